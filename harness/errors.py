@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error that a user can meet, each with what to do next and an exit status.
+
+HarnessError (3)
+├── UsageError (2)            wrong names, contradictory options
+│   ├── SettingsError         harness.toml, environment variables
+│   └── CatalogueError        a row of clusters/ or charts/ that cannot be
+├── HostError (3)             this machine
+│   ├── EngineError           no container engine, or no permission to use it
+│   ├── ToolError             kind, Helm or kubectl missing or unusable
+│   └── DiskError             too little room
+├── CommandError (3)          a program ended with a status other than 0
+│   └── CommandTimeout
+├── BuildError (3)            the foundry could not build an artefact
+├── UnavailableError (3)      an input cannot be had: image, chart, package
+│   └── RegistryError         a registry answered, or did not, in an unexpected way
+├── ClusterError (3)          a cluster could not be made, or went away
+├── ReleaseError (3)          Helm refused or failed
+└── WaitTimeout (3)           a condition did not come true in time
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class HarnessError(Exception):
+    """Base of all errors that the harness raises on purpose.
+
+    `message` says what was being done and what happened; `next_step` what the user can do about it.
+    """
+
+    exit_status: ClassVar[int] = 3
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  next: {self.next_step}" if self.next_step else self.message
+
+
+class UsageError(HarnessError):
+    """The command line asks for something that does not exist or contradicts itself."""
+
+    exit_status = 2
+
+
+class SettingsError(UsageError):
+    """harness.toml or an environment variable holds something unusable."""
+
+
+class CatalogueError(UsageError):
+    """A row under clusters/ or charts/ is wrong."""
+
+
+class HostError(HarnessError):
+    """This machine lacks something."""
+
+
+class EngineError(HostError):
+    """The container engine is missing, stopped, or refuses this user."""
+
+
+class ToolError(HostError):
+    """A program that the harness drives is missing or unusable."""
+
+
+class DiskError(HostError):
+    """There is too little disk left."""
+
+
+class CommandError(HarnessError):
+    """A program ended with a status other than 0.
+
+    `returncode`, `stdout` and `stderr` hold what it left (already redacted).
+    """
+
+    def __init__(
+        self, message: str, next_step: str = "", *, returncode: int = -1, stdout: str = "", stderr: str = ""
+    ) -> None:
+        super().__init__(message, next_step)
+        self.returncode = returncode
+        self.stdout = stdout
+        self.stderr = stderr
+
+
+class CommandTimeout(CommandError):
+    """A program was ended because its time was up."""
+
+
+class BuildError(HarnessError):
+    """The foundry could not build an artefact; the message names the log."""
+
+
+class UnavailableError(HarnessError):
+    """An input cannot be had from the chosen source."""
+
+
+class RegistryError(UnavailableError):
+    """A registry refused, failed or could not be reached. `status` is the HTTP status, 0 when there was none."""
+
+    def __init__(self, message: str, next_step: str = "", *, status: int = 0) -> None:
+        super().__init__(message, next_step)
+        self.status = status
+
+
+class ClusterError(HarnessError):
+    """A cluster could not be made or went away."""
+
+
+class ReleaseError(HarnessError):
+    """Helm refused the chart or failed to install it."""
+
+
+class WaitTimeout(HarnessError):
+    """A condition did not come true before its deadline. `last_seen` is the last observation, in words."""
+
+    def __init__(self, message: str, next_step: str = "", *, last_seen: str = "") -> None:
+        super().__init__(message, next_step)
+        self.last_seen = last_seen

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The foundry's store: artefacts keyed by the hash of their inputs, each built once, also by two runs at a time.
+
+An artefact is a folder `<cache>/artifacts/<kind>/<name>-<key>`; it appears by one rename, so that it is whole or absent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.errors import BuildError, HarnessError
+
+_MANIFEST = "artifact.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What makes an artefact what it is.
+
+    `kind` and `name` are for people (`kubernetes`, `1.34.4`); `inputs` are all that the result depends on: versions,
+    the text of recipe files, keys of other artefacts.
+    """
+
+    kind: str
+    name: str
+    inputs: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """Twelve hexadecimal digits of the SHA-256 of the inputs."""
+        text = json.dumps(dict(self.inputs), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A stored artefact. `seconds` is what its build took, `size` is in bytes."""
+
+    kind: str
+    name: str
+    key: str
+    folder: Path
+    created: str
+    seconds: float
+    size: int
+    fresh: bool = False
+
+
+class Store:
+    """Artefacts below `root`; logs of their builds below `logs`."""
+
+    def __init__(self, root: Path, logs: Path) -> None:
+        self.root = root
+        self.logs = logs
+
+    def folder(self, recipe: Recipe) -> Path:
+        """Where the artefact is, or will be."""
+        return self.root / recipe.kind / f"{recipe.name}-{recipe.key}"
+
+    def log_file(self, recipe: Recipe) -> Path:
+        """Where the build's output goes."""
+        return self.logs / f"{recipe.kind}-{recipe.name}-{recipe.key}.log"
+
+    def get(self, recipe: Recipe) -> Artifact | None:
+        """The artefact, when it is there."""
+        folder = self.folder(recipe)
+        return _read(folder) if (folder / _MANIFEST).is_file() else None
+
+    def build(self, recipe: Recipe, make: Callable[[Path, Path], None]) -> Artifact:
+        """The artefact, made by `make(folder, log file)` when it is not there yet.
+
+        A second caller, in this process or another, waits for the first. Raises BuildError that names the log.
+        """
+        found = self.get(recipe)
+        if found:
+            return found
+        folder = self.folder(recipe)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(folder) + ".lock"):
+            found = self.get(recipe)
+            if found:
+                return found
+            work = folder.with_name(folder.name + ".partial")
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir()
+            log_file = self.log_file(recipe)
+            started = time.monotonic()
+            try:
+                make(work, log_file)
+            except HarnessError as error:
+                shutil.rmtree(work, ignore_errors=True)
+                raise BuildError(
+                    f"building {recipe.kind} {recipe.name} failed: {error.message}",
+                    error.next_step or f"see {log_file}",
+                ) from error
+            except BaseException:
+                shutil.rmtree(work, ignore_errors=True)
+                raise
+            manifest = {
+                "kind": recipe.kind,
+                "name": recipe.name,
+                "key": recipe.key,
+                "inputs": dict(recipe.inputs),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(time.monotonic() - started, 1),
+                "size": sum(path.lstat().st_size for path in work.rglob("*") if path.is_file()),
+            }
+            (work / _MANIFEST).write_text(json.dumps(manifest, indent=2))
+            work.rename(folder)
+        stored = _read(folder)
+        return Artifact(**{**stored.__dict__, "fresh": True})
+
+    def artifacts(self) -> list[Artifact]:
+        """Everything that is stored, oldest first."""
+        return sorted((_read(path.parent) for path in self.root.glob(f"*/*/{_MANIFEST}")), key=lambda it: it.created)
+
+    def remove(self, artifact: Artifact) -> None:
+        """Forget an artefact."""
+        shutil.rmtree(artifact.folder)
+
+
+def _read(folder: Path) -> Artifact:
+    data = json.loads((folder / _MANIFEST).read_text())
+    return Artifact(
+        kind=data["kind"],
+        name=data["name"],
+        key=data["key"],
+        folder=folder,
+        created=data["created"],
+        seconds=data["seconds"],
+        size=data["size"],
+    )

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words of the matrix as frozen models: environment, release, path, scenario, cell."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Model(BaseModel):
+    """Base of all catalogue rows: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Environment(Model):
+    """A provider, a Kubernetes version and its node image.
+
+    `kubernetes` is the full version without `v` (`1.34.4`). `distribution` is what really runs in the node
+    (`kubernetes` for kind's kubeadm nodes). `node_image` is the public image, pinned by digest, or empty when
+    upstream offers none; `foundry` says whether clusters/nodes/ has the rows to build one.
+    """
+
+    name: str
+    provider: Literal["kind", "k3d", "existing"]
+    kubernetes: str
+    distribution: str = "kubernetes"
+    node_image: str = ""
+    foundry: bool = False
+    tags: tuple[str, ...] = ()
+
+    @property
+    def minor(self) -> str:
+        """`1.34` of `1.34.4`."""
+        return ".".join(self.kubernetes.split(".")[:2])
+
+
+class ChartSource(StrEnum):
+    """Where a chart can come from."""
+
+    HELM_REPOSITORY = "helm-repository"
+    OCI = "oci"
+    FILE = "file"
+    FOUNDRY = "foundry"
+
+
+class Release(Model):
+    """One Spark Operator version: its chart, its images, the registry that they live in."""
+
+    version: str
+    date: str
+    registry: str
+    repository: str
+    hook_registry: str = ""
+    hook_repository: str = ""
+    spark: str
+    crds: tuple[str, ...]
+    kubernetes: str = ""
+    chart_repository: str = ""
+    chart_oci: str = ""
+    sources: tuple[Literal["upstream", "foundry"], ...] = ("upstream",)
+    known_log_noise: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    notes: str = ""
+
+    @property
+    def image(self) -> str:
+        """The operator's image by its full name, `ghcr.io/kubeflow/spark-operator/controller:2.5.2`."""
+        return f"{self.registry}/{self.repository}:{self.version}"
+
+    @property
+    def hook_image(self) -> str:
+        """The Helm hook's image by its full name, or empty before 2.3.0."""
+        return f"{self.hook_registry}/{self.hook_repository}:{self.version}" if self.hook_repository else ""
+
+
+class Path(Model):
+    """How a release gets onto the cluster. `releases` are versions in the order in which they are installed."""
+
+    name: str
+    kind: Literal["install", "upgrade", "rollback"] = "install"
+    releases: tuple[str, ...]
+
+
+class Scenario(Model):
+    """What an operator's user does, and what must hold. `timeout` is in seconds; `images` are full references."""
+
+    name: str
+    summary: str
+    timeout: float = 300.0
+    images: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Cell(Model):
+    """Environment × path × scenario."""
+
+    environment: Environment
+    path: Path
+    scenario: Scenario
+    tags: tuple[str, ...] = Field(default=())
+
+    @property
+    def id(self) -> str:
+        """Stable name, `kind-1.34/install-2.5.2/spark-pi`."""
+        return f"{self.environment.name}/{self.path.name}/{self.scenario.name}"
+
+    @property
+    def group(self) -> str:
+        """Cells of one group share a cluster and an installed release."""
+        return f"{self.environment.name}/{self.path.name}"

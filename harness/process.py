@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only place that starts a subprocess: argv lists, timeouts, redaction, logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from harness.errors import CommandError, CommandTimeout, ToolError
+
+log = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 5.0
+_TAIL_LINES = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What a program left. `seconds` is its wall-clock time."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class _Running:
+    """Children that are alive, so that a signal handler can end them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._children: set[subprocess.Popen[bytes]] = set()
+
+    def add(self, child: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._children.add(child)
+
+    def discard(self, child: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._children.discard(child)
+
+    def snapshot(self) -> list[subprocess.Popen[bytes]]:
+        with self._lock:
+            return list(self._children)
+
+
+_running = _Running()
+
+
+def shown(argv: Sequence[str], secrets: Sequence[str] = ()) -> str:
+    """The command as a user would type it, with every secret replaced."""
+    return _redact(shlex.join(argv), secrets)
+
+
+def call(
+    argv: Sequence[str | Path],
+    *,
+    timeout: float,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str | bytes | None = None,
+    log_file: Path | None = None,
+    check: bool = True,
+    secrets: Sequence[str] = (),
+) -> Completed:
+    """Run a program to its end.
+
+    `timeout` is in seconds; when it is up, the program and its children get SIGTERM, then SIGKILL.
+    `env` is added to this process's environment. `log_file` receives both output streams as they come
+    (appended); they are then returned as `stdout`. `secrets` are replaced by *** in what is returned or logged.
+    Raises ToolError when the program is missing, CommandTimeout, and CommandError unless `check` is false.
+    """
+    words = [str(word) for word in argv]
+    line = shown(words, secrets)
+    log.debug("+ %s", line)
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        sink: IO[bytes] = out
+        if log_file is not None:
+            log_file.parent.mkdir(parents=True, exist_ok=True)
+            sink = log_file.open("ab+")
+            sink.write(f"+ {line}\n".encode())
+            sink.flush()
+        start = sink.tell()
+        try:
+            child = _start(words, env=env, cwd=cwd, stdin=stdin is not None, stdout=sink, stderr=sink if log_file else err)
+            _running.add(child)
+            try:
+                child.communicate(stdin.encode() if isinstance(stdin, str) else stdin, timeout=timeout)
+            except subprocess.TimeoutExpired as expired:
+                end(child)
+                raise CommandTimeout(
+                    f"{line} did not finish within {timeout:.0f} s\n{_tail(_read(sink, start) + _read(err, 0), secrets)}",
+                    f"see {log_file}" if log_file else "run it by hand to see where it hangs",
+                    stdout=_redact(_read(sink, start), secrets),
+                    stderr=_redact(_read(err, 0), secrets),
+                ) from expired
+            except BaseException:
+                end(child)
+                raise
+            finally:
+                _running.discard(child)
+            done = Completed(
+                argv=tuple(words),
+                returncode=child.returncode,
+                stdout=_redact(_read(sink, start), secrets),
+                stderr=_redact(_read(err, 0), secrets),
+                seconds=time.monotonic() - started,
+            )
+        finally:
+            if sink is not out:
+                sink.close()
+    if check and done.returncode != 0:
+        raise CommandError(
+            f"{line} ended with status {done.returncode}\n{_tail(done.stderr or done.stdout, ())}",
+            f"see {log_file}" if log_file else "",
+            returncode=done.returncode,
+            stdout=done.stdout,
+            stderr=done.stderr,
+        )
+    return done
+
+
+@contextmanager
+def background(
+    argv: Sequence[str | Path], *, log_file: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program beside the block and end it (SIGTERM, then SIGKILL) when the block is left.
+
+    Both of its output streams are appended to `log_file`. Raises ToolError when the program is missing.
+    """
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    words = [str(word) for word in argv]
+    log.debug("+ %s &", shown(words))
+    with log_file.open("ab") as sink:
+        child = _start(words, env=env, cwd=cwd, stdin=False, stdout=sink, stderr=sink)
+    _running.add(child)
+    try:
+        yield child
+    finally:
+        end(child)
+        _running.discard(child)
+
+
+def daemon(
+    argv: Sequence[str | Path], *, log_file: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a program that outlives this process, in a session of its own. Raises ToolError when it is missing."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    words = [str(word) for word in argv]
+    log.debug("+ %s & (stays)", shown(words))
+    with log_file.open("ab") as sink:
+        return _start(words, env=env, cwd=None, stdin=False, stdout=sink, stderr=sink)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a child and everything in its process group: SIGTERM, five seconds, SIGKILL."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is not None:
+            return
+        try:
+            os.killpg(child.pid, sign)
+        except ProcessLookupError:
+            return
+        try:
+            child.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+    child.wait(_GRACE_SECONDS)
+
+
+def end_all() -> None:
+    """End every child that is still alive; for signal handlers and the last line of a run."""
+    for child in _running.snapshot():
+        end(child)
+
+
+def _start(
+    words: list[str],
+    *,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    stdin: bool,
+    stdout: IO[bytes],
+    stderr: IO[bytes],
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            words,
+            env={**os.environ, **env} if env else None,
+            cwd=cwd,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except FileNotFoundError as missing:
+        raise ToolError(
+            f"{words[0]} was not found", "run `nox -s bootstrap`, or `harness doctor` to see what is missing"
+        ) from missing
+    except PermissionError as refused:
+        raise ToolError(f"{words[0]} cannot be executed: {refused.strerror}", f"check its mode: ls -l {words[0]}") from refused
+
+
+def _read(stream: IO[bytes], start: int) -> str:
+    stream.seek(start)
+    return stream.read().decode(errors="replace")
+
+
+def _redact(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    return text
+
+
+def _tail(text: str, secrets: Sequence[str]) -> str:
+    lines = _redact(text, secrets).strip().splitlines()[-_TAIL_LINES:]
+    return "\n".join(f"  | {line}" for line in lines)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every provider offers: clusters that can be made, looked into and removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from kubernetes import client, config
+
+from harness.matrix.model import Environment
+from harness.process import Completed
+from harness.registries.mirrors import MirrorMap
+
+LABEL_RUN = "spark-operator-harness.run"
+"""Docker label (and Kubernetes annotation) that ties an object to the run that made it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterSpec:
+    """What a cluster is made from.
+
+    `name` is unique on this host; `node_image` is what the engine can run; `folder` is where the kubeconfig, the
+    provider's configuration and its logs go; `timeout` is in seconds.
+    """
+
+    name: str
+    run_id: str
+    environment: Environment
+    node_image: str
+    mirrors: MirrorMap
+    folder: Path
+    timeout: float = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster that answers. `kubeconfig` belongs to this cluster alone."""
+
+    name: str
+    environment: Environment
+    kubeconfig: Path
+    nodes: tuple[str, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def api_client(self) -> client.ApiClient:
+        """A client of its own for the caller (one a thread)."""
+        return config.new_client_from_config(config_file=str(self.kubeconfig))
+
+
+class Provider(Protocol):
+    """One way to get a cluster."""
+
+    name: str
+
+    def create(self, spec: ClusterSpec) -> Cluster:
+        """Make a cluster and wait until its node is Ready. Raises ClusterError with the node's logs in it."""
+
+    def delete(self, cluster_name: str) -> None:
+        """Remove a cluster and everything that belongs to it; a cluster that is not there is no error."""
+
+    def node_exec(self, cluster: Cluster, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+        """Run a command in a node. Does not raise on a status other than 0."""
+
+    def export_logs(self, cluster: Cluster, folder: Path) -> None:
+        """Write the nodes' logs into a folder."""

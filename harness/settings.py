@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Typed settings: defaults < harness.toml < environment < command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import SettingsError
+from harness.registries.mirrors import Mirror, MirrorMap
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: clusters/, charts/ and reports/ are below it."""
+
+SourceKind = Literal["upstream", "mirror", "foundry"]
+
+_ENVIRONMENT = {
+    "HARNESS_CACHE": "cache_dir",
+    "HARNESS_REPORTS": "reports_dir",
+    "HARNESS_SOURCE": "source",
+    "HARNESS_JOBS": "jobs",
+    "HARNESS_APP_SLOTS": "app_slots",
+    "HARNESS_MIN_DISK_GB": "min_disk_gb",
+}
+
+
+def _default_cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "spark-operator-harness"
+
+
+class Settings(BaseModel):
+    """What a user can set. harness.toml has the same keys; `[mirrors."ghcr.io"]` tables fill `mirrors`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cache_dir: Path = Field(default_factory=_default_cache)
+    reports_dir: Path = PROJECT_ROOT / "reports"
+    source: SourceKind | None = None
+    jobs: int = Field(default=1, ge=1, le=64)
+    app_slots: int = Field(default=4, ge=1, le=64, description="scenarios that run at a time on one cluster")
+    min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
+    cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")
+    mirrors: dict[str, Mirror] = Field(default_factory=dict)
+
+    @property
+    def mirror_map(self) -> MirrorMap:
+        """The mirror map of harness.toml."""
+        return MirrorMap(mirrors=self.mirrors)
+
+
+def load(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read the settings.
+
+    `file` is harness.toml (default: the one in the current folder, else in the checkout, if any). `overrides` come from
+    the command line; None means "not given". Raises SettingsError with file, line and key.
+    """
+    path = file or next((p for p in (Path.cwd() / "harness.toml", PROJECT_ROOT / "harness.toml") if p.is_file()), None)
+    data: dict[str, Any] = {}
+    text = ""
+    if path is not None:
+        try:
+            text = path.read_text()
+            data = tomllib.loads(text)
+        except FileNotFoundError as missing:
+            raise SettingsError(f"{path} does not exist", "create it, or leave the option out") from missing
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
+            raise SettingsError(f"{path} is not valid TOML: {broken}", "correct that line") from broken
+    origin = dict.fromkeys(data, str(path))
+    env = os.environ if environment is None else environment
+    for variable, key in _ENVIRONMENT.items():
+        if env.get(variable):
+            data[key] = env[variable]
+            origin[key] = f"environment variable {variable}"
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            data[key] = value
+            origin[key] = "command line"
+    try:
+        return Settings(**data)
+    except ValidationError as invalid:
+        raise SettingsError(*_explain(invalid, origin, path, text)) from invalid
+
+
+def _explain(invalid: ValidationError, origin: Mapping[str, str], path: Path | None, text: str) -> tuple[str, str]:
+    problems = []
+    for error in invalid.errors():
+        keys = [str(part) for part in error["loc"]]
+        where = origin.get(keys[0], "settings")
+        if path is not None and where == str(path):
+            where = f"{path}, line {_line_of(keys, text)}"
+        problems.append(f"{where}: key {'.'.join(keys)}: {error['msg'].lower()}")
+    known = ", ".join(sorted(Settings.model_fields))
+    return "\n".join(problems), f"the keys are: {known}"
+
+
+def _line_of(keys: list[str], text: str) -> int:
+    """The line of the deepest key that is written in the file, the first line being 1."""
+    line = 1
+    lines = text.splitlines()
+    for key in keys:
+        pattern = re.compile(rf'(^|[\[.\s"\']){re.escape(key)}["\']?\s*(=|\]|\.)')
+        for number in range(line, len(lines) + 1):
+            if pattern.search(lines[number - 1]):
+                line = number
+                break
+    return line

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The only place that waits: tenacity policies, deadlines, and what was last seen when time is up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import tenacity
+from kubernetes import client, watch
+from urllib3.exceptions import HTTPError
+
+from harness.errors import HarnessError, WaitTimeout
+
+T = TypeVar("T")
+
+
+class Cancelled(HarnessError):
+    """The run is being ended; whoever waits gives up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadline:
+    """A point in time by which something must have happened. `seconds` is the whole allowance."""
+
+    seconds: float
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline, never negative."""
+        return max(0.0, self.started + self.seconds - time.monotonic())
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self.started
+
+
+_cancelled = threading.Event()
+
+
+def cancel_all() -> None:
+    """Make every wait of this process raise Cancelled, now and later."""
+    _cancelled.set()
+
+
+def cancelled() -> bool:
+    """Whether the run is being ended."""
+    return _cancelled.is_set()
+
+
+def reset_cancellation() -> None:
+    """Allow waits again: for the start of a run, and for teardown, which must be able to wait."""
+    _cancelled.clear()
+
+
+def until(
+    observe: Callable[[], T],
+    done: Callable[[T], bool] = bool,
+    *,
+    what: str,
+    timeout: float,
+    interval: float = 0.2,
+    next_step: str = "",
+    ignore: tuple[type[BaseException], ...] = (),
+    heed_cancel: bool = True,
+) -> T:
+    """Observe again and again until `done` holds of what was seen, and return that.
+
+    `interval` seconds lie between two looks at first, up to ten times that later. Exceptions of `ignore` count as
+    "not yet" and are remembered as last seen. Raises WaitTimeout after `timeout` seconds, Cancelled when the run is
+    being ended.
+    """
+    seen = "nothing yet"
+
+    def look() -> tuple[bool, Any]:
+        nonlocal seen
+        if heed_cancel and cancelled():
+            raise Cancelled(f"gave up waiting for {what}: the run is being ended")
+        try:
+            observed = observe()
+        except ignore as error:
+            seen = f"{type(error).__name__}: {error}"
+            return False, None
+        seen = _brief(observed)
+        return done(observed), observed
+
+    policy = tenacity.Retrying(
+        retry=tenacity.retry_if_result(lambda result: not result[0]),
+        stop=tenacity.stop_after_delay(timeout),
+        wait=tenacity.wait_exponential(multiplier=interval, exp_base=1.25, max=interval * 10),
+        sleep=_cancelled.wait if heed_cancel else time.sleep,
+    )
+    try:
+        return policy(look)[1]  # type: ignore[no-any-return]
+    except tenacity.RetryError:
+        raise WaitTimeout(f"waited {timeout:.0f} s for {what}; last seen: {seen}", next_step, last_seen=seen) from None
+
+
+def retry(
+    act: Callable[[], T],
+    *,
+    on: tuple[type[BaseException], ...],
+    attempts: int = 3,
+    first_pause: float = 0.5,
+    when: Callable[[BaseException], bool] = lambda error: True,
+) -> T:
+    """Do something again when it raises one of `on` (and `when` agrees); the last error is raised as it is."""
+    policy = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda error: isinstance(error, on) and when(error)),
+        stop=tenacity.stop_after_attempt(attempts),
+        wait=tenacity.wait_exponential(multiplier=first_pause),
+        reraise=True,
+    )
+    return policy(act)
+
+
+def watch_until(
+    list_call: Callable[..., Any],
+    done: Callable[[str, Any], T | None],
+    *,
+    what: str,
+    timeout: float,
+    describe: Callable[[Any], str] = lambda obj: _brief(obj),
+    next_step: str = "",
+    **arguments: Any,
+) -> T:
+    """Watch an API list call until `done(event type, object)` returns something other than None, and return that.
+
+    The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
+    `arguments`. Objects that exist already come first, as ADDED. Broken connections and expired resource versions
+    start the watch anew. Raises WaitTimeout with the last object as `describe` puts it, and Cancelled.
+    """
+    deadline = Deadline(seconds=timeout)
+    seen = "no such object"
+    while deadline.left > 0:
+        if cancelled():
+            raise Cancelled(f"gave up waiting for {what}: the run is being ended")
+        # Short windows, since a blocked read cannot hear a cancellation.
+        window = max(1, min(5, int(deadline.left) + 1))
+        watcher = watch.Watch()
+        try:
+            for event in watcher.stream(
+                list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments
+            ):
+                seen = describe(event["object"]) if event["type"] != "DELETED" else f"deleted: {describe(event['object'])}"
+                result = done(event["type"], event["object"])
+                if result is not None:
+                    return result
+        except client.ApiException as error:
+            if error.status not in (410, 429, 500, 503):
+                raise
+            seen = f"API server answered {error.status} {error.reason}"
+            _cancelled.wait(0.5)
+        except HTTPError as error:
+            seen = f"API server away: {error}"
+            _cancelled.wait(0.5)
+        finally:
+            watcher.stop()
+    raise WaitTimeout(f"waited {timeout:.0f} s for {what}; last seen: {seen}", next_step, last_seen=seen)
+
+
+def pause(seconds: float, *, what: str) -> None:
+    """Let time pass where time itself is the condition (a soak, a schedule). Raises Cancelled when the run is ended."""
+    if _cancelled.wait(seconds):
+        raise Cancelled(f"gave up {what}: the run is being ended")
+
+
+def _brief(value: Any, limit: int = 400) -> str:
+    text = str(value)
+    return text if len(text) <= limit else text[:limit] + " …"
