@@ -95,7 +95,9 @@ def call(
             sink.flush()
         start = sink.tell()
         try:
-            child = _start(words, env=env, cwd=cwd, stdin=stdin is not None, stdout=sink, stderr=sink if log_file else err)
+            child = _start(
+                words, env=env, cwd=cwd, stdin=stdin is not None, stdout=sink, stderr=sink if log_file else err
+            )
             _running.add(child)
             try:
                 child.communicate(stdin.encode() if isinstance(stdin, str) else stdin, timeout=timeout)
@@ -211,7 +213,9 @@ def _start(
             f"{words[0]} was not found", "run `nox -s bootstrap`, or `harness doctor` to see what is missing"
         ) from missing
     except PermissionError as refused:
-        raise ToolError(f"{words[0]} cannot be executed: {refused.strerror}", f"check its mode: ls -l {words[0]}") from refused
+        raise ToolError(
+            f"{words[0]} cannot be executed: {refused.strerror}", f"check its mode: ls -l {words[0]}"
+        ) from refused
 
 
 def _read(stream: IO[bytes], start: int) -> str:

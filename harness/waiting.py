@@ -144,10 +144,10 @@ def watch_until(
         window = max(1, min(5, int(deadline.left) + 1))
         watcher = watch.Watch()
         try:
-            for event in watcher.stream(
-                list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments
-            ):
-                seen = describe(event["object"]) if event["type"] != "DELETED" else f"deleted: {describe(event['object'])}"
+            for event in watcher.stream(list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments):
+                seen = (
+                    describe(event["object"]) if event["type"] != "DELETED" else f"deleted: {describe(event['object'])}"
+                )
                 result = done(event["type"], event["object"])
                 if result is not None:
                     return result

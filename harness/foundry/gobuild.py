@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Go programs from pinned tool modules: clusters/nodes/modules/<module>/ holds go.mod, go.sum and build.toml.
+
+The module and build caches lie in the harness's own cache folder, so that they can be dropped once every artefact is
+stored, and the user's own Go caches stay as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness import process
+from harness.errors import CatalogueError, ToolError
+from harness.foundry.store import Artifact, Recipe, Store
+from harness.settings import PROJECT_ROOT
+
+MODULES = PROJECT_ROOT / "clusters" / "nodes" / "modules"
+
+_DOWNLOAD_SECONDS = 1200.0
+_BUILD_SECONDS = 3600.0
+
+
+class BuildFile(BaseModel):
+    """build.toml: how the programs of a tool module are built.
+
+    `version` is the upstream version without `v`; `{version}` in `ldflags` stands for it. `rename` maps the name that
+    `go build` gives to the name that people know.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    licence: str
+    ldflags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    cgo: bool = False
+    rename: dict[str, str] = Field(default_factory=dict)
+
+
+def modules() -> list[str]:
+    """The names of all tool modules."""
+    return sorted(path.parent.name for path in MODULES.glob("*/build.toml"))
+
+
+def build_file(module: str) -> BuildFile:
+    """The build.toml of a module. Raises CatalogueError when there is none or it is wrong."""
+    path = MODULES / module / "build.toml"
+    try:
+        return BuildFile(**tomllib.loads(path.read_text()))
+    except FileNotFoundError as missing:
+        raise CatalogueError(
+            f"there is no Go tool module {module!r}: {path} does not exist", f"the modules are: {', '.join(modules())}"
+        ) from missing
+    except (tomllib.TOMLDecodeError, ValidationError) as wrong:
+        raise CatalogueError(f"{path}: {wrong}", "correct that key") from wrong
+
+
+def packages(module: str) -> list[str]:
+    """The packages that the module's `tool` lines name."""
+    text = (MODULES / module / "go.mod").read_text()
+    block = re.search(r"^tool \((.*?)^\)", text, re.M | re.S)
+    lines = block.group(1).split() if block else re.findall(r"^tool (\S+)", text, re.M)
+    return [line for line in lines if line]
+
+
+def required_version(module: str, path: str) -> str:
+    """The version of a required Go module, `v2.5.2`. Raises CatalogueError when it is not required."""
+    text = (MODULES / module / "go.mod").read_text()
+    found = re.search(rf"^\s*(?:require )?{re.escape(path)} (v\S+)", text, re.M)
+    if not found:
+        raise CatalogueError(f"{MODULES / module / 'go.mod'} does not require {path}", "add the requirement")
+    return found.group(1)
+
+
+def recipe(module: str, programs: Sequence[str] | None = None) -> Recipe:
+    """What the programs of a module depend on. `programs` (names after renaming) limits what is built."""
+    folder = MODULES / module
+    build_file(module)
+    inputs = {name: (folder / name).read_text() for name in ("go.mod", "go.sum", "build.toml")}
+    inputs["go"] = _go_version()
+    if programs:
+        inputs["programs"] = " ".join(sorted(programs))
+    return Recipe(kind="go", name=module, inputs=inputs)
+
+
+def build(store: Store, module: str, programs: Sequence[str] | None = None) -> Artifact:
+    """The programs of a module as `<folder>/bin/<program>`.
+
+    A whole build that is stored already also answers for some of its programs. Raises BuildError that names the log.
+    """
+    whole = store.get(recipe(module))
+    if whole:
+        return whole
+    settings = build_file(module)
+    wanted = [package for package in packages(module) if not programs or _program(package, settings) in programs]
+
+    def make(folder: Path, log_file: Path) -> None:
+        source = folder / "module"
+        shutil.copytree(MODULES / module, source)
+        flags = " ".join(("-s -w", *settings.ldflags)).replace("{version}", settings.version)
+        argv = ["go", "build", "-trimpath", "-gcflags=all=-dwarf=false", f"-ldflags={flags}"]
+        if settings.tags:
+            argv.append(f"-tags={','.join(settings.tags)}")
+        bin_folder = folder / "bin"
+        bin_folder.mkdir()
+        process.call(
+            [*argv, "-o", f"{bin_folder}/", *wanted],
+            cwd=source,
+            env={**environment(store), "CGO_ENABLED": "1" if settings.cgo else "0"},
+            timeout=_BUILD_SECONDS,
+            log_file=log_file,
+        )
+        for built, known in settings.rename.items():
+            if (bin_folder / built).exists():
+                (bin_folder / built).rename(bin_folder / known)
+        shutil.rmtree(source)
+
+    return store.build(recipe(module, programs), make)
+
+
+def module_folder(store: Store, module: str, path: str, log_file: Path) -> Path:
+    """The source folder of a required Go module (read-only, in the module cache); its sum is checked against go.sum."""
+    version = required_version(module, path)
+    process.call(
+        ["go", "mod", "download", path],
+        cwd=MODULES / module,
+        env=environment(store),
+        timeout=_DOWNLOAD_SECONDS,
+        log_file=log_file,
+    )
+    escaped = re.sub(r"[A-Z]", lambda letter: "!" + letter.group(0).lower(), path)
+    return caches(store)[0] / f"{escaped}@{version}"
+
+
+def caches(store: Store) -> tuple[Path, Path]:
+    """The module cache and the build cache."""
+    work = store.root.parent / "work"
+    return work / "go-modules", work / "go-build"
+
+
+def environment(store: Store) -> dict[str, str]:
+    """Environment variables for a Go command that uses the harness's own caches."""
+    module_cache, build_cache = caches(store)
+    return {
+        "GOMODCACHE": str(module_cache),
+        "GOCACHE": str(build_cache),
+        "GOFLAGS": "-mod=readonly -buildvcs=false -modcacherw",
+        "GOWORK": "off",
+    }
+
+
+def drop_caches(store: Store) -> None:
+    """Remove both caches; every artefact that they served is stored."""
+    for folder in caches(store):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _program(package: str, settings: BuildFile) -> str:
+    parts = package.split("/")
+    name = parts[-2] if re.fullmatch(r"v\d+", parts[-1]) else parts[-1]
+    return settings.rename.get(name, name)
+
+
+@functools.cache
+def _go_version() -> str:
+    if shutil.which("go") is None:
+        raise ToolError("Go was not found, which builds kind, Helm and Kubernetes here", "install Go 1.26 or newer")
+    return process.call(["go", "env", "GOVERSION"], timeout=60).stdout.strip()
