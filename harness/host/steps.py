@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps that bootstrap is made of: what each needs, whether it is done, and how it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from harness.errors import HarnessError
+
+Progress = Callable[[str], None]
+"""Takes one short line that says what is being done at the moment."""
+
+
+def _no_size() -> int:
+    return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One piece of work that makes the host able to run.
+
+    `done` looks, quickly and without changing anything, whether the work is needed. `run` does it, and may be called
+    again after an interruption. `needs` names the steps that must be done before; `heavy` marks work that saturates the
+    processors by itself, of which one runs at a time. `size` is what the result takes on disk, in bytes; `estimate` is
+    what the work takes on two cores, in seconds.
+    """
+
+    name: str
+    done: Callable[[], bool]
+    run: Callable[[Progress], None]
+    needs: tuple[str, ...] = ()
+    heavy: bool = False
+    size: Callable[[], int] = _no_size
+    estimate: float = 0.0
+
+
+def ordered(steps: Iterable[Step]) -> list[Step]:
+    """The steps, each after all that it needs, otherwise in the order given.
+
+    Raises HarnessError when a step needs one that is not there, when two have the same name, or when steps need each
+    other in a circle.
+    """
+    given = list(steps)
+    by_name = {step.name: step for step in given}
+    if len(by_name) != len(given):
+        twice = sorted({step.name for step in given if sum(other.name == step.name for other in given) > 1})
+        raise HarnessError(f"these bootstrap steps are there twice: {', '.join(twice)}")
+    result: list[Step] = []
+    placed: set[str] = set()
+
+    def place(step: Step, above: tuple[str, ...]) -> None:
+        if step.name in placed:
+            return
+        if step.name in above:
+            raise HarnessError(f"bootstrap steps need each other in a circle: {' → '.join((*above, step.name))}")
+        for need in step.needs:
+            if need not in by_name:
+                raise HarnessError(f"bootstrap step {step.name} needs {need}, which does not exist")
+            place(by_name[need], (*above, step.name))
+        placed.add(step.name)
+        result.append(step)
+
+    for step in given:
+        place(step, ())
+    return result
