@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Registries of our own: a distribution server as a host process, and one read-only container a registry host."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import yaml
+
+from harness import process
+from harness.errors import CommandError, EngineError, HarnessError, HostError, ToolError, UnavailableError
+from harness.providers.base import LABEL_RUN
+from harness.registries.mirrors import Mirror, MirrorMap
+from harness.waiting import until
+
+LABEL_TOOL = "spark-operator-harness.tool"
+"""Docker label of images that hold one of the harness's own tools; they outlive a run."""
+
+_READY_SECONDS = 30.0
+_ENGINE_SECONDS = 60.0
+_PORT = 5000
+# distribution v3 exports traces to localhost:4318 unless told otherwise (docs/content/about/configuration.md).
+_ENVIRONMENT = {"OTEL_TRACES_EXPORTER": "none"}
+_LISTENING = re.compile(r"listening on (\S+?)(, tls)?[\" ]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A registry server that answers at `url`; its log, access log included, grows in `log_file`."""
+
+    url: str
+    storage: Path
+    log_file: Path
+
+    @property
+    def address(self) -> str:
+        """Host and port, as image references begin: `127.0.0.1:5000`."""
+        return self.url.split("://", 1)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Security:
+    """What a server asks of its clients: TLS with `certificate` and `key`, passwords of `htpasswd` (bcrypt)."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+    htpasswd: Path | None = None
+
+
+_OPEN = Security()
+
+
+def write_config(
+    file: Path, *, storage: Path | str, address: str, readonly: bool = False, security: Security = _OPEN
+) -> Path:
+    """Write the configuration of a distribution v3 server and return its path.
+
+    `address` is `host:port`; port 0 lets the system choose. `storage` is the folder as the server sees it.
+    """
+    http: dict[str, object] = {"addr": address}
+    if security.certificate and security.key:
+        http["tls"] = {"certificate": str(security.certificate), "key": str(security.key)}
+    config: dict[str, object] = {
+        "version": "0.1",
+        "log": {"level": "info", "formatter": "text", "accesslog": {"disabled": False}},
+        "storage": {
+            "filesystem": {"rootdirectory": str(storage)},
+            "delete": {"enabled": not readonly},
+            "maintenance": {"readonly": {"enabled": readonly}, "uploadpurging": {"enabled": False}},
+        },
+        "http": http,
+    }
+    if security.htpasswd:
+        config["auth"] = {"htpasswd": {"realm": "registry", "path": str(security.htpasswd)}}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(config, sort_keys=False))
+    return file
+
+
+@contextmanager
+def serve(
+    binary: Path,
+    storage: Path,
+    log_file: Path,
+    *,
+    readonly: bool = False,
+    port: int = 0,
+    security: Security = _OPEN,
+) -> Iterator[Server]:
+    """Run a registry server on 127.0.0.1 for as long as the block lasts.
+
+    `port` 0 lets the system choose; `storage` is made when it is missing, unless `readonly`. The log is appended to.
+    Raises ToolError when the binary is missing, UnavailableError when a read-only storage is, HostError when the port
+    is taken or the server ends before it answers.
+    """
+    _require_binary(binary)
+    if readonly:
+        _require_storage(storage)
+    storage.mkdir(parents=True, exist_ok=True)
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    start = log_file.stat().st_size if log_file.exists() else 0
+    with tempfile.TemporaryDirectory(prefix="soh-registry-") as scratch:
+        config = write_config(
+            Path(scratch) / "config.yml",
+            storage=storage.resolve(),
+            address=f"127.0.0.1:{port}",
+            readonly=readonly,
+            security=security,
+        )
+        with process.background([binary, "serve", config], log_file=log_file, env=_ENVIRONMENT) as child:
+
+            def look() -> str:
+                said = log_file.read_bytes()[start:].decode(errors="replace")
+                if child.poll() is not None:
+                    raise _server_ended(port, said, log_file)
+                found = _LISTENING.search(said)
+                scheme = "https" if found and found[2] else "http"
+                return f"{scheme}://{found[1]}" if found else ""
+
+            url = until(look, what=f"the registry server of {storage} to listen", timeout=_READY_SECONDS, interval=0.05)
+            # 127.0.0.1 also with TLS: whether the certificate is valid is the clients' question, not ours.
+            _wait_for_api(url, f"the registry server at {url}", f"see {log_file}")
+            yield Server(url=url, storage=storage, log_file=log_file)
+
+
+class NodeRegistries:
+    """Read-only registry containers that answer for `docker.io`, `ghcr.io`, … on a run's network.
+
+    `binary` is a static registry server; `storage` has one folder a registry host. `announce` is told each container's
+    name before the container is made, for the ledger.
+    """
+
+    def __init__(
+        self,
+        *,
+        binary: Path,
+        storage: Path,
+        docker: str | Path = "docker",
+        announce: Callable[[str], None] | None = None,
+    ) -> None:
+        self.binary = binary
+        self.storage = storage
+        self._docker = docker
+        self._announce = announce
+        self._containers: dict[str, str] = {}
+
+    def start(self, run_id: str, network: str, *, hosts: Sequence[str] | None = None) -> MirrorMap:
+        """Start a registry for each host (default: for all that have a storage) and wait until all answer.
+
+        `url` of each mirror is for containers on `network`, `host_url` for this machine. Raises ToolError when the
+        binary is missing, UnavailableError when a host has no storage, EngineError when Docker refuses; then nothing
+        is left.
+        """
+        _require_binary(self.binary)
+        wanted = list(hosts) if hosts is not None else stored_hosts(self.storage)
+        if not wanted:
+            raise UnavailableError(f"no images are stored below {self.storage}", "run `nox -s bootstrap`")
+        for host in wanted:
+            _require_storage(self.storage / host)
+        image = self._image()
+        self._containers = {host: container_name(run_id, host) for host in wanted}
+        for name in self._containers.values():
+            if self._announce:
+                self._announce(name)
+        try:
+            with ThreadPoolExecutor(len(wanted)) as pool:
+                started = pool.map(lambda host: self._run(host, run_id=run_id, network=network, image=image), wanted)
+                return MirrorMap(mirrors=dict(zip(wanted, started, strict=True)))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Remove the containers; those that are gone already are no error."""
+        names, self._containers = list(self._containers.values()), {}
+        if names:
+            self._call("rm", "--force", "--volumes", *names, check=False)
+
+    def access_log(self, host: str) -> str:
+        """Every request that a host's registry has answered, one a line in the combined log format."""
+        name = self._containers.get(host)
+        if name is None:
+            return f"no registry was started for {host}\n"
+        # The server writes its access log to stdout and everything else to stderr (registry/registry.go).
+        return self._call("logs", name).stdout
+
+    def save_access_logs(self, folder: Path) -> list[Path]:
+        """Write `<folder>/<host>.log` for every host and return the files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        files = []
+        for host in self._containers:
+            file = folder / f"{host}.log"
+            file.write_text(self.access_log(host))
+            files.append(file)
+        return files
+
+    def _run(self, host: str, *, run_id: str, network: str, image: str) -> Mirror:
+        name = self._containers[host]
+        self._call(
+            "run", "--detach", "--name", name, "--hostname", name, "--network", network,
+            "--label", f"{LABEL_RUN}={run_id}", "--publish", f"127.0.0.1::{_PORT}",
+            "--mount", f"type=bind,source={(self.storage / host).resolve()},target=/var/lib/registry,readonly",
+            image,
+        )  # fmt: skip
+        published = self._call("port", name, f"{_PORT}/tcp").stdout.split()
+        if not published:
+            log = self._call("logs", name, check=False)
+            raise EngineError(
+                f"the registry for {host} ended at once: {(log.stderr or log.stdout).strip()[-600:]}",
+                f"check the storage: ls {self.storage / host}",
+            )
+        host_url = f"http://{published[0]}"
+        _wait_for_api(host_url, f"the registry for {host} at {host_url}", f"docker logs {name}")
+        return Mirror(url=f"http://{name}:{_PORT}", host_url=host_url)
+
+    def _image(self) -> str:
+        """The image that holds the server; made once a binary and shared by all runs."""
+        with tempfile.TemporaryDirectory(prefix="soh-registry-") as scratch:
+            config = write_config(
+                Path(scratch) / "config.yml", storage="/var/lib/registry", address=f":{_PORT}", readonly=True
+            )
+            digest = hashlib.sha256(self.binary.read_bytes() + config.read_bytes()).hexdigest()[:12]
+            image = f"spark-operator-harness/registry:{digest}"
+            if self._call("image", "inspect", image, check=False).returncode == 0:
+                return image
+            tarball = Path(scratch) / "image.tar"
+            with tarfile.open(tarball, "w") as archive:
+                archive.add(self.binary, "registry", filter=_executable)
+                archive.add(config, "config.yml", filter=_plain)
+            changes = [
+                'ENTRYPOINT ["/registry"]',
+                'CMD ["serve", "/config.yml"]',
+                f"EXPOSE {_PORT}",
+                *(f"ENV {key}={value}" for key, value in _ENVIRONMENT.items()),
+                f"LABEL {LABEL_TOOL}=registry",
+            ]
+            options = [word for change in changes for word in ("--change", change)]
+            self._call("import", *options, str(tarball), image)
+            return image
+
+    def _call(self, *words: str, check: bool = True) -> process.Completed:
+        try:
+            return process.call([self._docker, *words], timeout=_ENGINE_SECONDS, check=check)
+        except CommandError as error:
+            raise EngineError(f"a registry container could not be managed: {error.message}", _hint(error)) from error
+
+
+def stored_hosts(storage: Path) -> list[str]:
+    """The registry hosts that have images below `storage`, sorted."""
+    return sorted(path.name for path in storage.iterdir() if (path / "docker").is_dir()) if storage.is_dir() else []
+
+
+def container_name(run_id: str, host: str) -> str:
+    """`soh-<run id without its date>-registry-<host>`, a valid DNS label: nodes reach the registry by it."""
+    short = run_id.split("-", 1)[-1]
+    return f"soh-{short}-registry-{re.sub(r'[^a-z0-9]+', '-', host.lower()).strip('-')}"[:63].rstrip("-")
+
+
+def _wait_for_api(url: str, what: str, next_step: str) -> None:
+    # A proxy of the environment has no say about addresses of this machine.
+    with httpx.Client(trust_env=False, verify=False, timeout=5.0) as client:  # noqa: S501
+        until(
+            lambda: client.get(f"{url}/v2/").status_code,
+            lambda status: status in (200, 401),
+            what=f"{what} to answer",
+            timeout=_READY_SECONDS,
+            interval=0.05,
+            ignore=(httpx.TransportError,),
+            next_step=next_step,
+        )
+
+
+def _server_ended(port: int, said: str, log_file: Path) -> HarnessError:
+    if "address already in use" in said:
+        return HostError(
+            f"the registry server could not listen on 127.0.0.1:{port}: the port is taken",
+            f"see who holds it: ss -ltnp 'sport = :{port}', or use port 0",
+        )
+    last = said.strip().splitlines()[-1:] or ["(it said nothing)"]
+    return HostError(f"the registry server ended before it answered: {last[0]}", f"see {log_file}")
+
+
+def _require_binary(binary: Path) -> None:
+    if not binary.is_file():
+        raise ToolError(f"the registry server {binary} does not exist", "run `nox -s bootstrap`")
+
+
+def _require_storage(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UnavailableError(
+            f"no images are stored for {folder.name}: {folder} does not exist", "run `nox -s bootstrap`"
+        )
+
+
+def _hint(error: CommandError) -> str:
+    said = f"{error.message}\n{error.stderr}".lower()
+    if "permission denied" in said:
+        return "add yourself to the docker group, or run as root"
+    if "cannot connect" in said:
+        return "run `nox -s bootstrap`, which starts the engine"
+    if "already in use" in said:
+        return "remove what an earlier run left: nox -s clean"
+    if "network" in said and "not found" in said:
+        return "make the network before the registries"
+    return error.next_step or "run `harness doctor`"
+
+
+def _executable(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.mode, member.uid, member.gid, member.mtime = 0o755, 0, 0, 0
+    return member
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.mode, member.uid, member.gid, member.mtime = 0o644, 0, 0, 0
+    return member
