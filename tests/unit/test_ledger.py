@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ledger: written before creation, survives a kill, tells dead runs from live ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from harness.errors import HostError
+from harness.evidence.ledger import (
+    RUN_ID_PATTERN,
+    RUN_VARIABLE,
+    Entry,
+    Ledger,
+    claimed,
+    cluster_name,
+    live_runs,
+    new_run_id,
+    not_ledgers,
+    process_is,
+    read,
+    stale_ledgers,
+    start_time,
+)
+
+RUN = "20260102-030405-ab12"
+
+_OTHER_RUN = """
+import sys
+from pathlib import Path
+from harness.evidence.ledger import Ledger
+ledger = Ledger.open(sys.argv[1], Path(sys.argv[2]))
+ledger.planned("container", "soh-left", image="registry")
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_run(run_id: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A real other process that holds a ledger: liveness is about processes, so one process cannot show it."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", _OTHER_RUN, run_id, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdin is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+
+
+def test_run_ids_have_the_promised_form_and_name_clusters() -> None:
+    run_id = new_run_id()
+    assert RUN_ID_PATTERN.fullmatch(run_id)
+    assert cluster_name(RUN, 2) == "soh-030405ab12-2"
+
+
+def test_what_is_planned_is_on_disk_at_once_and_open_until_gone(tmp_path: Path) -> None:
+    with Ledger.open(RUN, tmp_path) as ledger:
+        ledger.planned("cluster", "soh-a-1")
+        ledger.planned("network", "soh-net")
+        owner, entries = read(tmp_path / f"{RUN}.jsonl")
+        assert (owner.run_id, owner.pid) == (RUN, os.getpid())
+        assert entries == [Entry(kind="cluster", name="soh-a-1"), Entry(kind="network", name="soh-net")]
+        ledger.gone("cluster", "soh-a-1")
+        assert ledger.open_entries() == [Entry(kind="network", name="soh-net")]
+
+
+def test_facts_learnt_later_are_added(tmp_path: Path) -> None:
+    with Ledger.open(RUN, tmp_path) as ledger:
+        ledger.planned("process", "port-forward", argv="kubectl port-forward")
+        ledger.running("port-forward", os.getpid())
+        (entry,) = ledger.open_entries()
+        assert entry.facts["argv"] == "kubectl port-forward"
+        assert process_is(entry.facts["pid"], entry.facts["started"])
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with Ledger.open(RUN, tmp_path) as ledger, pytest.raises(ValueError, match="no kind 'pod'"):
+        ledger.planned("pod", "x")  # type: ignore[arg-type]
+
+
+def test_a_finished_run_with_nothing_left_removes_its_ledger(tmp_path: Path) -> None:
+    ledger = Ledger.open(RUN, tmp_path)
+    with ledger.creating("folder", "/tmp/soh-x"):  # noqa: S108 - a name only
+        pass
+    assert ledger.close() is True
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_left_something_keeps_its_ledger_which_is_stale(tmp_path: Path) -> None:
+    ledger = Ledger.open(RUN, tmp_path)
+    with pytest.raises(RuntimeError), ledger.creating("folder", "/tmp/soh-x"):  # noqa: S108 - a name only
+        raise RuntimeError
+    assert ledger.close() is False
+    # The process that opened it (this one) is alive, but has let go of it.
+    assert [stale.owner.run_id for stale in stale_ledgers(tmp_path)] == [RUN]
+    assert live_runs(tmp_path) == []
+
+
+def test_children_carry_the_name_of_the_run(tmp_path: Path) -> None:
+    with Ledger.open(RUN, tmp_path):
+        assert os.environ[RUN_VARIABLE] == RUN
+    assert RUN_VARIABLE not in os.environ
+
+
+def test_the_same_run_cannot_be_opened_twice_but_joined(tmp_path: Path) -> None:
+    with Ledger.open(RUN, tmp_path) as first:
+        with pytest.raises(HostError, match="exists already"):
+            Ledger.open(RUN, tmp_path)
+        with Ledger.join(RUN, tmp_path) as second:
+            second.planned("network", "soh-net")
+        assert first.path.exists()
+        assert [entry.name for entry in first.open_entries()] == ["soh-net"]
+        first.gone("network", "soh-net")
+
+
+def test_joining_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="cannot be opened"):
+        Ledger.join(RUN, tmp_path)
+
+
+def test_a_live_run_is_live_and_a_killed_one_is_stale(tmp_path: Path) -> None:
+    with another_run(RUN, tmp_path) as child:
+        assert [(owner.run_id, owner.pid) for owner in live_runs(tmp_path)] == [(RUN, child.pid)]
+        assert stale_ledgers(tmp_path) == []
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        (stale,) = stale_ledgers(tmp_path)
+        assert [entry.name for entry in stale.entries] == ["soh-left"]
+        assert live_runs(tmp_path) == []
+
+
+def test_only_one_process_clears_away_a_dead_run(tmp_path: Path) -> None:
+    with another_run(RUN, tmp_path):
+        pass
+    (stale,) = stale_ledgers(tmp_path)
+    with claimed(stale) as mine:
+        assert mine is not None
+        with claimed(stale) as other:
+            assert other is None
+        mine.gone("container", "soh-left")
+    assert list(tmp_path.iterdir()) == []
+    with claimed(stale) as late:
+        assert late is None
+
+
+def test_a_half_written_last_line_is_skipped_and_does_not_spoil_the_next(tmp_path: Path) -> None:
+    with Ledger.open(RUN, tmp_path) as ledger:
+        ledger.planned("network", "soh-net")
+        with ledger.path.open("ab") as torn:
+            torn.write(b'{"planned": "volu')
+        ledger.planned("container", "soh-registry")
+        assert [entry.name for entry in ledger.open_entries()] == ["soh-net", "soh-registry"]
+
+
+def test_a_reused_process_number_is_not_taken_for_the_run() -> None:
+    assert process_is(os.getpid(), start_time(os.getpid()))
+    assert not process_is(os.getpid(), start_time(os.getpid()) - 3600)
+
+
+def test_files_that_are_no_ledgers_are_named_and_never_stale(tmp_path: Path) -> None:
+    (tmp_path / "notes.jsonl").write_text("hello\n")
+    assert stale_ledgers(tmp_path) == []
+    assert [path.name for path in not_ledgers(tmp_path)] == ["notes.jsonl"]
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match=r"cannot be written"):
+        Ledger.open(RUN, tmp_path / "file")
