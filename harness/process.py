@@ -22,6 +22,7 @@ from harness.errors import CommandError, CommandTimeout, ToolError
 log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0
+_STOP_SECONDS = 0.2
 _TAIL_LINES = 15
 
 
@@ -74,10 +75,12 @@ def call(
     log_file: Path | None = None,
     check: bool = True,
     secrets: Sequence[str] = (),
+    stop: threading.Event | None = None,
 ) -> Completed:
     """Run a program to its end.
 
-    `timeout` is in seconds; when it is up, the program and its children get SIGTERM, then SIGKILL.
+    `timeout` is in seconds; when it is up, the program and its children get SIGTERM, then SIGKILL. The same happens as
+    soon as `stop` is set by another thread; the program then ends with the status that it chose.
     `env` is added to this process's environment. `log_file` receives both output streams as they come
     (appended); they are then returned as `stdout`. `secrets` are replaced by *** in what is returned or logged.
     Raises ToolError when the program is missing, CommandTimeout, and CommandError unless `check` is false.
@@ -100,7 +103,7 @@ def call(
             )
             _running.add(child)
             try:
-                child.communicate(stdin.encode() if isinstance(stdin, str) else stdin, timeout=timeout)
+                _communicate(child, stdin.encode() if isinstance(stdin, str) else stdin, timeout, stop)
             except subprocess.TimeoutExpired as expired:
                 end(child)
                 raise CommandTimeout(
@@ -216,6 +219,26 @@ def _start(
         raise ToolError(
             f"{words[0]} cannot be executed: {refused.strerror}", f"check its mode: ls -l {words[0]}"
         ) from refused
+
+
+def _communicate(
+    child: subprocess.Popen[bytes], data: bytes | None, timeout: float, stop: threading.Event | None
+) -> None:
+    """Wait for a child's end. Raises subprocess.TimeoutExpired."""
+    started = time.monotonic()
+    while True:
+        left = timeout - (time.monotonic() - started)
+        try:
+            child.communicate(data, timeout=left if stop is None else min(left, _STOP_SECONDS))
+            return
+        except subprocess.TimeoutExpired:
+            if stop is not None and stop.is_set():
+                end(child)
+                return
+            if stop is None or left <= _STOP_SECONDS:
+                raise
+            # A second call must not bring the input again: the first has kept what is not written yet.
+            data = None
 
 
 def _read(stream: IO[bytes], start: int) -> str:
