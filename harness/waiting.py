@@ -132,17 +132,20 @@ def watch_until(
     """Watch an API list call until `done(event type, object)` returns something other than None, and return that.
 
     The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
-    `arguments`. Objects that exist already come first, as ADDED. Broken connections and expired resource versions
-    start the watch anew. Raises WaitTimeout with the last object as `describe` puts it, and Cancelled.
+    `arguments`. Objects that exist already come first, as ADDED; after that no change is missed, since a window goes
+    on where the last one ended. Only an expired resource version starts the watch anew. Raises WaitTimeout with the
+    last object as `describe` puts it, and Cancelled.
     """
     deadline = Deadline(seconds=timeout)
     seen = "no such object"
+    watcher = watch.Watch()
     while deadline.left > 0:
         if cancelled():
             raise Cancelled(f"gave up waiting for {what}: the run is being ended")
         # Short windows, since a blocked read cannot hear a cancellation.
         window = max(1, min(5, int(deadline.left) + 1))
-        watcher = watch.Watch()
+        if watcher.resource_version is not None:
+            arguments["resource_version"] = watcher.resource_version
         try:
             for event in watcher.stream(list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments):
                 seen = (
@@ -154,6 +157,8 @@ def watch_until(
         except client.ApiException as error:
             if error.status not in (410, 429, 500, 503):
                 raise
+            watcher.resource_version = None
+            arguments.pop("resource_version", None)
             seen = f"API server answered {error.status} {error.reason}"
             _cancelled.wait(0.5)
         except HTTPError as error:
