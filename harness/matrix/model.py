@@ -19,8 +19,9 @@ class Environment(Model):
     """A provider, a Kubernetes version and its node image.
 
     `kubernetes` is the full version without `v` (`1.34.4`). `distribution` is what really runs in the node
-    (`kubernetes` for kind's kubeadm nodes). `node_image` is the public image, pinned by digest, or empty when
-    upstream offers none; `foundry` says whether clusters/nodes/ has the rows to build one.
+    (`kubernetes` for kind's kubeadm nodes). `node_image` is the public image, pinned by digest where that is known, or
+    empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream published another patch
+    of the same minor. `foundry` says whether clusters/nodes/ has the rows to build one.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Environment(Model):
     kubernetes: str
     distribution: str = "kubernetes"
     node_image: str = ""
+    upstream_kubernetes: str = ""
     foundry: bool = False
     tags: tuple[str, ...] = ()
 
@@ -35,6 +37,10 @@ class Environment(Model):
     def minor(self) -> str:
         """`1.34` of `1.34.4`."""
         return ".".join(self.kubernetes.split(".")[:2])
+
+    def kubernetes_from(self, source: str) -> str:
+        """The full version that nodes from this source run (`foundry`, `upstream` or `mirror`)."""
+        return self.kubernetes if source == "foundry" else self.upstream_kubernetes or self.kubernetes
 
 
 class ChartSource(StrEnum):

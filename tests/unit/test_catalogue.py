@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogues: every row of the real files, and what is said about a wrong one."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CatalogueError, UsageError
+from harness.matrix import catalogue
+from harness.matrix.model import Environment, Release
+from harness.settings import PROJECT_ROOT
+
+REAL = catalogue.load()
+
+ENVIRONMENT = """\
+[[environment]]
+name = "kind-1.34"
+provider = "kind"
+kubernetes = "1.34.4"
+foundry = true
+"""
+
+RELEASE = """\
+[[release]]
+version = "2.5.2"
+date = "2026-07-30"
+registry = "ghcr.io"
+repository = "kubeflow/spark-operator/controller"
+spark = "4.0.4"
+crds = ["sparkapplications.sparkoperator.k8s.io"]
+"""
+
+
+@pytest.mark.parametrize("row", REAL.environments, ids=lambda row: row.name)
+def test_every_environment_says_where_its_node_image_comes_from(row: Environment) -> None:
+    assert row.name == f"{row.provider}-{row.minor}"
+    assert row.node_image or row.foundry
+    if row.node_image:
+        assert row.node_image.partition("@")[0].endswith(f":v{row.kubernetes_from('upstream')}")
+        assert row.kubernetes_from("upstream").startswith(row.minor + ".")
+    assert row.kubernetes_from("foundry") == row.kubernetes
+
+
+@pytest.mark.parametrize("row", REAL.releases, ids=lambda row: row.version)
+def test_every_release_row_agrees_with_the_history_of_the_operator(row: Release) -> None:
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", row.date)
+    on_docker_hub = row.version < "2.2.0"
+    assert row.registry == ("docker.io" if on_docker_hub else "ghcr.io")
+    assert row.image.startswith(f"{row.registry}/kubeflow/spark-operator")
+    assert bool(row.hook_image) == (row.version >= "2.3.0")
+    assert len(row.crds) == (3 if row.version >= "2.3.0" else 2)
+    assert all(crd.endswith(".sparkoperator.k8s.io") for crd in row.crds)
+    assert row.chart_repository.startswith("https://")
+    assert not row.chart_oci or row.chart_oci.startswith("oci://")
+    assert all(re.compile(pattern) for pattern in row.known_log_noise)
+    assert len(set(row.metrics)) == len(row.metrics)
+
+
+@pytest.mark.parametrize("row", REAL.releases, ids=lambda row: row.version)
+def test_a_foundry_release_has_the_module_that_builds_it(row: Release) -> None:
+    module = PROJECT_ROOT / "clusters" / "nodes" / "modules" / f"spark-operator-{row.version}"
+    assert ("foundry" in row.sources) == module.is_dir()
+
+
+def test_the_noise_at_leader_election_is_known_up_to_2_3_0_only() -> None:
+    line = (
+        'E1 event.go:377] "Server rejected event (will not retry!)" err="events is forbidden: User '
+        '"system:serviceaccount:spark-operator:spark-operator-controller" cannot create resource "events" in API group '
+        '"" in the namespace "spark-operator""'
+    )
+    noisy = [row.version for row in REAL.releases if any(re.search(it, line) for it in row.known_log_noise)]
+    assert noisy == ["2.0.2", "2.1.0", "2.1.1", "2.2.0", "2.2.1", "2.3.0"]
+
+
+def test_names_lead_to_rows_and_wrong_names_to_what_was_meant() -> None:
+    assert REAL.release("2.5.2").image == "ghcr.io/kubeflow/spark-operator/controller:2.5.2"
+    assert REAL.release("2.5.2").hook_image == "ghcr.io/kubeflow/spark-operator/kubectl:2.5.2"
+    assert REAL.environment("kind-1.34").kubernetes == "1.34.4"
+    with pytest.raises(UsageError, match=r"no environment named 'kind-1\.43'; did you mean .*kind-1\.34"):
+        REAL.environment("kind-1.43")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "why"),
+    [
+        (ENVIRONMENT.replace("provider", "provder"), 3, "provder", "extra inputs"),
+        (ENVIRONMENT.replace('"kind"', '"kinder"'), 3, "provider", "'kind', 'k3d' or 'existing'"),
+        (ENVIRONMENT.replace("1.34.4", "1.34"), 4, "kubernetes", "not a full version"),
+        (ENVIRONMENT.replace('kubernetes = "1.34.4"\n', ""), 1, "kubernetes", "field required"),
+        (ENVIRONMENT.replace("true", "false"), 5, "foundry", "needs a node_image"),
+        (ENVIRONMENT + 'node_image = "kindest/node"\n', 6, "node_image", "not a full reference"),
+        (ENVIRONMENT + 'node_image = "docker.io/kindest/node:v1.35.0"\n', 6, "node_image", "is not v1.34.4"),
+        (ENVIRONMENT + "\n" + ENVIRONMENT, 8, "name", "a second row"),
+        (ENVIRONMENT + "\n[surplus]\n", 7, "surplus", r"only \[\[environment\]\] rows"),
+    ],
+)
+def test_a_wrong_environment_is_named_by_file_line_and_key(
+    tmp_path: Path, text: str, line: int, key: str, why: str
+) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text(text)
+    with pytest.raises(CatalogueError, match=rf"environments\.toml, line {line}: key {key}: .*{why}") as caught:
+        catalogue.read_environments(file)
+    assert caught.value.exit_status == 2
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "why"),
+    [
+        (RELEASE.replace("2.5.2", "v2.5.2"), 2, "version", "not a full version"),
+        (RELEASE + 'hook_registry = "ghcr.io"\n', 1, "hook_repository", "together"),
+        (RELEASE + 'sources = ["mirror"]\n', 8, "sources", "'upstream' or 'foundry'"),
+        (RELEASE + 'known_log_noise = ["("]\n', 8, "known_log_noise", "no regular expression"),
+        (RELEASE.replace("date", "day"), 3, "day", "extra inputs"),
+    ],
+)
+def test_a_wrong_release_is_named_by_file_line_and_key(
+    tmp_path: Path, text: str, line: int, key: str, why: str
+) -> None:
+    file = tmp_path / "releases.toml"
+    file.write_text(text)
+    with pytest.raises(CatalogueError, match=rf"line {line}: key {key}: .*{why}"):
+        catalogue.read_releases(file)
+
+
+def test_a_tag_alone_is_accepted_as_node_image(tmp_path: Path) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text(ENVIRONMENT + 'node_image = "docker.io/kindest/node:v1.34.4"\n')
+    assert catalogue.read_environments(file)[0].node_image == "docker.io/kindest/node:v1.34.4"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("", r"has no \[\[release\]\] row"), ("[[release]\n", "not valid TOML.*line 1"), (None, "does not exist")],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, why: str) -> None:
+    file = tmp_path / "releases.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(CatalogueError, match=why):
+        catalogue.read_releases(file)
+
+
+def test_a_wrong_default_is_named_by_line_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "default.toml"
+    good = '[[default]]\nenvironments = ["e"]\npaths = ["p"]\nscenarios = ["*"]\n'
+    file.write_text(good + good.replace("paths", "path") + good.replace("[[default]]", "[when-not-given]"))
+    with pytest.raises(CatalogueError, match=r"default\.toml, line 5: key paths"):
+        catalogue.read_defaults(file)
+    file.write_text(good)
+    with pytest.raises(CatalogueError, match=r"default\.toml, line 1: key \[when-not-given\]"):
+        catalogue.read_defaults(file)

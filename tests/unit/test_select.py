@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which cells a command line selects, and what is said about one that selects nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from harness.errors import CatalogueError, UsageError
+from harness.matrix import catalogue, listing
+from harness.matrix.catalogue import Catalogue, Choice, Defaults
+from harness.matrix.model import Scenario
+from harness.matrix.select import Selection, all_cells, select, unavailable_reason
+
+CATALOGUE = catalogue.load()
+SCENARIOS = {
+    name: Scenario(name=name, summary=name, tags=tags)
+    for name, tags in (("spark-pi", ("smoke", "jvm")), ("pyspark-pi", ("python",)), ("scheduled", ("slow",)))
+}
+
+
+def ids(**options: tuple[str, ...]) -> list[str]:
+    return [cell.id for cell in select(CATALOGUE, Selection(**options), SCENARIOS)]
+
+
+def test_without_arguments_the_default_selection_runs() -> None:
+    assert ids() == [
+        "kind-1.34/install-2.5.2/spark-pi",
+        "kind-1.34/install-2.5.2/pyspark-pi",
+        "kind-1.34/install-2.5.2/scheduled",
+        "kind-1.36/install-2.5.2/spark-pi",
+    ]
+
+
+def test_several_options_multiply_and_take_globs() -> None:
+    assert ids(environments=("kind-*",), paths=("install-2.5.[12]",), scenarios=("*pi",)) == [
+        f"kind-{minor}/install-{version}/{scenario}"
+        for minor in ("1.34", "1.36")
+        for version in ("2.5.1", "2.5.2")
+        for scenario in ("spark-pi", "pyspark-pi")
+    ]
+
+
+def test_the_order_does_not_depend_on_how_it_was_asked_and_no_cell_comes_twice() -> None:
+    asked = ids(environments=("kind-1.36", "kind-1.34", "kind-*"), paths=("install-2.5.2",))
+    assert asked == ids(environments=("kind-1.34", "kind-1.36"), paths=("install-2.5.2",))
+    assert len(asked) == 6
+
+
+def test_an_option_that_is_not_given_falls_back_to_the_data() -> None:
+    assert ids(environments=("kind-1.36",)) == [f"kind-1.36/install-2.5.2/{name}" for name in SCENARIOS]
+    assert ids(scenarios=("scheduled",)) == ["kind-1.34/install-2.5.2/scheduled"]
+    assert ids(paths=("install-2.4.0",), scenarios=("spark-pi",)) == ["kind-1.34/install-2.4.0/spark-pi"]
+
+
+def test_tags_keep_the_cells_that_carry_one_of_them() -> None:
+    assert ids(tags=("smoke", "slow")) == ["kind-1.34/install-2.5.2/spark-pi", "kind-1.34/install-2.5.2/scheduled"]
+    assert len(ids(tags=("kind",))) == 3
+    with pytest.raises(UsageError, match="none of the 3 chosen cells has the tag nosuch"):
+        ids(tags=("nosuch",))
+
+
+def test_a_cell_is_exact() -> None:
+    wanted = "kind-1.36/install-2.3.0/scheduled"
+    assert ids(cells=(wanted, wanted)) == [wanted]
+    assert ids(cells=(wanted,), environments=("kind-*",), scenarios=("scheduled",)) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "next_step"),
+    [
+        ({"environments": ("kind-1.35",)}, r"no environment named 'kind-1\.35'; did you mean kind-1\.3", "kind-1.36"),
+        ({"scenarios": ("sparkpi",)}, "no scenario named 'sparkpi'; did you mean spark-pi", "scheduled"),
+        ({"paths": ("instal-2.5.2",)}, r"no path named .*did you mean install-2\.5\.2", "install-2.0.2"),
+        ({"paths": ("install-2.5.9",)}, r"no release named '2\.5\.9'; did you mean 2\.5\.", "2.5.2"),
+        ({"environments": ("k3d-*",)}, r"no environment matches 'k3d-\*'", "kind-1.34"),
+        ({"paths": ("upgrade-*",)}, r"no path matches 'upgrade-\*'", "install-2.5.2"),
+        ({"cells": ("kind-1.34/install-2.5.2/spark-p",)}, "no scenario named 'spark-p'", "spark-pi"),
+        ({"cells": ("kind-1.34/spark-pi",)}, r"no cell named .*did you mean .*kind-1\.34/install-", "nox -s matrix"),
+        ({"cells": ("kind-1.34/install-2.5.2/*",)}, "exact and takes no globs", "--scenario"),
+        (
+            {"cells": ("kind-1.34/install-2.5.2/spark-pi",), "environments": ("kind-1.36",)},
+            r"contradicts --env kind-1\.36",
+            "leave out --cell",
+        ),
+        (
+            {"cells": ("kind-1.34/install-2.5.2/spark-pi",), "tags": ("slow",)},
+            "contradicts --tag slow",
+            "smoke",
+        ),
+    ],
+)
+def test_bad_selections_say_what_was_meant(options: dict[str, tuple[str, ...]], message: str, next_step: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
+        ids(**options)
+    assert caught.value.exit_status == 2
+    assert next_step in caught.value.next_step
+
+
+def test_a_default_selection_that_names_nothing_is_the_catalogues_fault() -> None:
+    broken = Choice(environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("gone",))
+    wrong = Catalogue(
+        environments=CATALOGUE.environments,
+        releases=CATALOGUE.releases,
+        defaults=Defaults.model_validate({"default": [broken], "when-not-given": broken}),
+    )
+    with pytest.raises(CatalogueError, match=r"default\.toml names what does not exist"):
+        select(wrong, Selection(), SCENARIOS)
+
+
+def test_a_cell_says_why_a_source_cannot_offer_it() -> None:
+    (old,) = select(CATALOGUE, Selection(cells=("kind-1.34/install-2.1.1/spark-pi",)), SCENARIOS)
+    (new,) = select(CATALOGUE, Selection(cells=("kind-1.34/install-2.5.2/spark-pi",)), SCENARIOS)
+    assert re.match(
+        r"the foundry does not build release 2\.1\.1: .*module", unavailable_reason(CATALOGUE, old, "foundry")
+    )
+    assert not unavailable_reason(CATALOGUE, old, "upstream")
+    assert not unavailable_reason(CATALOGUE, old, "mirror")
+    assert not unavailable_reason(CATALOGUE, new, "foundry")
+    bare = new.model_copy(update={"environment": new.environment.model_copy(update={"node_image": ""})})
+    assert unavailable_reason(CATALOGUE, bare, "upstream") == "upstream has no node image for kind-1.34"
+
+
+def test_the_listing_reads_the_same_for_people_and_for_ci() -> None:
+    cells = select(CATALOGUE, Selection(), SCENARIOS)
+    seconds = {cells[0].id: 90.0}
+    rows = json.loads(listing.as_json(cells, seconds))
+    assert rows[0] == {
+        "id": "kind-1.34/install-2.5.2/spark-pi",
+        "environment": "kind-1.34",
+        "path": "install-2.5.2",
+        "scenario": "spark-pi",
+        "tags": ["kind", "smoke", "jvm"],
+        "expected_minutes": 1.5,
+    }
+    assert rows[1]["expected_minutes"] is None
+    console = Console(width=120, record=True, force_terminal=False)
+    console.print(listing.table(cells, seconds, {cells[3].id: "no node image"}))
+    text = console.export_text()
+    assert "4 cells" in text
+    assert re.search(r"kind-1\.34 .*install-2\.5\.2 .*spark-pi .*1\.5", text)
+    assert re.search(r"kind-1\.36 .*no node image", text)
+
+
+def test_every_cell_has_its_own_id() -> None:
+    everything = [cell.id for cell in all_cells(CATALOGUE, SCENARIOS)]
+    assert len(set(everything)) == len(everything) == 2 * 10 * 3
