@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The container engine: found, or on a Debian host installed and started."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import CommandTimeout, EngineError
+from harness.host import capabilities, dockerd, packages
+from harness.host.steps import Progress
+from harness.process import call
+from harness.settings import Settings
+
+_INFO_TIMEOUT = 30.0
+_START_TIMEOUT = 90.0
+_SERVICE_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """A container engine that answers. `memory` is in bytes; `ours` says whether the harness started it."""
+
+    client: Path
+    version: str
+    data_root: Path
+    storage_driver: str
+    cgroup_version: int
+    default_runtime: str
+    cpus: int
+    memory: int
+    operating_system: str
+    ours: bool = False
+
+
+def probe(settings: Settings) -> Engine:
+    """The engine that answers now. Starts nothing. Raises EngineError with the remedy."""
+    client = shutil.which("docker")
+    if client is None:
+        raise EngineError("there is no container engine: the program docker is not on PATH", _how_to_install())
+    try:
+        answer = call([client, "info", "--format", "{{json .}}"], timeout=_INFO_TIMEOUT, check=False)
+    except CommandTimeout as hung:
+        raise EngineError(
+            f"the container engine does not answer within {_INFO_TIMEOUT:.0f} s",
+            "see its log (journalctl -u docker), or restart it",
+        ) from hung
+    info = _parse(answer.stdout)
+    # Docker's client puts refusals into ServerErrors or on stderr, depending on its version.
+    problem = " ".join([*map(str, info.get("ServerErrors") or ()), answer.stderr]).strip()
+    if not info.get("ServerVersion"):
+        raise _refusal(problem, settings)
+    return Engine(
+        client=Path(client),
+        version=str(info["ServerVersion"]),
+        data_root=Path(str(info.get("DockerRootDir") or "/var/lib/docker")),
+        storage_driver=str(info.get("Driver", "")),
+        cgroup_version=int(info.get("CgroupVersion") or capabilities.cgroup_version()),
+        default_runtime=str(info.get("DefaultRuntime", "")),
+        cpus=int(info.get("NCPU") or 0),
+        memory=int(info.get("MemTotal") or 0),
+        operating_system=str(info.get("OperatingSystem", "")),
+        ours=dockerd.running(_folder(settings)) is not None,
+    )
+
+
+def ensure_engine(settings: Settings, progress: Progress = lambda line: None) -> Engine:
+    """An engine that answers: the one that runs already, else one that is installed and started here.
+
+    Installing needs root and apt. Under systemd the service is started; elsewhere, and where root lacks
+    CAP_SYS_RESOURCE, a dockerd of our own with its data in the cache folder. Raises EngineError with the remedy.
+    """
+    try:
+        return probe(settings)
+    except EngineError as refused:
+        if isinstance(refused, EngineRefusal) or os.environ.get("DOCKER_HOST") or not _may_start():
+            raise
+    log_file = settings.cache_dir / "logs" / "engine-packages.log"
+    if shutil.which("dockerd") is None:
+        packages.install(["docker.io", "iptables"], log_file=log_file, progress=progress)
+    if shutil.which("docker") is None:
+        # From Debian 13 on the client is a package of its own that docker.io only recommends.
+        packages.install(["docker-cli"], log_file=log_file, progress=progress)
+    if packages.systemd_runs() and not capabilities.missing():
+        progress("starting the docker service")
+        call(["systemctl", "start", "docker"], timeout=_SERVICE_TIMEOUT)
+    else:
+        progress("starting dockerd")
+        dockerd.start(_folder(settings), timeout=_START_TIMEOUT)
+    return probe(settings)
+
+
+def stop_engine(settings: Settings, *, remove_data: bool = False, progress: Progress = lambda line: None) -> bool:
+    """End the dockerd that the harness started, if it did; no other is touched.
+
+    With `remove_data` its images, containers and volumes are removed too. Returns whether there was anything of ours.
+    Raises EngineError when containers are left in it that something else may still need.
+    """
+    return dockerd.stop(_folder(settings), remove_data=remove_data, progress=progress)
+
+
+class EngineRefusal(EngineError):
+    """An engine is there, but not for this user."""
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.cache_dir / "engine"
+
+
+def _may_start() -> bool:
+    return packages.can_install() or (os.name == "posix" and os.geteuid() == 0 and shutil.which("dockerd") is not None)
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _refusal(problem: str, settings: Settings) -> EngineError:
+    lowered = problem.lower()
+    host = os.environ.get("DOCKER_HOST")
+    if "permission denied" in lowered:
+        return EngineRefusal(
+            f"the container engine refuses this user: {problem}",
+            "add the user to the group docker and log in again: sudo usermod -aG docker $USER",
+        )
+    if host:
+        return EngineError(
+            f"no container engine answers at DOCKER_HOST={host}: {problem}",
+            "correct DOCKER_HOST, or unset it to use this machine's own engine",
+        )
+    if "podman" in lowered:
+        return EngineRefusal("docker is podman here, which kind drives differently", _how_to_install())
+    log_file = dockerd.log_file(_folder(settings))
+    seen = f" (log of the one that the harness started: {log_file})" if log_file.is_file() else ""
+    remedy = "run `nox -s bootstrap`, which starts it" if _may_start() else _how_to_install()
+    return EngineError(f"the container engine does not run{seen}: {problem}", remedy)
+
+
+def _how_to_install() -> str:
+    system = platform.system()
+    if system == "Darwin":
+        return "install Docker Desktop, or: brew install colima docker && colima start"
+    if system == "Windows":
+        return "install Docker Desktop with its WSL 2 backend, and run the harness inside WSL"
+    if shutil.which("apt-get"):
+        return (
+            "as root `nox -s bootstrap` installs it; or: sudo apt-get install docker.io && sudo systemctl start docker"
+        )
+    if shutil.which("dnf"):
+        return "sudo dnf install moby-engine && sudo systemctl start docker"
+    return "install Docker Engine (https://docs.docker.com/engine/install/) and start it"
