@@ -21,6 +21,9 @@ from harness.errors import CommandError, CommandTimeout, ToolError
 
 log = logging.getLogger(__name__)
 
+RUN_VARIABLE = "SPARK_OPERATOR_HARNESS_RUN"
+"""Environment variable with the run's id, which every program that a run starts inherits, so that none gets lost."""
+
 _GRACE_SECONDS = 5.0
 _STOP_SECONDS = 0.2
 _TAIL_LINES = 15
@@ -162,12 +165,15 @@ def background(
 def daemon(
     argv: Sequence[str | Path], *, log_file: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a program that outlives this process, in a session of its own. Raises ToolError when it is missing."""
+    """Start a program that outlives this process and its run, in a session of its own.
+
+    Raises ToolError when it is missing.
+    """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in argv]
     log.debug("+ %s & (stays)", shown(words))
     with log_file.open("ab") as sink:
-        return _start(words, env=env, cwd=None, stdin=False, stdout=sink, stderr=sink)
+        return _start(words, env=env, cwd=None, stdin=False, stdout=sink, stderr=sink, without=(RUN_VARIABLE,))
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
@@ -200,11 +206,12 @@ def _start(
     stdin: bool,
     stdout: IO[bytes],
     stderr: IO[bytes],
+    without: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             words,
-            env={**os.environ, **env} if env else None,
+            env={key: value for key, value in {**os.environ, **(env or {})}.items() if key not in without},
             cwd=cwd,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=stdout,

@@ -25,12 +25,10 @@ from typing import Any, Literal, Self, get_args
 import psutil
 
 from harness.errors import HostError
+from harness.process import RUN_VARIABLE
 from harness.settings import Settings
 
 Kind = Literal["cluster", "container", "network", "volume", "process", "folder", "kubeconfig"]
-
-RUN_VARIABLE = "SPARK_OPERATOR_HARNESS_RUN"
-"""Environment variable that every program started by a run inherits; it tells a stray process's origin."""
 
 NAME_PREFIX = "soh-"
 """Clusters and temporary folders of the harness begin with this."""
@@ -48,13 +46,12 @@ def new_run_id(now: datetime | None = None) -> str:
 
 
 def short_run_id(run_id: str) -> str:
-    """What goes into names that must stay short: time of day and random digits, `221005ab12`."""
-    parts = run_id.split("-")
-    return "".join(parts[1:]) if len(parts) == 3 else run_id
+    """What goes into names that must stay short: the run id without its date, `221005-ab12`."""
+    return run_id.split("-", 1)[-1]
 
 
 def cluster_name(run_id: str, number: int) -> str:
-    """The name of the run's n-th cluster, `soh-221005ab12-1`."""
+    """The name of the run's n-th cluster, `soh-221005-ab12-1`."""
     return f"{NAME_PREFIX}{short_run_id(run_id)}-{number}"
 
 

@@ -16,7 +16,6 @@ import pytest
 from harness.errors import HostError
 from harness.evidence.ledger import (
     RUN_ID_PATTERN,
-    RUN_VARIABLE,
     Entry,
     Ledger,
     claimed,
@@ -29,6 +28,7 @@ from harness.evidence.ledger import (
     stale_ledgers,
     start_time,
 )
+from harness.process import RUN_VARIABLE
 
 RUN = "20260102-030405-ab12"
 
@@ -67,7 +67,7 @@ def another_run(run_id: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
 def test_run_ids_have_the_promised_form_and_name_clusters() -> None:
     run_id = new_run_id()
     assert RUN_ID_PATTERN.fullmatch(run_id)
-    assert cluster_name(RUN, 2) == "soh-030405ab12-2"
+    assert cluster_name(RUN, 2) == "soh-030405-ab12-2"
 
 
 def test_what_is_planned_is_on_disk_at_once_and_open_until_gone(tmp_path: Path) -> None:
