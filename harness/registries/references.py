@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image references, read as container engines read them: `spark:3` is `docker.io/library/spark:3`.
+
+The grammar is that of github.com/distribution/reference (reference.go, normalize.go).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from harness.errors import UsageError
+
+DOCKER_HUB = "docker.io"
+
+_MAX_NAME = 255
+_DOMAIN_PART = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?")
+_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+_HEX_DIGITS = {"sha256": 64, "sha512": 128}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageReference:
+    """A normalised image reference. `tag` or `digest` may be empty, never both."""
+
+    registry: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> ImageReference:
+        """Read a reference as a user, a chart or containerd writes it; without tag and digest, the tag is `latest`.
+
+        Raises UsageError that says which part is wrong.
+        """
+        rest = text.strip()
+        if not rest:
+            raise _wrong(text, "it is empty")
+        if "://" in rest:
+            raise _wrong(text, "it begins with a scheme", f"write {rest.split('://', 1)[1]}")
+        rest, at, digest = rest.partition("@")
+        if at:
+            _check_digest(text, digest)
+        tag = ""
+        # A colon behind the last slash begins a tag; before it, a port.
+        head, colon, tail = rest.rpartition(":")
+        if colon and "/" not in tail:
+            rest, tag = head, tail
+            if not _TAG.fullmatch(tag):
+                raise _wrong(text, f"the tag {tag!r} is not 1 to 128 of letters, digits, '_', '.' and '-'")
+        registry, repository = _split(rest)
+        if registry != DOCKER_HUB and not _DOMAIN.fullmatch(registry):
+            raise _wrong(text, f"{registry!r} is not a registry host")
+        _check_repository(text, repository)
+        if len(f"{registry}/{repository}") > _MAX_NAME:
+            raise _wrong(text, f"its name is longer than {_MAX_NAME} characters")
+        return cls(registry=registry, repository=repository, tag=tag or ("" if digest else "latest"), digest=digest)
+
+    @property
+    def name(self) -> str:
+        """Registry and repository: `docker.io/library/spark`."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def identifier(self) -> str:
+        """What a registry is asked for: the digest, else the tag."""
+        return self.digest or self.tag
+
+    @property
+    def canonical(self) -> str:
+        """The whole reference: `docker.io/library/spark:3`."""
+        return self.name + self._suffix
+
+    @property
+    def familiar(self) -> str:
+        """The short form that `docker` prints: `spark:3`."""
+        if self.registry != DOCKER_HUB:
+            return self.canonical
+        short = self.repository.removeprefix("library/")
+        return (short if "/" not in short else self.repository) + self._suffix
+
+    def pinned(self, digest: str) -> ImageReference:
+        """The same image by its digest."""
+        _check_digest(f"{self.name}@{digest}", digest)
+        return replace(self, digest=digest)
+
+    def at(self, registry: str) -> ImageReference:
+        """The same repository and tag on another registry host."""
+        return ImageReference.parse(f"{registry}/{self.repository}{self._suffix}")
+
+    @property
+    def _suffix(self) -> str:
+        return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    def __str__(self) -> str:
+        return self.canonical
+
+
+def _split(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != first.lower())
+    registry, repository = (first, rest) if is_host else (DOCKER_HUB, name)
+    if registry == "index.docker.io":
+        registry = DOCKER_HUB
+    if registry == DOCKER_HUB and "/" not in repository:
+        repository = f"library/{repository}"
+    return registry, repository
+
+
+def _check_repository(text: str, repository: str) -> None:
+    for component in repository.split("/"):
+        if not component:
+            raise _wrong(text, "a part of its name is empty")
+        if component != component.lower():
+            raise _wrong(text, f"{component!r} has capital letters", f"write {component.lower()!r}")
+        if not _COMPONENT.fullmatch(component):
+            raise _wrong(text, f"{component!r} is not letters and digits, joined by '.', '_', '__' or '-'")
+    if re.fullmatch(r"(library/)?[0-9a-f]{64}", repository):
+        raise _wrong(text, "64 hexadecimal digits are an image id, not a name")
+
+
+def _check_digest(text: str, digest: str) -> None:
+    algorithm, _, digits = digest.partition(":")
+    wanted = _HEX_DIGITS.get(algorithm)
+    if not _DIGEST.fullmatch(digest) or (wanted and not re.fullmatch(rf"[0-9a-f]{{{wanted}}}", digits)):
+        raise _wrong(
+            text,
+            f"the digest {digest!r} is not an algorithm, a colon and its hexadecimal digits",
+            "a SHA-256 digest is sha256: and 64 digits of 0-9a-f",
+        )
+
+
+def _wrong(text: str, what: str, next_step: str = "") -> UsageError:
+    return UsageError(
+        f"{text!r} is not an image reference: {what}",
+        next_step or "write it like ghcr.io/owner/name:tag or name@sha256:…",
+    )
