@@ -3,10 +3,28 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from harness.errors import SettingsError
+from harness.registries.credentials import Credentials, write_secret
+from harness.registries.references import DOCKER_HUB
+
+BLOCKED = "http://127.0.0.1:1/not-in-the-mirror-map"
+"""Where every registry host without a mirror leads: a port that refuses at once, and a name that explains itself."""
+
+CERTS_D = "/etc/containerd/certs.d"
+"""Where kind's nodes have their hosts.toml files."""
+
+K3S_FOLDER = "/etc/rancher/k3s"
+"""Where k3s's nodes have their registries.yaml."""
 
 
 class Mirror(BaseModel):
@@ -24,10 +42,27 @@ class Mirror(BaseModel):
     username: str = ""
     password: SecretStr = SecretStr("")
 
+    @field_validator("url", "host_url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError(f"{value!r} is not an address like https://mirror.example.com or http://127.0.0.1:5000")
+        if parts.username or parts.password:
+            raise ValueError("it holds credentials; use the keys username and password")
+        return value.rstrip("/")
+
     @property
     def reachable_url(self) -> str:
         """The address for this machine."""
         return self.host_url or self.url
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """What the server is told about who asks."""
+        if not self.username and not self.password.get_secret_value():
+            return None
+        return Credentials(username=self.username, password=self.password)
 
 
 class MirrorMap(BaseModel):
@@ -37,5 +72,122 @@ class MirrorMap(BaseModel):
 
     mirrors: Mapping[str, Mirror] = Field(default_factory=dict)
 
+    @field_validator("mirrors")
+    @classmethod
+    def _hosts(cls, value: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
+        for host in value:
+            if not host or "/" in host or host.startswith((".", "_")):
+                raise ValueError(f"{host!r} is not a registry host like ghcr.io or registry.example.com:5000")
+            if host in ("index.docker.io", "registry-1.docker.io"):
+                raise ValueError(f"images of {host} are named {DOCKER_HUB}: use that as the key")
+        return value
+
     def __bool__(self) -> bool:
         return bool(self.mirrors)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Everything in the map that must not be shown, for redaction."""
+        return [word for it in self.mirrors.values() if it.credentials for word in it.credentials.secrets]
+
+
+def api_root(url: str) -> str:
+    """The address under which the registry API begins: `<url>/v2`, unless the path begins with /v2 already.
+
+    A path that goes on behind /v2 (`https://harbor.example.com/v2/proxy`) is a project of a proxying registry.
+    """
+    path = urlsplit(url).path.rstrip("/")
+    return (
+        url.rstrip("/") if path == "/v2" or path.startswith("/v2/") or path.endswith("/v2") else f"{url.rstrip('/')}/v2"
+    )
+
+
+def write_hosts(mirrors: MirrorMap, folder: Path) -> Path:
+    """Write `<host>/hosts.toml` for every mirror, to be mounted at CERTS_D, and return the folder.
+
+    With a mirror in force, `_default/hosts.toml` leads every other host to BLOCKED, and no `server` line names a public
+    registry, so that nothing is pulled from outside the map. Without a mirror the folder stays empty. Keys on the top
+    level belong to `server` (containerd, core/remotes/docker/config/hosts.go; docs/hosts.md). Raises SettingsError when
+    a CA file cannot be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for host, mirror in mirrors.mirrors.items():
+        target = folder / host
+        target.mkdir(parents=True, exist_ok=True)
+        if mirror.ca:
+            _copy_ca(host, mirror.ca, target / "ca.pem")
+        _write(target / "hosts.toml", hosts_toml(mirror), secret=mirror.credentials is not None)
+    if mirrors:
+        _write(folder / "_default" / "hosts.toml", hosts_toml(Mirror(url=BLOCKED)), secret=False)
+    return folder
+
+
+def hosts_toml(mirror: Mirror) -> str:
+    """The text of a hosts.toml that knows this mirror and nothing else. A CA is expected beside it as ca.pem."""
+    root = api_root(mirror.url)
+    lines = [f"server = {_quoted(root)}", 'capabilities = ["pull", "resolve"]']
+    if not root.endswith("/v2"):
+        # containerd would append /v2 to any other path.
+        lines.append("override_path = true")
+    if mirror.ca:
+        lines.append('ca = "ca.pem"')
+    if mirror.credentials:
+        lines += ["", "[header]", f"Authorization = {_quoted(mirror.credentials.basic().get_secret_value())}"]
+    return "\n".join(lines) + "\n"
+
+
+def write_registries_yaml(mirrors: MirrorMap, folder: Path, *, node_folder: str = K3S_FOLDER) -> Path:
+    """Write `registries.yaml` (mode 0600 when it holds a password) for k3s's nodes and return the file.
+
+    `folder` is to be mounted, or copied, at `node_folder`. k3s adds the public registry behind the mirrors unless it
+    runs with `--disable-default-registry-endpoint` (docs.k3s.io, private registry configuration). Raises SettingsError
+    when a CA file cannot be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    endpoints: dict[str, Any] = {}
+    configs: dict[str, Any] = {}
+    for host, mirror in mirrors.mirrors.items():
+        endpoints[host] = {"endpoint": [mirror.url]}
+        config: dict[str, Any] = {}
+        if mirror.credentials:
+            config["auth"] = {"username": mirror.username, "password": mirror.password.get_secret_value()}
+        if mirror.ca:
+            name = f"{host.replace(':', '_')}-ca.pem"
+            _copy_ca(host, mirror.ca, folder / name)
+            config["tls"] = {"ca_file": f"{node_folder}/{name}"}
+        if config:
+            configs[urlsplit(mirror.url).netloc] = config
+    if mirrors:
+        endpoints["*"] = {"endpoint": [BLOCKED]}
+    document = {"mirrors": endpoints, "configs": configs} if configs else {"mirrors": endpoints}
+    file = folder / "registries.yaml"
+    _write(file, yaml.safe_dump(document, sort_keys=False), secret=any("auth" in it for it in configs.values()))
+    return file
+
+
+def _copy_ca(host: str, ca: Path, target: Path) -> None:
+    try:
+        if "BEGIN CERTIFICATE" not in ca.read_text(errors="replace"):
+            raise SettingsError(
+                f"the CA file {ca} of the mirror for {host} holds no PEM certificate", "give a PEM file"
+            )
+        shutil.copyfile(ca, target)
+    except OSError as missing:
+        raise SettingsError(
+            f"the CA file {ca} of the mirror for {host} cannot be read: {missing.strerror}",
+            f'correct the key ca of [mirrors."{host}"] in harness.toml',
+        ) from missing
+
+
+def _write(file: Path, text: str, *, secret: bool) -> None:
+    if secret:
+        write_secret(file, text)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(0o644)
+
+
+def _quoted(text: str) -> str:
+    # A JSON string without \u escapes is a TOML basic string.
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credentials for registries: read from Docker's configuration, written for nodes and pull secrets, never shown.
+
+Secrets travel in files of mode 0600 and on standard input; they are in no argv and in no repr.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from harness import process
+from harness.errors import CommandError, SettingsError
+from harness.registries.references import DOCKER_HUB
+
+_HELPER_SECONDS = 20.0
+# Docker Hub's credentials are filed under the address of its first API (docker/cli, config/types and registry/config).
+_HUB_KEY = "https://index.docker.io/v1/"
+
+
+class Credentials(BaseModel):
+    """A user name and password, or the identity token that some registries hand out instead."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    identity_token: SecretStr = SecretStr("")
+
+    def basic(self) -> SecretStr:
+        """The value of an `Authorization: Basic …` header."""
+        return SecretStr(f"Basic {_encode(self.username, self.password)}")
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every form in which the secret could show up in a log, for redaction."""
+        plain = [self.password.get_secret_value(), self.identity_token.get_secret_value()]
+        encoded = [_encode(self.username, self.password)] if plain[0] else []
+        return [word for word in (*plain, *encoded) if word]
+
+
+def from_docker_config(host: str, folder: Path | None = None) -> Credentials | None:
+    """What `docker login` has stored for a registry host; None when it has stored nothing.
+
+    `folder` holds config.json (default: $DOCKER_CONFIG, else ~/.docker). Credential helpers are asked too. Raises
+    SettingsError when the file is broken or a helper fails.
+    """
+    file = (folder or Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")) / "config.json"
+    try:
+        config = json.loads(file.read_text())
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as broken:
+        # The text is not quoted: it may hold a secret.
+        raise SettingsError(f"{file} cannot be read as JSON: {type(broken).__name__}", "log in again") from broken
+    if not isinstance(config, dict):
+        raise SettingsError(f"{file} holds no JSON object", "log in again: docker login")
+    helper = _mapping(config, "credHelpers").get(host) or config.get("credsStore")
+    if helper:
+        found = _ask_helper(str(helper), host)
+        if found:
+            return found
+    for key, entry in _mapping(config, "auths").items():
+        if _host_of(key) == host and isinstance(entry, dict):
+            return _from_entry(entry, file, key)
+    return None
+
+
+def docker_config_json(credentials: Mapping[str, Credentials]) -> SecretStr:
+    """The text of a `kubernetes.io/dockerconfigjson` Secret, and of config.json: registry host → credentials."""
+    auths: dict[str, dict[str, str]] = {}
+    for host, it in credentials.items():
+        auths[_HUB_KEY if host == DOCKER_HUB else host] = {
+            "username": it.username,
+            "password": it.password.get_secret_value(),
+            "auth": _encode(it.username, it.password),
+        }
+    return SecretStr(json.dumps({"auths": auths}))
+
+
+def write_docker_config(folder: Path, credentials: Mapping[str, Credentials]) -> Path:
+    """Write `<folder>/config.json` (mode 0600) for programs that take DOCKER_CONFIG, and return the folder."""
+    write_secret(folder / "config.json", docker_config_json(credentials).get_secret_value())
+    return folder
+
+
+def write_secret(file: Path, text: str) -> Path:
+    """Write a file that only its owner can read, from its first byte on."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        os.fchmod(descriptor, 0o600)
+        stream.write(text)
+    return file
+
+
+def _from_entry(entry: Mapping[str, Any], file: Path, key: str) -> Credentials | None:
+    token = SecretStr(str(entry.get("identitytoken") or ""))
+    encoded = str(entry.get("auth") or "")
+    if encoded:
+        try:
+            username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            colon = ""
+        if not colon:
+            raise SettingsError(f"{file}: the auth of {key!r} is not base64 of user:password", "log in again")
+    else:
+        username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
+    if not (password or token.get_secret_value()):
+        return None
+    return Credentials(username=username, password=SecretStr(password.rstrip("\0")), identity_token=token)
+
+
+def _ask_helper(helper: str, host: str) -> Credentials | None:
+    """Ask a `docker-credential-…` program (github.com/docker/docker-credential-helpers: host in, JSON out)."""
+    program = f"docker-credential-{helper}"
+    asked = process.call(
+        [program, "get"], stdin=_HUB_KEY if host == DOCKER_HUB else host, timeout=_HELPER_SECONDS, check=False
+    )
+    if asked.returncode != 0:
+        if "not found" in (asked.stdout + asked.stderr).lower():
+            return None
+        raise CommandError(
+            f"{program} could not give the credentials of {host}: {asked.stderr.strip() or asked.stdout.strip()}",
+            f"log in again: docker login {host}",
+            returncode=asked.returncode,
+        )
+    try:
+        answer = json.loads(asked.stdout)
+        username, secret = str(answer["Username"]), str(answer["Secret"])
+    except (ValueError, KeyError, TypeError) as broken:
+        raise SettingsError(
+            f"{program} gave no credentials for {host}", f"log in again: docker login {host}"
+        ) from broken
+    if username == "<token>":
+        return Credentials(identity_token=SecretStr(secret))
+    return Credentials(username=username, password=SecretStr(secret))
+
+
+def _host_of(key: str) -> str:
+    host = key.split("://", 1)[-1].split("/", 1)[0]
+    return DOCKER_HUB if host in ("index.docker.io", "registry-1.docker.io", DOCKER_HUB) else host
+
+
+def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = config.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _encode(username: str, password: SecretStr) -> str:
+    return base64.b64encode(f"{username}:{password.get_secret_value()}".encode()).decode()
