@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chart of a release: from the Helm repository, an OCI reference, a file or folder, or the foundry.
+
+Whatever the origin, the result is a chart on this disk with its hash, so that an install cannot differ from its report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tarfile
+import tempfile
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from filelock import FileLock
+
+from harness import process
+from harness.errors import CommandError, UnavailableError, UsageError
+from harness.matrix.model import ChartSource, Release
+from harness.registries.mirrors import Mirror, MirrorMap
+
+CHART_NAME = "spark-operator"
+
+_PULL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A chart on this disk.
+
+    `path` is a folder or a .tgz; `sha256` is of the .tgz's bytes, or of the folder's file names and contents;
+    `reference` is what it was asked for by; `metadata` is Chart.yaml.
+    """
+
+    path: Path
+    reference: str
+    name: str
+    version: str
+    app_version: str
+    origin: ChartSource
+    sha256: str
+    metadata: Mapping[str, Any] = field(repr=False)
+
+
+def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: str = "") -> Chart:
+    """A chart folder or .tgz. Raises UnavailableError when it is missing, UsageError when it is no chart."""
+    if not path.exists():
+        raise UnavailableError(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
+    metadata = _metadata(path)
+    missing = [key for key in ("apiVersion", "name", "version") if not metadata.get(key)]
+    if missing:
+        raise UsageError(f"{path}: Chart.yaml has no {', '.join(missing)}", "give the path of a complete chart")
+    return Chart(
+        path=path.resolve(),
+        reference=reference or str(path),
+        name=str(metadata["name"]),
+        version=str(metadata["version"]),
+        app_version=str(metadata.get("appVersion", "")),
+        origin=origin,
+        sha256=_sha256(path),
+        metadata=metadata,
+    )
+
+
+def from_repository(helm: Path, url: str, version: str, folder: Path, *, name: str = CHART_NAME) -> Chart:
+    """Pull a chart from a Helm repository into `folder`; one that is there already is not pulled again.
+
+    Raises UnavailableError with the repository's answer.
+    """
+    target = folder / _safe(url) / f"{name}-{version}.tgz"
+    argv = ["pull", name, "--repo", url, "--version", version]
+    _pull(helm, argv, target, what=f"the chart {name} {version} from {url}", env={})
+    return from_path(target, origin=ChartSource.HELM_REPOSITORY, reference=f"{url.rstrip('/')}/{target.name}")
+
+
+def from_oci(helm: Path, reference: str, version: str, folder: Path, *, mirrors: MirrorMap | None = None) -> Chart:
+    """Pull a chart by its OCI reference (`oci://host/path/name`), through the host's mirror when there is one.
+
+    Raises UnavailableError with the registry's answer.
+    """
+    host, path = _oci_parts(reference)
+    mirror = mirrors.mirrors.get(host) if mirrors else None
+    target = folder / _safe(reference) / f"{path.rsplit('/', 1)[-1]}-{version}.tgz"
+    what = f"the chart {reference}:{version}" + (f" (through the mirror {mirror.reachable_url})" if mirror else "")
+    with tempfile.TemporaryDirectory() as scratch:
+        address, argv, env = _through(mirror, host, path, Path(scratch)) if mirror else (f"{host}/{path}", [], {})
+        if not mirror and host.split(":")[0] in ("localhost", "127.0.0.1"):
+            argv = ["--plain-http"]
+        _pull(helm, ["pull", f"oci://{address}", "--version", version, *argv], target, what=what, env=env)
+    return from_path(target, origin=ChartSource.OCI, reference=f"{reference}:{version}")
+
+
+def for_release(release: Release, helm: Path, folder: Path, *, mirrors: MirrorMap | None = None) -> Chart:
+    """The chart that upstream published for a release: from its Helm repository, else by OCI.
+
+    With a mirror for the OCI registry only that is asked. Raises UnavailableError with every answer.
+    """
+    refusals = []
+    mirrored = bool(release.chart_oci and mirrors and _oci_parts(release.chart_oci)[0] in mirrors.mirrors)
+    if release.chart_repository and not mirrored:
+        try:
+            return from_repository(helm, release.chart_repository, release.version, folder)
+        except UnavailableError as refused:
+            refusals.append(refused.message)
+    if release.chart_oci:
+        try:
+            return from_oci(helm, release.chart_oci, release.version, folder, mirrors=mirrors)
+        except UnavailableError as refused:
+            refusals.append(refused.message)
+    said = "\n".join(refusals) or "its row names neither chart_repository nor chart_oci"
+    raise UnavailableError(
+        f"there is no chart for release {release.version}:\n{said}",
+        "pass a chart folder or .tgz, use --source foundry, or see that the address can be reached from here",
+    )
+
+
+def find(wanted: str, release: Release, helm: Path, folder: Path, *, mirrors: MirrorMap | None = None) -> Chart:
+    """The chart that a user names: `oci://…`, a repository's `https://…`, or the path of a folder or .tgz."""
+    if wanted.startswith("oci://"):
+        if "@" in wanted:
+            raise UsageError(
+                f"{wanted}: a chart is asked for by its version", "write it as oci://host/path/name:version"
+            )
+        reference, _, version = wanted.removeprefix("oci://").rpartition(":")
+        if reference and "/" not in version:
+            return from_oci(helm, f"oci://{reference}", version, folder, mirrors=mirrors)
+        return from_oci(helm, wanted, release.version, folder, mirrors=mirrors)
+    if wanted.startswith(("http://", "https://")):
+        return from_repository(helm, wanted, release.version, folder)
+    return from_path(Path(wanted))
+
+
+def _pull(helm: Path, argv: list[str], target: Path, *, what: str, env: Mapping[str, str]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if target.is_file():
+            return
+        with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            try:
+                process.call([helm, *argv, "--destination", scratch], timeout=_PULL_SECONDS, env=env)
+            except CommandError as failed:
+                answer = (failed.stderr or failed.message).strip().splitlines() or ["nothing"]
+                raise UnavailableError(
+                    f"pulling {what} failed: {answer[-1].removeprefix('Error: ')}",
+                    "check the version and the address, or pass a chart folder or .tgz",
+                ) from failed
+            pulled = next(Path(scratch).glob("*.tgz"), None)
+            if pulled is None:
+                raise UnavailableError(f"pulling {what} brought no .tgz", "check the address")
+            pulled.rename(target)
+
+
+def _through(mirror: Mirror, host: str, path: str, scratch: Path) -> tuple[str, list[str], dict[str, str]]:
+    """Address, options and environment of a pull through a mirror; credentials go into a file, never into argv."""
+    url = urlsplit(mirror.reachable_url)
+    argv = ["--plain-http"] if url.scheme == "http" else []
+    if mirror.ca:
+        argv += ["--ca-file", str(mirror.ca)]
+    env = {}
+    if mirror.username:
+        login = f"{mirror.username}:{mirror.password.get_secret_value()}"
+        auths = {"auths": {url.netloc: {"auth": b64encode(login.encode()).decode()}}}
+        file = scratch / "registry.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(auths))
+        env["HELM_REGISTRY_CONFIG"] = str(file)
+    return "/".join(part for part in (url.netloc, url.path.strip("/"), path) if part), argv, env
+
+
+def _oci_parts(reference: str) -> tuple[str, str]:
+    host, _, path = reference.removeprefix("oci://").partition("/")
+    if not reference.startswith("oci://") or not host or not path:
+        raise UsageError(f"{reference!r} is no OCI reference of a chart", "write it as oci://host/path/name")
+    return host, path
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        file = path / "Chart.yaml"
+        if not file.is_file():
+            raise UsageError(f"{path} has no Chart.yaml", "give the path of a chart folder or .tgz")
+        text = file.read_text()
+    else:
+        try:
+            with tarfile.open(path, "r:gz") as archive:
+                names = [name for name in archive.getnames() if re.fullmatch(r"(\./)?[^/]+/Chart\.yaml", name)]
+                member = archive.extractfile(names[0]) if names else None
+                if member is None:
+                    raise UsageError(f"{path} holds no Chart.yaml", "give the path of a chart folder or .tgz")
+                text = member.read().decode()
+        except (tarfile.TarError, OSError, EOFError) as broken:
+            raise UsageError(f"{path} is no chart archive: {broken}", "give a chart folder or .tgz") from broken
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as broken:
+        raise UsageError(f"{path}: Chart.yaml is not valid YAML: {broken}", "correct it") from broken
+    if not isinstance(data, dict):
+        raise UsageError(f"{path}: Chart.yaml is no mapping", "give the path of a complete chart")
+    return data
+
+
+def _sha256(path: Path) -> str:
+    if path.is_file():
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(it for it in path.rglob("*") if it.is_file()):
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{content}  {file.relative_to(path).as_posix()}\n".encode())
+    return digest.hexdigest()
+
+
+def _safe(address: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", address.split("://", 1)[-1]).strip("_")

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CustomResourceDefinitions: what a chart defines, and how that differs from what a cluster has.
+
+Annotations are left out: the controller-gen annotation is the same in all releases and says nothing. So are the
+descriptions in schemas, which change nothing about what the API server accepts.
+"""
+
+from __future__ import annotations
+
+import functools
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import UsageError
+from harness.releases.charts import Chart
+
+_YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+_SCHEMA_MAPS = ("properties", "patternProperties", "definitions", "dependencies")
+_SCHEMA_LISTS = ("allOf", "anyOf", "oneOf")
+_SCHEMAS = ("items", "additionalProperties", "additionalItems", "not")
+_SETS = ("required", "enum", "x-kubernetes-list-map-keys")
+_FALSE_IS_ABSENT = (
+    "nullable",
+    "uniqueItems",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+)
+
+
+def chart_crds(chart: Chart) -> Mapping[str, Mapping[str, Any]]:
+    """The specs of the CRDs in the chart's crds/ folder, by name. Raises UsageError when a file is no YAML."""
+    return _read(chart.path, chart.sha256)
+
+
+def differences(expected: Mapping[str, Any], actual: Mapping[str, Any], *, limit: int = 20) -> list[str]:
+    """Where two CRD specs differ in meaning, as `path: expected → actual`, at most `limit` lines.
+
+    What the API server fills in or drops on its own (apiextensions/v1 defaults, empty and false fields) does not count.
+    """
+    found = _compare("spec", canonical(expected), canonical(actual))
+    return [line for line, _ in zip(found, range(limit), strict=False)]
+
+
+def canonical(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A CRD's spec in the one form that both a chart's file and the API server's answer come to."""
+    names = dict(spec.get("names", {}))
+    names.setdefault("singular", str(names.get("kind", "")).lower())
+    names.setdefault("listKind", f"{names.get('kind', '')}List")
+    for key in ("shortNames", "categories"):
+        names[key] = sorted(names.get(key) or [])
+    return {
+        "group": spec.get("group"),
+        "scope": spec.get("scope"),
+        "names": names,
+        "conversion": (spec.get("conversion") or {}).get("strategy", "None"),
+        "preserveUnknownFields": bool(spec.get("preserveUnknownFields")),
+        "versions": {version["name"]: _version(version) for version in spec.get("versions", [])},
+    }
+
+
+def _version(version: Mapping[str, Any]) -> dict[str, Any]:
+    columns = [
+        {key: value for key, value in column.items() if value not in (None, "") and (key, value) != ("priority", 0)}
+        for column in version.get("additionalPrinterColumns") or []
+    ]
+    return {
+        "served": bool(version.get("served")),
+        "storage": bool(version.get("storage")),
+        "deprecated": bool(version.get("deprecated")),
+        "subresources": version.get("subresources") or {},
+        "columns": columns,
+        "selectableFields": version.get("selectableFields") or [],
+        "schema": _schema((version.get("schema") or {}).get("openAPIV3Schema") or {}),
+    }
+
+
+def _schema(node: Any) -> Any:
+    # additionalProperties may be a plain true or false.
+    if not isinstance(node, Mapping):
+        return node
+    result: dict[str, Any] = {}
+    for key, value in node.items():
+        if value is None or key == "description" or (value is False and key in _FALSE_IS_ABSENT):
+            continue
+        if key in _SCHEMA_MAPS:
+            inner = {name: _schema(schema) for name, schema in value.items()}
+            if inner:
+                result[key] = inner
+        elif key in _SCHEMA_LISTS:
+            if value:
+                result[key] = [_schema(schema) for schema in value]
+        elif key in _SCHEMAS:
+            result[key] = _schema(value)
+        elif key in _SETS:
+            if value:
+                result[key] = sorted(value, key=str)
+        else:
+            result[key] = value
+    return result
+
+
+def _compare(path: str, expected: Any, actual: Any) -> Iterator[str]:
+    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
+        for key in [*expected, *(key for key in actual if key not in expected)]:
+            inner = f"{path}.{key}"
+            if key not in actual:
+                yield f"{inner}: missing in the cluster"
+            elif key not in expected:
+                yield f"{inner}: only in the cluster"
+            else:
+                yield from _compare(inner, expected[key], actual[key])
+    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
+        for number, (one, other) in enumerate(zip(expected, actual, strict=True)):
+            yield from _compare(f"{path}[{number}]", one, other)
+    elif expected != actual:
+        yield f"{path}: {_brief(expected)} → {_brief(actual)}"
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+@functools.lru_cache(maxsize=4)
+def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, text in _files(path):
+        try:
+            documents = list(yaml.load_all(text, Loader=_YAML))  # noqa: S506 - a safe loader
+        except yaml.YAMLError as broken:
+            raise UsageError(f"{path}: {name} is not valid YAML: {broken}", "use a complete chart") from broken
+        for document in documents:
+            if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition":
+                found[document["metadata"]["name"]] = document["spec"]
+    return found
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    if path.is_dir():
+        for file in sorted((path / "crds").rglob("*.yaml")):
+            yield file.relative_to(path).as_posix(), file.read_bytes()
+        return
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive.getmembers():
+            parts = member.name.removeprefix("./").split("/")
+            stream = archive.extractfile(member) if len(parts) > 2 and parts[1] == "crds" else None
+            if stream is not None and parts[-1].endswith(".yaml"):
+                yield "/".join(parts[1:]), stream.read()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helm values: profiles, the user's file, and merging as Helm merges."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import UsageError
+from harness.settings import PROJECT_ROOT
+
+PROFILES = PROJECT_ROOT / "charts" / "values"
+"""Where the values profiles lie, one YAML file each."""
+
+
+class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+    """YAML as Helm reads it: a date stays the text that was written, and `=` is a plain scalar."""
+
+
+_NOT_IN_HELM = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_IN_HELM]
+    for letter, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def merge(*documents: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge values as `helm -f a -f b` does: maps deeply, everything else (lists too) is replaced by the later one.
+
+    A null replaces what was there and stays in the result, since Helm needs to see it to delete the chart's default
+    (helm/pkg/cli/values and pkg/chartutil/coalesce.go). The documents are left as they are.
+    """
+    merged: dict[str, Any] = {}
+    for document in documents:
+        for key, value in document.items():
+            below = merged.get(key)
+            if isinstance(value, Mapping):
+                merged[key] = merge(below, value) if isinstance(below, Mapping) else merge(value)
+            else:
+                merged[key] = list(value) if isinstance(value, list | tuple) else value
+    return merged
+
+
+def load_values(path: Path) -> dict[str, Any]:
+    """Read a values file; an empty one is an empty mapping. Raises UsageError with file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as missing:
+        raise UsageError(f"the values file {path} does not exist", "check the path after --values") from missing
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise UsageError(
+            f"the values file {path} cannot be read: {unreadable}", "it must be UTF-8 text"
+        ) from unreadable
+    try:
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from the safe loader
+    except yaml.MarkedYAMLError as broken:
+        mark = broken.problem_mark or broken.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        raise UsageError(
+            f"{where}: not valid YAML: {broken.problem or broken.context}",
+            "correct that line, or pass another --values",
+        ) from broken
+    except yaml.YAMLError as broken:
+        raise UsageError(f"{path}: not valid YAML: {broken}", "pass a YAML file after --values") from broken
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        rows = enumerate(text.splitlines(), 1)
+        line = next((n for n, row in rows if row.strip() and not row.startswith(("#", "---", "%"))), 1)
+        raise UsageError(
+            f"{path}, line {line}: a values file must be a mapping of keys to values, not a {_kind(data)}",
+            "write it as Helm does: `image:` with `tag: …` below it",
+        )
+    strange = next((key for key in data if not isinstance(key, str)), None)
+    if strange is not None:
+        raise UsageError(f"{path}: the key {strange!r} is not text", "quote it")
+    return data
+
+
+def profile(name: str) -> dict[str, Any]:
+    """A values profile of charts/values/. Raises UsageError with the nearest name when there is none."""
+    path = PROFILES / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(file.stem for file in PROFILES.glob("*.yaml"))
+        near = difflib.get_close_matches(name, known, n=1)
+        raise UsageError(
+            f"there is no values profile {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
+            f"the profiles are: {', '.join(known)}",
+        )
+    return load_values(path)
+
+
+def _kind(data: object) -> str:
+    return "list" if isinstance(data, list) else "plain value"
