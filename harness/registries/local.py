@@ -18,6 +18,7 @@ import yaml
 
 from harness import process
 from harness.errors import CommandError, EngineError, HarnessError, HostError, ToolError, UnavailableError
+from harness.evidence.ledger import NAME_PREFIX, short_run_id
 from harness.providers.base import LABEL_RUN
 from harness.registries.mirrors import Mirror, MirrorMap
 from harness.waiting import until
@@ -167,10 +168,9 @@ class NodeRegistries:
         for host in wanted:
             _require_storage(self.storage / host)
         image = self._image()
-        self._containers = {host: container_name(run_id, host) for host in wanted}
-        for name in self._containers.values():
+        for host in wanted:
             if self._announce:
-                self._announce(name)
+                self._announce(container_name(run_id, host))
         try:
             with ThreadPoolExecutor(len(wanted)) as pool:
                 started = pool.map(lambda host: self._run(host, run_id=run_id, network=network, image=image), wanted)
@@ -182,8 +182,12 @@ class NodeRegistries:
     def stop(self) -> None:
         """Remove the containers; those that are gone already are no error."""
         names, self._containers = list(self._containers.values()), {}
-        if names:
-            self._call("rm", "--force", "--volumes", *names, check=False)
+        if not names:
+            return
+        removed = self._call("rm", "--force", "--volumes", *names, check=False)
+        problems = [line for line in removed.stderr.splitlines() if "No such container" not in line]
+        if removed.returncode != 0 and problems:
+            raise EngineError(f"registry containers could not be removed: {'; '.join(problems)}", "nox -s clean")
 
     def access_log(self, host: str) -> str:
         """Every request that a host's registry has answered, one a line in the combined log format."""
@@ -204,14 +208,17 @@ class NodeRegistries:
         return files
 
     def _run(self, host: str, *, run_id: str, network: str, image: str) -> Mirror:
-        name = self._containers[host]
+        name = container_name(run_id, host)
         self._call(
-            "run", "--detach", "--name", name, "--hostname", name, "--network", network,
+            "create", "--name", name, "--hostname", name, "--network", network,
             "--label", f"{LABEL_RUN}={run_id}", "--publish", f"127.0.0.1::{_PORT}",
             "--mount", f"type=bind,source={(self.storage / host).resolve()},target=/var/lib/registry,readonly",
             image,
         )  # fmt: skip
-        published = self._call("port", name, f"{_PORT}/tcp").stdout.split()
+        # Ours only from here on: a name that is taken belongs to someone else, and stop() must leave that alone.
+        self._containers[host] = name
+        self._call("start", name)
+        published = self._call("port", name, f"{_PORT}/tcp", check=False).stdout.split()
         if not published:
             log = self._call("logs", name, check=False)
             raise EngineError(
@@ -261,8 +268,8 @@ def stored_hosts(storage: Path) -> list[str]:
 
 def container_name(run_id: str, host: str) -> str:
     """`soh-<run id without its date>-registry-<host>`, a valid DNS label: nodes reach the registry by it."""
-    short = run_id.split("-", 1)[-1]
-    return f"soh-{short}-registry-{re.sub(r'[^a-z0-9]+', '-', host.lower()).strip('-')}"[:63].rstrip("-")
+    label = re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")
+    return f"{NAME_PREFIX}{short_run_id(run_id)}-registry-{label}"[:63].rstrip("-")
 
 
 def _wait_for_api(url: str, what: str, next_step: str) -> None:
