@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run found, as frozen models: results.json is their JSON, docs/results.schema.json their schema."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic_core import to_jsonable_python
+
+from harness.matrix.model import Cell
+from harness.settings import SourceKind
+from harness.verdicts import Finding, Verdict, worst
+
+SCHEMA_VERSION: Literal[1] = 1
+
+GREEN = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN})
+"""Verdicts that leave a run green."""
+
+
+class Model(BaseModel):
+    """Base of all parts of a report: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ImageResult(Model):
+    """One image that a cell used. `registry` is the host that its name asks for, `obtained` how it really came."""
+
+    reference: str
+    digest: str
+    registry: str
+    obtained: str
+
+
+class CheckResult(Model):
+    """One check of a cell: a claim by its name, what came out, and the facts behind it."""
+
+    name: str
+    verdict: Verdict
+    message: str
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, finding: Finding) -> CheckResult:
+        """The finding as it goes into the report; facts that JSON does not know become text."""
+        facts = to_jsonable_python(finding.evidence, fallback=str)
+        return cls(name=finding.check, verdict=finding.verdict, message=finding.message, evidence=facts)
+
+
+class CellResult(Model):
+    """What came of one cell.
+
+    `phases` are seconds by name; phases that cells share (cluster, install) are in each of them. `repro` is the one
+    command that runs this cell again. `evidence` is a folder relative to the report's, empty when there is none.
+    `attempt` counts from 1 when a run repeats its cells.
+    """
+
+    id: str
+    environment: str
+    path: str
+    scenario: str
+    verdict: Verdict
+    reason: str
+    phases: dict[str, float] = Field(default_factory=dict)
+    images: tuple[ImageResult, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    repro: str
+    evidence: str = ""
+    attempt: int = Field(default=1, ge=1)
+
+    @property
+    def seconds(self) -> float:
+        """The sum of the phases."""
+        return round(sum(self.phases.values()), 1)
+
+
+class SourceResult(Model):
+    """Where the images came from, and why that source was taken."""
+
+    kind: SourceKind
+    why: str
+
+
+class HostResult(Model):
+    """The machine that ran the harness. `memory_mib` is in MiB."""
+
+    os: str
+    kernel: str
+    cpus: int
+    memory_mib: int
+    engine: str
+    cgroup: str
+
+
+class RunResult(Model):
+    """A whole run.
+
+    `selection` is the command line after `harness run`; `planned` are the ids of the cells that were chosen. While the
+    run goes on, and when it was killed, `ended` is null and `cells` has what was finished. `peak_memory_mib` is of the
+    harness process. `leaks` names what was left behind; empty is the proof that nothing was.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: str
+    started: datetime
+    ended: datetime | None = None
+    harness_version: str
+    source: SourceResult
+    host: HostResult
+    tools: dict[str, str] = Field(default_factory=dict)
+    selection: tuple[str, ...] = ()
+    planned: tuple[str, ...] = ()
+    cells: tuple[CellResult, ...] = ()
+    peak_memory_mib: float | None = None
+    leaks: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many cells have each verdict that occurs, the worst first."""
+        found = [cell.verdict for cell in self.cells]
+        return {verdict: found.count(verdict) for verdict in reversed(Verdict) if verdict in found}
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Cells that were chosen and have no result."""
+        done = {cell.id for cell in self.cells}
+        return tuple(name for name in self.planned if name not in done)
+
+    @property
+    def worst_first(self) -> tuple[CellResult, ...]:
+        """The cells, what is wrong before what is not, otherwise in their order."""
+        return tuple(sorted(self.cells, key=lambda cell: -cell.verdict.severity))
+
+
+def cell_result(
+    cell: Cell,
+    findings: Iterable[Finding],
+    *,
+    repro: str,
+    phases: Mapping[str, float] | None = None,
+    images: Iterable[Any] = (),
+    evidence: str = "",
+    attempt: int = 1,
+) -> CellResult:
+    """A cell's result: the verdict is that of its worst check, the reason that check's message.
+
+    `images` are objects with the attributes of ImageResult. Without findings nothing was proved: `error`.
+    """
+    found = list(findings)
+    verdict = worst(found)
+    reason = next((it.message for it in found if it.verdict is verdict), "no check looked at anything")
+    return CellResult(
+        id=cell.id,
+        environment=cell.environment.name,
+        path=cell.path.name,
+        scenario=cell.scenario.name,
+        verdict=verdict,
+        reason="" if verdict is Verdict.PASSED else reason,
+        phases={name: round(seconds, 2) for name, seconds in (phases or {}).items()},
+        images=tuple(ImageResult.model_validate(image, from_attributes=True) for image in images),
+        checks=tuple(map(CheckResult.of, found)),
+        repro=repro,
+        evidence=evidence,
+        attempt=attempt,
+    )
+
+
+def repro(cell_id: str, *, source: str = "", values: Sequence[str] = (), options: Sequence[str] = ()) -> str:
+    """The one command that runs this cell again, from this source, with these values files and further options."""
+    words = ["--cell", cell_id]
+    if source:
+        words += ["--source", source]
+    for file in values:
+        words += ["--values", file]
+    return f"nox -s e2e -- {shlex.join([*words, *options])}"
+
+
+def exit_status(run: RunResult) -> int:
+    """What the harness ends with.
+
+    1 when a cell failed, whatever else happened: that is news about the product. Otherwise 3 when a cell is `error` or
+    `unavailable`, when a chosen cell has no result, when there is none at all, or when something leaked: such a run has
+    not proved what it was asked to prove. 0 only when every chosen cell passed or is broken as known.
+    """
+    verdicts = {cell.verdict for cell in run.cells}
+    if Verdict.FAILED in verdicts:
+        return 1
+    if not verdicts or not verdicts <= GREEN or run.missing or run.leaks:
+        return 3
+    return 0

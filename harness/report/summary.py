@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The short reports: what the terminal shows at the end, and GitHub's job summary. What is wrong comes first."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.report.model import GREEN, CellResult, RunResult, exit_status
+from harness.verdicts import Verdict
+
+_STYLES = {
+    Verdict.PASSED: "green",
+    Verdict.BROKEN_AS_KNOWN: "yellow",
+    Verdict.UNAVAILABLE: "cyan",
+    Verdict.FAILED: "bold red",
+    Verdict.ERROR: "bold magenta",
+}
+_MARKS = {
+    Verdict.PASSED: "✅",
+    Verdict.BROKEN_AS_KNOWN: "🟡",
+    Verdict.UNAVAILABLE: "⚪",
+    Verdict.FAILED: "❌",
+    Verdict.ERROR: "💥",
+}
+
+
+def headline(run: RunResult) -> str:
+    """One line: how many cells, and how many of each verdict."""
+    total = len(run.cells) + len(run.missing)
+    parts = [f"{number} {verdict}" for verdict, number in run.counts.items()]
+    if run.missing:
+        parts.insert(0, f"{len(run.missing)} without a result")
+    return f"{total} cell{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing ran'}"
+
+
+def terminal(run: RunResult, console: Console, folder: Path) -> None:
+    """Print the table of cells, then each cell that did not pass with its repro line and its evidence.
+
+    `folder` is the report's. Repro lines are never wrapped, so that they can be copied.
+    """
+    table = Table(title=f"run {run.run_id}, images from {run.source.kind}", title_justify="left", pad_edge=False)
+    table.add_column("cell", overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("reason", overflow="fold")
+    for cell in sorted(run.cells, key=lambda it: it.verdict.severity):
+        verdict = Text(cell.verdict.value, style=_STYLES[cell.verdict])
+        table.add_row(Text(_title(cell)), verdict, f"{cell.seconds:.1f}", Text(_first_line(cell.reason)))
+    console.print(table)
+    # The last lines are the ones that stay in sight, so the worst comes last here, and first on every page.
+    for cell in reversed(run.worst_first):
+        if cell.verdict not in GREEN:
+            _details(cell, console, folder)
+    for name in run.missing:
+        console.print(Text(f"no result: {name}", style="bold magenta"), soft_wrap=True)
+    for leak in run.leaks:
+        console.print(Text(f"left behind: {leak}", style="bold magenta"), soft_wrap=True)
+    style = "bold green" if exit_status(run) == 0 else "bold red"
+    console.print(Text(headline(run), style=style), soft_wrap=True)
+    console.print(Text(f"report: {folder}"), soft_wrap=True)
+
+
+def _details(cell: CellResult, console: Console, folder: Path) -> None:
+    console.print(Text(f"{cell.verdict.value}: {_title(cell)}", style=_STYLES[cell.verdict]), soft_wrap=True)
+    console.print(Text(f"  {cell.reason}"), soft_wrap=True)
+    console.print(Text(f"  repro:    {cell.repro}"), soft_wrap=True)
+    if cell.evidence:
+        console.print(Text(f"  evidence: {folder / cell.evidence}"), soft_wrap=True)
+
+
+def markdown(run: RunResult) -> str:
+    """The page for GitHub's job summary ($GITHUB_STEP_SUMMARY)."""
+    lines = [f"## {'✅' if exit_status(run) == 0 else '❌'} Spark Operator harness: {headline(run)}", ""]
+    bad = [cell for cell in run.worst_first if cell.verdict not in GREEN]
+    for cell in bad:
+        lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", _prose(cell.reason), ""]
+        lines += ["```sh", cell.repro, "```", ""]
+        if cell.evidence:
+            lines += [f"Evidence: `{cell.evidence}`", ""]
+    lines += [f"- 💥 no result: `{name}`" for name in run.missing]
+    lines += [f"- 💥 left behind: `{leak}`" for leak in run.leaks]
+    lines += ["", "| cell | verdict | seconds | reason |", "| --- | --- | ---: | --- |"]
+    for cell in run.worst_first:
+        verdict = f"{_MARKS[cell.verdict]} {cell.verdict.value}"
+        reason = _prose(_first_line(cell.reason)).replace("|", "\\|")
+        lines.append(f"| `{_title(cell)}` | {verdict} | {cell.seconds:.1f} | {reason} |")
+    selection = shlex.join(run.selection) or "the default selection"
+    lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.kind}: {_prose(run.source.why)}", ""]
+    return "\n".join(lines)
+
+
+def _title(cell: CellResult) -> str:
+    return cell.id if cell.attempt == 1 else f"{cell.id} (attempt {cell.attempt})"
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _prose(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

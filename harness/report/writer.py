@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes `reports/<run id>/`: results.json and junit.xml after every cell, the readable reports at the end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import HostError
+from harness.report import html, junit, summary
+from harness.report.files import point_at, write_atomically
+from harness.report.model import CellResult, RunResult
+
+RESULTS = "results.json"
+JUNIT = "junit.xml"
+HTML = "report.html"
+SUMMARY = "summary.md"
+
+
+class ReportWriter:
+    """One run's report. Safe to call from several threads."""
+
+    def __init__(self, reports_dir: Path, run: RunResult) -> None:
+        """Make the folder, write the first results.json and let `latest` point at it. Raises HostError."""
+        self.folder = reports_dir / run.run_id
+        self._run = run
+        self._lock = threading.Lock()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._write_machine_readable()
+            point_at(reports_dir / "latest", run.run_id)
+        except OSError as error:
+            raise HostError(
+                f"cannot write the report below {reports_dir}: {error}",
+                "make that folder writable, remove what is in the way, or set reports_dir in harness.toml",
+            ) from error
+
+    @property
+    def run(self) -> RunResult:
+        """What is known so far."""
+        return self._run
+
+    def evidence_folder(self, cell_id: str, attempt: int = 1) -> Path:
+        """Where the evidence of a cell belongs (it is not made here)."""
+        return self.folder / (cell_id if attempt == 1 else f"{cell_id}.attempt-{attempt}")
+
+    def relative(self, folder: Path) -> str:
+        """A folder as results.json names it: relative to the report's folder."""
+        return folder.relative_to(self.folder).as_posix()
+
+    def add(self, cell: CellResult) -> None:
+        """Note a finished cell; it is on disk when this returns."""
+        with self._lock:
+            self._run = self._run.model_copy(update={"cells": (*self._run.cells, cell)})
+            self._write_machine_readable()
+
+    def finish(
+        self,
+        *,
+        ended: datetime | None = None,
+        peak_memory_mib: float | None = None,
+        leaks: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> RunResult:
+        """Close the report and write the readable ones; on GitHub, add to the job's summary page."""
+        with self._lock:
+            changes = {
+                "ended": ended or datetime.now(UTC),
+                "peak_memory_mib": None if peak_memory_mib is None else round(peak_memory_mib, 1),
+                "leaks": tuple(leaks),
+            }
+            self._run = self._run.model_copy(update=changes)
+            self._write_machine_readable()
+            write_atomically(self.folder / HTML, html.render(self._run))
+            page = summary.markdown(self._run)
+            write_atomically(self.folder / SUMMARY, page)
+            job_summary = (os.environ if environment is None else environment).get("GITHUB_STEP_SUMMARY")
+            if job_summary:
+                with Path(job_summary).open("a", encoding="utf-8") as stream:
+                    stream.write(page)
+            return self._run
+
+    def _write_machine_readable(self) -> None:
+        write_atomically(self.folder / RESULTS, self._run.model_dump_json(indent=2) + "\n")
+        write_atomically(self.folder / JUNIT, junit.render(self._run))
+
+
+def read(file: Path) -> RunResult:
+    """A results.json, as it was written. Raises pydantic.ValidationError when it is no such file."""
+    return RunResult.model_validate_json(file.read_text())

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The readable reports: the HTML page, GitHub's job summary, the terminal."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from report_samples import FINDINGS, result, run
+from rich.console import Console
+
+from harness.report import html, summary
+from harness.report.model import RunResult
+
+REPRO = "nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --source foundry"
+
+
+def shown(report: RunResult, width: int = 100) -> str:
+    console = Console(width=width, record=True, force_terminal=False)
+    summary.terminal(report, console, Path("/reports/run"))
+    return console.export_text()
+
+
+def test_the_page_stands_alone_and_says_first_what_is_wrong() -> None:
+    page = html.render(run(*FINDINGS))
+    assert not re.search(r'(src|href)="(https?:)?//', page)
+    assert page.index("What is wrong") < page.index("config-map") < page.index("What held") < page.index("spark-pi</b>")
+    assert page.index("/config-map --source") < page.index(REPRO)
+    assert 'href="kind-1.34/install-2.5.2/retry/"' in page
+    assert "sha256:" + "ab" * 32 in page
+
+
+def test_the_page_shows_text_as_text() -> None:
+    page = html.render(run("retry"))
+    assert "state is &lt;COMPLETED&gt;" in page
+    assert "<COMPLETED>" not in page
+
+
+def test_a_green_page_has_nothing_under_what_is_wrong() -> None:
+    page = html.render(run("spark-pi"))
+    assert "What is wrong" not in page
+    assert "1 cell: 1 passed" in page
+
+
+def test_a_page_of_a_killed_run_says_so() -> None:
+    page = html.render(run("spark-pi", ended=None, planned=("kind-1.36/x/y",), leaks=("volume abc",)))
+    assert "did not end" in page
+    assert re.search(r"no result</span> <code>kind-1\.36/x/y", page)
+    assert re.search(r"left behind</span> <code>volume abc", page)
+
+
+def test_the_job_summary_starts_with_the_worst() -> None:
+    text = summary.markdown(run(*FINDINGS))
+    lines = text.splitlines()
+    expected = "5 cells: 1 error, 1 failed, 1 unavailable, 1 broken-as-known, 1 passed"
+    assert lines[0] == f"## ❌ Spark Operator harness: {expected}"
+    assert text.index("error: `") < text.index("failed: `") < text.index("unavailable: `")
+    assert f"```sh\n{REPRO}\n```" in text
+    row = next(line for line in lines if line.startswith("| `kind-1.34/install-2.5.2/retry`"))
+    assert row.endswith("| state is &lt;COMPLETED&gt; \\| not FAILED |")
+    assert summary.markdown(run("spark-pi")).startswith("## ✅ Spark Operator harness: 1 cell: 1 passed")
+
+
+def test_the_terminal_gives_each_bad_cell_a_line_to_copy_and_its_evidence() -> None:
+    text = shown(run(*FINDINGS), width=60)
+    lines = text.splitlines()
+    assert f"  repro:    {REPRO}" in lines
+    assert "  evidence: /reports/run/kind-1.34/install-2.5.2/retry" in lines
+    assert "failed: kind-1.34/install-2.5.2/retry" in lines
+    assert not any(line.startswith("  repro:") and line.endswith("spark-pi --source foundry") for line in lines)
+    assert text.index("failed: kind") < text.index("error: kind"), "the worst is the last, where it stays in sight"
+    assert lines[-2] == "5 cells: 1 error, 1 failed, 1 unavailable, 1 broken-as-known, 1 passed"
+    assert lines[-1] == "report: /reports/run"
+
+
+def test_the_table_has_verdict_seconds_and_reason() -> None:
+    text = shown(run("spark-pi", "ttl"), width=160)
+    assert re.search(r"install-2\.5\.2/spark-pi +│ passed +│ +33\.8", text)
+    assert re.search(r"install-2\.5\.2/ttl +│ unavailable +│ +33\.8 │ docker\.io/apache/spark:4\.0\.4", text)
+
+
+def test_attempts_and_what_is_missing_are_named() -> None:
+    report = run("spark-pi", planned=("kind-1.34/install-2.5.2/spark-pi", "a/b/c"), leaks=("network soh",))
+    report = report.model_copy(update={"cells": (*report.cells, result("retry", attempt=2))})
+    text = shown(report)
+    assert "failed: kind-1.34/install-2.5.2/retry (attempt 2)" in text
+    assert "no result: a/b/c" in text
+    assert "left behind: network soh" in text
+    assert "3 cells: 1 without a result, 1 failed, 1 passed" in text
