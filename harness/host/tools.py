@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs that the harness drives: found on PATH in a supported version, else built from a pinned Go module."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.errors import CatalogueError, HarnessError, ToolError
+from harness.foundry import gobuild
+from harness.foundry.store import Artifact, Store
+from harness.host.steps import Progress
+from harness.process import call
+from harness.settings import PROJECT_ROOT, Settings
+
+TOOLS_FILE = PROJECT_ROOT / "clusters" / "tools.toml"
+KUBECTL = "kubectl"
+
+_VERSION_TIMEOUT = 30.0
+_VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """A program that can be used. `version` is without `v`; `origin` says whether it was found or built."""
+
+    name: str
+    path: Path
+    version: str
+    origin: Literal["PATH", "foundry"]
+
+
+class ToolRow(BaseModel):
+    """One table of clusters/tools.toml; the keys are explained there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version_argv: tuple[str, ...]
+    at_least: str = ""
+    below: str = ""
+    path: bool = True
+    module: str
+    why: str
+
+    def supports(self, version: str) -> bool:
+        """Whether a version lies in the range."""
+        number = _numbers(version)
+        return (not self.at_least or number >= _numbers(self.at_least)) and (
+            not self.below or number < _numbers(self.below)
+        )
+
+    @property
+    def range(self) -> str:
+        """The range as people write it, `>=0.30,<0.34`."""
+        parts = [f">={self.at_least}" if self.at_least else "", f"<{self.below}" if self.below else ""]
+        return ",".join(part for part in parts if part)
+
+
+@functools.cache
+def catalogue(file: Path = TOOLS_FILE) -> Mapping[str, ToolRow]:
+    """The rows of clusters/tools.toml by name. Raises CatalogueError."""
+    try:
+        return {name: ToolRow(**row) for name, row in tomllib.loads(file.read_text()).items()}
+    except (OSError, tomllib.TOMLDecodeError, TypeError, ValidationError) as wrong:
+        raise CatalogueError(f"{file}: {wrong}", "correct that key") from wrong
+
+
+def resolve(settings: Settings, names: Sequence[str], minors: Sequence[str] = ()) -> dict[str, Tool]:
+    """The tools by name, without building any.
+
+    kubectl comes once for each Kubernetes minor, as `kubectl-1.34` (see `kubectl_for`), and as `kubectl` for the first
+    of `minors`. Raises ToolError that names all that are missing and why what PATH has will not do.
+    """
+    found: dict[str, Tool] = {}
+    problems: list[str] = []
+    for wanted in _expand(names, minors):
+        tool, problem = _find(settings, wanted)
+        if tool:
+            found[wanted] = tool
+        else:
+            problems.append(problem)
+    if problems:
+        raise ToolError("\n".join(problems), "run `nox -s bootstrap`, which builds them")
+    return _with_plain_kubectl(found, minors)
+
+
+def ensure(
+    settings: Settings, names: Sequence[str], minors: Sequence[str] = (), progress: Progress = lambda line: None
+) -> dict[str, Tool]:
+    """As `resolve`, and what is missing is built. Raises BuildError, and ToolError when there is no Go."""
+    found: dict[str, Tool] = {}
+    for wanted in _expand(names, minors):
+        tool, problem = _find(settings, wanted)
+        if tool is None:
+            progress(problem)
+            name, minor = _split(wanted)
+            module = module_for(name, minor)
+            progress(f"building {name} {gobuild.build_file(module).version}")
+            tool = _built(name, gobuild.build(store(settings), module, _programs(name)))
+        found[wanted] = tool
+    return _with_plain_kubectl(found, minors)
+
+
+def on_path(name: str, minor: str = "") -> tuple[Tool | None, str]:
+    """The usable tool on PATH, or None and why there is none. `minor` matters for kubectl only."""
+    row = catalogue()[name]
+    program = shutil.which(name) if row.path else None
+    if program is None:
+        return None, f"{name} is not on PATH" if row.path else f"{name} is not built yet"
+    version = _version_of(program, row.version_argv)
+    if not version:
+        return None, f"{program} does not say its version"
+    if name == KUBECTL and minor:
+        if not _within_one_minor(version, minor):
+            return None, f"{program} is {version}, which is more than one minor away from Kubernetes {minor}"
+    elif not row.supports(version):
+        return None, f"{program} is {version}, supported is {row.range}"
+    return Tool(name=name, path=Path(program), version=version, origin="PATH"), ""
+
+
+def kubectl_for(tools: Mapping[str, Tool], minor: str) -> Tool:
+    """The kubectl for a Kubernetes minor, out of what `resolve` or `ensure` gave for it."""
+    try:
+        return tools[f"{KUBECTL}-{minor}"]
+    except KeyError:
+        raise ToolError(f"no kubectl was asked for Kubernetes {minor}", "pass that minor to tools.resolve") from None
+
+
+def module_for(name: str, minor: str = "") -> str:
+    """The Go tool module that builds a tool. Raises ToolError when no module fits a Kubernetes minor."""
+    module = catalogue()[name].module
+    if not module.endswith("-"):
+        return module
+    modules = sorted((it for it in gobuild.modules() if it.startswith(module)), key=_numbers)
+    near = [it for it in modules if not minor or _within_one_minor(it.removeprefix(module), minor)]
+    same = [it for it in near if it.startswith(f"{module}{minor}.")]
+    if not near:
+        raise ToolError(
+            f"no Go tool module builds {name} for Kubernetes {minor}; there are: {', '.join(modules)}",
+            f"put a {name} of that minor on PATH, or add a module to clusters/nodes/modules/",
+        )
+    return (same or near)[-1]
+
+
+def store(settings: Settings) -> Store:
+    """The foundry's store in the cache folder."""
+    return Store(settings.cache_dir / "artifacts", settings.cache_dir / "logs")
+
+
+@functools.cache
+def _version_of(program: str, argv: tuple[str, ...]) -> str:
+    answer = call([program, *argv], timeout=_VERSION_TIMEOUT, check=False)
+    match = _VERSION.search(answer.stdout + answer.stderr)
+    return ".".join(match.groups()) if match else ""
+
+
+def _find(settings: Settings, wanted: str) -> tuple[Tool | None, str]:
+    name, minor = _split(wanted)
+    tool, problem = on_path(name, minor)
+    if tool:
+        return tool, ""
+    try:
+        module = module_for(name, minor)
+        for programs in (None, _programs(name)):
+            artifact = store(settings).get(gobuild.recipe(module, programs))
+            if artifact:
+                return _built(name, artifact), ""
+    except ToolError as error:
+        return None, f"{problem}; {error.message}"
+    return None, problem
+
+
+def _built(name: str, artifact: Artifact) -> Tool:
+    path = artifact.folder / "bin" / name
+    if not path.is_file():
+        raise HarnessError(f"the artefact {artifact.folder} has no bin/{name}", "run `harness foundry prune`")
+    return Tool(name=name, path=path, version=gobuild.build_file(artifact.name).version, origin="foundry")
+
+
+def _programs(name: str) -> list[str] | None:
+    # A whole Kubernetes takes minutes; its kubectl alone takes one.
+    return [KUBECTL] if name == KUBECTL else None
+
+
+def _expand(names: Sequence[str], minors: Sequence[str]) -> list[str]:
+    unknown = [name for name in names if name not in catalogue()]
+    if unknown:
+        raise ToolError(f"unknown tools: {', '.join(unknown)}", f"the tools are: {', '.join(catalogue())}")
+    wanted: list[str] = []
+    for name in names:
+        wanted += [f"{KUBECTL}-{minor}" for minor in _unique(minors)] if name == KUBECTL and minors else [name]
+    return wanted
+
+
+def _with_plain_kubectl(found: dict[str, Tool], minors: Sequence[str]) -> dict[str, Tool]:
+    first = found.get(f"{KUBECTL}-{minors[0]}") if minors else None
+    return {**found, KUBECTL: first} if first else found
+
+
+def _split(wanted: str) -> tuple[str, str]:
+    name, _, minor = wanted.partition("-")
+    return name, minor
+
+
+def _unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _within_one_minor(version: str, minor: str) -> bool:
+    mine, other = _numbers(version)[:2], _numbers(minor)[:2]
+    return mine[0] == other[0] and abs(mine[1] - other[1]) <= 1
