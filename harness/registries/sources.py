@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where images come from: public registries, their mirrors, or the foundry; and which of these this host can use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.errors import RegistryError, UnavailableError, UsageError
+from harness.registries.client import RegistryClient
+from harness.registries.credentials import from_docker_config
+from harness.registries.mirrors import Mirror, MirrorMap
+from harness.registries.references import DOCKER_HUB, ImageReference
+from harness.settings import Settings, SourceKind
+from harness.waiting import Deadline
+
+PUBLIC_HOSTS = (DOCKER_HUB, "ghcr.io", "registry.k8s.io")
+"""The registries that the default cells pull from."""
+
+PROBE_SECONDS = 5.0
+
+_PREFLIGHT_THREADS = 8
+
+
+class ImageRecord(BaseModel):
+    """One image as it was used: `registry` is the host in its name, `obtained` how and from where it came."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference: str
+    digest: str
+    registry: str
+    obtained: str
+
+
+class Source(Protocol):
+    """One place to get images from. May be used by several threads."""
+
+    @property
+    def kind(self) -> SourceKind:
+        """upstream, mirror or foundry."""
+
+    @property
+    def mirrors(self) -> MirrorMap:
+        """What the nodes must be told; empty for the public registries."""
+
+    def resolve(self, reference: str) -> ImageRecord:
+        """Ask the registry that answers for an image's digest. Raises UnavailableError with the registry's answer."""
+
+    def digests(self, reference: str) -> frozenset[str]:
+        """Every digest by which a node may know the image that was pulled. Raises UnavailableError."""
+
+    def describe(self) -> str:
+        """The source in words, for people."""
+
+
+class _Registries:
+    """What the three sources share: a client a host, and each answer asked for once."""
+
+    kind: SourceKind
+
+    def __init__(self, mirrors: MirrorMap, *, timeout: float = 10.0) -> None:
+        self._mirrors = mirrors
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._clients: dict[str, RegistryClient] = {}
+        self._records: dict[str, ImageRecord] = {}
+
+    @property
+    def mirrors(self) -> MirrorMap:
+        return self._mirrors
+
+    def resolve(self, reference: str) -> ImageRecord:
+        image = ImageReference.parse(reference)
+        with self._lock:
+            known = self._records.get(image.canonical)
+        if known:
+            return known
+        try:
+            digest = self.client(image.registry).head(image).digest
+        except RegistryError as error:
+            raise self._missing(image, error) from error
+        record = ImageRecord(
+            reference=image.canonical, digest=digest, registry=image.registry, obtained=self._obtained(image.registry)
+        )
+        with self._lock:
+            return self._records.setdefault(image.canonical, record)
+
+    def digests(self, reference: str) -> frozenset[str]:
+        image = ImageReference.parse(reference)
+        try:
+            return self.client(image.registry).digests(image)
+        except RegistryError as error:
+            raise self._missing(image, error) from error
+
+    def client(self, host: str) -> RegistryClient:
+        """The client for a registry host. Raises UnavailableError when this source has nobody to answer for it."""
+        with self._lock:
+            if host not in self._clients:
+                self._clients[host] = self._connect(host)
+            return self._clients[host]
+
+    def _connect(self, host: str) -> RegistryClient:
+        raise NotImplementedError
+
+    def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
+        raise NotImplementedError
+
+    def _obtained(self, host: str) -> str:
+        return self.kind
+
+
+class Upstream(_Registries):
+    """The public registries, with what `docker login` has stored."""
+
+    kind: SourceKind = "upstream"
+
+    def __init__(self, *, timeout: float = 10.0) -> None:
+        super().__init__(MirrorMap(), timeout=timeout)
+
+    def describe(self) -> str:
+        """The source in words."""
+        return "upstream: images are pulled from the public registries"
+
+    def _connect(self, host: str) -> RegistryClient:
+        return RegistryClient(None, host, credentials=from_docker_config(host), timeout=self._timeout)
+
+    def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
+        return _retold(f"{image.canonical} cannot be had", error, error.next_step)
+
+
+class Mirrored(_Registries):
+    """The servers of the mirror map; nothing else is asked."""
+
+    kind: SourceKind = "mirror"
+
+    def describe(self) -> str:
+        """The source in words."""
+        pairs = [f"{host} from {mirror.reachable_url}" for host, mirror in self.mirrors.mirrors.items()]
+        return f"mirror: images of {', '.join(pairs)}"
+
+    def _connect(self, host: str) -> RegistryClient:
+        mirror = _mirror_for(host, self.mirrors, f'add [mirrors."{host}"] with its url to harness.toml')
+        # Nothing but the mirror's own login: the nodes know no other, and what we can pull they must be able to pull.
+        return RegistryClient(mirror, host, timeout=self._timeout)
+
+    def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
+        step = f"copy {image.canonical} to the mirror; {error.next_step}" if error.status == 404 else error.next_step
+        return _retold(f"{image.canonical} cannot be had", error, step)
+
+    def _obtained(self, host: str) -> str:
+        return f"mirror {self.mirrors.mirrors[host].url}"
+
+
+class Foundry(_Registries):
+    """Images that the foundry built, served by the run's own registries under their real names."""
+
+    kind: SourceKind = "foundry"
+
+    def describe(self) -> str:
+        """The source in words."""
+        return "foundry: images are built here from package registries and served by local registries"
+
+    def _connect(self, host: str) -> RegistryClient:
+        mirror = _mirror_for(host, self.mirrors, "the foundry builds no image of that registry: use --source upstream")
+        return RegistryClient(mirror, host, timeout=self._timeout)
+
+    def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
+        step = error.next_step
+        if error.status == 404:
+            step = f"{step}; build what is missing: nox -s bootstrap; what the foundry has: harness foundry list"
+        return _retold(f"the foundry has no image {image.canonical}", error, step)
+
+
+def source_for(kind: SourceKind, settings: Settings, *, local: MirrorMap | None = None) -> Source:
+    """The source of a kind; `local` is the map of the run's own registries, which the foundry needs."""
+    if kind == "upstream":
+        return Upstream()
+    if kind == "mirror":
+        return Mirrored(settings.mirror_map)
+    return Foundry(local or MirrorMap())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which source a run uses, and `why`."""
+
+    kind: SourceKind
+    why: str
+
+    def __str__(self) -> str:
+        return f"images come from {_PHRASES[self.kind]}: {self.why}"
+
+
+_PHRASES: Mapping[SourceKind, str] = {
+    "upstream": "the public registries",
+    "mirror": "the mirrors",
+    "foundry": "the foundry",
+}
+
+
+def detect(
+    settings: Settings,
+    asked: SourceKind | None = None,
+    *,
+    hosts: Iterable[str] = PUBLIC_HOSTS,
+    timeout: float = PROBE_SECONDS,
+) -> Choice:
+    """Choose a source: what was asked for; else mirrors that are configured; else upstream when all `hosts` answer.
+
+    Probes every registry at the same time, once, for at most `timeout` seconds. Raises UsageError when `mirror` is
+    asked for and none is configured.
+    """
+    wanted = asked or settings.source
+    if wanted == "mirror" and not settings.mirrors:
+        raise UsageError(
+            "--source mirror was asked for, but no mirror is configured",
+            'add to harness.toml: [mirrors."ghcr.io"] with url = "https://…"',
+        )
+    if wanted:
+        return Choice(kind=wanted, why=f"source {wanted} was asked for")
+    if settings.mirrors:
+        return Choice(kind="mirror", why=f"harness.toml has mirrors for {', '.join(settings.mirrors)}")
+    silent = {host: problem for host, problem in probe_all(hosts, timeout=timeout).items() if problem}
+    if not silent:
+        return Choice(kind="upstream", why="all of them answer")
+    return Choice(kind="foundry", why="; ".join(silent.values()))
+
+
+def probe_all(
+    hosts: Iterable[str], *, mirrors: MirrorMap | None = None, timeout: float = PROBE_SECONDS
+) -> dict[str, str]:
+    """Registry host → why it does not answer, empty when it does; all at the same time, within `timeout` seconds."""
+    answers: dict[str, str] = {}
+    deadline = Deadline(seconds=timeout)
+
+    def probe(host: str) -> None:
+        mirror: Mirror | None = mirrors.mirrors.get(host) if mirrors else None
+        try:
+            with RegistryClient(mirror, host, timeout=timeout, attempts=1) as client:
+                client.ping()
+            answers[host] = ""
+        except RegistryError as error:
+            answers[host] = error.message
+
+    wanted = list(dict.fromkeys(hosts))
+    # Daemons, since a name server that keeps silent is heard out by getaddrinfo, which no timeout ends.
+    threads = [threading.Thread(target=probe, args=(host,), daemon=True) for host in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(deadline.left)
+    return {host: answers.get(host, f"{host} did not answer within {timeout:.0f} s") for host in wanted}
+
+
+def preflight(source: Source, references: Iterable[str]) -> list[UnavailableError]:
+    """Ask for every image at the same time; one error for each that cannot be had, in the order of the references."""
+    wanted = list(dict.fromkeys(references))
+    if not wanted:
+        return []
+    with ThreadPoolExecutor(min(_PREFLIGHT_THREADS, len(wanted))) as pool:
+        return [problem for problem in pool.map(_problem(source), wanted) if problem]
+
+
+def _problem(source: Source) -> Callable[[str], UnavailableError | None]:
+    def check(reference: str) -> UnavailableError | None:
+        try:
+            source.resolve(reference)
+        except UnavailableError as error:
+            return error
+        return None
+
+    return check
+
+
+def _mirror_for(host: str, mirrors: MirrorMap, next_step: str) -> Mirror:
+    if host not in mirrors.mirrors:
+        there = ", ".join(mirrors.mirrors) or "no registry host"
+        raise RegistryError(f"nobody answers for {host}: the mirror map has {there}", next_step)
+    return mirrors.mirrors[host]
+
+
+def _retold(what: str, error: RegistryError, next_step: str) -> RegistryError:
+    return RegistryError(f"{what}: {error.message}", next_step, status=error.status)
