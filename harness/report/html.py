@@ -10,11 +10,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.report.model import GREEN, CellResult, CheckResult, RunResult, exit_status
 from harness.report.summary import headline
+from harness.report.text import plain
 from harness.verdicts import Verdict
 
 
 def _facts(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
+    return plain(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
 
 
 def _checks_worst_first(cell: CellResult) -> list[CheckResult]:
@@ -30,6 +31,7 @@ def render(run: RunResult) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["plain"] = plain
     environment.filters["facts"] = _facts
     environment.filters["worst_first"] = _checks_worst_first
     return environment.get_template("report.html.j2").render(

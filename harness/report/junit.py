@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from xml.etree import ElementTree as ET
 
 from harness.report.model import CellResult, RunResult
+from harness.report.text import plain
 from harness.verdicts import Verdict
-
-# https://www.w3.org/TR/xml/#charsets: XML 1.0 cannot hold these at all, not even escaped.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _OUTCOME = {
     Verdict.FAILED: ("failure", "failed"),
@@ -72,17 +69,13 @@ def _case(suite: ET.Element, cell: CellResult) -> None:
     )
     if cell.verdict in _OUTCOME:
         tag, kind = _OUTCOME[cell.verdict]
-        outcome = ET.SubElement(case, tag, {"type": kind, "message": _clean(cell.reason)})
+        outcome = ET.SubElement(case, tag, {"type": kind, "message": plain(cell.reason)})
         bad = [check for check in cell.checks if check.verdict is not Verdict.PASSED]
         lines = [f"{check.verdict}: {check.name}: {check.message}" for check in bad]
-        outcome.text = _clean("\n".join([*lines, f"repro: {cell.repro}"]))
+        outcome.text = plain("\n".join([*lines, f"repro: {cell.repro}"]))
 
 
 def _properties(parent: ET.Element, values: dict[str, str]) -> None:
     properties = ET.SubElement(parent, "properties")
     for name, value in values.items():
-        ET.SubElement(properties, "property", {"name": _clean(name), "value": _clean(value)})
-
-
-def _clean(text: str) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", text)
+        ET.SubElement(properties, "property", {"name": plain(name), "value": plain(value)})

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from textwrap import indent
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from harness.report.model import GREEN, CellResult, RunResult, exit_status
+from harness.report.text import first_line, plain
 from harness.verdicts import Verdict
 
 _STYLES = {
@@ -43,14 +45,14 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
 
     `folder` is the report's. Repro lines are never wrapped, so that they can be copied.
     """
-    table = Table(title=f"run {run.run_id}, images from {run.source.kind}", title_justify="left", pad_edge=False)
+    table = Table(title=f"run {run.run_id}, images from {run.source.kind}", title_justify="left")
     table.add_column("cell", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("reason", overflow="fold")
     for cell in sorted(run.cells, key=lambda it: it.verdict.severity):
         verdict = Text(cell.verdict.value, style=_STYLES[cell.verdict])
-        table.add_row(Text(_title(cell)), verdict, f"{cell.seconds:.1f}", Text(_first_line(cell.reason)))
+        table.add_row(Text(_title(cell)), verdict, f"{cell.seconds:.1f}", Text(first_line(cell.reason)))
     console.print(table)
     # The last lines are the ones that stay in sight, so the worst comes last here, and first on every page.
     for cell in reversed(run.worst_first):
@@ -67,7 +69,7 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
 
 def _details(cell: CellResult, console: Console, folder: Path) -> None:
     console.print(Text(f"{cell.verdict.value}: {_title(cell)}", style=_STYLES[cell.verdict]), soft_wrap=True)
-    console.print(Text(f"  {cell.reason}"), soft_wrap=True)
+    console.print(Text(indent(plain(cell.reason), "  ")), soft_wrap=True)
     console.print(Text(f"  repro:    {cell.repro}"), soft_wrap=True)
     if cell.evidence:
         console.print(Text(f"  evidence: {folder / cell.evidence}"), soft_wrap=True)
@@ -87,7 +89,7 @@ def markdown(run: RunResult) -> str:
     lines += ["", "| cell | verdict | seconds | reason |", "| --- | --- | ---: | --- |"]
     for cell in run.worst_first:
         verdict = f"{_MARKS[cell.verdict]} {cell.verdict.value}"
-        reason = _prose(_first_line(cell.reason)).replace("|", "\\|")
+        reason = _prose(first_line(cell.reason)).replace("|", "\\|")
         lines.append(f"| `{_title(cell)}` | {verdict} | {cell.seconds:.1f} | {reason} |")
     selection = shlex.join(run.selection) or "the default selection"
     lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.kind}: {_prose(run.source.why)}", ""]
@@ -98,9 +100,5 @@ def _title(cell: CellResult) -> str:
     return cell.id if cell.attempt == 1 else f"{cell.id} (attempt {cell.attempt})"
 
 
-def _first_line(text: str) -> str:
-    return text.partition("\n")[0]
-
-
 def _prose(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -38,7 +38,7 @@ FINDINGS = {
         ),
         failed("attempts", "1 attempt instead of 3"),
     ],
-    "config-map": [failed("mounted", "no"), errored("api-server", "the API server went away\x1b[0m")],
+    "config-map": [failed("mounted", "no"), errored("api-server", "the API server\x00 went \x1b[31maway\x1b[0m")],
 }
 
 

@@ -22,7 +22,7 @@ from harness.verdicts import Verdict, passed
         ("scheduled", Verdict.BROKEN_AS_KNOWN, "3 kept, limit 2, as known upstream"),
         ("ttl", Verdict.UNAVAILABLE, "docker.io/apache/spark:4.0.4: the source has no such image"),
         ("retry", Verdict.FAILED, "state is <COMPLETED> | not FAILED\nlast seen 10:00"),
-        ("config-map", Verdict.ERROR, "the API server went away\x1b[0m"),
+        ("config-map", Verdict.ERROR, "the API server\x00 went \x1b[31maway\x1b[0m"),
     ],
 )
 def test_a_cell_is_as_bad_as_its_worst_check_and_says_why(scenario: str, verdict: Verdict, reason: str) -> None:

@@ -69,6 +69,8 @@ def test_the_terminal_gives_each_bad_cell_a_line_to_copy_and_its_evidence() -> N
     assert "failed: kind-1.34/install-2.5.2/retry" in lines
     assert not any(line.startswith("  repro:") and line.endswith("spark-pi --source foundry") for line in lines)
     assert text.index("failed: kind") < text.index("error: kind"), "the worst is the last, where it stays in sight"
+    assert "\x1b" not in text
+    assert "  the API server\N{REPLACEMENT CHARACTER} went away" in lines
     assert lines[-2] == "5 cells: 1 error, 1 failed, 1 unavailable, 1 broken-as-known, 1 passed"
     assert lines[-1] == "report: /reports/run"
 

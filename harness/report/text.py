@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Text that came from programs and clusters, made safe for terminals and XML."""
+
+from __future__ import annotations
+
+import re
+
+# XML 1.0 cannot hold these, not even escaped (https://www.w3.org/TR/xml/#charsets); C1 controls steer terminals too.
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+def plain(text: str) -> str:
+    """The text without terminal escapes; other characters that steer a terminal are replaced."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOUR.sub("", text))
+
+
+def first_line(text: str) -> str:
+    """Its first line, plain."""
+    return plain(text).partition("\n")[0]
