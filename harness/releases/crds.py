@@ -133,7 +133,7 @@ def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for name, text in _files(path):
         try:
-            documents = list(yaml.load_all(text, Loader=_YAML))  # noqa: S506 - a safe loader
+            documents = list(yaml.load_all(text, Loader=_YAML))
         except yaml.YAMLError as broken:
             raise UsageError(f"{path}: {name} is not valid YAML: {broken}", "use a complete chart") from broken
         for document in documents:

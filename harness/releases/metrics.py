@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from kubernetes import client
 
@@ -48,7 +49,7 @@ class MetricsPage:
 
 def scrape(api: client.ApiClient, namespace: str, pod: str, port: int, path: str, *, timeout: float) -> MetricsPage:
     """Read a pod's metrics through the API server's proxy. Raises ApiException, also for what the pod answered."""
-    response = client.CoreV1Api(api).connect_get_namespaced_pod_proxy_with_path(
+    response: Any = client.CoreV1Api(api).connect_get_namespaced_pod_proxy_with_path(
         f"{pod}:{port}", namespace, path.lstrip("/"), _preload_content=False, _request_timeout=timeout
     )
     return MetricsPage(address=f"{pod}:{port}{path}", types=parse(response.data.decode(errors="replace")))
@@ -64,9 +65,10 @@ def due(names: Iterable[str], moments: frozenset[str], prefix: str = "") -> tupl
 
     A name without a known moment is always due. `prefix` is the value prometheus.metrics.prefix.
     """
-    now, later = list(_ALWAYS), []
+    now: list[str] = list(_ALWAYS)
+    later: list[str] = []
     for name in names:
         moment = _DUE_AT.get(name)
-        served_as = re.sub(r"[^a-zA-Z0-9_]", "_", prefix + name)
+        served_as = (prefix + name).replace("-", "_")
         (now if moment is None or moment in moments else later).append(served_as)
     return now, later

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Install a release on a cluster: namespaces, Helm, and a watch that tells within seconds why it cannot work.
+
+Helm is called without --wait: it looks only every two seconds and cannot say what is wrong. The harness watches the
+pods instead, ends Helm when waiting is in vain, and asks for more than Helm would: that each Deployment has rolled out
+its newest ReplicaSet.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.errors import ClusterError, HarnessError, HostError, RegistryError, ReleaseError, UsageError, WaitTimeout
+from harness.matrix.model import Release
+from harness.providers.base import Cluster
+from harness.releases import charts, seen
+from harness.releases.charts import Chart
+from harness.releases.helm import Helm, Revision
+from harness.releases.trouble import Kind, Trouble, diagnose
+from harness.releases.values import merge
+from harness.waiting import Deadline, until, watch_until
+
+RELEASE_NAME = "spark-operator"
+OPERATOR_NAMESPACE = "spark-operator"
+CHECK_NAMESPACE = "operator-checks"
+"""A job namespace of the checks' own, so that nothing that they create is in a scenario's way."""
+
+_API_SECONDS = 15.0
+_LOG_LINES = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalledRelease:
+    """A release that is ready. `values` is what Helm was given; `seconds` holds phase → seconds."""
+
+    release: Release
+    chart: Chart
+    name: str
+    namespace: str
+    job_namespaces: tuple[str, ...]
+    revision: int
+    values: Mapping[str, Any]
+    seconds: Mapping[str, float]
+
+
+def install(
+    cluster: Cluster,
+    release: Release,
+    *,
+    chart: Chart | Path | str,
+    helm: Path,
+    job_namespaces: Sequence[str],
+    values: Sequence[Mapping[str, Any]] = (),
+    timeout: float = 180.0,
+    name: str = RELEASE_NAME,
+    namespace: str = OPERATOR_NAMESPACE,
+) -> InstalledRelease:
+    """Install a release (or upgrade to it) and wait until it is ready.
+
+    `job_namespaces` must exist; they come into spark.jobNamespaces, to which the checks' own namespace is added.
+    `values` are merged in their order, the user's last. `timeout` is in seconds, for all of it.
+
+    Raises ReleaseError when the release is at fault (an image that its registry does not have, a crash, a chart that
+    does not render), RegistryError when a registry is away or refuses for now, HostError when the node has no room,
+    ClusterError when the API server is away, UsageError when values and namespaces contradict each other.
+    """
+    deadline = Deadline(seconds=timeout)
+    found = chart if isinstance(chart, Chart) else charts.from_path(Path(chart))
+    wanted = [*dict.fromkeys([*job_namespaces, CHECK_NAMESPACE])]
+    merged = merge({"spark": {"jobNamespaces": wanted}}, *values)
+    _check_namespaces(merged, wanted)
+    seconds: dict[str, float] = {}
+    try:
+        with cluster.api_client() as api:
+            _prepare_namespaces(api, namespace, job_namespaces)
+            seconds["namespaces"] = deadline.elapsed
+            revision = _helm(api, Helm(helm, cluster.kubeconfig), found, name, namespace, merged, deadline)
+            seconds["helm"] = deadline.elapsed - sum(seconds.values())
+            _await_rollout(api, release, namespace, name, deadline)
+            seconds["ready"] = deadline.elapsed - sum(seconds.values())
+    except (client.ApiException, HTTPError) as away:
+        raise ClusterError(
+            f"the API server of {cluster.name} failed while {release.version} was installed: {_brief(away)}",
+            "see the node's logs in the evidence",
+        ) from away
+    return InstalledRelease(
+        release=release,
+        chart=found,
+        name=name,
+        namespace=namespace,
+        job_namespaces=tuple(wanted),
+        revision=revision.number,
+        values=merged,
+        seconds={phase: round(took, 2) for phase, took in seconds.items()},
+    )
+
+
+def uninstall(cluster: Cluster, installed: InstalledRelease, *, helm: Path, timeout: float = 120.0) -> None:
+    """Remove a release. Its certificate Secret, Leases and CRDs stay, as upstream means it."""
+    Helm(helm, cluster.kubeconfig).uninstall(installed.name, installed.namespace, timeout=timeout)
+
+
+def _check_namespaces(values: Mapping[str, Any], wanted: Sequence[str]) -> None:
+    listed = values.get("spark", {}).get("jobNamespaces") or []
+    missing = [it for it in wanted if it not in listed and "" not in listed]
+    if missing:
+        raise UsageError(
+            f"the values set spark.jobNamespaces to {listed}, without {', '.join(missing)}, which the run needs",
+            "leave spark.jobNamespaces out of the values file: the harness fills it in",
+        )
+
+
+def _prepare_namespaces(api: client.ApiClient, namespace: str, job_namespaces: Sequence[str]) -> None:
+    core = client.CoreV1Api(api)
+    existing = {it["metadata"]["name"] for it in seen.listed(core.list_namespace, timeout=_API_SECONDS)}
+    missing = [it for it in job_namespaces if it not in existing]
+    if missing:
+        raise UsageError(
+            f"the job namespaces {', '.join(missing)} do not exist",
+            "create them before the install: the chart needs them",
+        )
+    for wanted in (namespace, CHECK_NAMESPACE):
+        if wanted not in existing:
+            core.create_namespace(
+                client.V1Namespace(metadata=client.V1ObjectMeta(name=wanted)), _request_timeout=_API_SECONDS
+            )
+
+
+def _helm(
+    api: client.ApiClient,
+    helm: Helm,
+    chart: Chart,
+    name: str,
+    namespace: str,
+    values: Mapping[str, Any],
+    deadline: Deadline,
+) -> Revision:
+    """Run Helm beside a look at the pods of its hooks, and end it when one of them can never run."""
+    stop = threading.Event()
+    core = client.CoreV1Api(api)
+
+    def look() -> tuple[bool, Trouble | None]:
+        if running.done():
+            return True, None
+        pods = [seen.pod(it) for it in seen.listed(core.list_namespaced_pod, namespace, timeout=_API_SECONDS)]
+        hooks = [pod for pod in pods if pod.owner.startswith("Job/")]
+        return False, _final(_diagnosed(api, namespace, hooks))
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running: Future[Revision] = pool.submit(
+            helm.install_or_upgrade, chart, name, namespace, values, timeout=deadline.left, stop=stop
+        )
+        try:
+            _, trouble = until(
+                look,
+                lambda it: it[0] or it[1] is not None,
+                what="Helm",
+                timeout=deadline.left + _API_SECONDS,
+                interval=0.1,
+                ignore=(client.ApiException, HTTPError),
+            )
+        finally:
+            # Also when the run is being ended: the pool waits for Helm.
+            stop.set()
+        if trouble:
+            raise _error(api, namespace, trouble)
+        return running.result()
+
+
+def _await_rollout(api: client.ApiClient, release: Release, namespace: str, name: str, deadline: Deadline) -> None:
+    """Watch until every Deployment of the release has rolled out. Raises what the pods' trouble comes to."""
+    selector = f"app.kubernetes.io/instance={name}"
+    apps, core = client.AppsV1Api(api), client.CoreV1Api(api)
+    pods: dict[str, seen.PodSeen] = {}
+
+    def deployments() -> list[seen.DeploymentSeen]:
+        return find_deployments(apps, namespace, name)
+
+    def on_pod(event: str, item: Any) -> str | Trouble | None:
+        pod = seen.pod(seen.plain(api, item))
+        if event == "DELETED":
+            pods.pop(pod.uid, None)
+        else:
+            pods[pod.uid] = pod
+        trouble = _final(_diagnosed(api, namespace, pods.values()))
+        return trouble or ("ready" if _all_ready(deployments(), pods.values()) else None)
+
+    def on_deployment(event: str, item: Any) -> str | None:
+        return "rolled out" if all(it.rolled_out for it in deployments()) else None
+
+    try:
+        if not deployments():
+            raise ReleaseError(
+                f"release {release.version} brought no Deployment labelled {selector} into {namespace}",
+                "see what it renders to: helm get manifest",
+            )
+        outcome = watch_until(
+            core.list_namespaced_pod,
+            on_pod,
+            what=f"the pods of release {release.version}",
+            timeout=deadline.left,
+            describe=lambda item: _pod_in_words(seen.pod(seen.plain(api, item))),
+            namespace=namespace,
+            label_selector=selector,
+        )
+        if isinstance(outcome, Trouble):
+            raise _error(api, namespace, outcome)
+        watch_until(
+            apps.list_namespaced_deployment,
+            on_deployment,
+            what=f"the rollout of release {release.version}",
+            timeout=deadline.left,
+            describe=lambda item: "; ".join(map(_deployment_in_words, deployments())),
+            namespace=namespace,
+            label_selector=selector,
+        )
+    except WaitTimeout as late:
+        trouble = _diagnosed(api, namespace, pods.values())
+        if trouble:
+            raise _error(api, namespace, trouble, late=f" (waited {deadline.seconds:.0f} s)") from late
+        raise ReleaseError(
+            f"release {release.version} was not ready within {deadline.seconds:.0f} s; last seen: {late.last_seen}",
+            f"see the events and pods of the namespace {namespace}",
+        ) from late
+
+
+def find_deployments(apps: client.AppsV1Api, namespace: str, name: str) -> list[seen.DeploymentSeen]:
+    """The Deployments of a Helm release, each with its newest ReplicaSet."""
+    selector = f"app.kubernetes.io/instance={name}"
+    sets = seen.listed(apps.list_namespaced_replica_set, namespace, timeout=_API_SECONDS, label_selector=selector)
+    items = seen.listed(apps.list_namespaced_deployment, namespace, timeout=_API_SECONDS, label_selector=selector)
+    return [seen.deployment(item, sets) for item in items]
+
+
+def _all_ready(deployments: Sequence[seen.DeploymentSeen], pods: Any) -> bool:
+    for deployment in deployments:
+        newest = [
+            pod
+            for pod in pods
+            if pod.owner == f"ReplicaSet/{deployment.newest_replica_set}"
+            and not pod.leaving
+            and all(container.ready for container in pod.containers if not container.init)
+        ]
+        if len(newest) < deployment.replicas:
+            return False
+    return True
+
+
+def _diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | None:
+    """Diagnose, with the events at hand where a pod alone may not tell the registry's answer."""
+    pods = list(pods)
+    trouble = diagnose(pods)
+    if trouble is None or trouble.final or trouble.kind is not Kind.IMAGE_OTHER:
+        return trouble
+    events = seen.listed(
+        client.CoreV1Api(api).list_namespaced_event,
+        namespace,
+        timeout=_API_SECONDS,
+        field_selector="reason=Failed,involvedObject.kind=Pod",
+    )
+    return diagnose(pods, [it.get("message", "") for it in events])
+
+
+def _final(trouble: Trouble | None) -> Trouble | None:
+    return trouble if trouble and trouble.final else None
+
+
+def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str = "") -> HarnessError:
+    if trouble.kind in (Kind.REGISTRY_BUSY, Kind.REGISTRY_AWAY):
+        return RegistryError(
+            trouble.message + late,
+            "wait for the rate limit, log in, or use a mirror (harness.toml) or --source foundry"
+            if trouble.kind is Kind.REGISTRY_BUSY
+            else "check that the node can reach the registry or its mirror",
+            status=429 if trouble.kind is Kind.REGISTRY_BUSY else 0,
+        )
+    if trouble.kind is Kind.UNSCHEDULABLE:
+        return HostError(trouble.message + late, "free memory or processors, or run fewer cells at a time (--jobs 1)")
+    if trouble.kind is Kind.CRASH:
+        return ReleaseError(
+            f"{trouble.message}{late}\n{_last_lines(api, namespace, trouble)}",
+            f"kubectl -n {namespace} logs {trouble.pod} -c {trouble.container} --previous",
+        )
+    if trouble.kind in (Kind.IMAGE_MISSING, Kind.IMAGE_REFUSED):
+        return ReleaseError(
+            trouble.message + late, "compare the chart's image values with what the registry has, or add a pull secret"
+        )
+    return ReleaseError(trouble.message + late, f"kubectl -n {namespace} describe pod {trouble.pod}")
+
+
+def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
+    for previous in (True, False):
+        try:
+            response: Any = client.CoreV1Api(api).read_namespaced_pod_log(
+                trouble.pod,
+                namespace,
+                container=trouble.container,
+                previous=previous,
+                tail_lines=_LOG_LINES,
+                _preload_content=False,
+                _request_timeout=_API_SECONDS,
+            )
+        except (client.ApiException, HTTPError) as gone:
+            unread = f"  | its log cannot be read: {_brief(gone)}"
+            continue
+        lines = response.data.decode(errors="replace").strip().splitlines()
+        if lines:
+            return "\n".join(f"  | {line}" for line in lines)
+        unread = "  | its log is empty"
+    return unread
+
+
+def _pod_in_words(pod: seen.PodSeen) -> str:
+    states = ", ".join(f"{it.name} {it.state} {it.reason}".strip() for it in pod.containers)
+    return f"pod {pod.name} {pod.phase} ({states})"
+
+
+def _deployment_in_words(it: seen.DeploymentSeen) -> str:
+    return f"{it.name}: {it.updated} updated and {it.available} available of {it.replicas}, {it.total} in all"
+
+
+def _brief(error: Exception) -> str:
+    if isinstance(error, client.ApiException):
+        return f"{error.status} {error.reason}"
+    return str(error)

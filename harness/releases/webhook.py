@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The admission webhook: its configurations, the certificate that it serves, and what it does to applications."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from kubernetes import client
+from kubernetes.stream import portforward
+
+from harness.releases.seen import listed
+
+_GROUP, _VERSION, _PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebhookEntry:
+    """One entry of a mutating or validating configuration. `ca_bundle` is PEM, empty when none is set."""
+
+    configuration: str
+    name: str
+    service: str
+    namespace: str
+    ca_bundle: bytes
+
+    @property
+    def server_name(self) -> str:
+        """The name that the API server expects in the certificate."""
+        return f"{self.service}.{self.namespace}.svc"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handshake:
+    """What a pod answered to a TLS client. `certificate` is DER; without one, `error` says why."""
+
+    pod: str
+    server_name: str
+    certificate: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A rule of the validating webhook: an application that breaks it, and the words of its refusal.
+
+    `since` is the first release with the rule.
+    """
+
+    name: str
+    since: str
+    says: str
+    break_it: Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """A dry-run create of a SparkApplication. `status` is the HTTP status of a refusal, 0 when it was accepted."""
+
+    status: int
+    message: str
+    result: Mapping[str, Any]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the API server would have stored the application."""
+        return self.status == 0
+
+
+def _both_node_selectors(app: dict[str, Any]) -> None:
+    app["spec"]["nodeSelector"] = {"disk": "fast"}
+    app["spec"]["driver"]["nodeSelector"] = {"disk": "fast"}
+
+
+def _bad_name(app: dict[str, Any]) -> None:
+    # Fine as the name of a custom resource (RFC 1123), not of the Service that the operator makes (RFC 1035).
+    app["metadata"]["name"] = "1-starts-with-a-digit"
+
+
+def _managed_key(app: dict[str, Any]) -> None:
+    app["spec"]["sparkConf"] = {"spark.master": "local"}
+
+
+def _other_namespace(app: dict[str, Any]) -> None:
+    app["spec"]["sparkConf"] = {"spark.kubernetes.namespace": "kube-system"}
+
+
+RULES = (
+    Rule(
+        name="one node selector",
+        since="2.0.0",
+        says="node selector cannot be defined at both SparkApplication and Driver/Executor",
+        break_it=_both_node_selectors,
+    ),
+    Rule(name="DNS-1035 name", since="2.4.0", says="invalid SparkApplication name", break_it=_bad_name),
+    Rule(
+        name="sparkConf key managed by the operator",
+        since="2.5.2",
+        says='sparkConf key "spark.master" is not allowed',
+        break_it=_managed_key,
+    ),
+    Rule(
+        name="sparkConf stays in its namespace",
+        since="2.5.2",
+        says='sparkConf key "spark.kubernetes.namespace" is not allowed',
+        break_it=_other_namespace,
+    ),
+)
+"""From internal/webhook/sparkapplication_validator.go and sparkconf_validator.go of each tag."""
+
+DEFAULTS: Mapping[tuple[str, ...], object] = {
+    ("mode",): "cluster",
+    ("restartPolicy", "type"): "Never",
+    ("driver", "cores"): 1,
+    ("driver", "memory"): "1g",
+    ("executor", "cores"): 1,
+    ("executor", "memory"): "1g",
+    ("executor", "instances"): 1,
+}
+"""What the mutating webhook fills into a spec that leaves it out (api/v1beta2/defaults.go). The CRD's schema has no
+default for any of these, so that only the webhook can have set them."""
+
+
+def rules_of(release: str) -> list[Rule]:
+    """The rules that a release's validating webhook has."""
+    return [rule for rule in RULES if _number(rule.since) <= _number(release)]
+
+
+def sample(namespace: str, name: str = "harness-admission") -> dict[str, Any]:
+    """A valid SparkApplication that says as little as the CRD allows."""
+    return {
+        "apiVersion": f"{_GROUP}/{_VERSION}",
+        "kind": "SparkApplication",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "type": "Scala",
+            "sparkVersion": "4.0.0",
+            "image": "docker.io/apache/spark:4.0.0",
+            "mainClass": "org.apache.spark.examples.SparkPi",
+            "mainApplicationFile": "local:///opt/spark/examples/jars/spark-examples.jar",
+            "driver": {},
+            "executor": {},
+        },
+    }
+
+
+def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) -> Attempt:
+    """Ask the API server to create an application without keeping it.
+
+    Raises ApiException when the answer is not about the application (401, 404, 429, 503).
+    """
+    try:
+        result: Any = client.CustomObjectsApi(api).create_namespaced_custom_object(
+            _GROUP,
+            _VERSION,
+            app["metadata"]["namespace"],
+            _PLURAL,
+            dict(app),
+            dry_run="All",
+            _request_timeout=timeout,
+        )
+    except client.ApiException as refused:
+        if refused.status in (401, 404, 429, 503):
+            raise
+        return Attempt(status=refused.status or -1, message=_message(refused), result={})
+    return Attempt(status=0, message="", result=dict(result))
+
+
+@contextmanager
+def canary(api: client.ApiClient, namespace: str, *, timeout: float) -> Iterator[None]:
+    """A suspended application that exists during the block, so that the controller has counted one. It never runs."""
+    app = sample(namespace, "harness-canary")
+    app["spec"]["suspend"] = True
+    custom = client.CustomObjectsApi(api)
+    where = (_GROUP, _VERSION, namespace, _PLURAL)
+    custom.create_namespaced_custom_object(*where, app, _request_timeout=timeout)
+    try:
+        yield
+    finally:
+        custom.delete_namespaced_custom_object(*where, "harness-canary", _request_timeout=timeout)
+
+
+def entries(api: client.ApiClient, names: frozenset[str], *, timeout: float) -> tuple[WebhookEntry, ...]:
+    """The entries of the mutating and validating configurations of these names."""
+    admission = client.AdmissionregistrationV1Api(api)
+    found: list[WebhookEntry] = []
+    for kind, call in (
+        ("mutating", admission.list_mutating_webhook_configuration),
+        ("validating", admission.list_validating_webhook_configuration),
+    ):
+        for configuration in listed(call, timeout=timeout):
+            name = configuration["metadata"]["name"]
+            if name in names:
+                found += [_entry(f"{kind} {name}", entry) for entry in configuration.get("webhooks", [])]
+    return tuple(found)
+
+
+def _entry(configuration: str, entry: Mapping[str, Any]) -> WebhookEntry:
+    service = entry["clientConfig"].get("service", {})
+    return WebhookEntry(
+        configuration=configuration,
+        name=entry["name"],
+        service=service.get("name", ""),
+        namespace=service.get("namespace", ""),
+        ca_bundle=base64.b64decode(entry["clientConfig"].get("caBundle", "")),
+    )
+
+
+def handshake(
+    api: client.ApiClient, namespace: str, pod: str, port: int, server_name: str, *, timeout: float
+) -> Handshake:
+    """Shake hands with a pod's TLS port as the API server would, through a port-forward.
+
+    `api` must belong to this call alone: the client's port-forward replaces a method of it for a moment. The
+    certificate is only fetched here; `problems` judges it. Raises ApiException when the pod cannot be reached through
+    the API server.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    forward = portforward(client.CoreV1Api(api).connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
+    raw = forward.socket(port)
+    try:
+        raw.settimeout(timeout)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_hostname=server_name)
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                raw.sendall(outgoing.read())
+                data = raw.recv(65536)
+                if not data:
+                    reason = forward.error(port) or "the connection was closed"
+                    return Handshake(pod=pod, server_name=server_name, error=f"port {port}: {reason}")
+                incoming.write(data)
+        certificate = tls.getpeercert(binary_form=True) or b""
+    except (ssl.SSLError, TimeoutError) as failed:
+        return Handshake(pod=pod, server_name=server_name, error=f"port {port}: {failed}")
+    finally:
+        raw.close()
+    return Handshake(pod=pod, server_name=server_name, certificate=certificate)
+
+
+def problems(certificate: bytes, ca_bundle: bytes, server_name: str) -> list[str]:
+    """What is wrong with a served certificate (DER) in the eyes of an API server that trusts `ca_bundle` (PEM).
+
+    Leaf and CA of the operator share a subject, which misleads path builders (`openssl verify` among them); the
+    signature itself is verified here.
+    """
+    leaf = x509.load_der_x509_certificate(certificate)
+    try:
+        authorities = x509.load_pem_x509_certificates(ca_bundle)
+    except ValueError:
+        return ["the CA bundle is no PEM certificate"]
+    found = []
+    if not any(_signed(leaf, authority) for authority in authorities):
+        found.append(f"not signed by the CA bundle (issuer {leaf.issuer.rfc4514_string()})")
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        dns = names.get_values_for_type(x509.DNSName)
+    except x509.ExtensionNotFound:
+        dns = []
+    if server_name not in dns:
+        found.append(f"no SAN {server_name} (it has {', '.join(dns) or 'none'})")
+    return found
+
+
+def validity(certificate: bytes) -> tuple[str, str]:
+    """From when until when a certificate (DER) holds, as ISO 8601 in UTC."""
+    leaf = x509.load_der_x509_certificate(certificate)
+    return leaf.not_valid_before_utc.isoformat(), leaf.not_valid_after_utc.isoformat()
+
+
+def same_certificates(one: bytes, other: bytes) -> bool:
+    """Whether two PEM bundles hold the same certificates, whatever their line breaks."""
+    try:
+        first, second = (x509.load_pem_x509_certificates(bundle) for bundle in (one, other))
+    except ValueError:
+        return False
+    return set(first) == set(second)
+
+
+def _signed(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
+    try:
+        leaf.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _message(refused: client.ApiException) -> str:
+    try:
+        return str(json.loads(refused.body or "{}").get("message") or refused.reason)
+    except (ValueError, AttributeError):
+        return str(refused.body or refused.reason)
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("-")[0].split("."))
