@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -58,6 +58,9 @@ class Source(Protocol):
     def describe(self) -> str:
         """The source in words, for people."""
 
+    def close(self) -> None:
+        """Close the connections."""
+
 
 class _Registries:
     """What the three sources share: a client a host, and each answer asked for once."""
@@ -104,6 +107,19 @@ class _Registries:
             if host not in self._clients:
                 self._clients[host] = self._connect(host)
             return self._clients[host]
+
+    def close(self) -> None:
+        """Close the connections; they are opened again when they are needed."""
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _connect(self, host: str) -> RegistryClient:
         raise NotImplementedError

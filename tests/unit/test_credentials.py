@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Credentials are found where `docker login` leaves them, and never shown."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from harness.errors import CommandError, SettingsError
+from harness.registries.credentials import (
+    Credentials,
+    docker_config_json,
+    from_docker_config,
+    write_docker_config,
+    write_secret,
+)
+
+PASSWORD = "s3cret:with:colons"
+
+
+def config(folder: Path, content: object) -> Path:
+    (folder / "config.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+def auth(username: str = "me", password: str = PASSWORD) -> dict[str, str]:
+    return {"auth": base64.b64encode(f"{username}:{password}".encode()).decode()}
+
+
+@pytest.mark.parametrize(
+    ("key", "host"),
+    [
+        ("https://index.docker.io/v1/", "docker.io"),
+        ("docker.io", "docker.io"),
+        ("ghcr.io", "ghcr.io"),
+        ("https://ghcr.io", "ghcr.io"),
+        ("registry.example.com:5000", "registry.example.com:5000"),
+    ],
+)
+def test_a_login_is_found_under_every_key_that_docker_uses(tmp_path: Path, key: str, host: str) -> None:
+    found = from_docker_config(host, config(tmp_path, {"auths": {"other.example.com": auth("x"), key: auth()}}))
+
+    assert found is not None
+    assert (found.username, found.password.get_secret_value()) == ("me", PASSWORD)
+
+
+def test_no_login_is_no_error(tmp_path: Path) -> None:
+    assert from_docker_config("ghcr.io", tmp_path) is None
+    assert from_docker_config("ghcr.io", config(tmp_path, {"auths": {"ghcr.io": {}}})) is None
+    assert from_docker_config("ghcr.io", config(tmp_path, {"auths": {"notghcr.io": auth()}})) is None
+
+
+@pytest.mark.parametrize("content", ['{"auths": {"ghcr.io": {"auth": "c2VjcmV0"', '"text"', ""])
+def test_a_broken_file_is_named_and_not_quoted(tmp_path: Path, content: str) -> None:
+    with pytest.raises(SettingsError, match=r"config\.json") as raised:
+        from_docker_config("ghcr.io", config(tmp_path, content))
+
+    assert "c2VjcmV0" not in str(raised.value)
+
+
+@pytest.mark.parametrize("wrong", ["not base64!", base64.b64encode(b"no colon").decode()])
+def test_an_auth_that_is_no_user_and_password_is_refused(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(SettingsError, match=r"ghcr\.io"):
+        from_docker_config("ghcr.io", config(tmp_path, {"auths": {"ghcr.io": {"auth": wrong}}}))
+
+
+def helper(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A credential helper of our own: real ones need a desktop's keychain."""
+    program = folder / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\nread host\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+def test_a_credential_helper_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    helper(tmp_path, monkeypatch, 'echo "{\\"Username\\": \\"me@$host\\", \\"Secret\\": \\"word\\"}"')
+
+    found = from_docker_config("ghcr.io", config(tmp_path, {"credsStore": "test"}))
+
+    assert found == Credentials(username="me@ghcr.io", password=SecretStr("word"))
+
+
+def test_a_helper_may_know_nothing_but_must_not_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config(tmp_path, {"credHelpers": {"ghcr.io": "test"}})
+    helper(tmp_path, monkeypatch, "echo credentials not found in native keychain; exit 1")
+    assert from_docker_config("ghcr.io", tmp_path) is None
+
+    helper(tmp_path, monkeypatch, "echo the keychain is locked >&2; exit 1")
+    with pytest.raises(CommandError, match="the keychain is locked"):
+        from_docker_config("ghcr.io", tmp_path)
+
+
+def test_secrets_do_not_show_in_texts() -> None:
+    credentials = Credentials(username="me", password=SecretStr(PASSWORD), identity_token=SecretStr("t0ken"))
+    encoded = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+
+    shown = f"{credentials} {credentials!r} {credentials.basic()} {docker_config_json({'ghcr.io': credentials})!r}"
+
+    assert PASSWORD not in shown
+    assert "t0ken" not in shown
+    assert encoded not in shown
+    assert set(credentials.secrets) == {PASSWORD, "t0ken", encoded}
+
+
+def test_what_is_written_for_docker_is_read_back(tmp_path: Path) -> None:
+    logins = {host: Credentials(username=host, password=SecretStr(PASSWORD)) for host in ("docker.io", "ghcr.io")}
+
+    folder = write_docker_config(tmp_path / "docker", logins)
+
+    assert {host: from_docker_config(host, folder) for host in logins} == logins
+    assert (folder / "config.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_secret_file_is_closed_to_others_also_when_it_was_open(tmp_path: Path) -> None:
+    file = tmp_path / "open"
+    file.write_text("old and longer")
+    file.chmod(0o644)
+
+    write_secret(file, "new")
+
+    assert file.read_text() == "new"
+    assert file.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes are told of mirrors, and of nothing beside them."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import SecretStr, ValidationError
+
+from harness.errors import SettingsError
+from harness.registries.mirrors import BLOCKED, Mirror, MirrorMap, api_root, write_hosts, write_registries_yaml
+
+PLAIN = Mirror(url="http://registry-ghcr-io:5000", host_url="http://127.0.0.1:40000")
+
+
+def hosts(folder: Path, host: str) -> dict[str, Any]:
+    return tomllib.loads((folder / host / "hosts.toml").read_text())
+
+
+def guarded(ca: Path | None = None) -> Mirror:
+    return Mirror(url="https://mirror.example.com", ca=ca, username="me", password=SecretStr("s3cret"))
+
+
+@pytest.fixture
+def ca(tmp_path: Path) -> Path:
+    file = tmp_path / "their-ca.pem"
+    file.write_text("-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n")
+    return file
+
+
+def test_a_host_is_served_by_its_mirror_alone(tmp_path: Path) -> None:
+    folder = write_hosts(MirrorMap(mirrors={"ghcr.io": PLAIN}), tmp_path / "certs.d")
+
+    assert hosts(folder, "ghcr.io") == {
+        "server": "http://registry-ghcr-io:5000/v2",
+        "capabilities": ["pull", "resolve"],
+    }
+
+
+def test_every_other_host_leads_nowhere(tmp_path: Path) -> None:
+    folder = write_hosts(MirrorMap(mirrors={"ghcr.io": PLAIN}), tmp_path / "certs.d")
+
+    assert hosts(folder, "_default")["server"].startswith(BLOCKED)
+    assert "127.0.0.1" in BLOCKED
+
+
+def test_without_mirrors_nothing_is_blocked(tmp_path: Path) -> None:
+    assert list(write_hosts(MirrorMap(), tmp_path / "certs.d").iterdir()) == []
+
+
+def test_credentials_and_ca_reach_the_node_in_closed_files(tmp_path: Path, ca: Path) -> None:
+    folder = write_hosts(MirrorMap(mirrors={"ghcr.io": guarded(ca)}), tmp_path / "certs.d")
+
+    written = hosts(folder, "ghcr.io")
+    assert written["header"] == {"Authorization": "Basic bWU6czNjcmV0"}
+    assert (folder / "ghcr.io" / written["ca"]).read_text() == ca.read_text()
+    assert (folder / "ghcr.io" / "hosts.toml").stat().st_mode & 0o777 == 0o600
+
+
+def test_k3s_gets_the_same_map(tmp_path: Path, ca: Path) -> None:
+    mirrors = MirrorMap(mirrors={"docker.io": PLAIN, "ghcr.io": guarded(ca)})
+
+    file = write_registries_yaml(mirrors, tmp_path / "k3s", node_folder="/etc/rancher/k3s")
+
+    written = yaml.safe_load(file.read_text())
+    assert written["mirrors"]["docker.io"] == {"endpoint": ["http://registry-ghcr-io:5000"]}
+    assert written["mirrors"]["*"] == {"endpoint": [BLOCKED]}
+    assert written["configs"] == {
+        "mirror.example.com": {
+            "auth": {"username": "me", "password": "s3cret"},
+            "tls": {"ca_file": "/etc/rancher/k3s/ghcr.io-ca.pem"},
+        }
+    }
+    assert (file.parent / "ghcr.io-ca.pem").read_text() == ca.read_text()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("write", [write_hosts, write_registries_yaml])
+def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, write: Any) -> None:
+    missing = tmp_path / "nowhere.pem"
+    with pytest.raises(SettingsError, match=r"nowhere\.pem of the mirror for ghcr\.io"):
+        write(MirrorMap(mirrors={"ghcr.io": guarded(missing)}), tmp_path / "out")
+
+    missing.write_text("not a certificate")
+    with pytest.raises(SettingsError, match="no PEM certificate"):
+        write(MirrorMap(mirrors={"ghcr.io": guarded(missing)}), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("http://registry:5000", "http://registry:5000/v2"),
+        ("https://mirror.example.com/ghcr", "https://mirror.example.com/ghcr/v2"),
+        ("https://mirror.example.com/v2/", "https://mirror.example.com/v2"),
+        ("https://harbor.example.com/v2/proxy", "https://harbor.example.com/v2/proxy"),
+    ],
+)
+def test_the_api_begins_where_containerd_looks_for_it(tmp_path: Path, url: str, root: str) -> None:
+    assert api_root(url) == root
+
+    written = hosts(write_hosts(MirrorMap(mirrors={"ghcr.io": Mirror(url=url)}), tmp_path / "certs.d"), "ghcr.io")
+    assert written["server"] == root
+    assert written.get("override_path", False) == (not root.endswith("/v2"))
+
+
+@pytest.mark.parametrize("url", ["mirror.example.com", "ftp://x", "https://", "https://me:s3cret@mirror.example.com"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        Mirror(url=url)
+
+
+@pytest.mark.parametrize("host", ["", "https://ghcr.io", "ghcr.io/kubeflow", "registry-1.docker.io", "_default"])
+def test_what_is_no_registry_host_is_refused(host: str) -> None:
+    with pytest.raises(ValidationError):
+        MirrorMap(mirrors={host: PLAIN})
+
+
+def test_passwords_do_not_show() -> None:
+    mirrors = MirrorMap(mirrors={"ghcr.io": guarded()})
+
+    assert "s3cret" not in repr(mirrors) + str(mirrors) + mirrors.model_dump_json()
+    assert "s3cret" in mirrors.secrets

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The source of images is chosen by what was asked for, what is configured and what answers, in this order."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from registry_fakes import Answer, answering
+
+from harness.errors import UnavailableError, UsageError
+from harness.registries.mirrors import Mirror, MirrorMap
+from harness.registries.sources import Foundry, Mirrored, Upstream, detect, preflight, probe_all, source_for
+from harness.settings import Settings
+
+MIRROR = Mirror(url="http://127.0.0.1:1")
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.fixture(autouse=True)
+def _no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+
+
+def settings(tmp_path: Path, **keys: object) -> Settings:
+    return Settings.model_validate({"cache_dir": tmp_path, **keys})
+
+
+@pytest.fixture
+def public() -> Iterator[str]:
+    """An address that answers as public registries do to strangers; those are out of a unit test's reach."""
+    challenge = {"WWW-Authenticate": 'Bearer realm="https://auth.example.com/token",service="x"'}
+    with answering(lambda request: Answer(401, headers=challenge)) as server:
+        yield server.address
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """An address that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def closed() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_what_was_asked_for_is_taken_unprobed(tmp_path: Path, silent: str) -> None:
+    assert detect(settings(tmp_path), "upstream", hosts=[silent]).kind == "upstream"
+    assert detect(settings(tmp_path, source="foundry"), hosts=[silent]).kind == "foundry"
+    assert detect(settings(tmp_path, source="foundry"), "upstream", hosts=[silent]).kind == "upstream"
+
+
+def test_a_mirror_that_is_not_configured_cannot_be_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no mirror is configured"):
+        detect(settings(tmp_path), "mirror")
+
+
+def test_configured_mirrors_come_before_the_public_registries(tmp_path: Path, public: str) -> None:
+    choice = detect(settings(tmp_path, mirrors={"ghcr.io": MIRROR}), hosts=[public])
+
+    assert choice.kind == "mirror"
+    assert "ghcr.io" in str(choice)
+
+
+def test_upstream_needs_every_registry(tmp_path: Path, public: str, closed: str) -> None:
+    assert detect(settings(tmp_path), hosts=[public]).kind == "upstream"
+
+    choice = detect(settings(tmp_path), hosts=[public, closed])
+    assert choice.kind == "foundry"
+    assert f"{closed} could not be reached" in str(choice)
+
+
+def test_probes_run_at_the_same_time_and_end(silent: str, public: str) -> None:
+    started = time.monotonic()
+    answers = probe_all([silent, public, "127.0.0.2:" + silent.rsplit(":", 1)[1]], timeout=0.5)
+
+    assert time.monotonic() - started < 5
+    assert answers[public] == ""
+    assert "in time" in answers[silent] or "within" in answers[silent]
+
+
+def test_a_web_page_is_no_registry() -> None:
+    with answering(lambda request: Answer(200, "<html>log in</html>", {"Content-Type": "text/html"})) as portal:
+        assert "web page" in probe_all([portal.address])[portal.address]
+
+
+def image_server(request: object) -> Answer:
+    path = getattr(request, "path", "")
+    if path == "/v2/a/b/manifests/1":
+        headers = {"Docker-Content-Digest": DIGEST, "Content-Type": "application/vnd.oci.image.manifest.v1+json"}
+        return Answer(200, headers=headers)
+    return Answer(404, '{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}')
+
+
+def test_each_source_records_where_an_image_comes_from() -> None:
+    with answering(image_server) as server:
+        mirrors = MirrorMap(
+            mirrors={"ghcr.io": Mirror(url="http://node-name:5000", host_url=f"http://{server.address}")}
+        )
+        with Mirrored(mirrors) as mirror, Foundry(mirrors) as foundry, Upstream() as upstream:
+            name = f"{server.address}/a/b:1"
+            records = [mirror.resolve("ghcr.io/a/b:1"), foundry.resolve("ghcr.io/a/b:1"), upstream.resolve(name)]
+
+    assert [it.obtained for it in records] == ["mirror http://node-name:5000", "foundry", "upstream"]
+    assert {it.digest for it in records} == {DIGEST}
+    assert [it.registry for it in records] == ["ghcr.io", "ghcr.io", server.address]
+    assert upstream.mirrors == MirrorMap()
+
+
+def test_an_image_is_asked_for_once() -> None:
+    with answering(image_server) as server, Upstream() as source:
+        for _ in range(3):
+            source.resolve(f"{server.address}/a/b:1")
+
+    assert len(server.requests) == 1
+
+
+def test_preflight_tells_every_image_that_is_missing() -> None:
+    with answering(image_server) as server:
+        mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{server.address}")})
+        with Foundry(mirrors) as source:
+            problems = preflight(source, ["ghcr.io/a/b:9.9.9", "ghcr.io/a/b:1", "quay.io/c/d:1", "ghcr.io/a/b:9.9.9"])
+
+    assert len(problems) == 2
+    assert all(isinstance(problem, UnavailableError) for problem in problems)
+    missing, unserved = problems
+    assert "the foundry has no image ghcr.io/a/b:9.9.9" in missing.message
+    assert "answered 404 for a/b:9.9.9: MANIFEST_UNKNOWN manifest unknown" in missing.message
+    assert "nox -s bootstrap" in missing.next_step
+    assert "nobody answers for quay.io" in unserved.message
+
+
+def test_a_source_is_made_by_its_kind(tmp_path: Path) -> None:
+    configured = settings(tmp_path, mirrors={"ghcr.io": MIRROR})
+    for kind in ("upstream", "mirror", "foundry"):
+        source = source_for(kind, configured, local=MirrorMap(mirrors={"docker.io": MIRROR}))
+        assert source.kind == kind
+        assert source.describe().startswith(kind)
+    assert set(source_for("mirror", configured).mirrors.mirrors) == {"ghcr.io"}
