@@ -88,7 +88,8 @@ def start(folder: Path, *, timeout: float) -> int:
 
 
 def stop(folder: Path, *, remove_data: bool, progress: Progress) -> bool:
-    """End our dockerd and, with `remove_data`, remove all that it held. Returns whether anything was there.
+    """End our dockerd and, with `remove_data`, remove all that it held. Returns whether there was
+    anything to end or remove.
 
     Raises EngineError when containers are in it (with `remove_data`), or when it does not end.
     """
@@ -108,7 +109,7 @@ def stop(folder: Path, *, remove_data: bool, progress: Progress) -> bool:
         progress(f"removing {folder}")
         _unmount(folder)
         shutil.rmtree(folder)
-    return True
+    return pid is not None or remove_data
 
 
 def _command(folder: Path) -> list[str]:

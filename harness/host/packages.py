@@ -17,7 +17,7 @@ _POLICY = Path("/usr/sbin/policy-rc.d")
 _QUERY_TIMEOUT = 30.0
 _UPDATE_TIMEOUT = 300.0
 _INSTALL_TIMEOUT = 900.0
-_BUILD_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "mmdebstrap", "ca-certificates", "git")
+_BUILD_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "mmdebstrap", "ca-certificates")
 _JDK = "openjdk-17-jdk-headless"
 _JDK_SINCE = 17
 

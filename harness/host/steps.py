@@ -11,6 +11,12 @@ from harness.errors import HarnessError
 Progress = Callable[[str], None]
 """Takes one short line that says what is being done at the moment."""
 
+ENGINE = "container engine"
+"""Name of the step after which the engine answers."""
+
+BUILD_PACKAGES = "build packages"
+"""Name of the step after which compilers, mmdebstrap and a JDK are there."""
+
 
 def _no_size() -> int:
     return 0
@@ -23,7 +29,7 @@ class Step:
     `done` looks, quickly and without changing anything, whether the work is needed. `run` does it, and may be called
     again after an interruption. `needs` names the steps that must be done before; `heavy` marks work that saturates the
     processors by itself, of which one runs at a time. `size` is what the result takes on disk, in bytes; `estimate` is
-    what the work takes on two cores, in seconds.
+    what the work takes on two cores, in seconds; `room` the free disk that it needs while it runs, in bytes.
     """
 
     name: str
@@ -33,6 +39,7 @@ class Step:
     heavy: bool = False
     size: Callable[[], int] = _no_size
     estimate: float = 0.0
+    room: int = 0
 
 
 def ordered(steps: Iterable[Step]) -> list[Step]:

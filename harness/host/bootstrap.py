@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes this host able to run: engine, tools and, with the foundry, the images of the cells that are wanted."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from harness.errors import CommandError, EngineError, ToolError, UnavailableError
+from harness.foundry import gobuild
+from harness.host import disk, display, engine, packages, runner, tools
+from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
+from harness.matrix.model import Environment, Release
+from harness.process import call
+from harness.settings import Settings, SourceKind
+
+_IMAGE_TIMEOUT = 1800.0
+_INSPECT_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootstrapReport:
+    """What a bootstrap found and did. `seconds` is the whole wall-clock time."""
+
+    outcomes: tuple[runner.Outcome, ...]
+    seconds: float
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was missing."""
+        return any(outcome.state == "done" for outcome in self.outcomes)
+
+
+def bootstrap(
+    settings: Settings,
+    *,
+    source: SourceKind,
+    environments: Sequence[Environment],
+    releases: Sequence[Release],
+    console: Console,
+) -> BootstrapReport:
+    """Do what is missing for cells of these environments and releases with images from `source`.
+
+    Prints the plan, the progress and a summary to `console`. What is there already stays as it is; after an
+    interruption a second call goes on with what is missing. Raises DiskError before it starts, EngineError, HostError,
+    ToolError, BuildError or UnavailableError from the step that failed.
+    """
+    started = time.monotonic()
+    console.print(f"Source of images: {source}. Cache: {settings.cache_dir}.", soft_wrap=True, highlight=False)
+    steps = all_steps(settings, source=source, environments=environments, releases=releases)
+    known = runner.what_is_there(steps)
+    require_room(settings, [step for step in steps if not known[step.name]])
+    display.print_plan(console, steps, known)
+    with display.shown(console) as shown:
+        outcomes = runner.run(steps, shown, known=known)
+    report = BootstrapReport(outcomes=tuple(outcomes), seconds=time.monotonic() - started)
+    if report.changed:
+        _drop_caches(settings)
+    console.print(display.summary(outcomes))
+    verdict = "Ready" if report.changed else "Nothing to do"
+    console.print(f"{verdict}, {display.duration(report.seconds)}.", highlight=False)
+    return report
+
+
+def all_steps(
+    settings: Settings, *, source: SourceKind, environments: Sequence[Environment], releases: Sequence[Release]
+) -> list[Step]:
+    """Every step for these cells, done or not."""
+    steps = [_engine_step(settings)]
+    names = ["helm"]
+    if any(environment.provider == "kind" for environment in environments):
+        names.insert(0, "kind")
+    if source == "foundry":
+        names += ["crane", "registry"]
+        steps.append(_packages_step(settings))
+    steps += [_tool_step(settings, name) for name in names]
+    last: tuple[str, ...] = ()
+    if source == "foundry":
+        from harness.foundry import plan  # the foundry's rooms import this one's steps
+
+        built = plan.steps(settings, environments, releases)
+        steps += built
+        # kubectl is one of the programs of a Kubernetes that the foundry builds; alone it would be built twice.
+        last = tuple(step.name for step in built)
+    elif source == "upstream":
+        steps += [_node_image_step(settings, environment) for environment in environments if environment.node_image]
+    minors = dict.fromkeys(environment.minor for environment in environments)
+    steps += [_tool_step(settings, tools.KUBECTL, minor, needs=last) for minor in minors]
+    return steps
+
+
+def require_room(settings: Settings, missing: Sequence[Step]) -> None:
+    """Raise DiskError when the disk has no room for a run, or for the step that needs most of it."""
+    most = max(missing, key=lambda step: step.room, default=None)
+    needed = settings.min_disk_gb * disk.GIGABYTE
+    if most and most.room:
+        disk.require(settings.cache_dir, needed + most.room, what=most.name)
+    disk.require(settings.cache_dir, needed, what="a run")
+
+
+def _engine_step(settings: Settings) -> Step:
+    def done() -> bool:
+        try:
+            engine.probe(settings)
+        except engine.EngineRefusal:
+            raise
+        except EngineError:
+            return False
+        return True
+
+    def run(progress: Progress) -> None:
+        found = engine.ensure_engine(settings, progress)
+        progress(f"Docker {found.version}, data in {found.data_root}")
+
+    return Step(name=ENGINE, done=done, run=run, estimate=40.0)
+
+
+def _packages_step(settings: Settings) -> Step:
+    def run(progress: Progress) -> None:
+        packages.ensure_build_packages(log_file=settings.cache_dir / "logs" / "build-packages.log", progress=progress)
+
+    return Step(name=BUILD_PACKAGES, done=lambda: not packages.missing_build_packages(), run=run, estimate=60.0)
+
+
+def _tool_step(settings: Settings, name: str, minor: str = "", *, needs: tuple[str, ...] = ()) -> Step:
+    minors = [minor] if minor else []
+
+    def done() -> bool:
+        try:
+            tools.resolve(settings, [name], minors)
+        except ToolError:
+            return False
+        return True
+
+    def run(progress: Progress) -> None:
+        tools.ensure(settings, [name], minors, progress)
+
+    def size() -> int:
+        tool = next(iter(tools.resolve(settings, [name], minors).values()))
+        return tool.path.stat().st_size
+
+    title = f"{name} {minor}" if minor else name
+    return Step(name=f"tool {title}", done=done, run=run, needs=needs, heavy=True, size=size, estimate=60.0)
+
+
+def _node_image_step(settings: Settings, environment: Environment) -> Step:
+    reference = environment.node_image
+
+    @functools.cache
+    def client() -> str:
+        return str(engine.probe(settings).client)
+
+    def inspect() -> str:
+        argv = [client(), "image", "inspect", "--format", "{{.Size}}", reference]
+        answer = call(argv, timeout=_INSPECT_TIMEOUT, check=False)
+        return answer.stdout.strip() if answer.returncode == 0 else ""
+
+    def run(progress: Progress) -> None:
+        progress(f"pulling {reference}")
+        try:
+            call([client(), "pull", "--quiet", reference], timeout=_IMAGE_TIMEOUT)
+        except CommandError as error:
+            raise UnavailableError(
+                f"the node image {reference} cannot be pulled: {error.message}",
+                "look at `harness doctor`; where no registry can be reached use --source foundry or mirror",
+            ) from error
+
+    return Step(
+        name=f"node image {environment.name}",
+        done=lambda: bool(inspect()),
+        run=run,
+        needs=(ENGINE,),
+        size=lambda: int(inspect() or 0),
+        estimate=60.0,
+    )
+
+
+def _drop_caches(settings: Settings) -> None:
+    """Remove Go's caches, unless another process is building with them."""
+    store = tools.store(settings)
+    if not any(store.root.glob("*/*.partial")):
+        gobuild.drop_caches(store)

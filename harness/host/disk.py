@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Free disk, where the harness is going to write."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from harness.errors import DiskError
+
+GIGABYTE = 1e9
+
+
+def free(folder: Path) -> int:
+    """Free bytes on the file system of a folder that need not exist yet."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def require(folder: Path, needed: float, *, what: str) -> None:
+    """Raise DiskError unless there is room for `needed` bytes; `what` says for what they are."""
+    there = free(folder)
+    if there < needed:
+        raise DiskError(
+            f"the disk of {folder} is nearly full: {there / GIGABYTE:.1f} GB are free, {what} needs "
+            f"{needed / GIGABYTE:.1f} GB",
+            "make room (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
+        )
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())

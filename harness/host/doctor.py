@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at this host and says of each prerequisite whether it is met, and what to do if not. Changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import sys
+import urllib.request
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict
+from rich.table import Table
+from rich.text import Text
+
+from harness.errors import EngineError, HarnessError
+from harness.host import capabilities, disk, engine, packages, tools
+from harness.process import call
+from harness.registries.sources import PUBLIC_HOSTS, probe_all
+from harness.settings import Settings
+
+_COMMAND_SECONDS = 30.0
+_PYTHON = (3, 11)
+_GO = (1, 26)
+_GO_FETCHES_ITSELF = (1, 21)
+_COLD_BYTES = 25e9
+_MEMORY_NEEDED = 4e9
+_MEMORY_WANTED = 8e9
+_CPUS_WANTED = 2
+_INOTIFY_WANTED = 512
+_FOR_THE_FOUNDRY = ("crane", "registry")
+
+
+class Status(StrEnum):
+    """How a prerequisite stands, from best to worst."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+class Prerequisite(BaseModel):
+    """One thing that the harness relies on: what was found, and how to mend it (empty when it is ok)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    status: Status
+    found: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite]:
+    """Look at every prerequisite. `minors` are the Kubernetes minors that kubectl has to fit.
+
+    Each registry is asked once, all at the same time, for at most five seconds.
+    """
+    found, about_engine = _engine(settings)
+    data_root = found.data_root if found else settings.cache_dir / "engine"
+    return [
+        *about_engine,
+        _capabilities(found),
+        _cgroups(),
+        _disk("disk of the cache", settings.cache_dir, settings),
+        _disk("disk of the engine", data_root, settings),
+        _memory(),
+        _processors(),
+        _inotify(),
+        _python(),
+        _go(),
+        _build_packages(),
+        *_tools(settings, minors),
+        _ports(),
+        _proxy(),
+        *_registries(settings),
+        _artefacts(settings),
+    ]
+
+
+def worst(prerequisites: Sequence[Prerequisite]) -> Status:
+    """The worst status of all."""
+    order = list(Status)
+    return max((it.status for it in prerequisites), key=order.index, default=Status.OK)
+
+
+def render(prerequisites: Sequence[Prerequisite]) -> Table:
+    """A table for people; what is not ok comes with its remedy."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("prerequisite", "status"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("found, and what to do", overflow="fold")
+    style = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "red"}
+    for it in prerequisites:
+        text = Text(it.found)
+        if it.remedy:
+            text.append(f"\n→ {it.remedy}", style="bold")
+        table.add_row(it.name, Text(it.status, style=style[it.status]), text)
+    return table
+
+
+def as_json(prerequisites: Sequence[Prerequisite]) -> str:
+    """The same for programs: an array of objects with name, status, found and remedy."""
+    return json.dumps([it.model_dump(mode="json") for it in prerequisites], indent=2)
+
+
+def _ok(name: str, found: str) -> Prerequisite:
+    return Prerequisite(name=name, status=Status.OK, found=found)
+
+
+def _warning(name: str, found: str, remedy: str) -> Prerequisite:
+    return Prerequisite(name=name, status=Status.WARNING, found=found, remedy=remedy)
+
+
+def _failure(name: str, found: str, remedy: str) -> Prerequisite:
+    return Prerequisite(name=name, status=Status.FAILURE, found=found, remedy=remedy)
+
+
+def _engine(settings: Settings) -> tuple[engine.Engine | None, list[Prerequisite]]:
+    name, access, storage = "container engine", "engine permission", "engine storage"
+    try:
+        found = engine.probe(settings)
+    except engine.EngineRefusal as refused:
+        return None, [_ok(name, "it runs"), _failure(access, refused.message, refused.next_step)]
+    except EngineError as absent:
+        return None, [
+            _failure(name, absent.message, absent.next_step),
+            _warning(access, "cannot be told while no engine answers", "see above"),
+        ]
+    by = ", started by the harness" if found.ours else ""
+    return found, [
+        _ok(name, f"Docker {found.version} on {found.operating_system}{by}"),
+        _ok(access, "this user may use it"),
+        _warning(storage, "vfs, which copies every layer", "put the data root on ext4 or xfs, so that overlay2 works")
+        if found.storage_driver == "vfs"
+        else _ok(storage, f"{found.storage_driver} in {found.data_root}"),
+    ]
+
+
+def _capabilities(found: engine.Engine | None) -> Prerequisite:
+    name = "capabilities"
+    absent = capabilities.missing()
+    if not absent:
+        return _ok(name, "all")
+    listed = f"this host lacks {', '.join(sorted(absent))}"
+    hard = [it for it in capabilities.NEEDED_BY_NODES if it in absent and it != "CAP_SYS_RESOURCE"]
+    if hard:
+        return _failure(
+            name, listed, f"nodes need {' and '.join(hard)}: run on a host, or in a container, that has them"
+        )
+    if found and not found.ours and found.default_runtime == "runc":
+        return _warning(
+            name,
+            f"{listed}, and the running engine's runtime does not allow for that",
+            "if privileged containers fail with 'unable to apply caps', stop that engine and run `nox -s bootstrap`",
+        )
+    return _ok(name, f"{listed}; the harness's engine starts privileged containers without")
+
+
+def _cgroups() -> Prerequisite:
+    name = "cgroups"
+    if platform.system() != "Linux":
+        return _ok(name, f"inside the virtual machine of {platform.system()}'s engine")
+    version = capabilities.cgroup_version()
+    if version == 2:
+        return _ok(name, "version 2")
+    if version == 1:
+        return _warning(
+            name,
+            "version 1, which Kubernetes leaves behind: from 1.35 on the harness must tell the kubelet to bear with it",
+            "boot with systemd.unified_cgroup_hierarchy=1 where you can",
+        )
+    return _failure(name, "none are mounted", "mount them on /sys/fs/cgroup; no container engine runs without")
+
+
+def _disk(name: str, folder: Path, settings: Settings) -> Prerequisite:
+    there = disk.free(folder)
+    found = f"{there / disk.GIGABYTE:.0f} GB free for {folder}"
+    if there < settings.min_disk_gb * disk.GIGABYTE:
+        return _failure(name, found, f"make room: a run needs {settings.min_disk_gb:.0f} GB (`harness foundry prune`)")
+    if there < _COLD_BYTES and not tools.store(settings).artifacts():
+        return _warning(name, found, f"a first bootstrap with the foundry needs {_COLD_BYTES / disk.GIGABYTE:.0f} GB")
+    return _ok(name, found)
+
+
+def _memory() -> Prerequisite:
+    name, memory = "memory", psutil.virtual_memory()
+    found = f"{memory.total / 1e9:.0f} GB, {memory.available / 1e9:.0f} GB available"
+    if memory.total < _MEMORY_NEEDED:
+        return _failure(name, found, "a cluster with an operator and an application needs 4 GB")
+    if memory.available < _MEMORY_WANTED:
+        return _warning(name, found, "two clusters side by side want 8 GB: end other work, or use --jobs 1")
+    return _ok(name, found)
+
+
+def _processors() -> Prerequisite:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if usable < _CPUS_WANTED:
+        return _warning("processors", str(usable), "waits may expire with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
+    return _ok("processors", str(usable))
+
+
+def _inotify() -> Prerequisite:
+    # Nodes share the host's limit: https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files
+    name, file = "inotify instances", Path("/proc/sys/fs/inotify/max_user_instances")
+    if not file.is_file():
+        return _ok(name, "not limited here")
+    limit = int(file.read_text())
+    if limit < _INOTIFY_WANTED:
+        return _warning(
+            name,
+            f"{limit} a user, enough for about two nodes",
+            f"sudo sysctl fs.inotify.max_user_instances={_INOTIFY_WANTED}",
+        )
+    return _ok(name, f"{limit} a user")
+
+
+def _python() -> Prerequisite:
+    found = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info[:2] < _PYTHON:
+        return _failure("Python", found, f"install Python {'.'.join(map(str, _PYTHON))} or newer")
+    return _ok("Python", found)
+
+
+def _go() -> Prerequisite:
+    name = "Go"
+    program = shutil.which("go")
+    if program is None:
+        return _warning(name, "not on PATH", "the foundry needs Go 1.26 or newer: https://go.dev/dl/")
+    answer = call([program, "env", "GOVERSION"], timeout=_COMMAND_SECONDS, check=False).stdout.strip()
+    match = re.match(r"go(\d+)\.(\d+)", answer)
+    version = (int(match[1]), int(match[2])) if match else (0, 0)
+    if version >= _GO:
+        return _ok(name, f"{answer} at {program}")
+    if version >= _GO_FETCHES_ITSELF:
+        return _ok(name, f"{answer} at {program}, which fetches the toolchain that a module asks for")
+    return _warning(name, f"{answer or 'no version'} at {program}", "the foundry needs Go 1.26 or newer")
+
+
+def _build_packages() -> Prerequisite:
+    name = "build packages"
+    absent = packages.missing_build_packages()
+    if absent:
+        return _warning(
+            name,
+            f"missing: {' '.join(absent)}",
+            f"for the foundry: `nox -s bootstrap` as root installs them, or: apt-get install {' '.join(absent)}",
+        )
+    return _ok(name, "all installed")
+
+
+def _tools(settings: Settings, minors: Sequence[str]) -> list[Prerequisite]:
+    result = []
+    for name in tools.catalogue():
+        for minor in (minors or ("",)) if name == tools.KUBECTL else ("",):
+            title = f"{name} for {minor}" if minor else name
+            try:
+                tool = next(iter(tools.resolve(settings, [name], [minor] if minor else []).values()))
+            except HarnessError as error:
+                judge = _warning if name in _FOR_THE_FOUNDRY else _failure
+                result.append(judge(title, error.message, error.next_step))
+            else:
+                result.append(_ok(title, f"{tool.version} at {tool.path} ({tool.origin})"))
+    return result
+
+
+def _ports() -> Prerequisite:
+    name = "loopback ports"
+    try:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    except OSError as error:
+        return _failure(name, f"none can be bound on 127.0.0.1: {error}", "allow this user to listen on 127.0.0.1")
+    return _ok(name, f"free ones can be had on 127.0.0.1 (just now {port})")
+
+
+def _proxy() -> Prerequisite:
+    name = "proxy"
+    proxies = {kind: url for kind, url in urllib.request.getproxies().items() if kind in ("http", "https", "all")}
+    if not proxies:
+        return _ok(name, "none is set")
+    if urllib.request.proxy_bypass("127.0.0.1"):
+        return _ok(name, f"set for {', '.join(sorted(proxies))}, not used for 127.0.0.1")
+    return _warning(
+        name,
+        f"set for {', '.join(sorted(proxies))}, also for 127.0.0.1, where clusters and registries answer",
+        "export NO_PROXY=127.0.0.1,localhost,.svc,10.0.0.0/8,172.16.0.0/12",
+    )
+
+
+def _registries(settings: Settings) -> list[Prerequisite]:
+    remedy = "use --source mirror with a mirror map, or --source foundry"
+    public = probe_all([host for host in PUBLIC_HOSTS if host not in settings.mirrors])
+    mirrored = probe_all(settings.mirrors, mirrors=settings.mirror_map) if settings.mirrors else {}
+    return [
+        *(_answer(f"registry {host}", problem, remedy) for host, problem in public.items()),
+        *(
+            _answer(f"mirror of {host}", problem, f'correct [mirrors."{host}"] in harness.toml')
+            for host, problem in mirrored.items()
+        ),
+    ]
+
+
+def _answer(name: str, problem: str, remedy: str) -> Prerequisite:
+    return _warning(name, problem, remedy) if problem else _ok(name, "answers")
+
+
+def _artefacts(settings: Settings) -> Prerequisite:
+    name, stored = "foundry artefacts", tools.store(settings).artifacts()
+    if not stored:
+        return _warning(name, "none", "only the foundry needs them: nox -s bootstrap")
+    size = sum(artifact.size for artifact in stored) / 1e9
+    return _ok(name, f"{len(stored)}, {size:.1f} GB, in {tools.store(settings).root}")
