@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images from layers: an OCI image layout, written here and pushed by crane; no builder and no engine take part.
+
+The documents follow the OCI image specification 1.1 (config.md, manifest.md, image-layout.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.errors import BuildError
+from harness.foundry.layers import Layer
+
+LABEL_BUILT_FROM = "spark-operator-harness.built-from"
+"""Image label: the module or package, with its version, that the content comes from."""
+
+_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+_INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+_EPOCH = "1970-01-01T00:00:00Z"
+_GOARCH = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageConfig:
+    """What a container of the image starts with, and what the image says about itself."""
+
+    entrypoint: Sequence[str] = ()
+    command: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    working_dir: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self) -> dict[str, Any]:
+        """The `config` part of an OCI image configuration."""
+        parts = {
+            "Entrypoint": list(self.entrypoint),
+            "Cmd": list(self.command),
+            "Env": [f"{name}={value}" for name, value in self.environment.items()],
+            "User": self.user,
+            "WorkingDir": self.working_dir,
+            "Labels": dict(sorted(self.labels.items())),
+        }
+        return {name: value for name, value in parts.items() if value}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """An image in an OCI layout. `size` is what a node pulls, in bytes; `blobs` maps digests to files."""
+
+    folder: Path
+    digest: str
+    size: int
+    blobs: Mapping[str, Path]
+
+
+def labels(
+    *, title: str, version: str, source: str, licences: str, built_from: str, revision: str = "", base: str = ""
+) -> dict[str, str]:
+    """The OCI labels of a foundry image (annotations.md of the image specification), empty ones left out."""
+    known = {
+        "org.opencontainers.image.title": title,
+        "org.opencontainers.image.version": version,
+        "org.opencontainers.image.source": source,
+        "org.opencontainers.image.revision": revision,
+        "org.opencontainers.image.licenses": licences,
+        "org.opencontainers.image.base.name": base,
+        LABEL_BUILT_FROM: built_from,
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def architecture() -> str:
+    """This machine's architecture in Go's words, which images use."""
+    machine = platform.machine()
+    return _GOARCH.get(machine, machine)
+
+
+def write_image(folder: Path, layers: Sequence[tuple[str, Layer]], config: ImageConfig) -> Image:
+    """Write an image of these layers, lowest first, each with a word on what it holds.
+
+    Layers are hard links where the file system allows it, so that images which share layers share the disk, too.
+    """
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    for _, layer in layers:
+        share(layer.file, blobs / layer.digest.removeprefix("sha256:"))
+    document = {
+        "architecture": architecture(),
+        "os": "linux",
+        "created": _EPOCH,
+        "config": config.document(),
+        "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for _, layer in layers]},
+        "history": [{"created": _EPOCH, "created_by": what} for what, _ in layers],
+    }
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST_TYPE,
+        "config": _put(blobs, document, _CONFIG_TYPE),
+        "layers": [layer.descriptor for _, layer in layers],
+    }
+    index = {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [_put(blobs, manifest, _MANIFEST_TYPE)]}
+    (folder / "index.json").write_text(json.dumps(index))
+    (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    return read_image(folder)
+
+
+def read_image(folder: Path) -> Image:
+    """The image in an OCI layout. Raises BuildError when a part of it is missing or has another size."""
+    try:
+        digest = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
+        manifest_file = _blob(folder, digest)
+        manifest = json.loads(manifest_file.read_text())
+        parts = [manifest["config"], *manifest["layers"]]
+        wrong = [part["digest"] for part in parts if _blob(folder, part["digest"]).stat().st_size != part["size"]]
+    except (OSError, ValueError, KeyError, IndexError) as broken:
+        raise BuildError(
+            f"the image in {folder} is incomplete: {broken}", f"remove {folder} and build it again"
+        ) from broken
+    if wrong:
+        raise BuildError(
+            f"the image in {folder} has damaged blobs: {', '.join(wrong)}", f"remove {folder} and build it again"
+        )
+    return Image(
+        folder=folder,
+        digest=digest,
+        size=manifest_file.stat().st_size + sum(part["size"] for part in parts),
+        blobs={part["digest"]: _blob(folder, part["digest"]) for part in parts},
+    )
+
+
+def share(source: Path, target: Path) -> None:
+    """Make a file appear under a second name, by a hard link or, across file systems, by a copy."""
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _blob(folder: Path, digest: str) -> Path:
+    return folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+
+def _put(blobs: Path, document: Mapping[str, Any], media_type: str) -> dict[str, Any]:
+    data = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    (blobs / digest).write_bytes(data)
+    return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(data)}

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian base systems by mmdebstrap, as the lowest layer of an image."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from pathlib import Path, PurePosixPath
+
+from harness import process
+from harness.errors import ToolError
+from harness.foundry.layers import Compression, LayerWriter, write_layer
+from harness.foundry.store import Artifact, Recipe, Store
+from harness.matrix.model import Model
+
+_BUILD_SECONDS = 1800.0
+# Without this hook the package usrmerge is installed, and with it all of Perl (mmdebstrap(1), "merged-usr").
+_MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
+# What a container engine puts there itself, or what must not be the same in every container.
+_LEFT_OUT = ("dev", "proc", "sys", "run", "tmp", "var/cache", "var/log", "var/lib/apt/lists")
+_EMPTY_FILES = ("etc/machine-id", "etc/hostname", "etc/resolv.conf")
+
+
+class User(Model):
+    """A system user, and a group of the same name and number."""
+
+    name: str
+    id: int
+    home: str
+
+
+class BaseSystem(Model):
+    """A Debian base system. `exclude` and `keep` are patterns of dpkg's path-exclude and path-include."""
+
+    name: str
+    suite: str
+    packages: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    user: tuple[User, ...] = ()
+
+
+def recipe(base: BaseSystem) -> Recipe:
+    """What a base layer depends on, besides what the Debian mirror offers on the day of its build."""
+    return Recipe(kind="layer", name=base.name, inputs={"base": base.model_dump_json(), "suite": base.suite})
+
+
+def build(store: Store, base: BaseSystem) -> Artifact:
+    """The base system as a layer. Raises BuildError that names the log."""
+
+    def make(folder: Path, log_file: Path) -> None:
+        tree = folder / "rootfs.tar"
+        make_tarball(base, tree, log_file)
+        write_layer(folder, "layer", lambda layer: copy_tarball(tree, layer), compression=Compression.FAST)
+        tree.unlink()
+
+    return store.build(recipe(base), make)
+
+
+def make_tarball(base: BaseSystem, target: Path, log_file: Path) -> None:
+    """Write the base system as an uncompressed tarball.
+
+    Package sources and keys are those of this host where it is a Debian of the same suite, else Debian's own mirror.
+    Raises ToolError when mmdebstrap is missing, CommandError when it fails.
+    """
+    if shutil.which("mmdebstrap") is None:
+        raise ToolError("mmdebstrap was not found, which makes Debian base systems", "apt-get install mmdebstrap")
+    argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(base.packages)}"]
+    argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in base.exclude]
+    argv += [f"--dpkgopt=path-include={pattern}" for pattern in base.keep]
+    # Java's package fails where the folder that it links its manual pages into was left out.
+    argv.append('--setup-hook=mkdir -p "$1/usr/share/man/man1"')
+    if _MERGED_USR.is_dir():
+        argv.append(f"--hook-dir={_MERGED_USR}")
+    for user in base.user:
+        argv.append(f'--customize-hook=chroot "$1" groupadd --system --gid {user.id} {user.name}')
+        options = f"--uid {user.id} --gid {user.id} --home-dir {user.home} --shell /usr/sbin/nologin"
+        argv.append(f'--customize-hook=chroot "$1" useradd --system {options} {user.name}')
+    process.call(
+        [*argv, base.suite, target],
+        env={"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0")},
+        timeout=_BUILD_SECONDS,
+        log_file=log_file,
+    )
+
+
+def copy_tarball(tree: Path, layer: LayerWriter) -> None:
+    """Copy a base system into a layer, without device nodes, caches and what differs from host to host."""
+    with tarfile.open(tree) as source:
+        for member in source:
+            path = str(PurePosixPath(member.name))
+            if path == "." or member.isdev() or any(path.startswith(f"{folder}/") for folder in _LEFT_OUT):
+                continue
+            if path in _EMPTY_FILES:
+                member.size = 0
+                layer.member(path, member, None)
+                continue
+            layer.member(path, member, source.extractfile(member) if member.isreg() else None)

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operator images, the images of the chart's CRD hook, and charts, all from the Go module of a release.
+
+The operator's image is the release's own binary on our Spark image, put together as the release's Dockerfile does; the
+hook's image holds kubectl and the chart's CRDs and nothing else, where upstream's has Alpine below them.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import tarfile
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, cast
+
+from pydantic import ValidationError
+
+from harness.errors import CatalogueError
+from harness.foundry import gobuild, spark
+from harness.foundry.assemble import ImageConfig, labels, write_image
+from harness.foundry.layers import LayerWriter, read_layer, write_layer
+from harness.foundry.store import Artifact, Recipe, Store
+from harness.matrix.model import Model, Release
+
+_FILE = spark.RECIPES / "operator.toml"
+_ENTRYPOINT = spark.RECIPES / "operator" / "entrypoint.sh"
+_CERTIFICATES = "etc/k8s-webhook-server"
+# What .helmignore of the chart keeps out of a package; Helm itself would ask for nothing else.
+_NOT_PACKAGED = {"ci", "tests", ".helmignore", "README.md.gotmpl"}
+# Bump when this module puts the same inputs together in another way.
+_LAYOUT = "1"
+
+
+class OperatorVersion(Model):
+    """One release that the foundry can build. `revision` is the commit of its tag."""
+
+    version: str
+    module: str
+    revision: str
+    kubectl_module: str
+
+
+class OperatorCatalogue(Model):
+    """charts/images/operator.toml."""
+
+    source: str
+    licences: str
+    go_module: str
+    chart_folder: str
+    operator: tuple[OperatorVersion, ...]
+
+    def row(self, version: str) -> OperatorVersion:
+        """The row of a release. Raises CatalogueError that names those there are."""
+        for row in self.operator:
+            if row.version == version:
+                return row
+        raise CatalogueError(
+            f"the foundry cannot build Spark Operator {version}: {_FILE} has no row for it",
+            f"it can build: {', '.join(row.version for row in self.operator)}",
+        )
+
+
+@functools.cache
+def catalogue() -> OperatorCatalogue:
+    """The catalogue of operator images. Raises CatalogueError."""
+    try:
+        return OperatorCatalogue(**tomllib.loads(_FILE.read_text()))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as wrong:
+        raise CatalogueError(f"{_FILE}: {wrong}", "correct that key") from wrong
+
+
+def recipe(release: Release) -> Recipe:
+    """What the operator's image of a release depends on."""
+    inputs = {
+        "spark": spark.recipe(release.spark).key,
+        "layer": _layer_recipe(release).key,
+        "config": str(_config(release).document()),
+        "layout": _LAYOUT,
+    }
+    return Recipe(kind="image", name=f"operator-{release.version}", inputs=inputs)
+
+
+def build(store: Store, release: Release) -> Artifact:
+    """The operator's image of a release as an OCI layout. Raises BuildError that names the log."""
+    row = catalogue().row(release.version)
+
+    def make(folder: Path, log_file: Path) -> None:
+        layer = read_layer(_build_layer(store, release).folder)
+        what = f"{catalogue().go_module} v{row.version}"
+        write_image(folder, [*spark.layers(store, release.spark), (what, layer)], _config(release))
+
+    return store.build(recipe(release), make)
+
+
+def hook_recipe(release: Release) -> Recipe:
+    """What the hook's image of a release depends on."""
+    row = catalogue().row(release.version)
+    inputs = {
+        "module": gobuild.recipe(row.module).key,
+        "kubectl": gobuild.recipe(row.kubectl_module).key,
+        "config": str(_hook_config(row).document()),
+        "layout": _LAYOUT,
+    }
+    return Recipe(kind="image", name=f"hook-{release.version}", inputs=inputs)
+
+
+def build_hook(store: Store, release: Release) -> Artifact:
+    """The image of the chart's CRD hook as an OCI layout. Raises BuildError that names the log."""
+    row = catalogue().row(release.version)
+
+    def make(folder: Path, log_file: Path) -> None:
+        kubectl = gobuild.build(store, row.kubectl_module, ["kubectl"]).folder / "bin" / "kubectl"
+        crds = _chart_folder(store, row, log_file) / "crds"
+
+        def fill(layer: LayerWriter) -> None:
+            for path in ("etc", "usr", "usr/bin"):
+                layer.folder(path)
+            # kubectl keeps what it has learnt about the API below $HOME, and copes when it cannot.
+            layer.folder("tmp", mode=0o1777)
+            layer.text(
+                "etc/passwd", "root:x:0:0:root:/:/usr/bin/kubectl\nnobody:x:65534:65534:nobody:/:/usr/bin/kubectl\n"
+            )
+            layer.folder("etc/spark-operator")
+            layer.tree("etc/spark-operator/crds", crds)
+            layer.file("usr/bin/kubectl", kubectl, mode=0o755)
+
+        write_image(
+            folder, [(f"kubectl and CRDs of {row.version}", write_layer(folder, "layer", fill))], _hook_config(row)
+        )
+        for name in ("layer.tar.gz", "layer.json"):
+            (folder / name).unlink()
+
+    return store.build(hook_recipe(release), make)
+
+
+def chart_recipe(version: str) -> Recipe:
+    """What the packaged chart of a release depends on."""
+    row = catalogue().row(version)
+    inputs = {"module": gobuild.recipe(row.module).key, "folder": catalogue().chart_folder, "layout": _LAYOUT}
+    return Recipe(kind="chart", name=f"spark-operator-{version}", inputs=inputs)
+
+
+def chart(store: Store, version: str) -> Path:
+    """The chart of a release, `spark-operator-<version>.tgz`, as its Go module holds it.
+
+    Raises CatalogueError for a release that the foundry does not know, BuildError that names the log.
+    """
+    row = catalogue().row(version)
+    name = f"spark-operator-{version}.tgz"
+
+    def make(folder: Path, log_file: Path) -> None:
+        source = _chart_folder(store, row, log_file)
+        with (
+            (folder / name).open("wb") as raw,
+            gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
+            tarfile.open(fileobj=cast(IO[bytes], packed), mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            layer = LayerWriter(archive)
+            files = (path for path in sorted(source.rglob("*")) if path.is_file())
+            for path in files:
+                inside = path.relative_to(source)
+                if inside.parts[0] not in _NOT_PACKAGED:
+                    layer.file(f"spark-operator/{inside}", path, mode=0o644)
+
+    return store.build(chart_recipe(version), make).folder / name
+
+
+def _config(release: Release) -> ImageConfig:
+    row = catalogue().row(release.version)
+    return replace(
+        spark.config(release.spark),
+        entrypoint=["/usr/bin/entrypoint.sh"],
+        user="185:185",
+        labels=labels(
+            title="Kubeflow Spark Operator, built by spark-operator-harness",
+            version=release.version,
+            source=catalogue().source,
+            revision=row.revision,
+            licences=catalogue().licences,
+            built_from=f"{catalogue().go_module} v{release.version} (Go module)",
+            base=spark.reference(release.spark),
+        ),
+    )
+
+
+def _hook_config(row: OperatorVersion) -> ImageConfig:
+    kubectl = gobuild.build_file(row.kubectl_module).version
+    return ImageConfig(
+        entrypoint=["/usr/bin/kubectl"],
+        environment={"PATH": "/usr/bin"},
+        labels=labels(
+            title=f"kubectl {kubectl} with the CRDs of Spark Operator {row.version}, built by spark-operator-harness",
+            version=row.version,
+            source=catalogue().source,
+            revision=row.revision,
+            licences=catalogue().licences,
+            built_from=f"k8s.io/kubernetes v{kubectl}, {catalogue().go_module} v{row.version} (Go modules)",
+        ),
+    )
+
+
+def _layer_recipe(release: Release) -> Recipe:
+    row = catalogue().row(release.version)
+    inputs = {
+        "module": gobuild.recipe(row.module).key,
+        "entrypoint": _ENTRYPOINT.read_text(),
+        "layout": _LAYOUT,
+    }
+    return Recipe(kind="layer", name=f"operator-{release.version}", inputs=inputs)
+
+
+def _build_layer(store: Store, release: Release) -> Artifact:
+    row = catalogue().row(release.version)
+
+    def make(folder: Path, log_file: Path) -> None:
+        binary = gobuild.build(store, row.module).folder / "bin" / "spark-operator"
+
+        def fill(layer: LayerWriter) -> None:
+            layer.folder(_CERTIFICATES)
+            layer.folder(f"{_CERTIFICATES}/serving-certs", mode=0o775, owner=spark.OWNER)
+            layer.file("usr/bin/entrypoint.sh", _ENTRYPOINT, mode=0o755)
+            layer.file("usr/bin/spark-operator", binary, mode=0o755)
+
+        write_layer(folder, "layer", fill)
+
+    return store.build(_layer_recipe(release), make)
+
+
+def _chart_folder(store: Store, row: OperatorVersion, log_file: Path) -> Path:
+    return gobuild.module_folder(store, row.module, catalogue().go_module, log_file) / catalogue().chart_folder

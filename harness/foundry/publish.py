@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing: foundry images go into the storages of our registries, under the names that the world knows them by.
+
+A storage is what a distribution server keeps on a file system: `<registry host>/docker/registry/v2/…`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness import process
+from harness.errors import RegistryError
+from harness.foundry.assemble import Image, share
+from harness.registries import local
+from harness.registries.references import ImageReference
+
+_PUSH_SECONDS = 900.0
+_CRANE_SECONDS = 120.0
+
+
+class Publisher:
+    """Puts images into the storages below `root`, one folder a registry host; `crane` and `registry` are programs."""
+
+    def __init__(self, root: Path, *, crane: Path, registry: Path, logs: Path) -> None:
+        self.root = root
+        self._crane = crane
+        self._registry = registry
+        self._log_file = logs / "publish.log"
+
+    def publish(self, image: Image, reference: str) -> str:
+        """Push an image under its real name and return its digest.
+
+        What is there already is left alone. A real server checks the manifest and answers for the digest afterwards.
+        Raises RegistryError when it answers with another one, CommandError when crane fails.
+        """
+        name = ImageReference.parse(reference)
+        storage = self.root / name.registry
+        storage.mkdir(parents=True, exist_ok=True)
+        with FileLock(str(storage) + ".lock"):
+            if published(self.root, reference) == image.digest:
+                return image.digest
+            _seed(storage, name.repository, image)
+            with local.serve(self._registry, storage, self._log_file) as server:
+                target = f"{server.address}/{name.repository}:{name.tag}"
+                process.call(
+                    [self._crane, "push", "--insecure", image.folder, target],
+                    timeout=_PUSH_SECONDS,
+                    log_file=self._log_file,
+                )
+                answer = process.call([self._crane, "digest", "--insecure", target], timeout=_CRANE_SECONDS)
+        digest = answer.stdout.strip()
+        if digest != image.digest:
+            raise RegistryError(
+                f"{reference} was pushed as {image.digest}, but the registry answers {digest}",
+                f"remove {storage} and publish again",
+            )
+        return digest
+
+
+def published(root: Path, reference: str) -> str:
+    """The digest that a storage holds for a reference, with all its blobs whole, or an empty string.
+
+    Reads the layout that distribution documents in registry/storage/paths.go, so that no server is needed to know.
+    """
+    name = ImageReference.parse(reference)
+    base = root / name.registry / "docker" / "registry" / "v2"
+    manifests = base / "repositories" / name.repository / "_manifests"
+    try:
+        digest = (manifests / "tags" / name.tag / "current" / "link").read_text().strip()
+        manifest = json.loads(_data(base, digest).read_text())
+        parts = [manifest["config"], *manifest["layers"]]
+        whole = all(_data(base, part["digest"]).stat().st_size == part["size"] for part in parts)
+    except (OSError, ValueError, KeyError):
+        return ""
+    return digest if whole else ""
+
+
+def _seed(storage: Path, repository: str, image: Image) -> None:
+    """Let the storage share the image's blobs, so that they are neither sent nor stored twice.
+
+    crane asks for each blob and sends only what the server does not know: a server with another layout would just
+    get everything.
+    """
+    base = storage / "docker" / "registry" / "v2"
+    for digest, file in image.blobs.items():
+        data = _data(base, digest)
+        data.parent.mkdir(parents=True, exist_ok=True)
+        share(file, data)
+        link = base / "repositories" / repository / "_layers" / digest.replace(":", "/") / "link"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.write_text(digest)
+
+
+def _data(base: Path, digest: str) -> Path:
+    algorithm, _, digits = digest.partition(":")
+    return base / "blobs" / algorithm / digits[:2] / digits / "data"
