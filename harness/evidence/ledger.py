@@ -144,12 +144,16 @@ class Ledger:
             descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         except OSError as error:
             raise _unwritable(path, error) from error
-        ledger = cls(path, descriptor, owner, owns=True)
+        draft_ledger = cls(path, descriptor, owner, owns=True)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            ledger._append({"run": run_id, "pid": owner.pid, "started": owner.started})
+            draft_ledger._append({"run": run_id, "pid": owner.pid, "started": owner.started})
             os.link(draft, path)
             _sync_folder(folder)
+            # Opened by its final name, so that whoever lists this process's open files sees which run it is.
+            ledger = cls.join(run_id, folder)
+            ledger._owns = True
+            os.close(descriptor)
         except FileExistsError as exists:
             os.close(descriptor)
             raise HostError(

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Removes what dead runs left, or everything that the harness ever made on this host, and proves it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness.errors import EngineError, HostError
+from harness.evidence.ledger import (
+    RUN_ID_PATTERN,
+    Entry,
+    Ledger,
+    claimed,
+    ledger_folder,
+    live_runs,
+    not_ledgers,
+    stale_ledgers,
+)
+from harness.evidence.remains import Remain, Survey, look, look_for_all, remove, remove_folder
+from harness.host.engine import stop_engine
+from harness.settings import PROJECT_ROOT, Settings
+
+Say = Callable[[str], None]
+
+_IN_ENGINE = ("cluster", "container", "network", "volume")
+_KINDS = ("container", "network", "volume", "image", "process", "context", "kubeconfig", "folder")
+_CACHE_NAME = "spark-operator-harness"
+# A cache folder of another name may be one that holds other things too, so there only these are removed.
+_CACHE_PARTS = ("artifacts", "engine", "history.json", "ledger", "logs", "registry", "tools")
+
+
+def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str]:
+    """Remove what dead runs of this cache left; returns what was done, in words. For the start of a run.
+
+    What cannot be removed, or looked at, stays in its ledger for the next time. `say` is told while it happens.
+    """
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        say(line)
+
+    for stale in stale_ledgers(ledger_folder(settings)):
+        with claimed(stale) as ledger:
+            if ledger is None:
+                continue
+            run_id, entries = ledger.run_id, ledger.open_entries()
+            before = look(run_id, entries)
+            if before.removable:
+                tell(f"run {run_id} was ended before it could tidy up; removing {_listed(before.removable)}")
+            problems = remove(before.removable)
+            after = look(run_id, entries) if before.remains else before
+            _settle(ledger, entries, after)
+            for problem in (*problems, *after.unseen):
+                tell(f"left of run {run_id}: {problem}")
+    return told
+
+
+def clean(
+    settings: Settings, *, keep_cache: bool = False, console: Console | None = None, say: Say = lambda line: None
+) -> list[str]:
+    """Remove everything that the harness ever made on this host, look again, print the proof.
+
+    Returns what is still there or could not be looked at; empty means clean. With `keep_cache` the foundry's artefacts,
+    the tools, the harness's images and its engine's data stay. Reports stay in any case. Raises HostError when a run
+    is alive.
+    """
+    _refuse_if_alive(settings)
+    rows: list[_Row] = []
+    leaks: list[str] = []
+    with ExitStack() as stack:
+        ledgers = [stack.enter_context(claimed(stale)) for stale in stale_ledgers(ledger_folder(settings))]
+        claimed_ledgers = [ledger for ledger in ledgers if ledger is not None]
+        entries = [entry for ledger in claimed_ledgers for entry in ledger.open_entries()]
+        before = _without_cache(look_for_all(entries), keep_cache=keep_cache)
+        if before.removable:
+            say(f"removing {_listed(before.removable)}")
+        problems = remove(before.removable)
+        after = _without_cache(look_for_all(entries), keep_cache=keep_cache)
+        for ledger in claimed_ledgers:
+            _settle(ledger, ledger.open_entries(), after)
+        rows += [_row(kind, before, after) for kind in _KINDS if not (keep_cache and kind == "image")]
+    leaks += [f"still there: {remain}" for remain in after.removable]
+    leaks += problems if after.removable else []
+    engine, unseen = _end_engine(settings, after.unseen, keep_cache=keep_cache, say=say)
+    rows.append(engine)
+    leaks += [engine.note] if engine.left else []
+    leaks += [f"could not be looked at: {what}" for what in unseen]
+    cache = _remove_cache(settings, keep_cache=keep_cache, leaks=leaks)
+    rows.append(cache)
+    leaks += [cache.note] if cache.left else []
+    _print(console or Console(), rows, leaks, settings)
+    return leaks
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """A line of the proof: how many there were, how many are left, and what there is to say."""
+
+    what: str
+    found: int
+    left: int
+    note: str = ""
+
+
+def _refuse_if_alive(settings: Settings) -> None:
+    alive = {owner.run_id: owner.pid for owner in live_runs(ledger_folder(settings))} | dict(_holders())
+    if alive:
+        which = ", ".join(f"{run_id} (process {pid})" for run_id, pid in sorted(alive.items()))
+        raise HostError(
+            f"nothing was removed: a run is alive: {which}",
+            "wait until it has ended, or end it (Ctrl-C, or kill and its process number), then clean",
+        )
+
+
+def _holders() -> Iterator[tuple[str, int]]:
+    """Live runs of any cache on this host: the processes that have a ledger open."""
+    ledger = re.compile(rf".*/ledger/({RUN_ID_PATTERN.pattern})\.jsonl")
+    for process in psutil.process_iter():
+        try:
+            files = process.open_files()
+        except (psutil.AccessDenied, psutil.NoSuchProcess, OSError):
+            continue
+        for file in files:
+            if found := ledger.fullmatch(file.path):
+                yield found[1], process.pid
+
+
+def _settle(ledger: Ledger, entries: Sequence[Entry], after: Survey) -> None:
+    """Cross out in a ledger what is seen to be gone."""
+    left = {(remain.kind, remain.name) for remain in after.remains} | {
+        (remain.kind, remain.id) for remain in after.remains
+    }
+    containers_left = any(remain.kind == "container" for remain in after.remains)
+    for entry in entries:
+        if after.unseen and entry.kind in _IN_ENGINE:
+            continue
+        if entry.kind == "cluster":
+            there = containers_left
+        elif entry.kind == "process":
+            there = ("process", str(entry.facts.get("pid"))) in left
+        else:
+            there = (entry.kind, entry.name) in left
+        if not there:
+            ledger.gone(entry.kind, entry.name)
+
+
+def _without_cache(survey: Survey, *, keep_cache: bool) -> Survey:
+    if not keep_cache:
+        return survey
+    return Survey(remains=tuple(remain for remain in survey.remains if remain.kind != "image"), unseen=survey.unseen)
+
+
+def _row(kind: str, before: Survey, after: Survey) -> _Row:
+    found = [remain for remain in before.remains if remain.kind == kind]
+    left = [remain for remain in after.removable if remain.kind == kind]
+    used = [remain for remain in after.remains if remain.kind == kind and remain.used_by]
+    note = _names([remain.name for remain in left or found if remain not in used])
+    note += "".join(f" (kept {remain.name}: used by {', '.join(remain.used_by)})" for remain in used)
+    plural = "processes" if kind == "process" else f"{kind}s"
+    if kind in _IN_ENGINE and after.unseen:
+        note = "could not be looked at"
+    return _Row(what={"context": "contexts in your kubeconfig", "folder": "temporary folders"}.get(kind, plural),
+                found=len(found), left=len(left), note=note.strip())  # fmt: skip
+
+
+def _end_engine(
+    settings: Settings, unseen: Sequence[str], *, keep_cache: bool, say: Say
+) -> tuple[_Row, tuple[str, ...]]:
+    """End our own engine. What could not be looked at in it is gone when its data is."""
+    folder = settings.cache_dir / "engine"
+    had_data = (folder / "data").exists()
+    try:
+        ours = stop_engine(settings, remove_data=not keep_cache, progress=say)
+    except EngineError as error:
+        return _Row(what="engine started by the harness", found=1, left=1, note=str(error)), tuple(unseen)
+    if had_data and not keep_cache and not folder.exists():
+        unseen = ()
+    note = ("ended, its data stays in the cache" if keep_cache else "ended, its data removed") if ours else ""
+    return _Row(what="engine started by the harness", found=int(ours), left=0, note=note), tuple(unseen)
+
+
+def _remove_cache(settings: Settings, *, keep_cache: bool, leaks: Sequence[str]) -> _Row:
+    cache = settings.cache_dir
+    if not cache.exists():
+        return _Row(what="cache folder", found=0, left=0, note=str(cache))
+    for path in not_ledgers(ledger_folder(settings)):
+        path.unlink()
+    if keep_cache:
+        return _Row(what="cache folder", found=1, left=0, note=f"{cache} stays, as asked")
+    if leaks:
+        # The ledgers and the engine's data are what a second try needs.
+        return _Row(what="cache folder", found=1, left=1, note=f"{cache} stays until the rest is gone")
+    if cache.name == _CACHE_NAME:
+        problems = [problem] if (problem := remove_folder(cache)) else []
+        return _Row(what="cache folder", found=1, left=int(cache.exists()), note="; ".join(problems) or str(cache))
+    problems = []
+    for part in _CACHE_PARTS:
+        path = cache / part
+        if path.is_dir() and not path.is_symlink():
+            problems += [problem] if (problem := remove_folder(path)) else []
+        else:
+            path.unlink(missing_ok=True)
+    others = sorted(path.name for path in cache.iterdir())
+    if not others:
+        cache.rmdir()
+    note = f"{cache}" + (f"; not the harness's, so it stays: {_names(others)}" if others else "")
+    return _Row(what="cache folder", found=1, left=len(problems), note="; ".join(problems) or note)
+
+
+def _print(console: Console, rows: Sequence[_Row], leaks: Sequence[str], settings: Settings) -> None:
+    table = Table(title="What the harness made on this host", title_justify="left")
+    for name, justify in (("", "left"), ("found", "right"), ("left", "right"), ("", "left")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(row.what, str(row.found), str(row.left), escape(row.note))
+    console.print(table)
+    for leak in leaks:
+        console.print(f"left: {leak}", markup=False)
+    if settings.reports_dir.exists():
+        try:
+            shown: Path = settings.reports_dir.relative_to(PROJECT_ROOT)
+        except ValueError:
+            shown = settings.reports_dir
+        console.print(f"The reports stay: {shown}", markup=False)
+    console.print("Clean: looked again, and nothing is left." if not leaks else "Not clean.", markup=False)
+    if leaks and shutil.which("docker") is None:
+        console.print("The program docker is not on PATH, so that containers could not be looked at.", markup=False)
+
+
+def _listed(found: Sequence[Remain]) -> str:
+    return _names([f"{remain.kind} {remain.name}" for remain in found])
+
+
+def _names(names: Sequence[str], limit: int = 6) -> str:
+    shown = ", ".join(names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The leak proof against a real container engine: ours go, a user's stay."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EngineError
+from harness.evidence import _docker
+from harness.evidence.ledger import Entry, cluster_name
+from harness.evidence.remains import anonymous_volumes, look, look_for_all, remove
+from harness.process import call
+from harness.providers.base import LABEL_RUN
+
+
+def docker(*words: str) -> str:
+    return call(["docker", *words], timeout=60).stdout.strip()
+
+
+@dataclass(frozen=True)
+class Host:
+    """Two runs' and a user's things in the engine of this machine, all with names of their own."""
+
+    run_id: str
+    other: str
+    image: str
+    user: str
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    try:
+        _docker.check_engine()
+    except EngineError as error:
+        pytest.skip(f"needs a container engine: {error.message}")
+    mark = secrets.token_hex(2)
+    host = Host(
+        run_id=f"20260102-030405-{mark}",
+        other=f"20260102-030406-{mark}",
+        image=f"spark-operator-harness/test-{mark}:1",
+        user=f"soh-user-of-{mark}",
+    )
+    archive = tmp_path / "image.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.addfile(tarfile.TarInfo("nothing"), io.BytesIO())
+    docker("import", "--change", 'CMD ["/nothing"]', "--change", "VOLUME /var", str(archive), host.image)
+    try:
+        yield host
+    finally:
+        # Straight to Docker, by the names made here: what is tested must not tidy up after itself.
+        named = docker("ps", "--all", "--quiet", "--filter", f"name={mark}").split()
+        call(["docker", "rm", "--force", "--volumes", *named], timeout=60, check=False) if named else None
+        for kind in ("network", "volume"):
+            for name in docker(kind, "ls", "--quiet", "--filter", f"name={mark}").split():
+                docker(kind, "rm", name)
+        call(["docker", "image", "rm", "--force", host.image], timeout=60, check=False)
+
+
+def names(found: object) -> set[tuple[str, str]]:
+    return {(remain.kind, remain.name) for remain in found}  # type: ignore[attr-defined]
+
+
+def test_everything_of_a_run_goes_and_what_others_made_stays(host: Host) -> None:
+    node = f"{cluster_name(host.run_id, 1)}-control-plane"
+    network, volume = f"soh-net-{host.run_id}", f"soh-vol-{host.run_id}"
+    label = f"{LABEL_RUN}={host.run_id}"
+    docker("network", "create", "--label", label, network)
+    docker("volume", "create", "--label", label, volume)
+    docker("volume", "create", f"{host.user}-volume")
+    docker("create", "--name", f"registry-{host.run_id}", "--label", label, "--network", network, host.image)
+    # A node container has kind's label only; kind gives no way to add one.
+    docker(
+        "create", "--name", node, "--label", f"io.x-k8s.kind.cluster={cluster_name(host.run_id, 1)}", "--network",
+        network, "--volume", f"{host.user}-volume:/data", host.image,
+    )  # fmt: skip
+    (var,) = anonymous_volumes([node])
+    docker("create", "--name", f"{host.user}-control-plane", "--label", "io.x-k8s.kind.cluster=soh-dev", host.image)
+    docker("create", "--name", f"other-{host.other}", "--label", f"{LABEL_RUN}={host.other}", host.image)
+
+    found = look(host.run_id)
+    assert found.unseen == ()
+    assert names(found.remains) >= {
+        ("container", node),
+        ("container", f"registry-{host.run_id}"),
+        ("network", network),
+        ("volume", volume),
+        ("volume", var),
+    }
+    assert ("volume", f"{host.user}-volume") not in names(found.remains)
+    assert remove(found.removable) == []
+    assert look(host.run_id).remains == ()
+    assert var not in docker("volume", "ls", "--quiet")
+
+    left = docker("ps", "--all", "--format", "{{.Names}}").split()
+    assert f"{host.user}-control-plane" in left
+    assert f"other-{host.other}" in left
+    assert f"{host.user}-volume" in docker("volume", "ls", "--quiet").split()
+    everything = names(look_for_all().remains)
+    assert ("container", f"other-{host.other}") in everything
+    assert ("container", f"{host.user}-control-plane") not in everything
+    assert ("image", host.image) in everything
+
+
+def test_a_network_of_ours_that_something_else_uses_is_left_alone(host: Host) -> None:
+    network = f"soh-net-{host.run_id}"
+    docker("network", "create", "--label", f"{LABEL_RUN}={host.run_id}", network)
+    docker("create", "--name", f"{host.user}-tool", "--network", network, host.image)
+    found = look(host.run_id)
+    (remain,) = found.remains
+    assert remain.used_by == (f"{host.user}-tool",)
+    assert found.removable == ()
+    assert remove(found.remains) == []
+    assert network in docker("network", "ls", "--format", "{{.Name}}").split()
+
+
+def test_a_volume_whose_container_is_gone_is_found_through_the_ledger(host: Host) -> None:
+    docker("create", "--name", f"node-{host.run_id}", host.image)
+    (var,) = anonymous_volumes([f"node-{host.run_id}"])
+    docker("rm", f"node-{host.run_id}")
+    entries = [Entry(kind="volume", name=var), Entry(kind="container", name=f"node-{host.run_id}")]
+    found = look(host.run_id, entries)
+    assert names(found.remains) == {("volume", var)}
+    assert remove(found.removable) == []
+    assert look(host.run_id, entries).remains == ()
+
+
+def test_removing_twice_is_no_error(host: Host) -> None:
+    docker("create", "--name", f"node-{host.run_id}", "--label", f"{LABEL_RUN}={host.run_id}", host.image)
+    found = look(host.run_id).removable
+    assert remove(found) == []
+    assert remove(found) == []

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cleaning up: dead runs at the start of the next, everything on demand, with a proof, and never under a live run."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.errors import HostError
+from harness.evidence import clean as cleaning
+from harness.evidence.clean import clean, clean_stale
+from harness.evidence.ledger import Ledger, ledger_folder
+from harness.settings import Settings
+
+RUN = "20260102-030405-ab12"
+OTHER = "20260102-030405-cd34"
+
+_HOLDERS = cleaning._holders
+
+_RUN_WITH_FOLDER = """
+import sys
+from pathlib import Path
+from harness.evidence.ledger import Ledger
+ledger = Ledger.open(sys.argv[1], Path(sys.argv[2]))
+ledger.planned("folder", sys.argv[3])
+Path(sys.argv[3]).mkdir()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def a_run(run_id: str, settings: Settings, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A real other process with a ledger and a folder; killed, as by SIGKILL, when the block is left."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", _RUN_WITH_FOLDER, run_id, str(ledger_folder(settings)), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stdout.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A cache, a temporary folder, a home and a PATH of the test's own, so that this machine's things stay."""
+    for name in ("tmp", "home", "bin", "cache"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    # Runs of other caches on this machine are none of a test's business.
+    monkeypatch.setattr(cleaning, "_holders", lambda: iter(()))
+    return Settings(cache_dir=tmp_path / "cache" / "spark-operator-harness", reports_dir=tmp_path / "reports")
+
+
+def console() -> Console:
+    return Console(record=True, width=160, file=io.StringIO())
+
+
+def test_the_next_run_removes_what_a_killed_one_left(settings: Settings, tmp_path: Path) -> None:
+    left = tmp_path / "scratch"
+    with a_run(RUN, settings, left):
+        assert clean_stale(settings) == []
+        assert left.is_dir()
+    (told,) = clean_stale(settings)
+    assert RUN in told
+    assert f"folder {left}" in told
+    assert not left.exists()
+    assert list(ledger_folder(settings).iterdir()) == []
+    assert clean_stale(settings) == []
+
+
+def test_what_could_not_be_looked_at_stays_in_the_ledger(settings: Settings) -> None:
+    ledger = Ledger.open(RUN, ledger_folder(settings))
+    ledger.planned("container", "soh-030405-ab12-1-control-plane")
+    ledger.planned("folder", "/nonexistent/soh")
+    ledger.close()
+    (told,) = clean_stale(settings)
+    assert "container soh-030405-ab12-1-control-plane" in told
+    assert "docker was not found" in told
+    assert clean_stale(settings) == [told]
+
+
+def test_clean_removes_all_and_prints_the_proof(settings: Settings, tmp_path: Path) -> None:
+    left = tmp_path / "scratch"
+    with a_run(RUN, settings, left):
+        pass
+    unledgered = Path(tempfile.mkdtemp(prefix="soh-registry-"))
+    (settings.cache_dir / "artifacts").mkdir()
+    (settings.cache_dir / "artifacts" / "image.tar").write_text("x")
+    settings.reports_dir.mkdir()
+    screen = console()
+    assert clean(settings, console=screen) == []
+    assert not left.exists()
+    assert not unledgered.exists()
+    assert not settings.cache_dir.exists()
+    assert settings.reports_dir.is_dir()
+    text = screen.export_text()
+    (row,) = [line for line in text.splitlines() if "temporary folders" in line]
+    assert [cell.strip() for cell in row.split("│")[2:4]] == ["2", "0"]
+    assert "nothing is left" in text
+
+
+def test_clean_twice_is_clean(settings: Settings) -> None:
+    assert clean(settings, console=console()) == []
+    assert clean(settings, console=console()) == []
+
+
+def test_the_cache_can_be_kept(settings: Settings, tmp_path: Path) -> None:
+    with a_run(RUN, settings, tmp_path / "scratch"):
+        pass
+    (settings.cache_dir / "artifacts").mkdir()
+    assert clean(settings, keep_cache=True, console=console()) == []
+    assert not (tmp_path / "scratch").exists()
+    assert (settings.cache_dir / "artifacts").is_dir()
+    assert list(ledger_folder(settings).iterdir()) == []
+
+
+def test_clean_refuses_under_a_live_run_and_says_which_process(settings: Settings, tmp_path: Path) -> None:
+    with a_run(RUN, settings, tmp_path / "scratch") as child:
+        with pytest.raises(HostError, match=rf"{RUN} \(process {child.pid}\)") as refused:
+            clean(settings, console=console())
+        assert refused.value.exit_status == 3
+        assert (tmp_path / "scratch").is_dir()
+
+
+def test_live_runs_of_other_caches_are_seen_too(settings: Settings, tmp_path: Path) -> None:
+    other = Settings(cache_dir=tmp_path / "other-cache")
+    with a_run(OTHER, other, tmp_path / "scratch") as child:
+        assert (OTHER, child.pid) in list(_HOLDERS())
+
+
+def test_a_cache_folder_of_another_name_keeps_what_is_not_the_harness_s(settings: Settings, tmp_path: Path) -> None:
+    cache = tmp_path / "shared-disk"
+    for name in ("artifacts", "photos"):
+        (cache / name).mkdir(parents=True)
+    elsewhere = settings.model_copy(update={"cache_dir": cache})
+    screen = console()
+    assert clean(elsewhere, console=screen) == []
+    assert [path.name for path in cache.iterdir()] == ["photos"]
+    assert "photos" in screen.export_text()
+
+
+def test_what_cannot_be_proved_gone_is_a_leak_and_keeps_its_ledger(settings: Settings) -> None:
+    ledger = Ledger.open(RUN, ledger_folder(settings))
+    ledger.planned("cluster", "soh-030405-ab12-1")
+    ledger.close()
+    screen = console()
+    (leak, cache) = clean(settings, console=screen)
+    assert "cluster soh-030405-ab12-1" in leak
+    assert "stays until the rest is gone" in cache
+    assert (ledger_folder(settings) / f"{RUN}.jsonl").exists()
+    assert "Not clean." in screen.export_text()
