@@ -22,7 +22,9 @@ port = launch_gateway(
 )
 gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port))
 session = gateway.jvm.org.apache.spark.sql.connect.SparkSession.builder().remote(remote).getOrCreate()
-total = session.sql(f"SELECT sum(id) AS total FROM range({up_to + 1})").head().getLong(0)
+expressions = gateway.new_array(gateway.jvm.String, 1)
+expressions[0] = "sum(id)"
+total = session.range(up_to + 1).selectExpr(expressions).head().getLong(0)
 print(f"connect answer: {total} from Spark {session.version()} through {session.getClass().getName()}", flush=True)
 session.close()
 gateway.shutdown()

@@ -27,13 +27,13 @@ while executors(context) < most:
     if time.monotonic() > give_up:
         sys.exit(f"{executors(context)} executors after {PATIENCE_SECONDS} s of work for {most}")
     work(context, 2 * most)
-print(f"grew to {executors(context)} executors", flush=True)
+print(f"grew: to {executors(context)} executors", flush=True)
 give_up = time.monotonic() + PATIENCE_SECONDS
 while executors(context) > least:
     if time.monotonic() > give_up:
         sys.exit(f"still {executors(context)} executors after {PATIENCE_SECONDS} idle seconds")
     time.sleep(0.5)
-print(f"shrank to {executors(context)} executors", flush=True)
+print(f"shrank: to {executors(context)} executors", flush=True)
 # Whoever watches the pods should see the smaller number while the driver still runs.
 time.sleep(4)
 context.stop()

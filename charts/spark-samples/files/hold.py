@@ -9,5 +9,5 @@ from pyspark.sql import SparkSession
 seconds = float(sys.argv[1])
 spark = SparkSession.builder.appName("hold").getOrCreate()
 spark.sparkContext.parallelize([seconds], 1).foreach(time.sleep)
-print(f"held for {seconds} s", flush=True)
+print(f"held: {seconds:g} s", flush=True)
 spark.stop()

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SparkApplications: what their status says, and how to follow one until it is where it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.apps.context import ScenarioContext
+from harness.apps.objects import APPLICATION, Objects
+from harness.apps.pods import SparkPod
+from harness.apps.states import TERMINAL, State, shown
+from harness.errors import WaitTimeout
+from harness.waiting import watch_until
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """A SparkApplication as the API showed it last. `executors` maps a pod's name to its state."""
+
+    name: str
+    uid: str
+    version: str
+    state: State
+    error: str = ""
+    submission: str = ""
+    driver_pod: str = ""
+    execution_attempts: int = 0
+    submission_attempts: int = 0
+    termination: str = ""
+    executors: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        error = f": {self.error.strip().splitlines()[0][:200]}" if self.error.strip() else ""
+        return f"{self.name} {self.state or '(no state yet)'}{error}"
+
+
+@dataclass
+class Course:
+    """What was seen of one application: every state in order, and every pod as it was last seen."""
+
+    application: Application | None = None
+    history: list[State] = field(default_factory=list)
+    pods: dict[str, SparkPod] = field(default_factory=dict)
+    deleted: bool = False
+
+    def note(self, event: str, application: Application, pods: Sequence[SparkPod]) -> None:
+        """Add one look at the application and its pods."""
+        self.application = application
+        self.deleted = event == "DELETED"
+        if not self.history or self.history[-1] is not application.state:
+            self.history.append(application.state)
+        for pod in pods:
+            # A pod that is being taken away has lost what made it interesting: keep the look before.
+            if not pod.leaving or pod.uid not in self.pods:
+                self.pods[pod.uid] = pod
+
+    @property
+    def last(self) -> Application:
+        """The application as last seen. Raises LookupError when it never was."""
+        if self.application is None:
+            raise LookupError("the application was never seen")
+        return self.application
+
+    def __str__(self) -> str:
+        return shown(self.history)
+
+
+def parse(raw: Mapping[str, Any]) -> Application:
+    """Read a SparkApplication; a state that this harness does not know counts as UNKNOWN."""
+    metadata, status = raw["metadata"], raw.get("status") or {}
+    state = (status.get("applicationState") or {}).get("state", "")
+    return Application(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        version=metadata.get("resourceVersion", ""),
+        state=State(state) if state in list(State) else State.UNKNOWN,
+        error=(status.get("applicationState") or {}).get("errorMessage", ""),
+        submission=status.get("submissionID", ""),
+        driver_pod=(status.get("driverInfo") or {}).get("podName", ""),
+        execution_attempts=status.get("executionAttempts", 0),
+        submission_attempts=status.get("submissionAttempts", 0),
+        termination=status.get("terminationTime") or "",
+        executors=status.get("executorState") or {},
+        labels=metadata.get("labels") or {},
+    )
+
+
+def follow(
+    ctx: ScenarioContext,
+    objects: Objects,
+    name: str,
+    until: Callable[[Course], bool],
+    *,
+    what: str,
+    seconds: float,
+    course: Course | None = None,
+) -> Course:
+    """Watch an application from where `course` left it (or from the start) until a condition holds of its course.
+
+    The pods are looked at whenever the application changes. An end that was not asked for (COMPLETED, FAILED or a
+    deletion) ends the wait too, since nothing more will come: the caller's claims then tell what is wrong. Raises
+    WaitTimeout after `seconds` or when the cell's time is up.
+    """
+    course = course or Course()
+
+    def look(event: str, raw: Any) -> Course | None:
+        if raw["metadata"]["name"] != name:
+            return None
+        course.note(event, parse(raw), objects.spark_pods())
+        return course if until(course) or course.deleted or course.last.state in TERMINAL else None
+
+    if course.application is not None and until(course):
+        return course
+    call, arguments = objects.watched(APPLICATION)
+    if course.application is not None:
+        arguments["resource_version"] = course.application.version
+    return watch_until(
+        call,
+        look,
+        what=what,
+        timeout=ctx.within(seconds),
+        describe=lambda raw: f"{parse(raw)} after {course}",
+        next_step=f"kubectl describe sparkapplication -n {objects.namespace} {name}",
+        **arguments,
+    )
+
+
+def submitted(raw: Mapping[str, Any]) -> Course:
+    """The course of an application that has just been created; following it misses no later change."""
+    course = Course()
+    course.note("ADDED", parse(raw), ())
+    return course
+
+
+def until_end(ctx: ScenarioContext, objects: Objects, raw: Mapping[str, Any], *, seconds: float = 180.0) -> Course:
+    """Follow an application that has just been created to COMPLETED or FAILED."""
+    course = submitted(raw)
+    name = course.last.name
+    return follow(
+        ctx, objects, name, lambda _: False, what=f"the end of SparkApplication {name}", seconds=seconds, course=course
+    )
+
+
+def wait_for_deletion(ctx: ScenarioContext, objects: Objects, course: Course, *, seconds: float) -> bool:
+    """Wait until an application is deleted by someone else; whether that happened in `seconds`."""
+    name = course.last.name
+    call, arguments = objects.watched(APPLICATION)
+
+    def gone(event: str, raw: Any) -> bool | None:
+        if raw["metadata"]["name"] != name:
+            return None
+        course.note(event, parse(raw), ())
+        return True if event == "DELETED" else None
+
+    try:
+        return watch_until(
+            call,
+            gone,
+            what=f"the deletion of SparkApplication {name}",
+            timeout=ctx.within(seconds),
+            resource_version=course.last.version,
+            **arguments,
+        )
+    except WaitTimeout:
+        return objects.get(APPLICATION, name) is None

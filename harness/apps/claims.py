@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims that several scenarios make: pure functions from what was observed to a finding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from harness.apps import logs
+from harness.apps.applications import Course
+from harness.apps.objects import Event
+from harness.apps.pods import SparkPod, by_role
+from harness.apps.states import State, forbidden_step, in_order
+from harness.verdicts import Finding, failed, passed
+
+SUCCESS = (State.SUBMITTED, State.RUNNING, State.COMPLETED)
+"""What an application that works goes through."""
+
+SUCCESS_EVENTS = ("SparkApplicationSubmitted", "SparkDriverRunning", "SparkDriverCompleted")
+
+
+def states(course: Course, wanted: Sequence[State] = SUCCESS) -> Finding:
+    """The application went through the wanted states, ended in the last one, and made no step that cannot be."""
+    seen = {"history": [str(state) for state in course.history], "error": course.last.error}
+    if step := forbidden_step(course.history):
+        return failed("states", f"{step[0] or '(new)'} → {step[1]} is no step of the state machine: {course}", **seen)
+    if course.last.state is not wanted[-1] or not in_order(course.history, wanted):
+        expected = " → ".join(wanted)
+        return failed("states", f"expected {expected}, saw {course}{_because(course)}", **seen)
+    return passed("states", str(course), **seen)
+
+
+def pi(log: str) -> Finding:
+    """The driver printed a number near π."""
+    number = logs.pi_of(log)
+    if number is None:
+        return failed("pi", "the driver's log has no line 'Pi is roughly …'", log_end=logs.tail(log))
+    error = abs(number - math.pi)
+    make = passed if error <= logs.PI_TOLERANCE else failed
+    return make("pi", f"the driver printed {number}, {error:.4f} from π", value=number, tolerance=logs.PI_TOLERANCE)
+
+
+def spark_version(log: str, version: str) -> Finding:
+    """The Spark that ran is the one that was asked for."""
+    seen = logs.spark_version_of(log)
+    if seen == version:
+        return passed("spark-version", f"the driver's log announces Spark {version}", version=version)
+    told = f"Spark {seen}" if seen else "no version"
+    return failed("spark-version", f"asked for Spark {version}, the driver's log announces {told}", version=seen)
+
+
+def pods(seen: Iterable[SparkPod], *, image: str, service_account: str, executors: int = 1) -> Finding:
+    """There were one driver and so many executors, of the right image, on a node, under the right account."""
+    known = list(seen)
+    drivers, workers = by_role(known, "driver"), by_role(known, "executor")
+    evidence = {"pods": [facts(pod) for pod in known]}
+    problems = []
+    if len(drivers) != 1:
+        problems.append(f"{len(drivers)} driver pods instead of 1")
+    if len(workers) != executors:
+        problems.append(f"{len(workers)} executor pods instead of {executors}")
+    for pod in (*drivers, *workers):
+        if pod.image != image:
+            problems.append(f"{pod.name} has the image {pod.image} instead of {image}")
+        if pod.service_account != service_account:
+            problems.append(f"{pod.name} runs as {pod.service_account} instead of {service_account}")
+        if not pod.node:
+            problems.append(f"{pod.name} never had a node")
+        if not pod.owners:
+            problems.append(f"{pod.name} has no owner")
+    if problems:
+        return failed("pods", "; ".join(problems), **evidence)
+    nodes = ", ".join(sorted({pod.node for pod in known}))
+    return passed("pods", f"a driver and {executors} executor(s) of {image} ran on {nodes}", **evidence)
+
+
+def events(
+    seen: Iterable[Event], name: str, wanted: Sequence[str] = SUCCESS_EVENTS, *, executors: bool = True
+) -> Finding:
+    """The operator told about the application in Kubernetes events."""
+    about = f"SparkApplication/{name}"
+    reasons = [event.reason for event in seen if event.about == about]
+    missing = [reason for reason in wanted if reason not in reasons]
+    # An executor can be Running before the operator looks for the first time, so Pending need not be told.
+    if executors and not any(reason.startswith("SparkExecutor") for reason in reasons):
+        missing.append("SparkExecutor…")
+    if missing:
+        return failed("events", f"no event {', '.join(missing)} about {about}", reasons=reasons)
+    return passed("events", f"events about {about}: {', '.join(dict.fromkeys(reasons))}", reasons=reasons)
+
+
+def said(check: str, log: str, prefix: str, wanted: str) -> Finding:
+    """A sample printed a line `prefix: wanted`."""
+    values = logs.announced(log, prefix)
+    if wanted in values:
+        return passed(check, f"the log says '{prefix}: {wanted}'")
+    told = f"only says {values}" if values else "has no such line"
+    return failed(check, f"the log should say '{prefix}: {wanted}', but {told}", log_end=logs.tail(log))
+
+
+def facts(pod: SparkPod) -> dict[str, Any]:
+    """What a reader wants to know of a pod."""
+    return {
+        "name": pod.name,
+        "role": pod.role,
+        "phase": pod.phase,
+        "node": pod.node,
+        "image": pod.image,
+        "imageID": pod.image_id,
+        "serviceAccount": pod.service_account,
+        "owners": [f"{owner.kind}/{owner.name}" for owner in pod.owners],
+        **({"waiting": pod.waiting} if pod.waiting else {}),
+    }
+
+
+def _because(course: Course) -> str:
+    return f" ({course.last.error.strip()[:600]})" if course.last.error else ""

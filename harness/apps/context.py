@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario is given: the cluster, the release under test, a namespace of its own and a deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes import client
+
+from harness.matrix.model import Release
+from harness.providers.base import Cluster
+from harness.verdicts import Finding
+from harness.waiting import Deadline
+
+
+def _nothing(findings: Sequence[Finding]) -> None:
+    """The default of `before_deletion`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScenarioContext:
+    """One cell's surroundings.
+
+    `namespace` exists and has the service account that the operator's chart makes in each of its job namespaces.
+    `helm` is the Helm program; `folder` takes what the scenario wants to leave (rendered manifests); `spark_images`
+    maps a Spark version to an image reference. `before_deletion` is called once, with the findings so far, when a
+    claim did not hold and before anything is deleted: whoever gathers evidence hooks in there.
+    """
+
+    cluster: Cluster
+    release: Release
+    namespace: str
+    operator_namespace: str
+    helm: Path
+    folder: Path
+    spark_images: Mapping[str, str]
+    deadline: Deadline
+    before_deletion: Callable[[Sequence[Finding]], None] = _nothing
+
+    def api(self) -> client.ApiClient:
+        """An API client of the caller's own."""
+        return self.cluster.api_client()
+
+    def within(self, seconds: float) -> float:
+        """The allowance of one wait: `seconds`, or what is left of the cell's time if that is less."""
+        return min(seconds, self.deadline.left)

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What applications print: the number π, Spark's version, and lines that a sample announces."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+PI_TOLERANCE = 0.03
+"""200,000 random points put the estimate within 0.0037 of π in two of three runs, within 0.03 practically always."""
+
+_PI = re.compile(r"^Pi is roughly (\d+\.\d+)\s*$", re.MULTILINE)
+_VERSION = re.compile(r"Running Spark version (\d+\.\d+\.\d+\S*)")
+
+
+def pod_log(core: Any, namespace: str, pod: str) -> str:
+    """The whole log of a pod with one container, through a CoreV1Api. Raises ApiException, also before it starts."""
+    # Undecoded, since the client turns a log that happens to look like JSON into something else.
+    answer = core.read_namespaced_pod_log(pod, namespace, _preload_content=False)
+    return bytes(answer.data).decode(errors="replace")
+
+
+def pi_of(log: str) -> float | None:
+    """The last estimate of π in a log: the line that Spark's own examples print."""
+    found = _PI.findall(log)
+    return float(found[-1]) if found else None
+
+
+def spark_version_of(log: str) -> str | None:
+    """The version that Spark announced when its context started."""
+    found = _VERSION.search(log)
+    return found.group(1) if found else None
+
+
+def announced(log: str, prefix: str) -> list[str]:
+    """What follows `prefix: ` on each line that begins so."""
+    return [line[len(prefix) + 2 :].strip() for line in log.splitlines() if line.startswith(f"{prefix}: ")]
+
+
+def tail(log: str, lines: int = 20) -> str:
+    """The end of a log, for evidence."""
+    return "\n".join(log.splitlines()[-lines:])

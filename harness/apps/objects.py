@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects of one namespace, through the API: create, look, change, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes import client
+
+from harness.apps.pods import LABEL_LAUNCHED, SparkPod, observe
+from harness.apps.samples import Manifest
+from harness.errors import HarnessError
+
+GROUP = "sparkoperator.k8s.io"
+
+
+class Refused(HarnessError):
+    """The API server, or a webhook of the operator, refused an object that a user may create."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """A custom resource of the operator: where the API keeps it."""
+
+    kind: str
+    version: str
+    plural: str
+
+
+APPLICATION = Resource(kind="SparkApplication", version="v1beta2", plural="sparkapplications")
+SCHEDULED = Resource(kind="ScheduledSparkApplication", version="v1beta2", plural="scheduledsparkapplications")
+CONNECT = Resource(kind="SparkConnect", version="v1alpha1", plural="sparkconnects")
+RESOURCES = (SCHEDULED, APPLICATION, CONNECT)
+"""In the order in which they are deleted: a schedule first, lest it makes new applications."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A Kubernetes event. `about` is the kind and name of its object: `SparkApplication/spark-pi`."""
+
+    reason: str
+    about: str
+    message: str
+    kind: str
+
+
+class Objects:
+    """One namespace. Every method raises ApiException, and HTTPError when the API server is away."""
+
+    def __init__(self, api: client.ApiClient, namespace: str) -> None:
+        self.namespace = namespace
+        # The client's stubs know neither manifests as dictionaries nor what a custom resource's answer is.
+        self.core: Any = client.CoreV1Api(api)
+        self.custom: Any = client.CustomObjectsApi(api)
+
+    def create(self, manifests: Iterable[Manifest]) -> list[Mapping[str, Any]]:
+        """Create objects in their order and return the custom resources as the API answered. Raises Refused."""
+        return [made for made in (self._create(manifest) for manifest in manifests) if made]
+
+    def get(self, resource: Resource, name: str) -> Mapping[str, Any] | None:
+        """A custom resource, or None when it is not there."""
+        try:
+            found: Mapping[str, Any] = self.custom.get_namespaced_custom_object(
+                GROUP, resource.version, self.namespace, resource.plural, name
+            )
+        except client.ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    def all(self, resource: Resource) -> list[Mapping[str, Any]]:
+        """All custom resources of one kind; none when the cluster does not know the kind."""
+        try:
+            answer = self.custom.list_namespaced_custom_object(GROUP, resource.version, self.namespace, resource.plural)
+        except client.ApiException as error:
+            if error.status == 404:
+                return []
+            raise
+        return list(answer["items"])
+
+    def patch(self, resource: Resource, name: str, change: Mapping[str, Any]) -> None:
+        """Merge a change into a custom resource, as `kubectl patch --type merge` does."""
+        self.custom.patch_namespaced_custom_object(
+            GROUP, resource.version, self.namespace, resource.plural, name, dict(change)
+        )
+
+    def delete(self, resource: Resource, name: str) -> None:
+        """Ask for a custom resource's deletion; one that is gone already is no error."""
+        try:
+            self.custom.delete_namespaced_custom_object(GROUP, resource.version, self.namespace, resource.plural, name)
+        except client.ApiException as error:
+            if error.status != 404:
+                raise
+
+    def spark_pods(self) -> list[SparkPod]:
+        """The pods that the operator, or spark-submit on its behalf, launched."""
+        return [
+            observe(pod)
+            for pod in self.core.list_namespaced_pod(self.namespace, label_selector=f"{LABEL_LAUNCHED}=true").items
+        ]
+
+    def events(self) -> list[Event]:
+        """All events of the namespace that the API still has, oldest first."""
+        items = self.core.list_namespaced_event(self.namespace).items
+        items.sort(key=lambda e: e.metadata.creation_timestamp)
+        return [
+            Event(
+                reason=e.reason or "",
+                about=f"{e.involved_object.kind}/{e.involved_object.name}",
+                message=e.message or "",
+                kind=e.type or "",
+            )
+            for e in items
+        ]
+
+    def watched(self, resource: Resource) -> tuple[Callable[..., Any], dict[str, Any]]:
+        """The list call of a custom resource and its arguments, for harness.waiting.watch_until."""
+        return self.custom.list_namespaced_custom_object, {
+            "group": GROUP,
+            "version": resource.version,
+            "namespace": self.namespace,
+            "plural": resource.plural,
+        }
+
+    def _create(self, manifest: Manifest) -> Mapping[str, Any] | None:
+        kind, name = manifest["kind"], manifest["metadata"]["name"]
+        try:
+            resource = next((known for known in RESOURCES if known.kind == kind), None)
+            if resource is not None:
+                made: Mapping[str, Any] = self.custom.create_namespaced_custom_object(
+                    GROUP, resource.version, self.namespace, resource.plural, manifest
+                )
+                return made
+            {
+                "ConfigMap": self.core.create_namespaced_config_map,
+                "Secret": self.core.create_namespaced_secret,
+                "Pod": self.core.create_namespaced_pod,
+            }[kind](self.namespace, manifest)
+        except client.ApiException as error:
+            # A webhook that denies answers 400 or 403; one that cannot be reached makes the API server answer 500.
+            if error.status in (400, 403, 404, 422) or "failed calling webhook" in str(error.body):
+                raise Refused(
+                    f"creating {kind} {self.namespace}/{name} was refused with {error.status}: {error.body}",
+                    "create it by hand with kubectl to see the same answer",
+                ) from error
+            raise
+        return None

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sample applications of charts/spark-samples: their images, and their manifests as Helm renders them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.apps.context import ScenarioContext
+from harness.errors import CatalogueError
+from harness.process import call
+from harness.settings import PROJECT_ROOT
+
+CHART = PROJECT_ROOT / "charts" / "spark-samples"
+
+Manifest = dict[str, Any]
+
+
+class Sizes(BaseModel):
+    """What an application asks for, in the operator's words (`coreRequest`, `memoryOverhead`, …)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    coreRequest: str
+    coreLimit: str
+    memory: str
+    memoryOverhead: str = ""
+    memoryLimit: str = ""
+
+
+class SparkChoice(BaseModel):
+    """Versions and images: `version` is that of all samples but spark-3.5, which runs `older_version`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: str
+    older_version: str = Field(alias="olderVersion")
+    images: dict[str, str]
+
+
+class Bounds(BaseModel):
+    """Numbers of executors that dynamic allocation keeps to."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    min: int
+    max: int
+
+
+class Schedule(BaseModel):
+    """When the scheduled sample fires, and how many finished runs are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schedule: str
+    successful_run_history_limit: int = Field(alias="successfulRunHistoryLimit")
+    failed_run_history_limit: int = Field(alias="failedRunHistoryLimit")
+
+
+class ConnectQuery(BaseModel):
+    """What the Connect client asks: the sum of all numbers up to one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    up_to: int = Field(alias="upTo")
+
+
+class ChartValues(BaseModel):
+    """The part of the chart's values.yaml that the harness relies on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    spark: SparkChoice
+    service_account: str = Field(alias="serviceAccount")
+    retries: int
+    exit_status: int = Field(alias="exitStatus")
+    time_to_live_seconds: int = Field(alias="timeToLiveSeconds")
+    hold_seconds: float = Field(alias="holdSeconds")
+    dynamic_allocation: Bounds = Field(alias="dynamicAllocation")
+    scheduled: Schedule
+    connect: ConnectQuery
+    custom_resources: dict[str, Sizes] = Field(alias="customResources")
+
+
+@cache
+def chart_values(file: Path = CHART / "values.yaml") -> ChartValues:
+    """The chart's own values. Raises CatalogueError when the file lacks what the harness needs."""
+    try:
+        values = ChartValues.model_validate(yaml.safe_load(file.read_text()))
+    except (OSError, yaml.YAMLError, ValidationError) as broken:
+        raise CatalogueError(f"{file} cannot be used: {broken}", "correct it, or restore it from git") from broken
+    for version in (values.spark.version, values.spark.older_version):
+        if version not in values.spark.images:
+            raise CatalogueError(f"{file}: spark.images has no entry for Spark {version}", "add its image reference")
+    return values
+
+
+def render(ctx: ScenarioContext, sample: str, values: Mapping[str, Any] | None = None) -> list[Manifest]:
+    """The manifests of one sample, as `helm template` makes them; values and result stay in the cell's folder.
+
+    Raises CommandError when Helm refuses, with Helm's words.
+    """
+    given = {**(values or {}), "samples": [sample], "spark": {"images": dict(ctx.spark_images)}}
+    ctx.folder.mkdir(parents=True, exist_ok=True)
+    values_file = ctx.folder / f"{sample}-values.yaml"
+    values_file.write_text(yaml.safe_dump(given, sort_keys=False))
+    done = call(
+        [ctx.helm, "template", sample.replace(".", "-"), CHART, "--namespace", ctx.namespace, "--values", values_file],
+        timeout=60,
+    )
+    (ctx.folder / f"{sample}.yaml").write_text(done.stdout)
+    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""custom-resources: requests, limits and memory overhead of an application reach its pods, and the kubelet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from harness.apps import claims, samples
+from harness.apps.applications import until_end
+from harness.apps.context import ScenarioContext
+from harness.apps.objects import Objects
+from harness.apps.pods import SparkPod, amount, by_role, java_memory
+from harness.apps.trial import trial
+from harness.matrix.model import Scenario
+from harness.verdicts import Finding, failed, passed
+
+_VALUES = samples.chart_values()
+
+SCENARIO = Scenario(
+    name="custom-resources",
+    summary="requests and limits of cores and memory reach driver and executor",
+    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    tags=("full",),
+)
+
+
+def run(ctx: ScenarioContext) -> list[Finding]:
+    """Ask for sizes that are no one's default, and compare them with what the pods got."""
+    return trial(ctx, _steps)
+
+
+def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+    (made,) = objects.create(samples.render(ctx, "custom-resources"))
+    course = until_end(ctx, objects, made)
+    yield claims.states(course)
+    pods = list(course.pods.values())
+    yield claims.pods(pods, image=ctx.spark_images[_VALUES.spark.version], service_account=_VALUES.service_account)
+    for role, sizes in _VALUES.custom_resources.items():
+        wanted = expected(sizes)
+        yield _specified(role, by_role(pods, role), wanted)
+        yield _allocated(role, by_role(pods, role), wanted)
+    yield claims.events(objects.events(), course.last.name)
+
+
+def expected(sizes: samples.Sizes) -> dict[str, Decimal]:
+    """Cores and bytes that a pod must have: memory is the JVM's plus the overhead, and its own limit if there is none.
+
+    Spark's documentation of running on Kubernetes; `memoryLimit` is the operator's addition.
+    """
+    memory = java_memory(sizes.memory) + java_memory(sizes.memoryOverhead)
+    return {
+        "requests.cpu": amount(sizes.coreRequest),
+        "limits.cpu": amount(sizes.coreLimit),
+        "requests.memory": memory,
+        "limits.memory": java_memory(sizes.memoryLimit) if sizes.memoryLimit else memory,
+    }
+
+
+def _specified(role: str, pods: list[SparkPod], wanted: dict[str, Decimal]) -> Finding:
+    shown = {
+        pod.name: {f"requests.{k}": v for k, v in pod.requests.items()}
+        | {f"limits.{k}": v for k, v in pod.limits.items()}
+        for pod in pods
+    }
+    return _compare(f"{role}-resources", f"the {role}'s specification", shown, wanted)
+
+
+def _allocated(role: str, pods: list[SparkPod], wanted: dict[str, Decimal]) -> Finding:
+    return _compare(
+        f"{role}-resources-given",
+        f"what the kubelet gave the {role}",
+        {p.name: dict(p.allocated) for p in pods},
+        wanted,
+    )
+
+
+def _compare(check: str, what: str, shown: dict[str, dict[str, str]], wanted: dict[str, Decimal]) -> Finding:
+    readable = {key: str(value) for key, value in wanted.items()}
+    if not shown:
+        return failed(check, f"{what} was not seen: there was no pod", wanted=readable)
+    wrong = [
+        f"{name} has {key} {found.get(key, 'unset')} instead of {value}"
+        for name, found in shown.items()
+        for key, value in wanted.items()
+        if key not in found or amount(found[key]) != value
+    ]
+    if wrong:
+        return failed(check, f"{what} differs: {'; '.join(wrong)}", seen=shown, wanted=readable)
+    (first, *_) = shown.values()
+    return passed(check, f"{what} is {', '.join(f'{key} {first[key]}' for key in wanted)}", seen=shown)

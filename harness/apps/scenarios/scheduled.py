@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""scheduled: a ScheduledSparkApplication fires when due, again and again, and keeps as many runs as it should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.apps import claims, samples
+from harness.apps.applications import Application, parse
+from harness.apps.context import ScenarioContext
+from harness.apps.objects import APPLICATION, SCHEDULED, Objects
+from harness.apps.states import TERMINAL, State
+from harness.apps.trial import trial
+from harness.matrix.model import Scenario
+from harness.verdicts import Finding, failed, passed
+from harness.waiting import watch_until
+
+_VALUES = samples.chart_values()
+
+SCENARIO = Scenario(
+    name="scheduled",
+    summary="a schedule fires at least twice and keeps its history limits",
+    timeout=300.0,
+    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    tags=("full",),
+)
+
+_LABEL = "sparkoperator.k8s.io/scheduled-app-name"
+_RUNS = 3
+"""History limits are applied when a run starts: with a limit of one, the third start must drop the first run."""
+
+_SECONDS = 240.0
+
+
+@dataclass
+class Runs:
+    """The runs of one schedule: each as last seen, and those that are gone."""
+
+    seen: dict[str, Application] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+
+    def note(self, event: str, run: Application) -> None:
+        """Add one change of a run."""
+        self.seen[run.name] = run
+        if event == "DELETED" and run.name not in self.deleted:
+            self.deleted.append(run.name)
+
+    @property
+    def names(self) -> list[str]:
+        """In the order of their start: a run's name ends with the nanosecond of it."""
+        return sorted(self.seen)
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{name} {self.seen[name].state or '(new)'}{' deleted' if name in self.deleted else ''}"
+            for name in self.names
+        )
+
+
+def run(ctx: ScenarioContext) -> list[Finding]:
+    """Watch the runs of a schedule until the third has started and the first is gone."""
+    return trial(ctx, _steps)
+
+
+def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+    (made,) = objects.create(samples.render(ctx, "scheduled"))
+    name = made["metadata"]["name"]
+    runs = Runs()
+    watch_until(
+        objects.watched(APPLICATION)[0],
+        lambda event, raw: _look(runs, event, raw),
+        what=f"{_RUNS} runs of {name}, the first of them dropped",
+        timeout=ctx.within(_SECONDS),
+        describe=lambda raw: str(runs) or str(parse(raw)),
+        label_selector=f"{_LABEL}={name}",
+        **objects.watched(APPLICATION)[1],
+    )
+    status = (objects.get(SCHEDULED, name) or {}).get("status") or {}
+    yield _fires(runs, status)
+    yield _completed(runs)
+    yield _history(runs, status)
+    yield _owned(objects, name)
+    first = runs.names[0]
+    yield claims.events(objects.events(), first, executors=False)
+
+
+def _look(runs: Runs, event: str, raw: Any) -> Runs | None:
+    runs.note(event, parse(raw))
+    if any(run.state is State.FAILED for run in runs.seen.values()):
+        return runs
+    return runs if len(runs.seen) >= _RUNS and runs.deleted else None
+
+
+def _fires(runs: Runs, status: dict[str, Any]) -> Finding:
+    state = status.get("scheduleState")
+    make = passed if len(runs.seen) >= 2 and state == "Scheduled" else failed
+    return make("fires", f"the schedule is {state} and made {len(runs.seen)} runs: {runs}", runs=runs.names)
+
+
+def _completed(runs: Runs) -> Finding:
+    """Every run that had ended, and at least two had, ended well."""
+    ended = {name: str(run.state) for name, run in runs.seen.items() if run.state in TERMINAL}
+    make = passed if len(ended) >= 2 and set(ended.values()) == {"COMPLETED"} else failed
+    return make("runs-complete", f"{len(ended)} runs have ended: {runs}", states=ended)
+
+
+def _history(runs: Runs, status: dict[str, Any]) -> Finding:
+    """Of the finished runs only the newest is kept, in the status and in the namespace."""
+    limit = _VALUES.scheduled.successful_run_history_limit
+    kept = [name for name in runs.names if name not in runs.deleted and runs.seen[name].state in TERMINAL]
+    told = status.get("pastSuccessfulRunNames") or []
+    evidence = {"kept": kept, "deleted": runs.deleted, "pastSuccessfulRunNames": told}
+    if runs.deleted != runs.names[: len(runs.deleted)] or not runs.deleted:
+        return failed("history-limit", f"the oldest runs should have been dropped: {runs}", **evidence)
+    if len(kept) > limit or told != kept[-limit:]:
+        return failed("history-limit", f"the limit is {limit}; kept are {kept}, the status names {told}", **evidence)
+    return passed("history-limit", f"of the finished runs, {limit} is kept and {len(runs.deleted)} dropped", **evidence)
+
+
+def _owned(objects: Objects, name: str) -> Finding:
+    orphans = [
+        raw["metadata"]["name"]
+        for raw in objects.all(APPLICATION)
+        if name not in [owner["name"] for owner in raw["metadata"].get("ownerReferences", [])]
+    ]
+    if orphans:
+        return failed("runs-owned", f"runs that no schedule owns: {', '.join(orphans)}")
+    return passed("runs-owned", f"every run is owned by the schedule {name}")

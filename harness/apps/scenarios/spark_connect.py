@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""spark-connect: a Connect server becomes Ready, and a client in another pod gets the right answer from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.apps import claims, samples
+from harness.apps.context import ScenarioContext
+from harness.apps.logs import announced, pod_log, tail
+from harness.apps.objects import CONNECT, Objects
+from harness.apps.pods import SparkPod, by_role, observe
+from harness.apps.trial import trial
+from harness.matrix.model import Scenario
+from harness.verdicts import Finding, failed, passed
+from harness.waiting import watch_until
+
+_VALUES = samples.chart_values()
+
+SCENARIO = Scenario(
+    name="spark-connect",
+    summary="a Spark Connect server is Ready and answers a real client's query",
+    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    tags=("full",),
+)
+
+_SECONDS = 150.0
+
+
+def run(ctx: ScenarioContext) -> list[Finding]:
+    """Start the server, wait for Ready, let Spark's own JVM client ask it for a sum."""
+    return trial(ctx, _steps)
+
+
+def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+    (made,) = objects.create(samples.render(ctx, "spark-connect"))
+    server = _ready(ctx, objects, made["metadata"]["name"])
+    status = server["status"]["server"]
+    yield passed(
+        "ready", f"the server is Ready: pod {status['podName']}, service {status['serviceName']}", status=status
+    )
+    up_to = _VALUES.connect.up_to
+    remote = f"sc://{status['serviceName']}:15002"
+    objects.create(samples.render(ctx, "spark-connect-client", {"connect": {"remote": remote, "upTo": up_to}}))
+    client_pod = _ended(ctx, objects, "spark-connect-client")
+    log = pod_log(objects.core, ctx.namespace, client_pod.name)
+    yield _answer(client_pod, log, up_to)
+    yield _pods(ctx, objects)
+    yield _executors(objects, server["metadata"]["name"])
+
+
+def _ready(ctx: ScenarioContext, objects: Objects, name: str) -> Mapping[str, Any]:
+    call, arguments = objects.watched(CONNECT)
+
+    def look(event: str, raw: Any) -> Mapping[str, Any] | None:
+        return raw if raw["metadata"]["name"] == name and raw.get("status", {}).get("state") == "Ready" else None
+
+    return watch_until(
+        call,
+        look,
+        what=f"SparkConnect {name} to be Ready",
+        timeout=ctx.within(_SECONDS),
+        describe=lambda raw: f"{raw['metadata']['name']}: {raw.get('status', 'no status yet')}",
+        next_step=f"kubectl logs -n {objects.namespace} {name}-server",
+        **arguments,
+    )
+
+
+def _ended(ctx: ScenarioContext, objects: Objects, name: str) -> SparkPod:
+    def look(event: str, raw: Any) -> SparkPod | None:
+        pod = observe(raw)
+        return pod if pod.name == name and pod.phase in ("Succeeded", "Failed") else None
+
+    return watch_until(
+        objects.core.list_namespaced_pod,
+        look,
+        what=f"the client pod {name} to end",
+        timeout=ctx.within(_SECONDS),
+        describe=lambda raw: str(observe(raw)),
+        namespace=objects.namespace,
+        field_selector=f"metadata.name={name}",
+    )
+
+
+def _answer(pod: SparkPod, log: str, up_to: int) -> Finding:
+    """The sum of the first numbers, and the version of the Spark that computed it."""
+    wanted = f"{up_to * (up_to + 1) // 2} from Spark {_VALUES.spark.version} through "
+    answers = announced(log, "connect answer")
+    if pod.phase == "Succeeded" and any(answer.startswith(wanted) for answer in answers):
+        return passed("query-answered", f"the client got {answers[0]}")
+    return failed("query-answered", f"the client {pod.phase}, answer {answers or 'none'}", log_end=tail(log))
+
+
+def _pods(ctx: ScenarioContext, objects: Objects) -> Finding:
+    image = ctx.spark_images[_VALUES.spark.version]
+    pods = objects.spark_pods()
+    servers, executors = by_role(pods, "connect-server"), by_role(pods, "executor")
+    wrong = [pod.name for pod in pods if pod.image != image or not pod.owners]
+    if len(servers) != 1 or not executors or wrong:
+        return failed(
+            "pods",
+            f"{len(servers)} servers, {len(executors)} executors; without owner or of another image: {wrong or 'none'}",
+            pods=[claims.facts(pod) for pod in pods],
+        )
+    return passed(
+        "pods", f"a server and {len(executors)} executor(s) of {image}", pods=[claims.facts(pod) for pod in pods]
+    )
+
+
+def _executors(objects: Objects, name: str) -> Finding:
+    status = (objects.get(CONNECT, name) or {}).get("status", {})
+    counted = status.get("executors", {})
+    make = passed if counted.get("running") == 1 else failed
+    return make("executors-counted", f"the status counts {counted}", executors=counted)

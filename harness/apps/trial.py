@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every scenario is run: claims one by one, a verdict for whatever interrupts them, an empty namespace after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.apps import claims
+from harness.apps.context import ScenarioContext
+from harness.apps.leftovers import check_nothing_left
+from harness.apps.objects import Objects, Refused
+from harness.errors import HarnessError, WaitTimeout
+from harness.verdicts import Finding, Verdict, errored, failed
+from harness.waiting import Cancelled
+
+Steps = Callable[[ScenarioContext, Objects], Iterable[Finding]]
+
+
+def trial(ctx: ScenarioContext, steps: Steps) -> list[Finding]:
+    """Take the findings of `steps` one after the other, then check that nothing is left.
+
+    A wait that timed out and an object that was refused are failures of the product; an API server that is away, a
+    program that is missing and the like are errors. Either way the findings so far are kept. Raises Cancelled only.
+    """
+    findings: list[Finding] = []
+    try:
+        for finding in _guarded(ctx, steps):
+            findings.append(finding)
+    finally:
+        if any(finding.verdict is not Verdict.PASSED for finding in findings):
+            ctx.before_deletion(tuple(findings))
+    findings.append(check_nothing_left(ctx))
+    return findings
+
+
+def _guarded(ctx: ScenarioContext, steps: Steps) -> Iterator[Finding]:
+    try:
+        yield from steps(ctx, Objects(ctx.api(), ctx.namespace))
+    except Cancelled:
+        raise
+    except Refused as refused:
+        yield failed("accepted", str(refused))
+    except WaitTimeout as late:
+        yield _late(ctx, late)
+    except HarnessError as error:
+        yield errored("ran-to-its-end", str(error))
+    except client.ApiException as error:
+        yield errored("ran-to-its-end", f"the API server answered {error.status} {error.reason}: {error.body}")
+    except HTTPError as error:
+        yield errored("ran-to-its-end", f"the API server cannot be reached: {error}")
+
+
+def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
+    """What a timeout means: nothing about the product when the API server does not answer."""
+    try:
+        objects = Objects(ctx.api(), ctx.namespace)
+        evidence: dict[str, Any] = {
+            "pods": [claims.facts(pod) for pod in objects.spark_pods()],
+            "events": [f"{event.about} {event.reason}: {event.message}" for event in objects.events()[-15:]],
+        }
+    except (client.ApiException, HTTPError) as error:
+        return errored("in-time", f"{late}; the API server does not answer: {error}")
+    return failed("in-time", str(late), last_seen=late.last_seen, **evidence)
