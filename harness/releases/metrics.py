@@ -8,7 +8,7 @@ The controller registers its metrics as vectors, which show nothing until they h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,23 +20,62 @@ _ALWAYS = ("controller_runtime_active_workers", "workqueue_depth")
 """controller-runtime's own names, which every release serves from its first second as leader."""
 
 _DUE_AT = {
-    "spark_application_count": "application New",
-    "spark_application_submit_count": "application SUBMITTED",
-    "spark_application_submit_latency_seconds": "application SUBMITTED once",
-    "spark_application_submit_latency_seconds_histogram": "application SUBMITTED once",
-    "spark_application_failed_submission_count": "application SUBMISSION_FAILED",
-    "spark_application_running_count": "application RUNNING",
-    "spark_application_start_latency_seconds": "application RUNNING once",
-    "spark_application_start_latency_seconds_histogram": "application RUNNING once",
-    "spark_application_success_count": "application COMPLETED",
-    "spark_application_success_execution_time_seconds": "application COMPLETED",
-    "spark_application_failure_count": "application FAILED",
-    "spark_application_failure_execution_time_seconds": "application FAILED",
-    "spark_executor_running_count": "executor Running",
-    "spark_executor_success_count": "executor Succeeded",
-    "spark_executor_failure_count": "executor Failed",
+    "spark_application_count": "application is New",
+    "spark_application_submit_count": "application is SUBMITTED",
+    "spark_application_submit_latency_seconds": "application became SUBMITTED at once",
+    "spark_application_submit_latency_seconds_histogram": "application became SUBMITTED at once",
+    "spark_application_failed_submission_count": "application is SUBMISSION_FAILED",
+    "spark_application_running_count": "application is RUNNING",
+    "spark_application_start_latency_seconds": "application became RUNNING at once",
+    "spark_application_start_latency_seconds_histogram": "application became RUNNING at once",
+    "spark_application_success_count": "application is COMPLETED",
+    "spark_application_success_execution_time_seconds": "application became COMPLETED",
+    "spark_application_failure_count": "application is FAILED",
+    "spark_application_failure_execution_time_seconds": "application became FAILED",
+    "spark_executor_running_count": "executor is Running",
+    "spark_executor_success_count": "executor became Succeeded",
+    "spark_executor_failure_count": "executor became Failed",
 }
-"""Metric → the moment from which it is served (HandleSparkApplicationUpdate, HandleSparkExecutorUpdate)."""
+"""Metric → the moment from which it is served (Handle…Create and Handle…Update there)."""
+
+
+class Moments:
+    """Collects what happens to applications and executors while they are watched.
+
+    "is" holds from the first sight of a state on, "became" only for a change that was watched: the controller counts
+    some things when it sees an object, and others only when it sees it change.
+    """
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+        self._moments: set[str] = set()
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """The moments until now."""
+        return frozenset(self._moments)
+
+    def application(self, app: Mapping[str, Any]) -> None:
+        """A SparkApplication as an event brought it (JSON)."""
+        status = app.get("status") or {}
+        state = (status.get("applicationState") or {}).get("state") or "New"
+        became = self._note("application", app["metadata"]["uid"], state)
+        attempts = {"SUBMITTED": "submissionAttempts", "RUNNING": "executionAttempts"}.get(state)
+        if became and attempts and status.get(attempts) == 1:
+            self._moments.add(f"application became {state} at once")
+
+    def executor(self, pod: Mapping[str, Any]) -> None:
+        """An executor pod as an event brought it (JSON)."""
+        self._note("executor", pod["metadata"]["uid"], (pod.get("status") or {}).get("phase", ""))
+
+    def _note(self, what: str, uid: str, state: str) -> bool:
+        before = self._states.get(uid)
+        self._states[uid] = state
+        self._moments.add(f"{what} is {state}")
+        became = before is not None and before != state
+        if became:
+            self._moments.add(f"{what} became {state}")
+        return became
 
 
 @dataclass(frozen=True, kw_only=True)

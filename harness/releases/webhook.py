@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -19,6 +20,9 @@ from kubernetes.stream import portforward
 from harness.releases.seen import listed
 
 _GROUP, _VERSION, _PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
+
+
+_SUSPEND_SINCE = (2, 4, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,17 +178,27 @@ def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) ->
 
 
 @contextmanager
-def canary(api: client.ApiClient, namespace: str, *, timeout: float) -> Iterator[None]:
-    """A suspended application that exists during the block, so that the controller has counted one. It never runs."""
-    app = sample(namespace, "harness-canary")
+def canary(api: client.ApiClient, namespace: str, release: str, *, timeout: float) -> Iterator[str]:
+    """A suspended application that exists during the block, so that the controller has counted one. It never runs.
+
+    Yields why there is none, or an empty text. Releases before 2.4.0 know no `suspend` and would run it.
+    """
+    if _number(release) < _SUSPEND_SINCE:
+        yield f"no canary application was created: release {release} cannot suspend one"
+        return
+    app = sample(namespace, f"harness-canary-{uuid4().hex[:6]}")
     app["spec"]["suspend"] = True
     custom = client.CustomObjectsApi(api)
     where = (_GROUP, _VERSION, namespace, _PLURAL)
-    custom.create_namespaced_custom_object(*where, app, _request_timeout=timeout)
     try:
-        yield
+        custom.create_namespaced_custom_object(*where, app, _request_timeout=timeout)
+    except client.ApiException as refused:
+        yield f"no canary application could be created: {_message(refused)}"
+        return
+    try:
+        yield ""
     finally:
-        custom.delete_namespaced_custom_object(*where, "harness-canary", _request_timeout=timeout)
+        custom.delete_namespaced_custom_object(*where, app["metadata"]["name"], _request_timeout=timeout)
 
 
 def entries(api: client.ApiClient, names: frozenset[str], *, timeout: float) -> tuple[WebhookEntry, ...]:

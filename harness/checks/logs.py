@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A claim about logs: no `forbidden` and no panic, apart from what is known to be normal for the release."""
+
+from __future__ import annotations
+
+import re
+
+from harness.releases.observe import ObservedOperator, Unseen
+from harness.verdicts import Finding, errored, failed, passed
+
+_BAD = re.compile(r"\bforbidden\b|\bpanic(?:ked)?\b|^goroutine \d+ \[running\]|^fatal error:", re.IGNORECASE)
+_SHOWN = 10
+
+
+def clean(observed: ObservedOperator) -> Finding:
+    """No container logged `forbidden` or a panic; known_log_noise of the release's row is left out, exactly."""
+    name = "logs-clean"
+    if isinstance(observed.logs, Unseen):
+        return errored(name, observed.logs.reason)
+    noise = [re.compile(pattern) for pattern in observed.release.known_log_noise]
+    lines = known = 0
+    bad: list[str] = []
+    for log in observed.logs:
+        for line in log.text.splitlines():
+            lines += 1
+            if not _BAD.search(line):
+                continue
+            if any(pattern.search(line) for pattern in noise):
+                known += 1
+            else:
+                bad.append(f"{log.pod}/{log.container}{' (previous)' if log.previous else ''}: {line.strip()}")
+    if not lines:
+        return errored(name, f"{len(observed.logs)} containers have logged nothing to look at")
+    if bad:
+        return failed(name, f"{len(bad)} lines tell of trouble, the first: {bad[0]}", lines=bad[:_SHOWN], known=known)
+    return passed(name, f"{lines} lines of {len(observed.logs)} logs are clean", lines=lines, known=known)

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The install checks: everything that must hold of a freshly installed operator, looked at once and judged."""
+
+from __future__ import annotations
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.checks import admission, crds, images, leadership, logs, metrics
+from harness.checks.images import Resolve
+from harness.providers.base import Cluster
+from harness.releases.install import InstalledRelease
+from harness.releases.observe import DEFAULT_SOAK, ObservedOperator, Unseen, observe
+from harness.verdicts import Finding, errored, failed, passed
+
+
+def run(
+    cluster: Cluster, installed: InstalledRelease, *, resolve: Resolve, soak: float = DEFAULT_SOAK
+) -> list[Finding]:
+    """Watch the operator for `soak` seconds, look at all of it and judge.
+
+    `resolve` gives the digests that the source's registry serves for a reference. Raises only Cancelled, when the run
+    is being ended.
+    """
+    try:
+        observed = observe(cluster, installed, soak=soak)
+    except (client.ApiException, HTTPError, OSError) as away:
+        return [errored("operator-observed", f"the operator could not be looked at: {away}")]
+    return judge(observed, resolve)
+
+
+def judge(observed: ObservedOperator, resolve: Resolve) -> list[Finding]:
+    """The findings about an operator as it was seen."""
+    return [
+        deployments_available(observed),
+        no_restarts(observed),
+        images.references(observed),
+        images.digests(observed, resolve),
+        crds.established(observed),
+        crds.equal_to_chart(observed),
+        admission.certificate(observed),
+        admission.ca_bundle(observed),
+        admission.mutates(observed),
+        admission.rejects(observed),
+        logs.clean(observed),
+        metrics.served(observed),
+        leadership.one_leader(observed),
+    ]
+
+
+def deployments_available(observed: ObservedOperator) -> Finding:
+    """Every Deployment has rolled out its newest ReplicaSet, and all of it is available."""
+    name = "deployments-available"
+    if isinstance(observed.deployments, Unseen):
+        return errored(name, observed.deployments.reason)
+    if not observed.deployments:
+        return failed(name, f"release {observed.release.version} has no Deployment in {observed.namespace}")
+    late = [
+        f"{it.name} ({it.updated} updated and {it.available} available of {it.replicas}, {it.total} in all)"
+        for it in observed.deployments
+        if not it.rolled_out
+    ]
+    names = [it.name for it in observed.deployments]
+    if late:
+        return failed(name, f"not rolled out: {', '.join(late)}", deployments=names)
+    return passed(name, f"available: {', '.join(names)}", deployments=names)
+
+
+def no_restarts(observed: ObservedOperator) -> Finding:
+    """No container restarted, and no pod went away, while the operator was watched."""
+    name = "no-restarts"
+    if isinstance(observed.soak, Unseen):
+        return errored(name, f"the soak could not be watched: {observed.soak.reason}")
+    soak = observed.soak
+    if not soak.restarts:
+        return errored(name, f"no pod was seen in {observed.namespace} during {soak.seconds:.0f} s")
+    restarted = {pod: count for pod, count in soak.restarts.items() if count}
+    if restarted or soak.gone:
+        parts = [f"{pod} restarted {count} times" for pod, count in restarted.items()]
+        parts += [f"{pod} went away" for pod in soak.gone]
+        return failed(name, f"within {soak.seconds:.0f} s: {', '.join(parts)}", restarts=dict(soak.restarts))
+    return passed(
+        name,
+        f"{len(soak.restarts)} pods, no restart in {soak.seconds:.0f} s",
+        pods=sorted(soak.restarts),
+        seconds=soak.seconds,
+    )

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Look at an installed operator: everything that the install checks judge, gathered once.
+
+What cannot be looked at, through no fault of the operator, becomes `Unseen` with the reason; the checks turn that into
+an error of the harness, never into a verdict about the release.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.errors import HarnessError, WaitTimeout
+from harness.matrix.model import Release
+from harness.providers.base import Cluster
+from harness.releases import crds, metrics, seen, webhook
+from harness.releases.install import CHECK_NAMESPACE, InstalledRelease, find_deployments
+from harness.waiting import Cancelled, until, watch_until
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+DEFAULT_SOAK = 15.0
+"""Seconds; as long as a lease of the controller lasts."""
+
+_API_SECONDS = 15.0
+_METRICS_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unseen:
+    """Something that could not be looked at, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Soak:
+    """What a watch over the operator's pods saw: pod → highest count of restarts; pods that went away."""
+
+    seconds: float
+    restarts: Mapping[str, int]
+    gone: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservedOperator:
+    """An operator as it was seen. `chart_crds` and `crds` are CRD specs by name; `secret_ca` is PEM."""
+
+    release: Release
+    name: str
+    namespace: str
+    values: Mapping[str, Any]
+    chart_crds: Mapping[str, Mapping[str, Any]] | Unseen
+    crds: tuple[seen.CrdSeen, ...] | Unseen
+    deployments: tuple[seen.DeploymentSeen, ...] | Unseen
+    pods: tuple[seen.PodSeen, ...] | Unseen
+    soak: Soak | Unseen
+    logs: tuple[seen.LogSeen, ...] | Unseen
+    webhook_entries: tuple[webhook.WebhookEntry, ...] | Unseen
+    secret_ca: bytes | Unseen
+    handshakes: tuple[webhook.Handshake, ...] | Unseen
+    valid_attempt: webhook.Attempt | Unseen
+    rule_attempts: tuple[tuple[webhook.Rule, webhook.Attempt], ...] | Unseen
+    leases: tuple[seen.LeaseSeen, ...] | Unseen
+    metrics: metrics.MetricsPage | Unseen
+    moments: frozenset[str] = field(default_factory=frozenset)
+    moments_trouble: str = ""
+
+
+def observe(cluster: Cluster, installed: InstalledRelease, *, soak: float = DEFAULT_SOAK) -> ObservedOperator:
+    """Watch an operator for `soak` seconds and look at all of it.
+
+    Raises Cancelled when the run is being ended, ApiException when the canary application cannot be removed.
+    """
+    version = installed.release.version
+    moments = metrics.Moments()
+    with (
+        cluster.api_client() as api,
+        ThreadPoolExecutor(max_workers=3) as pool,
+        webhook.canary(api, CHECK_NAMESPACE, version, timeout=_API_SECONDS) as canary_trouble,
+    ):
+        look = _Look(cluster, api, installed)
+        soaking = pool.submit(_soak, cluster, installed.namespace, soak)
+        watching = [
+            pool.submit(_watch_applications, cluster, installed, soak, moments),
+            pool.submit(_watch_executors, cluster, installed, soak, moments),
+        ]
+        # What does not change with time is looked at while the soak goes on.
+        valid_attempt = _seen("the dry run of a SparkApplication", look.valid_attempt)
+        rule_attempts = _seen("the dry runs of invalid SparkApplications", look.rule_attempts)
+        cluster_crds = _seen("the CustomResourceDefinitions", look.crds)
+        chart_crds = _seen("the chart's crds/", lambda: crds.chart_crds(installed.chart))
+        soaked = soaking.result()
+        troubles = [canary_trouble, *(watch.result() for watch in watching)]
+        deployments = _seen("the Deployments", look.deployments)
+        pods = _seen("the pods", look.pods)
+        return ObservedOperator(
+            release=installed.release,
+            name=installed.name,
+            namespace=installed.namespace,
+            values=installed.values,
+            chart_crds=chart_crds,
+            crds=cluster_crds,
+            deployments=deployments,
+            pods=pods,
+            soak=soaked,
+            logs=_with(pods, "the logs", look.logs),
+            webhook_entries=_with(deployments, "the webhook configurations", look.webhook_entries),
+            secret_ca=_with(deployments, "the webhook's Secret", look.secret_ca),
+            handshakes=_with(deployments, "the webhook's TLS port", lambda it: look.handshakes(it, pods)),
+            valid_attempt=valid_attempt,
+            rule_attempts=rule_attempts,
+            leases=_with(deployments, "the leases", look.leases),
+            metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, moments)),
+            moments=moments.seen,
+            moments_trouble="; ".join(filter(None, troubles)),
+        )
+
+
+class _Look:
+    """One look each at the parts of an operator; every method raises what the API client raises."""
+
+    def __init__(self, cluster: Cluster, api: client.ApiClient, installed: InstalledRelease) -> None:
+        self._cluster = cluster
+        self._api = api
+        self._installed = installed
+        self._namespace = installed.namespace
+        self._core = client.CoreV1Api(api)
+
+    def deployments(self) -> tuple[seen.DeploymentSeen, ...]:
+        return tuple(find_deployments(client.AppsV1Api(self._api), self._namespace, self._installed.name))
+
+    def pods(self) -> tuple[seen.PodSeen, ...]:
+        items = seen.listed(self._core.list_namespaced_pod, self._namespace, timeout=_API_SECONDS)
+        return tuple(seen.pod(item) for item in items)
+
+    def crds(self) -> tuple[seen.CrdSeen, ...]:
+        found = []
+        extensions = client.ApiextensionsV1Api(self._api)
+        for name in self._installed.release.crds:
+            try:
+                response: Any = extensions.read_custom_resource_definition(
+                    name, _preload_content=False, _request_timeout=_API_SECONDS
+                )
+            except client.ApiException as missing:
+                if missing.status != 404:
+                    raise
+                continue
+            found.append(seen.crd(json.loads(response.data)))
+        return tuple(found)
+
+    def logs(self, pods: tuple[seen.PodSeen, ...]) -> tuple[seen.LogSeen, ...]:
+        found = []
+        for pod in pods:
+            for container in pod.containers:
+                if container.state == "waiting" and not container.restarts:
+                    continue
+                for previous in (False, True) if container.restarts else (False,):
+                    response: Any = self._core.read_namespaced_pod_log(
+                        pod.name,
+                        self._namespace,
+                        container=container.name,
+                        previous=previous,
+                        _preload_content=False,
+                        _request_timeout=_API_SECONDS,
+                    )
+                    text = response.data.decode(errors="replace")
+                    found.append(seen.LogSeen(pod=pod.name, container=container.name, text=text, previous=previous))
+        return tuple(found)
+
+    def webhook_entries(self, deployments: tuple[seen.DeploymentSeen, ...]) -> tuple[webhook.WebhookEntry, ...]:
+        names = {it.flag(flag) for it in deployments for flag in ("mutating-webhook-name", "validating-webhook-name")}
+        return webhook.entries(self._api, frozenset(names - {""}), timeout=_API_SECONDS)
+
+    def secret_ca(self, deployments: tuple[seen.DeploymentSeen, ...]) -> bytes:
+        """The CA certificate in the webhook's Secret; the keys beside it are dropped at once."""
+        name = next(filter(None, (it.flag("webhook-secret-name") for it in deployments)), "")
+        if not name:
+            return b""
+        response: Any = self._core.read_namespaced_secret(
+            name, self._namespace, _preload_content=False, _request_timeout=_API_SECONDS
+        )
+        data = json.loads(response.data).get("data") or {}
+        return base64.b64decode(data.get("ca-cert.pem") or data.get("ca.crt") or "")
+
+    def handshakes(
+        self, deployments: tuple[seen.DeploymentSeen, ...], pods: tuple[seen.PodSeen, ...] | Unseen
+    ) -> tuple[webhook.Handshake, ...]:
+        found = []
+        for deployment, pod in _pods_of(deployments, pods):
+            service = deployment.flag("webhook-svc-name")
+            if not service:
+                continue
+            server_name = f"{service}.{deployment.flag('webhook-svc-namespace') or self._namespace}.svc"
+            port = int(deployment.flag("webhook-port") or 9443)
+            with self._cluster.api_client() as own:
+                found.append(webhook.handshake(own, self._namespace, pod.name, port, server_name, timeout=_API_SECONDS))
+        return tuple(found)
+
+    def valid_attempt(self) -> webhook.Attempt:
+        return webhook.dry_run(self._api, webhook.sample(CHECK_NAMESPACE), timeout=_API_SECONDS)
+
+    def rule_attempts(self) -> tuple[tuple[webhook.Rule, webhook.Attempt], ...]:
+        attempts = []
+        for rule in webhook.rules_of(self._installed.release.version):
+            app = webhook.sample(CHECK_NAMESPACE)
+            rule.break_it(app)
+            attempts.append((rule, webhook.dry_run(self._api, app, timeout=_API_SECONDS)))
+        return tuple(attempts)
+
+    def leases(self, deployments: tuple[seen.DeploymentSeen, ...]) -> tuple[seen.LeaseSeen, ...]:
+        locks = {it.flag("leader-election-lock-name"): it.name for it in deployments}
+        items = seen.listed(
+            client.CoordinationV1Api(self._api).list_namespaced_lease, self._namespace, timeout=_API_SECONDS
+        )
+        now = datetime.now(UTC)
+        return tuple(
+            seen.lease(item, locks[item["metadata"]["name"]], now)
+            for item in items
+            if item["metadata"]["name"] in locks
+        )
+
+    def metrics(
+        self,
+        deployments: tuple[seen.DeploymentSeen, ...],
+        pods: tuple[seen.PodSeen, ...] | Unseen,
+        moments: metrics.Moments,
+    ) -> metrics.MetricsPage:
+        """The page of a controller; read again for a while when a name that is due is not there yet."""
+        target = next(
+            ((deployment, pod) for deployment, pod in _pods_of(deployments, pods) if _is_controller(deployment)), None
+        )
+        if target is None:
+            raise HarnessError("no running controller pod with --enable-metrics=true was found")
+        deployment, pod = target
+        port = int(deployment.flag("metrics-bind-address").rpartition(":")[2] or 8080)
+        path = deployment.flag("metrics-endpoint") or "/metrics"
+        due, _ = metrics.due(self._installed.release.metrics, moments.seen, deployment.flag("metrics-prefix"))
+
+        def scrape() -> metrics.MetricsPage:
+            return metrics.scrape(self._api, self._namespace, pod.name, port, path, timeout=_API_SECONDS)
+
+        try:
+            return until(scrape, lambda page: not set(due) - set(page.types), what="metrics", timeout=_METRICS_SECONDS)
+        except WaitTimeout:
+            return scrape()
+
+
+def _is_controller(deployment: seen.DeploymentSeen) -> bool:
+    return "controller" in deployment.arguments[:1] and deployment.flag("enable-metrics") == "true"
+
+
+def _pods_of(
+    deployments: tuple[seen.DeploymentSeen, ...], pods: tuple[seen.PodSeen, ...] | Unseen
+) -> Iterator[tuple[seen.DeploymentSeen, seen.PodSeen]]:
+    """The running pods of each Deployment's newest ReplicaSet."""
+    for deployment in deployments:
+        for pod in () if isinstance(pods, Unseen) else pods:
+            if pod.owner == f"ReplicaSet/{deployment.newest_replica_set}" and pod.phase == "Running":
+                yield deployment, pod
+
+
+def _soak(cluster: Cluster, namespace: str, seconds: float) -> Soak | Unseen:
+    restarts: dict[str, int] = {}
+    gone: list[str] = []
+    with cluster.api_client() as api:
+
+        def on_pod(event: str, item: Any) -> None:
+            pod = seen.pod(seen.plain(api, item))
+            if not pod.owner.startswith("Job/"):
+                restarts[pod.name] = max(pod.restarts, restarts.get(pod.name, 0))
+                if event == "DELETED":
+                    gone.append(pod.name)
+
+        trouble = _watch(client.CoreV1Api(api).list_namespaced_pod, on_pod, seconds, namespace=namespace)
+    return Unseen(reason=trouble) if trouble else Soak(seconds=seconds, restarts=restarts, gone=tuple(gone))
+
+
+def _watch_applications(cluster: Cluster, installed: InstalledRelease, seconds: float, moments: metrics.Moments) -> str:
+    with cluster.api_client() as api:
+
+        def on_application(event: str, item: Any) -> None:
+            if item["metadata"]["namespace"] in installed.job_namespaces and event != "DELETED":
+                moments.application(item)
+
+        return _watch(
+            client.CustomObjectsApi(api).list_cluster_custom_object,
+            on_application,
+            seconds,
+            group="sparkoperator.k8s.io",
+            version="v1beta2",
+            plural="sparkapplications",
+        )
+
+
+def _watch_executors(cluster: Cluster, installed: InstalledRelease, seconds: float, moments: metrics.Moments) -> str:
+    with cluster.api_client() as api:
+
+        def on_executor(event: str, item: Any) -> None:
+            if item.metadata.namespace in installed.job_namespaces and event != "DELETED":
+                moments.executor(seen.plain(api, item))
+
+        return _watch(
+            client.CoreV1Api(api).list_pod_for_all_namespaces,
+            on_executor,
+            seconds,
+            label_selector="sparkoperator.k8s.io/launched-by-spark-operator=true,spark-role=executor",
+        )
+
+
+def _watch(call: Callable[..., Any], on_event: Callable[[str, Any], None], seconds: float, **options: Any) -> str:
+    """Watch until time is up. Returns why that was not possible, or an empty text."""
+    try:
+        watch_until(call, on_event, what="the end of the soak", timeout=seconds, describe=lambda item: "", **options)
+    except WaitTimeout as ended:
+        # Time that is up is how a soak ends; only a server that was away at the end leaves words here.
+        return ended.last_seen if ended.last_seen.startswith("API server") else ""
+    except (client.ApiException, HTTPError) as failed:
+        return _reason(failed)
+    return ""
+
+
+def _seen(what: str, act: Callable[[], T]) -> T | Unseen:
+    try:
+        return act()
+    except Cancelled:
+        raise
+    except (client.ApiException, HTTPError, OSError, HarnessError) as failed:
+        return Unseen(reason=f"{what} could not be looked at: {_reason(failed)}")
+
+
+def _with(known: A | Unseen, what: str, act: Callable[[A], T]) -> T | Unseen:
+    return known if isinstance(known, Unseen) else _seen(what, lambda: act(known))
+
+
+def _reason(failed: BaseException) -> str:
+    if isinstance(failed, client.ApiException):
+        return f"the API server answered {failed.status} {failed.reason}"
+    return failed.message if isinstance(failed, HarnessError) else f"{type(failed).__name__}: {failed}"
