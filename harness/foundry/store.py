@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The foundry's store: artefacts keyed by the hash of their inputs, each built once, also by two runs at a time.
 
-An artefact is a folder `<cache>/artifacts/<kind>/<name>-<key>`; it appears by one rename, so that it is whole or absent.
+An artefact is a folder `<cache>/artifacts/<kind>/<name>-<key>`; it appears by one rename: whole or not at all.
 """
 
 from __future__ import annotations

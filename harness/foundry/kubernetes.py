@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of clusters/nodes/kubernetes.toml: Kubernetes versions of which the foundry can build a node."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.errors import CatalogueError
+from harness.foundry import gobuild
+from harness.settings import PROJECT_ROOT
+
+NODES = PROJECT_ROOT / "clusters" / "nodes"
+_FILE = NODES / "kubernetes.toml"
+
+CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
+
+
+class KubernetesRow(BaseModel):
+    """One version and what `kubeadm config images list` asks for beside it. Versions have no `v`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    etcd: str
+    etcd_tag: str
+    coredns: str
+    pause: str
+
+    @property
+    def module(self) -> str:
+        """The Go tool module of Kubernetes itself."""
+        return f"kubernetes-{self.version}"
+
+    @property
+    def etcd_module(self) -> str:
+        """The Go tool module of etcd."""
+        return f"etcd-{self.etcd}"
+
+    @property
+    def coredns_module(self) -> str:
+        """The Go tool module of CoreDNS."""
+        return f"coredns-{self.coredns}"
+
+    def images(self) -> dict[str, str]:
+        """Program → image reference, as kubeadm asks for them."""
+        registry = "registry.k8s.io"
+        return {
+            **{program: f"{registry}/{program}:v{self.version}" for program in CONTROL_PLANE},
+            "etcd": f"{registry}/etcd:{self.etcd_tag}",
+            "coredns": f"{registry}/coredns/coredns:v{self.coredns}",
+            "pause": f"{registry}/pause:{self.pause}",
+        }
+
+
+@functools.cache
+def rows() -> dict[str, KubernetesRow]:
+    """Version → row. Raises CatalogueError when the file is wrong or a module is missing."""
+    try:
+        found = [KubernetesRow(**row) for row in tomllib.loads(_FILE.read_text())["kubernetes"]]
+    except (OSError, KeyError, tomllib.TOMLDecodeError, ValidationError) as wrong:
+        raise CatalogueError(
+            f"{_FILE}: {wrong}", "each [[kubernetes]] row needs version, etcd, coredns, pause"
+        ) from wrong
+    for row in found:
+        for module in (row.module, row.etcd_module, row.coredns_module):
+            gobuild.build_file(module)
+    return {row.version: row for row in found}
+
+
+def row(version: str) -> KubernetesRow:
+    """The row of a version. Raises CatalogueError when the foundry has none."""
+    try:
+        return rows()[version]
+    except KeyError:
+        raise CatalogueError(
+            f"the foundry has no node for Kubernetes {version}",
+            f"it has {', '.join(rows())}; see clusters/nodes/kubernetes.toml",
+        ) from None

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kind node images: a Debian base, upstream Kubernetes, containerd, and the control plane's images inside.
+
+What kind asks of a node image is read from its sources: pkg/cluster/internal/providers/docker/provision.go (how the
+container is started), pkg/cluster/internal/providers/common/cgroups.go (the console line that it waits for) and
+pkg/build/nodeimage/const.go (the files under /kind).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tarfile
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from harness import process, waiting
+from harness.errors import BuildError, CommandError
+from harness.foundry import assemble, debian, gobuild
+from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
+from harness.foundry.layers import LayerWriter, read_layer, write_layer
+from harness.foundry.store import Artifact, Recipe, Store
+
+REPOSITORY = "spark-operator-harness/kind-node"
+"""Repository of foundry node images in the container engine; they are never pushed."""
+
+_ROOTFS = NODES / "rootfs"
+_BASE_FILE = NODES / "base.toml"
+_ENGINE_SECONDS = 600.0
+_NODE_TOOLS = {
+    "containerd": ("containerd", "containerd-shim-runc-v2", "ctr"),
+    "runc": ("runc",),
+    "crictl": ("crictl",),
+}
+_UNITS = ("containerd.service", "kubelet.service")
+# They would wait for hardware, logins or a network that a container does not have.
+_MASKED = (
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "console-getty.service",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "fstrim.timer",
+    "getty.target",
+    "motd-news.timer",
+    "systemd-firstboot.service",
+    "systemd-logind.service",
+    "systemd-remount-fs.service",
+    "systemd-tmpfiles-clean.timer",
+    "systemd-udevd.service",
+)
+
+
+def node_modules(row: KubernetesRow) -> list[str]:
+    """The Go tool modules whose programs a node holds."""
+    return [*_NODE_TOOLS, "cni", row.etcd_module, row.coredns_module, row.module]
+
+
+def base_system() -> debian.BaseSystem:
+    """The Debian base of a node."""
+    return debian.BaseSystem(**tomllib.loads(_BASE_FILE.read_text())["node"])
+
+
+def proxy_system() -> debian.BaseSystem:
+    """The Debian base of the kube-proxy image, which calls iptables."""
+    return debian.BaseSystem(**tomllib.loads(_BASE_FILE.read_text())["proxy"])
+
+
+def pause_recipe(row: KubernetesRow) -> Recipe:
+    """The pause program of this Kubernetes, compiled from its own source."""
+    go_sum = (gobuild.MODULES / row.module / "go.sum").read_text()
+    return Recipe(kind="c", name=f"pause-{row.pause}", inputs={"go.sum": go_sum, "version": row.pause})
+
+
+def build_pause(store: Store, row: KubernetesRow) -> Artifact:
+    """Compile build/pause/linux/pause.c of the Kubernetes module, as its Makefile does. Raises BuildError."""
+
+    def make(folder: Path, log_file: Path) -> None:
+        source = gobuild.module_folder(store, row.module, "k8s.io/kubernetes", log_file) / "build/pause/linux/pause.c"
+        process.call(
+            ["gcc", "-Os", "-Wall", "-Werror", "-static", f"-DVERSION=v{row.pause}", "-o", folder / "pause", source],
+            timeout=120,
+            log_file=log_file,
+        )
+
+    return store.build(pause_recipe(row), make)
+
+
+def control_plane_recipe(row: KubernetesRow) -> Recipe:
+    """What the control plane's images depend on."""
+    keys = {module: gobuild.recipe(module).key for module in (row.module, row.etcd_module, row.coredns_module)}
+    return Recipe(
+        kind="control-plane",
+        name=row.version,
+        inputs={
+            **keys,
+            "pause": pause_recipe(row).key,
+            "proxy": debian.recipe(proxy_system()).key,
+            "images": json.dumps(row.images()),
+        },
+    )
+
+
+def build_control_plane(store: Store, row: KubernetesRow) -> Artifact:
+    """The images that kubeadm asks for, as OCI layouts `<folder>/<program>`. Raises BuildError."""
+    proxy_base = debian.build(store, proxy_system())
+    sources = {
+        row.module: gobuild.build(store, row.module).folder / "bin",
+        row.etcd_module: gobuild.build(store, row.etcd_module).folder / "bin",
+        row.coredns_module: gobuild.build(store, row.coredns_module).folder / "bin",
+    }
+    pause = build_pause(store, row)
+
+    def module_of(program: str) -> str:
+        return {"etcd": row.etcd_module, "coredns": row.coredns_module}.get(program, row.module)
+
+    def make(folder: Path, log_file: Path) -> None:
+        for program, reference in row.images().items():
+            module = module_of(program)
+            binary = pause.folder / "pause" if program == "pause" else sources[module] / program
+            path = "pause" if program == "pause" else f"usr/local/bin/{program}"
+            with tempfile.TemporaryDirectory(dir=folder) as scratch:
+                layer = write_layer(Path(scratch), program, functools.partial(_put_program, path=path, binary=binary))
+                layers = [(f"{program} of {module}", layer)]
+                if program == "kube-proxy":
+                    layers.insert(0, ("Debian with iptables", read_layer(proxy_base.folder)))
+                assemble.write_image(
+                    folder / program,
+                    layers,
+                    assemble.ImageConfig(
+                        entrypoint=(f"/{path}",),
+                        environment={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                        labels=assemble.labels(
+                            title=program,
+                            version=reference.rpartition(":")[2],
+                            source="https://github.com/kubernetes/kubernetes",
+                            licences="Apache-2.0",
+                            built_from=f"Go module {module}",
+                        ),
+                    ),
+                )
+
+    return store.build(control_plane_recipe(row), make)
+
+
+def node_recipe(row: KubernetesRow) -> Recipe:
+    """What a kind node image depends on."""
+    return Recipe(
+        kind="kind-node",
+        name=row.version,
+        inputs={
+            **{module: gobuild.recipe(module).key for module in node_modules(row)},
+            **{str(path.relative_to(NODES)): path.read_text() for path in sorted(_ROOTFS.rglob("*")) if path.is_file()},
+            "base": debian.recipe(base_system()).key,
+            "control-plane": control_plane_recipe(row).key,
+            "masked": " ".join(_MASKED),
+        },
+    )
+
+
+def node_image(row: KubernetesRow) -> str:
+    """The reference by which the container engine knows the node image."""
+    return f"{REPOSITORY}:v{row.version}-{node_recipe(row).key}"
+
+
+def node_image_exists(row: KubernetesRow) -> bool:
+    """Whether the container engine holds the node image."""
+    return process.call(["docker", "image", "inspect", node_image(row)], timeout=60, check=False).returncode == 0
+
+
+def build_node(store: Store, row: KubernetesRow) -> Artifact:
+    """Build the kind node image inside the container engine; the artefact holds only its id.
+
+    The engine may have lost the image since: then it is made again. Raises BuildError that names the log.
+    """
+    recipe = node_recipe(row)
+    stored = store.get(recipe)
+    if stored and not node_image_exists(row):
+        store.remove(stored)
+    base = debian.build(store, base_system())
+    programs = {module: gobuild.build(store, module).folder / "bin" for module in node_modules(row)}
+    control_plane = build_control_plane(store, row)
+
+    def make(folder: Path, log_file: Path) -> None:
+        with tempfile.TemporaryDirectory(prefix="soh-node-") as scratch:
+            overlay = Path(scratch) / "overlay.tar.gz"
+            _write_overlay(overlay, row, programs)
+            images = Path(scratch) / "images.tar"
+            _write_import(images, row, control_plane.folder)
+            _commit(row, read_layer(base.folder).file, overlay, images, log_file)
+        found = process.call(
+            ["docker", "image", "inspect", "--format", "{{.Id}} {{.Size}}", node_image(row)], timeout=60
+        )
+        (folder / "image.txt").write_text(f"{node_image(row)} {found.stdout}")
+
+    return store.build(recipe, make)
+
+
+def _put_program(layer: LayerWriter, *, path: str, binary: Path) -> None:
+    parents = list(Path(path).parents)[:-1]
+    for parent in reversed(parents):
+        layer.folder(str(parent))
+    layer.file(path, binary, mode=0o755)
+
+
+def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path]) -> None:
+    """Everything that a node has above Debian, as one layer."""
+    texts = {"@PAUSE@": row.images()["pause"], "@VERSION@": f"v{row.version}"}
+
+    def fill(layer: LayerWriter) -> None:
+        folders: set[str] = set()
+
+        def parents(path: str) -> None:
+            for parent in reversed(list(Path(path).parents)[:-1]):
+                if str(parent) not in folders and str(parent) not in (
+                    "etc",
+                    "usr",
+                    "usr/local",
+                    "var",
+                    "var/lib",
+                    "opt",
+                ):
+                    layer.folder(str(parent))
+                folders.add(str(parent))
+
+        for source in sorted(path for path in _ROOTFS.rglob("*") if path.is_file()):
+            path = str(source.relative_to(_ROOTFS))
+            parents(path)
+            text = source.read_text()
+            for mark, value in texts.items():
+                text = text.replace(mark, value)
+            layer.text(path, text, mode=0o755 if source.stat().st_mode & 0o100 else 0o644)
+        layer.text("kind/version", f"v{row.version}")
+        layer.text("etc/crictl.yaml", "runtime-endpoint: unix:///run/containerd/containerd.sock\n")
+        for module, folder in programs.items():
+            for binary in sorted(folder.iterdir()):
+                wanted = _NODE_TOOLS.get(module)
+                if binary.name in ("etcd", "coredns", *CONTROL_PLANE) or (wanted and binary.name not in wanted):
+                    continue
+                path = f"opt/cni/bin/{binary.name}" if module == "cni" else f"usr/local/bin/{binary.name}"
+                parents(path)
+                layer.file(path, binary, mode=0o755)
+        parents("etc/systemd/system/multi-user.target.wants/x")
+        for unit in _UNITS:
+            layer.link(f"etc/systemd/system/multi-user.target.wants/{unit}", f"/etc/systemd/system/{unit}")
+        for unit in _MASKED:
+            layer.link(f"etc/systemd/system/{unit}", "/dev/null")
+        layer.link("etc/systemd/system/default.target", "/lib/systemd/system/multi-user.target")
+
+    layer = write_layer(target.parent, target.name.removesuffix(".tar.gz"), fill)
+    if layer.file != target:
+        raise BuildError(f"the layer was written to {layer.file} instead of {target}")
+
+
+def _write_import(target: Path, row: KubernetesRow, layouts: Path) -> None:
+    """All images of a control plane as one OCI archive, named as containerd's import reads them."""
+    index = []
+    with tarfile.open(target, "w") as archive:
+        seen: set[str] = set()
+        for program, reference in row.images().items():
+            layout = layouts / program
+            for entry in json.loads((layout / "index.json").read_text())["manifests"]:
+                index.append({**entry, "annotations": {"io.containerd.image.name": reference}})
+            for blob in sorted((layout / "blobs" / "sha256").iterdir()):
+                if blob.name not in seen:
+                    archive.add(blob, f"blobs/sha256/{blob.name}")
+                    seen.add(blob.name)
+        texts = {
+            "oci-layout": {"imageLayoutVersion": "1.0.0"},
+            "index.json": {
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.index.v1+json",
+                "manifests": index,
+            },
+        }
+        with tempfile.TemporaryDirectory(prefix="soh-import-") as scratch:
+            for name, document in texts.items():
+                file = Path(scratch) / name
+                file.write_text(json.dumps(document))
+                archive.add(file, name)
+
+
+def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_file: Path) -> None:
+    """Stack base and overlay, let the node's own containerd take in the images, and commit the result."""
+
+    def docker(*words: str | Path, timeout: float = _ENGINE_SECONDS, check: bool = True) -> process.Completed:
+        return process.call(["docker", *words], timeout=timeout, log_file=log_file, check=check)
+
+    stage = f"{REPOSITORY}-base:{node_recipe(row).key}"
+    container = f"soh-build-{node_recipe(row).key}"
+    docker("rm", "--force", "--volumes", container, check=False)
+    docker("import", base, stage)
+    try:
+        docker(
+            *("run", "--detach", "--name", container, "--privileged", "--network", "none", "--entrypoint", "sleep"),
+            *("--label", "spark-operator-harness.run=foundry", "--volume", f"{images.parent}:/input:ro"),
+            *(stage, "3600"),
+        )
+        docker("exec", container, "tar", "-xzf", f"/input/{overlay.name}", "-C", "/")
+        docker("exec", "--detach", container, "/usr/local/bin/containerd")
+        waiting.until(
+            lambda: docker("exec", container, "ctr", "version", check=False).returncode,
+            lambda status: status == 0,
+            what="containerd in the node under construction",
+            timeout=60,
+            next_step=f"see {log_file}",
+        )
+        docker("exec", container, "ctr", "-n", "k8s.io", "images", "import", "--no-unpack", f"/input/{images.name}")
+        docker("exec", container, "sh", "-c", "kill $(pidof containerd) && while pidof containerd; do sleep 0.1; done")
+        docker("exec", container, "sh", "-c", "rm -rf /var/lib/containerd/tmpmounts/* /run/containerd /tmp/*")
+        changes = [
+            'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
+            "ENV container=docker",
+            "STOPSIGNAL SIGRTMIN+3",
+        ]
+        labels = assemble.labels(
+            title="kind node",
+            version=f"v{row.version}",
+            source="https://github.com/kubernetes/kubernetes",
+            licences="Apache-2.0",
+            built_from=f"Go module k8s.io/kubernetes v{row.version} on Debian {base_system().suite}",
+        )
+        changes += [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
+        options = [word for change in changes for word in ("--change", change)]
+        docker("commit", *options, container, node_image(row))
+    except CommandError as error:
+        raise BuildError(f"the node image for Kubernetes {row.version}: {error.message}", f"see {log_file}") from error
+    finally:
+        docker("rm", "--force", "--volumes", container, check=False)
+        docker("rmi", "--no-prune", stage, check=False)
