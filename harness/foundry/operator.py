@@ -82,6 +82,12 @@ def recipe(release: Release) -> Recipe:
     return Recipe(kind="image", name=f"operator-{release.version}", inputs=inputs)
 
 
+def parts(release: Release) -> list[Recipe]:
+    """The recipes of the image's layers and of the binary."""
+    row = catalogue().row(release.version)
+    return [*spark.parts(release.spark), _layer_recipe(release), gobuild.recipe(row.module)]
+
+
 def build(store: Store, release: Release) -> Artifact:
     """The operator's image of a release as an OCI layout. Raises BuildError that names the log."""
     row = catalogue().row(release.version)
@@ -104,6 +110,12 @@ def hook_recipe(release: Release) -> Recipe:
         "layout": _LAYOUT,
     }
     return Recipe(kind="image", name=f"hook-{release.version}", inputs=inputs)
+
+
+def hook_parts(release: Release) -> list[Recipe]:
+    """The recipes of kubectl: with its whole Kubernetes, or built alone."""
+    module = catalogue().row(release.version).kubectl_module
+    return [gobuild.recipe(module), gobuild.recipe(module, ["kubectl"])]
 
 
 def build_hook(store: Store, release: Release) -> Artifact:

@@ -107,11 +107,10 @@ def recipe(version: str) -> Recipe:
     return Recipe(kind="image", name=f"spark-{version}", inputs=inputs)
 
 
-def recipes(version: str) -> list[Recipe]:
-    """The recipes of the image and of all that it is made from."""
+def parts(version: str) -> list[Recipe]:
+    """The recipes of the image's layers."""
     spark = catalogue().row(version)
-    parts = [debian.recipe(catalogue().base), _distribution_recipe(spark), _additions_recipe(spark)]
-    return [recipe(version), *parts]
+    return [debian.recipe(catalogue().base), _distribution_recipe(spark), _additions_recipe(spark)]
 
 
 def build(store: Store, version: str) -> Artifact:

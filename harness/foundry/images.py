@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The images that the foundry builds for applications and operators, each as one thing that can be done or not yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.foundry import gobuild, operator, spark
+from harness.foundry.assemble import read_image
+from harness.foundry.publish import Publisher, published
+from harness.foundry.store import Artifact, Recipe, Store
+from harness.host.steps import Progress
+from harness.matrix.model import Release
+from harness.settings import Settings
+
+_SPARK_SECONDS = 75.0
+_OPERATOR_SECONDS = 90.0
+_HOOK_SECONDS = 10.0
+_GIGABYTE = 10**9
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBuild:
+    """An image under its real name: built into the store, then published in the storage of its registry host.
+
+    `parts` are the recipes of what it is made from, `seconds` is what the build takes on two cores, `room` the free
+    disk that it needs meanwhile, in bytes.
+    """
+
+    name: str
+    reference: str
+    recipe: Recipe
+    parts: tuple[Recipe, ...]
+    seconds: float
+    room: int
+    make: Callable[[Store], Artifact]
+    settings: Settings
+
+    def done(self) -> bool:
+        """Whether the image is stored and its registry's storage holds just that digest."""
+        artifact = store(self.settings).get(self.recipe)
+        return artifact is not None and published(registries(self.settings), self.reference) == _digest(artifact)
+
+    def build(self, progress: Progress) -> str:
+        """Build what is missing, publish it, and return the digest. Raises BuildError or RegistryError."""
+        progress(f"building {self.reference}")
+        artifact = self.make(store(self.settings))
+        progress(f"publishing {self.reference}")
+        return publisher(self.settings).publish(read_image(artifact.folder), self.reference)
+
+    def size(self) -> int:
+        """What a node pulls, in bytes; 0 when it is not built."""
+        artifact = store(self.settings).get(self.recipe)
+        return read_image(artifact.folder).size if artifact else 0
+
+
+def builders(settings: Settings, releases: Iterable[Release]) -> list[ImageBuild]:
+    """Every Spark image of the catalogue, then operator and hook image of those releases that the foundry can build."""
+    builds = [_spark_build(settings, row.version) for row in spark.catalogue().spark]
+    for release in releases:
+        if "foundry" in release.sources:
+            builds.append(_operator_build(settings, release))
+            if release.hook_image:
+                builds.append(_hook_build(settings, release))
+    return builds
+
+
+def recipes(settings: Settings, releases: Iterable[Release]) -> list[Recipe]:
+    """The recipes of all those images, of their parts and of the charts."""
+    known = list(releases)
+    found = [recipe for build in builders(settings, known) for recipe in (build.recipe, *build.parts)]
+    found += [operator.chart_recipe(release.version) for release in known if "foundry" in release.sources]
+    return found
+
+
+def store(settings: Settings) -> Store:
+    """The foundry's store in the cache folder."""
+    return Store(settings.cache_dir / "artifacts", settings.cache_dir / "logs")
+
+
+def registries(settings: Settings) -> Path:
+    """The folder with one storage a registry host."""
+    return settings.cache_dir / "registry"
+
+
+def publisher(settings: Settings) -> Publisher:
+    """A publisher with crane and registry server of the tool modules, built when they are missing."""
+    artifacts = store(settings)
+    return Publisher(
+        registries(settings),
+        crane=gobuild.build(artifacts, "crane").folder / "bin" / "crane",
+        registry=gobuild.build(artifacts, "registry").folder / "bin" / "registry",
+        logs=artifacts.logs,
+    )
+
+
+def _digest(artifact: Artifact) -> str:
+    return read_image(artifact.folder).digest
+
+
+def _spark_build(settings: Settings, version: str) -> ImageBuild:
+    return ImageBuild(
+        name=f"spark-{version}",
+        reference=spark.reference(version),
+        recipe=spark.recipe(version),
+        parts=tuple(spark.parts(version)),
+        seconds=_SPARK_SECONDS,
+        # Source distribution, pip's look at it, the unpacked tree and the layer.
+        room=3 * _GIGABYTE,
+        make=lambda artifacts: spark.build(artifacts, version),
+        settings=settings,
+    )
+
+
+def _operator_build(settings: Settings, release: Release) -> ImageBuild:
+    return ImageBuild(
+        name=f"operator-{release.version}",
+        reference=release.image,
+        recipe=operator.recipe(release),
+        parts=tuple(operator.parts(release)),
+        seconds=_OPERATOR_SECONDS,
+        room=2 * _GIGABYTE,
+        make=lambda artifacts: operator.build(artifacts, release),
+        settings=settings,
+    )
+
+
+def _hook_build(settings: Settings, release: Release) -> ImageBuild:
+    return ImageBuild(
+        name=f"hook-{release.version}",
+        reference=release.hook_image,
+        recipe=operator.hook_recipe(release),
+        parts=tuple(operator.hook_parts(release)),
+        seconds=_HOOK_SECONDS,
+        room=_GIGABYTE,
+        make=lambda artifacts: operator.build_hook(artifacts, release),
+        settings=settings,
+    )
