@@ -201,7 +201,7 @@ class NodeRegistries:
         """Write `<folder>/<host>.log` for every host and return the files."""
         folder.mkdir(parents=True, exist_ok=True)
         files = []
-        for host in self._containers:
+        for host in sorted(self._containers):
             file = folder / f"{host}.log"
             file.write_text(self.access_log(host))
             files.append(file)

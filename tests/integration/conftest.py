@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real parts that integration tests run: built once by the foundry, from the same pinned modules as in a run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import settings
+from harness.foundry import gobuild
+from harness.foundry.store import Store
+from harness.registries.local import Server, serve
+
+
+@pytest.fixture(autouse=True)
+def _no_logins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may be logged in somewhere; no test must depend on that."""
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "no-docker-config"))
+
+
+@pytest.fixture(scope="session")
+def store() -> Store:
+    """The foundry's store of whoever runs the tests, so that tools are built once a machine."""
+    cache = settings.load(environment=os.environ).cache_dir
+    return Store(cache / "artifacts", cache / "logs")
+
+
+@pytest.fixture(scope="session")
+def registry_binary(store: Store) -> Path:
+    """The distribution registry server."""
+    return gobuild.build(store, "registry").folder / "bin" / "registry"
+
+
+@pytest.fixture
+def registry(registry_binary: Path, tmp_path: Path) -> Iterator[Server]:
+    """An empty registry that takes pushes."""
+    with serve(registry_binary, tmp_path / "storage", tmp_path / "registry.log") as server:
+        yield server

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The registry client where a registry refuses, which the distribution server cannot be made to do."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from pydantic import SecretStr
+from registry_fakes import Answer, Request, answering
+
+from harness.errors import RegistryError
+from harness.registries.client import RegistryClient
+from harness.registries.credentials import Credentials
+from harness.registries.references import ImageReference
+
+DIGEST = "sha256:" + "ab" * 32
+FOUND = Answer(
+    200,
+    "{}",
+    {"Docker-Content-Digest": DIGEST, "Content-Type": "application/vnd.oci.image.manifest.v1+json"},
+)
+
+
+def image(registry: str, tag: str = "1") -> ImageReference:
+    return ImageReference.parse(f"{registry}/a/b:{tag}")
+
+
+def test_a_token_is_fetched_once_with_the_login() -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/token"):
+            known = request.authorization.startswith("Basic ") and "scope=repository%3Aa%2Fb%3Apull" in request.path
+            return Answer(200, '{"token": "t0ken"}') if known else Answer(401)
+        if request.authorization == "Bearer t0ken":
+            return FOUND
+        realm = f'Bearer realm="http://{server.address}/token",service="fake",scope="x"'
+        return Answer(401, headers={"WWW-Authenticate": realm})
+
+    login = Credentials(username="me", password=SecretStr("word"))
+    with answering(answer) as server, RegistryClient(None, server.address, credentials=login) as client:
+        assert {client.head(image(server.address, tag)).digest for tag in ("1", "2")} == {DIGEST}
+
+    assert [it.path.partition("?")[0].rsplit("/", 1)[-1] for it in server.requests] == ["1", "token", "1", "2"]
+
+
+def test_an_identity_token_is_exchanged() -> None:
+    def answer(request: Request) -> Answer:
+        if request.method == "POST":
+            return Answer(200, '{"access_token": "t0ken"}') if "refresh_token=identity" in request.body else Answer(401)
+        realm = f'Bearer realm="http://{server.address}/token"'
+        return FOUND if request.authorization else Answer(401, headers={"WWW-Authenticate": realm})
+
+    login = Credentials(identity_token=SecretStr("identity"))
+    with answering(answer) as server, RegistryClient(None, server.address, credentials=login) as client:
+        assert client.head(image(server.address)).digest == DIGEST
+
+
+def test_a_short_rate_limit_is_waited_for() -> None:
+    limit = Answer(429, headers={"Retry-After": "1"})
+    with (
+        answering(lambda request: FOUND if len(server.requests) > 1 else limit) as server,
+        RegistryClient(None, server.address) as client,
+    ):
+        started = time.monotonic()
+        assert client.head(image(server.address)).digest == DIGEST
+
+    assert time.monotonic() - started >= 1
+    assert len(server.requests) == 2
+
+
+def test_a_long_rate_limit_is_told_at_once() -> None:
+    limit = Answer(429, headers={"Retry-After": "3600"})
+    with (
+        answering(lambda request: limit) as server,
+        RegistryClient(None, server.address) as client,
+        pytest.raises(RegistryError, match="answered 429") as raised,
+    ):
+        client.head(image(server.address))
+
+    assert "wait 3600 s" in raised.value.next_step
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(("status", "tries"), [(503, 2), (403, 1)])
+def test_a_failing_registry_is_tried_again_but_a_refusal_is_not(status: int, tries: int) -> None:
+    with (
+        answering(lambda request: Answer(status)) as server,
+        RegistryClient(None, server.address, attempts=2) as client,
+        pytest.raises(RegistryError, match=f"answered {status}") as raised,
+    ):
+        client.head(image(server.address))
+
+    assert raised.value.status == status
+    assert sum(request.method == "HEAD" for request in server.requests) == tries
+
+
+def test_a_manifest_that_was_changed_on_its_way_is_refused() -> None:
+    with (
+        answering(lambda request: FOUND) as server,
+        RegistryClient(None, server.address) as client,
+        pytest.raises(RegistryError, match=f"claiming {DIGEST}"),
+    ):
+        client.manifest(image(server.address))
+
+
+def test_all_pages_of_tags_are_read() -> None:
+    def answer(request: Request) -> Answer:
+        if "last=" in request.path:
+            return Answer(200, '{"tags": ["2"]}')
+        return Answer(200, '{"tags": ["1"]}', {"Link": '</v2/a/b/tags/list?last=1>; rel="next"'})
+
+    with answering(answer) as server, RegistryClient(None, server.address) as client:
+        assert client.tags("a/b") == ["1", "2"]
