@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness import process
 from harness.errors import EngineError, WaitTimeout
-from harness.host import capabilities, oci_wrapper
+from harness.host import capabilities, network, oci_wrapper
 from harness.host.steps import Progress
 from harness.waiting import until
 
@@ -65,6 +65,7 @@ def start(folder: Path, *, timeout: float) -> int:
         alive = running(folder)
         if alive is None:
             (folder / "dockerd.pid").unlink(missing_ok=True)
+            network.remember(folder / "network-before.json", _path())
             child = process.daemon(_command(folder), log_file=log_file(folder), env={"PATH": _path()})
             alive = child.pid
             record = _Record(pid=alive, start_ticks=_start_ticks(alive) or 0, boot=_boot_id())
@@ -88,8 +89,7 @@ def start(folder: Path, *, timeout: float) -> int:
 
 
 def stop(folder: Path, *, remove_data: bool, progress: Progress) -> bool:
-    """End our dockerd and, with `remove_data`, remove all that it held. Returns whether there was
-    anything to end or remove.
+    """End our dockerd and, with `remove_data`, remove all that it held. Returns whether there was any of it.
 
     Raises EngineError when containers are in it (with `remove_data`), or when it does not end.
     """
@@ -100,12 +100,15 @@ def stop(folder: Path, *, remove_data: bool, progress: Progress) -> bool:
         # Containers survive a killed dockerd; a new one finds and ends them.
         progress("starting dockerd again, to end the containers that it left")
         pid = start(folder, timeout=_STOP_TIMEOUT)
+    bridges: list[str] = []
     if pid is not None:
         if remove_data:
             _refuse_if_used()
+            bridges = _bridges()
         progress(f"ending dockerd (process {pid})")
         _end(folder, pid)
     if remove_data:
+        network.restore(folder / "network-before.json", bridges, _path())
         progress(f"removing {folder}")
         _unmount(folder)
         shutil.rmtree(folder)
@@ -168,11 +171,18 @@ def _never() -> None:
     return None
 
 
+def _ask(*words: str) -> list[str]:
+    return process.call(["docker", f"--host=unix://{SOCKET}", *words], timeout=_CALL_TIMEOUT).stdout.split()
+
+
+def _bridges() -> list[str]:
+    """The interfaces of the engine's own networks, which Docker names after the network's id."""
+    ids = _ask("network", "ls", "--quiet", "--filter=driver=bridge", "--filter=type=custom")
+    return [f"br-{identifier}" for identifier in ids]
+
+
 def _refuse_if_used() -> None:
-    listing = process.call(
-        ["docker", "--host", f"unix://{SOCKET}", "ps", "--all", "--format", "{{.Names}}"], timeout=_CALL_TIMEOUT
-    )
-    names = listing.stdout.split()
+    names = _ask("ps", "--all", "--format={{.Names}}")
     if names:
         raise EngineError(
             f"the engine that the harness started still holds containers: {', '.join(names)}",
