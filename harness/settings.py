@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import SettingsError
-from harness.registries.mirrors import Mirror, MirrorMap
+from harness.registries.mirrors import Mirror, MirrorMap, RegistryHost
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The checkout: clusters/, charts/ and reports/ are below it."""
@@ -47,7 +47,7 @@ class Settings(BaseModel):
     app_slots: int = Field(default=4, ge=1, le=64, description="scenarios that run at a time on one cluster")
     min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
     cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")
-    mirrors: dict[str, Mirror] = Field(default_factory=dict)
+    mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
 
     @property
     def mirror_map(self) -> MirrorMap:

@@ -7,11 +7,11 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from harness.errors import SettingsError
 from harness.registries.credentials import Credentials, write_secret
@@ -65,22 +65,24 @@ class Mirror(BaseModel):
         return Credentials(username=self.username, password=self.password)
 
 
+def _registry_host(value: str) -> str:
+    if not value or "/" in value or value.startswith((".", "_")):
+        raise ValueError(f"{value!r} is not a registry host like ghcr.io or registry.example.com:5000")
+    if value in ("index.docker.io", "registry-1.docker.io"):
+        raise ValueError(f"images of {value} are named {DOCKER_HUB}: use that as the key")
+    return value
+
+
+RegistryHost = Annotated[str, AfterValidator(_registry_host)]
+"""The host that image names begin with, with its port when it has one."""
+
+
 class MirrorMap(BaseModel):
     """Registry host (`docker.io`, `ghcr.io`) → Mirror. Empty: nodes pull from the public registries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mirrors: Mapping[str, Mirror] = Field(default_factory=dict)
-
-    @field_validator("mirrors")
-    @classmethod
-    def _hosts(cls, value: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
-        for host in value:
-            if not host or "/" in host or host.startswith((".", "_")):
-                raise ValueError(f"{host!r} is not a registry host like ghcr.io or registry.example.com:5000")
-            if host in ("index.docker.io", "registry-1.docker.io"):
-                raise ValueError(f"images of {host} are named {DOCKER_HUB}: use that as the key")
-        return value
+    mirrors: Mapping[RegistryHost, Mirror] = Field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.mirrors)

@@ -13,6 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from harness.errors import SettingsError
 from harness.registries.mirrors import BLOCKED, Mirror, MirrorMap, api_root, write_hosts, write_registries_yaml
+from harness.settings import load
 
 PLAIN = Mirror(url="http://registry-ghcr-io:5000", host_url="http://127.0.0.1:40000")
 
@@ -117,6 +118,23 @@ def test_what_is_no_address_is_refused(url: str) -> None:
 def test_what_is_no_registry_host_is_refused(host: str) -> None:
     with pytest.raises(ValidationError):
         MirrorMap(mirrors={host: PLAIN})
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        ('[mirrors."registry-1.docker.io"]\nurl = "http://m"', "use that as the key"),
+        ('[mirrors."ghcr.io"]\nurl = "m.example.com"', "not an address like"),
+        ('[mirrors."ghcr.io"]\nurl = "http://m"\npasword = "s3cret"', "pasword"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_told_with_its_line(tmp_path: Path, table: str, what: str) -> None:
+    file = tmp_path / "harness.toml"
+    file.write_text(f"jobs = 1\n\n{table}\n")
+
+    with pytest.raises(SettingsError, match=r"harness\.toml, line [3-5]: .*" + what) as raised:
+        load(file=file, environment={})
+    assert "s3cret" not in str(raised.value)
 
 
 def test_passwords_do_not_show() -> None:
