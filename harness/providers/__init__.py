@@ -1,2 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to get a cluster."""
+"""Ways to get a cluster: one module a provider, and one dict that lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from harness.providers.base import Provider, ProviderTools
+from harness.providers.kind import Kind
+
+PROVIDERS: Mapping[str, Callable[[ProviderTools], Provider]] = {"kind": Kind}
+"""Provider name, as in clusters/environments.toml → how it is made."""

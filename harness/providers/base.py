@@ -19,19 +19,30 @@ LABEL_RUN = "spark-operator-harness.run"
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProviderTools:
+    """The verified programs that providers call."""
+
+    kind: Path
+    kubectl: Path
+
+
+@dataclass(frozen=True, kw_only=True)
 class ClusterSpec:
     """What a cluster is made from.
 
-    `name` is unique on this host; `node_image` is what the engine can run; `folder` is where the kubeconfig, the
-    provider's configuration and its logs go; `timeout` is in seconds.
+    `name` is unique on this host; `node_image` is what the engine can run; `network` is the run's network; `preload`
+    are images that the node pulls while its control plane starts; `folder` is where the kubeconfig, the provider's
+    configuration and its logs go; `timeout` is in seconds.
     """
 
     name: str
     run_id: str
     environment: Environment
     node_image: str
+    network: str
     mirrors: MirrorMap
     folder: Path
+    preload: tuple[str, ...] = ()
     timeout: float = 300.0
 
 
@@ -47,7 +58,10 @@ class Cluster:
 
     def api_client(self) -> client.ApiClient:
         """A client of its own for the caller (one a thread)."""
-        return config.new_client_from_config(config_file=str(self.kubeconfig))
+        made: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
+            config_file=str(self.kubeconfig)
+        )
+        return made
 
 
 class Provider(Protocol):
@@ -66,3 +80,6 @@ class Provider(Protocol):
 
     def export_logs(self, cluster: Cluster, folder: Path) -> None:
         """Write the nodes' logs into a folder."""
+
+    def shell_hint(self, cluster: Cluster) -> str:
+        """The command that gives a person a shell in the first node."""

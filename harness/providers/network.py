@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The container network of a run: nodes and registries of one run see each other, and nobody else's."""
+
+from __future__ import annotations
+
+from harness import process
+from harness.providers.base import LABEL_RUN
+
+_ENGINE_SECONDS = 60.0
+
+
+def create(name: str, run_id: str) -> None:
+    """Make the network, labelled with the run. Made beforehand, two clusters cannot race for it (kind issue #1596)."""
+    process.call(["docker", "network", "create", "--label", f"{LABEL_RUN}={run_id}", name], timeout=_ENGINE_SECONDS)
+
+
+def remove(name: str) -> None:
+    """Remove the network; one that is not there is no error."""
+    done = process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS, check=False)
+    if done.returncode != 0 and "not found" not in done.stderr.lower() and "no such" not in done.stderr.lower():
+        process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS)
