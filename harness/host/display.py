@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -26,22 +26,23 @@ _HOUR = 3600.0
 class _Current:
     """A step at work."""
 
-    started: float = field(default_factory=time.monotonic)
+    started: float
     line: str = ""
 
 
 class _Lines:
     """Keeps what is being done, and prints a line when a step begins, ends or fails."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
+        self._clock = clock
         self._lock = threading.RLock()
         self._current: dict[str, _Current] = {}
         self._estimates: dict[str, float] = {}
 
     def started(self, step: Step) -> None:
         with self._lock:
-            self._current[step.name] = _Current()
+            self._current[step.name] = _Current(started=self._clock())
             self._estimates[step.name] = step.estimate
             about = f" (about {duration(step.estimate)})" if step.estimate else ""
             self._print(Text(f"begun   {step.name}{about}"))
@@ -72,9 +73,9 @@ class _Lines:
 class PlainDisplay(_Lines):
     """One line for what begins, for what a step says, and at least every 15 s for what goes on."""
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._last = time.monotonic()
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console, clock)
+        self._last = clock()
 
     def said(self, step: Step, line: str) -> None:
         super().said(step, line)
@@ -82,14 +83,14 @@ class PlainDisplay(_Lines):
 
     def tick(self) -> None:
         with self._lock:
-            if not self._current or time.monotonic() - self._last < _QUIET_SECONDS:
+            if not self._current or self._clock() - self._last < _QUIET_SECONDS:
                 return
             for name, current in self._current.items():
                 detail = f", {current.line}" if current.line else ""
-                self._print(Text(f"        {name}: {duration(time.monotonic() - current.started)}{detail}"))
+                self._print(Text(f"        {name}: {duration(self._clock() - current.started)}{detail}"))
 
     def _print(self, text: Text) -> None:
-        self._last = time.monotonic()
+        self._last = self._clock()
         super()._print(text)
 
 
@@ -101,7 +102,7 @@ class LiveDisplay(_Lines):
             return Group(*(self._row(name, current) for name, current in self._current.items()))
 
     def _row(self, name: str, current: _Current) -> Text:
-        elapsed = duration(time.monotonic() - current.started)
+        elapsed = duration(self._clock() - current.started)
         estimate = self._estimates[name]
         of = f" of about {duration(estimate)}" if estimate else ""
         text = Text(no_wrap=True, overflow="ellipsis").append(f"  … {name}", style="cyan").append(f" {elapsed}{of}")
