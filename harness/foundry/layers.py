@@ -57,21 +57,27 @@ class Layer:
 
 
 class LayerWriter:
-    """Puts files into a layer in the order of the calls; every time stamp is the epoch, and owners have no names."""
+    """Puts files into a layer in the order of the calls; every time stamp is the epoch, and owners have no names.
+
+    Folders on the way to a file that were not put in before are put in as root's, mode 0755: a container engine makes
+    missing ones so, whatever a lower layer says, but with the time of day.
+    """
 
     def __init__(self, archive: tarfile.TarFile) -> None:
         self._archive = archive
+        self._folders = {"."}
 
     def folder(self, path: str, *, mode: int = 0o755, owner: Owner = ROOT) -> None:
-        """A folder; its parents must have been put in, or be in a lower layer."""
-        self._archive.addfile(_entry(path, tarfile.DIRTYPE, mode, owner))
+        """A folder."""
+        self._add(_entry(path, tarfile.DIRTYPE, mode, owner))
+        self._folders.add(path)
 
     def text(self, path: str, content: str | bytes, *, mode: int = 0o644, owner: Owner = ROOT) -> None:
         """A file with this content."""
         data = content.encode() if isinstance(content, str) else content
         entry = _entry(path, tarfile.REGTYPE, mode, owner)
         entry.size = len(data)
-        self._archive.addfile(entry, io.BytesIO(data))
+        self._add(entry, io.BytesIO(data))
 
     def file(self, path: str, source: Path, *, mode: int | None = None, owner: Owner = ROOT) -> None:
         """A copy of a file; `mode` is 0755 or 0644 unless given, as the source is executable or not."""
@@ -79,13 +85,13 @@ class LayerWriter:
         entry = _entry(path, tarfile.REGTYPE, mode or (0o755 if status.st_mode & 0o100 else 0o644), owner)
         entry.size = status.st_size
         with source.open("rb") as stream:
-            self._archive.addfile(entry, stream)
+            self._add(entry, stream)
 
     def link(self, path: str, target: str, *, owner: Owner = ROOT) -> None:
         """A symbolic link."""
         entry = _entry(path, tarfile.SYMTYPE, 0o777, owner)
         entry.linkname = target
-        self._archive.addfile(entry)
+        self._add(entry)
 
     def tree(self, path: str, source: Path, *, owner: Owner = ROOT) -> None:
         """A folder with all that is in it, sorted by name."""
@@ -103,6 +109,14 @@ class LayerWriter:
         if entry.islnk():
             entry.linkname = str(PurePosixPath(entry.linkname))
         entry.pax_headers = {key: value for key, value in member.pax_headers.items() if key.startswith("SCHILY.xattr.")}
+        self._archive.addfile(entry, content)
+        if entry.isdir():
+            self._folders.add(path)
+
+    def _add(self, entry: tarfile.TarInfo, content: IO[bytes] | None = None) -> None:
+        for parent in reversed(PurePosixPath(entry.name).parents):
+            if str(parent) not in self._folders:
+                self.folder(str(parent))
         self._archive.addfile(entry, content)
 
 

@@ -127,14 +127,11 @@ def build_hook(store: Store, release: Release) -> Artifact:
         crds = _chart_folder(store, row, log_file) / "crds"
 
         def fill(layer: LayerWriter) -> None:
-            for path in ("etc", "usr", "usr/bin"):
-                layer.folder(path)
             # kubectl keeps what it has learnt about the API below $HOME, and copes when it cannot.
             layer.folder("tmp", mode=0o1777)
             layer.text(
                 "etc/passwd", "root:x:0:0:root:/:/usr/bin/kubectl\nnobody:x:65534:65534:nobody:/:/usr/bin/kubectl\n"
             )
-            layer.folder("etc/spark-operator")
             layer.tree("etc/spark-operator/crds", crds)
             layer.file("usr/bin/kubectl", kubectl, mode=0o755)
 
@@ -230,7 +227,6 @@ def _build_layer(store: Store, release: Release) -> Artifact:
         binary = gobuild.build(store, row.module).folder / "bin" / "spark-operator"
 
         def fill(layer: LayerWriter) -> None:
-            layer.folder(_CERTIFICATES)
             layer.folder(f"{_CERTIFICATES}/serving-certs", mode=0o775, owner=spark.OWNER)
             layer.file("usr/bin/entrypoint.sh", _ENTRYPOINT, mode=0o755)
             layer.file("usr/bin/spark-operator", binary, mode=0o755)

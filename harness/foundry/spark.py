@@ -244,8 +244,9 @@ def _build_additions(store: Store, spark: SparkVersion) -> Artifact:
 
 def _fill_additions(layer: LayerWriter, jar: Path, spark: SparkVersion) -> None:
     recipes_folder = RECIPES / "spark"
+    for folder in ("", "/examples", "/examples/src", "/examples/src/main", "/sbin"):
+        layer.folder(f"{HOME}{folder}", owner=OWNER)
     layer.folder("home/spark", owner=OWNER)
-    layer.folder("opt/java")
     layer.link("opt/java/openjdk", f"/usr/lib/jvm/java-17-openjdk-{architecture()}")
     layer.file("opt/decom.sh", recipes_folder / "decom.sh", mode=0o755)
     layer.file("opt/entrypoint.sh", recipes_folder / "entrypoint.sh", mode=0o755)
@@ -253,11 +254,7 @@ def _fill_additions(layer: LayerWriter, jar: Path, spark: SparkVersion) -> None:
     layer.folder(f"{HOME}/examples/jars", owner=OWNER)
     layer.file(f"{HOME}/examples/jars/{name}", jar, owner=OWNER)
     layer.link(f"{HOME}/examples/jars/spark-examples.jar", name, owner=OWNER)
-    layer.file(
-        f"{HOME}/examples/src/main/java/org/apache/spark/examples/SparkPi.java",
-        recipes_folder / "SparkPi.java",
-        owner=OWNER,
-    )
+    layer.file(f"{HOME}/examples/src/main/java/SparkPi.java", recipes_folder / "SparkPi.java", owner=OWNER)
     for script in ("start-connect-server.sh", "stop-connect-server.sh"):
         layer.file(f"{HOME}/sbin/{script}", recipes_folder / script, mode=0o755, owner=OWNER)
 
