@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SparkApplications as the API shows them, and the course of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from harness.apps.applications import Course, parse, submitted
+from harness.apps.pods import SparkPod
+from harness.apps.states import State
+
+
+def raw(state: str = "", **status: Any) -> dict[str, Any]:
+    """A SparkApplication in a state."""
+    return {
+        "metadata": {"name": "spark-pi", "uid": "u-0", "resourceVersion": "7"},
+        "status": {"applicationState": {"state": state, **status.pop("application_state", {})}, **status},
+    }
+
+
+def pod(**changes: Any) -> SparkPod:
+    """A driver pod that runs."""
+    found = SparkPod(
+        name="spark-pi-driver",
+        uid="p-1",
+        role="driver",
+        phase="Running",
+        node="node-1",
+        image="docker.io/apache/spark:4.0.4",
+        image_id="",
+        service_account="spark-operator-spark",
+        labels={},
+        annotations={},
+        owners=(),
+        requests={},
+        limits={},
+    )
+    return replace(found, **changes)
+
+
+def test_the_status_is_read() -> None:
+    application = parse(
+        raw(
+            "FAILED",
+            application_state={"errorMessage": "driver container failed with ExitCode: 3, Reason: Error"},
+            executionAttempts=2,
+            submissionAttempts=2,
+            driverInfo={"podName": "spark-pi-driver"},
+            executorState={"exec-1": "RUNNING"},
+        )
+    )
+    assert application.state is State.FAILED
+    assert application.execution_attempts == 2
+    assert application.driver_pod == "spark-pi-driver"
+    assert application.executors == {"exec-1": "RUNNING"}
+    assert str(application) == "spark-pi FAILED: driver container failed with ExitCode: 3, Reason: Error"
+
+
+def test_an_application_without_status_is_new() -> None:
+    application = parse({"metadata": {"name": "a", "uid": "u"}})
+    assert application.state is State.NEW
+    assert str(application) == "a (no state yet)"
+
+
+def test_a_state_of_a_later_operator_is_unknown() -> None:
+    assert parse(raw("HIBERNATING")).state is State.UNKNOWN
+
+
+def test_a_course_holds_each_state_once_in_a_row() -> None:
+    course = submitted(raw())
+    for state in ("SUBMITTED", "SUBMITTED", "RUNNING", "SUBMITTED"):
+        course.note("MODIFIED", parse(raw(state)), ())
+    assert course.history == [State.NEW, State.SUBMITTED, State.RUNNING, State.SUBMITTED]
+
+
+def test_a_pod_on_its_way_out_is_remembered_as_it_was() -> None:
+    course = submitted(raw())
+    course.note("MODIFIED", parse(raw("RUNNING")), [pod()])
+    course.note("MODIFIED", parse(raw("RUNNING")), [pod(leaving=True, node="")])
+    assert [seen.node for seen in course.pods.values()] == ["node-1"]
+
+
+def test_two_pods_of_one_name_are_two_pods() -> None:
+    course = submitted(raw())
+    course.note("MODIFIED", parse(raw("RUNNING")), [pod()])
+    course.note("MODIFIED", parse(raw("RUNNING")), [pod(uid="p-2")])
+    assert len(course.pods) == 2
+
+
+def test_a_deletion_is_part_of_the_course() -> None:
+    course = submitted(raw())
+    course.note("DELETED", parse(raw("COMPLETED")), ())
+    assert course.deleted
+
+
+def test_a_course_without_a_look_has_no_application() -> None:
+    with pytest.raises(LookupError):
+        _ = Course().last

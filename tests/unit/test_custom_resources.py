@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What sizes mean for a pod."""
+
+from __future__ import annotations
+
+from harness.apps.pods import amount
+from harness.apps.samples import Sizes
+from harness.apps.scenarios.custom_resources import expected
+
+SIZES = Sizes(coreRequest="150m", coreLimit="700m", memory="640m", memoryOverhead="300m")
+
+
+def test_memory_is_heap_and_overhead_as_request_and_limit() -> None:
+    assert expected(SIZES) == {
+        "requests.cpu": amount("150m"),
+        "limits.cpu": amount("700m"),
+        "requests.memory": amount("940Mi"),
+        "limits.memory": amount("940Mi"),
+    }
+
+
+def test_a_memory_limit_of_its_own_replaces_only_the_limit() -> None:
+    wanted = expected(SIZES.model_copy(update={"memoryLimit": "1000m"}))
+    assert wanted["requests.memory"] == amount("940Mi")
+    assert wanted["limits.memory"] == amount("1000Mi")
