@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor: each prerequisite is ok, a warning or a failure, and what is not ok has a remedy.
+
+The registries' answers are made up: a unit test asks no server outside this machine.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.host import capabilities, disk, doctor, engine
+from harness.host.doctor import Prerequisite, Status
+from harness.registries.mirrors import Mirror, MirrorMap
+from harness.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def registries(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What each registry says: nothing when it answers, else the problem. All answer unless a test says otherwise."""
+    problems: dict[str, str] = {}
+
+    def probe(hosts: Iterable[str], *, mirrors: MirrorMap | None = None, timeout: float = 5.0) -> dict[str, str]:
+        return {host: problems.get(host, "") for host in hosts}
+
+    monkeypatch.setattr(doctor, "probe_all", probe)
+    return problems
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache_dir=tmp_path / "cache")
+
+
+def named(found: list[Prerequisite], name: str) -> Prerequisite:
+    return next(it for it in found if it.name == name)
+
+
+def test_everything_that_is_not_ok_has_a_remedy(settings: Settings) -> None:
+    found = doctor.examine(settings, ["1.34"])
+
+    assert [it.name for it in found if it.status != Status.OK and not it.remedy] == []
+    assert len({it.name for it in found}) == len(found)
+    expected = {"container engine", "engine permission", "capabilities", "cgroups", "memory", "kind", "helm", "Go"}
+    assert expected | {"kubectl for 1.34", "registry docker.io", "disk of the cache"} <= {it.name for it in found}
+
+
+def test_nothing_is_changed(settings: Settings) -> None:
+    doctor.examine(settings)
+
+    assert not settings.cache_dir.exists()
+
+
+def test_no_engine(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = doctor.examine(settings)
+
+    assert named(found, "container engine").status == Status.FAILURE
+    assert named(found, "engine permission").status == Status.WARNING
+    assert named(found, "Go").status == Status.WARNING
+    assert named(found, "helm").status == Status.FAILURE
+    assert named(found, "registry").status == Status.WARNING
+    assert doctor.worst(found) == Status.FAILURE
+
+
+def test_an_engine_without_permission(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A refusal by a real engine would need another user.
+    def refuse(settings: Settings) -> engine.Engine:
+        raise engine.EngineRefusal("the container engine refuses this user", "join the group docker")
+
+    monkeypatch.setattr(engine, "probe", refuse)
+
+    found = doctor.examine(settings)
+
+    assert named(found, "container engine").status == Status.OK
+    assert named(found, "engine permission").status == Status.FAILURE
+    assert named(found, "engine permission").remedy == "join the group docker"
+
+
+def an_engine(**changes: object) -> engine.Engine:
+    known: dict[str, object] = {
+        "client": Path("/usr/bin/docker"),
+        "version": "28.2.2",
+        "data_root": Path("/var/lib/docker"),
+        "storage_driver": "overlay2",
+        "cgroup_version": 2,
+        "default_runtime": "runc",
+        "cpus": 2,
+        "memory": 8_000_000_000,
+        "operating_system": "Debian",
+    }
+    return engine.Engine(**{**known, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("missing", "running", "expected"),
+    [
+        ([], an_engine(), Status.OK),
+        (["CAP_SYS_RESOURCE"], an_engine(), Status.WARNING),
+        (["CAP_SYS_RESOURCE"], an_engine(ours=True, default_runtime="runc-within-host"), Status.OK),
+        (["CAP_SYS_ADMIN"], an_engine(), Status.FAILURE),
+    ],
+)
+def test_capabilities(
+    missing: list[str],
+    running: engine.Engine,
+    expected: Status,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(capabilities, "missing", lambda: frozenset(missing))
+    monkeypatch.setattr(engine, "probe", lambda settings: running)
+
+    assert named(doctor.examine(settings), "capabilities").status == expected
+
+
+def test_a_storage_driver_that_copies_everything(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "probe", lambda settings: an_engine(storage_driver="vfs"))
+
+    assert named(doctor.examine(settings), "engine storage").status == Status.WARNING
+
+
+@pytest.mark.parametrize(("version", "expected"), [(2, Status.OK), (1, Status.WARNING), (0, Status.FAILURE)])
+def test_cgroups(version: int, expected: Status, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capabilities, "cgroup_version", lambda: version)
+
+    assert named(doctor.examine(settings), "cgroups").status == expected
+
+
+@pytest.mark.parametrize(("free", "expected"), [(1e9, Status.FAILURE), (10e9, Status.WARNING), (100e9, Status.OK)])
+def test_disk(free: float, expected: Status, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "free", lambda folder: int(free))
+
+    assert named(doctor.examine(settings), "disk of the cache").status == expected
+
+
+def test_a_registry_out_of_reach(settings: Settings, registries: dict[str, str]) -> None:
+    registries["ghcr.io"] = "ghcr.io could not be reached: connection refused"
+
+    found = doctor.examine(settings)
+
+    assert named(found, "registry docker.io").status == Status.OK
+    assert named(found, "registry ghcr.io").status == Status.WARNING
+    assert "--source" in named(found, "registry ghcr.io").remedy
+
+
+def test_a_mirror_takes_the_place_of_its_registry(tmp_path: Path, registries: dict[str, str]) -> None:
+    registries["ghcr.io"] = "401 Unauthorized"
+    mirrors = {"ghcr.io": Mirror(url="https://mirror.example.com")}
+
+    found = doctor.examine(Settings(cache_dir=tmp_path, mirrors=mirrors))
+
+    assert named(found, "mirror of ghcr.io").remedy == 'correct [mirrors."ghcr.io"] in harness.toml'
+    assert "registry ghcr.io" not in {it.name for it in found}
+
+
+def test_a_proxy_that_would_be_used_for_this_machine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
+    monkeypatch.setenv("no_proxy", "")
+
+    assert "NO_PROXY=127.0.0.1" in named(doctor.examine(settings), "proxy").remedy
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
+
+    assert named(doctor.examine(settings), "proxy").status == Status.OK
+
+
+def test_people_see_the_remedy_and_programs_get_json() -> None:
+    found = [
+        Prerequisite(name="Python", status=Status.OK, found="3.11.7"),
+        Prerequisite(name="Go", status=Status.WARNING, found="not on PATH", remedy="install Go"),
+    ]
+    output = io.StringIO()
+
+    Console(file=output, width=100).print(doctor.render(found))
+
+    assert "→ install Go" in output.getvalue()
+    assert json.loads(doctor.as_json(found))[1] == {
+        "name": "Go",
+        "status": "warning",
+        "found": "not on PATH",
+        "remedy": "install Go",
+    }

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The container engine: what is said when there is none, and that only our own dockerd is ever ended.
+
+`docker` and `dockerd` are stand-ins here: the answers of interest are refusals, which a real engine gives only when the
+host is changed. Real ones are used by bootstrap and by every cell.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EngineError
+from harness.host import dockerd, engine, network
+from harness.settings import Settings
+
+INFO = {
+    "ServerVersion": "20.10.24",
+    "DockerRootDir": "/data",
+    "Driver": "overlay2",
+    "CgroupVersion": "1",
+    "DefaultRuntime": "runc",
+    "NCPU": 2,
+    "MemTotal": 24_000_000_000,
+    "OperatingSystem": "Debian GNU/Linux 12",
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    return folder
+
+
+def program(file: Path, *, says: str = "", complains: str = "", status: int = 0) -> None:
+    file.write_text(
+        f"#!/bin/sh\n/bin/cat <<'E'\n{says}\nE\n/bin/cat >&2 <<'E'\n{complains}\nE\nexit {status}\n".replace(
+            "\n\n", "\n"
+        )
+    )
+    file.chmod(0o755)
+
+
+def test_a_running_engine_is_described(path: Path, settings: Settings) -> None:
+    program(path / "docker", says=json.dumps(INFO))
+
+    found = engine.probe(settings)
+
+    assert (found.version, found.storage_driver, found.cgroup_version, found.cpus) == ("20.10.24", "overlay2", 1, 2)
+    assert found.data_root == Path("/data")
+    assert found.client == path / "docker"
+    assert not found.ours
+
+
+def test_a_running_engine_is_used_as_it_is(path: Path, settings: Settings) -> None:
+    program(path / "docker", says=json.dumps(INFO))
+
+    assert engine.ensure_engine(settings).version == "20.10.24"
+    assert not settings.cache_dir.exists()
+
+
+def test_no_client(path: Path, settings: Settings) -> None:
+    with pytest.raises(EngineError, match="docker is not on PATH") as caught:
+        engine.probe(settings)
+    assert "install" in caught.value.next_step
+
+
+@pytest.mark.parametrize("in_json", [True, False])
+def test_no_permission(path: Path, settings: Settings, in_json: bool) -> None:
+    problem = "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock"
+    answer = json.dumps({"ServerErrors": [problem]}) if in_json else "{}"
+    program(path / "docker", says=answer, complains="" if in_json else problem, status=1)
+
+    for ask in (engine.probe, engine.ensure_engine):
+        with pytest.raises(engine.EngineRefusal, match="refuses this user") as caught:
+            ask(settings)
+        assert "usermod -aG docker" in caught.value.next_step
+
+
+def test_an_engine_named_by_docker_host_is_never_replaced(
+    path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program(path / "docker", complains="Cannot connect to the Docker daemon at tcp://10.0.0.1:2375.", status=1)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://10.0.0.1:2375")
+
+    with pytest.raises(EngineError, match="no container engine answers at DOCKER_HOST=tcp") as caught:
+        engine.ensure_engine(settings)
+    assert "unset" in caught.value.next_step
+
+
+def test_a_stopped_engine_that_may_not_be_started_here(
+    path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # An ordinary user: the tests may themselves run as root.
+    monkeypatch.setattr(engine.os, "geteuid", lambda: 1000)  # type: ignore[attr-defined]
+    program(path / "docker", complains="Cannot connect to the Docker daemon. Is it running?", status=1)
+
+    with pytest.raises(EngineError, match="does not run: Cannot connect"):
+        engine.ensure_engine(settings)
+
+
+def test_a_dockerd_that_ends_at_once_is_shown_with_its_log(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dockerd, "SOCKET", tmp_path / "docker.sock")
+    program(path / "docker", status=1)
+    program(path / "runc")
+    program(path / "dockerd", complains="failed to start daemon: Devices cgroup isn't mounted", status=1)
+
+    with pytest.raises(EngineError, match="Devices cgroup isn't mounted") as caught:
+        dockerd.start(tmp_path / "engine", timeout=20)
+    assert "dockerd.log" in caught.value.next_step
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that could be a dockerd."""
+    with subprocess.Popen(["/bin/sleep", "300"]) as child:
+        yield child
+        child.kill()
+
+
+def record(folder: Path, pid: int, *, ticks: int | None = None, boot: str | None = None) -> None:
+    folder.mkdir(parents=True)
+    content = {
+        "pid": pid,
+        "start_ticks": dockerd._start_ticks(pid) if ticks is None else ticks,
+        "boot": boot or dockerd._boot_id(),
+    }
+    (folder / "engine.json").write_text(json.dumps(content))
+
+
+def test_our_own_dockerd_is_ended(settings: Settings, sleeper: subprocess.Popen[bytes]) -> None:
+    folder = settings.cache_dir / "engine"
+    record(folder, sleeper.pid)
+
+    assert dockerd.running(folder) == sleeper.pid
+    assert engine.stop_engine(settings)
+    assert sleeper.wait(10) == -15
+    assert dockerd.running(folder) is None
+    assert not engine.stop_engine(settings)
+
+
+@pytest.mark.parametrize("wrong", [{"ticks": 12}, {"boot": "another"}])
+def test_a_process_that_only_has_the_same_number_lives_on(
+    settings: Settings, sleeper: subprocess.Popen[bytes], wrong: dict[str, int | str]
+) -> None:
+    record(settings.cache_dir / "engine", sleeper.pid, **wrong)  # type: ignore[arg-type]
+
+    assert not engine.stop_engine(settings)
+    assert sleeper.poll() is None
+
+
+def test_a_broken_record_is_no_dockerd(settings: Settings) -> None:
+    folder = settings.cache_dir / "engine"
+    folder.mkdir(parents=True)
+    (folder / "engine.json").write_text("{")
+
+    assert dockerd.running(folder) is None
+
+
+def test_the_data_of_a_dockerd_that_is_gone_is_removed(settings: Settings) -> None:
+    data = settings.cache_dir / "engine" / "data" / "image"
+    data.mkdir(parents=True)
+
+    assert engine.stop_engine(settings, remove_data=True)
+    assert not (settings.cache_dir / "engine").exists()
+
+
+def test_only_dockers_own_packet_filter_rules_go() -> None:
+    rules = [
+        "*filter",
+        ":FORWARD DROP [5:300]",
+        ":DOCKER - [0:0]",
+        ":KUBE-SERVICES - [0:0]",
+        "-A FORWARD -j DOCKER-USER",
+        "-A FORWARD -i br-0123456789ab ! -o br-0123456789ab -j ACCEPT",
+        "-A FORWARD -i docker0 -o docker0 -j ACCEPT",
+        "-A FORWARD -i eth0 -j KUBE-SERVICES",
+        "COMMIT",
+        "*nat",
+        "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+        "-A POSTROUTING -s 10.1.0.0/16 ! -o virbr0 -j MASQUERADE",
+        "COMMIT",
+    ]
+
+    assert network.without_docker(rules, ["docker0", "br-0123456789ab"], "ACCEPT") == [
+        "*filter",
+        ":FORWARD ACCEPT [5:300]",
+        ":KUBE-SERVICES - [0:0]",
+        "-A FORWARD -i eth0 -j KUBE-SERVICES",
+        "COMMIT",
+        "*nat",
+        "-A POSTROUTING -s 10.1.0.0/16 ! -o virbr0 -j MASQUERADE",
+        "COMMIT",
+    ]

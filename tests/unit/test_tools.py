@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tools: those of PATH in a supported version, else built ones; never a build while resolving.
+
+The programs on PATH are scripts that only know their version: what counts is which of them is chosen.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CatalogueError, ToolError
+from harness.foundry import gobuild
+from harness.foundry.store import Artifact
+from harness.host import tools
+from harness.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH, but for Go, whose version is part of what identifies a build."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    go = shutil.which("go")
+    if go:
+        (folder / "go").symlink_to(go)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+needs_go = pytest.mark.skipif(shutil.which("go") is None, reason="Go is not on PATH")
+
+
+def program(folder: Path, name: str, answer: str) -> Path:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    file.chmod(0o755)
+    return file
+
+
+def built(settings: Settings, module: str, *programs: str, only: list[str] | None = None) -> Artifact:
+    """An artefact in the store, as a build would leave it."""
+
+    def make(folder: Path, log_file: Path) -> None:
+        (folder / "bin").mkdir()
+        for name in programs:
+            program(folder / "bin", name, "")
+
+    return tools.store(settings).build(gobuild.recipe(module, only), make)
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "version"),
+    [
+        ("kind", "kind v0.32.0 go1.26.1 linux/amd64", "0.32.0"),
+        ("helm", "v3.17.3+ge4da497", "3.17.3"),
+        ("crane", "v0.22.1", "0.22.1"),
+    ],
+)
+def test_a_supported_version_on_path_is_used(
+    path: Path, settings: Settings, name: str, answer: str, version: str
+) -> None:
+    file = program(path, name, answer)
+
+    found = tools.resolve(settings, [name])
+
+    assert found == {name: tools.Tool(name=name, path=file, version=version, origin="PATH")}
+
+
+@needs_go
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [
+        ("kind", "kind v0.29.0 go1.24.2 linux/amd64", r"kind is 0.29.0, supported is >=0.30,<0.34"),
+        ("kind", "kind v0.34.0 go1.24.2 linux/amd64", r"kind is 0.34.0, supported is >=0.30,<0.34"),
+        ("helm", "v4.3.1", r"helm is 4.3.1, supported is >=3.14,<4"),
+        ("helm", "hello", r"helm does not say its version"),
+    ],
+)
+def test_another_version_is_not_used(path: Path, settings: Settings, name: str, answer: str, said: str) -> None:
+    program(path, name, answer)
+
+    with pytest.raises(ToolError, match=said) as caught:
+        tools.resolve(settings, [name])
+    assert "nox -s bootstrap" in caught.value.next_step
+
+
+@needs_go
+def test_all_missing_tools_are_named_at_once(path: Path, settings: Settings) -> None:
+    with pytest.raises(ToolError) as caught:
+        tools.resolve(settings, ["kind", "helm", "registry"])
+
+    assert caught.value.message.splitlines() == [
+        "kind is not on PATH",
+        "helm is not on PATH",
+        "registry is not built yet",
+    ]
+
+
+@needs_go
+def test_a_built_tool_is_used_where_path_has_none(path: Path, settings: Settings) -> None:
+    artifact = built(settings, "kind", "kind")
+
+    found = tools.resolve(settings, ["kind"])["kind"]
+
+    assert (found.path, found.origin) == (artifact.folder / "bin" / "kind", "foundry")
+    assert found.version == gobuild.build_file("kind").version
+    assert tools.ensure(settings, ["kind"])["kind"] == found
+
+
+@needs_go
+def test_a_registry_on_path_is_never_used(path: Path, settings: Settings) -> None:
+    program(path, "registry", "registry github.com/distribution/distribution/v3 v3.1.2")
+
+    with pytest.raises(ToolError, match="registry is not built yet"):
+        tools.resolve(settings, ["registry"])
+
+
+@needs_go
+def test_kubectl_may_be_one_minor_away(path: Path, settings: Settings) -> None:
+    file = program(path, "kubectl", "Client Version: v1.35.1-dispatcher\nKustomize Version: v5.7.1")
+
+    found = tools.resolve(settings, ["kubectl"], ["1.34", "1.36"])
+
+    assert set(found) == {"kubectl", "kubectl-1.34", "kubectl-1.36"}
+    assert {tool.path for tool in found.values()} == {file}
+
+
+@needs_go
+def test_each_minor_gets_a_kubectl_that_fits(path: Path, settings: Settings) -> None:
+    file = program(path, "kubectl", "Client Version: v1.33.2")
+    artifact = built(settings, "kubernetes-1.36.3", "kubectl", only=["kubectl"])
+
+    found = tools.resolve(settings, ["kubectl"], ["1.34", "1.36"])
+
+    assert tools.kubectl_for(found, "1.34").path == file
+    assert tools.kubectl_for(found, "1.36").path == artifact.folder / "bin" / "kubectl"
+    assert found["kubectl"].path == file
+
+
+@needs_go
+def test_a_whole_kubernetes_brings_its_kubectl(path: Path, settings: Settings) -> None:
+    artifact = built(settings, "kubernetes-1.34.4", "kubectl", "kubelet")
+
+    assert tools.resolve(settings, ["kubectl"], ["1.34"])["kubectl"].path == artifact.folder / "bin" / "kubectl"
+
+
+def test_a_minor_that_no_module_builds(path: Path, settings: Settings) -> None:
+    with pytest.raises(ToolError, match=r"no Go tool module builds kubectl for Kubernetes 1\.20"):
+        tools.resolve(settings, ["kubectl"], ["1.20"])
+
+
+def test_an_unknown_tool(settings: Settings) -> None:
+    with pytest.raises(ToolError, match="unknown tools: k9s"):
+        tools.resolve(settings, ["k9s"])
+
+
+def test_every_row_of_the_catalogue_can_be_built() -> None:
+    for name in tools.catalogue():
+        assert tools.module_for(name, "1.34") in gobuild.modules()
+
+
+def test_what_is_built_lies_in_the_supported_range() -> None:
+    for name, row in tools.catalogue().items():
+        assert row.supports(gobuild.build_file(tools.module_for(name, "1.34")).version)
+
+
+def test_a_wrong_catalogue_names_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "tools.toml"
+    file.write_text("[kind]\nmodul = 'kind'\n")
+
+    with pytest.raises(CatalogueError, match=r"tools\.toml"):
+        tools.catalogue(file)
