@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ PROFILES = PROJECT_ROOT / "charts" / "values"
 
 
 class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
-    """YAML as Helm reads it: a date stays the text that was written, and `=` is a plain scalar."""
+    """YAML as Helm reads it: a date stays the text that was written, `=` is plain, `y` and `n` are booleans."""
+
+    bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012 - the base class has it so
 
 
 _NOT_IN_HELM = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
@@ -26,6 +29,7 @@ _Loader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_IN_HELM]
     for letter, resolvers in _Loader.yaml_implicit_resolvers.items()
 }
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN"))
 
 
 def merge(*documents: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,10 +79,7 @@ def load_values(path: Path) -> dict[str, Any]:
             f"{path}, line {line}: a values file must be a mapping of keys to values, not a {_kind(data)}",
             "write it as Helm does: `image:` with `tag: …` below it",
         )
-    strange = next((key for key in data if not isinstance(key, str)), None)
-    if strange is not None:
-        raise UsageError(f"{path}: the key {strange!r} is not text", "quote it")
-    return data
+    return {_key(key): _with_text_keys(value) for key, value in data.items()}
 
 
 def profile(name: str) -> dict[str, Any]:
@@ -96,3 +97,14 @@ def profile(name: str) -> dict[str, Any]:
 
 def _kind(data: object) -> str:
     return "list" if isinstance(data, list) else "plain value"
+
+
+def _with_text_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _with_text_keys(inner) for key, inner in value.items()}
+    return [_with_text_keys(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _key(key: object) -> str:
+    # Helm turns YAML into JSON, whose keys are text.
+    return str(key).lower() if isinstance(key, bool) else str(key)

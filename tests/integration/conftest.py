@@ -12,6 +12,7 @@ import pytest
 from harness import settings
 from harness.foundry import gobuild
 from harness.foundry.store import Store
+from harness.host import tools
 from harness.registries.local import Server, serve
 
 
@@ -32,6 +33,12 @@ def store() -> Store:
 def registry_binary(store: Store) -> Path:
     """The distribution registry server."""
     return gobuild.build(store, "registry").folder / "bin" / "registry"
+
+
+@pytest.fixture(scope="session")
+def helm_binary() -> Path:
+    """Helm: the one on PATH when its version is supported, else built."""
+    return tools.ensure(settings.load(environment=os.environ), ["helm"])["helm"].path
 
 
 @pytest.fixture

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real Helm: values, charts from a repository and from a registry, and its errors. No cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import process
+from harness.errors import ClusterError, ToolError, UnavailableError
+from harness.foundry import gobuild
+from harness.foundry.store import Store
+from harness.matrix import catalogue
+from harness.matrix.model import ChartSource
+from harness.registries.local import Server
+from harness.registries.mirrors import Mirror, MirrorMap
+from harness.releases import charts, crds
+from harness.releases.charts import Chart
+from harness.releases.helm import Helm, HelmError
+from harness.releases.values import load_values, merge, profile
+
+_TEMPLATE = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: {{ .Release.Name }}
+  namespace: {{ .Release.Namespace }}
+data:
+  list: {{ .Values.list | toJson | quote }}
+  map: {{ .Values.map | toJson | quote }}
+  text: {{ required "text is needed" .Values.text | quote }}
+"""
+
+
+@pytest.fixture
+def helm(helm_binary: Path) -> Helm:
+    return Helm(helm_binary)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A chart that shows the values which reached it."""
+    chart = tmp_path / "spark-operator"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: spark-operator\nversion: 9.9.9\nappVersion: 9.9.9\n")
+    (chart / "values.yaml").write_text("list: [a, b]\nmap: {one: 1, two: 2}\ntext: hello\n")
+    (chart / "templates" / "shown.yaml").write_text(_TEMPLATE)
+    return chart
+
+
+@pytest.fixture
+def packed(helm_binary: Path, folder: Path) -> Path:
+    """A folder that holds the chart as .tgz and a repository's index.yaml."""
+    repository = folder.parent / "repository"
+    process.call([helm_binary, "package", folder, "--destination", repository], timeout=60)
+    process.call([helm_binary, "repo", "index", repository], timeout=60)
+    return repository
+
+
+@pytest.fixture
+def repository(packed: Path) -> Iterator[str]:
+    """The address of a Helm repository."""
+    handler = partial(_Quiet, directory=str(packed))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests do not need the access log."""
+
+
+@pytest.fixture
+def pushed(helm_binary: Path, packed: Path, registry: Server) -> Server:
+    """A registry that holds the chart as charts/spark-operator:9.9.9."""
+    archive = next(packed.glob("*.tgz"))
+    process.call([helm_binary, "push", archive, f"oci://{registry.address}/charts", "--plain-http"], timeout=60)
+    return registry
+
+
+def _shown(helm: Helm, chart: Chart, *values: dict[str, Any]) -> dict[str, str]:
+    (shown,) = helm.template(chart, "name", "ns", merge(*values))
+    return dict(shown["data"])
+
+
+def test_lists_replace_maps_merge_and_null_deletes_a_default(helm: Helm, folder: Path) -> None:
+    chart = charts.from_path(folder)
+    shown = _shown(helm, chart, {"list": ["c"], "map": {"one": 5}}, {"list": ["d"], "map": {"two": None, "three": 3}})
+    assert shown == {"list": '["d"]', "map": '{"one":5,"three":3}', "text": "hello"}
+
+
+def test_our_merging_is_helms_own(helm: Helm, helm_binary: Path, folder: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "1.yaml", tmp_path / "2.yaml"
+    first.write_text("list: [c, y, off]\nmap: {one: {deep: 1}, two: null, y: 1}\n")
+    second.write_text("map: {one: {other: [2]}, two: {again: 3}, 7: n}\ntext: 2024-01-01\n")
+    argv = [helm_binary, "template", "name", folder, "--namespace", "ns", "-f", first, "-f", second]
+    plain = process.call(argv, timeout=60).stdout
+    for value in _shown(helm, charts.from_path(folder), load_values(first), load_values(second)).values():
+        assert value.replace('"', '\\"') in plain
+
+
+def test_a_value_that_the_chart_needs(helm: Helm, folder: Path) -> None:
+    with pytest.raises(HelmError, match="text is needed") as told:
+        _shown(helm, charts.from_path(folder), {"text": None})
+    assert "values.yaml" in told.value.next_step
+
+
+def test_calls_from_several_threads(helm: Helm, folder: Path) -> None:
+    chart = charts.from_path(folder)
+    with ThreadPoolExecutor(4) as pool:
+        shown = list(pool.map(lambda n: _shown(helm, chart, {"text": f"t{n}"})["text"], range(8)))
+    assert shown == [f"t{n}" for n in range(8)]
+
+
+def test_a_cluster_that_is_away(helm_binary: Path, folder: Path, tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nusers: []\n"
+        "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}]\n"
+        "contexts: [{name: c, context: {cluster: c}}]\n"
+    )
+    helm = Helm(helm_binary, kubeconfig)
+    with pytest.raises(ClusterError, match="did not answer"):
+        helm.history("spark-operator", "spark-operator")
+    with pytest.raises(ClusterError, match="did not answer"):
+        helm.install_or_upgrade(charts.from_path(folder), "x", "x", {}, timeout=5)
+
+
+def test_a_binary_that_is_not_there_or_is_not_helm(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="was not found"):
+        _ = Helm(tmp_path / "helm").version
+    other = tmp_path / "other"
+    other.write_text("#!/bin/sh\necho one\n")
+    other.chmod(0o755)
+    with pytest.raises(ToolError, match="'one'"):
+        _ = Helm(other).version
+
+
+def test_a_chart_from_a_repository_is_pulled_once(
+    helm_binary: Path, repository: str, packed: Path, tmp_path: Path
+) -> None:
+    chart = charts.from_repository(helm_binary, repository, "9.9.9", tmp_path / "cache")
+    assert (chart.name, chart.version, chart.origin) == ("spark-operator", "9.9.9", ChartSource.HELM_REPOSITORY)
+    (packed / "index.yaml").unlink()
+    assert charts.from_repository(helm_binary, repository, "9.9.9", tmp_path / "cache") == chart
+
+
+def test_a_chart_that_a_repository_does_not_have(helm_binary: Path, repository: str, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"spark-operator 1\.1\.1 from http.*not found") as told:
+        charts.from_repository(helm_binary, repository, "1.1.1", tmp_path)
+    assert told.value.next_step
+
+
+def test_a_chart_by_oci_reference(helm_binary: Path, pushed: Server, packed: Path, tmp_path: Path) -> None:
+    reference = f"oci://{pushed.address}/charts/spark-operator"
+    chart = charts.from_oci(helm_binary, reference, "9.9.9", tmp_path / "cache")
+    assert chart.origin is ChartSource.OCI
+    assert chart.sha256 == charts.from_path(next(packed.glob("*.tgz"))).sha256
+    with pytest.raises(UnavailableError, match="not found"):
+        charts.from_oci(helm_binary, reference, "1.1.1", tmp_path / "cache")
+
+
+def test_a_releases_chart_through_a_mirror(helm_binary: Path, pushed: Server, tmp_path: Path) -> None:
+    release = (
+        catalogue.load()
+        .release("2.5.2")
+        .model_copy(update={"version": "9.9.9", "chart_oci": "oci://ghcr.io/charts/spark-operator"})
+    )
+    mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url=pushed.url)})
+    chart = charts.for_release(release, helm_binary, tmp_path, mirrors=mirrors)
+    assert chart.reference == "oci://ghcr.io/charts/spark-operator:9.9.9"
+    named = charts.find("oci://ghcr.io/charts/spark-operator:9.9.9", release, helm_binary, tmp_path, mirrors=mirrors)
+    assert named == chart
+
+
+def test_a_release_without_a_chart_tells_every_answer(
+    helm_binary: Path, repository: str, registry: Server, tmp_path: Path
+) -> None:
+    release = (
+        catalogue.load()
+        .release("2.5.2")
+        .model_copy(
+            update={
+                "version": "1.1.1",
+                "chart_repository": repository,
+                "chart_oci": f"oci://{registry.address}/charts/spark-operator",
+            }
+        )
+    )
+    with pytest.raises(UnavailableError) as told:
+        charts.for_release(release, helm_binary, tmp_path)
+    assert repository in told.value.message
+    assert registry.address in told.value.message
+
+
+@pytest.fixture(scope="session")
+def real_chart(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Chart:
+    """The chart in the Go module of release 2.5.2, which is the one that upstream published."""
+    log_file = tmp_path_factory.mktemp("logs") / "go.log"
+    module = gobuild.module_folder(store, "spark-operator-2.5.2", "github.com/kubeflow/spark-operator/v2", log_file)
+    return charts.from_path(module / "charts" / "spark-operator-chart", origin=ChartSource.FOUNDRY)
+
+
+def test_the_real_chart_with_our_default_profile(helm: Helm, real_chart: Chart) -> None:
+    release = catalogue.load().release("2.5.2")
+    values = merge({"spark": {"jobNamespaces": ["a", "b"]}}, profile("default"))
+    rendered = helm.template(real_chart, "spark-operator", "spark-operator", values)
+    deployments = [it for it in rendered if it["kind"] == "Deployment"]
+    images = {it["spec"]["template"]["spec"]["containers"][0]["image"] for it in deployments}
+    assert images == {release.image}
+    assert all(it["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] for it in deployments)
+    accounts = [it["metadata"]["namespace"] for it in rendered if it["metadata"]["name"] == "spark-operator-spark"]
+    assert set(accounts) == {"a", "b"}
+
+
+def test_the_real_charts_crds_are_those_of_the_catalogue(real_chart: Chart) -> None:
+    release = catalogue.load().release("2.5.2")
+    assert set(crds.chart_crds(real_chart)) == set(release.crds)
+    assert real_chart.app_version == release.version

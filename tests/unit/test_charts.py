@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Charts on this disk: folders, archives and what is neither."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from harness.errors import UnavailableError, UsageError
+from harness.matrix.model import ChartSource
+from harness.releases import charts, crds
+
+_CHART_YAML = "apiVersion: v2\nname: spark-operator\nversion: 2.5.2\nappVersion: 2.5.2\n"
+_CRD = "kind: CustomResourceDefinition\nmetadata: {name: a.example.org}\nspec: {group: example.org}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    chart = tmp_path / "spark-operator"
+    (chart / "crds").mkdir(parents=True)
+    (chart / "templates").mkdir()
+    (chart / "Chart.yaml").write_text(_CHART_YAML)
+    (chart / "crds" / "a.yaml").write_text(_CRD)
+    return chart
+
+
+def _packed(folder: Path, name: str = "chart.tgz") -> Path:
+    archive = folder.parent / name
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(folder, folder.name)
+    return archive
+
+
+def test_a_folder(folder: Path) -> None:
+    chart = charts.from_path(folder, origin=ChartSource.FOUNDRY)
+    assert (chart.name, chart.version, chart.app_version) == ("spark-operator", "2.5.2", "2.5.2")
+    assert chart.origin is ChartSource.FOUNDRY
+    assert chart.path == folder
+
+
+def test_the_hash_of_a_folder_follows_its_content(folder: Path) -> None:
+    before = charts.from_path(folder).sha256
+    assert charts.from_path(folder).sha256 == before
+    (folder / "templates" / "new.yaml").write_text("")
+    assert charts.from_path(folder).sha256 != before
+
+
+def test_an_archive_has_the_same_chart_and_crds(folder: Path) -> None:
+    packed = charts.from_path(_packed(folder))
+    assert packed.version == "2.5.2"
+    assert crds.chart_crds(packed) == crds.chart_crds(charts.from_path(folder))
+    assert list(crds.chart_crds(packed)) == ["a.example.org"]
+
+
+def test_a_missing_chart_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="does not exist") as told:
+        charts.from_path(tmp_path / "none")
+    assert told.value.next_step
+
+
+def test_what_is_no_chart(tmp_path: Path, folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"has no Chart\.yaml"):
+        charts.from_path(tmp_path)
+    text = tmp_path / "text.tgz"
+    text.write_text("hello")
+    with pytest.raises(UsageError, match="no chart archive"):
+        charts.from_path(text)
+    with pytest.raises(UsageError, match=r"holds no Chart\.yaml"):
+        charts.from_path(_packed(folder / "crds", "crds.tgz"))
+    (folder / "Chart.yaml").write_text("apiVersion: v2\nname: spark-operator\n")
+    with pytest.raises(UsageError, match="has no version"):
+        charts.from_path(folder)
+    (folder / "Chart.yaml").write_text("name: [")
+    with pytest.raises(UsageError, match="not valid YAML"):
+        charts.from_path(folder)
+
+
+@pytest.mark.parametrize("reference", ["oci://", "oci://host", "ghcr.io/kubeflow/chart"])
+def test_an_oci_reference_that_is_none(tmp_path: Path, reference: str) -> None:
+    with pytest.raises(UsageError, match="no OCI reference"):
+        charts.from_oci(Path("helm"), reference, "2.5.2", tmp_path)

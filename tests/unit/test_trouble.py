@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Diagnosis of an operator that does not start, with messages as kubelet and containerd word them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from operator_samples import RELEASE, pod
+
+from harness.releases.trouble import Kind, diagnose
+
+_NOT_FOUND = (
+    "rpc error: code = NotFound desc = failed to pull and unpack image "
+    '"ghcr.io/kubeflow/spark-operator/controller:2.5.2": '
+    'failed to resolve reference "ghcr.io/kubeflow/spark-operator/controller:2.5.2": '
+    "ghcr.io/kubeflow/spark-operator/controller:2.5.2: not found"
+)
+
+
+def _waiting(reason: str, message: str) -> list:
+    return [pod("controller", ready=False, state="waiting", reason=reason, message=message)]
+
+
+def test_nothing_is_wrong_with_a_healthy_pod_or_a_starting_one() -> None:
+    assert diagnose([pod("controller")]) is None
+    assert diagnose(_waiting("ContainerCreating", "")) is None
+
+
+def test_an_image_that_is_missing_is_final_and_names_image_and_answer() -> None:
+    trouble = diagnose(_waiting("ErrImagePull", _NOT_FOUND))
+    assert trouble
+    assert (trouble.kind, trouble.final) == (Kind.IMAGE_MISSING, True)
+    assert RELEASE.image in trouble.message
+    assert trouble.message.endswith("not found")
+    assert "rpc error" not in trouble.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "final"),
+    [
+        ("unexpected status from HEAD request: 401 Unauthorized", Kind.IMAGE_REFUSED, True),
+        ("failed to authorize: 403 Forbidden", Kind.IMAGE_REFUSED, True),
+        ("429 Too Many Requests - toomanyrequests: You have reached your pull rate limit", Kind.REGISTRY_BUSY, False),
+        ("dial tcp 10.0.0.1:443: connect: connection refused", Kind.REGISTRY_AWAY, False),
+        ("tls: failed to verify certificate: x509: unknown authority", Kind.REGISTRY_AWAY, False),
+        ("unexpected EOF", Kind.IMAGE_OTHER, False),
+    ],
+)
+def test_the_registrys_answer_decides(answer: str, kind: Kind, final: bool) -> None:
+    trouble = diagnose(_waiting("ErrImagePull", answer))
+    assert trouble
+    assert (trouble.kind, trouble.final) == (kind, final)
+    assert answer in trouble.message
+
+
+def test_digits_in_names_and_digests_are_no_status() -> None:
+    trouble = diagnose(
+        _waiting("ErrImagePull", 'failed to copy "x:429": sha256:4290404' + "0" * 57 + ": unexpected EOF")
+    )
+    assert trouble
+    assert trouble.kind is Kind.IMAGE_OTHER
+
+
+def test_a_pod_in_back_off_gets_the_answer_from_its_events() -> None:
+    pods = _waiting("ImagePullBackOff", f'Back-off pulling image "{RELEASE.image}"')
+    trouble = diagnose(pods, [f'Failed to pull image "{RELEASE.image}": {_NOT_FOUND}', "Error: ErrImagePull"])
+    assert trouble
+    assert trouble.kind is Kind.IMAGE_MISSING
+
+
+def test_newer_kubelets_keep_the_answer_in_the_back_off() -> None:
+    message = f'Back-off pulling image "{RELEASE.image}": ErrImagePull: {_NOT_FOUND}'
+    trouble = diagnose(_waiting("ImagePullBackOff", message))
+    assert trouble
+    assert trouble.final
+    assert "Back-off" not in trouble.message
+
+
+def test_a_crash_becomes_final_when_it_repeats() -> None:
+    once = diagnose([pod("controller", ready=False, state="running", restarts=1, last_exit="exit 1 (Error)")])
+    assert once
+    assert not once.final
+    again = diagnose(
+        [pod("controller", state="waiting", reason="CrashLoopBackOff", restarts=2, last_exit="exit 1 (Error)")]
+    )
+    assert again
+    assert (again.kind, again.final) == (Kind.CRASH, True)
+    assert "exit 1" in again.message
+
+
+def test_the_schedulers_words_are_passed_on() -> None:
+    words = "0/1 nodes are available: 1 Insufficient memory."
+    trouble = diagnose([dataclasses.replace(pod("controller", state=""), unschedulable=words)])
+    assert trouble
+    assert trouble.kind is Kind.UNSCHEDULABLE
+    assert words in trouble.message
+
+
+def test_a_final_trouble_goes_before_others_and_a_leaving_pod_is_left_out() -> None:
+    busy = _waiting("ErrImagePull", "429 Too Many Requests")
+    missing = _waiting("ErrImagePull", _NOT_FOUND)
+    trouble = diagnose([*busy, *missing])
+    assert trouble
+    assert trouble.kind is Kind.IMAGE_MISSING
+    assert diagnose([dataclasses.replace(missing[0], leaving=True)]) is None

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values: merging as Helm does, and what a wrong file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import UsageError
+from harness.releases.values import PROFILES, load_values, merge, profile
+
+
+@pytest.mark.parametrize(
+    ("documents", "expected"),
+    [
+        ([], {}),
+        ([{"a": {"b": 1, "c": 2}}, {"a": {"c": 3}}], {"a": {"b": 1, "c": 3}}),
+        ([{"a": [1, 2]}, {"a": [3]}], {"a": [3]}),
+        ([{"a": {"b": 1}}, {"a": None}], {"a": None}),
+        ([{"a": None}, {"a": {"b": 1}}], {"a": {"b": 1}}),
+        ([{"a": {"b": 1}}, {"a": 5}], {"a": 5}),
+        ([{"a": {"b": {"c": None}}}], {"a": {"b": {"c": None}}}),
+    ],
+)
+def test_merges_as_helm_does(documents: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    assert merge(*documents) == expected
+
+
+def test_merging_leaves_its_documents_alone() -> None:
+    first: dict[str, Any] = {"a": {"b": [1]}}
+    merged = merge(first, {"a": {"c": 2}})
+    merged["a"]["b"].append(2)
+    assert first == {"a": {"b": [1]}}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("a: [", 2, "not valid YAML"),
+        ("a: 1\n b: 2\n", 2, "not valid YAML"),
+        ("# values\n- a\n- b\n", 2, "not a list"),
+        ("\njust text\n", 2, "not a plain value"),
+        ("a: 1\n---\nb: 2\n", 2, "another document"),
+    ],
+)
+def test_a_wrong_file_is_told_by_file_and_line(tmp_path: Path, text: str, line: int, words: str) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as told:
+        load_values(file)
+    assert f"{file}, line {line}:" in told.value.message
+    assert words in told.value.message
+    assert told.value.next_step
+
+
+def test_a_missing_file_and_bytes_that_are_no_text(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        load_values(tmp_path / "none.yaml")
+    binary = tmp_path / "chart.tgz"
+    binary.write_bytes(b"\x1f\x8b\x08\x00\xff")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load_values(binary)
+
+
+def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("# nothing\n")
+    assert load_values(file) == {}
+
+
+def test_dates_stay_text_as_in_helm(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("image:\n  tag: 2024-01-01\n")
+    assert load_values(file) == {"image": {"tag": "2024-01-01"}}
+
+
+def test_every_profile_can_be_read() -> None:
+    names = [file.stem for file in PROFILES.glob("*.yaml")]
+    assert "default" in names
+    for name in names:
+        assert isinstance(profile(name), dict)
+
+
+def test_an_unknown_profile_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match="did you mean 'default'"):
+        profile("defualt")
