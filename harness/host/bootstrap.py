@@ -7,11 +7,12 @@ import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
 from harness.errors import CommandError, EngineError, ToolError, UnavailableError
-from harness.foundry import gobuild
+from harness.foundry import gobuild, plan
 from harness.host import disk, display, engine, packages, runner, tools
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
 from harness.matrix.model import Environment, Release
@@ -80,8 +81,6 @@ def all_steps(
     steps += [_tool_step(settings, name) for name in names]
     last: tuple[str, ...] = ()
     if source == "foundry":
-        from harness.foundry import plan  # the foundry's rooms import this one's steps
-
         built = plan.steps(settings, environments, releases)
         steps += built
         # kubectl is one of the programs of a Kubernetes that the foundry builds; alone it would be built twice.
@@ -99,7 +98,16 @@ def require_room(settings: Settings, missing: Sequence[Step]) -> None:
     needed = settings.min_disk_gb * disk.GIGABYTE
     if most and most.room:
         disk.require(settings.cache_dir, needed + most.room, what=most.name)
-    disk.require(settings.cache_dir, needed, what="a run")
+    for folder in (settings.cache_dir, *_data_root(settings)):
+        disk.require(folder, needed, what="a run")
+
+
+def _data_root(settings: Settings) -> list[Path]:
+    try:
+        return [engine.probe(settings).data_root]
+    except EngineError:
+        # The step that starts it says what is wrong.
+        return []
 
 
 def _engine_step(settings: Settings) -> Step:
@@ -144,7 +152,9 @@ def _tool_step(settings: Settings, name: str, minor: str = "", *, needs: tuple[s
         return tool.path.stat().st_size
 
     title = f"{name} {minor}" if minor else name
-    return Step(name=f"tool {title}", done=done, run=run, needs=needs, heavy=True, size=size, estimate=60.0)
+    # What other steps bring along needs no time of its own.
+    estimate = 1.0 if needs else 40.0
+    return Step(name=f"tool {title}", done=done, run=run, needs=needs, heavy=True, size=size, estimate=estimate)
 
 
 def _node_image_step(settings: Settings, environment: Environment) -> Step:
