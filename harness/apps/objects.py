@@ -130,8 +130,9 @@ class Objects:
         try:
             resource = next((known for known in RESOURCES if known.kind == kind), None)
             if resource is not None:
+                # Strict, since a field that the CRD does not know would be dropped without a word.
                 made: Mapping[str, Any] = self.custom.create_namespaced_custom_object(
-                    GROUP, resource.version, self.namespace, resource.plural, manifest
+                    GROUP, resource.version, self.namespace, resource.plural, manifest, field_validation="Strict"
                 )
                 return made
             {

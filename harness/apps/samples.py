@@ -105,7 +105,8 @@ def render(ctx: ScenarioContext, sample: str, values: Mapping[str, Any] | None =
 
     Raises CommandError when Helm refuses, with Helm's words.
     """
-    given = {**(values or {}), "samples": [sample], "spark": {"images": dict(ctx.spark_images)}}
+    given = {**(values or {}), "samples": [sample]}
+    given["spark"] = {**given.get("spark", {}), "images": dict(ctx.spark_images)}
     ctx.folder.mkdir(parents=True, exist_ok=True)
     values_file = ctx.folder / f"{sample}-values.yaml"
     values_file.write_text(yaml.safe_dump(given, sort_keys=False))
