@@ -110,9 +110,12 @@ def follow(
         if raw["metadata"]["name"] != name:
             return None
         course.note(event, parse(raw), objects.spark_pods())
-        return course if until(course) or course.deleted or course.last.state in TERMINAL else None
+        return course if over() else None
 
-    if course.application is not None and until(course):
+    def over() -> bool:
+        return until(course) or course.deleted or course.last.state in TERMINAL
+
+    if course.application is not None and over():
         return course
     call, arguments = objects.watched(APPLICATION)
     if course.application is not None:

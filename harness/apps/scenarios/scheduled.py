@@ -40,12 +40,15 @@ class Runs:
 
     seen: dict[str, Application] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    most_at_a_time: int = 0
 
     def note(self, event: str, run: Application) -> None:
         """Add one change of a run."""
         self.seen[run.name] = run
         if event == "DELETED" and run.name not in self.deleted:
             self.deleted.append(run.name)
+        unfinished = [r for r in self.seen.values() if r.state not in TERMINAL and r.name not in self.deleted]
+        self.most_at_a_time = max(self.most_at_a_time, len(unfinished))
 
     @property
     def names(self) -> list[str]:
@@ -80,6 +83,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     status = (objects.get(SCHEDULED, name) or {}).get("status") or {}
     yield _fires(runs, status)
     yield _completed(runs)
+    yield _one_at_a_time(runs)
     yield _history(runs, status)
     yield _owned(objects, name)
     first = runs.names[0]
@@ -90,7 +94,9 @@ def _look(runs: Runs, event: str, raw: Any) -> Runs | None:
     runs.note(event, parse(raw))
     if any(run.state is State.FAILED for run in runs.seen.values()):
         return runs
-    return runs if len(runs.seen) >= _RUNS and runs.deleted else None
+    # A run that is deleted while spark-submit still works on it can come back as a pod: let the last one get past that.
+    submitted = [run for run in runs.seen.values() if run.state is not State.NEW]
+    return runs if len(submitted) >= _RUNS and runs.deleted else None
 
 
 def _fires(runs: Runs, status: dict[str, Any]) -> Finding:
@@ -104,6 +110,12 @@ def _completed(runs: Runs) -> Finding:
     ended = {name: str(run.state) for name, run in runs.seen.items() if run.state in TERMINAL}
     make = passed if len(ended) >= 2 and set(ended.values()) == {"COMPLETED"} else failed
     return make("runs-complete", f"{len(ended)} runs have ended: {runs}", states=ended)
+
+
+def _one_at_a_time(runs: Runs) -> Finding:
+    """The sample's concurrency policy is Forbid."""
+    make = passed if runs.most_at_a_time == 1 else failed
+    return make("one-at-a-time", f"at most {runs.most_at_a_time} run(s) had not ended at a time: {runs}")
 
 
 def _history(runs: Runs, status: dict[str, Any]) -> Finding:

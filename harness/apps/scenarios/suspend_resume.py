@@ -11,7 +11,7 @@ from harness.apps.context import ScenarioContext
 from harness.apps.logs import pod_log
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.pods import LABEL_SUBMISSION, by_role
-from harness.apps.states import State
+from harness.apps.states import TERMINAL, State
 from harness.apps.trial import trial
 from harness.errors import WaitTimeout
 from harness.matrix.model import Scenario
@@ -56,6 +56,9 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     course = submitted(made)
     name = course.last.name
     follow(ctx, objects, name, _executor_runs, what="a running executor", seconds=_SECONDS, course=course)
+    if course.last.state in TERMINAL:
+        yield claims.states(course, _STATES)
+        return
     objects.patch(APPLICATION, name, {"spec": {"suspend": True}})
     follow(
         ctx,
