@@ -167,7 +167,14 @@ def node_image(row: KubernetesRow) -> str:
 
 def node_image_exists(row: KubernetesRow) -> bool:
     """Whether the container engine holds the node image."""
-    return process.call(["docker", "image", "inspect", node_image(row)], timeout=60, check=False).returncode == 0
+    return node_image_size(row) > 0
+
+
+def node_image_size(row: KubernetesRow) -> int:
+    """What the node image takes in the container engine, in bytes; 0 when it is not there."""
+    argv = ["docker", "image", "inspect", "--format", "{{.Size}}", node_image(row)]
+    found = process.call(argv, timeout=60, check=False)
+    return int(found.stdout) if found.returncode == 0 else 0
 
 
 def build_node(store: Store, row: KubernetesRow) -> Artifact:

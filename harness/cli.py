@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `harness` command: run, bootstrap, doctor, matrix, foundry, clean."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from harness import __version__, settings
+from harness.errors import HarnessError
+from harness.run import options as run_options
+
+_EPILOG = """\
+exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
+3 the host, an input or the harness failed. README.md explains the words, docs/ the rest.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = _parser()
+    parsed, rest = parser.parse_known_args(argv)
+    if rest and parsed.command != "run":
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    logging.basicConfig(
+        level=logging.DEBUG if parsed.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return int(parsed.act(parsed, rest))
+    except HarnessError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 3
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="harness",
+        description="Will my Spark applications survive the move of the Spark Operator, on my Kubernetes?",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"spark-operator-harness {__version__}")
+    parser.add_argument("--verbose", action="store_true", help="log every command that is run")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = _command(commands, "run", _run, "run cells on real clusters; further options go to pytest (-k, -x, --lf, -n)")
+    run_options.declare(run.add_argument, (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS))
+
+    boot = _command(commands, "bootstrap", _bootstrap, "make this host able to run: engine, tools, images")
+    run_options.declare(boot.add_argument, (*run_options.SELECTION_OPTIONS, *_SOURCE_AND_CONFIG))
+
+    doctor = _command(commands, "doctor", _doctor, "show every prerequisite with its remedy")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    run_options.declare(doctor.add_argument, _CONFIG)
+
+    matrix = _command(commands, "matrix", _matrix, "list the cells")
+    matrix.add_argument("--json", action="store_true", help="print the JSON that a CI matrix reads")
+    run_options.declare(matrix.add_argument, (*run_options.SELECTION_OPTIONS, *_SOURCE_AND_CONFIG))
+
+    foundry = _command(commands, "foundry", _foundry, "list, build or prune what is built from package registries")
+    foundry.add_argument("action", choices=("list", "build", "prune"))
+    foundry.add_argument("names", nargs="*", metavar="NAME", help="with build: names of artefacts, as list prints them")
+    run_options.declare(foundry.add_argument, _CONFIG)
+
+    clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
+    clean.add_argument("--keep-cache", action="store_true", help="leave built images, tools and the engine's data")
+    run_options.declare(clean.add_argument, _CONFIG)
+    return parser
+
+
+_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
+_SOURCE_AND_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in ("--source", "--config"))
+
+
+def _command(commands: Any, name: str, act: Any, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.set_defaults(act=act)
+    return parser
+
+
+def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    import pytest
+
+    from harness import plugin
+    from harness.run import setup
+
+    asked = run_options.read(parsed)
+    setup.request(asked)
+    words = [
+        *("-p", "harness.plugin", "-p", "no:cacheprovider" if not _wants_cache(rest) else "cacheprovider"),
+        *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(settings.PROJECT_ROOT / "pyproject.toml")),
+        *("-v", "--tb=short", "-W", "default"),
+        *run_options.words(asked),
+        *rest,
+        str(plugin.MATRIX_FILE),
+    ]
+    status = pytest.main(words)
+    # pytest's own words for a wrong command line, for nothing chosen and for Ctrl-C.
+    others = {pytest.ExitCode.USAGE_ERROR: 2, pytest.ExitCode.NO_TESTS_COLLECTED: 2, pytest.ExitCode.INTERRUPTED: 3}
+    return others[pytest.ExitCode(status)] if status in others else int(status)
+
+
+def _wants_cache(rest: Sequence[str]) -> bool:
+    return any(word in ("--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise") for word in rest)
+
+
+def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.host.bootstrap import bootstrap
+    from harness.registries.sources import detect
+    from harness.run import setup
+
+    asked = setup.request(run_options.read(parsed))
+    choice = detect(asked.settings, asked.options.source)
+    console = Console()
+    console.print(str(choice), soft_wrap=True, highlight=False)
+    bootstrap(
+        asked.settings,
+        source=choice.kind,
+        environments=list(dict.fromkeys(cell.environment for cell in asked.cells)),
+        releases=asked.releases,
+        console=console,
+    )
+    return 0
+
+
+def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.host import doctor
+
+    found = doctor.examine(_settings(parsed))
+    if parsed.json:
+        print(doctor.as_json(found))
+    else:
+        Console().print(doctor.render(found))
+    return 3 if any(item.status == "failure" for item in found) else 0
+
+
+def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.matrix import listing
+    from harness.matrix.select import unavailable_reason
+    from harness.registries.sources import detect
+    from harness.report.history import History
+    from harness.run import setup
+
+    asked = setup.request(run_options.read(parsed))
+    seconds = History(asked.settings.cache_dir / "history.json").expected()
+    if parsed.json:
+        print(listing.as_json(asked.cells, seconds))
+        return 0
+    source = detect(asked.settings, asked.options.source).kind
+    reasons = {cell.id: unavailable_reason(asked.catalogue, cell, source) for cell in asked.cells}
+    Console().print(listing.table(asked.cells, seconds, {key: why for key, why in reasons.items() if why}))
+    return 0
+
+
+def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.foundry import manage
+
+    return manage.act(parsed.action, parsed.names, _settings(parsed), Console())
+
+
+def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.evidence.clean import clean
+
+    leaks = clean(_settings(parsed), keep_cache=parsed.keep_cache, console=Console())
+    return 3 if leaks else 0
+
+
+def _settings(parsed: argparse.Namespace) -> settings.Settings:
+    config = run_options.read(parsed).config
+    return settings.load(file=Path(config) if config else None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What bootstrap must build for cells whose images come from the foundry, as steps."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+from harness.foundry import debian, gobuild, images, nodes, operator
+from harness.foundry.assemble import read_image
+from harness.foundry.kubernetes import KubernetesRow, row
+from harness.foundry.publish import published
+from harness.foundry.store import Recipe, Store
+from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
+from harness.matrix.model import Environment, Release
+from harness.settings import Settings
+
+_GIGABYTE = 10**9
+_NODE_MODULES = ("containerd", "runc", "cni", "crictl")
+
+
+def steps(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[Step]:
+    """The steps for these environments and releases, the longest first within what each needs."""
+    store = images.store(settings)
+    rows = {it.kubernetes: row(it.kubernetes) for it in environments if it.foundry}
+    found: list[Step] = []
+    if rows:
+        found += [_base_step(store), _programs_step(store)]
+    for version in rows.values():
+        found += [_kubernetes_step(store, version), _node_step(store, version), _control_plane_step(settings, version)]
+    for build in images.builders(settings, releases):
+        found.append(
+            Step(
+                name=f"image {build.name}",
+                done=build.done,
+                run=functools.partial(_run_image, build),
+                needs=(BUILD_PACKAGES, *_hook_needs(build, rows)),
+                heavy=build.name.startswith("operator"),
+                size=build.size,
+                estimate=build.seconds,
+                room=build.room,
+            )
+        )
+    for release in releases:
+        if "foundry" in release.sources:
+            found.append(_chart_step(store, release))
+    return found
+
+
+def _run_image(build: images.ImageBuild, progress: Progress) -> None:
+    build.build(progress)
+
+
+def _hook_needs(build: images.ImageBuild, rows: dict[str, KubernetesRow]) -> tuple[str, ...]:
+    # The hook's image holds a kubectl, which is not worth a second compilation of its Kubernetes.
+    modules = {part.name for part in build.parts if part.kind == "go"}
+    return tuple(_kubernetes_name(version) for version in rows.values() if version.module in modules)
+
+
+def _base_step(store: Store) -> Step:
+    systems = (nodes.base_system(), nodes.proxy_system())
+
+    def run(progress: Progress) -> None:
+        for system in systems:
+            progress(f"making the base system {system.name}")
+            debian.build(store, system)
+
+    return Step(
+        name="node base systems",
+        done=lambda: all(store.get(debian.recipe(system)) for system in systems),
+        run=run,
+        needs=(BUILD_PACKAGES,),
+        size=lambda: _size(store, [debian.recipe(system) for system in systems]),
+        estimate=60.0,
+        room=_GIGABYTE,
+    )
+
+
+def _programs_step(store: Store) -> Step:
+    def run(progress: Progress) -> None:
+        for module in _NODE_MODULES:
+            progress(f"building {module} {gobuild.build_file(module).version}")
+            gobuild.build(store, module)
+
+    return Step(
+        name="node programs",
+        done=lambda: all(store.get(gobuild.recipe(module)) for module in _NODE_MODULES),
+        run=run,
+        needs=(BUILD_PACKAGES,),
+        heavy=True,
+        size=lambda: _size(store, [gobuild.recipe(module) for module in _NODE_MODULES]),
+        estimate=90.0,
+        room=2 * _GIGABYTE,
+    )
+
+
+def _kubernetes_name(version: KubernetesRow) -> str:
+    return f"Kubernetes {version.version}"
+
+
+def _kubernetes_step(store: Store, version: KubernetesRow) -> Step:
+    modules = (version.module, version.etcd_module, version.coredns_module)
+
+    def run(progress: Progress) -> None:
+        for module in modules:
+            progress(f"building {module}")
+            gobuild.build(store, module)
+        nodes.build_pause(store, version)
+
+    def done() -> bool:
+        return all(store.get(gobuild.recipe(module)) for module in modules) and bool(
+            store.get(nodes.pause_recipe(version))
+        )
+
+    return Step(
+        name=_kubernetes_name(version),
+        done=done,
+        run=run,
+        needs=(BUILD_PACKAGES,),
+        heavy=True,
+        size=lambda: _size(store, [gobuild.recipe(module) for module in modules]),
+        estimate=360.0,
+        room=6 * _GIGABYTE,
+    )
+
+
+def _node_step(store: Store, version: KubernetesRow) -> Step:
+    def run(progress: Progress) -> None:
+        progress(f"building {nodes.node_image(version)}")
+        nodes.build_node(store, version)
+
+    return Step(
+        name=f"kind node {version.version}",
+        done=lambda: bool(store.get(nodes.node_recipe(version))) and nodes.node_image_exists(version),
+        run=run,
+        needs=(ENGINE, "node base systems", "node programs", _kubernetes_name(version)),
+        size=lambda: nodes.node_image_size(version),
+        estimate=60.0,
+        room=3 * _GIGABYTE,
+    )
+
+
+def _control_plane_step(settings: Settings, version: KubernetesRow) -> Step:
+    store = images.store(settings)
+    recipe = nodes.control_plane_recipe(version)
+
+    def done() -> bool:
+        artifact = store.get(recipe)
+        return artifact is not None and all(
+            published(images.registries(settings), reference) == read_image(artifact.folder / program).digest
+            for program, reference in version.images().items()
+        )
+
+    def run(progress: Progress) -> None:
+        artifact = nodes.build_control_plane(store, version)
+        publisher = images.publisher(settings)
+        for program, reference in version.images().items():
+            progress(f"publishing {reference}")
+            publisher.publish(read_image(artifact.folder / program), reference)
+
+    return Step(
+        name=f"control plane {version.version}",
+        done=done,
+        run=run,
+        needs=("node base systems", _kubernetes_name(version), "tool crane", "tool registry"),
+        size=lambda: _size(store, [recipe]),
+        estimate=30.0,
+        room=_GIGABYTE,
+    )
+
+
+def _chart_step(store: Store, release: Release) -> Step:
+    recipe = operator.chart_recipe(release.version)
+
+    def run(progress: Progress) -> None:
+        progress(f"packing the chart of {release.version}")
+        operator.chart(store, release.version)
+
+    return Step(
+        name=f"chart {release.version}",
+        done=lambda: store.get(recipe) is not None,
+        run=run,
+        needs=(f"image operator-{release.version}",),
+        size=lambda: _size(store, [recipe]),
+        estimate=5.0,
+    )
+
+
+def _size(store: Store, recipes: Sequence[Recipe]) -> int:
+    found = [store.get(recipe) for recipe in recipes]
+    return sum(artifact.size for artifact in found if artifact)

@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of one cluster: made, given a release, used by its cells side by side, looked at, removed."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.apps import samples, scenarios
+from harness.apps.context import ScenarioContext
+from harness.checks import operator as operator_checks
+from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError, WaitTimeout
+from harness.evidence.collect import EvidenceRequest, collect
+from harness.matrix.model import Cell, Release
+from harness.providers import PROVIDERS
+from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
+from harness.registries.sources import ImageRecord
+from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, InstalledRelease, install
+from harness.report.model import CellResult, cell_result, repro
+from harness.run.resources import Resources
+from harness.run.setup import Host, Request
+from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable, worst
+from harness.waiting import Cancelled, Deadline
+
+_API_SECONDS = 30.0
+
+Done = Callable[[CellResult], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One cell, the n-th time."""
+
+    cell: Cell
+    number: int = 1
+
+    @property
+    def name(self) -> str:
+        """The cell's id; from the second attempt on with its number, `…/spark-pi#2`."""
+        return self.cell.id if self.number == 1 else f"{self.cell.id}#{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A cluster that was left up, and how to use and remove it."""
+
+    cluster: str
+    kubeconfig: Path
+    shell: str
+    remove: str
+
+
+@dataclass(kw_only=True)
+class _Scene:
+    """What is known of the cluster at the moment; evidence is gathered from it."""
+
+    provider: Provider
+    cluster: Cluster | None = None
+    release: Release | None = None
+    installed: InstalledRelease | None = None
+    images: list[ImageRecord] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+    install_findings: list[Finding] = field(default_factory=list)
+
+
+class Group:
+    """The attempts that share one cluster. `run` reports each of them exactly once through `done`."""
+
+    def __init__(
+        self,
+        name: str,
+        attempts: Sequence[Attempt],
+        *,
+        asked: Request,
+        host: Host,
+        resources: Resources,
+        evidence_folder: Callable[[Attempt], Path],
+        done: Done,
+        say: Callable[[str], None],
+    ) -> None:
+        self.name = name
+        self.attempts = attempts
+        self.kept: Kept | None = None
+        self._asked = asked
+        self._host = host
+        self._resources = resources
+        self._evidence_folder = evidence_folder
+        self._done = done
+        self._say = say
+        self._reported: set[str] = set()
+        self._lock = threading.Lock()
+
+    @property
+    def environment(self) -> Any:
+        """The environment of all the cells."""
+        return self.attempts[0].cell.environment
+
+    def run(self) -> None:
+        """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported."""
+        tools = self._host.tools
+        provider = PROVIDERS[self.environment.provider](
+            ProviderTools(kind=tools["kind"].path, kubectl=tools[f"kubectl-{self.environment.minor}"].path)
+        )
+        scene = _Scene(provider=provider)
+        keep = False
+        try:
+            ready = self._prepare(scene)
+            if ready:
+                self._run_cells(scene)
+            keep = self._asked.options.keep and scene.cluster is not None
+        except Cancelled:
+            self._say(f"{self.name}: ended early")
+        except HarnessError as error:
+            self._report_all(scene, errored("cluster", str(error)))
+        finally:
+            if keep and scene.cluster is not None:
+                self._keep(scene.cluster, provider)
+            else:
+                self._remove(provider)
+
+    def _prepare(self, scene: _Scene) -> bool:
+        """Cluster and release; False when the cells have their verdicts already."""
+        settings, cell = self._asked.settings, self.attempts[0].cell
+        release = scene.release = self._asked.catalogue.release(cell.path.releases[-1])
+        try:
+            node = self._resources.node_image(self.environment)
+            scene.images.append(node)
+            chart = self._resources.chart(release)
+        except UnavailableError as missing:
+            self._report_all(scene, unavailable("inputs-available", str(missing)))
+            return False
+        self._say(f"{self.name}: creating cluster {self.name_of_cluster} from {node.reference}")
+        self._plan("cluster")
+        try:
+            scene.cluster = scene.provider.create(
+                ClusterSpec(
+                    name=self.name_of_cluster,
+                    run_id=self._resources.run_id,
+                    environment=self.environment,
+                    node_image=node.reference,
+                    network=self._resources.network,
+                    mirrors=self._resources.source.mirrors,
+                    preload=self._preload(release),
+                    folder=self._resources.scratch(self.name_of_cluster),
+                    timeout=settings.cluster_timeout,
+                )
+            )
+        except ClusterError as error:
+            self._report_all(scene, errored("cluster-created", str(error)))
+            return False
+        self._resources.learn_volumes(scene.cluster.nodes)
+        scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
+        self._say(f"{self.name}: cluster is ready, installing release {release.version}")
+        namespaces = [scenarios.namespace_of(attempt.cell.scenario.name) for attempt in self.attempts]
+        started = time.monotonic()
+        try:
+            self._create_namespaces(scene.cluster, namespaces)
+            scene.installed = install(
+                scene.cluster,
+                release,
+                chart=chart,
+                helm=self._host.tools["helm"].path,
+                job_namespaces=namespaces,
+                values=self._asked.values,
+            )
+        except ReleaseError as error:
+            self._report_all(scene, failed("release-installed", error.message))
+            return False
+        except UnavailableError as error:
+            self._report_all(scene, unavailable("release-installed", str(error)))
+            return False
+        except (client.ApiException, HTTPError) as away:
+            self._report_all(scene, errored("release-installed", f"the API server failed: {away}"))
+            return False
+        except HarnessError as error:
+            self._report_all(scene, errored("release-installed", str(error)))
+            return False
+        scene.phases["install"] = time.monotonic() - started
+        self._say(f"{self.name}: release {release.version} is ready, running {len(self.attempts)} cells")
+        return True
+
+    @property
+    def name_of_cluster(self) -> str:
+        """The cluster's name on this host."""
+        return self._cluster_name
+
+    _cluster_name = ""
+
+    def named(self, cluster_name: str) -> Group:
+        """Give the cluster its name; returns this group."""
+        self._cluster_name = cluster_name
+        return self
+
+    def _run_cells(self, scene: _Scene) -> None:
+        cluster, installed = scene.cluster, scene.installed
+        if cluster is None or installed is None:
+            raise HarnessError("cells need a cluster and an installed release")
+        resolve = self._resources.source.digests
+        # The longest first, so that the last one does not run alone for long.
+        order = sorted(self.attempts, key=lambda attempt: -attempt.cell.scenario.timeout)
+        with (
+            ThreadPoolExecutor(1, "install-checks") as beside,
+            ThreadPoolExecutor(self._asked.settings.app_slots, "cells") as pool,
+        ):
+            checks = beside.submit(operator_checks.run, cluster, installed, resolve=resolve)
+            running = [pool.submit(self._run_cell, scene, attempt, checks) for attempt in order]
+            for future in running:
+                future.result()
+
+    def _run_cell(self, scene: _Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
+        if scene.cluster is None or scene.release is None:
+            raise HarnessError("a cell needs a cluster and a release")
+        scenario = attempt.cell.scenario
+        started = time.monotonic()
+        context = ScenarioContext(
+            cluster=scene.cluster,
+            release=scene.release,
+            namespace=scenarios.namespace_of(scenario.name),
+            operator_namespace=OPERATOR_NAMESPACE,
+            helm=self._host.tools["helm"].path,
+            folder=self._resources.scratch(f"{self.name_of_cluster}/{scenario.name}"),
+            spark_images=samples.chart_values().spark.images,
+            deadline=Deadline(seconds=scenario.timeout),
+            before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
+        )
+        findings = self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
+        phases = {"scenario": time.monotonic() - started}
+        waited = time.monotonic()
+        findings += self._guarded("install-checks", install_checks.result)
+        phases["checks-after-scenario"] = time.monotonic() - waited
+        self._report(scene, attempt, findings, phases)
+
+    def _guarded(self, what: str, act: Callable[[], list[Finding]]) -> list[Finding]:
+        """Findings, also of what nobody foresaw: a bug of the harness must not look like one of the product."""
+        try:
+            return list(act())
+        except Cancelled:
+            raise
+        except WaitTimeout as late:
+            return [failed(what, late.message)]
+        except HarnessError as error:
+            return [errored(what, str(error))]
+        except (client.ApiException, HTTPError) as away:
+            return [errored(what, f"the API server failed: {away}")]
+        except Exception as bug:
+            return [errored(what, f"the harness failed: {type(bug).__name__}: {bug}", traceback=traceback.format_exc())]
+
+    def _report_all(self, scene: _Scene, finding: Finding) -> None:
+        for attempt in self.attempts:
+            if attempt.name not in self._reported:
+                self._report(scene, attempt, [finding], {})
+
+    def _report(self, scene: _Scene, attempt: Attempt, findings: list[Finding], phases: Mapping[str, float]) -> None:
+        with self._lock:
+            if attempt.name in self._reported:
+                return
+            self._reported.add(attempt.name)
+        started = time.monotonic()
+        took = dict(phases)
+        evidence = ""
+        if worst(findings) not in (Verdict.PASSED, Verdict.UNAVAILABLE):
+            evidence = self._collect(scene, attempt, findings)
+            took["evidence"] = time.monotonic() - started
+        images, missing = self._images(scene, attempt)
+        options = self._asked.options
+        self._done(
+            cell_result(
+                attempt.cell,
+                [*findings, *missing],
+                repro=repro(
+                    attempt.cell.id,
+                    source=self._host.choice.kind,
+                    values=[str(file) for file in options.values],
+                    options=["--chart", options.chart] if options.chart else [],
+                ),
+                phases={**scene.phases, **took},
+                images=images,
+                evidence=evidence,
+                attempt=attempt.number,
+            )
+        )
+
+    def _images(self, scene: _Scene, attempt: Attempt) -> tuple[list[ImageRecord], list[Finding]]:
+        """The images that the cell used, with their digests."""
+        if scene.installed is None or scene.release is None:
+            return list(scene.images), []
+        found = list(scene.images)
+        problems: list[Finding] = []
+        wanted = [_operator_image(scene.release, scene.installed.values), *attempt.cell.scenario.images]
+        for reference in dict.fromkeys(wanted):
+            try:
+                found.append(self._resources.source.resolve(reference))
+            except UnavailableError as missing:
+                problems.append(errored("images-recorded", f"{reference} has no known digest: {missing.message}"))
+        if not problems:
+            problems.append(passed("images-recorded", f"{len(found)} images, each with its digest"))
+        return found, problems
+
+    def _before_deletion(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> None:
+        self._collect(scene, attempt, findings)
+
+    def _collect(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> str:
+        folder = self._evidence_folder(attempt)
+        if (folder / "summary.md").exists():
+            return str(folder)
+        if scene.cluster is None:
+            self._resources_only(folder, findings)
+            return str(folder)
+        cluster = scene.cluster
+        collect(
+            EvidenceRequest(
+                cluster=cluster,
+                namespaces=[scenarios.namespace_of(attempt.cell.scenario.name)],
+                operator_namespace=OPERATOR_NAMESPACE,
+                release_name=RELEASE_NAME,
+                kubectl=self._host.tools[f"kubectl-{self.environment.minor}"].path,
+                helm=self._host.tools["helm"].path,
+                folder=folder,
+                node_logs=lambda target: scene.provider.export_logs(cluster, target),
+                registry_logs=self._resources.registry_logs,
+                versions={
+                    **{name: tool.version for name, tool in self._host.tools.items()},
+                    **{record.reference: record.digest for record in scene.images},
+                },
+                findings=findings,
+                secrets=self._resources.source.mirrors.secrets,
+                title=attempt.name,
+            )
+        )
+        return str(folder)
+
+    def _resources_only(self, folder: Path, findings: Sequence[Finding]) -> None:
+        """Evidence of a cluster that never answered: what its creation left."""
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{finding.check}: {finding.verdict}\n\n{finding.message}\n" for finding in findings]
+        (folder / "summary.md").write_text("# There is no cluster\n\n" + "\n".join(lines))
+        scratch = self._resources.scratch(self.name_of_cluster)
+        for name in ("create.log", "nodes", "kind.yaml", "preload.log"):
+            source = scratch / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, dirs_exist_ok=True)
+            elif source.exists():
+                shutil.copy(source, folder / name)
+
+    def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
+        with cluster.api_client() as api:
+            core = client.CoreV1Api(api)
+            for name in names:
+                core.create_namespace(
+                    client.V1Namespace(metadata=client.V1ObjectMeta(name=name)), _request_timeout=_API_SECONDS
+                )
+
+    def _preload(self, release: Release) -> tuple[str, ...]:
+        spark = [image for attempt in self.attempts for image in attempt.cell.scenario.images]
+        return tuple(dict.fromkeys([release.image, *spark]))
+
+    def _plan(self, kind: str) -> None:
+        if self._resources.ledger is not None:
+            self._resources.ledger.planned("cluster", self.name_of_cluster)
+
+    def _remove(self, provider: Provider) -> None:
+        ledger = self._resources.ledger
+        planned = ledger is not None and any(entry.name == self.name_of_cluster for entry in ledger.open_entries())
+        if not planned or ledger is None:
+            return
+        try:
+            provider.delete(self.name_of_cluster)
+            ledger.gone("cluster", self.name_of_cluster)
+        except HarnessError as error:
+            self._say(f"{self.name}: cluster {self.name_of_cluster} could not be removed: {error}")
+
+    def _keep(self, cluster: Cluster, provider: Provider) -> None:
+        self.kept = Kept(
+            cluster=cluster.name,
+            kubeconfig=cluster.kubeconfig,
+            shell=provider.shell_hint(cluster),
+            remove="nox -s clean -- --keep-cache",
+        )
+
+
+def _operator_image(release: Release, values: Mapping[str, Any]) -> str:
+    """The operator's image after the user's values."""
+    image = values.get("image") or {}
+    registry = image.get("registry") or release.registry
+    repository = image.get("repository") or release.repository
+    return f"{registry}/{repository}:{image.get('tag') or release.version}"

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of `harness run`, declared once for argparse and for pytest."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.matrix.select import Selection
+from harness.settings import SourceKind
+
+SOURCES: tuple[SourceKind, ...] = ("upstream", "mirror", "foundry")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One option; `arguments` are argparse's keyword arguments, which pytest's addoption takes as well."""
+
+    flag: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def dest(self) -> str:
+        """The attribute of the parsed options. The prefix keeps pytest's own options apart."""
+        return "cells_" + self.flag.lstrip("-").replace("-", "_")
+
+
+def _many(metavar: str, text: str) -> dict[str, Any]:
+    return {"action": "append", "default": [], "metavar": metavar, "help": text}
+
+
+SELECTION_OPTIONS = (
+    Option(flag="--cell", arguments=_many("ID", "an exact cell, kind-1.34/install-2.5.2/spark-pi (may be repeated)")),
+    Option(flag="--env", arguments=_many("NAME", "environments, by name or glob (may be repeated)")),
+    Option(flag="--path", arguments=_many("PATH", "paths, by name or glob, install-2.5.2 (may be repeated)")),
+    Option(flag="--scenario", arguments=_many("NAME", "scenarios, by name or glob (may be repeated)")),
+    Option(flag="--tag", arguments=_many("TAG", "only cells with one of these tags (may be repeated)")),
+)
+
+RUN_OPTIONS = (
+    Option(
+        flag="--source",
+        arguments={"choices": SOURCES, "default": None, "help": "where images come from; detected when not given"},
+    ),
+    Option(
+        flag="--keep",
+        arguments={"action": "store_true", "default": False, "help": "leave the clusters up and say how to reach them"},
+    ),
+    Option(
+        flag="--jobs",
+        arguments={"type": int, "default": None, "metavar": "N", "help": "clusters at a time (default: 1)"},
+    ),
+    Option(
+        flag="--repeat",
+        arguments={"type": int, "default": 1, "metavar": "N", "help": "run every cell N times, on fresh clusters"},
+    ),
+    Option(
+        flag="--values",
+        arguments=_many("FILE", "values for the operator's chart, merged last as Helm merges (may be repeated)"),
+    ),
+    Option(
+        flag="--chart",
+        arguments={
+            "default": None,
+            "metavar": "CHART",
+            "help": "another chart for the release: a .tgz, a folder, an oci:// reference or a repository's URL",
+        },
+    ),
+    Option(
+        flag="--config",
+        arguments={
+            "default": None,
+            "metavar": "FILE",
+            "help": "settings (default: harness.toml here or in the checkout)",
+        },
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """What the command line asks for."""
+
+    selection: Selection = field(default_factory=Selection)
+    source: SourceKind | None = None
+    keep: bool = False
+    jobs: int | None = None
+    repeat: int = 1
+    values: tuple[Path, ...] = ()
+    chart: str | None = None
+    config: Path | None = None
+
+
+def declare(add: Callable[..., Any], options: Sequence[Option]) -> None:
+    """Declare options with argparse's add_argument or pytest's addoption."""
+    for option in options:
+        add(option.flag, dest=option.dest, **option.arguments)
+
+
+def read(parsed: argparse.Namespace | Any) -> RunOptions:
+    """The options as the rest of the harness wants them."""
+
+    def get(flag: str, otherwise: Any = None) -> Any:
+        return getattr(parsed, Option(flag=flag).dest, otherwise)
+
+    return RunOptions(
+        selection=Selection(
+            cells=tuple(get("--cell", [])),
+            environments=tuple(get("--env", [])),
+            paths=tuple(get("--path", [])),
+            scenarios=tuple(get("--scenario", [])),
+            tags=tuple(get("--tag", [])),
+        ),
+        source=get("--source"),
+        keep=bool(get("--keep", False)),
+        jobs=get("--jobs"),
+        repeat=get("--repeat", 1),
+        values=tuple(Path(file) for file in get("--values", [])),
+        chart=get("--chart"),
+        config=Path(get("--config")) if get("--config") else None,
+    )
+
+
+def words(options: RunOptions) -> list[str]:
+    """The options as command-line words, for another process or a reader."""
+    found: list[str] = []
+    many = {
+        "--cell": options.selection.cells,
+        "--env": options.selection.environments,
+        "--path": options.selection.paths,
+        "--scenario": options.selection.scenarios,
+        "--tag": options.selection.tags,
+        "--values": tuple(str(file) for file in options.values),
+    }
+    for flag, values in many.items():
+        for value in values:
+            found += [flag, value]
+    one: dict[str, object] = {
+        "--source": options.source,
+        "--jobs": options.jobs,
+        "--chart": options.chart,
+        "--config": options.config,
+    }
+    for flag, single in one.items():
+        if single is not None:
+            found += [flag, str(single)]
+    if options.keep:
+        found.append("--keep")
+    if options.repeat != 1:
+        found += ["--repeat", str(options.repeat)]
+    return found

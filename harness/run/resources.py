@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all clusters of a run share: its ledger, its network, its registries, its source of images, its charts."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from harness import process
+from harness.errors import CommandError, HarnessError, UnavailableError
+from harness.evidence.clean import clean_stale
+from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
+from harness.evidence.remains import anonymous_volumes
+from harness.foundry import images as foundry_images
+from harness.foundry import nodes, operator
+from harness.foundry.kubernetes import row
+from harness.matrix.model import ChartSource, Environment, Release
+from harness.providers import network
+from harness.registries.local import NodeRegistries
+from harness.registries.mirrors import MirrorMap
+from harness.registries.references import ImageReference
+from harness.registries.sources import ImageRecord, Source, source_for
+from harness.releases import charts
+from harness.releases.charts import Chart
+from harness.run.setup import Host, Request
+
+_PULL_SECONDS = 900.0
+_INSPECT_SECONDS = 60.0
+
+
+class Resources:
+    """Made by `open`, unmade by `close`; every piece is in the ledger before it exists."""
+
+    def __init__(self, run_id: str, asked: Request, host: Host, say: Callable[[str], None]) -> None:
+        self.run_id = run_id
+        self._asked = asked
+        self._host = host
+        self._say = say
+        self.network = f"soh-{short_run_id(run_id)}"
+        self.ledger: Ledger | None = None
+        self.folder: Path | None = None
+        self._registries: NodeRegistries | None = None
+        self._source: Source | None = None
+        self._charts: dict[str, Chart] = {}
+        self._lock = threading.Lock()
+
+    def open(self) -> None:
+        """Remove what dead runs left, make the run's own things. Raises HarnessError; then `close` is needed, too."""
+        settings = self._asked.settings
+        clean_stale(settings, say=self._say)
+        self.ledger = Ledger.open(self.run_id, ledger_folder(settings))
+        self.folder = Path(tempfile.mkdtemp(prefix=temp_prefix(self.run_id)))
+        self.ledger.planned("folder", str(self.folder))
+        self.ledger.planned("network", self.network)
+        network.create(self.network, self.run_id)
+        mirrors: MirrorMap | None = None
+        if self._host.choice.kind == "foundry":
+            self._registries = NodeRegistries(
+                binary=self._host.tools["registry"].path,
+                storage=foundry_images.registries(settings),
+                announce=lambda name: self._planned("container", name),
+            )
+            mirrors = self._registries.start(self.run_id, self.network)
+        self._source = source_for(self._host.choice.kind, settings, local=mirrors)
+
+    @property
+    def source(self) -> Source:
+        """Where images come from. Only after `open`."""
+        if self._source is None:
+            raise HarnessError("the run has no source of images yet")
+        return self._source
+
+    def scratch(self, name: str) -> Path:
+        """A folder for one cluster, inside the run's temporary folder."""
+        if self.folder is None:
+            raise HarnessError("the run has no folder yet")
+        made = self.folder / name
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    def node_image(self, environment: Environment) -> ImageRecord:
+        """The node image, present in the container engine. Raises UnavailableError."""
+        kind = self._host.choice.kind
+        if kind == "foundry":
+            reference = nodes.node_image(row(environment.kubernetes))
+            obtained, remedy = "built by the foundry", "run `nox -s bootstrap`"
+        else:
+            reference = self._public_node_image(environment)
+            obtained = "pulled from its registry" if kind == "upstream" else "pulled from a mirror"
+            remedy = f"try `docker pull {reference}` by hand, or --source foundry"
+        digest = _image_id(reference)
+        if not digest and kind != "foundry":
+            try:
+                process.call(["docker", "pull", "--quiet", reference], timeout=_PULL_SECONDS)
+            except CommandError as error:
+                raise UnavailableError(
+                    f"the node image {reference} of {environment.name} cannot be pulled: {error.message}", remedy
+                ) from error
+            digest = _image_id(reference)
+        if not digest:
+            raise UnavailableError(f"the node image {reference} of {environment.name} is not there", remedy)
+        return ImageRecord(
+            reference=reference,
+            digest=digest,
+            registry=reference.split("/")[0] if kind != "foundry" else "",
+            obtained=obtained,
+        )
+
+    def chart(self, release: Release) -> Chart:
+        """The release's chart: what --chart names, else what the source offers. Raises UnavailableError, UsageError."""
+        with self._lock:
+            if release.version not in self._charts:
+                self._charts[release.version] = self._find_chart(release)
+            return self._charts[release.version]
+
+    def registry_logs(self) -> Mapping[str, str]:
+        """Registry host → access log of the run's own registries."""
+        if self._registries is None:
+            return {}
+        return {host: self._registries.access_log(host) for host in self.source.mirrors.mirrors}
+
+    def learn_volumes(self, containers: tuple[str, ...]) -> None:
+        """Note the anonymous volumes of node containers, which have no name of ours."""
+        for volume in anonymous_volumes(containers):
+            self._planned("volume", volume)
+
+    def close(self, *, keep: bool = False) -> None:
+        """Unmake everything, in reverse; one failure does not stop the rest, and the first is raised at the end."""
+        problems: list[HarnessError] = []
+
+        def attempt(act: Callable[[], None]) -> bool:
+            try:
+                act()
+            except HarnessError as error:
+                problems.append(error)
+                return False
+            return True
+
+        if self._source is not None:
+            self._source.close()
+        if self.ledger is None:
+            return
+        if not keep:
+            registries = self._registries
+            if registries is None or attempt(registries.stop):
+                self._gone("container")
+            if attempt(lambda: network.remove(self.network)):
+                self._gone("network")
+            if self.folder is not None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                if not self.folder.exists():
+                    self._gone("folder")
+            self._forget_volumes()
+        self.ledger.close()
+        if problems:
+            raise problems[0]
+
+    def _find_chart(self, release: Release) -> Chart:
+        folder = self.scratch("charts")
+        helm = self._host.tools["helm"].path
+        wanted = self._asked.options.chart
+        if wanted:
+            return charts.find(wanted, release, helm, folder, mirrors=self.source.mirrors)
+        if self._host.choice.kind == "foundry":
+            path = operator.chart(foundry_images.store(self._asked.settings), release.version)
+            return charts.from_path(path, origin=ChartSource.FOUNDRY)
+        return charts.for_release(release, helm, folder, mirrors=self.source.mirrors)
+
+    def _public_node_image(self, environment: Environment) -> str:
+        if self._host.choice.kind == "upstream":
+            return environment.node_image
+        name = ImageReference.parse(environment.node_image)
+        mirror = self.source.mirrors.mirrors.get(name.registry)
+        if mirror is None:
+            raise UnavailableError(
+                f"no mirror is configured for {name.registry}, which has the node image {environment.node_image}",
+                f'add [mirrors."{name.registry}"] to harness.toml',
+            )
+        host = mirror.reachable_url.split("://", 1)[-1].rstrip("/")
+        return f"{host}/{environment.node_image.split('/', 1)[1]}"
+
+    def _planned(self, kind: str, name: str) -> None:
+        if self.ledger is not None:
+            self.ledger.planned(kind, name)  # type: ignore[arg-type]
+
+    def _gone(self, kind: str) -> None:
+        if self.ledger is not None:
+            for entry in self.ledger.open_entries():
+                if entry.kind == kind:
+                    self.ledger.gone(entry.kind, entry.name)
+
+    def _forget_volumes(self) -> None:
+        if self.ledger is None:
+            return
+        for entry in self.ledger.open_entries():
+            if entry.kind == "volume":
+                argv = ["docker", "volume", "inspect", entry.name]
+                if process.call(argv, timeout=_INSPECT_SECONDS, check=False).returncode != 0:
+                    self.ledger.gone("volume", entry.name)
+
+
+def _image_id(reference: str) -> str:
+    argv = ["docker", "image", "inspect", "--format", "{{.Id}}", reference]
+    found = process.call(argv, timeout=_INSPECT_SECONDS, check=False)
+    return found.stdout.strip() if found.returncode == 0 else ""

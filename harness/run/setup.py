@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run needs before it makes anything: settings, cells, values, a host that can, tools and a source of images."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from harness import settings as settings_module
+from harness.apps import scenarios
+from harness.errors import UsageError
+from harness.host import disk, engine, tools
+from harness.matrix import catalogue as catalogues
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import Cell, Release
+from harness.matrix.select import select
+from harness.registries.sources import Choice, detect
+from harness.releases.values import load_values
+from harness.report.model import HostResult
+from harness.run.options import RunOptions
+from harness.settings import PROJECT_ROOT, Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for, understood and found to make sense; nothing of the host was looked at."""
+
+    options: RunOptions
+    settings: Settings
+    catalogue: Catalogue
+    cells: tuple[Cell, ...]
+    values: tuple[Mapping[str, Any], ...]
+
+    @property
+    def releases(self) -> tuple[Release, ...]:
+        """The releases that the cells install, each once."""
+        versions = dict.fromkeys(version for cell in self.cells for version in cell.path.releases)
+        return tuple(self.catalogue.release(version) for version in versions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A host that can run the request, with the programs and the source of images that it will use."""
+
+    result: HostResult
+    choice: Choice
+    tools: Mapping[str, tools.Tool]
+
+
+def request(options: RunOptions) -> Request:
+    """Understand the options. Raises UsageError, SettingsError or CatalogueError."""
+    if options.repeat < 1:
+        raise UsageError(f"--repeat {options.repeat} is no number of times", "give a number from 1 on")
+    settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
+    catalogue = catalogues.load()
+    known = {name: module.SCENARIO for name, module in scenarios.discover().items()}
+    return Request(
+        options=options,
+        settings=settings,
+        catalogue=catalogue,
+        cells=tuple(select(catalogue, options.selection, known)),
+        values=tuple(load_values(file) for file in (*_profile(), *options.values)),
+    )
+
+
+def host(asked: Request) -> Host:
+    """Look whether this host can do it. Raises EngineError, DiskError, ToolError or UsageError (a source)."""
+    found = engine.probe(asked.settings)
+    disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
+    choice = detect(asked.settings, asked.options.source)
+    names = ["helm", "kubectl", *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
+    if choice.kind == "foundry":
+        names.append("registry")
+    minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
+    resolved = tools.resolve(asked.settings, [name for name in names if name != "existing"], minors)
+    result = HostResult(
+        os=_operating_system(),
+        kernel=platform.release(),
+        cpus=os.cpu_count() or 1,
+        memory_mib=psutil.virtual_memory().total >> 20,
+        engine=f"Docker {found.version}",
+        cgroup=f"v{found.cgroup_version}",
+    )
+    return Host(result=result, choice=choice, tools=resolved)
+
+
+def _profile() -> list[Path]:
+    default = PROJECT_ROOT / "charts" / "values" / "default.yaml"
+    return [default] if default.is_file() else []
+
+
+def _operating_system() -> str:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return platform.system()
+    return release.get("PRETTY_NAME", platform.system())

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions of the project; each is a thin call of the `harness` command, of pytest or of a linter."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "tests"]
+
+# Long enough for a run to remove its clusters after Ctrl-C; nox's own grace is a fraction of a second.
+_GRACE = {"interrupt_timeout": 120.0, "terminate_timeout": 120.0}
+
+
+@nox.session
+def bootstrap(session: nox.Session) -> None:
+    """Make this host able to run: container engine, kind, Helm, kubectl, images for the default cells."""
+    _install(session)
+    session.run("harness", "bootstrap", *session.posargs, **_GRACE)
+
+
+@nox.session(default=False)
+def e2e(session: nox.Session) -> None:
+    """Run cells on real clusters; options go after `--`."""
+    _install(session)
+    session.run("harness", "run", *session.posargs, **_GRACE)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Unit and integration tests: real Helm, real registry, no cluster."""
+    _install(session, "dev")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types."""
+    _install(session, "dev")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session(default=False)
+def matrix(session: nox.Session) -> None:
+    """List the cells, as a table or as JSON."""
+    _install(session)
+    session.run("harness", "matrix", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the harness against the same work typed by hand."""
+    _install(session)
+    session.run("python", "-m", "harness.bench", *session.posargs, **_GRACE)
+
+
+@nox.session(default=False)
+def clean(session: nox.Session) -> None:
+    """Remove everything that the harness ever made on this host, and prove it."""
+    _install(session)
+    session.run("harness", "clean", *session.posargs, **_GRACE)
+
+
+def _install(session: nox.Session, extra: str = "") -> None:
+    """Install the checkout, unless this environment has just that already."""
+    wanted = hashlib.sha256(Path("pyproject.toml").read_bytes() + extra.encode()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "installed"
+    if not stamp.exists() or stamp.read_text() != wanted:
+        session.install("-e", f".[{extra}]" if extra else ".")
+        stamp.write_text(wanted)
