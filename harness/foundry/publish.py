@@ -7,6 +7,9 @@ A storage is what a distribution server keeps on a file system: `<registry host>
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,6 +22,7 @@ from harness.registries.references import ImageReference
 
 _PUSH_SECONDS = 900.0
 _CRANE_SECONDS = 120.0
+_SWEEP_SECONDS = 600.0
 
 
 class Publisher:
@@ -59,6 +63,29 @@ class Publisher:
             )
         return digest
 
+    def sweep(self, keep: Collection[str]) -> None:
+        """Forget every tag that is not one of these references, and every manifest and blob without a tag.
+
+        The server's own garbage collector does it; no server may serve the storages meanwhile. Raises CommandError.
+        """
+        wanted = {(name.registry, name.repository, name.tag) for name in map(ImageReference.parse, keep)}
+        for host in local.stored_hosts(self.root):
+            storage = self.root / host
+            with FileLock(str(storage) + ".lock"):
+                repositories = _base(storage) / "repositories"
+                for tag in repositories.glob("**/_manifests/tags/*"):
+                    repository = tag.parents[2].relative_to(repositories).as_posix()
+                    if (host, repository, tag.name) not in wanted:
+                        shutil.rmtree(tag)
+                with tempfile.TemporaryDirectory(prefix="soh-registry-") as scratch:
+                    config = local.write_config(Path(scratch) / "config.yml", storage=storage, address="127.0.0.1:0")
+                    process.call(
+                        [self._registry, "garbage-collect", "--delete-untagged", config],
+                        env={"OTEL_TRACES_EXPORTER": "none"},
+                        timeout=_SWEEP_SECONDS,
+                        log_file=self._log_file,
+                    )
+
 
 def published(root: Path, reference: str) -> str:
     """The digest that a storage holds for a reference, with all its blobs whole, or an empty string.
@@ -66,7 +93,7 @@ def published(root: Path, reference: str) -> str:
     Reads the layout that distribution documents in registry/storage/paths.go, so that no server is needed to know.
     """
     name = ImageReference.parse(reference)
-    base = root / name.registry / "docker" / "registry" / "v2"
+    base = _base(root / name.registry)
     manifests = base / "repositories" / name.repository / "_manifests"
     try:
         digest = (manifests / "tags" / name.tag / "current" / "link").read_text().strip()
@@ -84,7 +111,7 @@ def _seed(storage: Path, repository: str, image: Image) -> None:
     crane asks for each blob and sends only what the server does not know: a server with another layout would just
     get everything.
     """
-    base = storage / "docker" / "registry" / "v2"
+    base = _base(storage)
     for digest, file in image.blobs.items():
         data = _data(base, digest)
         data.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +119,10 @@ def _seed(storage: Path, repository: str, image: Image) -> None:
         link = base / "repositories" / repository / "_layers" / digest.replace(":", "/") / "link"
         link.parent.mkdir(parents=True, exist_ok=True)
         link.write_text(digest)
+
+
+def _base(storage: Path) -> Path:
+    return storage / "docker" / "registry" / "v2"
 
 
 def _data(base: Path, digest: str) -> Path:

@@ -8,7 +8,7 @@ SPARK_HOME=${SPARK_HOME:-$(cd "$(dirname "$0")/.." && pwd)}
 export SPARK_HOME
 server=org.apache.spark.sql.connect.service.SparkConnectServer
 # A server in the foreground has no pid file that spark-daemon.sh could know.
-if process=$(pgrep -o -f "$server"); then
+if process=$(pgrep -o -f "^[^ ]*java .*$server"); then
     kill "$process"
     tail --pid="$process" -f /dev/null
 fi

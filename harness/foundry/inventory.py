@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the foundry has, could have and no longer needs: `harness foundry list`, `build` and `prune`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from harness.foundry import debian, gobuild, images, kubernetes, nodes, plan
+from harness.foundry.store import Artifact, Recipe
+from harness.host.steps import Progress, Step
+from harness.matrix.model import Environment, Release
+from harness.matrix.names import unknown
+from harness.settings import Settings
+
+Identity = tuple[str, str, str]
+"""Kind, name and key of an artefact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """An artefact, stored or not. `size` is in bytes and counts shared layers once, with the first that holds them.
+
+    `stale` is an artefact that no row of the catalogues leads to any more; `missing` one that is not built yet.
+    """
+
+    kind: str
+    name: str
+    key: str
+    state: Literal["current", "stale", "missing"]
+    reference: str = ""
+    size: int = 0
+    seconds: float = 0.0
+    created: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What a prune removed. `freed` is in bytes."""
+
+    removed: tuple[Entry, ...]
+    freed: int
+
+
+def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, str]:
+    """Every artefact that the catalogues lead to, with its image reference where it is an image's."""
+    found: dict[Identity, str] = {}
+    rows = kubernetes.rows().values()
+    for module in gobuild.modules():
+        found[_identity(gobuild.recipe(module))] = ""
+    for row in rows:
+        found[_identity(gobuild.recipe(row.module, ["kubectl"]))] = ""
+        for recipe in (nodes.pause_recipe(row), nodes.control_plane_recipe(row)):
+            found[_identity(recipe)] = ""
+        found[_identity(nodes.node_recipe(row))] = nodes.node_image(row)
+    if rows:
+        for system in (nodes.base_system(), nodes.proxy_system()):
+            found[_identity(debian.recipe(system))] = ""
+    known = list(releases)
+    for recipe in images.recipes(settings, known):
+        found.setdefault(_identity(recipe), "")
+    for build in images.builders(settings, known):
+        found[_identity(build.recipe)] = build.reference
+    return found
+
+
+def entries(settings: Settings, releases: Iterable[Release]) -> list[Entry]:
+    """All artefacts, stored ones first, each with its state."""
+    wanted = current(settings, releases)
+    stored = images.store(settings).artifacts()
+    seen: set[tuple[int, int]] = set()
+    # Layers first: what an image shares with them is theirs.
+    ordered = sorted(stored, key=lambda artifact: (artifact.kind != "layer", artifact.kind, artifact.name))
+    found = [_entry(artifact, wanted, _bytes(artifact.folder, seen)) for artifact in ordered]
+    have = {(artifact.kind, artifact.name, artifact.key) for artifact in stored}
+    # Where a whole Kubernetes is built, its kubectl is not built alone.
+    spared = {_identity(gobuild.recipe(row.module, ["kubectl"])) for row in kubernetes.rows().values()}
+    for identity in wanted.keys() - have - spared:
+        kind, name, key = identity
+        found.append(Entry(kind=kind, name=name, key=key, state="missing", reference=wanted[identity]))
+    return sorted(found, key=lambda entry: (entry.state == "missing", entry.kind, entry.name))
+
+
+def names(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[str]:
+    """What `build` can be asked for."""
+    return [step.name for step in plan.steps(settings, environments, releases)]
+
+
+def build(
+    settings: Settings,
+    environments: Sequence[Environment],
+    releases: Sequence[Release],
+    wanted: Sequence[str],
+    progress: Progress,
+) -> list[str]:
+    """Build these by name, and what they need from the foundry, unless it is there; returns what was built.
+
+    Raises UsageError with what was probably meant, BuildError that names the log.
+    """
+    steps = {step.name: step for step in plan.steps(settings, environments, releases)}
+    built: list[str] = []
+
+    def do(step: Step) -> None:
+        for need in step.needs:
+            if need in steps:
+                do(steps[need])
+        if not step.done():
+            progress(f"{step.name} …")
+            step.run(progress)
+            built.append(step.name)
+
+    for name in wanted:
+        if name not in steps:
+            raise unknown("foundry artefact", name, steps)
+    for name in wanted:
+        do(steps[name])
+    return built
+
+
+def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -> Pruned:
+    """Remove stale artefacts, what interrupted builds left, and images in the registries that nothing leads to.
+
+    Builds that are going on at the moment are left alone. Raises CommandError when a registry cannot be swept.
+    """
+    known = list(releases)
+    store = images.store(settings)
+    wanted = current(settings, known)
+    roots = (store.root, images.registries(settings))
+    before = sum(_bytes(root, set()) for root in roots)
+    removed = []
+    for artifact in store.artifacts():
+        entry = _entry(artifact, wanted, 0)
+        if entry.state == "stale":
+            progress(f"removing {entry.kind} {entry.name}-{entry.key}")
+            store.remove(artifact)
+            removed.append(entry)
+    folders = {store.root / kind / f"{name}-{key}" for kind, name, key in wanted}
+    for leftover in _leftovers(store.root):
+        _remove_leftover(leftover, keep_lock=leftover.with_suffix("") in folders)
+    references = [reference for reference in wanted.values() if reference]
+    references += [reference for row in kubernetes.rows().values() for reference in row.images().values()]
+    if images.registries(settings).is_dir():
+        progress("sweeping the registries")
+        images.publisher(settings).sweep(references)
+    return Pruned(removed=tuple(removed), freed=max(0, before - sum(_bytes(root, set()) for root in roots)))
+
+
+def _identity(recipe: Recipe) -> Identity:
+    return (recipe.kind, recipe.name, recipe.key)
+
+
+def _entry(artifact: Artifact, wanted: dict[Identity, str], size: int) -> Entry:
+    identity = (artifact.kind, artifact.name, artifact.key)
+    return Entry(
+        kind=artifact.kind,
+        name=artifact.name,
+        key=artifact.key,
+        state="current" if identity in wanted else "stale",
+        reference=wanted.get(identity, ""),
+        size=size,
+        seconds=artifact.seconds,
+        created=artifact.created,
+    )
+
+
+def _bytes(folder: Path, seen: set[tuple[int, int]]) -> int:
+    """What the files below a folder take, each hard-linked file once over all calls with the same `seen`."""
+    total = 0
+    for path in folder.rglob("*") if folder.is_dir() else ():
+        status = path.lstat()
+        inode = (status.st_dev, status.st_ino)
+        if not path.is_dir() and inode not in seen:
+            seen.add(inode)
+            total += status.st_size
+    return total
+
+
+def _leftovers(root: Path) -> Iterator[Path]:
+    yield from root.glob("*/*.partial")
+    yield from (lock for lock in root.glob("*/*.lock") if not lock.with_suffix(".partial").exists())
+
+
+def _remove_leftover(leftover: Path, *, keep_lock: bool) -> None:
+    lock = leftover.with_suffix(".lock")
+    try:
+        with FileLock(str(lock), timeout=0):
+            if leftover.suffix == ".partial":
+                shutil.rmtree(leftover, ignore_errors=True)
+    except Timeout:
+        return
+    # Whoever waits for a lock that is gone would build beside whoever made a new one: only stale ones go.
+    if not keep_lock:
+        lock.unlink(missing_ok=True)
