@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -36,13 +37,13 @@ _IN_ENGINE = ("cluster", "container", "network", "volume")
 _KINDS = ("container", "network", "volume", "image", "process", "context", "kubeconfig", "folder")
 _CACHE_NAME = "spark-operator-harness"
 # A cache folder of another name may be one that holds other things too, so there only these are removed.
-_CACHE_PARTS = ("artifacts", "engine", "history.json", "ledger", "logs", "registry", "tools")
+_CACHE_PARTS = ("artifacts", "engine", "history.json", "ledger", "logs", "registry", "tools", "work")
 
 
 def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str]:
     """Remove what dead runs of this cache left; returns what was done, in words. For the start of a run.
 
-    What cannot be removed, or looked at, stays in its ledger for the next time. `say` is told while it happens.
+    What cannot be removed, or looked at, stays in its ledger for the next time; what a user kept is left alone. `say` is told while it happens.
     """
     told: list[str] = []
 
@@ -51,6 +52,8 @@ def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str
         say(line)
 
     for stale in stale_ledgers(ledger_folder(settings)):
+        if stale.owner.kept:
+            continue
         with claimed(stale) as ledger:
             if ledger is None:
                 continue
@@ -114,18 +117,20 @@ class _Row:
 
 
 def _refuse_if_alive(settings: Settings) -> None:
-    alive = {owner.run_id: owner.pid for owner in live_runs(ledger_folder(settings))} | dict(_holders())
+    own = {f"run {owner.run_id}": owner.pid for owner in live_runs(ledger_folder(settings))}
+    alive = own | {what: pid for what, pid in _at_work(settings.cache_dir) if pid != os.getpid()}
     if alive:
-        which = ", ".join(f"{run_id} (process {pid})" for run_id, pid in sorted(alive.items()))
+        which = ", ".join(f"{what} (process {pid})" for what, pid in sorted(alive.items()))
         raise HostError(
-            f"nothing was removed: a run is alive: {which}",
+            f"nothing was removed, since the harness is at work: {which}",
             "wait until it has ended, or end it (Ctrl-C, or kill and its process number), then clean",
         )
 
 
-def _holders() -> Iterator[tuple[str, int]]:
-    """Live runs of any cache on this host: the processes that have a ledger open."""
+def _at_work(cache: Path) -> Iterator[tuple[str, int]]:
+    """Processes that have a ledger open, of any cache on this host, or the lock of an artefact of this one."""
     ledger = re.compile(rf".*/ledger/({RUN_ID_PATTERN.pattern})\.jsonl")
+    artifacts = cache.resolve() / "artifacts"
     for process in psutil.process_iter():
         try:
             files = process.open_files()
@@ -133,7 +138,9 @@ def _holders() -> Iterator[tuple[str, int]]:
             continue
         for file in files:
             if found := ledger.fullmatch(file.path):
-                yield found[1], process.pid
+                yield f"run {found[1]}", process.pid
+            elif file.path.endswith(".lock") and Path(file.path).is_relative_to(artifacts):
+                yield f"build of {Path(file.path).stem}", process.pid
 
 
 def _settle(ledger: Ledger, entries: Sequence[Entry], after: Survey) -> None:

@@ -78,13 +78,14 @@ class Entry:
 class Owner:
     """The process that opened a ledger. `started` is its start time in seconds since the epoch.
 
-    `closed`: it let go of the ledger in good order, although something was left.
+    `closed`: it let go of the ledger in good order, although something was left. `kept`: that was the user's wish.
     """
 
     run_id: str
     pid: int
     started: float
     closed: bool = False
+    kept: bool = False
 
     @property
     def alive(self) -> bool:
@@ -201,6 +202,10 @@ class Ledger:
         yield
         self.gone(kind, name)
 
+    def keep(self) -> None:
+        """Write down that what is open stays because the user asked for it: the next run leaves it alone."""
+        self._append({"kept": True})
+
     def open_entries(self) -> list[Entry]:
         """What was planned and is not gone, in the order of planning."""
         return read(self.path)[1]
@@ -266,6 +271,8 @@ def read(path: Path) -> tuple[Owner, list[Entry]]:
             owner = Owner(run_id=data["run"], pid=int(data["pid"]), started=float(data["started"]))
         elif "closed" in data and owner is not None:
             owner = replace(owner, closed=True)
+        elif "kept" in data and owner is not None:
+            owner = replace(owner, kept=True)
         elif "planned" in data:
             key = (data["planned"], data["name"])
             before = entries[key].facts if key in entries else {}
@@ -292,7 +299,7 @@ class StaleLedger:
 
 
 def stale_ledgers(folder: Path) -> list[StaleLedger]:
-    """The ledgers of dead runs, oldest first."""
+    """The ledgers of dead runs, oldest first; also of those whose things are kept (`owner.kept`)."""
     stale = []
     for path, owner in _ledgers(folder):
         if not owner.alive and not _is_locked(path):

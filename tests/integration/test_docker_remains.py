@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import secrets
+import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,12 @@ import pytest
 
 from harness.errors import EngineError
 from harness.evidence import _docker
-from harness.evidence.ledger import Entry, cluster_name
+from harness.evidence.clean import clean_stale
+from harness.evidence.ledger import Entry, cluster_name, ledger_folder, stale_ledgers
 from harness.evidence.remains import anonymous_volumes, look, look_for_all, remove
 from harness.process import call
 from harness.providers.base import LABEL_RUN
+from harness.settings import Settings
 
 
 def docker(*words: str) -> str:
@@ -129,6 +132,39 @@ def test_a_volume_whose_container_is_gone_is_found_through_the_ledger(host: Host
     assert names(found.remains) == {("volume", var)}
     assert remove(found.removable) == []
     assert look(host.run_id, entries).remains == ()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from harness.evidence.ledger import Ledger
+from harness.process import call
+from harness.providers.base import LABEL_RUN
+run_id, folder, image = sys.argv[1:]
+ledger = Ledger.open(run_id, Path(folder))
+label = f"{LABEL_RUN}={run_id}"
+for kind in ("network", "volume"):
+    ledger.planned(kind, f"soh-{kind}-{run_id}")
+    call(["docker", kind, "create", "--label", label, f"soh-{kind}-{run_id}"], timeout=60)
+ledger.planned("container", f"soh-registry-{run_id}")
+call(["docker", "create", "--name", f"soh-registry-{run_id}", "--label", label, image], timeout=60)
+ledger.planned("container", f"soh-never-{run_id}")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_next_run_removes_what_a_killed_one_left_in_the_engine(host: Host, tmp_path: Path) -> None:
+    settings = Settings(cache_dir=tmp_path / "spark-operator-harness")
+    folder = ledger_folder(settings)
+    call([sys.executable, "-c", _KILLED, host.run_id, folder, host.image], timeout=120, check=False)
+    (stale,) = stale_ledgers(folder)
+    # The image declares a volume, which is the fourth.
+    found = [remain.kind for remain in look(host.run_id, stale.entries).remains]
+    assert found == ["container", "network", "volume", "volume"]
+    (told,) = clean_stale(settings)
+    assert f"container soh-registry-{host.run_id}" in told
+    assert look(host.run_id, stale.entries).remains == ()
+    assert stale_ledgers(folder) == []
 
 
 def test_removing_twice_is_no_error(host: Host) -> None:

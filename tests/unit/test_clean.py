@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from rich.console import Console
 
 from harness.errors import HostError
@@ -23,7 +25,7 @@ from harness.settings import Settings
 RUN = "20260102-030405-ab12"
 OTHER = "20260102-030405-cd34"
 
-_HOLDERS = cleaning._holders
+_AT_WORK = cleaning._at_work
 
 _RUN_WITH_FOLDER = """
 import sys
@@ -68,7 +70,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     # Runs of other caches on this machine are none of a test's business.
-    monkeypatch.setattr(cleaning, "_holders", lambda: iter(()))
+    monkeypatch.setattr(cleaning, "_at_work", lambda cache: iter(()))
     return Settings(cache_dir=tmp_path / "cache" / "spark-operator-harness", reports_dir=tmp_path / "reports")
 
 
@@ -146,7 +148,31 @@ def test_clean_refuses_under_a_live_run_and_says_which_process(settings: Setting
 def test_live_runs_of_other_caches_are_seen_too(settings: Settings, tmp_path: Path) -> None:
     other = Settings(cache_dir=tmp_path / "other-cache")
     with a_run(OTHER, other, tmp_path / "scratch") as child:
-        assert (OTHER, child.pid) in list(_HOLDERS())
+        assert (f"run {OTHER}", child.pid) in list(_AT_WORK(settings.cache_dir))
+
+
+def test_clean_refuses_while_something_is_built(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = settings.cache_dir / "artifacts" / "go" / "kind-0123456789ab.lock"
+    lock.parent.mkdir(parents=True)
+    with FileLock(lock):
+        assert ("build of kind-0123456789ab", os.getpid()) in list(_AT_WORK(settings.cache_dir))
+    monkeypatch.setattr(cleaning, "_at_work", lambda cache: iter([("build of kind-0123456789ab", 1)]))
+    with pytest.raises(HostError, match=r"build of kind-0123456789ab \(process 1\)"):
+        clean(settings, console=console())
+    assert lock.parent.is_dir()
+
+
+def test_what_a_user_kept_survives_the_next_run_and_goes_with_clean(settings: Settings, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    ledger = Ledger.open(RUN, ledger_folder(settings))
+    ledger.planned("folder", str(kept))
+    ledger.keep()
+    ledger.close()
+    assert clean_stale(settings) == []
+    assert kept.is_dir()
+    assert clean(settings, console=console()) == []
+    assert not kept.exists()
 
 
 def test_a_cache_folder_of_another_name_keeps_what_is_not_the_harness_s(settings: Settings, tmp_path: Path) -> None:
