@@ -182,13 +182,18 @@ class _Look:
         return webhook.entries(self._api, frozenset(names - {""}), timeout=_API_SECONDS)
 
     def secret_ca(self, deployments: tuple[seen.DeploymentSeen, ...]) -> bytes:
-        """The CA certificate in the webhook's Secret; the keys beside it are dropped at once."""
+        """The CA certificate in the webhook's Secret, empty without one; the keys beside it are dropped at once."""
         name = next(filter(None, (it.flag("webhook-secret-name") for it in deployments)), "")
         if not name:
             return b""
-        response: Any = self._core.read_namespaced_secret(
-            name, self._namespace, _preload_content=False, _request_timeout=_API_SECONDS
-        )
+        try:
+            response: Any = self._core.read_namespaced_secret(
+                name, self._namespace, _preload_content=False, _request_timeout=_API_SECONDS
+            )
+        except client.ApiException as missing:
+            if missing.status == 404:
+                return b""
+            raise
         data = json.loads(response.data).get("data") or {}
         return base64.b64decode(data.get("ca-cert.pem") or data.get("ca.crt") or "")
 

@@ -115,5 +115,6 @@ def _classify(text: str) -> tuple[Kind, bool] | None:
 def _answer(text: str) -> str:
     """The registry's answer without the wrappings that kubelet and containerd put around it."""
     text = re.sub(r"^.*?(?:ErrImagePull|ImagePullBackOff): ", "", text, flags=re.S)
+    text = re.sub(r"^Failed to pull image \"[^\"]*\": ", "", text)
     text = re.sub(r"^rpc error: code = (\w+) desc = ", r"\1: ", text)
     return re.sub(r"failed to pull and unpack image \"[^\"]*\": ", "", text).strip()
