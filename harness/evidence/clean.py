@@ -43,7 +43,8 @@ _CACHE_PARTS = ("artifacts", "engine", "history.json", "ledger", "logs", "regist
 def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str]:
     """Remove what dead runs of this cache left; returns what was done, in words. For the start of a run.
 
-    What cannot be removed, or looked at, stays in its ledger for the next time; what a user kept is left alone. `say` is told while it happens.
+    What cannot be removed, or looked at, stays in its ledger for the next time; what a user kept is left alone.
+    `say` is told while it happens.
     """
     told: list[str] = []
 
