@@ -330,4 +330,4 @@ def _deployment_in_words(it: seen.DeploymentSeen) -> str:
 def _brief(error: Exception) -> str:
     if isinstance(error, client.ApiException):
         return f"{error.status} {error.reason}"
-    return str(error)
+    return str(getattr(error, "reason", None) or error)

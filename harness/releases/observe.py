@@ -350,4 +350,7 @@ def _with(known: A | Unseen, what: str, act: Callable[[A], T]) -> T | Unseen:
 def _reason(failed: BaseException) -> str:
     if isinstance(failed, client.ApiException):
         return f"the API server answered {failed.status} {failed.reason}"
+    if isinstance(failed, HTTPError):
+        # urllib3 wraps what happened into the address and the count of its attempts.
+        return f"the API server is away: {getattr(failed, 'reason', None) or failed}"
     return failed.message if isinstance(failed, HarnessError) else f"{type(failed).__name__}: {failed}"
