@@ -147,11 +147,14 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `0.4 s`, `75 s`, `7 min`, `1 h 5 min`."""
+    """Seconds as people say them: `0.4 s`, `75 s`, `7 min 10 s`, `12 min`, `1 h 5 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 2 * _MINUTE:
         return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), round(_MINUTE))
+    if minutes < 10 and rest:
+        return f"{minutes} min {rest} s"
     if seconds < _HOUR:
         return f"{seconds / _MINUTE:.0f} min"
     return f"{seconds // _HOUR:.0f} h {seconds % _HOUR // _MINUTE:.0f} min"

@@ -191,7 +191,10 @@ def test_the_summary_has_sizes_and_times() -> None:
     Console(file=output, width=100).print(display.summary(outcomes))
 
     rows = [line.split() for line in output.getvalue().splitlines()]
-    assert rows[1:] == [["kind", "there", "8", "MB"], ["kubernetes", "1.34.4", "done", "1.2", "GB", "7", "min"]]
+    assert rows[1:] == [
+        ["kind", "there", "8", "MB"],
+        ["kubernetes", "1.34.4", "done", "1.2", "GB", "6", "min", "40", "s"],
+    ]
 
 
 def test_a_terminal_shows_what_is_going_on() -> None:
@@ -207,7 +210,17 @@ def test_a_terminal_shows_what_is_going_on() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.42, "0.4 s"), (75, "75 s"), (430, "7 min"), (3900, "1 h 5 min"), (7199, "1 h 59 min")]
+    ("seconds", "words"),
+    [
+        (0.42, "0.4 s"),
+        (75, "75 s"),
+        (430, "7 min 10 s"),
+        (179.7, "3 min"),
+        (360, "6 min"),
+        (750, "12 min"),
+        (3900, "1 h 5 min"),
+        (7199, "1 h 59 min"),
+    ],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert display.duration(seconds) == words
