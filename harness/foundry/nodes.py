@@ -302,7 +302,9 @@ def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_fil
     try:
         docker(
             *("run", "--detach", "--name", container, "--privileged", "--network", "none", "--entrypoint", "sleep"),
-            *("--label", "spark-operator-harness.run=foundry", "--volume", f"{images.parent}:/input:ro"),
+            # systemd's own signal for a shutdown; the image inherits it.
+            *("--stop-signal", "SIGRTMIN+3", "--label", "spark-operator-harness.run=foundry"),
+            *("--volume", f"{images.parent}:/input:ro"),
             *(stage, "3600"),
         )
         docker("exec", container, "tar", "-xzf", f"/input/{overlay.name}", "-C", "/")
@@ -319,8 +321,8 @@ def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_fil
         docker("exec", container, "sh", "-c", "rm -rf /var/lib/containerd/tmpmounts/* /run/containerd /tmp/*")
         changes = [
             'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
+            "CMD []",
             "ENV container=docker",
-            "STOPSIGNAL SIGRTMIN+3",
         ]
         labels = assemble.labels(
             title="kind node",
