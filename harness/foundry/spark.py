@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -195,8 +196,12 @@ def _fill(layer: LayerWriter, root: Path, spark: SparkVersion) -> None:
 def download(spark: SparkVersion, folder: Path, log_file: Path) -> Path:
     """Fetch the source distribution with pip, which asks the index that the user has configured.
 
-    Raises CommandError when pip fails, BuildError when the file is not the one that the catalogue names.
+    Raises ToolError without pip, BuildError when pip fails or the file is not the one that the catalogue names.
     """
+    if importlib.util.find_spec("pip") is None:
+        raise ToolError(
+            f"pip is not installed for {sys.executable}, which fetches pyspark", f"{sys.executable} -m ensurepip"
+        )
     folder.mkdir(parents=True)
     requirements = folder / "requirements.txt"
     requirements.write_text(f"pyspark=={spark.version} --hash=sha256:{spark.sha256}\n")
