@@ -9,12 +9,16 @@ from typing import Any
 
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.releases.webhook import DEFAULTS, problems, same_certificates, validity
-from harness.verdicts import Finding, errored, failed, passed
+from harness.verdicts import Finding, errored, failed, passed, unavailable
+
+_OFF = "the values switch the webhook off (webhook.enable)"
 
 
 def certificate(observed: ObservedOperator) -> Finding:
     """The CA bundle of every webhook entry verifies the certificate that each webhook pod serves, SAN and dates too."""
     name = "webhook-certificate"
+    if _switched_off(observed):
+        return unavailable(name, _OFF)
     if isinstance(observed.webhook_entries, Unseen):
         return errored(name, observed.webhook_entries.reason)
     if isinstance(observed.handshakes, Unseen):
@@ -55,6 +59,8 @@ def certificate(observed: ObservedOperator) -> Finding:
 def ca_bundle(observed: ObservedOperator) -> Finding:
     """The CA bundle of every webhook entry is the CA certificate in the webhook's Secret."""
     name = "webhook-ca-bundle"
+    if _switched_off(observed):
+        return unavailable(name, _OFF)
     if isinstance(observed.webhook_entries, Unseen):
         return errored(name, observed.webhook_entries.reason)
     if isinstance(observed.secret_ca, Unseen):
@@ -76,6 +82,8 @@ def ca_bundle(observed: ObservedOperator) -> Finding:
 def mutates(observed: ObservedOperator) -> Finding:
     """A dry run of a SparkApplication that leaves much out comes back with the webhook's defaults filled in."""
     name = "admission-mutates"
+    if _switched_off(observed):
+        return unavailable(name, _OFF)
     attempt = observed.valid_attempt
     if isinstance(attempt, Unseen):
         return errored(name, attempt.reason)
@@ -96,6 +104,8 @@ def mutates(observed: ObservedOperator) -> Finding:
 def rejects(observed: ObservedOperator) -> Finding:
     """A dry run of each invalid SparkApplication is refused, with the words of the rule that it breaks."""
     name = "admission-rejects"
+    if _switched_off(observed):
+        return unavailable(name, _OFF)
     attempts = observed.rule_attempts
     if isinstance(attempts, Unseen):
         return errored(name, attempts.reason)
@@ -111,6 +121,10 @@ def rejects(observed: ObservedOperator) -> Finding:
     if wrong:
         return failed(name, "; ".join(wrong), **evidence)
     return passed(name, f"refused by name: {', '.join(rule.name for rule, _ in attempts)}", **evidence)
+
+
+def _switched_off(observed: ObservedOperator) -> bool:
+    return (observed.values.get("webhook") or {}).get("enable") is False
 
 
 def _at(spec: Mapping[str, Any], path: tuple[str, ...]) -> Any:

@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from harness.errors import ClusterError, HarnessError, HostError, RegistryError, ReleaseError, UsageError, WaitTimeout
 from harness.matrix.model import Release
 from harness.providers.base import Cluster
-from harness.releases import charts, seen
+from harness.releases import charts, seen, webhook
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, Revision
 from harness.releases.trouble import Kind, Trouble, diagnose
@@ -34,6 +34,7 @@ CHECK_NAMESPACE = "operator-checks"
 """A job namespace of the checks' own, so that nothing that they create is in a scenario's way."""
 
 _API_SECONDS = 15.0
+_ADMISSION_SECONDS = 30.0
 _LOG_LINES = 12
 
 
@@ -86,6 +87,8 @@ def install(
             seconds["helm"] = deadline.elapsed - sum(seconds.values())
             _await_rollout(api, release, namespace, name, deadline)
             seconds["ready"] = deadline.elapsed - sum(seconds.values())
+            _await_admission(api, release, deadline)
+            seconds["admission"] = deadline.elapsed - sum(seconds.values())
     except (client.ApiException, HTTPError) as away:
         raise ClusterError(
             f"the API server of {cluster.name} failed while {release.version} was installed: {_brief(away)}",
@@ -229,6 +232,28 @@ def _await_rollout(api: client.ApiClient, release: Release, namespace: str, name
         raise ReleaseError(
             f"release {release.version} was not ready within {deadline.seconds:.0f} s; last seen: {late.last_seen}",
             f"see the events and pods of the namespace {namespace}",
+        ) from late
+
+
+def _await_admission(api: client.ApiClient, release: Release, deadline: Deadline) -> None:
+    """Wait until the API server reaches the webhook.
+
+    The webhook's readiness probe is a plain ping: its pod is Ready before its port answers, and until the Service's
+    endpoint is in place on the node, creates are refused (seen for up to a second).
+    """
+    app = webhook.sample(CHECK_NAMESPACE)
+    try:
+        until(
+            lambda: webhook.dry_run(api, app, timeout=_API_SECONDS),
+            lambda attempt: not attempt.webhook_away,
+            what="the webhook to answer the API server",
+            timeout=min(_ADMISSION_SECONDS, deadline.left),
+            interval=0.1,
+        )
+    except WaitTimeout as late:
+        raise ReleaseError(
+            f"release {release.version} is rolled out, but its webhook does not answer the API server; {late.message}",
+            "see the webhook's log, and the endpoints of its Service",
         ) from late
 
 

@@ -77,6 +77,11 @@ class Attempt:
         """Whether the API server would have stored the application."""
         return self.status == 0
 
+    @property
+    def webhook_away(self) -> bool:
+        """Whether the API server could not ask the webhook at all."""
+        return self.status >= 500 and "failed calling webhook" in self.message
+
 
 def _both_node_selectors(app: dict[str, Any]) -> None:
     app["spec"]["nodeSelector"] = {"disk": "fast"}

@@ -200,6 +200,12 @@ def test_metrics_that_are_off_are_unavailable() -> None:
     assert _found(observed, "metrics-served").verdict is Verdict.UNAVAILABLE
 
 
+def test_a_webhook_that_is_off_is_unavailable() -> None:
+    findings = judge(operator(values={"webhook": {"enable": False}}, webhook_entries=(), handshakes=()), _serves)
+    off = {it.check for it in findings if it.verdict is Verdict.UNAVAILABLE}
+    assert off == {"webhook-certificate", "webhook-ca-bundle", "admission-mutates", "admission-rejects"}
+
+
 def test_rules_belong_to_releases() -> None:
     assert [rule.name for rule in webhook.rules_of("2.1.1")] == ["one node selector"]
     assert "DNS-1035 name" in [rule.name for rule in webhook.rules_of("2.4.0")]
