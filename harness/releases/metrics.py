@@ -55,6 +55,10 @@ class Moments:
         """The moments until now."""
         return frozenset(self._moments)
 
+    def created(self) -> None:
+        """An application was created while the controller ran: it has seen it as New, whatever the watch saw first."""
+        self._moments.add("application is New")
+
     def application(self, app: Mapping[str, Any]) -> None:
         """A SparkApplication as an event brought it (JSON)."""
         status = app.get("status") or {}

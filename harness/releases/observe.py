@@ -88,6 +88,8 @@ def observe(cluster: Cluster, installed: InstalledRelease, *, soak: float = DEFA
         ThreadPoolExecutor(max_workers=3) as pool,
         webhook.canary(api, CHECK_NAMESPACE, version, timeout=_API_SECONDS) as canary_trouble,
     ):
+        if not canary_trouble:
+            moments.created()
         look = _Look(cluster, api, installed)
         soaking = pool.submit(_soak, cluster, installed.namespace, soak)
         watching = [

@@ -42,6 +42,13 @@ def test_latencies_are_not_due_for_what_was_not_watched_or_was_tried_again() -> 
     assert due(["spark_application_submit_latency_seconds"], again.seen)[1]
 
 
+def test_a_created_application_counts_even_if_the_watch_came_later() -> None:
+    moments = Moments()
+    moments.created()
+    moments.application(_app("SUSPENDED"))
+    assert due(["spark_application_count"], moments.seen)[1] == []
+
+
 def test_the_prefix_is_part_of_the_name() -> None:
     now, later = due(["spark_application_count", "unknown"], frozenset({"application is New"}), prefix="my-")
     assert "my_spark_application_count" in now
