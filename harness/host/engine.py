@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.errors import CommandTimeout, EngineError
+from harness.errors import CommandError, CommandTimeout, EngineError
 from harness.host import capabilities, dockerd, packages
 from harness.host.steps import Progress
 from harness.process import call
@@ -88,7 +88,12 @@ def ensure_engine(settings: Settings, progress: Progress = lambda line: None) ->
         packages.install(["docker-cli"], log_file=log_file, progress=progress)
     if packages.systemd_runs() and not capabilities.missing():
         progress("starting the docker service")
-        call(["systemctl", "start", "docker"], timeout=_SERVICE_TIMEOUT)
+        try:
+            call(["systemctl", "start", "docker"], timeout=_SERVICE_TIMEOUT)
+        except CommandError as failed:
+            raise EngineError(
+                f"the docker service does not start: {failed.message}", "see journalctl -u docker"
+            ) from failed
     else:
         progress("starting dockerd")
         dockerd.start(_folder(settings), timeout=_START_TIMEOUT)

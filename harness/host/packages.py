@@ -18,7 +18,7 @@ _QUERY_TIMEOUT = 30.0
 _UPDATE_TIMEOUT = 300.0
 _INSTALL_TIMEOUT = 900.0
 _BUILD_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "mmdebstrap", "ca-certificates")
-_JDK = "openjdk-17-jdk-headless"
+_JDKS = ("openjdk-17-jdk-headless", "openjdk-21-jdk-headless")
 _JDK_SINCE = 17
 
 
@@ -82,7 +82,7 @@ def missing_build_packages() -> list[str]:
     """The Debian packages that the foundry needs and that are not there."""
     absent = missing(_BUILD_PACKAGES)
     if javac_version() < _JDK_SINCE:
-        absent += missing([_JDK])
+        absent += missing([_jdk()])
     return absent
 
 
@@ -109,6 +109,11 @@ def javac_version() -> int:
     words = (answer.stdout + answer.stderr).split()
     major = words[1].split(".")[0] if len(words) > 1 and words[0] == "javac" else ""
     return int(major) if major.isdigit() else 0
+
+
+def _jdk() -> str:
+    """The oldest JDK that this distribution has; Debian 13 has no 17 any more."""
+    return next((name for name in _JDKS if shutil.which("apt-cache") and _known([name])), _JDKS[0])
 
 
 def _known(names: Sequence[str]) -> bool:
