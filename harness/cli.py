@@ -91,7 +91,6 @@ def _command(commands: Any, name: str, act: Any, text: str) -> argparse.Argument
 def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     import pytest
 
-    from harness import plugin
     from harness.run import setup
 
     asked = run_options.read(parsed)
@@ -102,7 +101,7 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         *("-v", "--tb=short", "-W", "default"),
         *run_options.words(asked),
         *rest,
-        str(plugin.MATRIX_FILE),
+        str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),
     ]
     status = pytest.main(words)
     # pytest's own words for a wrong command line, for nothing chosen and for Ctrl-C.

@@ -158,8 +158,8 @@ class CellItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """How pytest names the item in its report."""
-        return self.path, None, self.attempt.name
+        """How pytest names the item in its report. pytest mangles the dots of a name that ends its node id."""
+        return self.path, None, f"cell {self.attempt.name}"
 
 
 class CellError(Exception):
@@ -286,8 +286,9 @@ class Session:
         )
 
     def _say(self, line: str) -> None:
-        if self._worker is None:
-            self._console.print(f"[{datetime.now():%H:%M:%S}] {line}", markup=False)
+        terminal = self._config.pluginmanager.getplugin("terminalreporter")
+        if self._worker is None and terminal is not None:
+            terminal.write_line(f"[{datetime.now():%H:%M:%S}] {line}")
 
     def _catch_sigterm(self) -> None:
         def stop(number: int, frame: FrameType | None) -> None:

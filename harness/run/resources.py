@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from harness import process
 from harness.errors import CommandError, HarnessError, UnavailableError
 from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
-from harness.evidence.remains import anonymous_volumes
+from harness.evidence.remains import anonymous_volumes, remove_folder
 from harness.foundry import images as foundry_images
 from harness.foundry import nodes, operator
 from harness.foundry.kubernetes import row
@@ -150,10 +149,14 @@ class Resources:
             if attempt(lambda: network.remove(self.network)):
                 self._gone("network")
             if self.folder is not None:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                if not self.folder.exists():
+                said = remove_folder(self.folder)
+                if said:
+                    problems.append(HarnessError(said))
+                else:
                     self._gone("folder")
             self._forget_volumes()
+        if keep:
+            self.ledger.keep()
         self.ledger.close()
         if problems:
             raise problems[0]
