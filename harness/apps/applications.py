@@ -65,7 +65,7 @@ class Course:
         return self.application
 
     def __str__(self) -> str:
-        return shown(self.history)
+        return f"{shown(self.history)}{', then deleted' if self.deleted else ''}"
 
 
 def parse(raw: Mapping[str, Any]) -> Application:
