@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from harness import __version__, settings
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 from harness.run import options as run_options
 
 _EPILOG = """\
@@ -162,9 +162,23 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.foundry import manage
+    from harness.evidence.ledger import ledger_folder, live_runs
+    from harness.foundry import inventory
+    from harness.matrix import catalogue as catalogues
 
-    return manage.act(parsed.action, parsed.names, _settings(parsed), Console())
+    wanted, known, console = _settings(parsed), catalogues.load(), Console(highlight=False)
+    if parsed.action == "list":
+        console.print(inventory.table(inventory.entries(wanted, known.releases)))
+    elif parsed.action == "build":
+        inventory.build(wanted, known.environments, known.releases, parsed.names, console.print)
+    else:
+        live = live_runs(ledger_folder(wanted))
+        if live:
+            raise UsageError(
+                f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "prune when it has ended"
+            )
+        inventory.prune(wanted, known.releases, console.print)
+    return 0
 
 
 def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

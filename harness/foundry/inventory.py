@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 from filelock import FileLock, Timeout
+from rich.table import Table
 
 from harness.foundry import debian, gobuild, images, kubernetes, nodes, plan
 from harness.foundry.store import Artifact, Recipe
+from harness.host import display
 from harness.host.steps import Progress, Step
 from harness.matrix.model import Environment, Release
 from harness.matrix.names import unknown
@@ -86,6 +88,16 @@ def entries(settings: Settings, releases: Iterable[Release]) -> list[Entry]:
     return sorted(found, key=lambda entry: (entry.state == "missing", entry.kind, entry.name))
 
 
+def table(found: Iterable[Entry]) -> Table:
+    """The artefacts as `harness foundry list` shows them."""
+    shown = Table("kind", "name", "key", "state", "size", "built in", "reference", title_justify="left")
+    for entry in found:
+        built = entry.state != "missing"
+        size, took = (display.amount(entry.size), display.duration(entry.seconds)) if built else ("", "")
+        shown.add_row(entry.kind, entry.name, entry.key, entry.state, size, took, entry.reference)
+    return shown
+
+
 def names(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[str]:
     """What `build` can be asked for."""
     return [step.name for step in plan.steps(settings, environments, releases)]
@@ -142,6 +154,9 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
     folders = {store.root / kind / f"{name}-{key}" for kind, name, key in wanted}
     for leftover in _leftovers(store.root):
         _remove_leftover(leftover, keep_lock=leftover.with_suffix("") in folders)
+    for image in nodes.stale_node_images():
+        progress(f"removing {image}")
+        nodes.remove_node_image(image)
     references = [reference for reference in wanted.values() if reference]
     references += [reference for row in kubernetes.rows().values() for reference in row.images().values()]
     if images.registries(settings).is_dir():

@@ -19,7 +19,7 @@ from pathlib import Path
 from harness import process, waiting
 from harness.errors import BuildError, CommandError
 from harness.foundry import assemble, debian, gobuild
-from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
+from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow, rows
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
 
@@ -175,6 +175,19 @@ def node_image_size(row: KubernetesRow) -> int:
     argv = ["docker", "image", "inspect", "--format", "{{.Size}}", node_image(row)]
     found = process.call(argv, timeout=60, check=False)
     return int(found.stdout) if found.returncode == 0 else 0
+
+
+def stale_node_images() -> list[str]:
+    """Node images in the container engine that no row leads to any more; none when the engine does not answer."""
+    argv = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY]
+    found = process.call(argv, timeout=60, check=False).stdout.split()
+    current = {node_image(row) for row in rows().values()}
+    return [reference for reference in found if reference not in current]
+
+
+def remove_node_image(reference: str) -> None:
+    """Remove a node image from the container engine. Raises CommandError when a container uses it."""
+    process.call(["docker", "image", "rm", reference], timeout=120)
 
 
 def build_node(store: Store, row: KubernetesRow) -> Artifact:

@@ -16,6 +16,7 @@ from kubernetes import client
 
 from harness import process, waiting
 from harness.errors import ClusterError, CommandError, HarnessError, WaitTimeout
+from harness.matrix.model import Environment
 from harness.providers.base import Cluster, ClusterSpec, ProviderTools
 from harness.registries.mirrors import write_hosts
 from harness.settings import PROJECT_ROOT
@@ -114,17 +115,11 @@ class Kind:
         return f"docker exec -it {cluster.nodes[0]} bash"
 
     def _write_config(self, spec: ClusterSpec) -> Path:
-        config: dict[str, Any] = yaml.safe_load(_CONFIG.read_text())
-        node = config["nodes"][0]
+        config = cluster_config(spec.environment)
         if spec.mirrors:
             hosts = write_hosts(spec.mirrors, spec.folder / "certs.d")
-            node["extraMounts"] = [{"hostPath": str(hosts.resolve()), "containerPath": _CERTS_D, "readOnly": True}]
-        minor = int(spec.environment.kubernetes.split(".")[1])
-        if _cgroup_v1() and minor >= 35:
-            # Kubernetes 1.35 made the kubelet refuse cgroup v1 unless told otherwise (KEP-5573).
-            config["kubeadmConfigPatches"] = [
-                "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"
-            ]
+            mount = {"hostPath": str(hosts.resolve()), "containerPath": _CERTS_D, "readOnly": True}
+            config["nodes"][0]["extraMounts"] = [mount]
         path = spec.folder / "kind.yaml"
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         return path
@@ -243,6 +238,18 @@ class _Preload(threading.Thread):
     def _exec(self, *words: str, timeout: float) -> int:
         argv = ["docker", "exec", self._node, *words]
         return process.call(argv, timeout=timeout, check=False, log_file=self._log_file).returncode
+
+
+def cluster_config(environment: Environment) -> dict[str, Any]:
+    """What `kind create cluster --config` reads for a cluster of this environment on this host."""
+    config: dict[str, Any] = yaml.safe_load(_CONFIG.read_text())
+    minor = int(environment.kubernetes.split(".")[1])
+    if _cgroup_v1() and minor >= 35:
+        # Kubernetes 1.35 made the kubelet refuse cgroup v1 unless told otherwise (KEP-5573).
+        config["kubeadmConfigPatches"] = [
+            "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"
+        ]
+    return config
 
 
 def _cgroup_v1() -> bool:

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measures the smoke (cluster, operator, SparkPi to COMPLETED, delete) through the harness and typed by hand, in turn.
+
+The baseline is what a person types: kind create, kind load, helm install --wait, kubectl apply, kubectl wait, kind
+delete. Both use the same node image, chart, images and programs. Run as `nox -s bench`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from harness import process
+from harness.apps import samples
+from harness.errors import HarnessError
+from harness.foundry import images as foundry_images
+from harness.host import tools
+from harness.matrix.select import Selection
+from harness.providers.kind import cluster_config
+from harness.registries import local
+from harness.registries.references import ImageReference
+from harness.run import options as run_options
+from harness.run.resources import Resources
+from harness.run.setup import Host, Request, host, request
+
+CELL = "kind-1.34/install-2.5.2/spark-pi"
+LIMIT = 0.65
+"""The harness must not take more than this part of the time typed by hand."""
+
+_STEP_SECONDS = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """One measurement of both ways, in seconds; `steps` are the parts of the way by hand, `peak_mib` the harness's."""
+
+    by_hand: float
+    harness: float
+    steps: Mapping[str, float]
+    phases: Mapping[str, float]
+    peak_mib: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print the table, write the JSON. 0 when the ratio is within the limit, 1 when it is not."""
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--runs", type=int, default=5, help="rounds, each one by hand and one through the harness")
+    parser.add_argument("--output", type=Path, default=None, help="write the measurements to this JSON file")
+    parsed = parser.parse_args(argv)
+    console = Console(highlight=False)
+    try:
+        rounds = measure(parsed.runs, console)
+    except HarnessError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_status
+    console.print(table(rounds))
+    ratio = statistics.median(it.harness for it in rounds) / statistics.median(it.by_hand for it in rounds)
+    console.print(f"ratio of the medians: {ratio:.2f} (at most {LIMIT})")
+    if parsed.output:
+        machine = {
+            "cpus": os.cpu_count(),
+            "memory_mib": psutil.virtual_memory().total >> 20,
+            "kernel": platform.release(),
+        }
+        document = {"machine": machine, "ratio": ratio, "rounds": [asdict(it) for it in rounds]}
+        parsed.output.write_text(json.dumps(document, indent=2))
+    return 0 if ratio <= LIMIT else 1
+
+
+def measure(runs: int, console: Console) -> list[Round]:
+    """Measure `runs` rounds, the first way alternating. Raises HarnessError when either way does not reach its end."""
+    asked = request(run_options.RunOptions(selection=Selection(cells=(CELL,))))
+    found = host(asked)
+    rounds = []
+    with _images_in_engine(asked, found), tempfile.TemporaryDirectory(prefix="soh-bench-") as scratch:
+        for number in range(runs):
+            folder = Path(scratch) / str(number)
+            folder.mkdir()
+            hand: tuple[float, Mapping[str, float]] = (0.0, {})
+            through: tuple[float, Mapping[str, float], float] = (0.0, {}, 0.0)
+
+            def by_hand(into: Path = folder) -> None:
+                nonlocal hand
+                hand = _by_hand(asked, found, into)
+
+            def by_harness(into: Path = folder) -> None:
+                nonlocal through
+                through = _through_harness(into)
+
+            ways: list[Callable[[], None]] = [by_hand, by_harness] if number % 2 == 0 else [by_harness, by_hand]
+            for way in ways:
+                way()
+            rounds.append(
+                Round(by_hand=hand[0], harness=through[0], steps=hand[1], phases=through[1], peak_mib=through[2])
+            )
+            console.print(f"round {number + 1}: by hand {hand[0]:.1f} s, through the harness {through[0]:.1f} s")
+    return rounds
+
+
+def table(rounds: Sequence[Round]) -> Table:
+    """The medians, with the parts of the way by hand."""
+    shown = Table(title=f"{CELL}, medians of {len(rounds)} rounds", title_justify="left")
+    for title in ("way", "median s", "lowest s", "highest s"):
+        shown.add_column(title, justify="left" if title == "way" else "right")
+
+    def add(name: str, values: Sequence[float]) -> None:
+        shown.add_row(name, f"{statistics.median(values):.1f}", f"{min(values):.1f}", f"{max(values):.1f}")
+
+    add("typed by hand", [it.by_hand for it in rounds])
+    for step in rounds[0].steps:
+        add(f"  {step}", [it.steps[step] for it in rounds])
+    add("through the harness", [it.harness for it in rounds])
+    for phase in rounds[0].phases:
+        add(f"  {phase}", [it.phases.get(phase, 0.0) for it in rounds])
+    shown.add_row("harness process, peak MiB", *[f"{value:.0f}" for value in _spread([it.peak_mib for it in rounds])])
+    return shown
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float, float]:
+    return statistics.median(values), min(values), max(values)
+
+
+def _through_harness(folder: Path) -> tuple[float, Mapping[str, float], float]:
+    started = time.monotonic()
+    process.call(
+        [sys.executable, "-m", "harness.cli", "run", "--cell", CELL],
+        timeout=_STEP_SECONDS,
+        env={"HARNESS_REPORTS": str(folder / "reports")},
+        log_file=folder / "harness.log",
+    )
+    took = time.monotonic() - started
+    results = json.loads((folder / "reports" / "latest" / "results.json").read_text())
+    return took, results["cells"][0]["phases"], float(results["peak_memory_mib"])
+
+
+def _by_hand(asked: Request, found: Host, folder: Path) -> tuple[float, Mapping[str, float]]:
+    """The commands of a person, each bounded; what they print goes to a log."""
+    environment = asked.cells[0].environment
+    kind, helm = found.tools["kind"].path, found.tools["helm"].path
+    kubectl = tools.kubectl_for(found.tools, environment.minor).path
+    name = f"hand-{folder.name}-{os.getpid()}"
+    kubeconfig = folder / "kubeconfig"
+    log_file = folder / "hand.log"
+    steps: dict[str, float] = {}
+    inputs = _inputs(asked, found, folder)
+
+    def step(title: str, *argv: str | Path) -> None:
+        started = time.monotonic()
+        process.call(argv, timeout=_STEP_SECONDS, env={"KUBECONFIG": str(kubeconfig)}, log_file=log_file)
+        steps[title] = steps.get(title, 0.0) + time.monotonic() - started
+
+    started = time.monotonic()
+    try:
+        step("kind create", kind, "create", "cluster", "--name", name, "--image", inputs.node_image,
+             "--config", inputs.kind_config, "--wait", "180s")  # fmt: skip
+        for image in inputs.images:
+            step("kind load", kind, "load", "docker-image", "--name", name, image)
+        step("helm install --wait", helm, "install", "spark-operator", inputs.chart, "--namespace", "spark-operator",
+             "--create-namespace", "--wait", "--timeout", "180s")  # fmt: skip
+        step("kubectl apply", kubectl, "apply", "-f", inputs.manifest)
+        step("kubectl wait", kubectl, "wait", "sparkapplication/spark-pi",
+             "--for=jsonpath={.status.applicationState.state}=COMPLETED", "--timeout=300s")  # fmt: skip
+        step("kubectl delete", kubectl, "delete", "-f", inputs.manifest)
+    finally:
+        step("kind delete", kind, "delete", "cluster", "--name", name)
+    return time.monotonic() - started, steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Inputs:
+    node_image: str
+    kind_config: Path
+    images: tuple[str, ...]
+    chart: Path
+    manifest: Path
+
+
+def _inputs(asked: Request, found: Host, folder: Path) -> _Inputs:
+    """What the commands by hand read; made beforehand, so that it is not timed."""
+    cell = asked.cells[0]
+    release = asked.catalogue.release(cell.path.releases[-1])
+    resources = Resources("by-hand", asked, found, lambda line: None)
+    resources.folder = folder
+    config = folder / "kind.yaml"
+    config.write_text(yaml.safe_dump(cluster_config(cell.environment)))
+    helm = found.tools["helm"].path
+    # The chart's job namespace is `default`, and so is the person's.
+    rendered = process.call(
+        [helm, "template", "spark-pi", samples.CHART, "--namespace", "default", "--set", "samples={spark-pi}"],
+        timeout=60,
+    )
+    manifest = folder / "spark-pi.yaml"
+    manifest.write_text(rendered.stdout)
+    return _Inputs(
+        node_image=resources.node_image(cell.environment).reference,
+        kind_config=config,
+        images=(release.image, *cell.scenario.images),
+        chart=resources.chart(release).path,
+        manifest=manifest,
+    )
+
+
+@contextmanager
+def _images_in_engine(asked: Request, found: Host) -> Iterator[None]:
+    """Have the cell's images in the engine, as a person has who pulled them; afterwards what was added goes again."""
+    cell = asked.cells[0]
+    release = asked.catalogue.release(cell.path.releases[-1])
+    added: list[str] = []
+    try:
+        for reference in (release.image, *cell.scenario.images):
+            if process.call(["docker", "image", "inspect", reference], timeout=60, check=False).returncode == 0:
+                continue
+            added.append(reference)
+            if found.choice.kind == "foundry":
+                _pull_from_storage(asked, found, reference)
+            else:
+                process.call(["docker", "pull", "--quiet", reference], timeout=_STEP_SECONDS)
+        yield
+    finally:
+        for reference in added:
+            process.call(["docker", "rmi", reference], timeout=60, check=False)
+
+
+def _pull_from_storage(asked: Request, found: Host, reference: str) -> None:
+    """Pull a foundry image under its real name. The engine takes plain HTTP from 127.0.0.1."""
+    name = ImageReference.parse(reference)
+    storage = foundry_images.registries(asked.settings) / name.registry
+    log_file = asked.settings.cache_dir / "logs" / "bench-registry.log"
+    with local.serve(found.tools["registry"].path, storage, log_file, readonly=True) as server:
+        here = f"{server.address}/{name.repository}:{name.tag}"
+        process.call(["docker", "pull", "--quiet", here], timeout=_STEP_SECONDS)
+        process.call(["docker", "tag", here, reference], timeout=60)
+        process.call(["docker", "rmi", here], timeout=60)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
