@@ -83,9 +83,11 @@ def install(
         with cluster.api_client() as api:
             _prepare_namespaces(api, namespace, job_namespaces)
             seconds["namespaces"] = deadline.elapsed
-            revision = _helm(api, Helm(helm, cluster.kubeconfig), found, name, namespace, merged, deadline)
+            # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.
+            before = frozenset(pod.uid for pod in _pods(api, namespace))
+            revision = _helm(api, Helm(helm, cluster.kubeconfig), found, name, namespace, merged, before, deadline)
             seconds["helm"] = deadline.elapsed - sum(seconds.values())
-            _await_rollout(api, release, namespace, name, deadline)
+            _await_rollout(api, release, namespace, name, before, deadline)
             seconds["ready"] = deadline.elapsed - sum(seconds.values())
             _await_admission(api, release, deadline)
             seconds["admission"] = deadline.elapsed - sum(seconds.values())
@@ -144,17 +146,16 @@ def _helm(
     name: str,
     namespace: str,
     values: Mapping[str, Any],
+    before: frozenset[str],
     deadline: Deadline,
 ) -> Revision:
     """Run Helm beside a look at the pods of its hooks, and end it when one of them can never run."""
     stop = threading.Event()
-    core = client.CoreV1Api(api)
 
     def look() -> tuple[bool, Trouble | None]:
         if running.done():
             return True, None
-        pods = [seen.pod(it) for it in seen.listed(core.list_namespaced_pod, namespace, timeout=_API_SECONDS)]
-        hooks = [pod for pod in pods if pod.owner.startswith("Job/")]
+        hooks = [it for it in _pods(api, namespace) if it.owner.startswith("Job/") and it.uid not in before]
         return False, _final(_diagnosed(api, namespace, hooks))
 
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -178,7 +179,9 @@ def _helm(
         return running.result()
 
 
-def _await_rollout(api: client.ApiClient, release: Release, namespace: str, name: str, deadline: Deadline) -> None:
+def _await_rollout(
+    api: client.ApiClient, release: Release, namespace: str, name: str, before: frozenset[str], deadline: Deadline
+) -> None:
     """Watch until every Deployment of the release has rolled out. Raises what the pods' trouble comes to."""
     selector = f"app.kubernetes.io/instance={name}"
     apps, core = client.AppsV1Api(api), client.CoreV1Api(api)
@@ -193,7 +196,7 @@ def _await_rollout(api: client.ApiClient, release: Release, namespace: str, name
             pods.pop(pod.uid, None)
         else:
             pods[pod.uid] = pod
-        trouble = _final(_diagnosed(api, namespace, pods.values()))
+        trouble = _final(_diagnosed(api, namespace, [it for it in pods.values() if it.uid not in before]))
         return trouble or ("ready" if _all_ready(deployments(), pods.values()) else None)
 
     def on_deployment(event: str, item: Any) -> str | None:
@@ -233,6 +236,11 @@ def _await_rollout(api: client.ApiClient, release: Release, namespace: str, name
             f"release {release.version} was not ready within {deadline.seconds:.0f} s; last seen: {late.last_seen}",
             f"see the events and pods of the namespace {namespace}",
         ) from late
+
+
+def _pods(api: client.ApiClient, namespace: str) -> list[seen.PodSeen]:
+    items = seen.listed(client.CoreV1Api(api).list_namespaced_pod, namespace, timeout=_API_SECONDS)
+    return [seen.pod(item) for item in items]
 
 
 def _await_admission(api: client.ApiClient, release: Release, deadline: Deadline) -> None:
@@ -337,7 +345,8 @@ def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
             unread = f"  | its log cannot be read: {_brief(gone)}"
             continue
         lines = response.data.decode(errors="replace").strip().splitlines()
-        if lines:
+        # The kubelet answers so, with status 200, when the container of the run before is gone already.
+        if lines and not lines[0].startswith("unable to retrieve container logs"):
             return "\n".join(f"  | {line}" for line in lines)
         unread = "  | its log is empty"
     return unread
