@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""These tests need a bootstrapped host. Where there is none they fail: a proof that could not be made is no proof."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from runs import Things, docker
+
+
+@pytest.fixture
+def before() -> Things:
+    """What there was before the test."""
+    return Things.now()
+
+
+@pytest.fixture
+def users_container() -> Iterator[str]:
+    """A container that a user made by other means, with a name that looks like a cluster's."""
+    image = docker("image", "ls", "--quiet", "spark-operator-harness/registry")[0]
+    name = "dev-control-plane"
+    label = "io.x-k8s.kind.cluster=dev"
+    docker("run", "--detach", "--name", name, "--label", label, "--entrypoint", "/registry", image, "serve")
+    yield name
+    docker("rm", "--force", "--volumes", name)

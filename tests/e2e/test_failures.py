@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs that cannot pass: the verdict says who is at fault, the evidence is there, the cluster is gone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runs import CELL, Run, Things, docker
+
+from harness.verdicts import Verdict
+
+
+def test_an_image_that_does_not_exist_fails_the_cell_by_name(tmp_path: Path, before: Things) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("image:\n  tag: 9.9.9\n")
+
+    run = Run(tmp_path, "--cell", CELL, "--values", str(values))
+
+    assert run.end() == 1, run.log.read_text(errors="replace")
+    (cell,) = run.cells()
+    assert cell.verdict is Verdict.FAILED
+    assert "ghcr.io/kubeflow/spark-operator/controller:9.9.9" in cell.reason
+    assert "not found" in cell.reason
+    evidence = run.reports / "latest" / cell.evidence
+    assert "9.9.9" in (evidence / "summary.md").read_text()
+    assert f"--values {values}" in cell.repro
+    assert Things.now() == before
+
+
+def test_an_api_server_that_goes_away_is_no_failure_of_the_operator(tmp_path: Path, before: Things) -> None:
+    run = Run(tmp_path, "--cell", CELL)
+    node = run.until_container("control-plane", before)
+    run.until_said("running 1 cells")
+
+    docker("kill", node)
+
+    assert run.end() == 3, run.log.read_text(errors="replace")
+    (cell,) = run.cells()
+    assert cell.verdict is Verdict.ERROR
+    assert Things.now() == before
+
+
+def test_a_cluster_that_cannot_be_created_reports_the_nodes_last_words(tmp_path: Path, before: Things) -> None:
+    run = Run(tmp_path, "--cell", CELL)
+    node = run.until_container("control-plane", before)
+
+    docker("kill", node)
+
+    assert run.end() == 3, run.log.read_text(errors="replace")
+    (cell,) = run.cells()
+    assert cell.verdict is Verdict.ERROR
+    assert "creating kind-1.34" in cell.reason
+    evidence = run.reports / "latest" / cell.evidence
+    assert (evidence / "create.log").exists()
+    assert Things.now() == before
