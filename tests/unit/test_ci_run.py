@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`.ci/run`: what it runs, what its last line says, how it ends, and what it leaves.
 
-The sessions themselves take half an hour and a cluster, so a python3 on PATH stands in that makes a nox which answers as
-each test wants; everything else is the real script.
+The sessions themselves take half an hour and a cluster, so a python3 on PATH stands in that makes a nox which answers
+as each test wants; everything else is the real script.
 """
 
 from __future__ import annotations
