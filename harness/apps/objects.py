@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from kubernetes import client
@@ -115,6 +117,11 @@ class Objects:
             )
             for e in items
         ]
+
+    def server_time(self) -> datetime:
+        """The API server's clock, to the second, from the Date of its answers."""
+        _, _, headers = client.VersionApi(self.core.api_client).get_code_with_http_info()
+        return parsedate_to_datetime(headers["Date"])
 
     def watched(self, resource: Resource) -> tuple[Callable[..., Any], dict[str, Any]]:
         """The list call of a custom resource and its arguments, for harness.waiting.watch_until."""

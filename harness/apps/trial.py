@@ -58,10 +58,12 @@ def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
     """What a timeout means: nothing about the product when the API server does not answer."""
     try:
         objects = Objects(ctx.api(), ctx.namespace)
+        pods = objects.spark_pods()
         evidence: dict[str, Any] = {
-            "pods": [claims.facts(pod) for pod in objects.spark_pods()],
+            "pods": [claims.facts(pod) for pod in pods],
             "events": [f"{event.about} {event.reason}: {event.message}" for event in objects.events()[-15:]],
         }
     except (client.ApiException, HTTPError) as error:
         return errored("in-time", f"{late}; the API server does not answer: {error}")
-    return failed("in-time", str(late), last_seen=late.last_seen, **evidence)
+    told = f"{late.message}; pods: {', '.join(map(str, pods)) or 'none'}"
+    return failed("in-time", f"{told}\n  next: {late.next_step}" if late.next_step else told, **evidence)
