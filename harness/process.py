@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+import psutil
+
 from harness.errors import CommandError, CommandTimeout, ToolError
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ RUN_VARIABLE = "SPARK_OPERATOR_HARNESS_RUN"
 
 _GRACE_SECONDS = 5.0
 _STOP_SECONDS = 0.2
+_LOOK_SECONDS = 0.05
 _TAIL_LINES = 15
 
 
@@ -46,8 +49,11 @@ class _Running:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
+        self.local = threading.local()
 
     def add(self, child: subprocess.Popen[bytes]) -> None:
+        if getattr(self.local, "sheltered", False):
+            return
         with self._lock:
             self._children.add(child)
 
@@ -85,14 +91,15 @@ def call(
     `timeout` is in seconds; when it is up, the program and its children get SIGTERM, then SIGKILL. The same happens as
     soon as `stop` is set by another thread; the program then ends with the status that it chose.
     `env` is added to this process's environment. `log_file` receives both output streams as they come
-    (appended); they are then returned as `stdout`. `secrets` are replaced by *** in what is returned or logged.
+    (appended); they are then returned as `stdout`. `secrets` are replaced by *** in what is returned or raised, and in
+    the log file as soon as the program has ended.
     Raises ToolError when the program is missing, CommandTimeout, and CommandError unless `check` is false.
     """
     words = [str(word) for word in argv]
     line = shown(words, secrets)
     log.debug("+ %s", line)
     started = time.monotonic()
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, _input(stdin) as source:
         sink: IO[bytes] = out
         if log_file is not None:
             log_file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,16 +108,15 @@ def call(
             sink.flush()
         start = sink.tell()
         try:
-            child = _start(
-                words, env=env, cwd=cwd, stdin=stdin is not None, stdout=sink, stderr=sink if log_file else err
-            )
+            child = _start(words, env=env, cwd=cwd, stdin=source, stdout=sink, stderr=sink if log_file else err)
             _running.add(child)
             try:
-                _communicate(child, stdin.encode() if isinstance(stdin, str) else stdin, timeout, stop)
+                _wait(child, timeout, stop)
             except subprocess.TimeoutExpired as expired:
                 end(child)
+                said = _tail(_read(sink, start) + _read(err, 0), secrets)
                 raise CommandTimeout(
-                    f"{line} did not finish within {timeout:.0f} s\n{_tail(_read(sink, start) + _read(err, 0), secrets)}",
+                    f"{line} did not finish within {timeout:.0f} s\n{said}",
                     f"see {log_file}" if log_file else "run it by hand to see where it hangs",
                     stdout=_redact(_read(sink, start), secrets),
                     stderr=_redact(_read(err, 0), secrets),
@@ -129,6 +135,7 @@ def call(
             )
         finally:
             if sink is not out:
+                _redact_file(sink, start, secrets)
                 sink.close()
     if check and done.returncode != 0:
         raise CommandError(
@@ -153,7 +160,7 @@ def background(
     words = [str(word) for word in argv]
     log.debug("+ %s &", shown(words))
     with log_file.open("ab") as sink:
-        child = _start(words, env=env, cwd=cwd, stdin=False, stdout=sink, stderr=sink)
+        child = _start(words, env=env, cwd=cwd, stdin=None, stdout=sink, stderr=sink)
     _running.add(child)
     try:
         yield child
@@ -173,29 +180,58 @@ def daemon(
     words = [str(word) for word in argv]
     log.debug("+ %s & (stays)", shown(words))
     with log_file.open("ab") as sink:
-        return _start(words, env=env, cwd=None, stdin=False, stdout=sink, stderr=sink, without=(RUN_VARIABLE,))
+        return _start(words, env=env, cwd=None, stdin=None, stdout=sink, stderr=sink, without=(RUN_VARIABLE,))
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """End a child and everything in its process group: SIGTERM, five seconds, SIGKILL."""
+    """End a child and everything in its process group, also when it left children: SIGTERM, five seconds, SIGKILL."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
-        if child.poll() is not None:
-            return
+        if not _group_alive(child):
+            break
         try:
             os.killpg(child.pid, sign)
         except ProcessLookupError:
-            return
-        try:
-            child.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
+            break
+        until = time.monotonic() + _GRACE_SECONDS
+        while _group_alive(child) and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
     child.wait(_GRACE_SECONDS)
 
 
 def end_all() -> None:
-    """End every child that is still alive; for signal handlers and the last line of a run."""
+    """End every child that is still alive, except sheltered ones; for signal handlers and the last line of a run."""
     for child in _running.snapshot():
         end(child)
+
+
+@contextmanager
+def sheltered() -> Iterator[None]:
+    """Keep what this thread starts in the block from `end_all`: who removes things must get to the end of it."""
+    _running.local.sheltered = True
+    try:
+        yield
+    finally:
+        _running.local.sheltered = False
+
+
+def _group_alive(child: subprocess.Popen[bytes]) -> bool:
+    """Whether anything in the child's process group still runs; zombies, which nobody may ever reap, do not."""
+    if child.poll() is None:
+        return True
+    try:
+        os.killpg(child.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return any(_is_member(it, child.pid) for it in psutil.process_iter(["status"]))
+
+
+def _is_member(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE
+    except ProcessLookupError:
+        return False
 
 
 def _start(
@@ -203,7 +239,7 @@ def _start(
     *,
     env: Mapping[str, str] | None,
     cwd: Path | None,
-    stdin: bool,
+    stdin: IO[bytes] | None,
     stdout: IO[bytes],
     stderr: IO[bytes],
     without: Sequence[str] = (),
@@ -213,39 +249,63 @@ def _start(
             words,
             env={key: value for key, value in {**os.environ, **(env or {})}.items() if key not in without},
             cwd=cwd,
-            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdin=stdin or subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
         )
-    except FileNotFoundError as missing:
+    except OSError as refused:
+        if cwd is not None and not cwd.is_dir():
+            raise ToolError(
+                f"{words[0]} cannot be run in {cwd}, which is no folder", "run `nox -s clean`, then start again"
+            ) from refused
+        if isinstance(refused, FileNotFoundError):
+            raise ToolError(
+                f"{words[0]} was not found", "run `nox -s bootstrap`, or `harness doctor` to see what is missing"
+            ) from refused
         raise ToolError(
-            f"{words[0]} was not found", "run `nox -s bootstrap`, or `harness doctor` to see what is missing"
-        ) from missing
-    except PermissionError as refused:
-        raise ToolError(
-            f"{words[0]} cannot be executed: {refused.strerror}", f"check its mode: ls -l {words[0]}"
+            f"{words[0]} cannot be executed: {refused.strerror}",
+            f"check what it is: ls -l {words[0]}; file {words[0]}",
         ) from refused
 
 
-def _communicate(
-    child: subprocess.Popen[bytes], data: bytes | None, timeout: float, stop: threading.Event | None
-) -> None:
-    """Wait for a child's end. Raises subprocess.TimeoutExpired."""
+@contextmanager
+def _input(data: str | bytes | None) -> Iterator[IO[bytes] | None]:
+    """Input as a file: unlike a pipe it needs nobody who goes on writing."""
+    if data is None:
+        yield None
+        return
+    with tempfile.TemporaryFile() as source:
+        source.write(data.encode() if isinstance(data, str) else data)
+        source.seek(0)
+        yield source
+
+
+def _wait(child: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None) -> None:
+    """Wait for a child's end, or end it when `stop` is set. Raises subprocess.TimeoutExpired."""
+    if stop is None:
+        child.wait(timeout)
+        return
     started = time.monotonic()
     while True:
         left = timeout - (time.monotonic() - started)
         try:
-            child.communicate(data, timeout=left if stop is None else min(left, _STOP_SECONDS))
+            child.wait(min(left, _STOP_SECONDS))
             return
         except subprocess.TimeoutExpired:
-            if stop is not None and stop.is_set():
+            if stop.is_set():
                 end(child)
                 return
-            if stop is None or left <= _STOP_SECONDS:
+            if left <= _STOP_SECONDS:
                 raise
-            # A second call must not bring the input again: the first has kept what is not written yet.
-            data = None
+
+
+def _redact_file(stream: IO[bytes], start: int, secrets: Sequence[str]) -> None:
+    text = _read(stream, start)
+    redacted = _redact(text, secrets)
+    if redacted != text:
+        stream.truncate(start)
+        stream.write(redacted.encode())
 
 
 def _read(stream: IO[bytes], start: int) -> str:

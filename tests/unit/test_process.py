@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Subprocesses: what they leave, and that none outlives its time. Real programs throughout."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness import process, waiting
+from harness.errors import CommandError, CommandTimeout, ToolError
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def await_text(file: Path) -> str:
+    return waiting.until(lambda: file.read_text() if file.exists() else "", what=f"text in {file}", timeout=20)
+
+
+def with_child(pid_file: Path, child: str, *, then: str) -> list[str]:
+    """A shell that starts another in the background, which notes its process number."""
+    return ["sh", "-c", f"sh -c {shlex.quote(child)} > {shlex.quote(str(pid_file))} & {then}"]
+
+
+SLEEPER = "echo $$; exec sleep 60"
+# What a shell ignores, the program that takes its place ignores too.
+DEAF_SLEEPER = "trap '' TERM; " + SLEEPER
+
+
+def test_both_streams_the_status_and_the_time_come_back() -> None:
+    done = process.call(["sh", "-c", "echo out; echo err >&2; exit 3"], timeout=20, check=False)
+
+    assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 3)
+    assert 0 < done.seconds < 20
+    assert done.argv[0] == "sh"
+
+
+def test_a_status_other_than_0_raises_with_the_command_and_what_it_said() -> None:
+    with pytest.raises(CommandError) as raised:
+        process.call(["sh", "-c", "echo before; echo 'no such thing' >&2; exit 4"], timeout=20)
+
+    assert raised.value.returncode == 4
+    assert "ended with status 4" in raised.value.message
+    assert "  | no such thing" in raised.value.message
+    assert "sh -c" in raised.value.message
+    assert raised.value.stdout == "before\n"
+
+
+def test_input_environment_and_folder_reach_the_program(tmp_path: Path) -> None:
+    done = process.call(
+        ["sh", "-c", 'cat; echo "$COLOUR $PATH"; pwd'],
+        stdin="given\n",
+        env={"COLOUR": "green"},
+        cwd=tmp_path,
+        timeout=20,
+    )
+
+    assert done.stdout.splitlines() == ["given", f"green {os.environ['PATH']}", str(tmp_path.resolve())]
+
+
+def test_large_output_and_odd_bytes_do_not_hang() -> None:
+    done = process.call(["sh", "-c", r"head -c 1000000 /dev/zero | tr '\0' x; printf '\377'"], timeout=30)
+
+    assert len(done.stdout) == 1_000_001
+    assert done.stdout.endswith("\ufffd")
+
+
+def test_secrets_are_starred_in_what_is_returned_shown_and_raised() -> None:
+    argv = ["sh", "-c", "echo hunter2; echo hunter2 >&2; exit $1", "hunter2", "0"]
+    done = process.call(argv, timeout=20, secrets=["hunter2", ""])
+    assert (done.stdout, done.stderr) == ("***\n", "***\n")
+
+    with pytest.raises(CommandError) as raised:
+        process.call([*argv[:-1], "1"], timeout=20, secrets=["hunter2"])
+    assert "hunter2" not in str(raised.value) + raised.value.stdout + raised.value.stderr
+
+    with pytest.raises(CommandTimeout) as late:
+        process.call(["sh", "-c", "echo hunter2; exec sleep 60"], timeout=0.5, secrets=["hunter2"])
+    assert "hunter2" not in str(late.value) + late.value.stdout + late.value.stderr
+    assert process.shown(["login", "-p", "hunter2"], ["hunter2"]) == "login -p ***"
+
+
+def test_secrets_are_starred_in_the_log_file(tmp_path: Path) -> None:
+    log_file = tmp_path / "it.log"
+    process.call(["sh", "-c", "echo hunter2"], timeout=20, log_file=log_file, secrets=["hunter2"])
+
+    assert "hunter2" not in log_file.read_text()
+    assert "***" in log_file.read_text()
+
+
+def test_a_log_file_is_appended_to_and_named_by_the_error(tmp_path: Path) -> None:
+    log_file = tmp_path / "deep" / "build.log"
+    first = process.call(["sh", "-c", "echo one; echo two >&2"], timeout=20, log_file=log_file)
+    assert first.stdout == "one\ntwo\n"
+
+    with pytest.raises(CommandError) as raised:
+        process.call(["sh", "-c", "echo three; exit 1"], timeout=20, log_file=log_file)
+
+    assert raised.value.next_step == f"see {log_file}"
+    assert raised.value.stdout == "three\n"
+    assert "one" not in raised.value.message
+    lines = log_file.read_text().splitlines()
+    assert [line for line in lines if not line.startswith("+ ")] == ["one", "two", "three"]
+    assert len([line for line in lines if line.startswith("+ sh -c")]) == 2
+
+
+def test_a_program_that_is_not_there_is_said_to_be_missing() -> None:
+    with pytest.raises(ToolError) as raised:
+        process.call(["no-such-program-here"], timeout=5)
+
+    assert "no-such-program-here was not found" in raised.value.message
+    assert "bootstrap" in raised.value.next_step
+
+
+@pytest.mark.parametrize(("text", "mode"), [("#!/bin/sh\n", 0o644), ("not a program", 0o755)])
+def test_a_file_that_cannot_be_executed_is_named(tmp_path: Path, text: str, mode: int) -> None:
+    file = tmp_path / "tool"
+    file.write_text(text)
+    file.chmod(mode)
+
+    with pytest.raises(ToolError) as raised:
+        process.call([file], timeout=5)
+
+    assert str(file) in raised.value.message
+    assert "cannot be executed" in raised.value.message
+
+
+def test_a_missing_folder_is_not_taken_for_a_missing_program(tmp_path: Path) -> None:
+    with pytest.raises(ToolError) as raised:
+        process.call(["true"], cwd=tmp_path / "gone", timeout=5)
+
+    assert str(tmp_path / "gone") in raised.value.message
+
+
+def test_when_time_is_up_what_was_said_is_in_the_error(tmp_path: Path) -> None:
+    with pytest.raises(CommandTimeout) as raised:
+        process.call(["sh", "-c", "echo pulling; exec sleep 60"], timeout=0.5, log_file=tmp_path / "a.log")
+
+    assert "did not finish within" in raised.value.message
+    assert "  | pulling" in raised.value.message
+    assert raised.value.next_step == f"see {tmp_path / 'a.log'}"
+
+
+@pytest.mark.parametrize("child", [SLEEPER, DEAF_SLEEPER], ids=["heeds-sigterm", "ignores-sigterm"])
+@pytest.mark.parametrize("then", ["wait", "exec sleep 60"], ids=["shell-waits", "leader-sleeps"])
+def test_when_time_is_up_the_whole_process_group_ends(
+    tmp_path: Path, child: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_GRACE_SECONDS", 0.5)
+    with pytest.raises(CommandTimeout):
+        process.call(with_child(tmp_path / "pid", child, then=then), timeout=1)
+
+    pid = int(await_text(tmp_path / "pid"))
+    waiting.until(lambda: not alive(pid), what="the grandchild to be gone", timeout=5)
+
+
+def test_a_program_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_GRACE_SECONDS", 0.5)
+    started = time.monotonic()
+    with pytest.raises(CommandTimeout) as raised:
+        process.call(["sh", "-c", "trap '' TERM; echo deaf; exec sleep 60"], timeout=1)
+
+    assert "deaf" in raised.value.message
+    assert time.monotonic() - started < 30
+
+
+def test_another_thread_can_stop_a_program() -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+
+    done = process.call(["sleep", "60"], timeout=50, check=False, stop=stop)
+
+    assert done.returncode == -signal.SIGTERM
+    assert done.seconds < 40
+
+
+def test_an_unstopped_program_with_input_gets_all_of_it() -> None:
+    text = "x" * 300_000
+    done = process.call(["sh", "-c", "sleep 0.6; wc -c"], timeout=30, stdin=text, stop=threading.Event())
+
+    assert done.stdout.strip() == "300000"
+
+
+def test_a_program_in_the_background_ends_with_its_block(tmp_path: Path) -> None:
+    log_file = tmp_path / "logs" / "server.log"
+    with process.background(["sh", "-c", "echo serving; exec sleep 60"], log_file=log_file) as child:
+        assert await_text(log_file) == "serving\n"
+        assert child.poll() is None
+
+    assert child.poll() is not None
+
+
+def test_a_background_program_that_died_takes_its_children_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_GRACE_SECONDS", 0.5)
+    argv = with_child(tmp_path / "pid", SLEEPER, then="exit 0")
+    with process.background(argv, log_file=tmp_path / "log") as child:
+        pid = int(await_text(tmp_path / "pid"))
+        child.wait(20)
+        assert alive(pid)
+
+    waiting.until(lambda: not alive(pid), what="the grandchild to be gone", timeout=5)
+
+
+def test_end_all_ends_what_other_threads_wait_for() -> None:
+    caught: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            process.call(["sleep", "61"], timeout=50)
+        except CommandError as error:
+            caught.append(error)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+
+    def ended() -> bool:
+        process.end_all()
+        return not worker.is_alive()
+
+    waiting.until(ended, what="the program to be ended", timeout=20)
+    assert [getattr(error, "returncode", 0) for error in caught] == [-signal.SIGTERM]
+
+
+def test_what_removes_things_is_sheltered_from_end_all(tmp_path: Path) -> None:
+    with process.sheltered(), process.background(["sleep", "60"], log_file=tmp_path / "log") as child:
+        process.end_all()
+        assert child.poll() is None
+    assert child.poll() is not None
+
+    with process.background(["sleep", "60"], log_file=tmp_path / "log") as other:
+        process.end_all()
+        assert other.poll() is not None
+
+
+def test_a_daemon_lives_on_without_the_name_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(process.RUN_VARIABLE, "20260801-101500-ab12")
+    child = process.daemon(
+        ["sh", "-c", f'echo "run=${{{process.RUN_VARIABLE}:-none}}"; exec sleep 60'], log_file=tmp_path / "d.log"
+    )
+    try:
+        assert await_text(tmp_path / "d.log") == "run=none\n"
+        process.end_all()
+        assert child.poll() is None
+        assert os.getsid(child.pid) == child.pid
+    finally:
+        process.end(child)
+    assert child.poll() is not None
