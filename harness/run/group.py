@@ -16,6 +16,7 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from harness import process
 from harness.apps import samples, scenarios
 from harness.apps.context import ScenarioContext
 from harness.checks import operator as operator_checks
@@ -174,7 +175,7 @@ class Group:
                 values=self._asked.values,
             )
         except ReleaseError as error:
-            self._report_all(scene, failed("release-installed", error.message))
+            self._report_all(scene, failed("release-installed", str(error)))
             return False
         except UnavailableError as error:
             self._report_all(scene, unavailable("release-installed", str(error)))
@@ -186,6 +187,7 @@ class Group:
             self._report_all(scene, errored("release-installed", str(error)))
             return False
         scene.phases["install"] = time.monotonic() - started
+        scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
         self._say(f"{self.name}: release {release.version} is ready, running {len(self.attempts)} cells")
         return True
 
@@ -374,7 +376,8 @@ class Group:
         if not planned or ledger is None:
             return
         try:
-            provider.delete(self.name_of_cluster)
+            with process.sheltered():
+                provider.delete(self.name_of_cluster)
             ledger.gone("cluster", self.name_of_cluster)
         except HarnessError as error:
             self._say(f"{self.name}: cluster {self.name_of_cluster} could not be removed: {error}")

@@ -90,7 +90,8 @@ class Runner:
         if self._closed:
             return []
         self._closed = True
-        if not all(running.done() for running in self._running):
+        # A group whose cells all have their results is only removing its cluster, and must get to the end of it.
+        if not all(result.done() for result in self._results.values()):
             waiting.cancel_all()
             process.end_all()
         self._pool.shutdown(wait=True, cancel_futures=True)
