@@ -32,6 +32,7 @@ cores: 1
 coreRequest: {{ .Values.driver.coreRequest }}
 coreLimit: {{ .Values.driver.coreLimit }}
 memory: {{ .Values.driver.memory }}
+javaOptions: {{ .Values.javaOptions | quote }}
 serviceAccount: {{ .Values.serviceAccount }}
 {{- end }}
 
@@ -40,6 +41,7 @@ cores: 1
 coreRequest: {{ .Values.executor.coreRequest }}
 coreLimit: {{ .Values.executor.coreLimit }}
 memory: {{ .Values.executor.memory }}
+javaOptions: {{ .Values.javaOptions | quote }}
 {{- end }}
 
 {{/* A ConfigMap with one program of files/; the context is a list of the root, the sample and the file. */}}
