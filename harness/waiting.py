@@ -89,10 +89,13 @@ def until(
         seen = _brief(observed)
         return done(observed), observed
 
+    growing = tenacity.wait_exponential(multiplier=interval, exp_base=1.25, max=interval * 10)
+    deadline = Deadline(seconds=timeout)
     policy = tenacity.Retrying(
         retry=tenacity.retry_if_result(lambda result: not result[0]),
         stop=tenacity.stop_after_delay(timeout),
-        wait=tenacity.wait_exponential(multiplier=interval, exp_base=1.25, max=interval * 10),
+        # The last look is at the deadline, not a whole pause after it.
+        wait=lambda state: min(growing(state), deadline.left),
         sleep=_cancelled.wait if heed_cancel else time.sleep,
     )
     try:
