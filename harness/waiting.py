@@ -96,7 +96,7 @@ def until(
         stop=tenacity.stop_after_delay(timeout),
         # The last look is at the deadline, not a whole pause after it.
         wait=lambda state: min(growing(state), deadline.left),
-        sleep=_cancelled.wait if heed_cancel else time.sleep,
+        sleep=_rest if heed_cancel else time.sleep,
     )
     try:
         return policy(look)[1]  # type: ignore[no-any-return]
@@ -141,7 +141,7 @@ def watch_until(
     """
     deadline = Deadline(seconds=timeout)
     seen = "no such object"
-    watcher = watch.Watch()
+    watcher = watch.Watch()  # type: ignore[no-untyped-call]
     while deadline.left > 0:
         if cancelled():
             raise Cancelled(f"gave up waiting for {what}: the run is being ended")
@@ -150,7 +150,10 @@ def watch_until(
         if watcher.resource_version is not None:
             arguments["resource_version"] = watcher.resource_version
         try:
-            for event in watcher.stream(list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments):
+            events = watcher.stream(  # type: ignore[no-untyped-call]
+                list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments
+            )
+            for event in events:
                 seen = (
                     describe(event["object"]) if event["type"] != "DELETED" else f"deleted: {describe(event['object'])}"
                 )
@@ -168,7 +171,7 @@ def watch_until(
             seen = f"API server away: {error}"
             _cancelled.wait(0.5)
         finally:
-            watcher.stop()
+            watcher.stop()  # type: ignore[no-untyped-call]
     raise WaitTimeout(f"waited {timeout:.0f} s for {what}; last seen: {seen}", next_step, last_seen=seen)
 
 
@@ -176,6 +179,10 @@ def pause(seconds: float, *, what: str) -> None:
     """Let time pass where time itself is the condition (a soak, a schedule). Raises Cancelled when the run is ended."""
     if _cancelled.wait(seconds):
         raise Cancelled(f"gave up {what}: the run is being ended")
+
+
+def _rest(seconds: float) -> None:
+    _cancelled.wait(seconds)
 
 
 def _brief(value: Any, limit: int = 400) -> str:
