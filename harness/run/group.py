@@ -163,7 +163,6 @@ class Group:
         scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
         self._say(f"{self.name}: cluster is ready, installing release {release.version}")
         namespaces = [scenarios.namespace_of(attempt.cell.scenario.name) for attempt in self.attempts]
-        started = time.monotonic()
         try:
             self._create_namespaces(scene.cluster, namespaces)
             scene.installed = install(
@@ -186,7 +185,6 @@ class Group:
         except HarnessError as error:
             self._report_all(scene, errored("release-installed", str(error)))
             return False
-        scene.phases["install"] = time.monotonic() - started
         scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
         self._say(f"{self.name}: release {release.version} is ready, running {len(self.attempts)} cells")
         return True
