@@ -20,6 +20,7 @@ from filelock import FileLock
 from harness.errors import BuildError, HarnessError
 
 _MANIFEST = "artifact.json"
+_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,19 +91,16 @@ class Store:
             found = self.get(recipe)
             if found:
                 return found
-            work = folder.with_name(folder.name + ".partial")
+            work = folder.with_name(folder.name + _PARTIAL)
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir()
             log_file = self.log_file(recipe)
             started = time.monotonic()
             try:
                 make(work, log_file)
-            except HarnessError as error:
+            except (HarnessError, OSError) as error:
                 shutil.rmtree(work, ignore_errors=True)
-                raise BuildError(
-                    f"building {recipe.kind} {recipe.name} failed: {error.message}",
-                    error.next_step or f"see {log_file}",
-                ) from error
+                raise _failed(recipe, error, log_file) from error
             except BaseException:
                 shutil.rmtree(work, ignore_errors=True)
                 raise
@@ -122,11 +120,19 @@ class Store:
 
     def artifacts(self) -> list[Artifact]:
         """Everything that is stored, oldest first."""
-        return sorted((_read(path.parent) for path in self.root.glob(f"*/*/{_MANIFEST}")), key=lambda it: it.created)
+        whole = (path.parent for path in self.root.glob(f"*/*/{_MANIFEST}") if path.parent.suffix != _PARTIAL)
+        return sorted(map(_read, whole), key=lambda it: it.created)
 
     def remove(self, artifact: Artifact) -> None:
         """Forget an artefact."""
         shutil.rmtree(artifact.folder)
+
+
+def _failed(recipe: Recipe, error: HarnessError | OSError, log_file: Path) -> BuildError:
+    message, next_step = (error.message, error.next_step) if isinstance(error, HarnessError) else (str(error), "")
+    if log_file.exists() and str(log_file) not in next_step:
+        next_step = f"{next_step}; see {log_file}" if next_step else f"see {log_file}"
+    return BuildError(f"building {recipe.kind} {recipe.name} failed: {message}", next_step)
 
 
 def _read(folder: Path) -> Artifact:
