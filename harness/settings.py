@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tomllib
@@ -75,8 +76,11 @@ def load(
             data = tomllib.loads(text)
         except FileNotFoundError as missing:
             raise SettingsError(f"{path} does not exist", "create it, or leave the option out") from missing
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
-            raise SettingsError(f"{path} is not valid TOML: {broken}", "correct that line") from broken
+        except tomllib.TOMLDecodeError as broken:
+            why = str(broken).replace("at end of document", f"at the end, line {len(text.splitlines())}")
+            raise SettingsError(f"{path} is not valid TOML: {why}", "correct that line") from broken
+        except (OSError, UnicodeDecodeError) as unreadable:
+            raise SettingsError(f"{path} cannot be read: {unreadable}", "it must be a TOML file") from unreadable
     origin = dict.fromkeys(data, str(path))
     env = os.environ if environment is None else environment
     for variable, key in _ENVIRONMENT.items():
@@ -95,14 +99,20 @@ def load(
 
 def _explain(invalid: ValidationError, origin: Mapping[str, str], path: Path | None, text: str) -> tuple[str, str]:
     problems = []
+    fields: dict[str, Any] = {}
     for error in invalid.errors():
         keys = [str(part) for part in error["loc"]]
         where = origin.get(keys[0], "settings")
         if path is not None and where == str(path):
             where = f"{path}, line {_line_of(keys, text)}"
-        problems.append(f"{where}: key {'.'.join(keys)}: {error['msg'].lower()}")
-    known = ", ".join(sorted(Settings.model_fields))
-    return "\n".join(problems), f"the keys are: {known}"
+        said = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            model = Mirror if keys[0] == "mirrors" else Settings
+            fields.update(model.model_fields)
+            close = difflib.get_close_matches(keys[-1], list(model.model_fields), n=1)
+            said = "there is no such key" + (f"; did you mean {close[0]}?" if close else "")
+        problems.append(f"{where}: key {'.'.join(keys)}: {said[:1].lower()}{said[1:]}")
+    return "\n".join(problems), f"the keys are: {', '.join(sorted(fields))}" if fields else "correct that value"
 
 
 def _line_of(keys: list[str], text: str) -> int:

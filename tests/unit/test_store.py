@@ -162,7 +162,7 @@ def test_a_full_disk_is_an_error_of_the_build(store: Store) -> None:
     def make(folder: Path, log_file: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(BuildError, match="building go kind failed: .*No space left on device"):
+    with pytest.raises(BuildError, match=r"building go kind failed: .*No space left on device"):
         store.build(RECIPE, make)
 
     assert store.get(RECIPE) is None
