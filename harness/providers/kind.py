@@ -177,6 +177,20 @@ class Kind:
             interval=0.1,
             ignore=(client.ApiException,),
         )
+        address = core.read_namespaced_service("kubernetes", "default").spec.cluster_ip
+
+        def through_service() -> process.Completed:
+            # A node is Ready before kube-proxy has written its rules; until then a service's address leads out of the
+            # cluster, and an operator that starts at that moment exits. The certificate shows who answers.
+            argv = ["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "--server", f"https://{address}:443"]
+            return self.node_exec(cluster, cluster.nodes[0], [*argv, "--request-timeout=3s", "get", "--raw", "/readyz"])
+
+        waiting.until(
+            through_service,
+            lambda answer: answer.returncode == 0,
+            what=f"the API server to answer on its service address {address}",
+            timeout=max(1.0, deadline.left),
+        )
 
     def _last_words(self, cluster_name: str) -> str:
         lines: list[str] = []
