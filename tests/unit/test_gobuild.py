@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every Go tool module is complete and pinned, and what is built depends on all of its files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CatalogueError, ToolError
+from harness.foundry import gobuild
+from harness.foundry.store import Store
+
+MODULES = gobuild.modules()
+
+
+@pytest.fixture(autouse=True)
+def _a_go_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Recipes ask Go for its version; these tests read files and must also pass where there is no Go.
+    monkeypatch.setattr(gobuild, "_go_version", lambda: "go1.26.0")
+
+
+def go_mod(module: str) -> str:
+    return (gobuild.MODULES / module / "go.mod").read_text()
+
+
+def test_every_folder_is_a_module() -> None:
+    folders = sorted(path.name for path in gobuild.MODULES.iterdir() if path.is_dir())
+
+    assert folders == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_its_files_and_tool_lines(module: str) -> None:
+    for name in ("go.mod", "go.sum", "build.toml"):
+        assert (gobuild.MODULES / module / name).read_text().strip()
+    assert gobuild.build_file(module).licence
+    assert gobuild.packages(module)
+    assert all(re.fullmatch(r"[\w./-]+", package) for package in gobuild.packages(module))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_version_is_the_one_that_go_mod_requires(module: str) -> None:
+    version = gobuild.build_file(module).version
+    paths = [line.split()[:2] for line in re.findall(r"^\s*(?:require )?(\S+ v\S+)", go_mod(module), re.M)]
+    providers = {
+        (path, required.removeprefix("v"))
+        for path, required in paths
+        for package in gobuild.packages(module)
+        if package == path or package.startswith(f"{path}/")
+    }
+    deepest = max(providers, key=lambda it: len(it[0]))
+
+    assert deepest[1] == version
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_name_with_a_version_is_that_version(module: str) -> None:
+    named = re.search(r"-(\d+\.\d+\.\d+)$", module)
+    if named:
+        assert gobuild.build_file(module).version == named[1]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nothing_is_replaced_by_a_folder_of_this_machine(module: str) -> None:
+    replaced = re.findall(r"=>\s*(\S+)(.*)$", go_mod(module), re.M)
+
+    assert [target for target, version in replaced if target.startswith((".", "/")) or not version.strip()] == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_required_module_has_its_sum(module: str) -> None:
+    replaced = dict(re.findall(r"^\s*(\S+) => (\S+ v\S+)", go_mod(module), re.M))
+    required = re.findall(r"^\s*(?:require )?([\w.~/!-]+) (v\S+)", go_mod(module).split("replace (")[0], re.M)
+    sums = {" ".join(line.split()[:2]) for line in (gobuild.MODULES / module / "go.sum").read_text().splitlines()}
+    wanted = [replaced.get(path, f"{path} {version}") for path, version in required]
+
+    assert [it for it in wanted if it not in sums and f"{it}/go.mod" not in sums] == []
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("kubernetes-")])
+def test_kubernetes_takes_its_staging_modules_at_its_own_version(module: str) -> None:
+    version = gobuild.build_file(module).version
+    staging = re.findall(r"^\s*(k8s\.io/\S+) => (\S+) (v\S+)", go_mod(module), re.M)
+
+    assert len(staging) > 25
+    assert {target for name, target, _ in staging if name != target} == set()
+    assert {pinned for _, _, pinned in staging} == {f"v0.{version.split('.', 1)[1]}"}
+
+
+def test_programs_are_named_as_people_know_them() -> None:
+    def names(module: str) -> set[str]:
+        settings = gobuild.build_file(module)
+        return {gobuild._program(package, settings) for package in gobuild.packages(module)}
+
+    assert names("kind") == {"kind"}
+    assert names("helm") == {"helm"}
+    assert names("etcd-3.6.5") == {"etcd"}
+    assert names("spark-operator-2.5.2") >= {"spark-operator"}
+    assert names("kubernetes-1.34.4") >= {"kubelet", "kubeadm", "kubectl", "kube-apiserver"}
+
+
+def test_the_key_changes_with_each_file_the_programs_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(gobuild.MODULES / "kind", tmp_path / "kind")
+    monkeypatch.setattr(gobuild, "MODULES", tmp_path)
+    keys = [gobuild.recipe("kind").key]
+    for name in ("go.mod", "go.sum", "build.toml"):
+        with (tmp_path / "kind" / name).open("a") as sink:
+            sink.write("\n")
+        keys.append(gobuild.recipe("kind").key)
+    keys.append(gobuild.recipe("kind", ["kind"]).key)
+    monkeypatch.setattr(gobuild, "_go_version", lambda: "go1.27.0")
+    keys.append(gobuild.recipe("kind").key)
+
+    assert len(set(keys)) == len(keys)
+
+
+def test_an_unknown_module_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(CatalogueError, match=r"no Go tool module 'kubernetes-1\.2\.3'") as raised:
+        gobuild.build_file("kubernetes-1.2.3")
+
+    assert "kubernetes-1.34.4" in raised.value.next_step
+
+
+@pytest.mark.parametrize("text", ["version = ", 'version = "1"\nlicence = "x"\nflags = 3\n'])
+def test_a_wrong_build_file_is_told_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(gobuild, "MODULES", tmp_path)
+    (tmp_path / "it").mkdir()
+    (tmp_path / "it" / "build.toml").write_text(text)
+
+    with pytest.raises(CatalogueError, match=re.escape(str(tmp_path / "it" / "build.toml"))):
+        gobuild.build_file("it")
+
+
+def test_a_module_that_is_not_required_is_an_error() -> None:
+    assert gobuild.required_version("kubernetes-1.34.4", "k8s.io/kubernetes") == "v1.34.4"
+    with pytest.raises(CatalogueError, match=r"does not require example\.com/none"):
+        gobuild.required_version("kind", "example.com/none")
+
+
+def test_go_uses_caches_of_the_harness_which_can_be_dropped(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache" / "artifacts", tmp_path / "cache" / "logs")
+    environment = gobuild.environment(store)
+    for folder in gobuild.caches(store):
+        assert folder.is_relative_to(tmp_path / "cache")
+        assert str(folder) in environment.values()
+        folder.mkdir(parents=True)
+
+    gobuild.drop_caches(store)
+
+    assert not any(folder.exists() for folder in gobuild.caches(store))
+    assert "-mod=readonly" in environment["GOFLAGS"]
+
+
+def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    gobuild._go_version.cache_clear()
+
+    with pytest.raises(ToolError, match="Go was not found") as raised:
+        gobuild.recipe("kind")
+
+    assert "1.26" in raised.value.next_step
