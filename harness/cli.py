@@ -98,7 +98,8 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     words = [
         *("-p", "harness.plugin", "-p", "no:cacheprovider" if not _wants_cache(rest) else "cacheprovider"),
         *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(settings.PROJECT_ROOT / "pyproject.toml")),
-        *("-v", "--tb=short", "-W", "default"),
+        # Without capture, so that what the run says about its clusters appears when it happens.
+        *("-v", "--tb=short", "--capture=no", "-W", "default"),
         *run_options.words(asked),
         *rest,
         str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),

@@ -177,7 +177,8 @@ class Kind:
             interval=0.1,
             ignore=(client.ApiException,),
         )
-        address = core.read_namespaced_service("kubernetes", "default").spec.cluster_ip
+        service = core.read_namespaced_service("kubernetes", "default")
+        address = service.spec.cluster_ip if service.spec else ""
 
         def through_service() -> process.Completed:
             # A node is Ready before kube-proxy has written its rules; until then a service's address leads out of the
