@@ -235,8 +235,10 @@ class NodeRegistries:
             config = write_config(
                 Path(scratch) / "config.yml", storage="/var/lib/registry", address=f":{_PORT}", readonly=True
             )
-            digest = hashlib.sha256(self.binary.read_bytes() + config.read_bytes()).hexdigest()[:12]
-            image = f"spark-operator-harness/registry:{digest}"
+            with self.binary.open("rb") as program:
+                hashed = hashlib.file_digest(program, "sha256")
+            hashed.update(config.read_bytes())
+            image = f"spark-operator-harness/registry:{hashed.hexdigest()[:12]}"
             if self._call("image", "inspect", image, check=False).returncode == 0:
                 return image
             tarball = Path(scratch) / "image.tar"
