@@ -129,6 +129,7 @@ def watch_until(
     what: str,
     timeout: float,
     describe: Callable[[Any], str] = lambda obj: _brief(obj),
+    seen: str = "no such object",
     next_step: str = "",
     **arguments: Any,
 ) -> T:
@@ -137,10 +138,9 @@ def watch_until(
     The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
     `arguments`. Objects that exist already come first, as ADDED; after that no change is missed, since a window goes
     on where the last one ended. Only an expired resource version starts the watch anew. Raises WaitTimeout with the
-    last object as `describe` puts it, and Cancelled.
+    last object as `describe` puts it (`seen` as long as there was none), and Cancelled.
     """
     deadline = Deadline(seconds=timeout)
-    seen = "no such object"
     watcher = watch.Watch()  # type: ignore[no-untyped-call]
     while deadline.left > 0:
         if cancelled():

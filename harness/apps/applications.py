@@ -126,6 +126,7 @@ def follow(
         what=what,
         timeout=ctx.within(seconds),
         describe=lambda raw: f"{parse(raw)} after {course}",
+        seen=f"{course.application} after {course}" if course.application else "no such application",
         next_step=f"kubectl describe sparkapplication -n {objects.namespace} {name}",
         **arguments,
     )

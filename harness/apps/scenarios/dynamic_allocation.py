@@ -23,6 +23,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="dynamic-allocation",
     summary="executors grow with the work and shrink without it",
+    timeout=330.0,
     images=(_VALUES.spark.images[_VALUES.spark.version],),
     tags=("full",),
 )

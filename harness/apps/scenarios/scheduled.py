@@ -22,7 +22,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="scheduled",
     summary="a schedule fires at least twice and keeps its history limits",
-    timeout=300.0,
+    timeout=360.0,
     images=(_VALUES.spark.images[_VALUES.spark.version],),
     tags=("full",),
 )

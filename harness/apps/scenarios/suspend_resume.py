@@ -23,6 +23,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="suspend-resume",
     summary="suspending stops a running application, resuming runs it again to its end",
+    timeout=340.0,
     images=(_VALUES.spark.images[_VALUES.spark.version],),
     tags=("full",),
 )
