@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import logging
 import sys
 from collections.abc import Sequence
@@ -93,25 +94,37 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     from harness.run import setup
 
-    asked = run_options.read(parsed)
-    setup.request(asked)
+    options = run_options.read(parsed)
+    _refuse_misspelt(rest)
+    asked = setup.request(options)
     words = [
-        *("-p", "harness.plugin", "-p", "no:cacheprovider" if not _wants_cache(rest) else "cacheprovider"),
+        # What --lf needs from the run before is kept with the rest of the cache, not in the checkout.
+        *("-p", "harness.plugin", "-o", f"cache_dir={asked.settings.cache_dir / 'pytest'}"),
         *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(settings.PROJECT_ROOT / "pyproject.toml")),
         # Without capture, so that what the run says about its clusters appears when it happens.
         *("-v", "--tb=short", "--capture=no", "-W", "default"),
-        *run_options.words(asked),
+        *run_options.words(options),
         *rest,
         str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),
     ]
     status = pytest.main(words)
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        print(f"UsageError: {' '.join(rest)} leaves none of the {len(asked.cells)} cells", file=sys.stderr)
+        print("  next: see their ids with --collect-only", file=sys.stderr)
+    elif status == pytest.ExitCode.USAGE_ERROR and rest:
+        print("  next: `harness run --help` and `pytest --help` list the options", file=sys.stderr)
     # pytest's own words for a wrong command line, for nothing chosen and for Ctrl-C.
     others = {pytest.ExitCode.USAGE_ERROR: 2, pytest.ExitCode.NO_TESTS_COLLECTED: 2, pytest.ExitCode.INTERRUPTED: 3}
     return others[pytest.ExitCode(status)] if status in others else int(status)
 
 
-def _wants_cache(rest: Sequence[str]) -> bool:
-    return any(word in ("--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise") for word in rest)
+def _refuse_misspelt(words: Sequence[str]) -> None:
+    """Raise UsageError for a word that pytest would get, but is nearly one of our options."""
+    flags = [option.flag for option in (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS)]
+    for word in words:
+        close = difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.85) if word.startswith("--") else []
+        if close:
+            raise UsageError(f"there is no option {word}; did you mean {close[0]}?", "`harness run --help` lists them")
 
 
 def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

@@ -11,17 +11,19 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from harness import __version__
-from harness.errors import HarnessError
+from harness.errors import HarnessError, HostError, UsageError
 from harness.evidence.ledger import new_run_id
 from harness.report import summary
 from harness.report.history import History
@@ -38,6 +40,8 @@ MATRIX_FILE = PROJECT_ROOT / "clusters" / "environments.toml"
 """The file from which cells are collected."""
 
 _RESULT = "cell-result"
+_LEAKS = "cells-leaks"
+_KEPT = "cells-kept"
 _KEY = pytest.StashKey["Session"]()
 
 
@@ -53,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         session = Session(config)
     except HarnessError as error:
-        pytest.exit(f"{type(error).__name__}: {error}", returncode=error.exit_status)
+        pytest.exit(_told(error), returncode=_pytest_status(error.exit_status))
     config.stash[_KEY] = session
 
 
@@ -65,13 +69,14 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> None:
-    """Start the run once it is known which cells were chosen."""
-    if session.config.option.collectonly:
-        return
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Start the run once it is known which cells were chosen; True, which ends pytest's loop, where that fails."""
+    if session.config.option.collectonly or _is_worker(session.config):
+        return None
     chosen = [item.attempt for item in getattr(session, "items", ()) if isinstance(item, CellItem)]
-    if chosen or _is_controller(session.config):
-        session.config.stash[_KEY].begin(chosen)
+    if not chosen and not _is_controller(session.config):
+        return None
+    return None if session.config.stash[_KEY].begin(chosen) else True
 
 
 @pytest.hookimpl(trylast=True)
@@ -81,18 +86,27 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if state is not None:
         status = state.end()
         if status is not None:
-            session.exitstatus = status
+            session.exitstatus = _pytest_status(status)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """The harness's own summary, after pytest's."""
-    config.stash[_KEY].show()
+    state = config.stash.get(_KEY, None)
+    if state is not None:
+        state.show()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell an xdist worker the name of the run."""
     node.workerinput["run_id"] = node.config.stash[_KEY].run_id
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Hear from an xdist worker what it left behind."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[_KEY].hear(output.get(_LEAKS, []), output.get(_KEPT, []))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -135,39 +149,28 @@ class CellItem(pytest.Item):
     def setup(self) -> None:
         """Wait for the cell's result."""
         session = self.config.stash[_KEY]
-        self.result = session.result(self.attempt, self.session.items)
+        try:
+            self.result = session.result(self.attempt, self.session.items)
+        except HarnessError as error:
+            _without_traceback(_told(error))
         self.user_properties.append((_RESULT, self.result.model_dump_json()))
         if self.result.verdict is Verdict.ERROR:
-            raise CellError(session.describe(self.result))
+            _without_traceback(session.describe(self.result))
         if self.result.verdict is Verdict.UNAVAILABLE:
             pytest.skip(f"unavailable: {self.result.reason}")
 
     def runtest(self) -> None:
         """Turn the verdict into pytest's outcome."""
         if self.result is None:
-            raise CellError("the cell has no result")
+            _without_traceback(f"{self.name} has no result")
         if self.result.verdict is Verdict.FAILED:
-            raise CellFailed(self.config.stash[_KEY].describe(self.result))
+            _without_traceback(self.config.stash[_KEY].describe(self.result))
         if self.result.verdict is Verdict.BROKEN_AS_KNOWN:
             pytest.xfail(self.result.reason)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """The finding instead of a traceback, unless the harness itself broke."""
-        if isinstance(excinfo.value, CellError | HarnessError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """How pytest names the item in its report. pytest mangles the dots of a name that ends its node id."""
         return self.path, None, f"cell {self.attempt.name}"
-
-
-class CellError(Exception):
-    """The cell has no verdict about the product."""
-
-
-class CellFailed(CellError):
-    """The product failed a check."""
 
 
 class Session:
@@ -183,44 +186,46 @@ class Session:
         self._report: ReportWriter | None = None
         self._finished: RunResult | None = None
         self._error: HarnessError | None = None
+        self._leaks: list[str] = []
+        self._kept: list[Mapping[str, str]] = []
         self._handlers: dict[int, Any] = {}
         config.pluginmanager.register(_Listener(self), "cells-listener")
 
-    def begin(self, chosen: Sequence[Attempt]) -> None:
-        """Look at the host, open the report, and start the clusters."""
-        if self._config.option.collectonly or (not chosen and self._worker):
-            return
+    def begin(self, chosen: Sequence[Attempt]) -> bool:
+        """Look at the host, open the report, and start the clusters. False when that failed; `show` tells why."""
         try:
             host = setup.host(self.asked)
-            if self._worker is None:
-                self._report = ReportWriter(self.asked.settings.reports_dir, self._empty_report(host, chosen))
-                self._say(str(host.choice))
-                for name, tool in host.tools.items():
-                    self._say(f"{name} {tool.version} ({tool.origin})")
-            if _is_controller(self._config):
-                return
+            self._report = ReportWriter(self.asked.settings.reports_dir, self._empty_report(host, chosen))
+            self._say(str(host.choice))
+            for name, tool in host.tools.items():
+                self._say(f"{name} {tool.version} ({tool.origin})")
             self._catch_sigterm()
-            worker_id = new_run_id() if self._worker else self.run_id
-            self._runner = Runner(worker_id, self.asked, host, evidence_folder=self._evidence_folder, say=self._say)
-            self._runner.open()
-            if self._worker is None:
-                self._runner.start(chosen)
+            if not _is_controller(self._config):
+                self._open(self.run_id, host).start(chosen)
         except HarnessError as error:
             self._error = error
-            pytest.exit(f"{type(error).__name__}: {error}", returncode=error.exit_status)
+        except OSError as error:
+            self._error = HostError(f"the run cannot start: {error}", "see `harness doctor`, and HARNESS_CACHE")
+        return self._error is None
 
     def result(self, attempt: Attempt, items: Sequence[pytest.Item]) -> CellResult:
-        """Wait for a cell; its group is started if this process has not done so."""
-        if self._runner is None:
-            raise HarnessError("the run was not started")
+        """Wait for a cell; its group is started if this process has not done so. Raises HarnessError."""
+        if self._error is not None:
+            raise self._error
+        runner = self._runner or self._open_worker()
         mates = [
             item.attempt
             for item in items
             if isinstance(item, CellItem)
             and (item.attempt.cell.group, item.attempt.number) == (attempt.cell.group, attempt.number)
         ]
-        self._runner.start(mates)
-        return self._runner.result(attempt)
+        runner.start(mates)
+        return runner.result(attempt)
+
+    def hear(self, leaks: Sequence[str], kept: Sequence[Mapping[str, str]]) -> None:
+        """Take what an xdist worker says at its end."""
+        self._leaks += leaks
+        self._kept += kept
 
     def add(self, result: CellResult) -> None:
         """Put a result into the report."""
@@ -232,28 +237,31 @@ class Session:
 
     def end(self) -> int | None:
         """Tear everything down and close the report; returns the exit status, None for a worker or an empty session."""
-        leaks: list[str] = []
         if self._runner is not None:
             with _Undisturbed():
-                leaks = self._runner.close()
+                self._leaks += self._runner.close()
+            self._kept += [{key: str(value) for key, value in asdict(kept).items()} for kept in self._runner.kept]
         self._restore_sigterm()
+        if self._worker is not None:
+            cast(Any, self._config).workeroutput.update({_LEAKS: self._leaks, _KEPT: self._kept})
         if self._report is None:
-            return self._error.exit_status if self._error else None
+            return self._error.exit_status if self._error and self._worker is None else None
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self._finished = self._report.finish(peak_memory_mib=peak, leaks=leaks)
+        self._finished = self._report.finish(peak_memory_mib=peak, leaks=self._leaks)
         History(self.asked.settings.cache_dir / "history.json").record(self._finished.cells)
         return self._error.exit_status if self._error else exit_status(self._finished)
 
     def show(self) -> None:
-        """Print the run's summary."""
-        if self._finished is None or self._report is None:
-            return
-        summary.terminal(self._finished, self._console, self._report.folder)
-        for kept in self._runner.kept if self._runner else []:
-            self._console.print(f"\nCluster {kept.cluster} was kept:")
-            self._console.print(f"  export KUBECONFIG={kept.kubeconfig}")
-            self._console.print(f"  shell in its node: {kept.shell}")
-            self._console.print(f"  remove it:         {kept.remove}")
+        """Print the run's summary, or why there was no run."""
+        if self._finished is not None and self._report is not None and self._error is None:
+            summary.terminal(self._finished, self._console, self._report.folder)
+        for kept in self._kept:
+            self._console.print(f"\nCluster {kept['cluster']} was kept:")
+            self._console.print(f"  export KUBECONFIG={kept['kubeconfig']}")
+            self._console.print(f"  shell in its node: {kept['shell']}")
+            self._console.print(f"  remove it:         {kept['remove']}")
+        if self._error is not None:
+            self._console.print(Text(_told(self._error), style="bold red"))
 
     def describe(self, result: CellResult) -> str:
         """What pytest prints for a cell that did not pass."""
@@ -267,6 +275,22 @@ class Session:
             lines.append(f"  evidence: {result.evidence}")
         lines.append(f"  again: {result.repro}")
         return "\n".join(lines)
+
+    def _open(self, run_id: str, host: setup.Host) -> Runner:
+        self._runner = Runner(run_id, self.asked, host, evidence_folder=self._evidence_folder, say=self._say)
+        self._runner.open()
+        return self._runner
+
+    def _open_worker(self) -> Runner:
+        """The runner of an xdist worker, made for its first cell: a worker without cells makes nothing."""
+        if self._worker is None:
+            raise HarnessError("the run was not started")
+        try:
+            self._catch_sigterm()
+            return self._open(new_run_id(), setup.host(self.asked))
+        except HarnessError as error:
+            self._error = error
+            raise
 
     def _evidence_folder(self, attempt: Attempt) -> Path:
         name = attempt.cell.id if attempt.number == 1 else f"{attempt.cell.id}.attempt-{attempt.number}"
@@ -333,4 +357,22 @@ class _Undisturbed:
 
 
 def _is_controller(config: pytest.Config) -> bool:
-    return bool(getattr(config.option, "numprocesses", None)) and not hasattr(config, "workerinput")
+    return bool(getattr(config.option, "numprocesses", None)) and not _is_worker(config)
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def _without_traceback(said: str) -> NoReturn:
+    """Fail with the finding alone: where in the harness it was raised is of no use to its reader."""
+    pytest.fail(said, pytrace=False)
+
+
+def _told(error: HarnessError) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _pytest_status(status: int) -> int:
+    """pytest has a word of its own for wrong usage, and means an interruption by 2."""
+    return int(pytest.ExitCode.USAGE_ERROR) if status == UsageError.exit_status else status

@@ -65,7 +65,7 @@ class Kept:
 class _Scene:
     """What is known of the cluster at the moment; evidence is gathered from it."""
 
-    provider: Provider
+    provider: Provider | None = None
     cluster: Cluster | None = None
     release: Release | None = None
     installed: InstalledRelease | None = None
@@ -108,13 +108,10 @@ class Group:
 
     def run(self) -> None:
         """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported."""
-        tools = self._host.tools
-        provider = PROVIDERS[self.environment.provider](
-            ProviderTools(kind=tools["kind"].path, kubectl=tools[f"kubectl-{self.environment.minor}"].path)
-        )
-        scene = _Scene(provider=provider)
+        scene = _Scene()
         keep = False
         try:
+            scene.provider = self._provider()
             ready = self._prepare(scene)
             if ready:
                 self._run_cells(scene)
@@ -123,14 +120,25 @@ class Group:
             self._say(f"{self.name}: ended early")
         except HarnessError as error:
             self._report_all(scene, errored("cluster", str(error)))
+        except Exception as bug:
+            self._report_all(scene, _of_bug("cluster", bug))
         finally:
-            if keep and scene.cluster is not None:
-                self._keep(scene.cluster, provider)
-            else:
-                self._remove(provider)
+            if scene.provider is not None:
+                if keep and scene.cluster is not None:
+                    self._keep(scene.cluster, scene.provider)
+                else:
+                    self._remove(scene.provider)
+
+    def _provider(self) -> Provider:
+        tools = self._host.tools
+        return PROVIDERS[self.environment.provider](
+            ProviderTools(kind=tools["kind"].path, kubectl=tools[f"kubectl-{self.environment.minor}"].path)
+        )
 
     def _prepare(self, scene: _Scene) -> bool:
         """Cluster and release; False when the cells have their verdicts already."""
+        if scene.provider is None:
+            raise HarnessError("a cluster needs a provider")
         settings, cell = self._asked.settings, self.attempts[0].cell
         release = scene.release = self._asked.catalogue.release(cell.path.releases[-1])
         try:
@@ -253,7 +261,7 @@ class Group:
         except (client.ApiException, HTTPError) as away:
             return [errored(what, f"the API server failed: {away}")]
         except Exception as bug:
-            return [errored(what, f"the harness failed: {type(bug).__name__}: {bug}", traceback=traceback.format_exc())]
+            return [_of_bug(what, bug)]
 
     def _report_all(self, scene: _Scene, finding: Finding) -> None:
         for attempt in self.attempts:
@@ -300,7 +308,7 @@ class Group:
         for reference in dict.fromkeys(wanted):
             try:
                 found.append(self._resources.source.resolve(reference))
-            except UnavailableError as missing:
+            except HarnessError as missing:
                 problems.append(errored("images-recorded", f"{reference} has no known digest: {missing.message}"))
         if not problems:
             problems.append(passed("images-recorded", f"{len(found)} images, each with its digest"))
@@ -310,13 +318,22 @@ class Group:
         self._collect(scene, attempt, findings)
 
     def _collect(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> str:
+        """The folder with the evidence, gathered now unless it was before; empty when there is none."""
         folder = self._evidence_folder(attempt)
-        if (folder / "summary.md").exists():
-            return str(folder)
-        if scene.cluster is None:
+        if not (folder / "summary.md").exists():
+            try:
+                self._gather(scene, attempt, findings, folder)
+            except Cancelled:
+                raise
+            except Exception as error:  # Whatever went wrong, the verdict must not get lost over it.
+                self._say(f"{attempt.name}: the evidence is not complete: {type(error).__name__}: {error}")
+        return str(folder) if folder.exists() else ""
+
+    def _gather(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding], folder: Path) -> None:
+        cluster, provider = scene.cluster, scene.provider
+        if cluster is None or provider is None:
             self._resources_only(folder, findings)
-            return str(folder)
-        cluster = scene.cluster
+            return
         collect(
             EvidenceRequest(
                 cluster=cluster,
@@ -326,7 +343,7 @@ class Group:
                 kubectl=self._host.tools[f"kubectl-{self.environment.minor}"].path,
                 helm=self._host.tools["helm"].path,
                 folder=folder,
-                node_logs=lambda target: scene.provider.export_logs(cluster, target),
+                node_logs=lambda target: provider.export_logs(cluster, target),
                 registry_logs=self._resources.registry_logs,
                 versions={
                     **{name: tool.version for name, tool in self._host.tools.items()},
@@ -337,7 +354,6 @@ class Group:
                 title=attempt.name,
             )
         )
-        return str(folder)
 
     def _resources_only(self, folder: Path, findings: Sequence[Finding]) -> None:
         """Evidence of a cluster that never answered: what its creation left."""
@@ -387,6 +403,11 @@ class Group:
             shell=provider.shell_hint(cluster),
             remove="nox -s clean -- --keep-cache",
         )
+
+
+def _of_bug(what: str, bug: Exception) -> Finding:
+    """What nobody foresaw; to be called where it is caught."""
+    return errored(what, f"the harness failed: {type(bug).__name__}: {bug}", traceback=traceback.format_exc())
 
 
 def _operator_image(release: Release, values: Mapping[str, Any]) -> str:

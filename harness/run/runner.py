@@ -81,8 +81,6 @@ class Runner:
                 return future.result(timeout=_POLL_SECONDS)
             except TimeoutError:
                 if all(running.done() for running in self._running) and not future.done():
-                    for running in self._running:
-                        running.result()
                     raise HarnessError(f"{attempt.name} was not run: the run was ended") from None
 
     def close(self) -> list[str]:

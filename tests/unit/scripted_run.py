@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pytest plugin for the tests of ours: a run whose verdicts are written in a script, without clusters and engine.
+
+It takes the place of the host's look-up and of the runner, nothing else: options, items, outcomes, report, exit status
+and xdist are real. Cells on real clusters are what tests/e2e and `harness run` are for.
+
+SCRIPTED_RUN names a folder: script.json in it maps a cell's name to a verdict (default: passed), or to `interrupt`;
+`events` gets one line for everything that the runner was asked to do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import plugin
+from harness.errors import HarnessError
+from harness.host.tools import Tool
+from harness.registries.sources import Choice
+from harness.report.model import CellResult, HostResult, cell_result, repro
+from harness.run import setup
+from harness.run.group import Attempt, Kept
+from harness.verdicts import Finding, Verdict
+
+FOLDER = "SCRIPTED_RUN"
+HOST = setup.Host(
+    result=HostResult(os="Debian 12", kernel="6", cpus=2, memory_mib=1, engine="Docker 20", cgroup="v1"),
+    choice=Choice(kind="foundry", why="the script says so"),
+    tools={"kind": Tool(name="kind", path=Path("/kind"), version="0.33.0", origin="foundry")},
+)
+
+
+def script() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(os.environ[FOLDER]) / "script.json").read_text())
+    return found
+
+
+def note(line: str) -> None:
+    with (Path(os.environ[FOLDER]) / "events").open("a") as sink:
+        sink.write(f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')} {line}\n")
+
+
+def host(asked: setup.Request) -> setup.Host:
+    """The host's look-up."""
+    note("host")
+    return HOST
+
+
+class ScriptedRunner:
+    """Has the methods of harness.run.runner.Runner."""
+
+    def __init__(
+        self,
+        run_id: str,
+        asked: setup.Request,
+        host: setup.Host,
+        *,
+        evidence_folder: Callable[[Attempt], Path],
+        say: Callable[[str], None],
+    ) -> None:
+        self.kept: list[Kept] = []
+        self._asked = asked
+        self._started: set[str] = set()
+        self._evidence_folder = evidence_folder
+
+    def open(self) -> None:
+        note("open")
+        if "open" in script():
+            raise HarnessError(script()["open"], "look at the script")
+
+    def start(self, attempts: Iterable[Attempt]) -> None:
+        for attempt in attempts:
+            if attempt.name not in self._started:
+                note(f"start {attempt.name}")
+                self._started.add(attempt.name)
+
+    def result(self, attempt: Attempt) -> CellResult:
+        note(f"result {attempt.name}")
+        said = script().get(attempt.name, "passed")
+        if said == "interrupt":
+            raise KeyboardInterrupt
+        if said == "ended":
+            raise HarnessError(f"{attempt.name} was not run: the run was ended")
+        evidence = ""
+        if said in ("failed", "error"):
+            evidence = str(self._evidence_folder(attempt))
+            Path(evidence).mkdir(parents=True)
+        return cell_result(
+            attempt.cell,
+            [Finding(check="scripted", verdict=Verdict(said), message=f"the script says {said}")],
+            repro=repro(attempt.cell.id, source="foundry"),
+            phases={"scenario": 1.0},
+            evidence=evidence,
+            attempt=attempt.number,
+        )
+
+    def close(self) -> list[str]:
+        note("close")
+        if self._asked.options.keep:
+            words = {"shell": "docker exec -it n bash", "remove": "nox -s clean"}
+            self.kept.append(Kept(cluster="soh-1", kubeconfig=Path("/somewhere/kubeconfig"), **words))
+        return list(script().get("leaks", []))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the places."""
+    patches = pytest.MonkeyPatch()
+    patches.setattr(plugin, "Runner", ScriptedRunner)
+    if "real-host" not in script():
+        patches.setattr(setup, "host", host)
+    config.add_cleanup(patches.undo)
