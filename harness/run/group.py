@@ -393,7 +393,7 @@ class Group:
             with process.sheltered():
                 provider.delete(self.name_of_cluster)
             ledger.gone("cluster", self.name_of_cluster)
-        except HarnessError as error:
+        except (HarnessError, OSError) as error:
             self._say(f"{self.name}: cluster {self.name_of_cluster} could not be removed: {error}")
 
     def _keep(self, cluster: Cluster, provider: Provider) -> None:

@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clusters and releases for the tests of a run, which have neither.
+
+Provider, installation, checks and scenarios are stand-ins that do what a test tells them; groups, runner, ledger,
+verdicts and results are real. What the stand-ins replace is shown on real clusters by the cells themselves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from harness.apps import scenarios
+from harness.apps.context import ScenarioContext
+from harness.checks import operator
+from harness.errors import HarnessError
+from harness.evidence.collect import EvidenceRequest
+from harness.evidence.ledger import Ledger
+from harness.host.tools import Tool
+from harness.matrix import catalogue, expand
+from harness.matrix.model import ChartSource, Environment, Release, Scenario
+from harness.process import Completed
+from harness.providers.base import Cluster, ClusterSpec
+from harness.registries.mirrors import MirrorMap
+from harness.registries.sources import Choice, ImageRecord
+from harness.releases.charts import Chart
+from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, InstalledRelease
+from harness.report.model import CellResult, HostResult
+from harness.run import group, setup
+from harness.run.group import Attempt
+from harness.run.options import RunOptions
+from harness.settings import Settings
+from harness.verdicts import Finding, passed
+
+RUN_ID = "20260801-101500-ab12"
+CATALOGUE = catalogue.load()
+RELEASE = CATALOGUE.release("2.5.2")
+IMAGE = "docker.io/apache/spark:4.0.4"
+
+Play = Callable[[ScenarioContext], list[Finding]]
+
+
+def nothing() -> None:
+    """What happens when a test says nothing."""
+
+
+def attempt(scenario: str, environment: str = "kind-1.34", number: int = 1) -> Attempt:
+    """An attempt at a cell; the scenario need not exist elsewhere."""
+    cell = expand.cell(
+        CATALOGUE.environment(environment),
+        expand.find_path(CATALOGUE, "install-2.5.2"),
+        Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,)),
+    )
+    return Attempt(cell=cell, number=number)
+
+
+def request(folder: Path, *, keep: bool = False, jobs: int = 1, app_slots: int = 4) -> setup.Request:
+    """A request for nothing in particular."""
+    return setup.Request(
+        options=RunOptions(keep=keep, jobs=jobs),
+        settings=Settings(
+            cache_dir=folder / "cache", reports_dir=folder / "reports", jobs=jobs, app_slots=app_slots, source="foundry"
+        ),
+        catalogue=CATALOGUE,
+        cells=(),
+        values=(),
+    )
+
+
+def host() -> setup.Host:
+    """A host with all tools."""
+    names = ("kind", "helm", "kubectl", "kubectl-1.34", "kubectl-1.36", "registry")
+    return setup.Host(
+        result=HostResult(os="Debian 12", kernel="6", cpus=2, memory_mib=1, engine="Docker 20", cgroup="v1"),
+        choice=Choice(kind="foundry", why="a test"),
+        tools={name: Tool(name=name, path=Path("/tools", name), version="1.0.0", origin="foundry") for name in names},
+    )
+
+
+@dataclass
+class Stage:
+    """What the stand-ins do, and what was asked of them."""
+
+    folder: Path
+    plays: dict[str, Play] = field(default_factory=dict)
+    on_node_image: Callable[[], None] = nothing
+    on_create: Callable[[], None] = nothing
+    on_install: Callable[[], None] = nothing
+    on_delete: Callable[[], None] = nothing
+    on_collect: Callable[[], None] = nothing
+    on_resolve: Callable[[], None] = nothing
+    on_close: Callable[[], None] = nothing
+    checks: Callable[[], list[Finding]] = lambda: [passed("deployments-available", "2 of 2")]
+    events: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    specs: list[ClusterSpec] = field(default_factory=list)
+    evidence: list[EvidenceRequest] = field(default_factory=list)
+
+
+class FakeProvider:
+    """Has the methods of a Provider."""
+
+    name = "kind"
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def create(self, spec: ClusterSpec) -> Cluster:
+        self._stage.specs.append(spec)
+        self._stage.events.append(f"create {spec.name}")
+        (spec.folder / "create.log").write_text("said by kind\n")
+        self._stage.on_create()
+        return Cluster(
+            name=spec.name,
+            environment=spec.environment,
+            kubeconfig=spec.folder / "kubeconfig",
+            nodes=(f"{spec.name}-control-plane",),
+            seconds={"create": 1.0, "ready": 0.5},
+        )
+
+    def delete(self, cluster_name: str) -> None:
+        self._stage.events.append(f"delete {cluster_name}")
+        self._stage.on_delete()
+
+    def node_exec(self, cluster: Cluster, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
+        raise NotImplementedError
+
+    def export_logs(self, cluster: Cluster, folder: Path) -> None:
+        raise NotImplementedError
+
+    def shell_hint(self, cluster: Cluster) -> str:
+        return f"docker exec -it {cluster.nodes[0]} bash"
+
+
+class FakeSource:
+    """Has the parts of a Source that a group uses."""
+
+    kind = "foundry"
+    mirrors = MirrorMap()
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def resolve(self, reference: str) -> ImageRecord:
+        self._stage.on_resolve()
+        host = reference.split("/")[0]
+        return ImageRecord(reference=reference, digest="sha256:" + "ab" * 32, registry=host, obtained="a test")
+
+    def digests(self, reference: str) -> frozenset[str]:
+        return frozenset({self.resolve(reference).digest})
+
+
+class FakeResources:
+    """Has the methods of harness.run.resources.Resources; its ledger is real."""
+
+    network = "soh-test"
+
+    def __init__(self, stage: Stage, run_id: str = RUN_ID) -> None:
+        self.run_id = run_id
+        self.ledger: Ledger | None = None
+        self.source = FakeSource(stage)
+        self._stage = stage
+
+    def open(self) -> None:
+        self._stage.events.append("open")
+        self.ledger = Ledger.open(self.run_id, self._stage.folder / "ledger")
+
+    def close(self, *, keep: bool = False) -> None:
+        self._stage.events.append("close keeping" if keep else "close")
+        if self.ledger is not None:
+            self.ledger.close()
+        self._stage.on_close()
+
+    def scratch(self, name: str) -> Path:
+        made = self._stage.folder / "scratch" / name
+        made.mkdir(parents=True, exist_ok=True)
+        return made
+
+    def node_image(self, environment: Environment) -> ImageRecord:
+        self._stage.on_node_image()
+        return ImageRecord(reference=f"node:{environment.kubernetes}", digest="sha256:1", registry="", obtained="built")
+
+    def chart(self, release: Release) -> Chart:
+        return Chart(
+            path=Path("/charts/it.tgz"),
+            reference="it",
+            sha256="ab" * 32,
+            metadata={},
+            name="spark-operator",
+            version=release.version,
+            app_version=release.version,
+            origin=ChartSource.FOUNDRY,
+        )
+
+    def learn_volumes(self, containers: tuple[str, ...]) -> None:
+        self._stage.events.append(f"volumes of {' '.join(containers)}")
+
+    def registry_logs(self) -> Mapping[str, str]:
+        return {}
+
+
+def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
+    """Put the stand-ins where a group looks for the real things."""
+
+    def install(cluster: Cluster, release: Release, **asked: Any) -> InstalledRelease:
+        stage.events.append(f"install {release.version} for {' '.join(asked['job_namespaces'])}")
+        stage.on_install()
+        return InstalledRelease(
+            release=release,
+            chart=asked["chart"],
+            name=RELEASE_NAME,
+            namespace=OPERATOR_NAMESPACE,
+            job_namespaces=tuple(asked["job_namespaces"]),
+            revision=1,
+            values={},
+            seconds={"helm": 2.0},
+        )
+
+    def collect(asked: EvidenceRequest) -> None:
+        stage.evidence.append(asked)
+        stage.on_collect()
+        asked.folder.mkdir(parents=True, exist_ok=True)
+        (asked.folder / "summary.md").write_text("# What is wrong\n")
+
+    def checks(cluster: Cluster, installed: InstalledRelease, **_: Any) -> list[Finding]:
+        return stage.checks()
+
+    def discover() -> dict[str, Any]:
+        return {name: SimpleNamespace(run=play) for name, play in stage.plays.items()}
+
+    patches.setattr(group, "PROVIDERS", {"kind": lambda tools: FakeProvider(stage)})
+    patches.setattr(group, "install", install)
+    patches.setattr(group, "collect", collect)
+    patches.setattr(operator, "run", checks)
+    patches.setattr(scenarios, "discover", discover)
+    patches.setattr(
+        group.Group, "_create_namespaces", lambda self, cluster, names: stage.events.append(f"namespaces {len(names)}")
+    )
+
+
+class Results:
+    """Takes the results of cells, and complains when one comes twice."""
+
+    def __init__(self) -> None:
+        self.by_scenario: dict[str, CellResult] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, result: CellResult) -> None:
+        with self._lock:
+            if result.scenario in self.by_scenario:
+                raise AssertionError(f"{result.id} was reported twice")
+            self.by_scenario[result.scenario] = result
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        return {name: str(result.verdict) for name, result in self.by_scenario.items()}
+
+
+def raises(error: BaseException) -> Callable[..., Any]:
+    """Something that raises this."""
+
+    def act(*_: object) -> Any:
+        raise error
+
+    return act
+
+
+def holds(context: ScenarioContext) -> list[Finding]:
+    """A scenario in which everything holds."""
+    if not context.folder.is_dir():
+        raise HarnessError("a scenario needs its folder")
+    return [passed("state", "COMPLETED")]

@@ -1,0 +1,359 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The life of one cluster: every attempt gets its verdict once, whatever breaks, and the cluster goes in every case.
+
+The cluster and what happens on it are stand-ins, see run_fakes.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes import client
+from run_fakes import FakeResources, Results, Stage, attempt, holds, host, raises, request, take_places
+from urllib3.exceptions import MaxRetryError
+
+from harness import process, waiting
+from harness.apps.context import ScenarioContext
+from harness.errors import (
+    ClusterError,
+    CommandError,
+    EngineError,
+    HarnessError,
+    RegistryError,
+    ReleaseError,
+    UnavailableError,
+    UsageError,
+    WaitTimeout,
+)
+from harness.run.group import Attempt, Group
+from harness.verdicts import Finding, failed, passed
+from harness.waiting import Cancelled
+
+NAME = "soh-101500-ab12-1"
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    made = Stage(folder=tmp_path, plays={"spark-pi": holds, "ttl": holds})
+    monkeypatch.setenv(process.RUN_VARIABLE, "")
+    take_places(made, monkeypatch)
+    yield made
+    waiting.reset_cancellation()
+
+
+class Ran:
+    """A group that ran to its end."""
+
+    def __init__(self, stage: Stage, *names: str, keep: bool = False, app_slots: int = 4) -> None:
+        self.results = Results()
+        self.resources = FakeResources(stage)
+        self.resources.open()
+        attempts = [attempt(name) for name in names or ("spark-pi", "ttl")]
+
+        def evidence_folder(it: Attempt) -> Path:
+            return stage.folder / "reports" / it.name
+
+        self.group = Group(
+            attempts[0].cell.group,
+            attempts,
+            asked=request(stage.folder, keep=keep, app_slots=app_slots),
+            host=host(),
+            resources=self.resources,  # type: ignore[arg-type]
+            evidence_folder=evidence_folder,
+            done=self.results,
+            say=stage.said.append,
+        ).named(NAME)
+        self.group.run()
+        assert self.resources.ledger is not None
+        self.open = [f"{entry.kind} {entry.name}" for entry in self.resources.ledger.open_entries()]
+        self.resources.close()
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        return self.results.verdicts
+
+    def reason(self, scenario: str = "spark-pi") -> str:
+        return self.results.by_scenario[scenario].reason
+
+
+def removed(stage: Stage, ran: Ran) -> bool:
+    return stage.events.count(f"delete {NAME}") == 1 and ran.open == []
+
+
+BOTH = ("spark-pi", "ttl")
+
+
+def test_cells_share_a_cluster_and_a_release_and_the_cluster_goes(stage: Stage) -> None:
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "passed")
+    assert stage.events == [
+        "open",
+        f"create {NAME}",
+        f"volumes of {NAME}-control-plane",
+        "namespaces 2",
+        "install 2.5.2 for spark-pi ttl",
+        f"delete {NAME}",
+        "close",
+    ]
+    assert removed(stage, ran)
+
+
+def test_a_cluster_is_in_the_ledger_before_it_is_made(stage: Stage) -> None:
+    seen: list[str] = []
+
+    def look() -> None:
+        (ledger,) = (stage.folder / "ledger").glob("*.jsonl")
+        seen.append(ledger.read_text())
+
+    stage.on_create = look
+    Ran(stage)
+
+    assert NAME in seen[0]
+
+
+def test_a_cluster_is_made_as_asked(stage: Stage) -> None:
+    Ran(stage)
+    (spec,) = stage.specs
+
+    assert (spec.name, spec.run_id, spec.network) == (NAME, "20260801-101500-ab12", "soh-test")
+    assert spec.node_image == "node:1.34.4"
+    assert spec.preload == ("ghcr.io/kubeflow/spark-operator/controller:2.5.2", "docker.io/apache/spark:4.0.4")
+
+
+def test_a_result_has_phases_images_and_the_checks_of_the_install(stage: Stage) -> None:
+    result = Ran(stage).results.by_scenario["spark-pi"]
+
+    assert {"cluster-create", "cluster-ready", "install-helm", "scenario"} <= set(result.phases)
+    assert [image.reference for image in result.images] == [
+        "node:1.34.4",
+        "ghcr.io/kubeflow/spark-operator/controller:2.5.2",
+        "docker.io/apache/spark:4.0.4",
+    ]
+    assert [check.name for check in result.checks] == ["state", "deployments-available", "images-recorded"]
+    assert result.repro == "nox -s e2e -- --cell kind-1.34/install-2.5.2/spark-pi --source foundry"
+    assert result.evidence == ""
+
+
+def test_a_cluster_that_cannot_be_made_is_an_error_of_every_cell(stage: Stage) -> None:
+    stage.on_create = raises(ClusterError("kubeadm gave up", "see create.log"))
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "error")
+    assert ran.reason() == "kubeadm gave up\n  next: see create.log"
+    evidence = Path(ran.results.by_scenario["ttl"].evidence)
+    assert "kubeadm gave up" in (evidence / "summary.md").read_text()
+    assert (evidence / "create.log").read_text() == "said by kind\n"
+    assert removed(stage, ran)
+
+
+def test_a_release_that_cannot_be_installed_is_a_failure_of_every_cell(stage: Stage) -> None:
+    stage.on_install = raises(ReleaseError("ImagePullBackOff: ghcr.io/x:9 not found", "try another tag"))
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "failed")
+    assert "ghcr.io/x:9 not found" in ran.reason()
+    assert {it.title for it in stage.evidence} == {f"kind-1.34/install-2.5.2/{name}" for name in BOTH}
+    assert removed(stage, ran)
+
+
+def test_an_input_that_cannot_be_had_is_unavailable_and_nothing_is_made(stage: Stage) -> None:
+    stage.on_node_image = raises(UnavailableError("the node image is not there", "run `nox -s bootstrap`"))
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "unavailable")
+    assert "run `nox -s bootstrap`" in ran.reason()
+    assert stage.events == ["open", "close"]
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (RegistryError("ghcr.io answered 503", status=503), "unavailable"),
+        (ClusterError("the API server went away"), "error"),
+        (EngineError("the node has no room"), "error"),
+        (UsageError("values and namespaces contradict each other"), "error"),
+        (client.ApiException(status=500, reason="Internal"), "error"),
+        (MaxRetryError(None, "/", None), "error"),  # type: ignore[arg-type]
+        (KeyError("bug"), "error"),
+    ],
+    ids=lambda it: type(it).__name__ if isinstance(it, Exception) else it,
+)
+def test_what_breaks_an_install_without_the_release_being_at_fault(
+    stage: Stage, error: Exception, verdict: str
+) -> None:
+    stage.on_install = raises(error)
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, verdict)
+    assert removed(stage, ran)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "said"),
+    [
+        (ZeroDivisionError("division by zero"), "error", "the harness failed: ZeroDivisionError: division by zero"),
+        (WaitTimeout("waited 60 s for COMPLETED; last seen: RUNNING"), "failed", "last seen: RUNNING"),
+        (CommandError("helm template ended with status 1"), "error", "helm template"),
+        (client.ApiException(status=503, reason="Unavailable"), "error", "the API server failed"),
+        (MaxRetryError(None, "/", None), "error", "the API server failed"),  # type: ignore[arg-type]
+    ],
+    ids=lambda it: type(it).__name__ if isinstance(it, Exception) else it[:12],
+)
+def test_what_breaks_a_scenario_is_its_own_cells_alone(stage: Stage, error: Exception, verdict: str, said: str) -> None:
+    stage.plays["ttl"] = raises(error)
+    ran = Ran(stage)
+
+    assert ran.verdicts == {"spark-pi": "passed", "ttl": verdict}
+    assert said in ran.reason("ttl")
+    assert [it.title for it in stage.evidence] == ["kind-1.34/install-2.5.2/ttl"]
+    assert removed(stage, ran)
+
+
+def test_a_bug_leaves_its_traceback_in_the_results(stage: Stage) -> None:
+    stage.plays["ttl"] = raises(ZeroDivisionError("x"))
+    checks = Ran(stage).results.by_scenario["ttl"].checks
+
+    assert "run_fakes.py" in str(checks[0].evidence["traceback"])
+
+
+def test_findings_of_the_install_are_every_cells(stage: Stage) -> None:
+    stage.checks = lambda: [passed("crds", "3"), failed("metrics", "no endpoint")]
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "failed")
+    assert ran.reason() == "no endpoint"
+
+
+def test_install_checks_that_break_are_an_error_of_every_cell(stage: Stage) -> None:
+    stage.checks = raises(KeyError("bug"))
+
+    assert Ran(stage).verdicts == dict.fromkeys(BOTH, "error")
+
+
+def test_a_digest_that_nobody_knows_is_no_proof(stage: Stage) -> None:
+    stage.on_resolve = raises(UnavailableError("the registry is gone"))
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "error")
+    assert "has no known digest: the registry is gone" in ran.reason()
+
+
+def test_evidence_that_cannot_be_gathered_does_not_change_the_verdict(stage: Stage) -> None:
+    stage.plays["ttl"] = lambda context: [failed("state", "FAILED instead of COMPLETED")]
+    stage.on_collect = raises(OSError("no space left on device"))
+    ran = Ran(stage)
+
+    assert ran.verdicts == {"spark-pi": "passed", "ttl": "failed"}
+    assert [line for line in stage.said if "the evidence is not complete: OSError: no space" in line]
+    assert removed(stage, ran)
+
+
+def test_evidence_is_gathered_once_before_anything_is_deleted(stage: Stage) -> None:
+    order: list[str] = []
+
+    def play(context: ScenarioContext) -> list[Finding]:
+        findings = [failed("state", "wrong")]
+        context.before_deletion(findings)
+        order.append("scenario deletes")
+        return findings
+
+    stage.plays["ttl"] = play
+    stage.on_collect = lambda: order.append("evidence")
+    ran = Ran(stage)
+
+    assert order == ["evidence", "scenario deletes"]
+    assert Path(ran.results.by_scenario["ttl"].evidence) == stage.folder / "reports/kind-1.34/install-2.5.2/ttl"
+    assert stage.evidence[0].findings == [failed("state", "wrong")]
+
+
+def test_when_the_run_is_ended_no_verdict_is_made_up_and_the_cluster_goes(stage: Stage) -> None:
+    def play(context: ScenarioContext) -> list[Finding]:
+        waiting.cancel_all()
+        raise Cancelled("gave up")
+
+    def waits(context: ScenarioContext) -> list[Finding]:
+        waiting.pause(60, what="it")
+        return [passed("state", "COMPLETED")]
+
+    stage.plays = {"ttl": play, "spark-pi": waits}
+    ran = Ran(stage)
+
+    assert ran.verdicts == {}
+    assert [line for line in stage.said if "ended early" in line]
+    assert removed(stage, ran)
+
+
+def test_a_kept_cluster_stays_and_says_how_to_reach_it(stage: Stage) -> None:
+    ran = Ran(stage, keep=True)
+
+    assert f"delete {NAME}" not in stage.events
+    kept = ran.group.kept
+    assert kept is not None
+    assert kept.cluster == NAME
+    assert kept.kubeconfig == stage.folder / "scratch" / NAME / "kubeconfig"
+    assert kept.shell == f"docker exec -it {NAME}-control-plane bash"
+    assert kept.remove
+
+
+def test_a_cluster_with_a_broken_release_is_kept_too(stage: Stage) -> None:
+    stage.on_install = raises(ReleaseError("no such image"))
+
+    assert Ran(stage, keep=True).group.kept is not None
+
+
+@pytest.mark.parametrize("error", [ClusterError("no"), KeyError("bug")])
+def test_what_never_became_a_cluster_is_not_kept(stage: Stage, error: Exception) -> None:
+    stage.on_create = raises(error)
+    ran = Ran(stage, keep=True)
+
+    assert ran.group.kept is None
+    assert ran.verdicts == dict.fromkeys(BOTH, "error")
+    assert removed(stage, ran)
+
+
+@pytest.mark.parametrize("error", [HarnessError("kind delete failed"), OSError("disk")])
+def test_a_cluster_that_cannot_be_removed_stays_in_the_ledger(stage: Stage, error: Exception) -> None:
+    stage.on_delete = raises(error)
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "passed")
+    assert ran.open == [f"cluster {NAME}"]
+    assert [line for line in stage.said if "could not be removed" in line]
+
+
+def test_only_so_many_scenarios_run_at_a_time(stage: Stage) -> None:
+    names = [f"s{number}" for number in range(5)]
+    lock = threading.Lock()
+    now: list[int] = []
+    most: list[int] = []
+
+    def play(context: ScenarioContext) -> list[Finding]:
+        with lock:
+            now.append(1)
+            most.append(len(now))
+        waiting.pause(0.05, what="a moment")
+        with lock:
+            now.pop()
+        return [passed("state", "COMPLETED")]
+
+    stage.plays = dict.fromkeys(names, play)
+    ran = Ran(stage, *names, app_slots=2)
+
+    assert ran.verdicts == dict.fromkeys(names, "passed")
+    assert max(most) <= 2
+
+
+def test_a_scenario_that_nobody_wrote_is_an_error(stage: Stage) -> None:
+    del stage.plays["ttl"]
+
+    assert Ran(stage).verdicts == {"spark-pi": "passed", "ttl": "error"}
+
+
+def test_a_provider_that_nobody_wrote_is_an_error(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.run.group.PROVIDERS", {})
+
+    assert Ran(stage).verdicts == dict.fromkeys(BOTH, "error")
