@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The documents say what the code does: commands, options, words, names, licences, links and paths."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.metadata
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from harness import cli, settings
+from harness.apps import scenarios
+from harness.foundry import gobuild
+from harness.registries.mirrors import Mirror
+from harness.report import model
+from harness.run import options
+from harness.settings import PROJECT_ROOT
+from harness.verdicts import Verdict
+
+_DOCUMENTS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
+_README = PROJECT_ROOT / "README.md"
+
+_FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.M | re.S)
+_SPAN = re.compile(r"`([^`\n]+)`")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_PATH = re.compile(r"(?:\.ci|charts|clusters|docs|harness|tests)/[\w./*-]*|[\w-]+\.(?:md|py|toml)")
+
+# Programs that are not the harness, whose options the documents name.
+_PYTEST_OPTIONS = {"--lf"}
+_OTHERS_OPTIONS = {"--privileged", "--kubernetes-version", "--wait"}
+# Files that a user writes, that a run does, or that are in many folders.
+_NOT_AT_ONE_PLACE = {"build.toml", "harness.toml", "hosts.toml", "summary.md"}
+
+
+def _ids(path: Path) -> str:
+    return path.relative_to(PROJECT_ROOT).as_posix()
+
+
+def _prose(text: str) -> str:
+    """A document without its fenced blocks."""
+    return _FENCE.sub("", text)
+
+
+def _commands(document: Path) -> Iterator[str]:
+    """Lines of shell blocks without comments, and code spans."""
+    text = document.read_text()
+    for language, body in _FENCE.findall(text):
+        if language == "sh":
+            yield from (line.split("  #")[0].strip() for line in body.splitlines())
+    yield from _SPAN.findall(_prose(text))
+
+
+def _table(document: Path, header: str) -> dict[str, list[str]]:
+    """The rows of the table whose first line begins with this: first cell → the others."""
+    lines = document.read_text().splitlines()
+    (start,) = [number for number, line in enumerate(lines) if line.startswith(f"| {header} |")]
+    rows = {}
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        first, *others = [cell.strip() for cell in line.strip("|").split("|")]
+        rows[first.strip("`")] = others
+    return rows
+
+
+def _sessions() -> set[str]:
+    tree = ast.parse((PROJECT_ROOT / "noxfile.py").read_text())
+    return {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and any("session" in ast.unparse(it) for it in node.decorator_list)
+    }
+
+
+def _subcommands() -> dict[str, argparse.ArgumentParser]:
+    parser = cli._parser()
+    (action,) = [it for it in parser._actions if isinstance(it, argparse._SubParsersAction)]
+    return dict(action.choices)
+
+
+def _options() -> set[str]:
+    parsers = [cli._parser(), *_subcommands().values()]
+    return {word for parser in parsers for action in parser._actions for word in action.option_strings}
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_ids)
+def test_sessions_exist(document: Path) -> None:
+    named = set()
+    for command in _commands(document):
+        for words in re.findall(r"\bnox -s ((?:[a-z]\w*(?: |$))+)", command):
+            named |= set(words.split())
+    assert named <= _sessions()
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_ids)
+def test_subcommands_exist_with_their_options(document: Path) -> None:
+    known = _subcommands()
+    for command in _commands(document):
+        found = re.match(r"(?:\S*/)?harness(?: --verbose)? ([a-z]+)\b(.*)", command)
+        if not found:
+            continue
+        assert found[1] in known, command
+        accepted = {word for action in known[found[1]]._actions for word in action.option_strings}
+        assert set(_OPTION.findall(found[2])) <= accepted, command
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_ids)
+def test_options_of_a_session_are_those_of_its_subcommand(document: Path) -> None:
+    subcommand = {"e2e": "run"}
+    known = _subcommands()
+    for command in _commands(document):
+        for session, words in re.findall(r"nox -s ([\w-]+) -- ([^&|]*)", command):
+            name = subcommand.get(session, session)
+            if name in known:
+                accepted = {word for action in known[name]._actions for word in action.option_strings}
+                assert set(_OPTION.findall(words)) <= accepted | _PYTEST_OPTIONS, command
+
+
+def test_every_option_in_the_readme_is_known() -> None:
+    named = {option for command in _commands(_README) for option in _OPTION.findall(command)}
+    assert named - _OTHERS_OPTIONS - _PYTEST_OPTIONS <= _options()
+
+
+def test_the_readme_has_every_option_of_a_run() -> None:
+    cells = " ".join(_table(_README, "option"))
+    named = set(_OPTION.findall(cells))
+    assert named == {option.flag for option in (*options.SELECTION_OPTIONS, *options.RUN_OPTIONS)}
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_ids)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in _LINK.findall(_prose(document.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        assert file.exists(), target
+        if anchor:
+            assert anchor in _anchors(file), target
+
+
+def _anchors(document: Path) -> set[str]:
+    """Anchors as GitHub makes them: lower case, no punctuation, hyphens for blanks."""
+    titles = re.findall(r"^#+ (.+)$", _prose(document.read_text()), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_ids)
+def test_paths_exist(document: Path) -> None:
+    for span in _SPAN.findall(_prose(document.read_text())):
+        if not _PATH.fullmatch(span) or span in _NOT_AT_ONE_PLACE:
+            continue
+        assert any(any(root.glob(span.rstrip("/"))) for root in (PROJECT_ROOT, document.parent)), span
+
+
+def test_verdicts_are_those_of_the_code_from_best_to_worst() -> None:
+    assert list(_table(_README, "verdict | meaning")) == [verdict.value for verdict in Verdict]
+    assert set(_table(PROJECT_ROOT / "docs" / "results.md", "verdict | in junit.xml")) >= {
+        verdict.value for verdict in Verdict
+    }
+
+
+def test_exit_statuses_are_those_of_the_errors() -> None:
+    assert list(_table(_README, "status")) == ["0", "1", "2", "3"]
+
+
+def test_scenarios_are_all_there() -> None:
+    assert list(_table(_README, "scenario | what it does")) == list(scenarios.discover())
+    assert f"runs {len(scenarios.discover())} scenarios" in _README.read_text()
+
+
+def test_sources_are_all_there() -> None:
+    named = [row for row in _table(_README, "source | what it is") if row in options.SOURCES]
+    assert named == list(options.SOURCES)
+
+
+def test_settings_are_all_there() -> None:
+    rows = _table(_README, "key in harness.toml")
+    assert set(rows) == set(settings.Settings.model_fields)
+    variables = {key: row[0].strip("`") for key, row in rows.items() if row[0]}
+    assert variables == {key: variable for variable, key in settings._ENVIRONMENT.items()}
+
+
+def test_the_mirror_map_in_the_readme_is_one() -> None:
+    (example,) = [body for language, body in _FENCE.findall(_README.read_text()) if "[mirrors." in body]
+    (mirror,) = tomllib.loads(example)["mirrors"].values()
+    assert Mirror(**mirror)
+    assert set(re.findall(r"^(?:# )?(\w+) =", example, re.M)) == set(Mirror.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("header", "fields"), [("field", model.RunResult.model_fields.keys() | model.CellResult.model_fields.keys())]
+)
+def test_results_are_explained_field_by_field(header: str, fields: set[str]) -> None:
+    text = (PROJECT_ROOT / "docs" / "results.md").read_text()
+    explained = set()
+    for block in re.findall(rf"^\| {header} \| meaning \|\n\| --- \| --- \|\n((?:\|.*\n)+)", text, re.M):
+        for row in block.splitlines():
+            explained |= set(_SPAN.findall(row.split("|")[1]))
+    assert explained == set(fields)
+
+
+@pytest.mark.parametrize("part", [model.SourceResult, model.HostResult, model.ImageResult, model.CheckResult])
+def test_results_explain_the_parts_too(part: type[BaseModel]) -> None:
+    spans = set(_SPAN.findall((PROJECT_ROOT / "docs" / "results.md").read_text()))
+    assert part.model_fields.keys() <= spans
+
+
+def test_every_dependency_is_named_with_its_licence() -> None:
+    rows = _table(_README, "package")
+    assert set(rows) == {_name(it) for it in _project()["dependencies"]}
+    for package, (licence, _) in rows.items():
+        assert _licence(package) == licence, package
+
+
+def test_every_development_dependency_is_named() -> None:
+    (sentence,) = re.findall(r"^For development: .*?^$", _README.read_text(), re.M | re.S)
+    for requirement in _project()["optional-dependencies"]["dev"]:
+        assert _name(requirement) in sentence
+
+
+def test_every_go_module_is_named_with_its_licence() -> None:
+    rows = {name: row for names, row in _table(_README, "module").items() for name in names.split(", ")}
+    modules = {re.sub(r"-[\d.]+$", "", module): gobuild.build_file(module).licence for module in gobuild.modules()}
+    assert {name: row[0] for name, row in rows.items()} == modules
+
+
+def test_nothing_is_left_to_do_in_the_readme() -> None:
+    assert not re.search(r"TODO|FIXME|@@|XXX", _README.read_text())
+
+
+def _project() -> dict[str, dict[str, list[str]]]:
+    project: dict[str, dict[str, list[str]]] = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    return project
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[=<>\[ ]", requirement)[0]
+
+
+def _licence(package: str) -> str:
+    """The licence as SPDX writes it, from whichever of the three places a package has it in."""
+    metadata = importlib.metadata.metadata(package)
+    told = next((metadata[key] for key in ("License-Expression", "License") if metadata[key]), "")
+    classifiers = " ".join(metadata.get_all("Classifier") or [])
+    if told.startswith("GPL-3.0"):
+        return "GPL-3.0-or-later"
+    return told or ("BSD-3-Clause" if "BSD License" in classifiers else "")
