@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's groups: side by side, each result handed out, and an end that waits for nobody and leaves nothing.
+
+Clusters are stand-ins, see run_fakes.py; so is the last look for what was left, which would look at this host.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from run_fakes import RUN_ID, FakeResources, Stage, attempt, holds, host, raises, request, take_places
+
+from harness import process, waiting
+from harness.apps.context import ScenarioContext
+from harness.errors import ClusterError, HarnessError
+from harness.evidence.remains import Remain, Survey
+from harness.run import runner
+from harness.run.runner import Runner
+from harness.verdicts import Finding, Verdict, passed
+
+CLEAN = Survey(remains=())
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    made = Stage(folder=tmp_path, plays={"spark-pi": holds, "ttl": holds})
+    monkeypatch.setenv(process.RUN_VARIABLE, "")
+    take_places(made, monkeypatch)
+    monkeypatch.setattr(runner, "Resources", lambda run_id, *_: FakeResources(made, run_id))
+    monkeypatch.setattr(runner, "look", lambda run_id, entries: CLEAN)
+    yield made
+    waiting.reset_cancellation()
+
+
+@pytest.fixture
+def open_run(stage: Stage) -> Iterator[Callable[..., Runner]]:
+    opened: list[Runner] = []
+
+    def open_(**asked: int) -> Runner:
+        made = Runner(
+            RUN_ID,
+            request(stage.folder, jobs=asked.get("jobs", 1), keep=bool(asked.get("keep"))),
+            host(),
+            evidence_folder=lambda it: stage.folder / "reports" / it.name,
+            say=stage.said.append,
+        )
+        opened.append(made)
+        made.open()
+        return made
+
+    yield open_
+    for made in opened:
+        made.close()
+
+
+def deleted(stage: Stage) -> list[str]:
+    return sorted(line.split()[1] for line in stage.events if line.startswith("delete"))
+
+
+def created(stage: Stage) -> list[str]:
+    return sorted(line.split()[1] for line in stage.events if line.startswith("create"))
+
+
+def endless(began: threading.Event) -> Callable[[ScenarioContext], list[Finding]]:
+    def play(context: ScenarioContext) -> list[Finding]:
+        began.set()
+        waiting.pause(120, what="an endless scenario")
+        return [passed("state", "COMPLETED")]
+
+    return play
+
+
+def test_each_cell_gets_its_result_and_nothing_is_left(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    run = open_run()
+    attempts = [attempt("spark-pi"), attempt("ttl")]
+    run.start(attempts)
+
+    assert [run.result(it).verdict for it in attempts] == [Verdict.PASSED, Verdict.PASSED]
+    assert run.close() == []
+    assert created(stage) == deleted(stage) == ["soh-101500-ab12-1"]
+    assert stage.events[-1] == "close"
+    assert list((stage.folder / "ledger").glob("*.jsonl")) == []
+
+
+def test_what_was_started_is_not_started_again(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    run = open_run()
+    run.start([attempt("spark-pi")])
+    run.start([attempt("spark-pi")])
+    run.result(attempt("spark-pi"))
+
+    assert len(created(stage)) == 1
+
+
+def test_every_environment_and_attempt_has_a_cluster_of_its_own(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    run = open_run(jobs=3)
+    attempts = [attempt("spark-pi"), attempt("spark-pi", "kind-1.36"), attempt("spark-pi", number=2)]
+    run.start(attempts)
+
+    assert [(it.environment, it.attempt) for it in map(run.result, attempts)] == [
+        ("kind-1.34", 1),
+        ("kind-1.36", 1),
+        ("kind-1.34", 2),
+    ]
+    run.close()
+    assert created(stage) == deleted(stage) == [f"soh-101500-ab12-{number}" for number in (1, 2, 3)]
+
+
+def test_as_many_clusters_at_a_time_as_jobs_says(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    together = threading.Barrier(2)
+
+    def meet() -> None:
+        together.wait(30)
+
+    stage.on_create = meet
+    run = open_run(jobs=2)
+    attempts = [attempt("spark-pi"), attempt("spark-pi", "kind-1.36")]
+    run.start(attempts)
+
+    assert {run.result(it).verdict for it in attempts} == {Verdict.PASSED}
+
+
+def test_one_cluster_at_a_time_without_jobs(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    run = open_run()
+    attempts = [attempt("spark-pi"), attempt("spark-pi", "kind-1.36")]
+    run.start(attempts)
+    for it in attempts:
+        run.result(it)
+    run.close()
+
+    order = [line for line in stage.events if line.startswith(("create", "delete"))]
+    assert [line.split()[0] for line in order] == ["create", "delete", "create", "delete"]
+
+
+def test_a_broken_cluster_does_not_touch_the_other(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    def first_breaks() -> None:
+        if len(stage.specs) == 1:
+            raise ClusterError("no room")
+
+    stage.on_create = first_breaks
+    run = open_run()
+    attempts = [attempt("spark-pi"), attempt("spark-pi", "kind-1.36")]
+    run.start(attempts)
+
+    assert [run.result(it).verdict for it in attempts] == [Verdict.ERROR, Verdict.PASSED]
+
+
+def test_the_end_cancels_what_waits_and_removes_its_cluster(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    began = threading.Event()
+    stage.plays["spark-pi"] = endless(began)
+    run = open_run()
+    run.start([attempt("spark-pi")])
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(run.result, attempt("spark-pi"))
+        assert began.wait(30)
+
+        assert run.close() == []
+
+        with pytest.raises(HarnessError, match="was not run: the run was ended"):
+            waits.result(30)
+    assert deleted(stage) == ["soh-101500-ab12-1"]
+    assert not waiting.cancelled()
+
+
+def test_groups_that_never_began_make_nothing(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    began = threading.Event()
+    stage.plays["spark-pi"] = endless(began)
+    run = open_run()
+    run.start([attempt("spark-pi"), attempt("spark-pi", "kind-1.36")])
+    assert began.wait(30)
+    run.close()
+
+    assert created(stage) == deleted(stage) == ["soh-101500-ab12-1"]
+    with pytest.raises(HarnessError, match=r"kind-1\.36/install-2\.5\.2/spark-pi was not run"):
+        run.result(attempt("spark-pi", "kind-1.36"))
+
+
+def test_a_cluster_that_is_being_removed_is_waited_for(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    removing, go_on = threading.Event(), threading.Event()
+    cancelled: list[bool] = []
+
+    def delete() -> None:
+        removing.set()
+        go_on.wait(30)
+        cancelled.append(waiting.cancelled())
+
+    stage.on_delete = delete
+    run = open_run()
+    run.start([attempt("spark-pi")])
+    run.result(attempt("spark-pi"))
+    assert removing.wait(30)
+    with ThreadPoolExecutor(1) as pool:
+        closing = pool.submit(run.close)
+        go_on.set()
+
+        assert closing.result(30) == []
+    assert cancelled == [False]
+
+
+def test_what_is_left_is_told(stage: Stage, open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch) -> None:
+    left = Remain(kind="container", name="soh-1-control-plane", id="1", detail="running")
+    monkeypatch.setattr(runner, "look", lambda run_id, entries: Survey(remains=(left,), unseen=("volumes: asleep",)))
+    stage.on_close = raises(HarnessError("the network is in use"))
+
+    assert open_run().close() == [
+        "the network is in use",
+        "container soh-1-control-plane (running)",
+        "volumes: asleep",
+    ]
+
+
+def test_a_second_end_does_nothing(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    run = open_run()
+    run.close()
+    run.close()
+
+    assert stage.events.count("close") == 1
+
+
+def test_kept_clusters_are_no_leak(
+    stage: Stage, open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "look", raises(AssertionError("looked")))
+    run = open_run(keep=1)
+    run.start([attempt("spark-pi")])
+    run.result(attempt("spark-pi"))
+
+    assert run.close() == []
+    assert [it.cluster for it in run.kept] == ["soh-101500-ab12-1"]
+    assert stage.events[-1] == "close keeping"
+    assert deleted(stage) == []
+
+
+def test_a_run_that_is_ended_keeps_nothing_half_done(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    began = threading.Event()
+    stage.plays["spark-pi"] = endless(began)
+    run = open_run(keep=1)
+    run.start([attempt("spark-pi")])
+    assert began.wait(30)
+    run.close()
+
+    assert run.kept == []
+    assert deleted(stage) == ["soh-101500-ab12-1"]
+
+
+def test_a_new_run_may_wait_again(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    waiting.cancel_all()
+    open_run()
+
+    assert not waiting.cancelled()
