@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `harness` command as a user meets it: exit statuses, and one clear error with the next step.
+
+Clusters are played by scripted_run.py. A stand-in for `docker` gives the answers of an engine, since whether this
+machine has one must not matter here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import scripted_run
+
+from harness import __version__, cli
+
+PI = "kind-1.34/install-2.5.2/spark-pi"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a script in which everything passes."""
+    for name in ("HARNESS_SOURCE", "HARNESS_JOBS", "HARNESS_APP_SLOTS", "HARNESS_MIN_DISK_GB", "GITHUB_STEP_SUMMARY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setenv(scripted_run.FOLDER, str(tmp_path))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.chdir(tmp_path)
+    write_script(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The one program on PATH, a docker whose engine answers."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    info = {"ServerVersion": "20.10.24", "DockerRootDir": "/d", "CgroupVersion": "1", "NCPU": 2, "MemTotal": 1}
+    (programs / "docker").write_text(f"#!/bin/sh\n/bin/cat <<'E'\n{json.dumps(info)}\nE\n")
+    (programs / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs))
+    return programs
+
+
+def write_script(folder: Path, **verdicts: Any) -> None:
+    (folder / "script.json").write_text(json.dumps({name.replace("__", "-"): it for name, it in verdicts.items()}))
+
+
+def scripted(*words: str) -> int:
+    return cli.main(["run", "-p", "scripted_run", *words])
+
+
+def asked(folder: Path) -> list[str]:
+    events = folder / "events"
+    lines = events.read_text().splitlines() if events.exists() else []
+    return [line.split("/")[-1] for line in lines if " result " in line]
+
+
+def refused(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> str:
+    """What was said to someone who got this status: an error by name, with a next step, without a traceback."""
+    assert cli.main([*words]) == status
+    captured = capsys.readouterr()
+    said = captured.out + captured.err
+    assert "Traceback" not in said
+    assert "INTERNALERROR" not in said
+    assert re.search(r"^\w+Error: ", said, re.M)
+    assert "\n  next: " in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [("passed", 0), ("broken-as-known", 0), ("failed", 1), ("error", 3), ("unavailable", 3), ("interrupt", 3)],
+)
+def test_the_exit_status_of_a_run(folder: Path, verdict: str, status: int) -> None:
+    write_script(folder, **{PI: verdict})
+
+    assert scripted("--cell", PI) == status
+    results = json.loads((folder / "reports" / "latest" / "results.json").read_text())
+    assert results["planned"] == [PI]
+    assert results["ended"]
+
+
+def test_the_words_of_pytest_work_beside_ours(folder: Path) -> None:
+    write_script(folder, **{PI: "failed", PI.replace("spark-pi", "ttl"): "failed"})
+    words = ("--scenario", "retry", "--scenario", "spark-pi", "--scenario", "ttl")
+
+    assert scripted(*words, "-x") == 1
+    assert asked(folder) == ["retry", "spark-pi"]
+
+    (folder / "events").unlink()
+    assert scripted(*words, "--lf") == 1
+    assert asked(folder) == ["spark-pi"]
+
+    (folder / "events").unlink()
+    assert scripted(*words, "-k", "retry") == 0
+    assert asked(folder) == ["retry"]
+    assert (folder / "cache" / "pytest").is_dir()
+
+
+def test_collecting_starts_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert scripted("--collect-only", "--cell", PI) == 0
+    assert PI in capsys.readouterr().out
+    assert not (folder / "events").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--env", "kind-1.35"], "no environment named 'kind-1.35'; did you mean kind-1.36"),
+        (["--path", "install-2.5.9"], "no release named '2.5.9'; did you mean 2.5.2"),
+        (["--path", "instal-2.5.2"], "did you mean install-2.5.2"),
+        (["--scenario", "spark-pie"], "did you mean spark-pi"),
+        (["--cell", "kind-1.34/install-2.5.2/spark-pie"], "did you mean spark-pi"),
+        (["--cell", "kind-1.34/spark-pi"], "kind-1.34/install-2.5.2/spark-pi"),
+        (["--cell", PI, "--env", "kind-1.36"], "contradicts --env kind-1.36"),
+        (["--env", "k8s-*"], "no environment matches 'k8s-*'"),
+        (["--tag", "nope"], "has the tag nope"),
+        (["--repeat", "0"], "--repeat 0"),
+        (["--jobs", "0"], "command line: key jobs"),
+        (["--values", "none.yaml"], "none.yaml does not exist"),
+        (["--config", "none.toml"], "none.toml does not exist"),
+        (["--scenarios", "ttl"], "there is no option --scenarios; did you mean --scenario?"),
+        (["--scenario", "ttl", "-k", "retry"], "-k retry leaves none of the 1 cells"),
+    ],
+    ids=lambda it: " ".join(it)[:40] if isinstance(it, list) else "",
+)
+def test_wrong_options_end_with_2(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
+    assert said in refused(capsys, 2, "run", *words)
+
+
+def test_an_option_that_nobody_knows_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--nosuch"]) == 2
+    said = capsys.readouterr().err
+    assert "--nosuch" in said
+    assert "next: `harness run --help`" in said
+
+
+@pytest.mark.parametrize("words", [["run", "--jobs", "many"], ["run", "--source", "hub"], ["rn"], [], ["matrix", "x"]])
+def test_what_argparse_refuses_ends_with_2(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+
+    assert ended.value.code == 2
+    assert "error: " in capsys.readouterr().err
+
+
+def test_values_that_are_not_yaml_end_with_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "values.yaml").write_text("image:\n  tag: [1\n  other: 2\n")
+
+    assert re.search(r"values\.yaml, line \d", refused(capsys, 2, "run", "--values", "values.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("jobs = \n", "line 1"),
+        ("\njobz = 2\n", "line 2: key jobz: there is no such key; did you mean jobs?"),
+        ('app_slots = "a"\n', "line 1: key app_slots"),
+    ],
+)
+def test_a_broken_settings_file_ends_with_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
+) -> None:
+    (folder / "harness.toml").write_text(text)
+
+    for command in ("run", "matrix", "doctor", "clean", "bootstrap"):
+        told = refused(capsys, 2, command)
+        assert said in told
+        assert "harness.toml" in told
+
+
+def test_a_broken_environment_variable_ends_with_2(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_JOBS", "many")
+
+    assert "environment variable HARNESS_JOBS" in refused(capsys, 2, "run")
+
+
+def test_a_source_without_its_settings_ends_with_2(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, 2, "run", "--source", "mirror")
+
+    assert "no mirror is configured" in said
+    assert '[mirrors."ghcr.io"]' in said
+
+
+def test_without_an_engine_the_status_is_3(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folder))
+
+    assert "there is no container engine" in refused(capsys, 3, "run", "--source", "foundry", "--cell", PI)
+    assert not (folder / "reports").exists()
+
+
+def test_with_a_disk_that_is_nearly_full_the_status_is_3(
+    engine: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_MIN_DISK_GB", "100000000")
+
+    said = refused(capsys, 3, "run", "--source", "foundry", "--cell", PI)
+    assert "is nearly full" in said
+    assert "100000000.0 GB" in said
+
+
+def test_without_tools_the_status_is_3(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(capsys, 3, "run", "--source", "foundry", "--cell", PI)
+
+    assert "helm is not on PATH" in said
+    assert "nox -s bootstrap" in said
+
+
+def test_a_cache_that_cannot_be_used_ends_with_3(
+    engine: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "file").write_text("in the way")
+    monkeypatch.setenv("HARNESS_CACHE", str(folder / "file" / "cache"))
+
+    assert "HARNESS_CACHE" in refused(capsys, 3, "run", "--source", "foundry", "--cell", PI)
+
+
+def test_a_report_that_cannot_be_written_ends_with_3(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "file").write_text("in the way")
+    monkeypatch.setenv("HARNESS_REPORTS", str(folder / "file"))
+
+    said = refused(capsys, 3, "run", "-p", "scripted_run", "--cell", PI)
+    assert "cannot write the report" in said
+
+
+def test_matrix_prints_what_a_ci_matrix_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["matrix", "--json", "--cell", PI]) == 0
+    assert PI in capsys.readouterr().out
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+
+    assert ended.value.code == 0
+    assert __version__ in capsys.readouterr().out
+
+
+def test_help_explains_every_option_and_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "3 the host, an input or the harness failed" in " ".join(capsys.readouterr().out.split())
+
+    with pytest.raises(SystemExit):
+        cli.main(["run", "--help"])
+    told = capsys.readouterr().out
+    for flag in ("--cell", "--env", "--path", "--scenario", "--tag", "--source", "--keep", "--jobs", "--repeat"):
+        assert flag in told
+
+
+def test_ctrl_c_in_any_command_is_told_and_ends_with_3(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_doctor", interrupt)
+
+    assert cli.main(["doctor"]) == 3
+    assert "interrupted" in capsys.readouterr().err
