@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 from kubernetes import client
+from urllib3.exceptions import HTTPError
 
 from harness import process, waiting
 from harness.errors import ClusterError, CommandError, HarnessError, WaitTimeout
@@ -60,12 +61,12 @@ class Kind:
             nodes = self._nodes(spec.name)
             cluster = Cluster(name=spec.name, environment=spec.environment, kubeconfig=kubeconfig, nodes=nodes)
             self._wait_ready(cluster, deadline)
-        except (CommandError, WaitTimeout) as error:
+        except (CommandError, WaitTimeout, client.ApiException, HTTPError) as error:
             preload.cancel()
-            self._save_logs(spec.name, spec.folder / "nodes")
+            said = error.message if isinstance(error, HarnessError) else f"the API server failed: {error}"
             raise ClusterError(
-                f"creating {spec.environment.name} as kind cluster {spec.name} failed: {error.message}\n"
-                f"{self._last_words(spec.name)}",
+                f"creating {spec.environment.name} as kind cluster {spec.name} failed: {said}\n"
+                f"{self._last_words(spec)}",
                 f"see {log_file} and {spec.folder / 'nodes'}",
             ) from error
         except BaseException:
@@ -175,7 +176,7 @@ class Kind:
             what="the default service account",
             timeout=max(1.0, deadline.left),
             interval=0.1,
-            ignore=(client.ApiException,),
+            ignore=(client.ApiException, HTTPError),
         )
         service = core.read_namespaced_service("kubernetes", "default")
         address = service.spec.cluster_ip if service.spec else ""
@@ -193,11 +194,16 @@ class Kind:
             timeout=max(1.0, deadline.left),
         )
 
-    def _last_words(self, cluster_name: str) -> str:
+    def _last_words(self, spec: ClusterSpec) -> str:
+        """The ends of the nodes' logs, after all of them were saved."""
         lines: list[str] = []
-        for node in self._nodes(cluster_name):
-            said = process.call(["docker", "logs", "--tail", "15", node], timeout=_ENGINE_SECONDS, check=False)
-            lines += [f"  {node} | {line}" for line in (said.stdout + said.stderr).splitlines()]
+        try:
+            self._save_logs(spec.name, spec.folder / "nodes")
+            for node in self._nodes(spec.name):
+                said = process.call(["docker", "logs", "--tail", "15", node], timeout=_ENGINE_SECONDS, check=False)
+                lines += [f"  {node} | {line}" for line in (said.stdout + said.stderr).splitlines()]
+        except HarnessError as lost:
+            lines.append(f"  the nodes' logs cannot be read: {lost.message}")
         return "\n".join(lines) if lines else "  no node container was made"
 
     def _save_logs(self, cluster_name: str, folder: Path) -> None:
@@ -227,8 +233,9 @@ class _Preload(threading.Thread):
         self._stopped = threading.Event()
 
     def cancel(self) -> None:
-        """Stop before the next image."""
+        """Stop, and be gone on return: later the folder of the log may be gone, too."""
         self._stopped.set()
+        self.join()
 
     def run(self) -> None:
         """Wait for the node's containerd, then pull one image after the other."""
@@ -252,7 +259,7 @@ class _Preload(threading.Thread):
 
     def _exec(self, *words: str, timeout: float) -> int:
         argv = ["docker", "exec", self._node, *words]
-        return process.call(argv, timeout=timeout, check=False, log_file=self._log_file).returncode
+        return process.call(argv, timeout=timeout, check=False, log_file=self._log_file, stop=self._stopped).returncode
 
 
 def cluster_config(environment: Environment) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from harness.report.model import CellResult, cell_result, repro
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable, worst
-from harness.waiting import Cancelled, Deadline
+from harness.waiting import Cancelled, Deadline, cancelled
 
 _API_SECONDS = 30.0
 
@@ -118,16 +118,22 @@ class Group:
             keep = self._asked.options.keep and scene.cluster is not None
         except Cancelled:
             self._say(f"{self.name}: ended early")
-        except HarnessError as error:
-            self._report_all(scene, errored("cluster", str(error)))
-        except Exception as bug:
-            self._report_all(scene, _of_bug("cluster", bug))
+        except Exception as error:
+            self._report_rest(scene, error)
         finally:
             if scene.provider is not None:
                 if keep and scene.cluster is not None:
                     self._keep(scene.cluster, scene.provider)
                 else:
                     self._remove(scene.provider)
+
+    def _report_rest(self, scene: _Scene, error: Exception) -> None:
+        """Give the cells without a result this error, unless the run is being ended."""
+        finding = errored("cluster", str(error)) if isinstance(error, HarnessError) else _of_bug("cluster", error)
+        try:
+            self._report_all(scene, finding)
+        except Cancelled:
+            self._say(f"{self.name}: ended early")
 
     def _provider(self) -> Provider:
         tools = self._host.tools
@@ -269,6 +275,8 @@ class Group:
                 self._report(scene, attempt, [finding], {})
 
     def _report(self, scene: _Scene, attempt: Attempt, findings: list[Finding], phases: Mapping[str, float]) -> None:
+        if cancelled() and worst(findings) is not Verdict.PASSED:
+            raise Cancelled(f"{attempt.name}: programs were ended with the run, so that nothing is proved")
         with self._lock:
             if attempt.name in self._reported:
                 return

@@ -287,6 +287,20 @@ def test_when_the_run_is_ended_no_verdict_is_made_up_and_the_cluster_goes(stage:
     assert removed(stage, ran)
 
 
+@pytest.mark.parametrize("error", [ClusterError("kind ended with status -15"), KeyError("x"), HarnessError("x")])
+def test_what_breaks_because_the_run_is_ended_is_no_verdict(stage: Stage, error: Exception) -> None:
+    def ended() -> None:
+        waiting.cancel_all()
+        raise error
+
+    stage.on_create = ended
+    ran = Ran(stage)
+
+    assert ran.verdicts == {}
+    assert stage.evidence == []
+    assert removed(stage, ran)
+
+
 def test_a_kept_cluster_stays_and_says_how_to_reach_it(stage: Stage) -> None:
     ran = Ran(stage, keep=True)
 

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kind provider: how kind is called, and what an error tells.
+
+`kind` and `docker` are stand-ins, since unit tests have no engine, and the wait for the API server is left out;
+pytest-kind is real. Real clusters come with every cell.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes import client
+
+from harness.errors import ClusterError, CommandError
+from harness.matrix import catalogue
+from harness.matrix.model import Environment
+from harness.providers import kind
+from harness.providers.base import Cluster, ClusterSpec, ProviderTools
+from harness.providers.kind import Kind
+from harness.registries.mirrors import Mirror, MirrorMap
+
+NAME = "soh-101500-ab12-1"
+NODE = f"{NAME}-control-plane"
+ENVIRONMENTS = {it.name: it for it in catalogue.load().environments}
+
+KIND = """#!/bin/sh
+echo "kind $*" >> {folder}/words
+case "$1 $2" in
+"create cluster")
+    echo "network $KIND_EXPERIMENTAL_DOCKER_NETWORK" >> {folder}/words
+    echo {node} > {folder}/nodes
+    [ ! -e {folder}/hangs ] || exec sleep 60
+    [ ! -e {folder}/fails ] || {{ echo "ERROR: failed to init node with kubeadm" >&2; exit 1; }}
+    for word; do case "$word" in --kubeconfig=*) cat {folder}/kubeconfig-text > "${{word#*=}}";; esac; done;;
+"delete cluster") echo "kubeconfig $KUBECONFIG" >> {folder}/words; [ -e {folder}/sticky ] || rm -f {folder}/nodes;;
+"export logs") [ ! -e {folder}/fails ] || exit 1; mkdir -p "$3"; echo exported > "$3/kind.log";;
+esac
+"""
+DOCKER = """#!/bin/sh
+echo "docker $*" >> {folder}/words
+[ ! -e {folder}/engine-gone ] || {{ echo "Cannot connect to the Docker daemon" >&2; exit 1; }}
+case "$1" in
+ps) cat {folder}/nodes 2>/dev/null; exit 0;;
+logs) echo "kubelet: failed to run Kubelet: no cgroup";;
+exec) case "$*" in *"crictl pull"*) [ ! -e {folder}/pull-hangs ] || exec sleep 60; exit 1;; esac;;
+rm) rm -f {folder}/nodes;;
+esac
+exit 0
+"""
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "it",
+    "clusters": [{"name": "it", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "it", "user": {"token": "t"}}],
+    "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+}
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with kind and docker; files in it say how they behave, `words` what they were asked."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    for name, text in (("kind", KIND), ("docker", DOCKER), ("kubectl", "#!/bin/sh\n")):
+        (folder / name).write_text(text.format(folder=folder, node=NODE) if name != "kubectl" else text)
+        (folder / name).chmod(0o755)
+    (folder / "kubeconfig-text").write_text(yaml.safe_dump(KUBECONFIG))
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr(Kind, "_wait_ready", lambda self, cluster, deadline: None)
+    return folder
+
+
+@pytest.fixture
+def provider(programs: Path) -> Kind:
+    return Kind(ProviderTools(kind=programs / "kind", kubectl=programs / "kubectl"))
+
+
+def spec(folder: Path, *preload: str, mirrors: MirrorMap | None = None, timeout: float = 60.0) -> ClusterSpec:
+    return ClusterSpec(
+        name=NAME,
+        run_id="20260801-101500-ab12",
+        environment=ENVIRONMENTS["kind-1.34"],
+        node_image="node:v1.34.4",
+        network="soh-net",
+        mirrors=mirrors or MirrorMap(),
+        folder=folder / "scratch",
+        preload=preload,
+        timeout=timeout,
+    )
+
+
+def cluster(folder: Path) -> Cluster:
+    return Cluster(name=NAME, environment=ENVIRONMENTS["kind-1.34"], kubeconfig=folder / "k", nodes=(NODE,))
+
+
+def words(programs: Path) -> list[str]:
+    return (programs / "words").read_text().splitlines()
+
+
+def test_a_cluster_is_made_with_its_image_network_and_kubeconfig(
+    provider: Kind, programs: Path, tmp_path: Path
+) -> None:
+    made = provider.create(spec(tmp_path, "docker.io/apache/spark:4.0.4"))
+
+    (create,) = (line for line in words(programs) if line.startswith("kind create cluster"))
+    scratch = tmp_path / "scratch"
+    for word in (f"--name={NAME}", "--image=node:v1.34.4", f"--kubeconfig={scratch / 'kubeconfig'}", "--retain"):
+        assert word in create.split()
+    assert f"--config {scratch / 'kind.yaml'}" in create
+    assert "network soh-net" in words(programs)
+    assert (made.name, made.nodes, made.kubeconfig) == (NAME, (NODE,), scratch / "kubeconfig")
+    assert set(made.seconds) == {"create", "ready", "preload-after-ready"}
+    assert not (tmp_path / "home" / ".kube").exists()
+    # The stand-in refuses to pull: that is left to the kubelet.
+    assert f"docker exec {NODE} crictl pull docker.io/apache/spark:4.0.4" in words(programs)
+
+
+def test_a_cluster_that_cannot_be_made_tells_what_kind_and_the_node_said(
+    provider: Kind, programs: Path, tmp_path: Path
+) -> None:
+    (programs / "fails").touch()
+    with pytest.raises(ClusterError) as raised:
+        provider.create(spec(tmp_path))
+
+    assert f"creating kind-1.34 as kind cluster {NAME} failed" in raised.value.message
+    assert "failed to init node with kubeadm" in raised.value.message
+    assert f"{NODE} | kubelet: failed to run Kubelet: no cgroup" in raised.value.message
+    assert str(tmp_path / "scratch" / "create.log") in raised.value.next_step
+    assert "no cgroup" in (tmp_path / "scratch" / "nodes" / NODE / "console.log").read_text()
+
+
+def test_a_cluster_that_takes_too_long_is_given_up(provider: Kind, programs: Path, tmp_path: Path) -> None:
+    (programs / "hangs").touch()
+    (programs / "pull-hangs").touch()
+    started = time.monotonic()
+    with pytest.raises(ClusterError, match="did not finish within"):
+        provider.create(spec(tmp_path, "docker.io/apache/spark:4.0.4", timeout=3))
+
+    assert time.monotonic() - started < 40
+
+
+def test_an_engine_that_is_gone_does_not_hide_why_the_creation_failed(
+    provider: Kind, programs: Path, tmp_path: Path
+) -> None:
+    (programs / "fails").touch()
+    (programs / "engine-gone").touch()
+    with pytest.raises(ClusterError) as raised:
+        provider.create(spec(tmp_path))
+
+    assert "failed to init node with kubeadm" in raised.value.message
+    assert "the nodes' logs cannot be read" in raised.value.message
+
+
+def test_an_api_server_that_fails_is_an_error_of_the_cluster(
+    provider: Kind, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(self: Kind, made: Cluster, deadline: object) -> None:
+        raise client.ApiException(status=500, reason="Internal Server Error")
+
+    monkeypatch.setattr(Kind, "_wait_ready", wait)
+    with pytest.raises(ClusterError, match="the API server failed"):
+        provider.create(spec(tmp_path))
+
+
+def test_nodes_are_told_of_the_mirrors(provider: Kind, tmp_path: Path) -> None:
+    mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url="http://registry-ghcr-io:5000")})
+    (tmp_path / "scratch").mkdir()
+    config = yaml.safe_load(provider._write_config(spec(tmp_path, mirrors=mirrors)).read_text())
+
+    (mount,) = config["nodes"][0]["extraMounts"]
+    assert mount["containerPath"] == "/etc/containerd/certs.d"
+    assert mount["readOnly"] is True
+    assert "registry-ghcr-io:5000" in (Path(mount["hostPath"]) / "ghcr.io" / "hosts.toml").read_text()
+
+    plain = yaml.safe_load(provider._write_config(spec(tmp_path)).read_text())
+    assert "extraMounts" not in plain["nodes"][0]
+
+
+@pytest.mark.parametrize(
+    ("environment", "v1", "patched"),
+    [("kind-1.34", True, False), ("kind-1.36", True, True), ("kind-1.36", False, False)],
+)
+def test_a_new_kubelet_is_asked_to_bear_cgroup_v1(
+    environment: str, v1: bool, patched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kind, "_cgroup_v1", lambda: v1)
+    asked: Environment = ENVIRONMENTS[environment]
+    config = kind.cluster_config(asked)
+
+    assert ("failCgroupV1: false" in str(config.get("kubeadmConfigPatches"))) is patched
+    assert config["networking"]["apiServerAddress"] == "127.0.0.1"
+
+
+def test_a_cluster_is_removed_without_the_users_kubeconfig(provider: Kind, programs: Path) -> None:
+    (programs / "nodes").write_text(NODE)
+    provider.delete(NAME)
+
+    assert f"kind delete cluster --name {NAME}" in words(programs)
+    assert "kubeconfig /dev/null" in words(programs)
+    assert not [line for line in words(programs) if line.startswith("docker rm")]
+
+
+def test_nodes_that_kind_left_are_removed_with_their_volumes(provider: Kind, programs: Path) -> None:
+    (programs / "nodes").write_text(NODE)
+    (programs / "sticky").touch()
+    provider.delete(NAME)
+
+    assert words(programs)[-1] == f"docker rm --force --volumes {NODE}"
+
+
+def test_a_removal_that_fails_is_told(provider: Kind, programs: Path) -> None:
+    (programs / "engine-gone").touch()
+
+    with pytest.raises(CommandError, match="Cannot connect to the Docker daemon"):
+        provider.delete(NAME)
+
+
+def test_logs_come_from_kind_or_else_from_the_engine(provider: Kind, programs: Path, tmp_path: Path) -> None:
+    provider.export_logs(cluster(tmp_path), tmp_path / "by-kind")
+    assert (tmp_path / "by-kind" / "kind.log").read_text() == "exported\n"
+
+    (programs / "fails").touch()
+    (programs / "nodes").write_text(NODE)
+    provider.export_logs(cluster(tmp_path), tmp_path / "by-engine")
+    assert "no cgroup" in (tmp_path / "by-engine" / NODE / "console.log").read_text()
+
+
+def test_a_command_runs_in_a_node_and_a_person_is_told_how(provider: Kind, programs: Path, tmp_path: Path) -> None:
+    assert provider.node_exec(cluster(tmp_path), NODE, ["crictl", "images"]).returncode == 0
+    assert words(programs) == [f"docker exec {NODE} crictl images"]
+    assert provider.shell_hint(cluster(tmp_path)) == f"docker exec -it {NODE} bash"

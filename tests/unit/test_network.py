@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network of a run. `docker` is a stand-in, since unit tests have no engine; every run uses the real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CommandError
+from harness.providers import network
+
+
+@pytest.fixture
+def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A docker that notes its words in `words`, says what is in `says`, and ends with 1 when there is anything."""
+    file = tmp_path / "docker"
+    answer = f"[ ! -s {tmp_path}/says ] || {{ cat {tmp_path}/says >&2; exit 1; }}"
+    file.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/words\n{answer}\n')
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return tmp_path
+
+
+def test_a_network_has_the_label_of_its_run(docker: Path) -> None:
+    network.create("soh-101500-ab12", "20260801-101500-ab12")
+
+    label = "spark-operator-harness.run=20260801-101500-ab12"
+    assert (docker / "words").read_text() == f"network create --label {label} soh-101500-ab12\n"
+
+
+def test_a_network_that_cannot_be_made_is_told(docker: Path) -> None:
+    (docker / "says").write_text("Error response from daemon: all predefined address pools have been subnetted\n")
+
+    with pytest.raises(CommandError, match="address pools"):
+        network.create("soh-1", "20260801-101500-ab12")
+
+
+@pytest.mark.parametrize(
+    "said", ["", "Error: No such network: soh-1", "Error response from daemon: network soh-1 not found"]
+)
+def test_a_network_that_is_gone_is_removed(docker: Path, said: str) -> None:
+    (docker / "says").write_text(said)
+
+    network.remove("soh-1")
+
+    assert (docker / "words").read_text() == "network rm soh-1\n"
+
+
+def test_a_network_in_use_is_told(docker: Path) -> None:
+    (docker / "says").write_text("Error response from daemon: network soh-1 has active endpoints\n")
+
+    with pytest.raises(CommandError, match="has active endpoints"):
+        network.remove("soh-1")

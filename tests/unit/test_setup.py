@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run needs before it makes anything: a request that makes sense, and a host that can.
+
+`docker` is a stand-in that answers as an engine does; whether this machine has one must not matter here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from harness.errors import DiskError, EngineError, SettingsError, ToolError, UsageError
+from harness.foundry import gobuild
+from harness.matrix.select import Selection
+from harness.run import setup
+from harness.run.options import RunOptions
+
+PI = Selection(cells=("kind-1.34/install-2.5.2/spark-pi",))
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HARNESS_SOURCE", "HARNESS_JOBS", "HARNESS_APP_SLOTS", "HARNESS_MIN_DISK_GB", "DOCKER_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All of PATH: docker, and tools in supported versions."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    info = {"ServerVersion": "20.10.24", "DockerRootDir": "/d", "CgroupVersion": "1", "NCPU": 2, "MemTotal": 1}
+    answers = {"docker": json.dumps(info), "kind": "kind v0.33.0 go1.26", "helm": "v3.18.0", "kubectl": "v1.35.0"}
+    for name, answer in answers.items():
+        (folder / name).write_text(f"#!/bin/sh\n/bin/cat <<'E'\n{answer}\nE\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def test_a_request_knows_its_cells_releases_and_values(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("image: {tag: mine}\n")
+    asked = setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),), jobs=3, source="foundry"))
+
+    assert [cell.id for cell in asked.cells] == list(PI.cells)
+    assert [release.version for release in asked.releases] == ["2.5.2"]
+    assert asked.values[-1] == {"image": {"tag": "mine"}}
+    assert (asked.settings.jobs, asked.settings.source) == (3, "foundry")
+
+
+def test_the_profile_of_the_checkout_comes_before_the_users_values(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("a: 1\n")
+    alone = setup.request(RunOptions(selection=PI))
+    asked = setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),)))
+
+    assert asked.values == (*alone.values, {"a": 1})
+
+
+def test_nothing_asked_is_the_default_selection() -> None:
+    asked = setup.request(RunOptions())
+
+    assert {cell.environment.name for cell in asked.cells} == {"kind-1.34", "kind-1.36"}
+    assert len(asked.releases) == 1
+
+
+@pytest.mark.parametrize("repeat", [0, -1])
+def test_no_number_of_times_is_refused(repeat: int) -> None:
+    with pytest.raises(UsageError, match=f"--repeat {repeat} is no number of times"):
+        setup.request(RunOptions(repeat=repeat))
+
+
+def test_a_request_that_makes_no_sense_is_refused_before_the_host_is_looked_at(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no environment named"):
+        setup.request(RunOptions(selection=Selection(environments=("nope",))))
+    with pytest.raises(SettingsError, match="key jobs"):
+        setup.request(RunOptions(jobs=0))
+    (tmp_path / "bad.yaml").write_text("- a\n")
+    with pytest.raises(UsageError, match=r"bad\.yaml"):
+        setup.request(RunOptions(values=(Path("bad.yaml"),)))
+
+
+def test_a_host_is_described_with_its_tools_and_source(programs: Path) -> None:
+    # Images come from the public registries by request, so that no registry server needs to be built.
+    found = setup.host(setup.request(RunOptions(selection=PI, source="upstream")))
+
+    assert found.choice.kind == "upstream"
+    assert found.choice.why == "source upstream was asked for"
+    assert {name: tool.version for name, tool in found.tools.items()} == {
+        "kind": "0.33.0",
+        "helm": "3.18.0",
+        "kubectl": "1.35.0",
+        "kubectl-1.34": "1.35.0",
+    }
+    assert found.result.engine == "Docker 20.10.24"
+    assert found.result.cgroup == "v1"
+    assert found.result.cpus > 0
+    assert found.result.memory_mib > 100
+
+
+def test_tools_that_are_missing_are_all_named_with_the_remedy(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gobuild, "_go_version", lambda: "go1.26.0")
+    for name in ("kind", "helm"):
+        (programs / name).unlink()
+    with pytest.raises(ToolError) as raised:
+        setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
+
+    for name in ("kind is not on PATH", "helm is not on PATH", "registry is not built yet"):
+        assert name in raised.value.message
+    assert "nox -s bootstrap" in raised.value.next_step
+
+
+def test_a_disk_that_is_nearly_full_is_refused(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_MIN_DISK_GB", "100000000")
+
+    with pytest.raises(DiskError, match=r"a run needs 100000000\.0 GB"):
+        setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
+
+
+def test_an_engine_that_refuses_this_user_is_told(programs: Path) -> None:
+    (programs / "docker").write_text("#!/bin/sh\necho 'permission denied while trying to connect' >&2\nexit 1\n")
+
+    with pytest.raises(EngineError, match="refuses this user") as raised:
+        setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
+    assert "group docker" in raised.value.next_step
