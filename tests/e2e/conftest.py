@@ -10,12 +10,6 @@ from runs import Things, docker
 
 
 @pytest.fixture
-def before() -> Things:
-    """What there was before the test."""
-    return Things.now()
-
-
-@pytest.fixture
 def users_container() -> Iterator[str]:
     """A container that a user made by other means, with a name that looks like a cluster's."""
     image = docker("image", "ls", "--quiet", "spark-operator-harness/registry")[0]
@@ -24,3 +18,9 @@ def users_container() -> Iterator[str]:
     docker("run", "--detach", "--name", name, "--label", label, "--entrypoint", "/registry", image, "serve")
     yield name
     docker("rm", "--force", "--volumes", name)
+
+
+@pytest.fixture
+def before(users_container: str) -> Things:
+    """What there was before the test, a user's own container among it."""
+    return Things.now()

@@ -48,6 +48,7 @@ class Run:
     """A `harness run` in the background."""
 
     def __init__(self, folder: Path, *words: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.reports = folder / "reports"
         self.log = folder / "run.log"
         environment = {key: value for key, value in os.environ.items() if key != RUN_VARIABLE}
