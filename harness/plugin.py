@@ -42,6 +42,7 @@ MATRIX_FILE = PROJECT_ROOT / "clusters" / "environments.toml"
 _RESULT = "cell-result"
 _LEAKS = "cells-leaks"
 _KEPT = "cells-kept"
+_WORKER_END_SECONDS = 60.0
 _KEY = pytest.StashKey["Session"]()
 
 
@@ -98,8 +99,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker the name of the run."""
+    """Tell an xdist worker the name of the run, and give it time at its end."""
     node.workerinput["run_id"] = node.config.stash[_KEY].run_id
+    # After Ctrl-C xdist would end its workers in the middle of removing their clusters.
+    node.nodemanager.EXIT_TIMEOUT = _WORKER_END_SECONDS
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,14 +4,15 @@
 It takes the place of the host's look-up and of the runner, nothing else: options, items, outcomes, report, exit status
 and xdist are real. Cells on real clusters are what tests/e2e and `harness run` are for.
 
-SCRIPTED_RUN names a folder: script.json in it maps a cell's name to a verdict (default: passed), or to `interrupt`;
-`events` gets one line for everything that the runner was asked to do.
+SCRIPTED_RUN names a folder: script.json in it maps a cell's name to a verdict (default: passed), or to `interrupt`,
+`ended` or `wait`; `events` gets one line for everything that the runner was asked to do.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ class ScriptedRunner:
     def result(self, attempt: Attempt) -> CellResult:
         note(f"result {attempt.name}")
         said = script().get(attempt.name, "passed")
+        if said == "wait":
+            threading.Event().wait(60)
         if said == "interrupt":
             raise KeyboardInterrupt
         if said == "ended":
@@ -100,6 +103,9 @@ class ScriptedRunner:
         )
 
     def close(self) -> list[str]:
+        if "slow-close" in script():
+            note("closing")
+            threading.Event().wait(1)
         note("close")
         if self._asked.options.keep:
             words = {"shell": "docker exec -it n bash", "remove": "nox -s clean"}

@@ -7,7 +7,11 @@ Clusters are played by a script (see scripted_run.py), since unit tests have non
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ import pytest
 import scripted_run
 
 import harness.plugin
+from harness import waiting
 from harness.settings import PROJECT_ROOT
 
 GROUP = "kind-1.34/install-2.5.2"
@@ -32,8 +37,7 @@ class Scripted:
 
     def run(self, *words: str, script: dict[str, Any] | None = None, apart: bool = False) -> pytest.RunResult:
         """pytest's result. `apart` is for a process of its own, which xdist's workers need."""
-        (self.folder / "script.json").write_text(json.dumps(script or {}))
-        (self.folder / "events").write_text("")
+        self.write(script or {})
         run = self._pytester.runpytest_subprocess if apart else self._pytester.runpytest_inprocess
         return run(
             *("-p", "harness.plugin", "-p", "scripted_run", "-o", f"cache_dir={self.folder / 'cache'}", "-v"),
@@ -41,6 +45,11 @@ class Scripted:
             *words,
             str(harness.plugin.MATRIX_FILE),
         )
+
+    def write(self, script: dict[str, Any]) -> None:
+        """The script of the next run."""
+        (self.folder / "script.json").write_text(json.dumps(script))
+        (self.folder / "events").write_text("")
 
     @property
     def events(self) -> list[str]:
@@ -310,3 +319,39 @@ def test_a_worker_that_cannot_open_its_run_says_so_for_each_cell(scripted: Scrip
     assert "plugin.py" not in result.stdout.str()
     assert "INTERNALERROR" not in result.stdout.str()
     assert scripted.results["cells"] == []
+
+
+def in_the_middle(scripted: Scripted, *words: str, event: str) -> subprocess.Popen[str]:
+    """A run in a process of its own that waits for a cell, once this event is noted."""
+    argv = [sys.executable, "-m", "harness.cli", "run", "-p", "scripted_run", *scenarios("ttl"), *words]
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    waiting.until(lambda: event in scripted.events, what=f"{event} of the run", timeout=60, interval=0.05)
+    return child
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_a_second_one_does_not_disturb(scripted: Scripted, sign: signal.Signals) -> None:
+    scripted.write({cell("ttl"): "wait", "slow-close": True})
+    child = in_the_middle(scripted, event=f"main result {cell('ttl')}")
+    child.send_signal(sign)
+    waiting.until(lambda: "main closing" in scripted.events, what="the end of the run", timeout=30, interval=0.05)
+    child.send_signal(sign)
+    said = child.communicate(timeout=30)[0]
+
+    assert child.returncode == 3
+    assert scripted.events[-1] == "main close"
+    assert "still cleaning up; please wait" in said
+    assert "Traceback" not in said
+    assert scripted.results["ended"]
+    assert scripted.results["cells"] == []
+
+
+def test_ctrl_c_reaches_the_workers_of_xdist(scripted: Scripted) -> None:
+    scripted.write({cell("ttl"): "wait", "slow-close": True})
+    child = in_the_middle(scripted, "-n", "1", event=f"gw0 result {cell('ttl')}")
+    # A terminal sends it to all of them.
+    os.killpg(child.pid, signal.SIGINT)
+    child.communicate(timeout=60)
+
+    assert child.returncode == 3
+    assert scripted.events[-1] == "gw0 close"
