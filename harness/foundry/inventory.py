@@ -90,7 +90,10 @@ def entries(settings: Settings, releases: Iterable[Release]) -> list[Entry]:
 
 def table(found: Iterable[Entry]) -> Table:
     """The artefacts as `harness foundry list` shows them."""
-    shown = Table("kind", "name", "key", "state", "size", "built in", "reference", title_justify="left")
+    shown = Table(title_justify="left")
+    for title in ("kind", "name", "key", "state", "size", "built in"):
+        shown.add_column(title, no_wrap=True)
+    shown.add_column("reference", overflow="fold")
     for entry in found:
         built = entry.state != "missing"
         size, took = (display.amount(entry.size), display.duration(entry.seconds)) if built else ("", "")

@@ -60,7 +60,7 @@ class Kind:
             created = time.monotonic() - started
             nodes = self._nodes(spec.name)
             cluster = Cluster(name=spec.name, environment=spec.environment, kubeconfig=kubeconfig, nodes=nodes)
-            self._wait_ready(cluster, deadline)
+            waits = self._wait_ready(cluster, deadline)
         except (CommandError, WaitTimeout, client.ApiException, HTTPError) as error:
             preload.cancel()
             said = error.message if isinstance(error, HarnessError) else f"the API server failed: {error}"
@@ -72,18 +72,14 @@ class Kind:
         except BaseException:
             preload.cancel()
             raise
-        ready = time.monotonic() - started
+        waited = time.monotonic()
         preload.join()
         return Cluster(
             name=spec.name,
             environment=spec.environment,
             kubeconfig=kubeconfig,
             nodes=nodes,
-            seconds={
-                "create": created,
-                "ready": ready - created,
-                "preload-after-ready": time.monotonic() - started - ready,
-            },
+            seconds={"create": created, **waits, "preload": time.monotonic() - waited},
         )
 
     def delete(self, cluster_name: str) -> None:
@@ -145,7 +141,9 @@ class Kind:
         )
         return tuple(sorted(found.stdout.split()))
 
-    def _wait_ready(self, cluster: Cluster, deadline: waiting.Deadline) -> None:
+    def _wait_ready(self, cluster: Cluster, deadline: waiting.Deadline) -> dict[str, float]:
+        """Wait until the node runs pods and services have their addresses; returns what each took, in seconds."""
+        started = time.monotonic()
         core = client.CoreV1Api(cluster.api_client())
 
         def ready(event: str, node: Any) -> bool | None:
@@ -166,6 +164,8 @@ class Kind:
             timeout=max(1.0, deadline.left),
             describe=describe,
         )
+
+        node_ready = time.monotonic() - started
 
         def account() -> bool:
             core.read_namespaced_service_account("default", "default")
@@ -193,6 +193,7 @@ class Kind:
             what=f"the API server to answer on its service address {address}",
             timeout=max(1.0, deadline.left),
         )
+        return {"node-ready": node_ready, "services-ready": time.monotonic() - started - node_ready}
 
     def _last_words(self, spec: ClusterSpec) -> str:
         """The ends of the nodes' logs, after all of them were saved."""
