@@ -207,7 +207,8 @@ def _inputs(asked: Request, found: Host, folder: Path) -> _Inputs:
     manifest = folder / "spark-pi.yaml"
     manifest.write_text(rendered.stdout)
     return _Inputs(
-        node_image=resources.node_image(cell.environment).reference,
+        # A person's node image holds no images: that is what `kind load` is for.
+        node_image=resources.node_image(cell.environment, plain=True).reference,
         kind_config=config,
         images=(release.image, *cell.scenario.images),
         chart=resources.chart(release).path,

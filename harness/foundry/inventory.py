@@ -12,7 +12,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from harness.foundry import debian, gobuild, images, kubernetes, nodes, plan
+from harness.foundry import debian, gobuild, images, kubernetes, loaded, nodes, plan
 from harness.foundry.store import Artifact, Recipe
 from harness.host import display
 from harness.host.steps import Progress, Step
@@ -53,6 +53,7 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
     """Every artefact that the catalogues lead to, with its image reference where it is an image's."""
     found: dict[Identity, str] = {}
     rows = kubernetes.rows().values()
+    known = list(releases)
     for module in gobuild.modules():
         found[_identity(gobuild.recipe(module))] = ""
     for row in rows:
@@ -60,10 +61,11 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
         for recipe in (nodes.pause_recipe(row), nodes.control_plane_recipe(row)):
             found[_identity(recipe)] = ""
         found[_identity(nodes.node_recipe(row))] = nodes.node_image(row)
+        node = loaded.loaded_node(settings, row, known)
+        found[_identity(node.recipe)] = node.reference
     if rows:
         for system in (nodes.base_system(), nodes.proxy_system()):
             found[_identity(debian.recipe(system))] = ""
-    known = list(releases)
     for recipe in images.recipes(settings, known):
         found.setdefault(_identity(recipe), "")
     for build in images.builders(settings, known):
@@ -157,7 +159,7 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
     folders = {store.root / kind / f"{name}-{key}" for kind, name, key in wanted}
     for leftover in _leftovers(store.root):
         _remove_leftover(leftover, keep_lock=leftover.with_suffix("") in folders)
-    for image in nodes.stale_node_images():
+    for image in nodes.stale_node_images(loaded.all_references(settings, known)):
         progress(f"removing {image}")
         nodes.remove_node_image(image)
     references = [reference for reference in wanted.values() if reference]

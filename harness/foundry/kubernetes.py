@@ -70,6 +70,15 @@ def rows() -> dict[str, KubernetesRow]:
     return {row.version: row for row in found}
 
 
+@functools.cache
+def held_images() -> tuple[str, ...]:
+    """References of the images that a node with images holds. Raises CatalogueError when the file is wrong."""
+    try:
+        return tuple(str(reference) for reference in tomllib.loads(_FILE.read_text())["hold"])
+    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as wrong:
+        raise CatalogueError(f"{_FILE}: {wrong}", "`hold` lists image references") from wrong
+
+
 def row(version: str) -> KubernetesRow:
     """The row of a version. Raises CatalogueError when the foundry has none."""
     try:

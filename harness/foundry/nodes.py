@@ -13,13 +13,13 @@ import json
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from harness import process, waiting
 from harness.errors import BuildError, CommandError
 from harness.foundry import assemble, debian, gobuild
-from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow, rows
+from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
 
@@ -51,6 +51,28 @@ _MASKED = (
     "systemd-tmpfiles-clean.timer",
     "systemd-udevd.service",
 )
+
+
+# kind gives every node a volume for /var, into which the engine copies what the image has there. Unpacked layers lie
+# outside it and are linked to: an overlay's lower folders may lie on the node's own overlay, and nothing is copied.
+_MOVE_SNAPSHOTS = """
+mkdir -p /opt/images
+for snapshot in /work/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/*; do
+  if [ -L "$snapshot" ]; then continue; fi
+  target=/opt/images/${snapshot##*/}
+  cp -a "$snapshot" "$target"
+  rm -rf "$snapshot"
+  ln -s "$target" "$snapshot"
+done
+"""
+
+
+# containerd collects what nobody refers to any more when an image is removed.
+_COLLECT_GARBAGE = """
+name=$(ctr -n k8s.io images list --quiet | head -n 1)
+ctr -n k8s.io images tag "$name" none.invalid/none:none
+ctr -n k8s.io images rm --sync none.invalid/none:none
+"""
 
 
 def node_modules(row: KubernetesRow) -> list[str]:
@@ -152,7 +174,9 @@ def node_recipe(row: KubernetesRow) -> Recipe:
         name=row.version,
         inputs={
             **{module: gobuild.recipe(module).key for module in node_modules(row)},
-            **{str(path.relative_to(NODES)): path.read_text() for path in sorted(_ROOTFS.rglob("*")) if path.is_file()},
+            **{str(path.relative_to(NODES)): _described(path) for path in sorted(_ROOTFS.rglob("*")) if path.is_file()},
+            "snapshots": _COLLECT_GARBAGE + _MOVE_SNAPSHOTS,
+            "names": "tag and digest",
             "base": debian.recipe(base_system()).key,
             "control-plane": control_plane_recipe(row).key,
             "masked": " ".join(_MASKED),
@@ -160,28 +184,27 @@ def node_recipe(row: KubernetesRow) -> Recipe:
     )
 
 
+def _described(path: Path) -> str:
+    mode = "executable" if path.stat().st_mode & 0o100 else "plain"
+    return f"{mode}\n{path.read_text()}"
+
+
 def node_image(row: KubernetesRow) -> str:
     """The reference by which the container engine knows the node image."""
     return f"{REPOSITORY}:v{row.version}-{node_recipe(row).key}"
 
 
-def node_image_exists(row: KubernetesRow) -> bool:
-    """Whether the container engine holds the node image."""
-    return node_image_size(row) > 0
-
-
-def node_image_size(row: KubernetesRow) -> int:
-    """What the node image takes in the container engine, in bytes; 0 when it is not there."""
-    argv = ["docker", "image", "inspect", "--format", "{{.Size}}", node_image(row)]
+def image_size(reference: str) -> int:
+    """What an image takes in the container engine, in bytes; 0 when it is not there."""
+    argv = ["docker", "image", "inspect", "--format", "{{.Size}}", reference]
     found = process.call(argv, timeout=60, check=False)
     return int(found.stdout) if found.returncode == 0 else 0
 
 
-def stale_node_images() -> list[str]:
-    """Node images in the container engine that no row leads to any more; none when the engine does not answer."""
+def stale_node_images(current: Collection[str]) -> list[str]:
+    """Node images in the container engine beside the current ones; none when the engine does not answer."""
     argv = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY]
     found = process.call(argv, timeout=60, check=False).stdout.split()
-    current = {node_image(row) for row in rows().values()}
     return [reference for reference in found if reference not in current]
 
 
@@ -197,7 +220,7 @@ def build_node(store: Store, row: KubernetesRow) -> Artifact:
     """
     recipe = node_recipe(row)
     stored = store.get(recipe)
-    if stored and not node_image_exists(row):
+    if stored and not image_size(node_image(row)):
         store.remove(stored)
     base = debian.build(store, base_system())
     programs = {module: gobuild.build(store, module).folder / "bin" for module in node_modules(row)}
@@ -208,7 +231,8 @@ def build_node(store: Store, row: KubernetesRow) -> Artifact:
             overlay = Path(scratch) / "overlay.tar.gz"
             _write_overlay(overlay, row, programs)
             images = Path(scratch) / "images.tar"
-            _write_import(images, row, control_plane.folder)
+            layouts = {reference: control_plane.folder / program for program, reference in row.images().items()}
+            write_import(images, layouts)
             _commit(row, read_layer(base.folder).file, overlay, images, log_file)
         found = process.call(
             ["docker", "image", "inspect", "--format", "{{.Id}} {{.Size}}", node_image(row)], timeout=60
@@ -274,15 +298,19 @@ def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path
         raise BuildError(f"the layer was written to {layer.file} instead of {target}")
 
 
-def _write_import(target: Path, row: KubernetesRow, layouts: Path) -> None:
-    """All images of a control plane as one OCI archive, named as containerd's import reads them."""
+def write_import(target: Path, layouts: Mapping[str, Path]) -> None:
+    """Images (reference → OCI layout) as one OCI archive, named as containerd's import reads them.
+
+    Each is named by its tag and by its digest, as after a pull: from the latter the kubelet knows the imageID.
+    """
     index = []
     with tarfile.open(target, "w") as archive:
         seen: set[str] = set()
-        for program, reference in row.images().items():
-            layout = layouts / program
+        for reference, layout in layouts.items():
+            repository = reference.rpartition(":")[0]
             for entry in json.loads((layout / "index.json").read_text())["manifests"]:
-                index.append({**entry, "annotations": {"io.containerd.image.name": reference}})
+                for name in (reference, f"{repository}@{entry['digest']}"):
+                    index.append({**entry, "annotations": {"io.containerd.image.name": name}})
             for blob in sorted((layout / "blobs" / "sha256").iterdir()):
                 if blob.name not in seen:
                     archive.add(blob, f"blobs/sha256/{blob.name}")
@@ -304,24 +332,60 @@ def _write_import(target: Path, row: KubernetesRow, layouts: Path) -> None:
 
 def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_file: Path) -> None:
     """Stack base and overlay, let the node's own containerd take in the images, and commit the result."""
-
-    def docker(*words: str | Path, timeout: float = _ENGINE_SECONDS, check: bool = True) -> process.Completed:
-        return process.call(["docker", *words], timeout=timeout, log_file=log_file, check=check)
-
     stage = f"{REPOSITORY}-base:{node_recipe(row).key}"
-    container = f"soh-build-{node_recipe(row).key}"
+    process.call(["docker", "import", base, stage], timeout=_ENGINE_SECONDS, log_file=log_file)
+    labels = assemble.labels(
+        title="kind node",
+        version=f"v{row.version}",
+        source="https://github.com/kubernetes/kubernetes",
+        licences="Apache-2.0",
+        built_from=f"Go module k8s.io/kubernetes v{row.version} on Debian {base_system().suite}",
+    )
+    try:
+        commit_with_images(stage, node_image(row), images, overlay=overlay, labels=labels, log_file=log_file)
+    finally:
+        argv = ["docker", "rmi", "--no-prune", stage]
+        process.call(argv, timeout=_ENGINE_SECONDS, log_file=log_file, check=False)
+
+
+def commit_with_images(
+    base: str,
+    target: str,
+    images: Path,
+    *,
+    log_file: Path,
+    overlay: Path | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> None:
+    """Commit `base` with the images of an OCI archive in its containerd, unpacked, as `target`.
+
+    `images` and `overlay` (a layer that is put on first) must lie in one folder, which is also worked in. Layers are
+    unpacked here, once, instead of at every start of a node. An overlay cannot lie on the container's own overlay, so
+    containerd works in a folder of the host and its finished store is copied. Raises BuildError.
+    """
+
+    def docker(*words: str | Path, check: bool = True) -> process.Completed:
+        return process.call(["docker", *words], timeout=_ENGINE_SECONDS, log_file=log_file, check=check)
+
+    def shell(script: str) -> None:
+        docker("exec", container, "sh", "-ec", script)
+
+    container = f"soh-build-{target.rpartition('-')[2]}"
+    work = images.parent / "work"
+    work.mkdir()
     docker("rm", "--force", "--volumes", container, check=False)
-    docker("import", base, stage)
     try:
         docker(
             *("run", "--detach", "--name", container, "--privileged", "--network", "none", "--entrypoint", "sleep"),
             # systemd's own signal for a shutdown; the image inherits it.
             *("--stop-signal", "SIGRTMIN+3", "--label", "spark-operator-harness.run=foundry"),
-            *("--volume", f"{images.parent}:/input:ro"),
-            *(stage, "3600"),
+            *("--volume", f"{images.parent}:/input:ro", "--volume", f"{work}:/work"),
+            *(base, "3600"),
         )
-        docker("exec", container, "tar", "-xzf", f"/input/{overlay.name}", "-C", "/")
-        docker("exec", "--detach", container, "/usr/local/bin/containerd")
+        if overlay:
+            docker("exec", container, "tar", "-xzf", f"/input/{overlay.name}", "-C", "/")
+        shell("mkdir -p /var/lib/containerd && cp -a /var/lib/containerd /work/containerd")
+        docker("exec", "--detach", container, "/usr/local/bin/containerd", "--root", "/work/containerd")
         waiting.until(
             lambda: docker("exec", container, "ctr", "version", check=False).returncode,
             lambda status: status == 0,
@@ -329,26 +393,31 @@ def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_fil
             timeout=60,
             next_step=f"see {log_file}",
         )
-        docker("exec", container, "ctr", "-n", "k8s.io", "images", "import", "--no-unpack", f"/input/{images.name}")
-        docker("exec", container, "sh", "-c", "kill $(pidof containerd) && while pidof containerd; do sleep 0.1; done")
-        docker("exec", container, "sh", "-c", "rm -rf /var/lib/containerd/tmpmounts/* /run/containerd /tmp/*")
+        # What is unpacked is not needed packed.
+        argv = (
+            "ctr",
+            "-n",
+            "k8s.io",
+            "images",
+            "import",
+            "--local",
+            "--discard-unpacked-layers",
+            f"/input/{images.name}",
+        )
+        docker("exec", container, *argv)
+        shell(_COLLECT_GARBAGE)
+        shell("kill $(pidof containerd); while pidof containerd > /dev/null; do sleep 0.1; done")
+        shell("rm -rf /work/containerd/tmpmounts/* /run/containerd /var/lib/containerd")
+        shell(_MOVE_SNAPSHOTS)
+        shell("cp -a /work/containerd /var/lib/containerd && rm -rf /work/containerd")
         changes = [
             'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
             "CMD []",
             "ENV container=docker",
+            *(f"LABEL {name}={json.dumps(value)}" for name, value in (labels or {}).items()),
         ]
-        labels = assemble.labels(
-            title="kind node",
-            version=f"v{row.version}",
-            source="https://github.com/kubernetes/kubernetes",
-            licences="Apache-2.0",
-            built_from=f"Go module k8s.io/kubernetes v{row.version} on Debian {base_system().suite}",
-        )
-        changes += [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
-        options = [word for change in changes for word in ("--change", change)]
-        docker("commit", *options, container, node_image(row))
+        docker("commit", *[word for change in changes for word in ("--change", change)], container, target)
     except CommandError as error:
-        raise BuildError(f"the node image for Kubernetes {row.version}: {error.message}", f"see {log_file}") from error
+        raise BuildError(f"the node image {target}: {error.message}", f"see {log_file}") from error
     finally:
         docker("rm", "--force", "--volumes", container, check=False)
-        docker("rmi", "--no-prune", stage, check=False)

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from harness.foundry import debian, gobuild, images, nodes, operator
 from harness.foundry.assemble import read_image
 from harness.foundry.kubernetes import KubernetesRow, row
+from harness.foundry.loaded import LoadedNode, loaded_node
 from harness.foundry.publish import published
 from harness.foundry.store import Recipe, Store
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
+from harness.matrix import catalogue
 from harness.matrix.model import Environment, Release
 from harness.settings import Settings
 
@@ -41,6 +43,9 @@ def steps(settings: Settings, environments: Sequence[Environment], releases: Seq
                 room=build.room,
             )
         )
+    everything = catalogue.load().releases
+    names = {step.name for step in found}
+    found += [_loaded_step(store, loaded_node(settings, version, everything), names) for version in rows.values()]
     for release in releases:
         if "foundry" in release.sources:
             found.append(_chart_step(store, release))
@@ -131,12 +136,31 @@ def _node_step(store: Store, version: KubernetesRow) -> Step:
 
     return Step(
         name=f"kind node {version.version}",
-        done=lambda: bool(store.get(nodes.node_recipe(version))) and nodes.node_image_exists(version),
+        done=lambda: bool(store.get(nodes.node_recipe(version))) and nodes.image_size(nodes.node_image(version)) > 0,
         run=run,
         needs=(ENGINE, "node base systems", "node programs", _kubernetes_name(version)),
-        size=lambda: nodes.node_image_size(version),
+        size=lambda: nodes.image_size(nodes.node_image(version)),
         estimate=60.0,
         room=3 * _GIGABYTE,
+    )
+
+
+def _loaded_step(store: Store, loaded: LoadedNode, names: Collection[str]) -> Step:
+    # An image of a release that is not asked for has no step of its own; it is built on the way.
+    parts = [f"image {build.name}" for build in loaded.builds]
+
+    def run(progress: Progress) -> None:
+        progress(f"building {loaded.reference}")
+        loaded.build(store)
+
+    return Step(
+        name=f"kind node {loaded.row.version} with images",
+        done=lambda: bool(store.get(loaded.recipe)) and loaded.exists(),
+        run=run,
+        needs=(f"kind node {loaded.row.version}", *(part for part in parts if part in names)),
+        size=lambda: nodes.image_size(loaded.reference),
+        estimate=30.0,
+        room=4 * _GIGABYTE,
     )
 
 

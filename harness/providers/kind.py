@@ -7,7 +7,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from harness.registries.mirrors import write_hosts
 from harness.settings import PROJECT_ROOT
 
 _CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
+# By its path, not as a module: importing the harness would cost it a second.
+_CREATE = Path(__file__).with_name("kind_cluster.py")
 _LABEL_CLUSTER = "io.x-k8s.kind.cluster"
 _ENGINE_SECONDS = 60.0
 _CERTS_D = "/etc/containerd/certs.d"
@@ -49,7 +51,7 @@ class Kind:
         try:
             process.call(
                 [
-                    *(sys.executable, "-m", "harness.providers.kind_cluster", spec.name, kubeconfig, spec.node_image),
+                    *(sys.executable, "-P", _CREATE, spec.name, kubeconfig, spec.node_image),
                     *(self._retaining_kind(spec), self._tools.kubectl, config),
                 ],
                 cwd=spec.folder,
@@ -113,6 +115,7 @@ class Kind:
 
     def _write_config(self, spec: ClusterSpec) -> Path:
         config = cluster_config(spec.environment)
+        config["kubeadmConfigPatches"] = [*config.get("kubeadmConfigPatches", []), *_quick_start()]
         if spec.mirrors:
             hosts = write_hosts(spec.mirrors, spec.folder / "certs.d")
             mount = {"hostPath": str(hosts.resolve()), "containerPath": _CERTS_D, "readOnly": True}
@@ -264,7 +267,7 @@ class _Preload(threading.Thread):
 
 
 def cluster_config(environment: Environment) -> dict[str, Any]:
-    """What `kind create cluster --config` reads for a cluster of this environment on this host."""
+    """What `kind create cluster --config` needs for a cluster of this environment on this host."""
     config: dict[str, Any] = yaml.safe_load(_CONFIG.read_text())
     minor = int(environment.kubernetes.split(".")[1])
     if _cgroup_v1() and minor >= 35:
@@ -273,6 +276,32 @@ def cluster_config(environment: Environment) -> dict[str, Any]:
             "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"
         ]
     return config
+
+
+def _quick_start() -> list[str]:
+    """Patches that let the one control plane of a cluster start at once, instead of pacing itself.
+
+    There is nobody to hold an election with, and some forty controllers ask for their accounts one after the other at
+    20 requests a second, before the first pod of a DaemonSet is made (cmd/kube-controller-manager/app). kind applies
+    the patch whose version it writes itself: arguments are a map in v1beta3 and a list in v1beta4, where what kind
+    sets must be repeated (pkg/cluster/internal/kubeadm/config.go).
+    """
+    alone = {"leader-elect": "false"}
+    manager = {**alone, "kube-api-qps": "500", "kube-api-burst": "1000", "enable-hostpath-provisioner": "true"}
+
+    def patch(version: str, form: Callable[[Mapping[str, str]], object]) -> str:
+        document = {
+            "kind": "ClusterConfiguration",
+            "apiVersion": f"kubeadm.k8s.io/{version}",
+            "controllerManager": {"extraArgs": form(manager)},
+            "scheduler": {"extraArgs": form(alone)},
+        }
+        return str(yaml.safe_dump(document, sort_keys=False))
+
+    def listed(arguments: Mapping[str, str]) -> object:
+        return [{"name": name, "value": value} for name, value in arguments.items()]
+
+    return [patch("v1beta3", dict), patch("v1beta4", listed)]
 
 
 def _cgroup_v1() -> bool:

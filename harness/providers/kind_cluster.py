@@ -2,7 +2,7 @@
 """Creates one cluster through pytest-kind, in a process of its own.
 
 pytest-kind's KindCluster has no timeout and writes into the current folder; as a child process it gets both bounded.
-Run as `python -m harness.providers.kind_cluster NAME KUBECONFIG IMAGE KIND KUBECTL CONFIG`.
+Run as `python kind_cluster.py NAME KUBECONFIG IMAGE KIND KUBECTL CONFIG`; it imports nothing of the harness.
 """
 
 from __future__ import annotations

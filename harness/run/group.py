@@ -386,7 +386,8 @@ class Group:
 
     def _preload(self, release: Release) -> tuple[str, ...]:
         spark = [image for attempt in self.attempts for image in attempt.cell.scenario.images]
-        return tuple(dict.fromkeys([release.image, *spark]))
+        held = self._resources.held_images(self.environment)
+        return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)
 
     def _plan(self, kind: str) -> None:
         if self._resources.ledger is not None:

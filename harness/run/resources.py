@@ -16,6 +16,7 @@ from harness.evidence.remains import anonymous_volumes, remove_folder
 from harness.foundry import images as foundry_images
 from harness.foundry import nodes, operator
 from harness.foundry.kubernetes import row
+from harness.foundry.loaded import LoadedNode, loaded_node
 from harness.matrix.model import ChartSource, Environment, Release
 from harness.providers import network
 from harness.registries.local import NodeRegistries
@@ -80,11 +81,22 @@ class Resources:
         made.mkdir(parents=True, exist_ok=True)
         return made
 
-    def node_image(self, environment: Environment) -> ImageRecord:
-        """The node image, present in the container engine. Raises UnavailableError."""
+    def held_images(self, environment: Environment) -> tuple[str, ...]:
+        """References that the environment's node image holds already."""
+        if self._host.choice.kind != "foundry":
+            return ()
+        node = self._loaded_node(environment)
+        return node.held if node.exists() else ()
+
+    def node_image(self, environment: Environment, *, plain: bool = False) -> ImageRecord:
+        """The node image, present in the container engine, with images where there is one (unless `plain`).
+
+        Raises UnavailableError.
+        """
         kind = self._host.choice.kind
         if kind == "foundry":
-            reference = nodes.node_image(row(environment.kubernetes))
+            loaded = self._loaded_node(environment)
+            reference = loaded.reference if loaded.exists() and not plain else nodes.node_image(loaded.row)
             obtained, remedy = "built by the foundry", "run `nox -s bootstrap`"
         else:
             reference = self._public_node_image(environment)
@@ -125,6 +137,11 @@ class Resources:
         """Note the anonymous volumes of node containers, which have no name of ours."""
         for volume in anonymous_volumes(containers):
             self._planned("volume", volume)
+
+    def release_registries(self) -> None:
+        """Stop the registries, since nothing pulls any more. Raises HarnessError."""
+        if self._registries is not None:
+            self._registries.stop()
 
     def close(self, *, keep: bool = False) -> None:
         """Unmake everything, in reverse; one failure does not stop the rest, and the first is raised at the end."""
@@ -171,6 +188,9 @@ class Resources:
             path = operator.chart(foundry_images.store(self._asked.settings), release.version)
             return charts.from_path(path, origin=ChartSource.FOUNDRY)
         return charts.for_release(release, helm, folder, mirrors=self.source.mirrors)
+
+    def _loaded_node(self, environment: Environment) -> LoadedNode:
+        return loaded_node(self._asked.settings, row(environment.kubernetes), self._asked.catalogue.releases)
 
     def _public_node_image(self, environment: Environment) -> str:
         if self._host.choice.kind == "upstream":

@@ -92,9 +92,17 @@ class Runner:
         if not all(result.done() for result in self._results.values()):
             waiting.cancel_all()
             process.end_all()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        waiting.reset_cancellation()
         problems: list[str] = []
+        with ThreadPoolExecutor(1, "registries") as beside:
+            # Nothing pulls any more; the registries go while the last clusters are being removed.
+            released = None if self._asked.options.keep else beside.submit(self._resources.release_registries)
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            try:
+                if released is not None:
+                    released.result()
+            except HarnessError as error:
+                problems.append(error.message)
+        waiting.reset_cancellation()
         keep = bool(self.kept)
         entries = self._resources.ledger.open_entries() if self._resources.ledger else []
         try:

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Node images that hold the images of the default cells: a run that needs only those pulls nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import CatalogueError
+from harness.foundry import images, kubernetes, nodes
+from harness.foundry.images import ImageBuild
+from harness.foundry.kubernetes import KubernetesRow
+from harness.foundry.store import Artifact, Recipe, Store
+from harness.matrix.model import Release
+from harness.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedNode:
+    """A node image with images: `reference` in the container engine, `held` are the references that it holds."""
+
+    row: KubernetesRow
+    builds: tuple[ImageBuild, ...]
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it depends on."""
+        inputs = {build.reference: build.recipe.key for build in self.builds}
+        return Recipe(
+            kind="kind-node-with-images",
+            name=self.row.version,
+            inputs={"node": nodes.node_recipe(self.row).key, "names": "tag and digest", **inputs},
+        )
+
+    @property
+    def reference(self) -> str:
+        """The reference by which the container engine knows it."""
+        return f"{nodes.REPOSITORY}:v{self.row.version}-with-images-{self.recipe.key}"
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """References of the images in it."""
+        return tuple(build.reference for build in self.builds)
+
+    def exists(self) -> bool:
+        """Whether the container engine holds it."""
+        return nodes.image_size(self.reference) > 0
+
+    def build(self, store: Store) -> Artifact:
+        """Build it, and the node image below it, when they are missing. Raises BuildError that names the log."""
+        stored = store.get(self.recipe)
+        if stored and not self.exists():
+            store.remove(stored)
+        nodes.build_node(store, self.row)
+        layouts = {build.reference: build.make(store).folder for build in self.builds}
+
+        def make(folder: Path, log_file: Path) -> None:
+            with tempfile.TemporaryDirectory(prefix="soh-node-") as scratch:
+                archive = Path(scratch) / "images.tar"
+                nodes.write_import(archive, layouts)
+                nodes.commit_with_images(nodes.node_image(self.row), self.reference, archive, log_file=log_file)
+            (folder / "image.txt").write_text(self.reference)
+
+        return store.build(self.recipe, make)
+
+
+def loaded_node(settings: Settings, row: KubernetesRow, releases: Iterable[Release]) -> LoadedNode:
+    """The node with images for a Kubernetes version. Raises CatalogueError when `hold` names what nobody builds."""
+    known = {build.reference: build for build in images.builders(settings, releases)}
+    return LoadedNode(row=row, builds=tuple(_known(reference, known) for reference in kubernetes.held_images()))
+
+
+def all_references(settings: Settings, releases: Sequence[Release]) -> list[str]:
+    """Every node image that the catalogues lead to, with images and without."""
+    found = []
+    for row in kubernetes.rows().values():
+        found += [nodes.node_image(row), loaded_node(settings, row, releases).reference]
+    return found
+
+
+def _known(reference: str, known: dict[str, ImageBuild]) -> ImageBuild:
+    try:
+        return known[reference]
+    except KeyError:
+        raise CatalogueError(
+            f"clusters/nodes/kubernetes.toml: hold names {reference}, which the foundry does not build",
+            f"it builds {', '.join(known)}",
+        ) from None
