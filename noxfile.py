@@ -44,6 +44,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
+    session.run("shellcheck", *_shell_scripts())
 
 
 @nox.session(default=False)
@@ -65,6 +66,17 @@ def clean(session: nox.Session) -> None:
     """Remove everything that the harness ever made on this host, and prove it."""
     _install(session)
     session.run("harness", "clean", *session.posargs, **_GRACE)
+
+
+def _shell_scripts() -> list[str]:
+    """Every file of the repository that a shell runs."""
+    folders = ("clusters/nodes/rootfs", "charts/images", ".ci")
+    files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    return [
+        str(path)
+        for path in files
+        if path.read_bytes().startswith((b"#!/bin/bash", b"#!/bin/sh", b"#!/usr/bin/env bash"))
+    ]
 
 
 def _install(session: nox.Session, extra: str = "") -> None:

@@ -131,11 +131,15 @@ def test_the_archive_for_containerd_names_every_image(tmp_path: Path) -> None:
         manifest = {"digest": f"sha256:{program}", "size": 1, "mediaType": "m"}
         (layouts / program / "index.json").write_text(json.dumps({"manifests": [manifest]}))
 
-    nodes._write_import(tmp_path / "images.tar", ROW, layouts)
+    nodes.write_import(
+        tmp_path / "images.tar", {reference: layouts / program for program, reference in ROW.images().items()}
+    )
 
     with tarfile.open(tmp_path / "images.tar") as archive:
         names = archive.getnames()
         index = json.load(archive.extractfile("index.json") or pytest.fail("no index"))
-    assert {it["annotations"]["io.containerd.image.name"] for it in index["manifests"]} == set(ROW.images().values())
+    by_tag = set(ROW.images().values())
+    by_digest = {f"{it.rpartition(':')[0]}@sha256:{program}" for program, it in ROW.images().items()}
+    assert {it["annotations"]["io.containerd.image.name"] for it in index["manifests"]} == by_tag | by_digest
     assert len(names) == len(set(names))
     assert {"oci-layout", "blobs/sha256/shared", "blobs/sha256/etcd"} <= set(names)
