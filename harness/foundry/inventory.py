@@ -61,7 +61,7 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
         for recipe in (nodes.pause_recipe(row), nodes.control_plane_recipe(row)):
             found[_identity(recipe)] = ""
         found[_identity(nodes.node_recipe(row))] = nodes.node_image(row)
-        node = loaded.loaded_node(settings, row, known)
+        node = loaded.loaded_node(settings, row)
         found[_identity(node.recipe)] = node.reference
     if rows:
         for system in (nodes.base_system(), nodes.proxy_system()):
@@ -159,7 +159,7 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
     folders = {store.root / kind / f"{name}-{key}" for kind, name, key in wanted}
     for leftover in _leftovers(store.root):
         _remove_leftover(leftover, keep_lock=leftover.with_suffix("") in folders)
-    for image in nodes.stale_node_images(loaded.all_references(settings, known)):
+    for image in nodes.stale_node_images(loaded.all_references(settings)):
         progress(f"removing {image}")
         nodes.remove_node_image(image)
     references = [reference for reference in wanted.values() if reference]

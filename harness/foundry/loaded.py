@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from harness.foundry import images, kubernetes, nodes
 from harness.foundry.images import ImageBuild
 from harness.foundry.kubernetes import KubernetesRow
 from harness.foundry.store import Artifact, Recipe, Store
-from harness.matrix.model import Release
+from harness.matrix import catalogue
 from harness.settings import Settings
 
 
@@ -66,17 +65,17 @@ class LoadedNode:
         return store.build(self.recipe, make)
 
 
-def loaded_node(settings: Settings, row: KubernetesRow, releases: Iterable[Release]) -> LoadedNode:
+def loaded_node(settings: Settings, row: KubernetesRow) -> LoadedNode:
     """The node with images for a Kubernetes version. Raises CatalogueError when `hold` names what nobody builds."""
-    known = {build.reference: build for build in images.builders(settings, releases)}
+    known = {build.reference: build for build in images.builders(settings, catalogue.load().releases)}
     return LoadedNode(row=row, builds=tuple(_known(reference, known) for reference in kubernetes.held_images()))
 
 
-def all_references(settings: Settings, releases: Sequence[Release]) -> list[str]:
+def all_references(settings: Settings) -> list[str]:
     """Every node image that the catalogues lead to, with images and without."""
     found = []
     for row in kubernetes.rows().values():
-        found += [nodes.node_image(row), loaded_node(settings, row, releases).reference]
+        found += [nodes.node_image(row), loaded_node(settings, row).reference]
     return found
 
 

@@ -13,7 +13,6 @@ from harness.foundry.loaded import LoadedNode, loaded_node
 from harness.foundry.publish import published
 from harness.foundry.store import Recipe, Store
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
-from harness.matrix import catalogue
 from harness.matrix.model import Environment, Release
 from harness.settings import Settings
 
@@ -43,9 +42,8 @@ def steps(settings: Settings, environments: Sequence[Environment], releases: Seq
                 room=build.room,
             )
         )
-    everything = catalogue.load().releases
     names = {step.name for step in found}
-    found += [_loaded_step(store, loaded_node(settings, version, everything), names) for version in rows.values()]
+    found += [_loaded_step(store, loaded_node(settings, version), names) for version in rows.values()]
     for release in releases:
         if "foundry" in release.sources:
             found.append(_chart_step(store, release))

@@ -190,7 +190,7 @@ class Resources:
         return charts.for_release(release, helm, folder, mirrors=self.source.mirrors)
 
     def _loaded_node(self, environment: Environment) -> LoadedNode:
-        return loaded_node(self._asked.settings, row(environment.kubernetes), self._asked.catalogue.releases)
+        return loaded_node(self._asked.settings, row(environment.kubernetes))
 
     def _public_node_image(self, environment: Environment) -> str:
         if self._host.choice.kind == "upstream":

@@ -89,6 +89,7 @@ class Stage:
 
     folder: Path
     plays: dict[str, Play] = field(default_factory=dict)
+    held: tuple[str, ...] = ()
     on_node_image: Callable[[], None] = nothing
     on_create: Callable[[], None] = nothing
     on_install: Callable[[], None] = nothing
@@ -185,6 +186,12 @@ class FakeResources:
     def node_image(self, environment: Environment) -> ImageRecord:
         self._stage.on_node_image()
         return ImageRecord(reference=f"node:{environment.kubernetes}", digest="sha256:1", registry="", obtained="built")
+
+    def held_images(self, environment: Environment) -> tuple[str, ...]:
+        return self._stage.held
+
+    def release_registries(self) -> None:
+        self._stage.events.append("registries released")
 
     def chart(self, release: Release) -> Chart:
         return Chart(

@@ -18,6 +18,8 @@ import pytest
 from harness.settings import PROJECT_ROOT
 
 _TESTS = "============ 512 passed, 2 skipped in 61.20s (0:01:01) ============"
+_DISTURBED_CALL = "tests -- -n 0 tests/e2e"
+_DISTURBED = "=================== 7 passed in 240.11s (0:04:00) ===================="
 _E2E = "=================== 15 passed in 280.11s (0:04:40) ==================="
 
 _PYTHON = """\
@@ -35,8 +37,9 @@ shift
 echo "$*" >> "$FAKES/calls"
 if [ -t 0 ] || [ -n "$(cat)" ]; then echo "standard input is open"; exit 9; fi
 case $1 in bootstrap) touch "$FAKES/engine";; clean) rm -f "$FAKES/engine";; esac
-cat "$FAKES/$1.out" 2>/dev/null
-if [ -f "$FAKES/$1.status" ]; then exit "$(cat "$FAKES/$1.status")"; fi
+case $* in *tests/e2e*) name=disturbed;; *) name=$1;; esac
+cat "$FAKES/$name.out" 2>/dev/null
+if [ -f "$FAKES/$name.status" ]; then exit "$(cat "$FAKES/$name.status")"; fi
 """
 
 _DOCKER = """\
@@ -63,6 +66,7 @@ def ci(tmp_path: Path) -> Path:
         (fakes / name).chmod(0o755)
     (fakes / "tests.out").write_text(f"some test\n{_TESTS}\nnox > done\n")
     (fakes / "e2e.out").write_text(f"some cell\n{_E2E}\nnox > done\n")
+    (fakes / "disturbed.out").write_text(f"some run\n{_DISTURBED}\nnox > done\n")
     return fakes
 
 
@@ -95,8 +99,8 @@ def _run(fakes: Path, environment: Mapping[str, str] | None = None) -> _Done:
 
 def test_runs_all_sessions_in_order_and_ends_with_the_sum(ci: Path) -> None:
     done = _run(ci)
-    assert done.calls == ["lint", "tests", "bootstrap", "e2e", "clean -- --keep-cache"]
-    assert done.lines[-3:] == [_TESTS, _E2E, "527 passed, 0 failed"]
+    assert done.calls == ["lint", "tests", "bootstrap", "e2e", _DISTURBED_CALL, "clean -- --keep-cache"]
+    assert done.lines[-4:] == [_TESTS, _DISTURBED, _E2E, "534 passed, 0 failed"]
     assert done.status == 0
     assert done.left == []
 
@@ -104,7 +108,7 @@ def test_runs_all_sessions_in_order_and_ends_with_the_sum(ci: Path) -> None:
 def test_an_engine_that_was_there_before_stays(ci: Path) -> None:
     (ci / "engine").touch()
     done = _run(ci)
-    assert done.calls == ["lint", "tests", "bootstrap", "e2e"]
+    assert done.calls == ["lint", "tests", "bootstrap", "e2e", _DISTURBED_CALL]
     assert (ci / "engine").exists()
 
 
@@ -118,14 +122,14 @@ def test_failing_tests_are_counted_and_the_rest_still_runs(ci: Path) -> None:
     (ci / "tests.status").write_text("1")
     done = _run(ci)
     assert done.calls[:4] == ["lint", "tests", "bootstrap", "e2e"]
-    assert done.lines[-1] == "524 passed, 3 failed"
+    assert done.lines[-1] == "531 passed, 3 failed"
     assert done.status == 1
 
 
 def test_known_breaks_are_no_failures(ci: Path) -> None:
     (ci / "e2e.out").write_text("===== 14 passed, 1 xfailed in 61.20s (0:01:01) =====\n")
     done = _run(ci)
-    assert done.lines[-1] == "526 passed, 0 failed"
+    assert done.lines[-1] == "533 passed, 0 failed"
     assert done.status == 0
 
 
@@ -133,7 +137,7 @@ def test_known_breaks_are_no_failures(ci: Path) -> None:
 def test_a_session_that_fails_without_a_test_counts_as_one_failure(ci: Path, session: str) -> None:
     (ci / f"{session}.status").write_text("1")
     done = _run(ci)
-    assert done.lines[-1] == "527 passed, 1 failed"
+    assert done.lines[-1] == "534 passed, 1 failed"
     assert done.status == 1
 
 
@@ -147,7 +151,7 @@ def test_without_a_bootstrap_there_are_no_cells(ci: Path) -> None:
 
 def test_summaries_in_colour_are_read_too(ci: Path) -> None:
     (ci / "e2e.out").write_text("\x1b[32m===== \x1b[1m15 passed\x1b[0m\x1b[32m in 61.20s =====\x1b[0m\n")
-    assert _run(ci).lines[-1] == "527 passed, 0 failed"
+    assert _run(ci).lines[-1] == "534 passed, 0 failed"
 
 
 def test_an_early_end_still_says_how_it_stands(ci: Path) -> None:

@@ -124,6 +124,14 @@ def test_a_cluster_is_made_as_asked(stage: Stage) -> None:
     assert spec.preload == ("ghcr.io/kubeflow/spark-operator/controller:2.5.2", "docker.io/apache/spark:4.0.4")
 
 
+def test_what_the_node_holds_is_not_pulled(stage: Stage) -> None:
+    stage.held = ("docker.io/apache/spark:4.0.4",)
+
+    Ran(stage)
+
+    assert stage.specs[0].preload == ("ghcr.io/kubeflow/spark-operator/controller:2.5.2",)
+
+
 def test_a_result_has_phases_images_and_the_checks_of_the_install(stage: Stage) -> None:
     result = Ran(stage).results.by_scenario["spark-pi"]
 

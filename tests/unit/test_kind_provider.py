@@ -72,7 +72,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.setattr(Kind, "_wait_ready", lambda self, cluster, deadline: None)
+    monkeypatch.setattr(Kind, "_wait_ready", lambda self, cluster, deadline: {"node-ready": 1.0})
     return folder
 
 
@@ -115,10 +115,20 @@ def test_a_cluster_is_made_with_its_image_network_and_kubeconfig(
     assert f"--config {scratch / 'kind.yaml'}" in create
     assert "network soh-net" in words(programs)
     assert (made.name, made.nodes, made.kubeconfig) == (NAME, (NODE,), scratch / "kubeconfig")
-    assert set(made.seconds) == {"create", "ready", "preload-after-ready"}
+    assert set(made.seconds) == {"create", "node-ready", "preload"}
     assert not (tmp_path / "home" / ".kube").exists()
     # The stand-in refuses to pull: that is left to the kubelet.
     assert f"docker exec {NODE} crictl pull docker.io/apache/spark:4.0.4" in words(programs)
+
+
+def test_the_control_plane_starts_at_once_whichever_version_kind_writes(provider: Kind, tmp_path: Path) -> None:
+    provider.create(spec(tmp_path))
+
+    config = yaml.safe_load((tmp_path / "scratch" / "kind.yaml").read_text())
+    patches = [yaml.safe_load(patch) for patch in config["kubeadmConfigPatches"]]
+    arguments = {it["apiVersion"]: it["controllerManager"]["extraArgs"] for it in patches if "controllerManager" in it}
+    assert arguments["kubeadm.k8s.io/v1beta3"]["leader-elect"] == "false"
+    assert {"name": "leader-elect", "value": "false"} in arguments["kubeadm.k8s.io/v1beta4"]
 
 
 def test_a_cluster_that_cannot_be_made_tells_what_kind_and_the_node_said(

@@ -9,8 +9,6 @@ import pytest
 
 from harness.errors import CatalogueError
 from harness.foundry import kubernetes, loaded, nodes
-from harness.matrix import catalogue
-from harness.matrix.model import Release
 from harness.settings import Settings
 
 
@@ -19,41 +17,32 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(cache_dir=tmp_path)
 
 
-@pytest.fixture
-def releases() -> tuple[Release, ...]:
-    return catalogue.load().releases
-
-
 @pytest.mark.parametrize("version", kubernetes.rows())
-def test_a_node_holds_what_the_file_lists(version: str, settings: Settings, releases: tuple[Release, ...]) -> None:
-    node = loaded.loaded_node(settings, kubernetes.row(version), releases)
+def test_a_node_holds_what_the_file_lists(version: str, settings: Settings) -> None:
+    node = loaded.loaded_node(settings, kubernetes.row(version))
 
     assert kubernetes.held_images() == node.held
     assert node.reference.startswith(f"{nodes.REPOSITORY}:v{version}-with-images-")
     assert node.reference != nodes.node_image(node.row)
 
 
-def test_versions_have_nodes_of_their_own(settings: Settings, releases: tuple[Release, ...]) -> None:
-    references = loaded.all_references(settings, releases)
+def test_versions_have_nodes_of_their_own(settings: Settings) -> None:
+    references = loaded.all_references(settings)
 
     assert len(set(references)) == len(references) == 2 * len(kubernetes.rows())
 
 
-def test_the_key_changes_with_the_node_below(
-    settings: Settings, releases: tuple[Release, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_changes_with_the_node_below(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     row = next(iter(kubernetes.rows().values()))
-    before = loaded.loaded_node(settings, row, releases).recipe.key
+    before = loaded.loaded_node(settings, row).recipe.key
 
     monkeypatch.setattr(nodes, "_MOVE_SNAPSHOTS", "otherwise")
 
-    assert loaded.loaded_node(settings, row, releases).recipe.key != before
+    assert loaded.loaded_node(settings, row).recipe.key != before
 
 
-def test_an_image_that_nobody_builds_cannot_be_held(
-    settings: Settings, releases: tuple[Release, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_image_that_nobody_builds_cannot_be_held(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "held_images", lambda: ("docker.io/nobody/builds:this",))
 
     with pytest.raises(CatalogueError, match=r"docker\.io/nobody/builds:this"):
-        loaded.loaded_node(settings, next(iter(kubernetes.rows().values())), releases)
+        loaded.loaded_node(settings, next(iter(kubernetes.rows().values())))
