@@ -15,6 +15,7 @@ from rich.console import Console
 
 from harness import __version__, settings
 from harness.errors import HarnessError, UsageError
+from harness.report.text import wide_console
 from harness.run import options as run_options
 
 _EPILOG = """\
@@ -70,10 +71,13 @@ def _parser() -> argparse.ArgumentParser:
 
     foundry = _command(commands, "foundry", _foundry, "list, build or prune what is built from package registries")
     foundry.add_argument("action", choices=("list", "build", "prune"))
-    foundry.add_argument("names", nargs="*", metavar="NAME", help="with build: names of artefacts, as list prints them")
+    foundry.add_argument(
+        "names", nargs="*", metavar="NAME", help="with build: what to build; without a name it lists them"
+    )
     run_options.declare(foundry.add_argument, _CONFIG)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
+    clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")
     clean.add_argument("--keep-cache", action="store_true", help="leave built images, tools and the engine's data")
     run_options.declare(clean.add_argument, _CONFIG)
     return parser
@@ -153,7 +157,7 @@ def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     if parsed.json:
         print(doctor.as_json(found))
     else:
-        Console().print(doctor.render(found))
+        wide_console().print(doctor.render(found))
     return 3 if any(item.status == "failure" for item in found) else 0
 
 
@@ -171,7 +175,7 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         return 0
     source = detect(asked.settings, asked.options.source).kind
     reasons = {cell.id: unavailable_reason(asked.catalogue, cell, source) for cell in asked.cells}
-    Console().print(listing.table(asked.cells, seconds, {key: why for key, why in reasons.items() if why}))
+    wide_console().print(listing.table(asked.cells, seconds, {key: why for key, why in reasons.items() if why}))
     return 0
 
 
@@ -180,10 +184,13 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.foundry import inventory
     from harness.matrix import catalogue as catalogues
 
-    wanted, known, console = _settings(parsed), catalogues.load(), Console(highlight=False)
+    wanted, known, console = _settings(parsed), catalogues.load(), wide_console()
     if parsed.action == "list":
         console.print(inventory.table(inventory.entries(wanted, known.releases)))
     elif parsed.action == "build":
+        if not parsed.names:
+            names = ", ".join(inventory.names(wanted, known.environments, known.releases))
+            raise UsageError("harness foundry build needs the names of what to build", f"the names are: {names}")
         inventory.build(wanted, known.environments, known.releases, parsed.names, console.print)
     else:
         live = live_runs(ledger_folder(wanted))
@@ -196,8 +203,10 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.evidence.clean import clean
+    from harness.evidence.clean import clean, clean_run
 
+    if parsed.run:
+        return 3 if clean_run(_settings(parsed), parsed.run, say=print) else 0
     leaks = clean(_settings(parsed), keep_cache=parsed.keep_cache, console=Console())
     return 3 if leaks else 0
 

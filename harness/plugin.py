@@ -19,7 +19,6 @@ from types import FrameType
 from typing import Any, NoReturn, cast
 
 import pytest
-from rich.console import Console
 from rich.text import Text
 
 from harness import __version__
@@ -28,6 +27,7 @@ from harness.evidence.ledger import new_run_id
 from harness.report import summary
 from harness.report.history import History
 from harness.report.model import CellResult, RunResult, SourceResult, exit_status
+from harness.report.text import wide_console
 from harness.report.writer import ReportWriter
 from harness.run import options as run_options
 from harness.run import setup
@@ -184,7 +184,7 @@ class Session:
         self._worker = getattr(config, "workerinput", None)
         self.asked = setup.request(run_options.read(config.option))
         self.run_id: str = self._worker["run_id"] if self._worker else new_run_id()
-        self._console = Console(soft_wrap=True, highlight=False)
+        self._console = wide_console()
         self._runner: Runner | None = None
         self._report: ReportWriter | None = None
         self._finished: RunResult | None = None

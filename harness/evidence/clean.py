@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.errors import EngineError, HostError
+from harness.errors import EngineError, HostError, UsageError
 from harness.evidence.ledger import (
     RUN_ID_PATTERN,
     Entry,
     Ledger,
+    StaleLedger,
     claimed,
     ledger_folder,
     live_runs,
@@ -53,21 +54,39 @@ def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str
         say(line)
 
     for stale in stale_ledgers(ledger_folder(settings)):
-        if stale.owner.kept:
-            continue
-        with claimed(stale) as ledger:
-            if ledger is None:
-                continue
-            run_id, entries = ledger.run_id, ledger.open_entries()
-            before = look(run_id, entries)
-            if before.removable:
-                tell(f"run {run_id} was ended before it could tidy up; removing {_listed(before.removable)}")
-            problems = remove(before.removable)
-            after = look(run_id, entries) if before.remains else before
-            _settle(ledger, entries, after)
-            for problem in (*problems, *after.unseen):
-                tell(f"left of run {run_id}: {problem}")
+        if not stale.owner.kept:
+            _remove_run(stale, "was ended before it could tidy up", tell)
     return told
+
+
+def clean_run(settings: Settings, run_id: str, *, say: Say) -> list[str]:
+    """Remove what one run left or kept, and nothing else; returns what is still there, in words.
+
+    Raises UsageError when no such run left anything, HostError when it is still at work.
+    """
+    stale = {it.owner.run_id: it for it in stale_ledgers(ledger_folder(settings))}
+    if run_id in {owner.run_id for owner in live_runs(ledger_folder(settings))}:
+        raise HostError(f"run {run_id} is still at work", "wait until it has ended, or end it with Ctrl-C")
+    if run_id not in stale:
+        known = ", ".join(sorted(stale)) or "none"
+        raise UsageError(f"run {run_id} left nothing here", f"runs that left or kept something: {known}")
+    return _remove_run(stale[run_id], "is over", say)
+
+
+def _remove_run(stale: StaleLedger, why: str, tell: Say) -> list[str]:
+    with claimed(stale) as ledger:
+        if ledger is None:
+            return []
+        run_id, entries = ledger.run_id, ledger.open_entries()
+        before = look(run_id, entries)
+        if before.removable:
+            tell(f"run {run_id} {why}; removing {_listed(before.removable)}")
+        problems = remove(before.removable)
+        after = look(run_id, entries) if before.remains else before
+        _settle(ledger, entries, after)
+        for problem in (*problems, *after.unseen):
+            tell(f"left of run {run_id}: {problem}")
+        return [*map(str, after.removable), *after.unseen]
 
 
 def clean(

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 import re
 
+from rich.console import Console
+
+_LOG_COLUMNS = 160
+
 # XML 1.0 cannot hold these, not even escaped (https://www.w3.org/TR/xml/#charsets); C1 controls steer terminals too.
 _CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -18,3 +22,9 @@ def plain(text: str) -> str:
 def first_line(text: str) -> str:
     """Its first line, plain."""
     return plain(text).partition("\n")[0]
+
+
+def wide_console() -> Console:
+    """A console for tables: as wide as the terminal, and in a log wide enough for the names of cells and artefacts."""
+    console = Console(soft_wrap=True, highlight=False)
+    return console if console.is_terminal else Console(soft_wrap=True, highlight=False, width=_LOG_COLUMNS)

@@ -410,7 +410,7 @@ class Group:
             cluster=cluster.name,
             kubeconfig=cluster.kubeconfig,
             shell=provider.shell_hint(cluster),
-            remove="nox -s clean -- --keep-cache",
+            remove=f"nox -s clean -- --run {self._resources.run_id}",
         )
 
 

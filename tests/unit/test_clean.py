@@ -9,16 +9,17 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from filelock import FileLock
 from rich.console import Console
 
-from harness.errors import HostError
+from harness.errors import HostError, UsageError
 from harness.evidence import clean as cleaning
-from harness.evidence.clean import clean, clean_stale
+from harness.evidence.clean import clean, clean_run, clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder
 from harness.settings import Settings
 
@@ -71,6 +72,17 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     # Runs of other caches on this machine are none of a test's business.
     monkeypatch.setattr(cleaning, "_at_work", lambda cache: iter(()))
+    everything = psutil.process_iter
+    home = str(tmp_path / "home")
+
+    def own(attributes: list[str]) -> Iterator[psutil.Process]:
+        """The test's own processes: a real run beside the tests must not lose its own."""
+        for process in everything(attributes):
+            with suppress(psutil.Error, OSError):
+                if process.environ().get("HOME") == home:
+                    yield process
+
+    monkeypatch.setattr(psutil, "process_iter", own)
     return Settings(cache_dir=tmp_path / "cache" / "spark-operator-harness", reports_dir=tmp_path / "reports")
 
 
@@ -196,3 +208,30 @@ def test_what_cannot_be_proved_gone_is_a_leak_and_keeps_its_ledger(settings: Set
     assert "stays until the rest is gone" in cache
     assert (ledger_folder(settings) / f"{RUN}.jsonl").exists()
     assert "Not clean." in screen.export_text()
+
+
+def test_one_run_can_be_removed_without_the_others(settings: Settings, tmp_path: Path) -> None:
+    mine, others = tmp_path / "tmp" / f"soh-{RUN}-abcdefgh", tmp_path / "tmp" / f"soh-{OTHER}-abcdefgh"
+    for run_id, folder in ((RUN, mine), (OTHER, others)):
+        with a_run(run_id, settings, folder):
+            pass
+    said: list[str] = []
+
+    clean_run(settings, RUN, say=said.append)
+
+    assert not mine.exists()
+    assert others.exists()
+    assert any(RUN in line for line in said)
+
+
+def test_a_run_that_left_nothing_is_unknown(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="left nothing here"):
+        clean_run(settings, RUN, say=print)
+
+
+def test_a_run_at_work_is_not_removed(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "tmp" / f"soh-{RUN}-abcdefgh"
+    with a_run(RUN, settings, folder):
+        with pytest.raises(HostError, match="still at work"):
+            clean_run(settings, RUN, say=print)
+        assert folder.exists()
