@@ -42,6 +42,9 @@ _HARNESS_FOLDER = re.compile(rf"{NAME_PREFIX}([A-Za-z0-9.-]+-)?[a-z0-9_]{{8}}")
 _END_SECONDS = 5.0
 
 
+_all_processes = psutil.process_iter
+
+
 @dataclass(frozen=True, kw_only=True)
 class Remain:
     """Something of the harness's that is there. `id` is what removes it: a Docker id, a process number, a path.
@@ -184,7 +187,7 @@ def _processes(scope: _Scope) -> Iterator[Remain]:
         for entry in scope.entries
         if entry.kind == "process" and entry.facts.get("pid")
     }
-    for process in psutil.process_iter(["create_time", "cmdline", "status"]):
+    for process in _all_processes(["create_time", "cmdline", "status"]):
         if process.pid in own or process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
         try:

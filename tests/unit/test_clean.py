@@ -9,10 +9,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
 import pytest
 from filelock import FileLock
 from rich.console import Console
@@ -72,17 +71,6 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     # Runs of other caches on this machine are none of a test's business.
     monkeypatch.setattr(cleaning, "_at_work", lambda cache: iter(()))
-    everything = psutil.process_iter
-    home = str(tmp_path / "home")
-
-    def own(attributes: list[str]) -> Iterator[psutil.Process]:
-        """The test's own processes: a real run beside the tests must not lose its own."""
-        for process in everything(attributes):
-            with suppress(psutil.Error, OSError):
-                if process.environ().get("HOME") == home:
-                    yield process
-
-    monkeypatch.setattr(psutil, "process_iter", own)
     return Settings(cache_dir=tmp_path / "cache" / "spark-operator-harness", reports_dir=tmp_path / "reports")
 
 

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every unit test gets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from harness.evidence import remains
+
+_MARK = "SPARK_OPERATOR_HARNESS_TEST"
+
+
+@pytest.fixture(autouse=True)
+def only_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests find, and remove, processes that they started: a real run beside them must not lose its own."""
+    mark = uuid4().hex
+    monkeypatch.setenv(_MARK, mark)
+
+    def own(attributes: list[str]) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter(attributes):
+            with suppress(psutil.Error, OSError):
+                if process.environ().get(_MARK) == mark:
+                    yield process
+
+    monkeypatch.setattr(remains, "_all_processes", own)
