@@ -45,7 +45,7 @@ class Settings(BaseModel):
     reports_dir: Path = PROJECT_ROOT / "reports"
     source: SourceKind | None = None
     jobs: int = Field(default=1, ge=1, le=64)
-    app_slots: int = Field(default=4, ge=1, le=64, description="scenarios that run at a time on one cluster")
+    app_slots: int = Field(default=4, ge=1, le=64, description="scenarios that run at a time, over all clusters")
     min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
     cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)

@@ -7,8 +7,9 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from harness.verdicts import Finding, Verdict, errored, failed, passed, unavaila
 from harness.waiting import Cancelled, Deadline, cancelled
 
 _API_SECONDS = 30.0
+_SLOT_POLL_SECONDS = 0.5
 
 Done = Callable[[CellResult], None]
 
@@ -88,7 +90,9 @@ class Group:
         evidence_folder: Callable[[Attempt], Path],
         done: Done,
         say: Callable[[str], None],
+        slots: threading.Semaphore | None = None,
     ) -> None:
+        """`slots` is what all groups of this host share: one of them for each scenario that runs."""
         self.name = name
         self.attempts = attempts
         self.kept: Kept | None = None
@@ -98,6 +102,7 @@ class Group:
         self._evidence_folder = evidence_folder
         self._done = done
         self._say = say
+        self._slots = slots or threading.Semaphore(asked.settings.app_slots)
         self._reported: set[str] = set()
         self._lock = threading.Lock()
 
@@ -232,10 +237,19 @@ class Group:
                 future.result()
 
     def _run_cell(self, scene: _Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
+        with self._slot():
+            started = time.monotonic()
+            findings = self._run_scenario(scene, attempt)
+            phases = {"scenario": time.monotonic() - started}
+        waited = time.monotonic()
+        findings += self._guarded("install-checks", install_checks.result)
+        phases["checks-after-scenario"] = time.monotonic() - waited
+        self._report(scene, attempt, findings, phases)
+
+    def _run_scenario(self, scene: _Scene, attempt: Attempt) -> list[Finding]:
         if scene.cluster is None or scene.release is None:
             raise HarnessError("a cell needs a cluster and a release")
         scenario = attempt.cell.scenario
-        started = time.monotonic()
         context = ScenarioContext(
             cluster=scene.cluster,
             release=scene.release,
@@ -247,12 +261,18 @@ class Group:
             deadline=Deadline(seconds=scenario.timeout),
             before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
         )
-        findings = self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
-        phases = {"scenario": time.monotonic() - started}
-        waited = time.monotonic()
-        findings += self._guarded("install-checks", install_checks.result)
-        phases["checks-after-scenario"] = time.monotonic() - waited
-        self._report(scene, attempt, findings, phases)
+        return self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Wait for one of the host's slots. Raises Cancelled when the run is being ended."""
+        while not self._slots.acquire(timeout=_SLOT_POLL_SECONDS):
+            if cancelled():
+                raise Cancelled(f"{self.name}: the run is being ended")
+        try:
+            yield
+        finally:
+            self._slots.release()
 
     def _guarded(self, what: str, act: Callable[[], list[Finding]]) -> list[Finding]:
         """Findings, also of what nobody foresaw: a bug of the harness must not look like one of the product."""

@@ -39,6 +39,8 @@ class Runner:
         self._say = say
         self._resources = Resources(run_id, asked, host, say)
         self._pool = ThreadPoolExecutor(asked.settings.jobs, "clusters")
+        # All clusters share this host's processors, however many there are.
+        self._slots = threading.Semaphore(asked.settings.app_slots)
         self._results: dict[str, Future[CellResult]] = {}
         self._groups: list[Group] = []
         self._running: list[Future[None]] = []
@@ -68,6 +70,7 @@ class Runner:
                     evidence_folder=self._evidence_folder,
                     done=self._done,
                     say=self._say,
+                    slots=self._slots,
                 ).named(cluster_name(self.run_id, len(self._groups) + 1))
                 self._groups.append(group)
                 self._running.append(self._pool.submit(group.run))

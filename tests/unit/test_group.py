@@ -47,7 +47,14 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 class Ran:
     """A group that ran to its end."""
 
-    def __init__(self, stage: Stage, *names: str, keep: bool = False, app_slots: int = 4) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        *names: str,
+        keep: bool = False,
+        app_slots: int = 4,
+        slots: threading.Semaphore | None = None,
+    ) -> None:
         self.results = Results()
         self.resources = FakeResources(stage)
         self.resources.open()
@@ -65,6 +72,7 @@ class Ran:
             evidence_folder=evidence_folder,
             done=self.results,
             say=stage.said.append,
+            slots=slots,
         ).named(NAME)
         self.group.run()
         assert self.resources.ledger is not None
@@ -379,3 +387,27 @@ def test_a_provider_that_nobody_wrote_is_an_error(stage: Stage, monkeypatch: pyt
     monkeypatch.setattr("harness.run.group.PROVIDERS", {})
 
     assert Ran(stage).verdicts == dict.fromkeys(BOTH, "error")
+
+
+def test_a_scenario_waits_for_a_slot_that_all_clusters_share(stage: Stage) -> None:
+    taken = threading.Semaphore(0)
+    thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", slots=taken))
+    thread.start()
+    waiting.until(lambda: len(stage.specs), lambda made: made == 1, what="the cluster to be asked for", timeout=10)
+    thread.join(0.5)
+    assert thread.is_alive()
+
+    taken.release()
+    thread.join(10)
+
+    assert not thread.is_alive()
+
+
+def test_whoever_waits_for_a_slot_hears_that_the_run_ends(stage: Stage) -> None:
+    thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", slots=threading.Semaphore(0)))
+    thread.start()
+    waiting.cancel_all()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert stage.events.count(f"delete {NAME}") <= 1
