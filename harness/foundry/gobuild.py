@@ -156,6 +156,12 @@ def environment(store: Store) -> dict[str, str]:
     }
 
 
+def drop_build_cache(store: Store) -> None:
+    """Remove the build cache alone, unless a Go program is being built: one Kubernetes version fills four gigabytes."""
+    if not any(store.root.glob("go/*.partial")):
+        shutil.rmtree(caches(store)[1], ignore_errors=True)
+
+
 def drop_caches(store: Store) -> None:
     """Remove both caches; every artefact that they served is stored."""
     for folder in caches(store):

@@ -109,6 +109,7 @@ def _kubernetes_step(store: Store, version: KubernetesRow) -> Step:
             progress(f"building {module}")
             gobuild.build(store, module)
         nodes.build_pause(store, version)
+        gobuild.drop_build_cache(store)
 
     def done() -> bool:
         return all(store.get(gobuild.recipe(module)) for module in modules) and bool(

@@ -163,3 +163,18 @@ def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPat
         gobuild.recipe("kind")
 
     assert "1.26" in raised.value.next_step
+
+
+def test_the_build_cache_goes_alone_and_never_under_a_build(tmp_path: Path) -> None:
+    store = Store(tmp_path / "artifacts", tmp_path / "logs")
+    modules, built = gobuild.caches(store)
+    for folder in (modules, built, tmp_path / "artifacts" / "go" / "kind-abc.partial"):
+        folder.mkdir(parents=True)
+
+    gobuild.drop_build_cache(store)
+    assert built.exists()
+
+    (tmp_path / "artifacts" / "go" / "kind-abc.partial").rmdir()
+    gobuild.drop_build_cache(store)
+    assert not built.exists()
+    assert modules.exists()
