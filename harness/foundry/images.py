@@ -50,6 +50,11 @@ class ImageBuild:
         progress(f"publishing {self.reference}")
         return publisher(self.settings).publish(read_image(artifact.folder), self.reference)
 
+    def digest(self) -> str:
+        """The digest of the stored image; empty when it is not built."""
+        artifact = store(self.settings).get(self.recipe)
+        return _digest(artifact) if artifact else ""
+
     def size(self) -> int:
         """What a node pulls, in bytes; 0 when it is not built."""
         artifact = store(self.settings).get(self.recipe)

@@ -25,8 +25,11 @@ class LoadedNode:
 
     @property
     def recipe(self) -> Recipe:
-        """What it depends on."""
-        inputs = {build.reference: build.recipe.key for build in self.builds}
+        """What it depends on: for the images their digests, since a base system is not the same on every day.
+
+        Two caches on one host then have nodes of their own in the engine that they share.
+        """
+        inputs = {build.reference: build.digest() for build in self.builds}
         return Recipe(
             kind="kind-node-with-images",
             name=self.row.version,
@@ -49,11 +52,11 @@ class LoadedNode:
 
     def build(self, store: Store) -> Artifact:
         """Build it, and the node image below it, when they are missing. Raises BuildError that names the log."""
+        layouts = {build.reference: build.make(store).folder for build in self.builds}
         stored = store.get(self.recipe)
         if stored and not self.exists():
             store.remove(stored)
         nodes.build_node(store, self.row)
-        layouts = {build.reference: build.make(store).folder for build in self.builds}
 
         def make(folder: Path, log_file: Path) -> None:
             with tempfile.TemporaryDirectory(prefix="soh-node-") as scratch:

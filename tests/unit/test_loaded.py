@@ -9,6 +9,7 @@ import pytest
 
 from harness.errors import CatalogueError
 from harness.foundry import kubernetes, loaded, nodes
+from harness.foundry.images import ImageBuild
 from harness.settings import Settings
 
 
@@ -46,3 +47,16 @@ def test_an_image_that_nobody_builds_cannot_be_held(settings: Settings, monkeypa
 
     with pytest.raises(CatalogueError, match=r"docker\.io/nobody/builds:this"):
         loaded.loaded_node(settings, next(iter(kubernetes.rows().values())))
+
+
+def test_the_same_recipe_with_another_digest_is_another_node(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = loaded.loaded_node(settings, next(iter(kubernetes.rows().values())))
+    references = set()
+
+    for digest in ("sha256:built-today", "sha256:built-tomorrow"):
+        monkeypatch.setattr(ImageBuild, "digest", lambda self, digest=digest: digest)
+        references.add(node.reference)
+
+    assert len(references) == 2
