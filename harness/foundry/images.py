@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import BuildError
 from harness.foundry import gobuild, operator, spark
 from harness.foundry.assemble import read_image
 from harness.foundry.publish import Publisher, published
@@ -51,9 +52,12 @@ class ImageBuild:
         return publisher(self.settings).publish(read_image(artifact.folder), self.reference)
 
     def digest(self) -> str:
-        """The digest of the stored image; empty when it is not built."""
+        """The digest of the stored image; empty when it is not built, or damaged, which `build` reports."""
         artifact = store(self.settings).get(self.recipe)
-        return _digest(artifact) if artifact else ""
+        try:
+            return _digest(artifact) if artifact else ""
+        except BuildError:
+            return ""
 
     def size(self) -> int:
         """What a node pulls, in bytes; 0 when it is not built."""
