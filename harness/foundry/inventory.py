@@ -154,14 +154,12 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
         entry = _entry(artifact, wanted, 0)
         if entry.state == "stale":
             progress(f"removing {entry.kind} {entry.name}-{entry.key}")
+            nodes.remove_image_of(artifact)
             store.remove(artifact)
             removed.append(entry)
     folders = {store.root / kind / f"{name}-{key}" for kind, name, key in wanted}
     for leftover in _leftovers(store.root):
         _remove_leftover(leftover, keep_lock=leftover.with_suffix("") in folders)
-    for image in nodes.stale_node_images(loaded.all_references(settings)):
-        progress(f"removing {image}")
-        nodes.remove_node_image(image)
     references = [reference for reference in wanted.values() if reference]
     references += [reference for row in kubernetes.rows().values() for reference in row.images().values()]
     if images.registries(settings).is_dir():

@@ -74,14 +74,6 @@ def loaded_node(settings: Settings, row: KubernetesRow) -> LoadedNode:
     return LoadedNode(row=row, builds=tuple(_known(reference, known) for reference in kubernetes.held_images()))
 
 
-def all_references(settings: Settings) -> list[str]:
-    """Every node image that the catalogues lead to, with images and without."""
-    found = []
-    for row in kubernetes.rows().values():
-        found += [nodes.node_image(row), loaded_node(settings, row).reference]
-    return found
-
-
 def _known(reference: str, known: dict[str, ImageBuild]) -> ImageBuild:
     try:
         return known[reference]

@@ -13,7 +13,7 @@ import json
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from harness import process, waiting
@@ -201,16 +201,15 @@ def image_size(reference: str) -> int:
     return int(found.stdout) if found.returncode == 0 else 0
 
 
-def stale_node_images(current: Collection[str]) -> list[str]:
-    """Node images in the container engine beside the current ones; none when the engine does not answer."""
-    argv = ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY]
-    found = process.call(argv, timeout=60, check=False).stdout.split()
-    return [reference for reference in found if reference not in current]
+def remove_image_of(artifact: Artifact) -> None:
+    """Remove the image that a node's artefact stands for from the container engine; other artefacts have none.
 
-
-def remove_node_image(reference: str) -> None:
-    """Remove a node image from the container engine. Raises CommandError when a container uses it."""
-    process.call(["docker", "image", "rm", reference], timeout=120)
+    Only this cache's own images: another cache on this host may have others. Raises CommandError when one is in use.
+    """
+    note = artifact.folder / "image.txt"
+    reference = note.read_text().split()[0] if note.is_file() else ""
+    if reference and image_size(reference):
+        process.call(["docker", "image", "rm", reference], timeout=120)
 
 
 def build_node(store: Store, row: KubernetesRow) -> Artifact:
