@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import tarfile
 import tempfile
 import tomllib
@@ -195,7 +196,9 @@ def node_image(row: KubernetesRow) -> str:
 
 
 def image_size(reference: str) -> int:
-    """What an image takes in the container engine, in bytes; 0 when it is not there."""
+    """What an image takes in the container engine, in bytes; 0 when it is not there, or when there is no engine."""
+    if shutil.which("docker") is None:
+        return 0
     argv = ["docker", "image", "inspect", "--format", "{{.Size}}", reference]
     found = process.call(argv, timeout=60, check=False)
     return int(found.stdout) if found.returncode == 0 else 0
