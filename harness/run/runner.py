@@ -91,6 +91,8 @@ class Runner:
         if self._closed:
             return []
         self._closed = True
+        # First, so that no waiting group begins when those that run give up their place.
+        self._pool.shutdown(wait=False, cancel_futures=True)
         # A group whose cells all have their results is only removing its cluster, and must get to the end of it.
         if not all(result.done() for result in self._results.values()):
             waiting.cancel_all()
