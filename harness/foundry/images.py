@@ -41,19 +41,19 @@ class ImageBuild:
 
     def done(self) -> bool:
         """Whether the image is stored and its registry's storage holds just that digest."""
-        artifact = store(self.settings).get(self.recipe)
+        artifact = Store.of(self.settings).get(self.recipe)
         return artifact is not None and published(registries(self.settings), self.reference) == _digest(artifact)
 
     def build(self, progress: Progress) -> str:
         """Build what is missing, publish it, and return the digest. Raises BuildError or RegistryError."""
         progress(f"building {self.reference}")
-        artifact = self.make(store(self.settings))
+        artifact = self.make(Store.of(self.settings))
         progress(f"publishing {self.reference}")
         return publisher(self.settings).publish(read_image(artifact.folder), self.reference)
 
     def digest(self) -> str:
         """The digest of the stored image; empty when it is not built, or damaged, which `build` reports."""
-        artifact = store(self.settings).get(self.recipe)
+        artifact = Store.of(self.settings).get(self.recipe)
         try:
             return _digest(artifact) if artifact else ""
         except BuildError:
@@ -61,7 +61,7 @@ class ImageBuild:
 
     def size(self) -> int:
         """What a node pulls, in bytes; 0 when it is not built."""
-        artifact = store(self.settings).get(self.recipe)
+        artifact = Store.of(self.settings).get(self.recipe)
         return read_image(artifact.folder).size if artifact else 0
 
 
@@ -84,11 +84,6 @@ def recipes(settings: Settings, releases: Iterable[Release]) -> list[Recipe]:
     return found
 
 
-def store(settings: Settings) -> Store:
-    """The foundry's store in the cache folder."""
-    return Store(settings.cache_dir / "artifacts", settings.cache_dir / "logs")
-
-
 def registries(settings: Settings) -> Path:
     """The folder with one storage a registry host."""
     return settings.cache_dir / "registry"
@@ -96,7 +91,7 @@ def registries(settings: Settings) -> Path:
 
 def publisher(settings: Settings) -> Publisher:
     """A publisher with crane and registry server of the tool modules, built when they are missing."""
-    artifacts = store(settings)
+    artifacts = Store.of(settings)
     return Publisher(
         registries(settings),
         crane=gobuild.build(artifacts, "crane").folder / "bin" / "crane",

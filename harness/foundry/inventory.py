@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from harness.foundry import debian, gobuild, images, kubernetes, loaded, nodes, plan
-from harness.foundry.store import Artifact, Recipe
+from harness.foundry.store import Artifact, Recipe, Store
 from harness.host import display
 from harness.host.steps import Progress, Step
 from harness.matrix.model import Environment, Release
@@ -76,7 +76,7 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
 def entries(settings: Settings, releases: Iterable[Release]) -> list[Entry]:
     """All artefacts, stored ones first, each with its state."""
     wanted = current(settings, releases)
-    stored = images.store(settings).artifacts()
+    stored = Store.of(settings).artifacts()
     seen: set[tuple[int, int]] = set()
     # Layers first: what an image shares with them is theirs.
     ordered = sorted(stored, key=lambda artifact: (artifact.kind != "layer", artifact.kind, artifact.name))
@@ -145,7 +145,7 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
     Builds that are going on at the moment are left alone. Raises CommandError when a registry cannot be swept.
     """
     known = list(releases)
-    store = images.store(settings)
+    store = Store.of(settings)
     wanted = current(settings, known)
     roots = (store.root, images.registries(settings))
     before = sum(_bytes(root, set()) for root in roots)

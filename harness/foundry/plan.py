@@ -22,7 +22,7 @@ _NODE_MODULES = ("containerd", "runc", "cni", "crictl")
 
 def steps(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[Step]:
     """The steps for these environments and releases, the longest first within what each needs."""
-    store = images.store(settings)
+    store = Store.of(settings)
     rows = {it.kubernetes: row(it.kubernetes) for it in environments if it.foundry}
     found: list[Step] = []
     if rows:
@@ -164,7 +164,7 @@ def _loaded_step(store: Store, loaded: LoadedNode, names: Collection[str]) -> St
 
 
 def _control_plane_step(settings: Settings, version: KubernetesRow) -> Step:
-    store = images.store(settings)
+    store = Store.of(settings)
     recipe = nodes.control_plane_recipe(version)
 
     def done() -> bool:

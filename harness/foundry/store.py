@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 from filelock import FileLock
 
 from harness.errors import BuildError, HarnessError
+from harness.settings import Settings
 
 _MANIFEST = "artifact.json"
 _PARTIAL = ".partial"
@@ -62,6 +64,11 @@ class Store:
     def __init__(self, root: Path, logs: Path) -> None:
         self.root = root
         self.logs = logs
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The store in the cache folder."""
+        return cls(settings.cache_dir / "artifacts", settings.cache_dir / "logs")
 
     def folder(self, recipe: Recipe) -> Path:
         """Where the artefact is, or will be."""

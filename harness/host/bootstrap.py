@@ -13,6 +13,7 @@ from rich.console import Console
 
 from harness.errors import CommandError, EngineError, ToolError, UnavailableError
 from harness.foundry import gobuild, plan
+from harness.foundry.store import Store
 from harness.host import disk, display, engine, packages, runner, tools
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
 from harness.matrix.model import Environment, Release
@@ -191,6 +192,6 @@ def _node_image_step(settings: Settings, environment: Environment) -> Step:
 
 def _drop_caches(settings: Settings) -> None:
     """Remove Go's caches, unless another process is building with them."""
-    store = tools.store(settings)
+    store = Store.of(settings)
     if not any(store.root.glob("*/*.partial")):
         gobuild.drop_caches(store)

@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.errors import EngineError, HarnessError
+from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages, tools
 from harness.process import call
 from harness.registries.sources import PUBLIC_HOSTS, probe_all
@@ -184,7 +185,7 @@ def _disk(name: str, folder: Path, settings: Settings) -> Prerequisite:
     found = f"{there / disk.GIGABYTE:.0f} GB free for {folder}"
     if there < settings.min_disk_gb * disk.GIGABYTE:
         return _failure(name, found, f"make room: a run needs {settings.min_disk_gb:.0f} GB (`harness foundry prune`)")
-    if there < _COLD_BYTES and not tools.store(settings).artifacts():
+    if there < _COLD_BYTES and not Store.of(settings).artifacts():
         return _warning(name, found, f"a first bootstrap with the foundry needs {_COLD_BYTES / disk.GIGABYTE:.0f} GB")
     return _ok(name, found)
 
@@ -313,8 +314,8 @@ def _answer(name: str, problem: str, remedy: str) -> Prerequisite:
 
 
 def _artefacts(settings: Settings) -> Prerequisite:
-    name, stored = "foundry artefacts", tools.store(settings).artifacts()
+    name, stored = "foundry artefacts", Store.of(settings).artifacts()
     if not stored:
         return _warning(name, "none", "only the foundry needs them: nox -s bootstrap")
     size = sum(artifact.size for artifact in stored) / 1e9
-    return _ok(name, f"{len(stored)}, {size:.1f} GB, in {tools.store(settings).root}")
+    return _ok(name, f"{len(stored)}, {size:.1f} GB, in {Store.of(settings).root}")

@@ -104,7 +104,7 @@ def ensure(
             name, minor = _split(wanted)
             module = module_for(name, minor)
             progress(f"building {name} {gobuild.build_file(module).version}")
-            tool = _built(name, gobuild.build(store(settings), module, _programs(name)))
+            tool = _built(name, gobuild.build(Store.of(settings), module, _programs(name)))
         found[wanted] = tool
     return _with_plain_kubectl(found, minors)
 
@@ -150,11 +150,6 @@ def module_for(name: str, minor: str = "") -> str:
     return (same or near)[-1]
 
 
-def store(settings: Settings) -> Store:
-    """The foundry's store in the cache folder."""
-    return Store(settings.cache_dir / "artifacts", settings.cache_dir / "logs")
-
-
 @functools.cache
 def _version_of(program: str, argv: tuple[str, ...]) -> str:
     answer = call([program, *argv], timeout=_VERSION_TIMEOUT, check=False)
@@ -170,7 +165,7 @@ def _find(settings: Settings, wanted: str) -> tuple[Tool | None, str]:
     try:
         module = module_for(name, minor)
         for programs in (None, _programs(name)):
-            artifact = store(settings).get(gobuild.recipe(module, programs))
+            artifact = Store.of(settings).get(gobuild.recipe(module, programs))
             if artifact:
                 return _built(name, artifact), ""
     except ToolError as error:

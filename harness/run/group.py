@@ -84,6 +84,7 @@ class Group:
         name: str,
         attempts: Sequence[Attempt],
         *,
+        cluster_name: str,
         asked: Request,
         host: Host,
         resources: Resources,
@@ -92,10 +93,11 @@ class Group:
         say: Callable[[str], None],
         slots: threading.Semaphore | None = None,
     ) -> None:
-        """`slots` is what all groups of this host share: one of them for each scenario that runs."""
+        """`cluster_name` is unique on this host; `slots` is what all groups share: one for each scenario that runs."""
         self.name = name
         self.attempts = attempts
         self.kept: Kept | None = None
+        self._cluster_name = cluster_name
         self._asked = asked
         self._host = host
         self._resources = resources
@@ -159,19 +161,20 @@ class Group:
         except UnavailableError as missing:
             self._report_all(scene, unavailable("inputs-available", str(missing)))
             return False
-        self._say(f"{self.name}: creating cluster {self.name_of_cluster} from {node.reference}")
-        self._plan("cluster")
+        self._say(f"{self.name}: creating cluster {self._cluster_name} from {node.reference}")
+        if self._resources.ledger is not None:
+            self._resources.ledger.planned("cluster", self._cluster_name)
         try:
             scene.cluster = scene.provider.create(
                 ClusterSpec(
-                    name=self.name_of_cluster,
+                    name=self._cluster_name,
                     run_id=self._resources.run_id,
                     environment=self.environment,
                     node_image=node.reference,
                     network=self._resources.network,
                     mirrors=self._resources.source.mirrors,
                     preload=self._preload(release),
-                    folder=self._resources.scratch(self.name_of_cluster),
+                    folder=self._resources.scratch(self._cluster_name),
                     timeout=settings.cluster_timeout,
                 )
             )
@@ -207,18 +210,6 @@ class Group:
         scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
         self._say(f"{self.name}: release {release.version} is ready, running {len(self.attempts)} cells")
         return True
-
-    @property
-    def name_of_cluster(self) -> str:
-        """The cluster's name on this host."""
-        return self._cluster_name
-
-    _cluster_name = ""
-
-    def named(self, cluster_name: str) -> Group:
-        """Give the cluster its name; returns this group."""
-        self._cluster_name = cluster_name
-        return self
 
     def _run_cells(self, scene: _Scene) -> None:
         cluster, installed = scene.cluster, scene.installed
@@ -256,7 +247,7 @@ class Group:
             namespace=scenarios.namespace_of(scenario.name),
             operator_namespace=OPERATOR_NAMESPACE,
             helm=self._host.tools["helm"].path,
-            folder=self._resources.scratch(f"{self.name_of_cluster}/{scenario.name}"),
+            folder=self._resources.scratch(f"{self._cluster_name}/{scenario.name}"),
             spark_images=samples.chart_values().spark.images,
             deadline=Deadline(seconds=scenario.timeout),
             before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
@@ -388,7 +379,7 @@ class Group:
         folder.mkdir(parents=True, exist_ok=True)
         lines = [f"{finding.check}: {finding.verdict}\n\n{finding.message}\n" for finding in findings]
         (folder / "summary.md").write_text("# There is no cluster\n\n" + "\n".join(lines))
-        scratch = self._resources.scratch(self.name_of_cluster)
+        scratch = self._resources.scratch(self._cluster_name)
         for name in ("create.log", "nodes", "kind.yaml", "preload.log"):
             source = scratch / name
             if source.is_dir():
@@ -409,21 +400,17 @@ class Group:
         held = self._resources.held_images(self.environment)
         return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)
 
-    def _plan(self, kind: str) -> None:
-        if self._resources.ledger is not None:
-            self._resources.ledger.planned("cluster", self.name_of_cluster)
-
     def _remove(self, provider: Provider) -> None:
         ledger = self._resources.ledger
-        planned = ledger is not None and any(entry.name == self.name_of_cluster for entry in ledger.open_entries())
+        planned = ledger is not None and any(entry.name == self._cluster_name for entry in ledger.open_entries())
         if not planned or ledger is None:
             return
         try:
             with process.sheltered():
-                provider.delete(self.name_of_cluster)
-            ledger.gone("cluster", self.name_of_cluster)
+                provider.delete(self._cluster_name)
+            ledger.gone("cluster", self._cluster_name)
         except (HarnessError, OSError) as error:
-            self._say(f"{self.name}: cluster {self.name_of_cluster} could not be removed: {error}")
+            self._say(f"{self.name}: cluster {self._cluster_name} could not be removed: {error}")
 
     def _keep(self, cluster: Cluster, provider: Provider) -> None:
         self.kept = Kept(

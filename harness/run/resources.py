@@ -17,6 +17,7 @@ from harness.foundry import images as foundry_images
 from harness.foundry import nodes, operator
 from harness.foundry.kubernetes import row
 from harness.foundry.loaded import LoadedNode, loaded_node
+from harness.foundry.store import Store
 from harness.matrix.model import ChartSource, Environment, Release
 from harness.providers import network
 from harness.registries.local import NodeRegistries
@@ -185,7 +186,7 @@ class Resources:
         if wanted:
             return charts.find(wanted, release, helm, folder, mirrors=self.source.mirrors)
         if self._host.choice.kind == "foundry":
-            path = operator.chart(foundry_images.store(self._asked.settings), release.version)
+            path = operator.chart(Store.of(self._asked.settings), release.version)
             return charts.from_path(path, origin=ChartSource.FOUNDRY)
         return charts.for_release(release, helm, folder, mirrors=self.source.mirrors)
 

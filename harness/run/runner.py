@@ -64,6 +64,7 @@ class Runner:
                 group = Group(
                     name if number == 1 else f"{name}#{number}",
                     members,
+                    cluster_name=cluster_name(self.run_id, len(self._groups) + 1),
                     asked=self._asked,
                     host=self._host,
                     resources=self._resources,
@@ -71,7 +72,7 @@ class Runner:
                     done=self._done,
                     say=self._say,
                     slots=self._slots,
-                ).named(cluster_name(self.run_id, len(self._groups) + 1))
+                )
                 self._groups.append(group)
                 self._running.append(self._pool.submit(group.run))
 

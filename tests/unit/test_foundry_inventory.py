@@ -24,7 +24,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> Store:
-    return images.store(settings)
+    return Store.of(settings)
 
 
 def put(store: Store, recipe: Recipe, size: int = 10) -> Artifact:

@@ -66,6 +66,7 @@ class Ran:
         self.group = Group(
             attempts[0].cell.group,
             attempts,
+            cluster_name=NAME,
             asked=request(stage.folder, keep=keep, app_slots=app_slots),
             host=host(),
             resources=self.resources,  # type: ignore[arg-type]
@@ -73,7 +74,7 @@ class Ran:
             done=self.results,
             say=stage.said.append,
             slots=slots,
-        ).named(NAME)
+        )
         self.group.run()
         assert self.resources.ledger is not None
         self.open = [f"{entry.kind} {entry.name}" for entry in self.resources.ledger.open_entries()]

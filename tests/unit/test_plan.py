@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.foundry import gobuild, images, nodes, operator, plan
+from harness.foundry import gobuild, nodes, operator, plan
 from harness.foundry.kubernetes import row
-from harness.foundry.store import Recipe
+from harness.foundry.store import Recipe, Store
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Step, ordered
 from harness.matrix import catalogue
 from harness.settings import Settings
@@ -45,7 +45,7 @@ def put(settings: Settings, recipe: Recipe) -> None:
     def make(folder: Path, log_file: Path) -> None:
         (folder / "it").write_text("x")
 
-    images.store(settings).build(recipe, make)
+    Store.of(settings).build(recipe, make)
 
 
 def test_every_environment_and_release_has_its_steps(settings: Settings) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from harness.errors import CatalogueError, ToolError
 from harness.foundry import gobuild
-from harness.foundry.store import Artifact
+from harness.foundry.store import Artifact, Store
 from harness.host import tools
 from harness.settings import Settings
 
@@ -53,7 +53,7 @@ def built(settings: Settings, module: str, *programs: str, only: list[str] | Non
         for name in programs:
             program(folder / "bin", name, "")
 
-    return tools.store(settings).build(gobuild.recipe(module, only), make)
+    return Store.of(settings).build(gobuild.recipe(module, only), make)
 
 
 @pytest.mark.parametrize(
