@@ -70,9 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     run_options.declare(matrix.add_argument, (*run_options.SELECTION_OPTIONS, *_SOURCE_AND_CONFIG))
 
     foundry = _command(commands, "foundry", _foundry, "list, build or prune what is built from package registries")
-    foundry.add_argument("action", choices=("list", "build", "prune"))
+    foundry.add_argument("action", choices=("list", "build", "prune", "add-kubernetes"))
     foundry.add_argument(
-        "names", nargs="*", metavar="NAME", help="with build: what to build; without a name it lists them"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="with build: what to build, without a name it lists them; with add-kubernetes: a version such as 1.38.0",
     )
     run_options.declare(foundry.add_argument, _CONFIG)
 
@@ -192,6 +195,14 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             names = ", ".join(inventory.names(wanted, known.environments, known.releases))
             raise UsageError("harness foundry build needs the names of what to build", f"the names are: {names}")
         inventory.build(wanted, known.environments, known.releases, parsed.names, console.print)
+    elif parsed.action == "add-kubernetes":
+        from harness.foundry import addition
+
+        if len(parsed.names) != 1:
+            raise UsageError("harness foundry add-kubernetes needs one version", "give it in full, like 1.38.0")
+        added = addition.add_kubernetes(wanted, parsed.names[0], known.environments, console.print)
+        for line in addition.told(added, parsed.names[0]):
+            console.print(line, soft_wrap=True, highlight=False)
     else:
         live = live_runs(ledger_folder(wanted))
         if live:
