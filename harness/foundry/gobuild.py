@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Go programs from pinned tool modules: clusters/nodes/modules/<module>/ holds go.mod, go.sum and build.toml.
 
+A module whose `tool` line names its own path holds the program's source, too.
+
 The module and build caches lie in the harness's own cache folder, so that they can be dropped once every artefact is
 stored, and the user's own Go caches stay as they are.
 """
@@ -83,7 +85,8 @@ def recipe(module: str, programs: Sequence[str] | None = None) -> Recipe:
     """What the programs of a module depend on. `programs` (names after renaming) limits what is built."""
     folder = MODULES / module
     build_file(module)
-    inputs = {name: (folder / name).read_text() for name in ("go.mod", "go.sum", "build.toml")}
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith("_test.go"))
+    inputs = {path.relative_to(folder).as_posix(): path.read_text() for path in files}
     inputs["go"] = _go_version()
     if programs:
         inputs["programs"] = " ".join(sorted(programs))
