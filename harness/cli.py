@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `harness` command: run, bootstrap, doctor, matrix, foundry, clean."""
+"""The `harness` command: run, bootstrap, doctor, matrix, foundry, shell, clean."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
-    parsed, rest = parser.parse_known_args(argv)
+    words, command = _split(sys.argv[1:] if argv is None else argv)
+    parsed, rest = parser.parse_known_args(words)
+    if command:
+        parsed.program = command
     if rest and parsed.command != "run":
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     logging.basicConfig(
@@ -41,6 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 3
+
+
+def _split(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """The words for argparse, and with `shell` the command after `--`, whose options are not ours."""
+    named = next((word for word in words if not word.startswith("-")), "")
+    if named != "shell" or "--" not in words:
+        return words, []
+    at = list(words).index("--")
+    return words[:at], list(words[at + 1 :])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,6 +90,16 @@ def _parser() -> argparse.ArgumentParser:
         help="with build: what to build, without a name it lists them; with add-kubernetes: a version such as 1.38.0",
     )
     run_options.declare(foundry.add_argument, _CONFIG)
+
+    shell = _command(commands, "shell", _shell, "a shell in a kept cluster; a command after -- is run there instead")
+    shell.add_argument("cell", nargs="?", metavar="CELL", help="a cell whose cluster was kept")
+    shell.add_argument("--run", metavar="ID", default="", help="the cluster that this run kept (default: the latest)")
+    shell.add_argument(
+        "--node", nargs="?", const="", default=None, metavar="NAME", help="in a node (default: the first) instead"
+    )
+    shell.add_argument("--list", action="store_true", help="list the kept clusters of all runs")
+    shell.set_defaults(program=[])
+    run_options.declare(shell.add_argument, _CONFIG)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
     clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")
@@ -211,6 +233,21 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             )
         inventory.prune(wanted, known.releases, console.print)
     return 0
+
+
+def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.run import kept, shell
+
+    wanted = _settings(parsed)
+    if parsed.list:
+        wide_console().print(shell.listing(kept.kept_clusters(wanted)))
+        return 0
+    if parsed.cell is None:
+        raise UsageError("harness shell needs the cell whose cluster was kept", "`harness shell --list` lists them")
+    found = kept.find(wanted, parsed.cell, parsed.run)
+    if parsed.node is not None:
+        return shell.open_node(found, parsed.node, parsed.program)
+    return shell.open_shell(found, parsed.cell, parsed.program)
 
 
 def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

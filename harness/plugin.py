@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -32,6 +33,7 @@ from harness.report.writer import ReportWriter
 from harness.run import options as run_options
 from harness.run import setup
 from harness.run.group import Attempt
+from harness.run.lockstore import LockStore
 from harness.run.runner import Runner
 from harness.settings import PROJECT_ROOT
 from harness.verdicts import Verdict
@@ -99,8 +101,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker the name of the run, and give it time at its end."""
+    """Tell an xdist worker the name and the seed of the run, and give it time at its end."""
     node.workerinput["run_id"] = node.config.stash[_KEY].run_id
+    node.workerinput["seed"] = node.config.stash[_KEY].asked.seed
     # After Ctrl-C xdist would end its workers in the middle of removing their clusters.
     node.nodemanager.EXIT_TIMEOUT = _WORKER_END_SECONDS
 
@@ -182,7 +185,10 @@ class Session:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._worker = getattr(config, "workerinput", None)
-        self.asked = setup.request(run_options.read(config.option))
+        self._options = run_options.read(config.option)
+        self.asked = setup.request(self._options)
+        if self._worker:
+            self.asked = replace(self.asked, seed=self._worker["seed"])
         self.run_id: str = self._worker["run_id"] if self._worker else new_run_id()
         self._console = wide_console()
         self._runner: Runner | None = None
@@ -236,6 +242,11 @@ class Session:
             return
         if result.evidence:
             result = result.model_copy(update={"evidence": self._report.relative(Path(result.evidence))})
+        if result.lock:
+            try:
+                LockStore.of(self.asked.settings).copy(result.lock, self._report.folder / "locks")
+            except OSError as error:
+                self._say(f"the lock of {result.id} is not in the report: {error}")
         self._report.add(result)
 
     def end(self) -> int | None:
@@ -261,6 +272,9 @@ class Session:
         for kept in self._kept:
             self._console.print(f"\nCluster {kept['cluster']} was kept:")
             self._console.print(f"  export KUBECONFIG={kept['kubeconfig']}")
+            if shutil.which("kubectl") is None:
+                self._console.print(f"  kubectl:           {kept['kubectl']}")
+            self._console.print(f"  shell:             {kept['look']}")
             self._console.print(f"  shell in its node: {kept['shell']}")
             self._console.print(f"  remove it:         {kept['remove']}")
         if self._error is not None:
@@ -308,7 +322,8 @@ class Session:
             source=SourceResult(kind=host.choice.kind, why=host.choice.why),
             host=host.result,
             tools={name: f"{tool.version} ({tool.origin})" for name, tool in host.tools.items()},
-            selection=tuple(run_options.words(self.asked.options)),
+            selection=tuple(run_options.words(self._options)),
+            seed=self.asked.seed,
             planned=tuple(dict.fromkeys(planned)),
         )
 

@@ -26,7 +26,8 @@ class ScenarioContext:
     `namespace` exists and has the service account that the operator's chart makes in each of its job namespaces.
     `helm` is the Helm program; `folder` takes what the scenario wants to leave (rendered manifests); `spark_images`
     maps a Spark version to an image reference. `before_deletion` is called once, with the findings so far, when a
-    claim did not hold and before anything is deleted: whoever gathers evidence hooks in there.
+    claim did not hold and before anything is deleted: whoever gathers evidence hooks in there. Whatever a scenario
+    makes up follows from `seed` (harness/seeds.py).
     """
 
     cluster: Cluster
@@ -38,6 +39,7 @@ class ScenarioContext:
     spark_images: Mapping[str, str]
     deadline: Deadline
     before_deletion: Callable[[Sequence[Finding]], None] = _nothing
+    seed: int = 0
 
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""

@@ -15,15 +15,15 @@ from harness.verdicts import Finding, errored, failed, passed
 
 
 def run(
-    cluster: Cluster, installed: InstalledRelease, *, resolve: Resolve, soak: float = DEFAULT_SOAK
+    cluster: Cluster, installed: InstalledRelease, *, resolve: Resolve, soak: float = DEFAULT_SOAK, seed: int = 0
 ) -> list[Finding]:
     """Watch the operator for `soak` seconds, look at all of it and judge.
 
-    `resolve` gives the digests that the source's registry serves for a reference. Raises only Cancelled, when the run
-    is being ended.
+    `resolve` gives the digests that the source's registry serves for a reference; `seed` is the attempt's. Raises only
+    Cancelled, when the run is being ended.
     """
     try:
-        observed = observe(cluster, installed, soak=soak)
+        observed = observe(cluster, installed, soak=soak, seed=seed)
     except (client.ApiException, HTTPError, OSError) as away:
         return [errored("operator-observed", f"the operator could not be looked at: {away}")]
     return judge(observed, resolve)

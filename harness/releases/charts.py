@@ -7,12 +7,16 @@ Whatever the origin, the result is a chart on this disk with its hash, so that a
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import re
+import shutil
 import tarfile
 import tempfile
+import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,8 +39,8 @@ _PULL_SECONDS = 60.0
 class Chart:
     """A chart on this disk.
 
-    `path` is a folder or a .tgz; `sha256` is of the .tgz's bytes, or of the folder's file names and contents;
-    `reference` is what it was asked for by; `metadata` is Chart.yaml.
+    `path` is a folder or a .tgz; `sha256` is of what the chart holds, the same for a folder and the .tgz that Helm
+    packs from it; `reference` is what it was asked for by; `metadata` is Chart.yaml.
     """
 
     path: Path
@@ -64,7 +68,7 @@ def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: 
         version=str(metadata["version"]),
         app_version=str(metadata.get("appVersion", "")),
         origin=origin,
-        sha256=_sha256(path),
+        sha256=_sha256(path, metadata),
         metadata=metadata,
     )
 
@@ -137,6 +141,25 @@ def find(wanted: str, release: Release, helm: Path, folder: Path, *, mirrors: Mi
     return from_path(Path(wanted))
 
 
+def pack(chart: Chart, target: Path) -> None:
+    """Write the chart as a .tgz, whatever it is here. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        if chart.path.is_file():
+            shutil.copyfile(chart.path, draft)
+        else:
+            with tarfile.open(draft, "w:gz") as archive:
+                for name, content in sorted(_files(chart.path)):
+                    member = tarfile.TarInfo(f"{chart.name}/{name}")
+                    member.size = len(content)
+                    member.mode = 0o644
+                    archive.addfile(member, io.BytesIO(content))
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _pull(helm: Path, argv: list[str], target: Path, *, what: str, env: Mapping[str, str]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
@@ -206,15 +229,33 @@ def _metadata(path: Path) -> dict[str, Any]:
     return data
 
 
-def _sha256(path: Path) -> str:
-    if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+def _sha256(path: Path, metadata: Mapping[str, Any]) -> str:
+    """The hash of names and contents, in whatever form the chart lies here.
+
+    `helm package` writes Chart.yaml anew (pkg/chart/v2/util/save.go), so that it counts as data and not as text; it
+    leaves out .helmignore, and archives differ in times, owners and compression.
+    """
     digest = hashlib.sha256()
-    for file in sorted(it for it in path.rglob("*") if it.is_file()):
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{content}  {file.relative_to(path).as_posix()}\n".encode())
+    for name, content in sorted(_files(path)):
+        if name == "Chart.yaml":
+            content = json.dumps(metadata, sort_keys=True, default=str).encode()
+        if name != ".helmignore":
+            digest.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
     return digest.hexdigest()
+
+
+def _files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Name within the chart and content of each of its files."""
+    if path.is_dir():
+        for file in path.rglob("*"):
+            if file.is_file():
+                yield file.relative_to(path).as_posix(), file.read_bytes()
+        return
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield member.name.removeprefix("./").partition("/")[2], content.read()
 
 
 def _safe(address: str) -> str:

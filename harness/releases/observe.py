@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from harness import seeds
 from harness.errors import HarnessError, WaitTimeout
 from harness.matrix.model import Release
 from harness.providers.base import Cluster
@@ -76,8 +77,10 @@ class ObservedOperator:
     moments_trouble: str = ""
 
 
-def observe(cluster: Cluster, installed: InstalledRelease, *, soak: float = DEFAULT_SOAK) -> ObservedOperator:
-    """Watch an operator for `soak` seconds and look at all of it.
+def observe(
+    cluster: Cluster, installed: InstalledRelease, *, soak: float = DEFAULT_SOAK, seed: int = 0
+) -> ObservedOperator:
+    """Watch an operator for `soak` seconds and look at all of it; names of what is created follow from `seed`.
 
     Raises Cancelled when the run is being ended, ApiException when the canary application cannot be removed.
     """
@@ -86,7 +89,9 @@ def observe(cluster: Cluster, installed: InstalledRelease, *, soak: float = DEFA
     with (
         cluster.api_client() as api,
         ThreadPoolExecutor(max_workers=3) as pool,
-        webhook.canary(api, CHECK_NAMESPACE, version, timeout=_API_SECONDS) as canary_trouble,
+        webhook.canary(
+            api, CHECK_NAMESPACE, version, suffix=seeds.token(seed, "canary", version, digits=6), timeout=_API_SECONDS
+        ) as canary_trouble,
     ):
         if not canary_trouble:
             moments.created()

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -183,15 +182,16 @@ def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) ->
 
 
 @contextmanager
-def canary(api: client.ApiClient, namespace: str, release: str, *, timeout: float) -> Iterator[str]:
+def canary(api: client.ApiClient, namespace: str, release: str, *, suffix: str, timeout: float) -> Iterator[str]:
     """A suspended application that exists during the block, so that the controller has counted one. It never runs.
 
-    Yields why there is none, or an empty text. Releases before 2.4.0 know no `suspend` and would run it.
+    `suffix` ends its name. Yields why there is none, or an empty text. Releases before 2.4.0 know no `suspend` and
+    would run it.
     """
     if _number(release) < _SUSPEND_SINCE:
         yield f"no canary application was created: release {release} cannot suspend one"
         return
-    app = sample(namespace, f"harness-canary-{uuid4().hex[:6]}")
+    app = sample(namespace, f"harness-canary-{suffix}")
     app["spec"]["suspend"] = True
     custom = client.CustomObjectsApi(api)
     where = (_GROUP, _VERSION, namespace, _PLURAL)

@@ -8,6 +8,7 @@ import shlex
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, CheckResult, RunResult, exit_status
 from harness.report.summary import headline
 from harness.report.text import plain
@@ -34,6 +35,7 @@ def render(run: RunResult) -> str:
     environment.filters["plain"] = plain
     environment.filters["facts"] = _facts
     environment.filters["worst_first"] = _checks_worst_first
+    environment.filters["told"] = told
     return environment.get_template("report.html.j2").render(
         run=run,
         headline=headline(run),

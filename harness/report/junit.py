@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
+from harness.report.flakes import told
 from harness.report.model import CellResult, RunResult
 from harness.report.text import plain
 from harness.verdicts import Verdict
@@ -37,7 +38,9 @@ def render(run: RunResult) -> str:
             "time": f"{sum(cell.seconds for cell in run.cells):.1f}",
         },
     )
-    _properties(suite, {"source": run.source.kind, "harness": run.harness_version, **run.tools})
+    seed = {} if run.seed is None else {"seed": str(run.seed)}
+    repeated = {f"flake rate {flake.id}": told(flake) for flake in run.flakes}
+    _properties(suite, {"source": run.source.kind, "harness": run.harness_version, **seed, **run.tools, **repeated})
     for cell in run.cells:
         _case(suite, cell)
     for name in missing:
@@ -63,6 +66,8 @@ def _case(suite: ET.Element, cell: CellResult) -> None:
             "cell": cell.id,
             "verdict": cell.verdict.value,
             "repro": cell.repro,
+            **({"lock": cell.lock} if cell.lock else {}),
+            **({"drift": "; ".join(cell.drift)} if cell.drift else {}),
             **({"evidence": cell.evidence} if cell.evidence else {}),
             **{f"image {image.reference}": f"{image.digest} ({image.obtained})" for image in cell.images},
         },

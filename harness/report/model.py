@@ -56,7 +56,8 @@ class CellResult(Model):
 
     `phases` are seconds by name; phases that cells share (cluster, install) are in each of them. `repro` is the one
     command that runs this cell again. `evidence` is a folder relative to the report's, empty when there is none.
-    `attempt` counts from 1 when a run repeats its cells.
+    `attempt` counts from 1 when a run repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/`
+    of the report; `drift` is what differed from the lock that the run was given.
     """
 
     id: str
@@ -71,6 +72,8 @@ class CellResult(Model):
     repro: str
     evidence: str = ""
     attempt: int = Field(default=1, ge=1)
+    lock: str = ""
+    drift: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -96,12 +99,31 @@ class HostResult(Model):
     cgroup: str
 
 
+class FlakeResult(Model):
+    """How often a repeated cell failed.
+
+    `errors` are attempts that proved nothing about the product (`error` and `unavailable`); they are not part of the
+    `rate`, which is `failed` of `passed` and `failed`, with the ends of its 95 % confidence interval. All three are
+    null when nothing was proved.
+    """
+
+    id: str
+    attempts: int
+    passed: int
+    failed: int
+    errors: int
+    rate: float | None
+    low: float | None
+    high: float | None
+
+
 class RunResult(Model):
     """A whole run.
 
     `selection` is the command line after `harness run`; `planned` are the ids of the cells that were chosen. While the
     run goes on, and when it was killed, `ended` is null and `cells` has what was finished. `peak_memory_mib` is of the
-    harness process. `leaks` names what was left behind; empty is the proof that nothing was.
+    harness process. `leaks` names what was left behind; empty is the proof that nothing was. `seed` is what names and
+    phrases that the run made up follow from; `flakes` has the cells of which there are several attempts.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -117,6 +139,8 @@ class RunResult(Model):
     cells: tuple[CellResult, ...] = ()
     peak_memory_mib: float | None = None
     leaks: tuple[str, ...] = ()
+    seed: int | None = None
+    flakes: tuple[FlakeResult, ...] = ()
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -145,6 +169,8 @@ def cell_result(
     images: Iterable[Any] = (),
     evidence: str = "",
     attempt: int = 1,
+    lock: str = "",
+    drift: Sequence[str] = (),
 ) -> CellResult:
     """A cell's result: the verdict is that of its worst check, the reason that check's message.
 
@@ -166,17 +192,21 @@ def cell_result(
         repro=repro,
         evidence=evidence,
         attempt=attempt,
+        lock=lock,
+        drift=tuple(drift),
     )
 
 
-def repro(cell_id: str, *, source: str = "", values: Sequence[str] = (), options: Sequence[str] = ()) -> str:
-    """The one command that runs this cell again, from this source, with these values files and further options."""
-    words = ["--cell", cell_id]
-    if source:
-        words += ["--source", source]
+def repro(cell_id: str, *, lock: str, values: Sequence[str] = ()) -> str:
+    """The one command that runs this cell again as its lock has it.
+
+    `values` are files with what a lock must not hold. Where neither cache nor reports have the lock, as on another
+    machine, the evidence folder or its bundle takes the place of the digest.
+    """
+    words = ["--cell", cell_id, "--lock", lock]
     for file in values:
         words += ["--values", file]
-    return f"nox -s e2e -- {shlex.join([*words, *options])}"
+    return f"nox -s e2e -- {shlex.join(words)}"
 
 
 def exit_status(run: RunResult) -> int:

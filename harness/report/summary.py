@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, RunResult, exit_status
 from harness.report.text import first_line, plain
 from harness.verdicts import Verdict
@@ -29,6 +30,7 @@ _MARKS = {
     Verdict.FAILED: "❌",
     Verdict.ERROR: "💥",
 }
+_ELSEWHERE = "download the evidence and pass its folder to --lock, in place of the digest"
 
 
 def headline(run: RunResult) -> str:
@@ -45,7 +47,8 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
 
     `folder` is the report's. Repro lines are never wrapped, so that they can be copied.
     """
-    table = Table(title=f"run {run.run_id}, images from {run.source.kind}", title_justify="left")
+    seed = "" if run.seed is None else f", seed {run.seed}"
+    table = Table(title=f"run {run.run_id}, images from {run.source.kind}{seed}", title_justify="left")
     table.add_column("cell", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
@@ -58,6 +61,10 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
     for cell in reversed(run.worst_first):
         if cell.verdict not in GREEN:
             _details(cell, console, folder)
+    for flake in run.flakes:
+        console.print(Text(f"repeated: {flake.id} {told(flake)}"), soft_wrap=True)
+    if _has_locks(run):
+        console.print(Text(f"elsewhere: {_ELSEWHERE}"), soft_wrap=True)
     for name in run.missing:
         console.print(Text(f"no result: {name}", style="bold magenta"), soft_wrap=True)
     for leak in run.leaks:
@@ -70,20 +77,29 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
 def _details(cell: CellResult, console: Console, folder: Path) -> None:
     console.print(Text(f"{cell.verdict.value}: {_title(cell)}", style=_STYLES[cell.verdict]), soft_wrap=True)
     console.print(Text(indent(plain(cell.reason), "  ")), soft_wrap=True)
+    for difference in cell.drift:
+        console.print(Text(f"  drift:    {plain(difference)}"), soft_wrap=True)
     console.print(Text(f"  repro:    {cell.repro}"), soft_wrap=True)
     if cell.evidence:
         console.print(Text(f"  evidence: {folder / cell.evidence}"), soft_wrap=True)
 
 
-def markdown(run: RunResult) -> str:
-    """The page for GitHub's job summary ($GITHUB_STEP_SUMMARY)."""
+def markdown(run: RunResult, *, artifact: str = "") -> str:
+    """The page for GitHub's job summary ($GITHUB_STEP_SUMMARY).
+
+    `artifact` is the name under which CI uploads the report.
+    """
     lines = [f"## {'✅' if exit_status(run) == 0 else '❌'} Spark Operator harness: {headline(run)}", ""]
     bad = [cell for cell in run.worst_first if cell.verdict not in GREEN]
     for cell in bad:
         lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", _prose(cell.reason), ""]
         lines += ["```sh", cell.repro, "```", ""]
+        lines += [f"- drift: {_prose(difference)}" for difference in cell.drift]
         if cell.evidence:
-            lines += [f"Evidence: `{cell.evidence}`", ""]
+            where = f" in the artefact `{artifact}`" if artifact else ""
+            lines += [f"Evidence: `{cell.evidence}`{where}", ""]
+    if _has_locks(run):
+        lines += [f"Elsewhere: {_ELSEWHERE}.", ""]
     lines += [f"- 💥 no result: `{name}`" for name in run.missing]
     lines += [f"- 💥 left behind: `{leak}`" for leak in run.leaks]
     lines += ["", "| cell | verdict | seconds | reason |", "| --- | --- | ---: | --- |"]
@@ -91,9 +107,18 @@ def markdown(run: RunResult) -> str:
         verdict = f"{_MARKS[cell.verdict]} {cell.verdict.value}"
         reason = _prose(first_line(cell.reason)).replace("|", "\\|")
         lines.append(f"| `{_title(cell)}` | {verdict} | {cell.seconds:.1f} | {reason} |")
+    if run.flakes:
+        lines += ["", "| repeated cell | flake rate |", "| --- | --- |"]
+        lines += [f"| `{flake.id}` | {told(flake)} |" for flake in run.flakes]
     selection = shlex.join(run.selection) or "the default selection"
+    if run.seed is not None:
+        selection += f", seed {run.seed}"
     lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.kind}: {_prose(run.source.why)}", ""]
     return "\n".join(lines)
+
+
+def _has_locks(run: RunResult) -> bool:
+    return any(cell.lock and cell.verdict not in GREEN for cell in run.cells)
 
 
 def _title(cell: CellResult) -> str:

@@ -12,12 +12,15 @@ from pathlib import Path
 from harness.errors import HostError
 from harness.report import html, junit, summary
 from harness.report.files import point_at, write_atomically
+from harness.report.flakes import flakes
 from harness.report.model import CellResult, RunResult
 
 RESULTS = "results.json"
 JUNIT = "junit.xml"
 HTML = "report.html"
 SUMMARY = "summary.md"
+ARTIFACT_VARIABLE = "HARNESS_ARTIFACT"
+"""In CI: the name of the artefact that the report is uploaded as."""
 
 
 class ReportWriter:
@@ -54,7 +57,8 @@ class ReportWriter:
     def add(self, cell: CellResult) -> None:
         """Note a finished cell; it is on disk when this returns."""
         with self._lock:
-            self._run = self._run.model_copy(update={"cells": (*self._run.cells, cell)})
+            cells = (*self._run.cells, cell)
+            self._run = self._run.model_copy(update={"cells": cells, "flakes": flakes(cells)})
             self._write_machine_readable()
 
     def finish(
@@ -75,9 +79,10 @@ class ReportWriter:
             self._run = self._run.model_copy(update=changes)
             self._write_machine_readable()
             write_atomically(self.folder / HTML, html.render(self._run))
-            page = summary.markdown(self._run)
+            variables = os.environ if environment is None else environment
+            page = summary.markdown(self._run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
             write_atomically(self.folder / SUMMARY, page)
-            job_summary = (os.environ if environment is None else environment).get("GITHUB_STEP_SUMMARY")
+            job_summary = variables.get("GITHUB_STEP_SUMMARY")
             if job_summary:
                 with Path(job_summary).open("a", encoding="utf-8") as stream:
                     stream.write(page)

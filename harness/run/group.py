@@ -17,7 +17,7 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness import process
+from harness import process, seeds
 from harness.apps import samples, scenarios
 from harness.apps.context import ScenarioContext
 from harness.checks import operator as operator_checks
@@ -28,7 +28,9 @@ from harness.providers import PROVIDERS
 from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
 from harness.registries.sources import ImageRecord
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, InstalledRelease, install
-from harness.report.model import CellResult, cell_result, repro
+from harness.report.model import CellResult, cell_result
+from harness.run.kept import kept_facts
+from harness.run.locking import Locker, operator_image
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable, worst
@@ -61,6 +63,8 @@ class Kept:
     kubeconfig: Path
     shell: str
     remove: str
+    kubectl: Path
+    look: str
 
 
 @dataclass(kw_only=True)
@@ -105,6 +109,7 @@ class Group:
         self._done = done
         self._say = say
         self._slots = slots or threading.Semaphore(asked.settings.app_slots)
+        self._locker = Locker(asked, host, resources, say)
         self._reported: set[str] = set()
         self._lock = threading.Lock()
 
@@ -112,6 +117,10 @@ class Group:
     def environment(self) -> Any:
         """The environment of all the cells."""
         return self.attempts[0].cell.environment
+
+    @property
+    def _seed(self) -> int:
+        return seeds.of_attempt(self._asked.seed, self.attempts[0].number)
 
     def run(self) -> None:
         """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported."""
@@ -157,9 +166,15 @@ class Group:
         try:
             node = self._resources.node_image(self.environment)
             scene.images.append(node)
+            self._locker.learn(node=node)
             chart = self._resources.chart(release)
+            self._locker.learn(chart=chart)
         except UnavailableError as missing:
             self._report_all(scene, unavailable("inputs-available", str(missing)))
+            return False
+        refusal = self._locker.refusal(cell)
+        if refusal is not None:
+            self._report_all(scene, refusal)
             return False
         self._say(f"{self.name}: creating cluster {self._cluster_name} from {node.reference}")
         if self._resources.ledger is not None:
@@ -222,7 +237,7 @@ class Group:
             ThreadPoolExecutor(1, "install-checks") as beside,
             ThreadPoolExecutor(self._asked.settings.app_slots, "cells") as pool,
         ):
-            checks = beside.submit(operator_checks.run, cluster, installed, resolve=resolve)
+            checks = beside.submit(operator_checks.run, cluster, installed, resolve=resolve, seed=self._seed)
             running = [pool.submit(self._run_cell, scene, attempt, checks) for attempt in order]
             for future in running:
                 future.result()
@@ -251,6 +266,7 @@ class Group:
             spark_images=samples.chart_values().spark.images,
             deadline=Deadline(seconds=scenario.timeout),
             before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
+            seed=seeds.of_attempt(self._asked.seed, attempt.number),
         )
         return self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
 
@@ -299,17 +315,15 @@ class Group:
             evidence = self._collect(scene, attempt, findings)
             took["evidence"] = time.monotonic() - started
         images, missing = self._images(scene, attempt)
-        options = self._asked.options
+        lock = self._locker.lock(attempt.cell, attempt.number)
+        self._locker.keep(lock, evidence)
         self._done(
             cell_result(
                 attempt.cell,
                 [*findings, *missing],
-                repro=repro(
-                    attempt.cell.id,
-                    source=self._host.choice.kind,
-                    values=[str(file) for file in options.values],
-                    options=["--chart", options.chart] if options.chart else [],
-                ),
+                repro=self._locker.repro(lock),
+                lock=lock.digest,
+                drift=[str(difference) for difference in self._locker.differences(attempt.cell)],
                 phases={**scene.phases, **took},
                 images=images,
                 evidence=evidence,
@@ -323,7 +337,7 @@ class Group:
             return list(scene.images), []
         found = list(scene.images)
         problems: list[Finding] = []
-        wanted = [_operator_image(scene.release, scene.installed.values), *attempt.cell.scenario.images]
+        wanted = [operator_image(scene.release, scene.installed.values), *attempt.cell.scenario.images]
         for reference in dict.fromkeys(wanted):
             try:
                 found.append(self._resources.source.resolve(reference))
@@ -331,7 +345,7 @@ class Group:
                 problems.append(errored("images-recorded", f"{reference} has no known digest: {missing.message}"))
         if not problems:
             problems.append(passed("images-recorded", f"{len(found)} images, each with its digest"))
-        return found, problems
+        return found, [*problems, *self._locker.agreement(attempt.cell)]
 
     def _before_deletion(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> None:
         self._collect(scene, attempt, findings)
@@ -413,22 +427,27 @@ class Group:
             self._say(f"{self.name}: cluster {self._cluster_name} could not be removed: {error}")
 
     def _keep(self, cluster: Cluster, provider: Provider) -> None:
+        kubectl = self._host.tools[f"kubectl-{self.environment.minor}"].path
+        if self._resources.ledger is not None:
+            namespaces = {it.cell.id: scenarios.namespace_of(it.cell.scenario.name) for it in self.attempts}
+            facts = kept_facts(
+                cluster,
+                namespaces,
+                release=RELEASE_NAME,
+                release_namespace=OPERATOR_NAMESPACE,
+                tools={**{name: tool.path for name, tool in self._host.tools.items()}, "kubectl": kubectl},
+            )
+            self._resources.ledger.planned("cluster", self._cluster_name, **facts)
         self.kept = Kept(
             cluster=cluster.name,
             kubeconfig=cluster.kubeconfig,
             shell=provider.shell_hint(cluster),
             remove=f"nox -s clean -- --run {self._resources.run_id}",
+            kubectl=kubectl,
+            look=f"harness shell {self.attempts[0].cell.id}",
         )
 
 
 def _of_bug(what: str, bug: Exception) -> Finding:
     """What nobody foresaw; to be called where it is caught."""
     return errored(what, f"the harness failed: {type(bug).__name__}: {bug}", traceback=traceback.format_exc())
-
-
-def _operator_image(release: Release, values: Mapping[str, Any]) -> str:
-    """The operator's image after the user's values."""
-    image = values.get("image") or {}
-    registry = image.get("registry") or release.registry
-    repository = image.get("repository") or release.repository
-    return f"{registry}/{repository}:{image.get('tag') or release.version}"

@@ -70,6 +70,31 @@ RUN_OPTIONS = (
         },
     ),
     Option(
+        flag="--seed",
+        arguments={
+            "type": int,
+            "default": None,
+            "metavar": "N",
+            "help": "what names and phrases that a run makes up follow from (default: another one each time)",
+        },
+    ),
+    Option(
+        flag="--lock",
+        arguments={
+            "default": None,
+            "metavar": "LOCK",
+            "help": "run a cell as it ran before: the digest of its lock, or a lock file, evidence folder or bundle",
+        },
+    ),
+    Option(
+        flag="--drift",
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "with --lock: run although inputs differ from the lock, and list the differences",
+        },
+    ),
+    Option(
         flag="--config",
         arguments={
             "default": None,
@@ -91,6 +116,9 @@ class RunOptions:
     repeat: int = 1
     values: tuple[Path, ...] = ()
     chart: str | None = None
+    seed: int | None = None
+    lock: str | None = None
+    drift: bool = False
     config: Path | None = None
 
 
@@ -120,6 +148,9 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         repeat=get("--repeat", 1),
         values=tuple(Path(file) for file in get("--values", [])),
         chart=get("--chart"),
+        seed=get("--seed"),
+        lock=get("--lock"),
+        drift=bool(get("--drift", False)),
         config=Path(get("--config")) if get("--config") else None,
     )
 
@@ -142,6 +173,8 @@ def words(options: RunOptions) -> list[str]:
         "--source": options.source,
         "--jobs": options.jobs,
         "--chart": options.chart,
+        "--seed": options.seed,
+        "--lock": options.lock,
         "--config": options.config,
     }
     for flag, single in one.items():
@@ -149,6 +182,8 @@ def words(options: RunOptions) -> list[str]:
             found += [flag, str(single)]
     if options.keep:
         found.append("--keep")
+    if options.drift:
+        found.append("--drift")
     if options.repeat != 1:
         found += ["--repeat", str(options.repeat)]
     return found

@@ -121,6 +121,15 @@ class Resources:
             obtained=obtained,
         )
 
+    def node_identity(self, environment: Environment, node: ImageRecord) -> str:
+        """What makes a node image the same on another machine: its manifest's digest, or for one that is built here the
+        key of its recipe. What images it holds besides is no part of that: the cells' own are compared one by one.
+        """
+        if self._host.choice.kind == "foundry":
+            return f"recipe {nodes.node_recipe(row(environment.kubernetes)).key}"
+        pinned = node.reference.partition("@")[2]
+        return pinned or _manifest_digest(node.reference) or node.digest
+
     def chart(self, release: Release) -> Chart:
         """The release's chart: what --chart names, else what the source offers. Raises UnavailableError, UsageError."""
         with self._lock:
@@ -230,3 +239,11 @@ def _image_id(reference: str) -> str:
     argv = ["docker", "image", "inspect", "--format", "{{.Id}}", reference]
     found = process.call(argv, timeout=_INSPECT_SECONDS, check=False)
     return found.stdout.strip() if found.returncode == 0 else ""
+
+
+def _manifest_digest(reference: str) -> str:
+    """The digest by which an image was pulled; empty when it was not."""
+    argv = ["docker", "image", "inspect", "--format", '{{join .RepoDigests "\\n"}}', reference]
+    found = process.call(argv, timeout=_INSPECT_SECONDS, check=False)
+    first = found.stdout.strip().splitlines()[:1]
+    return first[0].partition("@")[2] if found.returncode == 0 and first else ""

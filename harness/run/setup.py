@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from harness import seeds
 from harness import settings as settings_module
 from harness.apps import scenarios
 from harness.errors import UsageError
@@ -21,21 +22,29 @@ from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Release
 from harness.matrix.select import select
 from harness.registries.sources import Choice, detect
-from harness.releases.values import load_values
+from harness.releases.values import load_values, merge
 from harness.report.model import HostResult
+from harness.run import lockstore
+from harness.run.lock import Lock, unmasked
+from harness.run.lockstore import Found
 from harness.run.options import RunOptions
 from harness.settings import PROJECT_ROOT, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for, understood and found to make sense; nothing of the host was looked at."""
+    """What was asked for, understood and found to make sense; nothing of the host was looked at.
+
+    With a `lock`, cell, source, values, chart and seed are the lock's, in `options` too.
+    """
 
     options: RunOptions
     settings: Settings
     catalogue: Catalogue
     cells: tuple[Cell, ...]
     values: tuple[Mapping[str, Any], ...]
+    seed: int = 0
+    lock: Lock | None = None
 
     @property
     def releases(self) -> tuple[Release, ...]:
@@ -57,15 +66,54 @@ def request(options: RunOptions) -> Request:
     """Understand the options. Raises UsageError, SettingsError or CatalogueError."""
     if options.repeat < 1:
         raise UsageError(f"--repeat {options.repeat} is no number of times", "give a number from 1 on")
+    if options.seed is not None and not 0 <= options.seed < seeds.LIMIT:
+        raise UsageError(f"--seed {options.seed} is no seed", f"give a whole number from 0 to {seeds.LIMIT - 1}")
+    if options.drift and not options.lock:
+        raise UsageError("--drift is about differences from a lock", "give --lock too, or leave out --drift")
+    found: Found | None = None
+    if options.lock:
+        found = lockstore.find(options.lock, settings_module.load(file=options.config))
+        options = locked(options, found)
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
     catalogue = catalogues.load()
     known = {name: module.SCENARIO for name, module in scenarios.discover().items()}
+    values: tuple[Mapping[str, Any], ...]
+    if found is None:
+        values = tuple(load_values(file) for file in (*_profile(), *options.values))
+    else:
+        given = merge(*map(load_values, options.values))
+        values = (unmasked(found.lock, given, settings.mirror_map.secrets),)
     return Request(
         options=options,
         settings=settings,
         catalogue=catalogue,
         cells=tuple(select(catalogue, options.selection, known)),
-        values=tuple(load_values(file) for file in (*_profile(), *options.values)),
+        values=values,
+        seed=seeds.new_seed() if options.seed is None else options.seed,
+        lock=found.lock if found else None,
+    )
+
+
+def locked(options: RunOptions, found: Found) -> RunOptions:
+    """The options with what the lock says in them. Raises UsageError for one that says something else."""
+    lock = found.lock
+    asked = options.selection.cells
+    if asked and asked != (lock.cell,):
+        raise UsageError(
+            f"--cell {' --cell '.join(asked)} contradicts the lock, which is of {lock.cell}",
+            "leave out --cell, or give the lock of that cell",
+        )
+    for flag, wanted, there in (("--source", options.source, lock.source), ("--seed", options.seed, lock.seed)):
+        if wanted is not None and wanted != there:
+            raise UsageError(
+                f"{flag} {wanted} contradicts the lock, which has {there}", f"leave out {flag}, or leave out --lock"
+            )
+    return replace(
+        options,
+        selection=replace(options.selection, cells=(lock.cell,)),
+        source=lock.source,
+        seed=lock.seed,
+        chart=options.chart or lockstore.chart_of(found) or None,
     )
 
 

@@ -18,6 +18,8 @@ IMAGE = SimpleNamespace(
     obtained="foundry",
 )
 
+LOCK = "sha256:" + "cd" * 32
+
 CELL = Cell(
     environment=Environment(name="kind-1.34", provider="kind", kubernetes="1.34.4"),
     path=Path(name="install-2.5.2", releases=("2.5.2",)),
@@ -46,9 +48,10 @@ def result(scenario: str, **changes: Any) -> CellResult:
     """The result of one cell of `kind-1.34/install-2.5.2`."""
     cell = CELL.model_copy(update={"scenario": Scenario(name=scenario, summary=scenario)})
     options: dict[str, Any] = {
-        "repro": repro(cell.id, source="foundry"),
+        "repro": repro(cell.id, lock=LOCK),
         "phases": {"cluster": 10.0, "install": 5.5, "scenario": 18.25},
         "images": [IMAGE],
+        "lock": LOCK,
     }
     findings = FINDINGS[scenario]
     if findings[-1].verdict not in (Verdict.PASSED, Verdict.BROKEN_AS_KNOWN):

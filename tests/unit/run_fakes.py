@@ -187,6 +187,9 @@ class FakeResources:
         self._stage.on_node_image()
         return ImageRecord(reference=f"node:{environment.kubernetes}", digest="sha256:1", registry="", obtained="built")
 
+    def node_identity(self, environment: Environment, node: ImageRecord) -> str:
+        return f"recipe of {environment.kubernetes}"
+
     def held_images(self, environment: Environment) -> tuple[str, ...]:
         return self._stage.held
 

@@ -29,6 +29,7 @@ from harness.run.group import Attempt, Kept
 from harness.verdicts import Finding, Verdict
 
 FOLDER = "SCRIPTED_RUN"
+LOCK = "sha256:" + "cd" * 32
 HOST = setup.Host(
     result=HostResult(os="Debian 12", kernel="6", cpus=2, memory_mib=1, engine="Docker 20", cgroup="v1"),
     choice=Choice(kind="foundry", why="the script says so"),
@@ -96,7 +97,7 @@ class ScriptedRunner:
         return cell_result(
             attempt.cell,
             [Finding(check="scripted", verdict=Verdict(said), message=f"the script says {said}")],
-            repro=repro(attempt.cell.id, source="foundry"),
+            repro=repro(attempt.cell.id, lock=LOCK),
             phases={"scenario": 1.0},
             evidence=evidence,
             attempt=attempt.number,
@@ -108,8 +109,9 @@ class ScriptedRunner:
             threading.Event().wait(1)
         note("close")
         if self._asked.options.keep:
-            words = {"shell": "docker exec -it n bash", "remove": "nox -s clean"}
-            self.kept.append(Kept(cluster="soh-1", kubeconfig=Path("/somewhere/kubeconfig"), **words))
+            words = {"shell": "docker exec -it n bash", "remove": "nox -s clean", "look": "harness shell a/b/c"}
+            kubectl, kubeconfig = Path("/somewhere/kubectl"), Path("/somewhere/kubeconfig")
+            self.kept.append(Kept(cluster="soh-1", kubeconfig=kubeconfig, kubectl=kubectl, **words))
         return list(script().get("leaks", []))
 
 

@@ -151,7 +151,7 @@ def test_a_result_has_phases_images_and_the_checks_of_the_install(stage: Stage) 
         "docker.io/apache/spark:4.0.4",
     ]
     assert [check.name for check in result.checks] == ["state", "deployments-available", "images-recorded"]
-    assert result.repro == "nox -s e2e -- --cell kind-1.34/install-2.5.2/spark-pi --source foundry"
+    assert result.repro == f"nox -s e2e -- --cell kind-1.34/install-2.5.2/spark-pi --lock {result.lock}"
     assert result.evidence == ""
 
 

@@ -186,7 +186,7 @@ def test_a_red_cell_is_told_with_its_finding_its_evidence_and_how_to_see_it_agai
     said = result.stdout.str()
 
     assert f"{verdict}: scripted: the script says {verdict}" in said
-    assert f"again: nox -s e2e -- --cell {cell('retry')} --source foundry" in said
+    assert f"again: nox -s e2e -- --cell {cell('retry')} --lock {scripted_run.LOCK}" in said
     assert "plugin.py" not in said
     (only,) = scripted.results["cells"]
     assert only["evidence"] == cell("retry")

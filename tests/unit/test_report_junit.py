@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from report_samples import FINDINGS, result, run
+from report_samples import FINDINGS, LOCK, result, run
 
 from harness.report import junit
 
@@ -38,7 +38,8 @@ def test_every_verdict_has_its_place() -> None:
 def test_a_case_carries_its_repro_line_and_what_was_seen() -> None:
     (case,) = parsed(junit.render(run("retry"))).iter("testcase")
     properties = {it.get("name"): it.get("value") for it in case.iter("property")}
-    assert properties["repro"] == "nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --source foundry"
+    assert properties["repro"] == f"nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --lock {LOCK}"
+    assert properties["lock"] == LOCK
     assert properties["evidence"] == "kind-1.34/install-2.5.2/retry"
     failure = case.find("failure")
     assert failure is not None

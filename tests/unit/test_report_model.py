@@ -57,11 +57,11 @@ def test_the_exit_status_follows_the_worst_that_happened(
 
 
 def test_the_repro_line_is_one_command_that_a_shell_understands() -> None:
-    assert repro("kind-1.34/install-2.5.2/spark-pi") == "nox -s e2e -- --cell kind-1.34/install-2.5.2/spark-pi"
-    line = repro("e/p/s", source="mirror", values=("my values.yaml", "b.yaml"), options=("--chart", "x.tgz"))
-    assert line == (
-        "nox -s e2e -- --cell e/p/s --source mirror --values 'my values.yaml' --values b.yaml --chart x.tgz"
+    assert repro("kind-1.34/install-2.5.2/spark-pi", lock="sha256:ab") == (
+        "nox -s e2e -- --cell kind-1.34/install-2.5.2/spark-pi --lock sha256:ab"
     )
+    line = repro("e/p/s", lock="sha256:ab", values=("my values.yaml", "b.yaml"))
+    assert line == "nox -s e2e -- --cell e/p/s --lock sha256:ab --values 'my values.yaml' --values b.yaml"
 
 
 def test_facts_that_json_does_not_know_become_text() -> None:

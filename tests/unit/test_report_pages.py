@@ -6,13 +6,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from report_samples import FINDINGS, result, run
+from report_samples import FINDINGS, LOCK, result, run
 from rich.console import Console
 
-from harness.report import html, summary
+from harness.report import html, junit, summary
+from harness.report.flakes import flakes
 from harness.report.model import RunResult
 
-REPRO = "nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --source foundry"
+REPRO = f"nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --lock {LOCK}"
+ELSEWHERE = "download the evidence and pass its folder to --lock"
 
 
 def shown(report: RunResult, width: int = 100) -> str:
@@ -25,7 +27,7 @@ def test_the_page_stands_alone_and_says_first_what_is_wrong() -> None:
     page = html.render(run(*FINDINGS))
     assert not re.search(r'(src|href)="(https?:)?//', page)
     assert page.index("What is wrong") < page.index("config-map") < page.index("What held") < page.index("spark-pi</b>")
-    assert page.index("/config-map --source") < page.index(REPRO)
+    assert page.index("/config-map --lock") < page.index(REPRO)
     assert 'href="kind-1.34/install-2.5.2/retry/"' in page
     assert "sha256:" + "ab" * 32 in page
 
@@ -58,6 +60,8 @@ def test_the_job_summary_starts_with_the_worst() -> None:
     assert f"```sh\n{REPRO}\n```" in text
     row = next(line for line in lines if line.startswith("| `kind-1.34/install-2.5.2/retry`"))
     assert row.endswith("| state is &lt;COMPLETED&gt; \\| not FAILED |")
+    assert ELSEWHERE in text
+    assert ELSEWHERE not in summary.markdown(run("spark-pi"))
     assert summary.markdown(run("spark-pi")).startswith("## ✅ Spark Operator harness: 1 cell: 1 passed")
 
 
@@ -67,7 +71,7 @@ def test_the_terminal_gives_each_bad_cell_a_line_to_copy_and_its_evidence() -> N
     assert f"  repro:    {REPRO}" in lines
     assert "  evidence: /reports/run/kind-1.34/install-2.5.2/retry" in lines
     assert "failed: kind-1.34/install-2.5.2/retry" in lines
-    assert not any(line.startswith("  repro:") and line.endswith("spark-pi --source foundry") for line in lines)
+    assert not any(line.startswith("  repro:") and "spark-pi --lock" in line for line in lines)
     assert text.index("failed: kind") < text.index("error: kind"), "the worst is the last, where it stays in sight"
     assert "\x1b" not in text
     assert "  the API server\N{REPLACEMENT CHARACTER} went away" in lines
@@ -89,3 +93,31 @@ def test_attempts_and_what_is_missing_are_named() -> None:
     assert "no result: a/b/c" in text
     assert "left behind: network soh" in text
     assert "3 cells: 1 without a result, 1 failed, 1 passed" in text
+
+
+def test_the_job_summary_names_the_artefact_with_the_evidence() -> None:
+    text = summary.markdown(run("retry"), artifact="reports-kind-1.34")
+
+    assert "Evidence: `kind-1.34/install-2.5.2/retry` in the artefact `reports-kind-1.34`" in text
+    assert "in the artefact" not in summary.markdown(run("retry"))
+
+
+def test_drift_and_seed_are_on_every_page() -> None:
+    drifted = result("retry", drift=["the input node image has digest a here and b in the lock"])
+    report = run("retry", seed=77).model_copy(update={"cells": (drifted,)})
+
+    for page in (shown(report, width=200), summary.markdown(report), html.render(report)):
+        assert "seed 77" in page
+        assert "the input node image has digest a here and b in the lock" in page
+
+
+def test_the_flake_rate_is_on_every_page() -> None:
+    cells = tuple(result("retry" if number in (3, 7) else "spark-pi", attempt=number) for number in range(1, 21))
+    cells = tuple(cell.model_copy(update={"id": "e/p/s"}) for cell in cells)
+    report = run(flakes=flakes(cells)).model_copy(update={"cells": cells})
+    said = "failed 2 of 20: 10 % (95 %: 3\N{EN DASH}30 %)"
+
+    assert f"repeated: e/p/s {said}" in shown(report)
+    assert f"| `e/p/s` | {said} |" in summary.markdown(report)
+    assert f"<td>{said}</td>" in html.render(report)
+    assert said in junit.render(report)

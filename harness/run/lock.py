@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a cell ran with, as a lock: a JSON document with a digest of its own, from which the cell can be run again.
+
+A lock holds nothing of the machine that wrote it: the same cell with the same inputs has the same digest anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from harness.errors import UsageError
+from harness.evidence.redact import MASK, Redactor
+from harness.releases.values import merge
+from harness.settings import SourceKind
+
+SCHEMA_VERSION: Literal[1] = 1
+
+PREFIX_DIGITS = 12
+"""So many hexadecimal digits of a digest are enough to find its lock."""
+
+_DIGEST = re.compile(rf"(?:sha256:)?([0-9a-f]{{{PREFIX_DIGITS},64}})")
+
+
+class Model(BaseModel):
+    """Base of a lock's parts: frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LockedNode(Model):
+    """The node image: its public name, or that of the foundry's. `identity` makes it the same on another machine.
+
+    That is the manifest's digest of a pulled image, and the recipe's key of one that is built, since an engine's image
+    id changes with every build.
+    """
+
+    image: str
+    identity: str
+
+
+class LockedEnvironment(Model):
+    """The environment as it ran; `kubernetes` is the full version. `node` is null when its image could not be had."""
+
+    name: str
+    provider: str
+    kubernetes: str
+    distribution: str
+    node: LockedNode | None = None
+
+
+class LockedRelease(Model):
+    """The release, and the registry that its row names."""
+
+    version: str
+    registry: str
+    repository: str
+
+
+class LockedChart(Model):
+    """The chart. `sha256` is of its content, packed or not; `requested` is the address that --chart gave.
+
+    `requested` is empty for the release's own chart, and `file` for one that was on the user's disk.
+    """
+
+    name: str
+    version: str
+    app_version: str
+    origin: str
+    sha256: str
+    requested: str = ""
+
+
+class LockedImage(Model):
+    """One image; `digest` is what its registry answered, empty when it had none."""
+
+    reference: str
+    digest: str = ""
+
+
+class Lock(Model):
+    """What one attempt at a cell ran with.
+
+    `values` are the merged values of profiles and user; those at the JSON pointers in `redacted` were secrets and are
+    masked. `tools` maps a program to its version. `seed` is the attempt's.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    harness_version: str
+    cell: str
+    source: SourceKind
+    environment: LockedEnvironment
+    release: LockedRelease
+    chart: LockedChart | None = None
+    images: tuple[LockedImage, ...] = ()
+    values: dict[str, JsonValue] = Field(default_factory=dict)
+    redacted: tuple[str, ...] = ()
+    tools: dict[str, str] = Field(default_factory=dict)
+    seed: int
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and 64 hexadecimal digits of the canonical JSON."""
+        return digest_of(self.model_dump(mode="json"))
+
+    def text(self) -> str:
+        """The lock as a file has it."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """An input that is not what the lock says. One that does not `matter` is only told."""
+
+    text: str
+    matters: bool = True
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def digest_of(document: Any) -> str:
+    """The digest of a JSON document, however it is laid out."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def digits(word: str) -> str:
+    """The hexadecimal digits of a digest or of its beginning; empty when the word is neither."""
+    found = _DIGEST.fullmatch(word)
+    return found[1] if found else ""
+
+
+def parse(text: str, *, where: str) -> Lock:
+    """A lock from its text. Raises UsageError that names `where` it was found."""
+    try:
+        data = json.loads(text)
+    except ValueError as broken:
+        raise UsageError(f"{where} is no lock: {broken}", "give the lock.json of a cell's evidence") from broken
+    if not isinstance(data, dict) or "cell" not in data or "seed" not in data:
+        raise UsageError(f"{where} is JSON, but no lock", "give the lock.json of a cell's evidence")
+    if data.get("schema_version") != SCHEMA_VERSION:
+        raise UsageError(
+            f"{where} is a lock of the form {data.get('schema_version')}; this harness reads {SCHEMA_VERSION}",
+            f"use the harness that wrote it, version {data.get('harness_version', 'unknown')}",
+        )
+    try:
+        return Lock.model_validate(data)
+    except ValidationError as wrong:
+        first = wrong.errors()[0]
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise UsageError(f"{where} is no lock that can be used: {problem}", "take it as it was written") from wrong
+
+
+def differences(lock: Lock, here: Lock) -> list[Difference]:
+    """What is not as it was when `lock` was written; `here` is the lock that a run would write now."""
+    return [*_inputs(lock, here), *_surroundings(lock, here)]
+
+
+def _inputs(lock: Lock, here: Lock) -> Iterator[Difference]:
+    rows = {
+        f"the provider of {lock.environment.name}": (lock.environment.provider, here.environment.provider),
+        "Kubernetes": (lock.environment.kubernetes, here.environment.kubernetes),
+        "the distribution": (lock.environment.distribution, here.environment.distribution),
+        f"the registry of release {lock.release.version}": (_address(lock.release), _address(here.release)),
+    }
+    for what, (there, now) in rows.items():
+        if there != now:
+            yield Difference(text=f"the input {what} is {now} here and {there} in the lock")
+    if lock.environment.node and here.environment.node:
+        yield from _digest("node image", lock.environment.node.identity, here.environment.node.identity)
+    if lock.chart and here.chart:
+        yield from _digest(f"chart {lock.chart.name} {lock.chart.version}", lock.chart.sha256, here.chart.sha256)
+    there_images = {image.reference: image.digest for image in lock.images}
+    here_images = {image.reference: image.digest for image in here.images}
+    for reference, digest in there_images.items():
+        if reference not in here_images:
+            yield Difference(text=f"the input {reference} is in the lock and is not used here")
+        else:
+            yield from _digest(reference, digest, here_images[reference])
+    for reference in here_images.keys() - there_images.keys():
+        yield Difference(text=f"the input {reference} is used here and is not in the lock")
+
+
+def _surroundings(lock: Lock, here: Lock) -> Iterator[Difference]:
+    if lock.harness_version != here.harness_version:
+        yield Difference(
+            text=f"the harness is {here.harness_version} here and {lock.harness_version} in the lock", matters=False
+        )
+    for name in sorted(lock.tools.keys() | here.tools.keys()):
+        there, now = lock.tools.get(name, "none"), here.tools.get(name, "none")
+        if there != now:
+            yield Difference(text=f"the program {name} is {now} here and {there} in the lock", matters=False)
+
+
+def _address(release: LockedRelease) -> str:
+    return f"{release.registry}/{release.repository}"
+
+
+def _digest(what: str, there: str, here: str) -> Iterator[Difference]:
+    if there != here:
+        yield Difference(text=f"the input {what} has digest {here or 'none'} here and {there or 'none'} in the lock")
+
+
+def masked(values: Mapping[str, Any], secrets: Sequence[str] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Values without what looks like a secret, and the JSON pointers (RFC 6901) of what was masked."""
+    pointers: list[str] = []
+    redactor = Redactor(tuple(secrets))
+
+    def walk(value: Any, key: str, name: str, pointer: str) -> Any:
+        if isinstance(value, Mapping):
+            # {name: DB_PASSWORD, value: x}: what the value is, its neighbour says.
+            label = str(value.get("name", ""))
+            return {
+                inner: walk(it, inner, label if inner == "value" else "", f"{pointer}/{_escaped(inner)}")
+                for inner, it in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [walk(it, key, name, f"{pointer}/{index}") for index, it in enumerate(value)]
+        if value is None or isinstance(value, bool) or value == "":
+            return value
+        told = str(value)
+        shown = [told, *(json.dumps({it: told}, ensure_ascii=False) for it in (key, name) if it)]
+        if all(redactor.text(it) == it for it in shown):
+            return value
+        pointers.append(pointer)
+        return MASK
+
+    return {key: walk(value, key, "", f"/{_escaped(key)}") for key, value in values.items()}, tuple(pointers)
+
+
+def unmasked(lock: Lock, given: Mapping[str, Any], secrets: Sequence[str] = ()) -> dict[str, Any]:
+    """The lock's values, with what is masked in them taken from the values that a user gave.
+
+    Raises UsageError when one is missing, and when the given values say anything else than the lock does.
+    """
+    shown, _ = masked(given, secrets)
+    if merge(lock.values, shown) != lock.values:
+        raise UsageError(
+            "--values says something else than the lock, which has values of its own",
+            "leave out --values, or leave out --lock" if not lock.redacted else f"give only {', '.join(lock.redacted)}",
+        )
+    missing = [pointer for pointer in lock.redacted if _at(given, pointer) in (None, MASK)]
+    if missing:
+        raise UsageError(
+            f"the lock has no secrets, and its cell ran with values that look like some: {', '.join(missing)}",
+            "give these values again with --values FILE",
+        )
+    return merge(lock.values, given)
+
+
+def _at(values: Any, pointer: str) -> Any:
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(values, Mapping) and key in values:
+            values = values[key]
+        elif isinstance(values, list) and key.isdigit() and int(key) < len(values):
+            values = values[int(key)]
+        else:
+            return None
+    return values
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the locks of a group's cells, and compares what is at hand with the lock that a run was given."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness import __version__, seeds
+from harness.errors import HarnessError
+from harness.matrix.model import Cell, ChartSource, Environment, Release
+from harness.registries.sources import ImageRecord, Source
+from harness.releases.charts import Chart
+from harness.releases.values import merge
+from harness.report.model import repro
+from harness.run import lockstore
+from harness.run.lock import (
+    Difference,
+    Lock,
+    LockedChart,
+    LockedEnvironment,
+    LockedImage,
+    LockedNode,
+    LockedRelease,
+    differences,
+    masked,
+)
+from harness.run.lockstore import LockStore
+from harness.run.setup import Host, Request
+from harness.verdicts import Finding, passed, unavailable
+
+
+class Inputs(Protocol):
+    """What a locker asks of the run's resources."""
+
+    @property
+    def source(self) -> Source:
+        """Where images come from."""
+
+    def node_identity(self, environment: Environment, node: ImageRecord) -> str:
+        """What makes a node image the same on another machine."""
+
+
+class Locker:
+    """The locks of one group's cells. May be used by several threads once `learn` was called."""
+
+    def __init__(self, asked: Request, host: Host, inputs: Inputs, say: Callable[[str], None]) -> None:
+        self._asked = asked
+        self._host = host
+        self._inputs = inputs
+        self._say = say
+        self._node: ImageRecord | None = None
+        self._chart: Chart | None = None
+        self._unresolved: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def learn(self, *, node: ImageRecord | None = None, chart: Chart | None = None) -> None:
+        """Take note of an input that was found."""
+        self._node = node or self._node
+        self._chart = chart or self._chart
+
+    def lock(self, cell: Cell, attempt: int = 1) -> Lock:
+        """What an attempt at a cell runs with, as far as it is known."""
+        source = self._inputs.source
+        environment = cell.environment
+        release = self._asked.catalogue.release(cell.path.releases[-1])
+        values = merge(*self._asked.values)
+        shown, redacted = masked(values, source.mirrors.secrets)
+        wanted = dict.fromkeys([operator_image(release, values), *cell.scenario.images])
+        return Lock(
+            harness_version=__version__,
+            cell=cell.id,
+            source=self._host.choice.kind,
+            environment=LockedEnvironment(
+                name=environment.name,
+                provider=environment.provider,
+                kubernetes=environment.kubernetes_from(self._host.choice.kind),
+                distribution=environment.distribution,
+                node=self._locked_node(environment),
+            ),
+            release=LockedRelease(version=release.version, registry=release.registry, repository=release.repository),
+            chart=self._locked_chart(),
+            images=tuple(LockedImage(reference=it, digest=self._digest(it)) for it in wanted),
+            values=shown,
+            redacted=redacted,
+            tools=self._tools(environment),
+            seed=seeds.of_attempt(self._asked.seed, attempt),
+        )
+
+    def differences(self, cell: Cell) -> list[Difference]:
+        """What is not as in the lock that the run was given; empty without one."""
+        return differences(self._asked.lock, self.lock(cell)) if self._asked.lock else []
+
+    def refusal(self, cell: Cell) -> Finding | None:
+        """Why the cell must not run: inputs that differ from the lock, unless the user accepts drift."""
+        found = self.differences(cell)
+        for difference in found:
+            self._say(f"{cell.id}: {difference}")
+        matter = [difference for difference in found if difference.matters]
+        if not matter or self._asked.options.drift:
+            return None
+        reasons = [self._unresolved.get(image.reference, "") for image in (self._asked.lock or self.lock(cell)).images]
+        return unavailable(
+            "inputs-as-locked",
+            "\n".join([*map(str, matter), *filter(None, reasons), "run it all the same with --drift"]),
+        )
+
+    def agreement(self, cell: Cell) -> list[Finding]:
+        """The claim that the inputs are the lock's, where there is a lock and nothing drifted."""
+        lock = self._asked.lock
+        if lock is None or any(it.matters for it in self.differences(cell)):
+            return []
+        return [passed("inputs-as-locked", f"node, chart and {len(lock.images)} images are those of {lock.digest}")]
+
+    def repro(self, lock: Lock) -> str:
+        """The line that runs the cell again from its lock; values that the lock must not hold are given again."""
+        files = [str(file) for file in self._asked.options.values] if lock.redacted else []
+        return repro(lock.cell, lock=lock.digest, values=files)
+
+    def keep(self, lock: Lock, evidence: str) -> None:
+        """Put the lock where --lock finds it: into the cache, and into the evidence if there is any."""
+        try:
+            LockStore.of(self._asked.settings).save(lock, self._chart)
+            if evidence:
+                lockstore.write_beside(lock, Path(evidence), self._chart)
+        except OSError as error:
+            self._say(f"{lock.cell}: its lock could not be kept: {error}")
+
+    def _locked_node(self, environment: Environment) -> LockedNode | None:
+        if self._node is None:
+            return None
+        identity = self._inputs.node_identity(environment, self._node)
+        built = self._host.choice.kind == "foundry"
+        # What comes behind the colon of a built one, and a mirror's host, are this machine's own.
+        image = self._node.reference.rpartition(":")[0] if built else environment.node_image
+        return LockedNode(image=image, identity=identity)
+
+    def _locked_chart(self) -> LockedChart | None:
+        chart = self._chart
+        if chart is None:
+            return None
+        wanted = self._asked.options.chart or ""
+        return LockedChart(
+            name=chart.name,
+            version=chart.version,
+            app_version=chart.app_version,
+            origin=chart.origin.value,
+            sha256=chart.sha256,
+            requested="file" if wanted and chart.origin is ChartSource.FILE else wanted,
+        )
+
+    def _digest(self, reference: str) -> str:
+        try:
+            return self._inputs.source.resolve(reference).digest
+        except HarnessError as missing:
+            with self._lock:
+                self._unresolved[reference] = missing.message
+            return ""
+
+    def _tools(self, environment: Environment) -> dict[str, str]:
+        names = ("helm", environment.provider, f"kubectl-{environment.minor}")
+        return {name: self._host.tools[name].version for name in names if name in self._host.tools}
+
+
+def operator_image(release: Release, values: Mapping[str, Any]) -> str:
+    """The operator's image after the user's values."""
+    image = values.get("image") or {}
+    registry = image.get("registry") or release.registry
+    repository = image.get("repository") or release.repository
+    return f"{registry}/{repository}:{image.get('tag') or release.version}"

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where locks are kept and found: the cache's locks/, a report's locks/, a cell's evidence, a packed bundle of it."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.matrix.model import ChartSource
+from harness.releases import charts
+from harness.releases.charts import Chart
+from harness.report.files import write_atomically
+from harness.run import lock as locks
+from harness.run.lock import Lock, digits, parse
+from harness.settings import Settings
+
+LOCK_FILE = "lock.json"
+CHART_FILE = "chart.tgz"
+"""The user's own chart, beside the lock in the evidence."""
+
+KEPT = 500
+"""So many locks stay in the cache, the newest."""
+
+_ELSEWHERE = "on another machine, give the evidence folder, its bundle or the lock.json in it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A lock and, where it was kept with it, the user's own chart."""
+
+    lock: Lock
+    where: str
+    chart: Path | None = None
+
+
+class LockStore:
+    """Locks by digest in one folder, `<64 hexadecimal digits>.json`; users' charts in `charts/` of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of(cls, settings: Settings) -> LockStore:
+        """The store in the cache."""
+        return cls(settings.cache_dir / "locks")
+
+    def file(self, digest: str) -> Path:
+        """Where a lock is, or would be."""
+        return self.folder / f"{digits(digest)}.json"
+
+    def chart_file(self, sha256: str) -> Path:
+        """Where a user's chart is, or would be."""
+        return self.folder / "charts" / f"{sha256}.tgz"
+
+    def save(self, lock: Lock, chart: Chart | None = None) -> None:
+        """Keep a lock, and the chart when it is a user's own; the oldest make room. Raises OSError."""
+        file = self.file(lock.digest)
+        if file.exists():
+            file.touch()
+        else:
+            write_atomically(file, lock.text())
+        if chart is not None and lock.chart is not None and lock.chart.requested == "file":
+            packed = self.chart_file(lock.chart.sha256)
+            if not packed.exists():
+                charts.pack(chart, packed)
+        self._make_room()
+
+    def copy(self, digest: str, folder: Path) -> None:
+        """Put a lock, and its chart, into another store. Raises OSError."""
+        other = LockStore(folder)
+        source = self.file(digest)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, other.file(digest))
+        chart = parse(source.read_text(), where=str(source)).chart
+        if chart is not None and self.chart_file(chart.sha256).exists():
+            other.chart_file(chart.sha256).parent.mkdir(exist_ok=True)
+            shutil.copyfile(self.chart_file(chart.sha256), other.chart_file(chart.sha256))
+
+    def matching(self, prefix: str) -> list[Path]:
+        """The files of locks whose digest begins so."""
+        return sorted(self.folder.glob(f"{prefix}*.json"))
+
+    def _make_room(self) -> None:
+        files = sorted(self.folder.glob("*.json"), key=_modified, reverse=True)
+        for file in files[KEPT:]:
+            file.unlink(missing_ok=True)
+        kept = self.folder / "charts"
+        if len(files) > KEPT and kept.is_dir():
+            used = {lock.chart.sha256 for lock in map(_read, files[:KEPT]) if lock.chart}
+            for file in kept.glob("*.tgz"):
+                if file.stem not in used:
+                    file.unlink(missing_ok=True)
+
+
+def write_beside(lock: Lock, folder: Path, chart: Chart | None = None) -> None:
+    """Put a lock, and the chart when it is a user's own, into a folder of evidence. Raises OSError."""
+    write_atomically(folder / LOCK_FILE, lock.text())
+    if chart is not None and lock.chart is not None and lock.chart.requested == "file":
+        charts.pack(chart, folder / CHART_FILE)
+
+
+def find(word: str, settings: Settings) -> Found:
+    """The lock that --lock names: a file, a folder of evidence, a bundle, or a digest or the beginning of one.
+
+    Raises UsageError with what to do.
+    """
+    path = Path(word)
+    if path.is_dir():
+        return _in_folder(path)
+    if path.is_file():
+        return _in_bundle(path, settings) if tarfile.is_tarfile(path) else _in_file(path)
+    prefix = digits(word)
+    if not prefix:
+        raise UsageError(
+            f"--lock {word} is no file, no folder and no digest",
+            f"a digest is `sha256:` and at least {locks.PREFIX_DIGITS} hexadecimal digits; {_ELSEWHERE}",
+        )
+    return _by_digest(prefix, settings)
+
+
+def _in_folder(folder: Path) -> Found:
+    if (folder / LOCK_FILE).is_file():
+        return _in_file(folder / LOCK_FILE)
+    below = sorted(str(path.parent) for path in folder.rglob(LOCK_FILE))
+    raise UsageError(
+        f"there is no {LOCK_FILE} in {folder}",
+        f"give one of {', '.join(below)}" if below else "give the folder of a cell's evidence",
+    )
+
+
+def _in_file(file: Path) -> Found:
+    lock = parse(file.read_text(errors="replace"), where=str(file))
+    store = LockStore(file.parent)
+    charts_beside = [file.parent / CHART_FILE]
+    if lock.chart is not None:
+        charts_beside.append(store.chart_file(lock.chart.sha256))
+    return Found(lock=lock, where=str(file), chart=next((it for it in charts_beside if it.is_file()), None))
+
+
+def _in_bundle(bundle: Path, settings: Settings) -> Found:
+    with tarfile.open(bundle) as archive:
+        names = {Path(name).name: name for name in archive.getnames() if len(Path(name).parts) <= 2}
+        member = archive.extractfile(names[LOCK_FILE]) if LOCK_FILE in names else None
+        if member is None:
+            raise UsageError(f"{bundle} holds no {LOCK_FILE}", "give the bundle of a cell's evidence")
+        lock = parse(member.read().decode(errors="replace"), where=f"{bundle}: {LOCK_FILE}")
+        packed = archive.extractfile(names[CHART_FILE]) if CHART_FILE in names else None
+        if packed is None or lock.chart is None:
+            return Found(lock=lock, where=str(bundle))
+        # The name is ours, so that nothing of the archive decides where it comes to lie; its digest is compared later.
+        target = LockStore.of(settings).chart_file(lock.chart.sha256)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(packed.read())
+    return Found(lock=lock, where=str(bundle), chart=target)
+
+
+def _by_digest(prefix: str, settings: Settings) -> Found:
+    found = {file.stem: file for store in _stores(settings) for file in store.matching(prefix)}
+    if not found:
+        raise UsageError(
+            f"there is no lock sha256:{prefix} in {settings.cache_dir / 'locks'} or in the reports below "
+            f"{settings.reports_dir}",
+            _ELSEWHERE,
+        )
+    if len(found) > 1:
+        raise UsageError(f"--lock sha256:{prefix} begins {len(found)} digests", f"say which: {', '.join(found)}")
+    ((digest, file),) = found.items()
+    lock = _in_file(file)
+    if digits(lock.lock.digest) != digest:
+        raise UsageError(
+            f"{file} was changed: its digest is {lock.lock.digest}", "give the lock's file if that is what you want"
+        )
+    return lock
+
+
+def _stores(settings: Settings) -> Iterator[LockStore]:
+    for folder in sorted(settings.reports_dir.glob("*/locks")):
+        yield LockStore(folder)
+    yield LockStore.of(settings)
+
+
+def chart_of(found: Found) -> str:
+    """What --chart must say to get the lock's chart; empty for the release's own.
+
+    Raises UsageError when the chart was on a user's disk and is not here.
+    """
+    chart = found.lock.chart
+    if chart is None or not chart.requested:
+        return ""
+    if chart.requested != ChartSource.FILE.value:
+        return chart.requested
+    if found.chart is None:
+        raise UsageError(
+            f"the lock's chart {chart.name} {chart.version} (sha256 {chart.sha256}) was a file, and is not here",
+            "give it with --chart, or give the evidence folder or bundle, which holds it, to --lock",
+        )
+    return str(found.chart)
+
+
+def _read(file: Path) -> Lock:
+    return parse(file.read_text(), where=str(file))
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
