@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from harness.errors import CatalogueError
 from harness.matrix.model import Environment, Model, Release
 from harness.matrix.names import unknown
+from harness.matrix.rules import Exclusion, Rules, Tier
+from harness.matrix.written import Written
 from harness.settings import PROJECT_ROOT
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
@@ -40,11 +41,13 @@ class Defaults(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """All rows. Names are unique; the order is that of the files."""
+    """All rows. Names are unique; the order is that of the files, whose texts are in `written` by their stems."""
 
     environments: tuple[Environment, ...]
     releases: tuple[Release, ...]
     defaults: Defaults
+    rules: Rules = field(default_factory=Rules)
+    written: Mapping[str, Written] = field(default_factory=dict)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name. Raises UsageError with what was probably meant."""
@@ -62,34 +65,77 @@ class Catalogue:
 
 
 def load(root: Path = PROJECT_ROOT) -> Catalogue:
-    """Read `clusters/environments.toml`, `charts/releases.toml` and `clusters/default.toml` below `root`.
+    """Read the catalogues in `clusters/` and `charts/` below `root`.
 
-    Raises CatalogueError with file, line and key.
+    Raises CatalogueError with file, line and key: also for what the foundry is said to build and has no parts for.
+    Names in the tiers, exclusions and defaults are looked at once the scenarios are known, in `select.choose`.
     """
-    return Catalogue(
-        environments=read_environments(root / "clusters" / "environments.toml"),
-        releases=read_releases(root / "charts" / "releases.toml"),
-        defaults=read_defaults(root / "clusters" / "default.toml"),
+    files = {
+        "environments": root / "clusters" / "environments.toml",
+        "releases": root / "charts" / "releases.toml",
+        "default": root / "clusters" / "default.toml",
+        "matrix": root / "clusters" / "matrix.toml",
+    }
+    found = Catalogue(
+        environments=read_environments(files["environments"]),
+        releases=read_releases(files["releases"]),
+        defaults=read_defaults(files["default"]),
+        rules=read_rules(files["matrix"]),
+        written={name: Written.read(file) for name, file in files.items()},
     )
+    _require_foundry_parts(found, root / "clusters" / "nodes")
+    return found
 
 
 def read_environments(file: Path) -> tuple[Environment, ...]:
     """The `[[environment]]` rows of a file."""
-    return _rows(file, "environment", Environment, "name", _environment_problems)
+    return _unique(Written.read(file), "environment", Environment, "name", _environment_problems)
 
 
 def read_releases(file: Path) -> tuple[Release, ...]:
     """The `[[release]]` rows of a file."""
-    return _rows(file, "release", Release, "version", _release_problems)
+    return _unique(Written.read(file), "release", Release, "version", _release_problems)
 
 
 def read_defaults(file: Path) -> Defaults:
     """The default selection of a file."""
-    text, data = _toml(file)
+    written = Written.read(file)
     try:
-        return Defaults.model_validate(data)
+        return Defaults.model_validate(written.data())
     except ValidationError as invalid:
-        raise _invalid(file, text, invalid, Defaults) from invalid
+        raise written.invalid(invalid, Choice) from invalid
+
+
+def read_rules(file: Path) -> Rules:
+    """The `[[tier]]` and `[[exclude]]` rows of a file."""
+    written = Written.read(file)
+    tables = ("tier", "exclude")
+    return Rules(
+        tiers=_rows(written, "tier", Tier, tables),
+        exclusions=_rows(written, "exclude", Exclusion, tables) if "exclude" in written.data() else (),
+        written=written,
+    )
+
+
+def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
+    """Raise CatalogueError for a version of which the foundry is said to build something, and cannot."""
+    rows = Written.read(nodes / "kubernetes.toml")
+    versions = [row.get("version") for row in rows.data().get("kubernetes", [])]
+    for number, environment in enumerate(found.environments):
+        if environment.foundry and environment.kubernetes not in versions:
+            raise found.written["environments"].error(
+                "environment",
+                number,
+                "foundry",
+                f"{rows.file} has no row for Kubernetes {environment.kubernetes}",
+                "add one with `harness foundry add-kubernetes VERSION`, or leave out `foundry`",
+            )
+    for number, release in enumerate(found.releases):
+        module = nodes / "modules" / f"spark-operator-{release.version}"
+        if "foundry" in release.sources and not module.is_dir():
+            raise found.written["releases"].error(
+                "release", number, "sources", f"there is no Go tool module {module}", "add it, or leave out `foundry`"
+            )
 
 
 def _environment_problems(row: Environment) -> list[tuple[str, str]]:
@@ -98,6 +144,8 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
         for key, value in (("kubernetes", row.kubernetes), ("upstream_kubernetes", row.upstream_kubernetes))
         if value and not _VERSION.fullmatch(value)
     ]
+    if row.upstream_kubernetes and not row.upstream_kubernetes.startswith(f"{row.minor}."):
+        problems.append(("upstream_kubernetes", f"{row.upstream_kubernetes} is no patch of {row.minor}"))
     if row.node_image:
         image = _REFERENCE.fullmatch(row.node_image)
         version = row.kubernetes_from("upstream")
@@ -105,7 +153,7 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
             problems.append(
                 ("node_image", f"{row.node_image!r} is not a full reference, registry/repository:tag@sha256:…")
             )
-        elif row.provider == "kind" and image["tag"] != f"v{version}":
+        elif not re.fullmatch(rf"v{re.escape(version)}(?:-\w+)?", image["tag"]):
             problems.append(("node_image", f"the tag {image['tag']} is not v{version}"))
     elif not row.foundry and row.provider != "existing":
         problems.append(("foundry", "an environment needs a node_image or foundry = true"))
@@ -133,74 +181,37 @@ def _release_problems(row: Release) -> list[tuple[str, str]]:
 _Row = TypeVar("_Row", bound=Model)
 
 
-def _rows(
-    file: Path, table: str, model: type[_Row], key: str, problems: Callable[[_Row], Sequence[tuple[str, str]]]
+def _unique(
+    written: Written,
+    table: str,
+    model: type[_Row],
+    key: str,
+    problems: Callable[[_Row], Sequence[tuple[str, str]]],
 ) -> tuple[_Row, ...]:
-    text, data = _toml(file)
-    for stray in data.keys() - {table}:
-        raise _error(file, text, "", 0, stray, f"only [[{table}]] rows belong here")
-    found = data.get(table)
-    if not isinstance(found, list) or not found:
-        raise CatalogueError(f"{file} has no [[{table}]] row", f"add one; see the head of {file.name}")
-    rows: list[_Row] = []
+    rows = _rows(written, table, model, (table,))
     seen: set[str] = set()
-    for number, values in enumerate(found):
-        try:
-            row = model.model_validate(values)
-        except ValidationError as invalid:
-            raise _invalid(file, text, invalid, model, (table, number)) from invalid
+    for number, row in enumerate(rows):
         for wrong, why in problems(row):
-            raise _error(file, text, table, number, wrong, why)
+            raise written.error(table, number, wrong, why)
         name = str(getattr(row, key))
         if name in seen:
-            raise _error(file, text, table, number, key, f"a second row with {name!r}")
+            raise written.error(table, number, key, f"a second row with {name!r}")
         seen.add(name)
-        rows.append(row)
+    return rows
+
+
+def _rows(written: Written, table: str, model: type[_Row], tables: Sequence[str]) -> tuple[_Row, ...]:
+    data = written.data()
+    for stray in data.keys() - set(tables):
+        named = " and ".join(f"[[{it}]]" for it in tables)
+        raise written.error("", 0, stray, f"only {named} rows belong here")
+    found = data.get(table)
+    if not isinstance(found, list) or not found:
+        raise CatalogueError(f"{written.file} has no [[{table}]] row", f"add one; see the head of {written.file.name}")
+    rows: list[_Row] = []
+    for number, values in enumerate(found):
+        try:
+            rows.append(model.model_validate(values))
+        except ValidationError as invalid:
+            raise written.invalid(invalid, model, (table, number)) from invalid
     return tuple(rows)
-
-
-def _toml(file: Path) -> tuple[str, dict[str, Any]]:
-    try:
-        text = file.read_text()
-        return text, tomllib.loads(text)
-    except FileNotFoundError as missing:
-        raise CatalogueError(f"{file} does not exist", "check it out again; it belongs to the project") from missing
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as broken:
-        raise CatalogueError(f"{file} is not valid TOML: {broken}", "correct that line") from broken
-
-
-def _invalid(
-    file: Path, text: str, invalid: ValidationError, model: type[Model], prefix: tuple[str | int, ...] = ()
-) -> CatalogueError:
-    problems = []
-    for error in invalid.errors():
-        location = (*prefix, *error["loc"])
-        table, *keys = [part for part in location if isinstance(part, str)]
-        row = next((part for part in location if isinstance(part, int)), 0)
-        key = keys[0] if keys else ""
-        problems.append(_where(file, text, table, row, key) + error["msg"].lower())
-    known = Choice if model is Defaults else model
-    return CatalogueError("\n".join(problems), f"the keys are: {', '.join(known.model_fields)}")
-
-
-def _error(file: Path, text: str, table: str, row: int, key: str, why: str) -> CatalogueError:
-    next_step = f"correct that row; the head of {file.name} explains it"
-    return CatalogueError(_where(file, text, table, row, key) + why, next_step)
-
-
-def _where(file: Path, text: str, table: str, row: int, key: str) -> str:
-    return f"{file}, line {line_of(text, table, row, key)}: key {key or f'[{table}]'}: "
-
-
-def line_of(text: str, table: str, row: int, key: str) -> int:
-    """The line, counted from 1, of a key in the row-th `[[table]]`; the row's own line when the key is not written."""
-    lines = text.splitlines()
-    header = re.compile(rf"\s*\[\[?\s*\"?{re.escape(table)}\"?\s*\]\]?")
-    starts = [number for number, line in enumerate(lines) if table and header.match(line)]
-    start = starts[row] if row < len(starts) else 0
-    for number in range(start, len(lines)):
-        if table and number > start and re.match(r"\s*\[", lines[number]):
-            break
-        if key and re.match(rf"\s*\[*\"?{re.escape(key)}\"?\s*[=\]]", lines[number]):
-            return number + 1
-    return start + 1

@@ -18,10 +18,11 @@ class Model(BaseModel):
 class Environment(Model):
     """A provider, a Kubernetes version and its node image.
 
-    `kubernetes` is the full version without `v` (`1.34.4`). `distribution` is what really runs in the node
-    (`kubernetes` for kind's kubeadm nodes). `node_image` is the public image, pinned by digest where that is known, or
-    empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream published another patch
-    of the same minor. `foundry` says whether clusters/nodes/ has the rows to build one.
+    `kubernetes` is the full version without `v` (`1.34.4`). `node_image` is the public image, pinned by digest where
+    that is known, or empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream
+    published another patch of the same minor, and `distribution` what runs in it (`kubernetes`, `k3s`). `foundry` says
+    whether clusters/nodes/ has the rows to build a node, and `foundry_distribution` what runs in that one, where it is
+    something else.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Environment(Model):
     node_image: str = ""
     upstream_kubernetes: str = ""
     foundry: bool = False
+    foundry_distribution: str = ""
     tags: tuple[str, ...] = ()
 
     @property
@@ -41,6 +43,15 @@ class Environment(Model):
     def kubernetes_from(self, source: str) -> str:
         """The full version that nodes from this source run (`foundry`, `upstream` or `mirror`)."""
         return self.kubernetes if source == "foundry" else self.upstream_kubernetes or self.kubernetes
+
+    def distribution_from(self, source: str) -> str:
+        """What really runs in nodes from this source."""
+        return self.foundry_distribution or self.distribution if source == "foundry" else self.distribution
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the public node image is named by its digest, so that it is the same one each time."""
+        return "@sha256:" in self.node_image
 
 
 class ChartSource(StrEnum):
@@ -81,6 +92,11 @@ class Release(Model):
         """The Helm hook's image by its full name, or empty before 2.3.0."""
         return f"{self.hook_registry}/{self.hook_repository}:{self.version}" if self.hook_repository else ""
 
+    @property
+    def crds_link(self) -> str:
+        """Where upstream has the CRDs of this release."""
+        return f"https://github.com/kubeflow/spark-operator/tree/v{self.version}/charts/spark-operator-chart/crds"
+
 
 class Path(Model):
     """How a release gets onto the cluster. `releases` are versions in the order in which they are installed."""
@@ -91,12 +107,19 @@ class Path(Model):
 
 
 class Scenario(Model):
-    """What an operator's user does, and what must hold. `timeout` is in seconds; `images` are full references."""
+    """What an operator's user does, and what must hold.
+
+    `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs without which a release
+    cannot be asked to do it. `alone` says that it changes what the cells of a cluster share, so that it needs a cluster
+    for itself.
+    """
 
     name: str
     summary: str
     timeout: float = 300.0
     images: tuple[str, ...] = ()
+    needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
+    alone: bool = False
     tags: tuple[str, ...] = ()
 
 

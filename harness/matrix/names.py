@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names as a user types them: globs, and what was probably meant when nothing has that name."""
+"""Names as a user types them: globs, exclusions, and what was probably meant when nothing has that name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from fnmatch import fnmatchcase
 from harness.errors import UsageError
 
 _GLOB = frozenset("*?[")
-_MOST_LISTED = 20
+_MOST_LISTED = 30
+
+NOT = "!"
+"""Begins a name or glob that is taken away."""
 
 
 def is_glob(name: str) -> bool:
@@ -23,26 +26,47 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     names = list(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
-    listed = ", ".join(names[:_MOST_LISTED]) or "none"
-    if len(names) > _MOST_LISTED:
-        listed += f" … {len(names)} in all; `nox -s matrix` lists them"
-    return UsageError(f"there is no {what} named {name!r}{meant}", f"the {what}s are: {listed}")
+    return UsageError(f"there is no {what} named {name!r}{meant}", f"the {what}s are: {_listed(names)}")
+
+
+def covers(patterns: Sequence[str], name: str) -> bool:
+    """Whether names and globs stand for this name; `!pattern` takes away, from everything when it stands alone."""
+    wanted, unwanted = _apart(patterns)
+    return _any(wanted, name) and not any(fnmatchcase(name, pattern) for pattern in unwanted)
 
 
 def matching(what: str, patterns: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The known names that any of the patterns stands for, in the order of `known`.
+    """The known names that the patterns stand for, in the order of `known`.
 
-    Raises UsageError for a name that is not known, and for a glob that matches nothing.
+    Names and globs add up, `!pattern` takes away, from everything when it stands alone. Raises UsageError for a name
+    that is not known, for a glob that matches nothing, and when nothing is left.
     """
-    chosen: set[str] = set()
-    for pattern in patterns:
-        hits = {name for name in known if fnmatchcase(name, pattern)} if is_glob(pattern) else {pattern} & set(known)
-        if not hits and is_glob(pattern):
+    wanted, unwanted = _apart(patterns)
+    for pattern in (*wanted, *unwanted):
+        if any(fnmatchcase(name, pattern) for name in known):
+            continue
+        if is_glob(pattern):
             raise UsageError(
                 f"no {what} matches {pattern!r}",
-                f"the {what}s are: {', '.join(known) or 'none'}; quote globs in a shell",
+                f"the {what}s are: {_listed(known)}; quote globs in a shell",
             )
-        if not hits:
-            raise unknown(what, pattern, known)
-        chosen |= hits
-    return [name for name in known if name in chosen]
+        raise unknown(what, pattern, known)
+    left = [name for name in known if covers(patterns, name)]
+    if not left:
+        raise UsageError(f"{' '.join(patterns)} leaves no {what}", "take away less, or name what shall stay")
+    return left
+
+
+def _apart(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Patterns that add, and patterns that take away, without their mark."""
+    unwanted = [pattern.removeprefix(NOT) for pattern in patterns if pattern.startswith(NOT)]
+    return [pattern for pattern in patterns if not pattern.startswith(NOT)], unwanted
+
+
+def _any(patterns: Sequence[str], name: str) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _listed(names: Sequence[str]) -> str:
+    listed = ", ".join(names[:_MOST_LISTED]) or "none"
+    return f"{listed} … {len(names)} in all" if len(names) > _MOST_LISTED else listed

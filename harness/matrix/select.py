@@ -10,14 +10,19 @@ from harness.errors import CatalogueError, UsageError
 from harness.matrix import expand
 from harness.matrix.catalogue import Catalogue, Choice
 from harness.matrix.model import Cell, Scenario
-from harness.matrix.names import is_glob, matching, unknown
+from harness.matrix.names import NOT, is_glob, matching, unknown
+from harness.matrix.rules import LeftOut
+from harness.matrix.written import Written
+
+_KINDS = ("environments", "paths", "scenarios")
+_ALL = Choice(environments=("*",), paths=("*",), scenarios=("*",))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """What was asked for. Names and globs in `environments`, `paths`, `scenarios`; exact ids in `cells`.
 
-    A cell stays when it has at least one of the `tags`.
+    A cell stays when it has at least one of the `tags`. `!` before a name, glob or tag takes away.
     """
 
     cells: tuple[str, ...] = ()
@@ -32,18 +37,109 @@ class Selection:
         return not (self.cells or self.environments or self.paths or self.scenarios or self.tags)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The cells of a selection, and those that it would have if they could be."""
+
+    cells: tuple[Cell, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
 def select(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> list[Cell]:
+    """The cells of `choose`."""
+    return list(choose(catalogue, selection, scenarios).cells)
+
+
+def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> Chosen:
     """The cells of a selection: each once, grouped by environment and path, always in the same order.
 
-    Raises UsageError for unknown names, globs that match nothing, and options that contradict each other.
+    Raises CatalogueError for rows of the tiers, exclusions and defaults that name nothing, with file and line.
+    Raises UsageError for unknown names, globs that match nothing, options that contradict each other, and for an
+    excluded cell that is asked for by its name; one that a glob stands for is left out.
     """
+    check(catalogue, scenarios)
     if selection.is_default:
-        chosen = _default(catalogue, scenarios)
+        found = [cell for row in catalogue.defaults.default for cell in _product(catalogue, row, scenarios)]
+        exact = False
     elif selection.cells:
-        chosen = _exact(catalogue, selection, scenarios)
+        found = _exact(catalogue, selection, scenarios)
+        exact = True
     else:
-        chosen = _product(catalogue, _complete(catalogue, selection), scenarios)
-    return _sorted(catalogue, _tagged(chosen, selection.tags), scenarios)
+        choice = _complete(catalogue, selection)
+        found = _product(catalogue, choice, scenarios)
+        exact = not any(is_glob(name) or name.startswith(NOT) for kind in _KINDS for name in getattr(choice, kind))
+    return _possible(catalogue, _sorted(catalogue, _tagged(found, selection.tags), scenarios), exact=exact)
+
+
+def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
+    """Raise CatalogueError, with file and line, for a tier, exclusion or default that names or yields nothing."""
+    rules = catalogue.rules
+    for number, tier in enumerate(rules.tiers):
+        for name in tier.includes:
+            if name not in [other.name for other in rules.tiers[:number]]:
+                raise rules.written.error("tier", number, "includes", f"no tier {name!r} stands above this row")
+        if tier.environments:
+            choice = Choice(environments=tier.environments, paths=tier.paths, scenarios=tier.scenarios)
+            cells = _of_row(catalogue, choice, scenarios, rules.written, "tier", number)
+            if not any(tier.has(cell) for cell in cells):
+                raise rules.written.error("tier", number, "foundry", "the foundry builds no node of these environments")
+            _require_some(catalogue, filter(tier.has, cells), rules.written, "tier", number)
+    for number, row in enumerate(rules.exclusions):
+        choice = Choice(environments=row.environments, paths=row.paths, scenarios=row.scenarios)
+        _of_row(catalogue, choice, scenarios, rules.written, "exclude", number)
+    written = catalogue.written.get("default", Written())
+    for number, choice in enumerate(catalogue.defaults.default):
+        cells = _of_row(catalogue, choice, scenarios, written, "default", number)
+        _require_some(catalogue, cells, written, "default", number)
+    _of_row(catalogue, catalogue.defaults.when_not_given, scenarios, written, "when-not-given", 0)
+    own = [
+        *((tag, f"the environment {it.name}") for it in catalogue.environments for tag in it.tags),
+        *((tag, f"the scenario {it.name}") for it in scenarios.values() for tag in it.tags),
+    ]
+    for tag, what in own:
+        if tag in rules.names:
+            raise CatalogueError(
+                f"{what} has the tag {tag}, which is the name of a tier",
+                f"say it in {rules.written.file}, or rename it",
+            )
+
+
+def _of_row(
+    catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scenario], written: Written, table: str, number: int
+) -> list[Cell]:
+    """The cells of a row. Raises CatalogueError for a name or glob in it that is nothing."""
+    known = {
+        "environments": [it.name for it in catalogue.environments],
+        "paths": list(expand.paths(catalogue)),
+        "scenarios": list(scenarios),
+    }
+    for kind in _KINDS:
+        try:
+            matching(kind.removesuffix("s"), getattr(choice, kind), known[kind])
+        except UsageError as error:
+            raise written.error(table, number, kind, error.message, error.next_step) from error
+    return _product(catalogue, choice, scenarios)
+
+
+def _require_some(catalogue: Catalogue, cells: Iterable[Cell], written: Written, table: str, number: int) -> None:
+    out = [_left_out(catalogue, cell) for cell in cells]
+    if out and all(out):
+        reason = next(it.reason for it in out if it)
+        raise written.error(table, number, "", f"every cell of this row is excluded: {reason}")
+
+
+def _left_out(catalogue: Catalogue, cell: Cell) -> LeftOut | None:
+    return catalogue.rules.left_out(cell, map(catalogue.release, cell.path.releases))
+
+
+def _possible(catalogue: Catalogue, cells: Sequence[Cell], *, exact: bool) -> Chosen:
+    """What of the cells can be. Raises UsageError when one that cannot was named, and when nothing is left."""
+    out = {cell.id: _left_out(catalogue, cell) for cell in cells}
+    left_out = [found for found in out.values() if found]
+    if left_out and (exact or len(left_out) == len(cells)):
+        first = left_out[0]
+        raise UsageError(f"there is no cell {first.cell.id}: {first.reason}", f"see {first.link}")
+    return Chosen(cells=tuple(cell for cell in cells if not out[cell.id]), left_out=tuple(left_out))
 
 
 def all_cells(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> list[Cell]:
@@ -71,19 +167,11 @@ def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str) -> str:
     return ""
 
 
-def _default(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> list[Cell]:
-    try:
-        return [cell for row in catalogue.defaults.default for cell in _product(catalogue, row, scenarios)]
-    except CatalogueError:
-        raise
-    except UsageError as error:
-        raise CatalogueError(
-            f"clusters/default.toml names what does not exist: {error.message}", error.next_step
-        ) from error
-
-
 def _complete(catalogue: Catalogue, selection: Selection) -> Choice:
-    fallback = catalogue.defaults.when_not_given
+    # A tier says itself which cells it has.
+    wanted = [tag for tag in selection.tags if not tag.startswith(NOT)]
+    by_tier = bool(wanted) and set(wanted) <= set(catalogue.rules.names)
+    fallback = _ALL if by_tier else catalogue.defaults.when_not_given
     return Choice(
         environments=selection.environments or fallback.environments,
         paths=selection.paths or fallback.paths,
@@ -94,18 +182,19 @@ def _complete(catalogue: Catalogue, selection: Selection) -> Choice:
 def _product(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scenario]) -> list[Cell]:
     environments = matching("environment", choice.environments, [it.name for it in catalogue.environments])
     names = matching("scenario", choice.scenarios, list(scenarios))
-    return expand.cells(
+    cells = expand.cells(
         map(catalogue.environment, environments),
         [expand.find_path(catalogue, name) for name in _path_names(catalogue, choice.paths)],
         {name: scenarios[name] for name in names},
     )
+    return [catalogue.rules.tiered(cell) for cell in cells]
 
 
 def _path_names(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
     # find_path knows more about a name that has no row than a list of names could say.
     for pattern in patterns:
         if not is_glob(pattern):
-            expand.find_path(catalogue, pattern)
+            expand.find_path(catalogue, pattern.removeprefix(NOT))
     return matching("path", patterns, list(expand.paths(catalogue)))
 
 
@@ -127,7 +216,7 @@ def _exact(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
                     f"--cell is exact and needs no other option: leave out {option}, or leave out --cell",
                 )
     for cell in chosen:
-        if selection.tags and not set(selection.tags) & set(cell.tags):
+        if not _has_tags(cell, selection.tags):
             raise UsageError(
                 f"--cell {cell.id} contradicts --tag {' '.join(selection.tags)}",
                 f"its tags are: {', '.join(cell.tags) or 'none'}; leave out --tag, or leave out --cell",
@@ -140,15 +229,32 @@ def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) ->
         raise UsageError(f"--cell {name!r} is exact and takes no globs", "use --env, --path and --scenario, which do")
     parts = name.split("/")
     if len(parts) != 3:
-        error = unknown("cell", name, [cell.id for cell in all_cells(catalogue, scenarios)])
+        error = unknown("cell", name, _like(parts, [cell.id for cell in all_cells(catalogue, scenarios)]))
         raise UsageError(error.message, "an id is environment/path/scenario; `nox -s matrix` lists the cells")
     if parts[2] not in scenarios:
         raise unknown("scenario", parts[2], scenarios)
-    return expand.cell(catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1]), scenarios[parts[2]])
+    environment, path = catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1])
+    return catalogue.rules.tiered(expand.cell(environment, path, scenarios[parts[2]]))
+
+
+def _like(parts: Sequence[str], ids: list[str]) -> list[str]:
+    """Of the ids those with as many of these parts as any has, the newest path last."""
+
+    def shared(cell_id: str) -> int:
+        return len(set(parts) & set(cell_id.split("/")))
+
+    most = max(map(shared, ids), default=0)
+    return [cell_id for cell_id in ids if shared(cell_id) == most]
+
+
+def _has_tags(cell: Cell, tags: Sequence[str]) -> bool:
+    wanted = {tag for tag in tags if not tag.startswith(NOT)}
+    unwanted = {tag.removeprefix(NOT) for tag in tags} - wanted
+    return (not wanted or bool(wanted & set(cell.tags))) and not unwanted & set(cell.tags)
 
 
 def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
-    kept = [cell for cell in chosen if not tags or set(tags) & set(cell.tags)]
+    kept = [cell for cell in chosen if _has_tags(cell, tags)]
     if chosen and not kept:
         known = sorted({tag for cell in chosen for tag in cell.tags})
         raise UsageError(

@@ -39,9 +39,29 @@ def test_every_environment_says_where_its_node_image_comes_from(row: Environment
     assert row.name == f"{row.provider}-{row.minor}"
     assert row.node_image or row.foundry
     if row.node_image:
-        assert row.node_image.partition("@")[0].endswith(f":v{row.kubernetes_from('upstream')}")
+        tag = row.node_image.partition("@")[0].partition(":")[2]
+        assert re.sub(r"-k3s\d+$", "", tag) == f"v{row.kubernetes_from('upstream')}"
         assert row.kubernetes_from("upstream").startswith(row.minor + ".")
     assert row.kubernetes_from("foundry") == row.kubernetes
+
+
+def test_the_rows_reach_from_the_oldest_claimed_minor_to_the_newest_by_provider_and_version() -> None:
+    minors = [f"1.{number}" for number in range(24, 38)]
+    assert [row.name for row in REAL.environments] == [f"{it}-{minor}" for it in ("kind", "k3d") for minor in minors]
+    claimed = [row.kubernetes.split("-")[0] for row in REAL.releases if row.kubernetes]
+    assert min(claimed) == minors[0]
+
+
+def test_what_runs_in_a_node_is_called_by_its_name() -> None:
+    for row in REAL.environments:
+        assert row.distribution_from("upstream") == {"kind": "kubernetes", "k3d": "k3s"}[row.provider]
+        if row.foundry:
+            assert "k3s" not in row.distribution_from("foundry").replace("k3s-shaped", "")
+
+
+def test_public_images_without_a_digest_are_known() -> None:
+    loose = [row.name for row in REAL.environments if row.node_image and not row.pinned]
+    assert loose == [f"k3d-1.{minor}" for minor in range(24, 31)]
 
 
 @pytest.mark.parametrize("row", REAL.releases, ids=lambda row: row.version)
@@ -93,6 +113,8 @@ def test_names_lead_to_rows_and_wrong_names_to_what_was_meant() -> None:
         (ENVIRONMENT.replace("true", "false"), 5, "foundry", "needs a node_image"),
         (ENVIRONMENT + 'node_image = "kindest/node"\n', 6, "node_image", "not a full reference"),
         (ENVIRONMENT + 'node_image = "docker.io/kindest/node:v1.35.0"\n', 6, "node_image", "is not v1.34.4"),
+        (ENVIRONMENT + 'node_image = "docker.io/kindest/node:v1.34.4rc1"\n', 6, "node_image", "is not v1.34.4"),
+        (ENVIRONMENT + 'upstream_kubernetes = "1.35.1"\n', 6, "upstream_kubernetes", "no patch of 1.34"),
         (ENVIRONMENT + "\n" + ENVIRONMENT, 8, "name", "a second row"),
         (ENVIRONMENT + "\n[surplus]\n", 7, "surplus", r"only \[\[environment\]\] rows"),
     ],

@@ -113,7 +113,7 @@ def test_collecting_starts_nothing(folder: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--env", "kind-1.35"], "no environment named 'kind-1.35'; did you mean kind-1.36"),
+        (["--env", "kind-1.39"], "no environment named 'kind-1.39'; did you mean kind-1."),
         (["--path", "install-2.5.9"], "no release named '2.5.9'; did you mean 2.5.2"),
         (["--path", "instal-2.5.2"], "did you mean install-2.5.2"),
         (["--scenario", "spark-pie"], "did you mean spark-pi"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scenarios as a list: names, tags, images."""
+"""The scenarios as a list: names, needs, images."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from harness.apps.samples import chart_values
 from harness.apps.scenarios import discover, namespace_of
+from harness.matrix import catalogue
 
 NAMES = [
     "bad-submission",
@@ -42,10 +43,10 @@ def test_namespaces_are_dns_labels(name: str) -> None:
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", namespace_of(name))
 
 
-def test_everything_is_in_full_and_little_in_smoke() -> None:
-    tags = {name: module.SCENARIO.tags for name, module in discover().items()}
-    assert all("full" in given for given in tags.values())
-    assert [name for name, given in tags.items() if "smoke" in given] == ["pyspark-pi", "spark-pi"]
+def test_crds_that_a_scenario_needs_are_those_of_some_release() -> None:
+    known = {crd for release in catalogue.load().releases for crd in release.crds}
+    needed = {crd for module in discover().values() for crd in module.SCENARIO.needs_crds}
+    assert needed == known
 
 
 def test_images_are_those_of_the_chart() -> None:

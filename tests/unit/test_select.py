@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 
@@ -11,15 +12,43 @@ from rich.console import Console
 
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import catalogue, listing
-from harness.matrix.catalogue import Catalogue, Choice, Defaults
+from harness.matrix.catalogue import Choice, Defaults
 from harness.matrix.model import Scenario
-from harness.matrix.select import Selection, all_cells, select, unavailable_reason
+from harness.matrix.rules import Exclusion, Rules, Tier
+from harness.matrix.select import Selection, all_cells, choose, select, unavailable_reason
 
-CATALOGUE = catalogue.load()
 SCENARIOS = {
     name: Scenario(name=name, summary=name, tags=tags)
-    for name, tags in (("spark-pi", ("smoke", "jvm")), ("pyspark-pi", ("python",)), ("scheduled", ("slow",)))
+    for name, tags in (("spark-pi", ("jvm",)), ("pyspark-pi", ("python",)), ("scheduled", ("slow",)))
 }
+_REAL = catalogue.load()
+_ALL = {"environments": ("*",), "paths": ("install-2.5.2",)}
+_LINK = "https://example.com/why"
+CATALOGUE = dataclasses.replace(
+    _REAL,
+    environments=tuple(map(_REAL.environment, ("kind-1.24", "kind-1.34", "kind-1.36"))),
+    defaults=Defaults.model_validate(
+        {
+            "default": [
+                {"environments": ["kind-1.34"], "paths": ["install-2.5.2"], "scenarios": ["*"]},
+                {"environments": ["kind-1.36"], "paths": ["install-2.5.2"], "scenarios": ["spark-pi"]},
+            ],
+            "when-not-given": {"environments": ["kind-1.34"], "paths": ["install-2.5.2"], "scenarios": ["*"]},
+        }
+    ),
+    rules=Rules(
+        tiers=(
+            Tier(name="smoke", foundry=True, scenarios=("spark-pi",), **_ALL),
+            Tier(name="full", foundry=True, scenarios=("*",), **_ALL),
+            Tier(name="nightly", includes=("full",)),
+            Tier(name="nightly", environments=("kind-1.24",), paths=("install-2.1.1",), scenarios=("spark-pi",)),
+        ),
+        exclusions=(
+            Exclusion(paths=("install-2.0.*",), scenarios=("scheduled",), reason="it has no clock", link=_LINK),
+            Exclusion(paths=("install-2.1.0",), reason="it was never published", link=_LINK),
+        ),
+    ),
+)
 
 
 def ids(**options: tuple[str, ...]) -> list[str]:
@@ -38,14 +67,14 @@ def test_without_arguments_the_default_selection_runs() -> None:
 def test_several_options_multiply_and_take_globs() -> None:
     assert ids(environments=("kind-*",), paths=("install-2.5.[12]",), scenarios=("*pi",)) == [
         f"kind-{minor}/install-{version}/{scenario}"
-        for minor in ("1.34", "1.36")
+        for minor in ("1.24", "1.34", "1.36")
         for version in ("2.5.1", "2.5.2")
         for scenario in ("spark-pi", "pyspark-pi")
     ]
 
 
 def test_the_order_does_not_depend_on_how_it_was_asked_and_no_cell_comes_twice() -> None:
-    asked = ids(environments=("kind-1.36", "kind-1.34", "kind-*"), paths=("install-2.5.2",))
+    asked = ids(environments=("kind-1.36", "kind-1.34", "kind-1.3*"), paths=("install-2.5.2",))
     assert asked == ids(environments=("kind-1.34", "kind-1.36"), paths=("install-2.5.2",))
     assert len(asked) == 6
 
@@ -58,9 +87,61 @@ def test_an_option_that_is_not_given_falls_back_to_the_data() -> None:
 
 def test_tags_keep_the_cells_that_carry_one_of_them() -> None:
     assert ids(tags=("smoke", "slow")) == ["kind-1.34/install-2.5.2/spark-pi", "kind-1.34/install-2.5.2/scheduled"]
+    assert ids(tags=("jvm", "slow")) == ["kind-1.34/install-2.5.2/spark-pi", "kind-1.34/install-2.5.2/scheduled"]
     assert len(ids(tags=("kind",))) == 3
+    assert len(ids(tags=("kind", "!slow"))) == 2
     with pytest.raises(UsageError, match="none of the 3 chosen cells has the tag nosuch"):
         ids(tags=("nosuch",))
+
+
+def test_a_tier_is_selected_as_a_whole_unless_more_is_said() -> None:
+    assert ids(tags=("smoke",)) == ["kind-1.34/install-2.5.2/spark-pi", "kind-1.36/install-2.5.2/spark-pi"]
+    assert len(ids(tags=("full",))) == 6
+    assert ids(tags=("nightly",)) == ["kind-1.24/install-2.1.1/spark-pi", *ids(tags=("full",))]
+    assert ids(tags=("smoke",), environments=("*6",)) == ["kind-1.36/install-2.5.2/spark-pi"]
+    (cell,) = select(CATALOGUE, Selection(cells=("kind-1.36/install-2.5.2/spark-pi",)), SCENARIOS)
+    assert cell.tags == ("smoke", "full", "nightly", "kind", "jvm")
+
+
+def test_an_exclamation_mark_takes_away() -> None:
+    assert ids(environments=("kind-*", "!kind-1.3*"), scenarios=("scheduled",)) == ["kind-1.24/install-2.5.2/scheduled"]
+    assert ids(environments=("!kind-1.24", "!*6"), scenarios=("!*pi",)) == ["kind-1.34/install-2.5.2/scheduled"]
+    assert len(ids(paths=("!install-2.[0-4].*",), scenarios=("spark-pi",))) == 3
+
+
+def test_an_excluded_cell_is_left_out_of_a_glob_with_its_reason() -> None:
+    chosen = choose(CATALOGUE, Selection(paths=("install-2.0.2",)), SCENARIOS)
+    assert [cell.scenario.name for cell in chosen.cells] == ["spark-pi", "pyspark-pi"]
+    (out,) = chosen.left_out
+    assert (out.cell.id, out.reason, out.link) == ("kind-1.34/install-2.0.2/scheduled", "it has no clock", _LINK)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"cells": ("kind-1.34/install-2.0.2/scheduled",)},
+        {"paths": ("install-2.0.2",), "scenarios": ("scheduled",)},
+        {"paths": ("install-2.0.*",), "scenarios": ("sched*",)},
+    ],
+)
+def test_an_excluded_cell_that_is_named_is_an_error_with_reason_and_link(options: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(UsageError, match=r"no cell kind-1\.34/install-2\.0\.2/scheduled: it has no clock") as caught:
+        ids(**options)
+    assert caught.value.next_step == f"see {_LINK}"
+
+
+def test_a_path_that_is_excluded_as_a_whole_is_an_error() -> None:
+    with pytest.raises(UsageError, match="it was never published"):
+        ids(paths=("install-2.1.0",))
+
+
+def test_a_scenario_without_its_crds_is_no_cell() -> None:
+    connect = Scenario(name="spark-connect", summary="", needs_crds=("sparkconnects.sparkoperator.k8s.io",))
+    scenarios = {**SCENARIOS, connect.name: connect}
+    chosen = choose(CATALOGUE, Selection(paths=("install-2.2.1", "install-2.3.0"), scenarios=("*connect",)), scenarios)
+    assert [cell.id for cell in chosen.cells] == ["kind-1.34/install-2.3.0/spark-connect"]
+    assert "release 2.2.1 has no CRD sparkconnects" in chosen.left_out[0].reason
+    assert "/v2.2.1/" in chosen.left_out[0].link
 
 
 def test_a_cell_is_exact() -> None:
@@ -73,6 +154,8 @@ def test_a_cell_is_exact() -> None:
     ("options", "message", "next_step"),
     [
         ({"environments": ("kind-1.35",)}, r"no environment named 'kind-1\.35'; did you mean kind-1\.3", "kind-1.36"),
+        ({"environments": ("!kind-1.35",)}, r"no environment named 'kind-1\.35'; did you mean kind-1\.3", "kind-1.36"),
+        ({"environments": ("kind-*", "!*")}, r"kind-\* !\* leaves no environment", "take away less"),
         ({"scenarios": ("sparkpi",)}, "no scenario named 'sparkpi'; did you mean spark-pi", "scheduled"),
         ({"paths": ("instal-2.5.2",)}, r"no path named .*did you mean install-2\.5\.2", "install-2.0.2"),
         ({"paths": ("install-2.5.9",)}, r"no release named '2\.5\.9'; did you mean 2\.5\.", "2.5.2"),
@@ -89,7 +172,7 @@ def test_a_cell_is_exact() -> None:
         (
             {"cells": ("kind-1.34/install-2.5.2/spark-pi",), "tags": ("slow",)},
             "contradicts --tag slow",
-            "smoke",
+            "smoke, full, nightly, kind, jvm",
         ),
     ],
 )
@@ -102,12 +185,12 @@ def test_bad_selections_say_what_was_meant(options: dict[str, tuple[str, ...]], 
 
 def test_a_default_selection_that_names_nothing_is_the_catalogues_fault() -> None:
     broken = Choice(environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("gone",))
-    wrong = Catalogue(
-        environments=CATALOGUE.environments,
-        releases=CATALOGUE.releases,
-        defaults=Defaults.model_validate({"default": [broken], "when-not-given": broken}),
+    wrong = dataclasses.replace(
+        CATALOGUE, defaults=Defaults.model_validate({"default": [broken], "when-not-given": broken})
     )
-    with pytest.raises(CatalogueError, match=r"default\.toml names what does not exist"):
+    with pytest.raises(
+        CatalogueError, match=r"default\.toml, line \d+: key scenarios: there is no scenario named 'gone'"
+    ):
         select(wrong, Selection(), SCENARIOS)
 
 
@@ -133,7 +216,7 @@ def test_the_listing_reads_the_same_for_people_and_for_ci() -> None:
         "environment": "kind-1.34",
         "path": "install-2.5.2",
         "scenario": "spark-pi",
-        "tags": ["kind", "smoke", "jvm"],
+        "tags": ["smoke", "full", "nightly", "kind", "jvm"],
         "expected_minutes": 1.5,
     }
     assert rows[1]["expected_minutes"] is None
@@ -147,4 +230,4 @@ def test_the_listing_reads_the_same_for_people_and_for_ci() -> None:
 
 def test_every_cell_has_its_own_id() -> None:
     everything = [cell.id for cell in all_cells(CATALOGUE, SCENARIOS)]
-    assert len(set(everything)) == len(everything) == 2 * 10 * 3
+    assert len(set(everything)) == len(everything) == 3 * 10 * 3

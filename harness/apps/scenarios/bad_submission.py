@@ -19,7 +19,6 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="bad-submission",
     summary="an application that cannot be submitted ends FAILED after SUBMISSION_FAILED, without a driver pod",
-    tags=("full",),
 )
 
 _SPARK_SAYS = "spark.kubernetes.file.upload.path"

@@ -22,7 +22,6 @@ SCENARIO = Scenario(
     name="config-map",
     summary="application code from a ConfigMap, and a ConfigMap that driver and executor read",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 _MOUNTS = {"driver": {"/opt/code", "/etc/settings"}, "executor": {"/etc/settings"}}

@@ -21,7 +21,6 @@ SCENARIO = Scenario(
     name="custom-resources",
     summary="requests and limits of cores and memory reach driver and executor",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 

@@ -25,7 +25,6 @@ SCENARIO = Scenario(
     summary="executors grow with the work and shrink without it",
     timeout=330.0,
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 _SECONDS = 180.0

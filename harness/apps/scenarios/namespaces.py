@@ -24,7 +24,6 @@ SCENARIO = Scenario(
     name="namespaces",
     summary="an application in a namespace that is not listed stays untouched, one in a listed namespace runs",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 _UNTOUCHED_SECONDS = 15.0

@@ -21,7 +21,6 @@ SCENARIO = Scenario(
     name="pod-template",
     summary="pod templates of driver and executor reach the pods",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 

@@ -18,7 +18,6 @@ SCENARIO = Scenario(
     name="pyspark-pi",
     summary="a PySpark application computes π on an executor",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full", "smoke"),
 )
 
 

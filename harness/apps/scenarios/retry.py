@@ -21,7 +21,6 @@ SCENARIO = Scenario(
     name="retry",
     summary="a failing application is tried again, its attempts are counted, it ends FAILED",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 _ATTEMPT = (State.SUBMITTED, State.RUNNING, State.FAILING)

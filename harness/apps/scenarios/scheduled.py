@@ -24,7 +24,7 @@ SCENARIO = Scenario(
     summary="a schedule fires at least twice and keeps its history limits",
     timeout=360.0,
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
+    needs_crds=("sparkapplications.sparkoperator.k8s.io", "scheduledsparkapplications.sparkoperator.k8s.io"),
 )
 
 _LABEL = "sparkoperator.k8s.io/scheduled-app-name"

@@ -18,7 +18,6 @@ SCENARIO = Scenario(
     name="spark-3.5",
     summary=f"an application of Spark {_VALUES.spark.older_version} under an operator with a newer Spark",
     images=(_VALUES.spark.images[_VALUES.spark.older_version],),
-    tags=("full",),
 )
 
 

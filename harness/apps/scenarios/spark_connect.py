@@ -22,7 +22,7 @@ SCENARIO = Scenario(
     name="spark-connect",
     summary="a Spark Connect server is Ready and answers a real client's query",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
+    needs_crds=("sparkconnects.sparkoperator.k8s.io",),
 )
 
 _SECONDS = 150.0

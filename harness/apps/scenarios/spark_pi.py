@@ -18,7 +18,6 @@ SCENARIO = Scenario(
     name="spark-pi",
     summary="a JVM application computes π on an executor",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full", "smoke"),
 )
 
 

@@ -25,7 +25,6 @@ SCENARIO = Scenario(
     summary="suspending stops a running application, resuming runs it again to its end",
     timeout=340.0,
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 _SECONDS = 120.0

@@ -20,7 +20,6 @@ SCENARIO = Scenario(
     name="ttl",
     summary="an application with a time to live is gone when it is due, with its pods",
     images=(_VALUES.spark.images[_VALUES.spark.version],),
-    tags=("full",),
 )
 
 _LATE_SECONDS = 15.0

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""clusters/matrix.toml: tiers, which are tags for cells, and the cells that there are not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from harness.matrix.model import Cell, Environment, Model, Release
+from harness.matrix.names import covers
+from harness.matrix.written import Written
+
+
+class Tier(Model):
+    """A row that gives its cells a tag. Names may repeat; `includes` takes over the cells of other tiers.
+
+    With `foundry` only environments count of which the foundry can build nodes.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    environments: tuple[str, ...] = ()
+    foundry: bool = False
+    paths: tuple[str, ...] = ()
+    scenarios: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        lists = (self.environments, self.paths, self.scenarios)
+        if not all(lists) and (any(lists) or self.foundry or not self.includes):
+            raise ValueError("a tier needs environments, paths and scenarios, or only includes")
+        return self
+
+    def offers(self, environment: Environment) -> bool:
+        """Whether cells of this environment can be in the tier."""
+        if not self.environments:
+            return False
+        return covers(self.environments, environment.name) and (environment.foundry or not self.foundry)
+
+    def has(self, cell: Cell) -> bool:
+        """Whether this row names the cell (`includes` are not looked at)."""
+        return (
+            self.offers(cell.environment)
+            and covers(self.paths, cell.path.name)
+            and covers(self.scenarios, cell.scenario.name)
+        )
+
+
+class Exclusion(Model):
+    """A row that takes cells away, with the reason and where upstream says so."""
+
+    environments: tuple[str, ...] = Field(default=("*",), min_length=1)
+    paths: tuple[str, ...] = Field(default=("*",), min_length=1)
+    scenarios: tuple[str, ...] = Field(default=("*",), min_length=1)
+    reason: str = Field(min_length=1)
+    link: str = Field(pattern=r"^https://[^\s/]+/\S+$")
+
+    def has(self, cell: Cell) -> bool:
+        """Whether this row takes the cell away."""
+        return (
+            covers(self.environments, cell.environment.name)
+            and covers(self.paths, cell.path.name)
+            and covers(self.scenarios, cell.scenario.name)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A cell that there is not, why, and where upstream says so."""
+
+    cell: Cell
+    reason: str
+    link: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """The rows of the file."""
+
+    tiers: tuple[Tier, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
+    written: Written = field(default_factory=Written)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the tiers, each once."""
+        return tuple(dict.fromkeys(tier.name for tier in self.tiers))
+
+    def tiered(self, cell: Cell) -> Cell:
+        """The cell with the names of its tiers before its other tags."""
+        direct = {tier.name for tier in self.tiers if tier.has(cell)}
+        tags = [name for name in self.names if direct & set(self._behind(name))]
+        return cell.model_copy(update={"tags": tuple(dict.fromkeys((*tags, *cell.tags)))})
+
+    def left_out(self, cell: Cell, releases: Iterable[Release]) -> LeftOut | None:
+        """Why there is no such cell, or None; `releases` are those of its path."""
+        for row in self.exclusions:
+            if row.has(cell):
+                return LeftOut(cell=cell, reason=row.reason, link=row.link)
+        for release in releases:
+            for crd in cell.scenario.needs_crds:
+                if crd not in release.crds:
+                    return LeftOut(
+                        cell=cell,
+                        reason=f"release {release.version} has no CRD {crd}, which {cell.scenario.name} needs",
+                        link=release.crds_link,
+                    )
+        return None
+
+    def _behind(self, name: str, seen: frozenset[str] = frozenset()) -> list[str]:
+        """The tier and all that it includes."""
+        if name in seen:
+            return []
+        more = [other for tier in self.tiers if tier.name == name for other in tier.includes]
+        return [name, *(found for other in more for found in self._behind(other, seen | {name}))]
