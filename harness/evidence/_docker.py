@@ -114,8 +114,9 @@ def remove(kind: str, ids: Sequence[str]) -> str:
 
 
 def _labelled(*words: str, first: str) -> list[DockerObject]:
-    rows = _rows(*words, "--format", f'{first}\t{{{{.Name}}}}\t{{{{.Label "{LABEL_RUN}"}}}}')
-    return [DockerObject(id=row[0], name=row[1], run_id=row[2]) for row in rows]
+    labels = "".join(f'\t{{{{.Label "{label}"}}}}' for label in (LABEL_RUN, *_CLUSTER_LABELS))
+    rows = _rows(*words, "--format", f"{first}\t{{{{.Name}}}}{labels}")
+    return [DockerObject(id=row[0], name=row[1], run_id=row[2], cluster=row[3] or row[4]) for row in rows]
 
 
 def _rows(*words: str, check: bool = True) -> list[list[str]]:

@@ -168,12 +168,12 @@ def _in_engine(scope: _Scope, *, images: bool) -> Iterator[Remain]:
     names = {it.name for it in ours}
     planned = scope.planned("network")
     for it in _docker.networks():
-        if scope.run(it.run_id) or it.name in planned:
+        if scope.run(it.run_id) or scope.cluster(it.cluster) or it.name in planned:
             others = tuple(name for name in _docker.attached(it.name) if name not in names)
             yield Remain(kind="network", name=it.name, id=it.id, used_by=others)
     planned = scope.planned("volume") | set(anonymous_volumes([it.id for it in ours]))
     for it in _docker.volumes():
-        if scope.run(it.run_id) or it.name in planned:
+        if scope.run(it.run_id) or scope.cluster(it.cluster) or it.name in planned:
             yield Remain(kind="volume", name=it.name, id=it.id)
     if images:
         for it in _docker.images():

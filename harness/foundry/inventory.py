@@ -12,7 +12,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from harness.foundry import debian, gobuild, images, kubernetes, loaded, nodes, plan
+from harness.foundry import debian, gobuild, images, kubernetes, nodes, plan, shapes
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host import display
 from harness.host.steps import Progress, Step
@@ -61,8 +61,8 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
         for recipe in (nodes.pause_recipe(row), nodes.control_plane_recipe(row)):
             found[_identity(recipe)] = ""
         found[_identity(nodes.node_recipe(row))] = nodes.node_image(row)
-        node = loaded.loaded_node(settings, row)
-        found[_identity(node.recipe)] = node.reference
+        for node in shapes.all_nodes(settings, row):
+            found[_identity(node.recipe)] = node.reference
     if rows:
         for system in (nodes.base_system(), nodes.proxy_system()):
             found[_identity(debian.recipe(system))] = ""

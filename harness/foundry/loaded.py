@@ -42,6 +42,16 @@ class LoadedNode:
         return f"{nodes.REPOSITORY}:v{self.row.version}-with-images-{self.recipe.key}"
 
     @property
+    def plain(self) -> str:
+        """The reference of the same node without images."""
+        return nodes.node_image(self.row)
+
+    @property
+    def identity(self) -> str:
+        """What makes it the same on another machine, whatever images it holds besides."""
+        return nodes.node_recipe(self.row).key
+
+    @property
     def held(self) -> tuple[str, ...]:
         """References of the images in it."""
         return tuple(build.reference for build in self.builds)

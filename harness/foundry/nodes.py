@@ -185,6 +185,16 @@ def node_recipe(row: KubernetesRow) -> Recipe:
     )
 
 
+def containerd_config(row: KubernetesRow) -> str:
+    """The text of containerd's config.toml in a node."""
+    return _filled(_ROOTFS / "etc" / "containerd" / "config.toml", row)
+
+
+def _filled(file: Path, row: KubernetesRow) -> str:
+    """A file of the nodes, with what differs between versions put in."""
+    return file.read_text().replace("@PAUSE@", row.images()["pause"]).replace("@VERSION@", f"v{row.version}")
+
+
 def _described(path: Path) -> str:
     mode = "executable" if path.stat().st_mode & 0o100 else "plain"
     return f"{mode}\n{path.read_text()}"
@@ -253,7 +263,6 @@ def _put_program(layer: LayerWriter, *, path: str, binary: Path) -> None:
 
 def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path]) -> None:
     """Everything that a node has above Debian, as one layer."""
-    texts = {"@PAUSE@": row.images()["pause"], "@VERSION@": f"v{row.version}"}
 
     def fill(layer: LayerWriter) -> None:
         folders: set[str] = set()
@@ -274,10 +283,7 @@ def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path
         for source in sorted(path for path in _ROOTFS.rglob("*") if path.is_file()):
             path = str(source.relative_to(_ROOTFS))
             parents(path)
-            text = source.read_text()
-            for mark, value in texts.items():
-                text = text.replace(mark, value)
-            layer.text(path, text, mode=0o755 if source.stat().st_mode & 0o100 else 0o644)
+            layer.text(path, _filled(source, row), mode=0o755 if source.stat().st_mode & 0o100 else 0o644)
         layer.text("kind/version", f"v{row.version}")
         layer.text("etc/crictl.yaml", "runtime-endpoint: unix:///run/containerd/containerd.sock\n")
         for module, folder in programs.items():

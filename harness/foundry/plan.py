@@ -6,8 +6,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Sequence
 
-from harness.foundry import debian, gobuild, images, nodes, operator
+from harness.foundry import debian, gobuild, images, k3s, nodes, operator, shapes
 from harness.foundry.assemble import read_image
+from harness.foundry.k3s import K3sShapedNode
 from harness.foundry.kubernetes import KubernetesRow, row
 from harness.foundry.loaded import LoadedNode, loaded_node
 from harness.foundry.publish import published
@@ -44,6 +45,10 @@ def steps(settings: Settings, environments: Sequence[Environment], releases: Seq
         )
     names = {step.name for step in found}
     found += [_loaded_step(store, loaded_node(settings, version), names) for version in rows.values()]
+    shaped = [node for node in shapes.nodes_for(settings, environments) if isinstance(node, K3sShapedNode)]
+    if shaped:
+        found.append(_k3s_programs_step(store))
+    found += [_k3s_step(store, node) for node in shaped]
     for release in releases:
         if "foundry" in release.sources:
             found.append(_chart_step(store, release))
@@ -160,6 +165,41 @@ def _loaded_step(store: Store, loaded: LoadedNode, names: Collection[str]) -> St
         size=lambda: nodes.image_size(loaded.reference),
         estimate=30.0,
         room=4 * _GIGABYTE,
+    )
+
+
+def _k3s_programs_step(store: Store) -> Step:
+    def run(progress: Progress) -> None:
+        for module in k3s.MODULES:
+            progress(f"building {module} {gobuild.build_file(module).version}")
+            gobuild.build(store, module)
+
+    return Step(
+        name="k3s-shaped node programs",
+        done=lambda: all(store.get(gobuild.recipe(module)) for module in k3s.MODULES),
+        run=run,
+        needs=(BUILD_PACKAGES,),
+        heavy=True,
+        size=lambda: _size(store, [gobuild.recipe(module) for module in k3s.MODULES]),
+        estimate=90.0,
+        room=2 * _GIGABYTE,
+    )
+
+
+def _k3s_step(store: Store, node: K3sShapedNode) -> Step:
+    def run(progress: Progress) -> None:
+        progress(f"building {node.reference}")
+        node.build(store)
+
+    return Step(
+        name=f"k3s-shaped node {node.row.version}",
+        done=lambda: bool(store.get(node.recipe)) and node.exists(),
+        run=run,
+        needs=(f"kind node {node.row.version} with images", "k3s-shaped node programs"),
+        # What lies below it is counted with the node that it stands on.
+        size=lambda: max(0, nodes.image_size(node.reference) - nodes.image_size(node.base.reference)),
+        estimate=15.0,
+        room=_GIGABYTE,
     )
 
 

@@ -73,9 +73,9 @@ def all_steps(
 ) -> list[Step]:
     """Every step for these cells, done or not."""
     steps = [_engine_step(settings)]
-    names = ["helm"]
-    if any(environment.provider == "kind" for environment in environments):
-        names.insert(0, "kind")
+    # A provider's program has its name; one without a row among the tools needs none.
+    providers = dict.fromkeys(environment.provider for environment in environments)
+    names = [*(name for name in providers if name in tools.catalogue()), "helm"]
     if source == "foundry":
         names += ["crane", "registry"]
         steps.append(_packages_step(settings))

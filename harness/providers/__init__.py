@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from harness.providers.base import Provider, ProviderTools
+from harness.providers.k3d import K3d
 from harness.providers.kind import Kind
 
-PROVIDERS: Mapping[str, Callable[[ProviderTools], Provider]] = {"kind": Kind}
+PROVIDERS: Mapping[str, Callable[[ProviderTools], Provider]] = {"kind": Kind, "k3d": K3d}
 """Provider name, as in clusters/environments.toml → how it is made."""

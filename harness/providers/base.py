@@ -10,6 +10,7 @@ from typing import Protocol
 
 from kubernetes import client, config
 
+from harness.errors import ToolError
 from harness.matrix.model import Environment
 from harness.process import Completed
 from harness.registries.mirrors import MirrorMap
@@ -20,10 +21,16 @@ LABEL_RUN = "spark-operator-harness.run"
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderTools:
-    """The verified programs that providers call."""
+    """The verified programs that providers call, by their names; `kubectl` is the one for the environment's version."""
 
-    kind: Path
-    kubectl: Path
+    programs: Mapping[str, Path]
+
+    def path(self, name: str) -> Path:
+        """The program of that name. Raises ToolError when it was not asked for."""
+        try:
+            return self.programs[name]
+        except KeyError:
+            raise ToolError(f"{name} was not looked for", "run `nox -s bootstrap` for that environment") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +38,8 @@ class ClusterSpec:
     """What a cluster is made from.
 
     `name` is unique on this host; `node_image` is what the engine can run; `network` is the run's network; `preload`
-    are images that the node pulls while its control plane starts; `folder` is where the kubeconfig, the provider's
+    are images that the node pulls while its control plane starts; `helper_image` is for containers that the provider
+    starts beside its nodes, where that is not left to it; `folder` is where the kubeconfig, the provider's
     configuration and its logs go; `timeout` is in seconds.
     """
 
@@ -43,6 +51,7 @@ class ClusterSpec:
     mirrors: MirrorMap
     folder: Path
     preload: tuple[str, ...] = ()
+    helper_image: str = ""
     timeout: float = 300.0
 
 

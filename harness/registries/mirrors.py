@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from harness.errors import SettingsError
 from harness.registries.credentials import Credentials, write_secret
-from harness.registries.references import DOCKER_HUB
+from harness.registries.references import DOCKER_HUB, ImageReference
 
 BLOCKED = "http://127.0.0.1:1/not-in-the-mirror-map"
 """Where every registry host without a mirror leads: a port that refuses at once, and a name that explains itself."""
@@ -138,18 +138,28 @@ def hosts_toml(mirror: Mirror) -> str:
     return "\n".join(lines) + "\n"
 
 
+def mirrored(reference: str, mirrors: MirrorMap) -> str:
+    """The name by which this machine's engine pulls an image from the mirror for its host; empty without a mirror."""
+    name = ImageReference.parse(reference)
+    mirror = mirrors.mirrors.get(name.registry)
+    if mirror is None:
+        return ""
+    host = mirror.reachable_url.split("://", 1)[-1].rstrip("/")
+    return f"{host}/{reference.split('/', 1)[1]}"
+
+
 def write_registries_yaml(mirrors: MirrorMap, folder: Path, *, node_folder: str = K3S_FOLDER) -> Path:
     """Write `registries.yaml` (mode 0600 when it holds a password) for k3s's nodes and return the file.
 
-    `folder` is to be mounted, or copied, at `node_folder`. k3s adds the public registry behind the mirrors unless it
-    runs with `--disable-default-registry-endpoint` (docs.k3s.io, private registry configuration). Raises SettingsError
-    when a CA file cannot be read.
+    `folder` is to be mounted, or copied, at `node_folder`. k3s takes the path of an endpoint as it is, and adds the
+    public registry behind the mirrors unless it runs with `--disable-default-registry-endpoint` (docs.k3s.io, private
+    registry configuration). Raises SettingsError when a CA file cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     endpoints: dict[str, Any] = {}
     configs: dict[str, Any] = {}
     for host, mirror in mirrors.mirrors.items():
-        endpoints[host] = {"endpoint": [mirror.url]}
+        endpoints[host] = {"endpoint": [api_root(mirror.url)]}
         config: dict[str, Any] = {}
         if mirror.credentials:
             config["auth"] = {"username": mirror.username, "password": mirror.password.get_secret_value()}

@@ -154,7 +154,10 @@ class Group:
     def _provider(self) -> Provider:
         tools = self._host.tools
         return PROVIDERS[self.environment.provider](
-            ProviderTools(kind=tools["kind"].path, kubectl=tools[f"kubectl-{self.environment.minor}"].path)
+            ProviderTools(
+                programs={name: tool.path for name, tool in tools.items()}
+                | {"kubectl": tools[f"kubectl-{self.environment.minor}"].path}
+            )
         )
 
     def _prepare(self, scene: _Scene) -> bool:
@@ -189,6 +192,7 @@ class Group:
                     network=self._resources.network,
                     mirrors=self._resources.source.mirrors,
                     preload=self._preload(release),
+                    helper_image=self._resources.helper_image(self.environment),
                     folder=self._resources.scratch(self._cluster_name),
                     timeout=settings.cluster_timeout,
                 )

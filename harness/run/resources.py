@@ -14,14 +14,12 @@ from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
 from harness.evidence.remains import anonymous_volumes, remove_folder
 from harness.foundry import images as foundry_images
-from harness.foundry import nodes, operator
-from harness.foundry.kubernetes import row
-from harness.foundry.loaded import LoadedNode, loaded_node
+from harness.foundry import operator, shapes
 from harness.foundry.store import Store
 from harness.matrix.model import ChartSource, Environment, Release
 from harness.providers import network
 from harness.registries.local import NodeRegistries
-from harness.registries.mirrors import MirrorMap
+from harness.registries.mirrors import MirrorMap, mirrored
 from harness.registries.references import ImageReference
 from harness.registries.sources import ImageRecord, Source, source_for
 from harness.releases import charts
@@ -86,8 +84,14 @@ class Resources:
         """References that the environment's node image holds already."""
         if self._host.choice.kind != "foundry":
             return ()
-        node = self._loaded_node(environment)
+        node = shapes.node_for(self._asked.settings, environment)
         return node.held if node.exists() else ()
+
+    def helper_image(self, environment: Environment) -> str:
+        """The image of what a provider starts beside its nodes; empty where it has its own choice."""
+        if self._host.choice.kind != "foundry":
+            return ""
+        return shapes.node_for(self._asked.settings, environment).reference
 
     def node_image(self, environment: Environment, *, plain: bool = False) -> ImageRecord:
         """The node image, present in the container engine, with images where there is one (unless `plain`).
@@ -96,8 +100,8 @@ class Resources:
         """
         kind = self._host.choice.kind
         if kind == "foundry":
-            loaded = self._loaded_node(environment)
-            reference = loaded.reference if loaded.exists() and not plain else nodes.node_image(loaded.row)
+            node = shapes.node_for(self._asked.settings, environment)
+            reference = node.reference if node.exists() and not plain else node.plain
             obtained, remedy = "built by the foundry", "run `nox -s bootstrap`"
         else:
             reference = self._public_node_image(environment)
@@ -126,7 +130,7 @@ class Resources:
         key of its recipe. What images it holds besides is no part of that: the cells' own are compared one by one.
         """
         if self._host.choice.kind == "foundry":
-            return f"recipe {nodes.node_recipe(row(environment.kubernetes)).key}"
+            return f"recipe {shapes.node_for(self._asked.settings, environment).identity}"
         pinned = node.reference.partition("@")[2]
         return pinned or _manifest_digest(node.reference) or node.digest
 
@@ -199,21 +203,17 @@ class Resources:
             return charts.from_path(path, origin=ChartSource.FOUNDRY)
         return charts.for_release(release, helm, folder, mirrors=self.source.mirrors)
 
-    def _loaded_node(self, environment: Environment) -> LoadedNode:
-        return loaded_node(self._asked.settings, row(environment.kubernetes))
-
     def _public_node_image(self, environment: Environment) -> str:
         if self._host.choice.kind == "upstream":
             return environment.node_image
-        name = ImageReference.parse(environment.node_image)
-        mirror = self.source.mirrors.mirrors.get(name.registry)
-        if mirror is None:
+        reference = mirrored(environment.node_image, self.source.mirrors)
+        if not reference:
+            registry = ImageReference.parse(environment.node_image).registry
             raise UnavailableError(
-                f"no mirror is configured for {name.registry}, which has the node image {environment.node_image}",
-                f'add [mirrors."{name.registry}"] to harness.toml',
+                f"no mirror is configured for {registry}, which has the node image {environment.node_image}",
+                f'add [mirrors."{registry}"] to harness.toml',
             )
-        host = mirror.reachable_url.split("://", 1)[-1].rstrip("/")
-        return f"{host}/{environment.node_image.split('/', 1)[1]}"
+        return reference
 
     def _planned(self, kind: str, name: str) -> None:
         if self.ledger is not None:

@@ -128,9 +128,7 @@ def _kubeconfig(kept: KeptCluster, namespace: str, target: Path) -> Path:
 
 
 def _provider(kept: KeptCluster) -> Provider:
-    wanted = [field.name for field in dataclasses.fields(ProviderTools)]
-    tools = {name: kept.tools.get(name, Path(name)) for name in wanted}
-    return PROVIDERS[kept.cluster.environment.provider](ProviderTools(**tools))
+    return PROVIDERS[kept.cluster.environment.provider](ProviderTools(programs=kept.tools))
 
 
 def _become(words: Sequence[str], variables: dict[str, str]) -> int:

@@ -193,6 +193,9 @@ class FakeResources:
     def held_images(self, environment: Environment) -> tuple[str, ...]:
         return self._stage.held
 
+    def helper_image(self, environment: Environment) -> str:
+        return ""
+
     def release_registries(self) -> None:
         self._stage.events.append("registries released")
 

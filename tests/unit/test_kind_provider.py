@@ -17,7 +17,7 @@ from kubernetes import client
 from harness.errors import ClusterError, CommandError
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
-from harness.providers import kind
+from harness.providers import containers, creation, kind
 from harness.providers.base import Cluster, ClusterSpec, ProviderTools
 from harness.providers.kind import Kind
 from harness.registries.mirrors import Mirror, MirrorMap
@@ -72,13 +72,13 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.setattr(Kind, "_wait_ready", lambda self, cluster, deadline: {"node-ready": 1.0})
+    monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl: {"node-ready": 1.0})
     return folder
 
 
 @pytest.fixture
 def provider(programs: Path) -> Kind:
-    return Kind(ProviderTools(kind=programs / "kind", kubectl=programs / "kubectl"))
+    return Kind(ProviderTools(programs={name: programs / name for name in ("kind", "kubectl")}))
 
 
 def spec(folder: Path, *preload: str, mirrors: MirrorMap | None = None, timeout: float = 60.0) -> ClusterSpec:
@@ -170,10 +170,10 @@ def test_an_engine_that_is_gone_does_not_hide_why_the_creation_failed(
 def test_an_api_server_that_fails_is_an_error_of_the_cluster(
     provider: Kind, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait(self: Kind, made: Cluster, deadline: object) -> None:
+    def wait(made: Cluster, deadline: object, kubectl: object) -> None:
         raise client.ApiException(status=500, reason="Internal Server Error")
 
-    monkeypatch.setattr(Kind, "_wait_ready", wait)
+    monkeypatch.setattr(creation, "wait_ready", wait)
     with pytest.raises(ClusterError, match="the API server failed"):
         provider.create(spec(tmp_path))
 
@@ -199,7 +199,7 @@ def test_nodes_are_told_of_the_mirrors(provider: Kind, tmp_path: Path) -> None:
 def test_a_new_kubelet_is_asked_to_bear_cgroup_v1(
     environment: str, v1: bool, patched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kind, "_cgroup_v1", lambda: v1)
+    monkeypatch.setattr(containers, "cgroup_v1", lambda: v1)
     asked: Environment = ENVIRONMENTS[environment]
     config = kind.cluster_config(asked)
 

@@ -12,7 +12,15 @@ import yaml
 from pydantic import SecretStr, ValidationError
 
 from harness.errors import SettingsError
-from harness.registries.mirrors import BLOCKED, Mirror, MirrorMap, api_root, write_hosts, write_registries_yaml
+from harness.registries.mirrors import (
+    BLOCKED,
+    Mirror,
+    MirrorMap,
+    api_root,
+    mirrored,
+    write_hosts,
+    write_registries_yaml,
+)
 from harness.settings import load
 
 PLAIN = Mirror(url="http://registry-ghcr-io:5000", host_url="http://127.0.0.1:40000")
@@ -68,7 +76,7 @@ def test_k3s_gets_the_same_map(tmp_path: Path, ca: Path) -> None:
     file = write_registries_yaml(mirrors, tmp_path / "k3s", node_folder="/etc/rancher/k3s")
 
     written = yaml.safe_load(file.read_text())
-    assert written["mirrors"]["docker.io"] == {"endpoint": ["http://registry-ghcr-io:5000"]}
+    assert written["mirrors"]["docker.io"] == {"endpoint": ["http://registry-ghcr-io:5000/v2"]}
     assert written["mirrors"]["*"] == {"endpoint": [BLOCKED]}
     assert written["configs"] == {
         "mirror.example.com": {
@@ -78,6 +86,27 @@ def test_k3s_gets_the_same_map(tmp_path: Path, ca: Path) -> None:
     }
     assert (file.parent / "ghcr.io-ca.pem").read_text() == ca.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://mirror.example.com", "https://mirror.example.com/v2"),
+        ("https://harbor.example.com/v2/ghcr", "https://harbor.example.com/v2/ghcr"),
+        ("https://nexus.example.com/repository/ghcr", "https://nexus.example.com/repository/ghcr/v2"),
+    ],
+)
+def test_k3s_asks_under_the_same_path_as_containerd(tmp_path: Path, url: str, endpoint: str) -> None:
+    file = write_registries_yaml(MirrorMap(mirrors={"ghcr.io": Mirror(url=url)}), tmp_path)
+
+    assert yaml.safe_load(file.read_text())["mirrors"]["ghcr.io"]["endpoint"] == [endpoint]
+
+
+def test_the_engine_pulls_by_the_mirrors_name() -> None:
+    mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url="http://inside:5000", host_url="http://127.0.0.1:5000")})
+
+    assert mirrored("ghcr.io/k3d-io/k3d-tools:5.8.3", mirrors) == "127.0.0.1:5000/k3d-io/k3d-tools:5.8.3"
+    assert mirrored("docker.io/rancher/k3s:v1.34.4-k3s1", mirrors) == ""
 
 
 @pytest.mark.parametrize("write", [write_hosts, write_registries_yaml])

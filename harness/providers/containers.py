@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes that are containers of the local engine: found by a label, looked into, and kept in words when they fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness import process
+from harness.errors import HarnessError
+
+ENGINE_SECONDS = 60.0
+"""How long one question to the engine may take."""
+
+_LAST_LINES = 15
+
+
+def labelled(label: str, value: str) -> tuple[str, ...]:
+    """Names of the containers with this label, also of stopped ones. Raises CommandError."""
+    argv = ["docker", "ps", "--all", "--filter", f"label={label}={value}", "--format", "{{.Names}}"]
+    return tuple(sorted(process.call(argv, timeout=ENGINE_SECONDS).stdout.split()))
+
+
+def execute(node: str, argv: Sequence[str], *, timeout: float = ENGINE_SECONDS) -> process.Completed:
+    """Run a command in a node. Does not raise on a status other than 0."""
+    return process.call(["docker", "exec", node, *argv], timeout=timeout, check=False)
+
+
+def save(node: str, target: Path, argv: Sequence[str] = ()) -> None:
+    """Write what a command in a node says, or without one the node's console, into a file."""
+    words = ["docker", "exec", node, *argv] if argv else ["docker", "logs", node]
+    process.call(words, timeout=ENGINE_SECONDS, check=False, log_file=target)
+
+
+def remove(nodes: Sequence[str]) -> None:
+    """Remove containers with their anonymous volumes. Raises CommandError."""
+    if nodes:
+        process.call(["docker", "rm", "--force", "--volumes", *nodes], timeout=ENGINE_SECONDS)
+
+
+def last_words(nodes: Callable[[], Sequence[str]], save_logs: Callable[[], None]) -> str:
+    """The ends of the nodes' consoles, after their logs were saved: for the report of a creation that failed."""
+    lines: list[str] = []
+    try:
+        save_logs()
+        for node in nodes():
+            argv = ["docker", "logs", "--tail", str(_LAST_LINES), node]
+            said = process.call(argv, timeout=ENGINE_SECONDS, check=False)
+            lines += [f"  {node} | {line}" for line in (said.stdout + said.stderr).splitlines()]
+    except HarnessError as lost:
+        lines.append(f"  the nodes' logs cannot be read: {lost.message}")
+    return "\n".join(lines) if lines else "  no node container was made"
+
+
+def cgroup_v1() -> bool:
+    """Whether this host has the first version of control groups."""
+    return not Path("/sys/fs/cgroup/cgroup.controllers").exists()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a cluster of containers comes to be: made, waited for, and told in full when it does not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness import waiting
+from harness.errors import ClusterError, CommandError, HarnessError, WaitTimeout
+from harness.providers.base import Cluster, ClusterSpec
+from harness.providers.containers import last_words
+from harness.providers.preload import Preload
+from harness.providers.ready import wait_ready
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ways:
+    """What differs between providers of containers.
+
+    `make` creates the cluster and writes `<folder>/kubeconfig`; `nodes` names its containers; `first_node` is the name
+    that its control plane will have; `kubectl` are the words by which that node's kubectl asks as an administrator;
+    `save_logs` writes what the nodes' containers have to say below a folder.
+    """
+
+    provider: str
+    first_node: str
+    kubectl: Sequence[str]
+    make: Callable[[], None]
+    nodes: Callable[[], tuple[str, ...]]
+    save_logs: Callable[[Path], None]
+
+
+def create(spec: ClusterSpec, ways: Ways) -> Cluster:
+    """Make a cluster and wait until it can be used. Raises ClusterError that holds the end of the nodes' logs."""
+    kubeconfig = spec.folder / "kubeconfig"
+    deadline = waiting.Deadline(seconds=spec.timeout)
+    started = time.monotonic()
+    preload = Preload(ways.first_node, spec.preload, deadline, spec.folder / "preload.log")
+    preload.start()
+    try:
+        ways.make()
+        created = time.monotonic() - started
+        nodes = ways.nodes()
+        cluster = Cluster(name=spec.name, environment=spec.environment, kubeconfig=kubeconfig, nodes=nodes)
+        waits = wait_ready(cluster, deadline, ways.kubectl)
+    except (CommandError, WaitTimeout, client.ApiException, HTTPError) as error:
+        preload.cancel()
+        said = error.message if isinstance(error, HarnessError) else f"the API server failed: {error}"
+        words = last_words(ways.nodes, lambda: ways.save_logs(spec.folder / "nodes"))
+        raise ClusterError(
+            f"creating {spec.environment.name} as {ways.provider} cluster {spec.name} failed: {said}\n{words}",
+            f"see {spec.folder / 'create.log'} and {spec.folder / 'nodes'}",
+        ) from error
+    except BaseException:
+        preload.cancel()
+        raise
+    waited = time.monotonic()
+    preload.join()
+    return Cluster(
+        name=spec.name,
+        environment=spec.environment,
+        kubeconfig=kubeconfig,
+        nodes=nodes,
+        seconds={"create": created, **waits, "preload": time.monotonic() - waited},
+    )

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""k3d clusters: one server without a load balancer, on the run's network, with a kubeconfig of its own.
+
+The node is k3s, or with the foundry upstream Kubernetes in a k3s-shaped node: the same words are passed to either.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from harness import process
+from harness.providers import containers, creation, k3d_logs
+from harness.providers.base import LABEL_RUN, Cluster, ClusterSpec, ProviderTools
+from harness.registries.credentials import write_secret
+from harness.registries.mirrors import K3S_FOLDER, mirrored, write_registries_yaml
+
+_LABEL_CLUSTER = "k3d.cluster"
+_HELPER = "ghcr.io/k3d-io/k3d-tools"
+_CALL_SECONDS = 60.0
+_DELETE_SECONDS = 120.0
+# They take time and memory, and no cell looks at them.
+_LEFT_OUT = "traefik,metrics-server,servicelb"
+
+
+class K3d:
+    """The k3d provider."""
+
+    name = "k3d"
+
+    def __init__(self, tools: ProviderTools) -> None:
+        self._tools = tools
+
+    def create(self, spec: ClusterSpec) -> Cluster:
+        """Make a one-node cluster. Raises ClusterError that holds the end of the node's log."""
+        spec.folder.mkdir(parents=True, exist_ok=True)
+        return creation.create(
+            spec,
+            creation.Ways(
+                provider=self.name,
+                first_node=f"k3d-{spec.name}-server-0",
+                kubectl=("kubectl",),
+                make=partial(self._make, spec),
+                nodes=lambda: self._nodes(spec.name),
+                save_logs=lambda folder: k3d_logs.save(self._nodes(spec.name), folder),
+            ),
+        )
+
+    def delete(self, cluster_name: str) -> None:
+        """Remove nodes, helpers and volumes, and check that none is left."""
+        with tempfile.TemporaryDirectory(prefix="soh-k3d-") as folder:
+            # Whatever k3d leaves, or fails over, is looked for and removed below; that must succeed.
+            self._k3d("cluster", "delete", cluster_name, folder=Path(folder), timeout=_DELETE_SECONDS, check=False)
+        containers.remove(self._nodes(cluster_name))
+        for volume in self._volumes(cluster_name):
+            process.call(["docker", "volume", "rm", volume], timeout=containers.ENGINE_SECONDS)
+
+    def node_exec(
+        self, cluster: Cluster, node: str, argv: Sequence[str], *, timeout: float = 60.0
+    ) -> process.Completed:
+        """Run a command in a node."""
+        return containers.execute(node, argv, timeout=timeout)
+
+    def export_logs(self, cluster: Cluster, folder: Path) -> None:
+        """Consoles, logs of processes and pods, and what the nodes are; k3d itself exports nothing."""
+        k3d_logs.export(self._nodes(cluster.name), folder, k3d=self._tools.path("k3d"))
+
+    def shell_hint(self, cluster: Cluster) -> str:
+        """How a person gets a shell in the node. k3s has no bash."""
+        return f"docker exec -it {cluster.nodes[0]} sh"
+
+    def _make(self, spec: ClusterSpec) -> None:
+        """Let k3d create the cluster, and write its kubeconfig. Raises CommandError."""
+        log_file = spec.folder / "create.log"
+        helper = spec.helper_image or self._mirrored_helper(spec)
+        self._k3d(
+            *words(spec, self._registries(spec)),
+            folder=spec.folder,
+            timeout=spec.timeout,
+            log_file=log_file,
+            environment={"K3D_IMAGE_TOOLS": helper} if helper else {},
+        )
+        shown = self._k3d("kubeconfig", "get", spec.name, folder=spec.folder, timeout=_CALL_SECONDS)
+        write_secret(spec.folder / "kubeconfig", shown.stdout)
+
+    def _registries(self, spec: ClusterSpec) -> Path | None:
+        return write_registries_yaml(spec.mirrors, spec.folder / "registries") if spec.mirrors else None
+
+    def _mirrored_helper(self, spec: ClusterSpec) -> str:
+        """k3d's own helper image by its name in the mirror; empty where k3d is to pull it from its registry."""
+        if not spec.mirrors:
+            return ""
+        said = self._k3d("version", folder=spec.folder, timeout=_CALL_SECONDS).stdout
+        version = re.search(r"v(\d+\.\d+\.\d+)", said)
+        return mirrored(f"{_HELPER}:{version[1]}", spec.mirrors) if version else ""
+
+    def _nodes(self, cluster_name: str) -> tuple[str, ...]:
+        """The cluster's containers, the server first."""
+        found = containers.labelled(_LABEL_CLUSTER, cluster_name)
+        return tuple(sorted(found, key=lambda name: ("-server-" not in name, name)))
+
+    def _volumes(self, cluster_name: str) -> tuple[str, ...]:
+        argv = ["docker", "volume", "ls", "--quiet", "--filter", f"label={_LABEL_CLUSTER}={cluster_name}"]
+        return tuple(process.call(argv, timeout=containers.ENGINE_SECONDS).stdout.split())
+
+    def _k3d(
+        self,
+        *arguments: str | Path,
+        folder: Path,
+        timeout: float,
+        log_file: Path | None = None,
+        environment: dict[str, str] | None = None,
+        check: bool = True,
+    ) -> process.Completed:
+        """Call k3d with nothing of the user's: `cluster delete` rewrites the kubeconfig that KUBECONFIG names, and a
+        folder for its own configuration is made wherever XDG_CONFIG_HOME points.
+        """
+        own = {"KUBECONFIG": str(folder / "no-kubeconfig"), "XDG_CONFIG_HOME": str(folder / "k3d-config")}
+        return process.call(
+            [self._tools.path("k3d"), *arguments],
+            cwd=folder,
+            env={**own, **(environment or {})},
+            timeout=timeout,
+            log_file=log_file,
+            check=check,
+        )
+
+
+def words(spec: ClusterSpec, registries: Path | None) -> list[str | Path]:
+    """What k3d is told to make."""
+    asked: list[str | Path] = [
+        *("cluster", "create", spec.name, "--image", spec.node_image, "--network", spec.network),
+        # The node of a failed creation is wanted for its logs, and nobody balances the load of one server.
+        *("--no-lb", "--no-rollback", "--api-port", "127.0.0.1:random"),
+        *("--kubeconfig-update-default=false", "--kubeconfig-switch-context=false"),
+        *("--timeout", f"{spec.timeout:.0f}s"),
+        *("--runtime-label", f"{LABEL_RUN}={spec.run_id}@server:*"),
+    ]
+    if registries:
+        asked += ["--registry-config", registries]
+        # k3d passes on that file alone, which names these.
+        for ca in sorted(registries.parent.glob("*.pem")):
+            asked += ["--volume", f"{ca.resolve()}:{K3S_FOLDER}/{ca.name}@server:*"]
+    for argument in k3s_arguments(spec):
+        asked += ["--k3s-arg", f"{argument}@server:*"]
+    return asked
+
+
+def k3s_arguments(spec: ClusterSpec) -> list[str]:
+    """What k3s, or what stands for it, is told."""
+    minor = int(spec.environment.minor.split(".")[1])
+    arguments = [f"--disable={_LEFT_OUT}"]
+    if spec.mirrors and minor >= 26:
+        # Without it k3s asks the public registry when the mirror has no answer; 1.25 and older have no such option
+        # (docs.k3s.io, private registry configuration).
+        arguments.append("--disable-default-registry-endpoint")
+    if containers.cgroup_v1() and minor >= 35:
+        # Kubernetes 1.35 made the kubelet refuse cgroup v1 unless told otherwise (KEP-5573).
+        arguments.append("--kubelet-arg=fail-cgroupv1=false")
+    return arguments

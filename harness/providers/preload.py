@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pulls images in a node while its control plane starts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import process, waiting
+from harness.errors import HarnessError
+
+
+class Preload(threading.Thread):
+    """Pulls images in a node; a pull that fails is left to the kubelet, which reports it."""
+
+    def __init__(self, node: str, images: Sequence[str], deadline: waiting.Deadline, log_file: Path) -> None:
+        super().__init__(name=f"preload-{node}", daemon=True)
+        self._node = node
+        self._images = images
+        self._deadline = deadline
+        self._log_file = log_file
+        self._stopped = threading.Event()
+
+    def cancel(self) -> None:
+        """Stop, and be gone on return: later the folder of the log may be gone, too."""
+        self._stopped.set()
+        self.join()
+
+    def run(self) -> None:
+        """Wait for the node's containerd, then pull one image after the other."""
+        if not self._images:
+            return
+        try:
+            waiting.until(
+                self._answers, what=f"containerd in {self._node}", timeout=max(1.0, self._deadline.left), interval=0.3
+            )
+            for image in self._images:
+                if self._stopped.is_set():
+                    return
+                self._exec("crictl", "pull", image, timeout=max(1.0, self._deadline.left))
+        except HarnessError as error:
+            self._log_file.parent.mkdir(parents=True, exist_ok=True)
+            with self._log_file.open("a") as sink:
+                sink.write(f"not preloaded: {error.message}\n")
+
+    def _answers(self) -> bool:
+        return self._stopped.is_set() or self._exec("crictl", "info", "--quiet", timeout=30) == 0
+
+    def _exec(self, *words: str, timeout: float) -> int:
+        argv = ["docker", "exec", self._node, *words]
+        return process.call(argv, timeout=timeout, check=False, log_file=self._log_file, stop=self._stopped).returncode
