@@ -56,7 +56,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the harness against the same work typed by hand."""
+    """Measure the harness against a baseline: `-- smoke` (by hand) or `-- matrix` (one cell after the other)."""
     _install(session)
     session.run("python", "-m", "harness.bench", *session.posargs, **_GRACE)
 

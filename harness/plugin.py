@@ -27,11 +27,11 @@ from harness.errors import HarnessError, HostError, UsageError
 from harness.evidence.ledger import new_run_id
 from harness.report import summary
 from harness.report.history import History
-from harness.report.model import CellResult, RunResult, SourceResult, exit_status
-from harness.report.text import wide_console
+from harness.report.model import CellResult, PlannedCluster, RunResult, SourceResult, exit_status
+from harness.report.text import lines_of, wide_console
 from harness.report.writer import ReportWriter
 from harness.run import options as run_options
-from harness.run import setup
+from harness.run import plan, setup
 from harness.run.group import Attempt
 from harness.run.lockstore import LockStore
 from harness.run.runner import Runner
@@ -210,7 +210,7 @@ class Session:
                 self._say(f"{name} {tool.version} ({tool.origin})")
             self._catch_sigterm()
             if not _is_controller(self._config):
-                self._open(self.run_id, host).start(chosen)
+                self._show_plan(self._open(self.run_id, host).start(chosen))
         except HarnessError as error:
             self._error = error
         except OSError as error:
@@ -249,6 +249,15 @@ class Session:
                 self._say(f"the lock of {result.id} is not in the report: {error}")
         self._report.add(result)
 
+    def _relative(self, result: CellResult, report: ReportWriter) -> CellResult:
+        """The result with folders of evidence as results.json names them."""
+
+        def relative(folder: str) -> str:
+            return report.relative(Path(folder)) if folder else ""
+
+        retries = [it.model_copy(update={"evidence": relative(it.evidence)}) for it in result.retries]
+        return result.model_copy(update={"evidence": relative(result.evidence), "retries": tuple(retries)})
+
     def end(self) -> int | None:
         """Tear everything down and close the report; returns the exit status, None for a worker or an empty session."""
         if self._runner is not None:
@@ -260,6 +269,8 @@ class Session:
             cast(Any, self._config).workeroutput.update({_LEAKS: self._leaks, _KEPT: self._kept})
         if self._report is None:
             return self._error.exit_status if self._error and self._worker is None else None
+        if self._runner is not None:
+            self._report.plan(self._runner.plan)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         self._finished = self._report.finish(peak_memory_mib=peak, leaks=self._leaks)
         History(self.asked.settings.cache_dir / "history.json").record(self._finished.cells)
@@ -294,9 +305,24 @@ class Session:
         return "\n".join(lines)
 
     def _open(self, run_id: str, host: setup.Host) -> Runner:
-        self._runner = Runner(run_id, self.asked, host, evidence_folder=self._evidence_folder, say=self._say)
+        self._runner = Runner(
+            run_id, self.asked, host, evidence_folder=self._evidence_folder, say=self._say, expect=self._expect()
+        )
         self._runner.open()
         return self._runner
+
+    def _expect(self) -> plan.Expect:
+        seconds = History(self.asked.settings.cache_dir / "history.json").expected()
+        return lambda cells: plan.Expected(
+            seconds=max((seconds.get(cell.id, 60.0) for cell in cells), default=0.0),
+            guess=any(cell.id not in seconds for cell in cells),
+        )
+
+    def _show_plan(self, planned: Sequence[PlannedCluster]) -> None:
+        if self._report is not None:
+            self._report.plan(planned)
+        for line in lines_of(plan.table(planned, jobs=self.asked.settings.jobs)):
+            self._say(line)
 
     def _open_worker(self) -> Runner:
         """The runner of an xdist worker, made for its first cell: a worker without cells makes nothing."""

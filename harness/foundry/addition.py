@@ -262,7 +262,10 @@ def _environment_row(name: str, version: str, like: Environment) -> str:
     lines = ["[[environment]]", f'name = "{name}"', f'provider = "{like.provider}"', f'kubernetes = "{version}"']
     if like.distribution != Environment.model_fields["distribution"].default:
         lines.append(f'distribution = "{like.distribution}"')
-    lines += ["foundry = true", f"tags = [{', '.join(json.dumps(tag) for tag in like.tags)}]"]
+    lines.append("foundry = true")
+    if like.foundry_distribution:
+        lines.append(f'foundry_distribution = "{like.foundry_distribution}"')
+    lines.append(f"tags = [{', '.join(json.dumps(tag) for tag in like.tags)}]")
     return "\n".join(lines) + "\n"
 
 

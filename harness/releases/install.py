@@ -307,7 +307,7 @@ def _final(trouble: Trouble | None) -> Trouble | None:
 
 
 def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str = "") -> HarnessError:
-    if trouble.kind in (Kind.REGISTRY_BUSY, Kind.REGISTRY_AWAY):
+    if trouble.kind in (Kind.REGISTRY_BUSY, Kind.REGISTRY_FAILING, Kind.REGISTRY_AWAY):
         return RegistryError(
             trouble.message + late,
             "wait for the rate limit, log in, or use a mirror (harness.toml) or --source foundry"

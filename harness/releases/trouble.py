@@ -20,6 +20,7 @@ class Kind(StrEnum):
     IMAGE_MISSING = "image-missing"
     IMAGE_REFUSED = "image-refused"
     REGISTRY_BUSY = "registry-busy"
+    REGISTRY_FAILING = "registry-failing"
     REGISTRY_AWAY = "registry-away"
     IMAGE_OTHER = "image"
     CRASH = "crash"
@@ -44,6 +45,11 @@ _CRASHES_BEFORE_FINAL = 2
 
 _ANSWERS: Sequence[tuple[Kind, str, bool]] = (
     (Kind.REGISTRY_BUSY, r"429|toomanyrequests|too many requests|rate limit", False),
+    (
+        Kind.REGISTRY_FAILING,
+        r"\b5\d\d (internal server error|bad gateway|service unavailable|gateway time-?out)|status( code)?:? 5\d\d\b",
+        False,
+    ),
     (Kind.IMAGE_REFUSED, r"401|403|unauthorized|denied|authentication required|no basic auth", True),
     (Kind.IMAGE_MISSING, r"not found|manifest unknown|name unknown|404|InvalidImageName|ErrImageNeverPull", True),
     (Kind.REGISTRY_AWAY, r"connection refused|no such host|i/o timeout|no route|x509|TLS handshake|unreachable", False),
@@ -95,25 +101,26 @@ def _of_pod(pod: PodSeen, events: Sequence[str]) -> Iterable[Trouble]:
 
 def _pull(pod: PodSeen, container: ContainerSeen, events: Sequence[str]) -> Trouble:
     told = [it for it in events if container.image in it]
-    answer = next((it for it in (container.message, *told) if _classify(it)), container.message or container.reason)
-    kind, final = _classify(answer) or _classify(container.reason) or (Kind.IMAGE_OTHER, False)
+    said = next((it for it in (container.message, *told) if classify(it)), container.message or container.reason)
+    kind, final = classify(said) or classify(container.reason) or (Kind.IMAGE_OTHER, False)
     return Trouble(
         kind=kind,
-        message=f"the image {container.image} of pod {pod.name} cannot be pulled: {_answer(answer)}",
+        message=f"the image {container.image} of pod {pod.name} cannot be pulled: {answer(said)}",
         final=final,
         pod=pod.name,
         container=container.name,
     )
 
 
-def _classify(text: str) -> tuple[Kind, bool] | None:
+def classify(text: str) -> tuple[Kind, bool] | None:
+    """What a registry's answer means, and whether waiting longer is in vain; None for words that nobody knows."""
     # Digests and image names hold digits that look like a status.
     plain = re.sub(r"sha256:[0-9a-f]+|\"[^\"]*\"", "", text)
     return next(((kind, final) for kind, pattern, final in _ANSWERS if re.search(pattern, plain, re.I)), None)
 
 
-def _answer(text: str) -> str:
-    """The registry's answer without the wrappings that kubelet and containerd put around it."""
+def answer(text: str) -> str:
+    """A registry's answer without the wrappings that kubelet and containerd put around it."""
     text = re.sub(r"^.*?(?:ErrImagePull|ImagePullBackOff): ", "", text, flags=re.S)
     text = re.sub(r"^Failed to pull image \"[^\"]*\": ", "", text)
     text = re.sub(r"^rpc error: code = (\w+) desc = ", r"\1: ", text)

@@ -51,13 +51,46 @@ class CheckResult(Model):
         return cls(name=finding.check, verdict=finding.verdict, message=finding.message, evidence=facts)
 
 
+class RetryResult(Model):
+    """A try of a cell that the host, the cluster or a registry brought to nothing; the cell was tried once more.
+
+    `cause` is the kind of trouble (`node-lost`), `message` the diagnosis, `evidence` a folder as in the cell.
+    """
+
+    cause: str
+    message: str
+    cluster: str
+    evidence: str = ""
+
+
+class PlannedCluster(Model):
+    """One cluster of the plan: which cells run on it, and when.
+
+    `starts` and `seconds` are what was expected before the run, in seconds from its start and as a duration; `guess`
+    says that they come from no earlier run of these cells. `started` and `ended` are what happened, in seconds from the
+    run's start; null when it did not. `why` is why a cluster was made that was not planned.
+    """
+
+    cluster: str
+    environment: str
+    path: str
+    cells: tuple[str, ...]
+    starts: float
+    seconds: float
+    guess: bool = False
+    started: float | None = None
+    ended: float | None = None
+    why: str = ""
+
+
 class CellResult(Model):
     """What came of one cell.
 
     `phases` are seconds by name; phases that cells share (cluster, install) are in each of them. `repro` is the one
     command that runs this cell again. `evidence` is a folder relative to the report's, empty when there is none.
     `attempt` counts from 1 when a run repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/`
-    of the report; `drift` is what differed from the lock that the run was given.
+    of the report; `drift` is what differed from the lock that the run was given. `retries` are the tries before this
+    one that trouble outside the product brought to nothing.
     """
 
     id: str
@@ -74,6 +107,7 @@ class CellResult(Model):
     attempt: int = Field(default=1, ge=1)
     lock: str = ""
     drift: tuple[str, ...] = ()
+    retries: tuple[RetryResult, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -123,7 +157,8 @@ class RunResult(Model):
     `selection` is the command line after `harness run`; `planned` are the ids of the cells that were chosen. While the
     run goes on, and when it was killed, `ended` is null and `cells` has what was finished. `peak_memory_mib` is of the
     harness process. `leaks` names what was left behind; empty is the proof that nothing was. `seed` is what names and
-    phrases that the run made up follow from; `flakes` has the cells of which there are several attempts.
+    phrases that the run made up follow from; `flakes` has the cells of which there are several attempts. `plan` is
+    which cell ran on which cluster, and when; it is empty under pytest-xdist, where every worker has its own.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -141,6 +176,7 @@ class RunResult(Model):
     leaks: tuple[str, ...] = ()
     seed: int | None = None
     flakes: tuple[FlakeResult, ...] = ()
+    plan: tuple[PlannedCluster, ...] = ()
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -171,6 +207,7 @@ def cell_result(
     attempt: int = 1,
     lock: str = "",
     drift: Sequence[str] = (),
+    retries: Sequence[RetryResult] = (),
 ) -> CellResult:
     """A cell's result: the verdict is that of its worst check, the reason that check's message.
 
@@ -194,6 +231,7 @@ def cell_result(
         attempt=attempt,
         lock=lock,
         drift=tuple(drift),
+        retries=tuple(retries),
     )
 
 

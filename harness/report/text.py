@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import re
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 _LOG_COLUMNS = 160
 
@@ -28,3 +29,11 @@ def wide_console() -> Console:
     """A console for tables: as wide as the terminal, and in a log wide enough for the names of cells and artefacts."""
     console = Console(soft_wrap=True, highlight=False)
     return console if console.is_terminal else Console(soft_wrap=True, highlight=False, width=_LOG_COLUMNS)
+
+
+def lines_of(shown: RenderableType) -> list[str]:
+    """A table as lines of plain text, for whoever prints line by line."""
+    console = Console(file=io.StringIO(), width=_LOG_COLUMNS, highlight=False, color_system=None)
+    with console.capture() as captured:
+        console.print(shown)
+    return [line.rstrip() for line in captured.get().splitlines()]

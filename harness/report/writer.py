@@ -13,7 +13,7 @@ from harness.errors import HostError
 from harness.report import html, junit, summary
 from harness.report.files import point_at, write_atomically
 from harness.report.flakes import flakes
-from harness.report.model import CellResult, RunResult
+from harness.report.model import CellResult, PlannedCluster, RunResult
 
 RESULTS = "results.json"
 JUNIT = "junit.xml"
@@ -59,6 +59,12 @@ class ReportWriter:
         with self._lock:
             cells = (*self._run.cells, cell)
             self._run = self._run.model_copy(update={"cells": cells, "flakes": flakes(cells)})
+            self._write_machine_readable()
+
+    def plan(self, clusters: Sequence[PlannedCluster]) -> None:
+        """Note which cell runs on which cluster, and when; it is on disk when this returns."""
+        with self._lock:
+            self._run = self._run.model_copy(update={"plan": tuple(clusters)})
             self._write_machine_readable()
 
     def finish(

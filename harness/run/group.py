@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +18,39 @@ from urllib3.exceptions import HTTPError
 from harness import process, seeds
 from harness.apps import samples, scenarios
 from harness.apps.context import ScenarioContext
+from harness.checks import cleanliness, infrastructure
 from harness.checks import operator as operator_checks
+from harness.checks.infrastructure import Diagnosis
 from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError, WaitTimeout
-from harness.evidence.collect import EvidenceRequest, collect
+from harness.host import pressure
 from harness.matrix.model import Cell, Release
 from harness.providers import PROVIDERS
 from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
 from harness.registries.sources import ImageRecord
+from harness.releases import shared, surroundings
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, InstalledRelease, install
-from harness.report.model import CellResult, cell_result
+from harness.report.model import CellResult, RetryResult, cell_result
+from harness.run.gathering import Gatherer
 from harness.run.kept import kept_facts
 from harness.run.locking import Locker, operator_image
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
+from harness.run.slots import CREATIONS, Slots
 from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable, worst
 from harness.waiting import Cancelled, Deadline, cancelled
 
 _API_SECONDS = 30.0
-_SLOT_POLL_SECONDS = 0.5
 
 Done = Callable[[CellResult], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One cell, the n-th time."""
+    """One cell, the n-th time. `retries` are tries of it that the host, not the product, brought to nothing."""
 
     cell: Cell
     number: int = 1
+    retries: tuple[RetryResult, ...] = field(default=(), compare=False)
 
     @property
     def name(self) -> str:
@@ -77,7 +80,10 @@ class _Scene:
     installed: InstalledRelease | None = None
     images: list[ImageRecord] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
-    install_findings: list[Finding] = field(default_factory=list)
+    before: shared.SharedState | None = None
+    clean: bool = True
+    running: set[str] = field(default_factory=set)
+    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
 
 
 class Group:
@@ -95,20 +101,24 @@ class Group:
         evidence_folder: Callable[[Attempt], Path],
         done: Done,
         say: Callable[[str], None],
-        slots: threading.Semaphore | None = None,
     ) -> None:
-        """`cluster_name` is unique on this host; `slots` is what all groups share: one for each scenario that runs."""
+        """`cluster_name` is unique on this host."""
         self.name = name
         self.attempts = attempts
+        self.again: list[Attempt] = []
+        """Attempts without a result, which need another cluster. To be read when `run` has returned."""
         self.kept: Kept | None = None
-        self._cluster_name = cluster_name
+        self.cluster_name = cluster_name
         self._asked = asked
         self._host = host
         self._resources = resources
         self._evidence_folder = evidence_folder
         self._done = done
         self._say = say
-        self._slots = slots or threading.Semaphore(asked.settings.app_slots)
+        places = asked.settings.cache_dir / "slots"
+        self._slots = Slots(places, "scenario", asked.settings.app_slots)
+        self._creations = Slots(places, "creation", CREATIONS)
+        self._gatherer = Gatherer(cluster_name, host, resources, say)
         self._locker = Locker(asked, host, resources, say)
         self._reported: set[str] = set()
         self._lock = threading.Lock()
@@ -131,7 +141,8 @@ class Group:
             ready = self._prepare(scene)
             if ready:
                 self._run_cells(scene)
-            keep = self._asked.options.keep and scene.cluster is not None
+            # What is handed back is kept on its next cluster.
+            keep = self._asked.options.keep and scene.cluster is not None and bool(self._reported)
         except Cancelled:
             self._say(f"{self.name}: ended early")
         except Exception as error:
@@ -179,25 +190,27 @@ class Group:
         if refusal is not None:
             self._report_all(scene, refusal)
             return False
-        self._say(f"{self.name}: creating cluster {self._cluster_name} from {node.reference}")
+        self._say(f"{self.name}: creating cluster {self.cluster_name} from {node.reference}")
         if self._resources.ledger is not None:
-            self._resources.ledger.planned("cluster", self._cluster_name)
+            self._resources.ledger.planned("cluster", self.cluster_name)
+        spec = ClusterSpec(
+            name=self.cluster_name,
+            run_id=self._resources.run_id,
+            environment=self.environment,
+            node_image=node.reference,
+            network=self._resources.network,
+            mirrors=self._resources.source.mirrors,
+            preload=self._preload(release),
+            helper_image=self._resources.helper_image(self.environment),
+            folder=self._resources.scratch(self.cluster_name),
+            timeout=settings.cluster_timeout,
+        )
         try:
-            scene.cluster = scene.provider.create(
-                ClusterSpec(
-                    name=self._cluster_name,
-                    run_id=self._resources.run_id,
-                    environment=self.environment,
-                    node_image=node.reference,
-                    network=self._resources.network,
-                    mirrors=self._resources.source.mirrors,
-                    preload=self._preload(release),
-                    helper_image=self._resources.helper_image(self.environment),
-                    folder=self._resources.scratch(self._cluster_name),
-                    timeout=settings.cluster_timeout,
-                )
-            )
+            with self._creations.one():
+                scene.cluster = scene.provider.create(spec)
         except ClusterError as error:
+            diagnosis = infrastructure.of_creation(self._host_now(), str(error))
+            scene.diagnoses = {attempt.name: diagnosis for attempt in self.attempts}
             self._report_all(scene, errored("cluster-created", str(error)))
             return False
         self._resources.learn_volumes(scene.cluster.nodes)
@@ -214,6 +227,7 @@ class Group:
                 job_namespaces=namespaces,
                 values=self._asked.values,
             )
+            scene.before = shared.look(scene.cluster, OPERATOR_NAMESPACE)
         except ReleaseError as error:
             self._report_all(scene, failed("release-installed", str(error)))
             return False
@@ -247,14 +261,33 @@ class Group:
                 future.result()
 
     def _run_cell(self, scene: _Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
-        with self._slot():
+        with self._slots.one():
+            if not scene.clean:
+                self._hand_back(attempt, "needs a cluster that the cells before it left clean")
+                return
+            namespace = scenarios.namespace_of(attempt.cell.scenario.name)
             started = time.monotonic()
-            findings = self._run_scenario(scene, attempt)
+            scene.running.add(namespace)
+            try:
+                findings = self._run_scenario(scene, attempt)
+                findings += self._guarded("cluster-left-clean", lambda: self._left_clean(scene, namespace))
+            finally:
+                scene.running.discard(namespace)
             phases = {"scenario": time.monotonic() - started}
         waited = time.monotonic()
         findings += self._guarded("install-checks", install_checks.result)
         phases["checks-after-scenario"] = time.monotonic() - waited
         self._report(scene, attempt, findings, phases)
+
+    def _left_clean(self, scene: _Scene, namespace: str) -> list[Finding]:
+        """The proof that the next cell finds what this one found."""
+        if scene.cluster is None or scene.before is None:
+            raise HarnessError("what the cells share was not looked at before them")
+        others = set(scene.running) - {namespace}
+        finding = cleanliness.left_clean(scene.before, shared.look(scene.cluster, OPERATOR_NAMESPACE), others=others)
+        if finding.verdict is not Verdict.PASSED:
+            scene.clean = False
+        return [finding]
 
     def _run_scenario(self, scene: _Scene, attempt: Attempt) -> list[Finding]:
         if scene.cluster is None or scene.release is None:
@@ -266,24 +299,13 @@ class Group:
             namespace=scenarios.namespace_of(scenario.name),
             operator_namespace=OPERATOR_NAMESPACE,
             helm=self._host.tools["helm"].path,
-            folder=self._resources.scratch(f"{self._cluster_name}/{scenario.name}"),
+            folder=self._resources.scratch(f"{self.cluster_name}/{scenario.name}"),
             spark_images=samples.chart_values().spark.images,
             deadline=Deadline(seconds=scenario.timeout),
             before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
             seed=seeds.of_attempt(self._asked.seed, attempt.number),
         )
         return self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Wait for one of the host's slots. Raises Cancelled when the run is being ended."""
-        while not self._slots.acquire(timeout=_SLOT_POLL_SECONDS):
-            if cancelled():
-                raise Cancelled(f"{self.name}: the run is being ended")
-        try:
-            yield
-        finally:
-            self._slots.release()
 
     def _guarded(self, what: str, act: Callable[[], list[Finding]]) -> list[Finding]:
         """Findings, also of what nobody foresaw: a bug of the harness must not look like one of the product."""
@@ -315,9 +337,17 @@ class Group:
         started = time.monotonic()
         took = dict(phases)
         evidence = ""
+        diagnosis = None
+        if worst(findings) is not Verdict.PASSED:
+            diagnosis = scene.diagnoses.get(attempt.name) or self._diagnose(scene, attempt, findings)
+        if diagnosis is not None:
+            findings = [diagnosis.finding(), *findings]
         if worst(findings) not in (Verdict.PASSED, Verdict.UNAVAILABLE):
             evidence = self._collect(scene, attempt, findings)
             took["evidence"] = time.monotonic() - started
+        if diagnosis is not None and diagnosis.again and not attempt.retries and not cancelled():
+            self._retry(attempt, diagnosis, evidence)
+            return
         images, missing = self._images(scene, attempt)
         lock = self._locker.lock(attempt.cell, attempt.number)
         self._locker.keep(lock, evidence)
@@ -332,8 +362,43 @@ class Group:
                 images=images,
                 evidence=evidence,
                 attempt=attempt.number,
+                retries=attempt.retries,
             )
         )
+
+    def _diagnose(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> Diagnosis | None:
+        """Whether it was the host, the node or a registry; None when it was not."""
+        said = [finding.message for finding in findings if finding.verdict is not Verdict.PASSED]
+        host = self._host_now()
+        if scene.cluster is None:
+            return infrastructure.diagnose(host, said=said)
+        try:
+            namespaces = [scenarios.namespace_of(attempt.cell.scenario.name), OPERATOR_NAMESPACE]
+            return infrastructure.diagnose(host, surroundings.look(scene.cluster, namespaces), said)
+        except (client.ApiException, HTTPError) as away:
+            return infrastructure.node_lost(host, str(away))
+
+    def _host_now(self) -> pressure.HostSeen:
+        return pressure.look([self._asked.settings.cache_dir, self._host.engine_data])
+
+    def _retry(self, attempt: Attempt, diagnosis: Diagnosis, evidence: str) -> None:
+        """Give the attempt back for one more try; the evidence of this one gets out of the way of the next."""
+        folder = Path(evidence) if evidence else None
+        if folder is not None:
+            folder = folder.rename(folder.with_name(f"{folder.name}.first-try"))
+        retry = RetryResult(
+            cause=diagnosis.cause.value,
+            message=diagnosis.message,
+            cluster=self.cluster_name,
+            evidence=str(folder or ""),
+        )
+        self._hand_back(replace(attempt, retries=(*attempt.retries, retry)), f"is tried once more: {diagnosis.message}")
+
+    def _hand_back(self, attempt: Attempt, why: str) -> None:
+        self._say(f"{attempt.name} {why}")
+        with self._lock:
+            self._reported.discard(attempt.name)
+            self.again.append(attempt)
 
     def _images(self, scene: _Scene, attempt: Attempt) -> tuple[list[ImageRecord], list[Finding]]:
         """The images that the cell used, with their digests."""
@@ -352,58 +417,21 @@ class Group:
         return found, [*problems, *self._locker.agreement(attempt.cell)]
 
     def _before_deletion(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> None:
+        diagnosis = self._diagnose(scene, attempt, findings)
+        if diagnosis is not None:
+            scene.diagnoses[attempt.name] = diagnosis
         self._collect(scene, attempt, findings)
 
     def _collect(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> str:
-        """The folder with the evidence, gathered now unless it was before; empty when there is none."""
-        folder = self._evidence_folder(attempt)
-        if not (folder / "summary.md").exists():
-            try:
-                self._gather(scene, attempt, findings, folder)
-            except Cancelled:
-                raise
-            except Exception as error:  # Whatever went wrong, the verdict must not get lost over it.
-                self._say(f"{attempt.name}: the evidence is not complete: {type(error).__name__}: {error}")
-        return str(folder) if folder.exists() else ""
-
-    def _gather(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding], folder: Path) -> None:
-        cluster, provider = scene.cluster, scene.provider
-        if cluster is None or provider is None:
-            self._resources_only(folder, findings)
-            return
-        collect(
-            EvidenceRequest(
-                cluster=cluster,
-                namespaces=[scenarios.namespace_of(attempt.cell.scenario.name)],
-                operator_namespace=OPERATOR_NAMESPACE,
-                release_name=RELEASE_NAME,
-                kubectl=self._host.tools[f"kubectl-{self.environment.minor}"].path,
-                helm=self._host.tools["helm"].path,
-                folder=folder,
-                node_logs=lambda target: provider.export_logs(cluster, target),
-                registry_logs=self._resources.registry_logs,
-                versions={
-                    **{name: tool.version for name, tool in self._host.tools.items()},
-                    **{record.reference: record.digest for record in scene.images},
-                },
-                findings=findings,
-                secrets=self._resources.source.mirrors.secrets,
-                title=attempt.name,
-            )
+        return self._gatherer.gather(
+            attempt.cell,
+            attempt.name,
+            findings,
+            self._evidence_folder(attempt),
+            cluster=scene.cluster,
+            provider=scene.provider,
+            images=scene.images,
         )
-
-    def _resources_only(self, folder: Path, findings: Sequence[Finding]) -> None:
-        """Evidence of a cluster that never answered: what its creation left."""
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"{finding.check}: {finding.verdict}\n\n{finding.message}\n" for finding in findings]
-        (folder / "summary.md").write_text("# There is no cluster\n\n" + "\n".join(lines))
-        scratch = self._resources.scratch(self._cluster_name)
-        for name in ("create.log", "nodes", "kind.yaml", "preload.log"):
-            source = scratch / name
-            if source.is_dir():
-                shutil.copytree(source, folder / name, dirs_exist_ok=True)
-            elif source.exists():
-                shutil.copy(source, folder / name)
 
     def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
         with cluster.api_client() as api:
@@ -420,20 +448,24 @@ class Group:
 
     def _remove(self, provider: Provider) -> None:
         ledger = self._resources.ledger
-        planned = ledger is not None and any(entry.name == self._cluster_name for entry in ledger.open_entries())
+        planned = ledger is not None and any(entry.name == self.cluster_name for entry in ledger.open_entries())
         if not planned or ledger is None:
             return
         try:
             with process.sheltered():
-                provider.delete(self._cluster_name)
-            ledger.gone("cluster", self._cluster_name)
+                provider.delete(self.cluster_name)
+            ledger.gone("cluster", self.cluster_name)
         except (HarnessError, OSError) as error:
-            self._say(f"{self.name}: cluster {self._cluster_name} could not be removed: {error}")
+            self._say(f"{self.name}: cluster {self.cluster_name} could not be removed: {error}")
 
     def _keep(self, cluster: Cluster, provider: Provider) -> None:
         kubectl = self._host.tools[f"kubectl-{self.environment.minor}"].path
         if self._resources.ledger is not None:
-            namespaces = {it.cell.id: scenarios.namespace_of(it.cell.scenario.name) for it in self.attempts}
+            namespaces = {
+                it.cell.id: scenarios.namespace_of(it.cell.scenario.name)
+                for it in self.attempts
+                if it.name in self._reported
+            }
             facts = kept_facts(
                 cluster,
                 namespaces,
@@ -441,7 +473,7 @@ class Group:
                 release_namespace=OPERATOR_NAMESPACE,
                 tools={**{name: tool.path for name, tool in self._host.tools.items()}, "kubectl": kubectl},
             )
-            self._resources.ledger.planned("cluster", self._cluster_name, **facts)
+            self._resources.ledger.planned("cluster", self.cluster_name, **facts)
         self.kept = Kept(
             cluster=cluster.name,
             kubeconfig=cluster.kubeconfig,

@@ -58,6 +58,10 @@ RUN_OPTIONS = (
         arguments={"type": int, "default": 1, "metavar": "N", "help": "run every cell N times, on fresh clusters"},
     ),
     Option(
+        flag="--fresh",
+        arguments={"action": "store_true", "default": False, "help": "give every cell a cluster of its own"},
+    ),
+    Option(
         flag="--values",
         arguments=_many("FILE", "values for the operator's chart, merged last as Helm merges (may be repeated)"),
     ),
@@ -114,6 +118,7 @@ class RunOptions:
     keep: bool = False
     jobs: int | None = None
     repeat: int = 1
+    fresh: bool = False
     values: tuple[Path, ...] = ()
     chart: str | None = None
     seed: int | None = None
@@ -146,6 +151,7 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         keep=bool(get("--keep", False)),
         jobs=get("--jobs"),
         repeat=get("--repeat", 1),
+        fresh=bool(get("--fresh", False)),
         values=tuple(Path(file) for file in get("--values", [])),
         chart=get("--chart"),
         seed=get("--seed"),
@@ -182,6 +188,8 @@ def words(options: RunOptions) -> list[str]:
             found += [flag, str(single)]
     if options.keep:
         found.append("--keep")
+    if options.fresh:
+        found.append("--fresh")
     if options.drift:
         found.append("--drift")
     if options.repeat != 1:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from harness import process, waiting
 from harness.errors import HarnessError
 from harness.evidence.ledger import cluster_name
 from harness.evidence.remains import look
-from harness.report.model import CellResult
+from harness.report.model import CellResult, PlannedCluster
+from harness.run import plan
 from harness.run.group import Attempt, Group, Kept
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
@@ -31,16 +33,18 @@ class Runner:
         *,
         evidence_folder: Callable[[Attempt], Path],
         say: Callable[[str], None],
+        expect: plan.Expect,
     ) -> None:
         self.run_id = run_id
+        self._expect = expect
+        self._began = time.monotonic()
+        self._plan: dict[str, PlannedCluster] = {}
         self._asked = asked
         self._host = host
         self._evidence_folder = evidence_folder
         self._say = say
         self._resources = Resources(run_id, asked, host, say)
         self._pool = ThreadPoolExecutor(asked.settings.jobs, "clusters")
-        # All clusters share this host's processors, however many there are.
-        self._slots = threading.Semaphore(asked.settings.app_slots)
         self._results: dict[str, Future[CellResult]] = {}
         self._groups: list[Group] = []
         self._running: list[Future[None]] = []
@@ -52,29 +56,72 @@ class Runner:
         waiting.reset_cancellation()
         self._resources.open()
 
-    def start(self, attempts: Iterable[Attempt]) -> None:
-        """Start the groups of these attempts, as many at a time as --jobs says; known ones are not started again."""
+    def start(self, attempts: Iterable[Attempt]) -> list[PlannedCluster]:
+        """Start the groups of these attempts, as many at a time as --jobs says; returns the plan of what was started.
+
+        Attempts that were started before are left out.
+        """
         with self._lock:
-            fresh: dict[tuple[str, int], list[Attempt]] = {}
+            fresh = []
             for attempt in attempts:
                 if attempt.name not in self._results:
                     self._results[attempt.name] = Future()
-                    fresh.setdefault((attempt.cell.group, attempt.number), []).append(attempt)
-            for (name, number), members in fresh.items():
-                group = Group(
-                    name if number == 1 else f"{name}#{number}",
-                    members,
-                    cluster_name=cluster_name(self.run_id, len(self._groups) + 1),
-                    asked=self._asked,
-                    host=self._host,
-                    resources=self._resources,
-                    evidence_folder=self._evidence_folder,
-                    done=self._done,
-                    say=self._say,
-                    slots=self._slots,
-                )
-                self._groups.append(group)
-                self._running.append(self._pool.submit(group.run))
+                    fresh.append(attempt)
+            jobs = self._asked.settings.jobs
+            groups = plan.ordered(
+                plan.grouped(fresh, share=not self._asked.options.fresh), jobs=jobs, expect=self._expect
+            )
+            made = [self._group(members) for members in groups]
+            planned = plan.planned(groups, names=[group.cluster_name for group in made], jobs=jobs, expect=self._expect)
+            self._plan.update({it.cluster: it for it in planned})
+            self._running += [self._pool.submit(self._run, group) for group in made]
+            return planned
+
+    @property
+    def plan(self) -> tuple[PlannedCluster, ...]:
+        """What was planned, with what came of it so far."""
+        with self._lock:
+            return tuple(self._plan.values())
+
+    def _group(self, members: Sequence[Attempt]) -> Group:
+        """A group of its own cluster. Only under the lock."""
+        first = members[0]
+        group = Group(
+            first.cell.group if first.number == 1 else f"{first.cell.group}#{first.number}",
+            members,
+            cluster_name=cluster_name(self.run_id, len(self._groups) + 1),
+            asked=self._asked,
+            host=self._host,
+            resources=self._resources,
+            evidence_folder=self._evidence_folder,
+            done=self._done,
+            say=self._say,
+        )
+        self._groups.append(group)
+        return group
+
+    def _run(self, group: Group) -> None:
+        """Run a group, then what it handed back, on another cluster; each cluster ends with fewer cells to go."""
+        self._note(group, started=self._now())
+        group.run()
+        self._note(group, ended=self._now())
+        if group.again and not waiting.cancelled():
+            with self._lock:
+                following = self._group(group.again)
+                first = group.again[0]
+                (planned,) = plan.planned([group.again], names=[following.cluster_name], jobs=1, expect=self._expect)
+                why = first.retries[-1].message if first.retries else f"{group.cluster_name} was not left clean"
+                self._plan[planned.cluster] = planned.model_copy(update={"starts": round(self._now(), 1), "why": why})
+            self._run(following)
+
+    def _note(self, group: Group, **times: float) -> None:
+        with self._lock:
+            known = self._plan[group.cluster_name]
+            rounded = {name: round(seconds, 1) for name, seconds in times.items()}
+            self._plan[group.cluster_name] = known.model_copy(update=rounded)
+
+    def _now(self) -> float:
+        return time.monotonic() - self._began
 
     def result(self, attempt: Attempt) -> CellResult:
         """Wait for a cell. Raises HarnessError when the run ended without it."""

@@ -60,6 +60,7 @@ class Host:
     result: HostResult
     choice: Choice
     tools: Mapping[str, tools.Tool]
+    engine_data: Path = Path("/")
 
 
 def request(options: RunOptions) -> Request:
@@ -135,7 +136,7 @@ def host(asked: Request) -> Host:
         engine=f"Docker {found.version}",
         cgroup=f"v{found.cgroup_version}",
     )
-    return Host(result=result, choice=choice, tools=resolved)
+    return Host(result=result, choice=choice, tools=resolved, engine_data=found.data_root)
 
 
 def _profile() -> list[Path]:

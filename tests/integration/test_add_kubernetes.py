@@ -52,6 +52,7 @@ provider = "k3d"
 kubernetes = "1.34.4"
 distribution = "k3s"
 foundry = true
+foundry_distribution = "something else"
 tags = ["k3d"]
 """
 
@@ -137,6 +138,7 @@ def test_a_version_brings_its_modules_its_row_and_its_environments(
     environments = _environments(checkout)
     assert [it.name for it in environments] == ["kind-1.34", "kind-1.99", "k3d-1.34", "k3d-1.99"]
     assert (environments[3].kubernetes, environments[3].distribution, environments[3].foundry) == (VERSION, "k3s", True)
+    assert environments[3].foundry_distribution == "something else"
     monkeypatch.setattr(gobuild, "MODULES", checkout / "clusters" / "nodes" / "modules")
     assert gobuild.build_file("etcd-3.9.8").rename == {"server": "etcd"}
     assert "k8s.io/kubernetes/cmd/kubelet" in gobuild.packages(f"kubernetes-{VERSION}")

@@ -29,10 +29,13 @@ from harness.process import Completed
 from harness.providers.base import Cluster, ClusterSpec
 from harness.registries.mirrors import MirrorMap
 from harness.registries.sources import Choice, ImageRecord
+from harness.releases import shared, surroundings
 from harness.releases.charts import Chart
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, InstalledRelease
+from harness.releases.shared import SharedState
+from harness.releases.surroundings import Surroundings
 from harness.report.model import CellResult, HostResult
-from harness.run import group, setup
+from harness.run import gathering, group, setup
 from harness.run.group import Attempt
 from harness.run.options import RunOptions
 from harness.settings import Settings
@@ -43,6 +46,8 @@ CATALOGUE = catalogue.load()
 RELEASE = CATALOGUE.release("2.5.2")
 IMAGE = "docker.io/apache/spark:4.0.4"
 
+UNTOUCHED = SharedState(objects=frozenset({"Namespace/default"}), generations={"controller": 1}, restarts={"pod": 0})
+
 Play = Callable[[ScenarioContext], list[Finding]]
 
 
@@ -50,20 +55,22 @@ def nothing() -> None:
     """What happens when a test says nothing."""
 
 
-def attempt(scenario: str, environment: str = "kind-1.34", number: int = 1) -> Attempt:
+def attempt(scenario: str, environment: str = "kind-1.34", number: int = 1, *, alone: bool = False) -> Attempt:
     """An attempt at a cell; the scenario need not exist elsewhere."""
     cell = expand.cell(
         CATALOGUE.environment(environment),
         expand.find_path(CATALOGUE, "install-2.5.2"),
-        Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,)),
+        Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,), alone=alone),
     )
     return Attempt(cell=cell, number=number)
 
 
-def request(folder: Path, *, keep: bool = False, jobs: int = 1, app_slots: int = 4) -> setup.Request:
+def request(
+    folder: Path, *, keep: bool = False, jobs: int = 1, app_slots: int = 4, fresh: bool = False
+) -> setup.Request:
     """A request for nothing in particular."""
     return setup.Request(
-        options=RunOptions(keep=keep, jobs=jobs),
+        options=RunOptions(keep=keep, jobs=jobs, fresh=fresh),
         settings=Settings(
             cache_dir=folder / "cache", reports_dir=folder / "reports", jobs=jobs, app_slots=app_slots, source="foundry"
         ),
@@ -97,6 +104,8 @@ class Stage:
     on_collect: Callable[[], None] = nothing
     on_resolve: Callable[[], None] = nothing
     on_close: Callable[[], None] = nothing
+    shared: Callable[[], SharedState] = lambda: UNTOUCHED
+    around: Callable[[], Surroundings] = Surroundings
     checks: Callable[[], list[Finding]] = lambda: [passed("deployments-available", "2 of 2")]
     events: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -249,7 +258,9 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
 
     patches.setattr(group, "PROVIDERS", {"kind": lambda tools: FakeProvider(stage)})
     patches.setattr(group, "install", install)
-    patches.setattr(group, "collect", collect)
+    patches.setattr(gathering, "collect", collect)
+    patches.setattr(shared, "look", lambda cluster, namespace: stage.shared())
+    patches.setattr(surroundings, "look", lambda cluster, namespaces: stage.around())
     patches.setattr(operator, "run", checks)
     patches.setattr(scenarios, "discover", discover)
     patches.setattr(

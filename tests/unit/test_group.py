@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kubernetes import client
-from run_fakes import FakeResources, Results, Stage, attempt, holds, host, raises, request, take_places
+from run_fakes import UNTOUCHED, FakeResources, Results, Stage, attempt, holds, host, raises, request, take_places
 from urllib3.exceptions import MaxRetryError
 
 from harness import process, waiting
@@ -28,11 +29,16 @@ from harness.errors import (
     UsageError,
     WaitTimeout,
 )
+from harness.releases.shared import SharedState
+from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
+from harness.report.model import RetryResult
 from harness.run.group import Attempt, Group
-from harness.verdicts import Finding, failed, passed
+from harness.run.slots import Slots
+from harness.verdicts import Finding, Verdict, failed, passed
 from harness.waiting import Cancelled
 
 NAME = "soh-101500-ab12-1"
+LOST = RetryResult(cause="node-lost", message="the node went away", cluster="soh-before")
 
 
 @pytest.fixture
@@ -53,12 +59,12 @@ class Ran:
         *names: str,
         keep: bool = False,
         app_slots: int = 4,
-        slots: threading.Semaphore | None = None,
+        retries: tuple[RetryResult, ...] = (),
     ) -> None:
         self.results = Results()
         self.resources = FakeResources(stage)
         self.resources.open()
-        attempts = [attempt(name) for name in names or ("spark-pi", "ttl")]
+        attempts = [replace(attempt(name), retries=retries) for name in names or ("spark-pi", "ttl")]
 
         def evidence_folder(it: Attempt) -> Path:
             return stage.folder / "reports" / it.name
@@ -73,7 +79,6 @@ class Ran:
             evidence_folder=evidence_folder,
             done=self.results,
             say=stage.said.append,
-            slots=slots,
         )
         self.group.run()
         assert self.resources.ledger is not None
@@ -150,14 +155,19 @@ def test_a_result_has_phases_images_and_the_checks_of_the_install(stage: Stage) 
         "ghcr.io/kubeflow/spark-operator/controller:2.5.2",
         "docker.io/apache/spark:4.0.4",
     ]
-    assert [check.name for check in result.checks] == ["state", "deployments-available", "images-recorded"]
+    assert [check.name for check in result.checks] == [
+        "state",
+        "cluster-left-clean",
+        "deployments-available",
+        "images-recorded",
+    ]
     assert result.repro == f"nox -s e2e -- --cell kind-1.34/install-2.5.2/spark-pi --lock {result.lock}"
     assert result.evidence == ""
 
 
 def test_a_cluster_that_cannot_be_made_is_an_error_of_every_cell(stage: Stage) -> None:
     stage.on_create = raises(ClusterError("kubeadm gave up", "see create.log"))
-    ran = Ran(stage)
+    ran = Ran(stage, retries=(LOST,))
 
     assert ran.verdicts == dict.fromkeys(BOTH, "error")
     assert ran.reason() == "kubeadm gave up\n  next: see create.log"
@@ -339,7 +349,7 @@ def test_a_cluster_with_a_broken_release_is_kept_too(stage: Stage) -> None:
 @pytest.mark.parametrize("error", [ClusterError("no"), KeyError("bug")])
 def test_what_never_became_a_cluster_is_not_kept(stage: Stage, error: Exception) -> None:
     stage.on_create = raises(error)
-    ran = Ran(stage, keep=True)
+    ran = Ran(stage, keep=True, retries=(LOST,))
 
     assert ran.group.kept is None
     assert ran.verdicts == dict.fromkeys(BOTH, "error")
@@ -390,25 +400,152 @@ def test_a_provider_that_nobody_wrote_is_an_error(stage: Stage, monkeypatch: pyt
     assert Ran(stage).verdicts == dict.fromkeys(BOTH, "error")
 
 
-def test_a_scenario_waits_for_a_slot_that_all_clusters_share(stage: Stage) -> None:
-    taken = threading.Semaphore(0)
-    thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", slots=taken))
-    thread.start()
-    waiting.until(lambda: len(stage.specs), lambda made: made == 1, what="the cluster to be asked for", timeout=10)
-    thread.join(0.5)
-    assert thread.is_alive()
+def places(stage: Stage, count: int = 1) -> Slots:
+    return Slots(request(stage.folder).settings.cache_dir / "slots", "scenario", count)
 
-    taken.release()
+
+def test_a_scenario_waits_for_a_place_that_another_run_may_hold(stage: Stage) -> None:
+    with places(stage).one():
+        thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", app_slots=1))
+        thread.start()
+        waiting.until(lambda: len(stage.specs), lambda made: made == 1, what="the cluster to be asked for", timeout=10)
+        thread.join(0.5)
+        assert thread.is_alive()
+
     thread.join(10)
 
     assert not thread.is_alive()
 
 
-def test_whoever_waits_for_a_slot_hears_that_the_run_ends(stage: Stage) -> None:
-    thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", slots=threading.Semaphore(0)))
-    thread.start()
-    waiting.cancel_all()
-    thread.join(10)
+def test_whoever_waits_for_a_place_hears_that_the_run_ends(stage: Stage) -> None:
+    with places(stage).one():
+        thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", app_slots=1))
+        thread.start()
+        waiting.cancel_all()
+        thread.join(10)
 
     assert not thread.is_alive()
     assert stage.events.count(f"delete {NAME}") <= 1
+
+
+EVICTED = Surroundings(
+    pods=(
+        PodPlace(
+            name="pi-driver",
+            reason="Evicted",
+            message="The node was low on resource: memory.",
+            unschedulable="",
+            memory=0,
+        ),
+    )
+)
+
+
+def fails(context: ScenarioContext) -> list[Finding]:
+    found = [failed("state", "FAILED")]
+    context.before_deletion(found)
+    return found
+
+
+def test_trouble_of_the_host_is_tried_once_more_and_its_evidence_stays(stage: Stage) -> None:
+    stage.plays["spark-pi"] = fails
+    stage.around = lambda: EVICTED
+
+    ran = Ran(stage)
+
+    assert ran.verdicts == {"ttl": "passed"}
+    (again,) = ran.group.again
+    (retry,) = again.retries
+    assert (again.name, retry.cause, retry.cluster) == (attempt("spark-pi").name, "host-memory", NAME)
+    assert "pi-driver was evicted" in retry.message
+    assert retry.evidence.endswith("spark-pi.first-try")
+    assert (Path(retry.evidence) / "summary.md").exists()
+    assert not (stage.folder / "reports" / again.name).exists()
+    assert removed(stage, ran)
+
+
+def test_the_second_time_trouble_of_the_host_is_an_error_and_no_failure(stage: Stage) -> None:
+    stage.plays["spark-pi"] = fails
+    stage.around = lambda: EVICTED
+
+    ran = Ran(stage, "spark-pi", retries=(LOST,))
+
+    assert ran.group.again == []
+    result = ran.results.by_scenario["spark-pi"]
+    assert (result.verdict, result.retries) == (Verdict.ERROR, (LOST,))
+    assert result.reason.startswith("pod pi-driver was evicted")
+    assert {check.name: str(check.verdict) for check in result.checks}["state"] == "failed"
+
+
+def test_a_passing_second_try_passes_and_tells_of_the_first(stage: Stage) -> None:
+    result = Ran(stage, "spark-pi", retries=(LOST,)).results.by_scenario["spark-pi"]
+
+    assert (result.verdict, result.retries) == (Verdict.PASSED, (LOST,))
+
+
+def test_a_failure_of_the_product_is_not_tried_again(stage: Stage) -> None:
+    stage.plays["spark-pi"] = fails
+
+    ran = Ran(stage)
+
+    assert ran.verdicts == {"spark-pi": "failed", "ttl": "passed"}
+    assert ran.group.again == []
+
+
+def test_a_busy_registry_is_an_error_at_once(stage: Stage) -> None:
+    stage.plays["spark-pi"] = fails
+    busy = EventSeen(
+        reason="Failed", about="Pod/x", message='Failed to pull image "docker.io/a/b:1": 429 Too Many Requests'
+    )
+    stage.around = lambda: Surroundings(events=(busy,))
+
+    ran = Ran(stage, "spark-pi")
+
+    assert ran.verdicts == {"spark-pi": "error"}
+    assert "docker.io answers 429" in ran.reason()
+    assert ran.group.again == []
+
+
+def test_a_full_disk_is_told_instead_of_the_cluster_that_it_broke(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.on_create = raises(ClusterError("creating kind-1.34 failed: write: no space left on device"))
+
+    ran = Ran(stage, "spark-pi")
+
+    assert ran.verdicts == {"spark-pi": "error"}
+    assert "the disk is full" in ran.reason()
+    assert ran.group.again == []
+
+
+def test_a_cluster_that_cannot_be_made_is_tried_once_more(stage: Stage) -> None:
+    stage.on_create = raises(ClusterError("creating kind-1.34 failed: timed out"))
+
+    ran = Ran(stage)
+
+    assert ran.verdicts == {}
+    assert [it.name for it in ran.group.again] == [attempt(name).name for name in BOTH]
+    assert {it.retries[0].cause for it in ran.group.again} == {"cluster-not-created"}
+    assert removed(stage, ran)
+
+
+def test_cells_that_waited_behind_one_that_left_traces_go_elsewhere(stage: Stage) -> None:
+    traces = replace(UNTOUCHED, objects=UNTOUCHED.objects | {"ClusterRole/stray"})
+    seen: list[SharedState] = [UNTOUCHED, traces]
+    stage.shared = lambda: seen.pop(0)
+
+    ran = Ran(stage, app_slots=1)
+
+    (done,) = ran.results.by_scenario.values()
+    assert done.verdict is Verdict.FAILED
+    assert "left behind: ClusterRole/stray" in done.reason
+    (again,) = ran.group.again
+    assert {done.id, again.cell.id} == {attempt(name).cell.id for name in BOTH}
+    assert again.retries == ()
+    assert removed(stage, ran)
+
+
+def test_every_cell_is_followed_by_the_proof_that_it_left_the_cluster_clean(stage: Stage) -> None:
+    result = Ran(stage).results.by_scenario["ttl"]
+
+    assert {check.name: str(check.verdict) for check in result.checks}["cluster-left-clean"] == "passed"

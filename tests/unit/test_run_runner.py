@@ -19,6 +19,7 @@ from harness.apps.context import ScenarioContext
 from harness.errors import ClusterError, HarnessError
 from harness.evidence.remains import Remain, Survey
 from harness.run import runner
+from harness.run.plan import Expected
 from harness.run.runner import Runner
 from harness.verdicts import Finding, Verdict, passed
 
@@ -43,10 +44,16 @@ def open_run(stage: Stage) -> Iterator[Callable[..., Runner]]:
     def open_(**asked: int) -> Runner:
         made = Runner(
             RUN_ID,
-            request(stage.folder, jobs=asked.get("jobs", 1), keep=bool(asked.get("keep"))),
+            request(
+                stage.folder,
+                jobs=asked.get("jobs", 1),
+                keep=bool(asked.get("keep")),
+                fresh=bool(asked.get("fresh")),
+            ),
             host(),
             evidence_folder=lambda it: stage.folder / "reports" / it.name,
             say=stage.said.append,
+            expect=lambda cells: Expected(seconds=60.0 * len(cells), guess=True),
         )
         opened.append(made)
         made.open()
@@ -137,7 +144,7 @@ def test_one_cluster_at_a_time_without_jobs(stage: Stage, open_run: Callable[...
 
 def test_a_broken_cluster_does_not_touch_the_other(stage: Stage, open_run: Callable[..., Runner]) -> None:
     def first_breaks() -> None:
-        if len(stage.specs) == 1:
+        if stage.specs[-1].environment.name == "kind-1.34":
             raise ClusterError("no room")
 
     stage.on_create = first_breaks
@@ -251,3 +258,65 @@ def test_a_new_run_may_wait_again(stage: Stage, open_run: Callable[..., Runner])
     open_run()
 
     assert not waiting.cancelled()
+
+
+def test_what_is_tried_once_more_gets_another_cluster_in_the_plan(
+    stage: Stage, open_run: Callable[..., Runner]
+) -> None:
+    def first_breaks() -> None:
+        if len(stage.specs) == 1:
+            raise ClusterError("no room")
+
+    stage.on_create = first_breaks
+    run = open_run()
+    attempts = [attempt("spark-pi"), attempt("ttl")]
+
+    first = run.start(attempts)
+
+    results = [run.result(it) for it in attempts]
+    assert [result.verdict for result in results] == [Verdict.PASSED, Verdict.PASSED]
+    assert [[retry.cause for retry in result.retries] for result in results] == [["cluster-not-created"]] * 2
+    run.close()
+    planned, extra = run.plan
+    assert planned.cells == extra.cells == tuple(it.name for it in attempts)
+    assert planned.cluster == first[0].cluster != extra.cluster
+    assert "no room" in extra.why
+    assert planned.ended is not None
+    assert extra.started is not None
+    assert planned.ended <= extra.started
+    assert deleted(stage) == [planned.cluster, extra.cluster]
+
+
+def test_a_cell_that_needs_a_cluster_for_itself_gets_it(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    attempts = [attempt("spark-pi"), attempt("ttl", alone=True), attempt("spark-pi", "kind-1.36")]
+    run = open_run()
+
+    planned = run.start(attempts)
+
+    assert {run.result(it).verdict for it in attempts} == {Verdict.PASSED}
+    assert [it.cells for it in planned] == [(it.name,) for it in attempts]
+    assert [it.starts for it in planned] == [0.0, 60.0, 120.0]
+
+
+def test_fresh_clusters_are_one_for_each_cell(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    attempts = [attempt("spark-pi"), attempt("ttl")]
+    run = open_run(fresh=1)
+
+    planned = run.start(attempts)
+
+    assert {run.result(it).verdict for it in attempts} == {Verdict.PASSED}
+    assert len(planned) == len(created(stage)) == 2
+
+
+def test_several_at_a_time_begin_with_the_longest(stage: Stage, open_run: Callable[..., Runner]) -> None:
+    attempts = [attempt("spark-pi"), attempt("spark-pi", "kind-1.36"), attempt("ttl", "kind-1.36")]
+    run = open_run(jobs=2)
+
+    planned = run.start(attempts)
+
+    assert [(it.environment, it.starts, it.seconds) for it in planned] == [
+        ("kind-1.36", 0.0, 120.0),
+        ("kind-1.34", 0.0, 60.0),
+    ]
+    assert all(it.guess for it in planned)
+    assert {run.result(it).verdict for it in attempts} == {Verdict.PASSED}

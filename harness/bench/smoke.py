@@ -2,7 +2,7 @@
 """Measures the smoke (cluster, operator, SparkPi to COMPLETED, delete) through the harness and typed by hand, in turn.
 
 The baseline is what a person types: kind create, kind load, helm install --wait, kubectl apply, kubectl wait, kind
-delete. Both use the same node image, chart, images and programs. Run as `nox -s bench`.
+delete. Both use the same node image, chart, images and programs. Run as `nox -s bench -- smoke`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -20,14 +19,13 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
 import yaml
 from rich.console import Console
 from rich.table import Table
 
 from harness import process
 from harness.apps import samples
-from harness.errors import HarnessError
+from harness.bench.outcome import Outcome
 from harness.foundry import images as foundry_images
 from harness.host import tools
 from harness.matrix.select import Selection
@@ -56,30 +54,17 @@ class Round:
     peak_mib: float
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print the table, write the JSON. 0 when the ratio is within the limit, 1 when it is not."""
-    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__, allow_abbrev=False)
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
     parser.add_argument("--runs", type=int, default=5, help="rounds, each one by hand and one through the harness")
-    parser.add_argument("--output", type=Path, default=None, help="write the measurements to this JSON file")
-    parsed = parser.parse_args(argv)
-    console = Console(highlight=False)
-    try:
-        rounds = measure(parsed.runs, console)
-    except HarnessError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return error.exit_status
+
+
+def run(parsed: argparse.Namespace, console: Console) -> Outcome:
+    """Measure and print the table. Raises HarnessError when either way does not reach its end."""
+    rounds = measure(parsed.runs, console)
     console.print(table(rounds))
     ratio = statistics.median(it.harness for it in rounds) / statistics.median(it.by_hand for it in rounds)
-    console.print(f"ratio of the medians: {ratio:.2f} (at most {LIMIT})")
-    if parsed.output:
-        machine = {
-            "cpus": os.cpu_count(),
-            "memory_mib": psutil.virtual_memory().total >> 20,
-            "kernel": platform.release(),
-        }
-        document = {"machine": machine, "ratio": ratio, "rounds": [asdict(it) for it in rounds]}
-        parsed.output.write_text(json.dumps(document, indent=2))
-    return 0 if ratio <= LIMIT else 1
+    return Outcome(ratio=ratio, limit=LIMIT, measured={"rounds": [asdict(it) for it in rounds]})
 
 
 def measure(runs: int, console: Console) -> list[Round]:
@@ -247,7 +232,3 @@ def _pull_from_storage(asked: Request, found: Host, reference: str) -> None:
         process.call(["docker", "pull", "--quiet", here], timeout=_STEP_SECONDS)
         process.call(["docker", "tag", here, reference], timeout=60)
         process.call(["docker", "rmi", here], timeout=60)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line of the measurements."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from harness.bench import matrix, smoke
+from harness.errors import HarnessError
+
+MEASUREMENTS = {"smoke": smoke, "matrix": matrix}
+"""Name → module with `declare(parser)` and `run(parsed, console)`."""
+
+_DEFAULT = "smoke"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write. 0 when the ratio is within its limit, 1 when it is not, else an error's exit status."""
+    parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__, allow_abbrev=False)
+    names = parser.add_subparsers(dest="measurement", metavar="MEASUREMENT", required=True, help=f"default: {_DEFAULT}")
+    for name, module in MEASUREMENTS.items():
+        about = (module.__doc__ or "").partition("\n")[0]
+        sub = names.add_parser(name, help=about, description=module.__doc__, allow_abbrev=False)
+        sub.add_argument("--output", type=Path, default=None, help="write what was measured to this JSON file")
+        module.declare(sub)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
+        words.insert(0, _DEFAULT)
+    parsed = parser.parse_args(words)
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        outcome = MEASUREMENTS[parsed.measurement].run(parsed, console)
+    except HarnessError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return error.exit_status
+    console.print(str(outcome))
+    if parsed.output:
+        outcome.write(parsed.output)
+    return 0 if outcome.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

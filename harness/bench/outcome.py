@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a measurement came to: a ratio against its baseline, and all that was measured, with the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """`ratio` is the time through the harness by that of the baseline; `note` says what it does not prove."""
+
+    ratio: float
+    limit: float
+    measured: Mapping[str, Any]
+    note: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the ratio is within its limit."""
+        return self.ratio <= self.limit
+
+    def __str__(self) -> str:
+        said = f"ratio: {self.ratio:.2f} (at most {self.limit})"
+        return f"{said}; {self.note}" if self.note else said
+
+    def write(self, file: Path) -> None:
+        """Write everything as JSON."""
+        machine = {
+            "cpus": os.cpu_count(),
+            "memory_mib": psutil.virtual_memory().total >> 20,
+            "kernel": platform.release(),
+        }
+        document = {"machine": machine, "ratio": self.ratio, "limit": self.limit, "note": self.note, **self.measured}
+        file.write_text(json.dumps(document, indent=2) + "\n")

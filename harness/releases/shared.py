@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all cells of a cluster share: a picture of it, that can be compared with a later one.
+
+Objects without a namespace, and the operator itself. What is in a cell's own namespace is looked at by its scenario.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from kubernetes import client
+
+from harness.providers.base import Cluster
+from harness.releases.seen import listed
+
+_API_SECONDS = 15.0
+_KINDS = {
+    "Namespace": "/api/v1/namespaces",
+    "PersistentVolume": "/api/v1/persistentvolumes",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "MutatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
+    "PriorityClass": "/apis/scheduling.k8s.io/v1/priorityclasses",
+    "StorageClass": "/apis/storage.k8s.io/v1/storageclasses",
+}
+# A schema is large, and its name is enough.
+_NAMES_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedState:
+    """`objects` are `Kind/name`; `generations` of the operator's Deployments and `restarts` of its pods go by name."""
+
+    objects: frozenset[str]
+    generations: Mapping[str, int]
+    restarts: Mapping[str, int]
+
+
+def look(cluster: Cluster, operator_namespace: str) -> SharedState:
+    """Look at a cluster. Raises ApiException or HTTPError where the API server is away."""
+    with cluster.api_client() as api:
+        deployments = listed(client.AppsV1Api(api).list_namespaced_deployment, operator_namespace, timeout=_API_SECONDS)
+        pods = listed(client.CoreV1Api(api).list_namespaced_pod, operator_namespace, timeout=_API_SECONDS)
+        return SharedState(
+            objects=frozenset(f"{kind}/{name}" for kind, path in _KINDS.items() for name in _names(api, path)),
+            generations={it["metadata"]["name"]: it["metadata"].get("generation", 0) for it in deployments},
+            restarts={
+                it["metadata"]["name"]: _restarts(it) for it in pods if not it["metadata"].get("deletionTimestamp")
+            },
+        )
+
+
+def _restarts(pod: Mapping[str, Any]) -> int:
+    return sum(it.get("restartCount", 0) for it in (pod.get("status") or {}).get("containerStatuses") or [])
+
+
+def _names(api: client.ApiClient, path: str) -> list[str]:
+    asked = api.param_serialize(
+        method="GET",
+        resource_path=path,
+        header_params={"Accept": _NAMES_ONLY},
+        auth_settings=["BearerToken"],
+    )
+    answer = api.call_api(*asked, _request_timeout=_API_SECONDS)
+    body = answer.read()  # type: ignore[no-untyped-call]
+    if answer.status != HTTPStatus.OK:
+        raise client.ApiException(status=answer.status, reason=answer.reason)
+    return [it["metadata"]["name"] for it in json.loads(body)["items"] or () if not _leaving(it)]
+
+
+def _leaving(item: Mapping[str, Any]) -> bool:
+    return bool(item["metadata"].get("deletionTimestamp"))

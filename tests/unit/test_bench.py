@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measurements: what is drawn, what counts, and what is said of the result. The runs themselves need clusters."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from report_samples import result, run
+from rich.console import Console
+
+from harness.bench import matrix
+from harness.bench.__main__ import main
+from harness.bench.outcome import Outcome
+from harness.errors import HarnessError
+from harness.host import pressure
+from harness.matrix import catalogue, expand
+from harness.matrix.model import Cell, Scenario
+
+
+def cells(environments: tuple[str, ...] = ("kind-1.34", "kind-1.36"), number: int = 6) -> list[Cell]:
+    known = catalogue.load()
+    scenarios = {f"s{index}": Scenario(name=f"s{index}", summary="it") for index in range(number)}
+    return expand.cells(
+        [known.environment(name) for name in environments], [expand.find_path(known, "install-2.5.2")], scenarios
+    )
+
+
+def test_a_sample_has_as_many_cells_of_each_environment_and_is_the_same_again() -> None:
+    chosen = matrix.sampled(cells(), 2, seed=7)
+
+    assert [cell.environment.name for cell in chosen] == ["kind-1.34"] * 2 + ["kind-1.36"] * 2
+    assert chosen == matrix.sampled(cells(), 2, seed=7)
+    assert any(matrix.sampled(cells(), 2, seed=seed) != chosen for seed in range(5))
+
+
+def test_without_a_number_the_sample_is_everything() -> None:
+    assert matrix.sampled(cells(), 0, seed=1) == cells()
+    assert matrix.sampled(cells(), 99, seed=1) == cells()
+
+
+def test_only_a_run_in_which_everything_passed_is_a_measurement() -> None:
+    matrix._require_passed(run("spark-pi"))
+
+    with pytest.raises(HarnessError, match=r"nothing is measured:\n.*/retry: failed: state is"):
+        matrix._require_passed(run("spark-pi", "retry"))
+    with pytest.raises(HarnessError, match=r"kind-1\.34/x/y: no result"):
+        matrix._require_passed(run("spark-pi", planned=("kind-1.34/x/y",)))
+
+
+def test_acceptance_is_what_the_install_took_on_each_environment() -> None:
+    phases = [{"cluster-create": 9.0, "install-helm": seconds, "install-admission": 1.0} for seconds in (4.0, 8.0, 5.0)]
+    found = [result("spark-pi", phases=it) for it in phases]
+    found.append(result("spark-pi", phases=phases[1]).model_copy(update={"environment": "k3d-1.36"}))
+
+    assert matrix.accepted(found) == {"kind-1.34": 6.0, "k3d-1.36": 9.0}
+
+
+def test_the_most_that_was_used_is_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = [(100, 50), (70, 45), (90, 20), (95, 50)]
+    seen_all = threading.Event()
+
+    def look(folders: object) -> pressure.HostSeen:
+        if len(readings) == 1:
+            seen_all.set()
+        disk, memory = readings.pop(0) if len(readings) > 1 else readings[0]
+        return pressure.HostSeen(disk_free=disk, disk="/", memory_available=memory)
+
+    monkeypatch.setattr(pressure, "look", look)
+    monkeypatch.setattr(matrix, "_LOOK_SECONDS", 0.01)
+
+    with matrix._peak([tmp_path]) as peak:
+        assert seen_all.wait(10)
+
+    assert (peak.disk, peak.memory) == (30, 30)
+
+
+def test_a_ratio_above_its_limit_does_not_hold_and_an_estimate_says_so(tmp_path: Path) -> None:
+    outcome = Outcome(
+        ratio=0.61, limit=0.5, measured={"cells": 112}, note="the baseline is reckoned from 8 of 112 cells"
+    )
+
+    outcome.write(tmp_path / "it.json")
+
+    assert not outcome.holds
+    assert str(outcome) == "ratio: 0.61 (at most 0.5); the baseline is reckoned from 8 of 112 cells"
+    written = json.loads((tmp_path / "it.json").read_text())
+    assert (written["ratio"], written["cells"], written["note"]) == (0.61, 112, outcome.note)
+    assert written["machine"]["cpus"] > 0
+
+
+def test_tables_have_both_ways_and_the_reckoning() -> None:
+    way = matrix.Way(seconds=600, cells={}, peak=matrix.Peak(disk=2 * 10**9, memory=10**9), harness_mib=140.0)
+    console = Console(width=120, record=True)
+
+    console.print(matrix.table(way, way, cells=112, sample=8, baseline=8400))
+    console.print(matrix.accepted_table({"kind-1.34": 6.0}))
+
+    said = console.export_text()
+    assert "reckoned for all" in said
+    assert "140" in said
+    assert "kind-1.34" in said
+
+
+def test_the_command_line_names_its_measurements(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    assert "smoke" in said
+    assert "matrix" in said
+
+
+def test_a_matrix_that_does_not_exist_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["matrix", "--env", "kind-9.9"]) == 2
+
+    assert "kind-9.9" in capsys.readouterr().err
+
+
+def test_the_disk_with_the_least_room_is_the_one_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.host.disk.free", lambda folder: {"a": 5, "b": 3}[folder.name])
+
+    seen = pressure.look([tmp_path / "a", tmp_path / "b"])
+
+    assert (seen.disk_free, seen.disk) == (3, str(tmp_path / "b"))
+    assert seen.memory_available > 0
