@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A claim about a shared cluster: a cell has left what all cells share as it found it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from harness.releases.shared import SharedState
+from harness.verdicts import Finding, failed, passed
+
+CHECK = "cluster-left-clean"
+
+
+def left_clean(before: SharedState, after: SharedState, *, others: Collection[str] = ()) -> Finding:
+    """Nothing without a namespace came or went, and the operator neither changed nor restarted.
+
+    `others` are the namespaces of cells that run at the same time; what is named after them is theirs to answer for.
+    """
+    came = sorted(it for it in after.objects - before.objects if not _belongs(it, others))
+    went = sorted(before.objects - after.objects)
+    wrong = [
+        *([f"left behind: {', '.join(came)}"] if came else []),
+        *([f"gone: {', '.join(went)}"] if went else []),
+        *_changed("Deployment", "was changed", before.generations, after.generations),
+        *_changed("pod", "restarted", before.restarts, after.restarts),
+    ]
+    if wrong:
+        return failed(CHECK, "; ".join(wrong), came=came, went=went)
+    return passed(
+        CHECK,
+        f"{len(after.objects)} objects without a namespace are those from before, and the operator's "
+        f"{len(after.restarts)} pods did not restart",
+    )
+
+
+def _belongs(thing: str, namespaces: Collection[str]) -> bool:
+    name = thing.partition("/")[2]
+    return any(name == it or name.startswith(f"{it}-") for it in namespaces)
+
+
+def _changed(what: str, how: str, before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    told = [f"the operator's {what} {name} {how}" for name, was in before.items() if after.get(name, was) != was]
+    told += [f"the operator's {what} {name} is gone" for name in before if name not in after]
+    told += [f"the operator has a new {what} {name}" for name in after if name not in before]
+    return told

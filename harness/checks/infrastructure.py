@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the host, the cluster or a registry failed a cell, rather than the product: a diagnosis, or none.
+
+What is diagnosed makes a cell an `error`, whatever else was found: a failure of the host is never told as one of the
+operator.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.host.pressure import HostSeen
+from harness.releases import trouble
+from harness.releases.surroundings import EventSeen, NodeSeen, PodPlace, Surroundings
+from harness.verdicts import Finding, errored
+
+CHECK = "infrastructure"
+
+
+class Cause(StrEnum):
+    """What failed. The value is what results.json says."""
+
+    DISK_FULL = "disk-full"
+    HOST_MEMORY = "host-memory"
+    NODE_LOST = "node-lost"
+    REGISTRY_BUSY = "registry-busy"
+    REGISTRY_FAILING = "registry-failing"
+    CLUSTER_NOT_CREATED = "cluster-not-created"
+
+
+_AGAIN = frozenset({Cause.HOST_MEMORY, Cause.NODE_LOST, Cause.REGISTRY_FAILING, Cause.CLUSTER_NOT_CREATED})
+"""What may be gone a moment later. A full disk stays full, and every pull makes a rate limit last longer."""
+
+_NEXT = {
+    Cause.DISK_FULL: "make room (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
+    Cause.HOST_MEMORY: "free memory, or run less at a time (--jobs 1, app_slots in harness.toml)",
+    Cause.NODE_LOST: "see the node's log in the evidence, and the host's own",
+    Cause.REGISTRY_BUSY: "wait until the limit is over, log in, or use a mirror (harness.toml) or --source foundry",
+    Cause.REGISTRY_FAILING: "see whether the registry is up, or use a mirror (harness.toml) or --source foundry",
+    Cause.CLUSTER_NOT_CREATED: "see create.log and the node's log in the evidence",
+}
+
+_EVICTED = "node was low on resource"
+_NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.I)
+_LITTLE_DISK = 200 * 10**6
+_LITTLE_MEMORY = 200 * 10**6
+_MIB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """What failed, in words. `again` says whether a second try on a fresh cluster may help."""
+
+    cause: Cause
+    message: str
+
+    @property
+    def again(self) -> bool:
+        """Whether the cell is worth one more try."""
+        return self.cause in _AGAIN
+
+    def finding(self) -> Finding:
+        """The diagnosis as a finding."""
+        told = self.message if "\n  next: " in self.message else f"{self.message}\n  next: {_NEXT[self.cause]}"
+        return errored(CHECK, told, cause=self.cause.value)
+
+
+def diagnose(host: HostSeen, seen: Surroundings | None = None, said: Iterable[str] = ()) -> Diagnosis | None:
+    """The gravest cause outside the product; None when there is none.
+
+    `said` are messages of what went wrong. Without `seen` only they and the host are looked at.
+    """
+    found = [*_of_host(host, said), *(_of_cluster(host, seen) if seen else ())]
+    return min(found, key=lambda it: list(Cause).index(it.cause), default=None)
+
+
+def of_creation(host: HostSeen, said: str) -> Diagnosis:
+    """Why a cluster could not be made; `said` is the provider's error."""
+    return diagnose(host, said=[said]) or Diagnosis(cause=Cause.CLUSTER_NOT_CREATED, message=said)
+
+
+def node_lost(host: HostSeen, said: str) -> Diagnosis:
+    """The API server does not answer; `said` is what the client got."""
+    return diagnose(host) or Diagnosis(cause=Cause.NODE_LOST, message=f"the API server does not answer: {said}")
+
+
+def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
+    complaint = next((line.strip() for text in said for line in text.splitlines() if _NO_SPACE.search(line)), "")
+    if complaint or host.disk_free < _LITTLE_DISK:
+        free = f"{host.disk_free / 10**9:.1f} GB are free on the disk of {host.disk}"
+        yield Diagnosis(
+            cause=Cause.DISK_FULL, message=f"the disk is full: {f'{complaint}; ' if complaint else ''}{free}"
+        )
+    if host.memory_available < _LITTLE_MEMORY:
+        yield Diagnosis(cause=Cause.HOST_MEMORY, message=f"the host is out of memory: {_memory(host)}")
+
+
+def _of_cluster(host: HostSeen, seen: Surroundings) -> Iterator[Diagnosis]:
+    for node in seen.nodes:
+        yield from _of_node(host, node)
+    for pod in seen.pods:
+        yield from _of_pod(host, pod, seen.nodes)
+    for event in seen.events:
+        yield from _of_event(host, event)
+
+
+def _of_event(host: HostSeen, event: EventSeen) -> Iterator[Diagnosis]:
+    """What an event tells; the pod that it is about may be gone already."""
+    told = f"{event.about} says {event.reason}: {event.message}"
+    starved = event.reason == "FailedScheduling" and "Insufficient memory" in event.message
+    evicted = event.reason == "Evicted" and _EVICTED in event.message
+    if starved or evicted or event.reason in ("SystemOOM", "EvictionThresholdMet"):
+        cause = Cause.DISK_FULL if re.search("ephemeral|disk", event.message) else Cause.HOST_MEMORY
+        yield Diagnosis(cause=cause, message=f"{told}; {_memory(host)}")
+    elif event.reason == "Failed" and "pull" in event.message:
+        yield from _of_pull(event.about, event.message)
+    elif _NO_SPACE.search(event.message):
+        yield Diagnosis(cause=Cause.DISK_FULL, message=told)
+
+
+def _of_node(host: HostSeen, node: NodeSeen) -> Iterator[Diagnosis]:
+    for pressure in node.pressures:
+        cause = {"Disk": Cause.DISK_FULL, "Memory": Cause.HOST_MEMORY}.get(pressure.partition("Pressure")[0])
+        if cause:
+            yield Diagnosis(cause=cause, message=f"node {node.name} is under pressure: {pressure}; {_memory(host)}")
+    if not node.ready:
+        yield Diagnosis(cause=Cause.NODE_LOST, message=f"node {node.name} is not Ready: {node.why or 'no condition'}")
+
+
+def _of_pod(host: HostSeen, pod: PodPlace, nodes: Sequence[NodeSeen]) -> Iterator[Diagnosis]:
+    # A pod that passed its own limit is evicted with other words; that is its own fault.
+    if pod.reason == "Evicted" and _EVICTED in pod.message:
+        cause = Cause.DISK_FULL if "ephemeral-storage" in pod.message else Cause.HOST_MEMORY
+        yield Diagnosis(cause=cause, message=f"pod {pod.name} was evicted: {pod.message}; {_memory(host)}")
+    if "Insufficient memory" in pod.unschedulable:
+        room = max((node.memory for node in nodes), default=0)
+        yield Diagnosis(
+            cause=Cause.HOST_MEMORY,
+            message=f"pod {pod.name} finds no room: {pod.unschedulable} It asks for {pod.memory // _MIB} MiB of the "
+            f"{room // _MIB} MiB that the node has for all pods",
+        )
+    if pod.pull:
+        yield from _of_pull(f"Pod/{pod.name}", f'image "{pod.image}": {pod.pull}')
+
+
+def _of_pull(about: str, message: str) -> Iterator[Diagnosis]:
+    kind, _ = trouble.classify(message) or (None, False)
+    words = {
+        trouble.Kind.REGISTRY_BUSY: (Cause.REGISTRY_BUSY, "answers 429, too many requests"),
+        trouble.Kind.REGISTRY_FAILING: (Cause.REGISTRY_FAILING, "fails"),
+    }
+    if kind in words:
+        cause, does = words[kind]
+        image = re.search(r'image "([^"]+)"', message)
+        registry = image[1].split("/")[0] if image else "the registry"
+        yield Diagnosis(cause=cause, message=f"{registry} {does}: {about}: {trouble.answer(message)}")
+
+
+def _memory(host: HostSeen) -> str:
+    return f"{host.memory_available // _MIB} MiB are available on the host"

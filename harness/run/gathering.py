@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gathers the evidence of one cluster's cells: once for each cell, and before anything is deleted."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from harness.apps import scenarios
+from harness.evidence.collect import EvidenceRequest, collect
+from harness.matrix.model import Cell
+from harness.providers.base import Cluster, Provider
+from harness.registries.sources import ImageRecord
+from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
+from harness.run.resources import Resources
+from harness.run.setup import Host
+from harness.verdicts import Finding
+from harness.waiting import Cancelled
+
+
+class Gatherer:
+    """Collects evidence of cells on one cluster."""
+
+    def __init__(self, cluster_name: str, host: Host, resources: Resources, say: Callable[[str], None]) -> None:
+        self._cluster_name = cluster_name
+        self._host = host
+        self._resources = resources
+        self._say = say
+
+    def gather(
+        self,
+        cell: Cell,
+        title: str,
+        findings: Sequence[Finding],
+        folder: Path,
+        *,
+        cluster: Cluster | None,
+        provider: Provider | None,
+        images: Sequence[ImageRecord],
+    ) -> str:
+        """The folder with the evidence, gathered now unless it was before; empty when there is none.
+
+        Without a cluster it is what the creation left. Raises Cancelled only.
+        """
+        if not (folder / "summary.md").exists():
+            try:
+                if cluster is None or provider is None:
+                    self._of_creation(folder, findings)
+                else:
+                    self._of_cluster(cell, title, findings, folder, cluster, provider, images)
+            except Cancelled:
+                raise
+            except Exception as error:  # Whatever went wrong, the verdict must not get lost over it.
+                self._say(f"{title}: the evidence is not complete: {type(error).__name__}: {error}")
+        return str(folder) if folder.exists() else ""
+
+    def _of_cluster(
+        self,
+        cell: Cell,
+        title: str,
+        findings: Sequence[Finding],
+        folder: Path,
+        cluster: Cluster,
+        provider: Provider,
+        images: Sequence[ImageRecord],
+    ) -> None:
+        collect(
+            EvidenceRequest(
+                cluster=cluster,
+                namespaces=[scenarios.namespace_of(cell.scenario.name)],
+                operator_namespace=OPERATOR_NAMESPACE,
+                release_name=RELEASE_NAME,
+                kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path,
+                helm=self._host.tools["helm"].path,
+                folder=folder,
+                node_logs=lambda target: provider.export_logs(cluster, target),
+                registry_logs=self._resources.registry_logs,
+                versions={
+                    **{name: tool.version for name, tool in self._host.tools.items()},
+                    **{record.reference: record.digest for record in images},
+                },
+                findings=findings,
+                secrets=self._resources.source.mirrors.secrets,
+                title=title,
+            )
+        )
+
+    def _of_creation(self, folder: Path, findings: Sequence[Finding]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{finding.check}: {finding.verdict}\n\n{finding.message}\n" for finding in findings]
+        (folder / "summary.md").write_text("# There is no cluster\n\n" + "\n".join(lines))
+        scratch = self._resources.scratch(self._cluster_name)
+        # Not all of it: configurations may hold what nodes need to log in to a mirror.
+        for source in (scratch / "nodes", *sorted(scratch.glob("*.log"))):
+            if source.is_dir():
+                shutil.copytree(source, folder / source.name, dirs_exist_ok=True)
+            elif source.exists():
+                shutil.copy(source, folder / source.name)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which cells share a cluster, in which order clusters are made, and when each is expected to begin and to end."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from harness.matrix.model import Cell
+from harness.report.model import PlannedCluster
+from harness.run.group import Attempt
+
+_LISTED = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """How long the cells of one cluster will take, in seconds; `guess` when no earlier run says so."""
+
+    seconds: float
+    guess: bool
+
+
+Expect = Callable[[Sequence[Cell]], Expected]
+
+
+def grouped(attempts: Iterable[Attempt], *, share: bool = True) -> list[list[Attempt]]:
+    """The attempts by the cluster that they get.
+
+    Attempts at cells of the same environment and path share one, unless their scenario says that it needs it `alone`,
+    or `share` is False. The n-th attempts are always apart from the others.
+    """
+    found: dict[tuple[object, ...], list[Attempt]] = {}
+    for attempt in attempts:
+        alone = attempt.name if attempt.cell.scenario.alone or not share else ""
+        found.setdefault((attempt.cell.group, attempt.number, alone), []).append(attempt)
+    return list(found.values())
+
+
+def planned(
+    groups: Sequence[Sequence[Attempt]], *, names: Sequence[str], jobs: int, expect: Expect
+) -> list[PlannedCluster]:
+    """When each group begins, `jobs` at a time in their order, and on which cluster; in their order."""
+    free = [0.0] * max(1, jobs)
+    plan = []
+    for group, name in zip(groups, names, strict=True):
+        expected = expect([attempt.cell for attempt in group])
+        starts = heapq.heappop(free)
+        heapq.heappush(free, starts + expected.seconds)
+        first = group[0].cell
+        plan.append(
+            PlannedCluster(
+                cluster=name,
+                environment=first.environment.name,
+                path=first.path.name,
+                cells=tuple(attempt.name for attempt in group),
+                starts=round(starts, 1),
+                seconds=round(expected.seconds, 1),
+                guess=expected.guess,
+            )
+        )
+    return plan
+
+
+def ordered(groups: Sequence[Sequence[Attempt]], *, jobs: int, expect: Expect) -> list[Sequence[Attempt]]:
+    """The groups in the order in which they begin: as chosen, or the longest first where several run at a time.
+
+    With the longest first, none of them begins late and runs alone at the end.
+    """
+    if jobs < 2:
+        return list(groups)
+    return sorted(groups, key=lambda group: -expect([attempt.cell for attempt in group]).seconds)
+
+
+def table(plan: Sequence[PlannedCluster], *, jobs: int) -> Table:
+    """The plan as it is printed before the run."""
+    ends = max((it.starts + it.seconds for it in plan), default=0.0)
+    guessed = any(it.guess for it in plan)
+    cells = sum(len(it.cells) for it in plan)
+    shown = Table(
+        title=f"plan: {_count(cells, 'cell')} on {_count(len(plan), 'cluster')}, {jobs} at a time, "
+        f"about {_minutes(ends)}{' (~ is a guess: no earlier run says more)' if guessed else ''}",
+        title_justify="left",
+    )
+    shown.add_column("cluster", no_wrap=True)
+    shown.add_column("from", justify="right")
+    shown.add_column("to", justify="right")
+    shown.add_column("environment and path", overflow="fold")
+    shown.add_column("cells", overflow="fold")
+    for it in plan:
+        mark = "~" if it.guess else ""
+        shown.add_row(
+            it.cluster,
+            _minutes(it.starts),
+            f"{mark}{_minutes(it.starts + it.seconds)}",
+            f"{it.environment}/{it.path}",
+            _listed([name.rpartition("/")[2] for name in it.cells]),
+        )
+    return shown
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= _LISTED:
+        return ", ".join(names)
+    return f"{', '.join(names[: _LISTED - 1])} and {len(names) - _LISTED + 1} more"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Places for work that a host can do only so much of at a time, counted over all runs on this host.
+
+Each place is a locked file in the cache, so that a run that was killed gives up its places.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from harness.waiting import Cancelled, cancelled
+
+_POLL_SECONDS = 0.25
+
+CREATIONS = 2
+"""Clusters that are created at a time; kind loses its way with more (kind issue #1288)."""
+
+
+class Slots:
+    """`count` places of one kind. Two runs with different counts share the lower places."""
+
+    def __init__(self, folder: Path, kind: str, count: int) -> None:
+        self._files = [folder / f"{kind}-{number}.lock" for number in range(count)]
+        self._kind = kind
+        self._free = threading.Condition()
+        self._taken: set[Path] = set()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Hold one place. Raises Cancelled when the run is being ended while it waits."""
+        lock = self._take()
+        try:
+            yield
+        finally:
+            lock.release()
+            with self._free:
+                self._taken.discard(Path(lock.lock_file))
+                self._free.notify()
+
+    def _take(self) -> FileLock:
+        while True:
+            if cancelled():
+                raise Cancelled(f"waiting for one of {len(self._files)} {self._kind} places: the run is being ended")
+            with self._free:
+                for file in self._files:
+                    # A file lock is one process's; who holds it in this process is counted here.
+                    if file in self._taken:
+                        continue
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    lock = FileLock(file, thread_local=False)
+                    try:
+                        lock.acquire(blocking=False)
+                    except Timeout:
+                        continue
+                    self._taken.add(file)
+                    return lock
+                # Another process cannot notify; hence the time.
+                self._free.wait(_POLL_SECONDS)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trouble of host, node and registry is told apart from trouble of the product, from what the API server says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.checks.infrastructure import Cause, Diagnosis, diagnose, node_lost, of_creation
+from harness.host.pressure import HostSeen
+from harness.releases.surroundings import Surroundings, event, node, pod_place, quantity
+from harness.verdicts import Verdict
+
+GIB = 2**30
+HOST = HostSeen(disk_free=50 * 10**9, disk="/var/lib/docker", memory_available=8 * GIB)
+EVICTION = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 52036Ki."
+NO_ROOM = "0/1 nodes are available: 1 Insufficient memory. preemption: 0/1 nodes are available."
+PULLED_429 = (
+    'Failed to pull image "docker.io/apache/spark:4.0.4": rpc error: code = Unknown desc = failed to pull and unpack '
+    'image "docker.io/apache/spark:4.0.4": unexpected status from HEAD request: 429 Too Many Requests'
+)
+PULLED_503 = PULLED_429.replace("429 Too Many Requests", "503 Service Unavailable")
+PULLED_404 = PULLED_429.replace("unexpected status from HEAD request: 429 Too Many Requests", "not found")
+
+
+def a_node(ready: str = "True", **pressures: str) -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": ready, "reason": "KubeletNotReady", "message": "PLEG is not healthy"}]
+    conditions += [{"type": kind, "status": status, "message": f"{kind} it is"} for kind, status in pressures.items()]
+    return {
+        "metadata": {"name": "node-1"},
+        "status": {"conditions": conditions, "allocatable": {"memory": "2097152Ki"}},
+    }
+
+
+def a_pod(request: str = "1408Mi", container: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "pi-driver"},
+        "spec": {
+            "containers": [
+                {
+                    "name": "spark",
+                    "image": "docker.io/apache/spark:4.0.4",
+                    "resources": {"requests": {"memory": request}},
+                }
+            ]
+        },
+        "status": {**status, "containerStatuses": [{"name": "spark", **(container or {})}]},
+    }
+
+
+def an_event(reason: str, message: str, about: str = "Pod/pi-driver") -> dict[str, Any]:
+    kind, _, name = about.partition("/")
+    return {"reason": reason, "message": message, "involvedObject": {"kind": kind, "name": name}}
+
+
+def unschedulable(message: str) -> list[dict[str, str]]:
+    return [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]
+
+
+def waiting(message: str) -> dict[str, Any]:
+    return {"state": {"waiting": {"reason": "ImagePullBackOff", "message": message}}}
+
+
+def seen(*pods: dict[str, Any], events: tuple[dict[str, Any], ...] = (), nodes: Any = None) -> Surroundings:
+    return Surroundings(
+        nodes=tuple(map(node, nodes or [a_node()])),
+        pods=tuple(map(pod_place, pods)),
+        events=tuple(map(event, events)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "cause", "says"),
+    [
+        (seen(a_pod(reason="Evicted", message=EVICTION)), Cause.HOST_MEMORY, "pi-driver was evicted: The node was low"),
+        (
+            seen(a_pod(reason="Evicted", message=EVICTION.replace("memory", "ephemeral-storage"))),
+            Cause.DISK_FULL,
+            "pi-driver was evicted",
+        ),
+        (
+            seen(a_pod(conditions=unschedulable(NO_ROOM))),
+            Cause.HOST_MEMORY,
+            "asks for 1408 MiB of the 2048 MiB that the node has",
+        ),
+        (seen(nodes=[a_node(MemoryPressure="True")]), Cause.HOST_MEMORY, "node-1 is under pressure: MemoryPressure"),
+        (seen(nodes=[a_node(DiskPressure="True")]), Cause.DISK_FULL, "DiskPressure it is"),
+        (seen(nodes=[a_node("Unknown")]), Cause.NODE_LOST, "node-1 is not Ready: KubeletNotReady: PLEG"),
+        (
+            seen(events=(an_event("SystemOOM", "System OOM encountered, victim process: java", "Node/node-1"),)),
+            Cause.HOST_MEMORY,
+            "Node/node-1 says SystemOOM",
+        ),
+        (
+            seen(events=(an_event("FailedCreatePodSandBox", "mkdir /run/x: no space left on device"),)),
+            Cause.DISK_FULL,
+            "no space left on device",
+        ),
+        # The pods of these are gone.
+        (seen(events=(an_event("FailedScheduling", NO_ROOM),)), Cause.HOST_MEMORY, "says FailedScheduling: 0/1 nodes"),
+        (seen(events=(an_event("Evicted", EVICTION),)), Cause.HOST_MEMORY, "says Evicted: The node was low"),
+        (seen(events=(an_event("Failed", PULLED_429),)), Cause.REGISTRY_BUSY, "docker.io answers 429"),
+        (seen(a_pod(container=waiting(PULLED_503))), Cause.REGISTRY_FAILING, "503 Service Unavailable"),
+    ],
+)
+def test_trouble_around_a_cell_is_diagnosed(surroundings: Surroundings, cause: Cause, says: str) -> None:
+    found = diagnose(HOST, surroundings)
+
+    assert found is not None
+    assert found.cause is cause
+    assert says in found.message
+    finding = found.finding()
+    assert (finding.verdict, finding.evidence["cause"]) == (Verdict.ERROR, cause.value)
+    assert "\n  next: " in finding.message
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        seen(a_pod()),
+        # What a pod does to itself is its own.
+        seen(
+            a_pod(reason="Evicted", message="Pod ephemeral local storage usage exceeds the total limit of containers")
+        ),
+        seen(a_pod(conditions=unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity"))),
+        seen(a_pod(container=waiting(PULLED_404))),
+        seen(events=(an_event("Failed", PULLED_404), an_event("BackOff", "Back-off restarting failed container"))),
+        seen(nodes=[a_node(MemoryPressure="False", DiskPressure="False")]),
+        # A digest may hold any digits.
+        seen(events=(an_event("Failed", 'Failed to pull image "docker.io/a/b@sha256:429503": not found'),)),
+    ],
+)
+def test_what_the_product_does_is_no_trouble_of_the_host(surroundings: Surroundings) -> None:
+    assert diagnose(HOST, surroundings) is None
+
+
+def test_the_gravest_cause_is_told() -> None:
+    found = diagnose(
+        HOST,
+        seen(a_pod(reason="Evicted", message=EVICTION), nodes=[a_node("False", DiskPressure="True")]),
+    )
+
+    assert found is not None
+    assert found.cause is Cause.DISK_FULL
+
+
+def test_a_host_at_its_end_is_told_without_a_cluster() -> None:
+    full = HostSeen(disk_free=10**8, disk="/var/lib/docker", memory_available=8 * GIB)
+    starved = HostSeen(disk_free=10**10, disk="/var/lib/docker", memory_available=100 * 2**20)
+
+    disk, memory = diagnose(full), diagnose(starved)
+
+    assert disk is not None
+    assert "0.1 GB are free on the disk of /var/lib/docker" in disk.message
+    assert memory is not None
+    assert "100 MiB are available" in memory.message
+    assert diagnose(HOST) is None
+
+
+def test_a_program_that_found_no_room_on_the_disk_is_believed() -> None:
+    found = diagnose(HOST, said=["copying layers failed\nwrite /x: no space left on device"])
+
+    assert found is not None
+    assert found.cause is Cause.DISK_FULL
+    assert found.message.startswith("the disk is full: write /x: no space left on device; ")
+
+
+def test_a_cluster_that_was_not_made_has_its_cause() -> None:
+    plain = of_creation(HOST, "creating kind-1.34 failed: timed out")
+    full = of_creation(HOST, "creating kind-1.34 failed: no space left on device")
+
+    assert (plain.cause, plain.again) == (Cause.CLUSTER_NOT_CREATED, True)
+    assert "timed out" in plain.message
+    assert (full.cause, full.again) == (Cause.DISK_FULL, False)
+
+
+def test_an_api_server_that_is_away_is_a_lost_node() -> None:
+    found = node_lost(HOST, "connection refused")
+
+    assert (found.cause, found.again) == (Cause.NODE_LOST, True)
+    assert "connection refused" in found.message
+
+
+def test_only_what_may_pass_is_tried_again() -> None:
+    again = {cause for cause in Cause if Diagnosis(cause=cause, message="it").again}
+
+    assert again == {Cause.HOST_MEMORY, Cause.NODE_LOST, Cause.REGISTRY_FAILING, Cause.CLUSTER_NOT_CREATED}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1408Mi", 1408 * 2**20), ("2097152Ki", 2 * GIB), ("1G", 10**9), ("512", 512), ("1500m", 1), ("", 0), ("x", 0)],
+)
+def test_quantities_are_kubernetes_own(text: str, size: int) -> None:
+    assert quantity(text) == size

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Places that all runs on a host share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness import waiting
+from harness.run.slots import Slots
+from harness.waiting import Cancelled
+
+_HOLD = """
+import sys
+from pathlib import Path
+from harness.run.slots import Slots
+with Slots(Path(sys.argv[1]), "app", 1).one():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _not_cancelled() -> Iterator[None]:
+    yield
+    waiting.reset_cancellation()
+
+
+@pytest.fixture
+def other_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that holds the first place."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_no_more_than_its_places_are_held_in_one_run(tmp_path: Path) -> None:
+    slots = Slots(tmp_path, "app", 2)
+    inside, most = 0, 0
+    lock = threading.Lock()
+
+    def work() -> None:
+        nonlocal inside, most
+        with slots.one():
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            threading.Event().wait(0.05)
+            with lock:
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert (most, inside) == (2, 0)
+
+
+def test_a_place_that_another_run_holds_is_waited_for(tmp_path: Path, other_run: subprocess.Popen[str]) -> None:
+    got = threading.Event()
+
+    def work() -> None:
+        with Slots(tmp_path, "app", 1).one():
+            got.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert not got.wait(0.6)
+
+    other_run.communicate("", timeout=10)
+
+    assert got.wait(10)
+    thread.join(10)
+
+
+def test_a_killed_run_gives_up_its_places(tmp_path: Path, other_run: subprocess.Popen[str]) -> None:
+    other_run.kill()
+    other_run.wait(10)
+
+    with Slots(tmp_path, "app", 1).one():
+        assert other_run.returncode < 0
+
+
+def test_kinds_of_places_are_counted_apart(tmp_path: Path, other_run: subprocess.Popen[str]) -> None:
+    with Slots(tmp_path, "creation", 1).one(), Slots(tmp_path, "app", 2).one():
+        assert other_run.poll() is None
+
+
+def test_whoever_waits_hears_that_the_run_ends(tmp_path: Path, other_run: subprocess.Popen[str]) -> None:
+    waiting.cancel_all()
+
+    with pytest.raises(Cancelled, match="1 app places"), Slots(tmp_path, "app", 1).one():
+        raise AssertionError("the place is another's")
