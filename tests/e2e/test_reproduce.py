@@ -82,10 +82,8 @@ def look_into(clone: Path, run_id: str, said: str) -> None:
     pods = harness(clone, "shell", CELL, "--", "kubectl", "get", "pods", "--namespace", "spark-operator")
     assert pods.returncode == 0, pods.stderr
     assert "spark-operator-controller" in pods.stdout
-    asked = harness(
-        clone, "shell", CELL, "--", "kubectl", "config", "view", "--minify", "--output", "jsonpath={..namespace}"
-    )
-    assert asked.stdout == "spark-pi"
+    words = ["kubectl", "config", "view", "--minify", "--output", "jsonpath={..namespace}"]
+    assert harness(clone, "shell", CELL, "--", *words).stdout == "spark-pi"
     assert harness(clone, "shell", CELL, "--", "sh", "-c", "exit 7").returncode == 7
     node = harness(clone, "shell", CELL, "--node", "--", "crictl", "version")
     assert "containerd" in node.stdout, node.stderr
@@ -114,7 +112,8 @@ def test_a_cluster_that_is_gone_is_told(tmp_path: Path, before: Things) -> None:
     run = Run(tmp_path, "--cell", CELL, "--keep")
     assert run.end() == 0, run.log.read_text(errors="replace")
     run_id = run.results()["run_id"]
-    (node,) = [name for name in docker("ps", "--format", "{{.Names}}") if name.endswith("control-plane")]
+    (cluster,) = re.findall(r"^Cluster (\S+) was kept", run.log.read_text(), re.M)
+    node = f"{cluster}-control-plane"
     docker("rm", "--force", "--volumes", node)
 
     gone = harness(PROJECT_ROOT, "shell", CELL, "--run", run_id, "--", "true")

@@ -156,6 +156,12 @@ def test_a_chart_from_a_repository_is_pulled_once(
     assert charts.from_repository(helm_binary, repository, "9.9.9", tmp_path / "cache") == chart
 
 
+def test_a_chart_keeps_its_hash_when_helm_packs_it(packed: Path, folder: Path) -> None:
+    (archive,) = packed.glob("*.tgz")
+
+    assert charts.from_path(archive).sha256 == charts.from_path(folder).sha256
+
+
 def test_a_chart_that_a_repository_does_not_have(helm_binary: Path, repository: str, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match=r"spark-operator 1\.1\.1 from http.*not found") as told:
         charts.from_repository(helm_binary, repository, "1.1.1", tmp_path)

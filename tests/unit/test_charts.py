@@ -81,3 +81,24 @@ def test_what_is_no_chart(tmp_path: Path, folder: Path) -> None:
 def test_an_oci_reference_that_is_none(tmp_path: Path, reference: str) -> None:
     with pytest.raises(UsageError, match="no OCI reference"):
         charts.from_oci(Path("helm"), reference, "2.5.2", tmp_path)
+
+
+def test_a_chart_has_the_same_hash_in_whatever_form_it_is(folder: Path) -> None:
+    (folder / ".helmignore").write_text("*.bak\n")
+    (folder / "README.md").write_text("# A chart\n")
+    chart = charts.from_path(folder)
+    packed = charts.from_path(_packed(folder))
+    charts.pack(chart, folder.parent / "by-us" / "chart.tgz")
+    charts.pack(packed, folder.parent / "copied.tgz")
+
+    assert packed.sha256 == chart.sha256
+    assert charts.from_path(folder.parent / "by-us" / "chart.tgz").sha256 == chart.sha256
+    assert charts.from_path(folder.parent / "copied.tgz").sha256 == chart.sha256
+
+
+def test_the_layout_of_chart_yaml_does_not_count_and_its_content_does(folder: Path) -> None:
+    before = charts.from_path(folder).sha256
+    (folder / "Chart.yaml").write_text("appVersion: '2.5.2'\n" + _CHART_YAML.replace("appVersion: 2.5.2\n", ""))
+    assert charts.from_path(folder).sha256 == before
+    (folder / "Chart.yaml").write_text(_CHART_YAML + "description: another\n")
+    assert charts.from_path(folder).sha256 != before

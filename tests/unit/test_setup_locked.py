@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request with a lock: everything comes from it, and what contradicts it is wrong usage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lock_samples import CELL, chart, lock
+
+from harness.errors import UsageError
+from harness.matrix.select import Selection
+from harness.run import setup
+from harness.run.lockstore import LockStore
+from harness.run.options import RunOptions
+
+
+@pytest.fixture(autouse=True)
+def digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The digest of a lock in the cache."""
+    for name in ("HARNESS_SOURCE", "HARNESS_JOBS", "HARNESS_REPORTS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    LockStore(tmp_path / "cache" / "locks").save(lock())
+    return lock().digest
+
+
+def test_cell_source_values_and_seed_are_the_locks(digest: str) -> None:
+    asked = setup.request(RunOptions(lock=digest))
+
+    assert [cell.id for cell in asked.cells] == [CELL]
+    assert (asked.options.source, asked.settings.source, asked.seed) == ("foundry", "foundry", 7)
+    assert asked.values == ({"controller": {"replicas": 1}},), "no profile of this checkout comes before them"
+    assert asked.lock == lock()
+
+
+def test_a_source_in_the_environment_does_not_count(digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_SOURCE", "upstream")
+
+    assert setup.request(RunOptions(lock=digest)).settings.source == "foundry"
+
+
+def test_what_agrees_with_the_lock_may_be_said_too(digest: str, tmp_path: Path) -> None:
+    (tmp_path / "same.yaml").write_text("controller: {replicas: 1}\n")
+    options = RunOptions(
+        lock=digest, selection=Selection(cells=(CELL,)), source="foundry", seed=7, values=(Path("same.yaml"),)
+    )
+
+    assert setup.request(options).values == ({"controller": {"replicas": 1}},)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"selection": Selection(cells=("kind-1.34/install-2.5.2/ttl",))},
+            "ttl contradicts the lock, which is of",
+        ),
+        ({"selection": Selection(environments=("kind-1.36",))}, "contradicts --env kind-1.36"),
+        ({"source": "upstream"}, "--source upstream contradicts the lock, which has foundry"),
+        ({"seed": 8}, "--seed 8 contradicts the lock, which has 7"),
+        ({"values": (Path("other.yaml"),)}, "--values says something else than the lock"),
+        ({"lock": "sha256:" + "0" * 64}, "there is no lock sha256:0000"),
+    ],
+)
+def test_what_contradicts_the_lock_is_refused(
+    digest: str, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    (tmp_path / "other.yaml").write_text("controller: {replicas: 2}\n")
+
+    with pytest.raises(UsageError) as told:
+        setup.request(RunOptions(**{"lock": digest, **changes}))  # type: ignore[arg-type]
+    assert said in told.value.message
+    assert told.value.next_step
+
+
+def test_a_chart_with_an_address_comes_from_there_unless_another_place_is_given(tmp_path: Path) -> None:
+    other = lock(chart=chart(requested="oci://example.com/c:2.5.2"))
+    LockStore(tmp_path / "cache" / "locks").save(other)
+
+    assert setup.request(RunOptions(lock=other.digest)).options.chart == "oci://example.com/c:2.5.2"
+    assert setup.request(RunOptions(lock=other.digest, chart="mine.tgz")).options.chart == "mine.tgz"
+
+
+def test_drift_needs_a_lock() -> None:
+    with pytest.raises(UsageError, match="--drift is about differences from a lock"):
+        setup.request(RunOptions(drift=True))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_what_is_no_seed_is_refused(seed: int) -> None:
+    with pytest.raises(UsageError, match=f"--seed {seed} is no seed"):
+        setup.request(RunOptions(seed=seed))
+
+
+def test_a_seed_that_is_given_is_taken_and_else_made_up() -> None:
+    chosen = Selection(cells=(CELL,))
+
+    assert setup.request(RunOptions(selection=chosen, seed=0)).seed == 0
+    assert len({setup.request(RunOptions(selection=chosen)).seed for _ in range(3)}) > 1
