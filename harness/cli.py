@@ -79,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
 
     matrix = _command(commands, "matrix", _matrix, "list the cells")
     matrix.add_argument("--json", action="store_true", help="print the JSON that a CI matrix reads")
-    run_options.declare(matrix.add_argument, (*run_options.SELECTION_OPTIONS, *_SOURCE_AND_CONFIG))
+    matrix.add_argument("--shards", type=int, metavar="N", help="spread the cells evenly over N machines")
+    run_options.declare(matrix.add_argument, (*run_options.SELECTION_OPTIONS, *_JOBS, *_SOURCE_AND_CONFIG))
 
     foundry = _command(commands, "foundry", _foundry, "list, build or prune what is built from package registries")
     foundry.add_argument("action", choices=("list", "build", "prune", "add-kubernetes"))
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+_JOBS = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--jobs")
 _CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
 _SOURCE_AND_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in ("--source", "--config"))
 
@@ -187,20 +189,31 @@ def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.matrix import listing
+    from harness.matrix import listing, shards
+    from harness.matrix.estimate import Estimator
     from harness.matrix.select import unavailable_reason
     from harness.registries.sources import detect
     from harness.report.history import History
     from harness.run import setup
 
     asked = setup.request(run_options.read(parsed))
-    seconds = History(asked.settings.cache_dir / "history.json").expected()
+    wanted, cells = asked.settings, asked.cells
+    estimator = Estimator(History(wanted.cache_dir / "history.json").learnt(), slots=wanted.app_slots)
+    if parsed.shards is not None and parsed.shards < 1:
+        raise UsageError(f"--shards {parsed.shards} is no number of shards", "give a number from 1 on")
+    parts = shards.shards(cells, estimator, parsed.shards, jobs=wanted.jobs) if parsed.shards else []
     if parsed.json:
-        print(listing.as_json(asked.cells, seconds))
+        print(shards.as_json(parts) if parsed.shards else listing.as_json(cells, estimator))
         return 0
-    source = detect(asked.settings, asked.options.source).kind
-    reasons = {cell.id: unavailable_reason(asked.catalogue, cell, source) for cell in asked.cells}
-    wide_console().print(listing.table(asked.cells, seconds, {key: why for key, why in reasons.items() if why}))
+    source = detect(wanted, asked.options.source).kind
+    reasons = {cell.id: unavailable_reason(asked.catalogue, cell, source) for cell in cells}
+    console = wide_console()
+    unavailable = {key: why for key, why in reasons.items() if why}
+    console.print(listing.table(cells, estimator, unavailable=unavailable, shards=parts))
+    public = source != "foundry"
+    lines = listing.notes(cells, estimator, jobs=wanted.jobs, left_out=asked.left_out, public=public)
+    for line in (*lines, *listing.shard_notes(parts)):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     return 0
 
 

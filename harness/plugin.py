@@ -25,6 +25,7 @@ from rich.text import Text
 from harness import __version__
 from harness.errors import HarnessError, HostError, UsageError
 from harness.evidence.ledger import new_run_id
+from harness.matrix.estimate import Estimator
 from harness.report import summary
 from harness.report.history import History
 from harness.report.model import CellResult, PlannedCluster, RunResult, SourceResult, exit_status
@@ -312,11 +313,9 @@ class Session:
         return self._runner
 
     def _expect(self) -> plan.Expect:
-        seconds = History(self.asked.settings.cache_dir / "history.json").expected()
-        return lambda cells: plan.Expected(
-            seconds=max((seconds.get(cell.id, 60.0) for cell in cells), default=0.0),
-            guess=any(cell.id not in seconds for cell in cells),
-        )
+        wanted = self.asked.settings
+        learnt = History(wanted.cache_dir / "history.json").learnt()
+        return Estimator(learnt, slots=wanted.app_slots // wanted.jobs).group
 
     def _show_plan(self, planned: Sequence[PlannedCluster]) -> None:
         if self._report is not None:

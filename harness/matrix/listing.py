@@ -1,50 +1,88 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix as people and as CI read it: a table, and JSON."""
+"""The matrix as people and as CI read it: a table with notes, and JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.table import Table
 
+from harness.matrix import expand
+from harness.matrix.estimate import Estimator
 from harness.matrix.model import Cell
+from harness.matrix.rules import LeftOut
+from harness.matrix.shards import Shard
 
 
-def expected_minutes(cell: Cell, seconds: Mapping[str, float]) -> float | None:
-    """Minutes, to a tenth, that this cell has taken before; None when it never ran here."""
-    known = seconds.get(cell.id)
-    return None if known is None else round(known / 60, 1)
+def table(
+    cells: Sequence[Cell],
+    estimator: Estimator,
+    *,
+    unavailable: Mapping[str, str] | None = None,
+    shards: Sequence[Shard] = (),
+) -> Table:
+    """A table of cells. Minutes are those of a cell alone; what its cluster takes with all cells stands at the first.
 
-
-def table(cells: Sequence[Cell], seconds: Mapping[str, float], unavailable: Mapping[str, str] | None = None) -> Table:
-    """A table of cells. `seconds` are learnt durations by cell id, `unavailable` reasons by cell id."""
+    `unavailable` are reasons by cell id.
+    """
     reasons = unavailable or {}
-    shown = Table(title=f"{len(cells)} cells", title_justify="left", pad_edge=False)
+    shard_of = {cell.id: shard.number for shard in shards for cell in shard.cells}
+    shown = Table(pad_edge=False)
     for column in ("environment", "path", "scenario", "tags"):
         shown.add_column(column, overflow="fold")
-    shown.add_column("minutes", justify="right")
+    for column in ("minutes", "with cluster"):
+        shown.add_column(column, justify="right")
+    if shards:
+        shown.add_column("shard", justify="right")
     if reasons:
         shown.add_column("unavailable", overflow="fold")
-    previous = ""
-    for cell in cells:
-        if previous and cell.group != previous:
-            shown.add_section()
-        previous = cell.group
-        minutes = expected_minutes(cell, seconds)
-        row = [
-            cell.environment.name,
-            cell.path.name,
-            cell.scenario.name,
-            " ".join(cell.tags),
-            "–" if minutes is None else f"{minutes:.1f}",
-        ]
-        shown.add_row(*row, *([reasons.get(cell.id, "")] if reasons else []))
+    for group in expand.groups(cells).values():
+        together = estimator.group(group).minutes
+        for number, cell in enumerate(group):
+            row = [cell.environment.name, cell.path.name, cell.scenario.name, " ".join(cell.tags)]
+            row += [estimator.cell(cell).minutes, "" if number else together]
+            row += [str(shard_of[cell.id])] if shards else []
+            row += [reasons.get(cell.id, "")] if reasons else []
+            shown.add_row(*row)
+        shown.add_section()
     return shown
 
 
-def as_json(cells: Sequence[Cell], seconds: Mapping[str, float]) -> str:
-    """One line of JSON, an array that a CI matrix can read; `expected_minutes` is null for what never ran here."""
+def notes(
+    cells: Sequence[Cell], estimator: Estimator, *, jobs: int, left_out: Iterable[LeftOut] = (), public: bool = False
+) -> Iterator[str]:
+    """What stands under the table: sums, guesses, what is left out and why.
+
+    With `public` the node images come from public registries: those without a digest are named.
+    """
+    clusters, whole = expand.groups(cells), estimator.run(cells, jobs=jobs)
+    time = f"{'~' if whole.guess else ''}{whole.seconds / 60:.0f}"
+    yield f"{_count(len(cells), 'cell')} on {_count(len(clusters), 'cluster')}, about {time} minutes with --jobs {jobs}"
+    if whole.guess:
+        yield "~ is a guess: no earlier run on this machine says more"
+    why: dict[tuple[str, str], int] = {}
+    for out in left_out:
+        why[out.reason, out.link] = why.get((out.reason, out.link), 0) + 1
+    for (reason, link), number in why.items():
+        yield f"left out: {_count(number, 'cell')}: {reason} ({link})"
+    loose = dict.fromkeys(
+        it.environment.name for it in cells if it.environment.node_image and not it.environment.pinned
+    )
+    if public and loose:
+        yield f"node image without a digest, so that it may be another one tomorrow: {', '.join(loose)}"
+
+
+def shard_notes(shards: Iterable[Shard]) -> Iterator[str]:
+    """A line for each shard."""
+    for shard in shards:
+        clusters = _count(len(expand.groups(shard.cells)), "cluster")
+        minutes = shard.expected.minutes
+        yield f"shard {shard.number}: {_count(len(shard.cells), 'cell')} on {clusters}, about {minutes} minutes"
+
+
+def as_json(cells: Sequence[Cell], estimator: Estimator) -> str:
+    """One line of JSON, an array that a CI matrix can read; `guess` says that a cell never ran here."""
     return json.dumps(
         [
             {
@@ -53,8 +91,13 @@ def as_json(cells: Sequence[Cell], seconds: Mapping[str, float]) -> str:
                 "path": cell.path.name,
                 "scenario": cell.scenario.name,
                 "tags": list(cell.tags),
-                "expected_minutes": expected_minutes(cell, seconds),
+                "expected_minutes": round(estimator.cell(cell).seconds / 60, 1),
+                "guess": estimator.cell(cell).guess,
             }
             for cell in cells
         ]
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

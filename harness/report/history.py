@@ -5,53 +5,87 @@ from __future__ import annotations
 
 import logging
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from filelock import FileLock
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
+from harness.matrix.estimate import Learnt
 from harness.report.files import write_atomically
 from harness.report.model import GREEN, CellResult, Model
 
 log = logging.getLogger(__name__)
 
 KEPT = 10
-"""So many durations of a cell are remembered."""
+"""So many durations of each are remembered."""
+
+
+_SHARED = ("cluster-", "install-")
+"""How the names of phases begin that the cells of a cluster have in common."""
 
 
 class _Durations(Model):
+    """`cells` are whole cells by id, with their cluster; `own` is the same without it, `shared` the rest by group."""
+
     cells: dict[str, list[float]]
+    own: dict[str, list[float]] = Field(default_factory=dict)
+    shared: dict[str, list[float]] = Field(default_factory=dict)
 
 
 class History:
-    """Durations by cell id, in seconds, in one JSON file (`<cache>/history.json`). Safe under concurrent runs."""
+    """Durations in seconds, in one JSON file (`<cache>/history.json`). Safe under concurrent runs."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
 
     def record(self, results: Iterable[CellResult]) -> None:
         """Learn from finished cells. Cells that did not pass are left out: they end early, or at a timeout."""
-        learnt = [(cell.id, cell.seconds) for cell in results if cell.verdict in GREEN and cell.phases]
+        learnt = [cell for cell in results if cell.verdict in GREEN and cell.phases]
         if not learnt:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.file}.lock"):
-            cells = self._read()
-            for cell_id, seconds in learnt:
-                cells[cell_id] = [*cells.get(cell_id, []), seconds][-KEPT:]
-            write_atomically(self.file, _Durations(cells=cells).model_dump_json(indent=1) + "\n")
+            durations = self._read()
+            clusters: dict[tuple[str, int], float] = {}
+            for cell in learnt:
+                shared = sum(seconds for name, seconds in cell.phases.items() if name.startswith(_SHARED))
+                _append(durations.cells, cell.id, cell.seconds)
+                _append(durations.own, cell.id, round(sum(cell.phases.values()) - shared, 1))
+                if shared:
+                    clusters[f"{cell.environment}/{cell.path}", cell.attempt] = round(shared, 1)
+            for (group, _), seconds in clusters.items():
+                _append(durations.shared, group, seconds)
+            write_atomically(self.file, durations.model_dump_json(indent=1) + "\n")
 
-    def expected(self) -> dict[str, float]:
-        """The median of the last ten durations of each cell, in seconds."""
-        return {cell_id: statistics.median(seconds) for cell_id, seconds in self._read().items() if seconds}
+    def learnt(self) -> Learnt:
+        """The medians of the last ten durations.
 
-    def _read(self) -> dict[str, list[float]]:
+        A cell that was last seen by a harness that did not tell apart what is shared counts what it took beyond that.
+        """
+        durations = self._read()
+        shared = _medians(durations.shared)
+        own = _medians(durations.own)
+        for name, seconds in _medians(durations.cells).items():
+            group = name.rpartition("/")[0]
+            if name not in own and group in shared:
+                own[name] = max(1.0, seconds - shared[group])
+        return Learnt(own=own, shared=shared)
+
+    def _read(self) -> _Durations:
         try:
-            return _Durations.model_validate_json(self.file.read_text()).cells
+            return _Durations.model_validate_json(self.file.read_text())
         except FileNotFoundError:
-            return {}
+            return _Durations(cells={})
         except (ValidationError, UnicodeDecodeError) as broken:
             # What was learnt can be learnt again; a run must not fail for it.
             log.warning("%s is unreadable and is begun anew: %s", self.file, broken)
-            return {}
+            return _Durations(cells={})
+
+
+def _append(durations: dict[str, list[float]], name: str, seconds: float) -> None:
+    durations[name] = [*durations.get(name, []), seconds][-KEPT:]
+
+
+def _medians(durations: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: statistics.median(seconds) for name, seconds in durations.items() if seconds}

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from rich.table import Table
 
+from harness.matrix.estimate import Expected
 from harness.matrix.model import Cell
 from harness.report.model import PlannedCluster
 from harness.run.group import Attempt
@@ -16,15 +16,8 @@ from harness.run.group import Attempt
 _LISTED = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expected:
-    """How long the cells of one cluster will take, in seconds; `guess` when no earlier run says so."""
-
-    seconds: float
-    guess: bool
-
-
 Expect = Callable[[Sequence[Cell]], Expected]
+"""How long the cells of one cluster will take, the cluster counted."""
 
 
 def grouped(attempts: Iterable[Attempt], *, share: bool = True) -> list[list[Attempt]]:

@@ -20,7 +20,8 @@ from harness.host import disk, engine, tools
 from harness.matrix import catalogue as catalogues
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Release
-from harness.matrix.select import select
+from harness.matrix.rules import LeftOut
+from harness.matrix.select import choose
 from harness.registries.sources import Choice, detect
 from harness.releases.values import load_values, merge
 from harness.report.model import HostResult
@@ -35,7 +36,8 @@ from harness.settings import PROJECT_ROOT, Settings
 class Request:
     """What was asked for, understood and found to make sense; nothing of the host was looked at.
 
-    With a `lock`, cell, source, values, chart and seed are the lock's, in `options` too.
+    `left_out` are cells that a glob stood for and that there are not. With a `lock`, cell, source, values, chart and
+    seed are the lock's, in `options` too.
     """
 
     options: RunOptions
@@ -43,6 +45,7 @@ class Request:
     catalogue: Catalogue
     cells: tuple[Cell, ...]
     values: tuple[Mapping[str, Any], ...]
+    left_out: tuple[LeftOut, ...] = ()
     seed: int = 0
     lock: Lock | None = None
 
@@ -84,11 +87,13 @@ def request(options: RunOptions) -> Request:
     else:
         given = merge(*map(load_values, options.values))
         values = (unmasked(found.lock, given, settings.mirror_map.secrets),)
+    chosen = choose(catalogue, options.selection, known)
     return Request(
         options=options,
         settings=settings,
         catalogue=catalogue,
-        cells=tuple(select(catalogue, options.selection, known)),
+        cells=chosen.cells,
+        left_out=chosen.left_out,
         values=values,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 
 import pytest
-from rich.console import Console
 
 from harness.errors import CatalogueError, UsageError
-from harness.matrix import catalogue, listing
+from harness.matrix import catalogue
 from harness.matrix.catalogue import Choice, Defaults
 from harness.matrix.model import Scenario
 from harness.matrix.rules import Exclusion, Rules, Tier
@@ -205,27 +203,6 @@ def test_a_cell_says_why_a_source_cannot_offer_it() -> None:
     assert not unavailable_reason(CATALOGUE, new, "foundry")
     bare = new.model_copy(update={"environment": new.environment.model_copy(update={"node_image": ""})})
     assert unavailable_reason(CATALOGUE, bare, "upstream") == "upstream has no node image for kind-1.34"
-
-
-def test_the_listing_reads_the_same_for_people_and_for_ci() -> None:
-    cells = select(CATALOGUE, Selection(), SCENARIOS)
-    seconds = {cells[0].id: 90.0}
-    rows = json.loads(listing.as_json(cells, seconds))
-    assert rows[0] == {
-        "id": "kind-1.34/install-2.5.2/spark-pi",
-        "environment": "kind-1.34",
-        "path": "install-2.5.2",
-        "scenario": "spark-pi",
-        "tags": ["smoke", "full", "nightly", "kind", "jvm"],
-        "expected_minutes": 1.5,
-    }
-    assert rows[1]["expected_minutes"] is None
-    console = Console(width=120, record=True, force_terminal=False)
-    console.print(listing.table(cells, seconds, {cells[3].id: "no node image"}))
-    text = console.export_text()
-    assert "4 cells" in text
-    assert re.search(r"kind-1\.34 .*install-2\.5\.2 .*spark-pi .*1\.5", text)
-    assert re.search(r"kind-1\.36 .*no node image", text)
 
 
 def test_every_cell_has_its_own_id() -> None:

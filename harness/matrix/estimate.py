@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long cells will take, from what earlier runs have taught: pure arithmetic, guesses marked as such."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from harness.matrix import expand
+from harness.matrix.model import Cell
+
+CLUSTER_SECONDS = 60.0
+"""A cluster with an installed release, where nothing was learnt yet."""
+
+_OF_TIMEOUT = 0.2
+"""So much of its timeout a scenario takes where nothing was learnt yet; measured ones take between 0.05 and 0.35."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What earlier runs took, in seconds.
+
+    `own` is a cell without its cluster, by cell id; `shared` is what happened before the cells of a group could begin,
+    cluster and install, by group (`kind-1.34/install-2.5.2`).
+    """
+
+    own: Mapping[str, float] = field(default_factory=dict)
+    shared: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """A duration in seconds; `guess` when no earlier run of just this says so."""
+
+    seconds: float
+    guess: bool = False
+
+    @property
+    def minutes(self) -> str:
+        """As people read it: `1.5`, a guess `~1.5`."""
+        return f"{'~' if self.guess else ''}{self.seconds / 60:.1f}"
+
+
+class Estimator:
+    """Expected durations. `slots` is how many scenarios run at a time on this host."""
+
+    def __init__(self, learnt: Learnt, *, slots: int) -> None:
+        self._learnt = learnt
+        self._slots = max(1, slots)
+
+    def cell(self, cell: Cell) -> Expected:
+        """A cell alone, its cluster not counted. Unknown: as the same scenario elsewhere, else by its timeout."""
+        known = self._learnt.own.get(cell.id)
+        if known is not None:
+            return Expected(seconds=known)
+        like = [seconds for name, seconds in self._learnt.own.items() if name.rpartition("/")[2] == cell.scenario.name]
+        return Expected(seconds=statistics.median(like) if like else cell.scenario.timeout * _OF_TIMEOUT, guess=True)
+
+    def shared(self, cell: Cell) -> Expected:
+        """Cluster and install. Unknown: as the same environment with another release, else as any cluster."""
+        known = self._learnt.shared.get(cell.group)
+        if known is not None:
+            return Expected(seconds=known)
+        environment = f"{cell.environment.name}/"
+        like = [seconds for name, seconds in self._learnt.shared.items() if name.startswith(environment)]
+        return Expected(
+            seconds=statistics.median(like or list(self._learnt.shared.values()) or [CLUSTER_SECONDS]), guess=True
+        )
+
+    def group(self, cells: Sequence[Cell], *, slots: int | None = None) -> Expected:
+        """Cells that share a cluster: cluster and install once, then the cells beside each other."""
+        if not cells:
+            return Expected(seconds=0.0)
+        shared, own = self.shared(cells[0]), [self.cell(cell) for cell in cells]
+        seconds = shared.seconds + makespan([it.seconds for it in own], slots or self._slots)
+        return Expected(seconds=seconds, guess=shared.guess or any(it.guess for it in own))
+
+    def run(self, cells: Iterable[Cell], *, jobs: int) -> Expected:
+        """A whole run with so many clusters at a time, which share the slots."""
+        groups = list(expand.groups(cells).values())
+        at_once = max(1, min(jobs, len(groups)))
+        expected = [self.group(group, slots=max(1, self._slots // at_once)) for group in groups]
+        return Expected(
+            seconds=makespan([it.seconds for it in expected], at_once), guess=any(it.guess for it in expected)
+        )
+
+
+def makespan(seconds: Iterable[float], places: int) -> float:
+    """When the last of these is done, the longest begun first, so many at a time."""
+    free = [0.0] * max(1, places)
+    for each in sorted(seconds, reverse=True):
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)

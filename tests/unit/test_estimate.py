@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long cells, clusters and runs are expected to take."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.matrix.estimate import CLUSTER_SECONDS, Estimator, Expected, Learnt, makespan
+from harness.matrix.model import Cell, Environment, Path, Scenario
+
+
+def cell(scenario: str, environment: str = "a-1.34", *, timeout: float = 300.0, alone: bool = False) -> Cell:
+    return Cell(
+        environment=Environment(name=environment, provider="existing", kubernetes="1.34.4"),
+        path=Path(name="install-2.5.2", releases=("2.5.2",)),
+        scenario=Scenario(name=scenario, summary="", timeout=timeout, alone=alone),
+    )
+
+
+LEARNT = Learnt(
+    own={"a-1.34/install-2.5.2/pi": 20.0, "a-1.36/install-2.5.2/pi": 40.0, "a-1.34/install-2.5.2/ttl": 60.0},
+    shared={"a-1.34/install-2.5.2": 30.0, "a-1.34/install-2.5.1": 50.0, "a-1.36/install-2.5.2": 36.0},
+)
+
+
+def test_what_was_learnt_is_expected() -> None:
+    estimator = Estimator(LEARNT, slots=4)
+    assert estimator.cell(cell("pi")) == Expected(seconds=20.0)
+    assert estimator.shared(cell("pi")) == Expected(seconds=30.0)
+    assert estimator.group([cell("pi"), cell("ttl")]) == Expected(seconds=90.0)
+    assert estimator.group([cell("pi"), cell("ttl")], slots=1) == Expected(seconds=110.0)
+
+
+def test_what_never_ran_is_guessed_from_what_is_like_it() -> None:
+    estimator = Estimator(LEARNT, slots=4)
+    assert estimator.cell(cell("pi", "b-1.34")) == Expected(seconds=30.0, guess=True)
+    assert estimator.cell(cell("retry", timeout=200.0)) == Expected(seconds=40.0, guess=True)
+    assert estimator.shared(cell("pi", "b-1.34")) == Expected(seconds=36.0, guess=True)
+    other = cell("pi").model_copy(update={"path": Path(name="install-2.4.0", releases=("2.4.0",))})
+    assert estimator.shared(other) == Expected(seconds=40.0, guess=True)
+    assert estimator.group([cell("pi"), cell("retry")]).guess
+    assert Estimator(Learnt(), slots=1).group([cell("pi")]) == Expected(seconds=CLUSTER_SECONDS + 60.0, guess=True)
+
+
+def test_clusters_beside_each_other_share_the_slots() -> None:
+    cells = [cell("pi"), cell("ttl"), cell("pi", "a-1.36")]
+    assert Estimator(LEARNT, slots=4).run(cells, jobs=1).seconds == 90.0 + 76.0
+    assert Estimator(LEARNT, slots=4).run(cells, jobs=2).seconds == 90.0
+    assert Estimator(LEARNT, slots=2).run(cells, jobs=2).seconds == 110.0
+    assert Estimator(LEARNT, slots=2).run([], jobs=2) == Expected(seconds=0.0)
+
+
+def test_a_cell_that_needs_its_cluster_alone_has_its_own() -> None:
+    cells = [cell("pi"), cell("ttl", alone=True)]
+    assert Estimator(LEARNT, slots=4).run(cells, jobs=1).seconds == 50.0 + 90.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "places", "together"),
+    [([], 2, 0.0), ([3, 2, 1], 1, 6.0), ([3, 2, 1], 2, 3.0), ([1, 1, 1, 3], 2, 3.0), ([5], 0, 5.0)],
+)
+def test_the_longest_begins_first(seconds: list[float], places: int, together: float) -> None:
+    assert makespan(seconds, places) == together
+
+
+def test_a_guess_is_marked() -> None:
+    assert Expected(seconds=90.0).minutes == "1.5"
+    assert Expected(seconds=90.0, guess=True).minutes == "~1.5"
