@@ -65,6 +65,7 @@ def _case(suite: ET.Element, cell: CellResult) -> None:
         {
             "cell": cell.id,
             "verdict": cell.verdict.value,
+            **({"distribution": cell.distribution} if cell.distribution else {}),
             "repro": cell.repro,
             **({"lock": cell.lock} if cell.lock else {}),
             **({"drift": "; ".join(cell.drift)} if cell.drift else {}),

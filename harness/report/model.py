@@ -86,7 +86,7 @@ class PlannedCluster(Model):
 class CellResult(Model):
     """What came of one cell.
 
-    `phases` are seconds by name; phases that cells share (cluster, install) are in each of them. `repro` is the one
+    `distribution` is what really ran in the nodes: `kubernetes`, `k3s`, or what stood for it. `phases` are seconds by name; phases that cells share (cluster, install) are in each of them. `repro` is the one
     command that runs this cell again. `evidence` is a folder relative to the report's, empty when there is none.
     `attempt` counts from 1 when a run repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/`
     of the report; `drift` is what differed from the lock that the run was given. `retries` are the tries before this
@@ -97,6 +97,7 @@ class CellResult(Model):
     environment: str
     path: str
     scenario: str
+    distribution: str = ""
     verdict: Verdict
     reason: str
     phases: dict[str, float] = Field(default_factory=dict)
@@ -191,6 +192,15 @@ class RunResult(Model):
         return tuple(name for name in self.planned if name not in done)
 
     @property
+    def distributions(self) -> dict[str, tuple[str, ...]]:
+        """What ran in the nodes, where it was not plain Kubernetes → in which environments."""
+        found: dict[str, dict[str, None]] = {}
+        for cell in self.cells:
+            if cell.distribution not in ("", "kubernetes"):
+                found.setdefault(cell.distribution, {})[cell.environment] = None
+        return {distribution: tuple(environments) for distribution, environments in found.items()}
+
+    @property
     def worst_first(self) -> tuple[CellResult, ...]:
         """The cells, what is wrong before what is not, otherwise in their order."""
         return tuple(sorted(self.cells, key=lambda cell: -cell.verdict.severity))
@@ -208,6 +218,7 @@ def cell_result(
     lock: str = "",
     drift: Sequence[str] = (),
     retries: Sequence[RetryResult] = (),
+    distribution: str = "",
 ) -> CellResult:
     """A cell's result: the verdict is that of its worst check, the reason that check's message.
 
@@ -221,6 +232,7 @@ def cell_result(
         environment=cell.environment.name,
         path=cell.path.name,
         scenario=cell.scenario.name,
+        distribution=distribution,
         verdict=verdict,
         reason="" if verdict is Verdict.PASSED else reason,
         phases={name: round(seconds, 2) for name, seconds in (phases or {}).items()},

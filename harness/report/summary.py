@@ -57,6 +57,8 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
         verdict = Text(cell.verdict.value, style=_STYLES[cell.verdict])
         table.add_row(Text(_title(cell)), verdict, f"{cell.seconds:.1f}", Text(first_line(cell.reason)))
     console.print(table)
+    for distribution, environments in run.distributions.items():
+        console.print(Text(f"{', '.join(environments)}: {distribution}"), soft_wrap=True)
     # The last lines are the ones that stay in sight, so the worst comes last here, and first on every page.
     for cell in reversed(run.worst_first):
         if cell.verdict not in GREEN:
@@ -110,6 +112,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     if run.flakes:
         lines += ["", "| repeated cell | flake rate |", "| --- | --- |"]
         lines += [f"| `{flake.id}` | {told(flake)} |" for flake in run.flakes]
+    lines += [f"\n{', '.join(names)}: {_prose(distribution)}" for distribution, names in run.distributions.items()]
     selection = shlex.join(run.selection) or "the default selection"
     if run.seed is not None:
         selection += f", seed {run.seed}"

@@ -77,6 +77,7 @@ class Gatherer:
                 node_logs=lambda target: provider.export_logs(cluster, target),
                 registry_logs=self._resources.registry_logs,
                 versions={
+                    "distribution": cluster.environment.distribution_from(self._host.choice.kind),
                     **{name: tool.version for name, tool in self._host.tools.items()},
                     **{record.reference: record.digest for record in images},
                 },

@@ -363,6 +363,7 @@ class Group:
                 evidence=evidence,
                 attempt=attempt.number,
                 retries=attempt.retries,
+                distribution=self.environment.distribution_from(self._host.choice.kind),
             )
         )
 

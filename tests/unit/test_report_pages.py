@@ -121,3 +121,16 @@ def test_the_flake_rate_is_on_every_page() -> None:
     assert f"| `e/p/s` | {said} |" in summary.markdown(report)
     assert f"<td>{said}</td>" in html.render(report)
     assert said in junit.render(report)
+
+
+def test_what_stood_for_k3s_is_named_on_every_page() -> None:
+    name = "upstream Kubernetes in a k3s-shaped node"
+    document = run("spark-pi")
+    other = result("ttl", distribution=name).model_copy(update={"environment": "k3d-1.34"})
+    mixed = document.model_copy(update={"cells": (*document.cells, other)})
+
+    line = f"k3d-1.34: {name}"
+    for page in (shown(mixed), summary.markdown(mixed), html.render(mixed)):
+        assert line in page
+    assert f'name="distribution" value="{name}"' in junit.render(mixed)
+    assert name not in summary.markdown(document)
