@@ -86,11 +86,12 @@ class PlannedCluster(Model):
 class CellResult(Model):
     """What came of one cell.
 
-    `distribution` is what really ran in the nodes: `kubernetes`, `k3s`, or what stood for it. `phases` are seconds by name; phases that cells share (cluster, install) are in each of them. `repro` is the one
-    command that runs this cell again. `evidence` is a folder relative to the report's, empty when there is none.
-    `attempt` counts from 1 when a run repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/`
-    of the report; `drift` is what differed from the lock that the run was given. `retries` are the tries before this
-    one that trouble outside the product brought to nothing.
+    `distribution` is what really ran in the nodes: `kubernetes`, `k3s`, or what stood for it. `phases` are seconds by
+    name; phases that cells share (cluster, install) are in each of them. `repro` is the one command that runs this cell
+    again. `evidence` is a folder relative to the report's, empty when there is none. `attempt` counts from 1 when a run
+    repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/` of the report; `drift` is what
+    differed from the lock that the run was given. `retries` are the tries before this one that trouble outside the
+    product brought to nothing.
     """
 
     id: str

@@ -88,7 +88,8 @@ class Lock(Model):
     """What one attempt at a cell ran with.
 
     `values` are the merged values of profiles and user; those at the JSON pointers in `redacted` were secrets and are
-    masked. `tools` maps a program to its version. `seed` is the attempt's.
+    masked. `applications` is the hash of the chart of sample applications. `tools` maps a program to its version.
+    `seed` is the attempt's.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -99,6 +100,7 @@ class Lock(Model):
     release: LockedRelease
     chart: LockedChart | None = None
     images: tuple[LockedImage, ...] = ()
+    applications: str = ""
     values: dict[str, JsonValue] = Field(default_factory=dict)
     redacted: tuple[str, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)
@@ -177,6 +179,7 @@ def _inputs(lock: Lock, here: Lock) -> Iterator[Difference]:
         yield from _digest("node image", lock.environment.node.identity, here.environment.node.identity)
     if lock.chart and here.chart:
         yield from _digest(f"chart {lock.chart.name} {lock.chart.version}", lock.chart.sha256, here.chart.sha256)
+    yield from _digest("charts/spark-samples", lock.applications, here.applications)
     there_images = {image.reference: image.digest for image in lock.images}
     here_images = {image.reference: image.digest for image in here.images}
     for reference, digest in there_images.items():

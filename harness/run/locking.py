@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness import __version__, seeds
+from harness.apps import samples
 from harness.errors import HarnessError
 from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
+from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 from harness.report.model import repro
@@ -83,6 +86,7 @@ class Locker:
             release=LockedRelease(version=release.version, registry=release.registry, repository=release.repository),
             chart=self._locked_chart(),
             images=tuple(LockedImage(reference=it, digest=self._digest(it)) for it in wanted),
+            applications=_applications(),
             values=shown,
             redacted=redacted,
             tools=self._tools(environment),
@@ -162,6 +166,11 @@ class Locker:
     def _tools(self, environment: Environment) -> dict[str, str]:
         names = ("helm", environment.provider, f"kubectl-{environment.minor}")
         return {name: self._host.tools[name].version for name in names if name in self._host.tools}
+
+
+@functools.cache
+def _applications() -> str:
+    return charts.from_path(samples.CHART).sha256
 
 
 def operator_image(release: Release, values: Mapping[str, Any]) -> str:

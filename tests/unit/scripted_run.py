@@ -23,9 +23,9 @@ from harness import plugin
 from harness.errors import HarnessError
 from harness.host.tools import Tool
 from harness.registries.sources import Choice
-from harness.report.model import CellResult, HostResult, cell_result, repro
-from harness.run import setup
-from harness.run.group import Attempt, Kept
+from harness.report.model import CellResult, HostResult, PlannedCluster, cell_result, repro
+from harness.run import plan, setup
+from harness.run.attempt import Attempt, Kept
 from harness.verdicts import Finding, Verdict
 
 FOLDER = "SCRIPTED_RUN"
@@ -64,8 +64,11 @@ class ScriptedRunner:
         *,
         evidence_folder: Callable[[Attempt], Path],
         say: Callable[[str], None],
+        expect: plan.Expect,
     ) -> None:
         self.kept: list[Kept] = []
+        self.plan: tuple[PlannedCluster, ...] = ()
+        self._expect = expect
         self._asked = asked
         self._started: set[str] = set()
         self._evidence_folder = evidence_folder
@@ -75,11 +78,16 @@ class ScriptedRunner:
         if "open" in script():
             raise HarnessError(script()["open"], "look at the script")
 
-    def start(self, attempts: Iterable[Attempt]) -> None:
-        for attempt in attempts:
-            if attempt.name not in self._started:
-                note(f"start {attempt.name}")
-                self._started.add(attempt.name)
+    def start(self, attempts: Iterable[Attempt]) -> list[PlannedCluster]:
+        fresh = [attempt for attempt in attempts if attempt.name not in self._started]
+        for attempt in fresh:
+            note(f"start {attempt.name}")
+            self._started.add(attempt.name)
+        groups = plan.grouped(fresh)
+        names = [f"soh-{number}" for number in range(1, len(groups) + 1)]
+        planned = plan.planned(groups, names=names, jobs=1, expect=self._expect)
+        self.plan += tuple(it.model_copy(update={"started": 0.5, "ended": 9.0}) for it in planned)
+        return planned
 
     def result(self, attempt: Attempt) -> CellResult:
         note(f"result {attempt.name}")

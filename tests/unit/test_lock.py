@@ -180,3 +180,10 @@ def test_values_that_say_something_else_contradict_the_lock() -> None:
 
 def test_values_that_say_the_same_are_no_contradiction() -> None:
     assert unmasked(lock(), {"controller": {"replicas": 1}}) == lock().values
+
+
+def test_other_sample_applications_matter() -> None:
+    (difference,) = differences(lock(applications="aa"), lock(applications="bb"))
+
+    assert difference.matters
+    assert str(difference) == "the input charts/spark-samples has digest bb here and aa in the lock"

@@ -355,3 +355,42 @@ def test_ctrl_c_reaches_the_workers_of_xdist(scripted: Scripted) -> None:
 
     assert child.returncode == 3
     assert scripted.events[-1] == "gw0 close"
+
+
+def test_the_plan_is_printed_and_in_the_results(scripted: Scripted) -> None:
+    result = scripted.run(*scenarios("spark-pi", "ttl"))
+
+    result.stdout.fnmatch_lines(["*plan: 2 cells on 1 cluster, 1 at a time*", "*soh-1*kind-1.34/install-2.5.2*"])
+    (planned,) = scripted.results["plan"]
+    assert planned["cells"] == [cell("spark-pi"), cell("ttl")]
+    assert (planned["cluster"], planned["started"], planned["ended"]) == ("soh-1", 0.5, 9.0)
+
+
+def test_the_seed_of_a_run_is_in_its_results_and_another_one_each_time(scripted: Scripted) -> None:
+    found = []
+    for words in ((), (), ("--seed", "77")):
+        scripted.run(*words, *scenarios("spark-pi"))
+        found.append(scripted.results["seed"])
+
+    assert found[0] != found[1]
+    assert found[2] == 77
+
+
+def test_a_kept_cluster_is_told_with_the_shell_that_opens_it(
+    scripted: Scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = scripted.run("--keep", *scenarios("spark-pi")).stdout.str()
+
+    assert "harness shell a/b/c" in said
+    assert "/somewhere/kubectl" in said, "which is not on PATH"
+
+
+def test_repeat_tells_the_flake_rate(scripted: Scripted) -> None:
+    said = scripted.run(
+        "--repeat", "4", *scenarios("spark-pi"), script={cell("spark-pi") + "#3": "failed"}
+    ).stdout.str()
+
+    (flake,) = scripted.results["flakes"]
+    assert (flake["id"], flake["attempts"], flake["failed"], flake["rate"]) == (cell("spark-pi"), 4, 1, 0.25)
+    assert f"repeated: {cell('spark-pi')} failed 1 of 4: 25 % (95 %: 5\N{EN DASH}70 %)" in said
