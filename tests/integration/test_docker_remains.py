@@ -70,6 +70,32 @@ def names(found: object) -> set[tuple[str, str]]:
     return {(remain.kind, remain.name) for remain in found}  # type: ignore[attr-defined]
 
 
+def test_what_k3d_made_is_found_by_its_own_label(host: Host) -> None:
+    # k3d puts the run's label on nodes alone: helper, volume and network have the cluster's name and nothing else.
+    cluster = cluster_name(host.run_id, 1)
+    label = f"k3d.cluster={cluster}"
+    server, helper, images = f"k3d-{cluster}-server-0", f"k3d-{cluster}-tools", f"k3d-{cluster}-images"
+    docker("network", "create", "--label", label, f"k3d-{cluster}")
+    docker("volume", "create", "--label", label, images)
+    docker("volume", "create", "--label", "k3d.cluster=dev", f"{host.user}-images")
+    docker("create", "--name", server, "--label", label, "--label", f"{LABEL_RUN}={host.run_id}", host.image)
+    docker("create", "--name", helper, "--label", label, "--volume", f"{images}:/k3d/images", host.image)
+    (var,) = anonymous_volumes([server])
+
+    found = look(host.run_id)
+    assert names(found.remains) >= {
+        ("container", server),
+        ("container", helper),
+        ("network", f"k3d-{cluster}"),
+        ("volume", images),
+        ("volume", var),
+    }
+    assert ("volume", f"{host.user}-images") not in names(found.remains)
+    assert remove(found.removable) == []
+    assert look(host.run_id).remains == ()
+    assert f"{host.user}-images" in docker("volume", "ls", "--quiet").split()
+
+
 def test_everything_of_a_run_goes_and_what_others_made_stays(host: Host) -> None:
     node = f"{cluster_name(host.run_id, 1)}-control-plane"
     network, volume = f"soh-net-{host.run_id}", f"soh-vol-{host.run_id}"

@@ -77,6 +77,16 @@ def test_only_what_the_cells_need_is_built(settings: Settings) -> None:
     assert not [name for name in named(plan.steps(settings, [public], RELEASES)) if name.startswith(("kind", "node"))]
 
 
+def test_a_k3s_shaped_node_is_built_only_when_it_is_asked_for(settings: Settings) -> None:
+    kind = set(named(plan.steps(settings, BOTH, RELEASES)))
+    k3d = named(plan.steps(settings, [CATALOGUE.environment("k3d-1.34")], RELEASES))
+
+    assert not [name for name in kind if "k3s" in name]
+    assert k3d["k3s-shaped node 1.34.4"].needs == ("kind node 1.34.4 with images", "k3s-shaped node programs")
+    assert set(k3d["k3s-shaped node 1.34.4"].needs) <= set(k3d)
+    assert "k3s-shaped node 1.36.3" not in k3d
+
+
 def test_the_hook_takes_kubectl_from_a_kubernetes_that_is_built_anyway(settings: Settings) -> None:
     hook = named(plan.steps(settings, BOTH, RELEASES))["image hook-2.5.2"]
     module = next(it.kubectl_module for it in operator.catalogue().operator if it.version == "2.5.2")
