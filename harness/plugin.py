@@ -33,7 +33,7 @@ from harness.report.text import lines_of, wide_console
 from harness.report.writer import ReportWriter
 from harness.run import options as run_options
 from harness.run import plan, setup
-from harness.run.group import Attempt
+from harness.run.attempt import Attempt
 from harness.run.lockstore import LockStore
 from harness.run.runner import Runner
 from harness.settings import PROJECT_ROOT

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,69 +21,24 @@ from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness, infrastructure
 from harness.checks import operator as operator_checks
 from harness.checks.infrastructure import Diagnosis
-from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError, WaitTimeout
-from harness.host import pressure
-from harness.matrix.model import Cell, Release
-from harness.providers import PROVIDERS
-from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
+from harness.errors import HarnessError, WaitTimeout
+from harness.providers.base import Cluster, Provider
 from harness.registries.sources import ImageRecord
 from harness.releases import shared, surroundings
-from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, InstalledRelease, install
+from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.report.model import CellResult, RetryResult, cell_result
+from harness.run.attempt import Attempt, Kept, Scene
 from harness.run.gathering import Gatherer
 from harness.run.kept import kept_facts
 from harness.run.locking import Locker, operator_image
+from harness.run.preparation import Preparation
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
-from harness.run.slots import CREATIONS, Slots
-from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable, worst
+from harness.run.slots import Slots
+from harness.verdicts import Finding, Verdict, errored, failed, passed, worst
 from harness.waiting import Cancelled, Deadline, cancelled
 
-_API_SECONDS = 30.0
-
 Done = Callable[[CellResult], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One cell, the n-th time. `retries` are tries of it that the host, not the product, brought to nothing."""
-
-    cell: Cell
-    number: int = 1
-    retries: tuple[RetryResult, ...] = field(default=(), compare=False)
-
-    @property
-    def name(self) -> str:
-        """The cell's id; from the second attempt on with its number, `…/spark-pi#2`."""
-        return self.cell.id if self.number == 1 else f"{self.cell.id}#{self.number}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kept:
-    """A cluster that was left up, and how to use and remove it."""
-
-    cluster: str
-    kubeconfig: Path
-    shell: str
-    remove: str
-    kubectl: Path
-    look: str
-
-
-@dataclass(kw_only=True)
-class _Scene:
-    """What is known of the cluster at the moment; evidence is gathered from it."""
-
-    provider: Provider | None = None
-    cluster: Cluster | None = None
-    release: Release | None = None
-    installed: InstalledRelease | None = None
-    images: list[ImageRecord] = field(default_factory=list)
-    phases: dict[str, float] = field(default_factory=dict)
-    before: shared.SharedState | None = None
-    clean: bool = True
-    running: set[str] = field(default_factory=set)
-    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
 
 
 class Group:
@@ -115,11 +70,19 @@ class Group:
         self._evidence_folder = evidence_folder
         self._done = done
         self._say = say
-        places = asked.settings.cache_dir / "slots"
-        self._slots = Slots(places, "scenario", asked.settings.app_slots)
-        self._creations = Slots(places, "creation", CREATIONS)
+        self._slots = Slots(asked.settings.cache_dir / "slots", "scenario", asked.settings.app_slots)
         self._gatherer = Gatherer(cluster_name, host, resources, say)
         self._locker = Locker(asked, host, resources, say)
+        self._preparation = Preparation(
+            name,
+            attempts,
+            cluster_name=cluster_name,
+            asked=asked,
+            host=host,
+            resources=resources,
+            locker=self._locker,
+            say=say,
+        )
         self._reported: set[str] = set()
         self._lock = threading.Lock()
 
@@ -134,13 +97,15 @@ class Group:
 
     def run(self) -> None:
         """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported."""
-        scene = _Scene()
+        scene = Scene()
         keep = False
         try:
-            scene.provider = self._provider()
-            ready = self._prepare(scene)
-            if ready:
+            scene.provider = self._preparation.provider()
+            refusal = self._preparation.prepare(scene)
+            if refusal is None:
                 self._run_cells(scene)
+            else:
+                self._report_all(scene, refusal)
             # What is handed back is kept on its next cluster.
             keep = self._asked.options.keep and scene.cluster is not None and bool(self._reported)
         except Cancelled:
@@ -154,7 +119,7 @@ class Group:
                 else:
                     self._remove(scene.provider)
 
-    def _report_rest(self, scene: _Scene, error: Exception) -> None:
+    def _report_rest(self, scene: Scene, error: Exception) -> None:
         """Give the cells without a result this error, unless the run is being ended."""
         finding = errored("cluster", str(error)) if isinstance(error, HarnessError) else _of_bug("cluster", error)
         try:
@@ -162,89 +127,7 @@ class Group:
         except Cancelled:
             self._say(f"{self.name}: ended early")
 
-    def _provider(self) -> Provider:
-        tools = self._host.tools
-        return PROVIDERS[self.environment.provider](
-            ProviderTools(
-                programs={name: tool.path for name, tool in tools.items()}
-                | {"kubectl": tools[f"kubectl-{self.environment.minor}"].path}
-            )
-        )
-
-    def _prepare(self, scene: _Scene) -> bool:
-        """Cluster and release; False when the cells have their verdicts already."""
-        if scene.provider is None:
-            raise HarnessError("a cluster needs a provider")
-        settings, cell = self._asked.settings, self.attempts[0].cell
-        release = scene.release = self._asked.catalogue.release(cell.path.releases[-1])
-        try:
-            node = self._resources.node_image(self.environment)
-            scene.images.append(node)
-            self._locker.learn(node=node)
-            chart = self._resources.chart(release)
-            self._locker.learn(chart=chart)
-        except UnavailableError as missing:
-            self._report_all(scene, unavailable("inputs-available", str(missing)))
-            return False
-        refusal = self._locker.refusal(cell)
-        if refusal is not None:
-            self._report_all(scene, refusal)
-            return False
-        self._say(f"{self.name}: creating cluster {self.cluster_name} from {node.reference}")
-        if self._resources.ledger is not None:
-            self._resources.ledger.planned("cluster", self.cluster_name)
-        spec = ClusterSpec(
-            name=self.cluster_name,
-            run_id=self._resources.run_id,
-            environment=self.environment,
-            node_image=node.reference,
-            network=self._resources.network,
-            mirrors=self._resources.source.mirrors,
-            preload=self._preload(release),
-            helper_image=self._resources.helper_image(self.environment),
-            folder=self._resources.scratch(self.cluster_name),
-            timeout=settings.cluster_timeout,
-        )
-        try:
-            with self._creations.one():
-                scene.cluster = scene.provider.create(spec)
-        except ClusterError as error:
-            diagnosis = infrastructure.of_creation(self._host_now(), str(error))
-            scene.diagnoses = {attempt.name: diagnosis for attempt in self.attempts}
-            self._report_all(scene, errored("cluster-created", str(error)))
-            return False
-        self._resources.learn_volumes(scene.cluster.nodes)
-        scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
-        self._say(f"{self.name}: cluster is ready, installing release {release.version}")
-        namespaces = [scenarios.namespace_of(attempt.cell.scenario.name) for attempt in self.attempts]
-        try:
-            self._create_namespaces(scene.cluster, namespaces)
-            scene.installed = install(
-                scene.cluster,
-                release,
-                chart=chart,
-                helm=self._host.tools["helm"].path,
-                job_namespaces=namespaces,
-                values=self._asked.values,
-            )
-            scene.before = shared.look(scene.cluster, OPERATOR_NAMESPACE)
-        except ReleaseError as error:
-            self._report_all(scene, failed("release-installed", str(error)))
-            return False
-        except UnavailableError as error:
-            self._report_all(scene, unavailable("release-installed", str(error)))
-            return False
-        except (client.ApiException, HTTPError) as away:
-            self._report_all(scene, errored("release-installed", f"the API server failed: {away}"))
-            return False
-        except HarnessError as error:
-            self._report_all(scene, errored("release-installed", str(error)))
-            return False
-        scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
-        self._say(f"{self.name}: release {release.version} is ready, running {len(self.attempts)} cells")
-        return True
-
-    def _run_cells(self, scene: _Scene) -> None:
+    def _run_cells(self, scene: Scene) -> None:
         cluster, installed = scene.cluster, scene.installed
         if cluster is None or installed is None:
             raise HarnessError("cells need a cluster and an installed release")
@@ -260,7 +143,7 @@ class Group:
             for future in running:
                 future.result()
 
-    def _run_cell(self, scene: _Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
+    def _run_cell(self, scene: Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
         with self._slots.one():
             if not scene.clean:
                 self._hand_back(attempt, "needs a cluster that the cells before it left clean")
@@ -279,7 +162,7 @@ class Group:
         phases["checks-after-scenario"] = time.monotonic() - waited
         self._report(scene, attempt, findings, phases)
 
-    def _left_clean(self, scene: _Scene, namespace: str) -> list[Finding]:
+    def _left_clean(self, scene: Scene, namespace: str) -> list[Finding]:
         """The proof that the next cell finds what this one found."""
         if scene.cluster is None or scene.before is None:
             raise HarnessError("what the cells share was not looked at before them")
@@ -289,7 +172,7 @@ class Group:
             scene.clean = False
         return [finding]
 
-    def _run_scenario(self, scene: _Scene, attempt: Attempt) -> list[Finding]:
+    def _run_scenario(self, scene: Scene, attempt: Attempt) -> list[Finding]:
         if scene.cluster is None or scene.release is None:
             raise HarnessError("a cell needs a cluster and a release")
         scenario = attempt.cell.scenario
@@ -322,12 +205,12 @@ class Group:
         except Exception as bug:
             return [_of_bug(what, bug)]
 
-    def _report_all(self, scene: _Scene, finding: Finding) -> None:
+    def _report_all(self, scene: Scene, finding: Finding) -> None:
         for attempt in self.attempts:
-            if attempt.name not in self._reported:
+            if attempt.name not in self._reported | {it.name for it in self.again}:
                 self._report(scene, attempt, [finding], {})
 
-    def _report(self, scene: _Scene, attempt: Attempt, findings: list[Finding], phases: Mapping[str, float]) -> None:
+    def _report(self, scene: Scene, attempt: Attempt, findings: list[Finding], phases: Mapping[str, float]) -> None:
         if cancelled() and worst(findings) is not Verdict.PASSED:
             raise Cancelled(f"{attempt.name}: programs were ended with the run, so that nothing is proved")
         with self._lock:
@@ -367,10 +250,10 @@ class Group:
             )
         )
 
-    def _diagnose(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> Diagnosis | None:
+    def _diagnose(self, scene: Scene, attempt: Attempt, findings: Sequence[Finding]) -> Diagnosis | None:
         """Whether it was the host, the node or a registry; None when it was not."""
         said = [finding.message for finding in findings if finding.verdict is not Verdict.PASSED]
-        host = self._host_now()
+        host = self._preparation.host_now()
         if scene.cluster is None:
             return infrastructure.diagnose(host, said=said)
         try:
@@ -378,9 +261,6 @@ class Group:
             return infrastructure.diagnose(host, surroundings.look(scene.cluster, namespaces), said)
         except (client.ApiException, HTTPError) as away:
             return infrastructure.node_lost(host, str(away))
-
-    def _host_now(self) -> pressure.HostSeen:
-        return pressure.look([self._asked.settings.cache_dir, self._host.engine_data])
 
     def _retry(self, attempt: Attempt, diagnosis: Diagnosis, evidence: str) -> None:
         """Give the attempt back for one more try; the evidence of this one gets out of the way of the next."""
@@ -401,7 +281,7 @@ class Group:
             self._reported.discard(attempt.name)
             self.again.append(attempt)
 
-    def _images(self, scene: _Scene, attempt: Attempt) -> tuple[list[ImageRecord], list[Finding]]:
+    def _images(self, scene: Scene, attempt: Attempt) -> tuple[list[ImageRecord], list[Finding]]:
         """The images that the cell used, with their digests."""
         if scene.installed is None or scene.release is None:
             return list(scene.images), []
@@ -417,13 +297,13 @@ class Group:
             problems.append(passed("images-recorded", f"{len(found)} images, each with its digest"))
         return found, [*problems, *self._locker.agreement(attempt.cell)]
 
-    def _before_deletion(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> None:
+    def _before_deletion(self, scene: Scene, attempt: Attempt, findings: Sequence[Finding]) -> None:
         diagnosis = self._diagnose(scene, attempt, findings)
         if diagnosis is not None:
             scene.diagnoses[attempt.name] = diagnosis
         self._collect(scene, attempt, findings)
 
-    def _collect(self, scene: _Scene, attempt: Attempt, findings: Sequence[Finding]) -> str:
+    def _collect(self, scene: Scene, attempt: Attempt, findings: Sequence[Finding]) -> str:
         return self._gatherer.gather(
             attempt.cell,
             attempt.name,
@@ -433,19 +313,6 @@ class Group:
             provider=scene.provider,
             images=scene.images,
         )
-
-    def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
-        with cluster.api_client() as api:
-            core = client.CoreV1Api(api)
-            for name in names:
-                core.create_namespace(
-                    client.V1Namespace(metadata=client.V1ObjectMeta(name=name)), _request_timeout=_API_SECONDS
-                )
-
-    def _preload(self, release: Release) -> tuple[str, ...]:
-        spark = [image for attempt in self.attempts for image in attempt.cell.scenario.images]
-        held = self._resources.held_images(self.environment)
-        return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)
 
     def _remove(self, provider: Provider) -> None:
         ledger = self._resources.ledger

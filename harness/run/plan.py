@@ -11,7 +11,7 @@ from rich.table import Table
 from harness.matrix.estimate import Expected
 from harness.matrix.model import Cell
 from harness.report.model import PlannedCluster
-from harness.run.group import Attempt
+from harness.run.attempt import Attempt
 
 _LISTED = 4
 

@@ -15,7 +15,8 @@ from harness.evidence.ledger import cluster_name
 from harness.evidence.remains import look
 from harness.report.model import CellResult, PlannedCluster
 from harness.run import plan
-from harness.run.group import Attempt, Group, Kept
+from harness.run.attempt import Attempt, Kept
+from harness.run.group import Group
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 

@@ -35,8 +35,8 @@ from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, Installed
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import Surroundings
 from harness.report.model import CellResult, HostResult
-from harness.run import gathering, group, setup
-from harness.run.group import Attempt
+from harness.run import gathering, preparation, setup
+from harness.run.attempt import Attempt
 from harness.run.options import RunOptions
 from harness.settings import Settings
 from harness.verdicts import Finding, passed
@@ -256,15 +256,17 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
     def discover() -> dict[str, Any]:
         return {name: SimpleNamespace(run=play) for name, play in stage.plays.items()}
 
-    patches.setattr(group, "PROVIDERS", {"kind": lambda tools: FakeProvider(stage)})
-    patches.setattr(group, "install", install)
+    patches.setattr(preparation, "PROVIDERS", {"kind": lambda tools: FakeProvider(stage)})
+    patches.setattr(preparation, "install", install)
     patches.setattr(gathering, "collect", collect)
     patches.setattr(shared, "look", lambda cluster, namespace: stage.shared())
     patches.setattr(surroundings, "look", lambda cluster, namespaces: stage.around())
     patches.setattr(operator, "run", checks)
     patches.setattr(scenarios, "discover", discover)
     patches.setattr(
-        group.Group, "_create_namespaces", lambda self, cluster, names: stage.events.append(f"namespaces {len(names)}")
+        preparation.Preparation,
+        "_create_namespaces",
+        lambda self, cluster, names: stage.events.append(f"namespaces {len(names)}"),
     )
 
 

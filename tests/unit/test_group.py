@@ -32,7 +32,8 @@ from harness.errors import (
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
 from harness.report.model import RetryResult
-from harness.run.group import Attempt, Group
+from harness.run.attempt import Attempt
+from harness.run.group import Group
 from harness.run.slots import Slots
 from harness.verdicts import Finding, Verdict, failed, passed
 from harness.waiting import Cancelled
@@ -395,7 +396,7 @@ def test_a_scenario_that_nobody_wrote_is_an_error(stage: Stage) -> None:
 
 
 def test_a_provider_that_nobody_wrote_is_an_error(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.run.group.PROVIDERS", {})
+    monkeypatch.setattr("harness.run.preparation.PROVIDERS", {})
 
     assert Ran(stage).verdicts == dict.fromkeys(BOTH, "error")
 

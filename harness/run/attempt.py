@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attempts at cells, what is known of the cluster that they share, and clusters that are left up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.checks.infrastructure import Diagnosis
+from harness.matrix.model import Cell, Release
+from harness.providers.base import Cluster, Provider
+from harness.registries.sources import ImageRecord
+from harness.releases import shared
+from harness.releases.install import InstalledRelease
+from harness.report.model import RetryResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One cell, the n-th time. `retries` are tries of it that the host, not the product, brought to nothing."""
+
+    cell: Cell
+    number: int = 1
+    retries: tuple[RetryResult, ...] = field(default=(), compare=False)
+
+    @property
+    def name(self) -> str:
+        """The cell's id; from the second attempt on with its number, `…/spark-pi#2`."""
+        return self.cell.id if self.number == 1 else f"{self.cell.id}#{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A cluster that was left up, and how to use and remove it."""
+
+    cluster: str
+    kubeconfig: Path
+    shell: str
+    remove: str
+    kubectl: Path
+    look: str
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """What is known of the cluster at the moment; evidence is gathered from it."""
+
+    provider: Provider | None = None
+    cluster: Cluster | None = None
+    release: Release | None = None
+    installed: InstalledRelease | None = None
+    images: list[ImageRecord] = field(default_factory=list)
+    phases: dict[str, float] = field(default_factory=dict)
+    before: shared.SharedState | None = None
+    clean: bool = True
+    running: set[str] = field(default_factory=set)
+    diagnoses: dict[str, Diagnosis] = field(default_factory=dict)

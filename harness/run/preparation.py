@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gets a cluster with an installed release for cells that share it, or the finding that says why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.apps import scenarios
+from harness.checks import infrastructure
+from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError
+from harness.host import pressure
+from harness.matrix.model import Release
+from harness.providers import PROVIDERS
+from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
+from harness.releases import shared
+from harness.releases.install import OPERATOR_NAMESPACE, install
+from harness.run.attempt import Attempt, Scene
+from harness.run.locking import Locker
+from harness.run.resources import Resources
+from harness.run.setup import Host, Request
+from harness.run.slots import CREATIONS, Slots
+from harness.verdicts import Finding, errored, failed, unavailable
+
+_API_SECONDS = 30.0
+
+
+class Preparation:
+    """Prepares one cluster for these attempts."""
+
+    def __init__(
+        self,
+        name: str,
+        attempts: Sequence[Attempt],
+        *,
+        cluster_name: str,
+        asked: Request,
+        host: Host,
+        resources: Resources,
+        locker: Locker,
+        say: Callable[[str], None],
+    ) -> None:
+        self._name = name
+        self._attempts = attempts
+        self._environment = attempts[0].cell.environment
+        self._cluster_name = cluster_name
+        self._asked = asked
+        self._host = host
+        self._resources = resources
+        self._locker = locker
+        self._say = say
+        self._creations = Slots(asked.settings.cache_dir / "slots", "creation", CREATIONS)
+
+    def provider(self) -> Provider:
+        tools = self._host.tools
+        return PROVIDERS[self._environment.provider](
+            ProviderTools(
+                programs={name: tool.path for name, tool in tools.items()}
+                | {"kubectl": tools[f"kubectl-{self._environment.minor}"].path}
+            )
+        )
+
+    def prepare(self, scene: Scene) -> Finding | None:
+        """Cluster and release; a finding when there is nothing for the cells to run on. Raises Cancelled."""
+        if scene.provider is None:
+            raise HarnessError("a cluster needs a provider")
+        settings, cell = self._asked.settings, self._attempts[0].cell
+        release = scene.release = self._asked.catalogue.release(cell.path.releases[-1])
+        try:
+            node = self._resources.node_image(self._environment)
+            scene.images.append(node)
+            self._locker.learn(node=node)
+            chart = self._resources.chart(release)
+            self._locker.learn(chart=chart)
+        except UnavailableError as missing:
+            return unavailable("inputs-available", str(missing))
+        refusal = self._locker.refusal(cell)
+        if refusal is not None:
+            return refusal
+        self._say(f"{self._name}: creating cluster {self._cluster_name} from {node.reference}")
+        if self._resources.ledger is not None:
+            self._resources.ledger.planned("cluster", self._cluster_name)
+        spec = ClusterSpec(
+            name=self._cluster_name,
+            run_id=self._resources.run_id,
+            environment=self._environment,
+            node_image=node.reference,
+            network=self._resources.network,
+            mirrors=self._resources.source.mirrors,
+            preload=self._preload(release),
+            helper_image=self._resources.helper_image(self._environment),
+            folder=self._resources.scratch(self._cluster_name),
+            timeout=settings.cluster_timeout,
+        )
+        try:
+            with self._creations.one():
+                scene.cluster = scene.provider.create(spec)
+        except ClusterError as error:
+            diagnosis = infrastructure.of_creation(self.host_now(), str(error))
+            scene.diagnoses = {attempt.name: diagnosis for attempt in self._attempts}
+            return errored("cluster-created", str(error))
+        self._resources.learn_volumes(scene.cluster.nodes)
+        scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
+        self._say(f"{self._name}: cluster is ready, installing release {release.version}")
+        namespaces = [scenarios.namespace_of(attempt.cell.scenario.name) for attempt in self._attempts]
+        try:
+            self._create_namespaces(scene.cluster, namespaces)
+            scene.installed = install(
+                scene.cluster,
+                release,
+                chart=chart,
+                helm=self._host.tools["helm"].path,
+                job_namespaces=namespaces,
+                values=self._asked.values,
+            )
+            scene.before = shared.look(scene.cluster, OPERATOR_NAMESPACE)
+        except ReleaseError as error:
+            return failed("release-installed", str(error))
+        except UnavailableError as error:
+            return unavailable("release-installed", str(error))
+        except (client.ApiException, HTTPError) as away:
+            return errored("release-installed", f"the API server failed: {away}")
+        except HarnessError as error:
+            return errored("release-installed", str(error))
+        scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
+        self._say(f"{self._name}: release {release.version} is ready, running {len(self._attempts)} cells")
+        return None
+
+    def host_now(self) -> pressure.HostSeen:
+        """The room that the host has at this moment."""
+        return pressure.look([self._asked.settings.cache_dir, self._host.engine_data])
+
+    def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
+        with cluster.api_client() as api:
+            core = client.CoreV1Api(api)
+            for name in names:
+                core.create_namespace(
+                    client.V1Namespace(metadata=client.V1ObjectMeta(name=name)), _request_timeout=_API_SECONDS
+                )
+
+    def _preload(self, release: Release) -> tuple[str, ...]:
+        spark = [image for attempt in self._attempts for image in attempt.cell.scenario.images]
+        held = self._resources.held_images(self._environment)
+        return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)
