@@ -68,6 +68,7 @@ def _case(suite: ET.Element, cell: CellResult) -> None:
             **({"distribution": cell.distribution} if cell.distribution else {}),
             "repro": cell.repro,
             **({"lock": cell.lock} if cell.lock else {}),
+            **({"retried": "; ".join(f"{it.cause}: {it.message}" for it in cell.retries)} if cell.retries else {}),
             **({"drift": "; ".join(cell.drift)} if cell.drift else {}),
             **({"evidence": cell.evidence} if cell.evidence else {}),
             **{f"image {image.reference}": f"{image.digest} ({image.obtained})" for image in cell.images},

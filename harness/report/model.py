@@ -110,11 +110,18 @@ class CellResult(Model):
     lock: str = ""
     drift: tuple[str, ...] = ()
     retries: tuple[RetryResult, ...] = ()
+    shard: str = ""
 
     @property
     def seconds(self) -> float:
         """The sum of the phases."""
         return round(sum(self.phases.values()), 1)
+
+    @property
+    def remark(self) -> str:
+        """The reason; of a cell without one, what brought its first try to nothing, if anything did."""
+        retried = "; ".join(f"{it.cause}: {it.message}" for it in self.retries)
+        return self.reason or (f"on the second try; the first: {retried}" if retried else "")
 
 
 class SourceResult(Model):
@@ -153,6 +160,25 @@ class FlakeResult(Model):
     high: float | None
 
 
+class ShardResult(Model):
+    """One of the runs that were merged into a report, without its cells.
+
+    `folder` is where its report lay, as the command was told. The other fields are those of its results.json.
+    """
+
+    run_id: str
+    folder: str
+    started: datetime
+    ended: datetime | None
+    source: SourceResult
+    host: HostResult
+    tools: dict[str, str]
+    selection: tuple[str, ...]
+    planned: tuple[str, ...]
+    leaks: tuple[str, ...]
+    seed: int | None
+
+
 class RunResult(Model):
     """A whole run.
 
@@ -161,6 +187,7 @@ class RunResult(Model):
     harness process. `leaks` names what was left behind; empty is the proof that nothing was. `seed` is what names and
     phrases that the run made up follow from; `flakes` has the cells of which there are several attempts. `plan` is
     which cell ran on which cluster, and when; it is empty under pytest-xdist, where every worker has its own.
+    `shards` are the runs of which a merged report is made; a cell's `shard` is the `run_id` of its own.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -179,6 +206,7 @@ class RunResult(Model):
     seed: int | None = None
     flakes: tuple[FlakeResult, ...] = ()
     plan: tuple[PlannedCluster, ...] = ()
+    shards: tuple[ShardResult, ...] = ()
 
     @property
     def counts(self) -> dict[Verdict, int]:

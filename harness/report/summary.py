@@ -39,6 +39,9 @@ def headline(run: RunResult) -> str:
     parts = [f"{number} {verdict}" for verdict, number in run.counts.items()]
     if run.missing:
         parts.insert(0, f"{len(run.missing)} without a result")
+    retried = sum(bool(cell.retries) for cell in run.cells)
+    if retried:
+        parts.append(f"{retried} tried twice")
     return f"{total} cell{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing ran'}"
 
 
@@ -55,7 +58,7 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
     table.add_column("reason", overflow="fold")
     for cell in sorted(run.cells, key=lambda it: it.verdict.severity):
         verdict = Text(cell.verdict.value, style=_STYLES[cell.verdict])
-        table.add_row(Text(_title(cell)), verdict, f"{cell.seconds:.1f}", Text(first_line(cell.reason)))
+        table.add_row(Text(_title(cell)), verdict, f"{cell.seconds:.1f}", Text(first_line(cell.remark)))
     console.print(table)
     for distribution, environments in run.distributions.items():
         console.print(Text(f"{', '.join(environments)}: {distribution}"), soft_wrap=True)
@@ -79,6 +82,8 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
 def _details(cell: CellResult, console: Console, folder: Path) -> None:
     console.print(Text(f"{cell.verdict.value}: {_title(cell)}", style=_STYLES[cell.verdict]), soft_wrap=True)
     console.print(Text(indent(plain(cell.reason), "  ")), soft_wrap=True)
+    for retry in cell.retries:
+        console.print(Text(f"  retried:  {plain(first_line(retry.message))} ({retry.cause})"), soft_wrap=True)
     for difference in cell.drift:
         console.print(Text(f"  drift:    {plain(difference)}"), soft_wrap=True)
     console.print(Text(f"  repro:    {cell.repro}"), soft_wrap=True)
@@ -96,6 +101,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     for cell in bad:
         lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", _prose(cell.reason), ""]
         lines += ["```sh", cell.repro, "```", ""]
+        lines += [f"- retried: {_prose(first_line(it.message))} ({it.cause})" for it in cell.retries]
         lines += [f"- drift: {_prose(difference)}" for difference in cell.drift]
         if cell.evidence:
             where = f" in the artefact `{artifact}`" if artifact else ""
@@ -107,7 +113,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     lines += ["", "| cell | verdict | seconds | reason |", "| --- | --- | ---: | --- |"]
     for cell in run.worst_first:
         verdict = f"{_MARKS[cell.verdict]} {cell.verdict.value}"
-        reason = _prose(first_line(cell.reason)).replace("|", "\\|")
+        reason = _prose(first_line(cell.remark)).replace("|", "\\|")
         lines.append(f"| `{_title(cell)}` | {verdict} | {cell.seconds:.1f} | {reason} |")
     if run.flakes:
         lines += ["", "| repeated cell | flake rate |", "| --- | --- |"]

@@ -72,13 +72,13 @@ class Run:
 
         waiting.until(look, lambda said: text in said, what=f"the run to say {text!r}", timeout=timeout)
 
-    def until_container(self, part: str, before: Things) -> str:
-        """Wait for a container of this run, and return its name."""
+    def until_container(self, part: str, before: Things, *, but: str = "") -> str:
+        """Wait for a running container of this run, another one than `but`, and return its name."""
 
         def look() -> list[str]:
             assert self.process.poll() is None, self.log.read_text(errors="replace")
             names = docker("ps", "--format", "{{.Names}}")
-            return [name for name in names if part in name and name not in before.containers]
+            return [name for name in names if part in name and name not in (*before.containers, but)]
 
         return waiting.until(look, what=f"a container with {part} in its name", timeout=180)[0]
 

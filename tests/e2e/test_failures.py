@@ -34,22 +34,30 @@ def test_an_api_server_that_goes_away_is_no_failure_of_the_operator(tmp_path: Pa
 
     docker("kill", node)
 
-    assert run.end() == 3, run.log.read_text(errors="replace")
+    assert run.end() == 0, run.log.read_text(errors="replace")
     (cell,) = run.cells()
-    assert cell.verdict is Verdict.ERROR
+    assert cell.verdict is Verdict.PASSED
+    (retry,) = cell.retries
+    assert retry.cause == "node-lost"
+    assert "the API server does not answer" in retry.message
+    assert (run.reports / "latest" / retry.evidence / "summary.md").exists()
+    assert [len(it["cells"]) for it in run.results()["plan"]] == [1, 1]
     assert Things.now() == before
 
 
 def test_a_cluster_that_cannot_be_created_reports_the_nodes_last_words(tmp_path: Path, before: Things) -> None:
     run = Run(tmp_path, "--cell", CELL)
-    node = run.until_container("control-plane", before)
+    first = run.until_container("control-plane", before)
+    docker("kill", first)
 
-    docker("kill", node)
+    second = run.until_container("control-plane", before, but=first)
+    docker("kill", second)
 
     assert run.end() == 3, run.log.read_text(errors="replace")
     (cell,) = run.cells()
     assert cell.verdict is Verdict.ERROR
     assert "creating kind-1.34" in cell.reason
-    evidence = run.reports / "latest" / cell.evidence
-    assert (evidence / "create.log").exists()
+    assert [retry.cause for retry in cell.retries] == ["cluster-not-created"]
+    for folder in (cell.evidence, cell.retries[0].evidence):
+        assert (run.reports / "latest" / folder / "create.log").exists()
     assert Things.now() == before

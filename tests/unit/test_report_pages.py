@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.report import html, junit, summary
 from harness.report.flakes import flakes
-from harness.report.model import RunResult
+from harness.report.model import RetryResult, RunResult
 
 REPRO = f"nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --lock {LOCK}"
 ELSEWHERE = "download the evidence and pass its folder to --lock"
@@ -134,3 +134,22 @@ def test_what_stood_for_k3s_is_named_on_every_page() -> None:
         assert line in page
     assert f'name="distribution" value="{name}"' in junit.render(mixed)
     assert name not in summary.markdown(document)
+
+
+def test_a_second_try_is_told_on_every_page_although_the_cell_passed() -> None:
+    retry = RetryResult(cause="node-lost", message="the API server does not answer", cluster="soh-1")
+    report = run("ttl").model_copy(update={"cells": (result("spark-pi", retries=[retry]),)})
+
+    for page in (shown(report, width=200), summary.markdown(report), html.render(report)):
+        assert "node-lost: the API server does not answer" in page
+        assert "1 passed, 1 tried twice" in page
+    assert 'name="retried" value="node-lost: the API server does not answer"' in junit.render(report)
+
+
+def test_a_cell_that_stayed_in_trouble_tells_of_its_first_try() -> None:
+    retry = RetryResult(cause="host-memory", message="pod x was evicted", cluster="soh-1", evidence="a/b/c.first-try")
+    report = run("ttl").model_copy(update={"cells": (result("config-map", retries=[retry]),)})
+
+    assert "retried:  pod x was evicted (host-memory)" in shown(report, width=200)
+    assert "- retried: pod x was evicted (host-memory)" in summary.markdown(report)
+    assert 'href="a/b/c.first-try/"' in html.render(report)
