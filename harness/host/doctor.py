@@ -23,6 +23,8 @@ from rich.text import Text
 from harness.errors import EngineError, HarnessError
 from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages, tools
+from harness.matrix import catalogue
+from harness.matrix.names import matching
 from harness.process import call
 from harness.registries.sources import PUBLIC_HOSTS, probe_all
 from harness.settings import Settings
@@ -36,7 +38,7 @@ _MEMORY_NEEDED = 4e9
 _MEMORY_WANTED = 8e9
 _CPUS_WANTED = 2
 _INOTIFY_WANTED = 512
-_FOR_THE_FOUNDRY = ("crane", "registry")
+_FOR_EVERY_CELL = ("helm", tools.KUBECTL)
 
 
 class Status(StrEnum):
@@ -258,17 +260,26 @@ def _build_packages() -> Prerequisite:
 
 def _tools(settings: Settings, minors: Sequence[str]) -> list[Prerequisite]:
     result = []
+    needed = _needed()
     for name in tools.catalogue():
         for minor in (minors or ("",)) if name == tools.KUBECTL else ("",):
             title = f"{name} for {minor}" if minor else name
             try:
                 tool = next(iter(tools.resolve(settings, [name], [minor] if minor else []).values()))
             except HarnessError as error:
-                judge = _warning if name in _FOR_THE_FOUNDRY else _failure
+                judge = _failure if name in needed else _warning
                 result.append(judge(title, error.message, error.next_step))
             else:
                 result.append(_ok(title, f"{tool.version} at {tool.path} ({tool.origin})"))
     return result
+
+
+def _needed() -> set[str]:
+    """The tools without which the default cells cannot run; a provider's program has its name."""
+    known = catalogue.load()
+    names = [environment.name for environment in known.environments]
+    chosen = {name for row in known.defaults.default for name in matching("environment", row.environments, names)}
+    return {*_FOR_EVERY_CELL, *(known.environment(name).provider for name in chosen)}
 
 
 def _ports() -> Prerequisite:
