@@ -52,15 +52,16 @@ _MIB = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What failed, in words. `again` says whether a second try on a fresh cluster may help."""
+    """What failed, in words. `hopeless` when just this can never be otherwise on this host."""
 
     cause: Cause
     message: str
+    hopeless: bool = False
 
     @property
     def again(self) -> bool:
-        """Whether the cell is worth one more try."""
-        return self.cause in _AGAIN
+        """Whether a second try on a fresh cluster may help."""
+        return self.cause in _AGAIN and not self.hopeless
 
     def finding(self) -> Finding:
         """The diagnosis as a finding."""
@@ -141,6 +142,7 @@ def _of_pod(host: HostSeen, pod: PodPlace, nodes: Sequence[NodeSeen]) -> Iterato
             cause=Cause.HOST_MEMORY,
             message=f"pod {pod.name} finds no room: {pod.unschedulable} It asks for {pod.memory // _MIB} MiB of the "
             f"{room // _MIB} MiB that the node has for all pods",
+            hopeless=pod.memory > room,
         )
     if pod.pull:
         yield from _of_pull(f"Pod/{pod.name}", f'image "{pod.image}": {pod.pull}')

@@ -188,6 +188,15 @@ def test_only_what_may_pass_is_tried_again() -> None:
     assert again == {Cause.HOST_MEMORY, Cause.NODE_LOST, Cause.REGISTRY_FAILING, Cause.CLUSTER_NOT_CREATED}
 
 
+def test_a_pod_that_is_larger_than_the_node_is_not_tried_again() -> None:
+    large, other = (diagnose(HOST, seen(a_pod(size, conditions=unschedulable(NO_ROOM)))) for size in ("9Gi", "1Gi"))
+
+    assert large is not None
+    assert other is not None
+    assert (large.again, other.again) == (False, True)
+    assert "asks for 9216 MiB of the 2048 MiB" in large.message
+
+
 @pytest.mark.parametrize(
     ("text", "size"),
     [("1408Mi", 1408 * 2**20), ("2097152Ki", 2 * GIB), ("1G", 10**9), ("512", 512), ("1500m", 1), ("", 0), ("x", 0)],
