@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,6 +102,23 @@ def _parser() -> argparse.ArgumentParser:
     shell.add_argument("--list", action="store_true", help="list the kept clusters of all runs")
     shell.set_defaults(program=[])
     run_options.declare(shell.add_argument, _CONFIG)
+
+    report = _command(commands, "report", None, "work with the reports of runs")
+    reports = report.add_subparsers(dest="action", required=True, metavar="ACTION")
+    merge = _command(reports, "merge", _merge, "make one report of several, as of the shards of a CI run")
+    merge.add_argument(
+        "folders", nargs="+", metavar="DIR", type=Path, help="reports, or folders that have some in them"
+    )
+    merge.add_argument("--output", metavar="DIR", type=Path, help="where to (default: beside the reports of runs)")
+    merge.add_argument(
+        "--plan", metavar="FILE", type=Path, help="what `matrix --json --shards N` printed: what must be there"
+    )
+    run_options.declare(merge.add_argument, _CONFIG)
+
+    tool = _command(commands, "tool", _tool, "build a program that the harness drives, where PATH has none, and run it")
+    tool.add_argument("name", metavar="NAME", help="kind, helm, kubectl, …; a wrong one lists them")
+    tool.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="after --: run it so; without, print its path")
+    run_options.declare(tool.add_argument, _CONFIG)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
     clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")
@@ -261,6 +279,32 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     if parsed.node is not None:
         return shell.open_node(found, parsed.node, parsed.program)
     return shell.open_shell(found, parsed.cell, parsed.program)
+
+
+def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.report import merge, summary
+    from harness.report.model import exit_status
+
+    shards = merge.find(parsed.folders)
+    merged = merge.merge(shards, planned=merge.planned_cells(parsed.plan) if parsed.plan else ())
+    folder = parsed.output or _settings(parsed).reports_dir / merged.run.run_id
+    merge.write(merged, shards, folder)
+    summary.terminal(merged.run, wide_console(), folder)
+    return exit_status(merged.run)
+
+
+def _tool(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.host import tools
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    found = tools.ensure(_settings(parsed), [parsed.name], progress=say)[parsed.name]
+    if parsed.arguments:
+        # It takes the place of this process: its output, its signals and its exit status are its own.
+        os.execv(found.path, [parsed.name, *parsed.arguments])  # noqa: S606  # a program of ours, and no shell
+    print(found.path)
+    return 0
 
 
 def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

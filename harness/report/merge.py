@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several reports made into one: the shards of a CI run, with their evidence, as if one machine had run all cells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import HostError, UsageError
+from harness.report import html, junit, summary
+from harness.report.files import write_atomically
+from harness.report.flakes import flakes
+from harness.report.model import CellResult, RunResult, ShardResult, SourceResult
+from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
+
+_WRITTEN = frozenset({RESULTS, JUNIT, HTML, SUMMARY})
+_BUNDLE = ".tar.gz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """A report that is merged, and the folder that it is in."""
+
+    folder: Path
+    run: RunResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """The one report. `moved` has folders of evidence that got another name: (shard's folder, old) → new."""
+
+    run: RunResult
+    moved: Mapping[tuple[Path, str], str]
+
+
+def find(folders: Sequence[Path]) -> list[Shard]:
+    """The reports in these folders, at any depth, the earliest first; one that is there twice counts once.
+
+    Raises UsageError for a folder that is none or has no report, for a results.json that cannot be read, and for two
+    different reports with the same run id.
+    """
+    found: dict[str, Shard] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder", "give folders of reports, or folders that have some in them")
+        files = sorted(folder.rglob(RESULTS))
+        if not files:
+            raise UsageError(f"{folder} has no {RESULTS} in it", "download the reports first, or leave the folder out")
+        for file in files:
+            shard = Shard(folder=file.parent, run=_read(file))
+            known = found.setdefault(shard.run.run_id, shard)
+            if known.run != shard.run:
+                raise UsageError(
+                    f"{known.folder} and {shard.folder} both have run {shard.run.run_id}, with different results",
+                    "leave one of them out; which is right cannot be told from here",
+                )
+    # A report that was merged before has nothing that is not in its shards.
+    whole = [it for it in found.values() if not it.run.shards or {of.run_id for of in it.run.shards} - found.keys()]
+    return sorted(whole, key=lambda it: (it.run.started, it.run.run_id))
+
+
+def planned_cells(plan: Path) -> list[str]:
+    """The ids of the cells of all shards, from what `harness matrix --json --shards N` printed. Raises UsageError."""
+    try:
+        shards = json.loads(plan.read_text())
+        return [str(cell) for shard in shards for cell in shard["cells"]]
+    except (OSError, ValueError, TypeError, KeyError) as wrong:
+        raise UsageError(
+            f"{plan} is no plan of shards: {type(wrong).__name__}: {wrong}",
+            "write it with `harness matrix --json --shards N`",
+        ) from wrong
+
+
+def merge(shards: Sequence[Shard], *, planned: Iterable[str] = ()) -> Merged:
+    """One report of several; `planned` are cells that must have a result beside those that the shards had planned.
+
+    A cell that several shards ran keeps the result of each as a further attempt. Raises UsageError when there is no
+    shard, and for shards of different versions of the harness, whose verdicts do not mean the same.
+    """
+    if not shards:
+        raise UsageError("there is no report to merge", "give folders of reports")
+    versions = {it.run.harness_version: it.folder for it in shards}
+    if len(versions) > 1:
+        told = ", ".join(f"{folder} is of {version}" for version, folder in versions.items())
+        raise UsageError(f"the reports are of different versions of the harness: {told}", "run them with the same one")
+    runs = [it.run for it in shards]
+    cells, moved = _cells(shards)
+    every = [*planned, *(name for run in runs for name in run.planned)]
+    position = {name: number for number, name in enumerate(dict.fromkeys(every))}
+    cells.sort(key=lambda cell: (position.get(cell.id, len(position)), cell.attempt))
+    seeds = {run.seed for run in runs}
+    memory = [run.peak_memory_mib for run in runs if run.peak_memory_mib is not None]
+    run = RunResult(
+        run_id=_run_id(runs),
+        started=min(run.started for run in runs),
+        # A shard that never ended leaves its cells without a result, which is said of an ended run only.
+        ended=max((run.ended for run in runs if run.ended), default=datetime.now(UTC)),
+        harness_version=runs[0].harness_version,
+        source=_source(runs),
+        host=runs[0].host,
+        tools=_tools(runs),
+        selection=_selection(runs),
+        planned=tuple(position),
+        cells=tuple(cells),
+        peak_memory_mib=max(memory, default=None),
+        leaks=tuple(f"{run.run_id}: {leak}" for run in runs for leak in (*run.leaks, *_unproved(run))),
+        seed=seeds.pop() if len(seeds) == 1 else None,
+        flakes=flakes(cells),
+        plan=tuple(cluster for run in runs for cluster in run.plan),
+        shards=tuple(part for it in shards for part in (it.run.shards or (_shard(it),))),
+    )
+    return Merged(run=run, moved=moved)
+
+
+def write(
+    merged: Merged, shards: Sequence[Shard], folder: Path, *, environment: Mapping[str, str] | None = None
+) -> None:
+    """Write the report with the evidence and locks of all shards into `folder`; on GitHub, add to the job's summary.
+
+    Raises HostError when a file cannot be copied, and UsageError when the folder is one of the shards or has files.
+    """
+    if any(folder.resolve() == it.folder.resolve() for it in shards):
+        raise UsageError(f"{folder} is one of the reports that are merged", "give another folder to --output")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty", "remove it, or give another folder to --output")
+    variables = os.environ if environment is None else environment
+    run = merged.run
+    try:
+        for shard in shards:
+            _copy(shard, folder, {old: new for (of, old), new in merged.moved.items() if of == shard.folder})
+        write_atomically(folder / RESULTS, run.model_dump_json(indent=2) + "\n")
+        write_atomically(folder / JUNIT, junit.render(run))
+        write_atomically(folder / HTML, html.render(run))
+        page = summary.markdown(run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
+        write_atomically(folder / SUMMARY, page)
+        if variables.get("GITHUB_STEP_SUMMARY"):
+            with Path(variables["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as stream:
+                stream.write(page)
+    except OSError as error:
+        raise HostError(
+            f"cannot write the merged report to {folder}: {error}", "free its disk or give another"
+        ) from error
+
+
+def _read(file: Path) -> RunResult:
+    try:
+        return read(file)
+    except (OSError, ValidationError, UnicodeDecodeError) as wrong:
+        raise UsageError(
+            f"{file} cannot be read as results of this version of the harness: {wrong}",
+            "merge with the version that wrote it",
+        ) from wrong
+
+
+def _cells(shards: Sequence[Shard]) -> tuple[list[CellResult], dict[tuple[Path, str], str]]:
+    """All results, each with its shard, and attempts that no two of a cell have in common."""
+    found: list[CellResult] = []
+    moved: dict[tuple[Path, str], str] = {}
+    last: dict[str, int] = {}
+    for shard in shards:
+        before = dict(last)
+        for cell in shard.run.cells:
+            attempt = cell.attempt + before.get(cell.id, 0)
+            last[cell.id] = max(last.get(cell.id, 0), attempt)
+            changes: dict[str, object] = {"attempt": attempt, "shard": cell.shard or shard.run.run_id}
+            if attempt != cell.attempt:
+                name = f"{cell.id}.attempt-{attempt}"
+                new = {
+                    cell.evidence: name,
+                    **{it.evidence: f"{name}.retry-{n}" for n, it in enumerate(cell.retries, 1)},
+                }
+                moved.update({(shard.folder, old): it for old, it in new.items() if old})
+                changes["evidence"] = cell.evidence and new[cell.evidence]
+                changes["retries"] = tuple(
+                    it.model_copy(update={"evidence": it.evidence and new[it.evidence]}) for it in cell.retries
+                )
+            found.append(cell.model_copy(update=changes))
+    return found, moved
+
+
+def _shard(shard: Shard) -> ShardResult:
+    fields = {name: getattr(shard.run, name) for name in ShardResult.model_fields if name != "folder"}
+    return ShardResult(folder=str(shard.folder), **fields)
+
+
+def _run_id(runs: Sequence[RunResult]) -> str:
+    """In the form of any run's, and the same each time that the same runs are merged."""
+    together = hashlib.sha256(" ".join(run.run_id for run in runs).encode()).hexdigest()
+    return f"{runs[0].run_id[:15]}-{together[:4]}"
+
+
+def _source(runs: Sequence[RunResult]) -> SourceResult:
+    kinds = dict.fromkeys(run.source.kind for run in runs)
+    if len(kinds) == 1:
+        return runs[0].source
+    told = ", ".join(f"{run.run_id} from {run.source.kind}" for run in runs)
+    return SourceResult(kind=runs[0].source.kind, why=f"the shards took images from different sources: {told}")
+
+
+def _tools(runs: Sequence[RunResult]) -> dict[str, str]:
+    found: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for name, version in run.tools.items():
+            found.setdefault(name, {})[version] = None
+    return {name: " / ".join(versions) for name, versions in found.items()}
+
+
+def _selection(runs: Sequence[RunResult]) -> tuple[str, ...]:
+    selections = dict.fromkeys(run.selection for run in runs)
+    return tuple(word for selection in selections for word in selection)
+
+
+def _unproved(run: RunResult) -> tuple[str, ...]:
+    return () if run.ended else ("the run did not end, so that nobody looked for what it left behind",)
+
+
+def _copy(shard: Shard, folder: Path, moved: Mapping[str, str]) -> None:
+    """Everything of a report but the files that are written anew, under its new name where it has one."""
+    for file in sorted(shard.folder.rglob("*")):
+        relative = file.relative_to(shard.folder).as_posix()
+        if file.is_dir() or relative in _WRITTEN:
+            continue
+        for old, new in moved.items():
+            if relative == f"{old}{_BUNDLE}" or relative.startswith(f"{old}/"):
+                relative = new + relative.removeprefix(old)
+                break
+        target = folder / relative
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, target)
