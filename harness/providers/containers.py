@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,10 @@ ENGINE_SECONDS = 60.0
 """How long one question to the engine may take."""
 
 _LAST_LINES = 15
+_LOOKED_AT = 500
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# k3d's entrypoint asks for the node every three seconds until it is there, and kubectl says each time why it is not.
+_NOISE = re.compile(r"memcache\.go:|The connection to the server localhost:8080 was refused")
 
 
 def labelled(label: str, value: str) -> tuple[str, ...]:
@@ -44,12 +49,18 @@ def last_words(nodes: Callable[[], Sequence[str]], save_logs: Callable[[], None]
     try:
         save_logs()
         for node in nodes():
-            argv = ["docker", "logs", "--tail", str(_LAST_LINES), node]
+            argv = ["docker", "logs", "--tail", str(_LOOKED_AT), node]
             said = process.call(argv, timeout=ENGINE_SECONDS, check=False)
-            lines += [f"  {node} | {line}" for line in (said.stdout + said.stderr).splitlines()]
+            told = [line for line in (said.stdout + said.stderr).splitlines() if not _NOISE.search(line)]
+            lines += [f"  {node} | {line}" for line in told[-_LAST_LINES:]]
     except HarnessError as lost:
         lines.append(f"  the nodes' logs cannot be read: {lost.message}")
     return "\n".join(lines) if lines else "  no node container was made"
+
+
+def without_colours(text: str) -> str:
+    """Text without the terminal's colours, which k3d also writes where there is no terminal."""
+    return _COLOUR.sub("", text)
 
 
 def cgroup_v1() -> bool:

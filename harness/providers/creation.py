@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError
 from harness import waiting
 from harness.errors import ClusterError, CommandError, HarnessError, WaitTimeout
 from harness.providers.base import Cluster, ClusterSpec
-from harness.providers.containers import last_words
+from harness.providers.containers import last_words, without_colours
 from harness.providers.preload import Preload
 from harness.providers.ready import wait_ready
 
@@ -54,7 +54,8 @@ def create(spec: ClusterSpec, ways: Ways) -> Cluster:
         said = error.message if isinstance(error, HarnessError) else f"the API server failed: {error}"
         words = last_words(ways.nodes, lambda: ways.save_logs(spec.folder / "nodes"))
         raise ClusterError(
-            f"creating {spec.environment.name} as {ways.provider} cluster {spec.name} failed: {said}\n{words}",
+            f"creating {spec.environment.name} as {ways.provider} cluster {spec.name} failed: "
+            f"{without_colours(said)}\n{words}",
             f"see {spec.folder / 'create.log'} and {spec.folder / 'nodes'}",
         ) from error
     except BaseException:

@@ -55,13 +55,14 @@ type role func(ctx context.Context, node *node, crew *crew) error
 
 // run prepares the node, lets the role start its processes, and stays until a process ends or a signal comes.
 func run(ctx context.Context, words []string, start role) error {
-	options, err := parse(words)
-	if err != nil {
-		return err
-	}
 	say("info", "starting k3s-shaped node %s: upstream Kubernetes %s, not k3s", version, readFacts().Kubernetes)
 	crew := newCrew("/var/log")
 	defer crew.end()
+	options, err := parse(words)
+	if err != nil {
+		release(crew)
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	done := make(chan error, 1)
