@@ -246,7 +246,7 @@ class Session:
         if result.lock:
             try:
                 LockStore.of(self.asked.settings).copy(result.lock, self._report.folder / "locks")
-            except OSError as error:
+            except (OSError, HarnessError) as error:
                 self._say(f"the lock of {result.id} is not in the report: {error}")
         self._report.add(result)
 

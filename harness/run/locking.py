@@ -129,7 +129,7 @@ class Locker:
             LockStore.of(self._asked.settings).save(lock, self._chart)
             if evidence:
                 lockstore.write_beside(lock, Path(evidence), self._chart)
-        except OSError as error:
+        except (OSError, HarnessError) as error:
             self._say(f"{lock.cell}: its lock could not be kept: {error}")
 
     def _locked_node(self, environment: Environment) -> LockedNode | None:

@@ -90,7 +90,7 @@ class LockStore:
             file.unlink(missing_ok=True)
         kept = self.folder / "charts"
         if len(files) > KEPT and kept.is_dir():
-            used = {lock.chart.sha256 for lock in map(_read, files[:KEPT]) if lock.chart}
+            used = {lock.chart.sha256 for lock in map(_read, files[:KEPT]) if lock and lock.chart}
             for file in kept.glob("*.tgz"):
                 if file.stem not in used:
                     file.unlink(missing_ok=True)
@@ -201,8 +201,12 @@ def chart_of(found: Found) -> str:
     return str(found.chart)
 
 
-def _read(file: Path) -> Lock:
-    return parse(file.read_text(), where=str(file))
+def _read(file: Path) -> Lock | None:
+    """The lock; None for a file that another run has just removed, or that is none."""
+    try:
+        return parse(file.read_text(), where=str(file))
+    except (FileNotFoundError, UsageError):
+        return None
 
 
 def _modified(file: Path) -> float:

@@ -190,3 +190,17 @@ def test_a_lock_that_is_used_again_stays(settings: Settings, monkeypatch: pytest
 
     assert store.file(lock(seed=1).digest).exists()
     assert not store.file(lock(seed=2).digest).exists()
+
+
+def test_a_file_that_is_no_lock_is_in_nobodys_way(
+    settings: Settings, own_chart: Chart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lockstore, "KEPT", 2)
+    store = LockStore.of(settings)
+    store.save(with_chart(own_chart), own_chart)
+    os.utime(store.file(with_chart(own_chart).digest), (1, 1))
+    (store.folder / f"{'ef' * 32}.json").write_text("half of a lo")
+    store.save(lock())
+
+    assert find(lock().digest, settings).lock == lock()
+    assert list((store.folder / "charts").iterdir()) == []

@@ -25,7 +25,7 @@ EVERYTHING = [
     *("--cell", "kind-1.34/install-2.5.2/spark-pi", "--cell", "b", "--env", "kind-*", "--path", "install-2.5.2"),
     *("--scenario", "spark-pi", "--scenario", "ttl", "--tag", "smoke", "--values", "my values.yaml", "--values", "b"),
     *("--source", "foundry", "--jobs", "2", "--chart", "oci://example.com/c", "--config", "harness.toml"),
-    *("--keep", "--repeat", "3", "--seed", "7", "--lock", "sha256:ab", "--drift"),
+    *("--keep", "--repeat", "3", "--seed", "7", "--lock", "sha256:ab", "--drift", "--fresh"),
 ]
 
 
@@ -53,6 +53,7 @@ def test_everything_given_is_read() -> None:
         seed=7,
         lock="sha256:ab",
         drift=True,
+        fresh=True,
         config=Path("harness.toml"),
     )
 
