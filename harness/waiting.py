@@ -131,14 +131,16 @@ def watch_until(
     describe: Callable[[Any], str] = lambda obj: _brief(obj),
     seen: str = "no such object",
     next_step: str = "",
+    hopeless: Callable[[], str] = lambda: "",
     **arguments: Any,
 ) -> T:
     """Watch an API list call until `done(event type, object)` returns something other than None, and return that.
 
     The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
     `arguments`. Objects that exist already come first, as ADDED; after that no change is missed, since a window goes
-    on where the last one ended. Only an expired resource version starts the watch anew. Raises WaitTimeout with the
-    last object as `describe` puts it (`seen` as long as there was none), and Cancelled.
+    on where the last one ended. Only an expired resource version starts the watch anew. `hopeless` is asked every few
+    seconds; words of why the condition cannot come true any more end the wait. Raises WaitTimeout with the last object
+    as `describe` puts it (`seen` as long as there was none), and Cancelled.
     """
     deadline = Deadline(seconds=timeout)
     watcher = watch.Watch()  # type: ignore[no-untyped-call]
@@ -172,6 +174,10 @@ def watch_until(
             _cancelled.wait(0.5)
         finally:
             watcher.stop()  # type: ignore[no-untyped-call]
+        why = hopeless()
+        if why:
+            told = f"gave up after {deadline.elapsed:.0f} s waiting for {what}: {why}; last seen: {seen}"
+            raise WaitTimeout(told, next_step, last_seen=seen)
     raise WaitTimeout(f"waited {timeout:.0f} s for {what}; last seen: {seen}", next_step, last_seen=seen)
 
 

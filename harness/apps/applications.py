@@ -3,16 +3,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
 
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.pods import SparkPod
 from harness.apps.states import TERMINAL, State, shown
 from harness.errors import WaitTimeout
+from harness.releases import trouble
 from harness.waiting import watch_until
+
+_PULL = re.compile(r"ErrImagePull|ImagePullBackOff|InvalidImageName")
+_LOOKS_AFTER_NO = 2
+_LOOKS = 8
+"""Looks, about five seconds apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +112,7 @@ def follow(
 
     The pods are looked at whenever the application changes. An end that was not asked for (COMPLETED, FAILED or a
     deletion) ends the wait too, since nothing more will come: the caller's claims then tell what is wrong. Raises
-    WaitTimeout after `seconds` or when the cell's time is up.
+    WaitTimeout after `seconds`, when the cell's time is up, or when an image cannot be pulled.
     """
     course = course or Course()
 
@@ -128,8 +138,34 @@ def follow(
         describe=lambda raw: f"{parse(raw)} after {course}",
         seen=f"{course.application} after {course}" if course.application else "no such application",
         next_step=f"kubectl describe sparkapplication -n {objects.namespace} {name}",
+        hopeless=ImagePulls(objects).hopeless,
         **arguments,
     )
+
+
+class ImagePulls:
+    """Notices that a pod waits in vain for its image.
+
+    A registry that says that there is no such image, or that nobody may have it, is asked once more; any other trouble
+    may pass, and is given time.
+    """
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self._looks = 0
+
+    def hopeless(self) -> str:
+        """Why waiting is in vain, in words; empty as long as it is not. To be asked every few seconds."""
+        try:
+            stuck = [pod for pod in self._objects.spark_pods() if _PULL.search(pod.waiting)]
+        except (client.ApiException, HTTPError):
+            return ""
+        self._looks = self._looks + 1 if stuck else 0
+        for pod in stuck:
+            _, final = trouble.classify(pod.waiting) or (None, False)
+            if self._looks >= (_LOOKS_AFTER_NO if final else _LOOKS):
+                return f"the image {pod.image} of {pod.name} cannot be pulled: {trouble.answer(pod.waiting)}"
+        return ""
 
 
 def submitted(raw: Mapping[str, Any]) -> Course:

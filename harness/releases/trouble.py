@@ -121,7 +121,7 @@ def classify(text: str) -> tuple[Kind, bool] | None:
 
 def answer(text: str) -> str:
     """A registry's answer without the wrappings that kubelet and containerd put around it."""
-    text = re.sub(r"^.*?(?:ErrImagePull|ImagePullBackOff): ", "", text, flags=re.S)
+    text = re.sub(r"^.*(?:ErrImagePull|ImagePullBackOff): ", "", text, flags=re.S)
     text = re.sub(r"^Failed to pull image \"[^\"]*\": ", "", text)
     text = re.sub(r"^rpc error: code = (\w+) desc = ", r"\1: ", text)
     return re.sub(r"failed to pull and unpack image \"[^\"]*\": ", "", text).strip()

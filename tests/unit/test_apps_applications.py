@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from kubernetes import client
 
-from harness.apps.applications import Course, parse, submitted
+from harness.apps.applications import Course, ImagePulls, parse, submitted
 from harness.apps.pods import SparkPod
 from harness.apps.states import State
 
@@ -99,3 +100,54 @@ def test_a_deletion_is_part_of_the_course() -> None:
 def test_a_course_without_a_look_has_no_application() -> None:
     with pytest.raises(LookupError):
         _ = Course().last
+
+
+class Pods:
+    """Pods as an API server would show them, one look after the other; it stands in for `Objects`."""
+
+    def __init__(self, *looks: str | Exception) -> None:
+        self._looks = list(looks)
+
+    def spark_pods(self) -> list[SparkPod]:
+        """The next look."""
+        look = self._looks.pop(0) if len(self._looks) > 1 else self._looks[0]
+        if isinstance(look, Exception):
+            raise look
+        return [pod(phase="Pending", waiting=look)]
+
+
+_SAID = 'failed to pull and unpack image "docker.io/apache/spark:4.0.4"'
+MISSING = f'ImagePullBackOff: Back-off pulling image "docker.io/apache/spark:4.0.4": ErrImagePull: {_SAID}: not found'
+BUSY = f"ErrImagePull: {_SAID}: unexpected status: 429 Too Many Requests"
+
+
+def looks_until_hopeless(pods: Pods) -> tuple[int, str]:
+    pulls = ImagePulls(pods)  # type: ignore[arg-type]
+    for number in range(1, 20):
+        said = pulls.hopeless()
+        if said:
+            return number, said
+    return 0, ""
+
+
+def test_an_image_that_its_registry_does_not_have_ends_the_wait_at_the_second_look() -> None:
+    number, said = looks_until_hopeless(Pods(MISSING))
+
+    assert number == 2
+    assert said == "the image docker.io/apache/spark:4.0.4 of spark-pi-driver cannot be pulled: not found"
+
+
+def test_a_registry_in_trouble_is_given_time() -> None:
+    number, said = looks_until_hopeless(Pods(BUSY))
+
+    assert number == 8
+    assert "429 Too Many Requests" in said
+
+
+def test_a_pull_that_came_through_is_forgotten() -> None:
+    assert looks_until_hopeless(Pods(*[BUSY] * 7, "", *[BUSY] * 7, "")) == (0, "")
+
+
+def test_pods_that_wait_for_something_else_and_an_api_server_that_is_away_are_not_hopeless() -> None:
+    assert looks_until_hopeless(Pods("Unschedulable: 0/1 nodes are available")) == (0, "")
+    assert looks_until_hopeless(Pods(client.ApiException(status=503))) == (0, "")

@@ -112,3 +112,11 @@ def test_time_that_is_up_tells_what_was_seen_last(serve: Any) -> None:
             call, lambda *_: None, what="the end", timeout=1, describe=lambda thing: str(thing["state"]), **WHERE
         )
     assert caught.value.last_seen == "one"
+
+
+def test_a_wait_that_became_hopeless_ends_early_and_says_why(serve: Any) -> None:
+    looks = iter(["", "", "the image is not there"])
+    _, call = serve([change(1, "new")])
+
+    with pytest.raises(WaitTimeout, match=r"gave up after \d+ s waiting for state late: the image is not there; last"):
+        watch_until(call, lambda event, it: None, what="state late", timeout=60, hopeless=lambda: next(looks), **WHERE)
