@@ -45,6 +45,10 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
     session.run("shellcheck", *_shell_scripts())
+    session.run("harness", "workflow", "--check")
+    session.run(
+        "harness", "tool", "actionlint", "--", "-color", *map(str, sorted(Path(".github/workflows").glob("*.yml")))
+    )
 
 
 @nox.session(default=False)

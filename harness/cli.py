@@ -113,7 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     merge.add_argument(
         "--plan", metavar="FILE", type=Path, help="what `matrix --json --shards N` printed: what must be there"
     )
+    merge.add_argument("--learn", action="store_true", help="reckon with how long these cells took, in `matrix`")
     run_options.declare(merge.add_argument, _CONFIG)
+
+    workflow = _command(commands, "workflow", _workflow, "the workflows for GitHub, generated from the matrix")
+    how = workflow.add_mutually_exclusive_group()
+    how.add_argument("--write", action="store_true", help="write them to .github/workflows/")
+    how.add_argument("--check", action="store_true", help="show how those there differ; exit status 1 when they do")
 
     tool = _command(commands, "tool", _tool, "build a program that the harness drives, where PATH has none, and run it")
     tool.add_argument("name", metavar="NAME", help="kind, helm, kubectl, …; a wrong one lists them")
@@ -283,14 +289,40 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.report import merge, summary
+    from harness.report.history import History
     from harness.report.model import exit_status
 
     shards = merge.find(parsed.folders)
     merged = merge.merge(shards, planned=merge.planned_cells(parsed.plan) if parsed.plan else ())
     folder = parsed.output or _settings(parsed).reports_dir / merged.run.run_id
     merge.write(merged, shards, folder)
+    if parsed.learn:
+        History(_settings(parsed).cache_dir / "history.json").record(merged.run.cells)
     summary.terminal(merged.run, wide_console(), folder)
     return exit_status(merged.run)
+
+
+def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.apps import scenarios
+    from harness.ci import workflows
+    from harness.matrix import catalogue as catalogues
+
+    known = {name: module.SCENARIO for name, module in scenarios.discover().items()}
+    texts = workflows.render(catalogues.load(), known)
+    if parsed.write:
+        for file in workflows.write(texts):
+            print(f"wrote {file}")
+    elif parsed.check:
+        differences = workflows.differences(texts)
+        print(
+            "\n".join([*differences, "next: harness workflow --write"])
+            if differences
+            else "the workflows are up to date"
+        )
+        return 1 if differences else 0
+    else:
+        print("\n".join(texts.values()), end="")
+    return 0
 
 
 def _tool(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

@@ -135,19 +135,21 @@ def kubectl_for(tools: Mapping[str, Tool], minor: str) -> Tool:
 
 
 def module_for(name: str, minor: str = "") -> str:
-    """The Go tool module that builds a tool. Raises ToolError when no module fits a Kubernetes minor."""
+    """The Go tool module that builds a tool, for a Kubernetes minor where its version must fit.
+
+    Where no module is within one minor, it is the nearest: old clusters come from public images only, and on them the
+    harness just reads with kubectl, which works beyond the skew that upstream supports.
+    """
     module = catalogue()[name].module
     if not module.endswith("-"):
         return module
     modules = sorted((it for it in gobuild.modules() if it.startswith(module)), key=_numbers)
-    near = [it for it in modules if not minor or _within_one_minor(it.removeprefix(module), minor)]
-    same = [it for it in near if it.startswith(f"{module}{minor}.")]
-    if not near:
-        raise ToolError(
-            f"no Go tool module builds {name} for Kubernetes {minor}; there are: {', '.join(modules)}",
-            f"put a {name} of that minor on PATH, or add a module to clusters/nodes/modules/",
-        )
-    return (same or near)[-1]
+    if not minor:
+        return modules[-1]
+    same = [it for it in modules if it.startswith(f"{module}{minor}.")]
+    near = [it for it in modules if _within_one_minor(it.removeprefix(module), minor)]
+    wanted = _numbers(minor)[1]
+    return (same or near or [min(modules, key=lambda it: abs(_numbers(it)[1] - wanted))])[-1]
 
 
 @functools.cache

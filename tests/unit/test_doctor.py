@@ -68,7 +68,7 @@ def test_no_engine(settings: Settings, tmp_path: Path, monkeypatch: pytest.Monke
     assert named(found, "kind").status == Status.FAILURE
     assert named(found, "registry").status == Status.WARNING
     # The default cells do not need it.
-    assert named(found, "k3d").status == Status.WARNING
+    assert named(found, "actionlint").status == Status.WARNING
     assert doctor.worst(found) == Status.FAILURE
 
 

@@ -112,6 +112,16 @@ def test_on_github_the_table_is_in_the_summary_of_the_job(tmp_path: Path, monkey
     assert f"| `{GROUP}/spark-pi` | ✅ passed |" in page.read_text()
 
 
+def test_what_shards_took_is_learnt_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    shard(tmp_path / "one", 1, "spark-pi")
+    history = tmp_path / "cache" / "history.json"
+    cli.main(["report", "merge", str(tmp_path / "one"), "--output", str(tmp_path / "a")])
+    assert not history.exists()
+    cli.main(["report", "merge", str(tmp_path / "one"), "--output", str(tmp_path / "b"), "--learn"])
+    assert f"{GROUP}/spark-pi" in json.loads(history.read_text())["own"]
+
+
 def test_a_cell_of_two_shards_keeps_both_results(tmp_path: Path) -> None:
     shard(tmp_path / "one", 1, "retry")
     shard(tmp_path / "two", 2, "spark-pi", "retry")

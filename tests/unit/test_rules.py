@@ -118,9 +118,9 @@ def test_good_rows_are_good(root: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "key", "why"),
     [
-        ('environments = ["kind-1.34"]', 'environments = ["kind-9.9"]', 8, "environments", "no environment named"),
-        ('paths = ["install-2.5.2"]', 'paths = ["install-9*"]', 9, "paths", "no path matches"),
-        ('paths = ["install-2.5.2"]\nscenarios = ["*"]', 'paths = ["install-2.1.1"]\nscenarios = ["suspend-resume"]', 7,
+        ('environments = ["kind-1.34"]', 'environments = ["kind-9.9"]', 9, "environments", "no environment named"),
+        ('paths = ["install-2.5.2"]', 'paths = ["install-9*"]', 10, "paths", "no path matches"),
+        ('paths = ["install-2.5.2"]\nscenarios = ["*"]', 'paths = ["install-2.1.1"]\nscenarios = ["suspend-resume"]', 8,
          r"\[default\]", "excluded: releases before 2.4.0"),
     ],
 )  # fmt: skip

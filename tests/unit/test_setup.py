@@ -63,7 +63,7 @@ def test_the_profile_of_the_checkout_comes_before_the_users_values(tmp_path: Pat
 def test_nothing_asked_is_the_default_selection() -> None:
     asked = setup.request(RunOptions())
 
-    assert {cell.environment.name for cell in asked.cells} == {"kind-1.34", "kind-1.36"}
+    assert {cell.environment.name for cell in asked.cells} == {"kind-1.34", "kind-1.36", "k3d-1.36"}
     assert len(asked.releases) == 1
 
 

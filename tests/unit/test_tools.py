@@ -152,9 +152,19 @@ def test_a_whole_kubernetes_brings_its_kubectl(path: Path, settings: Settings) -
     assert tools.resolve(settings, ["kubectl"], ["1.34"])["kubectl"].path == artifact.folder / "bin" / "kubectl"
 
 
-def test_a_minor_that_no_module_builds(path: Path, settings: Settings) -> None:
-    with pytest.raises(ToolError, match=r"no Go tool module builds kubectl for Kubernetes 1\.20"):
-        tools.resolve(settings, ["kubectl"], ["1.20"])
+@pytest.mark.parametrize(
+    ("minor", "module"),
+    [
+        ("1.24", "1.34.4"),
+        ("1.33", "1.34.4"),
+        ("1.34", "1.34.4"),
+        ("1.36", "1.36.3"),
+        ("1.99", "1.37.2"),
+        ("", "1.37.2"),
+    ],
+)
+def test_kubectl_is_of_the_nearest_minor(minor: str, module: str) -> None:
+    assert tools.module_for("kubectl", minor) == f"kubernetes-{module}"
 
 
 def test_an_unknown_tool(settings: Settings) -> None:

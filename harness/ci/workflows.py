@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes .github/workflows/ from the tiers of the matrix and from .github/ci.toml, and says where they differ."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import Field, ValidationError
+
+from harness.errors import CatalogueError
+from harness.matrix import expand
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import Model, Scenario
+from harness.matrix.select import Selection, choose
+from harness.matrix.written import Written
+from harness.report.files import write_atomically
+from harness.settings import PROJECT_ROOT
+
+NAMES = ("ci", "e2e")
+
+
+class Action(Model):
+    """An action by its commit."""
+
+    sha: str = Field(pattern=r"^[0-9a-f]{40}$")
+    version: str = Field(pattern=r"^v\d+\.\d+\.\d+$")
+
+
+class Event(Model):
+    """What starts a run of cells by itself."""
+
+    on: Literal["pull_request", "schedule"]
+    tier: str
+    clusters_per_shard: int = Field(ge=1)
+    cron: str = ""
+
+
+class Minutes(Model):
+    """After so long a job is ended."""
+
+    plan: int = Field(ge=1)
+    cells: int = Field(ge=1)
+    summary: int = Field(ge=1)
+    checks: int = Field(ge=1)
+
+
+class CiFile(Model):
+    """.github/ci.toml, whose head explains the keys."""
+
+    runner: str
+    python: str
+    go: str
+    retention_days: int = Field(ge=1, le=90)
+    minutes: Minutes
+    event: tuple[Event, ...] = Field(min_length=1)
+    actions: dict[str, Action]
+
+
+def read(root: Path = PROJECT_ROOT) -> tuple[CiFile, Written]:
+    """.github/ci.toml below `root`. Raises CatalogueError with file, line and key."""
+    written = Written.read(root / ".github" / "ci.toml")
+    try:
+        return CiFile.model_validate(written.data()), written
+    except ValidationError as invalid:
+        raise written.invalid(invalid, CiFile) from invalid
+
+
+def render(catalogue: Catalogue, scenarios: Mapping[str, Scenario], root: Path = PROJECT_ROOT) -> dict[Path, str]:
+    """The text of every workflow, by its file.
+
+    How many machines run a tier follows from how many clusters it has, not from how long they took somewhere, so that
+    the same text comes out on every machine. Raises CatalogueError.
+    """
+    ci, written = read(root)
+    shards = {}
+    for number, event in enumerate(ci.event):
+        if event.tier not in catalogue.rules.names:
+            known = ", ".join(catalogue.rules.names)
+            raise written.error("event", number, "tier", f"there is no tier {event.tier!r}", f"the tiers are: {known}")
+        if (event.on == "schedule") != bool(event.cron):
+            raise written.error("event", number, "cron", "a schedule, and nothing else, needs a cron")
+        cells = choose(catalogue, Selection(tags=(event.tier,)), scenarios).cells
+        shards[event.on] = math.ceil(len(expand.groups(cells)) / event.clusters_per_shard)
+
+    def uses(action: str) -> str:
+        # actions/cache/save is a part of actions/cache, and has its commit.
+        repository = "/".join(action.split("/")[:2])
+        pinned = ci.actions.get(repository)
+        if pinned is None:
+            raise CatalogueError(f"{written.file} has no {repository}", f'add [actions."{repository}"] with its commit')
+        return f"{action}@{pinned.sha} # {pinned.version}"
+
+    # GitHub and shells have their own use for braces and angle brackets.
+    environment = Environment(
+        loader=PackageLoader("harness.ci"),
+        autoescape=False,  # noqa: S701  # what is written is YAML
+        undefined=StrictUndefined,
+        variable_start_string="@{",
+        variable_end_string="}@",
+        block_start_string="<%",
+        block_end_string="%>",
+        comment_start_string="<#",
+        comment_end_string="#>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return {
+        root / ".github" / "workflows" / f"{name}.yml": environment.get_template(f"{name}.yml.j2").render(
+            ci=ci, uses=uses, events=ci.event, shards=shards, tiers=catalogue.rules.names
+        )
+        for name in NAMES
+    }
+
+
+def write(texts: Mapping[Path, str]) -> list[Path]:
+    """Write the workflows that differ; those that were written."""
+    changed = [file for file, text in texts.items() if not file.is_file() or file.read_text() != text]
+    for file in changed:
+        write_atomically(file, texts[file])
+    return changed
+
+
+def differences(texts: Mapping[Path, str]) -> list[str]:
+    """A unified diff from what is there to what should be; empty when nothing differs."""
+    lines: list[str] = []
+    for file, text in texts.items():
+        there = file.read_text().splitlines() if file.is_file() else []
+        lines += difflib.unified_diff(there, text.splitlines(), str(file), f"{file} (generated)", lineterm="")
+    return lines

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The workflows for GitHub: as the matrix has it, and with all that a CI must not forget."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import cli
+from harness.apps import scenarios
+from harness.ci import workflows
+from harness.errors import CatalogueError
+from harness.matrix import catalogue, expand
+from harness.matrix.select import Selection, select
+from harness.settings import PROJECT_ROOT
+
+CATALOGUE = catalogue.load()
+SCENARIOS = {name: module.SCENARIO for name, module in scenarios.discover().items()}
+TEXTS = {file.name: text for file, text in workflows.render(CATALOGUE, SCENARIOS).items()}
+# YAML 1.1 takes the key `on` for true.
+E2E: dict[Any, Any] = yaml.safe_load(TEXTS["e2e.yml"])
+JOBS = E2E["jobs"]
+
+
+def steps(job: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = JOBS[job]["steps"]
+    return found
+
+
+def using(job: str, action: str) -> list[dict[str, Any]]:
+    return [step for step in steps(job) if step.get("uses", "").startswith(f"{action}@")]
+
+
+def test_what_is_checked_in_is_what_is_generated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["workflow", "--check"]) == 0, capsys.readouterr().out
+
+
+def test_printed_it_is_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["workflow"]) == 0
+    assert capsys.readouterr().out == "\n".join(TEXTS.values())
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_action_is_pinned_with_its_version_beside_it(name: str) -> None:
+    used = re.findall(r"uses: (.*)$", TEXTS[name], re.M)
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", it) for it in used)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_jobs_have_a_time_and_little_rights(name: str) -> None:
+    workflow = yaml.safe_load(TEXTS[name])
+    assert workflow["permissions"] == {"contents": "read"}
+    assert all(job["timeout-minutes"] for job in workflow["jobs"].values())
+    assert not any("permissions" in job for job in workflow["jobs"].values())
+    assert "pull_request" in workflow["concurrency"]["cancel-in-progress"]
+    assert "secrets." not in TEXTS[name]
+
+
+def test_what_a_user_wrote_reaches_no_script_but_as_a_variable() -> None:
+    for job in JOBS:
+        assert not [step for step in steps(job) if "${{" in step.get("run", "")]
+
+
+def test_pull_requests_run_smoke_and_nights_nightly_on_as_many_machines_as_they_need() -> None:
+    (script,) = [step["run"] for step in steps("plan") if step.get("id") == "plan"]
+    ci, _ = workflows.read()
+    tiers = {event.on: event for event in ci.event}
+    assert {on: event.tier for on, event in tiers.items()} == {"pull_request": "smoke", "schedule": "nightly"}
+    for on, event in tiers.items():
+        clusters = len(expand.groups(select(CATALOGUE, Selection(tags=(event.tier,)), SCENARIOS)))
+        found = re.search(rf"{on}\) words\+=\(--tag {event.tier}\) SHARDS=(\d+)", script)
+        assert found
+        assert (int(found[1]) - 1) * event.clusters_per_shard < clusters <= int(found[1]) * event.clusters_per_shard
+    assert E2E[True]["schedule"] == [{"cron": tiers["schedule"].cron}]
+    inputs = E2E[True]["workflow_dispatch"]["inputs"]
+    assert set(inputs) == {"tag", "env", "path", "source", "jobs", "shards"}
+    assert inputs["tag"]["options"] == [*CATALOGUE.rules.names, "any"]
+
+
+def test_cells_go_on_when_one_fails_and_their_reports_are_kept_always() -> None:
+    cells = JOBS["cells"]
+    assert cells["strategy"]["fail-fast"] is False
+    assert "needs.plan.outputs.shards" in cells["strategy"]["matrix"]["shard"]
+    (upload,) = using("cells", "actions/upload-artifact")
+    assert upload["if"] == "always()"
+    assert upload["with"]["retention-days"] == workflows.read()[0].retention_days
+
+
+def test_what_the_foundry_builds_is_cached_by_what_it_is_built_from() -> None:
+    (cache,) = using("cells", "actions/cache")
+    folder = E2E["env"]["HARNESS_CACHE"]
+    assert cache["with"]["path"].split() == [f"{folder}/artifacts", f"{folder}/registry"]
+    for inputs in ("clusters/tools.toml", "clusters/nodes/**", "charts/images/**"):
+        assert f"'{inputs}'" in cache["with"]["key"]
+
+
+def test_one_job_merges_all_reports_and_one_check_needs_everything() -> None:
+    assert JOBS["summary"]["if"] == JOBS["e2e"]["if"] == "always()"
+    assert JOBS["e2e"]["needs"] == ["plan", "cells", "summary"]
+    merges = [step["run"] for step in steps("summary") if "report merge" in step.get("run", "")]
+    assert merges == ["harness report merge shards --plan plan.json --output report --learn"]
+    (upload,) = using("summary", "actions/upload-artifact")
+    assert upload["if"] == "always()"
+    (judge,) = steps("e2e")
+    assert "needs.*.result" in judge["env"]["RESULTS"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copytree(PROJECT_ROOT / ".github", tmp_path / ".github")
+    return tmp_path
+
+
+def test_a_changed_workflow_is_shown_and_written_anew(root: Path) -> None:
+    texts = workflows.render(CATALOGUE, SCENARIOS, root)
+    assert not workflows.differences(texts)
+    file = root / ".github" / "workflows" / "e2e.yml"
+    file.write_text(file.read_text().replace("fail-fast: false", "fail-fast: true"))
+    (root / ".github" / "workflows" / "ci.yml").unlink()
+    lines = workflows.differences(texts)
+    assert "-      fail-fast: true" in lines
+    assert "+      fail-fast: false" in lines
+    assert "+name: ci" in lines
+    assert sorted(it.name for it in workflows.write(texts)) == ["ci.yml", "e2e.yml"]
+    assert not workflows.differences(texts)
+    assert workflows.write(texts) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        ('tier = "smoke"', 'tier = "smoky"', r"line \d+: key tier: there is no tier 'smoky'"),
+        ('cron = "23 2 * * *"\n', "", r"line \d+: key cron: a schedule, and nothing else, needs a cron"),
+        ("clusters_per_shard = 2", "clusters_per_shard = 0", r"line \d+: key clusters_per_shard: input should be"),
+        ('version = "v6.0.2"', 'version = "v6"', r"line \d+: key .*: string should match"),
+        ('[actions."actions/cache"]', '[actions."actions/cash"]', "has no actions/cache"),
+        ("retention_days", "retention", r"line \d+: key .*: field required"),
+    ],
+)
+def test_wrong_settings_are_named(root: Path, old: str, new: str, why: str) -> None:
+    file = root / ".github" / "ci.toml"
+    text = file.read_text()
+    # Below the head, which has the names too.
+    head, rest = text.split("\n\n", 1)
+    assert old in rest
+    file.write_text(f"{head}\n\n{rest.replace(old, new, 1)}")
+    with pytest.raises(CatalogueError, match=why):
+        workflows.render(CATALOGUE, SCENARIOS, root)
