@@ -16,6 +16,7 @@ import (
 
 const (
 	grace     = 2 * time.Second
+	patience  = 15 * time.Second
 	tailLines = 8
 	tailBytes = 8192
 )
@@ -110,14 +111,19 @@ func call(ctx context.Context, argv ...string) (string, error) {
 	return string(said), nil
 }
 
-// until tries again until act succeeds; the last error is told when the time is up.
+// until tries again until act succeeds; the last error is told after a while, and when the time is up.
 func until(ctx context.Context, what string, limit time.Duration, act func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	patience := time.Now().Add(patience)
 	for {
 		err := act(ctx)
 		if err == nil {
 			return nil
+		}
+		if ctx.Err() == nil && !patience.IsZero() && time.Now().After(patience) {
+			say("warning", "still waiting for %s; last seen: %v", what, err)
+			patience = time.Time{}
 		}
 		select {
 		case <-ctx.Done():
