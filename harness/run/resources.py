@@ -102,7 +102,7 @@ class Resources:
         if kind == "foundry":
             node = shapes.node_for(self._asked.settings, environment)
             reference = node.reference if node.exists() and not plain else node.plain
-            obtained, remedy = "built by the foundry", "run `nox -s bootstrap`"
+            obtained, remedy = "built by the foundry", f"run `nox -s bootstrap -- --env {environment.name}`"
         else:
             reference = self._public_node_image(environment)
             obtained = "pulled from its registry" if kind == "upstream" else "pulled from a mirror"
