@@ -61,3 +61,34 @@ def test_a_cluster_that_cannot_be_created_reports_the_nodes_last_words(tmp_path:
     for folder in (cell.evidence, cell.retries[0].evidence):
         assert (run.reports / "latest" / folder / "create.log").exists()
     assert Things.now() == before
+
+
+def test_a_registry_that_answers_429_is_no_failure_of_the_application(tmp_path: Path, before: Things) -> None:
+    answer = tmp_path / "answer"
+    answer.write_text(
+        '#!/bin/sh\nread line\nprintf "HTTP/1.1 429 Too Many Requests\\r\\nContent-Length: 0\\r\\n\\r\\n"\n'
+    )
+    answer.chmod(0o755)
+    # Spark 3.5 is not in the node: it has to be pulled.
+    run = Run(tmp_path, "--cell", "kind-1.34/install-2.5.2/spark-3.5")
+    run.until_said("creating cluster")
+    registry = run.until_container("registry-docker-io", before)
+    (network,) = docker(
+        "inspect", "--format", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}", registry
+    )
+    (node,) = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "spark-operator-harness/kind-node")[:1]
+
+    docker("rm", "--force", "--volumes", registry)
+    docker(
+        *("run", "--detach", "--name", registry, "--network", network, "--volume", f"{answer}:/answer:ro"),
+        *("--entrypoint", "socat", node, "TCP-LISTEN:5000,fork,reuseaddr", "EXEC:/answer"),
+    )
+
+    assert run.end() == 3, run.log.read_text(errors="replace")
+    (cell,) = run.cells()
+    assert cell.verdict is Verdict.ERROR
+    assert cell.reason.startswith("docker.io answers 429, too many requests")
+    assert cell.checks[0].evidence == {"cause": "registry-busy"}
+    # Each pull would make the limit last longer.
+    assert cell.retries == ()
+    assert Things.now() == before
