@@ -57,8 +57,8 @@ def notes(
     With `public` the node images come from public registries: those without a digest are named.
     """
     clusters, whole = expand.groups(cells), estimator.run(cells, jobs=jobs)
-    time = f"{'~' if whole.guess else ''}{whole.seconds / 60:.0f}"
-    yield f"{_count(len(cells), 'cell')} on {_count(len(clusters), 'cluster')}, about {time} minutes with --jobs {jobs}"
+    time = f"{'~' if whole.guess else 'about '}{whole.seconds / 60:.0f}"
+    yield f"{_count(len(cells), 'cell')} on {_count(len(clusters), 'cluster')}, {time} minutes with --jobs {jobs}"
     if whole.guess:
         yield "~ is a guess: no earlier run on this machine says more"
     why: dict[tuple[str, str], int] = {}

@@ -49,7 +49,7 @@ def test_reasons_and_shards_have_columns_where_there_are_any() -> None:
 
 def test_the_notes_say_the_sum_and_what_is_left_out_and_why() -> None:
     lines = list(listing.notes(CHOSEN.cells, ESTIMATOR, jobs=2, left_out=CHOSEN.left_out, public=True))
-    assert re.fullmatch(r"4 cells on 2 clusters, about ~\d+ minutes with --jobs 2", lines[0])
+    assert re.fullmatch(r"4 cells on 2 clusters, ~\d+ minutes with --jobs 2", lines[0])
     assert "~ is a guess" in lines[1]
     assert lines[2] == (
         "left out: 2 cells: releases before 2.4.0 have no spec.suspend "
