@@ -12,6 +12,7 @@ import os
 import resource
 import shutil
 import signal
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -80,7 +81,16 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     chosen = [item.attempt for item in getattr(session, "items", ()) if isinstance(item, CellItem)]
     if not chosen and not _is_controller(session.config):
         return None
-    return None if session.config.stash[_KEY].begin(chosen) else True
+    if not session.config.stash[_KEY].begin(chosen):
+        return True
+    _in_order(session.items, session.config.stash[_KEY].planned)
+    return None
+
+
+def _in_order(items: list[pytest.Item], names: Sequence[str]) -> None:
+    """Let pytest report first what runs first. Items that are not in the plan stay where they are, at the end."""
+    place = {name: number for number, name in enumerate(names)}
+    items.sort(key=lambda item: place.get(item.name, len(place)))
 
 
 @pytest.hookimpl(trylast=True)
@@ -197,12 +207,16 @@ class Session:
         self._finished: RunResult | None = None
         self._error: HarnessError | None = None
         self._leaks: list[str] = []
+        self._lock = threading.Lock()
+        self._added: set[tuple[str, int]] = set()
+        self._chosen = 0
         self._kept: list[Mapping[str, str]] = []
         self._handlers: dict[int, Any] = {}
         config.pluginmanager.register(_Listener(self), "cells-listener")
 
     def begin(self, chosen: Sequence[Attempt]) -> bool:
         """Look at the host, open the report, and start the clusters. False when that failed; `show` tells why."""
+        self._chosen = len(chosen)
         try:
             host = setup.host(self.asked)
             self._report = ReportWriter(self.asked.settings.reports_dir, self._empty_report(host, chosen))
@@ -237,18 +251,32 @@ class Session:
         self._leaks += leaks
         self._kept += kept
 
+    @property
+    def planned(self) -> list[str]:
+        """The names of the attempts in the order of the plan; empty where workers plan for themselves."""
+        return [name for cluster in (self._runner.plan if self._runner else ()) for name in cluster.cells]
+
     def add(self, result: CellResult) -> None:
-        """Put a result into the report."""
-        if self._report is None:
-            return
-        if result.evidence:
-            result = result.model_copy(update={"evidence": self._report.relative(Path(result.evidence))})
+        """Put a result into the report, unless it is there."""
+        with self._lock:
+            if self._report is None or (result.id, result.attempt) in self._added:
+                return
+            self._added.add((result.id, result.attempt))
+        result = self._relative(result, self._report)
         if result.lock:
             try:
                 LockStore.of(self.asked.settings).copy(result.lock, self._report.folder / "locks")
             except (OSError, HarnessError) as error:
                 self._say(f"the lock of {result.id} is not in the report: {error}")
         self._report.add(result)
+
+    def _hear(self, result: CellResult) -> None:
+        """Take a result as it comes: pytest asks for them one after the other, and this run may be killed before."""
+        if self._worker is not None:
+            return
+        self.add(result)
+        name = result.id if result.attempt == 1 else f"{result.id}#{result.attempt}"
+        self._say(f"{name}: {result.verdict} ({len(self._added)} of {self._chosen})")
 
     def _relative(self, result: CellResult, report: ReportWriter) -> CellResult:
         """The result with folders of evidence as results.json names them."""
@@ -307,7 +335,13 @@ class Session:
 
     def _open(self, run_id: str, host: setup.Host) -> Runner:
         self._runner = Runner(
-            run_id, self.asked, host, evidence_folder=self._evidence_folder, say=self._say, expect=self._expect()
+            run_id,
+            self.asked,
+            host,
+            evidence_folder=self._evidence_folder,
+            say=self._say,
+            expect=self._expect(),
+            done=self._hear,
         )
         self._runner.open()
         return self._runner

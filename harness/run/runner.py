@@ -35,8 +35,11 @@ class Runner:
         evidence_folder: Callable[[Attempt], Path],
         say: Callable[[str], None],
         expect: plan.Expect,
+        done: Callable[[CellResult], None] = lambda result: None,
     ) -> None:
+        """`done` hears of each result at once, in the thread of its group."""
         self.run_id = run_id
+        self._tell = done
         self._expect = expect
         self._began = time.monotonic()
         self._plan: dict[str, PlannedCluster] = {}
@@ -174,5 +177,6 @@ class Runner:
         return [group.kept for group in self._groups if group.kept]
 
     def _done(self, result: CellResult) -> None:
+        self._tell(result)
         name = result.id if result.attempt == 1 else f"{result.id}#{result.attempt}"
         self._results[name].set_result(result)

@@ -65,10 +65,12 @@ class ScriptedRunner:
         evidence_folder: Callable[[Attempt], Path],
         say: Callable[[str], None],
         expect: plan.Expect,
+        done: Callable[[CellResult], None],
     ) -> None:
         self.kept: list[Kept] = []
         self.plan: tuple[PlannedCluster, ...] = ()
         self._expect = expect
+        self._done = done
         self._asked = asked
         self._started: set[str] = set()
         self._evidence_folder = evidence_folder
@@ -85,6 +87,8 @@ class ScriptedRunner:
             self._started.add(attempt.name)
         groups = plan.grouped(fresh)
         names = [f"soh-{number}" for number in range(1, len(groups) + 1)]
+        if "last-first" in script():
+            groups.reverse()
         planned = plan.planned(groups, names=names, jobs=1, expect=self._expect)
         self.plan += tuple(it.model_copy(update={"started": 0.5, "ended": 9.0}) for it in planned)
         return planned
@@ -102,7 +106,7 @@ class ScriptedRunner:
         if said in ("failed", "error"):
             evidence = str(self._evidence_folder(attempt))
             Path(evidence).mkdir(parents=True)
-        return cell_result(
+        found = cell_result(
             attempt.cell,
             [Finding(check="scripted", verdict=Verdict(said), message=f"the script says {said}")],
             repro=repro(attempt.cell.id, lock=LOCK),
@@ -110,6 +114,8 @@ class ScriptedRunner:
             evidence=evidence,
             attempt=attempt.number,
         )
+        self._done(found)
+        return found
 
     def close(self) -> list[str]:
         if "slow-close" in script():

@@ -394,3 +394,18 @@ def test_repeat_tells_the_flake_rate(scripted: Scripted) -> None:
     (flake,) = scripted.results["flakes"]
     assert (flake["id"], flake["attempts"], flake["failed"], flake["rate"]) == (cell("spark-pi"), 4, 1, 0.25)
     assert f"repeated: {cell('spark-pi')} failed 1 of 4: 25 % (95 %: 5\N{EN DASH}70 %)" in said
+
+
+def test_a_result_is_told_when_it_comes_and_reported_once(scripted: Scripted) -> None:
+    result = scripted.run(*scenarios("spark-pi", "ttl"), script={cell("ttl"): "failed"})
+
+    result.stdout.fnmatch_lines([f"*{cell('spark-pi')}: passed (1 of 2)*", f"*{cell('ttl')}: failed (2 of 2)*"])
+    assert [it["id"] for it in scripted.results["cells"]] == [cell("spark-pi"), cell("ttl")]
+
+
+def test_pytest_reports_first_what_the_plan_has_first(scripted: Scripted) -> None:
+    names = ["kind-1.34/install-2.5.2/spark-pi", "kind-1.36/install-2.5.2/spark-pi"]
+
+    scripted.run("--env", "kind-1.34", "--env", "kind-1.36", "--scenario", "spark-pi", script={"last-first": "yes"})
+
+    assert scripted.asked("result") == list(reversed(names))

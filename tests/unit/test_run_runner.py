@@ -320,3 +320,30 @@ def test_several_at_a_time_begin_with_the_longest(stage: Stage, open_run: Callab
     ]
     assert all(it.guess for it in planned)
     assert {run.result(it).verdict for it in attempts} == {Verdict.PASSED}
+
+
+def test_each_result_is_told_at_once_whoever_waits_for_which(stage: Stage, tmp_path: Path) -> None:
+    told: list[str] = []
+    run = Runner(
+        RUN_ID,
+        request(stage.folder, jobs=2),
+        host(),
+        evidence_folder=lambda it: tmp_path / it.name,
+        say=stage.said.append,
+        expect=lambda cells: Expected(seconds=60.0, guess=True),
+        done=lambda result: told.append(result.id),
+    )
+    run.open()
+    slow, quick = attempt("spark-pi"), attempt("ttl", "kind-1.36")
+
+    def after_the_other(context: ScenarioContext) -> list[Finding]:
+        waiting.until(lambda: list(told), what="the other cell to be told", timeout=10)
+        return [passed("state", "COMPLETED")]
+
+    stage.plays["spark-pi"] = after_the_other
+
+    run.start([slow, quick])
+
+    assert run.result(slow).verdict is Verdict.PASSED
+    assert told == [quick.cell.id, slow.cell.id]
+    run.close()
