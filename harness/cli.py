@@ -255,12 +255,12 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             raise UsageError("harness foundry build needs the names of what to build", f"the names are: {names}")
         inventory.build(wanted, known.environments, known.releases, parsed.names, console.print)
     elif parsed.action == "add-kubernetes":
-        from harness.foundry import addition
+        from harness.foundry import add_kubernetes
 
         if len(parsed.names) != 1:
             raise UsageError("harness foundry add-kubernetes needs one version", "give it in full, like 1.38.0")
-        added = addition.add_kubernetes(wanted, parsed.names[0], known.environments, console.print)
-        for line in addition.told(added, parsed.names[0]):
+        added = add_kubernetes.add_kubernetes(wanted, parsed.names[0], known.environments, console.print)
+        for line in add_kubernetes.told(added, parsed.names[0]):
             console.print(line, soft_wrap=True, highlight=False)
     else:
         live = live_runs(ledger_folder(wanted))

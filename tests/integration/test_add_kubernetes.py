@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BuildError, UsageError
-from harness.foundry import addition, gobuild
+from harness.foundry import add_kubernetes, gobuild
 from harness.foundry.store import Store
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
@@ -61,11 +61,11 @@ tags = ["k3d"]
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Go module registry of files, which the Go command is told to ask instead of any other."""
     folder = tmp_path / "registry"
-    programs = {f"cmd/{name}/main.go": "package main\n\nfunc main() {}\n" for name in addition._PROGRAMS}
+    programs = {f"cmd/{name}/main.go": "package main\n\nfunc main() {}\n" for name in add_kubernetes._PROGRAMS}
     programs["cmd/kubelet/main.go"] = 'package main\n\nimport _ "k8s.io/api"\n\nfunc main() {}\n'
     _publish(
         folder,
-        addition.KUBERNETES,
+        add_kubernetes.KUBERNETES,
         f"v{VERSION}",
         "go 1.25\n\ngodebug default=go1.25\n\nrequire k8s.io/api v0.0.0\n\n"
         "replace k8s.io/api => ./staging/src/k8s.io/api\n",
@@ -100,9 +100,9 @@ def _publish(folder: Path, module: str, version: str, go_mod: str, files: dict[s
             archive.writestr(f"{module}@{version}/{name}", content)
 
 
-def _add(checkout: Path, settings: Settings, version: str = VERSION) -> addition.Added:
+def _add(checkout: Path, settings: Settings, version: str = VERSION) -> add_kubernetes.Added:
     rows = catalogue.read_environments(checkout / "clusters" / "environments.toml")
-    return addition.add_kubernetes(settings, version, rows, lambda line: None, root=checkout)
+    return add_kubernetes.add_kubernetes(settings, version, rows, lambda line: None, root=checkout)
 
 
 def _files(checkout: Path) -> dict[Path, str]:
@@ -155,7 +155,7 @@ def test_what_was_added_can_be_built(
 
     built = gobuild.build(Store.of(settings), f"kubernetes-{VERSION}")
 
-    assert {file.name for file in (built.folder / "bin").iterdir()} == set(addition._PROGRAMS)
+    assert {file.name for file in (built.folder / "bin").iterdir()} == set(add_kubernetes._PROGRAMS)
 
 
 def test_what_the_registry_refuses_is_told_and_nothing_is_written(
@@ -199,4 +199,4 @@ def test_an_environment_that_is_there_stays_as_it_is(registry: Path, checkout: P
         ("kind-1.99", VERSION),
         ("k3d-1.99", "1.34.4"),
     ]
-    assert any("k3d-1.99 was there" in line for line in addition.told(added, VERSION))
+    assert any("k3d-1.99 was there" in line for line in add_kubernetes.told(added, VERSION))

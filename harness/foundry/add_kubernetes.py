@@ -15,21 +15,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import process
-from harness.errors import BuildError, CommandError, UsageError
-from harness.foundry import gobuild
+from harness.errors import BuildError, UsageError
+from harness.foundry import rows, toolmodule
 from harness.foundry.kubernetes import CONTROL_PLANE
 from harness.foundry.store import Store
+from harness.foundry.toolmodule import Source, ToolModule
 from harness.host.steps import Progress
 from harness.matrix.model import Environment
 from harness.settings import PROJECT_ROOT, Settings
 
 KUBERNETES = "k8s.io/kubernetes"
-_GO = "1.26.0"
-_FETCH_SECONDS = 1200.0
+
+
 _PROGRAMS = (*CONTROL_PLANE, "kubeadm", "kubectl", "kubelet")
 _CONSTANTS = "cmd/kubeadm/app/constants/constants.go"
-_LICENCE = "Apache-2.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +56,6 @@ class _Needs:
         return self.etcd_tag.partition("-")[0]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Module:
-    """A tool module that is to be written."""
-
-    name: str
-    packages: tuple[str, ...]
-    at: str
-    build: str
-    replace: tuple[str, ...] = ()
-    godebug: tuple[str, ...] = ()
-
-
 def add_kubernetes(
     settings: Settings, version: str, environments: Sequence[Environment], say: Progress, *, root: Path = PROJECT_ROOT
 ) -> Added:
@@ -87,15 +74,14 @@ def add_kubernetes(
     store = Store.of(settings)
     log_file = settings.cache_dir / "logs" / f"add-kubernetes-{version}.log"
     say(f"asking for {KUBERNETES} v{version}")
-    source, go_mod = _download(store, f"{KUBERNETES}@v{version}", log_file)
-    needs = _needs(source, go_mod, log_file)
+    needs = _needs(toolmodule.download(store, f"{KUBERNETES}@v{version}", log_file))
     say(f"it asks for etcd {needs.etcd_tag}, CoreDNS {needs.coredns} and pause {needs.pause}")
     wanted = [module for module in _modules(version, needs) if not (modules / module.name).exists()]
     with tempfile.TemporaryDirectory(prefix="soh-add-") as scratch:
         made = []
         for module in wanted:
             say(f"resolving {module.name}")
-            made.append(_resolve(store, module, Path(scratch) / module.name, log_file))
+            made.append(toolmodule.resolve(store, module, Path(scratch) / module.name, log_file))
         for folder in made:
             shutil.copytree(folder, modules / folder.name)
     _append_row(root / "clusters" / "nodes" / "kubernetes.toml", version, needs)
@@ -103,62 +89,37 @@ def add_kubernetes(
     return Added(modules=tuple(module.name for module in wanted), environments=added, kept=kept)
 
 
-def _download(store: Store, wanted: str, log_file: Path) -> tuple[Path, Path]:
-    """The source folder and the go.mod of a module. Raises BuildError with what the registry said."""
-    done = process.call(
-        ["go", "mod", "download", "-json", wanted],
-        cwd=store.root.parent if store.root.parent.is_dir() else Path.cwd(),
-        env={**gobuild.environment(store), "GOFLAGS": "-modcacherw"},
-        timeout=_FETCH_SECONDS,
-        log_file=log_file,
-        check=False,
-    )
-    try:
-        told = json.loads(done.stdout)
-    except json.JSONDecodeError:
-        told = {"Error": done.stderr.strip() or f"go ended with status {done.returncode}"}
-    if told.get("Error"):
-        raise BuildError(
-            f"the Go module registry does not give {wanted}: {told['Error']}",
-            "a registry may hold only some patches of a minor: try another patch, or another GOPROXY",
-        )
-    return Path(told["Dir"]), Path(told["GoMod"])
-
-
-def _needs(source: Path, go_mod: Path, log_file: Path) -> _Needs:
-    listed = json.loads(process.call(["go", "mod", "edit", "-json", go_mod], timeout=60, log_file=log_file).stdout)
-    staging = tuple(
-        entry["Old"]["Path"] for entry in listed.get("Replace") or () if entry["New"]["Path"].startswith("./staging/")
-    )
-    text = (source / _CONSTANTS).read_text()
-    godebug = re.findall(r"^(?:godebug\s+|\t)(\w+=\S+)$", go_mod.read_text(), re.M)
+def _needs(source: Source) -> _Needs:
+    text = (source.folder / _CONSTANTS).read_text()
 
     def constant(name: str) -> str:
         found = re.search(rf'\b{name}\s*=\s*"v?([^"]+)"', text)
         if not found:
-            raise BuildError(f"{source / _CONSTANTS} has no {name}", "read there what took its place, and add it here")
+            raise BuildError(
+                f"{source.folder / _CONSTANTS} has no {name}", "read there what took its place, and add it here"
+            )
         return found[1]
 
     return _Needs(
-        staging=staging,
-        godebug=tuple(godebug),
+        staging=tuple(path for path, target, _ in source.replaced() if target.startswith("./staging/")),
+        godebug=source.godebug,
         etcd_tag=constant("DefaultEtcdVersion"),
         coredns=constant("CoreDNSVersion"),
         pause=constant("PauseVersion"),
     )
 
 
-def _modules(version: str, needs: _Needs) -> list[_Module]:
+def _modules(version: str, needs: _Needs) -> list[ToolModule]:
     minor = version.split(".")[1]
     patch = version.split(".", 1)[1]
     return [
-        _Module(
+        ToolModule(
             name=f"kubernetes-{version}",
             packages=tuple(f"{KUBERNETES}/cmd/{program}" for program in _PROGRAMS),
             at=f"v{version}",
             replace=tuple(f"{name} => {name} v0.{patch}" for name in needs.staging),
             godebug=needs.godebug,
-            build=_build_file(
+            build=toolmodule.build_file(
                 f"Kubernetes {version}: the control plane, the node programs, kubeadm and kubectl.",
                 version,
                 ldflags=(
@@ -170,60 +131,21 @@ def _modules(version: str, needs: _Needs) -> list[_Module]:
                 ),
             ),
         ),
-        _Module(
+        ToolModule(
             name=f"etcd-{needs.etcd}",
             packages=("go.etcd.io/etcd/server/v3",),
             at=f"v{needs.etcd}",
-            build=_build_file("etcd, the datastore of a kubeadm control plane.", needs.etcd)
-            + '\n[rename]\nserver = "etcd"\n',
+            build=toolmodule.build_file(
+                "etcd, the datastore of a kubeadm control plane.", needs.etcd, rename=("server", "etcd")
+            ),
         ),
-        _Module(
+        ToolModule(
             name=f"coredns-{needs.coredns}",
             packages=("github.com/coredns/coredns",),
             at=f"v{needs.coredns}",
-            build=_build_file("CoreDNS, the cluster DNS that kubeadm deploys.", needs.coredns),
+            build=toolmodule.build_file("CoreDNS, the cluster DNS that kubeadm deploys.", needs.coredns),
         ),
     ]
-
-
-def _build_file(purpose: str, version: str, ldflags: Sequence[str] = ()) -> str:
-    lines = [
-        "# SPDX-License-Identifier: Apache-2.0",
-        f"# {purpose}",
-        f'version = "{version}"',
-        f'licence = "{_LICENCE}"',
-    ]
-    if ldflags:
-        lines += ["ldflags = [", *(f'    "{flag}",' for flag in ldflags), "]"]
-    return "\n".join(lines) + "\n"
-
-
-def _resolve(store: Store, module: _Module, folder: Path, log_file: Path) -> Path:
-    """Let Go write go.mod and go.sum. Raises BuildError with what it said."""
-    folder.mkdir(parents=True)
-    (folder / "go.mod").write_text(_go_mod(module))
-    environment = {**gobuild.environment(store), "GOFLAGS": "-mod=mod -modcacherw", "CGO_ENABLED": "0"}
-
-    def go(*words: str) -> None:
-        process.call(["go", *words], cwd=folder, env=environment, timeout=_FETCH_SECONDS, log_file=log_file)
-
-    try:
-        go("get", "-tool", *(f"{package}@{module.at}" for package in module.packages))
-        # What a build needs must have its sum, so that it is never asked for without a check.
-        go("list", "-deps", *module.packages)
-    except CommandError as error:
-        raise BuildError(
-            f"the Go module registry does not give all that {module.name} needs: {error.message}", f"see {log_file}"
-        ) from error
-    (folder / "build.toml").write_text(module.build)
-    return folder
-
-
-def _go_mod(module: _Module) -> str:
-    parts = ["module harness.invalid/modules", f"go {_GO}", *(f"godebug {setting}" for setting in module.godebug)]
-    if module.replace:
-        parts.append("\n".join(("replace (", *(f"\t{line}" for line in module.replace), ")")))
-    return "\n\n".join(parts) + "\n"
 
 
 def _append_row(file: Path, version: str, needs: _Needs) -> None:
@@ -232,7 +154,7 @@ def _append_row(file: Path, version: str, needs: _Needs) -> None:
         f'[[kubernetes]]\nversion = "{version}"\netcd = "{needs.etcd}"\netcd_tag = "{needs.etcd_tag}"\n'
         f'coredns = "{needs.coredns}"\npause = "{needs.pause}"\n'
     )
-    _insert(file, "kubernetes", row, lambda text: _version(_value(text, "version")) < _version(version))
+    rows.insert(file, "kubernetes", row, lambda text: rows.version(rows.value(text, "version")) < rows.version(version))
 
 
 def _add_environments(
@@ -243,7 +165,7 @@ def _add_environments(
     for environment in environments:
         if environment.foundry:
             known = newest.get(environment.provider)
-            if known is None or _version(environment.kubernetes) > _version(known.kubernetes):
+            if known is None or rows.version(environment.kubernetes) > rows.version(known.kubernetes):
                 newest[environment.provider] = environment
     minor = version.rsplit(".", 1)[0]
     names = {environment.name for environment in environments}
@@ -253,7 +175,7 @@ def _add_environments(
         if name in names:
             kept.append(name)
             continue
-        _insert(file, "environment", _environment_row(name, version, like), _before(provider, version))
+        rows.insert(file, "environment", _environment_row(name, version, like), _before(provider, version))
         added.append(name)
     return tuple(added), tuple(kept)
 
@@ -271,26 +193,11 @@ def _environment_row(name: str, version: str, like: Environment) -> str:
 
 def _before(provider: str, version: str) -> Callable[[str], bool]:
     def earlier(text: str) -> bool:
-        return _value(text, "provider") == provider and _version(_value(text, "kubernetes")) < _version(version)
+        return rows.value(text, "provider") == provider and rows.version(rows.value(text, "kubernetes")) < rows.version(
+            version
+        )
 
     return earlier
-
-
-def _insert(file: Path, table: str, row: str, goes_before: Callable[[str], bool]) -> None:
-    """Put a row behind the last one of which `goes_before(its text)` holds; at the end where none is."""
-    head, *rows = re.split(rf"^(?=\[\[{table}\]\])", file.read_text(), flags=re.M)
-    place = max((number for number, text in enumerate(rows, 1) if goes_before(text)), default=len(rows))
-    rows.insert(place, row)
-    file.write_text("\n\n".join(part.rstrip("\n") for part in (head, *rows)) + "\n")
-
-
-def _value(text: str, key: str) -> str:
-    found = re.search(rf'^{key}\s*=\s*"([^"]*)"', text, re.M)
-    return found[1] if found else ""
-
-
-def _version(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(".")) if text else ()
 
 
 def told(added: Added, version: str) -> Iterable[str]:
