@@ -8,9 +8,9 @@ import difflib
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -18,6 +18,9 @@ from harness import __version__, settings
 from harness.errors import HarnessError, UsageError
 from harness.report.text import wide_console
 from harness.run import options as run_options
+
+if TYPE_CHECKING:
+    from harness.matrix.catalogue import Catalogue
 
 _EPILOG = """\
 exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
@@ -84,12 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     run_options.declare(matrix.add_argument, (*run_options.SELECTION_OPTIONS, *_JOBS, *_SOURCE_AND_CONFIG))
 
     foundry = _command(commands, "foundry", _foundry, "list, build or prune what is built from package registries")
-    foundry.add_argument("action", choices=("list", "build", "prune", "add-kubernetes"))
+    foundry.add_argument("action", choices=("list", "build", "prune", "add-kubernetes", "add-release"))
     foundry.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="with build: what to build, without a name it lists them; with add-kubernetes: a version such as 1.38.0",
+        help="with build: what to build, without a name it lists them; with add-kubernetes and add-release: a version",
     )
     run_options.declare(foundry.add_argument, _CONFIG)
 
@@ -254,13 +257,8 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             names = ", ".join(inventory.names(wanted, known.environments, known.releases))
             raise UsageError("harness foundry build needs the names of what to build", f"the names are: {names}")
         inventory.build(wanted, known.environments, known.releases, parsed.names, console.print)
-    elif parsed.action == "add-kubernetes":
-        from harness.foundry import add_kubernetes
-
-        if len(parsed.names) != 1:
-            raise UsageError("harness foundry add-kubernetes needs one version", "give it in full, like 1.38.0")
-        added = add_kubernetes.add_kubernetes(wanted, parsed.names[0], known.environments, console.print)
-        for line in add_kubernetes.told(added, parsed.names[0]):
+    elif parsed.action in ("add-kubernetes", "add-release"):
+        for line in _add_to_foundry(wanted, known, parsed.action, parsed.names, console.print):
             console.print(line, soft_wrap=True, highlight=False)
     else:
         live = live_runs(ledger_folder(wanted))
@@ -270,6 +268,22 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             )
         inventory.prune(wanted, known.releases, console.print)
     return 0
+
+
+def _add_to_foundry(
+    wanted: settings.Settings, known: Catalogue, action: str, versions: Sequence[str], say: Callable[[str], None]
+) -> Iterable[str]:
+    """Add a version to the checkout; what was done and what comes next, in lines."""
+    if len(versions) != 1:
+        raise UsageError(f"harness foundry {action} needs one version", "give it in full, like 1.38.0 or 2.5.2")
+    (version,) = versions
+    if action == "add-kubernetes":
+        from harness.foundry import add_kubernetes
+
+        return add_kubernetes.told(add_kubernetes.add_kubernetes(wanted, version, known.environments, say), version)
+    from harness.foundry import add_release
+
+    return add_release.told(add_release.add_release(wanted, version, known.releases, say), version)
 
 
 def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tomllib
-import zipfile
 from pathlib import Path
 
 import pytest
+from module_registry import publish
 
 from harness.errors import BuildError, UsageError
 from harness.foundry import add_kubernetes, gobuild
@@ -63,7 +62,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "registry"
     programs = {f"cmd/{name}/main.go": "package main\n\nfunc main() {}\n" for name in add_kubernetes._PROGRAMS}
     programs["cmd/kubelet/main.go"] = 'package main\n\nimport _ "k8s.io/api"\n\nfunc main() {}\n'
-    _publish(
+    publish(
         folder,
         add_kubernetes.KUBERNETES,
         f"v{VERSION}",
@@ -71,10 +70,10 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "replace k8s.io/api => ./staging/src/k8s.io/api\n",
         {**programs, "cmd/kubeadm/app/constants/constants.go": _CONSTANTS},
     )
-    _publish(folder, "k8s.io/api", f"v0.{VERSION.split('.', 1)[1]}", "go 1.25\n", {"api.go": "package api\n"})
+    publish(folder, "k8s.io/api", f"v0.{VERSION.split('.', 1)[1]}", "go 1.25\n", {"api.go": "package api\n"})
     main = "package main\n\nfunc main() {}\n"
-    _publish(folder, "go.etcd.io/etcd/server/v3", "v3.9.8", "go 1.25\n", {"main.go": main})
-    _publish(folder, "github.com/coredns/coredns", "v1.88.2", "go 1.25\n", {"main.go": main})
+    publish(folder, "go.etcd.io/etcd/server/v3", "v3.9.8", "go 1.25\n", {"main.go": main})
+    publish(folder, "github.com/coredns/coredns", "v1.88.2", "go 1.25\n", {"main.go": main})
     for name, value in {"GOPROXY": folder.as_uri(), "GONOSUMDB": "*", "GOTOOLCHAIN": "local"}.items():
         monkeypatch.setenv(name, value)
     return folder
@@ -87,17 +86,6 @@ def checkout(tmp_path: Path) -> Path:
     (root / "clusters" / "nodes" / "kubernetes.toml").write_text(_KUBERNETES_ROW)
     (root / "clusters" / "environments.toml").write_text(_ENVIRONMENT_ROWS)
     return root
-
-
-def _publish(folder: Path, module: str, version: str, go_mod: str, files: dict[str, str]) -> None:
-    target = folder / module / "@v"
-    target.mkdir(parents=True, exist_ok=True)
-    text = f"module {module}\n\n{go_mod}"
-    (target / f"{version}.info").write_text(json.dumps({"Version": version}))
-    (target / f"{version}.mod").write_text(text)
-    with zipfile.ZipFile(target / f"{version}.zip", "w") as archive:
-        for name, content in {"go.mod": text, **files}.items():
-            archive.writestr(f"{module}@{version}/{name}", content)
 
 
 def _add(checkout: Path, settings: Settings, version: str = VERSION) -> add_kubernetes.Added:

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets the foundry build another release of the operator: its Go tool module and its rows.
+
+The release's facts are in charts/releases.toml already; what the module itself says of them is compared.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.errors import BuildError, UsageError
+from harness.foundry import operator, rows, spark, toolmodule
+from harness.foundry.store import Store
+from harness.foundry.toolmodule import Source, ToolModule
+from harness.host.steps import Progress
+from harness.matrix.model import Release
+from harness.settings import PROJECT_ROOT, Settings
+
+_MAIN = "cmd/operator"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Added:
+    """What came into the checkout. `spark_missing` is a Spark version that charts/images/spark.toml has no row for."""
+
+    module: str
+    spark_missing: str = ""
+
+
+def add_release(
+    settings: Settings, version: str, releases: Sequence[Release], say: Progress, *, root: Path = PROJECT_ROOT
+) -> Added:
+    """Write what the foundry needs for a release (`2.4.0`) into the checkout at `root`.
+
+    Everything is fetched before the first file is written. Raises UsageError for a release without a row or one that is
+    there already, BuildError when the module registry refuses something or the module contradicts the row.
+    """
+    release = next((it for it in releases if it.version == version), None)
+    if release is None:
+        raise UsageError(
+            f"charts/releases.toml has no release {version}",
+            "add its row first: registry, images, CRDs and Spark version",
+        )
+    name = f"spark-operator-{version}"
+    modules = root / "clusters" / "nodes" / "modules"
+    if (modules / name).exists():
+        raise UsageError(
+            f"the foundry has release {version} already",
+            f'build it: `harness foundry build "image operator-{version}"`',
+        )
+    store = Store.of(settings)
+    known = operator.catalogue()
+    log_file = settings.cache_dir / "logs" / f"add-release-{version}.log"
+    say(f"asking for {known.go_module} v{version}")
+    source = toolmodule.download(store, f"{known.go_module}@v{version}", log_file)
+    _compare(source, release, known.chart_folder)
+    with tempfile.TemporaryDirectory(prefix="soh-add-") as scratch:
+        say(f"resolving {name}")
+        made = toolmodule.resolve(
+            store, _module(name, version, source, known.go_module), Path(scratch) / name, log_file
+        )
+        shutil.copytree(made, modules / name)
+    newest = known.operator[-1]
+    row = (
+        f'[[operator]]\nversion = "{version}"\nmodule = "{name}"\nrevision = "{source.revision}"\n'
+        f'kubectl_module = "{newest.kubectl_module}"\n'
+    )
+    rows.insert(
+        root / "charts" / "images" / "operator.toml",
+        "operator",
+        row,
+        lambda text: rows.version(rows.value(text, "version")) < rows.version(version),
+    )
+    _offer(root / "charts" / "releases.toml", version)
+    known_spark = {it.version for it in spark.catalogue().spark}
+    return Added(module=name, spark_missing="" if release.spark in known_spark else release.spark)
+
+
+def _compare(source: Source, release: Release, chart_folder: str) -> None:
+    """Raise BuildError where the module says something else than the release's row."""
+    if not (source.folder / _MAIN).is_dir():
+        raise BuildError(f"{source.folder} has no {_MAIN}", "see how that release is built, and adapt this command")
+    said = re.search(r"^ARG SPARK_IMAGE=\S*:(\S+)", (source.folder / "Dockerfile").read_text(), re.M)
+    if said and said[1] != release.spark:
+        raise BuildError(
+            f"the Dockerfile of release {release.version} has Spark {said[1]}, its row {release.spark}",
+            "correct `spark` in charts/releases.toml",
+        )
+    there = {path.name for path in (source.folder / chart_folder / "crds").glob("*.yaml")}
+    wanted = {f"sparkoperator.k8s.io_{name.partition('.')[0]}.yaml" for name in release.crds}
+    if there != wanted:
+        raise BuildError(
+            f"the chart of release {release.version} has {', '.join(sorted(there))}, and not the CRDs of its row",
+            "correct `crds` in charts/releases.toml",
+        )
+
+
+def _module(name: str, version: str, source: Source, go_module: str) -> ToolModule:
+    commit = f"-X k8s.io/component-base/version.gitCommit={source.revision}"
+    return ToolModule(
+        name=name,
+        packages=(f"{go_module}/{_MAIN}",),
+        at=f"v{version}",
+        replace=tuple(f"{path} => {target} {at}" for path, target, at in source.replaced() if at),
+        godebug=source.godebug,
+        build=toolmodule.build_file(
+            f"The Spark Operator {version}, and with its source the chart and the CRDs of that release.",
+            version,
+            (
+                "-X k8s.io/component-base/version.gitVersion=v{version}",
+                *([commit] if source.revision else []),
+                "-X k8s.io/component-base/version.gitTreeState=clean",
+            ),
+            rename=("operator", "spark-operator"),
+        ),
+    )
+
+
+def _offer(file: Path, version: str) -> None:
+    """Say in the release's row that the foundry builds it."""
+    head, *parts = re.split(r"^(?=\[\[release\]\])", file.read_text(), flags=re.M)
+    for number, text in enumerate(parts):
+        if rows.value(text, "version") == version:
+            parts[number] = text.replace('sources = ["upstream"]', 'sources = ["upstream", "foundry"]')
+    file.write_text(head + "".join(parts))
+
+
+def told(added: Added, version: str) -> Iterable[str]:
+    """What to do with it, in lines."""
+    yield f"added clusters/nodes/modules/{added.module}, a row in charts/images/operator.toml, and its source"
+    if added.spark_missing:
+        yield (
+            f"charts/images/spark.toml needs a row for Spark {added.spark_missing}, with the SHA-256 that the package "
+            f"index lists for pyspark-{added.spark_missing}.tar.gz"
+        )
+    yield f"next: nox -s bootstrap e2e -- --path install-{version} --scenario spark-pi"

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Letting the foundry build another release, with the real Go command and a module registry made of files."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+from module_registry import ENVIRONMENT, publish
+
+from harness.errors import BuildError, UsageError
+from harness.foundry import add_release, gobuild, operator
+from harness.foundry.store import Store
+from harness.matrix import catalogue
+from harness.matrix.model import Release
+from harness.settings import PROJECT_ROOT, Settings
+
+VERSION = "2.9.0"
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+_MODULE = operator.catalogue().go_module
+_CRDS = operator.catalogue().chart_folder + "/crds/sparkoperator.k8s.io_sparkapplications.yaml"
+_FILES = {
+    "cmd/operator/main.go": 'package main\n\nimport _ "k8s.io/other"\n\nfunc main() {}\n',
+    "Dockerfile": "ARG SPARK_IMAGE=docker.io/library/spark:4.0.4\n",
+    _CRDS: "kind: CustomResourceDefinition\n",
+}
+_GO_MOD = "go 1.25\n\nrequire k8s.io/other v0.1.0\n\nreplace k8s.io/other => k8s.io/other v0.2.0\n"
+
+
+def release(**changes: object) -> Release:
+    row = {"version": VERSION, "spark": "4.0.4", "crds": ("sparkapplications.sparkoperator.k8s.io",), **changes}
+    return catalogue.load().release("2.5.2").model_copy(update=row)
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "registry"
+    publish(folder, _MODULE, f"v{VERSION}", _GO_MOD, _FILES, commit=COMMIT)
+    for version in ("v0.1.0", "v0.2.0"):
+        publish(folder, "k8s.io/other", version, "go 1.25\n", {"other.go": "package other\n"})
+    for name, value in {**ENVIRONMENT, "GOPROXY": folder.as_uri()}.items():
+        monkeypatch.setenv(name, value)
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """The rows of this checkout, and a release of which the foundry knows nothing."""
+    root = tmp_path / "checkout"
+    (root / "clusters" / "nodes" / "modules").mkdir(parents=True)
+    (root / "charts" / "images").mkdir(parents=True)
+    shutil.copy(PROJECT_ROOT / "charts" / "images" / "operator.toml", root / "charts" / "images")
+    text = (PROJECT_ROOT / "charts" / "releases.toml").read_text()
+    row = text[text.index('[[release]]\nversion = "2.0.2"') :].partition("\n\n")[0]
+    (root / "charts" / "releases.toml").write_text(f"{text}\n{row.replace('2.0.2', VERSION)}\n")
+    return root
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "cache").mkdir()
+    return Settings(cache_dir=tmp_path / "cache")
+
+
+def add(checkout: Path, settings: Settings, row: Release | None = None) -> add_release.Added:
+    return add_release.add_release(settings, VERSION, [row or release()], lambda line: None, root=checkout)
+
+
+def files(checkout: Path) -> dict[Path, str]:
+    return {path: path.read_text() for path in checkout.rglob("*") if path.is_file()}
+
+
+def test_a_release_brings_its_module_and_its_rows(
+    registry: Path, checkout: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = add(checkout, settings)
+
+    assert added == add_release.Added(module=f"spark-operator-{VERSION}")
+    rows = tomllib.loads((checkout / "charts" / "images" / "operator.toml").read_text())["operator"]
+    assert rows[-1] == {
+        "version": VERSION,
+        "module": f"spark-operator-{VERSION}",
+        "revision": COMMIT,
+        "kubectl_module": operator.catalogue().operator[-1].kubectl_module,
+    }
+    known = {it.version: it for it in catalogue.read_releases(checkout / "charts" / "releases.toml")}
+    assert known[VERSION].sources == ("upstream", "foundry")
+    assert known["2.0.2"].sources == ("upstream",)
+    monkeypatch.setattr(gobuild, "MODULES", checkout / "clusters" / "nodes" / "modules")
+    build_file = gobuild.build_file(added.module)
+    assert f"-X k8s.io/component-base/version.gitCommit={COMMIT}" in build_file.ldflags
+    assert "k8s.io/other => k8s.io/other v0.2.0" in (gobuild.MODULES / added.module / "go.mod").read_text()
+    built = gobuild.build(Store.of(settings), added.module)
+    assert [file.name for file in (built.folder / "bin").iterdir()] == ["spark-operator"]
+
+
+def test_a_spark_version_that_nobody_builds_is_named(registry: Path, checkout: Path, settings: Settings) -> None:
+    dockerfile = {"Dockerfile": "ARG SPARK_IMAGE=docker.io/library/spark:9.9.9\n"}
+    publish(registry, _MODULE, f"v{VERSION}", _GO_MOD, {**_FILES, **dockerfile}, commit=COMMIT)
+
+    added = add(checkout, settings, release(spark="9.9.9"))
+
+    assert added.spark_missing == "9.9.9"
+    assert any("needs a row for Spark 9.9.9" in line for line in add_release.told(added, VERSION))
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        (release(spark="4.0.1"), r"the Dockerfile of release 2\.9\.0 has Spark 4\.0\.4, its row 4\.0\.1"),
+        (release(crds=("sparkconnects.sparkoperator.k8s.io",)), "and not the CRDs of its row"),
+    ],
+)
+def test_a_row_that_the_module_contradicts_is_refused(
+    registry: Path, checkout: Path, settings: Settings, row: Release, says: str
+) -> None:
+    before = files(checkout)
+
+    with pytest.raises(BuildError, match=says):
+        add(checkout, settings, row)
+
+    assert files(checkout) == before
+
+
+def test_what_cannot_be_added_is_told_and_nothing_is_written(
+    registry: Path, checkout: Path, settings: Settings
+) -> None:
+    before = files(checkout)
+
+    with pytest.raises(UsageError, match=r"has no release 2\.8\.0"):
+        add_release.add_release(settings, "2.8.0", [release()], print, root=checkout)
+    shutil.rmtree(registry / "github.com")
+    with pytest.raises(BuildError, match=r"does not give github.com/kubeflow/spark-operator/v2@v2\.9\.0"):
+        add(checkout, settings)
+    assert files(checkout) == before
+
+
+def test_a_release_that_is_there_is_refused(registry: Path, checkout: Path, settings: Settings) -> None:
+    add(checkout, settings)
+
+    with pytest.raises(UsageError, match=r"has release 2\.9\.0 already"):
+        add(checkout, settings)
