@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from harness.bench import matrix, smoke
 from harness.errors import HarnessError
+from harness.report.text import wide_console
 
 MEASUREMENTS = {"smoke": smoke, "matrix": matrix}
 """Name → module with `declare(parser)` and `run(parsed, console)`."""
@@ -32,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, _DEFAULT)
     parsed = parser.parse_args(words)
-    console = Console(highlight=False, soft_wrap=True)
+    console = wide_console()
     try:
         outcome = MEASUREMENTS[parsed.measurement].run(parsed, console)
     except HarnessError as error:
