@@ -23,7 +23,7 @@ def test_an_image_that_does_not_exist_fails_the_cell_by_name(tmp_path: Path, bef
     assert "not found" in cell.reason
     evidence = run.reports / "latest" / cell.evidence
     assert "9.9.9" in (evidence / "summary.md").read_text()
-    assert f"--values {values}" in cell.repro
+    assert f"--lock {cell.lock}" in cell.repro
     assert Things.now() == before
 
 
