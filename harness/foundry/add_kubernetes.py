@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,7 +154,7 @@ def _append_row(file: Path, version: str, needs: _Needs) -> None:
         f'[[kubernetes]]\nversion = "{version}"\netcd = "{needs.etcd}"\netcd_tag = "{needs.etcd_tag}"\n'
         f'coredns = "{needs.coredns}"\npause = "{needs.pause}"\n'
     )
-    rows.insert(file, "kubernetes", row, lambda text: rows.version(rows.value(text, "version")) < rows.version(version))
+    rows.insert(file, "kubernetes", row, key="version")
 
 
 def _add_environments(
@@ -175,7 +175,8 @@ def _add_environments(
         if name in names:
             kept.append(name)
             continue
-        rows.insert(file, "environment", _environment_row(name, version, like), _before(provider, version))
+        row = _environment_row(name, version, like)
+        rows.insert(file, "environment", row, key="kubernetes", like=["provider"])
         added.append(name)
     return tuple(added), tuple(kept)
 
@@ -189,15 +190,6 @@ def _environment_row(name: str, version: str, like: Environment) -> str:
         lines.append(f'foundry_distribution = "{like.foundry_distribution}"')
     lines.append(f"tags = [{', '.join(json.dumps(tag) for tag in like.tags)}]")
     return "\n".join(lines) + "\n"
-
-
-def _before(provider: str, version: str) -> Callable[[str], bool]:
-    def earlier(text: str) -> bool:
-        return rows.value(text, "provider") == provider and rows.version(rows.value(text, "kubernetes")) < rows.version(
-            version
-        )
-
-    return earlier
 
 
 def told(added: Added, version: str) -> Iterable[str]:

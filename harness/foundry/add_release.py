@@ -70,12 +70,7 @@ def add_release(
         f'[[operator]]\nversion = "{version}"\nmodule = "{name}"\nrevision = "{source.revision}"\n'
         f'kubectl_module = "{newest.kubectl_module}"\n'
     )
-    rows.insert(
-        root / "charts" / "images" / "operator.toml",
-        "operator",
-        row,
-        lambda text: rows.version(rows.value(text, "version")) < rows.version(version),
-    )
+    rows.insert(root / "charts" / "images" / "operator.toml", "operator", row, key="version")
     _offer(root / "charts" / "releases.toml", version)
     known_spark = {it.version for it in spark.catalogue().spark}
     return Added(module=name, spark_missing="" if release.spark in known_spark else release.spark)

@@ -4,15 +4,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def insert(file: Path, table: str, row: str, goes_before: Callable[[str], bool]) -> None:
-    """Put a row behind the last one of which `goes_before(its text)` holds; at the end where none is."""
+def insert(file: Path, table: str, row: str, *, key: str, like: Sequence[str] = ()) -> None:
+    """Put a row where its version, given by `key`, belongs among the rows that have the same values of `like`.
+
+    Behind the last one of a lower version, else before the first one of a higher; at the end where there is none.
+    """
     head, *rows = re.split(rf"^(?=\[\[{table}\]\])", file.read_text(), flags=re.M)
-    place = max((number for number, text in enumerate(rows, 1) if goes_before(text)), default=len(rows))
-    rows.insert(place, row)
+    own = version(value(row, key))
+    kin = [
+        (number, version(value(text, key)))
+        for number, text in enumerate(rows)
+        if all(value(text, other) == value(row, other) for other in like)
+    ]
+    behind = [number + 1 for number, other in kin if other < own]
+    before = [number for number, other in kin if other > own]
+    rows.insert(max(behind) if behind else min(before, default=len(rows)), row)
     file.write_text("\n\n".join(part.rstrip("\n") for part in (head, *rows)) + "\n")
 
 
