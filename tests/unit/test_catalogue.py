@@ -176,3 +176,15 @@ def test_a_wrong_default_is_named_by_line_and_key(tmp_path: Path) -> None:
     file.write_text(good)
     with pytest.raises(CatalogueError, match=r"default\.toml, line 1: key \[when-not-given\]"):
         catalogue.read_defaults(file)
+
+
+@pytest.mark.parametrize("quote", ['"', '\\"'], ids=["plain", "escaped"])
+def test_the_noise_of_an_election_is_known_however_its_quotes_are_written(quote: str) -> None:
+    line = (
+        "events is forbidden: User 'system:serviceaccount:spark-operator:spark-operator-controller' cannot create "
+        "resource 'events' in API group '' in the namespace 'spark-operator'"
+    ).replace("'", quote)
+
+    patterns = REAL.release("2.2.1").known_log_noise
+
+    assert any(re.search(pattern, line) for pattern in patterns)
