@@ -275,8 +275,7 @@ class Session:
         if self._worker is not None:
             return
         self.add(result)
-        name = result.id if result.attempt == 1 else f"{result.id}#{result.attempt}"
-        self._say(f"{name}: {result.verdict} ({len(self._added)} of {self._chosen})")
+        self._say(f"{result.name}: {result.verdict} ({len(self._added)} of {self._chosen})")
 
     def _relative(self, result: CellResult, report: ReportWriter) -> CellResult:
         """The result with folders of evidence as results.json names them."""

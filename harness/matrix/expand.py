@@ -83,5 +83,5 @@ def groups(chosen: Iterable[Cell]) -> dict[str, list[Cell]]:
     """Cells by the cluster and installed release that they share, in their order; one that is `alone` has its own."""
     found: dict[str, list[Cell]] = {}
     for each in chosen:
-        found.setdefault(each.id if each.scenario.alone else each.group, []).append(each)
+        found.setdefault(each.cluster, []).append(each)
     return found

@@ -11,6 +11,7 @@ from rich.table import Table
 from harness.matrix import expand
 from harness.matrix.estimate import Estimator
 from harness.matrix.model import Cell
+from harness.matrix.names import counted
 from harness.matrix.rules import LeftOut
 from harness.matrix.shards import Shard
 
@@ -58,14 +59,14 @@ def notes(
     """
     clusters, whole = expand.groups(cells), estimator.run(cells, jobs=jobs)
     time = f"{'~' if whole.guess else 'about '}{whole.seconds / 60:.0f}"
-    yield f"{_count(len(cells), 'cell')} on {_count(len(clusters), 'cluster')}, {time} minutes with --jobs {jobs}"
+    yield f"{counted(len(cells), 'cell')} on {counted(len(clusters), 'cluster')}, {time} minutes with --jobs {jobs}"
     if whole.guess:
         yield "~ is a guess: no earlier run on this machine says more"
     why: dict[tuple[str, str], int] = {}
     for out in left_out:
         why[out.reason, out.link] = why.get((out.reason, out.link), 0) + 1
     for (reason, link), number in why.items():
-        yield f"left out: {_count(number, 'cell')}: {reason} ({link})"
+        yield f"left out: {counted(number, 'cell')}: {reason} ({link})"
     loose = dict.fromkeys(
         it.environment.name for it in cells if it.environment.node_image and not it.environment.pinned
     )
@@ -76,9 +77,9 @@ def notes(
 def shard_notes(shards: Iterable[Shard]) -> Iterator[str]:
     """A line for each shard."""
     for shard in shards:
-        clusters = _count(len(expand.groups(shard.cells)), "cluster")
+        clusters = counted(len(expand.groups(shard.cells)), "cluster")
         minutes = shard.expected.minutes
-        yield f"shard {shard.number}: {_count(len(shard.cells), 'cell')} on {clusters}, about {minutes} minutes"
+        yield f"shard {shard.number}: {counted(len(shard.cells), 'cell')} on {clusters}, about {minutes} minutes"
 
 
 def as_json(cells: Sequence[Cell], estimator: Estimator) -> str:
@@ -97,7 +98,3 @@ def as_json(cells: Sequence[Cell], estimator: Estimator) -> str:
             for cell in cells
         ]
     )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -138,5 +138,10 @@ class Cell(Model):
 
     @property
     def group(self) -> str:
-        """Cells of one group share a cluster and an installed release."""
+        """Environment and path, `kind-1.34/install-2.5.2`."""
         return f"{self.environment.name}/{self.path.name}"
+
+    @property
+    def cluster(self) -> str:
+        """Cells with the same value share a cluster and an installed release; one that needs it alone has its own."""
+        return self.id if self.scenario.alone else self.group

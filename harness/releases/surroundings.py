@@ -3,25 +3,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from kubernetes import client
+from kubernetes.utils.quantity import parse_quantity
 
 from harness.providers.base import Cluster
+from harness.releases import seen
 from harness.releases.seen import listed
 
 _API_SECONDS = 15.0
 _NODES_OWN = "default"
 """The namespace in which the kubelet writes events about its node."""
 
-_UNITS = {
-    "": 1,
-    **{letter: 1000**power for power, letter in enumerate("kMGTPE", 1)},
-    **{f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", 1)},
-}
+_NO_IMAGE = ("ErrImagePull", "ImagePullBackOff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,22 +97,19 @@ def node(item: Mapping[str, Any]) -> NodeSeen:
 
 def pod_place(item: Mapping[str, Any]) -> PodPlace:
     """A pod from its JSON."""
-    spec, status = item["spec"], item.get("status") or {}
-    scheduled: Mapping[str, Any] = next(
-        (it for it in status.get("conditions") or [] if it["type"] == "PodScheduled"), {}
-    )
-    image, pull = _waiting_for_image(spec, status)
+    spec, status, pod = item["spec"], item.get("status") or {}, seen.pod(item)
+    stuck = next((it for it in pod.containers if it.state == "waiting" and it.reason in _NO_IMAGE), None)
     return PodPlace(
-        name=item["metadata"]["name"],
+        name=pod.name,
         reason=status.get("reason") or "",
         message=status.get("message") or "",
-        unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+        unschedulable=pod.unschedulable,
         memory=sum(
             quantity(((it.get("resources") or {}).get("requests") or {}).get("memory", "0"))
             for it in spec["containers"]
         ),
-        image=image,
-        pull=pull,
+        image=stuck.image if stuck else "",
+        pull=f"{stuck.reason}: {stuck.message}" if stuck else "",
     )
 
 
@@ -130,21 +124,8 @@ def event(item: Mapping[str, Any]) -> EventSeen:
 
 
 def quantity(text: str) -> int:
-    """A Kubernetes quantity of bytes, `1408Mi`, as a number; 0 for what is none.
-
-    The suffixes are those of apimachinery's resource.Quantity.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kMGTPE]|[KMGTPE]i)?(m)?", text)
-    if not found:
+    """A Kubernetes quantity of bytes, `1408Mi`, as a number; 0 for what is none."""
+    try:
+        return int(parse_quantity(text))  # type: ignore[no-untyped-call]
+    except ValueError:
         return 0
-    return int(float(found[1]) * _UNITS[found[2] or ""] / (1000 if found[3] else 1))
-
-
-def _waiting_for_image(spec: Mapping[str, Any], status: Mapping[str, Any]) -> tuple[str, str]:
-    images = {it["name"]: it["image"] for key in ("initContainers", "containers") for it in spec.get(key) or []}
-    for key in ("initContainerStatuses", "containerStatuses"):
-        for it in status.get(key) or []:
-            waiting = (it.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in ("ErrImagePull", "ImagePullBackOff"):
-                return images.get(it["name"], it.get("image", "")), f"{waiting['reason']}: {waiting.get('message', '')}"
-    return "", ""

@@ -51,6 +51,11 @@ class CheckResult(Model):
         return cls(name=finding.check, verdict=finding.verdict, message=finding.message, evidence=facts)
 
 
+def attempt_name(cell_id: str, number: int) -> str:
+    """The id of a cell; from the second attempt on with its number, `…/spark-pi#2`."""
+    return cell_id if number == 1 else f"{cell_id}#{number}"
+
+
 class RetryResult(Model):
     """A try of a cell that the host, the cluster or a registry brought to nothing; the cell was tried once more.
 
@@ -116,6 +121,11 @@ class CellResult(Model):
     def seconds(self) -> float:
         """The sum of the phases."""
         return round(sum(self.phases.values()), 1)
+
+    @property
+    def name(self) -> str:
+        """The name of this attempt at the cell."""
+        return attempt_name(self.id, self.attempt)
 
     @property
     def remark(self) -> str:

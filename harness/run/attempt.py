@@ -12,7 +12,7 @@ from harness.providers.base import Cluster, Provider
 from harness.registries.sources import ImageRecord
 from harness.releases import shared
 from harness.releases.install import InstalledRelease
-from harness.report.model import RetryResult
+from harness.report.model import RetryResult, attempt_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Attempt:
     @property
     def name(self) -> str:
         """The cell's id; from the second attempt on with its number, `…/spark-pi#2`."""
-        return self.cell.id if self.number == 1 else f"{self.cell.id}#{self.number}"
+        return attempt_name(self.cell.id, self.number)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -153,7 +153,7 @@ class Group:
             scene.running.add(namespace)
             try:
                 findings = self._run_scenario(scene, attempt)
-                findings += self._guarded("cluster-left-clean", lambda: self._left_clean(scene, namespace))
+                findings += self._guarded(cleanliness.CHECK, lambda: self._left_clean(scene, namespace))
             finally:
                 scene.running.discard(namespace)
             phases = {"scenario": time.monotonic() - started}
@@ -186,7 +186,7 @@ class Group:
             spark_images=samples.chart_values().spark.images,
             deadline=Deadline(seconds=scenario.timeout),
             before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
-            seed=seeds.of_attempt(self._asked.seed, attempt.number),
+            seed=self._seed,
         )
         return self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from harness.matrix.estimate import Expected
 from harness.matrix.model import Cell
+from harness.matrix.names import counted
 from harness.report.model import PlannedCluster
 from harness.run.attempt import Attempt
 
@@ -26,10 +27,10 @@ def grouped(attempts: Iterable[Attempt], *, share: bool = True) -> list[list[Att
     Attempts at cells of the same environment and path share one, unless their scenario says that it needs it `alone`,
     or `share` is False. The n-th attempts are always apart from the others.
     """
-    found: dict[tuple[object, ...], list[Attempt]] = {}
+    found: dict[tuple[str, int], list[Attempt]] = {}
     for attempt in attempts:
-        alone = attempt.name if attempt.cell.scenario.alone or not share else ""
-        found.setdefault((attempt.cell.group, attempt.number, alone), []).append(attempt)
+        cluster = attempt.cell.cluster if share else attempt.cell.id
+        found.setdefault((cluster, attempt.number), []).append(attempt)
     return list(found.values())
 
 
@@ -74,7 +75,7 @@ def table(plan: Sequence[PlannedCluster], *, jobs: int) -> Table:
     guessed = any(it.guess for it in plan)
     cells = sum(len(it.cells) for it in plan)
     shown = Table(
-        title=f"plan: {_count(cells, 'cell')} on {_count(len(plan), 'cluster')}, {jobs} at a time, "
+        title=f"plan: {counted(cells, 'cell')} on {counted(len(plan), 'cluster')}, {jobs} at a time, "
         f"about {_minutes(ends)}{' (~ is a guess: no earlier run says more)' if guessed else ''}",
         title_justify="left",
     )
@@ -99,10 +100,6 @@ def _listed(names: Sequence[str]) -> str:
     if len(names) <= _LISTED:
         return ", ".join(names)
     return f"{', '.join(names[: _LISTED - 1])} and {len(names) - _LISTED + 1} more"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _minutes(seconds: float) -> str:

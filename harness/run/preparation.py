@@ -54,6 +54,7 @@ class Preparation:
         self._creations = Slots(asked.settings.cache_dir / "slots", "creation", CREATIONS)
 
     def provider(self) -> Provider:
+        """The provider of the environment, with the programs that it calls. Raises KeyError for one nobody wrote."""
         tools = self._host.tools
         return PROVIDERS[self._environment.provider](
             ProviderTools(

@@ -177,6 +177,7 @@ class Runner:
         return [group.kept for group in self._groups if group.kept]
 
     def _done(self, result: CellResult) -> None:
-        self._tell(result)
-        name = result.id if result.attempt == 1 else f"{result.id}#{result.attempt}"
-        self._results[name].set_result(result)
+        try:
+            self._tell(result)
+        finally:
+            self._results[result.name].set_result(result)
