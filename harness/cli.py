@@ -317,12 +317,11 @@ def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.apps import scenarios
     from harness.ci import workflows
     from harness.matrix import catalogue as catalogues
+    from harness.run import known
 
-    known = {name: module.SCENARIO for name, module in scenarios.discover().items()}
-    texts = workflows.render(catalogues.load(), known)
+    texts = workflows.render(catalogues.load(), known.scenarios())
     if parsed.write:
         for file in workflows.write(texts):
             print(f"wrote {file}")

@@ -76,6 +76,7 @@ def cells(
         for environment in environments
         for path in all_paths
         for scenario in scenarios.values()
+        if path.kind in scenario.kinds
     ]
 
 

@@ -64,7 +64,10 @@ class ChartSource(StrEnum):
 
 
 class Release(Model):
-    """One Spark Operator version: its chart, its images, the registry that they live in."""
+    """One Spark Operator version: its chart, its images, the registry that they live in.
+
+    `relocated` says that its images were copied to a registry and repository to which upstream does not publish them.
+    """
 
     version: str
     date: str
@@ -81,6 +84,12 @@ class Release(Model):
     known_log_noise: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     notes: str = ""
+    relocated: bool = False
+
+    @property
+    def name(self) -> str:
+        """How paths name it: the version, of a relocated one with its registry, `2.2.1@docker.io`."""
+        return f"{self.version}@{self.registry}" if self.relocated else self.version
 
     @property
     def image(self) -> str:
@@ -98,12 +107,72 @@ class Release(Model):
         return f"https://github.com/kubeflow/spark-operator/tree/v{self.version}/charts/spark-operator-chart/crds"
 
 
+PathKind = Literal["install", "upgrade", "rollback"]
+
+CrdMode = Literal["none", "apply", "hook"]
+"""What happens to CRDs at an upgrade, since Helm never touches those in a chart's crds/: nothing, a server-side apply
+of the target chart's before Helm, or the chart's own hook (`hook.upgradeCrd=true`)."""
+
+ValuesMode = Literal["default", "reuse", "reset-then-reuse", "pinned-registry"]
+"""Which values an upgrade is given: those of its user alone, Helm's `--reuse-values` or `--reset-then-reuse-values`, or
+the user's with `image.registry` and `image.repository` written down as they were for the release before."""
+
+
+class Known(Model):
+    """A break that the catalogue predicts.
+
+    `scenario` and `check` are names or globs; `says` is a regular expression that the check's message must match.
+    `strikes` says whether it breaks each time or is a race. `why` is the cause in a sentence, `link` the upstream issue
+    or the file of the chart that explains it, `way_out` what its user does.
+    """
+
+    scenario: str
+    check: str
+    says: str
+    why: str
+    link: str
+    way_out: str
+    strikes: Literal["always", "sometimes"] = "always"
+
+
+class Move(Model):
+    """One step of a path: from a release to another, by `helm upgrade` or by `helm rollback`. Names of releases."""
+
+    kind: Literal["upgrade", "rollback"]
+    origin: str
+    target: str
+
+    def __str__(self) -> str:
+        return f"{self.origin} → {self.target}" if self.kind == "upgrade" else f"{self.origin} ⤺ {self.target}"
+
+
 class Path(Model):
-    """How a release gets onto the cluster. `releases` are versions in the order in which they are installed."""
+    """How a release gets onto the cluster.
+
+    `releases` are the names of releases in the order in which they are installed for the first time; a rollback goes
+    back from the last to the first. `outage_limit` and `delay_limit` bound, in milliseconds, how long creates may be
+    refused while it happens and how long one may take; `helm` is the oldest Helm version that can do it.
+    """
 
     name: str
-    kind: Literal["install", "upgrade", "rollback"] = "install"
+    kind: PathKind = "install"
     releases: tuple[str, ...]
+    crds: CrdMode = "none"
+    values: ValuesMode = "default"
+    helm: str = ""
+    outage_limit: float = 0.0
+    delay_limit: float = 0.0
+    known: tuple[Known, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The steps after the first install, in their order; none of an install."""
+        pairs = list(zip(self.releases, self.releases[1:], strict=False))
+        found = [Move(kind="upgrade", origin=origin, target=target) for origin, target in pairs]
+        if self.kind == "rollback":
+            found.append(Move(kind="rollback", origin=self.releases[-1], target=self.releases[0]))
+        return tuple(found)
 
 
 class Scenario(Model):
@@ -111,7 +180,7 @@ class Scenario(Model):
 
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs without which a release
     cannot be asked to do it. `alone` says that it changes what the cells of a cluster share, so that it needs a cluster
-    for itself.
+    for itself. `kinds` are the kinds of paths on which it can be asked.
     """
 
     name: str
@@ -120,6 +189,7 @@ class Scenario(Model):
     images: tuple[str, ...] = ()
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
     alone: bool = False
+    kinds: tuple[PathKind, ...] = ("install",)
     tags: tuple[str, ...] = ()
 
 

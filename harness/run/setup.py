@@ -14,7 +14,6 @@ import psutil
 
 from harness import seeds
 from harness import settings as settings_module
-from harness.apps import scenarios
 from harness.errors import UsageError
 from harness.host import disk, engine, tools
 from harness.matrix import catalogue as catalogues
@@ -25,7 +24,7 @@ from harness.matrix.select import choose
 from harness.registries.sources import Choice, detect
 from harness.releases.values import load_values, merge
 from harness.report.model import HostResult
-from harness.run import lockstore
+from harness.run import known, lockstore
 from harness.run.lock import Lock, unmasked
 from harness.run.lockstore import Found
 from harness.run.options import RunOptions
@@ -80,14 +79,13 @@ def request(options: RunOptions) -> Request:
         options = locked(options, found)
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
     catalogue = catalogues.load()
-    known = {name: module.SCENARIO for name, module in scenarios.discover().items()}
     values: tuple[Mapping[str, Any], ...]
     if found is None:
         values = tuple(load_values(file) for file in (*_profile(), *options.values))
     else:
         given = merge(*map(load_values, options.values))
         values = (unmasked(found.lock, given, settings.mirror_map.secrets),)
-    chosen = choose(catalogue, options.selection, known)
+    chosen = choose(catalogue, options.selection, known.scenarios())
     return Request(
         options=options,
         settings=settings,
