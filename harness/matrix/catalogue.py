@@ -11,14 +11,15 @@ from typing import TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from harness.errors import CatalogueError
-from harness.matrix.model import Environment, Model, Release
+from harness.errors import CatalogueError, UsageError
+from harness.matrix.model import Environment, Model, Release, Relocation
 from harness.matrix.names import unknown
 from harness.matrix.rules import Exclusion, Rules, Tier
 from harness.matrix.written import Written
 from harness.settings import PROJECT_ROOT
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+_RELEASE_TABLES = ("release", "relocation")
 _REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(?::\d+)?/[a-z0-9._/-]+:(?P<tag>[\w.-]+)(?:@sha256:[0-9a-f]{64})?")
 
 
@@ -46,6 +47,7 @@ class Catalogue:
     environments: tuple[Environment, ...]
     releases: tuple[Release, ...]
     defaults: Defaults
+    relocations: tuple[Relocation, ...] = ()
     rules: Rules = field(default_factory=Rules)
     written: Mapping[str, Written] = field(default_factory=dict)
 
@@ -56,12 +58,38 @@ class Catalogue:
                 return environment
         raise unknown("environment", name, (environment.name for environment in self.environments))
 
-    def release(self, version: str) -> Release:
-        """The release of that version. Raises UsageError with what was probably meant."""
-        for release in self.releases:
-            if release.version == version:
-                return release
-        raise unknown("release", version, (release.version for release in self.releases))
+    def release(self, name: str) -> Release:
+        """The release of that name: a version, `2.5.2`, or one that was copied to another registry, `2.2.1@docker.io`.
+
+        Raises UsageError with what was probably meant, and for a copy to where upstream publishes the release itself.
+        """
+        version, at, host = name.partition("@")
+        found = next((release for release in self.releases if release.version == version), None)
+        if found is None:
+            raise unknown("release", version, (release.version for release in self.releases))
+        if not at:
+            return found
+        if host == found.registry:
+            raise UsageError(
+                f"release {name}: upstream publishes {version} there itself, as {found.image}", f"write {version}"
+            )
+        relocation = next((it for it in self.relocations if it.host == host), None)
+        if relocation is None:
+            raise UsageError(
+                f"release {name}: charts/releases.toml says nothing of copies at {host or 'no registry'}",
+                f"the registries that it knows are: {', '.join(it.host for it in self.relocations) or 'none'}; "
+                "add a [[relocation]] row for another",
+            )
+        return relocation.of(found)
+
+    def copies(self) -> tuple[Release, ...]:
+        """Every release that can be relocated, at each registry where upstream does not publish it."""
+        return tuple(
+            place.of(release)
+            for place in self.relocations
+            for release in self.releases
+            if release.registry != place.host
+        )
 
 
 def load(root: Path = PROJECT_ROOT) -> Catalogue:
@@ -79,6 +107,7 @@ def load(root: Path = PROJECT_ROOT) -> Catalogue:
     found = Catalogue(
         environments=read_environments(files["environments"]),
         releases=read_releases(files["releases"]),
+        relocations=read_relocations(files["releases"]),
         defaults=read_defaults(files["default"]),
         rules=read_rules(files["matrix"]),
         written={name: Written.read(file) for name, file in files.items()},
@@ -94,7 +123,15 @@ def read_environments(file: Path) -> tuple[Environment, ...]:
 
 def read_releases(file: Path) -> tuple[Release, ...]:
     """The `[[release]]` rows of a file."""
-    return _unique(Written.read(file), "release", Release, "version", _release_problems)
+    return _unique(Written.read(file), "release", Release, "version", _release_problems, _RELEASE_TABLES)
+
+
+def read_relocations(file: Path) -> tuple[Relocation, ...]:
+    """The `[[relocation]]` rows of a file; it may have none."""
+    written = Written.read(file)
+    if "relocation" not in written.data():
+        return ()
+    return _unique(written, "relocation", Relocation, "host", _relocation_problems, _RELEASE_TABLES)
 
 
 def read_defaults(file: Path) -> Defaults:
@@ -178,6 +215,15 @@ def _release_problems(row: Release) -> list[tuple[str, str]]:
     return problems
 
 
+def _relocation_problems(row: Relocation) -> list[tuple[str, str]]:
+    parts = {"repository": row.repository, "hook_repository": row.hook_repository}
+    return [
+        (key, f"{row.host}/{repository} is not registry/repository")
+        for key, repository in parts.items()
+        if not _REFERENCE.fullmatch(f"{row.host}/{repository}:1.0.0")
+    ]
+
+
 _Row = TypeVar("_Row", bound=Model)
 
 
@@ -187,8 +233,9 @@ def _unique(
     model: type[_Row],
     key: str,
     problems: Callable[[_Row], Sequence[tuple[str, str]]],
+    tables: Sequence[str] = (),
 ) -> tuple[_Row, ...]:
-    rows = _rows(written, table, model, (table,))
+    rows = _rows(written, table, model, tables or (table,))
     seen: set[str] = set()
     for number, row in enumerate(rows):
         for wrong, why in problems(row):

@@ -107,6 +107,21 @@ class Release(Model):
         return f"https://github.com/kubeflow/spark-operator/tree/v{self.version}/charts/spark-operator-chart/crds"
 
 
+class Relocation(Model):
+    """A registry to which sites copy releases: its host, and the repositories there of operator and hook images."""
+
+    host: str
+    repository: str
+    hook_repository: str
+
+    def of(self, release: Release) -> Release:
+        """The release with its images there."""
+        hook = {"hook_registry": self.host, "hook_repository": self.hook_repository} if release.hook_image else {}
+        return release.model_copy(
+            update={"registry": self.host, "repository": self.repository, "relocated": True, **hook}
+        )
+
+
 PathKind = Literal["install", "upgrade", "rollback"]
 
 CrdMode = Literal["none", "apply", "hook"]

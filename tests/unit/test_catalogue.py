@@ -103,6 +103,40 @@ def test_names_lead_to_rows_and_wrong_names_to_what_was_meant() -> None:
         REAL.environment("kind-1.43")
 
 
+def test_a_relocated_release_is_the_same_release_in_another_registry() -> None:
+    copied, own = REAL.release("2.5.2@docker.io"), REAL.release("2.5.2")
+    assert copied.name == "2.5.2@docker.io"
+    assert copied.relocated
+    assert copied.image == "docker.io/kubeflow/spark-operator:2.5.2"
+    assert copied.hook_image == "docker.io/kubeflow/spark-operator-kubectl:2.5.2"
+    own_names = {"registry", "repository", "hook_registry", "hook_repository", "relocated"}
+    assert copied.model_dump(exclude=own_names) == own.model_dump(exclude=own_names)
+    assert not REAL.release("2.2.1@docker.io").hook_image
+    assert {"2.2.1@docker.io", "2.5.2@docker.io"} <= {it.name for it in REAL.copies()}
+    assert not [it.name for it in REAL.copies() if it.version == "2.1.1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("2.1.1@docker.io", "upstream publishes 2.1.1 there itself(.|\n)*write 2.1.1"),
+        ("2.5.2@quay.io", r"nothing of copies at quay.io(.|\n)*docker\.io"),
+        ("2.5.2@", "nothing of copies at no registry"),
+        ("2.5.9@docker.io", "no release named '2.5.9'; did you mean"),
+    ],
+)
+def test_a_copy_that_nobody_has_is_a_usage_error(name: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        REAL.release(name)
+
+
+def test_a_wrong_relocation_is_named_by_line_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "releases.toml"
+    file.write_text('[[relocation]]\nhost = "docker.io"\nrepository = "Kubeflow"\nhook_repository = "a/b"\n')
+    with pytest.raises(CatalogueError, match=r"line 3: key repository: .*not registry/repository"):
+        catalogue.read_relocations(file)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "key", "why"),
     [
