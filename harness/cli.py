@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `harness` command: run, bootstrap, doctor, matrix, foundry, shell, clean."""
+"""The `harness` command: run, bootstrap, doctor, matrix, foundry, shell, registry, clean."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from harness import __version__, settings
 from harness.errors import HarnessError, UsageError
+from harness.registries import commands as registry_commands
 from harness.report.text import wide_console
 from harness.run import options as run_options
 
@@ -128,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     tool.add_argument("name", metavar="NAME", help="kind, helm, kubectl, …; a wrong one lists them")
     tool.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="after --: run it so; without, print its path")
     run_options.declare(tool.add_argument, _CONFIG)
+
+    registry_commands.declare(commands, _command)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
     clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")
