@@ -3,9 +3,27 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.providers.base import Cluster
+from harness.releases.webhook import Attempt, dry_run, sample
+
+ANSWER_SECONDS = 3.0
+"""How long one probe waits for its answer. A healthy webhook answers within 50 ms; the API server's own patience with
+it (`timeoutSeconds`) is ten seconds, which no user of kubectl takes for working."""
+
+_ALIVE_SECONDS = 1.0
+
+_FILLED_IN = {("mode",): "cluster", ("restartPolicy", "type"): "Never", ("executor", "instances"): 1}
+"""What the webhook of every release fills in; which one answers in the middle of an upgrade is not known beforehand."""
 
 
 class Outcome(StrEnum):
@@ -31,3 +49,99 @@ class Probe:
     seconds: float
     outcome: Outcome
     message: str = ""
+
+
+class Prober:
+    """A thread that asks every `interval` seconds, whether or not the answers before have come.
+
+    As many probes can be under way as come due while one waits for its answer, so that an outage is measured by its
+    beginning and end, and not hidden by one request that hangs.
+    """
+
+    def __init__(self, cluster: Cluster, namespace: str, *, interval: float = 0.25) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._interval = interval
+        self._probes: list[Probe] = []
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask_on, name="prober", daemon=True)
+        self._patient = int((ANSWER_SECONDS + _ALIVE_SECONDS) / interval) + 1
+        self._own = threading.local()
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self._thread.start()
+
+    def stop(self) -> tuple[Probe, ...]:
+        """Ask no more, wait for the answers that are due, and return all probes, oldest first."""
+        self._over.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        return self.probes()
+
+    def probes(self) -> tuple[Probe, ...]:
+        """What was answered until now, in the order in which it was asked for."""
+        with self._lock:
+            return tuple(sorted(self._probes, key=lambda probe: probe.at))
+
+    def _ask_on(self) -> None:
+        due = time.monotonic()
+        with ThreadPoolExecutor(self._patient, "probe") as pool:
+            while not self._over.wait(max(0.0, due - time.monotonic())):
+                pool.submit(self._ask)
+                # A host that was stopped for a while shall not ask for all of it at once.
+                due = max(due + self._interval, time.monotonic())
+
+    def _ask(self) -> None:
+        at, started = datetime.now(UTC), time.monotonic()
+        outcome, message = self._answer()
+        probe = Probe(at=at, seconds=time.monotonic() - started, outcome=outcome, message=message)
+        with self._lock:
+            self._probes.append(probe)
+
+    def _answer(self) -> tuple[Outcome, str]:
+        api = self._client()
+        try:
+            return judge(dry_run(api, sample(self._namespace, "harness-probe"), timeout=ANSWER_SECONDS))
+        except client.ApiException as other:
+            words = f"{other.status} {other.reason}: {str(other.body or '')[:300]}"
+            # 404: the API server works, and knows no SparkApplications.
+            return (Outcome.REJECTED if other.status == 404 else Outcome.SERVER_AWAY), words
+        except HTTPError as late:
+            if self._alive(api):
+                return Outcome.WEBHOOK_AWAY, f"no answer within {ANSWER_SECONDS:g} s, while the API server answers"
+            return Outcome.SERVER_AWAY, str(late)
+
+    def _client(self) -> client.ApiClient:
+        """One a thread; without retries, which would ask again behind the prober's back."""
+        found: client.ApiClient | None = getattr(self._own, "client", None)
+        if found is None:
+            found = self._cluster.api_client()
+            found.rest_client.pool_manager.connection_pool_kw["retries"] = False
+            self._own.client = found
+        return found
+
+    def _alive(self, api: client.ApiClient) -> bool:
+        try:
+            client.VersionApi(api).get_code(_request_timeout=_ALIVE_SECONDS)
+        except (client.ApiException, HTTPError):
+            return False
+        return True
+
+
+def judge(attempt: Attempt) -> tuple[Outcome, str]:
+    """What an answer says of admission, in the words of whoever refused."""
+    if attempt.webhook_away:
+        return Outcome.WEBHOOK_AWAY, attempt.message
+    if not attempt.accepted:
+        return Outcome.REJECTED, f"{attempt.status}: {attempt.message}"
+    spec = attempt.result.get("spec") or {}
+    missing = [".".join(field) for field, value in _FILLED_IN.items() if _at(spec, field) != value]
+    return (Outcome.UNMUTATED, f"accepted without {', '.join(missing)}") if missing else (Outcome.MUTATED, "")
+
+
+def _at(spec: object, field: tuple[str, ...]) -> object:
+    for step in field:
+        spec = spec.get(step) if isinstance(spec, dict) else None
+    return spec
