@@ -253,13 +253,14 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.matrix import catalogue as catalogues
 
     wanted, known, console = _settings(parsed), catalogues.load(), wide_console()
+    releases = (*known.releases, *known.copies())
     if parsed.action == "list":
-        console.print(inventory.table(inventory.entries(wanted, known.releases)))
+        console.print(inventory.table(inventory.entries(wanted, releases)))
     elif parsed.action == "build":
         if not parsed.names:
-            names = ", ".join(inventory.names(wanted, known.environments, known.releases))
+            names = ", ".join(inventory.names(wanted, known.environments, releases))
             raise UsageError("harness foundry build needs the names of what to build", f"the names are: {names}")
-        inventory.build(wanted, known.environments, known.releases, parsed.names, console.print)
+        inventory.build(wanted, known.environments, releases, parsed.names, console.print)
     elif parsed.action in ("add-kubernetes", "add-release"):
         for line in _add_to_foundry(wanted, known, parsed.action, parsed.names, console.print):
             console.print(line, soft_wrap=True, highlight=False)
@@ -269,7 +270,7 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             raise UsageError(
                 f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "prune when it has ended"
             )
-        inventory.prune(wanted, known.releases, console.print)
+        inventory.prune(wanted, releases, console.print)
     return 0
 
 

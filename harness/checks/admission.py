@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.webhook import DEFAULTS, problems, same_certificates, validity
+from harness.releases.webhook import defaults_of, problems, same_certificates, validity
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 
 _OFF = "the values switch the webhook off (webhook.enable)"
@@ -90,14 +90,15 @@ def mutates(observed: ObservedOperator) -> Finding:
     if not attempt.accepted:
         return failed(name, f"a valid SparkApplication was refused ({attempt.status}): {attempt.message}")
     spec = attempt.result.get("spec", {})
-    wrong = {".".join(path): _at(spec, path) for path, expected in DEFAULTS.items() if _at(spec, path) != expected}
+    defaults = defaults_of(observed.release.version)
+    wrong = {".".join(it.path): _at(spec, it.path) for it in defaults if _at(spec, it.path) != it.value}
     if wrong:
         told = ", ".join(f"{path} is {value!r}" for path, value in wrong.items())
         return failed(name, f"the webhook did not fill in its defaults: {told}", found=wrong)
     return passed(
         name,
-        f"{len(DEFAULTS)} defaults were filled in by a dry run",
-        filled_in={".".join(path): value for path, value in DEFAULTS.items()},
+        f"{len(defaults)} defaults were filled in by a dry run",
+        filled_in={".".join(it.path): it.value for it in defaults},
     )
 
 

@@ -66,8 +66,11 @@ class ImageBuild:
 
 
 def builders(settings: Settings, releases: Iterable[Release]) -> list[ImageBuild]:
-    """Every Spark image of the catalogue, then operator and hook image of those releases that the foundry can build."""
-    builds = [_spark_build(settings, row.version) for row in spark.catalogue().spark]
+    """The Spark images that applications run on, then operator and hook image of those releases that can be built.
+
+    A relocated release's are those of the release itself under the names of the copies.
+    """
+    builds = [_spark_build(settings, row.version) for row in spark.catalogue().spark if row.published]
     for release in releases:
         if "foundry" in release.sources:
             builds.append(_operator_build(settings, release))
@@ -80,8 +83,8 @@ def recipes(settings: Settings, releases: Iterable[Release]) -> list[Recipe]:
     """The recipes of all those images, of their parts and of the charts."""
     known = list(releases)
     found = [recipe for build in builders(settings, known) for recipe in (build.recipe, *build.parts)]
-    found += [operator.chart_recipe(release.version) for release in known if "foundry" in release.sources]
-    return found
+    versions = dict.fromkeys(release.version for release in known if "foundry" in release.sources)
+    return [*found, *map(operator.chart_recipe, versions)]
 
 
 def registries(settings: Settings) -> Path:
@@ -120,7 +123,7 @@ def _spark_build(settings: Settings, version: str) -> ImageBuild:
 
 def _operator_build(settings: Settings, release: Release) -> ImageBuild:
     return ImageBuild(
-        name=f"operator-{release.version}",
+        name=f"operator-{release.name}",
         reference=release.image,
         recipe=operator.recipe(release),
         parts=tuple(operator.parts(release)),
@@ -133,7 +136,7 @@ def _operator_build(settings: Settings, release: Release) -> ImageBuild:
 
 def _hook_build(settings: Settings, release: Release) -> ImageBuild:
     return ImageBuild(
-        name=f"hook-{release.version}",
+        name=f"hook-{release.name}",
         reference=release.hook_image,
         recipe=operator.hook_recipe(release),
         parts=tuple(operator.hook_parts(release)),

@@ -69,7 +69,7 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
     for recipe in images.recipes(settings, known):
         found.setdefault(_identity(recipe), "")
     for build in images.builders(settings, known):
-        found[_identity(build.recipe)] = build.reference
+        found[_identity(build.recipe)] = found[_identity(build.recipe)] or build.reference
     return found
 
 
@@ -160,7 +160,7 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
     folders = {store.root / kind / f"{name}-{key}" for kind, name, key in wanted}
     for leftover in _leftovers(store.root):
         _remove_leftover(leftover, keep_lock=leftover.with_suffix("") in folders)
-    references = [reference for reference in wanted.values() if reference]
+    references = [build.reference for build in images.builders(settings, known)]
     references += [reference for row in kubernetes.rows().values() for reference in row.images().values()]
     if images.registries(settings).is_dir():
         progress("sweeping the registries")

@@ -49,8 +49,11 @@ def steps(settings: Settings, environments: Sequence[Environment], releases: Seq
     if shaped:
         found.append(_k3s_programs_step(store))
     found += [_k3s_step(store, node) for node in shaped]
+    charted: set[str] = set()
     for release in releases:
-        if "foundry" in release.sources:
+        # Copies of a release have its chart.
+        if "foundry" in release.sources and release.version not in charted:
+            charted.add(release.version)
             found.append(_chart_step(store, release))
     return found
 
@@ -243,7 +246,7 @@ def _chart_step(store: Store, release: Release) -> Step:
         name=f"chart {release.version}",
         done=lambda: store.get(recipe) is not None,
         run=run,
-        needs=(f"image operator-{release.version}",),
+        needs=(f"image operator-{release.name}",),
         size=lambda: _size(store, [recipe]),
         estimate=5.0,
     )

@@ -53,11 +53,12 @@ _LAYOUT = "1"
 
 
 class SparkVersion(Model):
-    """One Spark image. `sha256` is of `pyspark-<version>.tar.gz`."""
+    """One Spark image. `sha256` is of `pyspark-<version>.tar.gz`; applications can run on a `published` one."""
 
     version: str
     scala: str
     sha256: str
+    published: bool = False
 
 
 class SparkCatalogue(Model):

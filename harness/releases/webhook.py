@@ -64,6 +64,15 @@ class Rule:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Default:
+    """A value that the mutating webhook fills into a spec at `path`; `since` is the first release that does so."""
+
+    path: tuple[str, ...]
+    value: object
+    since: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """A dry-run create of a SparkApplication. `status` is the HTTP status of a refusal, 0 when it was accepted."""
 
@@ -123,17 +132,26 @@ RULES = (
 )
 """From internal/webhook/sparkapplication_validator.go and sparkconf_validator.go of each tag."""
 
-DEFAULTS: Mapping[tuple[str, ...], object] = {
-    ("mode",): "cluster",
-    ("restartPolicy", "type"): "Never",
-    ("driver", "cores"): 1,
-    ("driver", "memory"): "1g",
-    ("executor", "cores"): 1,
-    ("executor", "memory"): "1g",
-    ("executor", "instances"): 1,
-}
-"""What the mutating webhook fills into a spec that leaves it out (api/v1beta2/defaults.go). The CRD's schema has no
-default for any of these, so that only the webhook can have set them."""
+DEFAULTS = (
+    Default(path=("mode",), value="cluster", since="2.0.0"),
+    Default(path=("restartPolicy", "type"), value="Never", since="2.0.0"),
+    Default(path=("executor", "instances"), value=1, since="2.0.0"),
+    Default(path=("driver", "cores"), value=1, since="2.4.0"),
+    Default(path=("driver", "memory"), value="1g", since="2.4.0"),
+    Default(path=("executor", "cores"), value=1, since="2.4.0"),
+    Default(path=("executor", "memory"), value="1g", since="2.4.0"),
+)
+"""What the mutating webhook fills into a spec that leaves it out. The CRD's schema has no default for any of these, so
+that only the webhook can have set them.
+
+Up to 2.3.0 internal/webhook/sparkapplication_defaulter.go has defaults of its own, and none for cores and memory; from
+2.4.0 on it applies all of api/v1beta2/defaults.go.
+"""
+
+
+def defaults_of(release: str) -> list[Default]:
+    """The defaults that a release's mutating webhook fills in."""
+    return [default for default in DEFAULTS if _number(default.since) <= _number(release)]
 
 
 def rules_of(release: str) -> list[Rule]:
@@ -177,7 +195,7 @@ def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) ->
     except client.ApiException as refused:
         if refused.status in (401, 404, 429, 503):
             raise
-        return Attempt(status=refused.status or -1, message=_message(refused), result={})
+        return Attempt(status=refused.status or -1, message=message_of(refused), result={})
     return Attempt(status=0, message="", result=dict(result))
 
 
@@ -198,7 +216,7 @@ def canary(api: client.ApiClient, namespace: str, release: str, *, suffix: str, 
     try:
         custom.create_namespaced_custom_object(*where, app, _request_timeout=timeout)
     except client.ApiException as refused:
-        yield f"no canary application could be created: {_message(refused)}"
+        yield f"no canary application could be created: {message_of(refused)}"
         return
     try:
         yield ""
@@ -316,7 +334,8 @@ def _signed(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
     return True
 
 
-def _message(refused: client.ApiException) -> str:
+def message_of(refused: client.ApiException) -> str:
+    """The words of a refusal, without what surrounds them."""
     try:
         return str(json.loads(refused.body or "{}").get("message") or refused.reason)
     except (ValueError, AttributeError):

@@ -141,11 +141,11 @@ def operator(**changes: Any) -> ObservedOperator:
         ca_bundle=ca,
     )
     spec: dict[str, Any] = {}
-    for path, value in webhook.DEFAULTS.items():
+    for default in webhook.DEFAULTS:
         below = spec
-        for key in path[:-1]:
+        for key in default.path[:-1]:
             below = below.setdefault(key, {})
-        below[path[-1]] = value
+        below[default.path[-1]] = default.value
     healthy = ObservedOperator(
         release=RELEASE,
         name="spark-operator",

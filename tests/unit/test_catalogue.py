@@ -92,7 +92,29 @@ def test_the_noise_at_leader_election_is_known_up_to_2_3_0_only() -> None:
         '"" in the namespace "spark-operator""'
     )
     noisy = [row.version for row in REAL.releases if any(re.search(it, line) for it in row.known_log_noise)]
-    assert noisy == ["2.0.2", "2.1.0", "2.1.1", "2.2.0", "2.2.1", "2.3.0"]
+    assert noisy == ["2.0.0", "2.0.1", "2.0.2", "2.1.0", "2.1.1", "2.2.0", "2.2.1", "2.3.0"]
+
+
+def test_the_webhook_of_2_5_1_alone_may_not_write_events() -> None:
+    line = (
+        'events is forbidden: User "system:serviceaccount:spark-operator:spark-operator-{}" cannot create resource '
+        '"events" in API group "" in the namespace "spark-operator"'
+    )
+
+    def noisy(part: str) -> list[str]:
+        later = [row for row in REAL.releases if row.version > "2.3.0"]
+        return [row.version for row in later if any(re.search(it, line.format(part)) for it in row.known_log_noise)]
+
+    assert noisy("webhook") == ["2.5.1"]
+    assert noisy("controller") == []
+
+
+def test_every_release_from_2_0_0_to_2_5_2_has_a_row_and_the_foundry_builds_what_the_module_proxy_serves() -> None:
+    assert [row.version for row in REAL.releases] == (
+        ["2.0.0", "2.0.1", "2.0.2", "2.1.0", "2.1.1", "2.2.0", "2.2.1", "2.3.0", "2.4.0", "2.5.0", "2.5.1", "2.5.2"]
+    )
+    built = [row.version for row in REAL.releases if "foundry" in row.sources]
+    assert built == ["2.2.1", "2.3.0", "2.4.0", "2.5.0", "2.5.1", "2.5.2"]
 
 
 def test_names_lead_to_rows_and_wrong_names_to_what_was_meant() -> None:

@@ -206,6 +206,15 @@ def test_a_webhook_that_is_off_is_unavailable() -> None:
     assert off == {"webhook-certificate", "webhook-ca-bundle", "admission-mutates", "admission-rejects"}
 
 
+def test_defaults_belong_to_releases() -> None:
+    assert [".".join(it.path) for it in webhook.defaults_of("2.3.0")] == [
+        "mode",
+        "restartPolicy.type",
+        "executor.instances",
+    ]
+    assert len(webhook.defaults_of("2.4.0")) == len(webhook.DEFAULTS)
+
+
 def test_rules_belong_to_releases() -> None:
     assert [rule.name for rule in webhook.rules_of("2.1.1")] == ["one node selector"]
     assert "DNS-1035 name" in [rule.name for rule in webhook.rules_of("2.4.0")]
