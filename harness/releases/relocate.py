@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a release needs that was copied to another registry: its values, and a pull secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from kubernetes import client
+
+from harness.matrix.model import Release
+from harness.providers.base import Cluster
+from harness.registries.credentials import Credentials, docker_config_json
+
+PULL_SECRET = "relocated-registry"  # noqa: S105 - the name of a Secret
+"""Name of the pull secret in the operator's namespace."""
+
+_API_SECONDS = 30.0
+
+
+def values_for(release: Release) -> dict[str, Any]:
+    """The values with which a site installs its copy of a release; none for one that is where upstream published it.
+
+    All charts from 2.0.0 on read image.registry, image.repository and image.pullSecrets, a list of names of Secrets in
+    the release's namespace, for both Deployments and for the hook's Job; the Job's image has names of its own below
+    hook.image (templates/controller, templates/webhook, templates/hook of the chart).
+    """
+    if not release.relocated:
+        return {}
+    values: dict[str, Any] = {
+        "image": {
+            "registry": release.registry,
+            "repository": release.repository,
+            "pullSecrets": [{"name": PULL_SECRET}],
+        }
+    }
+    if release.hook_image:
+        values["hook"] = {"image": {"registry": release.hook_registry, "repository": release.hook_repository}}
+    return values
+
+
+def prepare(cluster: Cluster, release: Release, namespace: str, *, login: Credentials | None = None) -> None:
+    """Make what these values refer to: the pull secret in the operator's namespace, and the namespace when it is new.
+
+    `login` is what the registry is told; without one the Secret is valid and has no entry, so that the node pulls as
+    anybody. Nothing is made for a release that was not relocated. Raises ApiException.
+    """
+    if not release.relocated:
+        return
+    secret = client.V1Secret(
+        metadata=client.V1ObjectMeta(name=PULL_SECRET),
+        type="kubernetes.io/dockerconfigjson",
+        string_data={
+            ".dockerconfigjson": docker_config_json({release.registry: login} if login else {}).get_secret_value()
+        },
+    )
+    with cluster.api_client() as api:
+        core = client.CoreV1Api(api)
+        _unless_there(
+            lambda: core.create_namespace(
+                client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace)), _request_timeout=_API_SECONDS
+            )
+        )
+        if not _unless_there(lambda: core.create_namespaced_secret(namespace, secret, _request_timeout=_API_SECONDS)):
+            core.replace_namespaced_secret(PULL_SECRET, namespace, secret, _request_timeout=_API_SECONDS)
+
+
+def _unless_there(create: Callable[[], object]) -> bool:
+    """Call it, and return whether it made something; what is there already is no error."""
+    try:
+        create()
+    except client.ApiException as refused:
+        if refused.status != 409:
+            raise
+        return False
+    return True
