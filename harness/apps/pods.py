@@ -15,7 +15,8 @@ LABEL_LAUNCHED = "sparkoperator.k8s.io/launched-by-spark-operator"
 LABEL_SUBMISSION = "sparkoperator.k8s.io/submission-id"
 LABEL_MUTATED = "sparkoperator.k8s.io/mutated-by-spark-operator"
 
-_MAIN_CONTAINERS = ("spark-kubernetes-driver", "spark-kubernetes-executor")
+MAIN_CONTAINERS = ("spark-kubernetes-driver", "spark-kubernetes-executor")
+"""The containers that are Spark's own, whatever else a pod has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,7 @@ class SparkPod:
 def observe(pod: Any) -> SparkPod:
     """Read a V1Pod. The Spark container is the one with Spark's own name, else the first."""
     containers = pod.spec.containers
-    container = next((c for c in containers if c.name in _MAIN_CONTAINERS), containers[0])
+    container = next((c for c in containers if c.name in MAIN_CONTAINERS), containers[0])
     statuses = pod.status.container_statuses or []
     status = next((s for s in statuses if s.name == container.name), None)
     resources = container.resources

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.apps.context import ScenarioContext
 from harness.errors import CatalogueError
 from harness.process import call
 from harness.settings import PROJECT_ROOT
@@ -62,6 +61,24 @@ class Schedule(BaseModel):
     failed_run_history_limit: int = Field(alias="failedRunHistoryLimit")
 
 
+class SmallSchedule(BaseModel):
+    """How often the sample small-scheduled fires, in seconds, and how many finished runs are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    every_seconds: int = Field(alias="everySeconds")
+    successful_run_history_limit: int = Field(alias="successfulRunHistoryLimit")
+    failed_run_history_limit: int = Field(alias="failedRunHistoryLimit")
+
+
+class LongRun(BaseModel):
+    """The file that ends the sample long."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    file: str
+
+
 class ConnectQuery(BaseModel):
     """What the Connect client asks: the sum of all numbers up to one."""
 
@@ -83,6 +100,8 @@ class ChartValues(BaseModel):
     hold_seconds: float = Field(alias="holdSeconds")
     dynamic_allocation: Bounds = Field(alias="dynamicAllocation")
     scheduled: Schedule
+    small_scheduled: SmallSchedule = Field(alias="smallScheduled")
+    long: LongRun
     connect: ConnectQuery
     custom_resources: dict[str, Sizes] = Field(alias="customResources")
 
@@ -100,7 +119,27 @@ def chart_values(file: Path = CHART / "values.yaml") -> ChartValues:
     return values
 
 
-def render(ctx: ScenarioContext, sample: str, values: Mapping[str, Any] | None = None) -> list[Manifest]:
+class Rendering(Protocol):
+    """What rendering needs to know; a ScenarioContext does."""
+
+    @property
+    def namespace(self) -> str:
+        """Where the sample is to run."""
+
+    @property
+    def helm(self) -> Path:
+        """The Helm program."""
+
+    @property
+    def folder(self) -> Path:
+        """Takes values and result."""
+
+    @property
+    def spark_images(self) -> Mapping[str, str]:
+        """Spark version → image reference."""
+
+
+def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None) -> list[Manifest]:
     """The manifests of one sample, as `helm template` makes them; values and result stay in the cell's folder.
 
     Raises CommandError when Helm refuses, with Helm's words.

@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The applications that are there before an upgrade, come in the middle of it, and are new after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.apps import samples
+from harness.apps.logs import announced, pod_log
+from harness.apps.objects import APPLICATION, Objects
+from harness.apps.scenarios import namespace_of
+from harness.apps.states import State
+from harness.errors import HarnessError, WaitTimeout
+from harness.matrix.model import Release
+from harness.providers.base import Cluster
+from harness.upgrades import assembling, clients
+from harness.upgrades.creations import Creations, renamed, words_of
+from harness.upgrades.recorder import Record, Recorder
+from harness.upgrades.submitter import Submitter
+from harness.upgrades.workload_seen import Look, Part, Query, When, WorkloadSeen
+from harness.waiting import Deadline, until
+
+RUNNING_APPS = namespace_of("running-apps")
+SCHEDULES = namespace_of("schedules")
+SUBMISSIONS = namespace_of("submissions")
+
+SUSPEND_SINCE = (2, 4, 0)
+"""The first release that knows spec.suspend."""
+
+_CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
+
+_SUBMIT_EVERY = 6.0
+"""On two cores an application costs about five seconds of one, so that this leaves the operator half of the host."""
+
+_BEGIN_SECONDS = 120.0
+_FINISH_SECONDS = 120.0
+_QUERY_SECONDS = 60.0
+_STILL_SECONDS = 45.0
+"""When nothing at all has changed for so long, nothing more will come."""
+
+_SUSPENDED_SECONDS = 15.0
+_FIRST_RETRY = 120
+_RETRY_PER_MOVE = 130
+"""Seconds until the retrying application is due: in the soak of the last move, which is 90 s long."""
+
+_NEW_SCHEDULE_EVERY = 15
+
+
+class MoveSpan(Protocol):
+    """When a move began and ended."""
+
+    @property
+    def began(self) -> datetime:
+        """UTC."""
+
+    @property
+    def ended(self) -> datetime:
+        """UTC."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadContext:
+    """A workload's surroundings. The three namespaces exist, and are job namespaces of each release.
+
+    `releases` are those that are installed on the path, in order, of a rollback with the one that it goes back to as
+    the last; `moves` is how many moves there are. `user_apps` are manifests of `--apps`.
+    """
+
+    cluster: Cluster
+    releases: tuple[Release, ...]
+    moves: int
+    helm: Path
+    folder: Path
+    spark_images: Mapping[str, str]
+    deadline: Deadline
+    user_apps: Sequence[samples.Manifest] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rendering:
+    """What a sample needs to be rendered, for one namespace."""
+
+    namespace: str
+    helm: Path
+    folder: Path
+    spark_images: Mapping[str, str]
+
+
+@dataclass
+class _Notes:
+    """What the workload itself has to tell."""
+
+    waited: list[str] = field(default_factory=list)
+    trouble: list[str] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    queries: dict[str, list[Query]] = field(default_factory=dict)
+    output: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Workload:
+    """begin, then during … settle around the moves (between them `between`), finish, close.
+
+    What the product refuses or lets wait is noted for the claims. Raises Cancelled; ApiException and HTTPError when
+    the API server is away while there is no move that could be the reason.
+    """
+
+    def __init__(self, ctx: WorkloadContext) -> None:
+        self._ctx = ctx
+        self._creations = Creations()
+        self._recorder = Recorder(ctx.cluster, {RUNNING_APPS, SCHEDULES, SUBMISSIONS})
+        self._api = ctx.cluster.api_client()
+        self._objects = {name: Objects(self._api, name) for name in (RUNNING_APPS, SCHEDULES, SUBMISSIONS)}
+        self._submitter: Submitter | None = None
+        self._notes = _Notes()
+        self._from = datetime.now(UTC)
+
+    def begin(self) -> None:
+        """Create what must be there before, and wait until each is in its state."""
+        self._from = datetime.now(UTC)
+        everywhere = all(_CONNECT_CRD in release.crds for release in self._ctx.releases)
+        self._recorder.start(connect=_CONNECT_CRD in self._ctx.releases[0].crds)
+        with self._phase("begin"), ThreadPoolExecutor(1, "connect-query") as beside:
+            # The schedule first, since its first run takes the longest to come.
+            self._create(SCHEDULES, "small-scheduled", Part.RUN, When.BEFORE)
+            asked = None
+            if everywhere:
+                self._create(RUNNING_APPS, "spark-connect", Part.ENDED, When.BEFORE)
+                asked = beside.submit(self._ask_connect, RUNNING_APPS, "spark-connect", When.BEFORE)
+            else:
+                self._notes.absent["connect"] = "not every release of the path has SparkConnect"
+            self._create(RUNNING_APPS, "long", Part.LONG, When.BEFORE)
+            retry_after = _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1)
+            self._create(RUNNING_APPS, "late-retry", Part.RETRYING, When.BEFORE, {"lateRetrySeconds": retry_after})
+            self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
+            if all(knows_suspend(release) for release in self._ctx.releases):
+                self._suspend()
+            else:
+                self._notes.absent["suspended"] = "not every release of the path has spec.suspend"
+            self._wait(
+                {
+                    "the completed application to be COMPLETED": lambda: self._is("completed", State.COMPLETED),
+                    "the long application's executor to run": self._executor_runs,
+                    "the retrying application to wait": lambda: self._is("late-retry", State.FAILING),
+                    "the first scheduled run": lambda: any(it.schedule for it in self._recorder.applications()),
+                },
+                _BEGIN_SECONDS,
+            )
+            self._tell_retry()
+            self._result(asked)
+
+    def during(self) -> None:
+        """Begin to submit small applications, until `settle`."""
+        rendering = self._rendering(SUBMISSIONS)
+        small = samples.render(rendering, "small")
+        self._submitter = Submitter(self._ctx.cluster, SUBMISSIONS, small, self._creations, interval=_SUBMIT_EVERY)
+        self._submitter.start()
+
+    def between(self, now: Release, following: Release) -> None:
+        """What has to be made between two moves: an application that a newer release suspends before it goes."""
+        if knows_suspend(now) and not knows_suspend(following) and self._seen("suspended") is None:
+            self._suspend()
+            del self._notes.absent["suspended"]
+
+    def settle(self) -> None:
+        """Submit no more."""
+        if self._submitter is not None:
+            self._submitter.stop()
+
+    def finish(self, times: Sequence[MoveSpan]) -> WorkloadSeen:
+        """Let everything come to its end, create what is new under the last release, and tell what was seen."""
+        with self._phase("finish"), ThreadPoolExecutor(2, "connect-query") as beside:
+            asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after()]
+            self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
+            self._create(SUBMISSIONS, "small", Part.NEW, When.AFTER, name="new-small")
+            every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
+            self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
+            self._let_go()
+            self._wait(
+                {"every application to end": self._all_ended, "a run of the new schedule to end": self._new_run_ended},
+                _FINISH_SECONDS,
+            )
+            for future in asked:
+                self._result(future)
+            self._read_output()
+        return self._tell(times)
+
+    def close(self) -> None:
+        """End all threads. The objects stay."""
+        self.settle()
+        self._recorder.stop()
+        self._api.close()  # type: ignore[no-untyped-call]
+
+    def _servers_after(self) -> Iterator[tuple[str, str, When]]:
+        """Connect servers to be asked after the moves: the one that was there, and a new one."""
+        if self._server("spark-connect") is not None:
+            yield RUNNING_APPS, "spark-connect", When.AFTER
+        if _CONNECT_CRD in self._ctx.releases[-1].crds:
+            self._recorder.watch_connects()
+            self._create(SUBMISSIONS, "spark-connect", Part.NEW, When.AFTER, name="new-connect")
+            if self._server("spark-connect") is None:
+                yield SUBMISSIONS, "new-connect", When.AFTER
+
+    def _suspend(self) -> None:
+        rendering = self._rendering(RUNNING_APPS)
+        manifests = renamed(samples.render(rendering, "small"), "suspended", suspend=True)
+        objects = self._objects[RUNNING_APPS]
+        if self._creations.create(objects, manifests, Part.SUSPENDED, When.BEFORE) is not None:
+            self._wait(
+                {"the suspended application to be SUSPENDED": lambda: self._is("suspended", State.SUSPENDED)},
+                _SUSPENDED_SECONDS,
+            )
+
+    def _tell_retry(self) -> None:
+        """From now on the retrying application will succeed when it is tried again."""
+        told = {"data": {"status": "0"}}
+        self._objects[RUNNING_APPS].core.patch_namespaced_config_map("late-retry-told", RUNNING_APPS, told)
+
+    def _let_go(self) -> None:
+        """Resume the suspended application, and tell the long one to end."""
+        suspended, long = self._seen("suspended"), self._seen("long")
+        if suspended is not None:
+            try:
+                self._objects[RUNNING_APPS].patch(APPLICATION, suspended.name, {"spec": {"suspend": False}})
+            except client.ApiException as refused:
+                self._notes.trouble.append(f"the suspended application could not be resumed: {words_of(refused)}")
+        if long is not None and long.looks and long.looks[-1].state is State.RUNNING:
+            driver = (long.raw.get("status") or {}).get("driverInfo", {}).get("podName", "")
+            try:
+                clients.let_end(self._ctx.cluster, RUNNING_APPS, driver)
+            except HarnessError as unheard:
+                self._notes.trouble.append(unheard.message)
+
+    def _ask_connect(self, namespace: str, name: str, when: When) -> None:
+        """Wait until a server is Ready and ask it; from a thread of its own."""
+        self._wait({f"SparkConnect {name} to be Ready": lambda: self._ready(name)}, _BEGIN_SECONDS)
+        service = str(((self._server(name) or {}).get("server") or {}).get("serviceName", ""))
+        if not service:
+            return
+        with self._ctx.cluster.api_client() as api:
+            answer = clients.query(
+                Objects(api, namespace), self._rendering(namespace), name, service, when, timeout=_QUERY_SECONDS
+            )
+        self._notes.queries.setdefault(name, []).append(answer)
+
+    def _result(self, asked: Future[None] | None) -> None:
+        if asked is None:
+            return
+        try:
+            asked.result()
+        except (client.ApiException, HTTPError) as refused:
+            self._notes.trouble.append(f"a Connect client could not be started: {words_of(refused)}")
+
+    def _create(
+        self,
+        namespace: str,
+        sample: str,
+        part: Part,
+        when: When,
+        values: Mapping[str, object] | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        manifests = samples.render(self._rendering(namespace), sample, values)
+        self._creations.create(self._objects[namespace], renamed(manifests, name) if name else manifests, part, when)
+
+    def _rendering(self, namespace: str) -> _Rendering:
+        ctx = self._ctx
+        return _Rendering(
+            namespace=namespace, helm=ctx.helm, folder=ctx.folder / namespace, spark_images=ctx.spark_images
+        )
+
+    def _wait(self, conditions: Mapping[str, Callable[[], bool]], seconds: float) -> None:
+        """Wait for all of them, or until nothing moves any more; what did not come true is noted."""
+        quiet = _Quiet(self._recorder)
+        left = dict(conditions)
+
+        def over() -> bool:
+            for what in [what for what, holds in left.items() if holds()]:
+                del left[what]
+            return not left or quiet.seconds() > _STILL_SECONDS
+
+        try:
+            until(over, what="; ".join(conditions), timeout=min(seconds, self._ctx.deadline.left), interval=0.05)
+        except WaitTimeout:
+            self._notes.waited += [f"{what} ({self._unfinished()})" for what in left]
+        else:
+            self._notes.waited += [f"{what} ({self._unfinished()})" for what in left]
+
+    def _unfinished(self) -> str:
+        states = [
+            f"{it.namespace}/{it.name} {(it.looks[-1].state or '(new)') if it.looks else '(never seen)'}"
+            for it in self._recorder.applications()
+            if it.gone is None and not _ended(it)
+        ]
+        return ", ".join(states) or "no application is unfinished"
+
+    def _seen(self, name: str) -> Record[Look] | None:
+        """An application of the namespace running-apps."""
+        mine = [it for it in self._recorder.applications() if it.namespace == RUNNING_APPS and it.name == name]
+        return mine[-1] if mine else None
+
+    def _server(self, name: str) -> Mapping[str, Any] | None:
+        """The status of a Connect server."""
+        return next((it.raw.get("status") or {} for it in self._recorder.connects() if it.name == name), None)
+
+    def _ready(self, name: str) -> bool:
+        return (self._server(name) or {}).get("state") == "Ready"
+
+    def _is(self, name: str, state: State) -> bool:
+        seen = self._seen(name)
+        return seen is not None and bool(seen.looks) and seen.looks[-1].state is state
+
+    def _executor_runs(self) -> bool:
+        pods = [pod for namespace, pod in self._recorder.pods() if namespace == RUNNING_APPS and pod.owner == "long"]
+        return self._is("long", State.RUNNING) and any(it.role == "executor" and it.phase == "Running" for it in pods)
+
+    def _all_ended(self) -> bool:
+        """Runs of schedules come for ever, and are not waited for."""
+        known = {it.uid for it in self._recorder.applications()}
+        missing = [it for it in self._creations.created() if it.kind == "SparkApplication" and it.uid not in known]
+        return not missing and all(
+            it.schedule or it.gone is not None or _ended(it) for it in self._recorder.applications()
+        )
+
+    def _new_run_ended(self) -> bool:
+        created = [it for it in self._creations.created() if it.name == "new-scheduled"]
+        runs = [it for it in self._recorder.applications() if it.schedule == "new-scheduled"]
+        return not created or any(_ended(it) for it in runs)
+
+    def _read_output(self) -> None:
+        """What the long application's driver says of its work."""
+        long = self._seen("long")
+        if long is not None:
+            log = pod_log(self._objects[RUNNING_APPS].core, RUNNING_APPS, "long-driver")
+            self._notes.output[long.uid] = tuple(announced(log, "worked"))
+
+    def _tell(self, times: Sequence[MoveSpan]) -> WorkloadSeen:
+        until_now = datetime.now(UTC)
+        moved = (times[0].began, times[-1].ended) if times else (until_now, until_now)
+        seen = assembling.applications(self._recorder, self._creations, moved=moved, output=self._notes.output)
+        return WorkloadSeen(
+            watched_from=self._from,
+            watched_until=until_now,
+            applications=seen,
+            schedules=assembling.schedules(self._recorder, self._creations, seen, until=until_now),
+            connects=assembling.connects(self._recorder, self._creations, self._notes.queries),
+            refused=self._creations.refused(),
+            waited=tuple(self._notes.waited),
+            trouble=(*self._recorder.trouble(), *self._notes.trouble),
+            absent=dict(self._notes.absent),
+            seconds=dict(self._notes.seconds),
+            asked_every=_SUBMIT_EVERY,
+        )
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self._notes.seconds[name] = time.monotonic() - started
+
+
+class _Quiet:
+    """How long nothing has changed."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._seen: tuple[int, ...] = ()
+        self._since = time.monotonic()
+
+    def seconds(self) -> float:
+        """Seconds since the last change of any application, or of its pods; runs of schedules come for ever."""
+        applications = [it for it in self._recorder.applications() if not it.schedule]
+        names = {(it.namespace, it.name) for it in applications}
+        pods = tuple(it for it in self._recorder.pods() if (it[0], it[1].owner) in names)
+        seen = (sum(len(it.looks) for it in applications), hash(pods))
+        if seen != self._seen:
+            self._seen, self._since = seen, time.monotonic()
+        return time.monotonic() - self._since
+
+
+def knows_suspend(release: Release) -> bool:
+    """Whether a release has spec.suspend of a SparkApplication."""
+    return tuple(int(part) for part in release.version.split("-")[0].split(".")) >= SUSPEND_SINCE
+
+
+def _ended(record: Record[Look]) -> bool:
+    return bool(record.looks) and record.looks[-1].state in (State.COMPLETED, State.FAILED)
