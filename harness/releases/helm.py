@@ -126,14 +126,15 @@ class Helm:
         *,
         timeout: float,
         wait: bool = False,
+        flags: Sequence[str] = (),
         stop: threading.Event | None = None,
     ) -> Revision:
         """`helm upgrade --install`; the namespace must exist.
 
-        `timeout` (seconds) bounds the hooks, and with `wait` the readiness of everything. `stop` ends Helm early; the
-        release is then marked failed, and HelmError raised.
+        `timeout` (seconds) bounds the hooks, and with `wait` the readiness of everything. `flags` are further ones,
+        `--reuse-values`. `stop` ends Helm early; the release is then marked failed, and HelmError raised.
         """
-        client, command = self._client(timeout + _SLACK_SECONDS, stop=stop)
+        client, command = self._client(timeout + _SLACK_SECONDS, stop=stop, flags=flags)
         done = _run(
             client.install_or_upgrade_release(
                 name,
@@ -178,10 +179,17 @@ class Helm:
         ]
 
     def rollback(
-        self, name: str, namespace: str, revision: int | None = None, *, timeout: float, wait: bool = False
+        self,
+        name: str,
+        namespace: str,
+        revision: int | None = None,
+        *,
+        timeout: float,
+        wait: bool = False,
+        stop: threading.Event | None = None,
     ) -> Revision:
         """`helm rollback`, to the revision before when none is given. Helm leaves CRDs as they are."""
-        _, command = self._client(timeout + _SLACK_SECONDS)
+        _, command = self._client(timeout + _SLACK_SECONDS, stop=stop)
         _run(command.rollback(name, revision, namespace=namespace, timeout=_duration(timeout), wait=wait))
         return self.history(name, namespace)[-1]
 
@@ -212,8 +220,15 @@ class Helm:
         documents = _run(command.get_hooks(name, namespace=namespace, revision=revision))
         return [document for document in documents if document]
 
-    def _client(self, seconds: float, stop: threading.Event | None = None) -> tuple[pyhelm3.Client, _Command]:
-        command = _Command(self.binary, self.kubeconfig, seconds=seconds, stop=stop)
+    def crds(self, chart: Chart) -> str:
+        """The chart's CustomResourceDefinitions as YAML, `helm show crds`. Asks no cluster."""
+        done = process.call([self.binary, "show", "crds", chart.path], timeout=_LOCAL_SECONDS, env=_NEUTRAL)
+        return done.stdout
+
+    def _client(
+        self, seconds: float, stop: threading.Event | None = None, flags: Sequence[str] = ()
+    ) -> tuple[pyhelm3.Client, _Command]:
+        command = _Command(self.binary, self.kubeconfig, seconds=seconds, stop=stop, flags=flags)
         return pyhelm3.Client(command, executable=str(self.binary)), command
 
 
@@ -221,14 +236,21 @@ class _Command(Command):  # type: ignore[misc]
     """pyhelm3's command lines, run by harness.process."""
 
     def __init__(
-        self, binary: Path, kubeconfig: Path | None, *, seconds: float, stop: threading.Event | None = None
+        self,
+        binary: Path,
+        kubeconfig: Path | None,
+        *,
+        seconds: float,
+        stop: threading.Event | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         super().__init__(executable=str(binary), kubeconfig=kubeconfig)
         self._seconds = seconds
         self._stop = stop
+        self._flags = flags
 
     async def run(self, command: Sequence[Any], input: bytes | None = None) -> bytes:
-        argv = [self._executable, *(str(word) for word in command)]
+        argv = [self._executable, *(str(word) for word in command), *self._flags]
         if self._kubeconfig:
             argv += ["--kubeconfig", str(self._kubeconfig)]
         # The loop belongs to this one call, so that blocking it keeps nobody waiting.

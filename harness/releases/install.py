@@ -1,16 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Install a release on a cluster: namespaces, Helm, and a watch that tells within seconds why it cannot work.
-
-Helm is called without --wait: it looks only every two seconds and cannot say what is wrong. The harness watches the
-pods instead, ends Helm when waiting is in vain, and asks for more than Helm would: that each Deployment has rolled out
-its newest ReplicaSet.
-"""
+"""Install a release on a cluster: namespaces, values, Helm, and the wait until it is ready."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +11,14 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness.errors import ClusterError, HarnessError, HostError, RegistryError, ReleaseError, UsageError, WaitTimeout
+from harness.errors import ClusterError, UsageError
 from harness.matrix.model import Release
 from harness.providers.base import Cluster
-from harness.releases import charts, seen, webhook
+from harness.releases import charts, rollout, seen
 from harness.releases.charts import Chart
-from harness.releases.helm import Helm, Revision
-from harness.releases.trouble import Kind, Trouble, diagnose
+from harness.releases.helm import Helm
 from harness.releases.values import merge
-from harness.waiting import Deadline, until, watch_until
+from harness.waiting import Deadline
 
 RELEASE_NAME = "spark-operator"
 OPERATOR_NAMESPACE = "spark-operator"
@@ -34,8 +26,6 @@ CHECK_NAMESPACE = "operator-checks"
 """A job namespace of the checks' own, so that nothing that they create is in a scenario's way."""
 
 _API_SECONDS = 15.0
-_ADMISSION_SECONDS = 30.0
-_LOG_LINES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,16 +74,25 @@ def install(
             _prepare_namespaces(api, namespace, job_namespaces)
             seconds["namespaces"] = deadline.elapsed
             # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.
-            before = frozenset(pod.uid for pod in _pods(api, namespace))
-            revision = _helm(api, Helm(helm, cluster.kubeconfig), found, name, namespace, merged, before, deadline)
+            before = frozenset(pod.uid for pod in rollout.pods_of(api, namespace))
+            binary = Helm(helm, cluster.kubeconfig)
+            revision = rollout.run_helm(
+                api,
+                namespace,
+                before,
+                deadline,
+                lambda seconds, stop: binary.install_or_upgrade(
+                    found, name, namespace, merged, timeout=seconds, stop=stop
+                ),
+            )
             seconds["helm"] = deadline.elapsed - sum(seconds.values())
-            _await_rollout(api, release, namespace, name, before, deadline)
+            rollout.await_rollout(api, release, namespace, name, before, deadline)
             seconds["ready"] = deadline.elapsed - sum(seconds.values())
-            _await_admission(api, release, deadline)
+            rollout.await_admission(api, release, CHECK_NAMESPACE, deadline)
             seconds["admission"] = deadline.elapsed - sum(seconds.values())
     except (client.ApiException, HTTPError) as away:
         raise ClusterError(
-            f"the API server of {cluster.name} failed while {release.version} was installed: {_brief(away)}",
+            f"the API server of {cluster.name} failed while {release.version} was installed: {rollout.brief(away)}",
             "see the node's logs in the evidence",
         ) from away
     return InstalledRelease(
@@ -137,231 +136,3 @@ def _prepare_namespaces(api: client.ApiClient, namespace: str, job_namespaces: S
             core.create_namespace(
                 client.V1Namespace(metadata=client.V1ObjectMeta(name=wanted)), _request_timeout=_API_SECONDS
             )
-
-
-def _helm(
-    api: client.ApiClient,
-    helm: Helm,
-    chart: Chart,
-    name: str,
-    namespace: str,
-    values: Mapping[str, Any],
-    before: frozenset[str],
-    deadline: Deadline,
-) -> Revision:
-    """Run Helm beside a look at the pods of its hooks, and end it when one of them can never run."""
-    stop = threading.Event()
-
-    def look() -> tuple[bool, Trouble | None]:
-        if running.done():
-            return True, None
-        hooks = [it for it in _pods(api, namespace) if it.owner.startswith("Job/") and it.uid not in before]
-        return False, _final(_diagnosed(api, namespace, hooks))
-
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        running: Future[Revision] = pool.submit(
-            helm.install_or_upgrade, chart, name, namespace, values, timeout=deadline.left, stop=stop
-        )
-        try:
-            _, trouble = until(
-                look,
-                lambda it: it[0] or it[1] is not None,
-                what="Helm",
-                timeout=deadline.left + _API_SECONDS,
-                interval=0.1,
-                ignore=(client.ApiException, HTTPError),
-            )
-        finally:
-            # Also when the run is being ended: the pool waits for Helm.
-            stop.set()
-        if trouble:
-            raise _error(api, namespace, trouble)
-        return running.result()
-
-
-def _await_rollout(
-    api: client.ApiClient, release: Release, namespace: str, name: str, before: frozenset[str], deadline: Deadline
-) -> None:
-    """Watch until every Deployment of the release has rolled out. Raises what the pods' trouble comes to."""
-    selector = f"app.kubernetes.io/instance={name}"
-    apps, core = client.AppsV1Api(api), client.CoreV1Api(api)
-    pods: dict[str, seen.PodSeen] = {}
-
-    def deployments() -> list[seen.DeploymentSeen]:
-        return find_deployments(apps, namespace, name)
-
-    def on_pod(event: str, item: Any) -> str | Trouble | None:
-        pod = seen.pod(seen.plain(api, item))
-        if event == "DELETED":
-            pods.pop(pod.uid, None)
-        else:
-            pods[pod.uid] = pod
-        trouble = _final(_diagnosed(api, namespace, [it for it in pods.values() if it.uid not in before]))
-        return trouble or ("ready" if _all_ready(deployments(), pods.values()) else None)
-
-    def on_deployment(event: str, item: Any) -> str | None:
-        return "rolled out" if all(it.rolled_out for it in deployments()) else None
-
-    try:
-        if not deployments():
-            raise ReleaseError(
-                f"release {release.version} brought no Deployment labelled {selector} into {namespace}",
-                "see what it renders to: helm get manifest",
-            )
-        outcome = watch_until(
-            core.list_namespaced_pod,
-            on_pod,
-            what=f"the pods of release {release.version}",
-            timeout=deadline.left,
-            describe=lambda item: _pod_in_words(seen.pod(seen.plain(api, item))),
-            namespace=namespace,
-            label_selector=selector,
-        )
-        if isinstance(outcome, Trouble):
-            raise _error(api, namespace, outcome)
-        watch_until(
-            apps.list_namespaced_deployment,
-            on_deployment,
-            what=f"the rollout of release {release.version}",
-            timeout=deadline.left,
-            describe=lambda item: "; ".join(map(_deployment_in_words, deployments())),
-            namespace=namespace,
-            label_selector=selector,
-        )
-    except WaitTimeout as late:
-        trouble = _diagnosed(api, namespace, pods.values())
-        if trouble:
-            raise _error(api, namespace, trouble, late=f" (waited {deadline.seconds:.0f} s)") from late
-        raise ReleaseError(
-            f"release {release.version} was not ready within {deadline.seconds:.0f} s; last seen: {late.last_seen}",
-            f"see the events and pods of the namespace {namespace}",
-        ) from late
-
-
-def _pods(api: client.ApiClient, namespace: str) -> list[seen.PodSeen]:
-    items = seen.listed(client.CoreV1Api(api).list_namespaced_pod, namespace, timeout=_API_SECONDS)
-    return [seen.pod(item) for item in items]
-
-
-def _await_admission(api: client.ApiClient, release: Release, deadline: Deadline) -> None:
-    """Wait until the API server reaches the webhook.
-
-    The webhook's readiness probe is a plain ping: its pod is Ready before its port answers, and until the Service's
-    endpoint is in place on the node, creates are refused (seen for up to a second).
-    """
-    app = webhook.sample(CHECK_NAMESPACE)
-    try:
-        until(
-            lambda: webhook.dry_run(api, app, timeout=_API_SECONDS),
-            lambda attempt: not attempt.webhook_away,
-            what="the webhook to answer the API server",
-            timeout=min(_ADMISSION_SECONDS, deadline.left),
-            interval=0.1,
-        )
-    except WaitTimeout as late:
-        raise ReleaseError(
-            f"release {release.version} is rolled out, but its webhook does not answer the API server; {late.message}",
-            "see the webhook's log, and the endpoints of its Service",
-        ) from late
-
-
-def find_deployments(apps: client.AppsV1Api, namespace: str, name: str) -> list[seen.DeploymentSeen]:
-    """The Deployments of a Helm release, each with its newest ReplicaSet."""
-    selector = f"app.kubernetes.io/instance={name}"
-    sets = seen.listed(apps.list_namespaced_replica_set, namespace, timeout=_API_SECONDS, label_selector=selector)
-    items = seen.listed(apps.list_namespaced_deployment, namespace, timeout=_API_SECONDS, label_selector=selector)
-    return [seen.deployment(item, sets) for item in items]
-
-
-def _all_ready(deployments: Sequence[seen.DeploymentSeen], pods: Any) -> bool:
-    for deployment in deployments:
-        newest = [
-            pod
-            for pod in pods
-            if pod.owner == f"ReplicaSet/{deployment.newest_replica_set}"
-            and not pod.leaving
-            and all(container.ready for container in pod.containers if not container.init)
-        ]
-        if len(newest) < deployment.replicas:
-            return False
-    return True
-
-
-def _diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | None:
-    """Diagnose, with the events at hand where a pod alone may not tell the registry's answer."""
-    pods = list(pods)
-    trouble = diagnose(pods)
-    if trouble is None or trouble.final or trouble.kind is not Kind.IMAGE_OTHER:
-        return trouble
-    events = seen.listed(
-        client.CoreV1Api(api).list_namespaced_event,
-        namespace,
-        timeout=_API_SECONDS,
-        field_selector="reason=Failed,involvedObject.kind=Pod",
-    )
-    return diagnose(pods, [it.get("message", "") for it in events])
-
-
-def _final(trouble: Trouble | None) -> Trouble | None:
-    return trouble if trouble and trouble.final else None
-
-
-def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str = "") -> HarnessError:
-    if trouble.kind in (Kind.REGISTRY_BUSY, Kind.REGISTRY_FAILING, Kind.REGISTRY_AWAY):
-        return RegistryError(
-            trouble.message + late,
-            "wait for the rate limit, log in, or use a mirror (harness.toml) or --source foundry"
-            if trouble.kind is Kind.REGISTRY_BUSY
-            else "check that the node can reach the registry or its mirror",
-            status=429 if trouble.kind is Kind.REGISTRY_BUSY else 0,
-        )
-    if trouble.kind is Kind.UNSCHEDULABLE:
-        return HostError(trouble.message + late, "free memory or processors, or run fewer cells at a time (--jobs 1)")
-    if trouble.kind is Kind.CRASH:
-        return ReleaseError(
-            f"{trouble.message}{late}\n{_last_lines(api, namespace, trouble)}",
-            f"kubectl -n {namespace} logs {trouble.pod} -c {trouble.container} --previous",
-        )
-    if trouble.kind in (Kind.IMAGE_MISSING, Kind.IMAGE_REFUSED):
-        return ReleaseError(
-            trouble.message + late, "compare the chart's image values with what the registry has, or add a pull secret"
-        )
-    return ReleaseError(trouble.message + late, f"kubectl -n {namespace} describe pod {trouble.pod}")
-
-
-def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
-    for previous in (True, False):
-        try:
-            response: Any = client.CoreV1Api(api).read_namespaced_pod_log(
-                trouble.pod,
-                namespace,
-                container=trouble.container,
-                previous=previous,
-                tail_lines=_LOG_LINES,
-                _preload_content=False,
-                _request_timeout=_API_SECONDS,
-            )
-        except (client.ApiException, HTTPError) as gone:
-            unread = f"  | its log cannot be read: {_brief(gone)}"
-            continue
-        lines = response.data.decode(errors="replace").strip().splitlines()
-        # The kubelet answers so, with status 200, when the container of the run before is gone already.
-        if lines and not lines[0].startswith("unable to retrieve container logs"):
-            return "\n".join(f"  | {line}" for line in lines)
-        unread = "  | its log is empty"
-    return unread
-
-
-def _pod_in_words(pod: seen.PodSeen) -> str:
-    states = ", ".join(f"{it.name} {it.state} {it.reason}".strip() for it in pod.containers)
-    return f"pod {pod.name} {pod.phase} ({states})"
-
-
-def _deployment_in_words(it: seen.DeploymentSeen) -> str:
-    return f"{it.name}: {it.updated} updated and {it.available} available of {it.replicas}, {it.total} in all"
-
-
-def _brief(error: Exception) -> str:
-    if isinstance(error, client.ApiException):
-        return f"{error.status} {error.reason}"
-    return str(getattr(error, "reason", None) or error)

@@ -23,7 +23,8 @@ from harness.errors import HarnessError, WaitTimeout
 from harness.matrix.model import Release
 from harness.providers.base import Cluster
 from harness.releases import crds, metrics, seen, webhook
-from harness.releases.install import CHECK_NAMESPACE, InstalledRelease, find_deployments
+from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
+from harness.releases.rollout import find_deployments
 from harness.waiting import Cancelled, until, watch_until
 
 A = TypeVar("A")

@@ -21,7 +21,7 @@ KEPT = 10
 """So many durations of each are remembered."""
 
 
-_SHARED = ("cluster-", "install-")
+_SHARED = ("cluster-", "install-", "path-")
 """How the names of phases begin that the cells of a cluster have in common."""
 
 

@@ -13,6 +13,7 @@ from harness.registries.sources import ImageRecord
 from harness.releases import shared
 from harness.releases.install import InstalledRelease
 from harness.report.model import RetryResult, attempt_name
+from harness.upgrades.journey import Stop
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +44,16 @@ class Kept:
 
 @dataclass(kw_only=True)
 class Scene:
-    """What is known of the cluster at the moment; evidence is gathered from it."""
+    """What is known of the cluster at the moment; evidence is gathered from it.
+
+    `release` is the one that is installed, `stops` are all releases of the path by name.
+    """
 
     provider: Provider | None = None
     cluster: Cluster | None = None
     release: Release | None = None
     installed: InstalledRelease | None = None
+    stops: dict[str, Stop] = field(default_factory=dict)
     images: list[ImageRecord] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
     before: shared.SharedState | None = None

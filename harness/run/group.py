@@ -26,11 +26,13 @@ from harness.providers.base import Cluster, Provider
 from harness.registries.sources import ImageRecord
 from harness.releases import shared, surroundings
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
+from harness.releases.values import merge
 from harness.report.model import CellResult, RetryResult, cell_result
 from harness.run.attempt import Attempt, Kept, Scene
 from harness.run.gathering import Gatherer
 from harness.run.kept import kept_facts
 from harness.run.locking import Locker, operator_image
+from harness.run.passage import Passage
 from harness.run.preparation import Preparation
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
@@ -83,6 +85,7 @@ class Group:
             locker=self._locker,
             say=say,
         )
+        self._passage = Passage(attempts, asked=asked, host=host, resources=resources, say=self._say_here)
         self._reported: set[str] = set()
         self._lock = threading.Lock()
 
@@ -90,6 +93,9 @@ class Group:
     def environment(self) -> Any:
         """The environment of all the cells."""
         return self.attempts[0].cell.environment
+
+    def _say_here(self, text: str) -> None:
+        self._say(f"{self.name}: {text}")
 
     @property
     def _seed(self) -> int:
@@ -102,7 +108,9 @@ class Group:
         try:
             scene.provider = self._preparation.provider()
             refusal = self._preparation.prepare(scene)
-            if refusal is None:
+            if refusal is None and self.attempts[0].cell.path.moves:
+                self._run_path(scene)
+            elif refusal is None:
                 self._run_cells(scene)
             else:
                 self._report_all(scene, refusal)
@@ -142,6 +150,18 @@ class Group:
             running = [pool.submit(self._run_cell, scene, attempt, checks) for attempt in order]
             for future in running:
                 future.result()
+
+    def _run_path(self, scene: Scene) -> None:
+        """Go along the path once, and judge what was seen for each cell."""
+        with self._slots.one():
+            observed, refusal = self._passage.go(scene, seed=self._seed)
+        if observed is None:
+            self._report_all(scene, refusal)
+            return
+        scene.phases.update({f"path-{part}": seconds for part, seconds in observed.seconds.items()})
+        for attempt in self.attempts:
+            findings = self._guarded("judged", lambda: self._passage.judge(observed, attempt.cell))  # noqa: B023
+            self._report(scene, attempt, findings, {})
 
     def _run_cell(self, scene: Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
         with self._slots.one():
@@ -283,11 +303,13 @@ class Group:
 
     def _images(self, scene: Scene, attempt: Attempt) -> tuple[list[ImageRecord], list[Finding]]:
         """The images that the cell used, with their digests."""
-        if scene.installed is None or scene.release is None:
+        if scene.installed is None:
             return list(scene.images), []
         found = list(scene.images)
         problems: list[Finding] = []
-        wanted = [operator_image(scene.release, scene.installed.values), *attempt.cell.scenario.images]
+        values = merge(*self._asked.values)
+        operators = [operator_image(stop.release, values) for stop in scene.stops.values()]
+        wanted = [*operators, *attempt.cell.scenario.images]
         for reference in dict.fromkeys(wanted):
             try:
                 found.append(self._resources.source.resolve(reference))

@@ -84,9 +84,17 @@ class LockedImage(Model):
     digest: str = ""
 
 
+class LockedStop(Model):
+    """A release that the path went through before its last one, with its own chart."""
+
+    release: LockedRelease
+    chart: LockedChart | None = None
+
+
 class Lock(Model):
     """What one attempt at a cell ran with.
 
+    `release` and `chart` are those of the path's last release, `before` the ones that it goes through until there.
     `values` are the merged values of profiles and user; those at the JSON pointers in `redacted` were secrets and are
     masked. `applications` is the hash of the chart of sample applications. `tools` maps a program to its version.
     `seed` is the attempt's.
@@ -99,6 +107,7 @@ class Lock(Model):
     environment: LockedEnvironment
     release: LockedRelease
     chart: LockedChart | None = None
+    before: tuple[LockedStop, ...] = ()
     images: tuple[LockedImage, ...] = ()
     applications: str = ""
     values: dict[str, JsonValue] = Field(default_factory=dict)
@@ -166,7 +175,12 @@ def differences(lock: Lock, here: Lock) -> list[Difference]:
 
 
 def _inputs(lock: Lock, here: Lock) -> Iterator[Difference]:
+    moved = zip(lock.before, here.before, strict=False)
     rows = {
+        **{
+            f"the registry of release {it.release.version}": (_address(it.release), _address(now.release))
+            for it, now in moved
+        },
         f"the provider of {lock.environment.name}": (lock.environment.provider, here.environment.provider),
         "Kubernetes": (lock.environment.kubernetes, here.environment.kubernetes),
         "the distribution": (lock.environment.distribution, here.environment.distribution),
@@ -179,6 +193,9 @@ def _inputs(lock: Lock, here: Lock) -> Iterator[Difference]:
         yield from _digest("node image", lock.environment.node.identity, here.environment.node.identity)
     if lock.chart and here.chart:
         yield from _digest(f"chart {lock.chart.name} {lock.chart.version}", lock.chart.sha256, here.chart.sha256)
+    for then, today in zip(lock.before, here.before, strict=False):
+        if then.chart and today.chart:
+            yield from _digest(f"chart {then.chart.name} {then.chart.version}", then.chart.sha256, today.chart.sha256)
     yield from _digest("charts/spark-samples", lock.applications, here.applications)
     there_images = {image.reference: image.digest for image in lock.images}
     here_images = {image.reference: image.digest for image in here.images}

@@ -27,6 +27,7 @@ from harness.run.lock import (
     LockedImage,
     LockedNode,
     LockedRelease,
+    LockedStop,
     differences,
     masked,
 )
@@ -56,22 +57,30 @@ class Locker:
         self._say = say
         self._node: ImageRecord | None = None
         self._chart: Chart | None = None
+        self._before: dict[str, Chart] = {}
         self._unresolved: dict[str, str] = {}
         self._lock = threading.Lock()
 
-    def learn(self, *, node: ImageRecord | None = None, chart: Chart | None = None) -> None:
-        """Take note of an input that was found."""
+    def learn(
+        self,
+        *,
+        node: ImageRecord | None = None,
+        chart: Chart | None = None,
+        before: Mapping[str, Chart] | None = None,
+    ) -> None:
+        """Take note of an input that was found; `before` has the charts of releases that the path only goes through."""
         self._node = node or self._node
         self._chart = chart or self._chart
+        self._before.update(before or {})
 
     def lock(self, cell: Cell, attempt: int = 1) -> Lock:
         """What an attempt at a cell runs with, as far as it is known."""
         source = self._inputs.source
         environment = cell.environment
-        release = self._asked.catalogue.release(cell.path.releases[-1])
+        releases = [self._asked.catalogue.release(name) for name in cell.path.releases]
         values = merge(*self._asked.values)
         shown, redacted = masked(values, source.mirrors.secrets)
-        wanted = dict.fromkeys([operator_image(release, values), *cell.scenario.images])
+        wanted = dict.fromkeys([*(operator_image(it, values) for it in releases), *cell.scenario.images])
         return Lock(
             harness_version=__version__,
             cell=cell.id,
@@ -83,8 +92,12 @@ class Locker:
                 distribution=environment.distribution_from(self._host.choice.kind),
                 node=self._locked_node(environment),
             ),
-            release=LockedRelease(version=release.version, registry=release.registry, repository=release.repository),
-            chart=self._locked_chart(),
+            release=_locked_release(releases[-1]),
+            chart=_locked_chart(self._chart, self._asked.options.chart or ""),
+            before=tuple(
+                LockedStop(release=_locked_release(it), chart=_locked_chart(self._before.get(it.name), ""))
+                for it in releases[:-1]
+            ),
             images=tuple(LockedImage(reference=it, digest=self._digest(it)) for it in wanted),
             applications=_applications(),
             values=shown,
@@ -141,20 +154,6 @@ class Locker:
         image = self._node.reference.rpartition(":")[0] if built else environment.node_image
         return LockedNode(image=image, identity=identity)
 
-    def _locked_chart(self) -> LockedChart | None:
-        chart = self._chart
-        if chart is None:
-            return None
-        wanted = self._asked.options.chart or ""
-        return LockedChart(
-            name=chart.name,
-            version=chart.version,
-            app_version=chart.app_version,
-            origin=chart.origin.value,
-            sha256=chart.sha256,
-            requested="file" if wanted and chart.origin is ChartSource.FILE else wanted,
-        )
-
     def _digest(self, reference: str) -> str:
         try:
             return self._inputs.source.resolve(reference).digest
@@ -166,6 +165,23 @@ class Locker:
     def _tools(self, environment: Environment) -> dict[str, str]:
         names = ("helm", environment.provider, f"kubectl-{environment.minor}")
         return {name: self._host.tools[name].version for name in names if name in self._host.tools}
+
+
+def _locked_release(release: Release) -> LockedRelease:
+    return LockedRelease(version=release.version, registry=release.registry, repository=release.repository)
+
+
+def _locked_chart(chart: Chart | None, wanted: str) -> LockedChart | None:
+    if chart is None:
+        return None
+    return LockedChart(
+        name=chart.name,
+        version=chart.version,
+        app_version=chart.app_version,
+        origin=chart.origin.value,
+        sha256=chart.sha256,
+        requested="file" if wanted and chart.origin is ChartSource.FILE else wanted,
+    )
 
 
 @functools.cache

@@ -15,13 +15,15 @@ from harness.host import pressure
 from harness.matrix.model import Release
 from harness.providers import PROVIDERS
 from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
-from harness.releases import shared
+from harness.releases import relocate, shared
 from harness.releases.install import OPERATOR_NAMESPACE, install
 from harness.run.attempt import Attempt, Scene
 from harness.run.locking import Locker
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.run.slots import CREATIONS, Slots
+from harness.upgrades import scenarios as moves
+from harness.upgrades.journey import Stop
 from harness.verdicts import Finding, errored, failed, unavailable
 
 _API_SECONDS = 30.0
@@ -68,15 +70,15 @@ class Preparation:
         if scene.provider is None:
             raise HarnessError("a cluster needs a provider")
         settings, cell = self._asked.settings, self._attempts[0].cell
-        release = scene.release = self._asked.catalogue.release(cell.path.releases[-1])
+        release = scene.release = self._asked.catalogue.release(cell.path.releases[0])
         try:
             node = self._resources.node_image(self._environment)
             scene.images.append(node)
             self._locker.learn(node=node)
-            chart = self._resources.chart(release)
-            self._locker.learn(chart=chart)
+            scene.stops = self._stops(cell.path.releases)
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
+        first = scene.stops[release.name]
         refusal = self._locker.refusal(cell)
         if refusal is not None:
             return refusal
@@ -104,17 +106,21 @@ class Preparation:
             return errored("cluster-created", str(error))
         self._resources.learn_volumes(scene.cluster.nodes)
         scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
-        self._say(f"{self._name}: cluster is ready, installing release {release.version}")
-        namespaces = [scenarios.namespace_of(attempt.cell.scenario.name) for attempt in self._attempts]
+        self._say(f"{self._name}: cluster is ready, installing release {release.name}")
+        namespaces = self.namespaces()
         try:
             self._create_namespaces(scene.cluster, namespaces)
+            if release.relocated:
+                relocate.prepare(
+                    scene.cluster, release, OPERATOR_NAMESPACE, login=self._resources.login(release.registry)
+                )
             scene.installed = install(
                 scene.cluster,
                 release,
-                chart=chart,
+                chart=first.chart,
                 helm=self._host.tools["helm"].path,
                 job_namespaces=namespaces,
-                values=self._asked.values,
+                values=(first.values, *self._asked.values),
             )
             scene.before = shared.look(scene.cluster, OPERATOR_NAMESPACE)
         except ReleaseError as error:
@@ -126,8 +132,31 @@ class Preparation:
         except HarnessError as error:
             return errored("release-installed", str(error))
         scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
-        self._say(f"{self._name}: release {release.version} is ready, running {len(self._attempts)} cells")
+        self._say(f"{self._name}: release {release.name} is ready, running {len(self._attempts)} cells")
         return None
+
+    def namespaces(self) -> list[str]:
+        """The job namespaces: one for each cell; on a path with moves one for each scenario that is watched there.
+
+        All of these belong to one pass, whichever of them was asked for.
+        """
+        names = [attempt.cell.scenario.name for attempt in self._attempts]
+        if self._attempts[0].cell.path.moves:
+            names += moves.discover()
+        return [*dict.fromkeys(map(scenarios.namespace_of, names))]
+
+    def _stops(self, names: Sequence[str]) -> dict[str, Stop]:
+        """The releases of the path with their charts. Raises UnavailableError. --chart is about the last of them."""
+        found: dict[str, Stop] = {}
+        for name in names:
+            release = self._asked.catalogue.release(name)
+            own = (self._asked.options.chart or "") if name == names[-1] else ""
+            chart = self._resources.chart(release, wanted=own)
+            found[name] = Stop(release=release, chart=chart, values=relocate.values_for(release))
+        self._locker.learn(
+            chart=found[names[-1]].chart, before={name: stop.chart for name, stop in found.items() if name != names[-1]}
+        )
+        return found
 
     def host_now(self) -> pressure.HostSeen:
         """The room that the host has at this moment."""
@@ -142,6 +171,9 @@ class Preparation:
                 )
 
     def _preload(self, release: Release) -> tuple[str, ...]:
-        spark = [image for attempt in self._attempts for image in attempt.cell.scenario.images]
+        used = [attempt.cell.scenario for attempt in self._attempts]
+        if self._attempts[0].cell.path.moves:
+            used += [module.SCENARIO for module in moves.discover().values()]
+        spark = [image for scenario in used for image in scenario.images]
         held = self._resources.held_images(self._environment)
         return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from harness import process
 from harness.errors import CommandError, HarnessError, UnavailableError
 from harness.evidence.clean import clean_stale
@@ -18,6 +20,7 @@ from harness.foundry import operator, shapes
 from harness.foundry.store import Store
 from harness.matrix.model import ChartSource, Environment, Release
 from harness.providers import network
+from harness.registries.credentials import Credentials, from_docker_config
 from harness.registries.local import NodeRegistries
 from harness.registries.mirrors import MirrorMap, mirrored
 from harness.registries.references import ImageReference
@@ -43,7 +46,7 @@ class Resources:
         self.folder: Path | None = None
         self._registries: NodeRegistries | None = None
         self._source: Source | None = None
-        self._charts: dict[str, Chart] = {}
+        self._charts: dict[tuple[str, str], Chart] = {}
         self._lock = threading.Lock()
 
     def open(self) -> None:
@@ -134,12 +137,31 @@ class Resources:
         pinned = node.reference.partition("@")[2]
         return pinned or _manifest_digest(node.reference) or node.digest
 
-    def chart(self, release: Release) -> Chart:
-        """The release's chart: what --chart names, else what the source offers. Raises UnavailableError, UsageError."""
+    def chart(self, release: Release, *, wanted: str = "") -> Chart:
+        """The release's chart: what is `wanted`, as --chart says it, else what the source offers.
+
+        Raises UnavailableError, UsageError.
+        """
         with self._lock:
-            if release.version not in self._charts:
-                self._charts[release.version] = self._find_chart(release)
-            return self._charts[release.version]
+            key = release.version, wanted
+            if key not in self._charts:
+                self._charts[key] = self._find_chart(release, wanted)
+            return self._charts[key]
+
+    def login(self, host: str) -> Credentials | None:
+        """What a pull secret says to a registry host: what this machine knows; None when it knows nothing.
+
+        The run's own registries let everybody in and take any login. Raises SettingsError for a broken configuration.
+        """
+        kind = self._host.choice.kind
+        if kind == "foundry":
+            return Credentials(username="spark-operator-harness", password=SecretStr(self.run_id))
+        if kind == "mirror":
+            mirror = self.source.mirrors.mirrors.get(host)
+            return (
+                Credentials(username=mirror.username, password=mirror.password) if mirror and mirror.username else None
+            )
+        return from_docker_config(host)
 
     def registry_logs(self) -> Mapping[str, str]:
         """Registry host → access log of the run's own registries."""
@@ -192,10 +214,9 @@ class Resources:
         if problems:
             raise problems[0]
 
-    def _find_chart(self, release: Release) -> Chart:
+    def _find_chart(self, release: Release, wanted: str) -> Chart:
         folder = self.scratch("charts")
         helm = self._host.tools["helm"].path
-        wanted = self._asked.options.chart
         if wanted:
             return charts.find(wanted, release, helm, folder, mirrors=self.source.mirrors)
         if self._host.choice.kind == "foundry":

@@ -7,10 +7,11 @@ All times are UTC by the clock of the host, which its node containers share.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from harness.matrix.model import Move, Path, Release
+from harness.releases.change import Step
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.permissions import PermissionChange
@@ -19,21 +20,10 @@ from harness.upgrades.workload_seen import WorkloadSeen
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
-    """One command of a move, as a user types it. `error` is what it said when it failed."""
-
-    what: str
-    command: str
-    started: datetime
-    ended: datetime
-    error: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class MoveTimes:
     """When a move began, when its Helm was done, when all Deployments had rolled out, when the soak was over.
 
-    The leadership gap is apart, in `OperatorWatch`. `settled` is null when the rollout did not get to its end.
+    The leadership gap is apart, in `OperatorWatch`. `settled` is None when the rollout did not get to its end.
     """
 
     began: datetime
@@ -44,7 +34,13 @@ class MoveTimes:
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedMove:
-    """One upgrade or rollback. `helm_error` and `rollout_error` are why it did not get to its end."""
+    """One upgrade or rollback. `helm_error` and `rollout_error` are why it did not get to its end, else empty.
+
+    `old_pods` are pods of the operator that were there before and still are. `orphans` are objects that the old release
+    owned, and that neither the new one owns nor Helm removed: `Kind/namespace/name`. `unfit` are stored objects that
+    the schema now in the cluster refuses, with the API server's words. `probes` are those from the beginning of the
+    move until its end.
+    """
 
     move: Move
     origin: Release
@@ -55,18 +51,21 @@ class ObservedMove:
     rollout_error: str
     watch: OperatorWatch
     operator: ObservedOperator | Unseen
+    old_pods: tuple[str, ...] | Unseen
     permissions: PermissionChange | Unseen
     orphans: tuple[str, ...] | Unseen
-    """Objects that the old release owned, and that neither the new one owns nor Helm removed: `Kind/namespace/name`."""
     unfit: Mapping[str, str] | Unseen
-    """Stored objects that the schema now in the cluster refuses: `Kind/namespace/name` → the API server's words."""
     probes: tuple[Probe, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedPath:
-    """Everything. `workload` covers the whole path, from before its first move to after its last."""
+    """Everything. `workload` covers the whole path, from before its first move to after its last.
+
+    `seconds` says how long its parts took.
+    """
 
     path: Path
     moves: tuple[ObservedMove, ...]
     workload: WorkloadSeen | Unseen
+    seconds: Mapping[str, float] = field(default_factory=dict)

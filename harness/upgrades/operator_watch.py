@@ -3,8 +3,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.errors import WaitTimeout
+from harness.providers.base import Cluster
+from harness.releases import seen
+from harness.waiting import watch_until
+
+_DAY = 86400.0
+_GROUP = "sparkoperator.k8s.io"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,15 +32,29 @@ class Sighting:
     name: str
     what: str
 
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S.%f}Z {self.kind} {self.name}: {self.what}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseHeld:
-    """A lease and who held it from then on: the pod, and that pod's operator image."""
+    """A lease, and who held it from then until it was renewed for the last time: the pod, and its image."""
 
     at: datetime
+    renewed: datetime
     lease: str
     pod: str
     image: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodLife:
+    """A pod of the operator: when it was made and when it was gone (None: it is there)."""
+
+    name: str
+    image: str
+    created: datetime
+    gone: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +62,194 @@ class OperatorWatch:
     """What was seen, oldest first. `trouble` is why something could not be watched; empty when all of it was.
 
     `gap` is how many seconds no controller led: from the end of the pod that held the lease, or from its last renewal,
-    until the target's pod held it. None when the target never held it while it was watched.
+    until a pod of after `began` held it. None when none did while it was watched.
     """
 
     sightings: tuple[Sighting, ...] = ()
     leases: tuple[LeaseHeld, ...] = ()
-    gap: float | None = None
+    pods: tuple[PodLife, ...] = ()
     gap_began: datetime | None = None
     gap_ended: datetime | None = None
     trouble: str = ""
+
+    @property
+    def gap(self) -> float | None:
+        """Seconds without a leading controller."""
+        if self.gap_began is None or self.gap_ended is None:
+            return None
+        return max(0.0, (self.gap_ended - self.gap_began).total_seconds())
+
+
+class OperatorWatcher:
+    """Watches from `start` until `stop`; `seen` then waits for the threads (at most some seconds) and tells."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._pool = ThreadPoolExecutor(4, "operator-watch")
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        self._sightings: list[Sighting] = []
+        self._leases: list[LeaseHeld] = []
+        self._pods: dict[str, PodLife] = {}
+        self._known: dict[str, str] = {}
+        self._watching: list[Future[str]] = []
+
+    def start(self) -> None:
+        """Begin to watch."""
+        custom = "list_cluster_custom_object", "list_namespaced_custom_object"
+        own = {"namespace": self._namespace}
+        self._watch(client.CoreV1Api, "list_namespaced_pod", self._pod, **own)
+        self._watch(
+            client.CustomObjectsApi,
+            custom[1],
+            self._lease,
+            group="coordination.k8s.io",
+            version="v1",
+            plural="leases",
+            **own,
+        )
+        self._watch(
+            client.CustomObjectsApi,
+            custom[0],
+            self._crd,
+            group="apiextensions.k8s.io",
+            version="v1",
+            plural="customresourcedefinitions",
+        )
+        self._watch(
+            client.CustomObjectsApi,
+            custom[0],
+            self._webhook,
+            group="admissionregistration.k8s.io",
+            version="v1",
+            plural="mutatingwebhookconfigurations",
+        )
+
+    def stop(self) -> None:
+        """Tell the threads to end."""
+        self._ended.set()
+
+    def seen(self, began: datetime) -> OperatorWatch:
+        """What was seen since `start`, of a change that began then."""
+        self.stop()
+        troubles = [future.result() for future in self._watching]
+        self._pool.shutdown()
+        pods, leases = tuple(self._pods.values()), tuple(self._leases)
+        gap_began, gap_ended = leadership_gap(leases, {pod.name: pod for pod in pods}, began)
+        return OperatorWatch(
+            sightings=tuple(sorted(self._sightings, key=lambda it: it.at)),
+            leases=leases,
+            pods=pods,
+            gap_began=gap_began,
+            gap_ended=gap_ended,
+            trouble="; ".join(filter(None, troubles)),
+        )
+
+    def _watch(
+        self, api_class: Callable[[client.ApiClient], Any], call: str, note: Callable[[str, Any], None], **options: Any
+    ) -> None:
+        def watch() -> str:
+            with self._cluster.api_client() as api:
+
+                def on_event(event: str, item: Any) -> None:
+                    plain = item if isinstance(item, Mapping) else seen.plain(api, item)
+                    with self._lock:
+                        note(event, plain)
+
+                try:
+                    watch_until(
+                        getattr(api_class(api), call),
+                        on_event,
+                        what="the end of the change",
+                        timeout=_DAY,
+                        describe=lambda item: "",
+                        hopeless=lambda: "the change is over" if self._ended.is_set() else "",
+                        **options,
+                    )
+                except WaitTimeout:
+                    return ""
+                except (client.ApiException, HTTPError) as away:
+                    return f"{call} {options.get('plural', '')}: {away}"
+            return ""
+
+        self._watching.append(self._pool.submit(watch))
+
+    def _say(self, kind: str, name: str, what: str) -> None:
+        """Note a change; what is as it was is not one."""
+        key = f"{kind}/{name}"
+        if self._known.get(key) != what:
+            self._known[key] = what
+            self._sightings.append(Sighting(at=datetime.now(UTC), kind=kind, name=name, what=what))
+
+    def _pod(self, event: str, item: Mapping[str, Any]) -> None:
+        pod = seen.pod(item)
+        image = pod.containers[0].image if pod.containers else ""
+        gone = datetime.now(UTC) if event == "DELETED" else None
+        created = datetime.fromisoformat(item["metadata"]["creationTimestamp"])
+        self._pods[pod.name] = PodLife(name=pod.name, image=image, created=created, gone=gone)
+        states = ", ".join(
+            " ".join(filter(None, (it.name, it.state, it.reason, "ready" if it.ready else "", _restarted(it.restarts))))
+            for it in pod.containers
+        )
+        leaving = ", leaving" if pod.leaving else ""
+        self._say("Pod", pod.name, "gone" if gone else f"{pod.phase}, {image}: {states}{leaving}")
+
+    def _lease(self, event: str, item: Mapping[str, Any]) -> None:
+        name, spec = item["metadata"]["name"], item.get("spec") or {}
+        holder = (spec.get("holderIdentity") or "").rsplit("_", 1)[0]
+        now = datetime.now(UTC)
+        renewed = datetime.fromisoformat(spec["renewTime"]) if spec.get("renewTime") else now
+        last = next((it for it in reversed(self._leases) if it.lease == name), None)
+        self._say("Lease", name, "gone" if event == "DELETED" else f"held by {holder or 'nobody'}")
+        if last is not None and last.pod == holder:
+            self._leases[self._leases.index(last)] = LeaseHeld(
+                at=last.at, renewed=renewed, lease=name, pod=holder, image=last.image or self._image(holder)
+            )
+            return
+        acquired = datetime.fromisoformat(spec["acquireTime"]) if spec.get("acquireTime") else now
+        self._leases.append(LeaseHeld(at=acquired, renewed=renewed, lease=name, pod=holder, image=self._image(holder)))
+
+    def _image(self, pod: str) -> str:
+        known = self._pods.get(pod)
+        return known.image if known else ""
+
+    def _crd(self, event: str, item: Mapping[str, Any]) -> None:
+        if item["spec"]["group"] == _GROUP:
+            generation = item["metadata"].get("generation", 0)
+            self._say("CRD", item["metadata"]["name"], "gone" if event == "DELETED" else f"generation {generation}")
+
+    def _webhook(self, event: str, item: Mapping[str, Any]) -> None:
+        bundles = [str((it.get("clientConfig") or {}).get("caBundle", "")) for it in item.get("webhooks") or []]
+        marks = sorted({hashlib.sha256(it.encode()).hexdigest()[:12] if it else "none" for it in bundles})
+        what = "gone" if event == "DELETED" else f"{len(bundles)} webhooks, CA bundle {', '.join(marks)}"
+        self._say("MutatingWebhookConfiguration", item["metadata"]["name"], what)
+
+
+def leadership_gap(
+    leases: tuple[LeaseHeld, ...], pods: Mapping[str, PodLife], began: datetime
+) -> tuple[datetime | None, datetime | None]:
+    """From when until when no controller led, at a change that began then; None where an end is not known.
+
+    The leader of before is who held the controller's lease last; it stopped leading when its pod was gone, or when it
+    renewed for the last time, whichever came first. A pod made since the change began leads next.
+    """
+    own = [it for it in leases if "controller" in it.lease]
+
+    def is_new(held: LeaseHeld) -> bool:
+        life = pods.get(held.pod)
+        return life is not None and life.created >= began.replace(microsecond=0)
+
+    before = [it for it in own if it.pod and not is_new(it)]
+    after = [it for it in own if it.pod and is_new(it)]
+    if not before:
+        return None, None
+    last = before[-1]
+    life = pods.get(last.pod)
+    ended = min(last.renewed, life.gone) if life and life.gone else last.renewed
+    following = [it.at for it in after if it.at >= ended]
+    return ended, min(following, default=None)
+
+
+def _restarted(count: int) -> str:
+    return f"restarted {count} times" if count else ""

@@ -208,7 +208,7 @@ class FakeResources:
     def release_registries(self) -> None:
         self._stage.events.append("registries released")
 
-    def chart(self, release: Release) -> Chart:
+    def chart(self, release: Release, *, wanted: str = "") -> Chart:
         return Chart(
             path=Path("/charts/it.tgz"),
             reference="it",

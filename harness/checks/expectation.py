@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the catalogue predicted, held against what was found: known breaks, and predictions that did not come true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from harness.matrix.model import Known
+from harness.verdicts import Finding, Verdict, errored, failed
+
+CHECK = "expectation"
+
+_UNSEEN = frozenset({Verdict.ERROR, Verdict.UNAVAILABLE})
+_COUNTS = ("total", "failed", "doubled", "windows")
+
+
+def judge(findings: Sequence[Finding], known: Sequence[Known], scenario: str) -> list[Finding]:
+    """The findings of a scenario, each failure that was predicted as broken-as-known, with cause and way out.
+
+    For each prediction that must come true and did not, a failed finding is added that tells both stories. Where the
+    checks that it is about could not look, nothing is claimed; where there is no such check, that is an error of the
+    catalogue's, unless the cell as a whole got nowhere.
+    """
+    mine = [row for row in known if fnmatchcase(scenario, row.scenario)]
+    judged = [_as_known(finding, mine) for finding in findings]
+    for row in mine:
+        if row.strikes == "always" and not any(_strikes(row, finding) for finding in findings):
+            judged += _did_not_strike(row, findings)
+    return judged
+
+
+def _as_known(finding: Finding, known: Iterable[Known]) -> Finding:
+    row = next((row for row in known if _strikes(row, finding)), None)
+    if row is None:
+        return finding
+    evidence = {**finding.evidence, "why": row.why, "link": row.link, "way_out": row.way_out, "strikes": row.strikes}
+    often = _how_often(finding.evidence) if row.strikes == "sometimes" else ""
+    return finding.model_copy(
+        update={
+            "verdict": Verdict.BROKEN_AS_KNOWN,
+            "message": f"{finding.message}{often}; known: {row.why} ({row.link})",
+            "evidence": evidence,
+        }
+    )
+
+
+def _did_not_strike(row: Known, findings: Sequence[Finding]) -> list[Finding]:
+    looked = [finding for finding in findings if _is_about(row, finding)]
+    if any(finding.verdict in _UNSEEN for finding in looked or findings):
+        return []
+    where = f"{row.check} of {row.move}" if row.move else row.check
+    expected = f"{row.why} (that {where} says /{row.says}/)"
+    facts = {"why": row.why, "link": row.link, "way_out": row.way_out, "expected": {"check": where, "says": row.says}}
+    if not looked:
+        return [errored(CHECK, f"the catalogue expects that {expected}, but no check of that name looked", **facts)]
+    bad = [finding for finding in looked if finding.verdict is not Verdict.PASSED]
+    if bad:
+        story = "it broke in another way: " + "; ".join(f"{it.check}: {it.message}" for it in bad)
+    else:
+        story = "it held: " + "; ".join(f"{it.check}: {it.message}" for it in looked[:3])
+    more = f" and {len(looked) - 3} more checks passed" if not bad and len(looked) > 3 else ""
+    return [
+        failed(
+            CHECK,
+            f"the catalogue expects that {expected}, see {row.link}. What was seen: {story}{more}. One of the two is "
+            "wrong: correct the row in charts/upgrades.toml, or find out what changed",
+            seen=[f"{it.check}: {it.verdict}: {it.message}" for it in looked],
+            **facts,
+        )
+    ]
+
+
+def _strikes(row: Known, finding: Finding) -> bool:
+    return (
+        finding.verdict is Verdict.FAILED
+        and _is_about(row, finding)
+        and re.search(row.says, finding.message) is not None
+    )
+
+
+def _is_about(row: Known, finding: Finding) -> bool:
+    """Whether the finding is of the row's check and, where both name a move, of its move (`no-restarts (A → B)`)."""
+    check, _, move = finding.check.removesuffix(")").partition(" (")
+    return fnmatchcase(check, row.check) and (not row.move or not move or row.move == move)
+
+
+def _how_often(evidence: Mapping[str, object]) -> str:
+    counts = [f"{name} {evidence[name]}" for name in _COUNTS if evidence.get(name)]
+    return f" [{', '.join(counts)}]" if counts else ""

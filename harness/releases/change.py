@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Change the installed release: upgrade to another, or roll back, as a user does it with Helm and kubectl.
+
+What the product makes of it is told, not raised: a half-done upgrade is what there is to look at.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness import process
+from harness.errors import ClusterError, CommandError, RegistryError, ReleaseError, UsageError
+from harness.matrix.model import CrdMode, Release, ValuesMode
+from harness.providers.base import Cluster
+from harness.releases import rollout
+from harness.releases.charts import Chart
+from harness.releases.helm import Helm, Revision
+from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
+from harness.releases.values import merge
+from harness.waiting import Deadline
+
+HELM_SECONDS = 120.0
+"""What Helm gets for its hooks, in place of its own default of five minutes."""
+
+ROLLOUT_SECONDS = 150.0
+_APPLY_SECONDS = 60.0
+
+_VALUES_FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
+    "default": (),
+    "reuse": ("--reuse-values",),
+    "reset-then-reuse": ("--reset-then-reuse-values",),
+    "pinned-registry": (),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One command of a change, as a user types it. `error` is what it said when it failed. Times are UTC."""
+
+    what: str
+    command: str
+    started: datetime
+    ended: datetime
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programs:
+    """The programs that a change calls."""
+
+    helm: Path
+    kubectl: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """An upgrade that a user asks for. `values` are the user's; those that the harness needs are added."""
+
+    release: Release
+    chart: Chart
+    crds: CrdMode = "none"
+    values_mode: ValuesMode = "default"
+    values: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What came of it. `settled` is when all Deployments had rolled out; None when they did not.
+
+    `helm_error` and `rollout_error` are why it did not get to its end, empty when it did. `installed` is the release
+    that Helm has now, or would have.
+    """
+
+    steps: tuple[Step, ...]
+    began: datetime
+    helm_done: datetime
+    settled: datetime | None
+    helm_error: str = ""
+    rollout_error: str = ""
+    installed: InstalledRelease
+
+
+def upgrade(
+    cluster: Cluster,
+    installed: InstalledRelease,
+    wanted: Wanted,
+    programs: Programs,
+    *,
+    helm_timeout: float = HELM_SECONDS,
+    interrupt: threading.Event | None = None,
+) -> Change:
+    """`helm upgrade`, with what the CRD mode asks for before it, and the wait for the rollout.
+
+    `interrupt` ends Helm as Ctrl-C does. Raises ClusterError when the API server is away, HostError when the node has
+    no room.
+    """
+    values = values_of(installed, wanted)
+    steps = _Steps()
+    helm = Helm(programs.helm, cluster.kubeconfig)
+    error = ""
+    if wanted.crds == "apply":
+        error = _apply_crds(cluster, wanted.chart, helm, programs.kubectl, steps)
+    if error:
+        now = datetime.now(UTC)
+        return Change(
+            steps=tuple(steps.done),
+            began=steps.began,
+            helm_done=now,
+            settled=None,
+            helm_error=f"helm upgrade was not tried: {error}",
+            installed=_installed(installed, wanted, values, installed.revision),
+        )
+    flags = _VALUES_FLAGS[wanted.values_mode]
+
+    def call(seconds: float, stop: threading.Event) -> Revision:
+        return helm.install_or_upgrade(
+            wanted.chart, installed.name, installed.namespace, values, timeout=seconds, flags=flags, stop=stop
+        )
+
+    shown = _shown(
+        "helm",
+        "upgrade",
+        installed.name,
+        wanted.chart.path.name,
+        "--namespace",
+        installed.namespace,
+        "--values",
+        "values.yaml",
+        *flags,
+    )
+    return _change(
+        cluster,
+        steps,
+        call,
+        what=f"upgrade to {wanted.release.name}",
+        shown=shown,
+        target=_installed(installed, wanted, values, installed.revision + 1),
+        helm_timeout=helm_timeout,
+        interrupt=interrupt,
+    )
+
+
+def rollback(
+    cluster: Cluster,
+    current: InstalledRelease,
+    target: InstalledRelease,
+    programs: Programs,
+    *,
+    helm_timeout: float = HELM_SECONDS,
+) -> Change:
+    """`helm rollback` to the revision that `target` was installed as, and the wait for the rollout.
+
+    CRDs stay as they are: Helm never touches them. Raises as `upgrade` does.
+    """
+    helm = Helm(programs.helm, cluster.kubeconfig)
+
+    def call(seconds: float, stop: threading.Event) -> Revision:
+        return helm.rollback(target.name, target.namespace, target.revision, timeout=seconds, stop=stop)
+
+    return _change(
+        cluster,
+        _Steps(),
+        call,
+        what=f"roll back to {target.release.name}",
+        shown=_shown("helm", "rollback", target.name, str(target.revision), "--namespace", target.namespace),
+        target=target,
+        helm_timeout=helm_timeout,
+    )
+
+
+def values_of(installed: InstalledRelease, wanted: Wanted) -> dict[str, Any]:
+    """The values that an upgrade hands to Helm."""
+    own: dict[str, Any] = {"spark": {"jobNamespaces": list(installed.job_namespaces)}}
+    if wanted.crds == "hook":
+        own["hook"] = {"upgradeCrd": True}
+    if wanted.values_mode == "pinned-registry":
+        before = installed.release
+        own["image"] = {"registry": before.registry, "repository": before.repository}
+    return merge(own, *wanted.values)
+
+
+@dataclass
+class _Steps:
+    """The steps so far."""
+
+    done: list[Step] = field(default_factory=list)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @contextmanager
+    def step(self, what: str, command: str) -> Iterator[Callable[[str], None]]:
+        """Note one command; what is yielded takes the words of its failure."""
+        started = datetime.now(UTC)
+        said: list[str] = []
+        try:
+            yield said.append
+        finally:
+            self.done.append(
+                Step(what=what, command=command, started=started, ended=datetime.now(UTC), error="\n".join(said))
+            )
+
+
+def _apply_crds(cluster: Cluster, chart: Chart, helm: Helm, kubectl: Path, steps: _Steps) -> str:
+    """Apply the chart's CRDs by the server; the words of a failure, or an empty text.
+
+    --force-conflicts, since Helm owns the fields of CRDs that it once created.
+    """
+    apply = ["apply", "--server-side", "--force-conflicts", "--filename", "-"]
+    command = f"{_shown('helm', 'show', 'crds', chart.path.name)} | {_shown('kubectl', *apply)}"
+    with steps.step("apply the new release's CRDs", command) as failed:
+        try:
+            process.call(
+                [kubectl, "--kubeconfig", cluster.kubeconfig, *apply], stdin=helm.crds(chart), timeout=_APPLY_SECONDS
+            )
+        except CommandError as error:
+            said = error.stderr.strip() or error.message
+            failed(said)
+            return said
+    return ""
+
+
+def _change(
+    cluster: Cluster,
+    steps: _Steps,
+    call: rollout.HelmCall,
+    *,
+    what: str,
+    shown: str,
+    target: InstalledRelease,
+    helm_timeout: float,
+    interrupt: threading.Event | None = None,
+) -> Change:
+    helm_error = rollout_error = ""
+    settled: datetime | None = None
+    revision = target.revision
+    deadline = Deadline(seconds=ROLLOUT_SECONDS)
+    try:
+        with cluster.api_client() as api:
+            before = frozenset(pod.uid for pod in rollout.pods_of(api, target.namespace))
+            with steps.step(what, shown) as failed:
+                try:
+                    revision = rollout.run_helm(
+                        api, target.namespace, before, Deadline(seconds=helm_timeout), call, interrupt=interrupt
+                    ).number
+                except (ReleaseError, RegistryError, UsageError) as error:
+                    helm_error = str(error)
+                    failed(error.message)
+            helm_done = datetime.now(UTC)
+            if not helm_error:
+                try:
+                    rollout.await_rollout(api, target.release, target.namespace, target.name, before, deadline)
+                    settled = datetime.now(UTC)
+                    rollout.await_admission(api, target.release, CHECK_NAMESPACE, deadline)
+                except (ReleaseError, RegistryError) as error:
+                    rollout_error = str(error)
+    except (client.ApiException, HTTPError) as away:
+        raise ClusterError(
+            f"the API server of {cluster.name} failed at the {what}: {rollout.brief(away)}",
+            "see the node's logs in the evidence",
+        ) from away
+    return Change(
+        steps=tuple(steps.done),
+        began=steps.began,
+        helm_done=helm_done,
+        settled=settled,
+        helm_error=helm_error,
+        rollout_error=rollout_error,
+        installed=_with_revision(target, revision),
+    )
+
+
+def _installed(
+    installed: InstalledRelease, wanted: Wanted, values: Mapping[str, Any], revision: int
+) -> InstalledRelease:
+    return InstalledRelease(
+        release=wanted.release,
+        chart=wanted.chart,
+        name=installed.name,
+        namespace=installed.namespace,
+        job_namespaces=installed.job_namespaces,
+        revision=revision,
+        values=values,
+        seconds={},
+    )
+
+
+def _with_revision(installed: InstalledRelease, revision: int) -> InstalledRelease:
+    return InstalledRelease(**{**installed.__dict__, "revision": revision})
+
+
+def _shown(*words: str) -> str:
+    return shlex.join(words)

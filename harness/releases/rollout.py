@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waits for an operator that is being brought out, and tells within seconds why it cannot work.
+
+Helm is called without --wait: it looks only every two seconds and cannot say what is wrong. The harness watches the
+pods instead, ends Helm when waiting is in vain, and asks for more than Helm would: that each Deployment has rolled out
+its newest ReplicaSet.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.errors import HarnessError, HostError, RegistryError, ReleaseError, WaitTimeout
+from harness.matrix.model import Release
+from harness.releases import seen, webhook
+from harness.releases.helm import Revision
+from harness.releases.trouble import Kind, Trouble, diagnose
+from harness.waiting import Deadline, until, watch_until
+
+_API_SECONDS = 15.0
+_ADMISSION_SECONDS = 30.0
+_LOG_LINES = 12
+_HOOK_FAILURES = 2
+
+HelmCall = Callable[[float, threading.Event], Revision]
+"""A call of Helm, given its timeout in seconds and the event that ends it early."""
+
+
+def run_helm(
+    api: client.ApiClient,
+    namespace: str,
+    before: frozenset[str],
+    deadline: Deadline,
+    call: HelmCall,
+    *,
+    interrupt: threading.Event | None = None,
+) -> Revision:
+    """Call Helm beside a look at the pods of its hooks, and end it when one of them can never run.
+
+    `before` are the UIDs of pods that were there already; `interrupt` ends Helm as Ctrl-C does. Raises what Helm
+    raises, and ReleaseError, RegistryError or HostError for a hook that is in trouble.
+    """
+    stop = threading.Event()
+
+    def look() -> tuple[bool, Trouble | None]:
+        if interrupt is not None and interrupt.is_set():
+            stop.set()
+        if running.done():
+            return True, None
+        hooks = [it for it in pods_of(api, namespace) if it.owner.startswith("Job/") and it.uid not in before]
+        return False, _final(_diagnosed(api, namespace, hooks)) or failing_hook(hooks)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        running: Future[Revision] = pool.submit(call, deadline.left, stop)
+        try:
+            _, trouble = until(
+                look,
+                lambda it: it[0] or it[1] is not None,
+                what="Helm",
+                timeout=deadline.left + _API_SECONDS,
+                interval=0.1,
+                ignore=(client.ApiException, HTTPError),
+            )
+        finally:
+            # Also when the run is being ended: the pool waits for Helm.
+            stop.set()
+        if trouble:
+            raise _error(api, namespace, trouble)
+        return running.result()
+
+
+def failing_hook(pods: Sequence[seen.PodSeen]) -> Trouble | None:
+    """The trouble of a hook whose Job has failed pods; a second one says that another try does not help."""
+    failing = [pod for pod in pods if pod.phase == "Failed"]
+    if len(failing) < _HOOK_FAILURES:
+        return None
+    last = failing[-1]
+    return Trouble(
+        kind=Kind.CRASH,
+        message=f"the hook {last.owner} failed {len(failing)} times, at last with pod {last.name}",
+        final=True,
+        pod=last.name,
+        container=last.containers[0].name,
+    )
+
+
+def await_rollout(
+    api: client.ApiClient, release: Release, namespace: str, name: str, before: frozenset[str], deadline: Deadline
+) -> None:
+    """Watch until every Deployment of a release has rolled out its newest ReplicaSet.
+
+    `before` are the UIDs of pods that are not looked at. Raises ReleaseError, RegistryError or HostError, for what the
+    pods' trouble comes to.
+    """
+    selector = f"app.kubernetes.io/instance={name}"
+    apps, core = client.AppsV1Api(api), client.CoreV1Api(api)
+    pods: dict[str, seen.PodSeen] = {}
+
+    def deployments() -> list[seen.DeploymentSeen]:
+        return find_deployments(apps, namespace, name)
+
+    def on_pod(event: str, item: Any) -> str | Trouble | None:
+        pod = seen.pod(seen.plain(api, item))
+        if event == "DELETED":
+            pods.pop(pod.uid, None)
+        else:
+            pods[pod.uid] = pod
+        trouble = _final(_diagnosed(api, namespace, [it for it in pods.values() if it.uid not in before]))
+        return trouble or ("ready" if _all_ready(deployments(), pods.values()) else None)
+
+    def on_deployment(event: str, item: Any) -> str | None:
+        return "rolled out" if all(it.rolled_out for it in deployments()) else None
+
+    try:
+        if not deployments():
+            raise ReleaseError(
+                f"release {release.version} brought no Deployment labelled {selector} into {namespace}",
+                "see what it renders to: helm get manifest",
+            )
+        outcome = watch_until(
+            core.list_namespaced_pod,
+            on_pod,
+            what=f"the pods of release {release.version}",
+            timeout=deadline.left,
+            describe=lambda item: _pod_in_words(seen.pod(seen.plain(api, item))),
+            namespace=namespace,
+            label_selector=selector,
+        )
+        if isinstance(outcome, Trouble):
+            raise _error(api, namespace, outcome)
+        watch_until(
+            apps.list_namespaced_deployment,
+            on_deployment,
+            what=f"the rollout of release {release.version}",
+            timeout=deadline.left,
+            describe=lambda item: "; ".join(map(_deployment_in_words, deployments())),
+            namespace=namespace,
+            label_selector=selector,
+        )
+    except WaitTimeout as late:
+        trouble = _diagnosed(api, namespace, pods.values())
+        if trouble:
+            raise _error(api, namespace, trouble, late=f" (waited {deadline.seconds:.0f} s)") from late
+        raise ReleaseError(
+            f"release {release.version} was not ready within {deadline.seconds:.0f} s; last seen: {late.last_seen}",
+            f"see the events and pods of the namespace {namespace}",
+        ) from late
+
+
+def pods_of(api: client.ApiClient, namespace: str) -> list[seen.PodSeen]:
+    items = seen.listed(client.CoreV1Api(api).list_namespaced_pod, namespace, timeout=_API_SECONDS)
+    return [seen.pod(item) for item in items]
+
+
+def await_admission(api: client.ApiClient, release: Release, namespace: str, deadline: Deadline) -> None:
+    """Wait until the API server reaches the webhook. Raises ReleaseError.
+
+    The webhook's readiness probe is a plain ping: its pod is Ready before its port answers, and until the Service's
+    endpoint is in place on the node, creates are refused (seen for up to a second).
+    """
+    app = webhook.sample(namespace)
+    try:
+        until(
+            lambda: webhook.dry_run(api, app, timeout=_API_SECONDS),
+            lambda attempt: not attempt.webhook_away,
+            what="the webhook to answer the API server",
+            timeout=min(_ADMISSION_SECONDS, deadline.left),
+            interval=0.1,
+        )
+    except WaitTimeout as late:
+        raise ReleaseError(
+            f"release {release.version} is rolled out, but its webhook does not answer the API server; {late.message}",
+            "see the webhook's log, and the endpoints of its Service",
+        ) from late
+
+
+def find_deployments(apps: client.AppsV1Api, namespace: str, name: str) -> list[seen.DeploymentSeen]:
+    """The Deployments of a Helm release, each with its newest ReplicaSet."""
+    selector = f"app.kubernetes.io/instance={name}"
+    sets = seen.listed(apps.list_namespaced_replica_set, namespace, timeout=_API_SECONDS, label_selector=selector)
+    items = seen.listed(apps.list_namespaced_deployment, namespace, timeout=_API_SECONDS, label_selector=selector)
+    return [seen.deployment(item, sets) for item in items]
+
+
+def _all_ready(deployments: Sequence[seen.DeploymentSeen], pods: Any) -> bool:
+    for deployment in deployments:
+        newest = [
+            pod
+            for pod in pods
+            if pod.owner == f"ReplicaSet/{deployment.newest_replica_set}"
+            and not pod.leaving
+            and all(container.ready for container in pod.containers if not container.init)
+        ]
+        if len(newest) < deployment.replicas:
+            return False
+    return True
+
+
+def _diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | None:
+    """Diagnose, with the events at hand where a pod alone may not tell the registry's answer."""
+    pods = list(pods)
+    trouble = diagnose(pods)
+    if trouble is None or trouble.final or trouble.kind is not Kind.IMAGE_OTHER:
+        return trouble
+    events = seen.listed(
+        client.CoreV1Api(api).list_namespaced_event,
+        namespace,
+        timeout=_API_SECONDS,
+        field_selector="reason=Failed,involvedObject.kind=Pod",
+    )
+    return diagnose(pods, [it.get("message", "") for it in events])
+
+
+def _final(trouble: Trouble | None) -> Trouble | None:
+    return trouble if trouble and trouble.final else None
+
+
+def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str = "") -> HarnessError:
+    if trouble.kind in (Kind.REGISTRY_BUSY, Kind.REGISTRY_FAILING, Kind.REGISTRY_AWAY):
+        return RegistryError(
+            trouble.message + late,
+            "wait for the rate limit, log in, or use a mirror (harness.toml) or --source foundry"
+            if trouble.kind is Kind.REGISTRY_BUSY
+            else "check that the node can reach the registry or its mirror",
+            status=429 if trouble.kind is Kind.REGISTRY_BUSY else 0,
+        )
+    if trouble.kind is Kind.UNSCHEDULABLE:
+        return HostError(trouble.message + late, "free memory or processors, or run fewer cells at a time (--jobs 1)")
+    if trouble.kind is Kind.CRASH:
+        return ReleaseError(
+            f"{trouble.message}{late}\n{_last_lines(api, namespace, trouble)}",
+            f"kubectl -n {namespace} logs {trouble.pod} -c {trouble.container} --previous",
+        )
+    if trouble.kind in (Kind.IMAGE_MISSING, Kind.IMAGE_REFUSED):
+        return ReleaseError(
+            trouble.message + late, "compare the chart's image values with what the registry has, or add a pull secret"
+        )
+    return ReleaseError(trouble.message + late, f"kubectl -n {namespace} describe pod {trouble.pod}")
+
+
+def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
+    for previous in (True, False):
+        try:
+            response: Any = client.CoreV1Api(api).read_namespaced_pod_log(
+                trouble.pod,
+                namespace,
+                container=trouble.container,
+                previous=previous,
+                tail_lines=_LOG_LINES,
+                _preload_content=False,
+                _request_timeout=_API_SECONDS,
+            )
+        except (client.ApiException, HTTPError) as gone:
+            unread = f"  | its log cannot be read: {brief(gone)}"
+            continue
+        lines = response.data.decode(errors="replace").strip().splitlines()
+        # The kubelet answers so, with status 200, when the container of the run before is gone already.
+        if lines and not lines[0].startswith("unable to retrieve container logs"):
+            return "\n".join(f"  | {line}" for line in lines)
+        unread = "  | its log is empty"
+    return unread
+
+
+def _pod_in_words(pod: seen.PodSeen) -> str:
+    states = ", ".join(f"{it.name} {it.state} {it.reason}".strip() for it in pod.containers)
+    return f"pod {pod.name} {pod.phase} ({states})"
+
+
+def _deployment_in_words(it: seen.DeploymentSeen) -> str:
+    return f"{it.name}: {it.updated} updated and {it.available} available of {it.replicas}, {it.total} in all"
+
+
+def brief(error: Exception) -> str:
+    """An error of the API client in a few words."""
+    if isinstance(error, client.ApiException):
+        return f"{error.status} {error.reason}"
+    return str(getattr(error, "reason", None) or error)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sends a group along a path with moves, and judges its cells by what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.apps import samples, scenarios
+from harness.checks import expectation
+from harness.errors import HarnessError, WaitTimeout
+from harness.matrix.model import Cell
+from harness.releases.change import Programs
+from harness.releases.install import CHECK_NAMESPACE, OPERATOR_NAMESPACE
+from harness.run.attempt import Attempt, Scene
+from harness.run.resources import Resources
+from harness.run.setup import Host, Request
+from harness.upgrades import scenarios as moves
+from harness.upgrades.journey import Journey
+from harness.upgrades.observed import ObservedPath
+from harness.upgrades.prober import Prober
+from harness.upgrades.workload import Workload, WorkloadContext
+from harness.verdicts import Finding, errored, failed
+from harness.waiting import Cancelled, Deadline
+
+_PATH_SECONDS = 900.0
+"""For all that happens along a path, whatever its length."""
+
+
+class Passage:
+    """One group's way along its path."""
+
+    def __init__(
+        self,
+        attempts: Sequence[Attempt],
+        *,
+        asked: Request,
+        host: Host,
+        resources: Resources,
+        say: Callable[[str], None],
+    ) -> None:
+        self._attempts = attempts
+        self._asked = asked
+        self._host = host
+        self._resources = resources
+        self._say = say
+
+    def go(self, scene: Scene, *, seed: int) -> tuple[ObservedPath | None, Finding]:
+        """Go along; without a record, the finding says why there is none. Raises Cancelled."""
+        nothing = errored("path", "the path was not gone")
+        try:
+            return self._journey(scene, seed=seed).go(), nothing
+        except Cancelled:
+            raise
+        except WaitTimeout as late:
+            return None, failed("path", f"the applications of before were not ready: {late.message}")
+        except HarnessError as error:
+            return None, errored("path", str(error))
+        except (client.ApiException, HTTPError) as away:
+            return None, errored("path", f"the API server failed: {away}")
+
+    def judge(self, observed: ObservedPath, cell: Cell) -> list[Finding]:
+        """The findings of one cell, with what the catalogue predicted taken into account."""
+        scenario = moves.discover()[cell.scenario.name]
+        findings = list(scenario.claims(observed, self._resources.source.digests))
+        return expectation.judge(findings, cell.path.known, cell.scenario.name)
+
+    def _journey(self, scene: Scene, *, seed: int) -> Journey:
+        cluster, installed, cell = scene.cluster, scene.installed, self._attempts[0].cell
+        if cluster is None or installed is None:
+            raise HarnessError("a path needs a cluster and an installed release")
+        helm = self._host.tools["helm"].path
+        applications = Workload(
+            WorkloadContext(
+                cluster=cluster,
+                releases=tuple(scene.stops[name].release for name in cell.path.releases),
+                namespaces={name: scenarios.namespace_of(name) for name in moves.discover()},
+                operator_namespace=OPERATOR_NAMESPACE,
+                spark_images=samples.chart_values().spark.images,
+                helm=helm,
+                folder=self._resources.scratch(f"{cluster.name}/applications"),
+                deadline=Deadline(seconds=_PATH_SECONDS),
+                seed=seed,
+            )
+        )
+        return Journey(
+            cluster=cluster,
+            path=cell.path,
+            stops=scene.stops,
+            installed=installed,
+            programs=Programs(helm=helm, kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path),
+            applications=applications,
+            prober=Prober(cluster, CHECK_NAMESPACE),
+            values=self._asked.values,
+            seed=seed,
+            say=self._say,
+        )

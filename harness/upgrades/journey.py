@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Goes along a path, move after move, while applications run, and notes all that is to be seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.errors import HarnessError
+from harness.matrix.model import Move, Path, Release
+from harness.providers.base import Cluster
+from harness.releases import change, rollout
+from harness.releases.change import Change, Programs, Wanted
+from harness.releases.charts import Chart
+from harness.releases.helm import Helm
+from harness.releases.install import InstalledRelease
+from harness.releases.observe import ObservedOperator, Unseen, observe
+from harness.upgrades import permissions, stock
+from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
+from harness.upgrades.operator_watch import OperatorWatcher
+from harness.upgrades.prober import Probe, Prober
+from harness.upgrades.workload_seen import WorkloadSeen
+from harness.waiting import Cancelled
+
+T = TypeVar("T")
+
+SOAK = 90.0
+"""Seconds for which the operator is watched after the last move. A controller that cannot fill its caches gives up
+after 30 s, and a new leader leads after up to 32 s."""
+
+SHORT_SOAK = 35.0
+"""Seconds after a move that is not the last: until there is a new leader."""
+
+HOPELESS_SOAK = 20.0
+"""Seconds after a move that did not take place."""
+
+
+class Applications(Protocol):
+    """What runs along the path."""
+
+    def begin(self) -> None:
+        """Submit what must be there before, and wait until it is where it should be."""
+
+    def during(self) -> None:
+        """Begin to submit small applications."""
+
+    def settle(self) -> None:
+        """End that."""
+
+    def finish(self, times: Sequence[MoveTimes]) -> WorkloadSeen:
+        """Submit what comes after, wait for every end, and tell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """A release on the path, with its chart and the values that it needs to be what its name says."""
+
+    release: Release
+    chart: Chart
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journey:
+    """A path on a cluster, on which its first release is installed. `values` are the user's; `seed` the attempt's."""
+
+    cluster: Cluster
+    path: Path
+    stops: Mapping[str, Stop]
+    installed: InstalledRelease
+    programs: Programs
+    applications: Applications
+    prober: Prober
+    values: Sequence[Mapping[str, Any]]
+    seed: int
+    soak: float = SOAK
+    say: Callable[[str], None] = lambda text: None
+
+    def go(self) -> ObservedPath:
+        """Make all moves. What the product makes of them is told; raises HarnessError for what proves nothing."""
+        began = time.monotonic()
+        self.say("submitting applications")
+        self.applications.begin()
+        ready = time.monotonic()
+        self.prober.start()
+        moves: list[ObservedMove] = []
+        probes: tuple[Probe, ...] = ()
+        try:
+            self.applications.during()
+            here, been = self.installed, {self.installed.release.name: self.installed}
+            for number, move in enumerate(self.path.moves, 1):
+                last = number == len(self.path.moves)
+                here, seen = self._move(here, been, move, soak=self.soak if last else min(self.soak, SHORT_SOAK))
+                been[here.release.name] = here
+                moves.append(seen)
+        finally:
+            probes = self.prober.stop()
+            self.applications.settle()
+        moved = time.monotonic()
+        self.say("following the applications to their ends")
+        workload: WorkloadSeen | Unseen
+        try:
+            workload = self.applications.finish([it.times for it in moves])
+        except Cancelled:
+            raise
+        except (HarnessError, client.ApiException, HTTPError) as error:
+            workload = Unseen(reason=f"the applications could not be followed to their ends: {error}")
+        return ObservedPath(
+            path=self.path,
+            moves=tuple(_with_probes(move, probes) for move in moves),
+            workload=workload,
+            seconds={"begin": ready - began, "moves": moved - ready, "finish": time.monotonic() - moved},
+        )
+
+    def _move(
+        self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move, *, soak: float
+    ) -> tuple[InstalledRelease, ObservedMove]:
+        namespace, helm = here.namespace, Helm(self.programs.helm, self.cluster.kubeconfig)
+        with self.cluster.api_client() as api:
+            pods_before = {pod.uid: pod.name for pod in rollout.pods_of(api, namespace)}
+        rights_before = permissions.look(self.cluster, namespace)
+        manifest_before = helm.manifest(here.name, namespace)
+        watcher = OperatorWatcher(self.cluster, namespace)
+        watcher.start()
+        try:
+            self.say(f"{move}")
+            came = self._change(here, been, move)
+            wrong = came.helm_error or came.rollout_error
+            self.say(f"{move}: {wrong.splitlines()[0] if wrong else 'rolled out'}; watching it for {soak:.0f} s")
+            target = here if came.helm_error else came.installed
+            operator = self._observed(target, soak=min(soak, HOPELESS_SOAK) if came.helm_error else soak)
+            with ThreadPoolExecutor(4) as pool:
+                rights = _later(
+                    pool, lambda: permissions.change(rights_before, permissions.look(self.cluster, namespace))
+                )
+                orphans = _later(
+                    pool,
+                    lambda: stock.orphans(
+                        self.cluster, manifest_before, helm.manifest(here.name, namespace), namespace
+                    ),
+                )
+                unfit = _later(pool, lambda: stock.unfit(self.cluster))
+                old = _later(pool, lambda: self._still_there(namespace, pods_before))
+        finally:
+            watcher.stop()
+        ended = datetime.now(UTC)
+        return target, ObservedMove(
+            move=move,
+            origin=here.release,
+            target=self._release(move.target),
+            steps=came.steps,
+            times=MoveTimes(began=came.began, helm_done=came.helm_done, settled=came.settled, ended=ended),
+            helm_error=came.helm_error,
+            rollout_error=came.rollout_error,
+            watch=watcher.seen(came.began),
+            operator=operator,
+            old_pods=old.result(),
+            permissions=rights.result(),
+            orphans=orphans.result(),
+            unfit=unfit.result(),
+            probes=(),
+        )
+
+    def _change(self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move) -> Change:
+        if move.kind == "rollback":
+            return change.rollback(self.cluster, here, been[move.target], self.programs)
+        stop = self.stops[move.target]
+        wanted = Wanted(
+            release=stop.release,
+            chart=stop.chart,
+            crds=self.path.crds,
+            values_mode=self.path.values,
+            values=(stop.values, *self.values),
+        )
+        return change.upgrade(self.cluster, here, wanted, self.programs)
+
+    def _release(self, name: str) -> Release:
+        return self.stops[name].release
+
+    def _observed(self, target: InstalledRelease, *, soak: float) -> ObservedOperator | Unseen:
+        try:
+            return observe(self.cluster, target, soak=soak, seed=self.seed)
+        except (client.ApiException, HTTPError, OSError) as away:
+            return Unseen(reason=f"the operator could not be looked at: {away}")
+
+    def _still_there(self, namespace: str, before: Mapping[str, str]) -> tuple[str, ...]:
+        with self.cluster.api_client() as api:
+            pods = rollout.pods_of(api, namespace)
+        return tuple(f"{pod.name} ({pod.containers[0].image})" for pod in pods if pod.uid in before and not pod.leaving)
+
+
+def _later(pool: ThreadPoolExecutor, look: Callable[[], T]) -> Future[T | Unseen]:
+    def guarded() -> T | Unseen:
+        try:
+            return look()
+        except (HarnessError, client.ApiException, HTTPError) as away:
+            if isinstance(away, Cancelled):
+                raise
+            return Unseen(reason=f"it could not be looked at: {away}")
+
+    return pool.submit(guarded)
+
+
+def _with_probes(move: ObservedMove, probes: Sequence[Probe]) -> ObservedMove:
+    mine = tuple(probe for probe in probes if move.times.began <= probe.at <= move.times.ended)
+    return ObservedMove(**{**move.__dict__, "probes": mine})
