@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
 from harness.errors import CatalogueError, UsageError
+from harness.matrix import edges
+from harness.matrix.edges import Upgrades
 from harness.matrix.model import Environment, Model, Release, Relocation
 from harness.matrix.names import unknown
 from harness.matrix.rules import Exclusion, Rules, Tier
@@ -49,6 +51,7 @@ class Catalogue:
     defaults: Defaults
     relocations: tuple[Relocation, ...] = ()
     rules: Rules = field(default_factory=Rules)
+    upgrades: Upgrades = field(default_factory=Upgrades)
     written: Mapping[str, Written] = field(default_factory=dict)
 
     def environment(self, name: str) -> Environment:
@@ -101,6 +104,7 @@ def load(root: Path = PROJECT_ROOT) -> Catalogue:
     files = {
         "environments": root / "clusters" / "environments.toml",
         "releases": root / "charts" / "releases.toml",
+        "upgrades": root / "charts" / "upgrades.toml",
         "default": root / "clusters" / "default.toml",
         "matrix": root / "clusters" / "matrix.toml",
     }
@@ -113,7 +117,7 @@ def load(root: Path = PROJECT_ROOT) -> Catalogue:
         written={name: Written.read(file) for name, file in files.items()},
     )
     _require_foundry_parts(found, root / "clusters" / "nodes")
-    return found
+    return replace(found, upgrades=edges.read(found.written["upgrades"], found.release))
 
 
 def read_environments(file: Path) -> tuple[Environment, ...]:

@@ -8,11 +8,17 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.matrix import expand
+from harness.matrix import edges, expand
 from harness.matrix.model import Cell
 
 CLUSTER_SECONDS = 60.0
 """A cluster with an installed release, where nothing was learnt yet."""
+
+MOVE_SECONDS = 150.0
+"""An upgrade or a rollback with the time after it in which the operator is watched, where nothing was learnt yet."""
+
+JUDGING_SECONDS = 2.0
+"""So long it takes to judge what a scenario saw of it, where nothing was learnt yet."""
 
 _OF_TIMEOUT = 0.2
 """So much of its timeout a scenario takes where nothing was learnt yet; measured ones take between 0.05 and 0.35."""
@@ -22,8 +28,8 @@ _OF_TIMEOUT = 0.2
 class Learnt:
     """What earlier runs took, in seconds.
 
-    `own` is a cell without its cluster, by cell id; `shared` is what happened before the cells of a group could begin,
-    cluster and install, by group (`kind-1.34/install-2.5.2`).
+    `own` is a cell without its cluster, by cell id; `shared` is what the cells of a group have in common: cluster,
+    install and the moves of their path, by group (`kind-1.34/install-2.5.2`).
     """
 
     own: Mapping[str, float] = field(default_factory=dict)
@@ -51,30 +57,47 @@ class Estimator:
         self._slots = max(1, slots)
 
     def cell(self, cell: Cell) -> Expected:
-        """A cell alone, its cluster not counted. Unknown: as the same scenario elsewhere, else by its timeout."""
+        """A cell alone, its cluster not counted. Unknown: as the same scenario elsewhere, else by its timeout.
+
+        On a path with moves that is only the judging, since what it watches is one pass for all cells of the path.
+        """
         known = self._learnt.own.get(cell.id)
         if known is not None:
             return Expected(seconds=known)
         like = [seconds for name, seconds in self._learnt.own.items() if name.rpartition("/")[2] == cell.scenario.name]
+        if cell.path.moves and not like:
+            return Expected(seconds=JUDGING_SECONDS, guess=True)
         return Expected(seconds=statistics.median(like) if like else cell.scenario.timeout * _OF_TIMEOUT, guess=True)
 
     def shared(self, cell: Cell) -> Expected:
-        """Cluster and install. Unknown: as the same environment with another release, else as any cluster."""
+        """Cluster and install, and the moves of the path, if it has any.
+
+        Unknown: as the same environment with another path of as many moves, else as any cluster with as many; where
+        none had as many, as one without, and each move by itself.
+        """
         known = self._learnt.shared.get(cell.group)
         if known is not None:
             return Expected(seconds=known)
         environment = f"{cell.environment.name}/"
-        like = [seconds for name, seconds in self._learnt.shared.items() if name.startswith(environment)]
-        return Expected(
-            seconds=statistics.median(like or list(self._learnt.shared.values()) or [CLUSTER_SECONDS]), guess=True
-        )
+        moves = len(cell.path.moves)
+        for number, more in dict.fromkeys(((moves, 0.0), (0, MOVE_SECONDS * moves))):
+            known_of = {name: it for name, it in self._learnt.shared.items() if _moves(name) == number}
+            like = [seconds for name, seconds in known_of.items() if name.startswith(environment)]
+            if known_of:
+                return Expected(seconds=statistics.median(like or list(known_of.values())) + more, guess=True)
+        return Expected(seconds=CLUSTER_SECONDS + MOVE_SECONDS * moves, guess=True)
 
     def group(self, cells: Sequence[Cell], *, slots: int | None = None) -> Expected:
-        """Cells that share a cluster: cluster and install once, then the cells beside each other."""
+        """Cells that share a cluster: what they share once, then the cells beside each other.
+
+        Those of a path with moves are all watched in one and the same pass, which is part of what they share.
+        """
         if not cells:
             return Expected(seconds=0.0)
         shared, own = self.shared(cells[0]), [self.cell(cell) for cell in cells]
-        seconds = shared.seconds + makespan([it.seconds for it in own], slots or self._slots)
+        # They are judged one after the other.
+        places = 1 if cells[0].path.moves else slots or self._slots
+        seconds = shared.seconds + makespan([it.seconds for it in own], places)
         return Expected(seconds=seconds, guess=shared.guess or any(it.guess for it in own))
 
     def run(self, cells: Iterable[Cell], *, jobs: int) -> Expected:
@@ -85,6 +108,14 @@ class Estimator:
         return Expected(
             seconds=makespan([it.seconds for it in expected], at_once), guess=any(it.guess for it in expected)
         )
+
+
+def _moves(group: str) -> int:
+    """How many moves the path of this group has."""
+    parsed = edges.parse(group.partition("/")[2])
+    if parsed is None or parsed.kind == "install":
+        return 0
+    return len(parsed.releases) - (0 if parsed.kind == "rollback" else 1)
 
 
 def makespan(seconds: Iterable[float], places: int) -> float:

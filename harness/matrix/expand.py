@@ -3,66 +3,65 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from harness.errors import UsageError
+from harness.matrix import edges
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Release, Scenario
 from harness.matrix.names import unknown
 
-_RELEASE = r"\d+\.\d+\.\d+(?:@[\w.:-]+?)?"
-_NAME = re.compile(
-    rf"(?P<kind>install|upgrade|rollback)-(?P<first>{_RELEASE})(?:-(?P<second>{_RELEASE}))?(?:\+crds=(?P<crds>[\w-]+))?"
-)
-
 
 def install_path(release: Release) -> Path:
     """The path that puts this release on an empty cluster."""
-    return Path(name=f"install-{release.version}", kind="install", releases=(release.version,))
+    return Path(name=f"install-{release.name}", kind="install", releases=(release.name,))
 
 
 def paths(catalogue: Catalogue) -> dict[str, Path]:
-    """Every path that has a row, by name, in the order of the releases."""
-    return {path.name: path for path in map(install_path, catalogue.releases)}
+    """Every path that has a row, by name: installs in the order of the releases, then those of charts/upgrades.toml."""
+    return {path.name: path for path in map(install_path, catalogue.releases)} | dict(catalogue.upgrades.paths)
 
 
 def find_path(catalogue: Catalogue, name: str) -> Path:
-    """The path of that name.
+    """The path of that name, also of one between known releases that has no row.
 
-    Raises UsageError: for a name that is no path, with what was probably meant; for one that is a path but has no row
-    (upgrades, rollbacks, relocated releases, CRD modes), with what can be run instead.
+    Without `+crds=` CRDs are left alone, without `+values=` the values are the user's. Raises UsageError for a name
+    that is no path, with what was probably meant, and for a path that cannot be, with the reason.
     """
     known = paths(catalogue)
     if name in known:
         return known[name]
-    parsed = _NAME.fullmatch(name)
-    if not parsed:
+    parsed = edges.parse(name)
+    if parsed is None:
         raise unknown("path", name, known)
-    named = [part for part in (parsed["first"], parsed["second"]) if part]
-    for release in named:
-        catalogue.release(release.split("@")[0])
-    raise UsageError(f"path {name}: {_no_row(parsed, named)}", f"the paths are: {', '.join(known)}")
+    releases = [catalogue.release(each) for each in parsed.releases]
+    if parsed.kind == "install":
+        if len(releases) > 1 or parsed.crds or parsed.values:
+            wrong = "one release" if len(releases) > 1 else "no modes: nothing is there before it"
+            raise UsageError(f"path {name}: an install has {wrong}", f"write install-{releases[-1].name}")
+        return install_path(releases[0])
+    crds = _mode("CRD mode", parsed.crds or "none", edges.CRD_MODES)
+    values = _mode("values mode", parsed.values or "default", edges.VALUES_MODES)
+    wrong = edges.why_not(parsed.kind, releases, crds)
+    if wrong:
+        raise UsageError(f"path {name}: {wrong}", "`nox -s matrix -- --path 'upgrade-*'` lists those that have a row")
+    return catalogue.upgrades.path(parsed.kind, parsed.releases, crds, values)
 
 
-def _no_row(parsed: re.Match[str], named: list[str]) -> str:
-    kind = parsed["kind"]
-    if kind == "install" and len(named) == 2:
-        return "an install has one release"
-    if kind != "install" and len(named) == 1:
-        return f"a path of this kind has two releases, {kind}-A-B"
-    if kind != "install" and named[0] == named[1]:
-        return f"it would compare {named[0]} with itself"
-    if kind != "install":
-        return f"there are no rows for {kind} paths yet (charts/upgrades.toml does not exist)"
-    if parsed["crds"]:
-        return f"there are no rows for CRD modes yet (+crds={parsed['crds']})"
-    return "there are no rows for releases relocated to another registry yet"
+_Mode = TypeVar("_Mode", bound=str)
+
+
+def _mode(what: str, name: str, known: tuple[_Mode, ...]) -> _Mode:
+    for mode in known:
+        if mode == name:
+            return mode
+    raise unknown(what, name, known)
 
 
 def cell(environment: Environment, path: Path, scenario: Scenario) -> Cell:
-    """One cell; it carries the tags of its environment and of its scenario."""
-    tags = tuple(dict.fromkeys((*environment.tags, *scenario.tags)))
+    """One cell; it carries the tags of its environment, of its path and of its scenario."""
+    tags = tuple(dict.fromkeys((*environment.tags, *path.tags, *scenario.tags)))
     return Cell(environment=environment, path=path, scenario=scenario, tags=tags)
 
 

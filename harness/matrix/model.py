@@ -61,6 +61,7 @@ class ChartSource(StrEnum):
     OCI = "oci"
     FILE = "file"
     FOUNDRY = "foundry"
+    IMPORTED = "imported"
 
 
 class Release(Model):
@@ -138,7 +139,8 @@ class Known(Model):
 
     `scenario` and `check` are names or globs; `says` is a regular expression that the check's message must match.
     `strikes` says whether it breaks each time or is a race. `why` is the cause in a sentence, `link` the upstream issue
-    or the file of the chart that explains it, `way_out` what its user does.
+    or the file of the chart that explains it, `way_out` what its user does. `move` is the step of a path of several
+    that it is about, as findings name it.
     """
 
     scenario: str
@@ -148,6 +150,7 @@ class Known(Model):
     link: str
     way_out: str
     strikes: Literal["always", "sometimes"] = "always"
+    move: str = ""
 
 
 class Move(Model):

@@ -57,6 +57,16 @@ def matching(what: str, patterns: Sequence[str], known: Sequence[str]) -> list[s
     return left
 
 
+def effective(patterns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The patterns without globs that take away what is not there: a row may provide for what comes later."""
+    return tuple(
+        pattern
+        for pattern in patterns
+        if not (pattern.startswith(NOT) and is_glob(pattern))
+        or any(fnmatchcase(name, pattern.removeprefix(NOT)) for name in known)
+    )
+
+
 def _apart(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
     """Patterns that add, and patterns that take away, without their mark."""
     unwanted = [pattern.removeprefix(NOT) for pattern in patterns if pattern.startswith(NOT)]

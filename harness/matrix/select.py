@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import expand
 from harness.matrix.catalogue import Catalogue, Choice
-from harness.matrix.model import Cell, Scenario
-from harness.matrix.names import NOT, is_glob, matching, unknown
+from harness.matrix.model import Cell, Path, Scenario
+from harness.matrix.names import NOT, covers, effective, is_glob, matching, unknown
 from harness.matrix.rules import LeftOut
 from harness.matrix.written import Written
 
@@ -65,8 +65,9 @@ def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
         found = _exact(catalogue, selection, scenarios)
         exact = True
     else:
-        choice = _complete(catalogue, selection)
+        choice = _complete(catalogue, selection, scenarios)
         found = _product(catalogue, choice, scenarios)
+        _require_use(catalogue, selection, choice, found, scenarios)
         exact = not any(is_glob(name) or name.startswith(NOT) for kind in _KINDS for name in getattr(choice, kind))
     return _possible(catalogue, _sorted(catalogue, _tagged(found, selection.tags), scenarios), exact=exact)
 
@@ -81,6 +82,8 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
         if tier.environments:
             choice = Choice(environments=tier.environments, paths=tier.paths, scenarios=tier.scenarios)
             cells = _of_row(catalogue, choice, scenarios, rules.written, "tier", number)
+            if not cells:
+                raise rules.written.error("tier", number, "scenarios", "none of these is asked on these kinds of paths")
             if not any(tier.has(cell) for cell in cells):
                 raise rules.written.error("tier", number, "foundry", "the foundry builds no node of these environments")
             _require_some(catalogue, filter(tier.has, cells), rules.written, "tier", number)
@@ -94,6 +97,7 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
     _of_row(catalogue, catalogue.defaults.when_not_given, scenarios, written, "when-not-given", 0)
     own = [
         *((tag, f"the environment {it.name}") for it in catalogue.environments for tag in it.tags),
+        *((tag, f"the path {it.name}") for it in catalogue.upgrades.paths.values() for tag in it.tags),
         *((tag, f"the scenario {it.name}") for it in scenarios.values() for tag in it.tags),
     ]
     for tag, what in own:
@@ -110,15 +114,34 @@ def _of_row(
     """The cells of a row. Raises CatalogueError for a name or glob in it that is nothing."""
     known = {
         "environments": [it.name for it in catalogue.environments],
-        "paths": list(expand.paths(catalogue)),
         "scenarios": list(scenarios),
     }
+    choice = _lenient(choice, scenarios)
     for kind in _KINDS:
         try:
-            matching(kind.removesuffix("s"), getattr(choice, kind), known[kind])
+            patterns = getattr(choice, kind)
+            if kind == "paths":
+                _require_canonical(catalogue, patterns)
+                _path_names(catalogue, patterns)
+            else:
+                matching(kind.removesuffix("s"), patterns, known[kind])
         except UsageError as error:
             raise written.error(table, number, kind, error.message, error.next_step) from error
     return _product(catalogue, choice, scenarios)
+
+
+def _require_canonical(catalogue: Catalogue, patterns: Iterable[str]) -> None:
+    """Raise UsageError for a path that a row calls by a short name, since cells have the whole one."""
+    for pattern in patterns:
+        name = pattern.removeprefix(NOT)
+        whole = name if is_glob(name) else expand.find_path(catalogue, name).name
+        if whole != name:
+            raise UsageError(f"path {name} is called {whole}", f"write {whole}")
+
+
+def _lenient(choice: Choice, scenarios: Mapping[str, Scenario]) -> Choice:
+    """The choice of a row, which may take away scenarios that there are not."""
+    return choice.model_copy(update={"scenarios": effective(choice.scenarios, list(scenarios))})
 
 
 def _require_some(catalogue: Catalogue, cells: Iterable[Cell], written: Written, table: str, number: int) -> None:
@@ -167,11 +190,11 @@ def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str) -> str:
     return ""
 
 
-def _complete(catalogue: Catalogue, selection: Selection) -> Choice:
+def _complete(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> Choice:
     # A tier says itself which cells it has.
     wanted = [tag for tag in selection.tags if not tag.startswith(NOT)]
     by_tier = bool(wanted) and set(wanted) <= set(catalogue.rules.names)
-    fallback = _ALL if by_tier else catalogue.defaults.when_not_given
+    fallback = _ALL if by_tier else _lenient(catalogue.defaults.when_not_given, scenarios)
     return Choice(
         environments=selection.environments or fallback.environments,
         paths=selection.paths or fallback.paths,
@@ -191,18 +214,66 @@ def _product(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scena
 
 
 def _path_names(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
+    """The paths that names and globs stand for, by their canonical names: globs for those that have a row."""
     # find_path knows more about a name that has no row than a list of names could say.
-    for pattern in patterns:
-        if not is_glob(pattern):
-            expand.find_path(catalogue, pattern.removeprefix(NOT))
-    return matching("path", patterns, list(expand.paths(catalogue)))
+    named = {
+        pattern: expand.find_path(catalogue, pattern.removeprefix(NOT)).name
+        for pattern in patterns
+        if not is_glob(pattern)
+    }
+    known = dict.fromkeys((*expand.paths(catalogue), *named.values()))
+    canonical = [
+        (NOT if pattern.startswith(NOT) else "") + named[pattern] if pattern in named else pattern
+        for pattern in patterns
+    ]
+    return matching("path", canonical, list(known))
+
+
+def _require_use(
+    catalogue: Catalogue,
+    selection: Selection,
+    choice: Choice,
+    found: Sequence[Cell],
+    scenarios: Mapping[str, Scenario],
+) -> None:
+    """Raise UsageError for a path or scenario that was asked for by its name and is of no use with the others."""
+    used = {cell.scenario.name for cell in found}
+    for name in selection.scenarios:
+        if name in scenarios and name not in used and covers(choice.scenarios, name):
+            path = next(iter(_path_names(catalogue, choice.paths)))
+            _require_kind(expand.find_path(catalogue, path), scenarios[name])
+    walked = {cell.path.name for cell in found}
+    for name in selection.paths:
+        if not is_glob(name) and not name.startswith(NOT):
+            path_named = expand.find_path(catalogue, name)
+            first = next(iter(matching("scenario", choice.scenarios, list(scenarios))))
+            if path_named.name not in walked:
+                _require_kind(path_named, scenarios[first])
+    if not found:
+        asked = " ".join((*choice.paths, *choice.scenarios))
+        raise UsageError(
+            f"no cell is left of {asked}: none of these scenarios is asked on a path of these kinds",
+            "`nox -s matrix` lists cells; --path 'upgrade-*' or --path 'install-*' chooses the kind",
+        )
+
+
+def _require_kind(path: Path, scenario: Scenario) -> None:
+    """Raise UsageError for a scenario that cannot be asked on a path of this kind."""
+    if path.kind in scenario.kinds:
+        return
+    kinds = " or ".join(scenario.kinds)
+    article = "an" if path.kind in ("install", "upgrade") else "a"
+    raise UsageError(
+        f"the scenario {scenario.name} is for paths of the kind {kinds}, and {path.name} is {article} {path.kind}",
+        f"`nox -s matrix -- --scenario {scenario.name} --path '{scenario.kinds[0]}-*'` lists its cells",
+    )
 
 
 def _exact(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> list[Cell]:
     chosen = [_cell(catalogue, name, scenarios) for name in selection.cells]
-    limits = (
+    limits: tuple[tuple[str, tuple[str, ...], list[str], str], ...] = (
         ("--env", selection.environments, [it.name for it in catalogue.environments], "environment"),
-        ("--path", selection.paths, list(expand.paths(catalogue)), "path"),
+        ("--path", selection.paths, [], "path"),
         ("--scenario", selection.scenarios, list(scenarios), "scenario"),
     )
     for option, patterns, known, what in limits:
@@ -234,6 +305,7 @@ def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) ->
     if parts[2] not in scenarios:
         raise unknown("scenario", parts[2], scenarios)
     environment, path = catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1])
+    _require_kind(path, scenarios[parts[2]])
     return catalogue.rules.tiered(expand.cell(environment, path, scenarios[parts[2]]))
 
 
@@ -266,10 +338,12 @@ def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
 
 def _sorted(catalogue: Catalogue, chosen: Iterable[Cell], scenarios: Mapping[str, Scenario]) -> list[Cell]:
     environments = [environment.name for environment in catalogue.environments]
-    path_names = list(expand.paths(catalogue))
+    cells = {cell.id: cell for cell in chosen}
+    # Paths without a row stand behind those with one.
+    path_names = list(dict.fromkeys((*expand.paths(catalogue), *sorted(cell.path.name for cell in cells.values()))))
     names = list(scenarios)
     return sorted(
-        {cell.id: cell for cell in chosen}.values(),
+        cells.values(),
         key=lambda cell: (
             environments.index(cell.environment.name),
             path_names.index(cell.path.name),

@@ -93,7 +93,12 @@ def _seconds(parts: Iterable[Sequence[Cell]], estimator: Estimator) -> float:
 
 
 def _parts(group: list[Cell], estimator: Estimator, most: float) -> list[list[Cell]]:
-    """The group, or the fewest parts of it that take no longer than `most`, as far as its cells let it be split."""
+    """The group, or the fewest parts of it that take no longer than `most`, as far as its cells let it be split.
+
+    Cells that are watched in one pass stay together: apart, each part would take as long as all of them.
+    """
+    if group[0].path.moves:
+        return [group]
     number = 1
     parts = [group]
     while number < len(group) and max(estimator.group(part).seconds for part in parts) > most:

@@ -59,7 +59,12 @@ class Written:
             row = next((part for part in location if isinstance(part, int)), 0)
             said = problem["msg"].removeprefix("Value error, ")
             problems.append(self.where(table, row, keys[0] if keys else "") + said[:1].lower() + said[1:])
-        return CatalogueError("\n".join(problems), f"the keys are: {', '.join(model.model_fields)}")
+        return CatalogueError("\n".join(problems), f"the keys are: {', '.join(keys_of(model))}")
+
+
+def keys_of(model: type[Model]) -> list[str]:
+    """The keys of a row as they are written in the file."""
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def line_of(text: str, table: str, row: int, key: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.matrix.estimate import CLUSTER_SECONDS, Estimator, Expected, Learnt, makespan
+from harness.matrix.estimate import CLUSTER_SECONDS, MOVE_SECONDS, Estimator, Expected, Learnt, makespan
 from harness.matrix.model import Cell, Environment, Path, Scenario
 
 
@@ -53,6 +53,33 @@ def test_clusters_beside_each_other_share_the_slots() -> None:
 def test_a_cell_that_needs_its_cluster_alone_has_its_own() -> None:
     cells = [cell("pi"), cell("ttl", alone=True)]
     assert Estimator(LEARNT, slots=4).run(cells, jobs=1).seconds == 50.0 + 90.0
+
+
+def watched(scenario: str, path: str, releases: tuple[str, ...]) -> Cell:
+    return cell(scenario).model_copy(update={"path": Path(name=path, kind="upgrade", releases=releases)})
+
+
+def test_the_cells_of_an_upgrade_are_one_pass() -> None:
+    path, pair = "upgrade-2.4.0-2.5.2+crds=none", ("2.4.0", "2.5.2")
+    five = [watched(name, path, pair) for name in "abcde"]
+    learnt = Learnt(
+        own={f"a-1.34/{path}/{name}": 1.0 for name in "abcde"},
+        shared={f"a-1.34/{path}": 200.0, "a-1.34/install-2.5.2": 30.0},
+    )
+    assert Estimator(learnt, slots=1).group(five) == Expected(seconds=205.0)
+    assert Estimator(Learnt(), slots=4).group(five).seconds < CLUSTER_SECONDS + MOVE_SECONDS * 1.5
+
+
+def test_an_upgrade_that_never_ran_is_guessed_from_paths_with_as_many_moves() -> None:
+    pair, chain = ("2.4.0", "2.5.2"), ("2.3.0", "2.4.0", "2.5.2")
+    one = watched("a", "upgrade-2.4.0-2.5.2+crds=none", pair)
+    two = watched("a", "upgrade-2.3.0-2.4.0-2.5.2+crds=none", chain)
+    learnt = Learnt(shared={"a-1.34/upgrade-2.2.1-2.5.2+crds=apply": 180.0, "a-1.34/install-2.5.2": 30.0})
+    estimator = Estimator(learnt, slots=4)
+    assert estimator.shared(one) == Expected(seconds=180.0, guess=True)
+    assert estimator.shared(two) == Expected(seconds=30.0 + 2 * MOVE_SECONDS, guess=True)
+    install = cell("pi").model_copy(update={"path": Path(name="install-2.4.0", releases=("2.4.0",))})
+    assert estimator.shared(install) == Expected(seconds=30.0, guess=True)
 
 
 @pytest.mark.parametrize(

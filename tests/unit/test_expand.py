@@ -14,31 +14,53 @@ PI = Scenario(name="spark-pi", summary="π", tags=("jvm", "kind"))
 OTHER = Scenario(name="scheduled", summary="again and again")
 
 
-def test_every_release_has_an_install_path() -> None:
+def test_every_release_has_an_install_path_before_the_upgrades() -> None:
     found = expand.paths(CATALOGUE)
-    assert list(found) == [f"install-{release.version}" for release in CATALOGUE.releases]
+    installs = [f"install-{release.version}" for release in CATALOGUE.releases]
+    assert list(found) == [*installs, *CATALOGUE.upgrades.paths]
     assert expand.find_path(CATALOGUE, "install-2.5.2").releases == ("2.5.2",)
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "canonical", "releases"),
     [
-        ("upgrade-2.1.1-2.5.2", "no rows for upgrade paths yet"),
-        ("rollback-2.5.2-2.1.1", "no rows for rollback paths yet"),
-        ("upgrade-2.1.1-2.5.2+crds=hook", "no rows for upgrade paths yet"),
-        ("install-2.5.2+crds=hook", r"no rows for CRD modes yet \(\+crds=hook\)"),
-        ("install-2.2.1@docker.io", "relocated to another registry"),
-        ("upgrade-2.5.2", "has two releases, upgrade-A-B"),
-        ("upgrade-2.5.2-2.5.2", r"compare 2\.5\.2 with itself"),
-        ("install-2.5.1-2.5.2", "an install has one release"),
-        ("upgrade-2.1.1-2.5.3", r"no release named '2\.5\.3'; did you mean"),
-        ("downgrade-2.5.2", "no path named 'downgrade-2.5.2'"),
+        ("upgrade-2.1.1-2.5.2", "upgrade-2.1.1-2.5.2+crds=none", ("2.1.1", "2.5.2")),
+        ("upgrade-2.1.1-2.5.2+crds=hook", "upgrade-2.1.1-2.5.2+crds=hook", ("2.1.1", "2.5.2")),
+        ("rollback-2.5.2-2.2.1@docker.io", "rollback-2.5.2-2.2.1@docker.io+crds=none", ("2.2.1@docker.io", "2.5.2")),
+        ("upgrade-2.3.0-2.5.1+values=reuse", "upgrade-2.3.0-2.5.1+crds=none+values=reuse", ("2.3.0", "2.5.1")),
+        ("upgrade-2.2.1-2.4.0-2.5.1", "upgrade-2.2.1-2.4.0-2.5.1+crds=none", ("2.2.1", "2.4.0", "2.5.1")),
+        ("install-2.2.1@docker.io", "install-2.2.1@docker.io", ("2.2.1@docker.io",)),
     ],
 )
-def test_a_path_without_a_row_says_what_it_is_and_what_can_run(name: str, message: str) -> None:
+def test_a_path_is_found_by_its_short_name_and_without_a_row(
+    name: str, canonical: str, releases: tuple[str, ...]
+) -> None:
+    path = expand.find_path(CATALOGUE, name)
+    assert (path.name, path.releases) == (canonical, releases)
+    assert expand.find_path(CATALOGUE, path.name) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "next_step"),
+    [
+        ("install-2.5.2+crds=hook", "an install has no modes", "write install-2.5.2"),
+        ("install-2.5.1-2.5.2", "an install has one release", "write install-2.5.2"),
+        ("upgrade-2.5.2", "has two releases or more, upgrade-A-B", "nox -s matrix"),
+        ("rollback-2.5.2-2.4.0-2.3.0", "has two releases, rollback-A-B", "nox -s matrix"),
+        ("upgrade-2.5.2-2.5.2", r"compare 2\.5\.2 with itself", "nox -s matrix"),
+        ("upgrade-2.5.2-2.4.0", r"2\.4\.0 is older than 2\.5\.2.*: rollback-2\.5\.2-2\.4\.0", "nox -s matrix"),
+        ("rollback-2.4.0-2.5.2", "to the older release: rollback-2.5.2-2.4.0", "nox -s matrix"),
+        ("upgrade-2.1.1-2.2.1+crds=hook", "the chart of 2.2.1 has no hook", "nox -s matrix"),
+        ("upgrade-2.1.1-2.5.3", r"no release named '2\.5\.3'; did you mean", "2.5.2"),
+        ("upgrade-2.4.0-2.5.2+crds=aply", "no CRD mode named 'aply'; did you mean apply", "none, apply, hook"),
+        ("upgrade-2.4.0-2.5.2+values=reus", "no values mode named 'reus'; did you mean reuse", "reset-then-reuse"),
+        ("downgrade-2.5.2", "no path named 'downgrade-2.5.2'", "install-2.5.2"),
+    ],
+)
+def test_what_is_no_path_says_what_was_meant(name: str, message: str, next_step: str) -> None:
     with pytest.raises(UsageError, match=message) as caught:
         expand.find_path(CATALOGUE, name)
-    assert "2.5.2" in caught.value.next_step
+    assert next_step in caught.value.next_step
 
 
 def test_cells_that_share_a_cluster_form_a_group() -> None:
@@ -54,3 +76,14 @@ def test_cells_that_share_a_cluster_form_a_group() -> None:
         "kind-1.34/install-2.5.2/scheduled",
     ]
     assert cells[0].tags == ("kind", "jvm")
+
+
+def test_scenarios_are_asked_on_the_paths_of_their_kind_only() -> None:
+    watched = Scenario(name="operator-health", summary="", kinds=("upgrade", "rollback"))
+    path_list = [expand.find_path(CATALOGUE, name) for name in ("install-2.5.2", "upgrade-2.4.0-2.5.2")]
+    cells = expand.cells([CATALOGUE.environment("kind-1.34")], path_list, {PI.name: PI, watched.name: watched})
+    assert [cell.id for cell in cells] == [
+        "kind-1.34/install-2.5.2/spark-pi",
+        "kind-1.34/upgrade-2.4.0-2.5.2+crds=none/operator-health",
+    ]
+    assert cells[1].tags == ("kind", "ghcr")

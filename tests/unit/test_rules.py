@@ -74,7 +74,8 @@ def root(tmp_path: Path) -> Path:
         PROJECT_ROOT / "clusters", tmp_path / "clusters", ignore=shutil.ignore_patterns("go.sum", "rootfs", "*.go")
     )
     (tmp_path / "charts").mkdir()
-    shutil.copy(PROJECT_ROOT / "charts" / "releases.toml", tmp_path / "charts")
+    for name in ("releases.toml", "upgrades.toml"):
+        shutil.copy(PROJECT_ROOT / "charts" / name, tmp_path / "charts")
     return tmp_path
 
 
@@ -97,7 +98,8 @@ def load(root: Path) -> None:
         (TIER.replace("smoke", "Smoke!"), 2, "name", "should match pattern"),
         (GOOD.replace("2.5.2", "2.0.2").replace("spark-pi", "ttl"), 1, r"\[tier\]", "excluded: it never ends"),
         (GOOD.replace("ttl", "tttl"), 9, "scenarios", "did you mean ttl"),
-        (GOOD.replace("install-2.0.2", "upgrade-*"), 8, "paths", "no path matches"),
+        (GOOD.replace("install-2.0.2", "upgrade-9*"), 8, "paths", "no path matches"),
+        (TIER.replace("install-2.5.2", "upgrade-*"), 5, "scenarios", "none of these is asked"),
         (GOOD.replace('reason = "it never ends"\n', ""), 7, "reason", "field required"),
         (GOOD.replace("https://", "http://"), 11, "link", "should match pattern"),
         (GOOD + "[more]\n", 12, "more", r"only \[\[tier\]\] and \[\[exclude\]\] rows"),

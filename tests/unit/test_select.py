@@ -158,7 +158,18 @@ def test_a_cell_is_exact() -> None:
         ({"paths": ("instal-2.5.2",)}, r"no path named .*did you mean install-2\.5\.2", "install-2.0.2"),
         ({"paths": ("install-2.5.9",)}, r"no release named '2\.5\.9'; did you mean 2\.5\.", "2.5.2"),
         ({"environments": ("k3d-*",)}, r"no environment matches 'k3d-\*'", "kind-1.34"),
-        ({"paths": ("upgrade-*",)}, r"no path matches 'upgrade-\*'", "install-2.5.2"),
+        ({"paths": ("upgrade-9*",)}, r"no path matches 'upgrade-9\*'", "install-2.5.2"),
+        ({"paths": ("upgrade-*",)}, "no cell is left of .*none of these scenarios", "nox -s matrix"),
+        (
+            {"scenarios": ("spark-pi",), "paths": ("upgrade-2.4.0-2.5.2",)},
+            r"spark-pi is for paths of the kind install, and upgrade-2\.4\.0-2\.5\.2\+crds=none is an upgrade",
+            "--path 'install-*'",
+        ),
+        (
+            {"cells": ("kind-1.34/upgrade-2.4.0-2.5.2/spark-pi",)},
+            "spark-pi is for paths of the kind install",
+            "install",
+        ),
         ({"cells": ("kind-1.34/install-2.5.2/spark-p",)}, "no scenario named 'spark-p'", "spark-pi"),
         ({"cells": ("kind-1.34/spark-pi",)}, r"no cell named .*did you mean .*kind-1\.34/install-", "nox -s matrix"),
         ({"cells": ("kind-1.34/install-2.5.2/*",)}, "exact and takes no globs", "--scenario"),
@@ -208,3 +219,84 @@ def test_a_cell_says_why_a_source_cannot_offer_it() -> None:
 def test_every_cell_has_its_own_id() -> None:
     everything = [cell.id for cell in all_cells(CATALOGUE, SCENARIOS)]
     assert len(set(everything)) == len(everything) == 3 * 12 * 3
+
+
+WATCHED = {
+    **SCENARIOS,
+    **{
+        name: Scenario(name=name, summary=name, kinds=("upgrade", "rollback"), alone=alone)
+        for name, alone in (("operator-health", False), ("schedules", False), ("fault-no-image", True))
+    },
+}
+USUAL = Choice(environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("*", "!fault-*"))
+WITH_FAULTS = dataclasses.replace(
+    CATALOGUE, defaults=Defaults(default=CATALOGUE.defaults.default, when_not_given=USUAL)
+)
+
+
+def watched(**options: tuple[str, ...]) -> list[str]:
+    return [cell.id for cell in select(WITH_FAULTS, Selection(**options), WATCHED)]
+
+
+def test_the_watched_scenarios_of_an_upgrade_are_chosen_and_failures_only_when_asked_for() -> None:
+    path = "upgrade-2.2.1@docker.io-2.5.2+crds=apply"
+    assert watched(paths=(path,)) == [f"kind-1.34/{path}/{name}" for name in ("operator-health", "schedules")]
+    assert watched(paths=(path,), scenarios=("fault-*",)) == [f"kind-1.34/{path}/fault-no-image"]
+
+
+def test_a_glob_stands_for_the_rows_and_a_name_for_any_path() -> None:
+    health = ("operator-health",)
+    assert watched(paths=("upgrade-2.2.1@docker.io-2.5.2+crds=*",), scenarios=health) == [
+        f"kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds={crds}/operator-health" for crds in ("none", "apply", "hook")
+    ]
+    odd = "upgrade-2.2.1@docker.io-2.5.1"
+    assert watched(paths=(odd, "upgrade-2.4.0-2.5.2+crds=hook"), scenarios=health) == [
+        "kind-1.34/upgrade-2.4.0-2.5.2+crds=hook/operator-health",
+        f"kind-1.34/{odd}+crds=none/operator-health",
+    ]
+    (cell,) = watched(cells=(f"kind-1.34/{odd}/schedules",), paths=(odd,))
+    assert cell == f"kind-1.34/{odd}+crds=none/schedules"
+
+
+def test_a_short_name_takes_away_too() -> None:
+    found = watched(paths=("upgrade-2.4.0-2.5.2+crds=[na]*", "!upgrade-2.4.0-2.5.2"), scenarios=("schedules",))
+    assert all("+crds=apply" in name for name in found)
+
+
+def test_a_scenario_that_is_asked_of_no_chosen_path_is_an_error() -> None:
+    with pytest.raises(
+        UsageError, match=r"schedules is for paths of the kind upgrade or rollback, and install-2\.5\.2"
+    ):
+        watched(scenarios=("schedules", "spark-pi"))
+    with pytest.raises(UsageError, match="spark-pi is for paths of the kind install"):
+        watched(paths=("install-2.5.2", "upgrade-2.4.0-2.5.2"), scenarios=("spark-pi",))
+
+
+def test_rows_must_call_paths_by_their_whole_names() -> None:
+    tier = Tier(name="up", environments=("kind-1.34",), paths=("upgrade-2.4.0-2.5.2",), scenarios=("schedules",))
+    spoilt = dataclasses.replace(WITH_FAULTS, rules=Rules(tiers=(tier,)))
+    with pytest.raises(CatalogueError, match=r"is called upgrade-2\.4\.0-2\.5\.2\+crds=none"):
+        select(spoilt, Selection(), WATCHED)
+
+
+def test_what_an_upgrade_cannot_get_is_said_of_each_of_its_releases() -> None:
+    (cell,) = select(WITH_FAULTS, Selection(cells=("kind-1.34/upgrade-2.1.1-2.5.2+crds=apply/schedules",)), WATCHED)
+    assert "does not build release 2.1.1" in unavailable_reason(WITH_FAULTS, cell, "foundry")
+    assert not unavailable_reason(WITH_FAULTS, cell, "upstream")
+    (copied,) = select(
+        WITH_FAULTS, Selection(cells=("kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds=apply/schedules",)), WATCHED
+    )
+    assert not unavailable_reason(WITH_FAULTS, copied, "foundry")
+
+
+def test_an_upgrade_needs_the_crds_of_a_scenario_in_each_of_its_releases() -> None:
+    connect = Scenario(
+        name="connect", summary="", kinds=("upgrade",), needs_crds=("sparkconnects.sparkoperator.k8s.io",)
+    )
+    chosen = choose(
+        WITH_FAULTS,
+        Selection(paths=("upgrade-2.[23].[01]-2.5.2+crds=apply",), scenarios=("connect",)),
+        {**WATCHED, "connect": connect},
+    )
+    assert [cell.path.releases for cell in chosen.cells] == [("2.3.0", "2.5.2")]
+    assert "release 2.2.1 has no CRD sparkconnects" in chosen.left_out[0].reason

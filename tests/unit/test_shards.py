@@ -12,7 +12,7 @@ import pytest
 from harness.apps import scenarios
 from harness.matrix import catalogue
 from harness.matrix.estimate import Estimator, Learnt
-from harness.matrix.model import Cell
+from harness.matrix.model import Cell, Scenario
 from harness.matrix.select import Selection, select
 from harness.matrix.shards import as_json, shards
 
@@ -78,3 +78,13 @@ def test_the_json_has_what_a_ci_job_needs() -> None:
         assert shard["expected_minutes"] > 0
         assert shard["guess"] is True
     assert len(list(itertools.chain.from_iterable(shard["cells"] for shard in found))) == len(SMOKE)
+
+
+def test_the_cells_of_an_upgrade_stay_together() -> None:
+    watched = {name: Scenario(name=name, summary="", kinds=("upgrade",)) for name in ("a", "b", "c")}
+    asked = Selection(paths=("upgrade-2.4.0-2.5.2+crds=*",), scenarios=tuple(watched))
+    cells = select(CATALOGUE, asked, {**SCENARIOS, **watched})
+    found = shards(cells, Estimator(Learnt(), slots=4), 8)
+    groups = [{cell.group for cell in shard.cells} for shard in found]
+    assert [len(group) for group in groups] == [1] * 5
+    assert len(set.union(*groups)) == 5

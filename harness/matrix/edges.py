@@ -1,0 +1,390 @@
+# SPDX-License-Identifier: Apache-2.0
+"""charts/upgrades.toml: upgrades, rollbacks and chains as rows, and the breaks that are known of them."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from typing import Literal, TypeVar, get_args
+
+from pydantic import Field, ValidationError
+
+from harness.errors import UsageError
+from harness.matrix.model import CrdMode, Known, Model, Move, Path, PathKind, Release, ValuesMode
+from harness.matrix.written import Written
+
+Basis = Literal["run", "upstream-issue", "code"]
+"""How a known break is known: seen in a run of this harness, reported upstream, or read from the operator's code."""
+
+_LINK = r"^https://[^\s/]+/\S+$"
+_HELM = r"^\d+\.\d+\.\d+$"
+_RELEASE = r"\d+\.\d+\.\d+(?:@[\w.:-]+?)?"
+_NAME = re.compile(
+    rf"(?P<kind>install|upgrade|rollback)-(?P<releases>{_RELEASE}(?:-{_RELEASE})*)"
+    r"(?:\+crds=(?P<crds>[\w-]+))?(?:\+values=(?P<values>[\w-]+))?"
+)
+_COMPARISON = re.compile(r"(<=|>=|<|>)(\d+\.\d+\.\d+)")
+_COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+class Limits(Model):
+    """What a path may cost: milliseconds without admission, milliseconds of one create, and the oldest Helm."""
+
+    outage_limit: float | None = Field(default=None, gt=0)
+    delay_limit: float | None = Field(default=None, gt=0)
+    helm: str | None = Field(default=None, pattern=_HELM)
+
+
+class LimitDefaults(Model):
+    """`[defaults]`: the same for rows that do not say it, and for paths without a row.
+
+    `helm_for` has the oldest Helm of values modes that need a newer one.
+    """
+
+    outage_limit: float = Field(default=5000.0, gt=0)
+    delay_limit: float = Field(default=5000.0, gt=0)
+    helm: str = Field(default="3.0.0", pattern=_HELM)
+    helm_for: dict[ValuesMode, str] = Field(default_factory=dict)
+
+
+class EdgeRow(Limits):
+    """`[[edge]]`, and with the newer releases in `from` also `[[rollback]]`: its lists multiply into paths."""
+
+    origins: tuple[str, ...] = Field(alias="from", min_length=1)
+    targets: tuple[str, ...] = Field(alias="to", min_length=1)
+    crds: tuple[CrdMode, ...] = Field(default=("none", "apply", "hook"), min_length=1)
+    values: tuple[ValuesMode, ...] = Field(default=("default",), min_length=1)
+    tags: tuple[str, ...] = ()
+
+
+class ChainRow(Limits):
+    """`[[chain]]`: several upgrades, one after the other."""
+
+    releases: tuple[str, ...] = Field(min_length=3)
+    crds: tuple[CrdMode, ...] = Field(default=("apply",), min_length=1)
+    tags: tuple[str, ...] = ()
+
+
+class Consequence(Model):
+    """Another check that a known break may fail, too."""
+
+    scenario: str = ""
+    check: str
+    says: str
+
+
+class KnownRow(Model):
+    """`[[known]]`: a break that the catalogue predicts, and the moves that it is about.
+
+    `origins` and `targets` are matchers as in `matches`; empty `crds` and `values` stand for every mode. `message` is
+    what the program that breaks says, word for word.
+    """
+
+    origins: tuple[str, ...] = Field(default=("*",), alias="from", min_length=1)
+    targets: tuple[str, ...] = Field(default=("*",), alias="to", min_length=1)
+    crds: tuple[CrdMode, ...] = ()
+    values: tuple[ValuesMode, ...] = ()
+    kinds: tuple[Literal["upgrade", "rollback"], ...] = Field(default=("upgrade",), min_length=1)
+    scenario: str
+    check: str
+    says: str
+    also: tuple[Consequence, ...] = ()
+    strikes: Literal["always", "sometimes"] = "always"
+    why: str = Field(min_length=1)
+    message: str = ""
+    link: str = Field(pattern=_LINK)
+    way_out: str = Field(min_length=1)
+    basis: Basis
+
+    def about(self, move: Move, crds: CrdMode, values: ValuesMode) -> bool:
+        """Whether the row says something of this move. A rollback of Helm's takes neither CRDs nor values anew."""
+        return (
+            move.kind in self.kinds
+            and matches(self.origins, move.origin)
+            and matches(self.targets, move.target)
+            and (not self.crds or crds in self.crds)
+            and (not self.values or values in self.values)
+        )
+
+    def expectations(self) -> Iterator[Known]:
+        """The row as checks are judged by it; what follows from the break need not show each time."""
+        told = {"why": self.why, "link": self.link, "way_out": self.way_out}
+        yield Known(scenario=self.scenario, check=self.check, says=self.says, strikes=self.strikes, **told)
+        for it in self.also:
+            yield Known(
+                scenario=it.scenario or self.scenario, check=it.check, says=it.says, strikes="sometimes", **told
+            )
+
+
+class Note(Model):
+    """`[[note]]`: what is known of an edge that no path has, since a release in it or a setting has no row.
+
+    `value` is the key of the chart's values that it is about; empty when it is about any.
+    """
+
+    origins: tuple[str, ...] = Field(default=("*",), alias="from", min_length=1)
+    targets: tuple[str, ...] = Field(default=("*",), alias="to", min_length=1)
+    kinds: tuple[Literal["upgrade", "rollback"], ...] = Field(default=("upgrade",), min_length=1)
+    value: str = ""
+    why: str = Field(min_length=1)
+    message: str = ""
+    link: str = Field(pattern=_LINK)
+    way_out: str = Field(min_length=1)
+    basis: Basis
+
+    def about(self, origin: str, target: str, kind: str = "upgrade") -> bool:
+        """Whether it is about the edge between these releases."""
+        return kind in self.kinds and matches(self.origins, origin) and matches(self.targets, target)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """The name of a path, taken apart; `releases` in the order in which they are installed."""
+
+    kind: PathKind
+    releases: tuple[str, ...]
+    crds: str = ""
+    values: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upgrades:
+    """The file: `paths` are those that have a row, by name, in the order of the rows."""
+
+    paths: Mapping[str, Path] = field(default_factory=dict)
+    defaults: LimitDefaults = field(default_factory=LimitDefaults)
+    known: tuple[KnownRow, ...] = ()
+    notes: tuple[Note, ...] = ()
+    written: Written = field(default_factory=Written)
+
+    def path(self, kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode) -> Path:
+        """The path, with its row's limits or the defaults, and with every break that is known of one of its moves."""
+        name = name_of(kind, releases, crds, values)
+        return self.paths.get(name) or self._path(kind, releases, crds, values, Limits(), ())
+
+    def _path(
+        self,
+        kind: PathKind,
+        releases: Sequence[str],
+        crds: CrdMode,
+        values: ValuesMode,
+        limits: Limits,
+        tags: tuple[str, ...],
+    ) -> Path:
+        moves = Path(name="", kind=kind, releases=tuple(releases)).moves
+        known = [
+            each.model_copy(update={"move": str(move)}) if len(moves) > 1 else each
+            for move in moves
+            for row in self.known
+            if row.about(move, crds, values)
+            for each in row.expectations()
+        ]
+        helm = max((limits.helm or self.defaults.helm, self.defaults.helm_for.get(values, "0.0.0")), key=version_key)
+        return Path(
+            name=name_of(kind, releases, crds, values),
+            kind=kind,
+            releases=tuple(releases),
+            crds=crds,
+            values=values,
+            helm=helm,
+            outage_limit=limits.outage_limit or self.defaults.outage_limit,
+            delay_limit=limits.delay_limit or self.defaults.delay_limit,
+            known=tuple(known),
+            tags=tags,
+        )
+
+
+def version_key(release: str) -> tuple[int, ...]:
+    """What releases are ordered by: their version as numbers; a relocated one counts as its version."""
+    return tuple(int(part) for part in release.partition("@")[0].split("."))
+
+
+def matches(patterns: Iterable[str], release: str) -> bool:
+    """Whether one of the patterns stands for the release.
+
+    A pattern is a version, which stands for relocated ones too; a name or a glob of names (`*@docker.io`); or
+    comparisons of versions, all of which must hold (`>=2.3.0,<2.5.0`).
+    """
+    return any(_matches(pattern, release) for pattern in patterns)
+
+
+def _matches(pattern: str, release: str) -> bool:
+    if pattern[:1] in ("<", ">"):
+        return all(
+            _COMPARE[found[1]](version_key(release), version_key(found[2]))
+            for found in (_COMPARISON.fullmatch(part.strip()) for part in pattern.split(","))
+            if found
+        )
+    return fnmatchcase(release, pattern) or fnmatchcase(release.partition("@")[0], pattern)
+
+
+def name_of(kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode) -> str:
+    """The canonical name of a path with moves."""
+    shown = "-".join(reversed(releases) if kind == "rollback" else releases)
+    return f"{kind}-{shown}+crds={crds}" + ("" if values == "default" else f"+values={values}")
+
+
+def parse(name: str) -> Parsed | None:
+    """A path's name, canonical or not, taken apart; None for what is no path."""
+    found = _NAME.fullmatch(name)
+    if not found:
+        return None
+    kind: PathKind = found["kind"]  # type: ignore[assignment]  # the expression has no others
+    releases = tuple(re.findall(rf"(?:^|-)({_RELEASE})(?=-\d+\.\d+\.\d+(?:[-@]|$)|$)", found["releases"]))
+    return Parsed(
+        kind=kind,
+        releases=tuple(reversed(releases)) if kind == "rollback" else releases,
+        crds=found["crds"] or "",
+        values=found["values"] or "",
+    )
+
+
+def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode) -> str:
+    """Why there cannot be such a path; empty when there can. `releases` in the order in which they are installed."""
+    if len(releases) < 2 or (kind == "rollback" and len(releases) != 2):
+        return f"a path of this kind has two releases{' or more' if kind == 'upgrade' else ''}, {kind}-A-B"
+    for origin, target in pairwise(releases):
+        if origin.name == target.name:
+            return f"it would compare {origin.name} with itself"
+        if version_key(origin.name) > version_key(target.name):
+            if kind == "rollback":
+                return f"a rollback goes back, to the older release: rollback-{origin.name}-{target.name}"
+            return (
+                f"{target.name} is older than {origin.name}, and Helm goes back by rolling back: "
+                f"rollback-{origin.name}-{target.name}"
+            )
+        if crds == "hook" and not target.hook_image:
+            return f"the chart of {target.name} has no hook for CRDs; it came with 2.3.0"
+    return ""
+
+
+def read(written: Written, release: Callable[[str], Release]) -> Upgrades:
+    """The file. `release` finds a release by its name, or raises UsageError.
+
+    Raises CatalogueError with file, line and key: for unknown releases, for an edge from a release to itself, for a
+    downgrade that is written as an upgrade, for a path that two rows have, and for matchers that mean nothing.
+    """
+    tables = {"edge", "rollback", "chain", "known", "note"}
+    for stray in written.data().keys() - tables - {"defaults"}:
+        raise written.error("", 0, stray, f"only [defaults] and {', '.join(f'[[{it}]]' for it in sorted(tables))} rows")
+    try:
+        defaults = LimitDefaults.model_validate(written.data().get("defaults", {}))
+    except ValidationError as invalid:
+        raise written.invalid(invalid, LimitDefaults, ("defaults",)) from invalid
+    found = Upgrades(
+        defaults=defaults,
+        known=_rows(written, "known", KnownRow),
+        notes=_rows(written, "note", Note),
+        written=written,
+    )
+    for number, row in enumerate(found.known):
+        _require_meaning(written, "known", number, row, release)
+    for number, note in enumerate(found.notes):
+        _require_meaning(written, "note", number, note, release)
+    paths: dict[str, Path] = {}
+    for table, number, path in _of_rows(found, release):
+        if path.name in paths:
+            raise written.error(table, number, "", f"a row above has {path.name} already")
+        paths[path.name] = path
+    return Upgrades(paths=paths, defaults=defaults, known=found.known, notes=found.notes, written=written)
+
+
+def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tuple[str, int, Path]]:
+    """The paths of the rows, each with the table and the number of its row."""
+    written = found.written
+    for table in ("edge", "rollback"):
+        kind: PathKind = "upgrade" if table == "edge" else "rollback"
+        for number, row in enumerate(_rows(written, table, EdgeRow)):
+            named = {name: _release(written, table, number, name, release) for name in (*row.origins, *row.targets)}
+            for origin, target in _pairs(written, table, number, row):
+                ends = (target, origin) if kind == "rollback" else (origin, target)
+                for crds in row.crds:
+                    wrong = why_not(kind, [named[end] for end in ends], crds)
+                    if wrong:
+                        raise written.error(table, number, "crds" if crds == "hook" else "to", wrong)
+                    for values in row.values:
+                        yield table, number, found._path(kind, ends, crds, values, row, row.tags)
+    for number, chain in enumerate(_rows(written, "chain", ChainRow)):
+        links = [_release(written, "chain", number, name, release) for name in chain.releases]
+        for crds in chain.crds:
+            wrong = why_not("upgrade", links, crds)
+            if wrong:
+                raise written.error("chain", number, "releases", wrong)
+            yield "chain", number, found._path("upgrade", chain.releases, crds, "default", chain, chain.tags)
+
+
+def _pairs(written: Written, table: str, number: int, row: EdgeRow) -> Iterator[tuple[str, str]]:
+    """The pairs of a row that lead the right way. Raises CatalogueError for a name of which none does."""
+
+    def leads(origin: str, target: str) -> bool:
+        older, newer = (target, origin) if table == "rollback" else (origin, target)
+        same_but_copied = version_key(older) == version_key(newer) and older != newer
+        return version_key(older) < version_key(newer) or same_but_copied
+
+    pairs = [(origin, target) for origin in row.origins for target in row.targets if leads(origin, target)]
+    for key, names, others, end in (("from", row.origins, row.targets, 0), ("to", row.targets, row.origins, 1)):
+        for name in names:
+            if any(pair[end] == name for pair in pairs):
+                continue
+            if name in others and len(set(others)) == 1:
+                why = f"an edge from {name} to itself proves nothing"
+            elif table == "rollback":
+                why = f"a rollback leads to an older release, and {name} has no such partner here"
+            else:
+                why = f"an upgrade leads to a newer release, and {name} has no such partner here; see [[rollback]]"
+            raise written.error(table, number, key, why)
+    yield from pairs
+
+
+def _release(written: Written, table: str, number: int, name: str, release: Callable[[str], Release]) -> Release:
+    try:
+        return release(name)
+    except UsageError as error:
+        key = _key_with(written, table, number, name)
+        raise written.error(table, number, key, error.message, error.next_step) from error
+
+
+def _key_with(written: Written, table: str, number: int, name: str) -> str:
+    """The key of the row in which this name stands."""
+    row = written.data()[table][number]
+    return next((key for key, value in row.items() if isinstance(value, list) and name in value), "")
+
+
+def _require_meaning(
+    written: Written, table: str, number: int, row: KnownRow | Note, release: Callable[[str], Release]
+) -> None:
+    for key, patterns in (("from", row.origins), ("to", row.targets)):
+        for pattern in patterns:
+            parts = pattern.split(",") if pattern[:1] in ("<", ">") else []
+            for part in parts:
+                if not _COMPARISON.fullmatch(part.strip()):
+                    raise written.error(table, number, key, f"{part.strip()!r} compares nothing, as <2.3.0 would")
+            if table == "known" and re.fullmatch(_RELEASE, pattern):
+                _release(written, table, number, pattern, release)
+    if isinstance(row, KnownRow):
+        for said in (row.says, *(it.says for it in row.also)):
+            try:
+                re.compile(said)
+            except re.error as broken:
+                raise written.error(table, number, "says", f"{said!r} is no regular expression: {broken}") from broken
+
+
+_Row = TypeVar("_Row", bound=Model)
+
+
+def _rows(written: Written, table: str, model: type[_Row]) -> tuple[_Row, ...]:
+    rows: list[_Row] = []
+    for number, values in enumerate(written.data().get(table, [])):
+        try:
+            rows.append(model.model_validate(values))
+        except ValidationError as invalid:
+            raise written.invalid(invalid, model, (table, number)) from invalid
+    return tuple(rows)
+
+
+CRD_MODES: tuple[CrdMode, ...] = get_args(CrdMode)
+VALUES_MODES: tuple[ValuesMode, ...] = get_args(ValuesMode)

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upgrades and rollbacks as rows: the real file, names of paths, and what is said about a wrong row."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CatalogueError
+from harness.matrix import catalogue, edges
+from harness.matrix.edges import KnownRow, Upgrades, matches, name_of, parse, version_key
+from harness.matrix.model import Move
+from harness.matrix.written import Written
+
+REAL = catalogue.load()
+BUILT = [release.version for release in REAL.releases if "foundry" in release.sources]
+
+EDGE = """\
+[[edge]]
+from = ["2.2.1", "2.4.0"]
+to = ["2.4.0", "2.5.2"]
+crds = ["none", "apply"]
+outage_limit = 1000
+"""
+KNOWN = """\
+[[known]]
+from = ["<2.3.0"]
+to = [">=2.3.0"]
+crds = ["none"]
+scenario = "operator-health"
+check = "no-restarts"
+says = "restarted"
+why = "a CRD is missing"
+link = "https://example.com/1"
+way_out = "apply it"
+basis = "code"
+"""
+
+
+def read(text: str) -> Upgrades:
+    return edges.read(Written(file=Path("upgrades.toml"), text=text), REAL.release)
+
+
+def test_every_pair_of_the_releases_that_are_built_here_has_a_row_in_every_mode() -> None:
+    pairs = [(old, new) for old in BUILT for new in BUILT if version_key(old) < version_key(new)]
+    assert len(BUILT) == 6
+    for old, new in pairs:
+        for crds in edges.CRD_MODES:
+            assert f"upgrade-{old}-{new}+crds={crds}" in REAL.upgrades.paths
+
+
+def test_the_rows_cover_both_registries_relocation_rollback_and_a_chain() -> None:
+    names = list(REAL.upgrades.paths)
+    for wanted in (
+        "upgrade-2.1.1-2.5.2+crds=apply",
+        "upgrade-2.2.1@docker.io-2.5.2+crds=hook",
+        "upgrade-2.2.1@docker.io-2.2.1+crds=none",
+        "upgrade-2.4.0@docker.io-2.5.2+crds=apply+values=pinned-registry",
+        "upgrade-2.2.1-2.5.2+crds=apply+values=reuse",
+        "rollback-2.5.2-2.2.1@docker.io+crds=apply",
+        "upgrade-2.2.1-2.3.0-2.4.0-2.5.2+crds=apply",
+    ):
+        assert wanted in names
+
+
+def test_a_row_multiplies_and_leaves_out_what_does_not_lead_upwards() -> None:
+    found = read(EDGE).paths
+    assert list(found) == [
+        f"upgrade-{pair}+crds={crds}"
+        for pair in ("2.2.1-2.4.0", "2.2.1-2.5.2", "2.4.0-2.5.2")
+        for crds in ("none", "apply")
+    ]
+    path = found["upgrade-2.2.1-2.5.2+crds=apply"]
+    assert (path.releases, path.crds, path.values, path.outage_limit) == (("2.2.1", "2.5.2"), "apply", "default", 1000)
+    assert path.delay_limit == edges.LimitDefaults().delay_limit
+
+
+def test_a_rollback_installs_the_older_release_first() -> None:
+    (path,) = read('[[rollback]]\nfrom = ["2.5.2"]\nto = ["2.4.0"]\ncrds = ["apply"]\n').paths.values()
+    assert path.name == "rollback-2.5.2-2.4.0+crds=apply"
+    assert [str(move) for move in path.moves] == ["2.4.0 → 2.5.2", "2.5.2 ⤺ 2.4.0"]
+
+
+def test_known_breaks_belong_to_the_moves_that_they_are_about() -> None:
+    found = read(KNOWN)
+    broken = found.path("upgrade", ("2.2.1@docker.io", "2.5.2"), "none", "default")
+    assert [(known.check, known.move) for known in broken.known] == [("no-restarts", "")]
+    assert not found.path("upgrade", ("2.2.1", "2.5.2"), "apply", "default").known
+    assert not found.path("upgrade", ("2.3.0", "2.5.2"), "none", "default").known
+    chain = found.path("upgrade", ("2.2.1", "2.3.0", "2.5.2"), "none", "default")
+    assert [known.move for known in chain.known] == ["2.2.1 → 2.3.0"]
+    back = found.path("rollback", ("2.2.1", "2.5.2"), "none", "default")
+    assert [known.move for known in back.known] == ["2.2.1 → 2.5.2"]
+
+
+def test_a_path_without_a_row_gets_the_defaults_and_what_is_known() -> None:
+    path = REAL.upgrades.path("upgrade", ("2.2.1@docker.io", "2.5.1"), "none", "reset-then-reuse")
+    assert path.name == "upgrade-2.2.1@docker.io-2.5.1+crds=none+values=reset-then-reuse"
+    assert path.name not in REAL.upgrades.paths
+    assert path.outage_limit == REAL.upgrades.defaults.outage_limit
+    assert path.helm == "3.14.0"
+    assert any("SparkConnect" in known.why for known in path.known)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "release", "expected"),
+    [
+        ("2.2.1", "2.2.1", True),
+        ("2.2.1", "2.2.1@docker.io", True),
+        ("2.2.1@docker.io", "2.2.1", False),
+        ("*@docker.io", "2.4.0@docker.io", True),
+        ("*@*", "2.4.0", False),
+        ("2.5.*", "2.5.1", True),
+        ("<2.3.0", "2.2.1@docker.io", True),
+        (">=2.10.0", "2.9.0", False),
+        (">=2.3.0,<2.5.0", "2.4.0", True),
+        (">=2.3.0,<2.5.0", "2.5.0", False),
+    ],
+)
+def test_matchers(pattern: str, release: str, expected: bool) -> None:
+    assert matches([pattern], release) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "releases", "crds", "values"),
+    [
+        ("install-2.5.2", "install", ("2.5.2",), "", ""),
+        ("upgrade-2.2.1@docker.io-2.5.2+crds=apply", "upgrade", ("2.2.1@docker.io", "2.5.2"), "apply", ""),
+        (
+            "upgrade-2.2.1@my-registry.example:5000-2.5.2",
+            "upgrade",
+            ("2.2.1@my-registry.example:5000", "2.5.2"),
+            "",
+            "",
+        ),
+        ("upgrade-2.2.1-2.3.0-2.4.0@docker.io", "upgrade", ("2.2.1", "2.3.0", "2.4.0@docker.io"), "", ""),
+        ("rollback-2.5.2-2.2.1+values=reuse", "rollback", ("2.2.1", "2.5.2"), "", "reuse"),
+    ],
+)
+def test_names_are_taken_apart(name: str, kind: str, releases: tuple[str, ...], crds: str, values: str) -> None:
+    parsed = parse(name)
+    assert parsed == edges.Parsed(kind=kind, releases=releases, crds=crds, values=values)  # type: ignore[arg-type]
+
+
+def test_names_that_are_no_paths() -> None:
+    assert [parse(name) for name in ("upgrade", "upgrade-2.5", "downgrade-2.5.2-2.4.0", "install-2.5.2+")] == [None] * 4
+
+
+@pytest.mark.parametrize("path", REAL.upgrades.paths.values(), ids=lambda path: path.name)
+def test_every_name_leads_back_to_its_path(path: edges.Path) -> None:
+    parsed = parse(path.name)
+    assert parsed is not None
+    assert (parsed.kind, parsed.releases) == (path.kind, path.releases)
+    assert name_of(parsed.kind, parsed.releases, path.crds, path.values) == path.name
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "why"),
+    [
+        ('[[edge]]\nfrom = ["2.5.2"]\nto = ["2.5.2"]\n', 2, "from", "an edge from 2.5.2 to itself"),
+        ('[[edge]]\nfrom = ["2.5.2"]\nto = ["2.4.0"]\n', 2, "from", "an upgrade leads to a newer release.*rollback"),
+        ('[[edge]]\nfrom = ["2.2.1", "2.5.2"]\nto = ["2.4.0"]\n', 2, "from", "leads to a newer release, and 2.5.2"),
+        ('[[rollback]]\nfrom = ["2.4.0"]\nto = ["2.5.2"]\n', 2, "from", "a rollback leads to an older release"),
+        ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.9.9"]\n', 3, "to", "no release named '2.9.9'; did you mean"),
+        ('[[edge]]\nfrom = ["2.2.1@nowhere"]\nto = ["2.5.2"]\n', 2, "from", "says nothing of copies at nowhere"),
+        ('[[edge]]\nfrom = ["2.1.1"]\nto = ["2.2.1"]\ncrds = ["hook"]\n', 4, "crds", "2.2.1 has no hook"),
+        ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\ncrds = ["aply"]\n', 4, "crds", "'none', 'apply' or 'hook'"),
+        ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\nlimit = 3\n', 4, "limit", "extra inputs"),
+        (EDGE + EDGE, 6, r"\[edge\]", "a row above has upgrade-2.2.1-2.4.0"),
+        ('[[chain]]\nreleases = ["2.2.1", "2.5.2", "2.4.0"]\n', 2, "releases", "2.4.0 is older than 2.5.2"),
+        ('[[chain]]\nreleases = ["2.2.1", "2.5.2"]\n', 2, "releases", "at least 3"),
+        (KNOWN.replace('"<2.3.0"', '"<2.3"'), 2, "from", "'<2.3' compares nothing"),
+        (KNOWN.replace('"<2.3.0"', '"2.2.9"'), 2, "from", "no release named '2.2.9'"),
+        (KNOWN.replace("restarted", "("), 7, "says", "no regular expression"),
+        (KNOWN.replace("https", "http"), 9, "link", "should match pattern"),
+        (KNOWN.replace('"code"', '"rumour"'), 11, "basis", "'run', 'upstream-issue' or 'code'"),
+        ("[[edges]]\n", 1, "edges", r"only \[defaults\]"),
+        ("[defaults]\nhelm = 3\n", 2, "helm", "valid string"),
+    ],
+)
+def test_a_wrong_row_is_named_by_file_line_and_key(text: str, line: int, key: str, why: str) -> None:
+    with pytest.raises(CatalogueError, match=rf"upgrades\.toml, line {line}: key {key}: .*{why}") as caught:
+        read(text)
+    assert caught.value.next_step
+
+
+@pytest.mark.parametrize("row", REAL.upgrades.known, ids=lambda row: row.why[:40])
+def test_every_known_break_is_about_a_path_that_there_is(row: KnownRow) -> None:
+    about = [
+        path.name
+        for path in REAL.upgrades.paths.values()
+        if any(row.about(move, path.crds, path.values) for move in path.moves)
+    ]
+    assert about
+    assert re.compile(row.says)
+
+
+def test_a_known_break_says_what_follows_from_it_without_demanding_it() -> None:
+    (row,) = read(KNOWN + '[[known.also]]\ncheck = "logs-clean"\nsays = "."\n').known
+    assert row.about(Move(kind="upgrade", origin="2.2.1", target="2.5.2"), "none", "default")
+    assert [(it.check, it.strikes) for it in row.expectations()] == [
+        ("no-restarts", "always"),
+        ("logs-clean", "sometimes"),
+    ]
+
+
+def test_notes_reach_back_before_the_releases_that_have_rows() -> None:
+    told = [note.link for note in REAL.upgrades.notes if note.about("1.2.15", "2.1.0")]
+    assert any(link.endswith("/2482") for link in told)
+    assert not any(
+        link.endswith("/2482") for note in REAL.upgrades.notes if note.about("2.2.1", "2.5.2") for link in [note.link]
+    )
