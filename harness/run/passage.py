@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness.apps import samples, scenarios
+from harness.apps import samples
 from harness.checks import expectation
 from harness.errors import HarnessError, WaitTimeout
 from harness.matrix.model import Cell
 from harness.releases.change import Programs
-from harness.releases.install import CHECK_NAMESPACE, OPERATOR_NAMESPACE
+from harness.releases.install import CHECK_NAMESPACE
 from harness.run.attempt import Attempt, Scene
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
@@ -71,23 +71,23 @@ class Passage:
         cluster, installed, cell = scene.cluster, scene.installed, self._attempts[0].cell
         if cluster is None or installed is None:
             raise HarnessError("a path needs a cluster and an installed release")
-        helm = self._host.tools["helm"].path
+        helm, path = self._host.tools["helm"].path, cell.path
         applications = Workload(
             WorkloadContext(
                 cluster=cluster,
-                releases=tuple(scene.stops[name].release for name in cell.path.releases),
-                namespaces={name: scenarios.namespace_of(name) for name in moves.discover()},
-                operator_namespace=OPERATOR_NAMESPACE,
-                spark_images=samples.chart_values().spark.images,
+                releases=tuple(
+                    scene.stops[name].release for name in (path.releases[0], *(it.target for it in path.moves))
+                ),
+                moves=len(path.moves),
                 helm=helm,
                 folder=self._resources.scratch(f"{cluster.name}/applications"),
+                spark_images=samples.chart_values().spark.images,
                 deadline=Deadline(seconds=_PATH_SECONDS),
-                seed=seed,
             )
         )
         return Journey(
             cluster=cluster,
-            path=cell.path,
+            path=path,
             stops=scene.stops,
             installed=installed,
             programs=Programs(helm=helm, kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path),

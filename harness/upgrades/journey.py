@@ -51,11 +51,17 @@ class Applications(Protocol):
     def during(self) -> None:
         """Begin to submit small applications."""
 
+    def between(self, now: Release, following: Release) -> None:
+        """Submit what only the release of between two moves can be asked for."""
+
     def settle(self) -> None:
         """End that."""
 
     def finish(self, times: Sequence[MoveTimes]) -> WorkloadSeen:
         """Submit what comes after, wait for every end, and tell."""
+
+    def close(self) -> None:
+        """End all threads. The objects stay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,12 @@ class Journey:
 
     def go(self) -> ObservedPath:
         """Make all moves. What the product makes of them is told; raises HarnessError for what proves nothing."""
+        try:
+            return self._go()
+        finally:
+            self.applications.close()
+
+    def _go(self) -> ObservedPath:
         began = time.monotonic()
         self.say("submitting applications")
         self.applications.begin()
@@ -96,6 +108,8 @@ class Journey:
             self.applications.during()
             here, been = self.installed, {self.installed.release.name: self.installed}
             for number, move in enumerate(self.path.moves, 1):
+                if number > 1:
+                    self.applications.between(here.release, self._release(move.target))
                 last = number == len(self.path.moves)
                 here, seen = self._move(here, been, move, soak=self.soak if last else min(self.soak, SHORT_SOAK))
                 been[here.release.name] = here
