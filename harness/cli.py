@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `harness` command: run, bootstrap, doctor, matrix, foundry, shell, registry, clean."""
+"""The `harness` command: run, bootstrap, doctor, matrix, foundry, images, charts, shell, registry, clean."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from harness import __version__, settings
+from harness.audit import commands as audit_commands
 from harness.errors import HarnessError, UsageError
+from harness.imports import commands as import_commands
 from harness.registries import commands as registry_commands
 from harness.report.text import wide_console
 from harness.run import options as run_options
@@ -131,6 +133,8 @@ def _parser() -> argparse.ArgumentParser:
     run_options.declare(tool.add_argument, _CONFIG)
 
     registry_commands.declare(commands, _command)
+    import_commands.declare(commands, _command)
+    audit_commands.declare(commands, _command)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
     clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")
@@ -219,6 +223,7 @@ def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.imports.records import Imports
     from harness.matrix import listing, shards
     from harness.matrix.estimate import Estimator
     from harness.matrix.select import unavailable_reason
@@ -236,7 +241,8 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         print(shards.as_json(parts) if parsed.shards else listing.as_json(cells, estimator))
         return 0
     source = detect(wanted, asked.options.source).kind
-    reasons = {cell.id: unavailable_reason(asked.catalogue, cell, source) for cell in cells}
+    imported = Imports.of(wanted).read().imported
+    reasons = {cell.id: unavailable_reason(asked.catalogue, cell, source, imported) for cell in cells}
     console = wide_console()
     unavailable = {key: why for key, why in reasons.items() if why}
     console.print(listing.table(cells, estimator, unavailable=unavailable, shards=parts))

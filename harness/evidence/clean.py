@@ -38,7 +38,10 @@ _IN_ENGINE = ("cluster", "container", "network", "volume")
 _KINDS = ("container", "network", "volume", "image", "process", "context", "kubeconfig", "folder")
 _CACHE_NAME = "spark-operator-harness"
 # A cache folder of another name may be one that holds other things too, so there only these are removed.
-_CACHE_PARTS = ("artifacts", "engine", "history.json", "ledger", "locks", "logs", "pytest", "registry", "tools", "work")
+_CACHE_PARTS = (
+    *("artifacts", "engine", "history.json", "imports", "imports.lock", "ledger", "locks", "logs", "pytest"),
+    *("registry", "tools", "work"),
+)
 
 
 def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str]:

@@ -13,6 +13,7 @@ from harness.foundry.assemble import read_image
 from harness.foundry.publish import Publisher, published
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
+from harness.imports.records import Imports
 from harness.matrix.model import Release
 from harness.settings import Settings
 
@@ -40,16 +41,29 @@ class ImageBuild:
     settings: Settings
 
     def done(self) -> bool:
-        """Whether the image is stored and its registry's storage holds just that digest."""
+        """Whether the image is stored and its registry's storage holds just that digest, or one that was imported."""
+        if self.imported:
+            return True
         artifact = Store.of(self.settings).get(self.recipe)
         return artifact is not None and published(registries(self.settings), self.reference) == _digest(artifact)
 
     def build(self, progress: Progress) -> str:
-        """Build what is missing, publish it, and return the digest. Raises BuildError or RegistryError."""
+        """Build what is missing, publish it, and return the digest. Raises BuildError or RegistryError.
+
+        What a user imported under this name stays.
+        """
+        if self.imported:
+            return published(registries(self.settings), self.reference)
         progress(f"building {self.reference}")
         artifact = self.make(Store.of(self.settings))
         progress(f"publishing {self.reference}")
         return publisher(self.settings).publish(read_image(artifact.folder), self.reference)
+
+    @property
+    def imported(self) -> bool:
+        """Whether a user imported an image under this name, which then stands for ours."""
+        known = Imports.of(self.settings).read().image(self.reference)
+        return known is not None and published(registries(self.settings), self.reference) == known.digest
 
     def digest(self) -> str:
         """The digest of the stored image; empty when it is not built, or damaged, which `build` reports."""

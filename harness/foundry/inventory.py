@@ -16,6 +16,7 @@ from harness.foundry import debian, gobuild, images, kubernetes, nodes, plan, sh
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host import display
 from harness.host.steps import Progress, Step
+from harness.imports.records import Imports
 from harness.matrix.model import Environment, Release
 from harness.matrix.names import unknown
 from harness.settings import Settings
@@ -161,6 +162,7 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
     for leftover in _leftovers(store.root):
         _remove_leftover(leftover, keep_lock=leftover.with_suffix("") in folders)
     references = [build.reference for build in images.builders(settings, known)]
+    references += [image.reference for image in Imports.of(settings).read().images]
     references += [reference for row in kubernetes.rows().values() for reference in row.images().values()]
     if images.registries(settings).is_dir():
         progress("sweeping the registries")

@@ -63,6 +63,14 @@ class Publisher:
             )
         return digest
 
+    def withdraw(self, reference: str) -> None:
+        """Forget a tag; what it led to goes with the next sweep. No server may serve the storage meanwhile."""
+        name = ImageReference.parse(reference)
+        storage = self.root / name.registry
+        tag = _base(storage) / "repositories" / name.repository / "_manifests" / "tags" / name.tag
+        with FileLock(str(storage) + ".lock"):
+            shutil.rmtree(tag, ignore_errors=True)
+
     def sweep(self, keep: Collection[str]) -> None:
         """Forget every tag that is not one of these references, and every manifest and blob without a tag.
 
@@ -97,12 +105,20 @@ def published(root: Path, reference: str) -> str:
     manifests = base / "repositories" / name.repository / "_manifests"
     try:
         digest = (manifests / "tags" / name.tag / "current" / "link").read_text().strip()
-        manifest = json.loads(_data(base, digest).read_text())
-        parts = [manifest["config"], *manifest["layers"]]
-        whole = all(_data(base, part["digest"]).stat().st_size == part["size"] for part in parts)
+        whole = _whole(base, digest)
     except (OSError, ValueError, KeyError):
         return ""
     return digest if whole else ""
+
+
+def _whole(base: Path, digest: str) -> bool:
+    """Whether all that a manifest names is there, with its size. Raises OSError, ValueError or KeyError when not."""
+    manifest = json.loads(_data(base, digest).read_text())
+    children = manifest.get("manifests", [])
+    parts = children or [manifest["config"], *manifest["layers"]]
+    return all(_data(base, part["digest"]).stat().st_size == part["size"] for part in parts) and all(
+        _whole(base, child["digest"]) for child in children
+    )
 
 
 def _seed(storage: Path, repository: str, image: Image) -> None:

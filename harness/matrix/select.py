@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import expand
 from harness.matrix.catalogue import Catalogue, Choice
+from harness.matrix.imported import NOTHING, Imported, why_not_offered
 from harness.matrix.model import Cell, Path, Scenario
 from harness.matrix.names import NOT, covers, effective, is_glob, matching, unknown
 from harness.matrix.rules import LeftOut
@@ -170,10 +171,11 @@ def all_cells(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> list[C
     return expand.cells(catalogue.environments, expand.paths(catalogue).values(), scenarios)
 
 
-def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str) -> str:
+def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str, imported: Imported = NOTHING) -> str:
     """Why this cell cannot run from this source, as the catalogues have it; empty when nothing speaks against it.
 
-    `source` is `upstream`, `mirror` (which offers what upstream offers) or `foundry`.
+    `source` is `upstream`, `mirror` (which offers what upstream offers) or `foundry`, which serves what was imported,
+    too.
     """
     offer = "foundry" if source == "foundry" else "upstream"
     environment = cell.environment
@@ -181,13 +183,11 @@ def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str) -> str:
         return f"the foundry cannot build a node image for {environment.name}"
     if offer == "upstream" and not environment.node_image and environment.provider != "existing":
         return f"upstream has no node image for {environment.name}"
-    for version in cell.path.releases:
-        release = catalogue.release(version)
-        if offer not in release.sources:
-            detail = f": {release.notes}" if release.notes else ""
-            name = "the foundry does not build" if offer == "foundry" else "upstream does not publish"
-            return f"{name} release {version}{detail}"
-    return ""
+    reasons = (
+        why_not_offered(catalogue.release(name), source, imported, hook=cell.path.crds == "hook")
+        for name in cell.path.releases
+    )
+    return next(filter(None, reasons), "")
 
 
 def _complete(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> Choice:

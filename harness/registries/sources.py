@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -38,6 +38,22 @@ class ImageRecord(BaseModel):
     obtained: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What is known of images beside the registry that answers for them, by full reference.
+
+    `imported` says how a user's image came here; `copies` which image of upstream a relocated one is.
+    """
+
+    imported: Mapping[str, str] = field(default_factory=dict)
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+    def told(self, reference: str, otherwise: str) -> str:
+        """How an image was obtained, in words."""
+        copied = f", relocated from {self.copies[reference]}" if reference in self.copies else ""
+        return self.imported.get(reference, otherwise) + copied
+
+
 class Source(Protocol):
     """One place to get images from. May be used by several threads."""
 
@@ -67,8 +83,9 @@ class _Registries:
 
     kind: SourceKind
 
-    def __init__(self, mirrors: MirrorMap, *, timeout: float = 10.0) -> None:
+    def __init__(self, mirrors: MirrorMap, *, timeout: float = 10.0, provenance: Provenance | None = None) -> None:
         self._mirrors = mirrors
+        self._provenance = provenance or Provenance()
         self._timeout = timeout
         self._lock = threading.Lock()
         self._clients: dict[str, RegistryClient] = {}
@@ -89,7 +106,10 @@ class _Registries:
         except RegistryError as error:
             raise self._missing(image, error) from error
         record = ImageRecord(
-            reference=image.canonical, digest=digest, registry=image.registry, obtained=self._obtained(image.registry)
+            reference=image.canonical,
+            digest=digest,
+            registry=image.registry,
+            obtained=self._provenance.told(image.canonical, self._obtained(image.registry)),
         )
         with self._lock:
             return self._records.setdefault(image.canonical, record)
@@ -136,8 +156,8 @@ class Upstream(_Registries):
 
     kind: SourceKind = "upstream"
 
-    def __init__(self, *, timeout: float = 10.0) -> None:
-        super().__init__(MirrorMap(), timeout=timeout)
+    def __init__(self, *, timeout: float = 10.0, provenance: Provenance | None = None) -> None:
+        super().__init__(MirrorMap(), timeout=timeout, provenance=provenance)
 
     def describe(self) -> str:
         """The source in words."""
@@ -193,13 +213,15 @@ class Foundry(_Registries):
         return _retold(f"the foundry has no image {image.canonical}", error, step)
 
 
-def source_for(kind: SourceKind, settings: Settings, *, local: MirrorMap | None = None) -> Source:
+def source_for(
+    kind: SourceKind, settings: Settings, *, local: MirrorMap | None = None, provenance: Provenance | None = None
+) -> Source:
     """The source of a kind; `local` is the map of the run's own registries, which the foundry needs."""
     if kind == "upstream":
-        return Upstream()
+        return Upstream(provenance=provenance)
     if kind == "mirror":
-        return Mirrored(settings.mirror_map)
-    return Foundry(local or MirrorMap())
+        return Mirrored(settings.mirror_map, provenance=provenance)
+    return Foundry(local or MirrorMap(), provenance=provenance)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,28 +3,34 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from harness import process
-from harness.errors import CommandError, HarnessError, UnavailableError
+from harness.errors import CommandError, HarnessError, RegistryError, UnavailableError
 from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
 from harness.evidence.remains import anonymous_volumes, remove_folder
 from harness.foundry import images as foundry_images
 from harness.foundry import operator, shapes
+from harness.foundry.shapes import FoundryNode
 from harness.foundry.store import Store
+from harness.imports import charts as imported_charts
+from harness.imports.records import Imports, Records
+from harness.matrix.imported import why_not_offered
 from harness.matrix.model import ChartSource, Environment, Release
 from harness.providers import network
 from harness.registries.credentials import Credentials, from_docker_config
 from harness.registries.local import NodeRegistries
 from harness.registries.mirrors import MirrorMap, mirrored
 from harness.registries.references import ImageReference
-from harness.registries.sources import ImageRecord, Source, source_for
+from harness.registries.sources import ImageRecord, Provenance, Source, source_for
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.run.setup import Host, Request
@@ -66,7 +72,7 @@ class Resources:
                 announce=lambda name: self._planned("container", name),
             )
             mirrors = self._registries.start(self.run_id, self.network)
-        self._source = source_for(self._host.choice.kind, settings, local=mirrors)
+        self._source = source_for(self._host.choice.kind, settings, local=mirrors, provenance=self._provenance())
 
     @property
     def source(self) -> Source:
@@ -88,7 +94,7 @@ class Resources:
         if self._host.choice.kind != "foundry":
             return ()
         node = shapes.node_for(self._asked.settings, environment)
-        return node.held if node.exists() else ()
+        return node.held if self._usable(node) else ()
 
     def helper_image(self, environment: Environment) -> str:
         """The image of what a provider starts beside its nodes; empty where it has its own choice."""
@@ -104,7 +110,13 @@ class Resources:
         kind = self._host.choice.kind
         if kind == "foundry":
             node = shapes.node_for(self._asked.settings, environment)
-            reference = node.reference if node.exists() and not plain else node.plain
+            reference = node.reference if self._usable(node) and not plain else node.plain
+            if reference == node.reference and not self._usable(node) and node.exists():
+                raise UnavailableError(
+                    f"the node image of {environment.name} holds {', '.join(node.held)}, which you have imported "
+                    "another one of, and there is none without",
+                    "`harness images remove` it, or take an environment of kind",
+                )
             obtained, remedy = "built by the foundry", f"run `nox -s bootstrap -- --env {environment.name}`"
         else:
             reference = self._public_node_image(environment)
@@ -138,13 +150,14 @@ class Resources:
         return pinned or _manifest_digest(node.reference) or node.digest
 
     def chart(self, release: Release, *, wanted: str = "") -> Chart:
-        """The release's chart: what is `wanted`, as --chart says it, else what the source offers.
+        """The release's chart: what is `wanted`, as --chart says it, else an imported one, else what the source offers.
 
-        Raises UnavailableError, UsageError.
+        The release's image has been found then, too. Raises UnavailableError that says how it can be had, UsageError.
         """
         with self._lock:
             key = release.version, wanted
             if key not in self._charts:
+                self._require_images(release, chart=wanted)
                 self._charts[key] = self._find_chart(release, wanted)
             return self._charts[key]
 
@@ -220,9 +233,54 @@ class Resources:
         if wanted:
             return charts.find(wanted, release, helm, folder, mirrors=self.source.mirrors)
         if self._host.choice.kind == "foundry":
-            path = operator.chart(Store.of(self._asked.settings), release.version)
-            return charts.from_path(path, origin=ChartSource.FOUNDRY)
+            imported = imported_charts.find(self._asked.settings, release.version)
+            if imported is not None:
+                return imported
+            store = Store.of(self._asked.settings)
+            if store.get(operator.chart_recipe(release.version)) is None:
+                raise UnavailableError(f"the chart of release {release.name} is not packed yet", _bootstrap(release))
+            return charts.from_path(operator.chart(store, release.version), origin=ChartSource.FOUNDRY)
         return charts.for_release(release, helm, folder, mirrors=self.source.mirrors)
+
+    def _require_images(self, release: Release, *, chart: str) -> None:
+        """Raise UnavailableError when the source does not have the operator's image.
+
+        Upstream is asked for relocated releases only: whether it still has what it published is what an install shows.
+        """
+        kind, imported = self._host.choice.kind, self._imports.imported
+        if chart:
+            imported = replace(imported, charts=imported.charts | {release.version})
+        reason = why_not_offered(release, kind, imported)
+        if reason:
+            raise UnavailableError(reason, "choose another --source, or another release")
+        if kind != "foundry" and not release.relocated:
+            return
+        try:
+            self.source.resolve(release.image)
+        except RegistryError as error:
+            if kind != "foundry" or error.status != 404:
+                raise
+            raise UnavailableError(
+                f"{release.image} of release {release.name} is not built yet", _bootstrap(release)
+            ) from error
+
+    def _usable(self, node: FoundryNode) -> bool:
+        """Whether a node image with images is there, and holds none that a user has imported another one for."""
+        return node.exists() and not self._imports.imported.images & set(node.held)
+
+    @functools.cached_property
+    def _imports(self) -> Records:
+        return Imports.of(self._asked.settings).read()
+
+    def _provenance(self) -> Provenance:
+        catalogue = self._asked.catalogue
+        copies: dict[str, str] = {}
+        for copy in catalogue.copies():
+            own = catalogue.release(copy.version)
+            copies |= {copy.image: own.image} | ({copy.hook_image: own.hook_image} if own.hook_image else {})
+        served = self._host.choice.kind == "foundry"
+        imported = {it.reference: it.obtained for it in self._imports.images} if served else {}
+        return Provenance(imported=imported, copies=copies)
 
     def _public_node_image(self, environment: Environment) -> str:
         if self._host.choice.kind == "upstream":
@@ -254,6 +312,10 @@ class Resources:
                 argv = ["docker", "volume", "inspect", entry.name]
                 if process.call(argv, timeout=_INSPECT_SECONDS, check=False).returncode != 0:
                     self.ledger.gone("volume", entry.name)
+
+
+def _bootstrap(release: Release) -> str:
+    return f"run `nox -s bootstrap -- --path install-{release.name}`"
 
 
 def _image_id(reference: str) -> str:

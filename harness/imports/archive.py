@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image archives, unpacked into an OCI layout and checked: `docker save`, and tar files of an OCI layout.
+
+The forms are those of the OCI image specification 1.1 (image-layout.md, image-index.md) and of the Docker image
+specification 1.2, whose archive has a manifest.json and plain layers.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UsageError
+from harness.foundry.assemble import Image, share
+from harness.registries.references import ImageReference
+
+_INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
+_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
+_NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_HOW = "write one with `docker save IMAGE -o FILE.tar`, or `skopeo copy docker://IMAGE oci-archive:FILE.tar`"
+
+Descriptor = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unpacked:
+    """An image in an OCI layout of its own, each of its blobs compared with its digest.
+
+    `platforms` are those that it has (`linux/amd64`); `left_out` are those of which the archive held the name only.
+    """
+
+    image: Image
+    platforms: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def unpack(file: Path, folder: Path, wanted: ImageReference, architecture: str) -> Unpacked:
+    """Unpack the image that `wanted` names into `folder`, which must be empty.
+
+    An archive with one image may call it anything; of several, the one with that name or digest is taken. Raises
+    UsageError for what is no such archive, is damaged, has another digest or is not for this architecture.
+    """
+    root = _extract(file, folder)
+    if (root / "oci-layout").is_file() and (root / "index.json").is_file():
+        chosen = _of_layout(file, root, wanted)
+    elif (root / "manifest.json").is_file():
+        chosen = _of_docker(file, root, wanted)
+    else:
+        raise UsageError(f"{file} is neither an OCI layout nor a docker archive", _HOW)
+    chosen, platforms, left_out = _for_machine(file, root, chosen, f"linux/{architecture}")
+    blobs = dict(_content(file, root, chosen))
+    (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [dict(chosen)]}))
+    (root / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    size = sum(blob.stat().st_size for blob in blobs.values())
+    return Unpacked(
+        image=Image(folder=root, digest=chosen["digest"], size=size, blobs=blobs),
+        platforms=platforms,
+        left_out=left_out,
+    )
+
+
+def _extract(file: Path, folder: Path) -> Path:
+    """The folder with the content: that of the archive, or the only one in it."""
+    if not file.is_file():
+        raise UsageError(f"the image archive {file} does not exist", "check the path; a folder must be packed with tar")
+    try:
+        with tarfile.open(file) as archive:
+            archive.extractall(folder, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as broken:
+        raise UsageError(f"{file} is no tar archive that can be unpacked: {broken}", _HOW) from broken
+    inside = list(folder.iterdir())
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name != "blobs" else folder
+
+
+def _of_layout(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
+    top: list[Descriptor] = _document(file, root / "index.json").get("manifests") or []
+    if wanted.digest:
+        there = {it["digest"]: it for it in _all(file, root, top)}
+        if wanted.digest not in there:
+            raise UsageError(
+                f"{file} does not hold {wanted.digest}, but {', '.join(it['digest'] for it in top) or 'nothing'}",
+                "leave the digest out of --as, or get the archive of that digest",
+            )
+        return there[wanted.digest]
+    if len(top) == 1:
+        return top[0]
+    names = {wanted.tag, wanted.canonical, wanted.familiar}
+    named = [it for it in top if names & {(it.get("annotations") or {}).get(key) for key in _NAMES}]
+    if len(named) == 1:
+        return named[0]
+    raise UsageError(
+        f"{file} holds {len(top)} images, and {len(named)} of them are called {wanted.canonical}",
+        f"name one by its digest, --as {wanted.canonical}@DIGEST: {', '.join(it['digest'] for it in top) or 'none'}",
+    )
+
+
+def _all(file: Path, root: Path, descriptors: list[Descriptor]) -> Iterator[Descriptor]:
+    for each in descriptors:
+        yield each
+        if each.get("mediaType") in _INDEX_TYPES and _blob(root, each["digest"]).is_file():
+            yield from _all(file, root, _document(file, _blob(root, each["digest"])).get("manifests") or [])
+
+
+def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
+    """Make an OCI manifest for an image of a docker archive, with its layers as they are."""
+    try:
+        entries = json.loads((root / "manifest.json").read_text())
+        tagged = [it for it in entries if {wanted.canonical, wanted.familiar} & set(it.get("RepoTags") or [])]
+        found = entries if len(entries) == 1 else tagged
+        if len(found) != 1:
+            tags = [tag for it in entries for tag in it.get("RepoTags") or ["one without a name"]]
+            raise UsageError(
+                f"{file} holds {len(entries)} images, and {len(found)} of them are called {wanted.familiar}: "
+                f"{', '.join(tags)}",
+                "save the image alone",
+            )
+        config_file = _inside(file, root, found[0]["Config"])
+        layers = [_inside(file, root, name) for name in found[0]["Layers"]]
+        diff_ids = json.loads(config_file.read_text())["rootfs"]["diff_ids"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
+        raise UsageError(f"{file} is a damaged docker archive: {broken}", "save the image again") from broken
+    if len(layers) != len(diff_ids):
+        raise UsageError(f"{file} has {len(layers)} layers, its image {len(diff_ids)}", "save the image again")
+    document = {
+        "schemaVersion": 2,
+        "mediaType": _MANIFEST_TYPE,
+        "config": _add(root, config_file, _CONFIG_TYPE),
+        "layers": [_add_layer(file, root, layer, wanted_id) for layer, wanted_id in zip(layers, diff_ids, strict=True)],
+    }
+    manifest = root / "oci-manifest.json"
+    manifest.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")))
+    made = _add(root, manifest, _MANIFEST_TYPE)
+    if wanted.digest and wanted.digest != made["digest"]:
+        raise UsageError(
+            f"the image of {file} comes to {made['digest']}, not {wanted.digest}",
+            "a docker archive holds layers without their compression, so that its digest is another than that of the "
+            "registry: leave the digest out of --as, or get an OCI archive",
+        )
+    return made
+
+
+def _add_layer(file: Path, root: Path, layer: Path, diff_id: str) -> Descriptor:
+    with layer.open("rb") as stream:
+        start = stream.read(4)
+    if start == b"\x28\xb5\x2f\xfd":
+        return _add(root, layer, f"{_LAYER_TYPE}+zstd")
+    packed = start[:2] == b"\x1f\x8b"
+    try:
+        with gzip.open(layer) if packed else layer.open("rb") as stream:
+            found = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, EOFError) as broken:
+        raise UsageError(f"{file}: the layer {layer.name} cannot be read: {broken}", "save the image again") from broken
+    if found != diff_id:
+        raise UsageError(f"{file}: a layer comes to {found}, not {diff_id}", "the archive is damaged: save it again")
+    return _add(root, layer, f"{_LAYER_TYPE}+gzip" if packed else _LAYER_TYPE)
+
+
+def _add(root: Path, source: Path, media_type: str) -> dict[str, Any]:
+    digest = _hash(source)
+    target = _blob(root, digest)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    share(source, target)
+    return {"mediaType": media_type, "digest": digest, "size": source.stat().st_size}
+
+
+def _for_machine(
+    file: Path, root: Path, chosen: Descriptor, machine: str
+) -> tuple[Descriptor, tuple[str, ...], tuple[str, ...]]:
+    """The descriptor to publish, its platforms, and those that are in name only. Raises UsageError without ours."""
+    document = _document(file, _checked(file, root, chosen))
+    if "manifests" not in document:
+        platform = _platform(file, root, chosen)
+        if platform != machine:
+            raise _other_machine(file, [platform], machine)
+        return chosen, (platform,), ()
+    children = {_platform(file, root, it): it for it in document["manifests"]}
+    # Attestations, which are about an image and are none, say that their platform is unknown.
+    real = {platform: it for platform, it in children.items() if not platform.startswith("unknown")}
+    there = {platform: it for platform, it in real.items() if _complete(root, it)}
+    if machine not in there:
+        raise _other_machine(file, list(there) or list(real), machine)
+    if all(_complete(root, it) for it in document["manifests"]):
+        return chosen, tuple(there), ()
+    # Docker saves the index of all platforms with the content of one; a registry takes no index with holes.
+    return there[machine], (machine,), tuple(sorted(real.keys() - {machine}))
+
+
+def _other_machine(file: Path, found: list[str], machine: str) -> UsageError:
+    return UsageError(
+        f"{file} holds an image for {', '.join(found) or 'no platform'}, and nodes here are {machine}",
+        f"get it for this one: `docker pull --platform {machine} IMAGE`, then `docker save`",
+    )
+
+
+def _complete(root: Path, descriptor: Descriptor) -> bool:
+    manifest = _blob(root, descriptor["digest"])
+    if not manifest.is_file():
+        return False
+    document = json.loads(manifest.read_text())
+    parts = [*document.get("manifests", []), *document.get("layers", []), *filter(None, [document.get("config")])]
+    return all(_blob(root, part["digest"]).is_file() for part in parts)
+
+
+def _platform(file: Path, root: Path, descriptor: Descriptor) -> str:
+    platform = descriptor.get("platform")
+    if not platform:
+        manifest = _blob(root, descriptor["digest"])
+        if not manifest.is_file():
+            return f"unknown/{descriptor['digest']}"
+        platform = _document(file, _blob(root, _document(file, manifest)["config"]["digest"]))
+    variant = f"/{platform['variant']}" if platform.get("variant") and platform["architecture"] != "arm64" else ""
+    named = f"{platform.get('os')}/{platform.get('architecture')}{variant}"
+    return f"{named}/{descriptor['digest']}" if named.startswith("unknown") else named
+
+
+def _content(file: Path, root: Path, descriptor: Descriptor) -> Iterator[tuple[str, Path]]:
+    """Every blob that is no manifest, compared with its digest."""
+    document = _document(file, _checked(file, root, descriptor))
+    for child in document.get("manifests", []):
+        yield from _content(file, root, child)
+    for part in (*filter(None, [document.get("config")]), *document.get("layers", [])):
+        yield part["digest"], _checked(file, root, part)
+
+
+def _checked(file: Path, root: Path, descriptor: Descriptor) -> Path:
+    blob = _blob(root, descriptor["digest"])
+    if not blob.is_file():
+        raise UsageError(f"{file} lacks {descriptor['digest']}", "the archive is not complete: save it again")
+    if _hash(blob) != descriptor["digest"]:
+        raise UsageError(f"{file}: {descriptor['digest']} comes to {_hash(blob)}", "it is damaged: save it again")
+    return blob
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as stream:
+        return "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _document(file: Path, path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as broken:
+        raise UsageError(f"{file} is damaged: {path.name}: {broken}", "save the image again") from broken
+    if not isinstance(found, dict):
+        raise UsageError(f"{file} is damaged: {path.name} is no JSON object", "save the image again")
+    return found
+
+
+def _blob(root: Path, digest: str) -> Path:
+    algorithm, _, digits = str(digest).partition(":")
+    if algorithm != "sha256" or not digits.isalnum():
+        raise UsageError(f"the archive names a blob {digest!r}, which is no SHA-256 digest", "save the image again")
+    return root / "blobs" / algorithm / digits
+
+
+def _inside(file: Path, root: Path, name: str) -> Path:
+    found = (root / name).resolve()
+    if not found.is_relative_to(root.resolve()) or not found.is_file():
+        raise UsageError(f"{file} lacks {name}", "the archive is not complete: save it again")
+    return found

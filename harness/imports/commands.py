@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands `harness images` and `harness charts`: import, list and remove."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import settings
+from harness.errors import UsageError
+from harness.report.text import wide_console
+from harness.run import options as run_options
+
+Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
+"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
+
+_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
+
+
+def declare(commands: Any, command: Command) -> None:
+    """Add `images` and `charts` with their actions to the parser of `harness`."""
+    images = command(commands, "images", None, "images that you bring along, where no registry can be reached")
+    actions = images.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add = command(actions, "import", _import_image, "take an image from a tar file: an OCI layout or `docker save`")
+    add.add_argument("file", metavar="FILE", type=Path, help="the tar file")
+    add.add_argument(
+        "--as", dest="reference", metavar="REF", required=True, help="its full name, docker.io/owner/name:tag"
+    )
+    listing = command(actions, "list", _list_images, "list the imported images")
+    remove = command(actions, "remove", _remove_image, "forget an imported image")
+    remove.add_argument("reference", metavar="REF", help="its full name")
+    charts = command(commands, "charts", None, "charts that you bring along, where no repository can be reached")
+    chart_actions = charts.add_subparsers(dest="action", required=True, metavar="ACTION")
+    add_chart = command(chart_actions, "import", _import_chart, "take the operator's chart from a .tgz")
+    add_chart.add_argument("file", metavar="FILE", type=Path, help="the .tgz")
+    chart_listing = command(chart_actions, "list", _list_charts, "list the imported charts")
+    remove_chart = command(chart_actions, "remove", _remove_chart, "forget an imported chart")
+    remove_chart.add_argument("version", metavar="VERSION", help="its version")
+    for parser in (add, listing, remove, add_chart, chart_listing, remove_chart):
+        run_options.declare(parser.add_argument, _CONFIG)
+
+
+def _import_image(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.imports import images
+
+    console = wide_console()
+    made = images.add(_settings(parsed), parsed.file, parsed.reference, say=console.print)
+    console.print(f"imported {made.reference} ({', '.join(made.platforms)}), {made.digest}")
+    return 0
+
+
+def _list_images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.imports import images, records
+
+    wide_console().print(images.table(records.Imports.of(_settings(parsed)).read()))
+    return 0
+
+
+def _remove_image(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.imports import images
+
+    wanted = _settings(parsed)
+    _refuse_while_in_use(wanted)
+    print(f"removed {images.remove(wanted, parsed.reference).reference}")
+    return 0
+
+
+def _import_chart(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.imports import charts
+    from harness.matrix import catalogue
+
+    made = charts.add(_settings(parsed), parsed.file, catalogue.load().releases)
+    print(f"imported the chart {made.version}, sha256:{made.content}")
+    return 0
+
+
+def _list_charts(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.imports import charts, records
+
+    wide_console().print(charts.table(records.Imports.of(_settings(parsed)).read()))
+    return 0
+
+
+def _remove_chart(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.imports import charts
+
+    print(f"removed the chart {charts.remove(_settings(parsed), parsed.version).version}")
+    return 0
+
+
+def _refuse_while_in_use(wanted: settings.Settings) -> None:
+    from harness.evidence.ledger import ledger_folder, live_runs
+
+    live = live_runs(ledger_folder(wanted))
+    if live:
+        raise UsageError(
+            f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "remove it when it has ended"
+        )
+
+
+def _settings(parsed: argparse.Namespace) -> settings.Settings:
+    config = run_options.read(parsed).config
+    return settings.load(file=Path(config) if config else None)
