@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of a request through a registry front: fault, gate, limit, storage, log."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import hdrs, web
+from yarl import URL
+
+from harness.errors import DiskError
+from harness.registries.front import journal
+from harness.registries.front.access import Route, basic, route
+from harness.registries.front.faults import Fault, FaultPlan, Struck
+from harness.registries.front.gate import NOBODY, Caller, Gate, Refusal, error_body
+from harness.registries.front.journal import Journal
+from harness.registries.front.limits import Balance, PullCounter
+from harness.registries.front.manners import Case
+
+_HOP = {"connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+_KEPT_BACK = {*_HOP, "authorization", "host", "content-length", "expect"}
+_PORTION = 64 * 1024
+# What a fault of kind `status` says; 404 depends on what is asked for.
+_SAID = {
+    401: ("UNAUTHORIZED", "authentication required"),
+    403: ("DENIED", "requested access to the resource is denied"),
+    429: ("TOOMANYREQUESTS", "Too Many Requests"),
+    500: ("UNKNOWN", "unknown error"),
+    503: ("UNAVAILABLE", "service unavailable"),
+}
+_MISSING = {
+    "manifests": ("MANIFEST_UNKNOWN", "manifest unknown"),
+    "blobs": ("BLOB_UNKNOWN", "blob unknown to registry"),
+    "uploads": ("BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry"),
+}
+
+
+@dataclass(kw_only=True)
+class _Note:
+    """What the log will say of a request."""
+
+    status: int = 0
+    bytes: int = 0
+    user: str = ""
+    scope: str = ""
+    fault: str = ""
+
+
+class FrontApp:
+    """Answers requests in the place of the registry server at `storage_url`. Lives in one event loop."""
+
+    def __init__(
+        self, gate: Gate, faults: FaultPlan, counter: PullCounter, log: Journal, storage_url: str, pushed: set[str]
+    ) -> None:
+        self._gate = gate
+        self._faults = faults
+        self._counter = counter
+        self._log = log
+        self._storage = storage_url
+        self._pushed = pushed
+        self._session: aiohttp.ClientSession | None = None
+        self.failure: DiskError | None = None
+        """Why the log has a hole; from then on every request is refused."""
+
+    def application(self) -> web.Application:
+        """The web application; the connections to the storage live as long as it does."""
+        app = web.Application()
+        app.router.add_route("*", "/{anything:.*}", self._answer)
+        app.cleanup_ctx.append(self._connections)
+        return app
+
+    async def exists(self, repository: str) -> bool:
+        """Whether the storage has a repository of this name."""
+        if repository in self._pushed:
+            return True
+        url = f"{self._storage}/v2/{repository}/tags/list?n=1"
+        async with self._to_storage.get(URL(url, encoded=True)) as answer:
+            there = answer.status == 200
+        if there:
+            self._pushed.add(repository)
+        return there
+
+    @property
+    def _to_storage(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the application does not run")
+        return self._session
+
+    async def _connections(self, app: web.Application) -> AsyncIterator[None]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=timeout) as session:
+            self._session = session
+            yield
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        began = time.monotonic()
+        note = _Note()
+        asked = route(request.rel_url.path)
+        try:
+            if self.failure is not None:
+                return self._say(note, Refusal(status=500, body=error_body("UNKNOWN", self.failure.message)))
+            return await self._through(request, asked, note)
+        except ConnectionError:
+            # The client went away; what it got is in the note.
+            raise
+        except aiohttp.ClientError as error:
+            said = f"the storage behind this registry did not answer: {error}"
+            return self._say(note, Refusal(status=502, body=error_body("UNAVAILABLE", said)))
+        finally:
+            self._write(request, asked, note, time.monotonic() - began)
+
+    def _write(self, request: web.Request, asked: Route | None, note: _Note, seconds: float) -> None:
+        entry = journal.Request(
+            time=journal.now(),
+            method=request.method,
+            path=request.rel_url.path,
+            scope=note.scope,
+            repository=asked.repository if asked else "",
+            status=note.status,
+            bytes=0 if request.method == hdrs.METH_HEAD else note.bytes,
+            user=note.user,
+            source=request.remote or "",
+            agent=request.headers.get(hdrs.USER_AGENT, ""),
+            seconds=round(seconds, 4),
+            fault=note.fault,
+        )
+        try:
+            self._log.write(entry)
+        except DiskError as error:
+            self.failure = error
+
+    async def _through(self, request: web.Request, asked: Route | None, note: _Note) -> web.StreamResponse:
+        is_token = request.rel_url.path == "/token"
+        struck = self._faults.strike(
+            request.method, "token" if is_token else asked.target if asked else "any", asked.repository if asked else ""
+        )
+        note.fault = struck.words
+        header = request.headers.get(hdrs.AUTHORIZATION, "")
+        known = self._gate.caller(header) if not is_token else None
+        if isinstance(known, Caller):
+            note.user = known.user
+        late = struck.of("latency")
+        if late:
+            await asyncio.sleep(late.seconds)
+        failing = struck.of("status")
+        if failing:
+            return self._say(note, self._failed(failing, asked, request.host))
+        if is_token:
+            return await self._token(request, note)
+        if asked is None:
+            return self._say(note, Refusal(status=404, body=b"404 page not found\n"))
+        return await self._registry(request, asked, known or "no-credentials", struck, note)
+
+    async def _token(self, request: web.Request, note: _Note) -> web.StreamResponse:
+        scopes: Sequence[str] = request.query.getall("scope", [])
+        if request.method == hdrs.METH_POST and self._gate.manners.token_post:
+            form = await request.post()
+            if form.get("grant_type") != "password":
+                return self._say(note, self._gate.refusal("wrong-credentials"))
+            credentials: tuple[str, str] | None = (str(form.get("username", "")), str(form.get("password", "")))
+            scopes = [str(it) for it in form.getall("scope", [])]
+        elif request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
+            header = request.headers.get(hdrs.AUTHORIZATION, "")
+            credentials = basic(header)
+            if header and credentials is None:
+                return self._say(note, self._gate.refusal("wrong-credentials"))
+        else:
+            return self._say(note, Refusal(status=405, body=error_body("UNSUPPORTED", "The operation is unsupported.")))
+        note.scope = " ".join(scopes)
+        caller, answer = await self._gate.token_for(credentials, scopes)
+        note.user = caller.user
+        if isinstance(answer, Refusal):
+            return self._say(note, answer)
+        return self._say(note, Refusal(status=200, body=answer))
+
+    async def _registry(
+        self, request: web.Request, asked: Route, known: Caller | Case, struck: Struck, note: _Note
+    ) -> web.StreamResponse:
+        caller, case = (known, None) if isinstance(known, Caller) else (NOBODY, known)
+        right = asked.right(request.method)
+        if case is None and asked.repository:
+            case = await self._gate.refuses(caller, right, asked.repository)
+        if case is None and right == "delete" and not self._gate.manners.deletes:
+            case = "delete-unsupported"
+        if case:
+            return self._say(note, self._gate.refusal(case, host=request.host, route=asked, right=right))
+        balance = self._balance(request, asked, caller)
+        if balance and asked.is_pull(request.method) and not balance.counted:
+            headers = {**balance.headers, "Retry-After": str(balance.retry_after)}
+            spent: Case = "limit-user" if caller.user else "limit-anonymous"
+            return self._say(note, self._gate.refusal(spent, headers=headers))
+        answer = await self._forward(request, asked, caller, struck, note, balance.headers if balance else {})
+        if balance and note.status != 200:
+            self._counter.refund(balance)
+        if asked.target == "manifests" and request.method == hdrs.METH_PUT and note.status == 201:
+            self._pushed.add(asked.repository)
+        return answer
+
+    def _balance(self, request: web.Request, asked: Route, caller: Caller) -> Balance | None:
+        limits = self._gate.manners.limits
+        if limits is None or asked.target != "manifests" or request.method not in ("GET", "HEAD"):
+            return None
+        act = self._counter.pull if request.method == hdrs.METH_GET else self._counter.look
+        return act(limits, user=caller.user, address=request.remote or "")
+
+    async def _forward(
+        self,
+        request: web.Request,
+        asked: Route,
+        caller: Caller,
+        struck: Struck,
+        note: _Note,
+        extra: Mapping[str, str],
+    ) -> web.StreamResponse:
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in _KEPT_BACK}
+        # The storage makes addresses of these, for uploads and further pages.
+        headers |= {"Host": request.host, "X-Forwarded-Proto": "https"}
+        body: AsyncIterator[bytes] | None = None
+        if request.can_read_body:
+            body = request.content.iter_chunked(_PORTION)
+            if request.content_length is not None:
+                headers["Content-Length"] = str(request.content_length)
+        url = URL(self._storage + await self._path(request, asked, caller), encoded=True)
+        async with self._to_storage.request(
+            request.method, url, headers=headers, data=body, allow_redirects=False,
+            skip_auto_headers=(hdrs.CONTENT_TYPE, hdrs.USER_AGENT, hdrs.ACCEPT_ENCODING),
+        ) as got:  # fmt: skip
+            told = [(key, value) for key, value in got.headers.items() if key.lower() not in _HOP]
+            response = web.StreamResponse(status=got.status, headers=[*told, *extra.items()])
+            await self._copy(request, got, response, struck, note)
+            return response
+
+    async def _path(self, request: web.Request, asked: Route, caller: Caller) -> str:
+        """What the storage is asked for: without the wish to mount from a repository that the caller may not read."""
+        origin = request.query.get("from", "")
+        if asked.target == "uploads" and origin and await self._gate.refuses(caller, "pull", origin):
+            return request.rel_url.without_query_params("mount", "from").raw_path_qs
+        return request.raw_path
+
+    async def _copy(
+        self,
+        request: web.Request,
+        got: aiohttp.ClientResponse,
+        response: web.StreamResponse,
+        struck: Struck,
+        note: _Note,
+    ) -> None:
+        length = got.content_length
+        spoilt = got.status == 200 and request.method == hdrs.METH_GET
+        cut, truncated = (struck.of("cut"), struck.of("truncated")) if spoilt else (None, None)
+        last = _end(cut or truncated, length)
+        if truncated and last is not None:
+            response.content_length = last
+        await response.prepare(request)
+        note.status = got.status
+        if request.method == hdrs.METH_HEAD:
+            return
+        slow = struck.of("slow-first-byte")
+        if slow:
+            await asyncio.sleep(slow.seconds)
+        wrong = spoilt and struck.of("wrong-digest") is not None
+        async for portion in got.content.iter_chunked(struck.bucket.portion if struck.bucket else _PORTION):
+            data = portion if last is None else portion[: last - note.bytes]
+            if wrong and note.bytes == 0:
+                data = _altered(data)
+            if struck.bucket:
+                await struck.bucket.take(len(data))
+            await response.write(data)
+            note.bytes += len(data)
+            if last is not None and note.bytes >= last:
+                break
+        if cut and request.transport is not None:
+            # What was written gets out, the promised rest does not come.
+            request.transport.close()
+
+    def _failed(self, fault: Fault, asked: Route | None, host: str) -> Refusal:
+        if fault.status == 404:
+            code, message = _MISSING.get(asked.target if asked else "", ("NAME_UNKNOWN", "repository name not known"))
+        else:
+            code, message = _SAID[fault.status]
+        if fault.status == 429 and "limit-anonymous" in self._gate.manners.answers:
+            message = self._gate.manners.answers["limit-anonymous"].message
+        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        if fault.status == 401:
+            # With its challenge, as a registry that takes no token for good enough.
+            headers |= self._gate.refusal("token-ended", host=host, route=asked).headers
+        return Refusal(status=fault.status, body=error_body(code, message), headers=headers)
+
+    def _say(self, note: _Note, refusal: Refusal) -> web.Response:
+        note.status, note.bytes = refusal.status, len(refusal.body)
+        headers = {"Docker-Distribution-Api-Version": "registry/2.0", **refusal.headers}
+        return web.Response(status=refusal.status, body=refusal.body, headers=headers, content_type="application/json")
+
+
+def _end(fault: Fault | None, length: int | None) -> int | None:
+    """How many bytes of a body of this length come before the end that the fault makes."""
+    if fault is None:
+        return None
+    half = (length or 0) // 2
+    return half if fault.after is None else min(fault.after, length if length is not None else fault.after)
+
+
+def _altered(data: bytes) -> bytes:
+    """The same number of bytes, one of them another: in gzip a part of the time, so that it still unpacks."""
+    at = min(4, len(data) - 1)
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if data else data

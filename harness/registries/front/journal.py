@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The log of requests: one JSON object a line, on which proofs rest. No header and no body is in it, so no token."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from harness.errors import DiskError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request that was answered. `status` 0: the connection was cut before one was sent.
+
+    `bytes` are those of the body that were sent. `user` is the owner of the token, empty for nobody; `source` the
+    address that asked; `fault` what was done to it on purpose; `seconds` how long it took.
+    """
+
+    time: str
+    method: str
+    path: str
+    scope: str = ""
+    repository: str = ""
+    status: int
+    bytes: int
+    user: str = ""
+    source: str
+    agent: str = ""
+    seconds: float
+    fault: str = ""
+
+
+class Journal:
+    """The log file of a registry, appended to; every line is in the file when `write` returns."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._lock = threading.Lock()
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = file.open("a", buffering=1)
+        except OSError as error:
+            raise _unwritable(file, error) from error
+
+    def write(self, request: Request) -> None:
+        """Add a request. Raises DiskError: a log with holes would prove nothing."""
+        shown = {key: value for key, value in asdict(request).items() if value != ""}
+        try:
+            with self._lock:
+                self._stream.write(json.dumps(shown, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise _unwritable(self.file, error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def now() -> str:
+    """This moment, as the log has it: UTC, with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def read(file: Path) -> list[Request]:
+    """All requests of a log, oldest first; a line that is still being written is left out."""
+    return list(_requests(file.read_text(errors="replace").splitlines())) if file.exists() else []
+
+
+def _requests(lines: list[str]) -> Iterator[Request]:
+    known = {it.name for it in fields(Request)}
+    for line in lines:
+        try:
+            data: Any = json.loads(line)
+        except ValueError:
+            continue
+        yield Request(**{key: value for key, value in data.items() if key in known})
+
+
+def _unwritable(file: Path, error: OSError) -> DiskError:
+    return DiskError(f"the log {file} cannot be written: {error.strerror}", f"make room: df -h {file.parent}")

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a public registry answers, read from clusters/registries.toml."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.errors import CatalogueError, UsageError
+from harness.settings import PROJECT_ROOT
+
+MANNERS_FILE = PROJECT_ROOT / "clusters" / "registries.toml"
+
+Visibility = Literal["private", "public"]
+
+Case = Literal[
+    "no-credentials",
+    "wrong-credentials",
+    "anonymous-denied",
+    "scope-missing",
+    "package-denied",
+    "token-ended",
+    "delete-unsupported",
+    "limit-anonymous",
+    "limit-user",
+]
+"""Why a request is refused. `token-ended`: the registry's token, or the personal one behind it, is good no more."""
+
+
+class Answer(BaseModel):
+    """How a registry refuses; the keys are explained in clusters/registries.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: Literal["token", "registry"]
+    status: int = Field(ge=400, le=599)
+    code: str = ""
+    message: str
+    error: str = ""
+    shape: Literal["errors", "details"] = "errors"
+
+
+class Limits(BaseModel):
+    """Pulls within `window` seconds: by one address without a login, by one user with a login."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    anonymous: int = Field(ge=0)
+    user: int = Field(ge=0)
+    window: int = Field(ge=1)
+
+
+class Manners(BaseModel):
+    """One table of clusters/registries.toml; the keys are explained there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str
+    names: tuple[str, ...]
+    service: str
+    bearer_form: Literal["opaque", "jwt"]
+    token_seconds: int = Field(ge=1)
+    personal_prefix: str
+    token_post: bool
+    checks_user: bool
+    new_packages: Visibility
+    hides_missing: bool
+    deletes: bool
+    limits: Limits | None = None
+    answers: Mapping[Case, Answer]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Manners:
+        needed = set(get_args(Case))
+        if not self.limits:
+            needed -= {"limit-anonymous", "limit-user"}
+        if self.deletes:
+            needed -= {"delete-unsupported"}
+        if missing := sorted(needed - set(self.answers)):
+            raise ValueError(f"there are no answers for {', '.join(missing)}")
+        return self
+
+    def with_limits(self, limits: Limits | None) -> Manners:
+        """The same registry with other pull limits. Raises UsageError for one that has none."""
+        if limits is not None and "limit-user" not in self.answers:
+            raise UsageError(f"{self.host} has no pull limits", "use the profile docker.io")
+        return self.model_copy(update={"limits": limits})
+
+    def deleting(self) -> Manners:
+        """The same registry, but with deletion by the registry's API, as the conformance suite wants it."""
+        return self.model_copy(update={"deletes": True})
+
+
+def profiles(file: Path = MANNERS_FILE) -> dict[str, Manners]:
+    """All manners by registry host. Raises CatalogueError with the file and the key."""
+    try:
+        rows = tomllib.loads(file.read_text())
+        return {host: Manners(host=host, **row) for host, row in rows.items()}
+    except (OSError, tomllib.TOMLDecodeError, TypeError, ValidationError) as wrong:
+        raise CatalogueError(f"{file}: {wrong}", "correct that key") from wrong
+
+
+def profile(host: str) -> Manners:
+    """The manners of one registry host. Raises UsageError with the names that there are."""
+    known = profiles()
+    if host not in known:
+        close = difflib.get_close_matches(host, known, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"there is no profile {host!r}{hint}", f"the profiles are: {', '.join(sorted(known))}")
+    return known[host]

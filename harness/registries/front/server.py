@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Front`: a registry that behaves like a public one, on addresses of this machine, for as long as a block lasts."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+from pydantic import SecretStr, ValidationError
+
+from harness.errors import HarnessError, HostError, UsageError
+from harness.registries.front import certificates, journal
+from harness.registries.front.app import FrontApp
+from harness.registries.front.faults import Fault, FaultKind, FaultPlan
+from harness.registries.front.gate import Gate
+from harness.registries.front.journal import Journal, Request
+from harness.registries.front.limits import PullCounter
+from harness.registries.front.manners import Limits, Manners, Visibility
+from harness.registries.local import serve
+from harness.registries.mirrors import Mirror
+from harness.registries.tokens import SCOPES, Accounts, PersonalToken
+
+_LOOPBACK = "127.0.0.1"
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+_PORT_TRIES = 5
+
+USERS: Mapping[str, tuple[str, ...]] = {
+    "reader": SCOPES[:1],
+    "writer": SCOPES[:2],
+    "owner": SCOPES,
+}
+"""Who has a token when nothing else is said, and its scopes."""
+
+
+class Front:
+    """A registry with the manners of a public one, before a real distribution server.
+
+    `folder` gets certificates and the log, and the storage unless `storage` names another. It listens on 127.0.0.1 and
+    on `addresses`, say the gateway of a run's network, by which nodes reach it; never on all of them. `port` 0: any
+    free one. `packages` maps names or globs of repositories to their visibility; what is not in it is as the manners
+    say of new packages. `users` maps a user to the scopes of a token. Entering raises HostError when it cannot listen.
+    """
+
+    def __init__(
+        self,
+        manners: Manners,
+        *,
+        folder: Path,
+        binary: Path,
+        storage: Path | None = None,
+        readonly: bool = False,
+        addresses: Sequence[str] = (),
+        port: int = 0,
+        packages: Mapping[str, Visibility] | None = None,
+        users: Mapping[str, Sequence[str]] = USERS,
+    ) -> None:
+        self.folder = folder
+        self.accounts = Accounts(manners.personal_prefix)
+        self._binary = binary
+        self._storage = storage or folder / "storage"
+        self._readonly = readonly
+        self._addresses = tuple(dict.fromkeys((_LOOPBACK, *addresses)))
+        self._port = port
+        self._faults = FaultPlan()
+        self._counter = PullCounter()
+        self._app: FrontApp | None = None
+        self._gate = Gate(manners, self.accounts, dict(packages or {}), self._exists)
+        self._stack = ExitStack()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        for user, scopes in users.items():
+            self.accounts.issue(user, scopes)
+
+    @property
+    def host(self) -> str:
+        """The registry host that it stands for: `ghcr.io`."""
+        return self._gate.manners.host
+
+    @property
+    def manners(self) -> Manners:
+        """What it does as the public one does."""
+        return self._gate.manners
+
+    @property
+    def port(self) -> int:
+        """The port, the same on each of its addresses."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """Host and port for programs on this machine, as image references begin."""
+        return f"{_LOOPBACK}:{self._port}"
+
+    @property
+    def ca(self) -> Path:
+        """The PEM file of the CA that signed its certificate."""
+        return self.folder / "tls" / "ca.pem"
+
+    @property
+    def log_file(self) -> Path:
+        """The log of requests, one JSON object a line."""
+        return self.folder / "requests.jsonl"
+
+    def mirror(self, user: str = "") -> Mirror:
+        """It as the mirror of its host: for nodes by the first of `addresses`, for this machine by 127.0.0.1.
+
+        With a user, nodes send that user's token. Raises UsageError when the user has none.
+        """
+        token = self.accounts.of(user) if user else None
+        return Mirror(
+            url=f"https://{self._addresses[-1] if len(self._addresses) > 1 else _LOOPBACK}:{self._port}",
+            host_url=f"https://{self.address}",
+            ca=self.ca,
+            username=token.user if token else "",
+            password=SecretStr(token.secret if token else ""),
+        )
+
+    def fault(self, kind: FaultKind | Fault, **details: Any) -> Fault:
+        """Set a fault; see `Fault` for the details. Raises UsageError for details that do not fit."""
+        fault = kind if isinstance(kind, Fault) else fault_of({"kind": kind, **details})
+        self._faults.add(fault)
+        if fault.kind == "expired-certificate":
+            self._run(self._drop_connections())
+        return fault
+
+    def mend(self) -> None:
+        """Remove all faults."""
+        self._faults.clear()
+
+    def faults(self) -> list[Fault]:
+        """The faults that are in force."""
+        return self._faults.active()
+
+    def limit(self, limits: Limits | None) -> None:
+        """Set the pull limits, and begin to count anew. Raises UsageError for a registry that has none."""
+        self._gate.manners = self._gate.manners.with_limits(limits)
+        self._counter.reset()
+
+    def publish(self, package: str, visibility: Visibility) -> None:
+        """Make a package, or those that match a glob, private or public."""
+        self._gate.packages[package] = visibility
+
+    def packages(self) -> dict[str, Visibility]:
+        """What was said of packages."""
+        return dict(self._gate.packages)
+
+    def issue(self, user: str, scopes: Sequence[str], **details: Any) -> PersonalToken:
+        """Give a user a new token; see `Accounts.issue`."""
+        return self.accounts.issue(user, scopes, **details)
+
+    def requests(self) -> list[Request]:
+        """Every request so far, oldest first. Raises DiskError when the log could not be written."""
+        if self._app and self._app.failure:
+            raise self._app.failure
+        return journal.read(self.log_file)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            made = certificates.make(self.folder / "tls", self.manners.names, self._addresses)
+            log = stack.enter_context(Journal(self.log_file))
+            storage = stack.enter_context(
+                serve(self._binary, self._storage, self.folder / "storage.log", readonly=self._readonly)
+            )
+            self._app = FrontApp(self._gate, self._faults, self._counter, log, storage.url, set())
+            self._loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=self._loop.run_forever, name=f"front-{self.host}", daemon=True)
+            thread.start()
+            stack.callback(self._end_loop, thread)
+            context = certificates.server_context(made, self._faults.certificate_expired)
+            self._runner = web.AppRunner(
+                self._app.application(), access_log=None, shutdown_timeout=1.0, handle_signals=False
+            )
+            stack.callback(lambda: self._run(self._runner.cleanup()))
+            self._run(self._listen(context))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    async def _listen(self, context: Any) -> None:
+        await self._runner.setup()
+        free = self._port == 0
+        for attempt in range(_PORT_TRIES):
+            started: list[web.TCPSite] = []
+            port = self._port
+            try:
+                for address in self._addresses:
+                    site = web.TCPSite(self._runner, address, port, ssl_context=context)
+                    await site.start()
+                    started.append(site)
+                    # A free port of one address may be taken on another; then all begin again.
+                    port = self._runner.addresses[-1][1]
+            except OSError as error:
+                for site in started:
+                    await site.stop()
+                taken = error.errno == errno.EADDRINUSE
+                if not (free and taken and started) or attempt == _PORT_TRIES - 1:
+                    raise _cannot_listen(self._addresses[len(started)], port, error) from error
+                continue
+            self._port = port
+            return
+
+    async def _drop_connections(self) -> None:
+        """End connections that wait for a next request, since their handshake saw the good certificate."""
+        server = self._runner.server
+        for connection in list(server.connections if server else ()):
+            connection.force_close()
+            if connection.transport is not None and connection._current_request is None:
+                connection.transport.close()
+
+    async def _exists(self, repository: str) -> bool:
+        return await self._app.exists(repository) if self._app else False
+
+    def _run(self, work: Any) -> None:
+        """Do something in the thread that serves, and wait for it."""
+        if self._loop is None:
+            work.close()
+            raise UsageError("the registry front is not running", "use it within its `with` block")
+        future: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future.result(_START_SECONDS)
+
+    def _end_loop(self, thread: threading.Thread) -> None:
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(_STOP_SECONDS)
+            loop.close()
+
+
+def fault_of(details: Mapping[str, Any]) -> Fault:
+    """A fault from words, as a command line or a control request has them. Raises UsageError."""
+    try:
+        return Fault(**details)
+    except ValidationError as wrong:
+        raise UsageError(f"there is no such fault: {_said(wrong)}", "docs/registries.md lists the faults") from wrong
+
+
+def _said(wrong: ValidationError) -> str:
+    return "; ".join(_problem(it["loc"], it["msg"]) for it in wrong.errors())
+
+
+def _problem(where: Iterable[object], message: str) -> str:
+    place = ".".join(map(str, where))
+    return (f"{place}: " if place else "") + message.removeprefix("Value error, ")
+
+
+def _cannot_listen(address: str, port: int, error: OSError) -> HarnessError:
+    if error.errno == errno.EADDRINUSE:
+        return HostError(
+            f"the local registry could not listen on {address}:{port}: the port is taken",
+            f"see who holds it: ss -ltnp 'sport = :{port}', or leave --port out",
+        )
+    if error.errno == errno.EACCES:
+        return HostError(f"this user may not listen on {address}:{port}", "use a port from 1024 on")
+    return HostError(f"the local registry could not listen on {address}:{port}: {error.strerror}", "see ip address")
