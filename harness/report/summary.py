@@ -62,6 +62,8 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
     console.print(table)
     for distribution, environments in run.distributions.items():
         console.print(Text(f"{', '.join(environments)}: {distribution}"), soft_wrap=True)
+    for line in _brought(run):
+        console.print(Text(line), soft_wrap=True)
     # The last lines are the ones that stay in sight, so the worst comes last here, and first on every page.
     for cell in reversed(run.worst_first):
         if cell.verdict not in GREEN:
@@ -119,11 +121,23 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
         lines += ["", "| repeated cell | flake rate |", "| --- | --- |"]
         lines += [f"| `{flake.id}` | {told(flake)} |" for flake in run.flakes]
     lines += [f"\n{', '.join(names)}: {_prose(distribution)}" for distribution, names in run.distributions.items()]
+    lines += [f"\n{_prose(line)}" for line in _brought(run)]
     selection = shlex.join(run.selection) or "the default selection"
     if run.seed is not None:
         selection += f", seed {run.seed}"
     lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.kind}: {_prose(run.source.why)}", ""]
     return "\n".join(lines)
+
+
+def _brought(run: RunResult) -> list[str]:
+    """The images that no registry of their name has by itself: relocated ones, and those that a user imported."""
+    told = {
+        f"{image.reference}: {image.obtained}": None
+        for cell in run.cells
+        for image in cell.images
+        if "relocated" in image.obtained or "imported" in image.obtained
+    }
+    return list(told)
 
 
 def _has_locks(run: RunResult) -> bool:

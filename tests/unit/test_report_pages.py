@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.report import html, junit, summary
 from harness.report.flakes import flakes
-from harness.report.model import RetryResult, RunResult
+from harness.report.model import ImageResult, RetryResult, RunResult
 
 REPRO = f"nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --lock {LOCK}"
 ELSEWHERE = "download the evidence and pass its folder to --lock"
@@ -134,6 +134,23 @@ def test_what_stood_for_k3s_is_named_on_every_page() -> None:
         assert line in page
     assert f'name="distribution" value="{name}"' in junit.render(mixed)
     assert name not in summary.markdown(document)
+
+
+def test_images_that_were_relocated_or_imported_are_named_on_every_page() -> None:
+    copied = ImageResult(
+        reference="docker.io/kubeflow/spark-operator:2.2.1",
+        digest="sha256:1",
+        registry="docker.io",
+        obtained="foundry, relocated from ghcr.io/kubeflow/spark-operator/controller:2.2.1",
+    )
+    plain = copied.model_copy(update={"reference": "docker.io/apache/spark:4.0.4", "obtained": "foundry"})
+    with_images = result("spark-pi").model_copy(update={"images": (copied, plain)})
+    report = run("spark-pi").model_copy(update={"cells": (with_images, with_images)})
+    line = f"{copied.reference}: {copied.obtained}"
+    assert shown(report, 200).count(line) == 1
+    assert summary.markdown(report).count(line) == 1
+    assert copied.obtained in html.render(report)
+    assert f"{plain.reference}: " not in shown(report, 200)
 
 
 def test_a_second_try_is_told_on_every_page_although_the_cell_passed() -> None:
