@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness.apps import scenarios
+from harness.apps import samples, scenarios
 from harness.checks import infrastructure
 from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError
 from harness.host import pressure
@@ -22,7 +22,7 @@ from harness.run.locking import Locker
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.run.slots import CREATIONS, Slots
-from harness.upgrades import scenarios as moves
+from harness.upgrades import workload
 from harness.upgrades.journey import Stop
 from harness.verdicts import Finding, errored, failed, unavailable
 
@@ -136,14 +136,14 @@ class Preparation:
         return None
 
     def namespaces(self) -> list[str]:
-        """The job namespaces: one for each cell; on a path with moves one for each scenario that is watched there.
+        """The job namespaces: one for each cell, and on a path with moves those of the applications that run there.
 
-        All of these belong to one pass, whichever of them was asked for.
+        The latter belong to one pass, whichever of its scenarios was asked for.
         """
-        names = [attempt.cell.scenario.name for attempt in self._attempts]
+        names = [scenarios.namespace_of(attempt.cell.scenario.name) for attempt in self._attempts]
         if self._attempts[0].cell.path.moves:
-            names += moves.discover()
-        return [*dict.fromkeys(map(scenarios.namespace_of, names))]
+            names += workload.NAMESPACES
+        return [*dict.fromkeys(names)]
 
     def _stops(self, names: Sequence[str]) -> dict[str, Stop]:
         """The releases of the path with their charts. Raises UnavailableError. --chart is about the last of them."""
@@ -171,9 +171,9 @@ class Preparation:
                 )
 
     def _preload(self, release: Release) -> tuple[str, ...]:
-        used = [attempt.cell.scenario for attempt in self._attempts]
+        spark = [image for attempt in self._attempts for image in attempt.cell.scenario.images]
         if self._attempts[0].cell.path.moves:
-            used += [module.SCENARIO for module in moves.discover().values()]
-        spark = [image for scenario in used for image in scenario.images]
+            choice = samples.chart_values().spark
+            spark.append(choice.images[choice.version])
         held = self._resources.held_images(self._environment)
         return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)

@@ -33,6 +33,8 @@ from harness.waiting import Deadline, until
 RUNNING_APPS = namespace_of("running-apps")
 SCHEDULES = namespace_of("schedules")
 SUBMISSIONS = namespace_of("submissions")
+NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
+"""The job namespaces that a workload needs."""
 
 SUSPEND_SINCE = (2, 4, 0)
 """The first release that knows spec.suspend."""
@@ -118,9 +120,9 @@ class Workload:
     def __init__(self, ctx: WorkloadContext) -> None:
         self._ctx = ctx
         self._creations = Creations()
-        self._recorder = Recorder(ctx.cluster, {RUNNING_APPS, SCHEDULES, SUBMISSIONS})
+        self._recorder = Recorder(ctx.cluster, NAMESPACES)
         self._api = ctx.cluster.api_client()
-        self._objects = {name: Objects(self._api, name) for name in (RUNNING_APPS, SCHEDULES, SUBMISSIONS)}
+        self._objects = {name: Objects(self._api, name) for name in NAMESPACES}
         self._submitter: Submitter | None = None
         self._notes = _Notes()
         self._from = datetime.now(UTC)

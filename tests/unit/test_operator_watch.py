@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""For how long no controller led, from what was seen of leases and pods."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from harness.upgrades.operator_watch import LeaseHeld, OperatorWatch, OperatorWatcher, PodLife, leadership_gap
+
+BEGAN = datetime(2026, 1, 1, 12, 0, 0, 400000, tzinfo=UTC)
+LOCK = "spark-operator-controller-lock"
+
+
+def at(seconds: float) -> datetime:
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def held(pod: str, since: float, until: float, lease: str = LOCK) -> LeaseHeld:
+    return LeaseHeld(at=at(since), renewed=at(until), lease=lease, pod=pod, image="")
+
+
+OLD = PodLife(name="old", image="it:1", created=at(-100), gone=at(4))
+NEW = PodLife(name="new", image="it:2", created=at(2).replace(microsecond=0))
+PODS = {"old": OLD, "new": NEW}
+
+
+def test_the_gap_is_from_the_last_renewal_to_the_new_holder() -> None:
+    began, ended = leadership_gap((held("old", -90, 3), held("new", 20, 60)), PODS, BEGAN)
+    watch = OperatorWatch(gap_began=began, gap_ended=ended)
+    assert watch.gap == pytest.approx(17)
+
+
+def test_a_pod_that_was_gone_before_it_was_to_renew_ended_its_lead_then() -> None:
+    began, _ = leadership_gap((held("old", -90, 5), held("new", 20, 60)), PODS, BEGAN)
+    assert began == at(4)
+
+
+def test_a_new_controller_that_never_leads_leaves_the_gap_open() -> None:
+    began, ended = leadership_gap((held("old", -90, 80),), PODS, BEGAN)
+    assert (began, ended) == (at(4), None)
+    assert OperatorWatch(gap_began=began, gap_ended=ended).gap is None
+
+
+def test_other_leases_and_nobody_do_not_count() -> None:
+    leases = (held("old", -90, 3), held("new", 6, 60, lease="spark-operator-webhook-lock"), held("", 5, 5))
+    assert leadership_gap(leases, PODS, BEGAN) == (at(3), None)
+
+
+def test_a_pod_made_in_the_second_in_which_the_change_began_is_new() -> None:
+    pods = {"old": OLD, "new": PodLife(name="new", image="", created=BEGAN.replace(microsecond=0))}
+    assert leadership_gap((held("old", -90, 3), held("new", 9, 60)), pods, BEGAN) == (at(3), at(9))
+
+
+def test_without_a_holder_there_is_no_gap() -> None:
+    assert leadership_gap((), PODS, BEGAN) == (None, None)
+
+
+def test_what_is_as_it_was_is_not_sighted_again() -> None:
+    watcher = OperatorWatcher(cluster=None, namespace="it")  # type: ignore[arg-type]
+    lease = {"metadata": {"name": LOCK}, "spec": {"holderIdentity": "old_1", "renewTime": "2026-01-01T12:00:00Z"}}
+    watcher._lease("ADDED", lease)
+    lease["spec"]["renewTime"] = "2026-01-01T12:00:02Z"
+    watcher._lease("MODIFIED", lease)
+    lease["spec"]["holderIdentity"] = "new_2"
+    watcher._lease("MODIFIED", lease)
+    seen = watcher.seen(BEGAN)
+    assert [it.what for it in seen.sightings] == ["held by old", "held by new"]
+    assert [it.renewed.second for it in seen.leases if it.pod == "old"] == [2]
+
+
+def test_a_pod_is_told_with_its_image_and_its_restarts() -> None:
+    watcher = OperatorWatcher(cluster=None, namespace="it")  # type: ignore[arg-type]
+    pod = {
+        "metadata": {"name": "old", "uid": "1", "creationTimestamp": "2026-01-01T11:00:00Z"},
+        "spec": {"containers": [{"name": "controller", "image": "it:1"}]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [
+                {"name": "controller", "image": "it:1", "ready": True, "restartCount": 3, "state": {"running": {}}}
+            ],
+        },
+    }
+    watcher._pod("ADDED", pod)
+    watcher._pod("DELETED", pod)
+    told = [it.what for it in watcher.seen(BEGAN).sightings]
+    assert told == ["Running, it:1: controller running ready restarted 3 times", "gone"]
