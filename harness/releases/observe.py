@@ -289,6 +289,9 @@ def _soak(cluster: Cluster, namespace: str, seconds: float) -> Soak | Unseen:
 
         def on_pod(event: str, item: Any) -> None:
             pod = seen.pod(seen.plain(api, item))
+            # One that was leaving already when it was first seen belongs to the release of before.
+            if pod.leaving and pod.name not in restarts:
+                return
             if not pod.owner.startswith("Job/"):
                 restarts[pod.name] = max(pod.restarts, restarts.get(pod.name, 0))
                 if event == "DELETED":
