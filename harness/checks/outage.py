@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims about admission while the operator is replaced: for how long creates are refused, and how long they take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from harness.upgrades.observed import ObservedMove
+from harness.upgrades.prober import Outcome, Probe
+from harness.verdicts import Finding, errored, failed, passed
+
+_REFUSED = frozenset({Outcome.REJECTED, Outcome.WEBHOOK_AWAY})
+_ACCEPTED = frozenset({Outcome.MUTATED, Outcome.UNMUTATED})
+_LAST = 20
+"""Probes that tell how admission is in the end: five seconds of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """From the first refused probe until the next accepted one, or until the last probe; `words` of the first."""
+
+    began: datetime
+    ended: datetime
+    words: str
+
+    @property
+    def milliseconds(self) -> float:
+        """How long it was at most."""
+        return (self.ended - self.began).total_seconds() * 1000
+
+
+def judge(move: ObservedMove, *, outage_limit: float, delay_limit: float) -> Iterator[Finding]:
+    """Everything that must hold of one move. Limits are in milliseconds; 0 is no limit."""
+    if not any(probe.outcome in _ACCEPTED | _REFUSED for probe in move.probes):
+        yield errored("outage", f"none of {len(move.probes)} probes was answered by the API server")
+        return
+    yield outage(move.probes, outage_limit)
+    yield delay(move.probes, delay_limit)
+    yield defaults(move.probes)
+    yield after(move.probes)
+
+
+def windows(probes: Sequence[Probe]) -> tuple[Window, ...]:
+    """When creates were refused. What the API server itself did not answer says nothing of the webhook."""
+    found: list[Window] = []
+    first: Probe | None = None
+    for probe in probes:
+        if probe.outcome in _REFUSED:
+            first = first or probe
+        elif probe.outcome in _ACCEPTED and first is not None:
+            found.append(Window(began=first.at, ended=probe.at, words=first.message))
+            first = None
+    if first is not None:
+        found.append(Window(began=first.at, ended=probes[-1].at, words=first.message))
+    return tuple(found)
+
+
+def outage(probes: Sequence[Probe], limit: float) -> Finding:
+    """Creates are refused for no longer than the limit, all windows together."""
+    seen = windows(probes)
+    total = sum(it.milliseconds for it in seen)
+    longest = max((it.milliseconds for it in seen), default=0.0)
+    refused = sum(probe.outcome in _REFUSED for probe in probes)
+    away = sum(probe.outcome is Outcome.SERVER_AWAY for probe in probes)
+    make = failed if limit and total > limit else passed
+    return make(
+        "outage",
+        f"creates were refused for {total:.0f} ms (limit {f'{limit:.0f} ms' if limit else 'none'}), {refused} of "
+        f"{len(probes)} probes" + (f"; first: {seen[0].words}" if seen else ""),
+        outage_ms=round(total),
+        longest_ms=round(longest),
+        refused=refused,
+        server_away=away,
+        windows=[f"{it.began:%H:%M:%S.%f}Z {it.milliseconds:.0f} ms: {it.words}" for it in seen],
+    )
+
+
+def delay(probes: Sequence[Probe], limit: float) -> Finding:
+    """No create that was accepted took longer than the limit."""
+    longest = max((probe.seconds * 1000 for probe in probes if probe.outcome in _ACCEPTED), default=0.0)
+    make = failed if limit and longest > limit else passed
+    told = f"the slowest accepted create took {longest:.0f} ms (limit {f'{limit:.0f} ms' if limit else 'none'})"
+    return make("delay", told, delay_ms=round(longest))
+
+
+def defaults(probes: Sequence[Probe]) -> Finding:
+    """No create passes the webhook by: whatever is accepted has its defaults filled in."""
+    missed = [probe for probe in probes if probe.outcome is Outcome.UNMUTATED]
+    if missed:
+        told = f"{len(missed)} creates were accepted without defaults, first at {missed[0].at:%H:%M:%S.%f}Z"
+        return failed("always-mutated", f"{told}: {missed[0].message}", unmutated=len(missed))
+    return passed("always-mutated", "every create that was accepted had its defaults filled in")
+
+
+def after(probes: Sequence[Probe]) -> Finding:
+    """In the end every create is accepted with its defaults."""
+    last = [probe for probe in probes if probe.outcome is not Outcome.SERVER_AWAY][-_LAST:]
+    bad = [probe for probe in last if probe.outcome is not Outcome.MUTATED]
+    if bad:
+        told = f"{len(bad)} of the last {len(last)} probes: {bad[-1].outcome}: {bad[-1].message}"
+        return failed("admission-after", told)
+    return passed("admission-after", f"the last {len(last)} probes were accepted with their defaults")

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims about applications that are submitted before, while and after the operator is replaced."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from harness.apps.states import State
+from harness.releases.observe import Unseen
+from harness.upgrades.observed import ObservedPath
+from harness.upgrades.workload_seen import ApplicationSeen, Part, When, WorkloadSeen
+from harness.verdicts import Finding, errored, failed, passed
+
+RACE = "driver pod already exist"
+"""What the operator says of a driver that it does not know to be its own (kubeflow/spark-operator#2788)."""
+
+_ONCE = frozenset({Part.ENDED, Part.LONG, Part.SMALL, Part.NEW, Part.RUN})
+_SHOWN = 5
+
+
+def judge(observed: ObservedPath) -> Iterator[Finding]:
+    """Everything that must hold of them, over the whole path."""
+    seen = observed.workload
+    if isinstance(seen, Unseen):
+        yield errored("submissions-observed", seen.reason)
+        return
+    yield submitted(seen)
+    yield exactly_once(observed, seen)
+    yield no_other_loss(observed, seen)
+    yield accepted_after(seen)
+
+
+def submitted(seen: WorkloadSeen) -> Finding:
+    """Something was submitted while the operator was replaced; else nothing below proves anything."""
+    name = "submissions-observed"
+    counts = {str(when): n for when, n in Counter(app.when for app in _judged(seen)).items()}
+    refused = [f"{it.at:%H:%M:%S}Z {it.name}: {it.words}" for it in seen.refused]
+    evidence = {
+        "accepted": counts,
+        "refused": refused,
+        "asked_every_s": seen.asked_every,
+        "trouble": list(seen.trouble),
+    }
+    if not any(app.part is Part.SMALL for app in seen.applications):
+        make = failed if refused else errored
+        return make(name, "no application was accepted while the operator was replaced", **evidence)
+    told = ", ".join(f"{n} {when}" for when, n in counts.items())
+    return passed(name, f"accepted: {told}; refused: {len(refused)}", **evidence)
+
+
+def exactly_once(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
+    """No application is called FAILED although its one driver ran well, since the operator did not know that driver."""
+    name = "exactly-once"
+    mine = _judged(seen)
+    struck = [app for app in mine if _struck(app)]
+    windows = dict(Counter(window(observed, app.created) for app in struck))
+    evidence = {"total": len(mine), "failed": len(struck), "windows": windows}
+    if not struck:
+        return passed(name, f"none of {len(mine)} applications lost its driver to a change of controllers", **evidence)
+    told = "; ".join(f"{n} {where}" for where, n in windows.items())
+    names = ", ".join(app.name for app in struck[:_SHOWN])
+    return failed(
+        name,
+        f"{len(struck)} of {len(mine)} applications ended FAILED with {RACE!r} although their driver succeeded: {told} "
+        f"({names})",
+        applications=[f"{app.name}: {app.error}" for app in struck],
+        **evidence,
+    )
+
+
+def no_other_loss(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
+    """Every other application has one driver, which ends well, and is COMPLETED."""
+    name = "no-other-loss"
+    mine = [app for app in _judged(seen) if not _struck(app)]
+    fates = {app: fate for app in mine if (fate := _fate(app))}
+    doubled = sum(len(app.drivers) > 1 for app in fates)
+    evidence = {"total": len(mine), "failed": len(fates), "doubled": doubled}
+    if not fates:
+        return passed(name, f"each of {len(mine)} applications ran once and is COMPLETED", **evidence)
+    told = [f"{app.name} {fate}, submitted {window(observed, app.created)}" for app, fate in fates.items()]
+    more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    return failed(
+        name,
+        f"{len(fates)} of {len(mine)} applications: {'; '.join(told[:_SHOWN])}{more}",
+        applications=told,
+        **evidence,
+    )
+
+
+def accepted_after(seen: WorkloadSeen) -> Finding:
+    """Everything that is submitted after the last move is accepted."""
+    name = "accepted-after"
+    refused = [f"{it.kind} {it.name}: {it.words}" for it in seen.refused if it.when is When.AFTER]
+    if refused:
+        return failed(name, f"refused after the last move: {'; '.join(refused)}", refused=refused)
+    after = [app.name for app in seen.of(Part.NEW)]
+    if not after:
+        return errored(name, "nothing was submitted after the last move")
+    return passed(name, f"{len(after)} new applications were accepted: {', '.join(after)}")
+
+
+def window(observed: ObservedPath, moment: datetime) -> str:
+    """Where on the path a moment lies, in words."""
+    for seen in observed.moves:
+        times, watch = seen.times, seen.watch
+        if not times.began <= moment <= times.ended:
+            continue
+        if watch.gap_began and watch.gap_ended and watch.gap_began <= moment <= watch.gap_ended:
+            return f"while nobody led ({seen.move})"
+        if moment <= times.helm_done:
+            return f"while Helm worked ({seen.move})"
+        if times.settled is None or moment <= times.settled:
+            return f"while it rolled out ({seen.move})"
+        return f"after it had rolled out ({seen.move})"
+    if observed.moves and moment < observed.moves[0].times.began:
+        return "before the first move"
+    return "after the last move" if observed.moves and moment > observed.moves[-1].times.ended else "between two moves"
+
+
+def _judged(seen: WorkloadSeen) -> list[ApplicationSeen]:
+    """Those that are to run once. A run of a schedule that is still going is nobody's loss: nobody waits for it."""
+    return [app for app in seen.applications if app.part in _ONCE and (app.ended or not app.schedule)]
+
+
+def _struck(app: ApplicationSeen) -> bool:
+    return (
+        app.state is State.FAILED and RACE in app.error.lower() and len(app.drivers) == 1 and app.drivers[0].succeeded
+    )
+
+
+def _fate(app: ApplicationSeen) -> str:
+    """What went wrong with it; empty when nothing did."""
+    error = f" ({app.error})" if app.error else ""
+    if len(app.drivers) > 1:
+        return f"had {len(app.drivers)} drivers and is {app.state or '(new)'}{error}"
+    if app.gone is not None and not app.ended:
+        return f"was deleted as {app.state or '(new)'}"
+    if not app.drivers:
+        return f"had no driver and is {app.state or '(new)'}{error}"
+    if app.state is not State.COMPLETED or not app.drivers[0].succeeded:
+        driver = app.drivers[0]
+        return f"is {app.state or '(new)'}{error}, its driver {driver.phase} with exit status {driver.exit_status}"
+    return ""
