@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must hold of an operator after a move: each claim, spoilt once."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from operator_samples import DIGEST, RELEASE, operator
+
+from harness.checks import operator_health
+from harness.matrix.model import Move, Path
+from harness.releases.change import Step
+from harness.releases.observe import Soak, Unseen
+from harness.upgrades import labels
+from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
+from harness.upgrades.operator_watch import LeaseHeld, OperatorWatch
+from harness.upgrades.permissions import PermissionChange
+from harness.verdicts import Finding, Verdict, worst
+
+BEGAN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def held(pod: str) -> LeaseHeld:
+    return LeaseHeld(at=at(20), renewed=at(90), lease="spark-operator-controller-lock", pod=pod, image="it")
+
+
+HEALTHY = ObservedMove(
+    move=Move(kind="upgrade", origin="2.4.0", target="2.5.2"),
+    origin=RELEASE.model_copy(update={"version": "2.4.0"}),
+    target=RELEASE,
+    steps=(Step(what="upgrade", command="helm upgrade it", started=at(0), ended=at(2)),),
+    times=MoveTimes(began=at(0), helm_done=at(2), settled=at(10), ended=at(100)),
+    helm_error="",
+    rollout_error="",
+    watch=OperatorWatch(leases=(held("new"),), gap_began=at(5), gap_ended=at(25)),
+    operator=operator(),
+    old_pods=(),
+    permissions=PermissionChange(gained=("a in x: get pods",)),
+    orphans=(),
+    unfit={},
+    probes=(),
+)
+
+
+def judged(**changes: Any) -> dict[str, Finding]:
+    move = dataclasses.replace(HEALTHY, **changes)
+    return {it.check: it for it in operator_health.judge(move, lambda image: frozenset({DIGEST}))}
+
+
+def test_a_healthy_upgrade_passes_with_its_commands_and_its_gap() -> None:
+    found = judged()
+    assert worst(found.values()) is Verdict.PASSED
+    assert found["steps"].evidence["commands"] == ["helm upgrade it"]
+    assert found["steps"].evidence["lead_gap_s"] == 20.0
+    assert found["leadership-moved"].message == "nobody led for 20.0 s"
+    assert found["permissions-compared"].evidence["gained"] == ["a in x: get pods"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "says"),
+    [
+        ({"helm_error": "template: nil pointer"}, "move-completed", "nil pointer"),
+        ({"rollout_error": "no such image", "times": dataclasses.replace(HEALTHY.times, settled=None)}, *(
+            "move-completed", "Helm was done after 2.0 s, but then: no such image")),
+        ({"watch": dataclasses.replace(HEALTHY.watch, gap_ended=None)}, "leadership-moved", "no controller of 2.5.2"),
+        ({"old_pods": ("old-1 (docker.io/it:1)",)}, "no-old-pods", "old-1 (docker.io/it:1)"),
+        ({"orphans": ("Role/x/left",)}, "no-orphans", "Role/x/left"),
+        ({"unfit": {"SparkApplication/x/y": "spec.z: Required"}}, "stored-objects-fit", "spec.z: Required"),
+        (
+            {"operator": operator(soak=Soak(seconds=90, restarts={"c": 3}))},
+            "no-restarts",
+            "c restarted 3 times",
+        ),
+    ],
+)  # fmt: skip
+def test_what_does_not_hold_is_failed(changes: dict[str, Any], check: str, says: str) -> None:
+    found = judged(**changes)[check]
+    assert found.verdict is Verdict.FAILED
+    assert says in found.message
+
+
+@pytest.mark.parametrize(
+    ("part", "check"),
+    [
+        ("operator", "operator-observed"),
+        ("old_pods", "no-old-pods"),
+        ("orphans", "no-orphans"),
+        ("unfit", "stored-objects-fit"),
+        ("permissions", "permissions-compared"),
+    ],
+)
+def test_what_could_not_be_looked_at_is_no_verdict_about_the_product(part: str, check: str) -> None:
+    found = judged(**{part: Unseen(reason="the API server was away")})[check]
+    assert (found.verdict, found.message) == (Verdict.ERROR, "the API server was away")
+
+
+def test_a_watch_that_was_broken_claims_nothing_about_the_leader() -> None:
+    watch = dataclasses.replace(HEALTHY.watch, trouble="leases: 403")
+    assert judged(watch=watch)["leadership-moved"].verdict is Verdict.ERROR
+
+
+def test_a_rollback_is_not_asked_for_the_charts_crds_which_helm_never_takes_back() -> None:
+    back = Move(kind="rollback", origin="2.5.2", target="2.4.0")
+    assert not {"crds-equal-chart", "crds-established"} & set(judged(move=back))
+    assert {"crds-equal-chart", "crds-established"} <= set(judged())
+
+
+def test_what_helm_gave_up_is_not_asked_for_what_only_an_upgrade_brings() -> None:
+    found = judged(helm_error="it failed")
+    assert not {"no-old-pods", "no-orphans", "crds-equal-chart"} & set(found)
+    assert found["leadership-moved"].verdict is Verdict.PASSED
+
+
+def test_on_a_path_of_several_moves_each_check_says_which_it_is_about() -> None:
+    one = ObservedPath(
+        path=Path(name="it", kind="upgrade", releases=("a", "b")), moves=(HEALTHY,), workload=Unseen(reason="")
+    )
+    two = dataclasses.replace(one, moves=(HEALTHY, HEALTHY))
+    names = [it.check for it in labels.of_moves(one, lambda move: [operator_health.steps(move)])]
+    assert names == ["steps"]
+    names = [it.check for it in labels.of_moves(two, lambda move: [operator_health.steps(move)])]
+    assert names == ["steps (2.4.0 → 2.5.2)"] * 2
