@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from harness import process
+from harness.errors import EngineError
 from harness.providers.base import LABEL_RUN
 
 _ENGINE_SECONDS = 60.0
@@ -19,3 +20,16 @@ def remove(name: str) -> None:
     done = process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS, check=False)
     if done.returncode != 0 and "not found" not in done.stderr.lower() and "no such" not in done.stderr.lower():
         process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS)
+
+
+def gateway(name: str) -> str:
+    """This machine's own address on the network: what listens there is reached by the containers on it.
+
+    Raises EngineError when the network has none.
+    """
+    form = "{{range .IPAM.Config}}{{println .Gateway}}{{end}}"
+    said = process.call(["docker", "network", "inspect", "--format", form, name], timeout=_ENGINE_SECONDS).stdout
+    found = next((line.split("/")[0] for line in said.split() if "." in line), "")
+    if not found:
+        raise EngineError(f"the network {name} has no gateway", f"see docker network inspect {name}")
+    return found

@@ -1,44 +1,124 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Local registries that run in the background: started, listed and removed by `harness registry`."""
+"""Local registries that run in the background: started, found and removed by `harness registry`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+import errno
+import itertools
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from rich.table import Table
 
-from harness.errors import HostError
-from harness.evidence.ledger import process_is
+from harness import errors, process
+from harness.errors import DiskError, HarnessError, HostError, UsageError
+from harness.evidence.clean import clean_run
+from harness.evidence.ledger import Ledger, ledger_folder, new_run_id, temp_prefix
+from harness.host import disk
+from harness.registries.front.manners import Limits, Visibility, profile
+from harness.registries.front.records import FILES, Failure, Plan, Record, write
+from harness.registries.front.server import USERS
+from harness.registries.references import ImageReference
+from harness.registries.tokens import Accounts
 from harness.settings import Settings
+from harness.waiting import until
 
-_RECORD = "front.json"
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,40}[a-z0-9])?")
+_START_SECONDS = 60.0
+_ROOM_BYTES = 50e6
+
+Say = Callable[[str], None]
 
 
-class Record(BaseModel):
-    """What is written down of a local registry. `started` is its process's start time in seconds since the epoch.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `harness registry up` is asked for; without a `name` it is the profile's, with a number when that is taken.
 
-    `tokens` maps a user to the file with that user's token; the tokens themselves are in no record.
+    `packages` maps names or globs to their visibility, `users` a user to scopes; without users there are three.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
     profile: str
-    run_id: str
-    pid: int
-    started: float
-    address: str
-    ca: Path
-    control: Path
-    log: Path
-    tokens: dict[str, Path]
+    name: str = ""
+    port: int = 0
+    packages: Mapping[str, Visibility] = field(default_factory=dict)
+    users: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    limits: Limits | None = None
 
-    @property
-    def alive(self) -> bool:
-        """Whether that very process runs."""
-        return process_is(self.pid, self.started)
+
+def up(settings: Settings, request: Request, binary: Path) -> Record:
+    """Start a local registry that outlives this process, and return when it answers.
+
+    It is in a ledger before it is there, so that `nox -s clean` finds it. Raises UsageError for names that cannot be,
+    HostError for a port that is taken, DiskError for want of room; then nothing is left.
+    """
+    check(request)
+    disk.require(settings.cache_dir, _ROOM_BYTES, what="a local registry")
+    run_id = new_run_id()
+    ledger = Ledger.open(run_id, ledger_folder(settings))
+    try:
+        record = _start(settings, request, binary, ledger)
+        ledger.keep()
+        ledger.close()
+    except BaseException as error:
+        ledger.close()
+        if ledger.path.exists():
+            clean_run(settings, run_id, say=lambda line: None)
+        if isinstance(error, OSError):
+            raise _unwritable(settings, error) from error
+        raise
+    return record
+
+
+def down(settings: Settings, record: Record, say: Say) -> list[str]:
+    """End a local registry and remove everything of it; returns what is still there, in words."""
+    return clean_run(settings, record.run_id, say=say)
+
+
+def recorded(settings: Settings) -> list[Record]:
+    """The local registries of this cache, by name. Raises HostError when a record is not one."""
+    found = []
+    for file in sorted(fronts_folder(settings).glob(f"*/{FILES[Record]}")):
+        try:
+            found.append(Record.model_validate_json(file.read_bytes()))
+        except (ValidationError, OSError) as wrong:
+            raise HostError(
+                f"{file} is no record of a local registry", "`nox -s clean` removes it with the rest"
+            ) from wrong
+    return found
+
+
+def find(settings: Settings, name: str = "") -> Record:
+    """The local registry of this name, or the only one. Raises UsageError that says which there are."""
+    known = {it.name: it for it in recorded(settings)}
+    names = ", ".join(known) or "none"
+    if not name and len(known) == 1:
+        return next(iter(known.values()))
+    if not name:
+        what = "several local registries are up" if known else "no local registry is up"
+        raise UsageError(what, f"name one of {names}" if known else "start one: harness registry up --profile ghcr.io")
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"there is no local registry {name!r}{hint}", f"those that are up: {names}")
+    return known[name]
+
+
+def table(records: Sequence[Record], faults: Mapping[str, Sequence[str]]) -> Table:
+    """The local registries as people read them; `faults` has the words of those in force by name."""
+    shown = Table(title="Local registries", title_justify="left")
+    for name in ("name", "profile", "address", "state", "faults", "CA"):
+        shown.add_column(name, overflow="fold")
+    for it in records:
+        state = "up" if it.alive else "ended"
+        shown.add_row(it.name, it.profile, it.address, state, "; ".join(faults.get(it.name, ())), str(it.ca))
+    return shown
 
 
 def fronts_folder(settings: Settings) -> Path:
@@ -46,22 +126,107 @@ def fronts_folder(settings: Settings) -> Path:
     return settings.cache_dir / "fronts"
 
 
-def recorded(settings: Settings) -> list[Record]:
-    """The local registries of this cache, by name. Raises HostError when a record is not one."""
-    found = []
-    for file in sorted(fronts_folder(settings).glob(f"*/{_RECORD}")):
+def check(request: Request) -> None:
+    """Raise UsageError for a name, package, user, scope, port or limit that cannot be."""
+    manners = profile(request.profile)
+    if request.limits:
+        manners.with_limits(request.limits)
+    if request.name and not _NAME.fullmatch(request.name):
+        raise UsageError(f"{request.name!r} is not a name for a local registry", "use letters, digits, '.' and '-'")
+    if not 0 <= request.port < 65536:
+        raise UsageError(f"{request.port} is not a port", "give one from 1 to 65535, or leave --port out")
+    for package in request.packages:
+        # A glob is a name with something left open.
+        ImageReference.parse(f"{request.profile}/{package.replace('*', 'x')}")
+    trial = Accounts(manners.personal_prefix)
+    for user, scopes in request.users.items():
+        trial.issue(user, scopes)
+
+
+def _start(settings: Settings, request: Request, binary: Path, ledger: Ledger) -> Record:
+    folder = _claim_folder(settings, request, ledger)
+    # The path of a socket has 107 characters at most, so it cannot lie in any cache.
+    control = Path(tempfile.mkdtemp(prefix=temp_prefix(ledger.run_id))) / "control"
+    ledger.planned("folder", str(control.parent))
+    plan = Plan(
+        name=folder.name,
+        profile=request.profile,
+        run_id=ledger.run_id,
+        binary=binary,
+        control=control,
+        port=request.port,
+        packages=dict(request.packages),
+        users={user: tuple(scopes) for user, scopes in (request.users or USERS).items()},
+        limits=request.limits,
+    )
+    file = write(folder, plan)
+    process_name = f"registry {folder.name}"
+    ledger.planned("process", process_name)
+    child = process.daemon([sys.executable, "-m", "harness.registries.front", file], log_file=folder / "front.log")
+    ledger.running(process_name, child.pid)
+    try:
+        return until(
+            lambda: _record_of(folder, child),
+            lambda it: it is not None,
+            what=f"the local registry {folder.name} to answer",
+            timeout=_START_SECONDS,
+            interval=0.05,
+            next_step=f"see {folder / 'front.log'}",
+        )  # type: ignore[return-value]  # until returns what `done` accepted
+    except BaseException:
+        process.end(child)
+        raise
+
+
+def _claim_folder(settings: Settings, request: Request, ledger: Ledger) -> Path:
+    """A new folder, whose name is the registry's; making it is what decides between two that want the same."""
+    root = fronts_folder(settings)
+    root.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        name = request.name or (request.profile if number == 1 else f"{request.profile}-{number}")
+        folder = root / name
+        if folder.exists():
+            if request.name:
+                raise UsageError(
+                    f"there is a local registry {name!r} already",
+                    f"remove it (harness registry down {name}), or give another --name",
+                )
+            continue
+        ledger.planned("folder", str(folder))
         try:
-            found.append(Record.model_validate_json(file.read_bytes()))
-        except (ValidationError, OSError) as wrong:
-            raise HostError(f"{file} is no record of a local registry", f"remove {file.parent}") from wrong
-    return found
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            ledger.gone("folder", str(folder))
+            continue
+        return folder
+    raise AssertionError("numbers do not end")
 
 
-def table(records: Sequence[Record]) -> Table:
-    """The local registries as people read them."""
-    shown = Table(title="Local registries", title_justify="left")
-    for name in ("name", "profile", "address", "state", "CA"):
-        shown.add_column(name, overflow="fold")
-    for it in records:
-        shown.add_row(it.name, it.profile, it.address, "up" if it.alive else "ended", str(it.ca))
-    return shown
+def _record_of(folder: Path, child: subprocess.Popen[bytes]) -> Record | None:
+    file = folder / FILES[Record]
+    if file.exists():
+        return Record.model_validate_json(file.read_bytes())
+    ended = child.poll()
+    if ended is None:
+        return None
+    failure = folder / FILES[Failure]
+    if failure.exists():
+        raise _error_of(Failure.model_validate_json(failure.read_bytes()))
+    said = (folder / "front.log").read_text(errors="replace").strip().splitlines()[-1:]
+    raise HostError(
+        f"the local registry ended with status {ended} before it answered: {said[0] if said else 'it said nothing'}",
+        "run it again with `harness --verbose`",
+    )
+
+
+def _error_of(failure: Failure) -> HarnessError:
+    known = getattr(errors, failure.kind, HostError)
+    kind = known if isinstance(known, type) and issubclass(known, HarnessError) else HostError
+    return kind(failure.message, failure.next_step)
+
+
+def _unwritable(settings: Settings, error: OSError) -> HarnessError:
+    said = f"a local registry cannot be written down below {settings.cache_dir}: {error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskError(said, "make room, or set HARNESS_CACHE to another disk")
+    return HostError(said, "check its permissions, or set HARNESS_CACHE to another folder")

@@ -67,15 +67,15 @@ class Fault(BaseModel):
         needs = {"status": self.kind == "status", "rate": self.kind == "bandwidth"}
         for name, needed in needs.items():
             if bool(getattr(self, name)) != needed:
-                raise ValueError(f"{name} {'must be given with' if needed else 'has no meaning for'} {self.kind}")
+                raise ValueError(f"{self.kind} {'needs' if needed else 'takes no'} {name}")
         if self.kind == "status" and self.status not in STATUSES:
             raise ValueError(f"status {self.status} is none of {', '.join(map(str, STATUSES))}")
         if self.seconds and self.kind not in ("latency", "slow-first-byte"):
-            raise ValueError(f"seconds has no meaning for {self.kind}")
+            raise ValueError(f"{self.kind} takes no seconds")
         if self.kind in ("latency", "slow-first-byte") and not self.seconds:
-            raise ValueError(f"seconds must be given with {self.kind}")
+            raise ValueError(f"{self.kind} needs seconds")
         if self.after is not None and self.kind not in ("cut", "truncated"):
-            raise ValueError(f"after has no meaning for {self.kind}")
+            raise ValueError(f"{self.kind} takes no after")
         return self
 
     def meets(self, method: str, target: Target, repository: str) -> bool:

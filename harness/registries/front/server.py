@@ -128,7 +128,7 @@ class Front:
         fault = kind if isinstance(kind, Fault) else fault_of({"kind": kind, **details})
         self._faults.add(fault)
         if fault.kind == "expired-certificate":
-            self._run(self._drop_connections())
+            self.run(self._drop_connections())
         return fault
 
     def mend(self) -> None:
@@ -178,8 +178,8 @@ class Front:
             self._runner = web.AppRunner(
                 self._app.application(), access_log=None, shutdown_timeout=1.0, handle_signals=False
             )
-            stack.callback(lambda: self._run(self._runner.cleanup()))
-            self._run(self._listen(context))
+            stack.callback(lambda: self.run(self._runner.cleanup()))
+            self.run(self._listen(context))
             self._stack = stack.pop_all()
         return self
 
@@ -222,7 +222,7 @@ class Front:
     async def _exists(self, repository: str) -> bool:
         return await self._app.exists(repository) if self._app else False
 
-    def _run(self, work: Any) -> None:
+    def run(self, work: Any) -> None:
         """Do something in the thread that serves, and wait for it."""
         if self._loop is None:
             work.close()

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A registry front as a process of its own: `python -m harness.registries.front PLAN`, until SIGTERM.
+
+PLAN is a JSON file without secrets. When the front answers, its record is beside it; when it cannot, the reason is.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from harness import process
+from harness.errors import HarnessError
+from harness.evidence.ledger import start_time
+from harness.registries.front.control import controlled
+from harness.registries.front.manners import profile
+from harness.registries.front.records import Failure, Plan, Record, write
+from harness.registries.front.server import Front
+
+
+def main(file: Path) -> int:
+    """Serve as the plan says; the exit status is that of the error that ended it, else 0."""
+    plan = Plan.model_validate_json(file.read_bytes())
+    # What it starts can be found by the run's name, also when this process was killed.
+    os.environ[process.RUN_VARIABLE] = plan.run_id
+    stop = threading.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    try:
+        _serve(plan, file.parent, stop)
+    except HarnessError as error:
+        kind = type(error).__name__
+        write(file.parent, Failure(kind=kind, message=error.message, next_step=error.next_step))
+        return error.exit_status
+    return 0
+
+
+def _serve(plan: Plan, folder: Path, stop: threading.Event) -> None:
+    manners = profile(plan.profile)
+    front = Front(
+        manners.with_limits(plan.limits) if plan.limits else manners,
+        folder=folder,
+        binary=plan.binary,
+        addresses=plan.addresses,
+        port=plan.port,
+        packages=plan.packages,
+        users=plan.users,
+    )
+    with front, controlled(front, plan.control, folder / "tokens"):
+        record = Record(
+            name=plan.name,
+            profile=plan.profile,
+            run_id=plan.run_id,
+            pid=os.getpid(),
+            started=start_time(os.getpid()),
+            address=front.address,
+            ca=front.ca,
+            control=plan.control,
+            log=front.log_file,
+            tokens=front.accounts.write(folder / "tokens"),
+        )
+        write(folder, record)
+        stop.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A local registry as containers on a run's network see it: by this machine's address there."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fronts import Crane
+
+from harness import settings
+from harness.errors import EngineError
+from harness.evidence import _docker
+from harness.evidence.ledger import NAME_PREFIX, new_run_id, short_run_id
+from harness.host import tools
+from harness.process import call
+from harness.providers import network
+from harness.providers.base import LABEL_RUN
+from harness.registries.front import Front
+from harness.registries.front.manners import profile
+
+
+@pytest.fixture
+def run_id() -> str:
+    return new_run_id()
+
+
+@pytest.fixture
+def crane_binary() -> Path:
+    return tools.ensure(settings.load(environment=os.environ), ["crane"])["crane"].path
+
+
+@pytest.fixture
+def gateway(run_id: str) -> Iterator[str]:
+    """The gateway of a network that is there for this test."""
+    try:
+        _docker.check_engine()
+    except EngineError as error:
+        pytest.skip(f"needs a container engine: {error.message}")
+    name = f"{NAME_PREFIX}{short_run_id(run_id)}-test"
+    network.create(name, run_id)
+    try:
+        yield network.gateway(name)
+    finally:
+        network.remove(name)
+
+
+@pytest.fixture
+def image(crane_binary: Path, gateway: str, run_id: str, tmp_path: Path) -> Iterator[str]:
+    """An image with crane in it and nothing else."""
+    archive, name = tmp_path / "image.tar", f"soh-test-crane:{short_run_id(run_id)}"
+    with tarfile.open(archive, "w") as tar:
+        tar.add(crane_binary, "crane")
+    call(["docker", "import", "--change", 'ENTRYPOINT ["/crane"]', archive, name], timeout=60)
+    try:
+        yield name
+    finally:
+        call(["docker", "rmi", name], timeout=60)
+
+
+def test_a_container_pulls_by_the_gateway_of_its_network(
+    registry_binary: Path, crane_binary: Path, gateway: str, image: str, run_id: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "front"
+    manners = profile("ghcr.io")
+    with Front(
+        manners, folder=folder, binary=registry_binary, addresses=[gateway], packages={"open/*": "public"}
+    ) as front:
+        crane = Crane(program=crane_binary, front=front, home=tmp_path)
+        crane.login("writer")
+        digest = crane("digest", crane.push("open/app:1"))
+        done = call(
+            [
+                *("docker", "run", "--rm", "--network", f"{NAME_PREFIX}{short_run_id(run_id)}-test"),
+                *("--label", f"{LABEL_RUN}={run_id}"),
+                *("--volume", f"{front.ca}:/ca.pem:ro", "--env", "SSL_CERT_FILE=/ca.pem", image),
+                *("digest", f"{gateway}:{front.port}/open/app:1"),
+            ],
+            timeout=60,
+        )
+        sources = {it.source for it in front.requests()}
+
+    assert front.mirror().url == f"https://{gateway}:{front.port}"
+    assert done.stdout.strip() == digest
+    assert len(sources) == 2
+    assert "127.0.0.1" in sources
