@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims about schedules that fire while the operator is upgraded or rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from harness.apps.states import State
+from harness.releases.observe import Unseen
+from harness.upgrades.observed import ObservedPath
+from harness.upgrades.workload_seen import ScheduleSeen, When
+from harness.verdicts import Finding, errored, failed, passed
+
+LATE = timedelta(seconds=10)
+"""How late a run may be, on a loaded host, until its slot counts as missed."""
+
+_EARLY = timedelta(seconds=2)
+"""Creation timestamps are to the second. Two runs that are closer by more than this were not both due."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missed:
+    """A slot without a run in time. `gap` is the move in whose measured leadership gap it lies; empty: in none."""
+
+    due: datetime
+    gap: str
+
+    def __str__(self) -> str:
+        return f"{self.due:%H:%M:%S}Z" + (f" (nobody led: {self.gap})" if self.gap else "")
+
+
+def judge(observed: ObservedPath) -> Iterator[Finding]:
+    """Everything that must hold of them, over the whole path."""
+    seen = observed.workload
+    if isinstance(seen, Unseen):
+        yield errored("schedules-observed", seen.reason)
+        return
+    before = next((it for it in seen.schedules if it.when is When.BEFORE), None)
+    if before is None:
+        refused = "; ".join(it.words for it in seen.refused if it.kind == "ScheduledSparkApplication")
+        yield errored(
+            "schedules-observed", "there was no schedule before the first move" + f": {refused}" * bool(refused)
+        )
+        return
+    yield slots_kept(observed, before)
+    yield none_doubled(before)
+    yield history_kept(before)
+    yield new_fires([it for it in seen.schedules if it.when is When.AFTER])
+
+
+def missed(observed: ObservedPath, schedule: ScheduleSeen) -> tuple[Missed, ...]:
+    """The slots that have no run in time. A slot is due one period after the run before, or after the creation."""
+    every = timedelta(seconds=schedule.every)
+    created = [run.created for run in schedule.runs]
+    found = []
+    for last, following in pairwise([schedule.created, *created, schedule.watched_until]):
+        due = last + every
+        while due + LATE < following:
+            found.append(Missed(due=due, gap=_gap(observed, due)))
+            due += every
+    return tuple(found)
+
+
+def slots_kept(observed: ObservedPath, schedule: ScheduleSeen) -> Finding:
+    """No slot is missed but where, as measured, no controller led; these are counted and named."""
+    lost = missed(observed, schedule)
+    own = [it for it in lost if not it.gap]
+    evidence = {
+        "runs": [f"{run.created:%H:%M:%S}Z {run.name}" for run in schedule.runs],
+        "missed": [str(it) for it in own],
+        "missed_in_gap": [str(it) for it in lost if it.gap],
+    }
+    told = f"{len(schedule.runs)} runs; {len(lost) - len(own)} slots had none in time while nobody led"
+    if own:
+        slots = ", ".join(str(it) for it in own)
+        return failed("slots-kept", f"{told}, and {len(own)} at other times: {slots}", **evidence)
+    return passed("slots-kept", f"{told}, and none at other times", **evidence)
+
+
+def none_doubled(schedule: ScheduleSeen) -> Finding:
+    """No slot has two runs: none begins less than a period after the one before."""
+    every = timedelta(seconds=schedule.every)
+    twice = [
+        f"{one.name} at {one.created:%H:%M:%S}Z, {other.name} at {other.created:%H:%M:%S}Z"
+        for one, other in pairwise(schedule.runs)
+        if other.created - one.created < every - _EARLY
+    ]
+    if twice:
+        return failed("no-slot-doubled", f"{len(twice)} slots had two runs: {'; '.join(twice)}", doubled=len(twice))
+    return passed(
+        "no-slot-doubled", f"each of {len(schedule.runs)} runs is {schedule.every:g} s or more after the last"
+    )
+
+
+def history_kept(schedule: ScheduleSeen) -> Finding:
+    """Past runs stay listed, no more than are to be kept, and the last run's time never goes back."""
+    name = "history-kept"
+    if not any(look.past_successful for look in schedule.looks):
+        ended = sum(run.state is State.COMPLETED for run in schedule.runs)
+        return errored(name, f"no run was ever in the history, and {ended} were COMPLETED")
+    wrong = []
+    for one, other in pairwise(schedule.looks):
+        if one.past_successful and not other.past_successful and schedule.keeps_successful:
+            wrong.append(f"{other.at:%H:%M:%S}Z: {', '.join(one.past_successful)} are listed no more")
+        if one.last_run and (other.last_run is None or other.last_run < one.last_run):
+            wrong.append(f"{other.at:%H:%M:%S}Z: lastRun went from {one.last_run} to {other.last_run}")
+    most = max(len(look.past_successful) for look in schedule.looks)
+    if most > schedule.keeps_successful:
+        wrong.append(f"{most} past runs were listed, and {schedule.keeps_successful} are to be kept")
+    if wrong:
+        return failed(name, "; ".join(wrong), history=list(schedule.looks[-1].past_successful))
+    last = schedule.looks[-1].past_successful
+    return passed(name, f"{len(last)} of at most {schedule.keeps_successful} past runs are listed", history=list(last))
+
+
+def new_fires(new: list[ScheduleSeen]) -> Finding:
+    """A schedule that is made after the last move fires."""
+    name = "new-schedule-fires"
+    if not new:
+        return failed(name, "no schedule could be made after the last move")
+    silent = [it.name for it in new if not it.runs]
+    if silent:
+        return failed(name, f"{', '.join(silent)} never fired, though due every {new[0].every:g} s")
+    return passed(name, f"{new[0].name} fired {len(new[0].runs)} times")
+
+
+def _gap(observed: ObservedPath, due: datetime) -> str:
+    """The move in whose gap a slot was due. A gap that was not seen to end excuses nothing."""
+    for seen in observed.moves:
+        began, ended = seen.watch.gap_began, seen.watch.gap_ended
+        # A run due right before the end of a leader is not started any more.
+        if began is not None and ended is not None and began - _EARLY <= due <= ended:
+            return str(seen.move)
+    return ""
