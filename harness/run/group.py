@@ -37,6 +37,7 @@ from harness.run.preparation import Preparation
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.run.slots import Slots
+from harness.upgrades import faults
 from harness.verdicts import Finding, Verdict, errored, failed, passed, worst
 from harness.waiting import Cancelled, Deadline, cancelled
 
@@ -94,6 +95,10 @@ class Group:
         """The environment of all the cells."""
         return self.attempts[0].cell.environment
 
+    @property
+    def _fails_midway(self) -> bool:
+        return self.attempts[0].cell.scenario.name in faults.discover()
+
     def _say_here(self, text: str) -> None:
         self._say(f"{self.name}: {text}")
 
@@ -108,7 +113,9 @@ class Group:
         try:
             scene.provider = self._preparation.provider()
             refusal = self._preparation.prepare(scene)
-            if refusal is None and self.attempts[0].cell.path.moves:
+            if refusal is None and self._fails_midway:
+                self._run_fault(scene)
+            elif refusal is None and self.attempts[0].cell.path.moves:
                 self._run_path(scene)
             elif refusal is None:
                 self._run_cells(scene)
@@ -162,6 +169,17 @@ class Group:
         for attempt in self.attempts:
             findings = self._guarded("judged", lambda: self._passage.judge(observed, attempt.cell))  # noqa: B023
             self._report(scene, attempt, findings, {})
+
+    def _run_fault(self, scene: Scene) -> None:
+        """Let the upgrade fail in the middle, as the one cell of this cluster asks for it."""
+        attempt = self.attempts[0]
+        started = time.monotonic()
+        with self._slots.one():
+            findings = self._guarded(
+                attempt.cell.scenario.name,
+                lambda: self._passage.fail(scene, attempt.cell, seed=self._seed, host_now=self._preparation.host_now),
+            )
+        self._report(scene, attempt, findings, {"scenario": time.monotonic() - started})
 
     def _run_cell(self, scene: Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
         with self._slots.one():
@@ -278,6 +296,9 @@ class Group:
             return infrastructure.diagnose(host, said=said)
         try:
             namespaces = [scenarios.namespace_of(attempt.cell.scenario.name), OPERATOR_NAMESPACE]
+            if self._fails_midway:
+                # A registry that fails there may be the very thing that the cell is about, and is judged by it.
+                return infrastructure.diagnose(host, said=said)
             return infrastructure.diagnose(host, surroundings.look(scene.cluster, namespaces), said)
         except (client.ApiException, HTTPError) as away:
             return infrastructure.node_lost(host, str(away))

@@ -9,15 +9,19 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness.apps import samples
+from harness.apps.scenarios import namespace_of
 from harness.checks import expectation
 from harness.errors import HarnessError, WaitTimeout
+from harness.host.pressure import HostSeen
 from harness.matrix.model import Cell
 from harness.releases.change import Programs
 from harness.releases.install import CHECK_NAMESPACE
 from harness.run.attempt import Attempt, Scene
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
+from harness.upgrades import faults
 from harness.upgrades import scenarios as moves
+from harness.upgrades.faulty import FaultContext
 from harness.upgrades.journey import Journey
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.prober import Prober
@@ -67,6 +71,37 @@ class Passage:
         findings = list(scenario.claims(observed, self._resources.source.digests))
         return expectation.judge(findings, cell.path.known, cell.scenario.name)
 
+    def fail(self, scene: Scene, cell: Cell, *, seed: int, host_now: Callable[[], HostSeen]) -> list[Finding]:
+        """Go along the path with the failure that the cell asks for in the middle, and judge it.
+
+        Raises HarnessError for what proves nothing.
+        """
+        cluster, installed, provider = scene.cluster, scene.installed, scene.provider
+        if cluster is None or installed is None or provider is None:
+            raise HarnessError("a failure in the middle of an upgrade needs a cluster and an installed release")
+        name = cell.scenario.name
+        context = FaultContext(
+            cluster=cluster,
+            provider=provider,
+            path=cell.path,
+            stops=scene.stops,
+            installed=installed,
+            programs=self._programs(cell),
+            namespace=namespace_of(name),
+            folder=self._resources.scratch(f"{cluster.name}/{name}"),
+            spark_images=samples.chart_values().spark.images,
+            values=self._asked.values,
+            resolve=self._resources.source.digests,
+            host_now=host_now,
+            seed=seed,
+            say=self._say,
+        )
+        return expectation.judge(faults.discover()[name].run(context), cell.path.known, name)
+
+    def _programs(self, cell: Cell) -> Programs:
+        tools = self._host.tools
+        return Programs(helm=tools["helm"].path, kubectl=tools[f"kubectl-{cell.environment.minor}"].path)
+
     def _journey(self, scene: Scene, *, seed: int) -> Journey:
         cluster, installed, cell = scene.cluster, scene.installed, self._attempts[0].cell
         if cluster is None or installed is None:
@@ -90,7 +125,7 @@ class Passage:
             path=path,
             stops=scene.stops,
             installed=installed,
-            programs=Programs(helm=helm, kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path),
+            programs=self._programs(cell),
             applications=applications,
             prober=Prober(cluster, CHECK_NAMESPACE),
             values=self._asked.values,

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fault-registry-busy: the registry answers 429 for a while, as Docker Hub does beyond its pull limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.releases.install import InstalledRelease
+from harness.releases.trouble import Kind
+from harness.upgrades import detour, faulty, pulling
+from harness.upgrades.bystanders import Bystanders
+from harness.upgrades.faulty import FaultContext
+from harness.verdicts import Finding
+
+SCENARIO = faulty.scenario("fault-registry-busy", "the registry answers 429 while the new image is to be pulled")
+
+
+def run(ctx: FaultContext) -> list[Finding]:
+    """Upgrade while this cluster's node is told that it pulled too much, and let the limit be over."""
+    return faulty.tell(ctx, _story)
+
+
+def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+    with detour.BusyRegistry(detour.gateway(ctx.provider, ctx.cluster)) as busy:
+        yield from pulling.upgrade_through(ctx, here, by, url=busy.url, kind=Kind.REGISTRY_BUSY)

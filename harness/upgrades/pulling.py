@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An upgrade whose pulls fail for a while: what is left meanwhile, and how long it takes to come right by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from kubernetes import client
+
+from harness.checks import infrastructure
+from harness.releases import seen, surroundings, trouble
+from harness.releases.change import Change
+from harness.releases.install import InstalledRelease
+from harness.releases.trouble import Kind, Trouble
+from harness.upgrades import detour, faulty
+from harness.upgrades.bystanders import Bystanders
+from harness.upgrades.faulty import FaultContext
+from harness.verdicts import Finding, failed, passed
+from harness.waiting import until
+
+_SEEN_SECONDS = 90.0
+_EARLY_SECONDS = 40.0
+_API_SECONDS = 15.0
+
+
+def upgrade_through(
+    ctx: FaultContext, here: InstalledRelease, by: Bystanders, *, url: str, kind: Kind
+) -> Iterator[Finding | InstalledRelease]:
+    """Lead the pulls to `url`, upgrade, look, lead them back, and wait until it has recovered.
+
+    `kind` is the trouble that the pods must be in meanwhile.
+    """
+    release = ctx.target.release
+    before = ctx.pods()
+    detour.forget_image(ctx.provider, ctx.cluster, release.image)
+    with (
+        ThreadPoolExecutor(1, "upgrade") as pool,
+        detour.detour(ctx.provider, ctx.cluster, release.registry, url) as away,
+    ):
+        upgrading: Future[Change] = pool.submit(ctx.upgrade, here)
+        found = until(
+            lambda: _trouble(ctx, before),
+            lambda it: it is not None and it.kind is kind,
+            what=f"a pull of {release.image} to fail",
+            timeout=_SEEN_SECONDS,
+            interval=0.5,
+            ignore=(client.ApiException,),
+        )
+        by.submit("meanwhile")
+        by.await_end("meanwhile", timeout=_EARLY_SECONDS)
+        pods = ctx.pods()
+        serving, statuses = faulty.untouched(before, pods), ctx.statuses()
+        facts = {
+            "helm": statuses,
+            "trouble": str(found.kind if found else ""),
+            "pods": faulty.in_words(pods),
+            "said": found.message if found else "",
+        }
+        latest = statuses[max(statuses)]
+        words = f"Helm says {latest!r}; {found.message if found else 'nothing'}"
+        if serving:
+            yield passed(faulty.STATE, f"{words}; the old pods go on: {', '.join(serving)}", **facts)
+        else:
+            yield failed(faulty.STATE, f"{words}; none of the old pods is there any more", **facts)
+        yield from _diagnosed(ctx, kind)
+        away.end()
+        mended = datetime.now(UTC)
+        came = upgrading.result()
+    wrong = came.helm_error or came.rollout_error
+    if wrong or came.settled is None:
+        yield failed(faulty.WAY_OUT, f"the registry is back, but the upgrade does not recover: {wrong}")
+        return
+    seconds = (came.settled - mended).total_seconds()
+    yield passed(
+        faulty.WAY_OUT,
+        f"once the registry was back, the upgrade came right by itself after {seconds:.0f} s (the kubelet tries again "
+        "after 10 s, 20 s, 40 s, … up to 300 s); nothing is to be done",
+        seconds=round(seconds, 1),
+        commands=[step.command for step in came.steps],
+    )
+    yield came.installed
+
+
+def _trouble(ctx: FaultContext, before: list[seen.PodSeen]) -> Trouble | None:
+    known = {pod.uid for pod in before}
+    with ctx.cluster.api_client() as api:
+        events = seen.listed(
+            client.CoreV1Api(api).list_namespaced_event,
+            ctx.installed.namespace,
+            timeout=_API_SECONDS,
+            field_selector="reason=Failed,involvedObject.kind=Pod",
+        )
+    return trouble.diagnose([it for it in ctx.pods() if it.uid not in known], [it.get("message", "") for it in events])
+
+
+def _diagnosed(ctx: FaultContext, kind: Kind) -> Iterator[Finding]:
+    """Whether the harness's diagnosis of its own surroundings names a registry that answers 429."""
+    if kind is not Kind.REGISTRY_BUSY:
+        return
+    found = infrastructure.diagnose(ctx.host_now(), surroundings.look(ctx.cluster, [ctx.installed.namespace]))
+    name = "diagnosis-names-it"
+    if found is not None and found.cause is infrastructure.Cause.REGISTRY_BUSY:
+        yield passed(name, found.message, cause=found.cause.value)
+    else:
+        yield failed(name, f"the diagnosis is {found.message if found else 'that nothing is wrong'}")
