@@ -9,7 +9,7 @@ from harness.checks import operator
 from harness.checks.images import Resolve
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedMove
-from harness.verdicts import Finding, errored, failed, passed
+from harness.verdicts import Finding, Verdict, errored, failed, passed
 
 _ABOUT_CRDS = ("crds-established", "crds-equal-chart")
 _SHOWN = 10
@@ -25,6 +25,9 @@ def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
         for finding in operator.judge(move.operator, resolve):
             # Helm never takes back CRDs, and a move that Helm gave up is judged by the release of before.
             if finding.check in _ABOUT_CRDS and (move.move.kind == "rollback" or move.helm_error):
+                continue
+            # A controller that crashes answers nobody; that it crashes is told by the claims above.
+            if finding.check == "metrics-served" and finding.verdict is Verdict.ERROR and move.rollout_error:
                 continue
             yield finding
     yield leadership(move)

@@ -112,6 +112,12 @@ def test_a_rollback_is_not_asked_for_the_charts_crds_which_helm_never_takes_back
     assert {"crds-equal-chart", "crds-established"} <= set(judged())
 
 
+def test_a_controller_that_crashes_is_not_asked_for_its_metrics_as_well() -> None:
+    silent = operator(metrics=Unseen(reason="503"))
+    assert judged(operator=silent)["metrics-served"].verdict is Verdict.ERROR
+    assert "metrics-served" not in judged(operator=silent, rollout_error="it crashes")
+
+
 def test_what_helm_gave_up_is_not_asked_for_what_only_an_upgrade_brings() -> None:
     found = judged(helm_error="it failed")
     assert not {"no-old-pods", "no-orphans", "crds-equal-chart"} & set(found)
