@@ -94,7 +94,7 @@ class Passage:
             resolve=self._resources.source.digests,
             host_now=host_now,
             seed=seed,
-            say=self._say,
+            say=lambda text: self._say(f"{name}: {text}"),
         )
         return expectation.judge(faults.discover()[name].run(context), cell.path.known, name)
 

@@ -58,7 +58,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     if said and len(serving) == len(before):
         yield passed(
             faulty.STATE,
-            f"Helm gives up after its timeout: {said.splitlines()[-1]!r}; the revisions are {_shown(statuses)}; no "
+            f"Helm gives up after its timeout: {' '.join(said.split())!r}; the revisions are {_shown(statuses)}; no "
             f"object of the operator was touched, all {len(serving)} pods are those of before; left over: "
             f"{', '.join(left) or 'nothing'}",
             **facts,
