@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import ssl
@@ -17,7 +18,7 @@ import pytest
 from fronts import Crane, browser
 
 from harness import settings
-from harness.errors import HostError, RegistryError
+from harness.errors import DiskError, HostError, RegistryError
 from harness.host import tools
 from harness.registries.client import RegistryClient
 from harness.registries.front import Front
@@ -283,6 +284,49 @@ def test_slowness_takes_its_time(crane: Crane, github: Front, details: dict[str,
 
 def _blobs(front: Front) -> set[str]:
     return {it.path for it in front.requests() if it.method == "HEAD" and "/blobs/sha256:" in it.path}
+
+
+def test_a_refusal_uses_up_no_fault_of_content(crane: Crane, github: Front) -> None:
+    crane.login("writer")
+    reference = crane.push("kubeflow/operator:1")
+    digest = crane("digest", reference)
+    github.fault("wrong-digest", target="manifests", count=1)
+    path = f"/v2/kubeflow/operator/manifests/{digest}"
+    with browser(github) as nobody, browser(github, "reader") as reader:
+        assert nobody.get(path).status_code == 401
+        bodies = [reader.get(path, headers={"Accept": "*/*"}).content for _ in range(2)]
+
+    assert [f"sha256:{hashlib.sha256(it).hexdigest()}" == digest for it in bodies] == [False, True]
+    assert len(bodies[0]) == len(bodies[1])
+
+
+def test_the_rest_of_a_blob_can_be_cut_too(crane: Crane, github: Front) -> None:
+    crane.login("writer")
+    crane.push("kubeflow/operator:1")
+    with browser(github, "reader") as client:
+        path = max(_blobs(github), key=lambda it: int(client.head(it).headers["content-length"]))
+        github.fault("cut", after=100)
+        for headers in ({}, {"Range": "bytes=100-"}):
+            with pytest.raises(httpx.RemoteProtocolError), client.stream("GET", path, headers=headers) as answer:
+                list(answer.iter_raw())
+    cut = [it for it in github.requests() if it.fault]
+
+    assert [(it.status, it.bytes, it.fault) for it in cut] == [(200, 100, "cut"), (206, 100, "cut")]
+
+
+def test_a_log_that_cannot_be_written_ends_the_service(start: Callable[..., Front], tmp_path: Path) -> None:
+    folder = tmp_path / "full"
+    folder.mkdir()
+    (folder / "requests.jsonl").symlink_to("/dev/full")
+    front = start("ghcr.io", folder=folder)
+    with browser(front) as client:
+        client.get("/v2/")
+        refused = client.get("/v2/")
+
+    assert refused.status_code == 500
+    assert "cannot be written: No space left on device" in refused.text
+    with pytest.raises(DiskError):
+        front.requests()
 
 
 def test_503_says_when_to_come_back(github: Front) -> None:

@@ -245,8 +245,8 @@ def test_a_full_disk_is_named(harness: Harness, cache: Settings, monkeypatch: py
 
 def test_a_log_on_a_full_disk_is_an_error() -> None:
     request = Request(time="", method="GET", path="/", status=200, bytes=0, source="127.0.0.1", seconds=0.0)
-    log = Journal(Path("/dev/full"))
-    with pytest.raises(DiskError, match="cannot be written: No space left on device"):
+    with (
+        Journal(Path("/dev/full")) as log,
+        pytest.raises(DiskError, match="cannot be written: No space left on device"),
+    ):
         log.write(request)
-    with pytest.raises(OSError, match="No space left"):
-        log.close()

@@ -67,9 +67,16 @@ def test_what_was_set_first_strikes_first_and_kinds_add_up(plan: FaultPlan) -> N
 
 def test_content_is_spoilt_only_where_content_is_read(plan: FaultPlan) -> None:
     plan.add(Fault(kind="cut"))
-    assert plan.strike("HEAD", "blobs", "a").of("cut") is None
-    assert plan.strike("GET", "manifests", "a").of("cut") is None
-    assert plan.strike("GET", "blobs", "a").of("cut") is not None
+    assert plan.spoil("HEAD", "blobs", "a").of("cut") is None
+    assert plan.spoil("GET", "manifests", "a").of("cut") is None
+    assert plan.spoil("GET", "blobs", "a").of("cut") is not None
+
+
+def test_a_request_that_may_yet_be_refused_uses_up_no_spoiling(plan: FaultPlan) -> None:
+    plan.add(Fault(kind="wrong-digest", count=1))
+    assert plan.strike("GET", "manifests", "a").of("wrong-digest") is None
+    assert plan.spoil("GET", "manifests", "a").of("wrong-digest") is not None
+    assert plan.active() == []
 
 
 def test_the_token_service_fails_only_when_asked_to(plan: FaultPlan) -> None:

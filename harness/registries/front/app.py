@@ -154,7 +154,7 @@ class FrontApp:
             return await self._token(request, note)
         if asked is None:
             return self._say(note, Refusal(status=404, body=b"404 page not found\n"))
-        return await self._registry(request, asked, known or "no-credentials", struck, note)
+        return await self._registry(request, asked, known or "no-credentials", note)
 
     async def _token(self, request: web.Request, note: _Note) -> web.StreamResponse:
         scopes: Sequence[str] = request.query.getall("scope", [])
@@ -179,7 +179,7 @@ class FrontApp:
         return self._say(note, Refusal(status=200, body=answer))
 
     async def _registry(
-        self, request: web.Request, asked: Route, known: Caller | Case, struck: Struck, note: _Note
+        self, request: web.Request, asked: Route, known: Caller | Case, note: _Note
     ) -> web.StreamResponse:
         caller, case = (known, None) if isinstance(known, Caller) else (NOBODY, known)
         right = asked.right(request.method)
@@ -194,7 +194,7 @@ class FrontApp:
             headers = {**balance.headers, "Retry-After": str(balance.retry_after)}
             spent: Case = "limit-user" if caller.user else "limit-anonymous"
             return self._say(note, self._gate.refusal(spent, headers=headers))
-        answer = await self._forward(request, asked, caller, struck, note, balance.headers if balance else {})
+        answer = await self._forward(request, asked, caller, note, balance.headers if balance else {})
         if balance and note.status != 200:
             self._counter.refund(balance)
         if asked.target == "manifests" and request.method == hdrs.METH_PUT and note.status == 201:
@@ -213,7 +213,6 @@ class FrontApp:
         request: web.Request,
         asked: Route,
         caller: Caller,
-        struck: Struck,
         note: _Note,
         extra: Mapping[str, str],
     ) -> web.StreamResponse:
@@ -232,6 +231,9 @@ class FrontApp:
         ) as got:  # fmt: skip
             told = [(key, value) for key, value in got.headers.items() if key.lower() not in _HOP]
             response = web.StreamResponse(status=got.status, headers=[*told, *extra.items()])
+            spoilt = got.status in (200, 206) and request.method == hdrs.METH_GET
+            struck = self._faults.spoil(request.method, asked.target, asked.repository) if spoilt else Struck([])
+            note.fault = "; ".join(filter(None, (note.fault, struck.words)))
             await self._copy(request, got, response, struck, note)
             return response
 
@@ -251,8 +253,7 @@ class FrontApp:
         note: _Note,
     ) -> None:
         length = got.content_length
-        spoilt = got.status == 200 and request.method == hdrs.METH_GET
-        cut, truncated = (struck.of("cut"), struck.of("truncated")) if spoilt else (None, None)
+        cut, truncated, wrong = struck.of("cut"), struck.of("truncated"), struck.of("wrong-digest")
         last = _end(cut or truncated, length)
         if truncated and last is not None:
             response.content_length = last
@@ -263,7 +264,6 @@ class FrontApp:
         slow = struck.of("slow-first-byte")
         if slow:
             await asyncio.sleep(slow.seconds)
-        wrong = spoilt and struck.of("wrong-digest") is not None
         async for portion in got.content.iter_chunked(struck.bucket.portion if struck.bucket else _PORTION):
             data = portion if last is None else portion[: last - note.bytes]
             if wrong and note.bytes == 0:

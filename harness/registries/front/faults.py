@@ -37,7 +37,7 @@ _USUAL: dict[FaultKind, frozenset[Target]] = {
     "truncated": frozenset({"blobs"}),
     "wrong-digest": frozenset({"manifests", "blobs"}),
 }
-_READS_ONLY = frozenset({"cut", "truncated", "wrong-digest"})
+_OF_CONTENT = frozenset({"slow-first-byte", "bandwidth", "cut", "truncated", "wrong-digest"})
 
 
 class Fault(BaseModel):
@@ -82,7 +82,7 @@ class Fault(BaseModel):
         """Whether this request is one that it fails."""
         if self.kind == "expired-certificate":
             return False
-        if self.kind in _READS_ONLY and method != "GET":
+        if self.kind in _OF_CONTENT and method != "GET":
             return False
         if self.target is None and self.kind in _USUAL:
             right_target = target in _USUAL[self.kind]
@@ -141,7 +141,7 @@ class _Armed:
 
 
 class Struck:
-    """The faults that meet one request, each counted. Several of different kinds may meet the same request."""
+    """The faults that meet a request or its answer, each counted; several, when they are of different kinds."""
 
     def __init__(self, armed: list[_Armed]) -> None:
         self._armed = {it.fault.kind: it for it in reversed(armed)}
@@ -186,13 +186,22 @@ class FaultPlan:
             return [it.fault.model_copy(update={"count": it.left}) for it in self._armed]
 
     def strike(self, method: str, target: Target, repository: str) -> Struck:
-        """The faults that meet a request: of each kind the one that was set first."""
+        """The faults that meet a request before it is looked at: of each kind the one that was set first."""
+        return self._strike(method, target, repository, of_content=False)
+
+    def spoil(self, method: str, target: Target, repository: str) -> Struck:
+        """The faults that meet content on its way out; a refusal has none, and counts for none."""
+        return self._strike(method, target, repository, of_content=True)
+
+    def _strike(self, method: str, target: Target, repository: str, *, of_content: bool) -> Struck:
         struck: dict[FaultKind, _Armed] = {}
         with self._lock:
             self._drop()
             for it in self._armed:
-                if it.fault.kind not in struck and it.fault.meets(method, target, repository):
-                    struck[it.fault.kind] = it
+                kind = it.fault.kind
+                right_kind = kind not in struck and (kind in _OF_CONTENT) == of_content
+                if right_kind and it.fault.meets(method, target, repository):
+                    struck[kind] = it
                     it.strike()
         return Struck(list(struck.values()))
 

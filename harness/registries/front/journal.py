@@ -44,7 +44,7 @@ class Journal:
         self._lock = threading.Lock()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = file.open("a", buffering=1)
+            self._stream = file.open("ab", buffering=0)
         except OSError as error:
             raise _unwritable(file, error) from error
 
@@ -53,7 +53,7 @@ class Journal:
         shown = {key: value for key, value in asdict(request).items() if value != ""}
         try:
             with self._lock:
-                self._stream.write(json.dumps(shown, ensure_ascii=False) + "\n")
+                self._stream.write((json.dumps(shown, ensure_ascii=False) + "\n").encode())
         except OSError as error:
             raise _unwritable(self.file, error) from error
 
