@@ -88,6 +88,20 @@ class Bystanders:
             return self.seen(name)
         return self.seen(name)
 
+    def await_drivers(self, name: str, *, timeout: float) -> None:
+        """Wait until no driver of an application runs any more, whatever its status says; at most `timeout` seconds."""
+        try:
+            until(
+                lambda: (
+                    (found := self.seen(name)) is not None
+                    and all(it.ended is not None or it.gone is not None for it in found.drivers)
+                ),
+                what=f"the drivers of {name} to end",
+                timeout=timeout,
+            )
+        except WaitTimeout:
+            return
+
     def seen(self, name: str) -> ApplicationSeen | None:
         """The application of that name, of several the one that was created last."""
         return next((it for it in reversed(self.all()) if it.name == name), None)

@@ -174,16 +174,14 @@ def require(came: Change) -> None:
         raise ReleaseError(f"{came.steps[-1].command}: {wrong}")
 
 
-def way_out(*changes: Change, why: str) -> Finding:
+def way_out(*changes: Change, why: str, check: str = WAY_OUT) -> Finding:
     """The finding about a way out that was taken, command by command; failed when one of them failed."""
     commands = [step.command for it in changes for step in it.steps]
     wrong = next((it.helm_error or it.rollout_error for it in changes if it.helm_error or it.rollout_error), "")
     if wrong:
-        return failed(WAY_OUT, f"{' && '.join(commands)} did not help: {wrong}", commands=commands)
+        return failed(check, f"{' && '.join(commands)} did not help: {wrong}", commands=commands)
     took = [round((it.settled - it.began).total_seconds(), 1) for it in changes if it.settled]
-    return passed(
-        WAY_OUT, f"{why}: {' && '.join(commands)}; it took {sum(took):.0f} s", commands=commands, seconds=took
-    )
+    return passed(check, f"{why}: {' && '.join(commands)}; it took {sum(took):.0f} s", commands=commands, seconds=took)
 
 
 def in_words(pods: Sequence[PodSeen]) -> list[str]:

@@ -34,7 +34,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     by.await_end("meanwhile", timeout=_EARLY_SECONDS)
     yield _state(ctx, came, faulty.untouched(before, ctx.pods()))
     back = change.rollback(ctx.cluster, came.installed, here, ctx.programs)
-    yield faulty.way_out(back, why="back to the release of before")
+    yield faulty.way_out(back, why="back to the release of before", check="way-back")
     again = ctx.upgrade(back.installed, pin)
     if again.settled:
         yield errored(faulty.STATE, "the second upgrade with the pin found its image")

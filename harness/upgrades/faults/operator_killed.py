@@ -41,13 +41,15 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     pod, node, pid = _controller(ctx)
     struck_by = _kill_at_first_driver(ctx, by, node, pid)
     came = ctx.upgrade(here)
-    yield faulty.way_out(came, why="the upgrade gets to its end all the same")
+    yield faulty.way_out(came, why="the upgrade gets to its end all the same", check="upgrade-completed")
     if came.helm_error:
         return
     yield came.installed
     by.submit("meanwhile")
     for name in _NAMES:
         by.await_end(name, timeout=_END_SECONDS)
+        # The driver of one that is FAILED may go on.
+        by.await_drivers(name, timeout=_DRIVER_SECONDS)
     struck = [it for it in (by.seen(name) for name in _NAMES) if it is not None]
     yield passed(
         faulty.STATE,
