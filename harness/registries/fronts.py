@@ -162,7 +162,12 @@ def _start(settings: Settings, request: Request, binary: Path, ledger: Ledger) -
     file = write(folder, plan)
     process_name = f"registry {folder.name}"
     ledger.planned("process", process_name)
-    child = process.daemon([sys.executable, "-m", "harness.registries.front", file], log_file=folder / "front.log")
+    child = process.daemon(
+        [sys.executable, "-m", "harness.registries.front", file],
+        log_file=folder / "front.log",
+        # What it leaves when it is killed lies in a folder that is known to be its run's.
+        env={"TMPDIR": str(control.parent)},
+    )
     ledger.running(process_name, child.pid)
     try:
         return until(

@@ -173,12 +173,14 @@ def test_what_a_killed_one_left_is_removed(harness: Harness, cache: Settings) ->
     record = only(cache)
     os.kill(record.pid, signal.SIGKILL)
     until(lambda: not record.alive, what="the front to be gone", timeout=10)
-    assert alive(record.run_id)
+    (storage,) = alive(record.run_id)
+    assert Path(storage.cmdline()[-1]).is_relative_to(record.control.parent)
     assert json.loads(harness("status", "--json"))[0]["up"] is False
     assert "has ended (process" in harness("mend", status=3)
     harness("down")
 
     assert alive(record.run_id) == []
+    assert not record.control.parent.exists()
     assert fronts.recorded(cache) == []
 
 
