@@ -8,14 +8,14 @@ import re
 
 from rich.console import Console
 
-from harness.apps import scenarios
 from harness.matrix import catalogue, listing
 from harness.matrix.estimate import Estimator, Learnt
 from harness.matrix.select import Selection, choose
 from harness.matrix.shards import shards
+from harness.run import known
 
 CATALOGUE = catalogue.load()
-SCENARIOS = {name: module.SCENARIO for name, module in scenarios.discover().items()}
+SCENARIOS = known.scenarios()
 CHOSEN = choose(
     CATALOGUE,
     Selection(

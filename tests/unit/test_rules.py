@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from harness.apps import scenarios
 from harness.errors import CatalogueError
 from harness.matrix import catalogue
 from harness.matrix.model import Cell, Scenario
-from harness.matrix.select import Selection, check, choose
+from harness.matrix.select import Selection, check, choose, unavailable_reason
+from harness.run import known
 from harness.settings import PROJECT_ROOT
 
-SCENARIOS = {name: module.SCENARIO for name, module in scenarios.discover().items()}
+SCENARIOS = known.scenarios()
 REAL = catalogue.load()
 BUILT = [row.name for row in REAL.environments if row.foundry]
 
@@ -30,7 +30,10 @@ def test_smoke_is_spark_pi_on_everything_that_the_foundry_builds() -> None:
 
 def test_full_is_every_scenario_there() -> None:
     assert [cell.id for cell in tier("full")] == [
-        f"{name}/install-2.5.2/{scenario}" for name in BUILT for scenario in SCENARIOS
+        f"{name}/install-2.5.2/{scenario.name}"
+        for name in BUILT
+        for scenario in SCENARIOS.values()
+        if "install" in scenario.kinds
     ]
 
 
@@ -40,7 +43,27 @@ def test_nightly_is_full_and_every_other_environment_and_release() -> None:
     assert {cell.environment.name for cell in nightly} == {
         row.name for row in REAL.environments if row.foundry or row.kubernetes < "1.34"
     }
-    assert {cell.path.releases for cell in nightly} == {(row.version,) for row in REAL.releases}
+    assert {cell.path.releases for cell in nightly if cell.path.kind == "install"} == {
+        (row.version,) for row in REAL.releases
+    }
+
+
+def test_the_usual_upgrades_are_three_paths_and_part_of_what_runs_at_night() -> None:
+    usual = tier("upgrade-default")
+    assert {cell.group for cell in usual} == {
+        "kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds=none",
+        "kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds=apply",
+        "kind-1.34/upgrade-2.4.0-2.5.2+crds=hook",
+    }
+    assert not any(cell.scenario.name.startswith("fault-") for cell in usual)
+    assert {cell.id for cell in usual} <= {cell.id for cell in tier("nightly")}
+    assert {cell.id for cell in usual} < {cell.id for cell in tier("upgrades")}
+
+
+def test_the_tier_of_all_upgrades_needs_no_release_that_the_foundry_cannot_build() -> None:
+    cells = tier("upgrades")
+    assert not [cell.id for cell in cells if unavailable_reason(REAL, cell, "foundry")]
+    assert {cell.environment.provider for cell in cells} == {"kind", "k3d"}
 
 
 def test_every_exclusion_takes_cells_away() -> None:
