@@ -81,8 +81,8 @@ def forget_image(provider: Provider, cluster: Cluster, reference: str) -> None:
     """
     for node in cluster.nodes:
         provider.node_exec(cluster, node, ["crictl", "rmi", reference], timeout=_EXEC_SECONDS)
-        left = run(provider, cluster, node, ["crictl", "images", "--quiet", reference]).strip()
-        if left:
+        # Not `crictl images REFERENCE`, which lists all images when none is of that name.
+        if provider.node_exec(cluster, node, ["crictl", "inspecti", reference], timeout=_EXEC_SECONDS).returncode == 0:
             raise HostError(f"the node {node} still has the image {reference}", "see whether a pod uses it")
 
 

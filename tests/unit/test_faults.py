@@ -221,6 +221,7 @@ def test_the_gateway_is_read_from_the_nodes_default_route() -> None:
         detour.gateway(Nodes(), _CLUSTER)  # type: ignore[arg-type]
 
 
-def test_an_image_that_stays_is_told() -> None:
+def test_an_image_that_stays_is_told_and_one_that_is_gone_is_not() -> None:
+    detour.forget_image(Nodes(crictl=answered(status=1)), _CLUSTER, "ghcr.io/a:1")  # type: ignore[arg-type]
     with pytest.raises(HostError, match="still has the image"):
-        detour.forget_image(Nodes(crictl=answered("sha256:1")), _CLUSTER, "ghcr.io/a:1")  # type: ignore[arg-type]
+        detour.forget_image(Nodes(crictl=answered("{}")), _CLUSTER, "ghcr.io/a:1")  # type: ignore[arg-type]
