@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from harness import __version__, settings
+from harness.audit import commands as audit_commands
 from harness.errors import HarnessError, UsageError
 from harness.imports import commands as import_commands
 from harness.registries import commands as registry_commands
@@ -133,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
 
     registry_commands.declare(commands, _command)
     import_commands.declare(commands, _command)
+    audit_commands.declare(commands, _command)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
     clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")

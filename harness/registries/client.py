@@ -81,6 +81,9 @@ class RegistryClient:
     is not the wanted one, and SettingsError for a CA file that cannot be used.
     """
 
+    actions = "pull"
+    """What a token is asked for, as the scope's last part."""
+
     def __init__(
         self,
         mirror: Mirror | None,
@@ -213,6 +216,11 @@ class RegistryClient:
             url = urljoin(url, following)
         return sorted(found)
 
+    def ask(self, method: str, repository: str, path: str) -> httpx.Response:
+        """Any answer of the API as it is, whatever its status: `path` is what follows `/v2/<repository>/`."""
+        name = ImageReference(registry=self.host, repository=repository, tag="latest")
+        return self._send(method, f"{self.root}/{repository}/{path}", name)
+
     def _platforms_of(self, manifest: Manifest, reference: ImageReference) -> tuple[Platform, ...]:
         if not manifest.descriptor.is_index:
             return (_platform(self._config_of(manifest, reference), manifest.descriptor.digest),)
@@ -278,7 +286,7 @@ class RegistryClient:
         return response
 
     def _send_authorized(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
-        scope = f"repository:{reference.repository}:pull"
+        scope = f"repository:{reference.repository}:{self.actions}"
         with self._lock:
             authorization = self._authorizations.get(scope)
         response = self._once(method, url, authorization)

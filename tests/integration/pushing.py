@@ -11,6 +11,7 @@ import httpx
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 
@@ -19,16 +20,32 @@ def digest_of(content: bytes) -> str:
 
 
 def push_image(
-    client: httpx.Client, url: str, repository: str, tag: str, *, architecture: str = "amd64", label: str = ""
+    client: httpx.Client,
+    url: str,
+    repository: str,
+    tag: str,
+    *,
+    architecture: str = "amd64",
+    label: str = "",
+    labels: dict[str, str] | None = None,
+    layers: tuple[bytes, ...] = (),
+    more: dict[str, Any] | None = None,
 ) -> tuple[str, dict[str, Any]]:
-    """Push an image without layers; returns its manifest's digest and the entry for an index."""
+    """Push an image with these layers; returns its manifest's digest and the entry for an index.
+
+    `more` are further keys of the manifest, such as `subject` and `artifactType`.
+    """
     platform = {"os": "linux", "architecture": architecture}
     config = json.dumps(
-        {**platform, "config": {"Labels": {"test": label}}, "rootfs": {"type": "layers", "diff_ids": []}}
+        {**platform, "config": {"Labels": labels or {"test": label}}, "rootfs": {"type": "layers", "diff_ids": []}}
     )
-    _push_blob(client, url, repository, config.encode())
+    for blob in (config.encode(), *layers):
+        _push_blob(client, url, repository, blob)
     descriptor = {"mediaType": _CONFIG, "digest": digest_of(config.encode()), "size": len(config)}
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": []}).encode()
+    listed = [{"mediaType": _LAYER, "digest": digest_of(it), "size": len(it)} for it in layers]
+    manifest = json.dumps(
+        {"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor, "layers": listed, **(more or {})}
+    ).encode()
     digest = _push_manifest(client, url, repository, tag, MANIFEST, manifest)
     return digest, {"mediaType": MANIFEST, "digest": digest, "size": len(manifest), "platform": platform}
 

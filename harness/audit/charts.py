@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A chart rendered with its switches on, off and one by one, so that no image of it stays hidden.
+
+The switches are read from the chart: whatever its values.yaml has as true or false. Nothing is known here of one chart.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness import process
+from harness.errors import CommandError, ReleaseError, UsageError
+from harness.releases.charts import Chart
+from harness.releases.values import merge
+
+_RENDER_SECONDS = 60.0
+_THREADS = 4
+# What a template asks the cluster for before it renders an object of somebody else's.
+_API_VERSION = re.compile(r"\.Capabilities\.APIVersions\.Has\s+\"([^\"]+)\"")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rendering:
+    """Every object that a chart renders to with any of its switches.
+
+    `switches` are the keys that were turned, `refused` those with which the chart does not render, and Helm's reason.
+    """
+
+    objects: tuple[tuple[str, dict[str, Any]], ...] = field(repr=False)
+    switches: tuple[str, ...]
+    refused: Mapping[str, str]
+
+
+def render(helm: Path, chart: Chart, values: Mapping[str, Any]) -> Rendering:
+    """Render a chart as it is, with all switches on, with all off, and with each one turned alone.
+
+    Hooks and CRDs are in the result. Raises ReleaseError when it does not even render as it is.
+    """
+    files = dict(_texts(chart.path))
+    own = yaml.safe_load(files.get("values.yaml", "")) or {}
+    apis = sorted({api for name, text in files.items() if name.startswith("templates/") for api in _apis(text)})
+    effective = merge(own, values)
+    switches = dict(_switches(effective, ""))
+    # Budgets and the like are refused for a single replica.
+    several = _several(effective)
+    try:
+        plain = _template(helm, chart, values, apis, "--include-crds")
+    except CommandError as failed:
+        raise ReleaseError(
+            f"the chart {chart.reference} does not render: {_said(failed)}", "compare the values with its values.yaml"
+        ) from failed
+    turns: dict[str, dict[str, Any]] = {"all on": _with(switches, on=True), "all off": _with(switches, on=False)}
+    turns |= {f"{key}={str(not is_on).lower()}": _at(key, not is_on) for key, is_on in switches.items()}
+
+    def turned(turn: dict[str, Any]) -> list[tuple[str, dict[str, Any]]] | str:
+        try:
+            return _template(helm, chart, merge(values, several, turn), apis)
+        except CommandError as failed:
+            return _said(failed)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        answers = dict(zip(turns, pool.map(turned, turns.values()), strict=True))
+    objects = [*plain, *(it for answer in answers.values() if not isinstance(answer, str) for it in answer)]
+    return Rendering(
+        objects=tuple(objects),
+        switches=tuple(switches),
+        refused={turn: answer for turn, answer in answers.items() if isinstance(answer, str)},
+    )
+
+
+def _template(
+    helm: Path, chart: Chart, values: Mapping[str, Any], apis: Sequence[str], *more: str
+) -> list[tuple[str, dict[str, Any]]]:
+    """Each object with the chart's file that it comes from."""
+    options = [word for api in apis for word in ("--api-versions", api)]
+    done = process.call(
+        [helm, "template", chart.name, chart.path, "--values", "-", *options, *more],
+        stdin=yaml.safe_dump(dict(values)),
+        timeout=_RENDER_SECONDS,
+        env={"HELM_NAMESPACE": "", "HELM_KUBECONTEXT": ""},
+    )
+    found = []
+    for text in re.split(r"^---\s*$", done.stdout, flags=re.M):
+        source = re.search(r"^# Source: [^/\n]+/(\S+)", text, re.M)
+        document = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)  # noqa: S506
+        if isinstance(document, dict):
+            found.append((source[1] if source else "", document))
+    return found
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    """The chart's values and templates, with their names."""
+    if path.is_dir():
+        for file in path.rglob("*"):
+            name = file.relative_to(path).as_posix()
+            if file.is_file() and (name == "values.yaml" or name.startswith("templates/")):
+                yield name, file.read_text(errors="replace")
+        return
+    with tarfile.open(path, "r:gz") as archive:
+        for member in archive:
+            name = member.name.removeprefix("./").partition("/")[2]
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None and (name == "values.yaml" or name.startswith("templates/")):
+                yield name, content.read().decode(errors="replace")
+
+
+def _apis(text: str) -> list[str]:
+    return _API_VERSION.findall(text)
+
+
+def _switches(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, bool]]:
+    """Keys of booleans, dotted, with the value that they have."""
+    for key, value in values.items():
+        if "." in str(key):
+            continue
+        below = f"{path}.{key}" if path else str(key)
+        if isinstance(value, bool):
+            yield below, value
+        elif isinstance(value, Mapping):
+            yield from _switches(value, below)
+
+
+def _several(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Two replicas of whatever has a number of them."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if key == "replicas" and isinstance(value, int) and not isinstance(value, bool):
+            found[key] = max(2, value)
+        elif isinstance(value, Mapping) and (below := _several(value)):
+            found[key] = below
+    return found
+
+
+def _with(switches: Mapping[str, bool], *, on: bool) -> dict[str, Any]:
+    return merge(*(_at(key, on) for key in switches)) if switches else {}
+
+
+def _at(path: str, value: object) -> dict[str, Any]:
+    made: Any = value
+    for key in reversed(path.split(".")):
+        made = {key: made}
+    if not isinstance(made, dict):
+        raise UsageError(f"{path!r} is no key of values", "give a key")
+    return made
+
+
+def _said(failed: CommandError) -> str:
+    lines = [line for line in (failed.stderr or failed.message).splitlines() if line.strip()]
+    return lines[-1].removeprefix("Error: ") if lines else failed.message

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `harness audit` command: images that are named somewhere, and documents that name them."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from harness import settings
+from harness.report.text import wide_console
+from harness.run import options as run_options
+
+Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
+"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
+
+_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
+_SOURCE = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--source")
+
+
+def declare(commands: Any, command: Command) -> None:
+    """Add `audit` with its actions to the parser of `harness`."""
+    audit = command(commands, "audit", None, "find image references that point at the wrong place, or at nothing")
+    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    images = command(actions, "images", _images, "every image of a release, chart, values, manifests or cluster")
+    what = images.add_mutually_exclusive_group()
+    what.add_argument("--release", metavar="NAME", help="a release of charts/releases.toml, and the samples")
+    what.add_argument("--chart", metavar="CHART", type=Path, help="a chart's folder or .tgz")
+    what.add_argument(
+        "--manifests", metavar="DIR", type=Path, action="append", help="a folder of manifests, or one (may be repeated)"
+    )
+    what.add_argument("--context", metavar="NAME", help="pods and applications of a cluster, by a kubeconfig context")
+    images.add_argument(
+        "--values",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="values: with --release or --chart merged as Helm merges, else looked through alone (may be repeated)",
+    )
+    images.add_argument("--json", action="store_true", help="print JSON")
+    run_options.declare(images.add_argument, (*_SOURCE, *_CONFIG))
+
+    docs = command(actions, "docs", _docs, "stale references in Markdown, YAML, Go, shell, Dockerfiles and values")
+    docs.add_argument("folder", metavar="DIR", type=Path, help="a folder, or one file")
+    docs.add_argument("--sarif", metavar="FILE", type=Path, help="write the findings as SARIF 2.1.0, for code review")
+    docs.add_argument("--changelogs", action="store_true", help="read changelogs, too, which tell of the past")
+    docs.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.audit import images, written
+    from harness.audit.homes import Homes
+    from harness.audit.look import Eyes
+    from harness.matrix import catalogue as catalogues
+    from harness.registries.sources import detect
+
+    options = run_options.read(parsed)
+    wanted = settings.load(file=options.config)
+    choice = detect(wanted, options.source)
+    known = catalogues.load()
+    homes = Homes(known.releases)
+    subject = _subject(parsed, wanted, choice.kind, known, homes)
+    with _registries(wanted, choice.kind) as mirrors, Eyes(choice.kind, mirrors) as eyes:
+        seen = eyes.look_at(images.wanted(subject.mentions))
+    audit = images.ImageAudit(
+        subject=subject.name,
+        source=str(choice),
+        images=images.audit(subject.mentions, seen, homes),
+        unreadable=subject.unreadable,
+        notes=(str(choice), *subject.notes),
+    )
+    if parsed.json:
+        print(written.as_json(audit))
+    else:
+        wide_console().print(written.as_table(audit))
+    return audit.exit_status
+
+
+def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.audit import docs, sarif, written
+    from harness.audit.homes import Homes
+    from harness.errors import UsageError
+    from harness.matrix import catalogue as catalogues
+
+    audit = docs.audit(parsed.folder, Homes(catalogues.load().releases), histories=parsed.changelogs)
+    if parsed.sarif:
+        try:
+            sarif.write(audit, parsed.sarif)
+        except OSError as refused:
+            raise UsageError(f"{parsed.sarif} cannot be written: {refused.strerror}", "give another file") from refused
+    if parsed.json:
+        print(written.documents_json(audit))
+    else:
+        print("\n".join(written.documents_lines(audit)))
+    return 1 if audit.findings else 0
+
+
+def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, known: Any, homes: Any) -> Any:
+    from harness.audit import subjects
+    from harness.errors import UsageError
+    from harness.host import tools
+    from harness.releases import charts
+
+    if (parsed.manifests or parsed.context) and parsed.values:
+        raise UsageError("--values belong to --release or --chart, or stand alone", "leave one of the two out")
+    if parsed.manifests:
+        return subjects.of_manifests(parsed.manifests)
+    if parsed.context:
+        return subjects.of_context(parsed.context)
+    if parsed.values and not (parsed.release or parsed.chart):
+        return subjects.of_values(parsed.values, homes)
+    if not (parsed.release or parsed.chart):
+        raise UsageError(
+            "harness audit images needs something to look through",
+            "give --release, --chart, --values, --manifests or --context",
+        )
+    helm = tools.ensure(wanted, ["helm"])["helm"].path
+    if parsed.chart:
+        return subjects.of_chart(charts.from_path(parsed.chart), helm, parsed.values)
+    with tempfile.TemporaryDirectory(prefix="soh-audit-") as scratch:
+        return subjects.of_release(known, parsed.release, kind, wanted, helm, parsed.values, Path(scratch))
+
+
+@contextmanager
+def _registries(wanted: settings.Settings, kind: Any) -> Iterator[Any]:
+    """The mirror map of the source; the foundry's storages are served for as long as the block lasts."""
+    from harness.host import tools
+    from harness.registries import local
+    from harness.registries.mirrors import Mirror, MirrorMap
+
+    if kind != "foundry":
+        yield wanted.mirror_map if kind == "mirror" else MirrorMap()
+        return
+    storage = wanted.cache_dir / "registry"
+    hosts = local.stored_hosts(storage)
+    if not hosts:
+        yield MirrorMap()
+        return
+    binary = tools.ensure(wanted, ["registry"])["registry"].path
+    with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="soh-audit-") as scratch:
+        served = {
+            host: stack.enter_context(
+                local.serve(binary, storage / host, Path(scratch) / f"{host}.log", readonly=True)
+            ).url
+            for host in hosts
+        }
+        yield MirrorMap(mirrors={host: Mirror(url=url) for host, url in served.items()})

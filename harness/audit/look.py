@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a registry says of an image: whether it is there, for whom, with which platforms, labels and signatures."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from pydantic import SecretStr
+
+from harness.errors import RegistryError, SettingsError
+from harness.registries.client import Manifest, RegistryClient
+from harness.registries.credentials import from_docker_config
+from harness.registries.mirrors import MirrorMap
+from harness.registries.references import ImageReference
+from harness.registries.referrers import Referrer, in_index, referrers
+from harness.settings import SourceKind
+
+State = Literal["found", "missing", "refused", "unavailable"]
+
+_THREADS = 6
+_PREFIX = "org.opencontainers.image."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What came of asking for one image. All but `state`, `message` and `server` are of an image that was found.
+
+    `state` is `unavailable` where nobody who could know was in reach: then nothing is known about the image, and what
+    is said below is of the foundry's own build, if there is one (`stand_in`). `message` says what was answered. `size`
+    is that of the manifest, in bytes. `labels` are those of the image configuration (of the first platform),
+    `annotations` those of manifest or index, both of `org.opencontainers.image.*` only. `unproven` says why signatures
+    could not be asked for.
+    """
+
+    state: State
+    message: str = ""
+    server: str = ""
+    digest: str = ""
+    media_type: str = ""
+    size: int = 0
+    private: bool = False
+    stand_in: bool = False
+    platforms: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    proofs: tuple[Referrer, ...] = ()
+    unproven: str = ""
+
+
+class Eyes:
+    """Asks for images through a source: the public registries, the mirrors, or the foundry's own registries.
+
+    Each registry is asked as a stranger first, so that a private image shows; then with what is stored for it.
+    """
+
+    def __init__(self, kind: SourceKind, mirrors: MirrorMap, *, timeout: float = 10.0) -> None:
+        self.kind = kind
+        self._mirrors = mirrors
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, bool], RegistryClient | None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            clients, self._clients = list(self._clients.values()), {}
+        for client in clients:
+            if client:
+                client.close()
+
+    def look_at(self, images: Iterable[ImageReference]) -> dict[str, Seen]:
+        """Each image by its canonical name, all at the same time. Raises SettingsError for an unusable CA."""
+        wanted = list(dict.fromkeys(images))
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return dict(zip((it.canonical for it in wanted), pool.map(self.look, wanted), strict=True))
+
+    def look(self, image: ImageReference) -> Seen:
+        """One image. Raises SettingsError for an unusable CA or login."""
+        if self._nobody_answers_for(image.registry):
+            return Seen(state="unavailable", message=f"nobody answers for {image.registry}: {self._why_nobody()}")
+        stranger = self._client(image.registry, known=False)
+        if stranger is None:
+            raise SettingsError(f"there is no client for {image.registry}", "name another source")
+        try:
+            return self._described(stranger, image, private=False)
+        except RegistryError as refusal:
+            if refusal.status not in (401, 403):
+                return self._not_found(stranger, refusal)
+            first = refusal
+        known = self._client(image.registry, known=True)
+        if known is None:
+            return Seen(state="refused", message=first.message, server=stranger.server)
+        try:
+            return self._described(known, image, private=True)
+        except RegistryError as refusal:
+            if refusal.status in (401, 403):
+                return Seen(state="refused", message=refusal.message, server=known.server)
+            return self._not_found(known, refusal)
+
+    def _described(self, client: RegistryClient, image: ImageReference, *, private: bool) -> Seen:
+        manifest = client.manifest(image)
+        pinned = image.pinned(manifest.descriptor.digest)
+        platforms = client.platforms(pinned)
+        proofs, unproven = _proofs(client, image.repository, manifest)
+        labels: Mapping[str, str] = {}
+        if platforms:
+            labels = (client.config(pinned, platform=str(platforms[0])).get("config") or {}).get("Labels") or {}
+        stand_in = self.kind == "foundry"
+        return Seen(
+            state="unavailable" if stand_in else "found",
+            message="only the foundry's own build is in reach, which says nothing of the published image"
+            if stand_in
+            else "",
+            stand_in=stand_in,
+            server=client.server,
+            digest=manifest.descriptor.digest,
+            media_type=manifest.descriptor.media_type,
+            size=manifest.descriptor.size,
+            private=private,
+            platforms=tuple(map(str, platforms)),
+            labels=_ours(labels),
+            annotations=_ours(manifest.content.get("annotations") or {}),
+            proofs=proofs,
+            unproven=unproven,
+        )
+
+    def _not_found(self, client: RegistryClient, refusal: RegistryError) -> Seen:
+        if refusal.status != 404:
+            return Seen(state="unavailable", message=refusal.message, server=client.server)
+        if self.kind == "foundry":
+            # What was not built here may well be published.
+            return Seen(state="unavailable", message="the foundry has not built it", server=client.server)
+        return Seen(state="missing", message=refusal.message, server=client.server)
+
+    def _nobody_answers_for(self, host: str) -> bool:
+        return self.kind != "upstream" and host not in self._mirrors.mirrors
+
+    def _why_nobody(self) -> str:
+        there = ", ".join(self._mirrors.mirrors) or "no registry host"
+        if self.kind == "foundry":
+            return f"the public registries are not in reach, and the foundry has images of {there}"
+        return f"the mirror map has {there}"
+
+    def _client(self, host: str, *, known: bool) -> RegistryClient | None:
+        """The client of a stranger, or of who logs in; None where there is no login."""
+        with self._lock:
+            if (host, known) not in self._clients:
+                self._clients[host, known] = self._connect(host, known=known)
+            return self._clients[host, known]
+
+    def _connect(self, host: str, *, known: bool) -> RegistryClient | None:
+        mirror = self._mirrors.mirrors.get(host)
+        login = (mirror.credentials if mirror else from_docker_config(host)) if known else None
+        if known and login is None:
+            return None
+        if mirror:
+            mirror = mirror.model_copy(update={"username": "", "password": SecretStr("")})
+        return RegistryClient(mirror, host, credentials=login, timeout=self._timeout)
+
+
+def _proofs(client: RegistryClient, repository: str, manifest: Manifest) -> tuple[tuple[Referrer, ...], str]:
+    """What refers to the image; and why that could not be asked, since an image is not unsigned for that."""
+    inside = in_index(manifest.content)
+    try:
+        return (*inside, *referrers(client, repository, manifest.descriptor.digest)), ""
+    except RegistryError as refused:
+        return inside, refused.message
+
+
+def _ours(labels: Mapping[str, object]) -> dict[str, str]:
+    return {key: str(value) for key, value in sorted(labels.items()) if key.startswith(_PREFIX)}

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an audit of images looks through: a release, a chart, values, a folder of manifests, or a running cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError
+
+from harness.apps import samples
+from harness.audit import charts as audited_charts
+from harness.audit import gather
+from harness.audit.gather import Mention, Unreadable
+from harness.audit.homes import Homes
+from harness.errors import ClusterError, UnavailableError, UsageError
+from harness.foundry import operator
+from harness.foundry.store import Store
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import ChartSource, Release
+from harness.registries.mirrors import MirrorMap
+from harness.releases import charts
+from harness.releases.charts import Chart
+from harness.releases.values import load_values, merge
+from harness.settings import Settings, SourceKind
+
+_API_SECONDS = 30.0
+_GROUP = "sparkoperator.k8s.io"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What was looked through, with all images that it names."""
+
+    name: str
+    mentions: tuple[Mention, ...]
+    unreadable: tuple[Unreadable, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def of_release(
+    known: Catalogue, name: str, kind: SourceKind, settings: Settings, helm: Path, values: Sequence[Path], folder: Path
+) -> Subject:
+    """A release: its chart with every switch, and the sample applications of charts/spark-samples.
+
+    Raises UsageError for an unknown release, UnavailableError where its chart cannot be had.
+    """
+    release = known.release(name)
+    chart = _chart_of(release, kind, settings, helm, folder)
+    moved: dict[str, Any] = {}
+    if release.relocated:
+        moved = {"image": {"registry": release.registry, "repository": release.repository}}
+    found = of_chart(chart, helm, values, moved)
+    applications = _samples(helm)
+    return Subject(name=f"release {name}", mentions=(*found.mentions, *applications), notes=found.notes)
+
+
+def of_chart(chart: Chart, helm: Path, values: Sequence[Path], base: Mapping[str, Any] | None = None) -> Subject:
+    """A chart with every switch: pods, hooks and CRD defaults; values files come on top of the values `base`."""
+    given = merge(base or {}, *(load_values(file) for file in values))
+    rendered = audited_charts.render(helm, chart, given)
+    mentions = [it for source, made in rendered.objects for it in gather.of_objects([made], source)]
+    notes = [f"{len(rendered.switches)} switches of the chart were turned: all on, all off, and each alone"]
+    notes += [f"not rendered with {turn}: {why}" for turn, why in rendered.refused.items()]
+    return Subject(
+        name=f"chart {chart.name} {chart.version}", mentions=tuple(dict.fromkeys(mentions)), notes=tuple(notes)
+    )
+
+
+def of_values(files: Sequence[Path], homes: Homes) -> Subject:
+    """Values files alone: what they name whole or in parts. Raises UsageError with file and line."""
+    repositories = {"image": homes.current("operator").repository, "hook.image": homes.current("hook").repository}
+    mentions = [it for file in files for it in gather.of_values(load_values(file), str(file), repositories)]
+    return Subject(name=", ".join(map(str, files)), mentions=tuple(mentions))
+
+
+def of_manifests(folders: Sequence[Path]) -> Subject:
+    """Manifests in folders or files. Raises UsageError for a path that is not there."""
+    mentions: list[Mention] = []
+    problems: list[Unreadable] = []
+    for folder in folders:
+        if not folder.exists():
+            raise UsageError(f"the folder {folder} does not exist", "check the path after --manifests")
+        found, unreadable = gather.of_folder(folder)
+        mentions += found
+        problems += unreadable
+    return Subject(
+        name=", ".join(map(str, folders)), mentions=tuple(dict.fromkeys(mentions)), unreadable=tuple(problems)
+    )
+
+
+def of_context(context: str) -> Subject:
+    """The pods of a cluster, and the applications of the operator there, by a context of the kubeconfig.
+
+    Raises UsageError for an unknown context, ClusterError when the cluster does not answer.
+    """
+    try:
+        api = config.new_client_from_config(context=context)  # type: ignore[no-untyped-call]
+    except ConfigException as unknown:
+        raise UsageError(f"the context {context} cannot be used: {unknown}", "kubectl config get-contexts") from unknown
+    with api:
+        try:
+            pods = client.CoreV1Api(api).list_pod_for_all_namespaces(_request_timeout=_API_SECONDS)
+            objects = [_with_kind(api.sanitize_for_serialization(pod), "Pod") for pod in pods.items]
+            objects += _custom_resources(api)
+        except (client.ApiException, HTTPError) as away:
+            said = str(away).strip().splitlines() or ["nothing"]
+            raise ClusterError(
+                f"the cluster of context {context} did not tell its pods: {said[0]}",
+                f"kubectl --context {context} get pods --all-namespaces",
+            ) from away
+    mentions = [it for made in objects for it in gather.of_objects([made], _namespace(made))]
+    return Subject(name=f"context {context}", mentions=tuple(dict.fromkeys(mentions)))
+
+
+def _custom_resources(api: client.ApiClient) -> list[dict[str, Any]]:
+    """Every object of the operator's API group, in all versions that are served for its kinds."""
+    custom = client.CustomObjectsApi(api)
+    found: list[dict[str, Any]] = []
+    crds = client.ApiextensionsV1Api(api).list_custom_resource_definition(_request_timeout=_API_SECONDS)
+    for crd in crds.items:
+        if crd.spec.group != _GROUP:
+            continue
+        version = next(it.name for it in crd.spec.versions if it.storage)
+        listed: Any = custom.list_cluster_custom_object(
+            _GROUP, version, crd.spec.names.plural, _request_timeout=_API_SECONDS
+        )
+        found += listed["items"]
+    return found
+
+
+def _with_kind(made: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    return {**made, "kind": kind}
+
+
+def _namespace(made: Mapping[str, Any]) -> str:
+    return f"namespace {made.get('metadata', {}).get('namespace', '')}"
+
+
+def _chart_of(release: Release, kind: SourceKind, settings: Settings, helm: Path, folder: Path) -> Chart:
+    if kind == "foundry":
+        if "foundry" not in release.sources:
+            raise UnavailableError(
+                f"there is no chart of release {release.name}: the foundry has none",
+                "choose a release of `harness foundry list`, pass --chart, or use --source upstream",
+            )
+        path = operator.chart(Store.of(settings), release.version)
+        return charts.from_path(path, origin=ChartSource.FOUNDRY)
+    mirrors = settings.mirror_map if kind == "mirror" else MirrorMap()
+    return charts.for_release(release, helm, folder, mirrors=mirrors)
+
+
+def _samples(helm: Path) -> list[Mention]:
+    """The sample applications, all of them."""
+    chart = charts.from_path(samples.CHART)
+    every = {"samples": sorted(file.stem for file in (samples.CHART / "templates").glob("*.yaml"))}
+    rendered = audited_charts.render(helm, chart, every)
+    found = [it for source, made in rendered.objects for it in gather.of_objects([made], f"spark-samples {source}")]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What refers to an image: signatures, attestations and bills of materials, by each way in which they are found.
+
+The ways are the referrers API, its fallback tag (OCI distribution specification 1.1, "Listing Referrers" and "Referrers
+Tag Schema"), cosign's older tags (github.com/sigstore/cosign, specs/SIGNATURE_SPEC.md), and the attestations that
+BuildKit puts into the index itself (docs.docker.com/build/metadata/attestations/attestation-storage).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urljoin
+
+import httpx
+
+from harness.errors import RegistryError
+from harness.registries.client import INDEX_TYPES, RegistryClient
+from harness.registries.problems import answered
+
+COSIGN_SUFFIXES = ("sig", "att", "sbom")
+
+Kind = Literal["signature", "attestation", "sbom", "other"]
+Way = Literal["referrers API", "referrers tag", "cosign tag", "index"]
+
+_MOST_PAGES = 20
+_ATTESTATIONS = ("in-toto", "attestation", "sigstore.bundle", "dsse")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Referrer:
+    """A manifest that says something about an image. `tag` is the one that it has by cosign's scheme, or empty."""
+
+    digest: str
+    media_type: str
+    size: int
+    artifact_type: str
+    way: Way
+    tag: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> Kind:
+        """What it is, by its type; `other` for types that are not known here."""
+        words = f"{self.artifact_type} {self.annotations.get('vnd.docker.reference.type', '')}".lower()
+        if self.tag.endswith(".sig") or "signature" in words or "simplesigning" in words:
+            return "signature"
+        if self.tag.endswith(".sbom") or "spdx" in words or "cyclonedx" in words or "sbom" in words:
+            return "sbom"
+        if self.tag.endswith(".att") or any(it in words for it in _ATTESTATIONS):
+            return "attestation"
+        return "other"
+
+
+def referrers(client: RegistryClient, repository: str, digest: str) -> tuple[Referrer, ...]:
+    """All that refers to a manifest, each digest once. Raises RegistryError when the registry refuses to say."""
+    found = [*_listed(client, repository, digest), *_cosign(client, repository, digest)]
+    return tuple({it.digest + it.tag: it for it in found}.values())
+
+
+def in_index(content: Mapping[str, Any]) -> tuple[Referrer, ...]:
+    """The attestations that an index carries for its own platforms."""
+    return tuple(
+        _referrer(entry, "index")
+        for entry in content.get("manifests") or []
+        if (entry.get("annotations") or {}).get("vnd.docker.reference.type")
+    )
+
+
+def fallback_tag(digest: str) -> str:
+    """The tag under which a registry without the API keeps the list of what refers to a digest."""
+    return digest.replace(":", "-", 1)[:128]
+
+
+def _listed(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
+    response = client.ask("GET", repository, f"referrers/{digest}")
+    if response.status_code == 200 and _is_index(response):
+        for page in _pages(client, repository, response):
+            for entry in _content(page).get("manifests") or []:
+                yield _referrer(entry, "referrers API")
+        return
+    if response.status_code not in (200, 400, 404, 405, 501):
+        raise answered(client.server, client.host, response, f"what refers to {repository}@{digest}")
+    response = client.ask("GET", repository, f"manifests/{fallback_tag(digest)}")
+    if response.status_code == 200 and _is_index(response):
+        for entry in _content(response).get("manifests") or []:
+            yield _referrer(entry, "referrers tag")
+    elif response.status_code not in (200, 404):
+        raise answered(client.server, client.host, response, f"{repository}:{fallback_tag(digest)}")
+
+
+def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> Iterator[httpx.Response]:
+    page = first
+    base = f"{client.root}/{repository}/"
+    for _ in range(_MOST_PAGES):
+        yield page
+        following = page.links.get("next", {}).get("url")
+        if not following:
+            return
+        address = urljoin(str(page.url), following)
+        if not address.startswith(base):
+            raise RegistryError(
+                f"{client.server} goes on with what refers to an image at {address}, outside of {base}",
+                "report this to whoever runs the registry",
+                status=page.status_code,
+            )
+        page = client.ask("GET", repository, address.removeprefix(base))
+        if page.status_code != 200:
+            raise answered(client.server, client.host, page, address)
+
+
+def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
+    for suffix in COSIGN_SUFFIXES:
+        tag = f"{fallback_tag(digest)}.{suffix}"
+        response = client.ask("GET", repository, f"manifests/{tag}")
+        if response.status_code == 404:
+            continue
+        if response.status_code != 200:
+            raise answered(client.server, client.host, response, f"{repository}:{tag}")
+        content = _content(response)
+        layers = content.get("layers") or []
+        yield Referrer(
+            digest=f"sha256:{hashlib.sha256(response.content).hexdigest()}",
+            media_type=str(content.get("mediaType") or response.headers.get("content-type", "")),
+            size=len(response.content),
+            artifact_type=str(content.get("artifactType") or (layers[0].get("mediaType") if layers else "") or ""),
+            way="cosign tag",
+            tag=tag,
+        )
+
+
+def _referrer(entry: Mapping[str, Any], way: Way) -> Referrer:
+    return Referrer(
+        digest=str(entry.get("digest")),
+        media_type=str(entry.get("mediaType")),
+        size=int(entry.get("size") or 0),
+        artifact_type=str(entry.get("artifactType") or ""),
+        way=way,
+        annotations={str(key): str(value) for key, value in (entry.get("annotations") or {}).items()},
+    )
+
+
+def _is_index(response: httpx.Response) -> bool:
+    said = str(response.headers.get("content-type", "")).partition(";")[0].strip()
+    return said in INDEX_TYPES or _content(response).get("mediaType") in INDEX_TYPES
+
+
+def _content(response: httpx.Response) -> dict[str, Any]:
+    try:
+        content = json.loads(response.content)
+    except ValueError:
+        content = None
+    return content if isinstance(content, dict) else {}

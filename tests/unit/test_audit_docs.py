@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stale references in documents: all that are planted are found, none is invented."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from harness import cli
+from harness.audit import docs, sarif
+from harness.audit.homes import Homes
+from harness.matrix import catalogue
+
+GHCR = "ghcr.io/kubeflow/spark-operator/controller"
+
+STALE = {
+    "guide.md": """\
+        Pull `docker.io/kubeflow/spark-operator`, or ghcr.io/kubeflow/spark-operator:2.5.2.
+        docker pull kubeflow/spark-operator
+        It ran kubeflow/spark-operator:2.1.1.
+        See https://hub.docker.com/r/kubeflow/spark-operator/tags for more.
+        | image.registry | string | `"docker.io"` | Image registry. |
+        | image.repository | string | `"kubeflow/spark-operator"` | Image repository. |
+        helm upgrade op spark-operator/spark-operator \\
+          --set image.registry=docker.io
+        helm upgrade op spark-operator/spark-operator --set image.repository=kubeflow/spark-operator,image.tag=2.5.2
+        index.docker.io/kubeflow/spark-operator:v2.5.2
+        docker.io/kubeflow/spark-operator:{{ .Values.tag }}
+        """,
+    "values.yaml": """\
+        image:
+          # -- Registry.
+          registry: docker.io
+
+          # -- Repository.
+          repository: kubeflow/spark-operator
+        other:
+          image:
+            repository: kubeflow/spark-operator
+        hook: {image: {registry: docker.io, repository: kubeflow/spark-operator/kubectl, tag: 2.5.2}}
+        split:
+          registry: docker.io/kubeflow
+          repository: spark-operator
+        """,
+    "main.go": """\
+        const image = "docker.io/kubeflow/spark-operator:2.5.2"
+        var other = Image{Registry: "docker.io", Repository: "kubeflow/spark-operator"}
+        """,
+    "Makefile": "IMAGE_REGISTRY ?= docker.io\nIMAGE_REPOSITORY ?= kubeflow/spark-operator\nIMAGE_TAG ?= 2.5.2\n",
+    "build.sh": 'export REGISTRY="docker.io"\nexport REPOSITORY="kubeflow/spark-operator"\n',
+    "Dockerfile": "FROM kubeflow/spark-operator:2.4.0 AS base\nCOPY --from=kubeflow/spark-operator / /\n",
+}
+LINES = {
+    "guide.md": [1, 1, 2, 3, 4, 6, 8, 9, 10, 11],
+    "values.yaml": [6, 9, 10, 13],
+    "main.go": [1, 2],
+    "Makefile": [2],
+    "build.sh": [2],
+    "Dockerfile": [1, 2],
+}
+
+FINE = {
+    "guide.md": """\
+        Images: ghcr.io/kubeflow/spark-operator/controller:2.5.2, ghcr.io/kubeflow/spark-operator/kubectl:2.5.2.
+        It is [kubeflow/spark-operator](https://github.com/kubeflow/spark-operator), kubeflow/spark-operator#12.
+        kubeflow/spark-operator: an operator; https://kubeflow.github.io/spark-operator; kubeflow/spark-operator@master
+        https://raw.githubusercontent.com/kubeflow/spark-operator/refs/heads/master/examples/spark-pi.yaml
+        https://img.shields.io/github/v/release/kubeflow/spark-operator and oci://ghcr.io/kubeflow/helm-charts/spark-operator
+        spark:3.5.5, apache/spark:4.0.4, docker.io/apache/spark:4.0.4, docker.io/library/alpine:3.22.0
+        harbor.example.com/kubeflow/spark-operator:2.1.1 is our own copy.
+        helm upgrade op spark-operator/spark-operator --set image.registry=ghcr.io
+        helm upgrade other example/chart --set image.registry=docker.io
+        """,
+    "workflow.yaml": """\
+        steps:
+        - uses: actions/checkout@v4
+          with:
+            repository: kubeflow/spark-operator
+        - uses: docker/login-action@v3
+          with:
+            registry: docker.io
+        image:
+          repository: kubeflow/spark-operator/controller
+        other:
+          registry: docker.io
+          repository: apache/spark
+        """,
+    "main.go": 'import "github.com/kubeflow/spark-operator/v2/pkg/common"\n',
+    "CHANGELOG.md": "- Images moved from docker.io/kubeflow/spark-operator:2.1.1.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def homes() -> Homes:
+    return Homes(catalogue.load().releases)
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        lines = text.splitlines()
+        margin = min((len(it) - len(it.lstrip()) for it in lines if it.strip()), default=0)
+        (folder / name).write_text("\n".join(line[margin:] for line in lines) + "\n")
+
+
+def test_every_planted_reference_is_found_with_its_line_and_replacement(homes: Homes, tmp_path: Path) -> None:
+    write(tmp_path, STALE)
+    found = docs.audit(tmp_path, homes).findings
+    assert {name: [it.line for it in found if it.file == name] for name in STALE} == LINES
+    assert all(it.finding.replacement for it in found)
+    by_place = {(it.file, it.line, it.column): it.finding.replacement for it in found}
+    assert by_place["main.go", 1, 16] == f"{GHCR}:2.5.2"
+    assert by_place["Dockerfile", 1, 6] == f"{GHCR}:2.4.0"
+    assert by_place["guide.md", 4, 5] == (
+        "https://github.com/kubeflow/spark-operator/pkgs/container/spark-operator%2Fcontroller"
+    )
+    assert by_place["Makefile", 2, 1] == ("registry ghcr.io, repository kubeflow/spark-operator/controller, tag 2.5.2")
+
+
+def test_none_is_invented(homes: Homes, tmp_path: Path) -> None:
+    write(tmp_path, FINE)
+    audit = docs.audit(tmp_path, homes)
+    assert [str(it) for it in audit.findings] == []
+    assert audit.left_out == ("CHANGELOG.md",)
+    assert [it.file for it in docs.audit(tmp_path, homes, histories=True).findings] == ["CHANGELOG.md"]
+
+
+def test_history_is_excused_by_a_marker(homes: Homes) -> None:
+    text = (
+        "docker.io/kubeflow/spark-operator:2.1.1 <!-- audit-docs: history -->\n"
+        "# audit-docs: history\nimage: docker.io/kubeflow/spark-operator:2.1.1\nimage: kubeflow/spark-operator\n"
+        "# audit-docs: off\nkubeflow/spark-operator:2.1.1\n# audit-docs: on\nkubeflow/spark-operator:2.1.1\n"
+    )
+    found, excused = docs.Scanner(homes).scan(text, "a.md")
+    assert ([it.line for it in found], excused) == ([4, 8], 3)
+
+
+def test_what_git_ignores_is_left_alone(homes: Homes, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / ".gitignore").write_text("built/\n")
+    (tmp_path / "built").mkdir()
+    for name in ("built/a.md", "a.md"):
+        (tmp_path / name).write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    assert [it.file for it in docs.audit(tmp_path, homes).findings] == ["a.md"]
+
+
+def test_the_command_ends_with_1_and_writes_sarif(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, STALE)
+    log = tmp_path / "out" / "stale.sarif"
+    assert cli.main(["audit", "docs", str(tmp_path), "--sarif", str(log)]) == 1
+    said = capsys.readouterr().out
+    assert "main.go:1:16: error: docker.io/kubeflow/spark-operator:2.5.2: " in said
+    assert "20 stale references in 6 files" in said
+    document = json.loads(log.read_text())
+    jsonschema.validate(document, SARIF)
+    (run,) = document["runs"]
+    assert len(run["results"]) == 20
+    rules = run["tool"]["driver"]["rules"]
+    assert all(rules[it["ruleIndex"]]["id"] == it["ruleId"] for it in run["results"])
+
+
+def test_the_command_ends_with_0_when_nothing_is_stale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, FINE)
+    assert cli.main(["audit", "docs", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "findings": [], "files": 3, "excused": 0, "left_out": ["CHANGELOG.md"],
+    }  # fmt: skip
+
+
+def test_a_fix_of_sarif_puts_the_replacement_in_the_place_of_the_text(homes: Homes, tmp_path: Path) -> None:
+    write(tmp_path, STALE)
+    audit = docs.audit(tmp_path, homes)
+    for result in json.loads(sarif.text(audit))["runs"][0]["results"]:
+        for fix in result.get("fixes", []):
+            (change,) = fix["artifactChanges"]
+            (put,) = change["replacements"]
+            lines = (tmp_path / change["artifactLocation"]["uri"]).read_text().splitlines()
+            region = put["deletedRegion"]
+            line = lines[region["startLine"] - 1]
+            mended = (
+                line[: region["startColumn"] - 1] + put["insertedContent"]["text"] + line[region["endColumn"] - 1 :]
+            )
+            again = docs.Scanner(homes).scan(mended, "mended")[0]
+            assert put["insertedContent"]["text"] not in {it.text for it in again}, mended
+
+
+def test_a_folder_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["audit", "docs", "/no/such/folder"]) == 2
+    assert "/no/such/folder does not exist" in capsys.readouterr().err
+
+
+_MESSAGE = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
+_ARTIFACT = {
+    "type": "object",
+    "required": ["uri", "uriBaseId"],
+    "properties": {"uri": {"type": "string", "pattern": "^[^/\\s][^\\s]*$"}},
+}
+_REGION = {
+    "type": "object",
+    "required": ["startLine", "startColumn", "endColumn"],
+    "additionalProperties": {"type": "integer", "minimum": 1},
+}
+_LEVEL = {"enum": ["none", "note", "warning", "error"]}
+# What sarif-schema-2.1.0.json requires of the objects that are written here; unknown keys are errors there, too.
+SARIF = {
+    "type": "object",
+    "required": ["version", "runs"],
+    "additionalProperties": False,
+    "properties": {
+        "$schema": {"type": "string", "format": "uri"},
+        "version": {"const": "2.1.0"},
+        "runs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["tool", "results"],
+                "additionalProperties": False,
+                "properties": {
+                    "columnKind": {"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+                    "originalUriBaseIds": {"type": "object"},
+                    "tool": {
+                        "type": "object",
+                        "required": ["driver"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "driver": {
+                                "type": "object",
+                                "required": ["name"],
+                                "additionalProperties": False,
+                                "properties": {
+                                    "name": {"type": "string"},
+                                    "semanticVersion": {"type": "string"},
+                                    "rules": {
+                                        "type": "array",
+                                        "uniqueItems": True,
+                                        "items": {
+                                            "type": "object",
+                                            "required": ["id"],
+                                            "additionalProperties": False,
+                                            "properties": {
+                                                "id": {"type": "string"},
+                                                "shortDescription": _MESSAGE,
+                                                "defaultConfiguration": {
+                                                    "type": "object",
+                                                    "properties": {"level": _LEVEL},
+                                                },
+                                            },
+                                        },
+                                    },
+                                },
+                            }
+                        },
+                    },
+                    "results": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "required": ["ruleId", "ruleIndex", "level", "message", "locations", "partialFingerprints"],
+                            "additionalProperties": False,
+                            "properties": {
+                                "ruleId": {"type": "string"},
+                                "ruleIndex": {"type": "integer", "minimum": 0},
+                                "level": _LEVEL,
+                                "message": _MESSAGE,
+                                "partialFingerprints": {
+                                    "type": "object",
+                                    "additionalProperties": {"type": "string"},
+                                },
+                                "locations": {
+                                    "type": "array",
+                                    "minItems": 1,
+                                    "items": {
+                                        "type": "object",
+                                        "required": ["physicalLocation"],
+                                        "properties": {
+                                            "physicalLocation": {
+                                                "type": "object",
+                                                "required": ["artifactLocation", "region"],
+                                                "properties": {"artifactLocation": _ARTIFACT, "region": _REGION},
+                                            }
+                                        },
+                                    },
+                                },
+                                "fixes": {
+                                    "type": "array",
+                                    "items": {
+                                        "type": "object",
+                                        "required": ["artifactChanges"],
+                                        "properties": {
+                                            "description": _MESSAGE,
+                                            "artifactChanges": {
+                                                "type": "array",
+                                                "minItems": 1,
+                                                "items": {
+                                                    "type": "object",
+                                                    "required": ["artifactLocation", "replacements"],
+                                                    "properties": {
+                                                        "artifactLocation": _ARTIFACT,
+                                                        "replacements": {
+                                                            "type": "array",
+                                                            "minItems": 1,
+                                                            "items": {
+                                                                "type": "object",
+                                                                "required": ["deletedRegion"],
+                                                                "properties": {
+                                                                    "deletedRegion": _REGION,
+                                                                    "insertedContent": _MESSAGE,
+                                                                },
+                                                            },
+                                                        },
+                                                    },
+                                                },
+                                            },
+                                        },
+                                    },
+                                },
+                            },
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
