@@ -21,10 +21,12 @@ from harness.registries.mirrors import Mirror
 from harness.report import model
 from harness.run import options
 from harness.settings import PROJECT_ROOT
+from harness.upgrades import faults
 from harness.verdicts import Verdict
 
 _DOCUMENTS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
 _README = PROJECT_ROOT / "README.md"
+_TROUBLE = PROJECT_ROOT / "docs" / "troubleshooting.md"
 
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.M | re.S)
 _SPAN = re.compile(r"`([^`\n]+)`")
@@ -181,6 +183,11 @@ def test_exit_statuses_are_those_of_the_errors() -> None:
 def test_scenarios_are_all_there() -> None:
     assert list(_table(_README, "scenario | what it does")) == list(scenarios.discover())
     assert f"runs {len(scenarios.discover())} scenarios" in _README.read_text()
+
+
+def test_failures_in_the_middle_are_all_there() -> None:
+    for document, header in ((_README, "failure in the middle"), (_TROUBLE, "scenario | what the user is left with")):
+        assert sorted(_table(document, header)) == list(faults.discover())
 
 
 def test_sources_are_all_there() -> None:
