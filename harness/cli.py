@@ -20,6 +20,7 @@ from harness.errors import HarnessError, UsageError
 from harness.imports import commands as import_commands
 from harness.registries import commands as registry_commands
 from harness.report.text import wide_console
+from harness.run import advice_command
 from harness.run import options as run_options
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
 
     registry_commands.declare(commands, _command)
     import_commands.declare(commands, _command)
+    advice_command.declare(commands, _command)
     audit_commands.declare(commands, _command)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")

@@ -115,9 +115,7 @@ class KnownRow(Model):
         told = {"why": self.why, "link": self.link, "way_out": self.way_out}
         yield Known(scenario=self.scenario, check=self.check, says=self.says, strikes=self.strikes, **told)
         for it in self.also:
-            yield Known(
-                scenario=it.scenario or self.scenario, check=it.check, says=it.says, strikes="sometimes", **told
-            )
+            yield Known(scenario=it.scenario or self.scenario, check=it.check, says=it.says, strikes="follows", **told)
 
 
 class Note(Model):
@@ -201,6 +199,11 @@ class Upgrades:
 def version_key(release: str) -> tuple[int, ...]:
     """What releases are ordered by: their version as numbers; a relocated one counts as its version."""
     return tuple(int(part) for part in release.partition("@")[0].split("."))
+
+
+def is_release(name: str) -> bool:
+    """Whether this is written as the name of a release is: `2.5.2`, `2.2.1@docker.io`."""
+    return re.fullmatch(_RELEASE, name) is not None
 
 
 def matches(patterns: Iterable[str], release: str) -> bool:

@@ -138,9 +138,9 @@ class Known(Model):
     """A break that the catalogue predicts.
 
     `scenario` and `check` are names or globs; `says` is a regular expression that the check's message must match.
-    `strikes` says whether it breaks each time or is a race. `why` is the cause in a sentence, `link` the upstream issue
-    or the file of the chart that explains it, `way_out` what its user does. `move` is the step of a path of several
-    that it is about, as findings name it.
+    `strikes` says whether it breaks each time, is a race, or follows from another break, so that it may show there too.
+    `why` is the cause in a sentence, `link` the upstream issue or the file of the chart that explains it, `way_out`
+    what its user does. `move` is the step of a path of several that it is about, as findings name it.
     """
 
     scenario: str
@@ -149,7 +149,7 @@ class Known(Model):
     why: str
     link: str
     way_out: str
-    strikes: Literal["always", "sometimes"] = "always"
+    strikes: Literal["always", "sometimes", "follows"] = "always"
     move: str = ""
 
 

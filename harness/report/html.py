@@ -8,6 +8,7 @@ import shlex
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from harness.report import advice, advice_text
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, CheckResult, RunResult, exit_status
 from harness.report.summary import headline
@@ -44,4 +45,5 @@ def render(run: RunResult) -> str:
         good=[cell for cell in run.cells if cell.verdict in GREEN],
         selection=shlex.join(run.selection) or "the default selection",
         passed=Verdict.PASSED,
+        advices=["\n".join(advice_text.lines(each)) for each in advice.of_run(run)],
     )

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.report import advice, advice_text
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, RunResult, exit_status
 from harness.report.text import first_line, plain
@@ -76,6 +77,9 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
         console.print(Text(f"no result: {name}", style="bold magenta"), soft_wrap=True)
     for leak in run.leaks:
         console.print(Text(f"left behind: {leak}", style="bold magenta"), soft_wrap=True)
+    for each in advice.of_run(run, str(folder)):
+        for line in advice_text.lines(each):
+            console.print(Text(line), soft_wrap=True)
     style = "bold green" if exit_status(run) == 0 else "bold red"
     console.print(Text(headline(run), style=style), soft_wrap=True)
     console.print(Text(f"report: {folder}"), soft_wrap=True)
@@ -112,6 +116,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
         lines += [f"Elsewhere: {_ELSEWHERE}.", ""]
     lines += [f"- 💥 no result: `{name}`" for name in run.missing]
     lines += [f"- 💥 left behind: `{leak}`" for leak in run.leaks]
+    lines += ["", *advice_text.markdown(advice.of_run(run))]
     lines += ["", "| cell | verdict | seconds | reason |", "| --- | --- | ---: | --- |"]
     for cell in run.worst_first:
         verdict = f"{_MARKS[cell.verdict]} {cell.verdict.value}"

@@ -202,7 +202,7 @@ def test_a_known_break_says_what_follows_from_it_without_demanding_it() -> None:
     assert row.about(Move(kind="upgrade", origin="2.2.1", target="2.5.2"), "none", "default")
     assert [(it.check, it.strikes) for it in row.expectations()] == [
         ("no-restarts", "always"),
-        ("logs-clean", "sometimes"),
+        ("logs-clean", "follows"),
     ]
 
 

@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether an upgrade is safe, with which steps, and what to expect: from results of runs, and from the catalogue."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from enum import StrEnum
+from typing import Literal
+
+from harness.matrix import edges
+from harness.matrix.edges import Upgrades
+from harness.matrix.model import CrdMode
+from harness.report.model import CellResult, CheckResult, Model, RunResult
+from harness.report.text import first_line
+from harness.report.ways import IN_WORDS, LOOKED, WATCHED, Report, Seen, State, Way, ways
+from harness.verdicts import Verdict
+
+Origin = Literal["run here", "from the catalogue", "from the chart"]
+"""Where a sentence comes from: from results, from charts/upgrades.toml, or read from a chart's own values."""
+
+_SHOWN = 240
+"""So many characters of what a check said; the report has the rest."""
+
+
+class Answer(StrEnum):
+    """What the advice comes to."""
+
+    SAFE = "safe"
+    WITH_STEPS = "safe with these steps"
+    NOT_SAFE = "not safe"
+    NOT_KNOWN = "not known"
+
+    @property
+    def exit_status(self) -> int:
+        """Of `harness advise`: 0 safe, with steps or without; 1 not safe; 3 not known."""
+        return {Answer.NOT_SAFE: 1, Answer.NOT_KNOWN: 3}.get(self, 0)
+
+
+class Sentence(Model):
+    """One thing that is told, where it comes from, and the environment, run and date or the link that show it."""
+
+    text: str
+    origin: Origin
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.origin}{f': {self.where}' if self.where else ''}]"
+
+
+class Proof(Model):
+    """A cell that the advice rests on. `report` is the folder of the run's report."""
+
+    cell: str
+    verdict: Verdict
+    run_id: str
+    date: str
+    report: str
+
+
+class Advice(Model):
+    """The advice for one edge.
+
+    `path` is the path whose steps are told, empty when there is none. `steps` are commands and what to do after them,
+    in their order; `expect` is what the user will see; `breaks` what breaks in other ways of doing it; `values` is
+    about the user's own; `unknown` is what nobody looked at, with the command that does.
+    """
+
+    origin: str
+    target: str
+    answer: Answer
+    path: str = ""
+    why: tuple[Sentence, ...] = ()
+    steps: tuple[Sentence, ...] = ()
+    expect: tuple[Sentence, ...] = ()
+    breaks: tuple[Sentence, ...] = ()
+    values: tuple[Sentence, ...] = ()
+    unknown: tuple[str, ...] = ()
+    evidence: tuple[Proof, ...] = ()
+
+
+def of_run(run: RunResult, folder: str = "") -> list[Advice]:
+    """The advice for each edge that a run went along, in the order of its cells; from this run alone."""
+    named = [edges.parse(cell.path) for cell in run.cells if cell.scenario in WATCHED]
+    pairs = dict.fromkeys(it.releases for it in named if it and it.kind == "upgrade" and len(it.releases) == 2)
+    report = Report(folder=folder, run=run)
+    return [advise(origin, target, [report]) for origin, target in pairs]
+
+
+def advise(
+    origin: str,
+    target: str,
+    reports: Sequence[Report],
+    *,
+    upgrades: Upgrades | None = None,
+    values: Iterable[Sentence] = (),
+    cannot: str = "",
+) -> Advice:
+    """The advice for an edge between two releases by name. `reports` are the latest first.
+
+    What no run has shown is told from `upgrades`, and makes nothing safe. `values` are sentences about the user's;
+    `cannot` is why no run can go this way.
+    """
+    found = ways(reports, "upgrade", (origin, target))
+    usual = [way for way in found if way.values == "default"]
+    others = [way for way in found if way.values != "default"]
+    answer, chosen = _answer(usual)
+    best = [way for way in usual if way.crds == chosen]
+    return Advice(
+        origin=origin,
+        target=target,
+        answer=answer,
+        path=best[0].path if best else "",
+        why=tuple(sentence for way in usual for sentence in _why(way)),
+        steps=tuple(_steps(best)),
+        expect=(
+            *(sentence for way in best or usual for sentence in _expect(way, named=not best)),
+            *_back(reports, origin, target),
+        ),
+        breaks=(
+            *(sentence for way in others for sentence in _why(way)),
+            *(sentence for way in found for sentence in _on_purpose(way)),
+            *_of_catalogue(upgrades, origin, target, found),
+        ),
+        values=tuple(values),
+        unknown=tuple(_unknown(origin, target, usual, reports, cannot)),
+        evidence=tuple(_proof(seen) for way in found for seen in way.seen.values()),
+    )
+
+
+def _answer(found: Sequence[Way]) -> tuple[Answer, CrdMode | None]:
+    """The answer, and the CRD mode whose steps are told: the least work of those that did best everywhere."""
+    states: dict[CrdMode, set[State]] = {}
+    for way in found:
+        states.setdefault(way.crds, set()).add(way.state)
+    # Worst first: broken in one environment is broken, and what was not wholly looked at in one is not known.
+    worst = {
+        mode: next(state for state in (State.BROKEN, State.UNSEEN, State.RACE, State.CLEAN) if state in seen)
+        for mode, seen in states.items()
+    }
+    for wanted in (State.CLEAN, State.RACE):
+        for mode in IN_WORDS:
+            if worst.get(mode) is wanted:
+                plain = mode == "none" and wanted is State.CLEAN
+                return (Answer.SAFE if plain else Answer.WITH_STEPS), mode
+    # A way that was not wholly looked at may yet turn out to be the safe one.
+    broken = State.BROKEN in worst.values() and State.UNSEEN not in worst.values()
+    return (Answer.NOT_SAFE if broken else Answer.NOT_KNOWN), None
+
+
+def _why(way: Way) -> Iterator[Sentence]:
+    """How the path did, a sentence for each thing that did not hold."""
+    how = IN_WORDS[way.crds] + (f" and values {way.values}" if way.values != "default" else "")
+    if way.state is State.CLEAN:
+        yield _here(f"{how} everything held", way.any)
+        return
+    told: set[str] = set()
+    for scenario, seen in way.watched.items():
+        for check in seen.cell.checks:
+            known = check.evidence.get("why")
+            if check.verdict is Verdict.BROKEN_AS_KNOWN and known:
+                text = f"{how}, {scenario} is broken as known: {known} ({check.evidence.get('link')})"
+            elif check.verdict is Verdict.FAILED:
+                text = f"{how}, {scenario} failed: {check.name}: {_short(check.message)}"
+            else:
+                continue
+            if text not in told:
+                told.add(text)
+                yield _here(text, seen)
+
+
+def _steps(best: Sequence[Way]) -> Iterator[Sentence]:
+    """The commands that were run, and what is to be done after them."""
+    if not best:
+        return
+    ways_out: dict[str, Sentence] = {}
+    for seen in (seen for way in best for seen in way.watched.values()):
+        for check in seen.cell.checks:
+            out = check.evidence.get("way_out")
+            if check.verdict is Verdict.BROKEN_AS_KNOWN and isinstance(out, str):
+                link = str(check.evidence.get("link", ""))
+                ways_out.setdefault(out, Sentence(text=f"mind: {out}", origin="from the catalogue", where=link))
+    for way in best:
+        commands = [(seen, it) for seen in way.watched.values() for it in _listed(seen.cell, "steps", "commands")]
+        if commands:
+            yield from (_here(command, seen) for seen, command in commands)
+            break
+    yield from ways_out.values()
+
+
+def _expect(way: Way, *, named: bool) -> Iterator[Sentence]:
+    """What the user will see: for how long creates are refused and nobody leads, what is lost and what runs again.
+
+    `named` puts the CRD mode before each, where no mode was chosen.
+    """
+    how = f"{IN_WORDS[way.crds]}, " if named else ""
+    for seen in way.watched.values():
+        for check in seen.cell.checks:
+            text = _expected(check)
+            if text:
+                yield _here(f"{how}{text}", seen)
+    held = {
+        "running-apps": "applications of before went on, and none ran again",
+        "schedules": "schedules missed no run beyond the time without a leader",
+    }
+    for scenario, text in held.items():
+        if scenario in way.seen and way.seen[scenario].cell.verdict is Verdict.PASSED:
+            yield _here(f"{how}{text}", way.seen[scenario])
+
+
+def _on_purpose(way: Way) -> Iterator[Sentence]:
+    """What came of failures that were made in the middle, and whether the way out of each worked."""
+    for scenario, seen in way.seen.items():
+        if scenario not in way.watched and seen.cell.verdict in LOOKED:
+            said = _short(seen.cell.reason) or "what the user is left with, and the way out, are as documented"
+            yield _here(f"{scenario} in the middle, {IN_WORDS[way.crds]}: {seen.cell.verdict}: {said}", seen)
+
+
+def _expected(check: CheckResult) -> str:
+    """What the figures of a check mean for a user, empty when it has none."""
+    name = check.name.partition(" (")[0]
+    facts = check.evidence
+    if name == "outage" and "outage_ms" in facts:
+        longest = f", at most {_seconds(facts.get('longest_ms'))} at a time" if facts.get("outage_ms") else ""
+        return f"creates are refused for {_seconds(facts['outage_ms'])} in all{longest}"
+    if name == "steps" and facts.get("lead_gap_s") is not None:
+        return (
+            f"nobody leads for {facts['lead_gap_s']} s: what is submitted then waits, and runs of schedules that are "
+            "due then are missed"
+        )
+    if name == "exactly-once" and "total" in facts:
+        struck = facts.get("failed") or 0
+        doubled = f", and {facts['doubled']} ran twice" if facts.get("doubled") else ""
+        where = facts.get("windows")
+        when = f" ({'; '.join(f'{n} {it}' for it, n in where.items())})" if isinstance(where, dict) and where else ""
+        return f"{struck} of {facts['total']} applications ended FAILED although their driver succeeded{when}{doubled}"
+    return ""
+
+
+def _back(reports: Sequence[Report], origin: str, target: str) -> Iterator[Sentence]:
+    """How going back did, where it was tried."""
+    for way in ways(reports, "rollback", (origin, target)):
+        how = f"going back from {target} to {origin} with helm rollback, {IN_WORDS[way.crds]}"
+        bad = [it for it in way.seen.values() if it.cell.verdict in (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)]
+        for seen in bad:
+            said = _short(seen.cell.reason)
+            yield _here(f"{how}: {seen.cell.scenario} is {seen.cell.verdict}: {said}", seen)
+        if way.state is State.CLEAN:
+            yield _here(f"{how}: everything held", way.any)
+
+
+def _of_catalogue(upgrades: Upgrades | None, origin: str, target: str, found: Sequence[Way]) -> Iterator[Sentence]:
+    """What the catalogue knows of the edge and no run here has shown."""
+    if upgrades is None:
+        return
+    shown = {check.evidence.get("why") for way in found for seen in way.seen.values() for check in seen.cell.checks} - {
+        None
+    }
+    for row in upgrades.known:
+        about = edges.matches(row.origins, origin) and edges.matches(row.targets, target)
+        if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith("fault-"):
+            continue
+        modes = [*(IN_WORDS[mode] for mode in row.crds), *(f"with values {mode}" for mode in row.values)]
+        often = "" if row.strikes == "always" else "sometimes, "
+        text = f"{often}{' or '.join(modes) + ': ' if modes else ''}{row.why}. Way out: {row.way_out}"
+        yield Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")
+    for note in upgrades.notes:
+        if note.about(origin, target) and not note.value:
+            text = f"{note.why}. Way out: {note.way_out}"
+            yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
+        if note.about(target, origin, "rollback"):
+            text = f"if you go back: {note.why}. Way out: {note.way_out}"
+            yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
+
+
+def _unknown(origin: str, target: str, found: Sequence[Way], reports: Sequence[Report], cannot: str) -> Iterator[str]:
+    """What nobody has looked at, and how to."""
+    if not found:
+        path = edges.name_of("upgrade", (origin, target), "apply", "default")
+        yield cannot or f"no run here went from {origin} to {target}: nox -s e2e -- --path '{path}'"
+        near = _nearest(origin, target, reports)
+        if near:
+            yield f"the nearest edge of which there are results is {near}"
+    for way in found:
+        looked = {name for name, seen in way.seen.items() if seen.cell.verdict in LOOKED}
+        missing = [name for name in WATCHED if name not in looked]
+        if missing:
+            yield (
+                f"{IN_WORDS[way.crds]} on {way.environment}, {', '.join(missing)} said nothing: "
+                f"nox -s e2e -- --env {way.environment} --path '{way.path}'"
+            )
+
+
+def _nearest(origin: str, target: str, reports: Sequence[Report]) -> str:
+    """The edge to the same release, or from the same one, whose other end is nearest by version."""
+    parsed = {it for report in reports for cell in report.run.cells if (it := edges.parse(cell.path))}
+    known = {it.releases for it in parsed if it.kind == "upgrade" and len(it.releases) == 2}
+
+    def distance(pair: tuple[str, ...]) -> tuple[int, ...]:
+        ends = zip(pair, (origin, target), strict=True)
+        return tuple(abs(a - b) for one, other in ends for a, b in zip(_key(one), _key(other), strict=True))
+
+    near = sorted((pair for pair in known if target in pair[1] or origin == pair[0]), key=distance)
+    return " → ".join(near[0]) if near else ""
+
+
+def _key(release: str) -> tuple[int, ...]:
+    return edges.version_key(release)
+
+
+def _listed(cell: CellResult, name: str, key: str) -> list[str]:
+    """The texts in a list of a check's evidence."""
+    found = (check.evidence.get(key) for check in cell.checks if check.name.partition(" (")[0] == name)
+    return [str(text) for value in found if isinstance(value, list) for text in value]
+
+
+def _short(message: str) -> str:
+    return textwrap.shorten(first_line(message), _SHOWN, placeholder=" …")
+
+
+def _here(text: str, seen: Seen) -> Sentence:
+    return Sentence(text=text, origin="run here", where=seen.where)
+
+
+def _proof(seen: Seen) -> Proof:
+    run = seen.report.run
+    return Proof(
+        cell=seen.cell.id,
+        verdict=seen.cell.verdict,
+        run_id=run.run_id,
+        date=f"{run.started:%Y-%m-%d}",
+        report=seen.report.folder,
+    )
+
+
+def _seconds(milliseconds: object) -> str:
+    return f"{float(milliseconds) / 1000:.1f} s" if isinstance(milliseconds, int | float) else "an unknown time"

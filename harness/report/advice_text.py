@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advice as people read it: lines for a terminal, and a section for GitHub's job summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from harness.report.advice import Advice, Answer, Sentence
+from harness.report.text import plain
+
+_MARKS = {Answer.SAFE: "✅", Answer.WITH_STEPS: "🟡", Answer.NOT_SAFE: "❌", Answer.NOT_KNOWN: "❔"}
+
+
+def lines(advice: Advice) -> Iterator[str]:
+    """The advice, the answer first; every sentence ends with where it comes from."""
+    yield f"advice: {advice.origin} → {advice.target}: {advice.answer}"
+    for title, sentences in _parts(advice):
+        yield f"  {title}:"
+        mark = "{}." if title.startswith("steps") else "-"
+        yield from (f"    {mark.format(number)} {plain(str(it))}" for number, it in enumerate(sentences, 1))
+    if advice.unknown:
+        yield "  not looked at:"
+        yield from (f"    - {plain(it)}" for it in advice.unknown)
+    if advice.evidence:
+        yield "  evidence:"
+        for report in dict.fromkeys(it.report for it in advice.evidence):
+            cells = ", ".join(f"{it.cell} ({it.verdict})" for it in advice.evidence if it.report == report)
+            yield f"    - {f'{report}: ' if report else ''}{cells}"
+
+
+def markdown(advices: Iterable[Advice]) -> Iterator[str]:
+    """The same as sections of a page; nothing when there is no advice."""
+    for advice in advices:
+        yield f"### {_MARKS[advice.answer]} `{advice.origin}` → `{advice.target}`: {advice.answer}"
+        for title, sentences in _parts(advice):
+            yield from ("", f"**{title}**", "")
+            numbered = title.startswith("steps")
+            yield from (f"{f'{number}.' if numbered else '-'} {_told(it)}" for number, it in enumerate(sentences, 1))
+        if advice.unknown:
+            yield from ("", "**not looked at**", "")
+            yield from (f"- {_prose(it)}" for it in advice.unknown)
+        yield ""
+
+
+def _parts(advice: Advice) -> Iterator[tuple[str, tuple[Sentence, ...]]]:
+    parts = (
+        ("why", advice.why),
+        (f"steps, as they were run on {advice.path}", advice.steps),
+        ("what to expect", advice.expect),
+        ("what breaks otherwise", advice.breaks),
+        ("your values", advice.values),
+    )
+    yield from ((title, sentences) for title, sentences in parts if sentences)
+
+
+def _told(sentence: Sentence) -> str:
+    where = f": {_prose(sentence.where)}" if sentence.where else ""
+    return f"{_prose(sentence.text)} _({sentence.origin}{where})_"
+
+
+def _prose(text: str) -> str:
+    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

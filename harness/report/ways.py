@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The latest results of each path between two releases, and how each path did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from harness.matrix import edges
+from harness.matrix.model import CrdMode
+from harness.report.model import CellResult, RunResult
+from harness.verdicts import Verdict
+
+WATCHED = ("admission", "operator-health", "running-apps", "schedules", "submissions")
+"""The scenarios that must have looked before anything is called safe."""
+
+LOOKED = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN, Verdict.FAILED})
+"""Verdicts of cells that say something of the product."""
+
+IN_WORDS: Mapping[CrdMode, str] = {
+    "none": "with the CRDs left alone",
+    "apply": "with the CRDs applied first",
+    "hook": "with hook.upgradeCrd=true",
+}
+"""CRD modes, what is the least work first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """A run, and the folder that its report is in."""
+
+    folder: str
+    run: RunResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The latest result of a cell, and the report that has it."""
+
+    cell: CellResult
+    report: Report
+
+    @property
+    def where(self) -> str:
+        """Environment, run and date."""
+        return f"{self.cell.environment}, run {self.report.run.run_id}, {self.report.run.started:%Y-%m-%d}"
+
+
+class State(StrEnum):
+    """How a path did in an environment, from best to worst; UNSEEN says that not everything was looked at."""
+
+    CLEAN = "clean"
+    RACE = "race"
+    BROKEN = "broken"
+    UNSEEN = "unseen"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """One path in one environment: what its latest cells say, by scenario."""
+
+    environment: str
+    path: str
+    crds: CrdMode
+    values: str
+    seen: Mapping[str, Seen]
+
+    @property
+    def state(self) -> State:
+        """What all of its scenarios come to."""
+        found = {name: it.cell for name, it in self.watched.items()}
+        if any(_breaks_always(cell) for cell in found.values()):
+            return State.BROKEN
+        looked = {name for name, cell in found.items() if cell.verdict in LOOKED}
+        if looked != set(WATCHED):
+            return State.UNSEEN
+        return State.RACE if any(it.verdict is Verdict.BROKEN_AS_KNOWN for it in found.values()) else State.CLEAN
+
+    @property
+    def any(self) -> Seen:
+        """A result of it, for where and when it ran."""
+        return next(iter(self.seen.values()))
+
+    @property
+    def watched(self) -> dict[str, Seen]:
+        """Without failures in the middle, which were made on purpose."""
+        return {name: it for name, it in self.seen.items() if name in WATCHED}
+
+
+def ways(reports: Sequence[Report], kind: str, releases: tuple[str, ...]) -> list[Way]:
+    """Each path of these releases in each environment, with its latest results; without CRD changes first."""
+    latest: dict[tuple[str, str], dict[str, Seen]] = {}
+    for report in reports:
+        here: dict[tuple[str, str, str], CellResult] = {}
+        for cell in report.run.cells:
+            key = (cell.environment, cell.path, cell.scenario)
+            # Of several attempts the worst counts: one that failed was not proved safe by another.
+            if key not in here or cell.verdict.severity > here[key].verdict.severity:
+                here[key] = cell
+        for (environment, path, scenario), cell in here.items():
+            parsed = edges.parse(path)
+            if parsed and parsed.kind == kind and parsed.releases == releases:
+                latest.setdefault((environment, path), {}).setdefault(scenario, Seen(cell=cell, report=report))
+    order = list(IN_WORDS)
+    found = []
+    for (environment, path), seen in latest.items():
+        parsed = edges.parse(path)
+        crds: CrdMode = (parsed.crds if parsed else "") or "none"  # type: ignore[assignment]
+        values = (parsed.values if parsed else "") or "default"
+        found.append(Way(environment=environment, path=path, crds=crds, values=values, seen=dict(sorted(seen.items()))))
+    return sorted(found, key=lambda way: (order.index(way.crds), way.environment))
+
+
+def _breaks_always(cell: CellResult) -> bool:
+    return cell.verdict is Verdict.FAILED or any(
+        check.verdict is Verdict.BROKEN_AS_KNOWN and check.evidence.get("strikes") != "sometimes"
+        for check in cell.checks
+    )

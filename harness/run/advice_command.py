@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `harness advise`: is this upgrade safe, from the latest results of runs on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from harness import settings
+from harness.errors import UsageError
+from harness.matrix import catalogue as catalogues
+from harness.matrix import edges
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import Release
+from harness.report import advice_text, advice_values
+from harness.report.advice import Sentence, advise
+from harness.report.advice_values import End
+from harness.report.text import wide_console
+from harness.report.ways import Report
+from harness.report.writer import RESULTS, read
+from harness.run import options as run_options
+
+log = logging.getLogger(__name__)
+
+Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
+"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
+
+_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in ("--values", "--config"))
+
+
+def declare(commands: Any, command: Command) -> None:
+    """Add `advise` to the parser of `harness`."""
+    parser = command(commands, "advise", _advise, "say whether an upgrade is safe, from the latest results here")
+    parser.add_argument("--from", dest="origin", required=True, metavar="RELEASE", help="the release that is installed")
+    parser.add_argument("--to", dest="target", required=True, metavar="RELEASE", help="the release to upgrade to")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    run_options.declare(parser.add_argument, _CONFIG)
+
+
+def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.releases.values import load_values, merge
+
+    asked = run_options.read(parsed)
+    wanted, known = settings.load(file=asked.config), catalogues.load()
+    origin, target = _end(wanted, known, parsed.origin), _end(wanted, known, parsed.target)
+    cannot = require_edge(known, origin, target)
+    sentences: list[Sentence] = []
+    if asked.values:
+        values = merge(*map(load_values, asked.values))
+        sentences = advice_values.judge(values, origin, target, known.upgrades.notes)
+    found = advise(
+        origin.name,
+        target.name,
+        latest_first(wanted.reports_dir),
+        upgrades=known.upgrades,
+        values=sentences,
+        cannot=cannot,
+    )
+    if parsed.json:
+        print(found.model_dump_json(indent=2))
+    else:
+        console = wide_console()
+        for line in advice_text.lines(found):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return found.answer.exit_status
+
+
+def latest_first(reports_dir: Path) -> list[Report]:
+    """The reports below a folder, the latest first; one that cannot be read is left out, with a warning."""
+    found = []
+    for file in sorted(reports_dir.glob(f"*/{RESULTS}")):
+        if file.parent.is_symlink():
+            continue
+        try:
+            found.append(Report(folder=str(file.parent), run=read(file)))
+        except (OSError, ValidationError) as unreadable:
+            log.warning("%s is left out: %s", file, str(unreadable).splitlines()[0])
+    return sorted(found, key=lambda report: report.run.started, reverse=True)
+
+
+def require_edge(known: Catalogue, origin: End, target: End) -> str:
+    """Why no run can go from one to the other, although it is known of; empty when one can.
+
+    Raises UsageError for what is no upgrade, and for a release without a row that is not older than all that have one.
+    """
+    if origin.name == target.name:
+        raise UsageError(f"--from and --to are both {origin.name}", "name two releases")
+    if edges.version_key(origin.name) > edges.version_key(target.name):
+        raise UsageError(
+            f"{target.name} is older than {origin.name}, and Helm goes back by rolling back",
+            f"`harness advise --from {target.name} --to {origin.name}` also says what going back does",
+        )
+    without = [end.name for end in (origin, target) if end.release is None]
+    if not without:
+        return ""
+    oldest = min(edges.version_key(row.version) for row in known.releases)
+    for name in without:
+        if edges.version_key(name) > oldest:
+            known.release(name)
+    return f"no run can go from {origin.name} to {target.name}: charts/releases.toml has no row for {without[0]}"
+
+
+def _end(wanted: settings.Settings, known: Catalogue, name: str) -> End:
+    if not edges.is_release(name):
+        raise UsageError(f"{name!r} is no release", "write a version, 2.5.2, or a relocated one, 2.2.1@docker.io")
+    if any(row.version == name.partition("@")[0] for row in known.releases):
+        release = known.release(name)
+        return End(name=release.name, release=release, defaults=_defaults(wanted, release))
+    return End(name=name)
+
+
+def _defaults(wanted: settings.Settings, release: Release) -> dict[str, Any] | None:
+    """The values of a release's chart where it lies on this machine: imported, or made by the foundry."""
+    from harness.foundry import operator
+    from harness.foundry.store import Store
+    from harness.imports import charts
+
+    imported = charts.find(wanted, release.version)
+    path = imported.path if imported else None
+    if path is None and "foundry" in release.sources:
+        made = Store.of(wanted).get(operator.chart_recipe(release.version))
+        path = made.folder / f"spark-operator-{release.version}.tgz" if made else None
+    if path is None or not path.is_file():
+        return None
+    with tarfile.open(path, "r:gz") as archive:
+        names = [name for name in archive.getnames() if name.count("/") == 1 and name.endswith("/values.yaml")]
+        member = archive.extractfile(names[0]) if names else None
+        data = yaml.safe_load(member.read()) if member else None
+    return data if isinstance(data, dict) else None

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Advice about an upgrade: what results make of it, and what the catalogue adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from advice_samples import CATALOGUE, COMMANDS, CRASHED, GOOD, STRUCK, cells, report, run
+from rich.console import Console
+
+from harness.report import advice_text, advice_values, html, summary
+from harness.report.advice import Advice, Answer, Sentence, advise, of_run
+from harness.report.advice_values import End
+from harness.report.ways import WATCHED
+from harness.upgrades import scenarios
+from harness.verdicts import errored, failed
+
+NONE, APPLY, HOOK = (f"upgrade-2.2.1@docker.io-2.5.2+crds={mode}" for mode in ("none", "apply", "hook"))
+EDGE = ("2.2.1@docker.io", "2.5.2")
+BROKEN = {"operator-health": CRASHED}
+
+
+def texts(sentences: tuple[Sentence, ...]) -> str:
+    return "\n".join(map(str, sentences))
+
+
+def test_everything_that_is_watched_must_have_looked() -> None:
+    assert [name for name in scenarios.discover() if not name.startswith("fault-")] == list(WATCHED)
+
+
+def test_an_upgrade_that_needs_nothing_is_safe() -> None:
+    found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2"))])
+    assert found.answer is Answer.SAFE
+    assert found.answer.exit_status == 0
+    assert found.path == "upgrade-2.4.0-2.5.2+crds=none"
+    assert texts(found.why) == (
+        "with the CRDs left alone everything held [run here: kind-1.34, run 20260801-100000-aaaa, 2026-08-01]"
+    )
+
+
+def test_where_only_the_crds_make_it_safe_their_commands_are_the_steps() -> None:
+    found = advise(*EDGE, [report(cells(NONE, BROKEN), cells(APPLY), cells(HOOK))])
+    assert found.answer is Answer.WITH_STEPS
+    assert found.path == APPLY
+    assert [step.text for step in found.steps] == COMMANDS
+    assert all(step.origin == "run here" for step in found.steps)
+    assert "with the CRDs left alone, operator-health is broken as known: Helm never updates" in texts(found.why)
+    assert "creates are refused for 0.3 s in all, at most 0.2 s at a time" in texts(found.expect)
+    assert "nobody leads for 21.4 s" in texts(found.expect)
+    assert "none ran again" in texts(found.expect)
+    assert {proof.cell for proof in found.evidence} >= {f"kind-1.34/{APPLY}/schedules"}
+
+
+def test_a_race_is_told_with_how_often_and_what_to_do_after() -> None:
+    found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", {"submissions": STRUCK}))])
+    assert found.answer is Answer.WITH_STEPS
+    assert "2 of 30 applications ended FAILED although their driver succeeded (2 while nobody led)" in texts(
+        found.expect
+    )
+    last = found.steps[-1]
+    assert last.text.startswith("mind: submit nothing while the operator is replaced")
+    assert (last.origin, last.where) == ("from the catalogue", "https://github.com/kubeflow/spark-operator/issues/2788")
+
+
+def test_where_every_way_that_was_gone_broke_it_is_not_safe() -> None:
+    bad = {"running-apps": [failed("long-keeps-driver", "another driver")]}
+    found = advise(*EDGE, [report(cells(NONE, BROKEN), cells(APPLY, bad))])
+    assert found.answer is Answer.NOT_SAFE
+    assert found.answer.exit_status == 1
+    assert not found.steps
+    assert "running-apps failed: long-keeps-driver: another driver" in texts(found.why)
+
+
+def test_broken_in_one_environment_is_broken() -> None:
+    other = cells(APPLY, {"schedules": [failed("slots-kept", "3 missed")]}, environment="k3d-1.34")
+    found = advise(*EDGE, [report(cells(APPLY), other)])
+    assert found.answer is Answer.NOT_SAFE
+    assert "k3d-1.34" in texts(found.why)
+
+
+@pytest.mark.parametrize("missing", ["schedules", "operator-health"])
+def test_what_nobody_looked_at_is_not_safe_but_not_known(missing: str) -> None:
+    partly = [cell for cell in cells(APPLY) if cell.scenario != missing]
+    found = advise(*EDGE, [report(partly)])
+    assert found.answer is Answer.NOT_KNOWN
+    assert found.answer.exit_status == 3
+    assert f"on kind-1.34, {missing} said nothing" in found.unknown[0]
+    blind = advise(*EDGE, [report(cells(APPLY, {missing: [errored(missing, "the node went away")]}))])
+    assert blind.answer is Answer.NOT_KNOWN
+
+
+def test_the_latest_result_of_each_cell_counts() -> None:
+    old = report(cells(APPLY, {"schedules": [failed("slots-kept", "3 missed")]}))
+    new = report(cells(APPLY), run_id="20260802-100000-bbbb", day=2)
+    assert advise(*EDGE, [new, old]).answer is Answer.WITH_STEPS
+    assert advise(*EDGE, [old, new]).answer is Answer.NOT_SAFE
+    assert {proof.run_id for proof in advise(*EDGE, [new, old]).evidence} == {"20260802-100000-bbbb"}
+
+
+def test_of_several_attempts_the_worst_counts() -> None:
+    bad = cells(APPLY, {"schedules": [failed("slots-kept", "3 missed")]})
+    again = [cell.model_copy(update={"attempt": 2}) for cell in cells(APPLY)]
+    assert advise(*EDGE, [report(bad, again)]).answer is Answer.NOT_SAFE
+
+
+def test_without_a_run_the_catalogue_speaks_and_nothing_is_called_safe() -> None:
+    found = advise("2.1.1", "2.5.2", [report(cells(APPLY))], upgrades=CATALOGUE.upgrades)
+    assert found.answer is Answer.NOT_KNOWN
+    assert "CRD SparkConnect is missing" in texts(found.breaks)
+    assert all(sentence.origin == "from the catalogue" for sentence in found.breaks)
+    assert found.unknown == (
+        "no run here went from 2.1.1 to 2.5.2: nox -s e2e -- --path 'upgrade-2.1.1-2.5.2+crds=apply'",
+        "the nearest edge of which there are results is 2.2.1@docker.io → 2.5.2",
+    )
+
+
+def test_what_a_run_has_shown_is_not_told_from_the_catalogue_again() -> None:
+    found = advise(*EDGE, [report(cells(NONE, BROKEN), cells(APPLY))], upgrades=CATALOGUE.upgrades)
+    assert "SparkConnect is missing" not in texts(found.breaks)
+    assert "with values reuse" in texts(found.breaks)
+
+
+def test_going_back_is_told_when_it_was_tried() -> None:
+    back = cells("rollback-2.5.2-2.4.0+crds=apply", {"running-apps": [failed("suspended-resumes", "it is stuck")]})
+    found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2"), back)])
+    assert found.answer is Answer.SAFE
+    assert "going back from 2.5.2 to 2.4.0 with helm rollback" in texts(found.expect)
+    assert "running-apps is failed: it is stuck" in texts(found.expect)
+
+
+def test_other_values_modes_say_what_breaks_otherwise() -> None:
+    reuse = "upgrade-2.4.0-2.5.2+crds=none+values=reuse"
+    bad = cells(reuse, {"operator-health": [failed("move-completed", "nil pointer")]})
+    found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2"), bad)])
+    assert found.answer is Answer.SAFE
+    assert "with the CRDs left alone and values reuse, operator-health failed" in texts(found.breaks)
+
+
+def test_a_run_ends_with_the_advice_for_each_of_its_edges() -> None:
+    made = run(cells(NONE, BROKEN), cells(APPLY), cells("upgrade-2.4.0-2.5.2"))
+    assert [(it.origin, it.target, it.answer) for it in of_run(made)] == [
+        (*EDGE, Answer.WITH_STEPS),
+        ("2.4.0", "2.5.2", Answer.SAFE),
+    ]
+    console = Console(width=100, record=True, force_terminal=False)
+    summary.terminal(made, console, Path("/reports/run"))
+    shown = console.export_text()
+    page = summary.markdown(made)
+    for text in (shown, html.render(made)):
+        assert "advice: 2.2.1@docker.io → 2.5.2: safe with these steps" in text
+        assert f"1. {COMMANDS[0]}" in text.replace("&#39;", "'")
+    assert "### 🟡 `2.2.1@docker.io` → `2.5.2`: safe with these steps" in page
+    assert "### ✅ `2.4.0` → `2.5.2`: safe" in page
+
+
+def test_a_run_without_upgrades_has_no_advice() -> None:
+    made = run()
+    assert of_run(made) == []
+    assert "Advice" not in html.render(made)
+
+
+def test_every_line_says_where_it_comes_from() -> None:
+    found = advise(*EDGE, [report(cells(NONE, BROKEN), cells(APPLY))], upgrades=CATALOGUE.upgrades)
+    lines = list(advice_text.lines(found))
+    assert lines[0] == "advice: 2.2.1@docker.io → 2.5.2: safe with these steps"
+    told = [line for line in lines if line.startswith("    ") and "reports/" not in line and "nox -s" not in line]
+    assert told
+    assert all("[run here: kind-1.34" in line or "[from the catalogue: " in line for line in told)
+    assert "  evidence:" in lines
+
+
+def test_advice_goes_through_json_unchanged() -> None:
+    found = advise(*EDGE, [report(cells(APPLY))], upgrades=CATALOGUE.upgrades)
+    assert Advice.model_validate_json(found.model_dump_json()) == found
+
+
+ORIGIN = End(
+    name="2.2.1@docker.io",
+    release=CATALOGUE.release("2.2.1@docker.io"),
+    defaults={"image": {"registry": "", "tag": ""}, "controller": {"gone": 1}},
+)
+TARGET = End(
+    name="2.5.2",
+    release=CATALOGUE.release("2.5.2"),
+    defaults={
+        "image": {"registry": "", "repository": "", "tag": ""},
+        "controller": {"workers": 1, "labels": {}},
+        "hook": {"upgradeCrd": False},
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (
+            {"image": {"registry": "docker.io", "repository": "kubeflow/spark-operator"}},
+            "2.5.2 would be asked for as docker.io/kubeflow/spark-operator:2.5.2, where upstream does not publish it",
+        ),
+        (
+            {"image": {"registry": "harbor.example.com"}},
+            "harbor.example.com/kubeflow/spark-operator/controller:2.5.2 must be there before the upgrade",
+        ),
+        ({"image": {"registry": "ghcr.io"}}, "image.registry: 2.5.2 has the same by itself"),
+        ({"image": {"tag": "2.2.1"}}, "image.tag keeps the image at 2.2.1"),
+        ({"image": {"tag": "2.2.1"}}, "--feature-gates"),
+        ({"hook": {"upgradeCrd": True}}, "pod security"),
+        ({"controller": {"logLevl": "x"}}, "controller.logLevl is not in the chart of 2.5.2: it has no effect"),
+        ({"controller": {"gone": 2}}, "controller.gone is in the chart of 2.2.1@docker.io and no more in the chart of"),
+        ({"controller": {"labels": {"a": "b"}, "workers": 3}}, "none of these values needs a change"),
+    ],
+)
+def test_values_that_matter_are_named(values: dict[str, object], expected: str) -> None:
+    found = advice_values.judge(values, ORIGIN, TARGET, CATALOGUE.upgrades.notes)
+    assert expected in texts(tuple(found))
+
+
+def test_a_chart_that_is_not_at_hand_is_not_guessed_at() -> None:
+    bare = End(name="2.5.2", release=CATALOGUE.release("2.5.2"))
+    (found,) = advice_values.judge({"controller": {"workers": 3}}, ORIGIN, bare)
+    assert "its chart is not at hand" in found.text
+
+
+def test_good_results_are_good() -> None:
+    assert set(GOOD) == set(WATCHED)

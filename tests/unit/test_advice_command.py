@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`harness advise`: its exit status, its JSON, and what it says about releases that it cannot judge."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from advice_samples import CRASHED, cells, report
+
+from harness import cli
+from harness.report.writer import RESULTS
+from harness.run.advice_command import latest_first
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for reports, which settings name; the cache is empty, so that no chart is at hand."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    monkeypatch.setenv("HARNESS_REPORTS", str(folder))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    return folder
+
+
+def write(folder: Path, run_id: str, path: str, *, day: int = 1, broken: bool = False) -> None:
+    made = report(cells(path, {"operator-health": CRASHED} if broken else None), run_id=run_id, day=day).run
+    (folder / run_id).mkdir()
+    (folder / run_id / RESULTS).write_text(made.model_dump_json())
+
+
+def test_reports_come_latest_first_and_what_is_none_is_left_out(
+    reports: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(reports, "b", "upgrade-2.4.0-2.5.2", day=1)
+    write(reports, "a", "upgrade-2.4.0-2.5.2", day=2)
+    (reports / "latest").symlink_to("a")
+    (reports / "c").mkdir()
+    (reports / "c" / RESULTS).write_text("{")
+    assert [it.run.run_id for it in latest_first(reports)] == ["a", "b"]
+    assert "c/results.json is left out" in caplog.text
+
+
+def test_it_answers_with_its_exit_status(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(reports, "a", "upgrade-2.4.0-2.5.2")
+    assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2"]) == 0
+    assert "advice: 2.4.0 → 2.5.2: safe\n" in capsys.readouterr().out
+    write(reports, "b", "upgrade-2.2.1-2.5.2", broken=True)
+    assert cli.main(["advise", "--from", "2.2.1", "--to", "2.5.2"]) == 1
+    assert cli.main(["advise", "--from", "2.3.0", "--to", "2.5.2"]) == 3
+    assert "no run here went from 2.3.0 to 2.5.2" in capsys.readouterr().out
+
+
+def test_it_prints_json_with_what_it_says_of_values(
+    reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(reports, "a", "upgrade-2.4.0-2.5.2")
+    file = tmp_path / "mine.yaml"
+    file.write_text("image: {tag: 2.4.0}\n")
+    assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2", "--json", "--values", str(file)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["answer"] == "safe"
+    assert any("image.tag keeps the image at 2.4.0" in it["text"] for it in found["values"])
+    assert all({"text", "origin", "where"} == it.keys() for it in found["expect"])
+
+
+def test_releases_from_before_the_rows_are_told_from_notes(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["advise", "--from", "1.2.15", "--to", "2.1.0"]) == 3
+    shown = capsys.readouterr().out
+    assert "x509" not in shown
+    assert "issues/2482" in shown
+    assert "charts/releases.toml has no row for 1.2.15" in shown
+
+
+@pytest.mark.parametrize(
+    ("origin", "target", "said"),
+    [
+        ("2.5.2", "2.5.2", "are both 2.5.2"),
+        ("2.5.2", "2.4.0", "2.4.0 is older than 2.5.2"),
+        ("2.4.0", "2.5.9", "no release named '2.5.9'"),
+        ("newest", "2.5.2", "'newest' is no release"),
+        ("2.2.1@nowhere", "2.5.2", "nothing of copies at nowhere"),
+    ],
+)
+def test_what_is_no_upgrade_is_refused(
+    reports: Path, capsys: pytest.CaptureFixture[str], origin: str, target: str, said: str
+) -> None:
+    assert cli.main(["advise", "--from", origin, "--to", target]) == 2
+    assert said in capsys.readouterr().err
