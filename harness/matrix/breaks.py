@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tables of docs/upgrades.md, from charts/upgrades.toml: `python -m harness.matrix.breaks` prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.matrix import catalogue
+from harness.matrix.edges import Basis, KnownRow, Note, Upgrades
+
+_HEAD = "| edge | what breaks | exact message | way out | basis |\n| --- | --- | --- | --- | --- |"
+_BASIS: dict[Basis, str] = {"run": "run here", "upstream-issue": "upstream issue", "code": "code"}
+
+
+def table(upgrades: Upgrades) -> str:
+    """Every known break and every note, a row each, in the order of the file."""
+    return "\n".join([_HEAD, *map(_row, upgrades.known), *map(_row, upgrades.notes)]) + "\n"
+
+
+def _row(row: KnownRow | Note) -> str:
+    often = "sometimes: " if isinstance(row, KnownRow) and row.strikes == "sometimes" else ""
+    message = f"`{row.message}`" if row.message else "–"
+    cells = (_edge(row), often + row.why, message, row.way_out, f"[{_BASIS[row.basis]}]({row.link})")
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _edge(row: KnownRow | Note) -> str:
+    """The moves that a row is about, in words."""
+    ends = [_names(row.origins), _names(row.targets)]
+    told = "any" if ends == ["any", "any"] else f"{ends[0]} → {ends[1]}"
+    return ", ".join([told, *_conditions(row)])
+
+
+def _names(patterns: tuple[str, ...]) -> str:
+    return "any" if patterns == ("*",) else " or ".join(f"`{pattern}`" for pattern in patterns)
+
+
+def _conditions(row: KnownRow | Note) -> Iterator[str]:
+    if row.kinds != ("upgrade",):
+        yield " or ".join(row.kinds)
+    if isinstance(row, Note):
+        if row.value:
+            yield f"with `{row.value}`"
+        return
+    if row.crds:
+        yield " or ".join(f"`+crds={mode}`" for mode in row.crds)
+    if row.values:
+        yield " or ".join(f"`+values={mode}`" for mode in row.values)
+    if row.scenario.startswith("fault-"):
+        yield f"`{row.scenario}`"
+
+
+if __name__ == "__main__":
+    print(table(catalogue.load().upgrades), end="")

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""docs/upgrades.md says what charts/upgrades.toml says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from harness.matrix import breaks, catalogue, edges, expand
+from harness.matrix.edges import KnownRow, Note, Upgrades
+from harness.report.advice import Answer
+from harness.settings import PROJECT_ROOT
+
+REAL = catalogue.load()
+TEXT = (PROJECT_ROOT / "docs" / "upgrades.md").read_text()
+
+
+def test_the_table_is_the_one_of_the_catalogue() -> None:
+    (found,) = re.findall(r"<!-- begin: python -m harness.matrix.breaks -->\n(.*?)<!-- end -->", TEXT, re.S)
+    assert found == breaks.table(REAL.upgrades), "run python -m harness.matrix.breaks"
+
+
+def test_every_row_has_its_line() -> None:
+    lines = breaks.table(REAL.upgrades).splitlines()
+    assert len(lines) == 2 + len(REAL.upgrades.known) + len(REAL.upgrades.notes)
+    assert all(line.replace("\\|", "").count("|") == 6 for line in lines)
+
+
+def test_an_edge_is_told_in_words() -> None:
+    common = {"why": "it | breaks", "link": "https://example.com/1", "way_out": "wait", "basis": "run"}
+    known = KnownRow.model_validate(
+        {
+            **common,
+            "from": ["<2.3.0", "*@docker.io"],
+            "to": ["2.5.2"],
+            "crds": ["none", "hook"],
+            "scenario": "*",
+            "check": "*",
+            "says": ".",
+            "strikes": "sometimes",
+        }
+    )
+    note = Note.model_validate({**common, "kinds": ["rollback"], "value": "image.tag", "message": "no"})
+    *_, first, second = breaks.table(Upgrades(known=(known,), notes=(note,))).splitlines()
+    assert first == (
+        "| `<2.3.0` or `*@docker.io` → `2.5.2`, `+crds=none` or `+crds=hook` | sometimes: it \\| breaks | – | wait | "
+        "[run here](https://example.com/1) |"
+    )
+    assert second.startswith("| any, rollback, with `image.tag` | it \\| breaks | `no` |")
+
+
+@pytest.mark.parametrize("mode", [*edges.CRD_MODES, *edges.VALUES_MODES])
+def test_every_mode_is_explained(mode: str) -> None:
+    assert re.search(rf"^\| `\+(crds|values)={mode}` \|", TEXT, re.M)
+
+
+def test_every_path_that_is_named_can_be_gone() -> None:
+    named = {word for word in re.findall(r"(?:upgrade|rollback)-\d[^\s`']*", TEXT) if "*" not in word}
+    assert len(named) > 5
+    for name in named:
+        assert expand.find_path(REAL, name)
+
+
+def test_every_answer_is_explained_with_its_exit_status() -> None:
+    rows = re.findall(r"^\| `([a-z ]+)` \| .* \| (\d) \|$", TEXT, re.M)
+    assert {(str(answer), str(answer.exit_status)) for answer in Answer} == set(rows)
