@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import SettingsError
-from harness.registries.mirrors import Mirror, MirrorMap, RegistryHost
+from harness.registries.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The checkout: clusters/, charts/ and reports/ are below it."""
@@ -49,6 +49,11 @@ class Settings(BaseModel):
     min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
     cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
+
+    @field_validator("mirrors")
+    @classmethod
+    def _no_loop(cls, value: dict[str, Mirror]) -> dict[str, Mirror]:
+        return dict(without_loops(value))
 
     @property
     def mirror_map(self) -> MirrorMap:

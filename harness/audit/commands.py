@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -142,7 +143,7 @@ def _registries(wanted: settings.Settings, kind: Any) -> Iterator[Any]:
         yield MirrorMap()
         return
     binary = tools.ensure(wanted, ["registry"])["registry"].path
-    with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="soh-audit-") as scratch:
+    with _heeding_sigterm(), ExitStack() as stack, tempfile.TemporaryDirectory(prefix="soh-audit-") as scratch:
         served = {
             host: stack.enter_context(
                 local.serve(binary, storage / host, Path(scratch) / f"{host}.log", readonly=True)
@@ -150,3 +151,17 @@ def _registries(wanted: settings.Settings, kind: Any) -> Iterator[Any]:
             for host in hosts
         }
         yield MirrorMap(mirrors={host: Mirror(url=url) for host, url in served.items()})
+
+
+@contextmanager
+def _heeding_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, so that servers which were started in it end, too."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

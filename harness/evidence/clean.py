@@ -39,7 +39,19 @@ _KINDS = ("container", "network", "volume", "image", "process", "context", "kube
 _CACHE_NAME = "spark-operator-harness"
 # A cache folder of another name may be one that holds other things too, so there only these are removed.
 _CACHE_PARTS = (
-    *("artifacts", "engine", "fronts", "history.json", "imports", "imports.lock", "ledger", "locks", "logs", "pytest"),
+    *(
+        "artifacts",
+        "copies",
+        "engine",
+        "fronts",
+        "history.json",
+        "imports",
+        "imports.lock",
+        "ledger",
+        "locks",
+        "logs",
+        "pytest",
+    ),
     *("registry", "tools", "work"),
 )
 

@@ -7,7 +7,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from harness.registries import front_commands
+from harness.registries import front_commands, transfer_commands
 
 Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
 """Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
@@ -18,3 +18,4 @@ def declare(commands: Any, command: Command) -> None:
     registry = command(commands, "registry", None, "local registries that behave like ghcr.io and docker.io")
     actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")
     front_commands.declare(actions, command)
+    transfer_commands.declare(actions, command)

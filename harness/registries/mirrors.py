@@ -68,10 +68,32 @@ class Mirror(BaseModel):
 def _registry_host(value: str) -> str:
     if not value or "/" in value or value.startswith((".", "_")):
         raise ValueError(f"{value!r} is not a registry host like ghcr.io or registry.example.com:5000")
-    if value in ("index.docker.io", "registry-1.docker.io"):
+    if value in _HUB_SERVERS:
         raise ValueError(f"images of {value} are named {DOCKER_HUB}: use that as the key")
     return value
 
+
+def without_loops(mirrors: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
+    """The mirrors as they are. Raises ValueError where following them leads back: such a map names no server at all.
+
+    A host may be led to itself where the row adds a login or a CA.
+    """
+    for start in mirrors:
+        way = [start]
+        while way[-1] in mirrors:
+            mirror = mirrors[way[-1]]
+            host = urlsplit(mirror.url).netloc
+            host = DOCKER_HUB if host in _HUB_SERVERS else host
+            if host == way[-1] and (mirror.credentials or mirror.ca):
+                break
+            if host in way:
+                shown = " → ".join((*way[way.index(host) :], host))
+                raise ValueError(f"the mirror map has a loop: {shown}; the url of a mirror is that of another server")
+            way.append(host)
+    return mirrors
+
+
+_HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
 
 RegistryHost = Annotated[str, AfterValidator(_registry_host)]
 """The host that image names begin with, with its port when it has one."""
@@ -83,6 +105,11 @@ class MirrorMap(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mirrors: Mapping[RegistryHost, Mirror] = Field(default_factory=dict)
+
+    @field_validator("mirrors")
+    @classmethod
+    def _no_loop(cls, value: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
+        return without_loops(value)
 
     def __bool__(self) -> bool:
         return bool(self.mirrors)

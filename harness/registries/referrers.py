@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urljoin
 
@@ -27,6 +27,7 @@ Kind = Literal["signature", "attestation", "sbom", "other"]
 Way = Literal["referrers API", "referrers tag", "cosign tag", "index"]
 
 _MOST_PAGES = 20
+_EMPTY = "application/vnd.oci.empty.v1+json"
 _ATTESTATIONS = ("in-toto", "attestation", "sigstore.bundle", "dsse")
 
 
@@ -57,8 +58,18 @@ class Referrer:
 
 def referrers(client: RegistryClient, repository: str, digest: str) -> tuple[Referrer, ...]:
     """All that refers to a manifest, each digest once. Raises RegistryError when the registry refuses to say."""
-    found = [*_listed(client, repository, digest), *_cosign(client, repository, digest)]
+    listed = [_with_type(client, repository, it) for it in _listed(client, repository, digest)]
+    found = [*listed, *_cosign(client, repository, digest)]
     return tuple({it.digest + it.tag: it for it in found}.values())
+
+
+def _with_type(client: RegistryClient, repository: str, it: Referrer) -> Referrer:
+    """With the type that its manifest names: GHCR lists that of an empty configuration (NVIDIA/aicr#1957)."""
+    if it.artifact_type not in ("", _EMPTY):
+        return it
+    response = client.ask("GET", repository, f"manifests/{it.digest}")
+    named = str(_content(response).get("artifactType") or "") if response.status_code == 200 else ""
+    return replace(it, artifact_type=named or it.artifact_type)
 
 
 def in_index(content: Mapping[str, Any]) -> tuple[Referrer, ...]:
@@ -84,7 +95,7 @@ def _listed(client: RegistryClient, repository: str, digest: str) -> Iterator[Re
         return
     if response.status_code not in (200, 400, 404, 405, 501):
         raise answered(client.server, client.host, response, f"what refers to {repository}@{digest}")
-    response = client.ask("GET", repository, f"manifests/{fallback_tag(digest)}")
+    response = _tagged(client, repository, fallback_tag(digest))
     if response.status_code == 200 and _is_index(response):
         for entry in _content(response).get("manifests") or []:
             yield _referrer(entry, "referrers tag")
@@ -115,7 +126,7 @@ def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> It
 def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
     for suffix in COSIGN_SUFFIXES:
         tag = f"{fallback_tag(digest)}.{suffix}"
-        response = client.ask("GET", repository, f"manifests/{tag}")
+        response = _tagged(client, repository, tag)
         if response.status_code == 404:
             continue
         if response.status_code != 200:
@@ -130,6 +141,12 @@ def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Re
             way="cosign tag",
             tag=tag,
         )
+
+
+def _tagged(client: RegistryClient, repository: str, tag: str) -> httpx.Response:
+    """The manifest of a tag; most are not there, and Docker Hub counts a GET but no HEAD."""
+    response = client.ask("HEAD", repository, f"manifests/{tag}")
+    return client.ask("GET", repository, f"manifests/{tag}") if response.status_code == 200 else response
 
 
 def _referrer(entry: Mapping[str, Any], way: Way) -> Referrer:

@@ -119,8 +119,10 @@ def test_what_is_known_of_an_image_is_told(
     ]
     digest = push_index(pushing, registry.url, name, "2.5.2", entries)
     signature, _ = push_image(pushing, registry.url, name, f"{fallback_tag(digest)}.sig", label="signature")
-    sbom, entry = push_image(pushing, registry.url, name, "sbom", label="sbom")
-    listed = {**entry, "artifactType": "application/spdx+json"}
+    # GHCR's lists hide what a referrer is: only its manifest tells.
+    more = {"artifactType": "application/spdx+json"}
+    sbom, entry = push_image(pushing, registry.url, name, "sbom", label="sbom", more=more)
+    listed = {**entry, "artifactType": "application/vnd.oci.empty.v1+json"}
     push_index(pushing, registry.url, name, fallback_tag(digest), [listed])
 
     status, report = audit(

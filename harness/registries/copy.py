@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copying an image from one registry to another: the same digests, all platforms, with what refers to it.
+
+Blobs go first, then manifests from the leaves up, then referrers, and the tag last: whoever pulls the tag meanwhile
+gets what it was, or all of what it will be. What is there already is left alone, so that a copy that was interrupted
+goes on where it was. crane copies images as well, but no referrers, which is why this is not left to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.errors import DiskError, RegistryError, UsageError
+from harness.registries.push import RawManifest, Transfer
+from harness.registries.references import ImageReference
+from harness.registries.referrers import referrers
+
+_DEPTH = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blob:
+    """A configuration or layer; `size` is in bytes."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """An image with everything that belongs to it.
+
+    `manifests` are from the leaves up, the image itself the last; `referrers` those that refer to one of them (or to
+    one another), subjects first; `tags` are those by cosign's scheme, with the digest that each has.
+    """
+
+    root: RawManifest
+    manifests: tuple[RawManifest, ...]
+    referrers: tuple[RawManifest, ...]
+    tags: tuple[tuple[str, str], ...] = ()
+    blobs: tuple[Blob, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copied:
+    """What a copy did. `bytes` counts what was sent, blobs only."""
+
+    digest: str
+    blobs: int
+    blobs_there: int
+    bytes: int
+    manifests: int
+    manifests_there: int
+    referrers: int
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything was there."""
+        return not self.blobs and not self.manifests
+
+
+def read_tree(source: Transfer, image: ImageReference, *, with_referrers: bool = True) -> Tree:
+    """Everything that belongs to an image, manifests only. Raises RegistryError."""
+    root = source.raw(image.repository, image.identifier)
+    if root is None:
+        # As a client says it, with the tags that there are.
+        source.manifest(image)
+        raise RegistryError(f"{source.server} has no {image}", "check name and tag", status=404)
+    manifests = list(_below(source, image.repository, root, 0))
+    found: dict[str, RawManifest] = {}
+    tags: dict[str, str] = {}
+    known = {it.digest for it in manifests}
+    subjects = list(manifests) if with_referrers else []
+    while subjects:
+        subject = subjects.pop(0)
+        for it in referrers(source, image.repository, subject.digest):
+            if it.tag:
+                tags[it.tag] = it.digest
+            if it.digest in known:
+                continue
+            known.add(it.digest)
+            raw = source.raw(image.repository, it.digest)
+            if raw is None:
+                raise RegistryError(
+                    f"{source.server} lists {it.digest} as referring to {image}, and does not have it",
+                    "copy without referrers (--no-referrers), or push it again",
+                    status=404,
+                )
+            below = [one for one in _below(source, image.repository, raw, 0) if one.digest not in found]
+            found.update({one.digest: one for one in below})
+            known.update(one.digest for one in below)
+            subjects += below
+    everything = [*manifests, *found.values()]
+    sizes = {str(it["digest"]): int(it["size"]) for manifest in everything for it in manifest.blobs}
+    return Tree(
+        root=root,
+        manifests=tuple(manifests),
+        referrers=tuple(found.values()),
+        tags=tuple(sorted(tags.items())),
+        blobs=tuple(Blob(digest=digest, size=size) for digest, size in sizes.items()),
+    )
+
+
+def copy(
+    source: Transfer,
+    image: ImageReference,
+    target: Transfer,
+    to: ImageReference,
+    *,
+    jobs: int = 4,
+    with_referrers: bool = True,
+    replace: bool = False,
+    scratch: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Copied:
+    """Copy an image. `jobs` blobs travel at a time, each through a file below `scratch`.
+
+    Partly fetched blobs stay there when a scratch folder is given, and the next copy goes on with them. Raises
+    RegistryError, UsageError where both names are one place or `to` has another digest, and RegistryError unless
+    `replace` when the tag is taken by another image.
+    """
+    if source.address(image.repository) == target.address(to.repository) and to.tag in ("", image.tag):
+        raise UsageError(
+            f"{image} and {to} are the same place: {source.address(image.repository)}",
+            "with a mirror map, name the public registry's side with --source upstream",
+        )
+    tree = read_tree(source, image, with_referrers=with_referrers)
+    if to.digest and to.digest != tree.root.digest:
+        raise UsageError(
+            f"{image} has the digest {tree.root.digest}, and {to} asks for another", "leave the digest out of DST"
+        )
+    _require_free_tag(target, to, tree.root.digest, replace=replace)
+    say(f"{image} is {tree.root.digest}: {len(tree.manifests)} manifests, {len(tree.blobs)} blobs, "
+        f"{len(tree.referrers)} referrers")  # fmt: skip
+    sent = _copy_blobs(source, image.repository, target, to.repository, tree.blobs, jobs, scratch, say)
+    done = there = 0
+    for manifest in (*tree.manifests, *tree.referrers):
+        is_there = target.digest_at(to.repository, manifest.digest) == manifest.digest
+        done, there = done + (not is_there), there + is_there
+        # One with a subject is pushed again: that completes a list that an interrupted copy could not write any more.
+        if manifest.subject or not is_there:
+            target.put(to.repository, manifest.digest, manifest)
+    by_digest = {it.digest: it for it in tree.referrers}
+    tags = [(tag, by_digest[digest]) for tag, digest in tree.tags if digest in by_digest]
+    if to.tag:
+        tags.append((to.tag, tree.root))
+    for tag, manifest in tags:
+        if target.digest_at(to.repository, tag) != manifest.digest:
+            target.put(to.repository, tag, manifest)
+            say(f"{to.name}:{tag} is {manifest.digest}")
+    return Copied(
+        digest=tree.root.digest,
+        blobs=len(sent),
+        blobs_there=len(tree.blobs) - len(sent),
+        bytes=sum(it.size for it in sent),
+        manifests=done,
+        manifests_there=there,
+        referrers=len(tree.referrers),
+    )
+
+
+def _below(source: Transfer, repository: str, manifest: RawManifest, depth: int) -> Iterator[RawManifest]:
+    """A manifest with all that it lists, leaves first, each once."""
+    if depth > _DEPTH:
+        raise RegistryError(f"{repository}@{manifest.digest} lists manifests {depth} deep", "look at it with crane")
+    seen: set[str] = set()
+    for digest in manifest.children:
+        child = source.raw(repository, digest)
+        if child is None:
+            raise RegistryError(
+                f"{source.server} does not have {repository}@{digest}, which {manifest.digest} lists",
+                "push the image again, with all its platforms",
+                status=404,
+            )
+        for it in _below(source, repository, child, depth + 1):
+            if it.digest not in seen:
+                seen.add(it.digest)
+                yield it
+    yield manifest
+
+
+def _require_free_tag(target: Transfer, to: ImageReference, digest: str, *, replace: bool) -> None:
+    there = target.digest_at(to.repository, to.tag) if to.tag else ""
+    if there and there != digest and not replace:
+        raise RegistryError(
+            f"{to.name}:{to.tag} is {there} already, not {digest}: tags of releases do not move",
+            "choose another tag, or move it with --replace",
+            status=200,
+        )
+
+
+def _copy_blobs(
+    source: Transfer,
+    repository: str,
+    target: Transfer,
+    to: str,
+    blobs: Sequence[Blob],
+    jobs: int,
+    scratch: Path | None,
+    say: Callable[[str], None],
+) -> list[Blob]:
+    """Copy what is not there, and return it. The first error ends the others before their next blob."""
+    sent: list[Blob] = []
+
+    def one(blob: Blob, folder: Path) -> None:
+        if target.has_blob(to, blob.digest):
+            return
+        # By the digest's own name, so that the next copy finds what this one had got.
+        file = folder / hashlib.sha256(f"{source.address(repository)}@{blob.digest}".encode()).hexdigest()
+        try:
+            source.download(repository, blob.digest, blob.size, file)
+        except OSError as full:
+            raise DiskError(f"{blob.digest} does not fit on the disk: {full.strerror}", "free some room") from full
+        target.upload(to, blob.digest, file)
+        sent.append(blob)
+        say(f"sent {blob.digest[:19]}, {blob.size / 1e6:.1f} MB")
+        file.unlink(missing_ok=True)
+
+    with tempfile.TemporaryDirectory(prefix="soh-copy-") as own:
+        folder = scratch or Path(own)
+        folder.mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(jobs) as pool:
+            # The largest first: a long one that begins last would keep the others waiting.
+            order = sorted(blobs, key=lambda it: it.size, reverse=True)
+            running = [pool.submit(one, blob, folder) for blob in order]
+            try:
+                finished, _ = wait(running, return_when=FIRST_EXCEPTION)
+                failed = next((it for it in finished if it.exception()), None)
+            except BaseException:
+                _end(source, target, pool)
+                raise
+            if failed:
+                _end(source, target, pool)
+                failed.result()
+    return sent
+
+
+def _end(source: Transfer, target: Transfer, pool: ThreadPoolExecutor) -> None:
+    """Let what travels stop where it is."""
+    source.ended.set()
+    target.ended.set()
+    pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A token for one command, from a file that only its owner can read, or from standard input; never from argv."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from pydantic import SecretStr
+
+from harness.errors import SettingsError
+from harness.registries.credentials import Credentials
+
+_LONGEST = 65_536
+
+
+def from_file(file: Path, username: str) -> Credentials:
+    """The token of a file, whose first line it is. Raises SettingsError when others could read it, too."""
+    try:
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise SettingsError(f"the token file {file} is no file", "give a file with the token in its first line")
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise SettingsError(
+                f"the token file {file} can be used by others: its mode is {stat.S_IMODE(mode):04o}",
+                f"chmod 600 {file}, and if others could read it, revoke the token and make another",
+            )
+        with file.open() as stream:
+            return _login(stream, username, f"the token file {file}")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        what = unreadable.strerror if isinstance(unreadable, OSError) else "it is no text"
+        raise SettingsError(f"the token file {file} cannot be read: {what}", "check --token-file") from unreadable
+
+
+def from_stdin(username: str, stream: TextIO | None = None) -> Credentials:
+    """The token in the first line of standard input. Raises SettingsError when there is none."""
+    return _login(stream or sys.stdin, username, "standard input")
+
+
+def _login(stream: TextIO, username: str, where: str) -> Credentials:
+    token = stream.readline(_LONGEST).strip()
+    if not token:
+        raise SettingsError(f"{where} has no token in its first line", "write the token there")
+    # GHCR takes any name with a token; one that is empty is refused by the form of Basic authentication itself.
+    return Credentials(username=username or "token", password=SecretStr(token))

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A registry client that moves content: blobs down to a file and up again, manifests as they are, byte for byte.
+
+The API is that of the OCI distribution specification 1.1, "Pulling blobs" and "Push".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+
+from harness.errors import RegistryError
+from harness.registries.client import INDEX_TYPES, RegistryClient
+from harness.registries.problems import answered, unreachable
+from harness.waiting import pause
+
+_CHUNK = 1 << 20
+_LONGEST_PAUSE = 10.0
+# A registry may hash a whole layer before it answers that it has it.
+_UPLOAD_SECONDS = httpx.Timeout(10.0, read=600.0, write=120.0)
+_DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawManifest:
+    """A manifest or index as the registry has it. `content` is what it says, `raw` its bytes."""
+
+    digest: str
+    media_type: str
+    raw: bytes
+    content: Mapping[str, Any]
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it lists other manifests."""
+        return self.media_type in INDEX_TYPES
+
+    @property
+    def blobs(self) -> list[Mapping[str, Any]]:
+        """The descriptors of configuration and layers; those that are kept elsewhere, by their `urls`, are left out."""
+        parts = [self.content.get("config"), *(self.content.get("layers") or []), *(self.content.get("blobs") or [])]
+        return [it for it in parts if it and not it.get("urls")]
+
+    @property
+    def children(self) -> list[str]:
+        """The digests of the manifests that an index lists."""
+        return [str(it["digest"]) for it in self.content.get("manifests") or []] if self.is_index else []
+
+    @property
+    def subject(self) -> str:
+        """The digest that it refers to, or empty."""
+        return str((self.content.get("subject") or {}).get("digest") or "")
+
+
+class Transfer(RegistryClient):
+    """Moves content from and to one registry. May be used by several threads; `ended` makes them all give up."""
+
+    def __init__(self, *args: Any, push: bool = False, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.actions = "pull,push" if push else "pull"
+        self.ended = threading.Event()
+        self._list_lock = threading.Lock()
+
+    def address(self, repository: str) -> str:
+        """Where a repository is: two names with the same one are the same place."""
+        return f"{self.root}/{repository}"
+
+    def raw(self, repository: str, identifier: str) -> RawManifest | None:
+        """A manifest by tag or digest, its digest checked; None when there is none."""
+        response = self.ask("GET", repository, f"manifests/{identifier}")
+        if response.status_code == 404:
+            return None
+        if response.status_code != 200:
+            raise answered(self.server, self.host, response, f"{repository} {identifier}")
+        algorithm = identifier.partition(":")[0] if ":" in identifier else "sha256"
+        digest = digest_of(response.content, algorithm)
+        if ":" in identifier and digest != identifier:
+            raise RegistryError(
+                f"{self.server} answered a manifest with digest {digest} for {repository}@{identifier}",
+                "something between this machine and the registry changes what passes, or its storage is damaged",
+                status=200,
+            )
+        try:
+            content = json.loads(response.content)
+            media_type = str(content.get("mediaType") or response.headers["content-type"].partition(";")[0].strip())
+        except (ValueError, AttributeError, KeyError) as broken:
+            raise RegistryError(
+                f"{self.server} answered no manifest for {repository} {identifier}", "check name and address"
+            ) from broken
+        return RawManifest(digest=digest, media_type=media_type, raw=response.content, content=content)
+
+    def digest_at(self, repository: str, identifier: str) -> str:
+        """The digest that a tag or digest has there, or empty when it is not there."""
+        response = self.ask("HEAD", repository, f"manifests/{identifier}")
+        if response.status_code == 404:
+            return ""
+        if response.status_code != 200:
+            raise answered(self.server, self.host, response, f"{repository} {identifier}")
+        found = response.headers.get("docker-content-digest")
+        if found:
+            return str(found)
+        manifest = self.raw(repository, identifier)
+        return manifest.digest if manifest else ""
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Whether a blob is there."""
+        response = self.ask("HEAD", repository, f"blobs/{digest}")
+        if response.status_code not in (200, 404):
+            raise answered(self.server, self.host, response, f"the blob {repository}@{digest}")
+        return response.status_code == 200
+
+    def download(self, repository: str, digest: str, size: int, file: Path) -> None:
+        """Fetch a blob into a file and check its digest; what is in the file already is gone on with.
+
+        A cut connection is gone on with as well, up to `attempts` times without progress. Raises RegistryError.
+        """
+        left = self._attempts
+        file.touch()
+        while True:
+            start = file.stat().st_size
+            if start < size:
+                try:
+                    self._fetch(repository, digest, file, start)
+                except RegistryError as error:
+                    left = self._attempts if file.stat().st_size > start else left - 1
+                    if error.status in (401, 403, 404) or left <= 0 or self.ended.is_set():
+                        raise
+                    self._rest(self._attempts - left, "to go on with a blob")
+                    continue
+            there, found = file.stat().st_size, _file_digest(file, digest)
+            if (there, found) == (size, digest):
+                return
+            left -= 1
+            if there >= size:
+                # Nothing that comes behind wrong content can mend it.
+                file.write_bytes(b"")
+            if left <= 0:
+                raise RegistryError(
+                    f"{self.server} gave {there} bytes with digest {found} for the blob {repository}@{digest} "
+                    f"of {size} bytes",
+                    "the registry's storage is damaged, or something on the way changes what passes",
+                    status=200,
+                )
+
+    def check(self, repository: str, digest: str) -> int:
+        """Read a blob wholly, keep nothing, and return its size in bytes. Raises RegistryError for a wrong digest."""
+        hasher = _DIGESTS[_algorithm(digest)]()
+        size = 0
+        with self._reading(repository, digest, 0) as response:
+            for chunk in self._received(response):
+                hasher.update(chunk)
+                size += len(chunk)
+        found = f"{_algorithm(digest)}:{hasher.hexdigest()}"
+        if found != digest:
+            raise RegistryError(
+                f"{self.server} gave {size} bytes with digest {found} for the blob {repository}@{digest}",
+                "push the image again: its storage is damaged",
+                status=200,
+            )
+        return size
+
+    def upload(self, repository: str, digest: str, file: Path) -> None:
+        """Push a blob in one piece. A registry that fails meanwhile is asked again. Raises RegistryError."""
+        for attempt in range(1, self._attempts + 1):
+            try:
+                self._upload(repository, digest, file)
+                return
+            except RegistryError as error:
+                again = error.status in (0, 401, 408, 429) or error.status >= 500
+                if not again or attempt == self._attempts or self.ended.is_set():
+                    raise
+                self._rest(attempt, "to take an upload again")
+
+    def put(self, repository: str, identifier: str, manifest: RawManifest) -> None:
+        """Push a manifest by tag or digest, and where the registry has no referrers API, list it under its subject."""
+        url = f"{self.address(repository)}/manifests/{identifier}"
+        response = self._write("PUT", repository, url, content=manifest.raw, media_type=manifest.media_type)
+        if response.status_code not in (200, 201):
+            raise push_refused(self, response, f"{repository} {identifier}")
+        said = response.headers.get("docker-content-digest", manifest.digest)
+        if said != manifest.digest:
+            raise RegistryError(
+                f"{self.server} took {manifest.digest} and calls it {said}",
+                "something between this machine and the registry changes what passes",
+                status=response.status_code,
+            )
+        if manifest.subject and "oci-subject" not in response.headers:
+            self._list_under_subject(repository, manifest)
+
+    def _list_under_subject(self, repository: str, manifest: RawManifest) -> None:
+        """Keep the list of what refers to an image, as the specification asks of clients ("Referrers Tag Schema")."""
+        from harness.registries.referrers import fallback_tag
+
+        tag = fallback_tag(manifest.subject)
+        artifact = manifest.content.get("artifactType") or (manifest.content.get("config") or {}).get("mediaType")
+        entry = {
+            "mediaType": manifest.media_type,
+            "digest": manifest.digest,
+            "size": len(manifest.raw),
+            **({"artifactType": artifact} if artifact else {}),
+            **({"annotations": it} if (it := manifest.content.get("annotations")) else {}),
+        }
+        with self._list_lock:
+            listed = self.raw(repository, tag)
+            entries = list(listed.content.get("manifests") or []) if listed and listed.is_index else []
+            if any(it.get("digest") == manifest.digest for it in entries):
+                return
+            made = json.dumps(
+                {"schemaVersion": 2, "mediaType": INDEX_TYPES[0], "manifests": [*entries, entry]}, separators=(",", ":")
+            ).encode()
+            self.put(repository, tag, as_manifest(made))
+
+    def _upload(self, repository: str, digest: str, file: Path) -> None:
+        begun = self._write("POST", repository, f"{self.address(repository)}/blobs/uploads/", content=b"")
+        if begun.status_code != 202 or "location" not in begun.headers:
+            raise push_refused(self, begun, f"the beginning of an upload to {repository}")
+        location = httpx.URL(urljoin(str(begun.url), begun.headers["location"]))
+        put = location.copy_merge_params({"digest": digest})
+        response = self._write("PUT", repository, str(put), content=file)
+        if response.status_code not in (201, 204):
+            raise push_refused(self, response, f"the blob {repository}@{digest}")
+
+    def _write(
+        self, method: str, repository: str, url: str, *, content: bytes | Path, media_type: str = ""
+    ) -> httpx.Response:
+        """One request with content; after a challenge once more, with the token that was asked for."""
+        scope = self._scope(repository)
+        for last in (False, True):
+            with self._lock:
+                authorization = self._authorizations.get(scope)
+            headers = {"Content-Type": media_type or "application/octet-stream"}
+            if authorization:
+                headers["Authorization"] = authorization
+            headers["Content-Length"] = str(content.stat().st_size if isinstance(content, Path) else len(content))
+            try:
+                response = self._http.request(
+                    method,
+                    url,
+                    headers=headers,
+                    content=self._sent(content) if isinstance(content, Path) else content,
+                    timeout=_UPLOAD_SECONDS,
+                    follow_redirects=False,
+                )
+            except httpx.HTTPError as error:
+                raise unreachable(self.server, self.host, error) from error
+            if response.status_code != 401 or last:
+                break
+            granted = self._authorize(response, scope)
+            if not granted or granted == authorization:
+                break
+            with self._lock:
+                self._authorizations[scope] = granted
+        return response
+
+    def _fetch(self, repository: str, digest: str, file: Path, start: int) -> None:
+        with self._reading(repository, digest, start) as response:
+            partial = response.status_code == 206
+            with file.open("ab" if partial else "wb") as sink:
+                for chunk in self._received(response):
+                    sink.write(chunk)
+
+    @contextmanager
+    def _reading(self, repository: str, digest: str, start: int) -> Iterator[httpx.Response]:
+        """A blob's content from a byte on; a registry that cannot do that begins anew, with status 200."""
+        url = f"{self.address(repository)}/blobs/{digest}"
+        scope = self._scope(repository)
+        for last in (False, True):
+            with self._lock:
+                authorization = self._authorizations.get(scope)
+            headers = {"Authorization": authorization} if authorization else {}
+            if start:
+                headers["Range"] = f"bytes={start}-"
+            try:
+                with self._http.stream("GET", url, headers=headers) as response:
+                    if response.status_code == 401 and not last:
+                        response.read()
+                        granted = self._authorize(response, scope)
+                        if granted and granted != authorization:
+                            with self._lock:
+                                self._authorizations[scope] = granted
+                            continue
+                    if response.status_code not in (200, 206):
+                        response.read()
+                        raise answered(self.server, self.host, response, f"the blob {repository}@{digest}")
+                    yield response
+                    return
+            except httpx.HTTPError as error:
+                raise unreachable(self.server, self.host, error) from error
+
+    def _sent(self, file: Path) -> Iterator[bytes]:
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                self._go_on()
+                yield chunk
+
+    def _received(self, response: httpx.Response) -> Iterator[bytes]:
+        try:
+            for chunk in response.iter_raw():
+                self._go_on()
+                yield chunk
+        except httpx.HTTPError as error:
+            raise unreachable(self.server, self.host, error) from error
+
+    def _go_on(self) -> None:
+        if self.ended.is_set():
+            raise RegistryError(f"a transfer with {self.server} was given up", "start it again: it goes on from there")
+
+    def _rest(self, failures: int, what: str) -> None:
+        pause(min(0.25 * 2**failures, _LONGEST_PAUSE), what=f"{self.server} {what}")
+
+    def _scope(self, repository: str) -> str:
+        return f"repository:{repository}:{self.actions}"
+
+
+def push_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:
+    """The error for a registry that does not take something: what a token lacks is another thing than for a pull."""
+    error = answered(client.server, client.host, response, what)
+    step = error.next_step
+    if response.status_code in (401, 403):
+        step = (
+            "give a token that may write (on GHCR the scope write:packages, in GitHub Actions `packages: write`) "
+            "with --token-file or --token-stdin, and see that its owner may write to this package"
+        )
+    return RegistryError(error.message, step, status=error.status)
+
+
+def as_manifest(raw: bytes) -> RawManifest:
+    """A manifest that was made here."""
+    content = json.loads(raw)
+    return RawManifest(digest=digest_of(raw), media_type=str(content["mediaType"]), raw=raw, content=content)
+
+
+def digest_of(content: bytes, algorithm: str = "sha256") -> str:
+    """The digest of bytes. Raises RegistryError for an algorithm that is not sha256 or sha512."""
+    return f"{algorithm}:{_DIGESTS[_algorithm(algorithm + ':')](content).hexdigest()}"
+
+
+def _algorithm(digest: str) -> str:
+    algorithm = digest.partition(":")[0]
+    if algorithm not in _DIGESTS:
+        raise RegistryError(f"digests by {algorithm} are not known here", "push the image with sha256 digests")
+    return algorithm
+
+
+def _file_digest(file: Path, wanted: str) -> str:
+    algorithm = _algorithm(wanted)
+    with file.open("rb") as stream:
+        return f"{algorithm}:{hashlib.file_digest(stream, _DIGESTS[algorithm]).hexdigest()}"
