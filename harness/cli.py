@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = _command(commands, "doctor", _doctor, "show every prerequisite with its remedy")
     doctor.add_argument("--json", action="store_true", help="print JSON")
-    run_options.declare(doctor.add_argument, _CONFIG)
+    run_options.declare(doctor.add_argument, run_options.CONFIG)
 
     matrix = _command(commands, "matrix", _matrix, "list the cells")
     matrix.add_argument("--json", action="store_true", help="print the JSON that a CI matrix reads")
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="with build: what to build, without a name it lists them; with add-kubernetes and add-release: a version",
     )
-    run_options.declare(foundry.add_argument, _CONFIG)
+    run_options.declare(foundry.add_argument, run_options.CONFIG)
 
     shell = _command(commands, "shell", _shell, "a shell in a kept cluster; a command after -- is run there instead")
     shell.add_argument("cell", nargs="?", metavar="CELL", help="a cell whose cluster was kept")
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     shell.add_argument("--list", action="store_true", help="list the kept clusters of all runs")
     shell.set_defaults(program=[])
-    run_options.declare(shell.add_argument, _CONFIG)
+    run_options.declare(shell.add_argument, run_options.CONFIG)
 
     report = _command(commands, "report", None, "work with the reports of runs")
     reports = report.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -121,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         "--plan", metavar="FILE", type=Path, help="what `matrix --json --shards N` printed: what must be there"
     )
     merge.add_argument("--learn", action="store_true", help="reckon with how long these cells took, in `matrix`")
-    run_options.declare(merge.add_argument, _CONFIG)
+    run_options.declare(merge.add_argument, run_options.CONFIG)
 
     workflow = _command(commands, "workflow", _workflow, "the workflows for GitHub, generated from the matrix")
     how = workflow.add_mutually_exclusive_group()
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     tool = _command(commands, "tool", _tool, "build a program that the harness drives, where PATH has none, and run it")
     tool.add_argument("name", metavar="NAME", help="kind, helm, kubectl, …; a wrong one lists them")
     tool.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="after --: run it so; without, print its path")
-    run_options.declare(tool.add_argument, _CONFIG)
+    run_options.declare(tool.add_argument, run_options.CONFIG)
 
     registry_commands.declare(commands, _command)
     import_commands.declare(commands, _command)
@@ -141,12 +141,11 @@ def _parser() -> argparse.ArgumentParser:
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
     clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")
     clean.add_argument("--keep-cache", action="store_true", help="leave built images, tools and the engine's data")
-    run_options.declare(clean.add_argument, _CONFIG)
+    run_options.declare(clean.add_argument, run_options.CONFIG)
     return parser
 
 
 _JOBS = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--jobs")
-_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
 _SOURCE_AND_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in ("--source", "--config"))
 
 
@@ -216,7 +215,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.host import doctor
 
-    found = doctor.examine(_settings(parsed))
+    found = doctor.examine(run_options.settings_of(parsed))
     if parsed.json:
         print(doctor.as_json(found))
     else:
@@ -260,7 +259,7 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.foundry import inventory
     from harness.matrix import catalogue as catalogues
 
-    wanted, known, console = _settings(parsed), catalogues.load(), wide_console()
+    wanted, known, console = run_options.settings_of(parsed), catalogues.load(), wide_console()
     releases = (*known.releases, *known.copies())
     if parsed.action == "list":
         console.print(inventory.table(inventory.entries(wanted, releases)))
@@ -301,7 +300,7 @@ def _add_to_foundry(
 def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.run import kept, shell
 
-    wanted = _settings(parsed)
+    wanted = run_options.settings_of(parsed)
     if parsed.list:
         wide_console().print(shell.listing(kept.kept_clusters(wanted)))
         return 0
@@ -320,10 +319,10 @@ def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     shards = merge.find(parsed.folders)
     merged = merge.merge(shards, planned=merge.planned_cells(parsed.plan) if parsed.plan else ())
-    folder = parsed.output or _settings(parsed).reports_dir / merged.run.run_id
+    folder = parsed.output or run_options.settings_of(parsed).reports_dir / merged.run.run_id
     merge.write(merged, shards, folder)
     if parsed.learn:
-        History(_settings(parsed).cache_dir / "history.json").record(merged.run.cells)
+        History(run_options.settings_of(parsed).cache_dir / "history.json").record(merged.run.cells)
     summary.terminal(merged.run, wide_console(), folder)
     return exit_status(merged.run)
 
@@ -356,7 +355,7 @@ def _tool(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    found = tools.ensure(_settings(parsed), [parsed.name], progress=say)[parsed.name]
+    found = tools.ensure(run_options.settings_of(parsed), [parsed.name], progress=say)[parsed.name]
     if parsed.arguments:
         # It takes the place of this process: its output, its signals and its exit status are its own.
         os.execv(found.path, [parsed.name, *parsed.arguments])  # noqa: S606  # a program of ours, and no shell
@@ -368,14 +367,9 @@ def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.evidence.clean import clean, clean_run
 
     if parsed.run:
-        return 3 if clean_run(_settings(parsed), parsed.run, say=print) else 0
-    leaks = clean(_settings(parsed), keep_cache=parsed.keep_cache, console=Console())
+        return 3 if clean_run(run_options.settings_of(parsed), parsed.run, say=print) else 0
+    leaks = clean(run_options.settings_of(parsed), keep_cache=parsed.keep_cache, console=Console())
     return 3 if leaks else 0
-
-
-def _settings(parsed: argparse.Namespace) -> settings.Settings:
-    config = run_options.read(parsed).config
-    return settings.load(file=Path(config) if config else None)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,10 @@ from harness import settings
 from harness.report.text import wide_console
 from harness.run import options as run_options
 
-Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
-"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
-
-_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
 _SOURCE = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--source")
 
 
-def declare(commands: Any, command: Command) -> None:
+def declare(commands: Any, command: run_options.Command) -> None:
     """Add `audit` with its actions to the parser of `harness`."""
     audit = command(commands, "audit", None, "find image references that point at the wrong place, or at nothing")
     actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -44,7 +40,7 @@ def declare(commands: Any, command: Command) -> None:
         help="values: with --release or --chart merged as Helm merges, else looked through alone (may be repeated)",
     )
     images.add_argument("--json", action="store_true", help="print JSON")
-    run_options.declare(images.add_argument, (*_SOURCE, *_CONFIG))
+    run_options.declare(images.add_argument, (*_SOURCE, *run_options.CONFIG))
 
     docs = command(actions, "docs", _docs, "stale references in Markdown, YAML, Go, shell, Dockerfiles and values")
     docs.add_argument("folder", metavar="DIR", type=Path, help="a folder, or one file")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,8 @@ from harness.errors import UsageError
 from harness.report.text import wide_console
 from harness.run import options as run_options
 
-Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
-"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
 
-_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
-
-
-def declare(commands: Any, command: Command) -> None:
+def declare(commands: Any, command: run_options.Command) -> None:
     """Add `images` and `charts` with their actions to the parser of `harness`."""
     images = command(commands, "images", None, "images that you bring along, where no registry can be reached")
     actions = images.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -39,14 +34,14 @@ def declare(commands: Any, command: Command) -> None:
     remove_chart = command(chart_actions, "remove", _remove_chart, "forget an imported chart")
     remove_chart.add_argument("version", metavar="VERSION", help="its version")
     for parser in (add, listing, remove, add_chart, chart_listing, remove_chart):
-        run_options.declare(parser.add_argument, _CONFIG)
+        run_options.declare(parser.add_argument, run_options.CONFIG)
 
 
 def _import_image(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.imports import images
 
     console = wide_console()
-    made = images.add(_settings(parsed), parsed.file, parsed.reference, say=console.print)
+    made = images.add(run_options.settings_of(parsed), parsed.file, parsed.reference, say=console.print)
     console.print(f"imported {made.reference} ({', '.join(made.platforms)}), {made.digest}")
     return 0
 
@@ -54,14 +49,14 @@ def _import_image(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _list_images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.imports import images, records
 
-    wide_console().print(images.table(records.Imports.of(_settings(parsed)).read()))
+    wide_console().print(images.table(records.Imports.of(run_options.settings_of(parsed)).read()))
     return 0
 
 
 def _remove_image(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.imports import images
 
-    wanted = _settings(parsed)
+    wanted = run_options.settings_of(parsed)
     _refuse_while_in_use(wanted)
     print(f"removed {images.remove(wanted, parsed.reference).reference}")
     return 0
@@ -71,7 +66,7 @@ def _import_chart(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.imports import charts
     from harness.matrix import catalogue
 
-    made = charts.add(_settings(parsed), parsed.file, catalogue.load().releases)
+    made = charts.add(run_options.settings_of(parsed), parsed.file, catalogue.load().releases)
     print(f"imported the chart {made.version}, sha256:{made.content}")
     return 0
 
@@ -79,14 +74,14 @@ def _import_chart(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _list_charts(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.imports import charts, records
 
-    wide_console().print(charts.table(records.Imports.of(_settings(parsed)).read()))
+    wide_console().print(charts.table(records.Imports.of(run_options.settings_of(parsed)).read()))
     return 0
 
 
 def _remove_chart(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.imports import charts
 
-    print(f"removed the chart {charts.remove(_settings(parsed), parsed.version).version}")
+    print(f"removed the chart {charts.remove(run_options.settings_of(parsed), parsed.version).version}")
     return 0
 
 
@@ -98,8 +93,3 @@ def _refuse_while_in_use(wanted: settings.Settings) -> None:
         raise UsageError(
             f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "remove it when it has ended"
         )
-
-
-def _settings(parsed: argparse.Namespace) -> settings.Settings:
-    config = run_options.read(parsed).config
-    return settings.load(file=Path(config) if config else None)

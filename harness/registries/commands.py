@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable
 from typing import Any
 
 from harness.registries import front_commands, transfer_commands
-
-Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
-"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
+from harness.run import options as run_options
 
 
-def declare(commands: Any, command: Command) -> None:
+def declare(commands: Any, command: run_options.Command) -> None:
     """Add `registry` with its actions to the parser of `harness`."""
     registry = command(commands, "registry", None, "local registries that behave like ghcr.io and docker.io")
     actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from harness import settings
 from harness.errors import HostError, UsageError
 from harness.report.text import wide_console
 from harness.run import options as run_options
@@ -20,13 +18,10 @@ if TYPE_CHECKING:
     from harness.registries.front.manners import Visibility
     from harness.registries.front.records import Record
 
-Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
-
-_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
 _LOOK_SECONDS = 0.2
 
 
-def declare(actions: Any, command: Command) -> None:
+def declare(actions: Any, command: run_options.Command) -> None:
     """Add the actions about local registries."""
     up = command(actions, "up", _up, "start a local registry in the background, and say how to reach it")
     up.add_argument("--profile", default="ghcr.io", metavar="HOST", help="ghcr.io (default) or docker.io")
@@ -88,8 +83,8 @@ def declare(actions: Any, command: Command) -> None:
     token.add_argument("--revoke", action="store_true", help="make it worthless at once")
 
     for parser in (up, down, status, log, fault, token):
-        run_options.declare(parser.add_argument, _CONFIG)
-    run_options.declare(actions.choices["mend"].add_argument, _CONFIG)
+        run_options.declare(parser.add_argument, run_options.CONFIG)
+    run_options.declare(actions.choices["mend"].add_argument, run_options.CONFIG)
 
 
 def _named(parser: argparse.ArgumentParser) -> None:
@@ -109,7 +104,7 @@ def _up(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         limits=_limits(parsed.limit),
     )
     fronts.check(request)
-    wanted = _settings(parsed)
+    wanted = run_options.settings_of(parsed)
     found = tools.ensure(wanted, ["registry"], progress=print)["registry"]
     for line in _told(fronts.up(wanted, request, found.path)):
         print(line)
@@ -135,7 +130,7 @@ def _told(record: Record) -> Iterator[str]:
 def _down(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.registries import fronts
 
-    wanted = _settings(parsed)
+    wanted = run_options.settings_of(parsed)
     if parsed.all and parsed.name:
         raise UsageError("--all and a name contradict each other", "leave one of them out")
     records = fronts.recorded(wanted) if parsed.all else [fronts.find(wanted, parsed.name)]
@@ -152,7 +147,7 @@ def _status(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.registries import fronts
     from harness.registries.front import control
 
-    found = fronts.recorded(_settings(parsed))
+    found = fronts.recorded(run_options.settings_of(parsed))
     states = {it.name: control.ask(it.control, "GET", "/state") for it in found if it.alive}
     if parsed.json:
         shown = [{**it.model_dump(mode="json"), "up": it.alive, **states.get(it.name, {})} for it in found]
@@ -169,7 +164,7 @@ def _log(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.registries.front import journal
     from harness.waiting import pause
 
-    record = fronts.find(_settings(parsed), parsed.name)
+    record = fronts.find(run_options.settings_of(parsed), parsed.name)
     shown = 0
     try:
         while True:
@@ -224,7 +219,7 @@ def _token(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _alive(parsed: argparse.Namespace) -> Record:
     from harness.registries import fronts
 
-    record = fronts.find(_settings(parsed), parsed.name)
+    record = fronts.find(run_options.settings_of(parsed), parsed.name)
     if not record.alive:
         raise HostError(
             f"the local registry {record.name} has ended (process {record.pid})",
@@ -262,8 +257,3 @@ def _limits(text: str | None) -> Any:
     if len(parts) != 3 or not all(it.isdecimal() for it in parts) or int(parts[2]) < 1:
         raise UsageError(f"--limit {text!r} is not three numbers", "say --limit 100,200,21600, as Docker Hub has it")
     return Limits(anonymous=int(parts[0]), user=int(parts[1]), window=int(parts[2]))
-
-
-def _settings(parsed: argparse.Namespace) -> settings.Settings:
-    config = run_options.read(parsed).config
-    return settings.load(file=Path(config) if config else None)

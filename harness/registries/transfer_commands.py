@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,14 +23,10 @@ if TYPE_CHECKING:
     from harness.registries.push import Transfer
     from harness.registries.references import ImageReference
 
-Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
-"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
-
-_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--config")
 _SECONDS = 30.0
 
 
-def declare(actions: Any, command: Command) -> None:
+def declare(actions: Any, command: run_options.Command) -> None:
     """Add the two actions to `harness registry`."""
     copy = command(actions, "copy", _copy, "copy an image with all its platforms, signatures and attestations")
     verify = command(actions, "verify", _verify, "prove that two names hold the same image, reading all of the second")
@@ -46,7 +42,7 @@ def declare(actions: Any, command: Command) -> None:
         action.add_argument("--jobs", metavar="N", type=int, default=4, help="blobs at a time (default: 4)")
         action.add_argument("--no-referrers", action="store_true", help="leave out signatures and attestations")
         action.add_argument("--json", action="store_true", help="print JSON")
-        run_options.declare(action.add_argument, _CONFIG)
+        run_options.declare(action.add_argument, run_options.CONFIG)
     copy.add_argument("--replace", action="store_true", help="move a tag of DST that names another image")
 
 
@@ -121,7 +117,7 @@ def _both(
     image, to = ImageReference.parse(parsed.src), ImageReference.parse(parsed.dst)
     if not _has_tag(parsed.dst) and not to.digest:
         to = dataclasses.replace(to, tag=image.tag, digest="" if image.tag else image.digest)
-    wanted = settings.load(file=run_options.read(parsed).config)
+    wanted = run_options.settings_of(parsed)
     given = None
     if parsed.token_file:
         given = login.from_file(parsed.token_file, parsed.username)

@@ -6,36 +6,27 @@ from __future__ import annotations
 import argparse
 import logging
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from pydantic import ValidationError
-
-from harness import settings
 from harness.errors import UsageError
-from harness.matrix import catalogue as catalogues
-from harness.matrix import edges
-from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Release
-from harness.report import advice_text, advice_values
-from harness.report.advice import Sentence, advise
-from harness.report.advice_values import End
-from harness.report.text import wide_console
-from harness.report.ways import Report
-from harness.report.writer import RESULTS, read
 from harness.run import options as run_options
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from harness import settings
+    from harness.matrix.catalogue import Catalogue
+    from harness.matrix.model import Release
+    from harness.report.advice import Sentence
+    from harness.report.advice_values import End
+    from harness.report.ways import Report
 
-Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
-"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
+log = logging.getLogger(__name__)
 
 _CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in ("--values", "--config"))
 
 
-def declare(commands: Any, command: Command) -> None:
+def declare(commands: Any, command: run_options.Command) -> None:
     """Add `advise` to the parser of `harness`."""
     parser = command(commands, "advise", _advise, "say whether an upgrade is safe, from the latest results here")
     parser.add_argument("--from", dest="origin", required=True, metavar="RELEASE", help="the release that is installed")
@@ -45,10 +36,14 @@ def declare(commands: Any, command: Command) -> None:
 
 
 def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.matrix import catalogue as catalogues
     from harness.releases.values import load_values, merge
+    from harness.report import advice_text, advice_values
+    from harness.report.advice import advise
+    from harness.report.text import wide_console
 
     asked = run_options.read(parsed)
-    wanted, known = settings.load(file=asked.config), catalogues.load()
+    wanted, known = run_options.settings_of(parsed), catalogues.load()
     origin, target = _end(wanted, known, parsed.origin), _end(wanted, known, parsed.target)
     cannot = require_edge(known, origin, target)
     sentences: list[Sentence] = []
@@ -74,6 +69,11 @@ def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def latest_first(reports_dir: Path) -> list[Report]:
     """The reports below a folder, the latest first; one that cannot be read is left out, with a warning."""
+    from pydantic import ValidationError
+
+    from harness.report.ways import Report
+    from harness.report.writer import RESULTS, read
+
     found = []
     for file in sorted(reports_dir.glob(f"*/{RESULTS}")):
         if file.parent.is_symlink():
@@ -90,6 +90,8 @@ def require_edge(known: Catalogue, origin: End, target: End) -> str:
 
     Raises UsageError for what is no upgrade, and for a release without a row that is not older than all that have one.
     """
+    from harness.matrix import edges
+
     if origin.name == target.name:
         raise UsageError(f"--from and --to are both {origin.name}", "name two releases")
     if edges.version_key(origin.name) > edges.version_key(target.name):
@@ -108,6 +110,9 @@ def require_edge(known: Catalogue, origin: End, target: End) -> str:
 
 
 def _end(wanted: settings.Settings, known: Catalogue, name: str) -> End:
+    from harness.matrix import edges
+    from harness.report.advice_values import End
+
     if not edges.is_release(name):
         raise UsageError(f"{name!r} is no release", "write a version, 2.5.2, or a relocated one, 2.2.1@docker.io")
     if any(row.version == name.partition("@")[0] for row in known.releases):
@@ -118,6 +123,8 @@ def _end(wanted: settings.Settings, known: Catalogue, name: str) -> End:
 
 def _defaults(wanted: settings.Settings, release: Release) -> dict[str, Any] | None:
     """The values of a release's chart where it lies on this machine: imported, or made by the foundry."""
+    import yaml
+
     from harness.foundry import operator
     from harness.foundry.store import Store
     from harness.imports import charts

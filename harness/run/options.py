@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness import settings
 from harness.matrix.select import Selection
 from harness.settings import SourceKind
 
@@ -109,6 +110,13 @@ RUN_OPTIONS = (
 )
 
 
+CONFIG = tuple(option for option in RUN_OPTIONS if option.flag == "--config")
+"""For commands that run nothing."""
+
+Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
+"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What the command line asks for."""
@@ -159,6 +167,11 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         drift=bool(get("--drift", False)),
         config=Path(get("--config")) if get("--config") else None,
     )
+
+
+def settings_of(parsed: argparse.Namespace) -> settings.Settings:
+    """The settings that a command was given with --config. Raises SettingsError."""
+    return settings.load(file=read(parsed).config)
 
 
 def words(options: RunOptions) -> list[str]:
