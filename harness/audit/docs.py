@@ -17,10 +17,10 @@ from pathlib import Path
 
 from harness import process
 from harness.audit.findings import Finding
-from harness.audit.homes import Homes, is_tagged
+from harness.audit.homes import Homes
 from harness.audit.parts import Split, pairs
 from harness.errors import UsageError
-from harness.registries.references import DOCKER_HUB, ImageReference
+from harness.registries.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host, is_tagged
 
 MARKER = "audit-docs:"
 """Excuses what tells history: `audit-docs: history` for its line and the next, `off` and `on` for what is between."""
@@ -36,7 +36,6 @@ _SKIPPED_FOLDERS = frozenset({".git", "node_modules", "vendor", "__pycache__", "
 _HISTORY = re.compile(r"(?:CHANGELOG|[Cc]hangelog|CHANGES|HISTORY|RELEASE[-_]?NOTES)[\w.-]*\.(?:md|rst|adoc|txt)")
 _GIT_SECONDS = 30.0
 _LARGEST = 4_000_000
-_HUB_ALIASES = {"index.docker.io": DOCKER_HUB, "registry-1.docker.io": DOCKER_HUB}
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _REST = rf"(?P<tag>:{_TAG})?(?P<digest>@sha256:[0-9a-f]{{64}})?(?![\w/-]|\.\w)"
 _COMMANDS = (
@@ -106,7 +105,7 @@ class Scanner:
 
     def __init__(self, homes: Homes) -> None:
         self._homes = homes
-        hosts = "|".join(sorted(map(re.escape, {*homes.registries, *_HUB_ALIASES}), key=len, reverse=True))
+        hosts = "|".join(sorted(map(re.escape, {*homes.registries, *HUB_SERVERS}), key=len, reverse=True))
         names = "|".join(sorted(map(re.escape, homes.repositories), key=len, reverse=True))
         self._whole = re.compile(rf"(?<![\w.-])(?P<host>{hosts})/(?P<name>{names}){_REST}")
         self._short = re.compile(rf"(?<![\w./@-])(?P<name>{names})(?P<tag>:{_TAG}){_REST.partition(')?')[2]}")
@@ -179,7 +178,7 @@ class Scanner:
         if not host and name in self._homes.repositories:
             whole = next(home.name for home in self._homes.all if home.repository == name)
         first, _, rest = whole.partition("/")
-        first = _HUB_ALIASES.get(first, first)
+        first = image_host(first)
         if first not in self._homes.registries or rest not in self._homes.repositories:
             return None
         return ImageReference(registry=first, repository=rest, tag=tag)

@@ -135,8 +135,3 @@ class Homes:
 def _numbers(version: str) -> tuple[int, int, int]:
     found = _VERSION.fullmatch(version)
     return (int(found[2]), int(found[3]), int(found[4])) if found else (0, 0, 0)
-
-
-def is_tagged(text: str) -> bool:
-    """Whether a reference, as somebody wrote it, has a tag of its own."""
-    return ":" in text.partition("@")[0].rpartition("/")[2]

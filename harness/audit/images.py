@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from harness.audit.findings import Finding, Severity
 from harness.audit.gather import Mention, Unreadable
-from harness.audit.homes import Homes, is_tagged
+from harness.audit.homes import Homes
 from harness.audit.look import Seen
 from harness.errors import UsageError
-from harness.registries.references import ImageReference
+from harness.registries.references import ImageReference, is_tagged
 
 _MOVING_TAGS = frozenset({"latest", "master", "main", "edge", "nightly", "snapshot", "stable", "dev"})
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from harness.audit.docs import DocumentAudit
 from harness.audit.findings import Finding, Severity
 from harness.audit.images import Audited, ImageAudit
+from harness.matrix.names import counted
 from harness.report.text import plain
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
@@ -52,9 +53,9 @@ def as_table(audit: ImageAudit) -> RenderableType:
 
 def summary(audit: ImageAudit) -> str:
     """One line: `3 images of release 2.5.2: 1 error, 0 warnings, 4 notes; 3 unavailable (nothing is known of them)`."""
-    counts = ", ".join(_counted(audit.count(it), it.value) for it in Severity)
+    counts = ", ".join(counted(audit.count(it), it.value) for it in Severity)
     unknown = f"; {audit.unavailable} unavailable (nothing is known of them)" if audit.unavailable else ""
-    return f"{_counted(len(audit.images), 'image')} of {audit.subject}: {counts}{unknown}"
+    return f"{counted(len(audit.images), 'image')} of {audit.subject}: {counts}{unknown}"
 
 
 def _columns(image: Audited) -> tuple[str, str, str, str]:
@@ -133,7 +134,7 @@ def documents_lines(audit: DocumentAudit) -> Iterator[str]:
     """Each stale name as compilers print it, then the sum."""
     for it in audit.findings:
         yield plain(f"{it.file}:{it.line}:{it.column}: {it.finding.severity.value}: {it.text}: {it.finding}")
-    said = f"{_counted(len(audit.findings), 'stale reference')} in {_counted(audit.files, 'file')}"
+    said = f"{counted(len(audit.findings), 'stale reference')} in {counted(audit.files, 'file')}"
     excused = f"; {audit.excused} excused by a marker" if audit.excused else ""
     left_out = f"; not read, since they tell of the past: {', '.join(audit.left_out)}" if audit.left_out else ""
     yield plain(said + excused + left_out)
@@ -147,7 +148,3 @@ def documents_json(audit: DocumentAudit) -> str:
     ]
     counts = {"files": audit.files, "excused": audit.excused, "left_out": list(audit.left_out)}
     return json.dumps({"findings": findings, **counts}, indent=2)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")

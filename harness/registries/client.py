@@ -286,17 +286,31 @@ class RegistryClient:
         return response
 
     def _send_authorized(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
-        scope = f"repository:{reference.repository}:{self.actions}"
-        with self._lock:
-            authorization = self._authorizations.get(scope)
+        scope = self._scope(reference.repository)
+        authorization = self._authorization(scope)
         response = self._once(method, url, authorization)
         if response.status_code == 401:
-            granted = self._authorize(response, scope)
-            if granted and granted != authorization:
-                with self._lock:
-                    self._authorizations[scope] = granted
+            granted = self._renewed(response, scope, authorization)
+            if granted:
                 response = self._once(method, url, granted)
         return response
+
+    def _scope(self, repository: str) -> str:
+        return f"repository:{repository}:{self.actions}"
+
+    def _authorization(self, scope: str) -> str | None:
+        """The header that a request within this scope begins with; None when none was asked for yet."""
+        with self._lock:
+            return self._authorizations.get(scope)
+
+    def _renewed(self, refusal: httpx.Response, scope: str, tried: str | None) -> str:
+        """The header to try after a challenge, kept for what follows; empty when there is no other than `tried`."""
+        granted = self._authorize(refusal, scope)
+        if not granted or granted == tried:
+            return ""
+        with self._lock:
+            self._authorizations[scope] = granted
+        return granted
 
     def _once(self, method: str, url: str, authorization: str | None) -> httpx.Response:
         headers = {**_ACCEPT, "Authorization": authorization} if authorization else _ACCEPT

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from harness import process
 from harness.errors import CommandError, SettingsError
-from harness.registries.references import DOCKER_HUB
+from harness.registries.references import DOCKER_HUB, image_host
 
 _HELPER_SECONDS = 20.0
 # Docker Hub's credentials are filed under the address of its first API (docker/cli, config/types and registry/config).
@@ -145,8 +145,7 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
 
 
 def _host_of(key: str) -> str:
-    host = key.split("://", 1)[-1].split("/", 1)[0]
-    return DOCKER_HUB if host in ("index.docker.io", "registry-1.docker.io", DOCKER_HUB) else host
+    return image_host(key.split("://", 1)[-1].split("/", 1)[0])
 
 
 def _mapping(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:

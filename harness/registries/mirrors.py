@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from harness.errors import SettingsError
 from harness.registries.credentials import Credentials, write_secret
-from harness.registries.references import DOCKER_HUB, ImageReference
+from harness.registries.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host
 
 BLOCKED = "http://127.0.0.1:1/not-in-the-mirror-map"
 """Where every registry host without a mirror leads: a port that refuses at once, and a name that explains itself."""
@@ -68,7 +68,7 @@ class Mirror(BaseModel):
 def _registry_host(value: str) -> str:
     if not value or "/" in value or value.startswith((".", "_")):
         raise ValueError(f"{value!r} is not a registry host like ghcr.io or registry.example.com:5000")
-    if value in _HUB_SERVERS:
+    if value in HUB_SERVERS:
         raise ValueError(f"images of {value} are named {DOCKER_HUB}: use that as the key")
     return value
 
@@ -82,8 +82,7 @@ def without_loops(mirrors: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
         way = [start]
         while way[-1] in mirrors:
             mirror = mirrors[way[-1]]
-            host = urlsplit(mirror.url).netloc
-            host = DOCKER_HUB if host in _HUB_SERVERS else host
+            host = image_host(urlsplit(mirror.url).netloc)
             if host == way[-1] and (mirror.credentials or mirror.ca):
                 break
             if host in way:
@@ -92,8 +91,6 @@ def without_loops(mirrors: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
             way.append(host)
     return mirrors
 
-
-_HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
 
 RegistryHost = Annotated[str, AfterValidator(_registry_host)]
 """The host that image names begin with, with its port when it has one."""

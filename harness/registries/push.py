@@ -235,8 +235,7 @@ class Transfer(RegistryClient):
         """One request with content; after a challenge once more, with the token that was asked for."""
         scope = self._scope(repository)
         for last in (False, True):
-            with self._lock:
-                authorization = self._authorizations.get(scope)
+            authorization = self._authorization(scope)
             headers = {"Content-Type": media_type or "application/octet-stream"}
             if authorization:
                 headers["Authorization"] = authorization
@@ -252,13 +251,8 @@ class Transfer(RegistryClient):
                 )
             except httpx.HTTPError as error:
                 raise unreachable(self.server, self.host, error) from error
-            if response.status_code != 401 or last:
+            if response.status_code != 401 or last or not self._renewed(response, scope, authorization):
                 break
-            granted = self._authorize(response, scope)
-            if not granted or granted == authorization:
-                break
-            with self._lock:
-                self._authorizations[scope] = granted
         return response
 
     def _fetch(self, repository: str, digest: str, file: Path, start: int) -> None:
@@ -274,8 +268,7 @@ class Transfer(RegistryClient):
         url = f"{self.address(repository)}/blobs/{digest}"
         scope = self._scope(repository)
         for last in (False, True):
-            with self._lock:
-                authorization = self._authorizations.get(scope)
+            authorization = self._authorization(scope)
             headers = {"Authorization": authorization} if authorization else {}
             if start:
                 headers["Range"] = f"bytes={start}-"
@@ -283,10 +276,7 @@ class Transfer(RegistryClient):
                 with self._http.stream("GET", url, headers=headers) as response:
                     if response.status_code == 401 and not last:
                         response.read()
-                        granted = self._authorize(response, scope)
-                        if granted and granted != authorization:
-                            with self._lock:
-                                self._authorizations[scope] = granted
+                        if self._renewed(response, scope, authorization):
                             continue
                     if response.status_code not in (200, 206):
                         response.read()
@@ -316,9 +306,6 @@ class Transfer(RegistryClient):
 
     def _rest(self, failures: int, what: str) -> None:
         pause(min(0.25 * 2**failures, _LONGEST_PAUSE), what=f"{self.server} {what}")
-
-    def _scope(self, repository: str) -> str:
-        return f"repository:{repository}:{self.actions}"
 
 
 def push_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:

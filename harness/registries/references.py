@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from harness.errors import UsageError
 
 DOCKER_HUB = "docker.io"
+HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
+"""Names of Docker Hub's servers, which are no registry hosts of images: those are named `docker.io`."""
 
 _MAX_NAME = 255
 _DOMAIN_PART = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -98,6 +100,16 @@ class ImageReference:
 
     def __str__(self) -> str:
         return self.canonical
+
+
+def is_tagged(text: str) -> bool:
+    """Whether a reference, as somebody wrote it, has a tag of its own."""
+    return ":" in text.partition("@")[0].rpartition("/")[2]
+
+
+def image_host(server: str) -> str:
+    """The host by which images of this server are named: that of Docker Hub for each of its servers."""
+    return DOCKER_HUB if server in HUB_SERVERS else server
 
 
 def _split(name: str) -> tuple[str, str]:

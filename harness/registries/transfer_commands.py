@@ -110,12 +110,12 @@ def _both(
     """Both ends with their clients, which are closed behind the block."""
     from harness.errors import UsageError
     from harness.registries import login
-    from harness.registries.references import ImageReference
+    from harness.registries.references import ImageReference, is_tagged
 
     if not 1 <= parsed.jobs <= 64:
         raise UsageError(f"--jobs {parsed.jobs} is no number of blobs at a time", "give a number from 1 to 64")
     image, to = ImageReference.parse(parsed.src), ImageReference.parse(parsed.dst)
-    if not _has_tag(parsed.dst) and not to.digest:
+    if not is_tagged(parsed.dst) and not to.digest:
         to = dataclasses.replace(to, tag=image.tag, digest="" if image.tag else image.digest)
     wanted = run_options.settings_of(parsed)
     given = None
@@ -172,10 +172,6 @@ def _end(
         mirror = mirror.model_copy(update={"username": given.username, "password": given.password})
     login = given or (None if mirror else from_docker_config(image.registry))
     return Transfer(mirror, image.registry, credentials=login, timeout=_SECONDS, push=push)
-
-
-def _has_tag(text: str) -> bool:
-    return ":" in text.partition("@")[0].rpartition("/")[2]
 
 
 def _name(source: Transfer, image: ImageReference, target: Transfer, to: ImageReference) -> str:
