@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from types import MappingProxyType
-from typing import Protocol, cast
+from typing import Protocol
 
+from harness.apps import modules
 from harness.apps.context import ScenarioContext
-from harness.errors import CatalogueError
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding
 
@@ -28,15 +25,13 @@ class ScenarioModule(Protocol):
 @cache
 def discover() -> Mapping[str, ScenarioModule]:
     """All scenarios by name, in alphabetical order. Raises CatalogueError for a module that lacks its parts."""
-    found: dict[str, ScenarioModule] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        if not isinstance(getattr(module, "SCENARIO", None), Scenario) or not callable(getattr(module, "run", None)):
-            raise CatalogueError(
-                f"{module.__name__} has no SCENARIO or no run()", "see harness/apps/scenarios/spark_pi.py"
-            )
-        found[module.SCENARIO.name] = cast(ScenarioModule, module)
-    return MappingProxyType(dict(sorted(found.items())))
+    return modules.discover(
+        __name__,
+        __path__,
+        function="run",
+        lacks="no SCENARIO or no run()",
+        example="harness/apps/scenarios/spark_pi.py",
+    )
 
 
 def namespace_of(scenario: str) -> str:

@@ -6,14 +6,11 @@ Each has a cluster for itself, with the path's first release on it.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from types import MappingProxyType
-from typing import Protocol, cast
+from typing import Protocol
 
-from harness.errors import CatalogueError
+from harness.apps import modules
 from harness.matrix.model import Scenario
 from harness.upgrades.faulty import FaultContext
 from harness.verdicts import Finding
@@ -33,14 +30,11 @@ class FaultModule(Protocol):
 @cache
 def discover() -> Mapping[str, FaultModule]:
     """All of them by name, in alphabetical order. Raises CatalogueError for a module that lacks its parts."""
-    found: dict[str, FaultModule] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        scenario = getattr(module, "SCENARIO", None)
-        if not isinstance(scenario, Scenario) or not scenario.alone or not callable(getattr(module, "run", None)):
-            raise CatalogueError(
-                f"{module.__name__} has no SCENARIO that is alone, or no run()",
-                "see harness/upgrades/faults/image_missing.py",
-            )
-        found[scenario.name] = cast(FaultModule, module)
-    return MappingProxyType(dict(sorted(found.items())))
+    return modules.discover(
+        __name__,
+        __path__,
+        function="run",
+        lacks="no SCENARIO that is alone, or no run()",
+        example="harness/upgrades/faults/image_missing.py",
+        fits=lambda scenario: scenario.alone,
+    )

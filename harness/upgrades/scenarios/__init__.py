@@ -6,15 +6,12 @@ All of them are watched in one and the same pass along the path.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterable, Mapping
 from functools import cache
-from types import MappingProxyType
-from typing import Protocol, cast
+from typing import Protocol
 
+from harness.apps import modules
 from harness.checks.images import Resolve
-from harness.errors import CatalogueError
 from harness.matrix.model import Scenario
 from harness.upgrades.observed import ObservedPath
 from harness.verdicts import Finding
@@ -32,13 +29,10 @@ class ScenarioModule(Protocol):
 @cache
 def discover() -> Mapping[str, ScenarioModule]:
     """All scenarios by name, in alphabetical order. Raises CatalogueError for a module that lacks its parts."""
-    found: dict[str, ScenarioModule] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = importlib.import_module(f"{__name__}.{info.name}")
-        if not isinstance(getattr(module, "SCENARIO", None), Scenario) or not callable(getattr(module, "claims", None)):
-            raise CatalogueError(
-                f"{module.__name__} has no SCENARIO or no claims()",
-                "see harness/upgrades/scenarios/operator_health.py",
-            )
-        found[module.SCENARIO.name] = cast(ScenarioModule, module)
-    return MappingProxyType(dict(sorted(found.items())))
+    return modules.discover(
+        __name__,
+        __path__,
+        function="claims",
+        lacks="no SCENARIO or no claims()",
+        example="harness/upgrades/scenarios/operator_health.py",
+    )
