@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,6 +41,11 @@ class SparkChoice(BaseModel):
     version: str
     older_version: str = Field(alias="olderVersion")
     images: dict[str, str]
+
+    @property
+    def image(self) -> str:
+        """The image of `version`, by its full name."""
+        return self.images[self.version]
 
 
 class Bounds(BaseModel):
@@ -137,6 +143,16 @@ class Rendering(Protocol):
     @property
     def spark_images(self) -> Mapping[str, str]:
         """Spark version → image reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedFor:
+    """The surroundings of samples that belong to no single scenario."""
+
+    namespace: str
+    helm: Path
+    folder: Path
+    spark_images: Mapping[str, str]
 
 
 def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None) -> list[Manifest]:

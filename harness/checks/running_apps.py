@@ -77,7 +77,7 @@ def long_completes(seen: WorkloadSeen) -> Finding:
     if isinstance(app, str):
         return errored(name, app)
     if app.state is not State.COMPLETED or not all(pod.succeeded for pod in app.drivers):
-        return failed(name, f"{app.name} ended as {_end(app)}", output=list(app.output[-3:]))
+        return failed(name, f"{app.name} ended as {app.outcome}", output=list(app.output[-3:]))
     return passed(name, f"{app.name} is COMPLETED", output=list(app.output[-3:]))
 
 
@@ -127,7 +127,7 @@ def suspended_resumes(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     if early or at_end is None or at_end.state is not State.SUSPENDED:
         return failed(name, f"{app.name} did not stay SUSPENDED: {shown(app.history)}", drivers=early)
     if app.state is not State.COMPLETED:
-        return failed(name, f"{app.name} was told to resume and is {_end(app)}: {shown(app.history)}")
+        return failed(name, f"{app.name} was told to resume and is {app.outcome}: {shown(app.history)}")
     return passed(name, f"{app.name} stayed SUSPENDED, was resumed and is COMPLETED")
 
 
@@ -147,7 +147,7 @@ def retrying_keeps_count(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
         told = f"{app.name} counted {before.execution_attempts} attempts before and {now} after, not {wanted}"
         return failed(name, f"{told}, and had {len(app.drivers)} driver pods ({shown(app.history)})", **evidence)
     if app.state is not State.COMPLETED:
-        return failed(name, f"{app.name} was tried again and is {_end(app)}", **evidence)
+        return failed(name, f"{app.name} was tried again and is {app.outcome}", **evidence)
     return passed(
         name, f"{app.name} had {before.execution_attempts} attempts, then {now}, and is COMPLETED", **evidence
     )
@@ -179,7 +179,3 @@ def _one(seen: WorkloadSeen, part: Part) -> ApplicationSeen | str:
 def _why_none(seen: WorkloadSeen, what: str) -> str:
     refused = [f"{it.name}: {it.words}" for it in seen.refused if it.when is When.BEFORE]
     return f"there was no application {what} before the first move" + (f" ({'; '.join(refused)})" if refused else "")
-
-
-def _end(app: ApplicationSeen) -> str:
-    return f"{app.state or '(new)'}" + (f" ({app.error})" if app.error else "")

@@ -132,14 +132,13 @@ def _struck(app: ApplicationSeen) -> bool:
 
 def _fate(app: ApplicationSeen) -> str:
     """What went wrong with it; empty when nothing did."""
-    error = f" ({app.error})" if app.error else ""
     if len(app.drivers) > 1:
-        return f"had {len(app.drivers)} drivers and is {app.state or '(new)'}{error}"
+        return f"had {len(app.drivers)} drivers and is {app.outcome}"
     if app.gone is not None and not app.ended:
         return f"was deleted as {app.state or '(new)'}"
     if not app.drivers:
-        return f"had no driver and is {app.state or '(new)'}{error}"
+        return f"had no driver and is {app.outcome}"
     if app.state is not State.COMPLETED or not app.drivers[0].succeeded:
         driver = app.drivers[0]
-        return f"is {app.state or '(new)'}{error}, its driver {driver.phase} with exit status {driver.exit_status}"
+        return f"is {app.outcome}, its driver {driver.phase} with exit status {driver.exit_status}"
     return ""

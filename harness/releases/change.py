@@ -34,6 +34,8 @@ HELM_SECONDS = 120.0
 
 ROLLOUT_SECONDS = 150.0
 _APPLY_SECONDS = 60.0
+_APPLY = ("apply", "--server-side", "--force-conflicts", "--filename", "-")
+"""What kubectl is told; Helm owns the fields of CRDs that it once created."""
 
 _VALUES_FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
     "default": (),
@@ -109,7 +111,7 @@ def upgrade(
     helm = Helm(programs.helm, cluster.kubeconfig)
     error = ""
     if wanted.crds == "apply":
-        error = _apply_crds(cluster, wanted.chart, helm, programs.kubectl, steps)
+        error = _apply_crds(cluster, wanted.chart, programs, steps)
     if error:
         now = datetime.now(UTC)
         return Change(
@@ -209,18 +211,18 @@ class _Steps:
             )
 
 
-def _apply_crds(cluster: Cluster, chart: Chart, helm: Helm, kubectl: Path, steps: _Steps) -> str:
-    """Apply the chart's CRDs by the server; the words of a failure, or an empty text.
+def apply_crds(cluster: Cluster, chart: Chart, programs: Programs) -> None:
+    """Apply the chart's CRDs by the server. Raises CommandError with kubectl's words."""
+    argv: list[str | Path] = [programs.kubectl, "--kubeconfig", cluster.kubeconfig, *_APPLY]
+    process.call(argv, stdin=Helm(programs.helm).crds(chart), timeout=_APPLY_SECONDS)
 
-    --force-conflicts, since Helm owns the fields of CRDs that it once created.
-    """
-    apply = ["apply", "--server-side", "--force-conflicts", "--filename", "-"]
-    command = f"{_shown('helm', 'show', 'crds', chart.path.name)} | {_shown('kubectl', *apply)}"
+
+def _apply_crds(cluster: Cluster, chart: Chart, programs: Programs, steps: _Steps) -> str:
+    """The same as a step; the words of a failure, or an empty text."""
+    command = f"{_shown('helm', 'show', 'crds', chart.path.name)} | {_shown('kubectl', *_APPLY)}"
     with steps.step("apply the new release's CRDs", command) as failed:
         try:
-            process.call(
-                [kubectl, "--kubeconfig", cluster.kubeconfig, *apply], stdin=helm.crds(chart), timeout=_APPLY_SECONDS
-            )
+            apply_crds(cluster, chart, programs)
         except CommandError as error:
             said = error.stderr.strip() or error.message
             failed(said)

@@ -54,7 +54,7 @@ def run_helm(
         if running.done():
             return True, None
         hooks = [it for it in pods_of(api, namespace) if it.owner.startswith("Job/") and it.uid not in before]
-        return False, _final(_diagnosed(api, namespace, hooks)) or failing_hook(hooks)
+        return False, _final(diagnosed(api, namespace, hooks)) or failing_hook(hooks)
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         running: Future[Revision] = pool.submit(call, deadline.left, stop)
@@ -111,7 +111,7 @@ def await_rollout(
             pods.pop(pod.uid, None)
         else:
             pods[pod.uid] = pod
-        trouble = _final(_diagnosed(api, namespace, [it for it in pods.values() if it.uid not in before]))
+        trouble = _final(diagnosed(api, namespace, [it for it in pods.values() if it.uid not in before]))
         return trouble or ("ready" if _all_ready(deployments(), pods.values()) else None)
 
     def on_deployment(event: str, item: Any) -> str | None:
@@ -144,7 +144,7 @@ def await_rollout(
             label_selector=selector,
         )
     except WaitTimeout as late:
-        trouble = _diagnosed(api, namespace, pods.values())
+        trouble = diagnosed(api, namespace, pods.values())
         if trouble:
             raise _error(api, namespace, trouble, late=f" (waited {deadline.seconds:.0f} s)") from late
         raise ReleaseError(
@@ -202,7 +202,7 @@ def _all_ready(deployments: Sequence[seen.DeploymentSeen], pods: Any) -> bool:
     return True
 
 
-def _diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | None:
+def diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | None:
     """Diagnose, with the events at hand where a pod alone may not tell the registry's answer."""
     pods = list(pods)
     trouble = diagnose(pods)

@@ -292,13 +292,11 @@ class Group:
         """Whether it was the host, the node or a registry; None when it was not."""
         said = [finding.message for finding in findings if finding.verdict is not Verdict.PASSED]
         host = self._preparation.host_now()
-        if scene.cluster is None:
+        # A registry that fails midway may be the very thing that the cell is about, and is judged by it.
+        if scene.cluster is None or self._fails_midway:
             return infrastructure.diagnose(host, said=said)
         try:
             namespaces = [scenarios.namespace_of(attempt.cell.scenario.name), OPERATOR_NAMESPACE]
-            if self._fails_midway:
-                # A registry that fails there may be the very thing that the cell is about, and is judged by it.
-                return infrastructure.diagnose(host, said=said)
             return infrastructure.diagnose(host, surroundings.look(scene.cluster, namespaces), said)
         except (client.ApiException, HTTPError) as away:
             return infrastructure.node_lost(host, str(away))

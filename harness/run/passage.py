@@ -106,7 +106,7 @@ class Passage:
         cluster, installed, cell = scene.cluster, scene.installed, self._attempts[0].cell
         if cluster is None or installed is None:
             raise HarnessError("a path needs a cluster and an installed release")
-        helm, path = self._host.tools["helm"].path, cell.path
+        path, programs = cell.path, self._programs(cell)
         applications = Workload(
             WorkloadContext(
                 cluster=cluster,
@@ -114,7 +114,7 @@ class Passage:
                     scene.stops[name].release for name in (path.releases[0], *(it.target for it in path.moves))
                 ),
                 moves=len(path.moves),
-                helm=helm,
+                helm=programs.helm,
                 folder=self._resources.scratch(f"{cluster.name}/applications"),
                 spark_images=samples.chart_values().spark.images,
                 deadline=Deadline(seconds=_PATH_SECONDS),
@@ -125,7 +125,7 @@ class Passage:
             path=path,
             stops=scene.stops,
             installed=installed,
-            programs=self._programs(cell),
+            programs=programs,
             applications=applications,
             prober=Prober(cluster, CHECK_NAMESPACE),
             values=self._asked.values,

@@ -173,7 +173,6 @@ class Preparation:
     def _preload(self, release: Release) -> tuple[str, ...]:
         spark = [image for attempt in self._attempts for image in attempt.cell.scenario.images]
         if self._attempts[0].cell.path.moves:
-            choice = samples.chart_values().spark
-            spark.append(choice.images[choice.version])
+            spark.append(samples.chart_values().spark.image)
         held = self._resources.held_images(self._environment)
         return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -33,14 +32,6 @@ _END_SECONDS = 150.0
 _GONE_SECONDS = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rendering:
-    namespace: str
-    helm: Path
-    folder: Path
-    spark_images: Mapping[str, str]
-
-
 class Bystanders:
     """The applications of one namespace. Entering begins to watch it; leaving ends that, and the objects stay."""
 
@@ -49,7 +40,7 @@ class Bystanders:
     ) -> None:
         self._cluster = cluster
         self._namespace = namespace
-        self._rendering = _Rendering(namespace=namespace, helm=helm, folder=folder, spark_images=images)
+        self._rendering = samples.RenderedFor(namespace=namespace, helm=helm, folder=folder, spark_images=images)
         self._creations = Creations()
         self._recorder = Recorder(cluster, {namespace})
         self._began = datetime.now(UTC)

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client
-
-from harness import process
 from harness.apps import samples
 from harness.checks import operator
 from harness.checks.images import Resolve
@@ -23,7 +20,7 @@ from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease
-from harness.releases.seen import DeploymentSeen, PodSeen
+from harness.releases.seen import PodSeen
 from harness.upgrades.bystanders import Bystanders
 from harness.upgrades.journey import Stop
 from harness.verdicts import Finding, failed, passed
@@ -33,7 +30,6 @@ WAY_OUT = "way-out"
 STATE = "state-left"
 
 _KINDS: tuple[PathKind, ...] = ("upgrade",)
-_APPLY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,26 +92,12 @@ class FaultContext:
     def apply_crds(self) -> None:
         """What the path's CRD mode `apply` asks for, for who then calls Helm by itself. Raises CommandError."""
         if self.path.crds == "apply":
-            argv: list[str | Path] = [
-                self.programs.kubectl,
-                "--kubeconfig",
-                self.cluster.kubeconfig,
-                "apply",
-                "--server-side",
-            ]
-            process.call(
-                [*argv, "--force-conflicts", "-f", "-"], stdin=self.helm.crds(self.target.chart), timeout=_APPLY_SECONDS
-            )
+            change.apply_crds(self.cluster, self.target.chart, self.programs)
 
     def pods(self) -> list[PodSeen]:
         """The pods of the operator's namespace. Raises ApiException."""
         with self.cluster.api_client() as api:
             return rollout.pods_of(api, self.installed.namespace)
-
-    def deployments(self) -> list[DeploymentSeen]:
-        """The operator's Deployments. Raises ApiException."""
-        with self.cluster.api_client() as api:
-            return rollout.find_deployments(client.AppsV1Api(api), self.installed.namespace, self.installed.name)
 
     def statuses(self) -> dict[int, str]:
         """What `helm history` says of each revision. Raises HelmError."""
@@ -124,12 +106,11 @@ class FaultContext:
 
 def scenario(name: str, summary: str, *, timeout: float = 600.0) -> Scenario:
     """The description of a fault: alone on its cluster, on any path of upgrades."""
-    spark = samples.chart_values().spark
     return Scenario(
         name=name,
         summary=summary,
         timeout=timeout,
-        images=(spark.images[spark.version],),
+        images=(samples.chart_values().spark.image,),
         alone=True,
         kinds=_KINDS,
     )

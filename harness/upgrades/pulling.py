@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from kubernetes import client
 
 from harness.checks import infrastructure
-from harness.releases import seen, surroundings, trouble
+from harness.releases import rollout, seen, surroundings
 from harness.releases.change import Change
 from harness.releases.install import InstalledRelease
 from harness.releases.trouble import Kind, Trouble
@@ -22,7 +22,6 @@ from harness.waiting import until
 
 _SEEN_SECONDS = 90.0
 _EARLY_SECONDS = 40.0
-_API_SECONDS = 15.0
 
 
 def upgrade_through(
@@ -85,14 +84,9 @@ def upgrade_through(
 
 def _trouble(ctx: FaultContext, before: list[seen.PodSeen]) -> Trouble | None:
     known = {pod.uid for pod in before}
+    namespace = ctx.installed.namespace
     with ctx.cluster.api_client() as api:
-        events = seen.listed(
-            client.CoreV1Api(api).list_namespaced_event,
-            ctx.installed.namespace,
-            timeout=_API_SECONDS,
-            field_selector="reason=Failed,involvedObject.kind=Pod",
-        )
-    return trouble.diagnose([it for it in ctx.pods() if it.uid not in known], [it.get("message", "") for it in events])
+        return rollout.diagnosed(api, namespace, [it for it in rollout.pods_of(api, namespace) if it.uid not in known])
 
 
 def _diagnosed(ctx: FaultContext, kind: Kind) -> Iterator[Finding]:

@@ -88,16 +88,6 @@ class WorkloadContext:
     user_apps: Sequence[samples.Manifest] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rendering:
-    """What a sample needs to be rendered, for one namespace."""
-
-    namespace: str
-    helm: Path
-    folder: Path
-    spark_images: Mapping[str, str]
-
-
 @dataclass
 class _Notes:
     """What the workload itself has to tell."""
@@ -276,9 +266,9 @@ class Workload:
         manifests = samples.render(self._rendering(namespace), sample, values)
         self._creations.create(self._objects[namespace], renamed(manifests, name) if name else manifests, part, when)
 
-    def _rendering(self, namespace: str) -> _Rendering:
+    def _rendering(self, namespace: str) -> samples.RenderedFor:
         ctx = self._ctx
-        return _Rendering(
+        return samples.RenderedFor(
             namespace=namespace, helm=ctx.helm, folder=ctx.folder / namespace, spark_images=ctx.spark_images
         )
 

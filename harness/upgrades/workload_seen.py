@@ -107,6 +107,11 @@ class ApplicationSeen:
         return next((look.error for look in reversed(self.looks) if look.error), "")
 
     @property
+    def outcome(self) -> str:
+        """The state that was seen last, with the error of its status."""
+        return f"{self.state or '(new)'}" + (f" ({self.error})" if self.error else "")
+
+    @property
     def ended(self) -> bool:
         """Whether it reached COMPLETED or FAILED."""
         return self.state in TERMINAL

@@ -21,7 +21,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="config-map",
     summary="application code from a ConfigMap, and a ConfigMap that driver and executor read",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 _MOUNTS = {"driver": {"/opt/code", "/etc/settings"}, "executor": {"/etc/settings"}}

@@ -20,7 +20,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="custom-resources",
     summary="requests and limits of cores and memory reach driver and executor",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 

@@ -24,7 +24,7 @@ SCENARIO = Scenario(
     name="dynamic-allocation",
     summary="executors grow with the work and shrink without it",
     timeout=330.0,
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 _SECONDS = 180.0

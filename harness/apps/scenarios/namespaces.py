@@ -23,7 +23,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="namespaces",
     summary="an application in a namespace that is not listed stays untouched, one in a listed namespace runs",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 _UNTOUCHED_SECONDS = 15.0

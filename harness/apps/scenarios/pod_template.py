@@ -20,7 +20,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="pod-template",
     summary="pod templates of driver and executor reach the pods",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 

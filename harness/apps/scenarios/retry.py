@@ -20,7 +20,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="retry",
     summary="a failing application is tried again, its attempts are counted, it ends FAILED",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 _ATTEMPT = (State.SUBMITTED, State.RUNNING, State.FAILING)

@@ -23,7 +23,7 @@ SCENARIO = Scenario(
     name="scheduled",
     summary="a schedule fires at least twice and keeps its history limits",
     timeout=360.0,
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
     needs_crds=("sparkapplications.sparkoperator.k8s.io", "scheduledsparkapplications.sparkoperator.k8s.io"),
 )
 

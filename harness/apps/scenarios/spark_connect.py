@@ -21,7 +21,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="spark-connect",
     summary="a Spark Connect server is Ready and answers a real client's query",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
     needs_crds=("sparkconnects.sparkoperator.k8s.io",),
 )
 

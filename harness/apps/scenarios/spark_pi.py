@@ -17,7 +17,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="spark-pi",
     summary="a JVM application computes π on an executor",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 

@@ -24,7 +24,7 @@ SCENARIO = Scenario(
     name="suspend-resume",
     summary="suspending stops a running application, resuming runs it again to its end",
     timeout=340.0,
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 _SECONDS = 120.0

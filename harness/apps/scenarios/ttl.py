@@ -19,7 +19,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="ttl",
     summary="an application with a time to live is gone when it is due, with its pods",
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
 )
 
 _LATE_SECONDS = 15.0

@@ -18,7 +18,7 @@ SCENARIO = Scenario(
     name="running-apps",
     summary="running, ended, suspended and retrying applications and SparkConnect survive the move",
     timeout=420.0,
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
     kinds=("upgrade", "rollback"),
 )
 

@@ -18,7 +18,7 @@ SCENARIO = Scenario(
     name="schedules",
     summary="a schedule misses no slot beyond the leadership gap, doubles none, keeps its history",
     timeout=420.0,
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
     kinds=("upgrade", "rollback"),
 )
 

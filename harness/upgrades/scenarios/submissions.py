@@ -18,7 +18,7 @@ SCENARIO = Scenario(
     name="submissions",
     summary="applications submitted before, while and after the move run exactly once",
     timeout=420.0,
-    images=(_VALUES.spark.images[_VALUES.spark.version],),
+    images=(_VALUES.spark.image,),
     kinds=("upgrade", "rollback"),
 )
 
