@@ -7,17 +7,11 @@ import asyncio
 import time
 
 import pytest
+from front_clock import Clock
 
 from harness.errors import UsageError
 from harness.registries.front.faults import Bucket, Fault, FaultPlan
 from harness.registries.front.server import fault_of
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,20 +4,12 @@
 from __future__ import annotations
 
 import pytest
+from front_clock import Clock
 
 from harness.registries.front.limits import PullCounter, source_of
 from harness.registries.front.manners import Limits
 
 LIMITS = Limits(anonymous=2, user=3, window=21600)
-
-
-class Clock:
-    """A clock that a test sets: a window is six hours."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
