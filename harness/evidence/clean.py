@@ -28,13 +28,12 @@ from harness.evidence.ledger import (
     not_ledgers,
     stale_ledgers,
 )
-from harness.evidence.remains import Remain, Survey, look, look_for_all, remove, remove_folder
+from harness.evidence.remains import IN_ENGINE, Remain, Survey, look, look_for_all, remove, remove_folder
 from harness.host.engine import stop_engine
 from harness.settings import PROJECT_ROOT, Settings
 
 Say = Callable[[str], None]
 
-_IN_ENGINE = ("cluster", "container", "network", "volume")
 _KINDS = ("container", "network", "volume", "image", "process", "context", "kubeconfig", "folder")
 _CACHE_NAME = "spark-operator-harness"
 # A cache folder of another name may be one that holds other things too, so there only these are removed.
@@ -93,11 +92,12 @@ def _remove_run(stale: StaleLedger, why: str, tell: Say) -> list[str]:
         if ledger is None:
             return []
         run_id, entries = ledger.run_id, ledger.open_entries()
-        before = look(run_id, entries)
+        used_engine = not ledger.ever_planned().isdisjoint(IN_ENGINE)
+        before = look(run_id, entries, used_engine=used_engine)
         if before.removable:
             tell(f"run {run_id} {why}; removing {_listed(before.removable)}")
         problems = remove(before.removable)
-        after = look(run_id, entries) if before.remains else before
+        after = look(run_id, entries, used_engine=used_engine) if before.remains else before
         _settle(ledger, entries, after)
         for problem in (*problems, *after.unseen):
             tell(f"left of run {run_id}: {problem}")
@@ -185,7 +185,7 @@ def _settle(ledger: Ledger, entries: Sequence[Entry], after: Survey) -> None:
     }
     containers_left = any(remain.kind == "container" for remain in after.remains)
     for entry in entries:
-        if after.unseen and entry.kind in _IN_ENGINE:
+        if after.unseen and entry.kind in IN_ENGINE:
             continue
         if entry.kind == "cluster":
             there = containers_left
@@ -210,7 +210,7 @@ def _row(kind: str, before: Survey, after: Survey) -> _Row:
     note = _names([remain.name for remain in left or found if remain not in used])
     note += "".join(f" (kept {remain.name}: used by {', '.join(remain.used_by)})" for remain in used)
     plural = "processes" if kind == "process" else f"{kind}s"
-    if kind in _IN_ENGINE and after.unseen:
+    if kind in IN_ENGINE and after.unseen:
         note = "could not be looked at"
     return _Row(what={"context": "contexts in your kubeconfig", "folder": "temporary folders"}.get(kind, plural),
                 found=len(found), left=len(left), note=note.strip())  # fmt: skip

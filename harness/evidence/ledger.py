@@ -210,6 +210,14 @@ class Ledger:
         """What was planned and is not gone, in the order of planning."""
         return read(self.path)[1]
 
+    def ever_planned(self) -> set[str]:
+        """The kinds of everything that was ever planned, gone or not."""
+        kinds = set()
+        for line in self.path.read_bytes().splitlines():
+            with suppress(ValueError):  # A half-written line: what it was about to announce was never created.
+                kinds.add(json.loads(line).get("planned", ""))
+        return kinds - {""}
+
     def close(self) -> bool:
         """Let go of the ledger; its owner removes the file when nothing is left. True when the file is gone."""
         if self._descriptor < 0:

@@ -28,14 +28,24 @@ from harness.evidence.ledger import NAME_PREFIX, Entry, process_is, short_run_id
 from harness.process import RUN_VARIABLE
 from harness.waiting import until
 
-__all__ = ["Remain", "Survey", "anonymous_volumes", "look", "look_for_all", "remains", "remove", "remove_folder"]
+__all__ = [
+    "IN_ENGINE",
+    "Remain",
+    "Survey",
+    "anonymous_volumes",
+    "look",
+    "look_for_all",
+    "remains",
+    "remove",
+    "remove_folder",
+]
 
 RemainKind = Literal["container", "network", "volume", "image", "process", "kubeconfig", "context", "folder"]
 
 _ORDER: tuple[RemainKind, ...] = (
     *("process", "container", "network", "volume", "image", "context", "kubeconfig", "folder"),
 )
-_IN_ENGINE = ("cluster", "container", "network", "volume")
+IN_ENGINE = ("cluster", "container", "network", "volume")
 _HARNESS_CLUSTER = re.compile(rf"{NAME_PREFIX}(\d{{6}}-)?[0-9a-f]{{4}}-\d+")
 # What tempfile.mkdtemp makes of a prefix of ours.
 _HARNESS_FOLDER = re.compile(rf"{NAME_PREFIX}([A-Za-z0-9.-]+-)?[a-z0-9_]{{8}}")
@@ -113,9 +123,13 @@ def remains(run_id: str, entries: Sequence[Entry] = ()) -> list[Remain]:
     return list(survey.remains)
 
 
-def look(run_id: str, entries: Sequence[Entry] = ()) -> Survey:
-    """Look for everything of one run."""
-    return _look(_Scope(run_id=run_id, entries=tuple(entries)))
+def look(run_id: str, entries: Sequence[Entry] = (), *, used_engine: bool = True) -> Survey:
+    """Look for everything of one run.
+
+    Without `used_engine` (its ledger never announced anything in the container engine) an engine that does not answer
+    hides nothing.
+    """
+    return _look(_Scope(run_id=run_id, entries=tuple(entries)), needs_engine=used_engine)
 
 
 def look_for_all(entries: Sequence[Entry] = ()) -> Survey:
@@ -142,16 +156,16 @@ def remove(found: Sequence[Remain]) -> list[str]:
     return problems
 
 
-def _look(scope: _Scope, *, images: bool = False) -> Survey:
+def _look(scope: _Scope, *, images: bool = False, needs_engine: bool = True) -> Survey:
     found: list[Remain] = []
     unseen: list[str] = []
     try:
         _docker.check_engine()
         found += _in_engine(scope, images=images)
     except EngineError as error:
-        waiting = [f"{entry.kind} {entry.name}" for entry in scope.entries if entry.kind in _IN_ENGINE]
+        waiting = [f"{entry.kind} {entry.name}" for entry in scope.entries if entry.kind in IN_ENGINE]
         # Without a client and without an entry there is no reason to think that an engine was ever used.
-        if waiting or shutil.which("docker"):
+        if waiting or (needs_engine and shutil.which("docker")):
             of = f" (of the ledger: {', '.join(waiting)})" if waiting else ""
             unseen.append(f"containers, networks and volumes{of}: {error.message}")
     found += [*_processes(scope), *_kubeconfigs(scope), *_contexts(scope), *_folders(scope)]

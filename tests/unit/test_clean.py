@@ -102,6 +102,27 @@ def test_what_could_not_be_looked_at_stays_in_the_ledger(settings: Settings) -> 
     assert clean_stale(settings) == [told]
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_a_stopped_engine_hides_only_what_a_run_had_in_it(settings: Settings, tmp_path: Path, used: bool) -> None:
+    docker = tmp_path / "bin" / "docker"
+    docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon.' >&2\nexit 1\n")
+    docker.chmod(0o755)
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    ledger = Ledger.open(RUN, ledger_folder(settings))
+    ledger.planned("folder", str(folder))
+    if used:
+        # Crossed out, but only the engine can say that nothing of it came again.
+        ledger.planned("network", "soh-030405-ab12")
+        ledger.gone("network", "soh-030405-ab12")
+    ledger.close()
+
+    left = clean_run(settings, RUN, say=lambda line: None)
+
+    assert not folder.exists()
+    assert ["Cannot connect" in it for it in left] == ([True] if used else [])
+
+
 def test_clean_removes_all_and_prints_the_proof(settings: Settings, tmp_path: Path) -> None:
     left = tmp_path / "scratch"
     with a_run(RUN, settings, left):

@@ -65,6 +65,8 @@ class FrontApp:
         self._session: aiohttp.ClientSession | None = None
         self.failure: DiskError | None = None
         """Why the log has a hole; from then on every request is refused."""
+        self.under_way = 0
+        """Requests that are not in the log yet: a client can have its whole answer a moment before the log has it."""
 
     def application(self) -> web.Application:
         """The web application; the connections to the storage live as long as it does."""
@@ -101,6 +103,7 @@ class FrontApp:
         began = time.monotonic()
         note = _Note()
         asked = route(request.rel_url.path)
+        self.under_way += 1
         try:
             if self.failure is not None:
                 return self._say(note, Refusal(status=500, body=error_body("UNKNOWN", self.failure.message)))
@@ -113,6 +116,7 @@ class FrontApp:
             return self._say(note, Refusal(status=502, body=error_body("UNAVAILABLE", said)))
         finally:
             self._write(request, asked, note, time.monotonic() - began)
+            self.under_way -= 1
 
     def _write(self, request: web.Request, asked: Route | None, note: _Note, seconds: float) -> None:
         entry = journal.Request(

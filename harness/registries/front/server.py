@@ -8,7 +8,7 @@ import errno
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +16,7 @@ from typing import Any, Self
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
-from harness.errors import HarnessError, HostError, UsageError
+from harness.errors import HarnessError, HostError, UsageError, WaitTimeout
 from harness.registries.front import certificates, journal
 from harness.registries.front.app import FrontApp
 from harness.registries.front.faults import Fault, FaultKind, FaultPlan
@@ -27,10 +27,12 @@ from harness.registries.front.manners import Limits, Manners, Visibility
 from harness.registries.local import serve
 from harness.registries.mirrors import Mirror
 from harness.registries.tokens import SCOPES, Accounts, PersonalToken
+from harness.waiting import until
 
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_LOG_SECONDS = 1.0
 _PORT_TRIES = 5
 
 USERS: Mapping[str, tuple[str, ...]] = {
@@ -157,9 +159,22 @@ class Front:
         return self.accounts.issue(user, scopes, **details)
 
     def requests(self) -> list[Request]:
-        """Every request so far, oldest first. Raises DiskError when the log could not be written."""
-        if self._app and self._app.failure:
-            raise self._app.failure
+        """Every request so far, oldest first. Raises DiskError when the log could not be written.
+
+        What is being answered just now gets a moment to end; a request that takes longer is not in it yet.
+        """
+        app = self._app
+        if app:
+            with suppress(WaitTimeout):
+                until(
+                    lambda: app.under_way == 0,
+                    what="requests under way to be in the log",
+                    timeout=_LOG_SECONDS,
+                    interval=0.01,
+                    heed_cancel=False,
+                )
+            if app.failure:
+                raise app.failure
         return journal.read(self.log_file)
 
     def __enter__(self) -> Self:
