@@ -48,6 +48,7 @@ class Settings(BaseModel):
     app_slots: int = Field(default=4, ge=1, le=64, description="scenarios that run at a time, over all clusters")
     min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
     cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")
+    isolated: bool = Field(default=False, description="nodes reach nothing beyond this machine")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
 
     @field_validator("mirrors")

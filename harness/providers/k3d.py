@@ -6,7 +6,6 @@ The node is k3s, or with the foundry upstream Kubernetes in a k3s-shaped node: t
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -16,10 +15,9 @@ from harness import process
 from harness.providers import containers, creation, k3d_logs
 from harness.providers.base import LABEL_RUN, Cluster, ClusterSpec, ProviderTools
 from harness.registries.credentials import write_secret
-from harness.registries.mirrors import K3S_FOLDER, mirrored, write_registries_yaml
+from harness.registries.mirrors import K3S_FOLDER, write_registries_yaml
 
 _LABEL_CLUSTER = "k3d.cluster"
-_HELPER = "ghcr.io/k3d-io/k3d-tools"
 _CALL_SECONDS = 60.0
 _DELETE_SECONDS = 120.0
 # They take time and memory, and no cell looks at them.
@@ -75,27 +73,18 @@ class K3d:
     def _make(self, spec: ClusterSpec) -> None:
         """Let k3d create the cluster, and write its kubeconfig. Raises CommandError."""
         log_file = spec.folder / "create.log"
-        helper = spec.helper_image or self._mirrored_helper(spec)
         self._k3d(
             *words(spec, self._registries(spec)),
             folder=spec.folder,
             timeout=spec.timeout,
             log_file=log_file,
-            environment={"K3D_IMAGE_TOOLS": helper} if helper else {},
+            environment={"K3D_IMAGE_TOOLS": spec.helper_image} if spec.helper_image else {},
         )
         shown = self._k3d("kubeconfig", "get", spec.name, folder=spec.folder, timeout=_CALL_SECONDS)
         write_secret(spec.folder / "kubeconfig", shown.stdout)
 
     def _registries(self, spec: ClusterSpec) -> Path | None:
         return write_registries_yaml(spec.mirrors, spec.folder / "registries") if spec.mirrors else None
-
-    def _mirrored_helper(self, spec: ClusterSpec) -> str:
-        """k3d's own helper image by its name in the mirror; empty where k3d is to pull it from its registry."""
-        if not spec.mirrors:
-            return ""
-        said = self._k3d("version", folder=spec.folder, timeout=_CALL_SECONDS).stdout
-        version = re.search(r"v(\d+\.\d+\.\d+)", said)
-        return mirrored(f"{_HELPER}:{version[1]}", spec.mirrors) if version else ""
 
     def _nodes(self, cluster_name: str) -> tuple[str, ...]:
         """The cluster's containers, the server first."""

@@ -10,9 +10,19 @@ from harness.providers.base import LABEL_RUN
 _ENGINE_SECONDS = 60.0
 
 
-def create(name: str, run_id: str) -> None:
-    """Make the network, labelled with the run. Made beforehand, two clusters cannot race for it (kind issue #1596)."""
-    process.call(["docker", "network", "create", "--label", f"{LABEL_RUN}={run_id}", name], timeout=_ENGINE_SECONDS)
+_NO_WAY_OUT = ("--opt", "com.docker.network.bridge.enable_ip_masquerade=false")
+
+
+def create(name: str, run_id: str, *, isolated: bool = False) -> None:
+    """Make the network, labelled with the run. Made beforehand, two clusters cannot race for it (kind issue #1596).
+
+    What an `isolated` one sends beyond this machine keeps its private address, to which no answer finds back (Docker,
+    bridge network driver, options). `--internal` would be firmer, but publishes no port, so that the API server of a
+    cluster could not be reached either.
+    """
+    options = _NO_WAY_OUT if isolated else ()
+    label = f"{LABEL_RUN}={run_id}"
+    process.call(["docker", "network", "create", "--label", label, *options, name], timeout=_ENGINE_SECONDS)
 
 
 def remove(name: str) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
@@ -82,6 +82,8 @@ class _Registries:
     """What the three sources share: a client a host, and each answer asked for once."""
 
     kind: SourceKind
+    remembers_absence = False
+    """Whether what is not there is asked for once, too: not where it may be pushed in the meantime."""
 
     def __init__(self, mirrors: MirrorMap, *, timeout: float = 10.0, provenance: Provenance | None = None) -> None:
         self._mirrors = mirrors
@@ -90,6 +92,7 @@ class _Registries:
         self._lock = threading.Lock()
         self._clients: dict[str, RegistryClient] = {}
         self._records: dict[str, ImageRecord] = {}
+        self._absent: dict[str, UnavailableError] = {}
 
     @property
     def mirrors(self) -> MirrorMap:
@@ -98,13 +101,19 @@ class _Registries:
     def resolve(self, reference: str) -> ImageRecord:
         image = ImageReference.parse(reference)
         with self._lock:
-            known = self._records.get(image.canonical)
+            known, absent = self._records.get(image.canonical), self._absent.get(image.canonical)
         if known:
             return known
+        if absent:
+            raise absent
         try:
             digest = self.client(image.registry).head(image).digest
         except RegistryError as error:
-            raise self._missing(image, error) from error
+            missing = self._missing(image, error)
+            if self.remembers_absence and error.status == 404:
+                with self._lock:
+                    self._absent[image.canonical] = missing
+            raise missing from error
         record = ImageRecord(
             reference=image.canonical,
             digest=digest,
@@ -174,6 +183,7 @@ class Mirrored(_Registries):
     """The servers of the mirror map; nothing else is asked."""
 
     kind: SourceKind = "mirror"
+    remembers_absence = True
 
     def describe(self) -> str:
         """The source in words."""
@@ -296,24 +306,21 @@ def probe_all(
     return {host: answers.get(host, f"{host} did not answer within {timeout:.0f} s") for host in wanted}
 
 
-def preflight(source: Source, references: Iterable[str]) -> list[UnavailableError]:
-    """Ask for every image at the same time; one error for each that cannot be had, in the order of the references."""
+def preflight(source: Source, references: Iterable[str]) -> dict[str, UnavailableError | None]:
+    """Reference → why it cannot be had, None for what is there; each is asked for once, all at the same time."""
     wanted = list(dict.fromkeys(references))
     if not wanted:
-        return []
+        return {}
     with ThreadPoolExecutor(min(_PREFLIGHT_THREADS, len(wanted))) as pool:
-        return [problem for problem in pool.map(_problem(source), wanted) if problem]
+        return dict(zip(wanted, pool.map(lambda it: _problem(source, it), wanted), strict=True))
 
 
-def _problem(source: Source) -> Callable[[str], UnavailableError | None]:
-    def check(reference: str) -> UnavailableError | None:
-        try:
-            source.resolve(reference)
-        except UnavailableError as error:
-            return error
-        return None
-
-    return check
+def _problem(source: Source, reference: str) -> UnavailableError | None:
+    try:
+        source.resolve(reference)
+    except UnavailableError as error:
+        return error
+    return None
 
 
 def _mirror_for(host: str, mirrors: MirrorMap, next_step: str) -> Mirror:

@@ -73,6 +73,7 @@ class Preparation:
         release = scene.release = self._asked.catalogue.release(cell.path.releases[0])
         try:
             node = self._resources.node_image(self._environment)
+            helper = self._resources.helper_image(self._environment)
             scene.images.append(node)
             self._locker.learn(node=node)
             scene.stops = self._stops(cell.path.releases)
@@ -93,7 +94,7 @@ class Preparation:
             network=self._resources.network,
             mirrors=self._resources.source.mirrors,
             preload=self._preload(release),
-            helper_image=self._resources.helper_image(self._environment),
+            helper_image=helper,
             folder=self._resources.scratch(self._cluster_name),
             timeout=settings.cluster_timeout,
         )

@@ -25,7 +25,8 @@ from harness.imports import charts as imported_charts
 from harness.imports.records import Imports, Records
 from harness.matrix.imported import why_not_offered
 from harness.matrix.model import ChartSource, Environment, Release
-from harness.providers import network
+from harness.providers import HELPERS, network
+from harness.registries import pull
 from harness.registries.credentials import Credentials, from_docker_config
 from harness.registries.local import NodeRegistries
 from harness.registries.mirrors import MirrorMap, mirrored
@@ -33,6 +34,7 @@ from harness.registries.references import ImageReference
 from harness.registries.sources import ImageRecord, Provenance, Source, source_for
 from harness.releases import charts
 from harness.releases.charts import Chart
+from harness.run.preflight import Preflight
 from harness.run.setup import Host, Request
 
 _PULL_SECONDS = 900.0
@@ -63,7 +65,7 @@ class Resources:
         self.folder = Path(tempfile.mkdtemp(prefix=temp_prefix(self.run_id)))
         self.ledger.planned("folder", str(self.folder))
         self.ledger.planned("network", self.network)
-        network.create(self.network, self.run_id)
+        network.create(self.network, self.run_id, isolated=settings.isolated)
         mirrors: MirrorMap | None = None
         if self._host.choice.kind == "foundry":
             self._registries = NodeRegistries(
@@ -97,10 +99,21 @@ class Resources:
         return node.held if self._usable(node) else ()
 
     def helper_image(self, environment: Environment) -> str:
-        """The image of what a provider starts beside its nodes; empty where it has its own choice."""
-        if self._host.choice.kind != "foundry":
+        """The image of what a provider starts beside its nodes, in the engine; empty where it has its own choice.
+
+        Raises UnavailableError when the mirror does not have it. k3d could not be given the mirror's login.
+        """
+        if self._host.choice.kind == "foundry":
+            return shapes.node_for(self._asked.settings, environment).reference
+        wanted = self._public_helper(environment)
+        if self._host.choice.kind != "mirror" or not wanted:
             return ""
-        return shapes.node_for(self._asked.settings, environment).reference
+        return pull.from_mirror(wanted, self.source.mirrors, timeout=_PULL_SECONDS)
+
+    def _public_helper(self, environment: Environment) -> str:
+        """The provider's own choice of a helper image."""
+        repository = HELPERS.get(environment.provider, "")
+        return f"{repository}:{self._host.tools[environment.provider].version}" if repository else ""
 
     def node_image(self, environment: Environment, *, plain: bool = False) -> ImageRecord:
         """The node image, present in the container engine, with images where there is one (unless `plain`).
@@ -123,7 +136,10 @@ class Resources:
             obtained = "pulled from its registry" if kind == "upstream" else "pulled from a mirror"
             remedy = f"try `docker pull {reference}` by hand, or --source foundry"
         digest = _image_id(reference)
-        if not digest and kind != "foundry":
+        if not digest and kind == "mirror":
+            pull.from_mirror(environment.node_image, self.source.mirrors, timeout=_PULL_SECONDS)
+            digest = _image_id(reference)
+        elif not digest and kind == "upstream":
             try:
                 process.call(["docker", "pull", "--quiet", reference], timeout=_PULL_SECONDS)
             except CommandError as error:
@@ -160,6 +176,19 @@ class Resources:
                 self._require_images(release, chart=wanted)
                 self._charts[key] = self._find_chart(release, wanted)
             return self._charts[key]
+
+    @functools.cached_property
+    def preflight(self) -> Preflight:
+        """Who asks what the mirrors have, before a cluster is made. Only after `open`."""
+        return Preflight(
+            self.source,
+            self._asked.catalogue,
+            self._asked.values,
+            chart=self._asked.options.chart or "",
+            engine_images=lambda it: tuple(filter(None, (it.node_image, self._public_helper(it)))),
+            has=lambda reference: bool(_image_id(mirrored(reference, self.source.mirrors) or reference)),
+            say=self._say,
+        )
 
     def login(self, host: str) -> Credentials | None:
         """What a pull secret says to a registry host: what this machine knows; None when it knows nothing.

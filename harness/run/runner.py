@@ -17,6 +17,7 @@ from harness.report.model import CellResult, PlannedCluster
 from harness.run import plan
 from harness.run.attempt import Attempt, Kept
 from harness.run.group import Group
+from harness.run.refusal import refused
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 
@@ -72,14 +73,24 @@ class Runner:
                     self._results[attempt.name] = Future()
                     fresh.append(attempt)
             jobs = self._asked.settings.jobs
+            there = self._in_reach(fresh)
             groups = plan.ordered(
-                plan.grouped(fresh, share=not self._asked.options.fresh), jobs=jobs, expect=self._expect
+                plan.grouped(there, share=not self._asked.options.fresh), jobs=jobs, expect=self._expect
             )
             made = [self._group(members) for members in groups]
             planned = plan.planned(groups, names=[group.cluster_name for group in made], jobs=jobs, expect=self._expect)
             self._plan.update({it.cluster: it for it in planned})
             self._running += [self._pool.submit(self._run, group) for group in made]
             return planned
+
+    def _in_reach(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Those whose images the mirrors have; the others have their result, without a cluster."""
+        refusals = self._resources.preflight.refusals(attempt.cell for attempt in attempts)
+        for attempt in attempts:
+            if attempt.cell.id in refusals:
+                finding = refusals[attempt.cell.id]
+                self._done(refused(attempt, finding, self._asked, self._host, self._resources, self._say))
+        return [attempt for attempt in attempts if attempt.cell.id not in refusals]
 
     @property
     def plan(self) -> tuple[PlannedCluster, ...]:

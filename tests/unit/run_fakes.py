@@ -97,6 +97,7 @@ class Stage:
     folder: Path
     plays: dict[str, Play] = field(default_factory=dict)
     held: tuple[str, ...] = ()
+    refusals: dict[str, Finding] = field(default_factory=dict)
     on_node_image: Callable[[], None] = nothing
     on_create: Callable[[], None] = nothing
     on_install: Callable[[], None] = nothing
@@ -176,6 +177,10 @@ class FakeResources:
         self.ledger: Ledger | None = None
         self.source = FakeSource(stage)
         self._stage = stage
+
+    @property
+    def preflight(self) -> SimpleNamespace:
+        return SimpleNamespace(refusals=lambda cells: self._stage.refusals)
 
     def open(self) -> None:
         self._stage.events.append("open")

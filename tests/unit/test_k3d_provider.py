@@ -161,8 +161,6 @@ def test_mirrors_reach_the_node_and_nothing_else_is_asked(provider: K3d, program
     assert f"--volume {registries}/docker.io-ca.pem:/etc/rancher/k3s/docker.io-ca.pem@server:*" in create
     assert "--k3s-arg --disable-default-registry-endpoint@server:*" in create
     assert "s3cret" not in create
-    # k3d's helper comes through the mirror, too, unless an image is given.
-    assert "tools=127.0.0.1:40000/k3d-io/k3d-tools:5.8.3" in variables(programs, "cluster create")
 
 
 def test_an_old_k3s_is_not_asked_what_it_does_not_know(tmp_path: Path) -> None:

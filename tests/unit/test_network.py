@@ -29,6 +29,13 @@ def test_a_network_has_the_label_of_its_run(docker: Path) -> None:
     assert (docker / "words").read_text() == f"network create --label {label} soh-101500-ab12\n"
 
 
+def test_an_isolated_network_is_not_translated_to_the_outside(docker: Path) -> None:
+    network.create("soh-1", "20260801-101500-ab12", isolated=True)
+
+    words = (docker / "words").read_text()
+    assert " --opt com.docker.network.bridge.enable_ip_masquerade=false soh-1\n" in words
+
+
 def test_a_network_that_cannot_be_made_is_told(docker: Path) -> None:
     (docker / "says").write_text("Error response from daemon: all predefined address pools have been subnetted\n")
 

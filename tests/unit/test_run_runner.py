@@ -21,7 +21,7 @@ from harness.evidence.remains import Remain, Survey
 from harness.run import runner
 from harness.run.plan import Expected
 from harness.run.runner import Runner
-from harness.verdicts import Finding, Verdict, passed
+from harness.verdicts import Finding, Verdict, passed, unavailable
 
 CLEAN = Survey(remains=())
 
@@ -91,6 +91,25 @@ def test_each_cell_gets_its_result_and_nothing_is_left(stage: Stage, open_run: C
     assert created(stage) == deleted(stage) == ["soh-101500-ab12-1"]
     assert stage.events[-1] == "close"
     assert list((stage.folder / "ledger").glob("*.jsonl")) == []
+
+
+def test_a_cell_whose_images_no_mirror_has_gets_no_cluster_and_the_others_go_on(
+    stage: Stage, open_run: Callable[..., Runner]
+) -> None:
+    away, there = attempt("spark-pi", "kind-1.36"), attempt("ttl")
+    stage.refusals = {away.cell.id: unavailable("in-the-mirror", "ghcr.io/a/b:1 cannot be had: the mirror has it not")}
+    run = open_run()
+    planned = run.start([away, there])
+
+    assert [it.environment for it in planned] == ["kind-1.34"]
+    result = run.result(away)
+    assert (result.verdict, result.reason) == (
+        Verdict.UNAVAILABLE,
+        "ghcr.io/a/b:1 cannot be had: the mirror has it not",
+    )
+    assert away.cell.id in result.repro or "--lock" in result.repro
+    assert run.result(there).verdict is Verdict.PASSED
+    assert len(created(stage)) == 1
 
 
 def test_what_was_started_is_not_started_again(stage: Stage, open_run: Callable[..., Runner]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from registry_fakes import Answer, answering
 
-from harness.errors import UnavailableError, UsageError
+from harness.errors import UsageError
 from harness.registries.mirrors import Mirror, MirrorMap
 from harness.registries.sources import Foundry, Mirrored, Upstream, detect, preflight, probe_all, source_for
 from harness.settings import Settings
@@ -125,11 +125,13 @@ def test_preflight_tells_every_image_that_is_missing() -> None:
     with answering(image_server) as server:
         mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{server.address}")})
         with Foundry(mirrors) as source:
-            problems = preflight(source, ["ghcr.io/a/b:9.9.9", "ghcr.io/a/b:1", "quay.io/c/d:1", "ghcr.io/a/b:9.9.9"])
+            found = preflight(source, ["ghcr.io/a/b:9.9.9", "ghcr.io/a/b:1", "quay.io/c/d:1", "ghcr.io/a/b:9.9.9"])
 
-    assert len(problems) == 2
-    assert all(isinstance(problem, UnavailableError) for problem in problems)
-    missing, unserved = problems
+    assert list(found) == ["ghcr.io/a/b:9.9.9", "ghcr.io/a/b:1", "quay.io/c/d:1"]
+    missing, there, unserved = found.values()
+    assert there is None
+    assert missing is not None
+    assert unserved is not None
     assert "the foundry has no image ghcr.io/a/b:9.9.9" in missing.message
     assert "answered 404 for a/b:9.9.9: MANIFEST_UNKNOWN manifest unknown" in missing.message
     assert "nox -s bootstrap" in missing.next_step

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets this machine's engine pull what a mirror has, with the login of the mirror map."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness import process
+from harness.errors import CommandError, RegistryError
+from harness.registries.credentials import Credentials, docker_config_json, write_secret
+from harness.registries.mirrors import Mirror, MirrorMap, mirrored
+from harness.registries.references import ImageReference
+
+_INSPECT_SECONDS = 60.0
+
+
+def from_mirror(reference: str, mirrors: MirrorMap, *, timeout: float) -> str:
+    """Have the engine pull an image from the mirror of its host, unless it is there; returns the name that it has then.
+
+    Empty without a mirror for that host. The engine trusts a CA that is below its own certs.d, never the one of the
+    mirror map, which no client can hand to it; addresses in 127.0.0.0/8 it does not check at all. Raises RegistryError.
+    """
+    name = mirrored(reference, mirrors)
+    if not name:
+        return ""
+    there = process.call(["docker", "image", "inspect", name], timeout=_INSPECT_SECONDS, check=False)
+    if there.returncode == 0:
+        return name
+    mirror = mirrors.mirrors[ImageReference.parse(reference).registry]
+    server = name.split("/", 1)[0]
+    with _login(server, mirror.credentials) as environment:
+        try:
+            process.call(["docker", "pull", "--quiet", name], timeout=timeout, env=environment)
+        except CommandError as refused:
+            raise _refused(reference, server, mirror, refused) from refused
+    return name
+
+
+@contextmanager
+def _login(server: str, credentials: Credentials | None) -> Iterator[Mapping[str, str]]:
+    """Environment in which docker knows this login, and the engine that the user's own configuration chooses."""
+    if credentials is None:
+        yield {}
+        return
+    own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    with tempfile.TemporaryDirectory(prefix="soh-login-") as scratch:
+        config = json.loads(docker_config_json({server: credentials}).get_secret_value())
+        context = _context(own)
+        if context:
+            config["currentContext"] = context
+            (Path(scratch) / "contexts").symlink_to(own / "contexts")
+        write_secret(Path(scratch) / "config.json", json.dumps(config))
+        yield {"DOCKER_CONFIG": scratch}
+
+
+def _context(folder: Path) -> str:
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError):
+        # Without a configuration that can be read, docker uses its default engine.
+        return ""
+    return str(config.get("currentContext") or "") if isinstance(config, dict) else ""
+
+
+def _refused(reference: str, server: str, mirror: Mirror, refused: CommandError) -> RegistryError:
+    said = (refused.stderr or refused.message).strip().splitlines()[-1]
+    if "x509" in said or "certificate" in said:
+        ca = mirror.ca or "the PEM file of its CA"
+        step = f"let the engine trust the mirror: cp {ca} /etc/docker/certs.d/{server}/ca.crt"
+    else:
+        step = f"try `docker pull {server}/…` by hand, or --source foundry"
+    return RegistryError(f"the engine could not pull {reference} from the mirror {server}: {said}", step)

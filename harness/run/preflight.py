@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which images and charts of a run's cells their mirrors do not have, told before anything is made for these cells.
+
+Each is asked for once a run, by HEAD, which no registry counts as a pull; all at the same time.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.apps import samples
+from harness.errors import UnavailableError
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import Cell, Environment, Release
+from harness.registries.references import ImageReference
+from harness.registries.sources import Source, preflight
+from harness.releases.values import merge
+from harness.run.locking import operator_image
+from harness.verdicts import Finding, unavailable
+
+CHECK = "in-the-mirror"
+
+
+class Preflight:
+    """Asks the mirrors for what cells need. Other sources are not asked: they say themselves what they lack.
+
+    `engine_images` are those that the engine of this machine starts for an environment; `has` tells whether it holds
+    one already, so that no mirror is needed for it. `chart` is --chart.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        catalogue: Catalogue,
+        values: Sequence[Mapping[str, Any]],
+        *,
+        chart: str = "",
+        engine_images: Callable[[Environment], Iterable[str]],
+        has: Callable[[str], bool],
+        say: Callable[[str], None],
+    ) -> None:
+        self._source = source
+        self._catalogue = catalogue
+        self._values = merge(*values)
+        self._chart = chart
+        self._engine_images = engine_images
+        self._has = has
+        self._say = say
+        self._answers: dict[str, UnavailableError | None] = {}
+        self._lock = threading.Lock()
+
+    def refusals(self, cells: Iterable[Cell]) -> dict[str, Finding]:
+        """Cell id → the finding that names all that its mirrors lack; cells that can run are not in it."""
+        if self._source.kind != "mirror":
+            return {}
+        wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
+        with self._lock:
+            self._ask(dict.fromkeys(it for references in wanted.values() for it in references))
+            missing = {name: [it for it in references if self._answers[it]] for name, references in wanted.items()}
+            return {name: self._finding(references) for name, references in missing.items() if references}
+
+    def _ask(self, references: Iterable[str]) -> None:
+        new = [it for it in references if it not in self._answers]
+        if not new:
+            return
+        self._answers.update(preflight(self._source, new))
+        lacking = [error for it in new if (error := self._answers[it])]
+        self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells are in the mirrors")
+        for error in lacking:
+            self._say(f"not to be had: {error.message}")
+
+    def _finding(self, references: Sequence[str]) -> Finding:
+        errors = [error for it in references if (error := self._answers[it])]
+        told = "; ".join(it.message for it in errors)
+        steps = "; ".join(dict.fromkeys(it.next_step for it in errors if it.next_step))
+        return unavailable(CHECK, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
+
+    def _wanted(self, cell: Cell) -> Iterator[str]:
+        for image in self._engine_images(cell.environment):
+            if not self._has(image):
+                yield image
+        for name in cell.path.releases:
+            release = self._catalogue.release(name)
+            yield operator_image(release, self._values)
+            if cell.path.crds == "hook" and release.hook_image and not self._values.get("hook"):
+                yield release.hook_image
+            last = name == cell.path.releases[-1]
+            yield from self._charts(release, chosen=self._chart if last else "")
+        yield from cell.scenario.images
+        if cell.path.moves:
+            yield samples.chart_values().spark.image
+
+    def _charts(self, release: Release, *, chosen: str) -> Iterator[str]:
+        """The release's chart where it is pulled by OCI from a host that has a mirror; see `charts.for_release`."""
+        if chosen or not release.chart_oci:
+            return
+        chart = f"{release.chart_oci.removeprefix('oci://')}:{release.version}"
+        if ImageReference.parse(chart).registry in self._source.mirrors.mirrors:
+            yield chart

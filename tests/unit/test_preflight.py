@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of mirrors before a cluster is made: everything that cells need, once each, by HEAD alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from registry_fakes import Answer, FakeServer, Request, answering
+from run_fakes import CATALOGUE, IMAGE, attempt
+
+from harness.apps import samples
+from harness.errors import SettingsError
+from harness.matrix import expand
+from harness.matrix.model import Cell, Environment
+from harness.providers import HELPERS
+from harness.registries.mirrors import Mirror, MirrorMap
+from harness.registries.sources import Foundry, Mirrored, Source
+from harness.run.preflight import CHECK, Preflight
+from harness.verdicts import Verdict
+
+RELEASE = CATALOGUE.release("2.5.2")
+TYPE = "application/vnd.oci.image.manifest.v1+json"
+
+
+def server(*missing: str) -> Callable[[Request], Answer]:
+    """A registry that has everything but manifests whose path holds one of these words."""
+
+    def answer(request: Request) -> Answer:
+        if any(word in request.path for word in missing):
+            return Answer(404, '{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}')
+        return Answer(200, "", {"Docker-Content-Digest": "sha256:" + "ab" * 32, "Content-Type": TYPE})
+
+    return answer
+
+
+def mirrored(fake: FakeServer, *hosts: str) -> Mirrored:
+    mirror = Mirror(url=f"http://{fake.address}")
+    return Mirrored(MirrorMap(mirrors=dict.fromkeys(hosts or ("ghcr.io", "docker.io"), mirror)))
+
+
+def preflight(source: Source, said: list[str] | None = None, **more: object) -> Preflight:
+    def engine_images(environment: Environment) -> list[str]:
+        return [environment.node_image]
+
+    asked = {"values": (), "engine_images": engine_images, "has": lambda image: False, **more}
+    return Preflight(source, CATALOGUE, say=(said if said is not None else []).append, **asked)  # type: ignore[arg-type]
+
+
+def cell(path: str = "install-2.5.2", environment: str = "kind-1.34") -> Cell:
+    made = attempt("spark-pi", environment).cell
+    return made.model_copy(update={"path": expand.find_path(CATALOGUE, path)})
+
+
+def heads(fake: FakeServer) -> list[str]:
+    assert {it.method for it in fake.requests} == {"HEAD"}
+    return sorted(it.path.removeprefix("/v2/") for it in fake.requests)
+
+
+def test_every_image_and_chart_is_asked_for_once_for_all_cells_and_all_calls() -> None:
+    with answering(server()) as fake, mirrored(fake) as source:
+        asking = preflight(source)
+        cells = [cell(), cell(environment="k3d-1.34"), attempt("ttl").cell]
+        assert asking.refusals(cells) == {}
+        assert asking.refusals(cells) == {}
+
+    asked = heads(fake)
+    assert len(asked) == len(set(asked))
+    for part in (
+        "kubeflow/spark-operator/controller/manifests/2.5.2",
+        "apache/spark/manifests/4.0.4",
+        "kindest/node/manifests/sha256:",
+        "rancher/k3s/manifests/",
+        f"{RELEASE.chart_oci.removeprefix('oci://ghcr.io/')}/manifests/2.5.2",
+    ):
+        assert [path for path in asked if path.startswith(part)], (part, asked)
+
+
+def test_what_is_missing_is_named_with_its_mirror_and_only_its_cells_are_refused() -> None:
+    said: list[str] = []
+    with answering(server("rancher/k3s", "apache/spark")) as fake, mirrored(fake) as source:
+        without = attempt("plain", "kind-1.34").cell
+        without = without.model_copy(update={"scenario": without.scenario.model_copy(update={"images": ()})})
+        refusals = preflight(source, said).refusals([cell(environment="k3d-1.34"), cell(), without])
+        for _ in range(2):
+            with pytest.raises(Exception, match="answered 404"):
+                source.resolve(IMAGE)
+
+    assert set(refusals) == {cell(environment="k3d-1.34").id, cell().id}
+    finding = refusals[cell(environment="k3d-1.34").id]
+    assert (finding.check, finding.verdict) == (CHECK, Verdict.UNAVAILABLE)
+    assert f"{IMAGE} cannot be had: the mirror http://{fake.address} of docker.io answered 404" in finding.message
+    assert "rancher/k3s" in finding.message
+    assert "rancher/k3s" not in refusals[cell().id].message
+    assert f"copy {IMAGE} to the mirror" in finding.message
+    assert [line for line in said if "3 of 5 images and charts" in line], said
+    assert [line for line in said if line.startswith(f"not to be had: {IMAGE}")]
+    # Asked for once, and told apart from a manifest that a HEAD cannot be had of by one GET.
+    spark = [it.method for it in fake.requests if "apache/spark/manifests" in it.path]
+    assert spark == ["HEAD", "GET"]
+
+
+def test_a_host_without_a_mirror_is_named_without_asking_anybody() -> None:
+    with answering(server()) as fake, mirrored(fake, "ghcr.io") as source:
+        (finding,) = preflight(source, has=lambda image: True).refusals([cell()]).values()
+
+    assert "nobody answers for docker.io: the mirror map has ghcr.io" in finding.message
+    assert not [it for it in fake.requests if "apache" in it.path]
+
+
+def test_an_upgrade_needs_the_images_of_all_its_releases_and_of_its_applications() -> None:
+    with answering(server()) as fake, mirrored(fake) as source:
+        assert preflight(source).refusals([cell("upgrade-2.5.1-2.5.2+crds=hook")]) == {}
+
+    asked = heads(fake)
+    assert "kubeflow/spark-operator/controller/manifests/2.5.1" in asked
+    assert "kubeflow/spark-operator/kubectl/manifests/2.5.2" in asked
+    spark = samples.chart_values().spark.image
+    assert spark.removeprefix("docker.io/").replace(":", "/manifests/") in asked
+
+
+def test_values_and_an_own_chart_say_what_is_needed() -> None:
+    values = ({"image": {"registry": "docker.io", "repository": "us/operator", "tag": "7"}},)
+    with answering(server()) as fake, mirrored(fake) as source:
+        asking = preflight(source, values=values, chart="./chart", has=lambda image: True)
+        assert asking.refusals([cell()]) == {}
+
+    assert heads(fake) == ["apache/spark/manifests/4.0.4", "us/operator/manifests/7"]
+
+
+def test_only_mirrors_are_asked() -> None:
+    with answering(server("")) as fake:
+        with Foundry(MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{fake.address}")})) as source:
+            assert preflight(source).refusals([cell()]) == {}
+        assert fake.requests == []
+
+
+def test_a_ca_that_cannot_be_read_is_one_error(tmp_path: object) -> None:
+    mirror = Mirror.model_validate({"url": "https://127.0.0.1:1", "ca": f"{tmp_path}/none.pem"})
+    with Mirrored(MirrorMap(mirrors={"ghcr.io": mirror})) as source, pytest.raises(SettingsError, match="CA file"):
+        preflight(source).refusals([replace(attempt("spark-pi")).cell])
+
+
+def test_helpers_are_of_providers_that_there_are() -> None:
+    assert set(HELPERS) <= {it.provider for it in CATALOGUE.environments}
