@@ -15,7 +15,8 @@ from harness.errors import HarnessError, WaitTimeout
 from harness.host.pressure import HostSeen
 from harness.matrix.model import Cell
 from harness.releases.change import Programs
-from harness.releases.install import CHECK_NAMESPACE
+from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
+from harness.releases.observe import Unseen
 from harness.run.attempt import Attempt, Scene
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
@@ -25,6 +26,7 @@ from harness.upgrades.faulty import FaultContext
 from harness.upgrades.journey import Journey
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.prober import Prober
+from harness.upgrades.reinstall import ReinstallSeen, reinstall
 from harness.upgrades.workload import Workload, WorkloadContext
 from harness.verdicts import Finding, errored, failed
 from harness.waiting import Cancelled, Deadline
@@ -114,12 +116,25 @@ class Passage:
                     scene.stops[name].release for name in (path.releases[0], *(it.target for it in path.moves))
                 ),
                 moves=len(path.moves),
+                crds=path.crds,
                 helm=programs.helm,
                 folder=self._resources.scratch(f"{cluster.name}/applications"),
                 spark_images=samples.chart_values().spark.images,
                 deadline=Deadline(seconds=_PATH_SECONDS),
             )
         )
+        namespace = namespace_of("submissions")
+
+        def anew(installed: InstalledRelease) -> ReinstallSeen | Unseen:
+            return reinstall(
+                cluster,
+                installed,
+                helm=programs.helm,
+                namespace=namespace,
+                folder=self._resources.scratch(f"{cluster.name}/reinstall"),
+                images=samples.chart_values().spark.images,
+            )
+
         return Journey(
             cluster=cluster,
             path=path,
@@ -130,5 +145,6 @@ class Passage:
             prober=Prober(cluster, CHECK_NAMESPACE),
             values=self._asked.values,
             seed=seed,
+            reinstall=anew,
             say=self._say,
         )

@@ -26,6 +26,7 @@ from harness.upgrades import permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatcher
 from harness.upgrades.prober import Probe, Prober
+from harness.upgrades.reinstall import ReinstallSeen
 from harness.upgrades.workload_seen import WorkloadSeen
 from harness.waiting import Cancelled
 
@@ -75,7 +76,10 @@ class Stop:
 
 @dataclass(frozen=True, kw_only=True)
 class Journey:
-    """A path on a cluster, on which its first release is installed. `values` are the user's; `seed` the attempt's."""
+    """A path on a cluster, on which its first release is installed. `values` are the user's; `seed` the attempt's.
+
+    `reinstall` is what a path with a rollback tries at its end.
+    """
 
     cluster: Cluster
     path: Path
@@ -86,6 +90,7 @@ class Journey:
     prober: Prober
     values: Sequence[Mapping[str, Any]]
     seed: int
+    reinstall: Callable[[InstalledRelease], ReinstallSeen | Unseen]
     soak: float = SOAK
     say: Callable[[str], None] = lambda text: None
 
@@ -126,11 +131,19 @@ class Journey:
             raise
         except (HarnessError, client.ApiException, HTTPError) as error:
             workload = Unseen(reason=f"the applications could not be followed to their ends: {error}")
+        finished = time.monotonic()
+        seconds = {"begin": ready - began, "moves": moved - ready, "finish": finished - moved}
+        reinstalled: ReinstallSeen | Unseen | None = None
+        if self.path.kind == "rollback":
+            self.say(f"uninstalling {here.release.name} and installing it anew")
+            reinstalled = self.reinstall(here)
+            seconds["reinstall"] = time.monotonic() - finished
         return ObservedPath(
             path=self.path,
             moves=tuple(_with_probes(move, probes) for move in moves),
             workload=workload,
-            seconds={"begin": ready - began, "moves": moved - ready, "finish": time.monotonic() - moved},
+            seconds=seconds,
+            reinstalled=reinstalled,
         )
 
     def _move(

@@ -16,6 +16,7 @@ from harness.releases.observe import ObservedOperator, Unseen
 from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.permissions import PermissionChange
 from harness.upgrades.prober import Probe
+from harness.upgrades.reinstall import ReinstallSeen
 from harness.upgrades.workload_seen import WorkloadSeen
 
 
@@ -62,10 +63,12 @@ class ObservedMove:
 class ObservedPath:
     """Everything. `workload` covers the whole path, from before its first move to after its last.
 
-    `seconds` says how long its parts took.
+    `seconds` says how long its parts took. `reinstalled` is what came of uninstalling and installing anew at the end,
+    which only a path with a rollback tries.
     """
 
     path: Path
     moves: tuple[ObservedMove, ...]
     workload: WorkloadSeen | Unseen
     seconds: Mapping[str, float] = field(default_factory=dict)
+    reinstalled: ReinstallSeen | Unseen | None = None

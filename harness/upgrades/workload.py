@@ -21,7 +21,7 @@ from harness.apps.objects import APPLICATION, Objects
 from harness.apps.scenarios import namespace_of
 from harness.apps.states import State
 from harness.errors import HarnessError, WaitTimeout
-from harness.matrix.model import Release
+from harness.matrix.model import CrdMode, Release
 from harness.providers.base import Cluster
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
@@ -75,12 +75,14 @@ class WorkloadContext:
     """A workload's surroundings. The three namespaces exist, and are job namespaces of each release.
 
     `releases` are those that are installed on the path, in order, of a rollback with the one that it goes back to as
-    the last; `moves` is how many moves there are. `user_apps` are manifests of `--apps`.
+    the last; `moves` is how many moves there are, `crds` what happens to the CRDs at each. `user_apps` are manifests of
+    `--apps`.
     """
 
     cluster: Cluster
     releases: tuple[Release, ...]
     moves: int
+    crds: CrdMode
     helm: Path
     folder: Path
     spark_images: Mapping[str, str]
@@ -159,8 +161,12 @@ class Workload:
         self._submitter.start()
 
     def between(self, now: Release, following: Release) -> None:
-        """What has to be made between two moves: an application that a newer release suspends before it goes."""
-        if knows_suspend(now) and not knows_suspend(following) and self._seen("suspended") is None:
+        """What has to be made between two moves: an application that a newer release suspends before it goes.
+
+        Where the CRDs stayed those of a release without spec.suspend, the API server drops it.
+        """
+        stored = self._ctx.crds != "none" or knows_suspend(self._ctx.releases[0])
+        if stored and knows_suspend(now) and not knows_suspend(following) and self._seen("suspended") is None:
             self._suspend()
             del self._notes.absent["suspended"]
 

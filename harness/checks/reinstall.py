@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims about a release that was uninstalled and installed anew after a rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.apps.states import State
+from harness.releases.observe import Unseen
+from harness.upgrades.reinstall import ReinstallSeen
+from harness.verdicts import Finding, errored, failed, passed
+
+
+def judge(seen: ReinstallSeen | Unseen | None) -> Iterator[Finding]:
+    """Everything that must hold. None: it was not tried, which proves nothing."""
+    if seen is None or isinstance(seen, Unseen):
+        yield errored("reinstall-observed", seen.reason if seen else "uninstall and reinstall were not tried")
+        return
+    yield uninstalled(seen)
+    yield resources_stay(seen)
+    yield installed(seen)
+    if not seen.install_error:
+        yield application_completes(seen)
+        yield nothing_reruns(seen)
+
+
+def uninstalled(seen: ReinstallSeen) -> Finding:
+    """`helm uninstall` gets to its end and leaves neither objects nor pods of the release."""
+    name = "uninstalled"
+    if seen.uninstall_error:
+        return failed(name, f"helm uninstall of {seen.release} did not get to its end: {seen.uninstall_error}")
+    if seen.left:
+        return failed(name, f"helm uninstall of {seen.release} left {', '.join(seen.left)}", left=list(seen.left))
+    return passed(name, f"helm uninstall of {seen.release} took {seen.seconds['uninstall']:.1f} s and left nothing")
+
+
+def resources_stay(seen: ReinstallSeen) -> Finding:
+    """Helm keeps what a chart has in crds/, and so the users' custom resources."""
+    name = "custom-resources-stay"
+    before, after = seen.custom_resources
+    if before == 0:
+        return errored(name, "there was no custom resource before, so that none could be lost")
+    if after != before:
+        return failed(name, f"there were {before} custom resources before the uninstall, and {after} after it")
+    return passed(name, f"the {before} custom resources of before are still there")
+
+
+def installed(seen: ReinstallSeen) -> Finding:
+    """The same chart with the same values becomes ready again."""
+    name = "reinstalled"
+    if seen.install_error:
+        return failed(name, f"{seen.release} could not be installed again: {seen.install_error}")
+    return passed(name, f"{seen.release} was ready again after {seen.seconds['install']:.1f} s")
+
+
+def application_completes(seen: ReinstallSeen) -> Finding:
+    """A new application runs under the release that came again."""
+    name = "new-application-completes"
+    if seen.state != State.COMPLETED:
+        return failed(name, f"a new application is {seen.state or '(new)'}: {seen.error}".rstrip(": "))
+    return passed(name, f"a new application COMPLETED after {seen.seconds['application']:.1f} s")
+
+
+def nothing_reruns(seen: ReinstallSeen) -> Finding:
+    """What had ended before is not submitted again by the operator that comes anew."""
+    name = "ended-stay-ended"
+    if not seen.ended:
+        return errored(name, "no application had ended before, so that none could run again")
+    if seen.rerun:
+        return failed(name, f"{len(seen.rerun)} of {seen.ended} ended applications ran again: {', '.join(seen.rerun)}")
+    return passed(name, f"none of {seen.ended} ended applications ran again")

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The last way out after a rollback: uninstall, install anew, and see that the release works and nothing runs again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, TypeVar
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.apps import samples
+from harness.apps.objects import APPLICATION, GROUP, RESOURCES, Objects
+from harness.apps.states import TERMINAL, State
+from harness.errors import HarnessError, RegistryError, ReleaseError, WaitTimeout
+from harness.providers.base import Cluster
+from harness.releases import install as installing
+from harness.releases import rollout
+from harness.releases.helm import Helm
+from harness.releases.install import InstalledRelease
+from harness.releases.observe import Unseen
+from harness.releases.seen import listed
+from harness.upgrades import stock
+from harness.upgrades.creations import renamed
+from harness.waiting import Cancelled, until
+
+T = TypeVar("T")
+
+_API_SECONDS = 15.0
+_GONE_SECONDS = 60.0
+_APPLICATION_SECONDS = 90.0
+_NAME = "after-reinstall"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinstallSeen:
+    """What came of `helm uninstall` and `helm install` of the same release with the same values.
+
+    `uninstall_error` and `install_error` are why one did not get to its end, else empty. `left` are objects of the
+    release, and its pods, that were still there after the uninstall: `Kind/namespace/name`. `custom_resources` counts
+    the operator's custom resources before the uninstall and before the install. Of `ended` applications that had ended,
+    `rerun` were submitted again. `state` and `error` are those of a new application at its end or at the deadline;
+    `seconds` holds phase → seconds.
+    """
+
+    release: str
+    uninstall_error: str
+    install_error: str
+    left: tuple[str, ...]
+    custom_resources: tuple[int, int]
+    rerun: tuple[str, ...]
+    ended: int
+    state: str
+    error: str
+    seconds: Mapping[str, float]
+
+
+def reinstall(
+    cluster: Cluster,
+    installed: InstalledRelease,
+    *,
+    helm: Path,
+    namespace: str,
+    folder: Path,
+    images: Mapping[str, str],
+) -> ReinstallSeen | Unseen:
+    """Do it. `namespace` is a job namespace in which the new application comes; `images` are those of the samples.
+
+    What the product does wrong is told, not raised. Raises Cancelled.
+    """
+    try:
+        return _Reinstall(cluster, installed, helm).run(
+            samples.RenderedFor(namespace=namespace, helm=helm, folder=folder, spark_images=images)
+        )
+    except Cancelled:
+        raise
+    except (HarnessError, client.ApiException, HTTPError) as away:
+        return Unseen(reason=f"uninstall and reinstall could not be followed: {away}")
+
+
+class _Reinstall:
+    def __init__(self, cluster: Cluster, installed: InstalledRelease, helm: Path) -> None:
+        self._cluster = cluster
+        self._installed = installed
+        self._helm = helm
+        self._seconds: dict[str, float] = {}
+
+    def run(self, rendering: samples.RenderedFor) -> ReinstallSeen:
+        it = self._installed
+        manifest = Helm(self._helm, self._cluster.kubeconfig).manifest(it.name, it.namespace)
+        with self._cluster.api_client() as api:
+            before, count = _submissions(api), _custom_resources(api)
+            removed = self._phase("uninstall", lambda: _words_of(self._uninstall))
+            left = self._left(api, manifest)
+            kept = _custom_resources(api)
+            installed = self._phase("install", lambda: _words_of(self._install))
+            state = error = ""
+            if not installed:
+                state, error = self._phase("application", lambda: _run_one(api, rendering))
+            after = _submissions(api)
+        ended = {uid: facts for uid, facts in before.items() if facts[1] in TERMINAL}
+        rerun = tuple(facts[0] for uid, facts in ended.items() if uid in after and after[uid] != facts)
+        return ReinstallSeen(
+            release=it.release.name,
+            uninstall_error=removed,
+            install_error=installed,
+            left=left,
+            custom_resources=(count, kept),
+            rerun=rerun,
+            ended=len(ended),
+            state=state,
+            error=error,
+            seconds=dict(self._seconds),
+        )
+
+    def _phase(self, name: str, act: Callable[[], T]) -> T:
+        started = time.monotonic()
+        try:
+            return act()
+        finally:
+            self._seconds[name] = round(time.monotonic() - started, 1)
+
+    def _uninstall(self) -> None:
+        installing.uninstall(self._cluster, self._installed, helm=self._helm)
+
+    def _left(self, api: client.ApiClient, manifest: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+        """Objects and pods of the release that do not go. What Helm deletes in the background gets a minute."""
+        namespace = self._installed.namespace
+
+        def look() -> tuple[str, ...]:
+            pods = tuple(f"Pod/{namespace}/{pod.name}" for pod in rollout.pods_of(api, namespace))
+            return stock.orphans(self._cluster, manifest, (), namespace) + pods
+
+        try:
+            until(lambda: not look(), what="the release's objects to be gone", timeout=_GONE_SECONDS, interval=1.0)
+        except WaitTimeout:
+            return look()
+        return ()
+
+    def _install(self) -> None:
+        it = self._installed
+        installing.install(
+            self._cluster,
+            it.release,
+            chart=it.chart,
+            helm=self._helm,
+            job_namespaces=it.job_namespaces,
+            values=(it.values,),
+            name=it.name,
+            namespace=it.namespace,
+        )
+
+
+def _words_of(act: Callable[[], None]) -> str:
+    """Why the release could not; empty when it could. What is no fault of the release is raised."""
+    try:
+        act()
+    except (ReleaseError, RegistryError) as error:
+        return error.message
+    return ""
+
+
+def _run_one(api: client.ApiClient, rendering: samples.RenderedFor) -> tuple[str, str]:
+    """A new small application: its state at the end or at the deadline, and its error message."""
+    objects = Objects(api, rendering.namespace)
+    objects.create(renamed(samples.render(rendering, "small"), _NAME))
+
+    def look() -> Mapping[str, Any]:
+        return dict((objects.get(APPLICATION, _NAME) or {}).get("status") or {})
+
+    try:
+        status = until(look, lambda it: _state(it) in TERMINAL, what=f"{_NAME} to end", timeout=_APPLICATION_SECONDS)
+    except WaitTimeout as late:
+        return _state(look()), late.message
+    return _state(status), str(status["applicationState"].get("errorMessage", ""))
+
+
+def _state(status: Mapping[str, Any]) -> State:
+    """The state in an application's status, which has none before the operator saw it."""
+    return State((status.get("applicationState") or {}).get("state", ""))
+
+
+def _submissions(api: client.ApiClient) -> dict[str, tuple[str, State, str, int]]:
+    """Of each SparkApplication by its UID: where it is, its state, its submission id and its attempts."""
+    custom: Any = client.CustomObjectsApi(api)
+    found = {}
+    for item in listed(
+        custom.list_cluster_custom_object,
+        GROUP,
+        APPLICATION.version,
+        APPLICATION.plural,
+        timeout=_API_SECONDS,
+    ):
+        meta, status = item["metadata"], item.get("status") or {}
+        found[meta["uid"]] = (
+            f"{meta['namespace']}/{meta['name']}",
+            _state(status),
+            str(status.get("submissionID", "")),
+            int(status.get("executionAttempts", 0)),
+        )
+    return found
+
+
+def _custom_resources(api: client.ApiClient) -> int:
+    """How many of the operator's custom resources there are; of a kind whose CRD is missing there are none."""
+    custom: Any = client.CustomObjectsApi(api)
+    count = 0
+    for resource in RESOURCES:
+        try:
+            count += len(
+                listed(
+                    custom.list_cluster_custom_object,
+                    GROUP,
+                    resource.version,
+                    resource.plural,
+                    timeout=_API_SECONDS,
+                )
+            )
+        except client.ApiException as unknown:
+            if unknown.status != HTTPStatus.NOT_FOUND:
+                raise
+    return count
