@@ -43,15 +43,25 @@ _PULL_REASONS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrIma
 _CONTAINER_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _CRASHES_BEFORE_FINAL = 2
 
+
+def _status(*codes: int) -> str:
+    """A pattern for HTTP statuses: not for ports, tags, addresses and durations with the same digits."""
+    return rf"(?:(?<![^\s(=])|(?<=status:)|(?<=code:))(?:{'|'.join(map(str, codes))})(?![^\s:;,.)])(?!\s*[mµn]?s\b)"
+
+
 _ANSWERS: Sequence[tuple[Kind, str, bool]] = (
-    (Kind.REGISTRY_BUSY, r"429|toomanyrequests|too many requests|rate limit", False),
+    (Kind.REGISTRY_BUSY, rf"{_status(429)}|toomanyrequests|too many requests|rate limit", False),
     (
         Kind.REGISTRY_FAILING,
         r"\b5\d\d (internal server error|bad gateway|service unavailable|gateway time-?out)|status( code)?:? 5\d\d\b",
         False,
     ),
-    (Kind.IMAGE_REFUSED, r"401|403|unauthorized|denied|authentication required|no basic auth", True),
-    (Kind.IMAGE_MISSING, r"not found|manifest unknown|name unknown|404|InvalidImageName|ErrImageNeverPull", True),
+    (Kind.IMAGE_REFUSED, rf"{_status(401, 403)}|unauthorized|denied|authentication required|no basic auth", True),
+    (
+        Kind.IMAGE_MISSING,
+        rf"not found|manifest unknown|name unknown|{_status(404)}|InvalidImageName|ErrImageNeverPull",
+        True,
+    ),
     (Kind.REGISTRY_AWAY, r"connection refused|no such host|i/o timeout|no route|x509|TLS handshake|unreachable", False),
 )
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from kubernetes import client
 from kubernetes.stream import stream
+from websocket import WebSocketException
 
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log, tail
@@ -69,7 +70,8 @@ def let_end(cluster: Cluster, namespace: str, driver: str) -> None:
     # A client of its own: for the time of a call, an exec replaces how it sends requests.
     with cluster.api_client() as api:
         try:
-            said = stream(
+            # Not read ahead, since the client leaves the socket of what it has read ahead open.
+            channel = stream(
                 client.CoreV1Api(api).connect_get_namespaced_pod_exec,
                 driver,
                 namespace,
@@ -79,9 +81,18 @@ def let_end(cluster: Cluster, namespace: str, driver: str) -> None:
                 stdout=True,
                 stdin=False,
                 tty=False,
+                _preload_content=False,
                 _request_timeout=_TOUCH_SECONDS,
             )
         except client.ApiException as refused:
             raise HarnessError(f"{namespace}/{driver} could not be told to end: {refused.reason}") from refused
+        try:
+            channel.run_forever(timeout=_TOUCH_SECONDS)
+            said = channel.read_all()
+        except (WebSocketException, OSError) as broken:
+            raise HarnessError(f"{namespace}/{driver} could not be told to end: {broken}") from broken
+        finally:
+            # Its close() leaves the socket open where the server said goodbye first.
+            channel.sock.shutdown()
         if said.strip():
             raise HarnessError(f"{namespace}/{driver} could not be told to end: {said.strip()}")

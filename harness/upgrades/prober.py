@@ -68,6 +68,7 @@ class Prober:
         self._thread = threading.Thread(target=self._ask_on, name="prober", daemon=True)
         self._patient = int((ANSWER_SECONDS + _ALIVE_SECONDS) / interval) + 1
         self._own = threading.local()
+        self._clients: list[client.ApiClient] = []
 
     def start(self) -> None:
         """Begin to ask."""
@@ -78,6 +79,9 @@ class Prober:
         self._over.set()
         if self._thread.ident is not None:
             self._thread.join()
+        for api in self._clients:
+            api.rest_client.pool_manager.clear()
+            api.close()  # type: ignore[no-untyped-call]
         return self.probes()
 
     def probes(self) -> tuple[Probe, ...]:
@@ -120,6 +124,8 @@ class Prober:
             found = self._cluster.api_client()
             found.rest_client.pool_manager.connection_pool_kw["retries"] = False
             self._own.client = found
+            with self._lock:
+                self._clients.append(found)
         return found
 
     def _alive(self, api: client.ApiClient) -> bool:

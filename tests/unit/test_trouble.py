@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 from operator_samples import RELEASE, pod
 
-from harness.releases.trouble import Kind, diagnose
+from harness.releases.trouble import Kind, classify, diagnose
 
 _NOT_FOUND = (
     "rpc error: code = NotFound desc = failed to pull and unpack image "
@@ -60,6 +60,37 @@ def test_digits_in_names_and_digests_are_no_status() -> None:
     )
     assert trouble
     assert trouble.kind is Kind.IMAGE_OTHER
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "dial tcp 172.18.0.4:4291: unexpected EOF",
+        "dial tcp 172.18.0.4:429: unexpected EOF",
+        "read tcp 10.42.9.4:40312->10.40.1.4:403: unexpected EOF",
+        "failed to copy: localhost:5000/team-404/spark:v4.2.9-429: unexpected EOF",
+        "unexpected EOF after 429 ms",
+        "unexpected EOF (4031 of 40401 bytes)",
+    ],
+)
+def test_digits_of_ports_tags_and_durations_are_no_status(answer: str) -> None:
+    assert classify(answer) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("unexpected status from HEAD request to https://docker.io/v2/x/manifests/1: 429", Kind.REGISTRY_BUSY),
+        ("unexpected status code: 429", Kind.REGISTRY_BUSY),
+        ("status:429: slow down", Kind.REGISTRY_BUSY),
+        ("pull failed (403)", Kind.IMAGE_REFUSED),
+        ("response status code 404: gone", Kind.IMAGE_MISSING),
+    ],
+)
+def test_a_bare_status_is_understood(answer: str, kind: Kind) -> None:
+    found = classify(answer)
+    assert found
+    assert found[0] is kind
 
 
 def test_a_pod_in_back_off_gets_the_answer_from_its_events() -> None:
