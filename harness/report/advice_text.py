@@ -14,7 +14,7 @@ _MARKS = {Answer.SAFE: "✅", Answer.WITH_STEPS: "🟡", Answer.NOT_SAFE: "❌",
 def lines(advice: Advice) -> Iterator[str]:
     """The advice, the answer first; every sentence ends with where it comes from."""
     yield f"advice: {advice.origin} → {advice.target}: {advice.answer}"
-    for title, sentences in _parts(advice):
+    for title, sentences in parts(advice):
         yield f"  {title}:"
         mark = "{}." if title.startswith("steps") else "-"
         yield from (f"    {mark.format(number)} {plain(str(it))}" for number, it in enumerate(sentences, 1))
@@ -32,7 +32,7 @@ def markdown(advices: Iterable[Advice]) -> Iterator[str]:
     """The same as sections of a page; nothing when there is no advice."""
     for advice in advices:
         yield f"### {_MARKS[advice.answer]} `{advice.origin}` → `{advice.target}`: {advice.answer}"
-        for title, sentences in _parts(advice):
+        for title, sentences in parts(advice):
             yield from ("", f"**{title}**", "")
             numbered = title.startswith("steps")
             yield from (f"{f'{number}.' if numbered else '-'} {_told(it)}" for number, it in enumerate(sentences, 1))
@@ -42,15 +42,16 @@ def markdown(advices: Iterable[Advice]) -> Iterator[str]:
         yield ""
 
 
-def _parts(advice: Advice) -> Iterator[tuple[str, tuple[Sentence, ...]]]:
-    parts = (
+def parts(advice: Advice) -> Iterator[tuple[str, tuple[Sentence, ...]]]:
+    """What the advice says, by title, without what is empty."""
+    every = (
         ("why", advice.why),
         (f"steps, as they were run on {advice.path}", advice.steps),
         ("what to expect", advice.expect),
         ("what breaks otherwise", advice.breaks),
         ("your values", advice.values),
     )
-    yield from ((title, sentences) for title, sentences in parts if sentences)
+    yield from ((title, sentences) for title, sentences in every if sentences)
 
 
 def _told(sentence: Sentence) -> str:

@@ -1,49 +1,195 @@
 # SPDX-License-Identifier: Apache-2.0
-"""report.html: one file without outside parts, what is wrong first."""
+"""index.html: a run as one page without outside parts, what is wrong first."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import re
 import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
-from harness.report import advice, advice_text
+from harness.report import advice, advice_text, grid, picture, timeline
+from harness.report.beside import Beside
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, CheckResult, RunResult, exit_status
 from harness.report.summary import headline
 from harness.report.text import plain
+from harness.report.timeline import Bar
 from harness.verdicts import Verdict
 
-
-def _facts(value: object) -> str:
-    return plain(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
-
-
-def _checks_worst_first(cell: CellResult) -> list[CheckResult]:
-    return sorted(cell.checks, key=lambda check: -check.verdict.severity)
+_LINK = re.compile(r"https://[^\s<>\"'()\[\]]*[^\s<>\"'()\[\].,;:]")
+_ISSUE = re.compile(r"https://github\.com/([^/]+/[^/]+)/(?:issues|pull)/(\d+)")
+_SAID = {0: "Everything held", 1: "Something broke", 3: "Not everything was proved"}
+_UNFINISHED = "The run did not end"
 
 
-def render(run: RunResult) -> str:
-    """The page."""
+@dataclass(frozen=True, kw_only=True)
+class CellView:
+    """A cell as the page shows it: its anchor, its checks apart, where its time went, its evidence."""
+
+    cell: CellResult
+    anchor: str
+    bad: tuple[CheckResult, ...]
+    good: tuple[CheckResult, ...]
+    bars: tuple[Bar, ...]
+    steps: tuple[Bar, ...]
+    evidence: tuple[str, ...]
+
+    @property
+    def remark(self) -> str:
+        """The cell's remark, unless a check that is shown says the same."""
+        said = {check.message for check in self.bad}
+        return "" if self.cell.remark in said or self.cell.retries else self.cell.remark
+
+    @property
+    def title(self) -> str:
+        """The id, and which attempt it is, where there are several."""
+        return self.cell.id if self.cell.attempt == 1 else f"{self.cell.id} (attempt {self.cell.attempt})"
+
+
+def render(run: RunResult, beside: Beside | None = None) -> str:
+    """The page. What lies beside the report is on it as far as `beside` knows of it."""
+    known = beside or Beside()
+    views = [_view(cell, number, known) for number, cell in enumerate(run.cells, 1)]
+    worst_first = sorted(views, key=lambda view: -view.cell.verdict.severity)
+    style, script = _part("style.css"), _part("script.js")
+    return (
+        _environment()
+        .get_template("index.html.j2")
+        .render(
+            run=run,
+            style=Markup(style),  # noqa: S704  # a file of this package
+            script=Markup(script),  # noqa: S704
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            headline=headline(run),
+            said=_SAID[exit_status(run)] if run.ended else _UNFINISHED,
+            green=exit_status(run) == 0 and run.ended is not None,
+            counts=grid.counts(run),
+            tables=grid.tables(run),
+            clusters=timeline.clusters(run),
+            anchors={view.cell.name: view.anchor for view in views},
+            anchor_of={view.cell.id: view.anchor for view in reversed(views)},
+            bad=[view for view in worst_first if view.cell.verdict not in GREEN],
+            good=_by_group(view for view in views if view.cell.verdict in GREEN),
+            longest=max((timeline.scale(view.bars) for view in views), default=0.0),
+            selection=shlex.join(("harness", "run", *run.selection)),
+            advices=advice.of_run(run),
+            pulls=known.pulls,
+            pictures=[_picture(rows) for rows in picture.groups(known.pulls).values()],
+            pulls_from=known.pulls_from,
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
-    environment.filters["plain"] = plain
-    environment.filters["facts"] = _facts
-    environment.filters["worst_first"] = _checks_worst_first
-    environment.filters["told"] = told
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        headline=headline(run),
-        green=exit_status(run) == 0,
-        bad=[cell for cell in run.worst_first if cell.verdict not in GREEN],
-        good=[cell for cell in run.cells if cell.verdict in GREEN],
-        selection=shlex.join(run.selection) or "the default selection",
-        passed=Verdict.PASSED,
-        advices=["\n".join(advice_text.lines(each)) for each in advice.of_run(run)],
+    environment.globals.update(
+        units=timeline.units, scale=timeline.scale, width=timeline.WIDTH, parts=advice_text.parts
     )
+    environment.filters.update(
+        duration=timeline.duration,
+        facts=_facts,
+        told=told,
+        href=_href,
+        linked=_linked,
+        nearby=_nearby,
+        bytes=_bytes,
+        sentence=_sentence,
+    )
+    return environment
+
+
+def _view(cell: CellResult, number: int, beside: Beside) -> CellView:
+    ordered = sorted(cell.checks, key=lambda check: -check.verdict.severity)
+    return CellView(
+        cell=cell,
+        anchor=f"cell-{number}",
+        bad=tuple(check for check in ordered if check.verdict is not Verdict.PASSED),
+        good=tuple(check for check in ordered if check.verdict is Verdict.PASSED),
+        bars=timeline.phases(cell),
+        steps=timeline.steps(cell),
+        evidence=tuple(beside.evidence.get(cell.evidence, ())),
+    )
+
+
+def _by_group(views: Iterable[CellView]) -> list[tuple[str, list[CellView]]]:
+    """The cells of each environment and path."""
+    found: dict[str, list[CellView]] = {}
+    for view in views:
+        found.setdefault(f"{view.cell.environment}/{view.cell.path}", []).append(view)
+    return list(found.items())
+
+
+def _part(name: str) -> str:
+    return (files("harness.report") / "templates" / name).read_text(encoding="utf-8").strip()
+
+
+def _picture(rows: Sequence[picture.PullRow]) -> Markup:
+    return Markup(picture.picture(rows))  # noqa: S704  # it escapes what it writes
+
+
+def _shown(value: Any) -> Any:
+    """Every text that the page writes, without what steers terminals and what HTML cannot hold."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _facts(value: object) -> str:
+    """A fact of a check as text; a list of texts as lines."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value and all(isinstance(it, str) for it in value):
+        return "\n".join(value)
+    if isinstance(value, dict) and value and not any(isinstance(it, dict | list) for it in value.values()):
+        return "\n".join(f"{name}: {_facts(it)}" for name, it in value.items())
+    return json.dumps(value, ensure_ascii=False, indent=1 if isinstance(value, dict | list) and value else None)
+
+
+def _href(path: str) -> str:
+    """A path beside the report as a link, which can lead to no other host whatever the path says."""
+    return "./" + quote(path)
+
+
+def _linked(text: str) -> Markup:
+    """Text in which addresses are links."""
+    text, parts, at = plain(text), [], 0
+    for found in _LINK.finditer(text):
+        parts += [escape(text[at : found.start()]), _upstream(found[0])]
+        at = found.end()
+    return Markup("").join([*parts, escape(text[at:])])
+
+
+def _upstream(address: str) -> Markup:
+    """A link to a public page, named as GitHub names its issues."""
+    issue = _ISSUE.fullmatch(address)
+    name = f"{issue[1]}#{issue[2]}" if issue else address.removeprefix("https://")
+    return Markup('<a href="{}" rel="noopener noreferrer">{}</a>').format(address, name)
+
+
+def _nearby(where: str, run: RunResult) -> str:
+    """Where something was seen, without what is the same on the whole page."""
+    return where.removesuffix(f", run {run.run_id}, {run.started:%Y-%m-%d}")
+
+
+def _sentence(title: str) -> str:
+    return title[:1].upper() + title[1:]
+
+
+def _bytes(number: float | None) -> str:
+    """Bytes in MiB; nothing where they are not known."""
+    return "" if number is None else f"{number / 2**20:.1f} MiB"

@@ -16,7 +16,7 @@ _WIDTH = 400
 
 _LEFT, _RIGHT = 1, 64
 _PLOT = _WIDTH - _LEFT - _RIGHT
-_HEAD, _ROW, _AXIS = 40, 40, 26
+_HEAD, _ROW, _AXIS = 56, 40, 26
 _LETTERS = 56
 """So many letters of a row's name have room."""
 
@@ -50,11 +50,11 @@ class PullRow(BaseModel):
         return " · ".join(part for part in (self.registry, self.manner, at_once) if part)
 
 
-def groups(rows: Iterable[PullRow]) -> dict[str, list[PullRow]]:
-    """The rows that are worth comparing with each other, those of one image in one state, by a title."""
-    found: dict[str, list[PullRow]] = {}
+def groups(rows: Iterable[PullRow]) -> dict[tuple[str, str], list[PullRow]]:
+    """The rows that are worth comparing with each other, those of one image in one state, by these two."""
+    found: dict[tuple[str, str], list[PullRow]] = {}
     for row in rows:
-        found.setdefault(f"{row.image}, {row.state}" if row.state else row.image, []).append(row)
+        found.setdefault((row.image, row.state), []).append(row)
     return found
 
 
@@ -64,8 +64,8 @@ def picture(rows: Iterable[PullRow]) -> str:
     Scales begin at 0; each image and state has its own, since a warm pull takes a hundredth of a cold one.
     """
     drawn, top = [], 0
-    for title, some in groups(rows).items():
-        drawn.append(_group(title, some, top))
+    for (image, state), some in groups(rows).items():
+        drawn.append(_group(image, state, some, top))
         top += _HEAD + _ROW * len(some) + _AXIS
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="pulls" viewBox="0 0 {_WIDTH} {max(top, 1)}" role="img" '
@@ -74,10 +74,13 @@ def picture(rows: Iterable[PullRow]) -> str:
     )
 
 
-def _group(title: str, rows: Sequence[PullRow], top: int) -> str:
+def _group(image: str, state: str, rows: Sequence[PullRow], top: int) -> str:
     end = _round_up(max(max(row.median, row.high or 0, *row.samples, 0) for row in rows))
     below = top + _HEAD + _ROW * len(rows)
-    parts = [f'<text x="{_LEFT}" y="{top + 18}" font-weight="600">{_text(title)}</text>']
+    parts = [
+        f'<text x="{_LEFT}" y="{top + 14}" font-weight="600">{_text(image)}</text>',
+        f'<text x="{_LEFT}" y="{top + 31}" fill-opacity=".75">{_text(state)}</text>',
+    ]
     for part in (0.0, 0.5, 1.0):
         x = _LEFT + _PLOT * part
         anchor = {0.0: "start", 0.5: "middle", 1.0: "end"}[part]

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HostError
-from harness.report import html, junit, summary
+from harness.report import beside, html, junit, summary
 from harness.report.files import point_at, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, PlannedCluster, RunResult
 
 RESULTS = "results.json"
 JUNIT = "junit.xml"
-HTML = "report.html"
+HTML = "index.html"
 SUMMARY = "summary.md"
 ARTIFACT_VARIABLE = "HARNESS_ARTIFACT"
 """In CI: the name of the artefact that the report is uploaded as."""
@@ -84,7 +84,7 @@ class ReportWriter:
             }
             self._run = self._run.model_copy(update=changes)
             self._write_machine_readable()
-            write_atomically(self.folder / HTML, html.render(self._run))
+            write_atomically(self.folder / HTML, html.render(self._run, beside.look(self.folder, self._run)))
             variables = os.environ if environment is None else environment
             page = summary.markdown(self._run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
             write_atomically(self.folder / SUMMARY, page)

@@ -91,7 +91,7 @@ def test_everything_is_written_with_evidence_and_locks(tmp_path: Path) -> None:
     assert sorted(file.name for file in (output / "locks").iterdir()) == ["1.json", "2.json"]
     suite = ET.fromstring((output / "junit.xml").read_text())[0]  # noqa: S314  # our own file
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped")) == ("3", "1", "1")
-    assert "retry" in (output / "report.html").read_text()
+    assert "retry" in (output / "index.html").read_text()
     assert "retry" in (output / "summary.md").read_text()
     assert not (output / results["shards"][0]["run_id"]).exists()
 

@@ -53,7 +53,7 @@ def test_a_median_of_twice_the_time_is_twice_as_far() -> None:
 
 def test_images_and_states_have_scales_of_their_own() -> None:
     rows = [row(80.0), row(0.1, state="warm"), row(70.0, registry="docker.io")]
-    assert list(groups(rows)) == ["controller:2.5.2, cold", "controller:2.5.2, warm"]
+    assert list(groups(rows)) == [("controller:2.5.2", "cold"), ("controller:2.5.2", "warm")]
     said = texts(picture(rows))
     assert {"100 s", "0.2 s"} <= set(said)
 

@@ -204,7 +204,7 @@ def test_the_report_holds_what_was_asked_and_what_was_found(scripted: Scripted) 
     assert found["ended"]
     assert found["leaks"] == []
     assert found["peak_memory_mib"] > 0
-    for name in ("junit.xml", "report.html", "summary.md"):
+    for name in ("junit.xml", "index.html", "summary.md"):
         assert (scripted.reports / "latest" / name).stat().st_size > 0
 
 

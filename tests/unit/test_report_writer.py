@@ -41,8 +41,8 @@ def test_a_finished_run_has_every_form_of_the_report(tmp_path: Path) -> None:
     assert done.peak_memory_mib == 81.3
     assert writer.read(report.folder / "results.json") == done
     assert sorted(path.name for path in report.folder.iterdir()) == [
+        "index.html",
         "junit.xml",
-        "report.html",
         "results.json",
         "summary.md",
     ]

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What lies beside a report and its page shows or leads to: the evidence that is there, and the pull benchmark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from harness.report.model import RunResult
+from harness.report.picture import PullRow
+
+PULLS = "bench-pull.json"
+"""What `nox -s bench -- pull` measured: in a report's folder, or beside the reports of runs."""
+
+_FIRST_PAGES = ("summary.md", "findings.json", "lock.json")
+_BUNDLE = ".tar.gz"
+_ROWS = TypeAdapter(tuple[PullRow, ...])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """`evidence` has, for each folder of evidence that is there, files to begin with, relative to the report's folder.
+
+    `pulls` are the rows of the pull benchmark, `pulls_from` says where they come from, or why they cannot be read.
+    """
+
+    evidence: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pulls: tuple[PullRow, ...] = ()
+    pulls_from: str = ""
+
+
+def look(folder: Path, run: RunResult) -> Beside:
+    """What is there now."""
+    evidence = {}
+    named = [name for cell in run.cells for name in (cell.evidence, *(it.evidence for it in cell.retries)) if name]
+    for name in dict.fromkeys(named):
+        files = [f"{name}/{first}" for first in _FIRST_PAGES] + [name + _BUNDLE]
+        evidence[name] = tuple(file for file in files if (folder / file).is_file())
+    file = pulls_file(folder)
+    rows, told = _read(file) if file else ((), "")
+    return Beside(evidence=evidence, pulls=rows, pulls_from=told)
+
+
+def pulls_file(folder: Path) -> Path | None:
+    """The pull benchmark that belongs to a report, if there is one."""
+    return next((file for file in (folder / PULLS, folder.parent / PULLS) if file.is_file()), None)
+
+
+def _read(file: Path) -> tuple[tuple[PullRow, ...], str]:
+    try:
+        document = json.loads(file.read_text())
+        rows = _ROWS.validate_python(document["rows"] if isinstance(document, dict) else document)
+        measured = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+    except (OSError, ValueError, KeyError) as wrong:
+        # ValidationError and JSON's errors are ValueErrors. A benchmark that is unreadable must not cost the report.
+        said = f"{wrong.error_count()} fields are wrong" if isinstance(wrong, ValidationError) else str(wrong)
+        return (), f"{file.name} cannot be read: {type(wrong).__name__}: {said}"
+    return rows, f"{file.name} of {measured:%Y-%m-%d %H:%M} UTC"
