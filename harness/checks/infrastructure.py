@@ -29,14 +29,18 @@ class Cause(StrEnum):
     REGISTRY_BUSY = "registry-busy"
     REGISTRY_FAILING = "registry-failing"
     CLUSTER_NOT_CREATED = "cluster-not-created"
+    HOST_BUSY = "host-busy"
 
 
-_AGAIN = frozenset({Cause.HOST_MEMORY, Cause.NODE_LOST, Cause.REGISTRY_FAILING, Cause.CLUSTER_NOT_CREATED})
+_AGAIN = frozenset(
+    {Cause.HOST_MEMORY, Cause.HOST_BUSY, Cause.NODE_LOST, Cause.REGISTRY_FAILING, Cause.CLUSTER_NOT_CREATED}
+)
 """What may be gone a moment later. A full disk stays full, and every pull makes a rate limit last longer."""
 
 _NEXT = {
     Cause.DISK_FULL: "make room (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
     Cause.HOST_MEMORY: "free memory, or run less at a time (--jobs 1, app_slots in harness.toml)",
+    Cause.HOST_BUSY: "let nothing else work beside, or run less at a time (--jobs 1, app_slots in harness.toml)",
     Cause.NODE_LOST: "see the node's log in the evidence, and the host's own",
     Cause.REGISTRY_BUSY: "wait until the limit is over, log in, or use a mirror (harness.toml) or --source foundry",
     Cause.REGISTRY_FAILING: "see whether the registry is up, or use a mirror (harness.toml) or --source foundry",
@@ -48,6 +52,9 @@ _NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.I)
 _LITTLE_DISK = 200 * 10**6
 _LITTLE_MEMORY = 200 * 10**6
 _MIB = 2**20
+
+_HEAVY_LOAD = 8.0
+"""Two clusters at once on two processors were seen to make 5; at 12 an operator answered nobody for half a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +104,9 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
         )
     if host.memory_available < _LITTLE_MEMORY:
         yield Diagnosis(cause=Cause.HOST_MEMORY, message=f"the host is out of memory: {_memory(host)}")
+    if host.load > _HEAVY_LOAD:
+        told = f"{host.load:.0f} programs wanted each processor at a time, on average over five minutes"
+        yield Diagnosis(cause=Cause.HOST_BUSY, message=f"the host was too busy for this to prove anything: {told}")
 
 
 def _of_cluster(host: HostSeen, seen: Surroundings) -> Iterator[Diagnosis]:

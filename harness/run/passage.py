@@ -123,7 +123,8 @@ class Passage:
                 deadline=Deadline(seconds=_PATH_SECONDS),
             )
         )
-        namespace = namespace_of("submissions")
+        # Where no sample was created before.
+        namespace = CHECK_NAMESPACE
 
         def anew(installed: InstalledRelease) -> ReinstallSeen | Unseen:
             return reinstall(

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from harness.checks.infrastructure import Cause, Diagnosis, diagnose, node_lost, of_creation
-from harness.host.pressure import HostSeen
+from harness.host.pressure import HostSeen, look
 from harness.releases.surroundings import Surroundings, event, node, pod_place, quantity
 from harness.verdicts import Verdict
 
@@ -203,3 +205,19 @@ def test_a_pod_that_is_larger_than_the_node_is_not_tried_again() -> None:
 )
 def test_quantities_are_kubernetes_own(text: str, size: int) -> None:
     assert quantity(text) == size
+
+
+def test_a_host_that_is_far_too_busy_proves_nothing() -> None:
+    busy = HostSeen(disk_free=50 * 10**9, disk="/var/lib/docker", memory_available=8 * GIB, load=12.4)
+    found = diagnose(busy)
+    assert found is not None
+    assert found.cause is Cause.HOST_BUSY
+    assert found.again
+    assert "12 programs wanted each processor" in found.finding().message
+    assert diagnose(HostSeen(**{**busy.__dict__, "load": 5.0})) is None
+
+
+def test_the_load_of_this_host_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (1.0, 12.0, 3.0))
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 4)
+    assert look([tmp_path]).load == 3.0
