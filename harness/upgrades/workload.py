@@ -41,8 +41,8 @@ SUSPEND_SINCE = (2, 4, 0)
 
 _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 
-_SUBMIT_EVERY = 6.0
-"""On two cores an application costs about five seconds of one, so that this leaves the operator half of the host."""
+_SUBMIT_EVERY = 8.0
+"""An application costs about five seconds of one processor, so that two clusters at once leave something of two."""
 
 _BEGIN_SECONDS = 120.0
 _FINISH_SECONDS = 120.0
