@@ -61,11 +61,18 @@ _OPEN = Security()
 
 
 def write_config(
-    file: Path, *, storage: Path | str, address: str, readonly: bool = False, security: Security = _OPEN
+    file: Path,
+    *,
+    storage: Path | str,
+    address: str,
+    readonly: bool = False,
+    security: Security = _OPEN,
+    cache_of: str = "",
 ) -> Path:
     """Write the configuration of a distribution v3 server and return its path.
 
-    `address` is `host:port`; port 0 lets the system choose. `storage` is the folder as the server sees it.
+    `address` is `host:port`; port 0 lets the system choose. `storage` is the folder as the server sees it. With
+    `cache_of`, the address of another registry, it is a pull-through cache of that one, which fetches what it lacks.
     """
     http: dict[str, object] = {"addr": address}
     if security.certificate and security.key:
@@ -80,6 +87,8 @@ def write_config(
         },
         "http": http,
     }
+    if cache_of:
+        config["proxy"] = {"remoteurl": cache_of}
     if security.htpasswd:
         config["auth"] = {"htpasswd": {"realm": "registry", "path": str(security.htpasswd)}}
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -96,12 +105,16 @@ def serve(
     readonly: bool = False,
     port: int = 0,
     security: Security = _OPEN,
+    address: str = "127.0.0.1",
+    cache_of: str = "",
+    ca: Path | None = None,
 ) -> Iterator[Server]:
-    """Run a registry server on 127.0.0.1 for as long as the block lasts.
+    """Run a registry server on 127.0.0.1, or another `address` of this machine, for as long as the block lasts.
 
     `port` 0 lets the system choose; `storage` is made when it is missing, unless `readonly`. The log is appended to.
-    Raises ToolError when the binary is missing, UnavailableError when a read-only storage is, HostError when the port
-    is taken or the server ends before it answers.
+    `cache_of` makes it a pull-through cache of another registry, `ca` is then what it trusts. Raises ToolError when the
+    binary is missing, UnavailableError when a read-only storage is, HostError when the port is taken or the server ends
+    before it answers.
     """
     _require_binary(binary)
     if readonly:
@@ -113,16 +126,18 @@ def serve(
         config = write_config(
             Path(scratch) / "config.yml",
             storage=storage.resolve(),
-            address=f"127.0.0.1:{port}",
+            address=f"{address}:{port}",
             readonly=readonly,
             security=security,
+            cache_of=cache_of,
         )
-        with process.background([binary, "serve", config], log_file=log_file, env=_ENVIRONMENT) as child:
+        environment = {**_ENVIRONMENT, **({"SSL_CERT_FILE": str(ca)} if ca else {})}
+        with process.background([binary, "serve", config], log_file=log_file, env=environment) as child:
 
             def look() -> str:
                 said = log_file.read_bytes()[start:].decode(errors="replace")
                 if child.poll() is not None:
-                    raise _server_ended(port, said, log_file)
+                    raise _server_ended(f"{address}:{port}", said, log_file)
                 found = _LISTENING.search(said)
                 scheme = "https" if found and found[2] else "http"
                 return f"{scheme}://{found[1]}" if found else ""
@@ -288,10 +303,11 @@ def _wait_for_api(url: str, what: str, next_step: str) -> None:
         )
 
 
-def _server_ended(port: int, said: str, log_file: Path) -> HarnessError:
+def _server_ended(address: str, said: str, log_file: Path) -> HarnessError:
     if "address already in use" in said:
+        port = address.rpartition(":")[2]
         return HostError(
-            f"the registry server could not listen on 127.0.0.1:{port}: the port is taken",
+            f"the registry server could not listen on {address}: the port is taken",
             f"see who holds it: ss -ltnp 'sport = :{port}', or use port 0",
         )
     last = said.strip().splitlines()[-1:] or ["(it said nothing)"]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import hdrs, web
+from multidict import CIMultiDict
 from yarl import URL
 
 from harness.errors import DiskError
@@ -220,9 +221,10 @@ class FrontApp:
         note: _Note,
         extra: Mapping[str, str],
     ) -> web.StreamResponse:
-        headers = {key: value for key, value in request.headers.items() if key.lower() not in _KEPT_BACK}
+        # All values of a header: a pull-through cache sends one Accept for each media type.
+        headers = CIMultiDict((key, value) for key, value in request.headers.items() if key.lower() not in _KEPT_BACK)
         # The storage makes addresses of these, for uploads and further pages.
-        headers |= {"Host": request.host, "X-Forwarded-Proto": "https"}
+        headers.update({"Host": request.host, "X-Forwarded-Proto": "https"})
         body: AsyncIterator[bytes] | None = None
         if request.can_read_body:
             body = request.content.iter_chunked(_PORTION)
