@@ -5,21 +5,46 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from harness.bench import matrix, smoke
+from rich.console import Console
+
+from harness.bench import matrix, pull, smoke
 from harness.errors import HarnessError
 from harness.report.text import wide_console
 
-MEASUREMENTS = {"smoke": smoke, "matrix": matrix}
-"""Name → module with `declare(parser)` and `run(parsed, console)`."""
+
+class Measured(Protocol):
+    """What a measurement came to; as text, it says so in a line."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it is what it must be."""
+
+    def write(self, file: Path) -> None:
+        """Write everything as JSON."""
+
+
+class Measurement(Protocol):
+    """A module that measures."""
+
+    def declare(self, parser: argparse.ArgumentParser) -> None:
+        """Add the options."""
+
+    def run(self, parsed: argparse.Namespace, console: Console) -> Measured:
+        """Measure and print. Raises HarnessError."""
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {"smoke": smoke, "matrix": matrix, "pull": pull}
+"""Name → module."""
 
 _DEFAULT = "smoke"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, write. 0 when the ratio is within its limit, 1 when it is not, else an error's exit status."""
+    """Measure, print, write. 0 when it is what it must be, 1 when it is not, else an error's exit status."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__, allow_abbrev=False)
     names = parser.add_subparsers(dest="measurement", metavar="MEASUREMENT", required=True, help=f"default: {_DEFAULT}")
     for name, module in MEASUREMENTS.items():
