@@ -18,6 +18,8 @@ RACE = "driver pod already exist"
 
 _ONCE = frozenset({Part.ENDED, Part.LONG, Part.SMALL, Part.NEW, Part.RUN})
 _SHOWN = 5
+_SHORTLY = 30.0
+"""Seconds: what is submitted so shortly before a move is still on its way when it begins."""
 
 
 def judge(observed: ObservedPath) -> Iterator[Finding]:
@@ -115,7 +117,8 @@ def window(observed: ObservedPath, moment: datetime) -> str:
             return f"while it rolled out ({seen.move})"
         return f"after it had rolled out ({seen.move})"
     if observed.moves and moment < observed.moves[0].times.began:
-        return "before the first move"
+        early = (observed.moves[0].times.began - moment).total_seconds()
+        return f"{'shortly ' if early < _SHORTLY else ''}before the first move"
     return "after the last move" if observed.moves and moment > observed.moves[-1].times.ended else "between two moves"
 
 
