@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -19,6 +18,7 @@ from harness.audit import commands as audit_commands
 from harness.errors import HarnessError, UsageError
 from harness.imports import commands as import_commands
 from harness.registries import commands as registry_commands
+from harness.report import commands as report_commands
 from harness.report.text import wide_console
 from harness.run import advice_command
 from harness.run import options as run_options
@@ -110,18 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     shell.set_defaults(program=[])
     run_options.declare(shell.add_argument, run_options.CONFIG)
 
-    report = _command(commands, "report", None, "work with the reports of runs")
-    reports = report.add_subparsers(dest="action", required=True, metavar="ACTION")
-    merge = _command(reports, "merge", _merge, "make one report of several, as of the shards of a CI run")
-    merge.add_argument(
-        "folders", nargs="+", metavar="DIR", type=Path, help="reports, or folders that have some in them"
-    )
-    merge.add_argument("--output", metavar="DIR", type=Path, help="where to (default: beside the reports of runs)")
-    merge.add_argument(
-        "--plan", metavar="FILE", type=Path, help="what `matrix --json --shards N` printed: what must be there"
-    )
-    merge.add_argument("--learn", action="store_true", help="reckon with how long these cells took, in `matrix`")
-    run_options.declare(merge.add_argument, run_options.CONFIG)
+    report_commands.declare(commands, _command)
 
     workflow = _command(commands, "workflow", _workflow, "the workflows for GitHub, generated from the matrix")
     how = workflow.add_mutually_exclusive_group()
@@ -310,21 +299,6 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     if parsed.node is not None:
         return shell.open_node(found, parsed.node, parsed.program)
     return shell.open_shell(found, parsed.cell, parsed.program)
-
-
-def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.report import merge, summary
-    from harness.report.history import History
-    from harness.report.model import exit_status
-
-    shards = merge.find(parsed.folders)
-    merged = merge.merge(shards, planned=merge.planned_cells(parsed.plan) if parsed.plan else ())
-    folder = parsed.output or run_options.settings_of(parsed).reports_dir / merged.run.run_id
-    merge.write(merged, shards, folder)
-    if parsed.learn:
-        History(run_options.settings_of(parsed).cache_dir / "history.json").record(merged.run.cells)
-    summary.terminal(merged.run, wide_console(), folder)
-    return exit_status(merged.run)
 
 
 def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

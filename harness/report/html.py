@@ -29,7 +29,7 @@ from harness.verdicts import Verdict
 _LINK = re.compile(r"https://[^\s<>\"'()\[\]]*[^\s<>\"'()\[\].,;:]")
 _ISSUE = re.compile(r"https://github\.com/([^/]+/[^/]+)/(?:issues|pull)/(\d+)")
 _SAID = {0: "Everything held", 1: "Something broke", 3: "Not everything was proved"}
-_UNFINISHED = "The run did not end"
+_UNFINISHED = "The run has not ended"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -178,7 +178,7 @@ def test_a_green_page_has_nothing_under_what_is_wrong() -> None:
 
 def test_a_page_of_a_killed_run_says_so() -> None:
     shown = html.render(run("spark-pi", ended=None, planned=("kind-1.36/x/y",), leaks=("volume abc",)))
-    assert "The run did not end" in shown
+    assert "The run has not ended" in shown
     alarms = Document(shown).of_class("alarms")[0][1]
     assert "no result kind-1.36/x/y" in alarms
     assert "left behind volume abc" in alarms

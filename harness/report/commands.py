@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `harness report` command: merge the reports of runs, open one, serve one."""
+
+from __future__ import annotations
+
+import argparse
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.run import options as run_options
+
+
+def declare(commands: Any, command: run_options.Command) -> None:
+    """Add `report` with its actions to the parser of `harness`."""
+    report = command(commands, "report", None, "work with the reports of runs")
+    actions = report.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    merge = command(actions, "merge", _merge, "make one report of several, as of the shards of a CI run")
+    merge.add_argument(
+        "folders", nargs="+", metavar="DIR", type=Path, help="reports, or folders that have some in them"
+    )
+    merge.add_argument("--output", metavar="DIR", type=Path, help="where to (default: beside the reports of runs)")
+    merge.add_argument(
+        "--plan", metavar="FILE", type=Path, help="what `matrix --json --shards N` printed: what must be there"
+    )
+    merge.add_argument("--learn", action="store_true", help="reckon with how long these cells took, in `matrix`")
+    run_options.declare(merge.add_argument, run_options.CONFIG)
+
+    for name, act, text in (
+        ("open", _open, "show a report's page in the browser, and say where it is"),
+        ("serve", _serve, "serve a report to browsers on this machine until Ctrl-C; changes nothing"),
+    ):
+        action = command(actions, name, act, text)
+        action.add_argument("run", nargs="?", default="", metavar="RUN", help="a run's id or folder (the latest)")
+        run_options.declare(action.add_argument, run_options.CONFIG)
+        if name == "serve":
+            action.add_argument("--port", type=int, default=0, metavar="N", help="the port (default: a free one)")
+
+
+def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.report import merge, summary
+    from harness.report.history import History
+    from harness.report.model import exit_status
+    from harness.report.text import wide_console
+
+    shards = merge.find(parsed.folders)
+    merged = merge.merge(shards, planned=merge.planned_cells(parsed.plan) if parsed.plan else ())
+    folder = parsed.output or run_options.settings_of(parsed).reports_dir / merged.run.run_id
+    merge.write(merged, shards, folder)
+    if parsed.learn:
+        History(run_options.settings_of(parsed).cache_dir / "history.json").record(merged.run.cells)
+    summary.terminal(merged.run, wide_console(), folder)
+    return exit_status(merged.run)
+
+
+def _open(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.report import shelf
+
+    folder = shelf.find(run_options.settings_of(parsed).reports_dir, parsed.run)
+    file = shelf.write_page(folder)
+    print(file, flush=True)
+    if not webbrowser.open(file.as_uri()):
+        print(f"no browser was found here; `harness report serve {folder.name}` serves the page to one elsewhere")
+    return 0
+
+
+def _serve(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from functools import partial
+
+    from harness.report import shelf
+    from harness.report.serve import ReportServer
+
+    folder = shelf.find(run_options.settings_of(parsed).reports_dir, parsed.run)
+    with ReportServer(folder, partial(shelf.page, folder), parsed.port) as server:
+        print(f"{server.url} serves {folder}; Ctrl-C ends it", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
+    return 0

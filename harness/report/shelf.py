@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reports of runs on this machine: finding one, and its page as it must be now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import HostError, UsageError
+from harness.report import beside, html
+from harness.report.files import write_atomically
+from harness.report.writer import HTML, RESULTS, read
+
+LATEST = "latest"
+_SHOWN = 3
+
+
+def find(reports_dir: Path, named: str = "") -> Path:
+    """The folder of a report, by the id of its run or by itself; without a name, that of the latest run.
+
+    Raises UsageError when there is none.
+    """
+    if not named:
+        folder = (reports_dir / LATEST).resolve()
+        if not (folder / RESULTS).is_file():
+            raise UsageError(f"there is no report below {reports_dir}", _next_step(reports_dir))
+        return folder
+    for folder in (reports_dir / named, Path(named)):
+        if (folder / RESULTS).is_file():
+            return folder.resolve()
+    for folder in (reports_dir / named, Path(named)):
+        if folder.is_dir():
+            raise UsageError(f"{folder} is no report: it has no {RESULTS}", _next_step(reports_dir))
+    raise UsageError(f"there is no report of a run {named} below {reports_dir}", _next_step(reports_dir))
+
+
+def page(folder: Path) -> str:
+    """The page of a report: what lies there, or made now where results or benchmark are younger.
+
+    Raises UsageError for results that another version of the harness wrote, HostError for files that cannot be read.
+    """
+    try:
+        if _up_to_date(folder):
+            return (folder / HTML).read_text(encoding="utf-8")
+        run = read(folder / RESULTS)
+        return html.render(run, beside.look(folder, run))
+    except (ValidationError, UnicodeDecodeError) as wrong:
+        raise UsageError(
+            f"{folder / RESULTS} cannot be read as results of this version of the harness: {wrong}",
+            "use the version that wrote it",
+        ) from wrong
+    except OSError as error:
+        raise HostError(f"cannot read the report in {folder}: {error}", "make its files readable") from error
+
+
+def write_page(folder: Path) -> Path:
+    """The file with the page, written where there was none or an old one. Raises as `page`."""
+    file = folder / HTML
+    if not _up_to_date(folder):
+        text = page(folder)
+        try:
+            write_atomically(file, text)
+        except OSError as error:
+            raise HostError(
+                f"cannot write {file}: {error}",
+                "make the folder writable, or look at it with `harness report serve`, which writes nothing",
+            ) from error
+    return file
+
+
+def _up_to_date(folder: Path) -> bool:
+    pulls = beside.pulls_file(folder)
+    made_of = [folder / RESULTS, *([pulls] if pulls else [])]
+    file = folder / HTML
+    return file.is_file() and all(file.stat().st_mtime >= it.stat().st_mtime for it in made_of)
+
+
+def _next_step(reports_dir: Path) -> str:
+    known = sorted((file.parent.name for file in reports_dir.glob(f"*/{RESULTS}")), reverse=True)
+    known = [name for name in known if name != LATEST][:_SHOWN]
+    return f"the latest are: {', '.join(known)}" if known else "run some cells first: `nox -s e2e`"
