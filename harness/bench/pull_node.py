@@ -24,6 +24,7 @@ from harness.run.setup import Host
 _EXEC_SECONDS = 60.0
 _PULL_SECONDS = 300.0
 _GONE_SECONDS = 60.0
+_CTR = ("ctr", "--namespace", "k8s.io")
 _SOMEWHERE = MirrorMap(mirrors={"not-yet.example.com": Mirror(url="http://127.0.0.1:1")})
 """A map that leads nowhere, so that the provider mounts the folder of hosts.toml files."""
 
@@ -73,17 +74,15 @@ class Node:
     def clear(self, images: Iterable[Pulled], hosts: Iterable[str]) -> None:
         """Remove images with their blobs and snapshots, and see that they are gone. Raises HostError when they stay."""
         wanted = list(images)
-        names = [image.on(host) for image in wanted for host in hosts]
-        listed = set(self._run(["ctr", "--namespace", "k8s.io", "images", "ls", "-q"]).split())
-        for name in names:
-            if name in listed:
-                self._run(["crictl", "rmi", name])
-        # Whatever other names an image has, of the digest and of the configuration, go with the last tag.
+        names = {image.on(host) for image in wanted for host in hosts}
+        # One at a time, since all names of an image go with any of them, also those of other registries.
+        while listed := sorted(names & set(self._run([*_CTR, "images", "ls", "-q"]).split())):
+            self._run(["crictl", "rmi", listed[0]])
         parts = frozenset().union(*(it.blobs for it in wanted)), frozenset().union(*(it.chains for it in wanted))
 
         def left() -> list[str]:
-            content = set(self._run(["ctr", "--namespace", "k8s.io", "content", "ls", "-q"]).split())
-            snapshots = set(re.findall(r"sha256:[0-9a-f]{64}", self._run(_SNAPSHOTS)))
+            content = set(self._run([*_CTR, "content", "ls", "-q"]).split())
+            snapshots = set(re.findall(r"sha256:[0-9a-f]{64}", self._run([*_CTR, "snapshots", "ls"])))
             return sorted((parts[0] & content) | (parts[1] & snapshots))
 
         try:
@@ -101,9 +100,6 @@ class Node:
             said = (done.stderr or done.stdout).strip()[-1500:]
             raise HostError(f"{shlex.join(argv[:2])} in {self.name} ended with {done.returncode}: {said}", "see it")
         return done.stdout
-
-
-_SNAPSHOTS = ["ctr", "--namespace", "k8s.io", "snapshots", "ls"]
 
 
 @contextmanager
