@@ -198,7 +198,8 @@ class Scenario(Model):
 
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs without which a release
     cannot be asked to do it. `alone` says that it changes what the cells of a cluster share, so that it needs a cluster
-    for itself. `kinds` are the kinds of paths on which it can be asked.
+    for itself. `kinds` are the kinds of paths on which it can be asked. Scenarios of one `family` share a cluster that
+    nobody else has, one after the other; `bare`: it comes without the release, which they install themselves.
     """
 
     name: str
@@ -208,6 +209,8 @@ class Scenario(Model):
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
     alone: bool = False
     kinds: tuple[PathKind, ...] = ("install",)
+    family: str = ""
+    bare: bool = False
     tags: tuple[str, ...] = ()
 
 
@@ -232,4 +235,6 @@ class Cell(Model):
     @property
     def cluster(self) -> str:
         """Cells with the same value share a cluster and an installed release; one that needs it alone has its own."""
+        if self.scenario.family:
+            return f"{self.group}/{self.scenario.family}"
         return self.id if self.scenario.alone else self.group

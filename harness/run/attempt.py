@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.checks.infrastructure import Diagnosis
 from harness.matrix.model import Cell, Release
 from harness.providers.base import Cluster, Provider
+from harness.pulls.stage import Stage
 from harness.registries.sources import ImageRecord
 from harness.releases import shared
 from harness.releases.install import InstalledRelease
@@ -46,7 +47,8 @@ class Kept:
 class Scene:
     """What is known of the cluster at the moment; evidence is gathered from it.
 
-    `release` is the one that is installed, `stops` are all releases of the path by name.
+    `release` is the one that is installed, `stops` are all releases of the path by name. `stage` has the registries of
+    a cluster whose cells are about them.
     """
 
     provider: Provider | None = None
@@ -60,3 +62,4 @@ class Scene:
     clean: bool = True
     running: set[str] = field(default_factory=set)
     diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
+    stage: Stage | None = None

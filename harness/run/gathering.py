@@ -38,17 +38,19 @@ class Gatherer:
         cluster: Cluster | None,
         provider: Provider | None,
         images: Sequence[ImageRecord],
+        secrets: Sequence[str] = (),
     ) -> str:
         """The folder with the evidence, gathered now unless it was before; empty when there is none.
 
-        Without a cluster it is what the creation left. Raises Cancelled only.
+        Without a cluster it is what the creation left. `secrets` are further ones that must not be in it. Raises
+        Cancelled only.
         """
         if not (folder / "summary.md").exists():
             try:
                 if cluster is None or provider is None:
                     self._of_creation(folder, findings)
                 else:
-                    self._of_cluster(cell, title, findings, folder, cluster, provider, images)
+                    self._of_cluster(cell, title, findings, folder, cluster, provider, images, secrets)
             except Cancelled:
                 raise
             except Exception as error:  # Whatever went wrong, the verdict must not get lost over it.
@@ -64,6 +66,7 @@ class Gatherer:
         cluster: Cluster,
         provider: Provider,
         images: Sequence[ImageRecord],
+        secrets: Sequence[str],
     ) -> None:
         collect(
             EvidenceRequest(
@@ -82,7 +85,7 @@ class Gatherer:
                     **{record.reference: record.digest for record in images},
                 },
                 findings=findings,
-                secrets=self._resources.source.mirrors.secrets,
+                secrets=[*self._resources.source.mirrors.secrets, *secrets],
                 title=title,
             )
         )

@@ -8,7 +8,9 @@ import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,9 @@ from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness, infrastructure
 from harness.checks import operator as operator_checks
 from harness.checks.infrastructure import Diagnosis
-from harness.errors import HarnessError, WaitTimeout
+from harness.errors import HarnessError, UnavailableError, WaitTimeout
 from harness.providers.base import Cluster, Provider
+from harness.pulls.context import Site
 from harness.registries.sources import ImageRecord
 from harness.releases import shared, surroundings
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
@@ -34,11 +37,12 @@ from harness.run.kept import kept_facts
 from harness.run.locking import Locker, operator_image
 from harness.run.passage import Passage
 from harness.run.preparation import Preparation
+from harness.run.pulling import Around, Pulling
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.run.slots import Slots
 from harness.upgrades import faults
-from harness.verdicts import Finding, Verdict, errored, failed, passed, worst
+from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable, worst
 from harness.waiting import Cancelled, Deadline, cancelled
 
 Done = Callable[[CellResult], None]
@@ -87,6 +91,7 @@ class Group:
             say=say,
         )
         self._passage = Passage(attempts, asked=asked, host=host, resources=resources, say=self._say_here)
+        self._pulling = Pulling(attempts[0].cell, asked=asked, host=host, resources=resources, say=self._say_here)
         self._reported: set[str] = set()
         self._lock = threading.Lock()
 
@@ -110,10 +115,15 @@ class Group:
         """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported."""
         scene = Scene()
         keep = False
+        registries = ExitStack()
         try:
             scene.provider = self._preparation.provider()
+            if self._pulling.wanted:
+                scene.stage = registries.enter_context(self._pulling.staged(self.cluster_name))
             refusal = self._preparation.prepare(scene)
-            if refusal is None and self._fails_midway:
+            if refusal is None and self._pulling.wanted:
+                self._run_pulls(scene)
+            elif refusal is None and self._fails_midway:
                 self._run_fault(scene)
             elif refusal is None and self.attempts[0].cell.path.moves:
                 self._run_path(scene)
@@ -125,6 +135,8 @@ class Group:
             keep = self._asked.options.keep and scene.cluster is not None and bool(self._reported)
         except Cancelled:
             self._say(f"{self.name}: ended early")
+        except UnavailableError as missing:
+            self._report_all(scene, unavailable("inputs-available", str(missing)))
         except Exception as error:
             self._report_rest(scene, error)
         finally:
@@ -133,6 +145,7 @@ class Group:
                     self._keep(scene.cluster, scene.provider)
                 else:
                     self._remove(scene.provider)
+            registries.close()
 
     def _report_rest(self, scene: Scene, error: Exception) -> None:
         """Give the cells without a result this error, unless the run is being ended."""
@@ -180,6 +193,23 @@ class Group:
                 lambda: self._passage.fail(scene, attempt.cell, seed=self._seed, host_now=self._preparation.host_now),
             )
         self._report(scene, attempt, findings, {"scenario": time.monotonic() - started})
+
+    def _run_pulls(self, scene: Scene) -> None:
+        """Run the cells about registries one by one: each changes what the next one finds there."""
+        namespaces, site = self._preparation.namespaces(), Site(installed=scene.installed)
+        for attempt in self.attempts:
+            started = time.monotonic()
+            around = Around(
+                job_namespaces=namespaces,
+                before_deletion=partial(self._before_deletion, scene, attempt),
+                host_now=self._preparation.host_now,
+                seed=self._seed,
+            )
+            run = partial(self._pulling.run, scene, site, attempt.cell, around)
+            with self._slots.one():
+                findings = self._guarded(attempt.cell.scenario.name, run)
+            scene.installed = site.installed
+            self._report(scene, attempt, findings, {"scenario": time.monotonic() - started})
 
     def _run_cell(self, scene: Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
         with self._slots.one():
@@ -293,7 +323,7 @@ class Group:
         said = [finding.message for finding in findings if finding.verdict is not Verdict.PASSED]
         host = self._preparation.host_now()
         # A registry that fails midway may be the very thing that the cell is about, and is judged by it.
-        if scene.cluster is None or self._fails_midway:
+        if scene.cluster is None or self._fails_midway or self._pulling.wanted:
             return infrastructure.diagnose(host, said=said)
         try:
             namespaces = [scenarios.namespace_of(attempt.cell.scenario.name), OPERATOR_NAMESPACE]
@@ -353,6 +383,7 @@ class Group:
             cluster=scene.cluster,
             provider=scene.provider,
             images=scene.images,
+            secrets=scene.stage.secrets if scene.stage else (),
         )
 
     def _remove(self, provider: Provider) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every scenario that there is: those of an installed release, those of paths with moves, and failures in between."""
+"""Every scenario that there is: of an installed release, of paths with moves, of failures in between, of registries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from harness.apps import scenarios as of_installs
 from harness.matrix.model import Scenario
+from harness.pulls import scenarios as of_registries
 from harness.upgrades import faults
 from harness.upgrades import scenarios as of_moves
 
@@ -16,4 +17,5 @@ def scenarios() -> Mapping[str, Scenario]:
     found = {name: module.SCENARIO for name, module in of_installs.discover().items()}
     found |= {name: module.SCENARIO for name, module in of_moves.discover().items()}
     found |= {name: module.SCENARIO for name, module in faults.discover().items()}
+    found |= {name: known.scenario for name, known in of_registries.discover().items()}
     return dict(sorted(found.items()))

@@ -92,8 +92,10 @@ class Preparation:
             environment=self._environment,
             node_image=node.reference,
             network=self._resources.network,
-            mirrors=self._resources.source.mirrors,
-            preload=self._preload(release),
+            mirrors=scene.stage.mirrors(self._resources.source.mirrors)
+            if scene.stage
+            else self._resources.source.mirrors,
+            preload=() if scene.stage else self._preload(release),
             helper_image=helper,
             folder=self._resources.scratch(self._cluster_name),
             timeout=settings.cluster_timeout,
@@ -107,10 +109,13 @@ class Preparation:
             return errored("cluster-created", str(error))
         self._resources.learn_volumes(scene.cluster.nodes)
         scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
-        self._say(f"{self._name}: cluster is ready, installing release {release.name}")
         namespaces = self.namespaces()
+        bare = cell.scenario.bare
+        self._say(f"{self._name}: cluster is ready{'' if bare else f', installing release {release.name}'}")
         try:
-            self._create_namespaces(scene.cluster, namespaces)
+            self._create_namespaces(scene.cluster, [*namespaces, OPERATOR_NAMESPACE] if bare else namespaces)
+            if bare:
+                return None
             if release.relocated:
                 relocate.prepare(
                     scene.cluster, release, OPERATOR_NAMESPACE, login=self._resources.login(release.registry)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario about registries is given, and the release as such a site installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from harness.apps.context import ScenarioContext
+from harness.errors import HarnessError
+from harness.host.pressure import HostSeen
+from harness.matrix.model import Path as InstallPath
+from harness.providers.base import Provider
+from harness.pulls.stage import Stage
+from harness.releases.change import Programs
+from harness.releases.charts import Chart
+from harness.releases.helm import Helm
+from harness.releases.install import InstalledRelease, install, uninstall
+from harness.upgrades.journey import Stop
+from harness.verdicts import Finding
+
+
+@dataclass
+class Site:
+    """The release on the cluster of a family, which its cells share one after the other; None when there is none.
+
+    `findings` are what was found when it was installed: whoever comes later tells it, too.
+    """
+
+    installed: InstalledRelease | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullContext(ScenarioContext):
+    """One cell's surroundings, with the registries that its cluster pulls from.
+
+    `values` are the user's; `job_namespaces` are those of all cells on the cluster; `host_now` tells the room that the
+    host has.
+    """
+
+    provider: Provider
+    stage: Stage
+    site: Site
+    path: InstallPath
+    stops: Mapping[str, Stop]
+    chart: Chart
+    programs: Programs
+    values: Sequence[Mapping[str, Any]]
+    job_namespaces: tuple[str, ...]
+    host_now: Callable[[], HostSeen]
+    say: Callable[[str], None] = lambda text: None
+
+    @property
+    def installed(self) -> InstalledRelease:
+        """The release on the cluster. Raises HarnessError when there is none."""
+        if self.site.installed is None:
+            raise HarnessError("this cell needs the release, which is not installed")
+        return self.site.installed
+
+    @property
+    def binary(self) -> Helm:
+        """Helm on this cluster."""
+        return Helm(self.helm, self.cluster.kubeconfig)
+
+    def install(self, *values: Mapping[str, Any], timeout: float = 180.0) -> InstalledRelease:
+        """Install the release with these values, before the user's. Raises as harness.releases.install does."""
+        self.site.installed = install(
+            self.cluster,
+            self.release,
+            chart=self.chart,
+            helm=self.helm,
+            job_namespaces=self.job_namespaces,
+            values=(*values, *self.values),
+            timeout=timeout,
+        )
+        return self.site.installed
+
+    def uninstall(self) -> None:
+        """Remove the release, if it is there. Raises HelmError."""
+        if self.site.installed is not None:
+            uninstall(self.cluster, self.site.installed, helm=self.helm)
+            self.site.installed = None
+
+    def scratch(self, name: str) -> Path:
+        """A file in the cell's folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / name

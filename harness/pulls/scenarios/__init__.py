@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios about registries, by name. One module makes one scenario, or one for each row of clusters/pulls.toml.
+
+`STAGING` says how the registries of its family are set up; `scenarios()` describes what there is; `run(ctx, name)`
+does it and returns its findings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
+from typing import Protocol
+
+from harness.errors import CatalogueError
+from harness.matrix.model import Scenario
+from harness.pulls.context import PullContext
+from harness.pulls.stage import Staging
+from harness.verdicts import Finding
+
+PREFIX = "registry-"
+"""How all names begin."""
+
+
+class PullModule(Protocol):
+    """What a module of this package offers."""
+
+    def scenarios(self) -> Mapping[str, Scenario]:
+        """Its scenarios by name."""
+
+    def staging(self, name: str) -> Staging:
+        """The registries of a scenario's family."""
+
+    def run(self, ctx: PullContext, name: str) -> list[Finding]:
+        """Do it, and look at everything that must hold. Raises Cancelled only."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A scenario with what does it."""
+
+    scenario: Scenario
+    module: PullModule
+
+    @property
+    def staging(self) -> Staging:
+        """The registries of its family."""
+        return self.module.staging(self.scenario.name)
+
+    def run(self, ctx: PullContext) -> list[Finding]:
+        """Do it."""
+        return self.module.run(ctx, self.scenario.name)
+
+
+@cache
+def discover() -> Mapping[str, Known]:
+    """All of them by name, in alphabetical order.
+
+    Raises CatalogueError for a name that does not begin with PREFIX, and for families with two ways to set up.
+    """
+    found: dict[str, Known] = {}
+    stagings: dict[str, tuple[Staging, bool]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module: PullModule = importlib.import_module(f"{__name__}.{info.name}")
+        for name, scenario in module.scenarios().items():
+            known = Known(scenario=scenario, module=module)
+            if not name.startswith(PREFIX) or not scenario.family:
+                raise CatalogueError(f"the scenario {name} is not named {PREFIX}…, or has no family", "correct it")
+            same = stagings.setdefault(scenario.family, (known.staging, scenario.bare))
+            if same != (known.staging, scenario.bare):
+                raise CatalogueError(f"the scenarios of the family {scenario.family} want different registries")
+            found[name] = known
+    return MappingProxyType(dict(sorted(found.items())))

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""registry-credentials-own: operator, hook, driver and executor pull private packages, each with its own secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kubernetes import client
+
+from harness.apps import claims, samples
+from harness.apps.applications import until_end
+from harness.apps.objects import Objects
+from harness.apps.trial import trial
+from harness.matrix.model import Scenario
+from harness.pulls import private
+from harness.pulls.context import PullContext
+from harness.pulls.stage import GHCR, Staging
+from harness.releases import seen
+from harness.verdicts import Finding, failed, passed
+
+_NAME = "registry-credentials-own"
+_API_SECONDS = 15.0
+
+
+def scenarios() -> Mapping[str, Scenario]:
+    """The one scenario."""
+    return {
+        _NAME: Scenario(
+            name=_NAME,
+            summary="operator, hook, driver and executor pull private packages, each with a secret of its own",
+            images=(samples.chart_values().spark.image,),
+            family="registry-credentials",
+            bare=True,
+        )
+    }
+
+
+def staging(name: str) -> Staging:
+    """Private packages."""
+    return Staging(private=True)
+
+
+def run(ctx: PullContext, name: str) -> list[Finding]:
+    """Install from the private package, run an application, and read the registry's log."""
+    return trial(ctx, lambda _, objects: _steps(ctx, objects))
+
+
+def _steps(ctx: PullContext, objects: Objects) -> Iterator[Finding]:
+    installed = private.ensure(ctx)
+    yield passed(
+        "installed-from-private",
+        f"release {ctx.release.version} was installed from {ctx.release.image}, which is private, in "
+        f"{sum(installed.seconds.values()):.0f} s",
+        seconds=dict(installed.seconds),
+    )
+    pods = {private.secret_of(ctx, "operator").name: _operator_pods(ctx)}
+    hook = _hook_pods(ctx)
+    pods[private.secret_of(ctx, "hook").name] = hook
+    (made,) = objects.create(private.application(ctx, "spark-pi", "spark-pi"))
+    course = until_end(ctx, objects, made)
+    yield claims.states(course)
+    for role in ("driver", "executor"):
+        pods[private.secret_of(ctx, role).name] = [it.name for it in course.pods.values() if it.role == role]
+    wrong = [it.name for it in course.pods.values() if it.image != ctx.stage.spark_at(GHCR)]
+    yield (
+        failed("image", f"{', '.join(wrong)} run another image than {ctx.stage.spark_at(GHCR)}")
+        if wrong
+        else passed("image", f"driver and executor ran {ctx.stage.spark_at(GHCR)}, pulled Always")
+    )
+    roles = [private.secret_of(ctx, role) for role in private.ROLES]
+    yield from private.own_secret(ctx.stage.ghcr.requests(), roles, pods)
+
+
+def _operator_pods(ctx: PullContext) -> list[str]:
+    wanted = private.secret_of(ctx, "operator").name
+    with ctx.api() as api:
+        core: Any = client.CoreV1Api(api)
+        items = seen.listed(core.list_namespaced_pod, ctx.operator_namespace, timeout=_API_SECONDS)
+    return [
+        it["metadata"]["name"]
+        for it in items
+        if wanted in [secret["name"] for secret in it["spec"].get("imagePullSecrets") or []]
+    ]
+
+
+def _hook_pods(ctx: PullContext) -> list[str]:
+    """The hook's pods are deleted with its Job when it has done its work: their events stay."""
+    with ctx.api() as api:
+        core: Any = client.CoreV1Api(api)
+        items = seen.listed(core.list_namespaced_event, ctx.operator_namespace, timeout=_API_SECONDS)
+    image = ctx.release.hook_image
+    return sorted(
+        {
+            it["involvedObject"]["name"]
+            for it in items
+            if it.get("reason") in ("Pulled", "Pulling") and image in (it.get("message") or "")
+        }
+    )

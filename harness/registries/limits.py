@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Asks a registry how many pulls it leaves to this machine, in a way that is no pull itself."""
+
+from __future__ import annotations
+
+import re
+
+from harness.checks.pulls import PullsLeft
+from harness.errors import RegistryError
+from harness.registries.client import RegistryClient
+from harness.registries.mirrors import Mirror
+from harness.registries.references import ImageReference
+
+_HEADER = re.compile(r"(\d+)(?:;w=(\d+))?")
+# Docker Hub's own default (https://docs.docker.com/docker-hub/usage/pulls); the header tells another one.
+_WINDOW = 21600
+
+
+def pulls_left(reference: str, mirror: Mirror | None = None) -> PullsLeft | None:
+    """What the headers of a HEAD say; None when the registry has no limit, or does not answer.
+
+    A HEAD is not counted (https://docs.docker.com/docker-hub/usage/pulls). Raises UsageError for a bad reference.
+    """
+    image = ImageReference.parse(reference)
+    try:
+        with RegistryClient(mirror, image.registry, attempts=1) as client:
+            headers = client.ask("HEAD", image.repository, f"manifests/{image.identifier}").headers
+    except RegistryError:
+        return None
+    limit, remaining = (_HEADER.match(headers.get(f"ratelimit-{it}", "")) for it in ("limit", "remaining"))
+    if not limit or not remaining:
+        return None
+    return PullsLeft(limit=int(limit[1]), remaining=int(remaining[1]), window=int(limit[2] or _WINDOW))
