@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ PULLS = "bench-pull.json"
 
 _FIRST_PAGES = ("summary.md", "findings.json", "lock.json")
 _BUNDLE = ".tar.gz"
+_NOTES = {"node": "node", "containerd": "containerd", "rounds": "rounds", "interval": "interval"}
 _ROWS = TypeAdapter(tuple[PullRow, ...])
 
 
@@ -26,12 +27,14 @@ _ROWS = TypeAdapter(tuple[PullRow, ...])
 class Beside:
     """`evidence` has, for each folder of evidence that is there, files to begin with, relative to the report's folder.
 
-    `pulls` are the rows of the pull benchmark, `pulls_from` says where they come from, or why they cannot be read.
+    `pulls` are the rows of the pull benchmark, `pulls_from` says where they come from, or why they cannot be read;
+    `pulls_notes` is what it says of itself: the node, stand-ins for registries, how its intervals are made.
     """
 
     evidence: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     pulls: tuple[PullRow, ...] = ()
     pulls_from: str = ""
+    pulls_notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def look(folder: Path, run: RunResult) -> Beside:
@@ -42,8 +45,7 @@ def look(folder: Path, run: RunResult) -> Beside:
         files = [f"{name}/{first}" for first in _FIRST_PAGES] + [name + _BUNDLE]
         evidence[name] = tuple(file for file in files if (folder / file).is_file())
     file = pulls_file(folder)
-    rows, told = _read(file) if file else ((), "")
-    return Beside(evidence=evidence, pulls=rows, pulls_from=told)
+    return replace(_read(file) if file else Beside(), evidence=evidence)
 
 
 def pulls_file(folder: Path) -> Path | None:
@@ -51,13 +53,18 @@ def pulls_file(folder: Path) -> Path | None:
     return next((file for file in (folder / PULLS, folder.parent / PULLS) if file.is_file()), None)
 
 
-def _read(file: Path) -> tuple[tuple[PullRow, ...], str]:
+def _read(file: Path) -> Beside:
     try:
         document = json.loads(file.read_text())
-        rows = _ROWS.validate_python(document["rows"] if isinstance(document, dict) else document)
+        document = document if isinstance(document, dict) else {"rows": document}
+        rows = _ROWS.validate_python(document["rows"])
         measured = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     except (OSError, ValueError, KeyError) as wrong:
         # ValidationError and JSON's errors are ValueErrors. A benchmark that is unreadable must not cost the report.
         said = f"{wrong.error_count()} fields are wrong" if isinstance(wrong, ValidationError) else str(wrong)
-        return (), f"{file.name} cannot be read: {type(wrong).__name__}: {said}"
-    return rows, f"{file.name} of {measured:%Y-%m-%d %H:%M} UTC"
+        return Beside(pulls_from=f"{file.name} cannot be read: {type(wrong).__name__}: {said}")
+    notes = {name: str(document[key]) for key, name in _NOTES.items() if isinstance(document.get(key), str | int)}
+    stand_ins = document.get("stand_ins")
+    if isinstance(stand_ins, dict) and "profile" in stand_ins:
+        notes["stand-ins"] = str(stand_ins["profile"])
+    return Beside(pulls=rows, pulls_from=f"{file.name} of {measured:%Y-%m-%d %H:%M} UTC", pulls_notes=notes)

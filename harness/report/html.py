@@ -86,6 +86,7 @@ def render(run: RunResult, beside: Beside | None = None) -> str:
             pulls=known.pulls,
             pictures=[_picture(rows) for rows in picture.groups(known.pulls).values()],
             pulls_from=known.pulls_from,
+            pulls_notes=known.pulls_notes,
         )
     )
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -87,12 +88,15 @@ def test_open_makes_the_page_anew_when_a_benchmark_came_after_it(reports: Path, 
     folder = write(reports)
     assert 'id="pulls"' not in (folder / "index.html").read_text()
     row = {"registry": "ghcr.io", "image": "controller:2.5.2", "state": "cold", "samples": [1, 2, 3], "median": 2}
-    (reports / PULLS).write_text(f'{{"rows": [{row}]}}'.replace("'", '"'))
+    document = {"rows": [row], "node": "kindest/node:v1", "stand_ins": {"profile": "30 ms"}, "machine": {"cpus": 2}}
+    (reports / PULLS).write_text(json.dumps(document))
     later = (folder / "index.html").stat().st_mtime + 5
     os.utime(reports / PULLS, (later, later))
     assert harness("report", "open").returncode == 0
     page = (folder / "index.html").read_text()
     assert "<title>Seconds that pulls took</title>" in page
+    assert "<dt>node</dt><dd>kindest/node:v1</dd>" in page
+    assert "<dt>stand-ins</dt><dd>30 ms</dd>" in page
     (folder / PULLS).write_text("[{}]")
     os.utime(folder / PULLS, (later + 99, later + 99))
     assert harness("report", "open").returncode == 0
