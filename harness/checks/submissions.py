@@ -32,6 +32,8 @@ def judge(observed: ObservedPath) -> Iterator[Finding]:
     yield exactly_once(observed, seen)
     yield no_other_loss(observed, seen)
     yield accepted_after(seen)
+    if any(it.when is When.AFTER for it in seen.connects):
+        yield new_connect(seen)
 
 
 def submitted(seen: WorkloadSeen) -> Finding:
@@ -120,6 +122,21 @@ def window(observed: ObservedPath, moment: datetime) -> str:
         early = (observed.moves[0].times.began - moment).total_seconds()
         return f"{'shortly ' if early < _SHORTLY else ''}before the first move"
     return "after the last move" if observed.moves and moment > observed.moves[-1].times.ended else "between two moves"
+
+
+def new_connect(seen: WorkloadSeen) -> Finding:
+    """A Connect server that comes after the last move gets Ready and, where it was asked, gives the right answer."""
+    name = "new-connect-ready"
+    server = next(it for it in seen.connects if it.when is When.AFTER)
+    told = f"{server.name} is {server.state or '(new)'}"
+    pods = [f"{pod.name} {pod.phase}" for pod in server.servers]
+    if server.state != "Ready" or not server.servers:
+        return failed(name, f"{told}, with {len(pods)} server pods", pods=pods)
+    wrong = [query for query in server.queries if not query.right]
+    if wrong:
+        return failed(name, f"{told}, and gave no right answer: {wrong[-1].answer or wrong[-1].log_end}", pods=pods)
+    asked = f" and answers {server.queries[-1].answer!r}" if server.queries else ""
+    return passed(name, f"{told}{asked}", pods=pods)
 
 
 def _judged(seen: WorkloadSeen) -> list[ApplicationSeen]:

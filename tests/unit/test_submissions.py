@@ -11,7 +11,7 @@ from path_samples import S, application, at, driver, look, path
 
 from harness.checks import expectation, submissions
 from harness.matrix import catalogue
-from harness.upgrades.workload_seen import ApplicationSeen, Part, RefusedCreate, When
+from harness.upgrades.workload_seen import ApplicationSeen, ConnectLook, ConnectSeen, Part, Query, RefusedCreate, When
 from harness.verdicts import Finding, Verdict
 
 SMALL = application(Part.SMALL, look(20, S.COMPLETED), created=6, when=When.DURING)
@@ -73,6 +73,35 @@ def test_what_is_refused_meanwhile_is_told_and_what_is_refused_after_fails() -> 
     assert found["submissions-observed"].message.endswith("refused: 1")
     assert found["accepted-after"].verdict is Verdict.PASSED
     assert judged(SMALL, refused=(refused(When.AFTER),))["accepted-after"].verdict is Verdict.FAILED
+
+
+def connect(state: str = "Ready", answer: str = "4950", *, asked: bool = True) -> ConnectSeen:
+    query = Query(at=at(120), when=When.AFTER, seconds=9.0, wanted="4950", answer=answer, log_end="UNAVAILABLE")
+    return ConnectSeen(
+        namespace="it",
+        name="new-connect",
+        uid="c1",
+        part=Part.NEW,
+        when=When.AFTER,
+        created=at(110),
+        looks=(ConnectLook(at=at(118), state=state),),
+        pods=(replace(driver(), role="connect-server"),),
+        queries=(query,) if asked else (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("server", "verdict"),
+    [
+        (connect(), Verdict.PASSED),
+        (connect(asked=False), Verdict.PASSED),
+        (connect("Provisioning"), Verdict.FAILED),
+        (connect(answer=""), Verdict.FAILED),
+        (replace(connect(), pods=()), Verdict.FAILED),
+    ],
+)
+def test_a_new_connect_server_must_come_up(server: ConnectSeen, verdict: Verdict) -> None:
+    assert judged(SMALL, NEW, connects=(server,))["new-connect-ready"].verdict is verdict
 
 
 def test_where_nothing_was_submitted_nothing_is_proved() -> None:
