@@ -60,7 +60,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the harness against a baseline: `-- smoke` (by hand) or `-- matrix` (one cell after the other)."""
+    """Measure: `-- smoke` (against work by hand), `-- matrix` (one cell after the other) or `-- pull` (image pulls)."""
     _install(session)
     session.run("python", "-m", "harness.bench", *session.posargs, **_GRACE)
 

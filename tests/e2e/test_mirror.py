@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One mirror map for kind and k3d: images and chart come from mirrors with login and CA, and nothing from elsewhere.
+
+The mirrors are local registries that hold the foundry's images, private to whoever has a token. Nodes have no way out
+of this machine, which is tried from within, and each image that a cell used is in the mirrors' logs. The runner is
+called as by `harness run`, with one difference: the node image has a name of its own, since no digest of an image that
+was built here is the public one's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs import Things
+
+from harness import settings
+from harness.evidence.ledger import new_run_id
+from harness.foundry import images as foundry_images
+from harness.foundry import operator, shapes
+from harness.foundry.store import Store
+from harness.host import tools
+from harness.matrix import catalogue
+from harness.matrix.model import Environment
+from harness.matrix.select import Selection
+from harness.process import call
+from harness.providers import HELPERS, PROVIDERS, network
+from harness.providers.base import Cluster, ClusterSpec, Provider
+from harness.registries.credentials import docker_config_json, write_secret
+from harness.registries.front import Front
+from harness.registries.front.manners import profile
+from harness.registries.references import ImageReference
+from harness.report.model import CellResult
+from harness.run import setup
+from harness.run.attempt import Attempt
+from harness.run.options import RunOptions
+from harness.run.plan import Expected
+from harness.run.preflight import CHECK
+from harness.run.runner import Runner
+from harness.verdicts import Verdict
+
+RELEASE = catalogue.load().release("2.5.2")
+LEFT_OUT = "docker.io/apache/spark:3.5.5"
+"""The image that the mirror is made without."""
+
+NODES = "registry.example.com"
+SETTINGS = settings.load(environment=os.environ)
+_TRY = "timeout 4 bash -c '</dev/tcp/{0}/{1}'"
+
+
+@dataclass(frozen=True)
+class Mirrors:
+    """Registries by the host that they are mirrors of."""
+
+    fronts: dict[str, Front]
+    folder: Path
+
+    def config(self) -> Path:
+        """A harness.toml with the map."""
+        lines = ["isolated = true", f"cache_dir = {json.dumps(str(SETTINGS.cache_dir))}"]
+        for host, front in self.fronts.items():
+            it = front.mirror("reader")
+            lines += [
+                f'[mirrors."{host}"]',
+                f"url = {json.dumps(it.url)}",
+                f"host_url = {json.dumps(it.host_url)}",
+                f"ca = {json.dumps(str(it.ca))}",
+                f"username = {json.dumps(it.username)}",
+                f"password = {json.dumps(it.password.get_secret_value())}",
+            ]
+        return write_secret(self.folder / "harness.toml", "\n".join(lines) + "\n")
+
+    def login(self, host: str) -> Path:
+        """A folder with a Docker configuration that may push."""
+        front = self.fronts[host]
+        folder = self.folder / f"login-{host}"
+        credentials = front.mirror("writer").credentials
+        assert credentials is not None
+        write_secret(folder / "config.json", docker_config_json({front.address: credentials}).get_secret_value())
+        return folder
+
+    def push_from_engine(self, image: str, reference: str) -> None:
+        """Push an image of the engine under this reference, and forget that name again."""
+        name = self.tag(image, reference)
+        host = ImageReference.parse(reference).registry
+        call(["docker", "push", name], timeout=300, env={"DOCKER_CONFIG": str(self.login(host))})
+        call(["docker", "rmi", name], timeout=60)
+
+    def tag(self, image: str, reference: str) -> str:
+        """Give an image of the engine the name that it has in the mirror, as if it had been pulled."""
+        host, _, rest = reference.partition("/")
+        name = f"{self.fronts[host].address}/{rest}"
+        call(["docker", "tag", image, name], timeout=60)
+        return name
+
+    def push_chart(self, helm: Path) -> None:
+        """Push the release's chart where its row says that upstream publishes it."""
+        host, _, path = str(RELEASE.chart_oci).removeprefix("oci://").partition("/")
+        front = self.fronts[host]
+        chart = operator.chart(Store.of(SETTINGS), RELEASE.version)
+        call(
+            [helm, "push", chart, f"oci://{front.address}/{path.rpartition('/')[0]}", "--ca-file", front.ca],
+            timeout=60,
+            env={"HELM_REGISTRY_CONFIG": str(self.login(host) / "config.json")},
+        )
+
+
+@pytest.fixture
+def mirrors(tmp_path: Path) -> Iterator[Mirrors]:
+    """Mirrors that only let in who has a token, with the foundry's images but one."""
+    registry = tools.ensure(SETTINGS, ["registry"])["registry"].path
+    stored = foundry_images.registries(SETTINGS)
+    with ExitStack() as stack:
+        fronts = {}
+        for host, manners in (("ghcr.io", "ghcr.io"), ("docker.io", "docker.io"), (NODES, "ghcr.io")):
+            storage = tmp_path / "storages" / host
+            if (stored / host).is_dir():
+                shutil.copytree(stored / host, storage, copy_function=_link)
+            if host == "docker.io":
+                spark = storage / "docker/registry/v2/repositories/apache/spark/_manifests/tags"
+                shutil.rmtree(spark / LEFT_OUT.rpartition(":")[2])
+            front = Front(
+                profile(manners),
+                folder=tmp_path / f"front-{host}",
+                binary=registry,
+                storage=storage,
+                addresses=[network.gateway("bridge")],
+                packages={"*": "private"},
+            )
+            fronts[host] = stack.enter_context(front)
+        yield Mirrors(fronts=fronts, folder=tmp_path)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class Watched:
+    """A provider that tries the way out of each cluster that it makes, and removes what the node image holds."""
+
+    def __init__(self, provider: Provider, held: tuple[str, ...], address: tuple[str, str]) -> None:
+        self._provider = provider
+        self._held = held
+        self._address = address
+        self.ways_out: list[int] = []
+        self.sources: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._provider, name)
+
+    def create(self, spec: ClusterSpec) -> Cluster:
+        cluster = self._provider.create(spec)
+        node = cluster.nodes[0]
+        for image in self._held:
+            self._provider.node_exec(cluster, node, ["crictl", "rmi", image])
+            assert self._provider.node_exec(cluster, node, ["crictl", "inspecti", image]).returncode != 0, image
+        tried = self._provider.node_exec(cluster, node, ["bash", "-c", _TRY.format(*self._address)])
+        self.ways_out.append(tried.returncode)
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+        self.sources |= set(call(["docker", "inspect", "--format", form, node], timeout=60).stdout.split())
+        return cluster
+
+
+def outside() -> tuple[str, str]:
+    """An address beyond this machine that answers: its name server's."""
+    for line in Path("/etc/resolv.conf").read_text().splitlines():
+        words = line.split()
+        if words[:1] == ["nameserver"] and not ip_address(words[1]).is_loopback:
+            return words[1], "53"
+    pytest.fail("this machine has no name server elsewhere, so that it cannot be shown that nodes do not reach one")
+
+
+def run(asked: setup.Request, folder: Path) -> dict[str, CellResult]:
+    """What `harness run` does with a request, without its report; scenario → result."""
+    said: list[str] = []
+    runner = Runner(
+        new_run_id(),
+        asked,
+        setup.host(asked),
+        evidence_folder=lambda attempt: folder / "evidence" / attempt.name,
+        say=said.append,
+        expect=lambda cells: Expected(seconds=60.0, guess=True),
+    )
+    left = ["the run was not closed"]
+    try:
+        runner.open()
+        attempts = [Attempt(cell=cell) for cell in asked.cells]
+        runner.start(attempts)
+        results = {attempt.cell.scenario.name: runner.result(attempt) for attempt in attempts}
+    finally:
+        left = runner.close()
+        (folder / "said.txt").write_text("\n".join(said))
+    assert left == []
+    return results
+
+
+def request_for(environment: Environment, node: str, config: Path) -> setup.Request:
+    cells = tuple(f"{environment.name}/install-2.5.2/{name}" for name in ("spark-pi", "spark-3.5"))
+    asked = setup.request(RunOptions(selection=Selection(cells=cells), source="mirror", config=config))
+    ours = environment.model_copy(update={"node_image": node, "distribution": "kubernetes"})
+    return replace(asked, cells=tuple(cell.model_copy(update={"environment": ours}) for cell in asked.cells))
+
+
+@pytest.mark.parametrize("name", ["kind-1.34", "k3d-1.36"])
+def test_everything_comes_from_the_mirrors_of_one_map(
+    name: str, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Things.now()
+    environment = catalogue.load().environment(name)
+    found = tools.ensure(SETTINGS, ["helm", environment.provider])
+    foundry = shapes.node_for(SETTINGS, environment)
+    node = f"{NODES}/nodes/{environment.provider}:{environment.kubernetes}"
+    mirrors.push_chart(found["helm"].path)
+    tagged = []
+    if environment.provider == "kind":
+        mirrors.push_from_engine(foundry.plain, node)
+    else:
+        # Two gigabytes: the way of a node image through the mirror is shown with kind.
+        helper = f"{HELPERS[environment.provider]}:{found[environment.provider].version}"
+        tagged = [mirrors.tag(foundry.reference, it) for it in (node, helper)]
+    address = outside()
+    control = ["docker", "run", "--rm", "--network", "bridge", "--entrypoint", "bash", foundry.plain]
+    assert call([*control, "-c", _TRY.format(*address)], timeout=60).returncode == 0
+    watched: list[Watched] = []
+    make = PROVIDERS[environment.provider]
+
+    def watching(programs: Any) -> Any:
+        held = foundry.held if environment.provider == "k3d" else ()
+        watched.append(Watched(make(programs), held, address))
+        return watched[-1]
+
+    monkeypatch.setitem(PROVIDERS, environment.provider, watching)  # type: ignore[arg-type]
+    try:
+        results = run(request_for(environment, node, mirrors.config()), tmp_path)
+    finally:
+        for image in [*tagged, f"{mirrors.fronts[NODES].address}/{node.partition('/')[2]}"]:
+            call(["docker", "rmi", image], timeout=60, check=False)
+
+    missing = results["spark-3.5"]
+    assert (missing.verdict, [it.name for it in missing.checks]) == (Verdict.UNAVAILABLE, [CHECK])
+    assert f"{LEFT_OUT} cannot be had: the mirror https://{mirrors.fronts['docker.io'].address}" in missing.reason
+    assert (results["spark-pi"].verdict, results["spark-pi"].reason) == (Verdict.PASSED, "")
+
+    # No way out, and each image from the mirrors, by the node and with its login.
+    assert [one.ways_out for one in watched if one.ways_out] == [[124]]
+    sources = set().union(*(one.sources for one in watched))
+    used = {it.reference: it for it in results["spark-pi"].images}
+    assert {RELEASE.image, "docker.io/apache/spark:4.0.4"} <= set(used)
+    for reference in (RELEASE.image, "docker.io/apache/spark:4.0.4"):
+        image = ImageReference.parse(reference)
+        front = mirrors.fronts[image.registry]
+        assert used[reference].obtained == f"mirror {front.mirror().url}"
+        by_node = [it for it in front.requests() if it.source in sources and it.repository == image.repository]
+        pulled = [it for it in by_node if it.status == 200 and it.method == "GET"]
+        assert [it for it in pulled if it.path.endswith(f"/manifests/{used[reference].digest}")], reference
+        assert sum(it.bytes for it in pulled if "/blobs/" in it.path) > 1_000_000, reference
+        assert {it.user for it in pulled} == {"reader"}
+    chart = str(RELEASE.chart_oci).removeprefix("oci://ghcr.io/")
+    asked = [it for it in mirrors.fronts["ghcr.io"].requests() if it.repository == chart and it.user == "reader"]
+    assert [it for it in asked if it.method == "GET" and it.status == 200]
+    if environment.provider == "kind":
+        nodes = [it for it in mirrors.fronts[NODES].requests() if it.user == "reader" and it.status == 200]
+        assert sum(it.bytes for it in nodes) > 100_000_000
+    assert Things.now() == before
