@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kubernetes import client
 
+from harness.apps.users import UserManifests
 from harness.matrix.model import Release
 from harness.providers.base import Cluster
 from harness.verdicts import Finding
@@ -40,6 +41,8 @@ class ScenarioContext:
     deadline: Deadline
     before_deletion: Callable[[Sequence[Finding]], None] = _nothing
     seed: int = 0
+    user_apps: UserManifests = ()
+    """The manifests of --apps, for the scenario that runs them."""
 
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""

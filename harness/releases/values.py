@@ -18,18 +18,18 @@ PROFILES = PROJECT_ROOT / "charts" / "values"
 """Where the values profiles lie, one YAML file each."""
 
 
-class _Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
+class Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
     """YAML as Helm reads it: a date stays the text that was written, `=` is plain, `y` and `n` are booleans."""
 
     bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}  # noqa: RUF012 - the base class has it so
 
 
 _NOT_IN_HELM = ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value")
-_Loader.yaml_implicit_resolvers = {
+Loader.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_IN_HELM]
-    for letter, resolvers in _Loader.yaml_implicit_resolvers.items()
+    for letter, resolvers in Loader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN"))
+Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^[yYnN]$"), list("yYnN"))
 
 
 def merge(*documents: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +60,7 @@ def load_values(path: Path) -> dict[str, Any]:
             f"the values file {path} cannot be read: {unreadable}", "it must be UTF-8 text"
         ) from unreadable
     try:
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - derived from the safe loader
+        data = yaml.load(text, Loader=Loader)  # noqa: S506 - derived from the safe loader
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
@@ -79,7 +79,7 @@ def load_values(path: Path) -> dict[str, Any]:
             f"{path}, line {line}: a values file must be a mapping of keys to values, not a {_kind(data)}",
             "write it as Helm does: `image:` with `tag: …` below it",
         )
-    return {_key(key): _with_text_keys(value) for key, value in data.items()}
+    return {_key(key): with_text_keys(value) for key, value in data.items()}
 
 
 def profile(name: str) -> dict[str, Any]:
@@ -99,10 +99,11 @@ def _kind(data: object) -> str:
     return "list" if isinstance(data, list) else "plain value"
 
 
-def _with_text_keys(value: Any) -> Any:
+def with_text_keys(value: Any) -> Any:
+    """YAML with the keys that JSON has: Helm and kubectl turn the one into the other."""
     if isinstance(value, dict):
-        return {_key(key): _with_text_keys(inner) for key, inner in value.items()}
-    return [_with_text_keys(inner) for inner in value] if isinstance(value, list) else value
+        return {_key(key): with_text_keys(inner) for key, inner in value.items()}
+    return [with_text_keys(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _key(key: object) -> str:

@@ -286,15 +286,17 @@ def cell_result(
     )
 
 
-def repro(cell_id: str, *, lock: str, values: Sequence[str] = ()) -> str:
+def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), apps: str = "") -> str:
     """The one command that runs this cell again as its lock has it.
 
-    `values` are files with what a lock must not hold. Where neither cache nor reports have the lock, as on another
+    `values` are files with what a lock must not hold, `apps` a folder with such applications. Where neither cache nor reports have the lock, as on another
     machine, the evidence folder or its bundle takes the place of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
         words += ["--values", file]
+    if apps:
+        words += ["--apps", apps]
     return f"nox -s e2e -- {shlex.join(words)}"
 
 

@@ -13,7 +13,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from harness.errors import UsageError
 from harness.evidence.redact import MASK, Redactor
@@ -91,13 +99,21 @@ class LockedStop(Model):
     chart: LockedChart | None = None
 
 
+class LockedManifest(Model):
+    """A document of --apps; what is masked in it is at the JSON pointers in `redacted`."""
+
+    file: str
+    document: dict[str, JsonValue]
+    redacted: tuple[str, ...] = ()
+
+
 class Lock(Model):
     """What one attempt at a cell ran with.
 
     `release` and `chart` are those of the path's last release, `before` the ones that it goes through until there.
     `values` are the merged values of profiles and user; those at the JSON pointers in `redacted` were secrets and are
-    masked. `applications` is the hash of the chart of sample applications. `tools` maps a program to its version.
-    `seed` is the attempt's.
+    masked. `applications` is the hash of the chart of sample applications, `user_apps` are the user's own, in a cell
+    of theirs. `tools` maps a program to its version. `seed` is the attempt's.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -110,6 +126,7 @@ class Lock(Model):
     before: tuple[LockedStop, ...] = ()
     images: tuple[LockedImage, ...] = ()
     applications: str = ""
+    user_apps: tuple[LockedManifest, ...] = ()
     values: dict[str, JsonValue] = Field(default_factory=dict)
     redacted: tuple[str, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)
@@ -123,6 +140,14 @@ class Lock(Model):
     def text(self) -> str:
         """The lock as a file has it."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        made: dict[str, Any] = serialize(self)
+        if not self.user_apps:
+            # Locks from before there were any keep their digests.
+            del made["user_apps"]
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)

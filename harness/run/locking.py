@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import __version__, seeds
-from harness.apps import samples
+from harness.apps import samples, users
 from harness.errors import HarnessError
 from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
@@ -18,7 +18,7 @@ from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 from harness.report.model import repro
-from harness.run import lockstore
+from harness.run import locked_apps, lockstore
 from harness.run.lock import (
     Difference,
     Lock,
@@ -100,6 +100,9 @@ class Locker:
             ),
             images=tuple(LockedImage(reference=it, digest=self._digest(it)) for it in wanted),
             applications=_applications(),
+            user_apps=locked_apps.locked(self._asked.apps, source.mirrors.secrets)
+            if cell.scenario.name == users.NAME
+            else (),
             values=shown,
             redacted=redacted,
             tools=self._tools(environment),
@@ -134,7 +137,9 @@ class Locker:
     def repro(self, lock: Lock) -> str:
         """The line that runs the cell again from its lock; values that the lock must not hold are given again."""
         files = [str(file) for file in self._asked.options.values] if lock.redacted else []
-        return repro(lock.cell, lock=lock.digest, values=files)
+        hidden = any(it.redacted for it in lock.user_apps)
+        apps = str(self._asked.options.apps) if hidden and self._asked.options.apps else ""
+        return repro(lock.cell, lock=lock.digest, values=files, apps=apps)
 
     def keep(self, lock: Lock, evidence: str) -> None:
         """Put the lock where --lock finds it: into the cache, and into the evidence if there is any."""

@@ -67,6 +67,15 @@ RUN_OPTIONS = (
         arguments=_many("FILE", "values for the operator's chart, merged last as Helm merges (may be repeated)"),
     ),
     Option(
+        flag="--apps",
+        arguments={
+            "default": None,
+            "metavar": "DIR",
+            "help": "a folder with YAML files of your SparkApplications, ScheduledSparkApplications and SparkConnects, "
+            "which the scenario user-apps runs, before and after an upgrade too",
+        },
+    ),
+    Option(
         flag="--chart",
         arguments={
             "default": None,
@@ -128,6 +137,7 @@ class RunOptions:
     repeat: int = 1
     fresh: bool = False
     values: tuple[Path, ...] = ()
+    apps: Path | None = None
     chart: str | None = None
     seed: int | None = None
     lock: str | None = None
@@ -161,6 +171,7 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         repeat=get("--repeat", 1),
         fresh=bool(get("--fresh", False)),
         values=tuple(Path(file) for file in get("--values", [])),
+        apps=Path(get("--apps")) if get("--apps") else None,
         chart=get("--chart"),
         seed=get("--seed"),
         lock=get("--lock"),
@@ -191,6 +202,7 @@ def words(options: RunOptions) -> list[str]:
     one: dict[str, object] = {
         "--source": options.source,
         "--jobs": options.jobs,
+        "--apps": options.apps,
         "--chart": options.chart,
         "--seed": options.seed,
         "--lock": options.lock,

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness.apps import samples
+from harness.apps import samples, users
 from harness.apps.scenarios import namespace_of
-from harness.checks import expectation
+from harness.checks import expectation, user_apps
 from harness.errors import HarnessError, WaitTimeout
 from harness.host.pressure import HostSeen
 from harness.matrix.model import Cell
@@ -69,8 +69,11 @@ class Passage:
 
     def judge(self, observed: ObservedPath, cell: Cell) -> list[Finding]:
         """The findings of one cell, with what the catalogue predicted taken into account."""
-        scenario = moves.discover()[cell.scenario.name]
-        findings = list(scenario.claims(observed, self._resources.source.digests))
+        if cell.scenario.name == users.NAME:
+            findings = list(user_apps.judge(observed))
+        else:
+            scenario = moves.discover()[cell.scenario.name]
+            findings = list(scenario.claims(observed, self._resources.source.digests))
         return expectation.judge(findings, cell.path.known, cell.scenario.name)
 
     def fail(self, scene: Scene, cell: Cell, *, seed: int, host_now: Callable[[], HostSeen]) -> list[Finding]:
@@ -100,6 +103,10 @@ class Passage:
         )
         return expectation.judge(faults.discover()[name].run(context), cell.path.known, name)
 
+    @property
+    def _runs_user_apps(self) -> bool:
+        return any(attempt.cell.scenario.name == users.NAME for attempt in self._attempts)
+
     def _programs(self, cell: Cell) -> Programs:
         tools = self._host.tools
         return Programs(helm=tools["helm"].path, kubectl=tools[f"kubectl-{cell.environment.minor}"].path)
@@ -121,6 +128,7 @@ class Passage:
                 folder=self._resources.scratch(f"{cluster.name}/applications"),
                 spark_images=samples.chart_values().spark.images,
                 deadline=Deadline(seconds=_PATH_SECONDS),
+                user_apps=self._asked.apps if self._runs_user_apps else (),
             )
         )
         # Where no sample was created before.

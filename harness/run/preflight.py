@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.apps import samples
+from harness.apps import samples, users
 from harness.errors import UnavailableError
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Release
@@ -21,10 +21,12 @@ from harness.run.locking import operator_image
 from harness.verdicts import Finding, unavailable
 
 CHECK = "in-the-mirror"
+USERS_CHECK = "images-reachable"
 
 
 class Preflight:
-    """Asks the mirrors for what cells need. Other sources are not asked: they say themselves what they lack.
+    """Asks the mirrors for what cells need. Other sources are asked for images of a user's applications only: of the
+    rest they say themselves what they lack.
 
     `engine_images` are those that the engine of this machine starts for an environment; `has` tells whether it holds
     one already, so that no mirror is needed for it. `chart` is --chart.
@@ -52,10 +54,11 @@ class Preflight:
         self._lock = threading.Lock()
 
     def refusals(self, cells: Iterable[Cell]) -> dict[str, Finding]:
-        """Cell id → the finding that names all that its mirrors lack; cells that can run are not in it."""
-        if self._source.kind != "mirror":
-            return {}
-        wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
+        """Cell id → the finding that names all that is not to be had for it; cells that can run are not in it."""
+        if self._source.kind == "mirror":
+            wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
+        else:
+            wanted = {cell.id: list(cell.scenario.images) for cell in cells if cell.scenario.name == users.NAME}
         with self._lock:
             self._ask(dict.fromkeys(it for references in wanted.values() for it in references))
             missing = {name: [it for it in references if self._answers[it]] for name, references in wanted.items()}
@@ -67,7 +70,8 @@ class Preflight:
             return
         self._answers.update(preflight(self._source, new))
         lacking = [error for it in new if (error := self._answers[it])]
-        self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells are in the mirrors")
+        where = "in the mirrors" if self._source.kind == "mirror" else "to be had"
+        self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells are {where}")
         for error in lacking:
             self._say(f"not to be had: {error.message}")
 
@@ -75,7 +79,8 @@ class Preflight:
         errors = [error for it in references if (error := self._answers[it])]
         told = "; ".join(it.message for it in errors)
         steps = "; ".join(dict.fromkeys(it.next_step for it in errors if it.next_step))
-        return unavailable(CHECK, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
+        check = CHECK if self._source.kind == "mirror" else USERS_CHECK
+        return unavailable(check, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
 
     def _wanted(self, cell: Cell) -> Iterator[str]:
         for image in self._engine_images(cell.environment):

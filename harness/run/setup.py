@@ -14,17 +14,18 @@ import psutil
 
 from harness import seeds
 from harness import settings as settings_module
+from harness.apps import users
 from harness.errors import UsageError
 from harness.host import disk, engine, tools
 from harness.matrix import catalogue as catalogues
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Release
+from harness.matrix.model import Cell, Release, Scenario
 from harness.matrix.rules import LeftOut
-from harness.matrix.select import choose
+from harness.matrix.select import Selection, choose
 from harness.registries.sources import Choice, detect
 from harness.releases.values import load_values, merge
 from harness.report.model import HostResult
-from harness.run import known, lockstore
+from harness.run import known, locked_apps, lockstore
 from harness.run.lock import Lock, unmasked
 from harness.run.lockstore import Found
 from harness.run.options import RunOptions
@@ -35,8 +36,8 @@ from harness.settings import PROJECT_ROOT, Settings
 class Request:
     """What was asked for, understood and found to make sense; nothing of the host was looked at.
 
-    `left_out` are cells that a glob stood for and that there are not. With a `lock`, cell, source, values, chart and
-    seed are the lock's, in `options` too.
+    `left_out` are cells that a glob stood for and that there are not. `apps` are those of --apps. With a `lock`,
+    cell, source, values, applications, chart and seed are the lock's, in `options` too.
     """
 
     options: RunOptions
@@ -44,6 +45,7 @@ class Request:
     catalogue: Catalogue
     cells: tuple[Cell, ...]
     values: tuple[Mapping[str, Any], ...]
+    apps: users.UserManifests = ()
     left_out: tuple[LeftOut, ...] = ()
     seed: int = 0
     lock: Lock | None = None
@@ -85,7 +87,15 @@ def request(options: RunOptions) -> Request:
     else:
         given = merge(*map(load_values, options.values))
         values = (unmasked(found.lock, given, settings.mirror_map.secrets),)
-    chosen = choose(catalogue, options.selection, known.scenarios())
+    apps = users.load(options.apps) if options.apps else ()
+    if found is not None:
+        apps = locked_apps.unlocked(found.lock, apps, settings.mirror_map.secrets)
+    chosen = choose(catalogue, with_apps(options.selection, apps), _scenarios(apps))
+    if apps and all(cell.scenario.name != users.NAME for cell in chosen.cells):
+        raise UsageError(
+            f"none of the {len(chosen.cells)} chosen cells runs the applications of --apps",
+            f"add --scenario {users.NAME}, or leave out --apps",
+        )
     return Request(
         options=options,
         settings=settings,
@@ -93,9 +103,33 @@ def request(options: RunOptions) -> Request:
         cells=chosen.cells,
         left_out=chosen.left_out,
         values=values,
+        apps=apps,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )
+
+
+def with_apps(selection: Selection, apps: users.UserManifests) -> Selection:
+    """The selection; where nothing but --apps was given, it is their scenario.
+
+    Raises UsageError for the scenario of a user's applications without any.
+    """
+    if apps:
+        return replace(selection, scenarios=(users.NAME,)) if selection.is_default else selection
+    asked = (*selection.scenarios, *(cell.rpartition("/")[2] for cell in selection.cells))
+    if users.NAME in asked:
+        raise UsageError(
+            f"the scenario {users.NAME} runs applications of your own, and there are none",
+            "give the folder with their YAML files: --apps DIR",
+        )
+    return selection
+
+
+def _scenarios(apps: users.UserManifests) -> Mapping[str, Scenario]:
+    found = dict(known.scenarios())
+    if apps:
+        found[users.NAME] = users.scenario(apps)
+    return dict(sorted(found.items()))
 
 
 def locked(options: RunOptions, found: Found) -> RunOptions:

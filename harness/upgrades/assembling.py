@@ -53,9 +53,10 @@ def schedules(
     for record in recorder.schedules():
         made = creations.of(record.uid)
         every = every_of(record.raw)
-        if made is None or every is None:
+        # A user's schedule may be written in any form, and is not judged by its slots.
+        if made is None or (every is None and made.part is not Part.USERS):
             continue
-        found.append(_schedule(record, made, every, seen, until))
+        found.append(_schedule(record, made, every or 0.0, seen, until))
     return tuple(found)
 
 

@@ -20,6 +20,7 @@ from harness.apps.logs import announced, pod_log
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.scenarios import namespace_of
 from harness.apps.states import State
+from harness.apps.users import UserManifests
 from harness.errors import HarnessError, WaitTimeout
 from harness.matrix.model import CrdMode, Release
 from harness.providers.base import Cluster
@@ -27,6 +28,7 @@ from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.recorder import Record, Recorder
 from harness.upgrades.submitter import Submitter
+from harness.upgrades.user_apps import USER_APPS, Users, own
 from harness.upgrades.workload_seen import Look, Part, Query, When, WorkloadSeen
 from harness.waiting import Deadline, until
 
@@ -87,7 +89,7 @@ class WorkloadContext:
     folder: Path
     spark_images: Mapping[str, str]
     deadline: Deadline
-    user_apps: Sequence[samples.Manifest] = ()
+    user_apps: UserManifests = ()
 
 
 @dataclass
@@ -112,9 +114,11 @@ class Workload:
     def __init__(self, ctx: WorkloadContext) -> None:
         self._ctx = ctx
         self._creations = Creations()
-        self._recorder = Recorder(ctx.cluster, NAMESPACES)
+        names = (*NAMESPACES, USER_APPS) if ctx.user_apps else NAMESPACES
+        self._recorder = Recorder(ctx.cluster, names)
         self._api = ctx.cluster.api_client()
-        self._objects = {name: Objects(self._api, name) for name in NAMESPACES}
+        self._objects = {name: Objects(self._api, name) for name in names}
+        self._users = Users(ctx.user_apps, self._objects.get(USER_APPS), self._creations, self._recorder)
         self._submitter: Submitter | None = None
         self._notes = _Notes()
         self._from = datetime.now(UTC)
@@ -137,6 +141,7 @@ class Workload:
             retry_after = _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1)
             self._create(RUNNING_APPS, "late-retry", Part.RETRYING, When.BEFORE, {"lateRetrySeconds": retry_after})
             self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
+            self._users.submit(When.BEFORE)
             if all(knows_suspend(release) for release in self._ctx.releases):
                 self._suspend()
             else:
@@ -146,7 +151,10 @@ class Workload:
                     "the completed application to be COMPLETED": lambda: self._is("completed", State.COMPLETED),
                     "the long application's executor to run": self._executor_runs,
                     "the retrying application to wait": lambda: self._is("late-retry", State.FAILING),
-                    "the first scheduled run": lambda: any(it.schedule for it in self._recorder.applications()),
+                    "the first scheduled run": lambda: any(
+                        it.schedule and it.namespace == SCHEDULES for it in self._recorder.applications()
+                    ),
+                    **self._users.under_way(When.BEFORE),
                 },
                 _BEGIN_SECONDS,
             )
@@ -183,9 +191,15 @@ class Workload:
             self._create(SUBMISSIONS, "small", Part.NEW, When.AFTER, name="new-small")
             every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
             self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
+            self._users.submit(When.AFTER)
             self._let_go()
             self._wait(
-                {"every application to end": self._all_ended, "a run of the new schedule to end": self._new_run_ended},
+                {
+                    "every application to end": self._all_ended,
+                    "a run of the new schedule to end": self._new_run_ended,
+                    "the new SparkConnect to be Ready": self._new_server_ready,
+                    **self._users.under_way(When.AFTER),
+                },
                 _FINISH_SECONDS,
             )
             for future in asked:
@@ -309,8 +323,9 @@ class Workload:
         return mine[-1] if mine else None
 
     def _server(self, name: str) -> Mapping[str, Any] | None:
-        """The status of a Connect server."""
-        return next((it.raw.get("status") or {} for it in self._recorder.connects() if it.name == name), None)
+        """The status of a Connect server of our own."""
+        mine = (it for it in self._recorder.connects() if it.name == name and it.namespace != USER_APPS)
+        return next((it.raw.get("status") or {} for it in mine), None)
 
     def _ready(self, name: str) -> bool:
         return (self._server(name) or {}).get("state") == "Ready"
@@ -328,13 +343,18 @@ class Workload:
         known = {it.uid for it in self._recorder.applications()}
         missing = [it for it in self._creations.created() if it.kind == "SparkApplication" and it.uid not in known]
         return not missing and all(
-            it.schedule or it.gone is not None or _ended(it) for it in self._recorder.applications()
+            it.schedule or it.gone is not None or _ended(it) or self._users.goes_on(it)
+            for it in self._recorder.applications()
         )
 
     def _new_run_ended(self) -> bool:
         created = [it for it in self._creations.created() if it.name == "new-scheduled"]
         runs = [it for it in self._recorder.applications() if it.schedule == "new-scheduled"]
         return not created or any(_ended(it) for it in runs)
+
+    def _new_server_ready(self) -> bool:
+        created = [it for it in self._creations.created() if it.name == "new-connect"]
+        return not created or self._ready("new-connect")
 
     def _read_output(self) -> None:
         """What the long application's driver says of its work."""
@@ -347,13 +367,17 @@ class Workload:
         until_now = datetime.now(UTC)
         moved = (times[0].began, times[-1].ended) if times else (until_now, until_now)
         seen = assembling.applications(self._recorder, self._creations, moved=moved, output=self._notes.output)
+        schedules = assembling.schedules(self._recorder, self._creations, seen, until=until_now)
+        connects = assembling.connects(self._recorder, self._creations, self._notes.queries)
+        refused = self._creations.refused()
         return WorkloadSeen(
             watched_from=self._from,
             watched_until=until_now,
-            applications=seen,
-            schedules=assembling.schedules(self._recorder, self._creations, seen, until=until_now),
-            connects=assembling.connects(self._recorder, self._creations, self._notes.queries),
-            refused=self._creations.refused(),
+            applications=own(seen),
+            schedules=own(schedules),
+            connects=own(connects),
+            refused=own(refused),
+            users=self._users.seen(seen, schedules, connects, refused),
             waited=tuple(self._notes.waited),
             trouble=(*self._recorder.trouble(), *self._notes.trouble),
             absent=dict(self._notes.absent),

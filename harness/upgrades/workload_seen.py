@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from harness.apps.states import TERMINAL, State
+from harness.apps.users import UserManifests
 
 
 class Part(StrEnum):
@@ -245,6 +246,17 @@ class ConnectSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UsersSeen:
+    """What was seen of the user's own applications: `given` are those of the files, each submitted before and after."""
+
+    given: UserManifests
+    applications: tuple[ApplicationSeen, ...] = ()
+    schedules: tuple[ScheduleSeen, ...] = ()
+    connects: tuple[ConnectSeen, ...] = ()
+    refused: tuple[RefusedCreate, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkloadSeen:
     """All applications of a path, from before its first move to after its last.
 
@@ -263,6 +275,9 @@ class WorkloadSeen:
     trouble: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    users: UsersSeen | None = None
+    """Not among the others: what the user's applications do is no matter of the claims about our own."""
+
     asked_every: float = 0.0
     """Seconds between two applications of the submitter."""
 

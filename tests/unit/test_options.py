@@ -25,7 +25,7 @@ EVERYTHING = [
     *("--cell", "kind-1.34/install-2.5.2/spark-pi", "--cell", "b", "--env", "kind-*", "--path", "install-2.5.2"),
     *("--scenario", "spark-pi", "--scenario", "ttl", "--tag", "smoke", "--values", "my values.yaml", "--values", "b"),
     *("--source", "foundry", "--jobs", "2", "--chart", "oci://example.com/c", "--config", "harness.toml"),
-    *("--keep", "--repeat", "3", "--seed", "7", "--lock", "sha256:ab", "--drift", "--fresh"),
+    *("--keep", "--repeat", "3", "--seed", "7", "--lock", "sha256:ab", "--drift", "--fresh", "--apps", "a"),
 ]
 
 
@@ -49,6 +49,7 @@ def test_everything_given_is_read() -> None:
         jobs=2,
         repeat=3,
         values=(Path("my values.yaml"), Path("b")),
+        apps=Path("a"),
         chart="oci://example.com/c",
         seed=7,
         lock="sha256:ab",

@@ -5,19 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from registry_fakes import Answer, FakeServer, Request, answering
 from run_fakes import CATALOGUE, IMAGE, attempt
+from user_samples import PI, written
 
-from harness.apps import samples
+from harness.apps import samples, users
 from harness.errors import SettingsError
 from harness.matrix import expand
 from harness.matrix.model import Cell, Environment
 from harness.providers import HELPERS
 from harness.registries.mirrors import Mirror, MirrorMap
 from harness.registries.sources import Foundry, Mirrored, Source
-from harness.run.preflight import CHECK, Preflight
+from harness.run.preflight import CHECK, USERS_CHECK, Preflight
 from harness.verdicts import Verdict
 
 RELEASE = CATALOGUE.release("2.5.2")
@@ -144,3 +146,23 @@ def test_a_ca_that_cannot_be_read_is_one_error(tmp_path: object) -> None:
 
 def test_helpers_are_of_providers_that_there_are() -> None:
     assert set(HELPERS) <= {it.provider for it in CATALOGUE.environments}
+
+
+@pytest.mark.parametrize("lacks", ["apache/spark", "elsewhere"])
+def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, lacks: str) -> None:
+    scenario = users.scenario(users.load(written(tmp_path, etl=PI)))
+    theirs = cell().model_copy(update={"scenario": scenario})
+    with answering(server(lacks)) as fake:
+        hosts = {"docker.io": Mirror(url=f"http://{fake.address}")}
+        with Foundry(MirrorMap(mirrors=hosts)) as source:
+            found = preflight(source).refusals([cell(), theirs])
+        asked = {it.path.removeprefix("/v2/") for it in fake.requests if it.method == "HEAD"}
+
+    assert asked == {"apache/spark/manifests/4.0.4"}, "of the other cell's images the foundry says itself what it lacks"
+    if lacks == "elsewhere":
+        assert found == {}
+        return
+    (finding,) = found.values()
+    assert list(found) == [theirs.id]
+    assert (finding.check, finding.verdict) == (USERS_CHECK, Verdict.UNAVAILABLE)
+    assert "docker.io/apache/spark:4.0.4" in finding.message

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 
 import pytest
+from user_samples import CONNECT, written
+from user_samples import PI as ETL
 
 from harness.errors import DiskError, EngineError, SettingsError, ToolError, UsageError
 from harness.foundry import gobuild
@@ -126,3 +128,46 @@ def test_an_engine_that_refuses_this_user_is_told(programs: Path) -> None:
     with pytest.raises(EngineError, match="refuses this user") as raised:
         setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
     assert "group docker" in raised.value.next_step
+
+
+def apps(tmp_path: Path, text: str = ETL) -> Path:
+    return written(tmp_path / "apps", etl=text)
+
+
+def test_apps_alone_ask_for_their_scenario_on_the_default_release(tmp_path: Path) -> None:
+    asked = setup.request(RunOptions(apps=apps(tmp_path)))
+
+    assert [cell.id for cell in asked.cells] == ["kind-1.34/install-2.5.2/user-apps"]
+    assert asked.cells[0].scenario.images == ("docker.io/apache/spark:4.0.4",)
+    assert [it.name for it in asked.apps] == ["etl"]
+
+
+def test_apps_join_the_scenarios_of_a_path(tmp_path: Path) -> None:
+    selection = Selection(paths=("upgrade-2.2.1@docker.io-2.5.2+crds=apply",))
+
+    with_them = setup.request(RunOptions(apps=apps(tmp_path), selection=selection))
+    without = setup.request(RunOptions(selection=selection))
+
+    names = {cell.scenario.name for cell in with_them.cells}
+    assert names - {cell.scenario.name for cell in without.cells} == {"user-apps"}
+
+
+def test_apps_that_no_cell_runs_are_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="none of the 1 chosen cells runs the applications of --apps"):
+        setup.request(RunOptions(apps=apps(tmp_path), selection=PI))
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [Selection(scenarios=("user-apps",)), Selection(cells=("kind-1.34/install-2.5.2/user-apps",))],
+)
+def test_their_scenario_without_apps_is_wrong_usage(selection: Selection) -> None:
+    with pytest.raises(UsageError, match="runs applications of your own, and there are none") as error:
+        setup.request(RunOptions(selection=selection))
+    assert "--apps DIR" in error.value.next_step
+
+
+def test_a_kind_that_a_release_of_the_path_lacks_is_wrong_usage(tmp_path: Path) -> None:
+    cell = "kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds=apply/user-apps"
+    with pytest.raises(UsageError, match=r"release 2.2.1 has no CRD sparkconnects\S+, which user-apps needs"):
+        setup.request(RunOptions(apps=apps(tmp_path, CONNECT), selection=Selection(cells=(cell,))))

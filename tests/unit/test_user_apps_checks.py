@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of a user's own applications on a path with moves."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from path_samples import S, application, at, driver, look, path
+from user_samples import CONNECT, PI, SCHEDULE, written
+
+from harness.apps import users
+from harness.apps.states import State
+from harness.checks import user_apps
+from harness.releases.observe import Unseen
+from harness.upgrades.workload_seen import (
+    ApplicationSeen,
+    ConnectLook,
+    ConnectSeen,
+    Part,
+    PodSeen,
+    RefusedCreate,
+    ScheduleLook,
+    ScheduleSeen,
+    UsersSeen,
+    When,
+)
+from harness.verdicts import Finding, Verdict
+
+
+def before(*looks: Any, **more: Any) -> ApplicationSeen:
+    return application(Part.USERS, *(looks or (look(-40, S.RUNNING), look(50, S.COMPLETED))), name="etl", **more)
+
+
+def after(*looks: Any, **more: Any) -> ApplicationSeen:
+    given = {"created": 101, "when": When.AFTER, "pods": (driver("2", created=102),), **more}
+    return application(
+        Part.USERS, *(looks or (look(105, S.RUNNING), look(110, S.COMPLETED))), name="etl-after", **given
+    )
+
+
+def ended(pod: PodSeen, seconds: float) -> PodSeen:
+    return replace(pod, ended=at(seconds))
+
+
+def judged(folder: Path, *seen: ApplicationSeen, text: str = PI, **more: Any) -> Finding:
+    given = users.load(written(folder, etl=text))
+    found = UsersSeen(given=given, applications=seen, **more)
+    (finding,) = user_apps.judge(path(users=found))
+    return finding
+
+
+def test_what_goes_on_and_what_comes_after_passes_and_names_its_file(tmp_path: Path) -> None:
+    found = judged(tmp_path, before(), after())
+    assert (found.check, found.verdict) == ("user-app etl", Verdict.PASSED)
+    assert "etl.yaml:1" in found.message
+    assert found.evidence["images"] == ["docker.io/apache/spark:4.0.4"]
+
+
+def test_one_that_still_runs_passes_and_says_that_its_end_was_not_seen(tmp_path: Path) -> None:
+    found = judged(tmp_path, before(look(-40, S.RUNNING)), after())
+    assert found.verdict is Verdict.PASSED
+    assert "its end was not seen" in found.message
+
+
+@pytest.mark.parametrize(
+    ("mine", "said"),
+    [
+        (before(pods=(driver(), driver("2", created=20))), "had not ended when 2 came"),
+        (before(pods=(ended(driver(), 5), driver("2", created=20))), "had succeeded, and it ran again"),
+        (before(look(-40, S.RUNNING), look(5, S.INVALIDATING), look(50, S.COMPLETED)), "INVALIDATING"),
+        (before(look(-40, S.RUNNING), look(5, S.FAILED, error="driver pod already exist")), "driver pod already exist"),
+        (before(look(-40, S.FAILED, error="no such file")), "before the operator was touched.*no such file"),
+        (before(pods=()), "never got a driver pod"),
+        (before(look(-40, S.SUBMITTED), pods=()), "ended as SUBMITTED"),
+    ],
+)
+def test_what_suffers_fails(tmp_path: Path, mine: ApplicationSeen, said: str) -> None:
+    found = judged(tmp_path, mine, after())
+    assert found.verdict is Verdict.FAILED
+    assert re.search(said, found.message)
+
+
+def test_a_copy_that_does_not_run_fails(tmp_path: Path) -> None:
+    assert judged(tmp_path, before(), after(look(110, S.NEW), pods=())).verdict is Verdict.FAILED
+    assert "never seen" in judged(tmp_path, before()).message
+
+
+def test_a_refusal_is_told_in_the_servers_words(tmp_path: Path) -> None:
+    refused = RefusedCreate(
+        at=at(101),
+        namespace="user-apps",
+        kind="SparkApplication",
+        name="etl-after",
+        part=Part.USERS,
+        when=When.AFTER,
+        words='sparkConf key "spark.master" is not allowed',
+    )
+    found = judged(tmp_path, before(), refused=(refused,))
+    assert found.verdict is Verdict.FAILED
+    assert "after the move: SparkApplication etl-after was refused" in found.message
+    assert "spark.master" in found.message
+
+
+def test_one_that_begins_again_by_itself_may_have_several_drivers(tmp_path: Path) -> None:
+    always = PI.replace("  mode: cluster\n", "  restartPolicy: {type: Always}\n")
+    mine = before(look(-40, S.RUNNING), pods=(ended(driver(), 5), driver("2", created=20, exit_status=None)))
+    assert judged(tmp_path, mine, after(look(105, S.RUNNING)), text=always).verdict is Verdict.PASSED
+
+
+def schedule(state: str, when: When, *runs: ApplicationSeen) -> ScheduleSeen:
+    return ScheduleSeen(
+        namespace="user-apps",
+        name="nightly" if when is When.BEFORE else "nightly-after",
+        uid=when,
+        part=Part.USERS,
+        when=when,
+        every=0,
+        keeps_successful=1,
+        keeps_failed=1,
+        created=at(0),
+        watched_until=at(140),
+        looks=(ScheduleLook(at=at(0), state=state, reason="bad cron" if state != "Scheduled" else ""),),
+        runs=runs,
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "run", "verdict"),
+    [
+        ("Scheduled", S.COMPLETED, Verdict.PASSED),
+        ("Scheduled", S.FAILED, Verdict.FAILED),
+        ("FailedValidation", S.COMPLETED, Verdict.FAILED),
+    ],
+)
+def test_a_schedule_goes_on_and_its_runs_complete(tmp_path: Path, state: str, run: State, verdict: Verdict) -> None:
+    both = (
+        schedule("Scheduled", When.BEFORE, application(Part.RUN, look(20, run), schedule="nightly")),
+        schedule(state, When.AFTER),
+    )
+    assert judged(tmp_path, text=SCHEDULE, schedules=both).verdict is verdict
+
+
+def server(when: When, state: str = "Ready", pods: tuple[PodSeen, ...] = ()) -> ConnectSeen:
+    return ConnectSeen(
+        namespace="user-apps",
+        name="notebooks" if when is When.BEFORE else "notebooks-after",
+        uid=when,
+        part=Part.USERS,
+        when=when,
+        created=at(-60),
+        looks=(ConnectLook(at=at(-40), state=state),),
+        pods=pods,
+    )
+
+
+def test_a_connect_server_is_ready_and_keeps_its_pod(tmp_path: Path) -> None:
+    mine, copy = server(When.BEFORE), server(When.AFTER)
+    assert judged(tmp_path, text=CONNECT, connects=(mine, copy)).verdict is Verdict.PASSED
+    assert judged(tmp_path, text=CONNECT, connects=(mine, server(When.AFTER, "NotReady"))).verdict is Verdict.FAILED
+    pods = tuple(replace(driver(uid), role="connect-server") for uid in "12")
+    assert "sessions" in judged(tmp_path, text=CONNECT, connects=(server(When.BEFORE, pods=pods), copy)).message
+
+
+def test_without_a_record_nothing_is_proved() -> None:
+    (unseen,) = user_apps.judge(replace(path(), workload=Unseen(reason="away")))
+    (none,) = user_apps.judge(path())
+    assert (unseen.verdict, none.verdict) == (Verdict.ERROR, Verdict.ERROR)

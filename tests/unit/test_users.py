@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a user's own applications from a folder, and making them ready for a namespace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
+
+from harness.apps import users
+from harness.errors import UsageError
+
+SPARK = "docker.io/apache/spark:4.0.4"
+
+
+def test_all_documents_below_the_folder_are_read_with_their_places(tmp_path: Path) -> None:
+    folder = written(tmp_path, batch__etl=f"{PI}---\n{SCHEDULE}", connect=f"---\n{CONFIG_MAP}---\n{CONNECT}")
+
+    found = users.load(folder)
+
+    assert [(it.kind, it.name, it.where) for it in found] == [
+        ("SparkApplication", "etl", "batch/etl.yaml:1"),
+        ("ScheduledSparkApplication", "nightly", "batch/etl.yaml:21"),
+        ("ConfigMap", "settings", "connect.yaml:2"),
+        ("SparkConnect", "notebooks", "connect.yaml:7"),
+    ]
+    assert [it.name for it in users.applications(found)] == ["etl", "nightly", "notebooks"]
+
+
+def test_their_scenario_has_their_images_and_crds(tmp_path: Path) -> None:
+    conf = PI.replace("  mode: cluster\n", "  sparkConf: {spark.kubernetes.executor.container.image: me/x:1}\n")
+
+    alone = users.scenario(users.load(written(tmp_path / "one", etl=conf)))
+    assert alone.images == ("docker.io/me/x:1", SPARK)
+    assert alone.needs_crds == ("sparkapplications.sparkoperator.k8s.io",)
+    both = users.scenario(users.load(written(tmp_path / "two", etl=PI, connect=CONNECT)))
+    assert both.images == (SPARK,)
+    assert "sparkconnects.sparkoperator.k8s.io" in both.needs_crds
+    assert set(both.kinds) == {"install", "upgrade", "rollback"}
+
+
+def test_an_application_is_made_ready_for_its_namespace(tmp_path: Path) -> None:
+    found = users.load(written(tmp_path, etl=PI, more=CONFIG_MAP))
+
+    settings, made = users.ready(found, found[0], "user-apps", "etl-after")
+
+    assert made["metadata"] == {"name": "etl-after", "namespace": "user-apps"}
+    assert "status" not in made
+    assert made["spec"]["driver"] == {"cores": 1, "serviceAccount": "spark-operator-spark"}
+    assert (settings["kind"], settings["metadata"]["namespace"]) == ("ConfigMap", "user-apps")
+    assert found[0].document["spec"]["driver"]["serviceAccount"] == "production", "the user's own stays as it is"
+
+
+def test_schedules_and_connect_servers_get_the_service_account_too(tmp_path: Path) -> None:
+    schedule, connect = users.load(written(tmp_path, a=SCHEDULE, b=CONNECT))
+
+    (made,) = users.ready((schedule,), schedule, "user-apps")
+    assert made["spec"]["template"]["driver"]["serviceAccount"] == "spark-operator-spark"
+    (made,) = users.ready((connect,), connect, "user-apps")
+    pod = made["spec"]["server"]["template"]["spec"]
+    assert (pod["serviceAccountName"], pod["containers"][0]["image"]) == ("spark-operator-spark", "apache/spark:4.0.4")
+
+
+def test_a_copy_has_a_name_that_can_be_a_label() -> None:
+    assert users.name_after("etl") == "etl-after"
+    assert len(users.name_after("a" * 63)) == 63
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [1\nb: 2\n", r"etl.yaml:2: not valid YAML"),
+        ("metadata: {{ .Values.x }}\n", r"etl.yaml:1: .*"),
+        ("- a\n", r"etl.yaml:1: not an object of Kubernetes"),
+        (
+            PI.replace("SparkApplication", "SparkAplication"),
+            r"yaml:1: the kind SparkAplication .*SparkApplication\?",
+        ),
+        (CONFIG_MAP + "---\napiVersion: v1\nkind: Secret\n", r"etl.yaml:6: the kind Secret is not one"),
+        ("apiVersion: v1\n", r"etl.yaml:1: the kind is missing and is not one"),
+        (PI.replace("v1beta2", "v1beta1"), r"has the apiVersion sparkoperator.k8s.io/v1beta1"),
+        (PI.replace("  name: etl\n", "  generateName: etl-\n"), r"has no metadata.name"),
+        (PI.replace("name: etl", "name: My_App"), r"'My_App' cannot be the name"),
+        (PI.replace("  image: docker.io/apache/spark:4.0.4\n", ""), r"SparkApplication etl names no image"),
+        (PI.replace("apache/spark:4.0.4", "Apache/Spark:4.0.4"), r"SparkApplication etl: .*Apache/Spark"),
+        (f"{PI}---\n{PI}", r"etl.yaml:21 and etl.yaml:1 both have a SparkApplication with the name etl"),
+        (CONFIG_MAP, r"there is no application in the files"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as error:
+        users.load(written(tmp_path, etl=text))
+    assert error.value.next_step
+
+
+def test_a_folder_without_files_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        users.load(tmp_path / "none")
+    (tmp_path / "etl.json").write_text("{}")
+    with pytest.raises(UsageError, match="is not a folder"):
+        users.load(tmp_path / "etl.json")
+    with pytest.raises(UsageError, match="there is no YAML file"):
+        users.load(tmp_path)
