@@ -289,8 +289,8 @@ def cell_result(
 def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), apps: str = "") -> str:
     """The one command that runs this cell again as its lock has it.
 
-    `values` are files with what a lock must not hold, `apps` a folder with such applications. Where neither cache nor reports have the lock, as on another
-    machine, the evidence folder or its bundle takes the place of the digest.
+    `values` are files with what a lock must not hold, `apps` a folder with such applications. Where neither cache nor
+    reports have the lock, as on another machine, the evidence folder or its bundle takes the place of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
