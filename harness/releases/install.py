@@ -16,6 +16,7 @@ from harness.matrix.model import Release
 from harness.providers.base import Cluster
 from harness.releases import charts, rollout, seen
 from harness.releases.charts import Chart
+from harness.releases.fitting import require_namespaces
 from harness.releases.helm import Helm
 from harness.releases.values import merge
 from harness.waiting import Deadline
@@ -67,7 +68,7 @@ def install(
     found = chart if isinstance(chart, Chart) else charts.from_path(Path(chart))
     wanted = [*dict.fromkeys([*job_namespaces, CHECK_NAMESPACE])]
     merged = merge({"spark": {"jobNamespaces": wanted}}, *values)
-    _check_namespaces(merged, wanted)
+    require_namespaces(merged, wanted)
     seconds: dict[str, float] = {}
     try:
         with cluster.api_client() as api:
@@ -110,16 +111,6 @@ def install(
 def uninstall(cluster: Cluster, installed: InstalledRelease, *, helm: Path, timeout: float = 120.0) -> None:
     """Remove a release. Its certificate Secret, Leases and CRDs stay, as upstream means it."""
     Helm(helm, cluster.kubeconfig).uninstall(installed.name, installed.namespace, timeout=timeout)
-
-
-def _check_namespaces(values: Mapping[str, Any], wanted: Sequence[str]) -> None:
-    listed = values.get("spark", {}).get("jobNamespaces") or []
-    missing = [it for it in wanted if it not in listed and "" not in listed]
-    if missing:
-        raise UsageError(
-            f"the values set spark.jobNamespaces to {listed}, without {', '.join(missing)}, which the run needs",
-            "leave spark.jobNamespaces out of the values file: the harness fills it in",
-        )
 
 
 def _prepare_namespaces(api: client.ApiClient, namespace: str, job_namespaces: Sequence[str]) -> None:

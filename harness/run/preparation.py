@@ -16,7 +16,9 @@ from harness.matrix.model import Release
 from harness.providers import PROVIDERS
 from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
 from harness.releases import relocate, shared
-from harness.releases.install import OPERATOR_NAMESPACE, install
+from harness.releases.fitting import misfit
+from harness.releases.helm import Helm
+from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, install
 from harness.run.attempt import Attempt, Scene
 from harness.run.locking import Locker
 from harness.run.resources import Resources
@@ -81,6 +83,7 @@ class Preparation:
             return unavailable("inputs-available", str(missing))
         first = scene.stops[release.name]
         refusal = self._locker.refusal(cell)
+        refusal = refusal or self._misfit(first)
         if refusal is not None:
             return refusal
         self._say(f"{self._name}: creating cluster {self._cluster_name} from {node.reference}")
@@ -140,6 +143,26 @@ class Preparation:
         scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
         self._say(f"{self._name}: release {release.name} is ready, running {len(self._attempts)} cells")
         return None
+
+    def _misfit(self, first: Stop) -> Finding | None:
+        """The user's mistake where the chart that is installed first does not render with --values.
+
+        Whether the charts after it do is what an upgrade shows.
+        """
+        if not self._asked.options.values or self._asked.lock is not None:
+            return None
+        mine = len(self._asked.options.values)
+        own = ({"spark": {"jobNamespaces": self.namespaces()}}, first.values, *self._asked.values[:-mine])
+        helm = Helm(self._host.tools["helm"].path)
+        said = misfit(helm, first.chart, RELEASE_NAME, OPERATOR_NAMESPACE, own, self._asked.values[-mine:])
+        if not said:
+            return None
+        files = ", ".join(map(str, self._asked.options.values))
+        return errored(
+            "values-fit",
+            f"the values of --values ({files}) do not fit the chart of {first.release.name}: {said}\n"
+            "  next: correct them, compare with `helm show values`",
+        )
 
     def namespaces(self) -> list[str]:
         """The job namespaces: one for each cell, and on a path with moves those of the applications that run there.

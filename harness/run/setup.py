@@ -15,6 +15,7 @@ import psutil
 from harness import seeds
 from harness import settings as settings_module
 from harness.apps import users
+from harness.apps.scenarios import namespace_of
 from harness.errors import UsageError
 from harness.host import disk, engine, tools
 from harness.matrix import catalogue as catalogues
@@ -23,6 +24,8 @@ from harness.matrix.model import Cell, Release, Scenario
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import Selection, choose
 from harness.registries.sources import Choice, detect
+from harness.releases.fitting import require_namespaces
+from harness.releases.install import CHECK_NAMESPACE
 from harness.releases.values import load_values, merge
 from harness.report.model import HostResult
 from harness.run import known, locked_apps, lockstore
@@ -96,6 +99,8 @@ def request(options: RunOptions) -> Request:
             f"none of the {len(chosen.cells)} chosen cells runs the applications of --apps",
             f"add --scenario {users.NAME}, or leave out --apps",
         )
+    for document in values:
+        require_namespaces(document, [CHECK_NAMESPACE, *(namespace_of(cell.scenario.name) for cell in chosen.cells)])
     return Request(
         options=options,
         settings=settings,

@@ -21,7 +21,7 @@ from harness.matrix import catalogue
 from harness.matrix.model import ChartSource
 from harness.registries.local import Server
 from harness.registries.mirrors import Mirror, MirrorMap
-from harness.releases import charts, crds
+from harness.releases import charts, crds, fitting
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.values import load_values, merge, profile
@@ -228,6 +228,29 @@ def test_the_real_chart_with_our_default_profile(helm: Helm, real_chart: Chart) 
     assert all(it["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"] for it in deployments)
     accounts = [it["metadata"]["namespace"] for it in rendered if it["metadata"]["name"] == "spark-operator-spark"]
     assert set(accounts) == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        ({"controller": {"replicas": 2}}, ""),
+        ({"controller": "two"}, "can't evaluate field"),
+        ({"webhook": {"enable": True, "failurePolicy": None}}, ""),
+    ],
+)
+def test_values_that_do_not_fit_the_real_chart_are_told(
+    helm: Helm, real_chart: Chart, users: dict[str, Any], said: str
+) -> None:
+    found = fitting.misfit(helm, real_chart, "spark-operator", "spark-operator", [profile("default")], [users])
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+def test_a_chart_that_never_renders_is_not_the_fault_of_values(helm: Helm, folder: Path) -> None:
+    chart = charts.from_path(folder)
+    broken = {"text": None}
+    assert fitting.misfit(helm, chart, "it", "it", [broken], [{"list": ["x"]}]) == ""
+    assert "text is needed" in fitting.misfit(helm, chart, "it", "it", [], [broken])
 
 
 def test_the_real_charts_crds_are_those_of_the_catalogue(real_chart: Chart) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from harness.errors import UsageError
 from harness.releases import seen
-from harness.releases.install import CHECK_NAMESPACE, _check_namespaces
+from harness.releases.fitting import require_namespaces
+from harness.releases.install import CHECK_NAMESPACE
 
 _POD: dict[str, Any] = {
     "metadata": {
@@ -110,7 +111,7 @@ def test_a_lease_names_its_pod_and_its_age() -> None:
 
 def test_values_that_take_job_namespaces_away_are_refused() -> None:
     wanted = ["spark-pi", CHECK_NAMESPACE]
-    _check_namespaces({"spark": {"jobNamespaces": [*wanted, "more"]}}, wanted)
-    _check_namespaces({"spark": {"jobNamespaces": [""]}}, wanted)
+    require_namespaces({"spark": {"jobNamespaces": [*wanted, "more"]}}, wanted)
+    require_namespaces({"spark": {"jobNamespaces": [""]}}, wanted)
     with pytest.raises(UsageError, match="without spark-pi"):
-        _check_namespaces({"spark": {"jobNamespaces": ["default", CHECK_NAMESPACE]}}, wanted)
+        require_namespaces({"spark": {"jobNamespaces": ["default", CHECK_NAMESPACE]}}, wanted)

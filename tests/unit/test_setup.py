@@ -66,7 +66,7 @@ def test_nothing_asked_is_the_default_selection() -> None:
     asked = setup.request(RunOptions())
 
     assert {cell.environment.name for cell in asked.cells} == {"kind-1.34", "kind-1.36", "k3d-1.36"}
-    assert len(asked.releases) == 1
+    assert {it.name for it in asked.releases} == {"2.5.2", "2.2.1@docker.io"}
 
 
 @pytest.mark.parametrize("repeat", [0, -1])
@@ -128,6 +128,13 @@ def test_an_engine_that_refuses_this_user_is_told(programs: Path) -> None:
     with pytest.raises(EngineError, match="refuses this user") as raised:
         setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
     assert "group docker" in raised.value.next_step
+
+
+def test_values_that_take_the_runs_namespaces_away_are_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("spark: {jobNamespaces: [production]}\n")
+    with pytest.raises(UsageError, match=r"spark.jobNamespaces to \['production'\], without .*spark-pi") as error:
+        setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),)))
+    assert "leave spark.jobNamespaces out" in error.value.next_step
 
 
 def apps(tmp_path: Path, text: str = ETL) -> Path:
