@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words.insert(0, _DEFAULT)
     parsed = parser.parse_args(words)
+    # As Ctrl-C, so that clusters are removed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = wide_console()
     try:
         outcome = MEASUREMENTS[parsed.measurement].run(parsed, console)

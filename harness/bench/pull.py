@@ -126,7 +126,7 @@ class _Bench:
 
     def _clear(self) -> None:
         everything = [image for subject in self.contents.subjects.values() for image in subject.all]
-        self.node.clear(everything, self.site.fronts)
+        self.node.clear(everything)
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

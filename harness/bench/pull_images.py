@@ -22,7 +22,7 @@ CHANGED = "one-layer-changed"
 
 MIB = 1 << 20
 PROBE_LAYERS = 4
-PROBE_LAYER_BYTES = 3 * MIB
+PROBE_LAYER_BYTES = MIB
 CHANGED_BYTES = 16 * MIB
 """The new layer of a changed real image: about the size of the operator's own layer above Spark."""
 

@@ -25,6 +25,11 @@ _EXEC_SECONDS = 60.0
 _PULL_SECONDS = 300.0
 _GONE_SECONDS = 60.0
 _CTR = ("ctr", "--namespace", "k8s.io")
+_MARK = "===="
+_LOOK = (
+    f"ctr -n k8s.io images ls -q; echo {_MARK}; ctr -n k8s.io content ls -q; echo {_MARK}; ctr -n k8s.io snapshots ls"
+)
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SOMEWHERE = MirrorMap(mirrors={"not-yet.example.com": Mirror(url="http://127.0.0.1:1")})
 """A map that leads nowhere, so that the provider mounts the folder of hosts.toml files."""
 
@@ -71,20 +76,23 @@ class Node:
             if image.digest not in said:
                 raise HarnessError(f"the node has {reference} as {said.strip()}, the registry as {image.digest}")
 
-    def clear(self, images: Iterable[Pulled], hosts: Iterable[str]) -> None:
+    def clear(self, images: Iterable[Pulled]) -> None:
         """Remove images with their blobs and snapshots, and see that they are gone. Raises HostError when they stay."""
         wanted = list(images)
-        names = {image.on(host) for image in wanted for host in hosts}
-        # One at a time, since all names of an image go with any of them, also those of other registries.
-        while listed := sorted(names & set(self._run([*_CTR, "images", "ls", "-q"]).split())):
-            self._run(["crictl", "rmi", listed[0]])
-        parts = frozenset().union(*(it.blobs for it in wanted)), frozenset().union(*(it.chains for it in wanted))
+        parts: frozenset[str] = frozenset().union(*(it.blobs | it.chains for it in wanted))
+        repositories = {it.repository for it in wanted}
+
+        def named(names: str) -> list[str]:
+            # An image has a name by its tag, one by its digest, and one that is the digest of its configuration.
+            return [it for it in names.split() if it in parts or _repository(it) in repositories]
 
         def left() -> list[str]:
-            content = set(self._run([*_CTR, "content", "ls", "-q"]).split())
-            snapshots = set(re.findall(r"sha256:[0-9a-f]{64}", self._run([*_CTR, "snapshots", "ls"])))
-            return sorted((parts[0] & content) | (parts[1] & snapshots))
+            names, content, snapshots = self._run(["sh", "-c", _LOOK]).split(_MARK)
+            return [*named(names), *sorted(parts & {*content.split(), *_DIGEST.findall(snapshots)})]
 
+        present = named(self._run([*_CTR, "images", "ls", "-q"]))
+        if present:
+            self._run([*_CTR, "images", "rm", "--sync", *present])
         try:
             waiting.until(left, lambda it: not it, what="pulled content to be gone", timeout=_GONE_SECONDS)
         except WaitTimeout as stays:
@@ -100,6 +108,12 @@ class Node:
             said = (done.stderr or done.stdout).strip()[-1500:]
             raise HostError(f"{shlex.join(argv[:2])} in {self.name} ended with {done.returncode}: {said}", "see it")
         return done.stdout
+
+
+def _repository(name: str) -> str:
+    """The repository in an image's name, without the registry host."""
+    path = name.partition("/")[2].partition("@")[0]
+    return path.rpartition(":")[0] or path
 
 
 @contextmanager

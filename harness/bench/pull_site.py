@@ -22,7 +22,7 @@ from harness.waiting import until
 
 HOSTS = ("ghcr.io", "docker.io")
 _LOG_SECONDS = 60.0
-_LOG_PAUSE = 0.25
+_LOG_PAUSE = 0.15
 _PLENTY = Limits(anonymous=100_000, user=100_000, window=6 * 3600)
 _LINE = re.compile(r'^\S+ - \S+ \[[^\]]*\] "([A-Z]+) (\S+) HTTP/[\d.]+" (\d{3}) (\d+)', re.MULTILINE)
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.bench import pull, pull_plan
+from harness.bench import pull, pull_node, pull_plan
 from harness.bench.__main__ import main
 from harness.bench.median import median
-from harness.bench.pull_images import chain_ids
+from harness.bench.pull_images import Pulled, chain_ids
 from harness.bench.pull_node import Node
 from harness.bench.pull_plan import COLD, WARM, Record, Sample, Unit
 from harness.bench.pull_site import Traffic
+from harness.errors import HarnessError, HostError
 from harness.matrix import catalogue
 from harness.process import Completed
 from harness.providers.base import Cluster
@@ -193,6 +194,58 @@ def test_the_time_is_the_nodes_own(tmp_path: Path) -> None:
 
     assert made(tmp_path, execs).pull(["ghcr.io/a/b:1", "ghcr.io/a/c:1"]) == 1.5
     assert execs.asked[0][-2:] == ["ghcr.io/a/b:1", "ghcr.io/a/c:1"]
+
+
+def probe() -> Pulled:
+    return Pulled(
+        repository="bench/probe-00",
+        tag="1",
+        digest="sha256:" + "aa" * 32,
+        blobs=frozenset({"sha256:" + "aa" * 32, "sha256:" + "cc" * 32}),
+        chains=frozenset({"sha256:" + "dd" * 32}),
+        size=7,
+    )
+
+
+def looked(names: str = "", content: str = "", snapshots: str = "") -> tuple[int, str]:
+    return 0, f"{names}\n{pull_node._MARK}\n{content}\n{pull_node._MARK}\nKEY PARENT KIND\n{snapshots}\n"
+
+
+def test_all_names_of_an_image_go_and_its_content_is_waited_for(tmp_path: Path) -> None:
+    ours = [
+        "docker.io/bench/probe-00:1",
+        "ghcr.io/bench/probe-00@sha256:" + "aa" * 32,
+        "ghcr.io/bench/probe-00:one-layer-changed",
+        "sha256:" + "cc" * 32,
+    ]
+    others = "registry.k8s.io/pause:3.10 ghcr.io/bench/probe-01:1 sha256:" + "ee" * 32
+    execs = Execs(
+        (0, "\n".join([*ours, *others.split()])),
+        (0, ""),
+        looked(others, content="sha256:" + "cc" * 32),
+        looked(others, snapshots=f"sha256:{'dd' * 32} Committed"),
+        looked(others, content="sha256:" + "ee" * 32),
+    )
+
+    made(tmp_path, execs).clear([probe()])
+
+    assert execs.asked[1][3:] == ["images", "rm", "--sync", *ours]
+    assert execs.answers == []
+
+
+def test_content_that_stays_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pull_node, "_GONE_SECONDS", 0.1)
+    execs = Execs((0, ""), *[looked(content="sha256:" + "cc" * 32)] * 9)
+
+    with pytest.raises(HostError, match=r"keeps content of removed images: .*cccc"):
+        made(tmp_path, execs).clear([probe()])
+
+
+def test_an_image_with_another_digest_is_no_measurement(tmp_path: Path) -> None:
+    execs = Execs((0, "[ghcr.io/bench/probe-00@sha256:" + "bb" * 32 + "]"))
+
+    with pytest.raises(HarnessError, match=r"the node has ghcr\.io/bench/probe-00:1 as"):
+        made(tmp_path, execs).require([probe()], "ghcr.io")
 
 
 def test_the_command_line_refuses_what_cannot_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
