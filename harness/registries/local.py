@@ -7,7 +7,7 @@ import hashlib
 import re
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from harness.errors import CommandError, EngineError, HarnessError, HostError, T
 from harness.evidence.ledger import NAME_PREFIX, short_run_id
 from harness.providers.base import LABEL_RUN
 from harness.registries.mirrors import Mirror, MirrorMap
+from harness.registries.references import ImageReference
 from harness.waiting import until
 
 LABEL_TOOL = "spark-operator-harness.tool"
@@ -152,7 +153,7 @@ class NodeRegistries:
     """Read-only registry containers that answer for `docker.io`, `ghcr.io`, … on a run's network.
 
     `binary` is a static registry server; `storage` has one folder a registry host. `announce` is told each container's
-    name before the container is made, for the ledger.
+    name before the container is made, for the ledger. Tags that are `hidden` are as if they were not there.
     """
 
     def __init__(
@@ -162,11 +163,13 @@ class NodeRegistries:
         storage: Path,
         docker: str | Path = "docker",
         announce: Callable[[str], None] | None = None,
+        hidden: Iterable[ImageReference] = (),
     ) -> None:
         self.binary = binary
         self.storage = storage
         self._docker = docker
         self._announce = announce
+        self._hidden = tuple(hidden)
         self._containers: dict[str, str] = {}
 
     def start(self, run_id: str, network: str, *, hosts: Sequence[str] | None = None) -> MirrorMap:
@@ -228,6 +231,7 @@ class NodeRegistries:
             "create", "--name", name, "--hostname", name, "--network", network,
             "--label", f"{LABEL_RUN}={run_id}", "--publish", f"127.0.0.1::{_PORT}",
             "--mount", f"type=bind,source={(self.storage / host).resolve()},target=/var/lib/registry,readonly",
+            *self._covers(host),
             image,
         )  # fmt: skip
         # Ours only from here on: a name that is taken belongs to someone else, and stop() must leave that alone.
@@ -243,6 +247,13 @@ class NodeRegistries:
         host_url = f"http://{published[0]}"
         _wait_for_api(host_url, f"the registry for {host} at {host_url}", f"docker logs {name}")
         return Mirror(url=f"http://{name}:{_PORT}", host_url=host_url)
+
+    def _covers(self, host: str) -> Iterator[str]:
+        """Mounts that lay something empty over the tags that are hidden; the storage is shared with other runs."""
+        for it in self._hidden:
+            tag = f"docker/registry/v2/repositories/{it.repository}/_manifests/tags/{it.tag}"
+            if it.registry == host and (self.storage / host / tag).is_dir():
+                yield from ("--mount", f"type=tmpfs,target=/var/lib/registry/{tag}")
 
     def _image(self) -> str:
         """The image that holds the server; made once a binary and shared by all runs."""

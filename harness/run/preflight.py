@@ -21,6 +21,7 @@ from harness.run.locking import operator_image
 from harness.verdicts import Finding, unavailable
 
 CHECK = "in-the-mirror"
+ABSENT_CHECK = "nobody-copied-it"
 USERS_CHECK = "images-reachable"
 
 
@@ -53,16 +54,31 @@ class Preflight:
         self._answers: dict[str, UnavailableError | None] = {}
         self._lock = threading.Lock()
 
-    def refusals(self, cells: Iterable[Cell]) -> dict[str, Finding]:
+    def refusals(self, asked: Iterable[Cell]) -> dict[str, Finding]:
         """Cell id → the finding that names all that is not to be had for it; cells that can run are not in it."""
+        cells = list(asked)
         if self._source.kind == "mirror":
             wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
         else:
             wanted = {cell.id: list(cell.scenario.images) for cell in cells if cell.scenario.name == users.NAME}
+        copied = {cell.id: it for cell in cells if (it := self._relies_on_absence(cell))}
         with self._lock:
             self._ask(dict.fromkeys(it for references in wanted.values() for it in references))
             missing = {name: [it for it in references if self._answers[it]] for name, references in wanted.items()}
-            return {name: self._finding(references) for name, references in missing.items() if references}
+            found = {name: self._finding(references) for name, references in missing.items() if references}
+        return found | {
+            name: _not_absent(image)
+            for name, image in copied.items()
+            if preflight(self._source, [image])[image] is None
+        }
+
+    def _relies_on_absence(self, cell: Cell) -> str:
+        """The image that must not be there for a cell to be what its path says; empty for most."""
+        if cell.path.values != "pinned-registry" or self._source.kind == "upstream":
+            return ""
+        before, after = (self._catalogue.release(name) for name in cell.path.releases[-2:])
+        image = f"{before.registry}/{before.repository}:{after.version}"
+        return image if image != after.image else ""
 
     def _ask(self, references: Iterable[str]) -> None:
         new = [it for it in references if it not in self._answers]
@@ -104,3 +120,11 @@ class Preflight:
         chart = f"{release.chart_oci.removeprefix('oci://')}:{release.version}"
         if ImageReference.parse(chart).registry in self._source.mirrors.mirrors:
             yield chart
+
+
+def _not_absent(image: str) -> Finding:
+    return unavailable(
+        ABSENT_CHECK,
+        f"the path is that of a user who has not copied the new release, and {image} can be had here\n"
+        "  next: run it apart from cells of that copy, or take the image out of the mirror",
+    )

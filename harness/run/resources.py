@@ -34,6 +34,8 @@ from harness.registries.references import ImageReference
 from harness.registries.sources import ImageRecord, Provenance, Source, source_for
 from harness.releases import charts
 from harness.releases.charts import Chart
+from harness.releases.values import merge
+from harness.run.locking import operator_image
 from harness.run.preflight import Preflight
 from harness.run.setup import Host, Request
 
@@ -72,6 +74,7 @@ class Resources:
                 binary=self._host.tools["registry"].path,
                 storage=foundry_images.registries(settings),
                 announce=lambda name: self._planned("container", name),
+                hidden=self._unasked_copies(),
             )
             mirrors = self._registries.start(self.run_id, self.network)
         self._source = source_for(self._host.choice.kind, settings, local=mirrors, provenance=self._provenance())
@@ -310,6 +313,17 @@ class Resources:
         served = self._host.choice.kind == "foundry"
         imported = {it.reference: it.obtained for it in self._imports.images} if served else {}
         return Provenance(imported=imported, copies=copies)
+
+    def _unasked_copies(self) -> list[ImageReference]:
+        """Copies of releases in other registries that some run made, and that nothing in this one asks for.
+
+        A run must not find what nobody has copied in its story: an upgrade whose values still name the old registry.
+        """
+        catalogue, values = self._asked.catalogue, merge(*self._asked.values)
+        wanted = {it.image for it in self._asked.releases} | {operator_image(it, values) for it in self._asked.releases}
+        unasked = [it for it in catalogue.copies() if it.image not in wanted]
+        images = [image for it in unasked for image in (it.image, it.hook_image) if image]
+        return [ImageReference.parse(image) for image in images]
 
     def _public_node_image(self, environment: Environment) -> str:
         if self._host.choice.kind == "upstream":

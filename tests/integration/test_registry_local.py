@@ -123,6 +123,22 @@ def test_each_host_has_a_container_that_serves_its_images(
 
 
 @needs_engine
+def test_a_hidden_tag_is_not_there_for_one_run_and_stays_in_the_storage(
+    registry_binary: Path, filled: Path, network: str
+) -> None:
+    hidden = [ImageReference.parse(it) for it in ("docker.io/a/b:1", "docker.io/none/such:1")]
+    registries = NodeRegistries(binary=registry_binary, storage=filled, hidden=hidden)
+    try:
+        with Foundry(registries.start(new_run_id(), network)) as source:
+            found = preflight(source, ["ghcr.io/a/b:1", "docker.io/a/b:1"])
+    finally:
+        registries.stop()
+    assert [reference for reference, problem in found.items() if problem] == ["docker.io/a/b:1"]
+    tag = filled / "docker.io" / "docker/registry/v2/repositories/a/b/_manifests/tags/1/current/link"
+    assert tag.read_text().startswith("sha256:")
+
+
+@needs_engine
 def test_a_taken_name_is_told_and_its_owner_stays(registry_binary: Path, filled: Path, network: str) -> None:
     run_id = new_run_id()
     first = NodeRegistries(binary=registry_binary, storage=filled)

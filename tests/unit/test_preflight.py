@@ -19,7 +19,7 @@ from harness.matrix.model import Cell, Environment
 from harness.providers import HELPERS
 from harness.registries.mirrors import Mirror, MirrorMap
 from harness.registries.sources import Foundry, Mirrored, Source
-from harness.run.preflight import CHECK, USERS_CHECK, Preflight
+from harness.run.preflight import ABSENT_CHECK, CHECK, USERS_CHECK, Preflight
 from harness.verdicts import Verdict
 
 RELEASE = CATALOGUE.release("2.5.2")
@@ -166,3 +166,19 @@ def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, 
     assert list(found) == [theirs.id]
     assert (finding.check, finding.verdict) == (USERS_CHECK, Verdict.UNAVAILABLE)
     assert "docker.io/apache/spark:4.0.4" in finding.message
+
+
+PINNED = "upgrade-2.2.1@docker.io-2.5.2+crds=apply+values=pinned-registry"
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_a_path_that_relies_on_a_missing_copy_is_not_gone_where_there_is_one(copied: bool) -> None:
+    pinned = cell(PINNED)
+    with answering(server() if copied else server("spark-operator/manifests/2.5.2")) as fake:
+        hosts = {"docker.io": Mirror(url=f"http://{fake.address}")}
+        with Foundry(MirrorMap(mirrors=hosts)) as source:
+            found = preflight(source).refusals([cell(), pinned])
+    assert list(found) == ([pinned.id] if copied else [])
+    for finding in found.values():
+        assert (finding.check, finding.verdict) == (ABSENT_CHECK, Verdict.UNAVAILABLE)
+        assert "docker.io/kubeflow/spark-operator:2.5.2" in finding.message
