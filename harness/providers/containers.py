@@ -37,6 +37,11 @@ def save(node: str, target: Path, argv: Sequence[str] = ()) -> None:
     process.call(words, timeout=ENGINE_SECONDS, check=False, log_file=target)
 
 
+def restart(node: str) -> None:
+    """Let a node go down and come up again, as after a power cut of the machine. Raises CommandError."""
+    process.call(["docker", "restart", "--time", "10", node], timeout=ENGINE_SECONDS)
+
+
 def remove(nodes: Sequence[str]) -> None:
     """Remove containers with their anonymous volumes. Raises CommandError."""
     if nodes:

@@ -29,8 +29,8 @@ def seen(check: str, stuck: Stuck, *, says: str, warns: str = "", level: str = "
     wrong = kubelet.says(stuck, says)
     if not wrong and warns and not any(warns in it for it in stuck.others):
         wrong = f"no warning {warns} about {stuck.pod}: {'; '.join(stuck.others) or 'none'}"
-    if not set(stuck.reasons) <= set(kubelet.REASONS) or kubelet.REASONS[-1] not in stuck.reasons:
-        wrong = f"{stuck.pod} waits with {', '.join(stuck.reasons)}"
+    if not stuck.reasons or not set(stuck.reasons) <= set(kubelet.REASONS):
+        wrong = f"{stuck.pod} waits with {', '.join(stuck.reasons) or 'nothing'}"
     if wrong:
         return failed(check, wrong, **facts)
     return passed(

@@ -38,7 +38,7 @@ class PullContext(ScenarioContext):
     """One cell's surroundings, with the registries that its cluster pulls from.
 
     `values` are the user's; `job_namespaces` are those of all cells on the cluster; `host_now` tells the room that the
-    host has.
+    host has; `gather` puts the evidence of now into a folder; `reports` is what the run writes into.
     """
 
     provider: Provider
@@ -51,6 +51,8 @@ class PullContext(ScenarioContext):
     values: Sequence[Mapping[str, Any]]
     job_namespaces: tuple[str, ...]
     host_now: Callable[[], HostSeen]
+    gather: Callable[[Path], object]
+    reports: Path
     say: Callable[[str], None] = lambda text: None
 
     @property
@@ -84,7 +86,8 @@ class PullContext(ScenarioContext):
             uninstall(self.cluster, self.site.installed, helm=self.helm)
             self.site.installed = None
 
-    def scratch(self, name: str) -> Path:
-        """A file in the cell's folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return self.folder / name
+    def collect(self) -> Path:
+        """All the evidence there is at the moment, as a cell that fails has it, in a folder of the cell's own."""
+        folder = self.folder / "evidence"
+        self.gather(folder)
+        return folder

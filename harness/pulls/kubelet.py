@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from harness.waiting import Deadline, until
 
 _API_SECONDS = 15.0
 _LOOK = 0.25
+_EVENT_SECONDS = 20.0
 _AWAY = (client.ApiException, HTTPError)
 
 REASONS = ("ErrImagePull", "ImagePullBackOff")
@@ -56,8 +57,20 @@ def uids(ctx: PullContext, namespace: str) -> frozenset[str]:
     return frozenset(it.uid for it in pods(ctx, namespace))
 
 
-def await_stuck(ctx: PullContext, namespace: str, belongs: Belongs, *, what: str, seconds: float = 90.0) -> Stuck:
-    """Wait until a pod is in back-off for an image that cannot be pulled. Raises WaitTimeout with what there is."""
+def await_stuck(
+    ctx: PullContext,
+    namespace: str,
+    belongs: Belongs,
+    *,
+    what: str,
+    reason: str = REASONS[-1],
+    seconds: float = 90.0,
+) -> Stuck:
+    """Wait until a pod waits for an image that cannot be pulled, and has been seen to do so with this reason.
+
+    The first is ErrImagePull; ImagePullBackOff follows when the kubelet looks at the pod again, after ten seconds or
+    so. Raises WaitTimeout with what there is.
+    """
     reasons: dict[str, None] = {}
 
     def look() -> tuple[PodSeen | None, str]:
@@ -66,7 +79,7 @@ def await_stuck(ctx: PullContext, namespace: str, belongs: Belongs, *, what: str
             for container in pod.containers:
                 if container.state == "waiting" and container.reason in REASONS:
                     reasons[container.reason] = None
-                    if container.reason == REASONS[-1]:
+                    if container.reason in (reason, REASONS[-1]):
                         return pod, container.image
         return None, "; ".join(_in_words(it) for it in found) or "no such pod"
 
@@ -79,7 +92,14 @@ def await_stuck(ctx: PullContext, namespace: str, belongs: Belongs, *, what: str
         ignore=_AWAY,
     )
     assert pod is not None  # noqa: S101 - the wait ends with one
-    events = events_of(ctx, namespace, pod.uid)
+    events = until(
+        lambda: events_of(ctx, namespace, pod.uid),
+        lambda found: any(it.reason == "Failed" for it in found),
+        what=f"an event about {pod.name}",
+        timeout=ctx.within(_EVENT_SECONDS),
+        interval=_LOOK,
+        ignore=_AWAY,
+    )
     failures = [it for it in events if it.reason == "Failed" and it.message.startswith("Failed to pull image")]
     others = [f"{it.reason}: {it.message}" for it in events if it.kind == "Warning" and it not in failures]
     return Stuck(
@@ -171,6 +191,32 @@ def await_running(ctx: PullContext, namespace: str, belongs: Belongs, *, what: s
         return until(look, what=f"{what} to run", timeout=ctx.within(seconds), interval=_LOOK, ignore=_AWAY)[0]
     except WaitTimeout as late:
         raise WaitTimeout(f"{late.message}; pods: {'; '.join(words) or 'none'}", late.next_step) from late
+
+
+def await_again(ctx: PullContext, namespace: str, before: Mapping[str, int], *, seconds: float) -> list[str]:
+    """Wait until all pods run in another incarnation than `before`, restarts by UID; their names. Raises WaitTimeout.
+
+    What is waited for is also that the API server, which went down with the node, answers.
+    """
+
+    def look() -> list[PodSeen]:
+        return pods(ctx, namespace)
+
+    found = until(
+        look,
+        lambda seen_now: (
+            bool(seen_now)
+            and all(
+                it.restarts > before.get(it.uid, -1) and not it.leaving and all(one.ready for one in it.containers)
+                for it in seen_now
+            )
+        ),
+        what="the pods of the operator to run again",
+        timeout=ctx.within(seconds),
+        interval=1.0,
+        ignore=_AWAY,
+    )
+    return [it.name for it in found]
 
 
 def _in_words(pod: PodSeen) -> str:

@@ -23,15 +23,18 @@ from harness.verdicts import Finding, failed, passed
 ROLES = ("operator", "hook", "driver", "executor")
 
 
-def secret_of(ctx: PullContext, role: str) -> PullSecret:
-    """The pull secret of a role; those of driver and executor are in the cell's own namespace."""
+def secret_of(ctx: PullContext, role: str, case: str = "") -> PullSecret:
+    """The pull secret of a role, or one more for a case of it; those of driver and executor are in the cell's own
+    namespace.
+    """
     release = ctx.release
     places: Mapping[str, tuple[str, str]] = {
         "operator": (ctx.operator_namespace, release.repository),
         "hook": (ctx.operator_namespace, release.hook_repository),
     }
     namespace, repository = places.get(role, (ctx.namespace, ImageReference.parse(ctx.stage.spark_at(GHCR)).repository))
-    return PullSecret(name=f"pull-{role}", namespace=namespace, user=role, repository=repository)
+    user = f"{role}-{case}" if case else role
+    return PullSecret(name=f"pull-{user}", namespace=namespace, user=user, repository=repository)
 
 
 def ensure(ctx: PullContext) -> InstalledRelease:
@@ -57,8 +60,11 @@ def values_of(ctx: PullContext) -> dict[str, Any]:
     return {"image": {"pullPolicy": "Always", "pullSecrets": names}, "hook": {"upgradeCrd": True}}
 
 
-def application(ctx: PullContext, sample: str, name: str) -> list[Manifest]:
-    """A sample with the private Spark image, whose driver and executor have a secret each by their pod templates."""
+def application(ctx: PullContext, sample: str, name: str, *, driver: PullSecret | None = None) -> list[Manifest]:
+    """A sample with the private Spark image, whose driver and executor have a secret each by their pod templates.
+
+    `driver` is the driver's, when it is not the usual one.
+    """
     manifests = samples.render(ctx, sample)
     for it in manifests:
         if it["kind"] != "SparkApplication":
@@ -67,7 +73,8 @@ def application(ctx: PullContext, sample: str, name: str) -> list[Manifest]:
         it["spec"] |= {"image": ctx.stage.spark_at(GHCR), "imagePullPolicy": "Always"}
         for role in ("driver", "executor"):
             container = {"name": f"spark-kubernetes-{role}"}
-            pull = [{"name": secret_of(ctx, role).name}]
+            secret = driver if driver and role == "driver" else secret_of(ctx, role)
+            pull = [{"name": secret.name}]
             it["spec"][role]["template"] = {"spec": {"imagePullSecrets": pull, "containers": [container]}}
     return manifests
 

@@ -18,6 +18,7 @@ from harness.errors import HarnessError
 from harness.pulls import kubelet, private
 from harness.pulls.context import PullContext
 from harness.pulls.kubelet import Belongs
+from harness.pulls.secrets import PullSecret
 from harness.releases.seen import PodSeen
 from harness.waiting import until
 
@@ -36,12 +37,12 @@ class Pulling:
     level: Callable[[], str]
 
 
-Make = Callable[[PullContext, Objects, str], AbstractContextManager[Pulling]]
-"""Makes a pod of a role pull; the name is for what is made. Leaving the block waits until all is sound again."""
+Make = Callable[[PullContext, Objects, PullSecret], AbstractContextManager[Pulling]]
+"""Makes a pod of a role pull with this secret. Leaving the block waits until all is sound again."""
 
 
 @contextmanager
-def operator(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]:
+def operator(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
     """`kubectl rollout restart` of the controller."""
     before = kubelet.uids(ctx, ctx.operator_namespace)
     deployment = _controller(ctx)
@@ -71,7 +72,7 @@ def operator(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]
 
 
 @contextmanager
-def hook(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]:
+def hook(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
     """`helm upgrade` to the same release, whose hook applies the CRDs first."""
     before = kubelet.uids(ctx, ctx.operator_namespace)
     installed = ctx.installed
@@ -98,9 +99,10 @@ def hook(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]:
 
 
 @contextmanager
-def driver(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]:
+def driver(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
     """A new application, which is deleted as soon as its driver has started."""
-    objects.create(private.application(ctx, "spark-pi", name))
+    name = secret.user
+    objects.create(private.application(ctx, "spark-pi", name, driver=secret))
 
     def level() -> str:
         raw = objects.get(APPLICATION, name)
@@ -109,7 +111,7 @@ def driver(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]:
     yield Pulling(namespace=ctx.namespace, belongs=lambda pod: pod.name == f"{name}-driver", level=level)
     objects.delete(APPLICATION, name)
     until(
-        lambda: [it.name for it in objects.spark_pods() if it.name.startswith(name)],
+        lambda: [it.name for it in objects.spark_pods() if it.name.startswith(f"{name}-")],
         lambda left: not left,
         what=f"the pods of {name} to go",
         timeout=ctx.within(_GONE_SECONDS),
@@ -118,7 +120,7 @@ def driver(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]:
 
 
 @contextmanager
-def executor(ctx: PullContext, objects: Objects, name: str) -> Iterator[Pulling]:
+def executor(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
     """The executor of the application `long` is deleted, so that its driver asks for another one."""
     old = kubelet.await_running(ctx, ctx.namespace, is_executor, what="the executor of before")
     objects.core.delete_namespaced_pod(old.name, ctx.namespace, grace_period_seconds=0)

@@ -24,7 +24,10 @@ Outcome = Literal["stuck", "held"]
 
 
 def _expression(text: str) -> str:
-    re.compile(text)
+    try:
+        re.compile(text)
+    except re.error as wrong:
+        raise ValueError(f"{text!r} is no regular expression: {wrong}") from wrong
     return text
 
 
@@ -45,6 +48,7 @@ class TokenRow(_Row):
     cause: str
     warns: str = ""
     node: Expression = ""
+    everywhere: bool = True
 
 
 class FaultRow(_Row):

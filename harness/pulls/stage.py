@@ -126,6 +126,17 @@ class Stage:
         """Every token that was ever good, or was given out as one, for redaction."""
         return [*self.ghcr.accounts.secrets, *self.hub.accounts.secrets, *self._issued]
 
+    @property
+    def logs(self) -> list[Path]:
+        """What the registries have written."""
+        fronts = [self.ghcr, self.hub]
+        files = [
+            *(it.log_file for it in fronts),
+            *(it.folder / "storage.log" for it in fronts),
+            self._folder / "cache.log",
+        ]
+        return [it for it in files if it.exists()]
+
     def note_secret(self, secret: str) -> None:
         """Add one to those that must not be shown."""
         self._issued.append(secret)

@@ -18,7 +18,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness import process, seeds
-from harness.apps import samples, scenarios, user_trial, users
+from harness.apps import samples, scenarios
 from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness, infrastructure
 from harness.checks import operator as operator_checks
@@ -203,6 +203,8 @@ class Group:
                 job_namespaces=namespaces,
                 before_deletion=partial(self._before_deletion, scene, attempt),
                 host_now=self._preparation.host_now,
+                gather=partial(self._gather_to, scene, attempt, ()),
+                reports=self._evidence_folder(attempt).parents[2],
                 seed=self._seed,
             )
             run = partial(self._pulling.run, scene, site, attempt.cell, around)
@@ -255,10 +257,7 @@ class Group:
             deadline=Deadline(seconds=scenario.timeout),
             before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
             seed=self._seed,
-            user_apps=self._asked.apps,
         )
-        if scenario.name == users.NAME:
-            return self._guarded(scenario.name, lambda: user_trial.run(context))
         return self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
 
     def _guarded(self, what: str, act: Callable[[], list[Finding]]) -> list[Finding]:
@@ -378,11 +377,14 @@ class Group:
         self._collect(scene, attempt, findings)
 
     def _collect(self, scene: Scene, attempt: Attempt, findings: Sequence[Finding]) -> str:
+        return self._gather_to(scene, attempt, findings, self._evidence_folder(attempt))
+
+    def _gather_to(self, scene: Scene, attempt: Attempt, findings: Sequence[Finding], folder: Path) -> str:
         return self._gatherer.gather(
             attempt.cell,
             attempt.name,
             findings,
-            self._evidence_folder(attempt),
+            folder,
             cluster=scene.cluster,
             provider=scene.provider,
             images=scene.images,

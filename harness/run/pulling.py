@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from harness.apps import samples
 from harness.apps.scenarios import namespace_of
@@ -27,11 +28,16 @@ from harness.waiting import Deadline
 
 @dataclass(frozen=True, kw_only=True)
 class Around:
-    """What surrounds one cell: the job namespaces of all of the cluster, who gathers evidence, the host, the seed."""
+    """What surrounds one cell: the job namespaces of all of the cluster, who gathers evidence, the host, the seed.
+
+    `reports` is what the run writes into.
+    """
 
     job_namespaces: Sequence[str]
     before_deletion: Callable[[Sequence[Finding]], None]
     host_now: Callable[[], HostSeen]
+    gather: Callable[[Path], object]
+    reports: Path
     seed: int
 
 
@@ -100,6 +106,8 @@ class Pulling:
             values=self._asked.values,
             job_namespaces=tuple(around.job_namespaces),
             host_now=around.host_now,
+            gather=around.gather,
+            reports=around.reports,
             say=lambda text: self._say(f"{name}: {text}"),
         )
         return scenarios.discover()[name].run(context)

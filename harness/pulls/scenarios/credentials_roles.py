@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 
 from harness.apps import samples
 from harness.apps.objects import Objects
@@ -11,9 +12,13 @@ from harness.apps.trial import trial
 from harness.matrix.model import Scenario
 from harness.pulls import claims, kubelet, private, roles, rows, secrets, tokens
 from harness.pulls.context import PullContext
+from harness.pulls.kubelet import Stuck
+from harness.pulls.roles import Pulling
 from harness.pulls.rows import TokenRow
+from harness.pulls.secrets import PullSecret
 from harness.pulls.stage import Staging
 from harness.verdicts import Finding
+from harness.waiting import Deadline
 
 _PREFIX = "registry-credentials-"
 
@@ -48,25 +53,55 @@ def _steps(ctx: PullContext, objects: Objects, role: str) -> Iterator[Finding]:
     private.ensure(ctx)
     if role == "executor":
         roles.begin_long(ctx, objects)
-    for row in rows.load().token:
-        ctx.say(f"{role}: {row.name}")
-        yield from _case(ctx, objects, role, row)
+    known = rows.load().token
+    # Drivers are independent of each other; of the others there is one pod, which takes one case after the other.
+    for together in [known] if role == "driver" else [[row] for row in known if row.everywhere]:
+        ctx.say(f"{role}: {', '.join(row.name for row in together)}")
+        yield from _cases(ctx, objects, role, together)
 
 
-def _case(ctx: PullContext, objects: Objects, role: str, row: TokenRow) -> Iterator[Finding]:
-    secret = private.secret_of(ctx, role)
-    tokens.spoil(ctx, secret, row.how)
+def _cases(ctx: PullContext, objects: Objects, role: str, known: Sequence[TokenRow]) -> Iterator[Finding]:
+    """Spoil, pull, look, mend and wait, for all of these cases at the same time."""
+    own = {row.name: private.secret_of(ctx, role, row.name if role == "driver" else "") for row in known}
+    reason = kubelet.REASONS[-1 if role == "driver" else 0]
+    stuck: dict[str, Stuck] = {}
+    levels: dict[str, str] = {}
+    seconds: dict[str, float] = {}
     try:
-        with roles.MAKES[role](ctx, objects, f"{role}-{row.name}") as pulling:
+        with ExitStack() as stack:
+            pulling: dict[str, Pulling] = {}
+            for row in known:
+                secret = own[row.name]
+                if role == "driver":
+                    secrets.grant(ctx, secret)
+                tokens.spoil(ctx, secret, row.how)
+                pulling[row.name] = stack.enter_context(roles.MAKES[role](ctx, objects, secret))
             try:
-                stuck = kubelet.await_stuck(ctx, pulling.namespace, pulling.belongs, what=f"the {role}'s pod")
-                level = pulling.level()
+                for name, it in pulling.items():
+                    stuck[name] = kubelet.await_stuck(
+                        ctx, it.namespace, it.belongs, what=f"the {role}'s pod", reason=reason
+                    )
+                    levels[name] = it.level()
             finally:
-                secrets.grant(ctx, secret)
-            seconds = kubelet.await_started(ctx, pulling.namespace, stuck.uid, what=stuck.pod)
+                _mend(ctx, own)
+            mended = Deadline(seconds=ctx.deadline.left)
+            for name, it in pulling.items():
+                kubelet.await_started(ctx, it.namespace, stuck[name].uid, what=stuck[name].pod)
+                seconds[name] = round(mended.elapsed, 1)
     finally:
+        _mend(ctx, own)
+    for row in known:
+        yield from claims.all_of(
+            row.name, stuck[row.name], says=row.says, cause=row.cause, warns=row.warns, level=levels[row.name]
+        )
+        yield claims.recovered(
+            f"{row.name}-recovered",
+            f"the {role}'s container",
+            seconds[row.name],
+            "after a good token was put into the Secret",
+        )
+
+
+def _mend(ctx: PullContext, own: Mapping[str, PullSecret]) -> None:
+    for secret in own.values():
         secrets.grant(ctx, secret)
-    yield from claims.all_of(row.name, stuck, says=row.says, cause=row.cause, warns=row.warns, level=level)
-    yield claims.recovered(
-        f"{row.name}-recovered", f"the {role}'s container", seconds, "after a good token was put into the Secret"
-    )

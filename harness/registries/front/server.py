@@ -146,6 +146,13 @@ class Front:
         self._gate.manners = self._gate.manners.with_limits(limits)
         self._counter.reset()
 
+    def spend(self, addresses: Iterable[str]) -> None:
+        """Let these addresses, without a login, have made every pull that they may in this window."""
+        limits = self.manners.limits
+        for address in addresses if limits else ():
+            while limits and self._counter.pull(limits, user="", address=address).counted:
+                pass
+
     def publish(self, package: str, visibility: Visibility) -> None:
         """Make a package, or those that match a glob, private or public."""
         self._gate.packages[package] = visibility

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""registry-limit-MOMENT-HOME: Docker Hub leaves no pull when a release is installed, upgraded, at work or restarted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from harness.apps import samples
+from harness.apps.objects import Objects
+from harness.apps.trial import trial
+from harness.matrix.model import Scenario
+from harness.pulls import limited, rows
+from harness.pulls.context import PullContext
+from harness.pulls.rows import LimitRow
+from harness.pulls.stage import Staging
+from harness.verdicts import Finding
+
+_PREFIX = "registry-limit-"
+_WHEN = {
+    "install": "the release is installed",
+    "upgrade": "the release is upgraded",
+    "scale": "executors come that need an image which the node lacks",
+    "restart": "the node is restarted",
+}
+
+
+def scenarios() -> Mapping[str, Scenario]:
+    """One scenario a row."""
+    return {f"{_PREFIX}{row.name}": _scenario(row) for row in rows.load().limit}
+
+
+def _scenario(row: LimitRow) -> Scenario:
+    upgrade = row.moment == "upgrade"
+    return Scenario(
+        name=f"{_PREFIX}{row.name}",
+        summary=f"no pull from docker.io is left when {_WHEN[row.moment]}; images live on {row.home}",
+        timeout=400.0,
+        images=(samples.chart_values().spark.image,),
+        # Each upgrade needs the release of before.
+        family=f"registry-limit-{row.name}" if upgrade else f"registry-limits{'-cached' * (row.home == 'cache')}",
+        bare=not upgrade,
+        kinds=("upgrade",) if upgrade else ("install",),
+    )
+
+
+def staging(name: str) -> Staging:
+    """Public packages; nodes reach docker.io through a cache when images live there."""
+    return Staging(cached=_row(name).home == "cache")
+
+
+def run(ctx: PullContext, name: str) -> list[Finding]:
+    """Let the limit be reached, do it, look, let the window be over."""
+    return trial(ctx, lambda _, objects: _steps(ctx, objects, _row(name)))
+
+
+def _row(name: str) -> LimitRow:
+    return next(it for it in rows.load().limit if f"{_PREFIX}{it.name}" == name)
+
+
+def _steps(ctx: PullContext, objects: Objects, row: LimitRow) -> Iterator[Finding]:
+    with limited.MOMENTS[row.moment](ctx, objects, row.home) as moment:
+        yield from limited.through(ctx, moment, row)
