@@ -18,7 +18,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness import process, seeds
-from harness.apps import samples, scenarios
+from harness.apps import samples, scenarios, user_trial, users
 from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness, infrastructure
 from harness.checks import operator as operator_checks
@@ -257,7 +257,10 @@ class Group:
             deadline=Deadline(seconds=scenario.timeout),
             before_deletion=lambda findings: self._before_deletion(scene, attempt, findings),
             seed=self._seed,
+            user_apps=self._asked.apps,
         )
+        if scenario.name == users.NAME:
+            return self._guarded(scenario.name, lambda: user_trial.run(context))
         return self._guarded(scenario.name, lambda: scenarios.discover()[scenario.name].run(context))
 
     def _guarded(self, what: str, act: Callable[[], list[Finding]]) -> list[Finding]:
