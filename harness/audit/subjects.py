@@ -20,6 +20,7 @@ from harness.audit.homes import Homes
 from harness.errors import ClusterError, UnavailableError, UsageError
 from harness.foundry import operator
 from harness.foundry.store import Store
+from harness.imports import at_hand
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import ChartSource, Release
 from harness.registries.mirrors import MirrorMap
@@ -143,10 +144,14 @@ def _namespace(made: Mapping[str, Any]) -> str:
 
 def _chart_of(release: Release, kind: SourceKind, settings: Settings, helm: Path, folder: Path) -> Chart:
     if kind == "foundry":
+        found = at_hand.chart(settings, release)
+        if found is not None:
+            return found
         if "foundry" not in release.sources:
             raise UnavailableError(
-                f"there is no chart of release {release.name}: the foundry has none",
-                "choose a release of `harness foundry list`, pass --chart, or use --source upstream",
+                f"there is no chart of release {release.name}: the foundry has none, and none was imported",
+                "choose a release of `harness foundry list`, `harness charts import` it, pass --chart, or use "
+                "--source upstream",
             )
         path = operator.chart(Store.of(settings), release.version)
         return charts.from_path(path, origin=ChartSource.FOUNDRY)

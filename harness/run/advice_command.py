@@ -125,18 +125,12 @@ def _defaults(wanted: settings.Settings, release: Release) -> dict[str, Any] | N
     """The values of a release's chart where it lies on this machine: imported, or made by the foundry."""
     import yaml
 
-    from harness.foundry import operator
-    from harness.foundry.store import Store
-    from harness.imports import charts
+    from harness.imports import at_hand
 
-    imported = charts.find(wanted, release.version)
-    path = imported.path if imported else None
-    if path is None and "foundry" in release.sources:
-        made = Store.of(wanted).get(operator.chart_recipe(release.version))
-        path = made.folder / f"spark-operator-{release.version}.tgz" if made else None
-    if path is None or not path.is_file():
+    found = at_hand.chart(wanted, release)
+    if found is None:
         return None
-    with tarfile.open(path, "r:gz") as archive:
+    with tarfile.open(found.path, "r:gz") as archive:
         names = [name for name in archive.getnames() if name.count("/") == 1 and name.endswith("/values.yaml")]
         member = archive.extractfile(names[0]) if names else None
         data = yaml.safe_load(member.read()) if member else None

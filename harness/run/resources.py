@@ -13,18 +13,18 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from harness import process
+from harness.checks.pulls import PullsLeft
 from harness.errors import CommandError, HarnessError, RegistryError, UnavailableError
 from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
 from harness.evidence.remains import anonymous_volumes, remove_folder
 from harness.foundry import images as foundry_images
-from harness.foundry import operator, shapes
+from harness.foundry import shapes
 from harness.foundry.shapes import FoundryNode
-from harness.foundry.store import Store
-from harness.imports import charts as imported_charts
+from harness.imports import at_hand
 from harness.imports.records import Imports, Records
 from harness.matrix.imported import why_not_offered
-from harness.matrix.model import ChartSource, Environment, Release
+from harness.matrix.model import Environment, Release
 from harness.providers import HELPERS, network
 from harness.registries import pull
 from harness.registries.credentials import Credentials, from_docker_config
@@ -208,6 +208,10 @@ class Resources:
             )
         return from_docker_config(host)
 
+    def pulls_left(self, image: str) -> PullsLeft | None:
+        """What the registry that this run has the image from says of its pull limit; None when it says nothing."""
+        return limits.pulls_left(image, self.source.mirrors.mirrors.get(ImageReference.parse(image).registry))
+
     def registry_logs(self) -> Mapping[str, str]:
         """Registry host → access log of the run's own registries."""
         if self._registries is None:
@@ -265,13 +269,10 @@ class Resources:
         if wanted:
             return charts.find(wanted, release, helm, folder, mirrors=self.source.mirrors)
         if self._host.choice.kind == "foundry":
-            imported = imported_charts.find(self._asked.settings, release.version)
-            if imported is not None:
-                return imported
-            store = Store.of(self._asked.settings)
-            if store.get(operator.chart_recipe(release.version)) is None:
+            found = at_hand.chart(self._asked.settings, release)
+            if found is None:
                 raise UnavailableError(f"the chart of release {release.name} is not packed yet", _bootstrap(release))
-            return charts.from_path(operator.chart(store, release.version), origin=ChartSource.FOUNDRY)
+            return found
         return charts.for_release(release, helm, folder, mirrors=self.source.mirrors)
 
     def _require_images(self, release: Release, *, chart: str) -> None:

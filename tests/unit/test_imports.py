@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from harness.audit import subjects
 from harness.errors import SettingsError, UnavailableError, UsageError
-from harness.imports import charts, images
+from harness.imports import at_hand, charts, images
 from harness.imports.records import ImportedImage, Imports, Records
 from harness.matrix import catalogue
 from harness.matrix.imported import Imported, why_not_offered
 from harness.matrix.model import ChartSource
+from harness.run import advice_command
 from harness.settings import Settings
 
 REAL = catalogue.load()
@@ -45,6 +47,24 @@ def test_an_imported_chart_is_found_by_its_version(tmp_path: Path, settings: Set
     assert (found.version, found.sha256, found.origin) == ("2.1.1", made.content, ChartSource.IMPORTED)
     assert found.reference == f"imported from spark-operator-2.1.1.tgz, sha256:{made.sha256}"
     assert charts.find(settings, "2.1.0") is None
+
+
+def test_runs_audits_and_advice_find_the_imported_chart(tmp_path: Path, settings: Settings) -> None:
+    assert at_hand.chart(settings, OLD) is None
+    charts.add(settings, a_chart(tmp_path, content="mine: true"), REAL.releases)
+
+    found = at_hand.chart(settings, OLD)
+
+    assert found is not None
+    assert (found.version, found.origin) == ("2.1.1", ChartSource.IMPORTED)
+    nowhere = tmp_path / "no-helm"
+    assert subjects._chart_of(OLD, "foundry", settings, nowhere, tmp_path) == found
+    assert advice_command._defaults(settings, OLD) == {"mine": True}
+
+
+def test_an_audit_of_a_release_that_nobody_has_says_what_helps(tmp_path: Path, settings: Settings) -> None:
+    with pytest.raises(UnavailableError, match="none was imported"):
+        subjects._chart_of(OLD, "foundry", settings, tmp_path / "no-helm", tmp_path)
 
 
 def test_the_same_chart_again_changes_nothing_and_another_one_is_refused(tmp_path: Path, settings: Settings) -> None:
