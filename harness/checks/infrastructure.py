@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from harness.checks.pulls import PullsLeft
 from harness.host.pressure import HostSeen
 from harness.releases import trouble
 from harness.releases.surroundings import EventSeen, NodeSeen, PodPlace, Surroundings
@@ -59,11 +60,21 @@ _HEAVY_LOAD = 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What failed, in words. `hopeless` when just this can never be otherwise on this host."""
+    """What failed, in words. `hopeless` when just this can never be otherwise on this host; `image` is the one that a
+    registry did not give.
+    """
 
     cause: Cause
     message: str
     hopeless: bool = False
+    image: str = ""
+
+    def with_limit(self, left: PullsLeft | None) -> Diagnosis:
+        """The same with what the busy registry itself says of its pull limit, where it says anything."""
+        if left is None:
+            return self
+        host = self.image.split("/")[0]
+        return replace(self, message=f"{host} answered 429: {left}; {self.message}")
 
     @property
     def again(self) -> bool:
@@ -168,7 +179,8 @@ def _of_pull(about: str, message: str) -> Iterator[Diagnosis]:
         cause, does = words[kind]
         image = re.search(r'image "([^"]+)"', message)
         registry = image[1].split("/")[0] if image else "the registry"
-        yield Diagnosis(cause=cause, message=f"{registry} {does}: {about}: {trouble.answer(message)}")
+        told = f"{registry} {does}: {about}: {trouble.answer(message)}"
+        yield Diagnosis(cause=cause, message=told, image=image[1] if image else "")
 
 
 def _memory(host: HostSeen) -> str:

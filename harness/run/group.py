@@ -332,9 +332,12 @@ class Group:
             return infrastructure.diagnose(host, said=said)
         try:
             namespaces = [scenarios.namespace_of(attempt.cell.scenario.name), OPERATOR_NAMESPACE]
-            return infrastructure.diagnose(host, surroundings.look(scene.cluster, namespaces), said)
+            found = infrastructure.diagnose(host, surroundings.look(scene.cluster, namespaces), said)
         except (client.ApiException, HTTPError) as away:
             return infrastructure.node_lost(host, str(away))
+        if found is not None and found.cause is infrastructure.Cause.REGISTRY_BUSY and found.image:
+            return found.with_limit(self._resources.pulls_left(found.image))
+        return found
 
     def _retry(self, attempt: Attempt, diagnosis: Diagnosis, evidence: str) -> None:
         """Give the attempt back for one more try; the evidence of this one gets out of the way of the next."""

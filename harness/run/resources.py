@@ -26,7 +26,7 @@ from harness.imports.records import Imports, Records
 from harness.matrix.imported import why_not_offered
 from harness.matrix.model import Environment, Release
 from harness.providers import HELPERS, network
-from harness.registries import pull
+from harness.registries import limits, pull
 from harness.registries.credentials import Credentials, from_docker_config
 from harness.registries.local import NodeRegistries
 from harness.registries.mirrors import MirrorMap, mirrored

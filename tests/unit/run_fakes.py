@@ -19,6 +19,7 @@ import pytest
 from harness.apps import scenarios
 from harness.apps.context import ScenarioContext
 from harness.checks import operator
+from harness.checks.pulls import PullsLeft
 from harness.errors import HarnessError
 from harness.evidence.collect import EvidenceRequest
 from harness.evidence.ledger import Ledger
@@ -230,6 +231,10 @@ class FakeResources:
 
     def registry_logs(self) -> Mapping[str, str]:
         return {}
+
+    def pulls_left(self, image: str) -> PullsLeft | None:
+        self._stage.events.append(f"pulls left of {image}")
+        return PullsLeft(limit=100, remaining=0, window=21600)
 
 
 def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
