@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A release of Docker Hub that a user brings along is installed like any other, and gone when it is removed.
+"""A release of Docker Hub that a user brings along is installed and upgraded like any other, and can be removed.
 
 No registry with the real one need be in reach: what is brought along is a release that the foundry built, with its
 chart, under the older one's names.
@@ -23,17 +23,22 @@ from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.imports.records import Imports
 from harness.matrix import catalogue
+from harness.report.model import CellResult
 from harness.verdicts import Verdict
 
 CATALOGUE = catalogue.load()
 BUILT = CATALOGUE.release("2.2.1")
 BROUGHT = CATALOGUE.release("2.1.1")
 CELL = f"kind-1.34/install-{BROUGHT.version}/spark-pi"
+UPGRADE = f"upgrade-{BROUGHT.version}-2.5.2+crds=apply"
+UPGRADE_SECONDS = 780.0
+"""An upgrade with its soak of 90 s takes five minutes on two cores, and its cluster one or two."""
 
 
-def harness(*words: str) -> subprocess.CompletedProcess[str]:
+def harness(*words: str, reports: Path | None = None) -> subprocess.CompletedProcess[str]:
     argv = [sys.executable, "-m", "harness.cli", *words]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    environment = {**os.environ, **({"HARNESS_REPORTS": str(reports)} if reports else {})}
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, env=environment)
 
 
 @pytest.fixture
@@ -79,6 +84,23 @@ def chart_file(tmp_path: Path) -> Path:
     return file
 
 
+def bring_along(image_file: Path, chart_file: Path) -> None:
+    """Import both, and take the files away."""
+    for words in (("images", "import", str(image_file), "--as", BROUGHT.image), ("charts", "import", str(chart_file))):
+        done = harness(*words)
+        assert done.returncode == 0, done.stderr
+    image_file.unlink()
+    chart_file.unlink()
+
+
+def require_imported(cell: CellResult, imports: Imports) -> None:
+    """The report says of the operator's image that it was imported, with its digest."""
+    (used,) = (it for it in cell.images if it.reference == BROUGHT.image)
+    known = imports.read().image(BROUGHT.image)
+    assert known is not None
+    assert (used.digest, used.obtained) == (known.digest, f"imported from operator.tar, sha256:{known.sha256}")
+
+
 def test_a_release_that_was_brought_along_is_installed_and_can_be_removed(
     tmp_path: Path, before: Things, nothing_imported: Imports, image_file: Path, chart_file: Path
 ) -> None:
@@ -89,20 +111,13 @@ def test_a_release_that_was_brought_along_is_installed_and_can_be_removed(
     assert f"harness images import FILE.tar --as {BROUGHT.image}" in cell.reason
     assert f"harness charts import spark-operator-{BROUGHT.version}.tgz" in cell.reason
 
-    for words in (("images", "import", str(image_file), "--as", BROUGHT.image), ("charts", "import", str(chart_file))):
-        done = harness(*words)
-        assert done.returncode == 0, done.stderr
-    image_file.unlink()
-    chart_file.unlink()
+    bring_along(image_file, chart_file)
 
     run = Run(tmp_path / "with", "--cell", CELL, "--source", "foundry")
     assert run.end() == 0, run.log.read_text(errors="replace")
     (cell,) = run.cells()
     assert cell.verdict is Verdict.PASSED
-    (used,) = (it for it in cell.images if it.reference == BROUGHT.image)
-    known = nothing_imported.read().image(BROUGHT.image)
-    assert known is not None
-    assert (used.digest, used.obtained) == (known.digest, f"imported from operator.tar, sha256:{known.sha256}")
+    require_imported(cell, nothing_imported)
     checks = {it.name: it.verdict for it in cell.checks}
     assert (checks["images-from-registry"], checks["image-digests"]) == (Verdict.PASSED, Verdict.PASSED)
 
@@ -111,4 +126,28 @@ def test_a_release_that_was_brought_along_is_installed_and_can_be_removed(
     again = Run(tmp_path / "again", "--cell", CELL, "--source", "foundry")
     again.end()
     assert [it.verdict for it in again.cells()] == [Verdict.UNAVAILABLE]
+    assert Things.now() == before
+
+
+def test_a_release_that_was_brought_along_goes_through_an_upgrade(
+    tmp_path: Path, before: Things, nothing_imported: Imports, image_file: Path, chart_file: Path
+) -> None:
+    asked = ("--path", UPGRADE, "--scenario", "operator-health", "--scenario", "running-apps", "--source", "foundry")
+    without = Run(tmp_path / "without", *asked)
+    without.end()
+    assert {it.verdict for it in without.cells()} == {Verdict.UNAVAILABLE}
+    assert all("harness images import" in it.reason for it in without.cells())
+
+    bring_along(image_file, chart_file)
+    run = Run(tmp_path / "with", *asked)
+    assert run.end(timeout=UPGRADE_SECONDS) == 0, run.log.read_text(errors="replace")
+    found = {it.scenario: it for it in run.cells()}
+    assert set(found) == {"operator-health", "running-apps"}
+    for cell in found.values():
+        assert cell.verdict is Verdict.PASSED, cell.reason
+        require_imported(cell, nothing_imported)
+        assert any(it.registry == "ghcr.io" and it.reference.endswith(":2.5.2") for it in cell.images)
+
+    advice = harness("advise", "--from", BROUGHT.version, "--to", "2.5.2", reports=run.reports)
+    assert f"from {BROUGHT.version} to 2.5.2" in advice.stdout.replace("\n", " "), advice.stdout
     assert Things.now() == before
