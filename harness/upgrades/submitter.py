@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from harness.apps.objects import Objects
 from harness.apps.samples import Manifest
@@ -13,21 +13,36 @@ from harness.providers.base import Cluster
 from harness.upgrades.creations import Creations, renamed
 from harness.upgrades.workload_seen import Part, When
 
+_LOOK_AGAIN = 0.5
+"""Seconds."""
+
 
 class Submitter:
     """A thread that submits `small` as `small-1`, `small-2`, … every `interval` seconds.
 
-    What is refused is not tried again under its name: the next one comes soon enough.
+    While `most` of those that were accepted are `under_way`, it waits: an operator that nobody leads, or a slow host,
+    must not be buried under what piles up. What is refused is not tried again under its name: the next one comes soon
+    enough.
     """
 
     def __init__(
-        self, cluster: Cluster, namespace: str, small: Sequence[Manifest], creations: Creations, *, interval: float
+        self,
+        cluster: Cluster,
+        namespace: str,
+        small: Sequence[Manifest],
+        creations: Creations,
+        *,
+        interval: float,
+        under_way: Callable[[], int],
+        most: int,
     ) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._small = small
         self._creations = creations
         self._interval = interval
+        self._under_way = under_way
+        self._most = most
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._submit_on, name="submitter", daemon=True)
 
@@ -46,6 +61,9 @@ class Submitter:
         with self._cluster.api_client() as api:
             objects = Objects(api, self._namespace)
             while not self._over.wait(max(0.0, due - time.monotonic())):
+                if self._under_way() >= self._most:
+                    due = time.monotonic() + _LOOK_AGAIN
+                    continue
                 self._creations.create(objects, renamed(self._small, f"small-{number}"), Part.SMALL, When.DURING)
                 number += 1
                 due = max(due + self._interval, time.monotonic())

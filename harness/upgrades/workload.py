@@ -46,6 +46,9 @@ _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 _SUBMIT_EVERY = 8.0
 """An application costs about five seconds of one processor, so that two clusters at once leave something of two."""
 
+_MOST_UNDER_WAY = 4
+"""A change of leaders, about 20 s, finds so many waiting."""
+
 _BEGIN_SECONDS = 120.0
 _FINISH_SECONDS = 120.0
 _QUERY_SECONDS = 60.0
@@ -165,7 +168,15 @@ class Workload:
         """Begin to submit small applications, until `settle`."""
         rendering = self._rendering(SUBMISSIONS)
         small = samples.render(rendering, "small")
-        self._submitter = Submitter(self._ctx.cluster, SUBMISSIONS, small, self._creations, interval=_SUBMIT_EVERY)
+        self._submitter = Submitter(
+            self._ctx.cluster,
+            SUBMISSIONS,
+            small,
+            self._creations,
+            interval=_SUBMIT_EVERY,
+            under_way=self._small_under_way,
+            most=_MOST_UNDER_WAY,
+        )
         self._submitter.start()
 
     def between(self, now: Release, following: Release) -> None:
@@ -351,6 +362,10 @@ class Workload:
         created = [it for it in self._creations.created() if it.name == "new-scheduled"]
         runs = [it for it in self._recorder.applications() if it.schedule == "new-scheduled"]
         return not created or any(_ended(it) for it in runs)
+
+    def _small_under_way(self) -> int:
+        ended = {it.uid for it in self._recorder.applications() if it.gone is not None or _ended(it)}
+        return sum(it.part is Part.SMALL and it.uid not in ended for it in self._creations.created())
 
     def _new_server_ready(self) -> bool:
         created = [it for it in self._creations.created() if it.name == "new-connect"]
