@@ -26,6 +26,7 @@ from harness.matrix.model import CrdMode, Release
 from harness.providers.base import Cluster
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
+from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Record, Recorder
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import USER_APPS, Users, own
@@ -305,7 +306,7 @@ class Workload:
 
     def _wait(self, conditions: Mapping[str, Callable[[], bool]], seconds: float) -> None:
         """Wait for all of them, or until nothing moves any more; what did not come true is noted."""
-        quiet = _Quiet(self._recorder)
+        quiet = Quiet(self._recorder)
         left = dict(conditions)
 
         def over() -> bool:
@@ -407,25 +408,6 @@ class Workload:
             yield
         finally:
             self._notes.seconds[name] = time.monotonic() - started
-
-
-class _Quiet:
-    """How long nothing has changed."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._seen: tuple[int, ...] = ()
-        self._since = time.monotonic()
-
-    def seconds(self) -> float:
-        """Seconds since the last change of any application, or of its pods; runs of schedules come for ever."""
-        applications = [it for it in self._recorder.applications() if not it.schedule]
-        names = {(it.namespace, it.name) for it in applications}
-        pods = tuple(it for it in self._recorder.pods() if (it[0], it[1].owner) in names)
-        seen = (sum(len(it.looks) for it in applications), hash(pods))
-        if seen != self._seen:
-            self._seen, self._since = seen, time.monotonic()
-        return time.monotonic() - self._since
 
 
 def knows_suspend(release: Release) -> bool:
