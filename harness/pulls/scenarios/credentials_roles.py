@@ -21,6 +21,8 @@ from harness.verdicts import Finding
 from harness.waiting import Deadline
 
 _PREFIX = "registry-credentials-"
+_TOGETHER = 4
+_STUCK_SECONDS = 180.0
 
 
 def scenarios() -> Mapping[str, Scenario]:
@@ -54,10 +56,14 @@ def _steps(ctx: PullContext, objects: Objects, role: str) -> Iterator[Finding]:
     if role == "executor":
         roles.begin_long(ctx, objects)
     known = rows.load().token
-    # Drivers are independent of each other; of the others there is one pod, which takes one case after the other.
-    for together in [known] if role == "driver" else [[row] for row in known if row.everywhere]:
+    for together in _batches(known) if role == "driver" else [[row] for row in known if row.everywhere]:
         ctx.say(f"{role}: {', '.join(row.name for row in together)}")
         yield from _cases(ctx, objects, role, together)
+
+
+def _batches(known: Sequence[TokenRow]) -> list[Sequence[TokenRow]]:
+    """Drivers are independent of each other, but each takes a JVM of the operator to be submitted."""
+    return [known[first : first + _TOGETHER] for first in range(0, len(known), _TOGETHER)]
 
 
 def _cases(ctx: PullContext, objects: Objects, role: str, known: Sequence[TokenRow]) -> Iterator[Finding]:
@@ -79,7 +85,7 @@ def _cases(ctx: PullContext, objects: Objects, role: str, known: Sequence[TokenR
             try:
                 for name, it in pulling.items():
                     stuck[name] = kubelet.await_stuck(
-                        ctx, it.namespace, it.belongs, what=f"the {role}'s pod", reason=reason
+                        ctx, it.namespace, it.belongs, what=f"the {role}'s pod", reason=reason, seconds=_STUCK_SECONDS
                     )
                     levels[name] = it.level()
             finally:
