@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from harness.matrix.model import Release
 from harness.pulls import shelf
+from harness.registries.credentials import Credentials
 from harness.registries.front.manners import profile
 from harness.registries.front.server import Front
 from harness.registries.local import serve
@@ -58,8 +59,9 @@ class Stage:
         binary: Path,
         gateway: str,
         folder: Path,
+        login: Credentials | None = None,
     ) -> None:
-        """`copy` is the release as a site has it on docker.io."""
+        """`copy` is the release as a site has it on docker.io, `login` one that docker.io is to take."""
         self.staging = staging
         self.release = release
         self.copy = copy
@@ -80,6 +82,9 @@ class Stage:
         self.hub = Front(
             profile(HUB), folder=folder / HUB, binary=binary, addresses=[gateway], packages={"*": "public"}, users={}
         )
+        self._login = login.password.get_secret_value() if login else ""
+        if login is not None:
+            self.hub.issue(login.username, READ, secret=login.password.get_secret_value())
         self._stack = ExitStack()
         self._cache = Mirror(url=f"http://{gateway}")
         self._issued: list[str] = []
@@ -124,7 +129,9 @@ class Stage:
     @property
     def secrets(self) -> list[str]:
         """Every token that was ever good, or was given out as one, for redaction."""
-        return [*self.ghcr.accounts.secrets, *self.hub.accounts.secrets, *self._issued]
+        known = [*self.ghcr.accounts.secrets, *self.hub.accounts.secrets, *self._issued]
+        # What the run's own registries take for a login is the run's id, which is no secret.
+        return [it for it in dict.fromkeys(known) if it and it != self._login]
 
     @property
     def logs(self) -> list[Path]:

@@ -75,6 +75,7 @@ class Pulling:
             binary=self._host.tools["registry"].path,
             gateway=network.gateway(self._resources.network),
             folder=self._resources.scratch(f"{cluster_name}/registries"),
+            login=self._resources.login(HUB),
         )
 
     def run(self, scene: Scene, site: Site, cell: Cell, around: Around) -> list[Finding]:

@@ -10,6 +10,7 @@ from typing import get_args
 import httpx
 import pytest
 from fronts import Crane, browser
+from pydantic import SecretStr
 
 from harness.foundry import gobuild
 from harness.foundry.store import Store
@@ -18,6 +19,7 @@ from harness.pulls import shelf, tokens
 from harness.pulls.rows import How
 from harness.pulls.stage import GHCR, HUB, READ, Stage, Staging
 from harness.registries.client import RegistryClient
+from harness.registries.credentials import Credentials
 from harness.registries.front import Front
 from harness.registries.front.manners import profile
 from harness.registries.limits import pulls_left
@@ -57,6 +59,7 @@ def stage(request: pytest.FixtureRequest, storage: Path, registry_binary: Path, 
         binary=registry_binary,
         gateway="127.0.0.2",
         folder=tmp_path,
+        login=Credentials(username="site", password=SecretStr("the-run-s-id")),
     ) as made:
         yield made
 
@@ -138,6 +141,15 @@ def test_a_cache_gives_what_it_had_once_when_no_pull_is_left(stage: Stage) -> No
     stage.hub.spend(["127.0.0.1", "127.0.0.2"])
     assert httpx.get(f"{cache}/v2/{_SPARK}/manifests/4.0.4", trust_env=False).status_code == 200
     assert httpx.get(f"{cache}/v2/{_SPARK}/manifests/{fresh}", trust_env=False).status_code != 200
+
+
+def test_the_runs_own_login_is_taken_and_is_no_secret(stage: Stage) -> None:
+    login = Credentials(username="site", password=SecretStr("the-run-s-id"))
+    mirror = stage.hub.mirror().model_copy(update={"username": login.username, "password": login.password})
+    assert str(pulls_left(stage.spark_at(HUB), mirror)) == "200 of 200 pulls left, window 6 h"
+    token = stage.ghcr.issue("driver", READ)
+    assert token.secret in stage.secrets
+    assert "the-run-s-id" not in stage.secrets
 
 
 def test_nodes_are_told_of_the_own_registries_and_of_the_others(stage: Stage) -> None:
