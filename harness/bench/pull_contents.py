@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -81,11 +81,11 @@ def contents(
     return made
 
 
-def public_units(made: Contents, rounds: int) -> tuple[list[Unit], dict[str, str]]:
+def public_units(made: Contents, rounds: int, *, hosts: Sequence[str] = HOSTS) -> tuple[list[Unit], dict[str, str]]:
     """Passes over upstream's own images where the public registries answer and allow them; else why not."""
     units: list[Unit] = []
     why: dict[str, str] = {}
-    for host, silence in probe_all(HOSTS).items():
+    for host, silence in probe_all(hosts).items():
         label = f"the public {host}"
         reference = made.public[host]
         if silence:

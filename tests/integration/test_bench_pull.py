@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from pushing import push_index
 
 from harness import settings
 from harness.bench import pull_peers
+from harness.bench.pull_contents import Contents, public_units
 from harness.bench.pull_images import CHANGED, Pulled, push_changed, push_probe
 from harness.bench.pull_site import Profile, Server, Site, Traffic, pulls_left, site, too_few
 from harness.errors import HarnessError, UnavailableError
@@ -128,6 +131,33 @@ def test_limits_are_read_without_a_pull_and_heeded(here: Site, images: tuple[Pul
         assert pulls_left(client, reference) is None
     with pytest.raises(UnavailableError, match="allows 3 more pulls"):
         here.require_pulls({"ghcr.io": 900, "docker.io": 900}, probe)
+
+
+def test_what_a_public_registry_has_is_measured_by_its_own_name(
+    registry_binary: Path, images: tuple[Pulled, Pulled], tmp_path: Path
+) -> None:
+    probe = images[0]
+    made = Contents()
+    with (
+        local.serve(registry_binary, tmp_path / "storage", tmp_path / "public.log") as server,
+        httpx.Client(trust_env=False) as client,
+    ):
+        platform = {"os": "linux", "architecture": "amd64"}
+        with Transfer(Mirror(url=server.url), "bench.invalid") as reader:
+            found = reader.head(ImageReference.parse(probe.on("bench.invalid")))
+        entry = {"mediaType": found.media_type, "digest": found.digest, "size": found.size, "platform": platform}
+        index = push_index(client, server.url, "bench/probe-00", "all", [entry])
+        away = "127.0.0.1:1"
+        for host, name in ((server.address, "bench/probe-00:all"), (away, "a/b:1")):
+            made.public[host] = ImageReference.parse(f"{host}/{name}")
+        units, why = public_units(made, 5, hosts=[server.address, away])
+
+    (unit,) = units
+    assert (unit.host, unit.public, unit.subject) == (server.address, True, "probe-00:all of upstream")
+    (pulled,) = made.subjects[unit.subject].images
+    assert (pulled.on(unit.host), pulled.digest) == (f"{server.address}/bench/probe-00:all", index)
+    assert pulled.blobs == probe.blobs | {index}
+    assert list(why) == [f"the public {away}"]
 
 
 def test_a_peer_that_is_not_there_says_so(crane: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
