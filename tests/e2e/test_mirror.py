@@ -114,7 +114,18 @@ class Mirrors:
 
 
 @pytest.fixture
-def mirrors(tmp_path: Path) -> Iterator[Mirrors]:
+def address() -> Iterator[str]:
+    """An address of this machine that every container reaches, whatever its network."""
+    name = f"mirrors-of-a-test-{os.getpid()}"
+    call(["docker", "network", "create", name], timeout=60)
+    try:
+        yield network.gateway(name)
+    finally:
+        call(["docker", "network", "rm", name], timeout=60)
+
+
+@pytest.fixture
+def mirrors(address: str, tmp_path: Path) -> Iterator[Mirrors]:
     """Mirrors that only let in who has a token, with the foundry's images but one."""
     registry = tools.ensure(SETTINGS, ["registry"])["registry"].path
     stored = foundry_images.registries(SETTINGS)
@@ -132,7 +143,7 @@ def mirrors(tmp_path: Path) -> Iterator[Mirrors]:
                 folder=tmp_path / f"front-{host}",
                 binary=registry,
                 storage=storage,
-                addresses=[network.gateway("bridge")],
+                addresses=[address],
                 packages={"*": "private"},
             )
             fronts[host] = stack.enter_context(front)
@@ -229,15 +240,15 @@ def test_everything_comes_from_the_mirrors_of_one_map(
         # Two gigabytes: the way of a node image through the mirror is shown with kind.
         helper = f"{HELPERS[environment.provider]}:{found[environment.provider].version}"
         tagged = [mirrors.tag(foundry.reference, it) for it in (node, helper)]
-    address = outside()
+    elsewhere = outside()
     control = ["docker", "run", "--rm", "--network", "bridge", "--entrypoint", "bash", foundry.plain]
-    assert call([*control, "-c", _TRY.format(*address)], timeout=60).returncode == 0
+    assert call([*control, "-c", _TRY.format(*elsewhere)], timeout=60).returncode == 0
     watched: list[Watched] = []
     make = PROVIDERS[environment.provider]
 
     def watching(programs: Any) -> Any:
         held = foundry.held if environment.provider == "k3d" else ()
-        watched.append(Watched(make(programs), held, address))
+        watched.append(Watched(make(programs), held, elsewhere))
         return watched[-1]
 
     monkeypatch.setitem(PROVIDERS, environment.provider, watching)  # type: ignore[arg-type]
