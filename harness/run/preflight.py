@@ -26,8 +26,9 @@ USERS_CHECK = "images-reachable"
 
 
 class Preflight:
-    """Asks the mirrors for what cells need. Other sources are asked for images of a user's applications only: of the
-    rest they say themselves what they lack.
+    """Asks the mirrors for what cells need, and the foundry for the operator's images, which may not be built yet.
+
+    Of images of a user's applications every source is asked.
 
     `engine_images` are those that the engine of this machine starts for an environment; `has` tells whether it holds
     one already, so that no mirror is needed for it. `chart` is --chart.
@@ -57,10 +58,7 @@ class Preflight:
     def refusals(self, asked: Iterable[Cell]) -> dict[str, Finding]:
         """Cell id → the finding that names all that is not to be had for it; cells that can run are not in it."""
         cells = list(asked)
-        if self._source.kind == "mirror":
-            wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
-        else:
-            wanted = {cell.id: list(cell.scenario.images) for cell in cells if cell.scenario.name == users.NAME}
+        wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
         copied = {cell.id: it for cell in cells if (it := self._relies_on_absence(cell))}
         with self._lock:
             self._ask(dict.fromkeys(it for references in wanted.values() for it in references))
@@ -86,8 +84,8 @@ class Preflight:
             return
         self._answers.update(preflight(self._source, new))
         lacking = [error for it in new if (error := self._answers[it])]
-        where = "in the mirrors" if self._source.kind == "mirror" else "to be had"
-        self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells are {where}")
+        if self._source.kind == "mirror":
+            self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells are in the mirrors")
         for error in lacking:
             self._say(f"not to be had: {error.message}")
 
@@ -99,14 +97,27 @@ class Preflight:
         return unavailable(check, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
 
     def _wanted(self, cell: Cell) -> Iterator[str]:
+        if self._source.kind == "mirror":
+            yield from self._everything(cell)
+            return
+        if self._source.kind == "foundry" and not cell.scenario.bare:
+            for name in cell.path.releases:
+                yield from self._operator_images(cell, self._catalogue.release(name))
+        if cell.scenario.name == users.NAME:
+            yield from cell.scenario.images
+
+    def _operator_images(self, cell: Cell, release: Release) -> Iterator[str]:
+        yield operator_image(release, self._values)
+        if cell.path.crds == "hook" and release.hook_image and not self._values.get("hook"):
+            yield release.hook_image
+
+    def _everything(self, cell: Cell) -> Iterator[str]:
         for image in self._engine_images(cell.environment):
             if not self._has(image):
                 yield image
         for name in cell.path.releases:
             release = self._catalogue.release(name)
-            yield operator_image(release, self._values)
-            if cell.path.crds == "hook" and release.hook_image and not self._values.get("hook"):
-                yield release.hook_image
+            yield from self._operator_images(cell, release)
             last = name == cell.path.releases[-1]
             yield from self._charts(release, chosen=self._chart if last else "")
         yield from cell.scenario.images

@@ -131,10 +131,33 @@ def test_values_and_an_own_chart_say_what_is_needed() -> None:
     assert heads(fake) == ["apache/spark/manifests/4.0.4", "us/operator/manifests/7"]
 
 
-def test_only_mirrors_are_asked() -> None:
+@pytest.mark.parametrize("lacks", ["/2.2.1", "elsewhere"])
+def test_the_foundry_is_asked_for_the_operators_images_which_may_not_be_built_yet(lacks: str) -> None:
+    mine, other = cell("upgrade-2.2.1-2.5.2+crds=hook"), cell()
+    said: list[str] = []
+    with answering(server(lacks)) as fake:
+        hosts = {"ghcr.io": Mirror(url=f"http://{fake.address}")}
+        with Foundry(MirrorMap(mirrors=hosts)) as source:
+            found = preflight(source, said).refusals([mine, other])
+        paths = sorted(it.path for it in fake.requests if it.method == "HEAD")
+
+    asked = [path.removeprefix("/v2/kubeflow/spark-operator/") for path in paths]
+    assert asked == ["controller/manifests/2.2.1", "controller/manifests/2.5.2", "kubectl/manifests/2.5.2"]
+    if lacks == "elsewhere":
+        assert (found, said) == ({}, [])
+        return
+    assert list(found) == [mine.id]
+    assert found[mine.id].verdict is Verdict.UNAVAILABLE
+    assert "controller:2.2.1" in found[mine.id].message
+    assert "nox -s bootstrap" in found[mine.id].message
+
+
+def test_cells_without_a_release_need_none() -> None:
+    bare = cell()
+    bare = bare.model_copy(update={"scenario": bare.scenario.model_copy(update={"bare": True})})
     with answering(server("")) as fake:
         with Foundry(MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{fake.address}")})) as source:
-            assert preflight(source).refusals([cell()]) == {}
+            assert preflight(source).refusals([bare]) == {}
         assert fake.requests == []
 
 
@@ -153,12 +176,12 @@ def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, 
     scenario = users.scenario(users.load(written(tmp_path, etl=PI)))
     theirs = cell().model_copy(update={"scenario": scenario})
     with answering(server(lacks)) as fake:
-        hosts = {"docker.io": Mirror(url=f"http://{fake.address}")}
+        hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))
         with Foundry(MirrorMap(mirrors=hosts)) as source:
             found = preflight(source).refusals([cell(), theirs])
         asked = {it.path.removeprefix("/v2/") for it in fake.requests if it.method == "HEAD"}
 
-    assert asked == {"apache/spark/manifests/4.0.4"}, "of the other cell's images the foundry says itself what it lacks"
+    assert asked == {"apache/spark/manifests/4.0.4", "kubeflow/spark-operator/controller/manifests/2.5.2"}
     if lacks == "elsewhere":
         assert found == {}
         return
@@ -174,8 +197,8 @@ PINNED = "upgrade-2.2.1@docker.io-2.5.2+crds=apply+values=pinned-registry"
 @pytest.mark.parametrize("copied", [True, False])
 def test_a_path_that_relies_on_a_missing_copy_is_not_gone_where_there_is_one(copied: bool) -> None:
     pinned = cell(PINNED)
-    with answering(server() if copied else server("spark-operator/manifests/2.5.2")) as fake:
-        hosts = {"docker.io": Mirror(url=f"http://{fake.address}")}
+    with answering(server() if copied else server("kubeflow/spark-operator/manifests/2.5.2")) as fake:
+        hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))
         with Foundry(MirrorMap(mirrors=hosts)) as source:
             found = preflight(source).refusals([cell(), pinned])
     assert list(found) == ([pinned.id] if copied else [])
