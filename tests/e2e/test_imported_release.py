@@ -31,6 +31,39 @@ BUILT = CATALOGUE.release("2.2.1")
 BROUGHT = CATALOGUE.release("2.1.1")
 CELL = f"kind-1.34/install-{BROUGHT.version}/spark-pi"
 UPGRADE = f"upgrade-{BROUGHT.version}-2.5.2+crds=apply"
+APPLICATION = """\
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
+metadata: {name: report, namespace: analytics}
+spec:
+  type: Python
+  mode: cluster
+  sparkVersion: 4.0.4
+  image: apache/spark:4.0.4
+  mainApplicationFile: local:///opt/code/slow.py
+  volumes: [{name: code, configMap: {name: code}}]
+  driver:
+    cores: 1
+    coreRequest: 100m
+    memory: 512m
+    serviceAccount: analytics
+    volumeMounts: [{name: code, mountPath: /opt/code}]
+  executor: {instances: 1, cores: 1, coreRequest: 100m, memory: 512m}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: code, namespace: analytics}
+data:
+  slow.py: |
+    import time
+    from pyspark.sql import SparkSession
+    spark = SparkSession.builder.getOrCreate()
+    print(spark.range(100).count(), flush=True)
+    time.sleep(60)
+    spark.stop()
+"""
+"""A user's own, which runs while the operator is replaced."""
+
 UPGRADE_SECONDS = 780.0
 """An upgrade with its soak of 90 s takes five minutes on two cores, and its cluster one or two."""
 
@@ -129,10 +162,15 @@ def test_a_release_that_was_brought_along_is_installed_and_can_be_removed(
     assert Things.now() == before
 
 
-def test_a_release_that_was_brought_along_goes_through_an_upgrade(
+def test_a_release_that_was_brought_along_goes_through_an_upgrade_under_a_users_application(
     tmp_path: Path, before: Things, nothing_imported: Imports, image_file: Path, chart_file: Path
 ) -> None:
-    asked = ("--path", UPGRADE, "--scenario", "operator-health", "--scenario", "running-apps", "--source", "foundry")
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps" / "report.yaml").write_text(APPLICATION)
+    (tmp_path / "values.yaml").write_text("controller: {workers: 4}\n")
+    scenarios = ("operator-health", "running-apps", "user-apps")
+    asked = ["--path", UPGRADE, "--source", "foundry", *(word for name in scenarios for word in ("--scenario", name))]
+    asked += ["--apps", str(tmp_path / "apps"), "--values", str(tmp_path / "values.yaml")]
     without = Run(tmp_path / "without", *asked)
     without.end()
     assert {it.verdict for it in without.cells()} == {Verdict.UNAVAILABLE}
@@ -142,12 +180,16 @@ def test_a_release_that_was_brought_along_goes_through_an_upgrade(
     run = Run(tmp_path / "with", *asked)
     assert run.end(timeout=UPGRADE_SECONDS) == 0, run.log.read_text(errors="replace")
     found = {it.scenario: it for it in run.cells()}
-    assert set(found) == {"operator-health", "running-apps"}
+    assert set(found) == set(scenarios)
     for cell in found.values():
         assert cell.verdict is Verdict.PASSED, cell.reason
         require_imported(cell, nothing_imported)
         assert any(it.registry == "ghcr.io" and it.reference.endswith(":2.5.2") for it in cell.images)
 
+    (own,) = (it for it in found["user-apps"].checks if it.name == "user-app report")
+    assert "report.yaml:1" in own.message
+    assert len(own.evidence["drivers"]["report"]) == 1
+
     advice = harness("advise", "--from", BROUGHT.version, "--to", "2.5.2", reports=run.reports)
-    assert f"from {BROUGHT.version} to 2.5.2" in advice.stdout.replace("\n", " "), advice.stdout
+    assert f"advice: {BROUGHT.version} → 2.5.2" in advice.stdout, advice.stdout
     assert Things.now() == before
