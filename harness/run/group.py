@@ -294,7 +294,9 @@ class Group:
         took = dict(phases)
         evidence = ""
         diagnosis = None
-        if worst(findings) is not Verdict.PASSED:
+        missing_before = scene.cluster is None and worst(findings) is Verdict.UNAVAILABLE
+        # An input that was not to be had before there was a cluster is not to be had on an idle host either.
+        if worst(findings) is not Verdict.PASSED and not missing_before:
             diagnosis = scene.diagnoses.get(attempt.name) or self._diagnose(scene, attempt, findings)
         if diagnosis is not None:
             findings = [diagnosis.finding(), *findings]

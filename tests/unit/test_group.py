@@ -29,6 +29,7 @@ from harness.errors import (
     UsageError,
     WaitTimeout,
 )
+from harness.host import pressure
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
 from harness.report.model import RetryResult
@@ -195,6 +196,13 @@ def test_an_input_that_cannot_be_had_is_unavailable_and_nothing_is_made(stage: S
     assert ran.verdicts == dict.fromkeys(BOTH, "unavailable")
     assert "run `nox -s bootstrap`" in ran.reason()
     assert stage.events == ["open", "close"]
+
+
+def test_a_missing_input_is_no_matter_of_the_hosts_load(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = pressure.HostSeen(disk_free=10**12, disk="/", memory_available=10**12, load=99.0)
+    monkeypatch.setattr(pressure, "look", lambda folders: busy)
+    stage.on_node_image = raises(UnavailableError("the node image is not there", "run `nox -s bootstrap`"))
+    assert Ran(stage).verdicts == dict.fromkeys(BOTH, "unavailable")
 
 
 @pytest.mark.parametrize(
