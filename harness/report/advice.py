@@ -13,7 +13,7 @@ from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
 from harness.report.model import CellResult, CheckResult, Model, RunResult
 from harness.report.text import first_line
-from harness.report.ways import IN_WORDS, LOOKED, WATCHED, Report, Seen, State, Way, ways
+from harness.report.ways import IN_WORDS, LOOKED, OWN, WATCHED, Report, Seen, State, Way, ways
 from harness.verdicts import Verdict
 
 Origin = Literal["run here", "from the catalogue", "from the chart"]
@@ -202,6 +202,7 @@ def _expect(way: Way, *, named: bool) -> Iterator[Sentence]:
     held = {
         "running-apps": "applications of before went on, and none ran again",
         "schedules": "schedules missed no run beyond the time without a leader",
+        OWN: "your own applications went on, and what you submit afterwards ran",
     }
     for scenario, text in held.items():
         if scenario in way.seen and way.seen[scenario].cell.verdict is Verdict.PASSED:

@@ -15,6 +15,9 @@ from harness.verdicts import Verdict
 WATCHED = ("admission", "operator-health", "running-apps", "schedules", "submissions")
 """The scenarios that must have looked before anything is called safe."""
 
+OWN = "user-apps"
+"""The scenario of the user's own applications (--apps); it counts where it ran."""
+
 LOOKED = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN, Verdict.FAILED})
 """Verdicts of cells that say something of the product."""
 
@@ -73,7 +76,7 @@ class Way:
         if any(_breaks_always(cell) for cell in found.values()):
             return State.BROKEN
         looked = {name for name, cell in found.items() if cell.verdict in LOOKED}
-        if looked != set(WATCHED):
+        if not looked >= set(WATCHED):
             return State.UNSEEN
         return State.RACE if any(it.verdict is Verdict.BROKEN_AS_KNOWN for it in found.values()) else State.CLEAN
 
@@ -84,8 +87,8 @@ class Way:
 
     @property
     def watched(self) -> dict[str, Seen]:
-        """Without failures in the middle, which were made on purpose."""
-        return {name: it for name, it in self.seen.items() if name in WATCHED}
+        """With the user's own applications where they ran; without failures that were made on purpose."""
+        return {name: it for name, it in self.seen.items() if name in (*WATCHED, OWN)}
 
 
 def ways(reports: Sequence[Report], kind: str, releases: tuple[str, ...]) -> list[Way]:

@@ -12,7 +12,7 @@ from harness.checks import expectation
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Scenario
 from harness.report.model import CellResult, RunResult, cell_result
-from harness.report.ways import WATCHED, Report
+from harness.report.ways import OWN, WATCHED, Report
 from harness.verdicts import Finding, failed, passed
 
 CATALOGUE = catalogue.load()
@@ -51,7 +51,7 @@ def cells(
     """A cell for each watched scenario of a path, judged as a run judges them; `changed` is what is not good."""
     found = expand.find_path(CATALOGUE, path)
     results = []
-    for name in WATCHED:
+    for name in (*WATCHED, *([OWN] if changed and OWN in changed else [])):
         scenario = Scenario(name=name, summary=name, kinds=("upgrade", "rollback"))
         findings = expectation.judge({**GOOD, **(changed or {})}[name], found.known, name)
         cell = expand.cell(CATALOGUE.environment(environment), found, scenario)

@@ -11,12 +11,13 @@ import pytest
 from advice_samples import CATALOGUE, COMMANDS, CRASHED, GOOD, STRUCK, cells, report, run
 from rich.console import Console
 
+from harness.apps import users
 from harness.report import advice_text, advice_values, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
 from harness.report.advice_values import End
-from harness.report.ways import WATCHED
+from harness.report.ways import OWN, WATCHED
 from harness.upgrades import scenarios
-from harness.verdicts import errored, failed
+from harness.verdicts import errored, failed, passed
 
 NONE, APPLY, HOOK = (f"upgrade-2.2.1@docker.io-2.5.2+crds={mode}" for mode in ("none", "apply", "hook"))
 EDGE = ("2.2.1@docker.io", "2.5.2")
@@ -39,6 +40,18 @@ def test_an_upgrade_that_needs_nothing_is_safe() -> None:
     assert texts(found.why) == (
         "with the CRDs left alone everything held [run here: kind-1.34, run 20260801-100000-aaaa, 2026-08-01]"
     )
+
+
+def test_the_users_own_applications_count_where_they_ran() -> None:
+    assert OWN == users.NAME
+    held = {OWN: [passed("user-app etl", "SparkApplication etl of etl.yaml:1: COMPLETED")]}
+    found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", held))])
+    assert found.answer is Answer.SAFE
+    assert "your own applications went on" in texts(found.expect)
+    lost = {OWN: [failed("user-app etl", "SparkApplication etl of etl.yaml:1: two drivers")]}
+    found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", lost))])
+    assert found.answer is not Answer.SAFE
+    assert "user-apps failed: user-app etl: SparkApplication etl of etl.yaml:1: two drivers" in texts(found.why)
 
 
 def test_where_only_the_crds_make_it_safe_their_commands_are_the_steps() -> None:

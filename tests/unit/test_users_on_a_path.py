@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user's applications on a path: submitted before and after, and kept apart from our own.
+
+The API server is a stand-in that accepts what it is asked to create; the rest are the real parts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from user_samples import CONFIG_MAP, PI, SCHEDULE, written
+
+from harness.apps import users
+from harness.apps.objects import Refused
+from harness.upgrades import assembling
+from harness.upgrades.creations import Creations
+from harness.upgrades.recorder import Recorder
+from harness.upgrades.user_apps import USER_APPS, Users, own
+from harness.upgrades.workload_seen import Part, When
+
+
+class Server:
+    """Accepts everything but the names that it refuses."""
+
+    namespace = USER_APPS
+
+    def __init__(self, *refused: str) -> None:
+        self._refused = refused
+        self.made: list[dict[str, Any]] = []
+
+    def create(self, manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        (it,) = manifests
+        if it["metadata"]["name"] in self._refused:
+            raise Refused("sparkConf key is not allowed")
+        self.made.append(it)
+        if it["kind"] == "ConfigMap":
+            return []
+        return [{**it, "metadata": {**it["metadata"], "uid": f"uid-{len(self.made)}"}}]
+
+    def event(self, recorder: Recorder, name: str, state: str, **spec: Any) -> None:
+        """Let the recorder see an application of this name."""
+        it = next(it for it in self.made if it["metadata"]["name"] == name)
+        number = self.made.index(it) + 1
+        metadata = {**it["metadata"], "uid": f"uid-{number}", "creationTimestamp": "2026-01-01T12:00:00Z"}
+        raw = {**it, "metadata": metadata, "status": {"applicationState": {"state": state}}}
+        recorder._application("MODIFIED", {**raw, "spec": {**it["spec"], **spec}})
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> users.UserManifests:
+    return users.load(written(tmp_path, a=PI, b=f"{CONFIG_MAP}---\n{SCHEDULE}"))
+
+
+def made_of(given: users.UserManifests, server: Server | None) -> tuple[Users, Creations, Recorder]:
+    creations, recorder = Creations(), Recorder(cast(Any, None), {USER_APPS})
+    return Users(given, cast(Any, server), creations, recorder), creations, recorder
+
+
+def test_each_is_submitted_before_and_after_under_two_names(given: users.UserManifests) -> None:
+    server = Server()
+    mine, creations, _ = made_of(given, server)
+    mine.submit(When.BEFORE)
+    mine.submit(When.AFTER)
+    names = [(it["kind"], it["metadata"]["name"]) for it in server.made]
+    assert names == [
+        ("ConfigMap", "settings"),
+        ("SparkApplication", "etl"),
+        ("ScheduledSparkApplication", "nightly"),
+        ("SparkApplication", "etl-after"),
+        ("ScheduledSparkApplication", "nightly-after"),
+    ]
+    assert {it["metadata"]["namespace"] for it in server.made} == {USER_APPS}
+    assert {(it.part, it.when) for it in creations.created()} == {
+        (Part.USERS, When.BEFORE),
+        (Part.USERS, When.AFTER),
+    }
+
+
+def test_what_was_accepted_is_waited_for_until_it_is_under_way(given: users.UserManifests) -> None:
+    server = Server("nightly")
+    mine, _, recorder = made_of(given, server)
+    mine.submit(When.BEFORE)
+    ((what, holds),) = mine.under_way(When.BEFORE).items()
+    assert what == "the user's SparkApplication etl to be under way"
+    assert not holds()
+    server.event(recorder, "etl", "SUBMITTED")
+    assert not holds()
+    server.event(recorder, "etl", "RUNNING")
+    assert holds()
+    assert mine.under_way(When.AFTER) == {}
+
+
+def test_only_an_application_without_an_end_is_not_waited_for(given: users.UserManifests) -> None:
+    server = Server()
+    mine, _, recorder = made_of(given, server)
+    mine.submit(When.BEFORE)
+    server.event(recorder, "etl", "RUNNING")
+    assert not mine.goes_on(recorder.applications()[0])
+    server.event(recorder, "etl", "RUNNING", restartPolicy={"type": "Always"})
+    assert mine.goes_on(recorder.applications()[0])
+
+
+def test_they_are_told_apart_from_our_own(given: users.UserManifests) -> None:
+    server = Server("nightly")
+    mine, creations, recorder = made_of(given, server)
+    mine.submit(When.BEFORE)
+    server.event(recorder, "etl", "COMPLETED")
+    moment = creations.created()[0].at
+    seen = assembling.applications(recorder, creations, moved=(moment, moment), output={})
+    found = mine.seen(seen, (), (), creations.refused())
+    assert found is not None
+    assert [it.name for it in found.given] == ["etl", "nightly"]
+    assert [(it.name, it.part) for it in found.applications] == [("etl", Part.USERS)]
+    assert [it.name for it in found.refused] == ["nightly"]
+    assert own(seen) == ()
+
+
+def test_without_any_nothing_is_done() -> None:
+    mine, creations, _ = made_of((), None)
+    mine.submit(When.BEFORE)
+    assert creations.created() == ()
+    assert mine.under_way(When.BEFORE) == {}
+    assert mine.seen((), (), (), ()) is None
