@@ -135,7 +135,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="what the order of each round follows from")
     parser.add_argument("--env", default="kind-1.34", metavar="NAME", help="the node's environment, of kind")
     parser.add_argument("--quick", action="store_true", help="probes alone, no images of operator and Spark")
-    parser.add_argument("--minutes", type=float, default=25.0, metavar="N", help="begin no round after this time")
+    parser.add_argument("--minutes", type=float, default=15.0, metavar="N", help="begin no round after this time (15)")
     parser.add_argument("--latency-ms", type=float, default=30.0, metavar="MS", help="of each answer of a stand-in")
     parser.add_argument("--bandwidth-mb", type=float, default=100.0, metavar="MB", help="per second, of a stand-in")
     parser.add_argument(
@@ -168,16 +168,17 @@ def run(parsed: argparse.Namespace, console: Console) -> PullOutcome:
             peers = {it.name: it for it in pull_peers.peers(programs["crane"].path)}
             bench = _Bench(node=puller, site=servers, contents=made, peers=peers, folder=folder)
             wanted, left_out = _wanted(parsed, bench)
-            done = _rounds(parsed, bench, wanted, console)
-            document = _document(parsed, bench, left_out, away, done)
+            for done in _rounds(parsed, bench, wanted, console):
+                # After each round, so that a benchmark that is ended has what it measured.
+                outcome = PullOutcome(document=_document(parsed, bench, left_out, away, done), rounds=parsed.rounds)
+                outcome.write(asked.settings.reports_dir / FILE)
+            document = outcome.document
     finally:
         resources.close()
-    outcome = PullOutcome(document=document, rounds=parsed.rounds)
     console.print(pull_plan.table(document["rows"], f"pulls of {document['node']}, {document['containerd']}"))
     for name, why in left_out.items():
         console.print(f"not measured: {name}: {why}")
     console.print(f"stand-ins: {away}")
-    outcome.write(asked.settings.reports_dir / FILE)
     return outcome
 
 
@@ -194,24 +195,24 @@ def _wanted(parsed: argparse.Namespace, bench: _Bench) -> tuple[list[Unit], dict
     return wanted, left_out
 
 
-def _rounds(parsed: argparse.Namespace, bench: _Bench, wanted: Sequence[Unit], console: Console) -> int:
-    """Measure round after round; returns how many were."""
+def _rounds(parsed: argparse.Namespace, bench: _Bench, wanted: Sequence[Unit], console: Console) -> Iterator[int]:
+    """Measure round after round, and say after each how many there were."""
     bench.site.require_pulls(
         {name: pull_plan.manifests_needed(wanted, name, parsed.rounds) for name in bench.site.fronts},
         bench.contents.any_image,
     )
-    began, done = time.monotonic(), 0
+    began = time.monotonic()
     for number in range(parsed.rounds):
-        if time.monotonic() - began > parsed.minutes * 60:
-            break
+        # The first is measured whatever the time.
+        if number and time.monotonic() - began > parsed.minutes * 60:
+            return
         order = pull_plan.shuffled(wanted, parsed.seed, number)
         bench.record.order.append([str(unit) for unit in order])
         started = time.monotonic()
         for unit in order:
             bench.record.add(unit, bench.measure(unit))
-        done = number + 1
         console.print(f"round {number + 1} of {parsed.rounds}: {len(order)} passes, {time.monotonic() - started:.0f} s")
-    return done
+        yield number + 1
 
 
 def _document(
