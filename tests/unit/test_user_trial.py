@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A user's applications on an installed release. API server and watches are stand-ins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from test_apps_applications import pod
+from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
+
+from harness.apps import user_trial, users
+from harness.apps.applications import Course, parse
+from harness.apps.objects import Refused
+from harness.errors import WaitTimeout
+from harness.verdicts import Finding, Verdict
+
+
+def application(state: str, error: str = "") -> dict[str, Any]:
+    status = {"applicationState": {"state": state, "errorMessage": error}}
+    return {"kind": "SparkApplication", "metadata": {"name": "etl", "uid": "u"}, "status": status}
+
+
+class Server:
+    """Accepts what is created, or refuses it by name; `states` are what its watches show at last."""
+
+    namespace = "user-apps"
+
+    def __init__(self, refused: str = "", **states: str) -> None:
+        self._refused = refused
+        self.states = states
+        self.created: list[str] = []
+
+    def create(self, manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for it in manifests:
+            if it["metadata"]["name"] == self._refused:
+                raise Refused("the webhook says no")
+            self.created.append(f"{it['kind']}/{it['metadata']['name']}")
+        last = manifests[-1]
+        return [{**last, "metadata": {**last["metadata"], "uid": "u", "resourceVersion": "1"}}]
+
+    def watched(self, resource: object) -> tuple[Callable[..., None], dict[str, Any]]:
+        return (lambda: None), {}
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
+    """Runs the applications of these files, with as many driver pods each."""
+
+    def act(server: Server, *texts: str, pods: int = 1) -> dict[str, Finding]:
+        given = users.load(written(tmp_path, **{f"f{number}": text for number, text in enumerate(texts)}))
+
+        def follow(ctx: Any, objects: Any, name: str, until: Any, *, course: Course, **_: Any) -> Course:
+            if server.states[name] == "late":
+                raise WaitTimeout("waited 300 s")
+            course.note("MODIFIED", parse(application(server.states[name], "exit 1")), _pods(pods))
+            return course
+
+        def watch(call: Any, look: Any, *, what: str, **_: Any) -> str:
+            for name, state in server.states.items():
+                raw = {"metadata": {"name": name}, "status": {"state": state, "scheduleState": state}}
+                found = look("MODIFIED", raw)
+                if found is not None:
+                    return str(found)
+            raise WaitTimeout(f"waited for {what}")
+
+        monkeypatch.setattr(user_trial, "follow", follow)
+        monkeypatch.setattr(user_trial, "watch_until", watch)
+        ctx = SimpleNamespace(user_apps=given, namespace="user-apps", within=lambda seconds: seconds)
+        return {it.check: it for it in user_trial._steps(cast(Any, ctx), cast(Any, server))}
+
+    return act
+
+
+def _pods(number: int) -> tuple[Any, ...]:
+    return tuple(pod(uid=f"p-{it}") for it in range(number))
+
+
+def test_all_that_come_to_their_ends_pass_and_config_maps_come_once(run: Callable[..., dict[str, Finding]]) -> None:
+    server = Server(etl="COMPLETED", nightly="Scheduled", notebooks="Ready")
+    found = run(server, PI, SCHEDULE, CONNECT, CONFIG_MAP)
+    assert {name: it.verdict for name, it in found.items()} == {
+        "user-app etl": Verdict.PASSED,
+        "user-app nightly": Verdict.PASSED,
+        "user-app notebooks": Verdict.PASSED,
+    }
+    assert "etl of f0.yaml:1 is COMPLETED" in found["user-app etl"].message
+    assert server.created.count("ConfigMap/settings") == 1
+
+
+@pytest.mark.parametrize(
+    ("server", "pods", "said"),
+    [
+        (Server(etl="FAILED"), 1, "is FAILED, not COMPLETED: exit 1"),
+        (Server(etl="COMPLETED"), 2, "had 2 driver pods"),
+        (Server(etl="late"), 1, "waited 300 s"),
+        (Server("etl"), 1, "the webhook says no"),
+    ],
+)
+def test_what_does_not_fails_and_names_its_file(
+    run: Callable[..., dict[str, Finding]], server: Server, pods: int, said: str
+) -> None:
+    found = run(server, PI, pods=pods)["user-app etl"]
+    assert found.verdict is Verdict.FAILED
+    assert said in found.message
+    assert "f0.yaml:1" in found.message
+
+
+def test_a_schedule_that_is_not_taken_up_fails_and_the_others_are_judged(
+    run: Callable[..., dict[str, Finding]],
+) -> None:
+    found = run(Server(etl="COMPLETED", nightly="FailedValidation"), PI, SCHEDULE)
+    assert found["user-app nightly"].verdict is Verdict.FAILED
+    assert found["user-app etl"].verdict is Verdict.PASSED
