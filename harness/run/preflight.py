@@ -102,7 +102,10 @@ class Preflight:
             return
         if self._source.kind == "foundry" and not cell.scenario.bare:
             for name in cell.path.releases:
-                yield from self._operator_images(cell, self._catalogue.release(name))
+                release = self._catalogue.release(name)
+                # Of one that it does not build, the way is an import, which is told where its chart is looked for.
+                if "foundry" in release.sources:
+                    yield from self._operator_images(cell, release)
         if cell.scenario.name == users.NAME:
             yield from cell.scenario.images
 

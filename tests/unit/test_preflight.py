@@ -205,3 +205,13 @@ def test_a_path_that_relies_on_a_missing_copy_is_not_gone_where_there_is_one(cop
     for finding in found.values():
         assert (finding.check, finding.verdict) == (ABSENT_CHECK, Verdict.UNAVAILABLE)
         assert "docker.io/kubeflow/spark-operator:2.5.2" in finding.message
+
+
+def test_a_release_that_the_foundry_does_not_build_is_not_asked_for_here() -> None:
+    with (
+        answering(server("spark-operator")) as fake,
+        Foundry(MirrorMap(mirrors={"docker.io": Mirror(url=f"http://{fake.address}")})) as source,
+    ):
+        found = preflight(source).refusals([cell("install-2.1.1")])
+    assert found == {}
+    assert not fake.requests
