@@ -9,7 +9,8 @@ from typing import get_args
 
 import httpx
 import pytest
-from fronts import Crane, browser
+from fronts import browser
+from pull_storage import SPARK, fill
 from pydantic import SecretStr
 
 from harness.foundry import gobuild
@@ -20,31 +21,14 @@ from harness.pulls.rows import How
 from harness.pulls.stage import GHCR, HUB, READ, Stage, Staging
 from harness.registries.client import RegistryClient
 from harness.registries.credentials import Credentials
-from harness.registries.front import Front
-from harness.registries.front.manners import profile
 from harness.registries.limits import pulls_left
 from harness.registries.mirrors import MirrorMap
-
-_SPARK = "apache/spark"
 
 
 @pytest.fixture(scope="module")
 def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A storage as the foundry keeps it, with small images under the names of the release's."""
-    folder = tmp_path_factory.mktemp("foundry")
     crane = gobuild.build(store, "crane").folder / "bin" / "crane"
-    images = {
-        GHCR: ["kubeflow/spark-operator/controller:2.5.2", "kubeflow/spark-operator/kubectl:2.5.2"],
-        HUB: [f"{_SPARK}:4.0.4"],
-    }
-    for host, names in images.items():
-        front = Front(profile(host), folder=folder / "front" / host, binary=registry_binary, storage=folder / host)
-        with front:
-            push = Crane(program=crane, front=front, home=folder / "front" / host)
-            push.login("writer")
-            for name in names:
-                push.push(name)
-    return folder
+    return fill(tmp_path_factory.mktemp("foundry"), crane=crane, registry=registry_binary)
 
 
 @pytest.fixture
@@ -75,11 +59,11 @@ def test_images_are_served_under_each_name_with_the_same_digest(stage: Stage) ->
             there = anybody.ask("GET", copy, "manifests/2.5.2")
             assert origin.status_code == there.status_code == 200
             assert origin.content == there.content
-        spark = anybody.ask("GET", _SPARK, "manifests/4.0.4")
+        spark = anybody.ask("GET", SPARK, "manifests/4.0.4")
         copied = reader.get("/v2/kubeflow/spark/manifests/4.0.4")
         assert spark.headers["docker-content-digest"] == copied.headers["docker-content-digest"]
         layer = spark.json()["layers"][0]["digest"]
-        assert len(anybody.ask("GET", _SPARK, f"blobs/{layer}").content) == spark.json()["layers"][0]["size"]
+        assert len(anybody.ask("GET", SPARK, f"blobs/{layer}").content) == spark.json()["layers"][0]["size"]
     assert stage.spark_at(GHCR) == "ghcr.io/kubeflow/spark:4.0.4"
 
 
@@ -107,11 +91,11 @@ def test_an_image_with_another_stamp_has_another_digest_and_the_same_layers(stag
     reference = stage.another(stage.spark_at(HUB), label="503")
     assert reference == "docker.io/apache/spark:4.0.4-503"
     with RegistryClient(stage.hub.mirror(), HUB, attempts=1) as anybody:
-        old, new = (anybody.ask("GET", _SPARK, f"manifests/{tag}") for tag in ("4.0.4", "4.0.4-503"))
+        old, new = (anybody.ask("GET", SPARK, f"manifests/{tag}") for tag in ("4.0.4", "4.0.4-503"))
         assert new.status_code == 200
         assert new.headers["docker-content-digest"] != old.headers["docker-content-digest"]
         assert new.json()["layers"] == old.json()["layers"]
-        config = anybody.ask("GET", _SPARK, f"blobs/{new.json()['config']['digest']}").json()
+        config = anybody.ask("GET", SPARK, f"blobs/{new.json()['config']['digest']}").json()
         assert config["config"]["Labels"] == {"spark-operator-harness.stamp": "503"}
 
 
@@ -120,10 +104,10 @@ def test_when_all_pulls_are_spent_a_head_still_answers_and_tells_it(stage: Stage
     assert str(pulls_left(image, mirror)) == "100 of 100 pulls left, window 6 h"
     stage.hub.spend(["127.0.0.1", "127.0.0.2"])
     with RegistryClient(stage.hub.mirror(), HUB, attempts=1) as anybody:
-        refused = anybody.ask("GET", _SPARK, "manifests/4.0.4")
+        refused = anybody.ask("GET", SPARK, "manifests/4.0.4")
         assert refused.status_code == 429
         assert refused.json()["errors"][0]["code"] == "TOOMANYREQUESTS"
-        assert anybody.ask("HEAD", _SPARK, "manifests/4.0.4").status_code == 200
+        assert anybody.ask("HEAD", SPARK, "manifests/4.0.4").status_code == 200
     assert str(pulls_left(image, mirror)) == "0 of 100 pulls left, window 6 h"
     stage.hub.limit(stage.hub.manners.limits)
     assert str(pulls_left(image, mirror)) == "100 of 100 pulls left, window 6 h"
@@ -137,10 +121,10 @@ def test_a_registry_without_a_limit_says_nothing_of_one(stage: Stage) -> None:
 def test_a_cache_gives_what_it_had_once_when_no_pull_is_left(stage: Stage) -> None:
     cache = stage.mirrors(MirrorMap()).mirrors[HUB].url
     fresh = stage.another(stage.spark_at(HUB), label="cold").rpartition(":")[2]
-    assert httpx.get(f"{cache}/v2/{_SPARK}/manifests/4.0.4", trust_env=False).status_code == 200
+    assert httpx.get(f"{cache}/v2/{SPARK}/manifests/4.0.4", trust_env=False).status_code == 200
     stage.hub.spend(["127.0.0.1", "127.0.0.2"])
-    assert httpx.get(f"{cache}/v2/{_SPARK}/manifests/4.0.4", trust_env=False).status_code == 200
-    assert httpx.get(f"{cache}/v2/{_SPARK}/manifests/{fresh}", trust_env=False).status_code != 200
+    assert httpx.get(f"{cache}/v2/{SPARK}/manifests/4.0.4", trust_env=False).status_code == 200
+    assert httpx.get(f"{cache}/v2/{SPARK}/manifests/{fresh}", trust_env=False).status_code != 200
 
 
 def test_the_runs_own_login_is_taken_and_is_no_secret(stage: Stage) -> None:
@@ -163,7 +147,7 @@ def test_nodes_are_told_of_the_own_registries_and_of_the_others(stage: Stage) ->
 
 
 def test_a_storage_is_shared_without_a_copy_of_its_blobs(storage: Path, tmp_path: Path) -> None:
-    shelf.share(storage / HUB, _SPARK, tmp_path, "site/spark")
+    shelf.share(storage / HUB, SPARK, tmp_path, "site/spark")
     assert shelf.stored_repositories(tmp_path) == ["site/spark"]
     blobs = list((tmp_path / "docker/registry/v2/blobs").rglob("data"))
     assert blobs

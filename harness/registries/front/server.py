@@ -200,7 +200,7 @@ class Front:
             self._runner = web.AppRunner(
                 self._app.application(), access_log=None, shutdown_timeout=1.0, handle_signals=False
             )
-            stack.callback(lambda: self.run(self._runner.cleanup()))
+            stack.callback(lambda: self.run(self._close()))
             self.run(self._listen(context))
             self._stack = stack.pop_all()
         return self
@@ -240,6 +240,14 @@ class Front:
             connection.force_close()
             if connection.transport is not None and connection._current_request is None:
                 connection.transport.close()
+
+    async def _close(self) -> None:
+        """Stop to serve. Clients may keep connections open, and need not answer when TLS says goodbye."""
+        server = self._runner.server
+        transports = [it.transport for it in (server.connections if server else ()) if it.transport is not None]
+        await self._runner.cleanup()
+        for transport in transports:
+            transport.abort()
 
     async def _exists(self, repository: str) -> bool:
         return await self._app.exists(repository) if self._app else False

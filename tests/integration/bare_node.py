@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A container with a kind node's containerd and nothing else of Kubernetes: it pulls as a node does."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.providers import network
+from harness.registries.mirrors import CERTS_D, Mirror, MirrorMap, write_hosts
+from harness.waiting import until
+
+_IMAGES = "spark-operator-harness/kind-node"
+_SECONDS = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class BareNode:
+    """`hosts` is the folder in which containerd looks for hosts.toml at each pull, `gateway` this machine's address."""
+
+    name: str
+    hosts: Path
+    gateway: str
+
+    def lead(self, mirrors: Mapping[str, Mirror]) -> None:
+        """Have containerd ask these servers, by registry host."""
+        write_hosts(MirrorMap(mirrors=mirrors), self.hosts)
+
+    def pull(self, image: str, *, login: tuple[str, str] | None = None) -> str:
+        """Pull as the kubelet does, with a pull secret's login; what containerd said when it failed, else nothing."""
+        words = ["--creds", ":".join(login)] if login else []
+        done = self._run("crictl", "pull", *words, image)
+        return done.stderr.strip() if done.returncode else ""
+
+    def forget(self, image: str) -> None:
+        """Remove an image; one that is not there is no error."""
+        self._run("crictl", "rmi", image)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Its own addresses."""
+        return self._run("hostname", "-i").stdout.split()
+
+    def _run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["docker", "exec", self.name, *words], capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+
+
+@contextmanager
+def bare_node(folder: Path) -> Iterator[BareNode]:
+    """The container, for as long as the block lasts. Skips where there is no engine or no node image."""
+    listed = subprocess.run(
+        ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", _IMAGES],
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+    plain = [it for it in listed.stdout.split() if "with-images" not in it]
+    if listed.returncode or not plain:
+        pytest.skip("there is no kind node image on this machine: nox -s bootstrap")
+    hosts = folder / "certs.d"
+    hosts.mkdir(parents=True)
+    name = f"soh-test-{uuid.uuid4().hex[:8]}"
+    network.create(name, name)
+    try:
+        with _container(name, plain[0], hosts) as made:
+            yield made
+    finally:
+        network.remove(name)
+
+
+@contextmanager
+def _container(name: str, image: str, hosts: Path) -> Iterator[BareNode]:
+    def docker(*words: str) -> None:
+        subprocess.run(["docker", *words], check=True, capture_output=True, timeout=_SECONDS)
+
+    docker(
+        *("run", "--detach", "--name", name, "--network", name, "--privileged", "--tmpfs", "/run", "--volume", "/var"),
+        *("--volume", f"{hosts}:{CERTS_D}:ro", "--entrypoint", "containerd", image),
+        *("--config", "/etc/containerd/config.toml"),
+    )
+    try:
+        made = BareNode(name=name, hosts=hosts, gateway=network.gateway(name))
+        until(lambda: made._run("crictl", "info").returncode, lambda it: it == 0, what="containerd", timeout=_SECONDS)
+        yield made
+    finally:
+        docker("rm", "--force", "--volumes", name)

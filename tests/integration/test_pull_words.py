@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What containerd says of each row of clusters/pulls.toml, in a node's containerd without a cluster.
+
+The kubelet passes these words on in its event `Failed`, and the diagnosis reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bare_node import BareNode, bare_node
+from pull_storage import fill
+
+from harness.checks import pulls
+from harness.foundry import gobuild
+from harness.foundry.store import Store
+from harness.matrix import catalogue as catalogues
+from harness.pulls import limited, rows, tokens
+from harness.pulls.rows import FaultRow, TokenRow
+from harness.pulls.stage import GHCR, HUB, NODE_USER, READ, Stage, Staging
+from harness.registries.limits import pulls_left
+from harness.registries.mirrors import MirrorMap
+from harness.registries.tokens import Accounts
+
+_ROWS = rows.load()
+_USER = "driver"
+
+
+@pytest.fixture(scope="module")
+def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    crane = gobuild.build(store, "crane").folder / "bin" / "crane"
+    return fill(tmp_path_factory.mktemp("foundry"), crane=crane, registry=registry_binary)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareNode]:
+    with bare_node(tmp_path_factory.mktemp("node")) as made:
+        yield made
+
+
+@pytest.fixture
+def stage(
+    request: pytest.FixtureRequest, storage: Path, registry_binary: Path, node: BareNode, tmp_path: Path
+) -> Iterator[Stage]:
+    catalogue = catalogues.load()
+    with Stage(
+        getattr(request, "param", Staging(private=True)),
+        release=catalogue.release("2.5.2"),
+        copy=catalogue.release("2.5.2@docker.io"),
+        spark="docker.io/apache/spark:4.0.4",
+        storage=storage,
+        binary=registry_binary,
+        gateway=node.gateway,
+        folder=tmp_path,
+    ) as made:
+        node.lead(made.mirrors(MirrorMap()).mirrors)
+        for home in (GHCR, HUB):
+            node.forget(made.spark_at(home))  # type: ignore[arg-type]
+        yield made
+
+
+def event(image: str, said: str) -> str:
+    """The kubelet's event, made of containerd's words."""
+    return f'Failed to pull image "{image}": {said}'
+
+
+@pytest.mark.parametrize("row", _ROWS.token, ids=lambda row: row.name)
+def test_a_token_that_is_no_good(row: TokenRow, stage: Stage, node: BareNode) -> None:
+    image = stage.spark_at(GHCR)
+    token = stage.ghcr.issue(_USER, READ).secret
+    login: tuple[str, str] | None = (_USER, token)
+    assert node.pull(image, login=login) == ""
+    node.forget(image)
+    if row.how == "wrong":
+        login = _USER, Accounts(stage.ghcr.manners.personal_prefix).issue(_USER, READ).secret
+    elif row.how in ("empty", "gone"):
+        login = None
+    else:
+        tokens.weaken(stage.ghcr.accounts, _USER, row.how)
+    said = node.pull(image, login=login)
+    assert re.search(row.says, said), said
+    assert pulls.cause(event(image, said)) == row.cause
+    assert token not in said
+
+
+@pytest.mark.parametrize("stage", [Staging(private=True, node_login=True)], indirect=True)
+@pytest.mark.parametrize("row", [it for it in _ROWS.token if it.node], ids=lambda row: row.name)
+def test_a_login_of_the_node_that_is_no_good(row: TokenRow, stage: Stage, node: BareNode) -> None:
+    image, known = stage.spark_at(GHCR), stage.ghcr.accounts.of(NODE_USER)
+    assert node.pull(image) == ""
+    node.forget(image)
+    tokens.weaken(stage.ghcr.accounts, NODE_USER, row.how)
+    said = node.pull(image)
+    assert re.search(row.node, said), said
+    stage.ghcr.issue(NODE_USER, READ, secret=known.secret)
+    assert node.pull(image) == ""
+
+
+@pytest.mark.parametrize("row", _ROWS.fault, ids=lambda row: row.name)
+def test_a_registry_that_fails(row: FaultRow, stage: Stage, node: BareNode) -> None:
+    node.pull(stage.spark_at(HUB))
+    image = stage.another(stage.spark_at(HUB), label=row.name)
+    stage.hub.fault(row.fault)
+    said = node.pull(image)
+    if row.outcome == "held":
+        assert said == ""
+        assert [it for it in stage.hub.requests() if it.fault]
+        return
+    assert re.search(row.says, said), said
+    assert row.cause in pulls.cause(event(image, said))
+    stage.hub.mend()
+    assert node.pull(image) == ""
+
+
+def test_a_limit_that_is_reached(stage: Stage, node: BareNode) -> None:
+    image = stage.another(stage.spark_at(HUB), label="limit")
+    stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
+    said = node.pull(image)
+    assert re.search(limited.SAYS, said, re.S), said
+    assert pulls.cause(event(image, said), pulls_left(image, stage.hub.mirror())) == limited.CAUSE
+    stage.hub.limit(stage.hub.manners.limits)
+    assert node.pull(image) == ""
+
+
+def test_an_image_that_the_node_has_needs_no_pull(stage: Stage, node: BareNode) -> None:
+    assert node.pull(stage.spark_at(HUB)) == ""
+    stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
+    asked = len(stage.hub.requests())
+    assert node.pull(stage.spark_at(HUB)) == ""
+    methods = {it.method for it in stage.hub.requests()[asked:] if "/manifests/" in it.path}
+    assert methods == {"HEAD"}
+
+
+@pytest.mark.parametrize("stage", [Staging(cached=True)], indirect=True)
+def test_a_cache_helps_a_node_that_lost_its_image(stage: Stage, node: BareNode) -> None:
+    image = stage.spark_at(HUB)
+    assert node.pull(image) == ""
+    node.forget(image)
+    stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
+    assert node.pull(image) == ""
+    assert node.pull(stage.another(image, label="cold")) != ""
