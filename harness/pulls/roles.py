@@ -25,7 +25,7 @@ from harness.waiting import until
 LONG = "long"
 _API_SECONDS = 15.0
 _HELM_SECONDS = 150.0
-_GONE_SECONDS = 60.0
+_GONE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
