@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except HarnessError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_status
+    except KeyboardInterrupt:
+        print("ended early; what was made is removed", file=sys.stderr)
+        return 130
     console.print(str(outcome))
     if parsed.output:
         outcome.write(parsed.output)

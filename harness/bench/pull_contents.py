@@ -77,7 +77,7 @@ def contents(
             made.real.append(subject.name)
             say(f"{name}: {pulled.digest}, {pulled.size / 1e6:.0f} MB")
         _probes(made, target)
-        say(f"{max(AT_ONCE)} probes of {made.any_image.size / 1e6:.0f} MB")
+        say(f"{max(AT_ONCE)} probes of {made.subjects[made.small[1]].images[0].size / 1e6:.0f} MB")
     return made
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
+import signal
 from itertools import pairwise
 from pathlib import Path
 
@@ -246,6 +248,19 @@ def test_an_image_with_another_digest_is_no_measurement(tmp_path: Path) -> None:
 
     with pytest.raises(HarnessError, match=r"the node has ghcr\.io/bench/probe-00:1 as"):
         made(tmp_path, execs).require([probe()], "ghcr.io")
+
+
+def test_an_early_end_is_no_traceback(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(pull, "run", ended)
+    try:
+        assert main(["pull"]) == 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "ended early" in capsys.readouterr().err
 
 
 def test_the_command_line_refuses_what_cannot_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
