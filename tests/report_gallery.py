@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from harness.apps.scenarios import discover
 from harness.checks import expectation
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Cell, Environment, Path, Scenario
@@ -72,22 +73,7 @@ STRUCK = [
         windows={"while nobody led": 2},
     )
 ]
-SCENARIOS = [
-    "bad-submission",
-    "config-map",
-    "custom-resources",
-    "dynamic-allocation",
-    "namespaces",
-    "pod-template",
-    "pyspark-pi",
-    "retry",
-    "scheduled",
-    "spark-3.5",
-    "spark-connect",
-    "spark-pi",
-    "suspend-resume",
-    "ttl",
-]
+SCENARIOS = [*discover()]
 BAD: Mapping[str, list[Finding]] = {
     "retry": [
         failed(

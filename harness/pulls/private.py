@@ -10,17 +10,32 @@ from typing import Any
 
 from harness.apps import samples
 from harness.apps.samples import Manifest
+from harness.matrix.model import Scenario
 from harness.pulls import secrets
 from harness.pulls.context import PullContext
 from harness.pulls.secrets import PullSecret
-from harness.pulls.stage import GHCR, HUB
+from harness.pulls.stage import GHCR, HUB, Staging
 from harness.registries.front.journal import Request
 from harness.registries.references import ImageReference
 from harness.releases.install import InstalledRelease
 from harness.upgrades import detour
 from harness.verdicts import Finding, failed, passed
 
+STAGING = Staging(private=True)
 ROLES = ("operator", "hook", "driver", "executor")
+
+
+def only(name: str, summary: str) -> Mapping[str, Scenario]:
+    """What a module of one scenario offers, whose cluster has the private packages and no release at first."""
+    return {
+        name: Scenario(
+            name=name,
+            summary=summary,
+            images=(samples.chart_values().spark.image,),
+            family="registry-credentials",
+            bare=True,
+        )
+    }
 
 
 def secret_of(ctx: PullContext, role: str, case: str = "") -> PullSecret:

@@ -131,15 +131,13 @@ class Passage:
                 user_apps=self._asked.apps if self._runs_user_apps else (),
             )
         )
-        # Where no sample was created before.
-        namespace = CHECK_NAMESPACE
 
         def anew(installed: InstalledRelease) -> ReinstallSeen | Unseen:
             return reinstall(
                 cluster,
                 installed,
                 helm=programs.helm,
-                namespace=namespace,
+                namespace=CHECK_NAMESPACE,  # Where no sample was created before.
                 folder=self._resources.scratch(f"{cluster.name}/reinstall"),
                 images=samples.chart_values().spark.images,
             )

@@ -9,9 +9,8 @@ from typing import Any
 
 from kubernetes import client
 
-from harness.apps import samples
 from harness.apps.applications import until_end
-from harness.apps.objects import Objects
+from harness.apps.objects import APPLICATION, GROUP, Objects
 from harness.apps.trial import trial
 from harness.evidence import sentinel
 from harness.matrix.model import Scenario
@@ -26,21 +25,12 @@ _API_SECONDS = 15.0
 
 def scenarios() -> Mapping[str, Scenario]:
     """The one scenario."""
-    return {
-        _NAME: Scenario(
-            name=_NAME,
-            summary="tokens are in no argv, environment, log, event, result or piece of evidence",
-            timeout=300.0,
-            images=(samples.chart_values().spark.image,),
-            family="registry-credentials",
-            bare=True,
-        )
-    }
+    return private.only(_NAME, "tokens are in no argv, environment, log, event, result or piece of evidence")
 
 
 def staging(name: str) -> Staging:
     """Private packages."""
-    return Staging(private=True)
+    return private.STAGING
 
 
 def run(ctx: PullContext, name: str) -> list[Finding]:
@@ -112,7 +102,7 @@ def _objects(ctx: PullContext, known: list[str]) -> Finding:
                     namespace, _preload_content=False, _request_timeout=_API_SECONDS
                 ).data
         applications = custom.list_namespaced_custom_object(
-            "sparkoperator.k8s.io", "v1beta2", ctx.namespace, "sparkapplications", _request_timeout=_API_SECONDS
+            GROUP, APPLICATION.version, ctx.namespace, APPLICATION.plural, _request_timeout=_API_SECONDS
         )
         told["applications"] = json.dumps(applications).encode()
     wanted = [form for secret in known for form in sentinel.forms(secret)]

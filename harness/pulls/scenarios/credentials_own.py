@@ -8,7 +8,7 @@ from typing import Any
 
 from kubernetes import client
 
-from harness.apps import claims, samples
+from harness.apps import claims
 from harness.apps.applications import until_end
 from harness.apps.objects import Objects
 from harness.apps.trial import trial
@@ -25,20 +25,14 @@ _API_SECONDS = 15.0
 
 def scenarios() -> Mapping[str, Scenario]:
     """The one scenario."""
-    return {
-        _NAME: Scenario(
-            name=_NAME,
-            summary="operator, hook, driver and executor pull private packages, each with a secret of its own",
-            images=(samples.chart_values().spark.image,),
-            family="registry-credentials",
-            bare=True,
-        )
-    }
+    return private.only(
+        _NAME, "operator, hook, driver and executor pull private packages, each with a secret of its own"
+    )
 
 
 def staging(name: str) -> Staging:
     """Private packages."""
-    return Staging(private=True)
+    return private.STAGING
 
 
 def run(ctx: PullContext, name: str) -> list[Finding]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from harness.apps import claims, samples
+from harness.apps import claims
 from harness.apps.applications import parse, until_end
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import State
@@ -26,21 +26,15 @@ _END_SECONDS = 120.0
 
 def scenarios() -> Mapping[str, Scenario]:
     """The one scenario."""
-    return {
-        _NAME: Scenario(
-            name=_NAME,
-            summary="tokens are rotated under a running application, which goes on; the next pods use the new ones",
-            timeout=300.0,
-            images=(samples.chart_values().spark.image,),
-            family="registry-credentials",
-            bare=True,
-        )
-    }
+    return private.only(
+        _NAME,
+        "tokens are rotated under a running application, which goes on; the next pods use the new ones",
+    )
 
 
 def staging(name: str) -> Staging:
     """Private packages."""
-    return Staging(private=True)
+    return private.STAGING
 
 
 def run(ctx: PullContext, name: str) -> list[Finding]:
