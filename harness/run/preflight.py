@@ -103,9 +103,11 @@ class Preflight:
         if self._source.kind == "foundry" and not cell.scenario.bare:
             for name in cell.path.releases:
                 release = self._catalogue.release(name)
-                # Of one that it does not build, the way is an import, which is told where its chart is looked for.
+                # Of one that it does not build, the way is an import, which is told where its chart is looked for. An
+                # image of the user's values is what the cell tries: that it is nowhere is a result.
                 if "foundry" in release.sources:
-                    yield from self._operator_images(cell, release)
+                    own = (release.image, release.hook_image)
+                    yield from (it for it in self._operator_images(cell, release) if it in own)
         if cell.scenario.name == users.NAME:
             yield from cell.scenario.images
 

@@ -152,6 +152,14 @@ def test_the_foundry_is_asked_for_the_operators_images_which_may_not_be_built_ye
     assert "nox -s bootstrap" in found[mine.id].message
 
 
+def test_the_foundry_is_not_asked_for_an_image_of_the_users_values_since_the_cell_tries_it() -> None:
+    with answering(server("spark-operator")) as fake:
+        with Foundry(MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{fake.address}")})) as source:
+            found = preflight(source, values=({"image": {"tag": "9.9.9"}},)).refusals([cell()])
+        assert not fake.requests
+    assert found == {}
+
+
 def test_cells_without_a_release_need_none() -> None:
     bare = cell()
     bare = bare.model_copy(update={"scenario": bare.scenario.model_copy(update={"bare": True})})
