@@ -24,6 +24,9 @@ _CREATE = Path(__file__).with_name("kind_cluster.py")
 _LABEL_CLUSTER = "io.x-k8s.kind.cluster"
 _CERTS_D = "/etc/containerd/certs.d"
 
+FOUNDRY_IMAGES = "spark-operator-harness/"
+"""How names of node images begin that the foundry made: their containerd's configuration is known."""
+
 
 class Kind:
     """The kind provider."""
@@ -93,6 +96,8 @@ class Kind:
     def _write_config(self, spec: ClusterSpec) -> Path:
         config = cluster_config(spec.environment)
         config["kubeadmConfigPatches"] = [*config.get("kubeadmConfigPatches", []), *_quick_start()]
+        if containers.cgroup_v1() and spec.node_image.startswith(FOUNDRY_IMAGES):
+            _without_freezing(config)
         if spec.mirrors:
             hosts = write_hosts(spec.mirrors, spec.folder / "certs.d")
             mount = {"hostPath": str(hosts.resolve()), "containerPath": _CERTS_D, "readOnly": True}
@@ -131,6 +136,19 @@ def cluster_config(environment: Environment) -> dict[str, Any]:
             "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"
         ]
     return config
+
+
+def _without_freezing(config: dict[str, Any]) -> None:
+    """Let containerd and the kubelet make control groups themselves.
+
+    With systemd's first version of them, runc freezes each new container for a moment, which fails on a busy host
+    ("unable to freeze"): the kubelet then has to make it once more.
+    """
+    config["kubeadmConfigPatches"].append(
+        "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: cgroupfs\n"
+    )
+    runc = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options"
+    config["containerdConfigPatches"] = [f"version = 3\n[{runc}]\nSystemdCgroup = false\n"]
 
 
 def _quick_start() -> list[str]:

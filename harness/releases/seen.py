@@ -17,7 +17,8 @@ class ContainerSeen:
     """A container of a pod. `state` is `running`, `waiting`, `terminated` or empty; `reason`, `message` explain it.
 
     `image` is what the pod asks for, `image_id` what the node says that it runs. `last_exit` tells how the run before
-    ended, when there was one.
+    ended, when there was one. `restarts` counts how often it ran again: when the runtime could not make a container
+    and the kubelet tried once more (StartError), nothing had run.
     """
 
     name: str
@@ -208,7 +209,7 @@ def _container(spec: Mapping[str, Any], status: Mapping[str, Any], *, init: bool
         image_id=status.get("imageID", ""),
         init=init,
         ready=bool(status.get("ready")),
-        restarts=status.get("restartCount", 0),
+        restarts=max(0, status.get("restartCount", 0) - ((last or {}).get("reason") == "StartError")),
         state=state,
         reason=detail.get("reason") or "",
         message=detail.get("message") or "",

@@ -7,6 +7,7 @@ pytest-kind is real. Real clusters come with every cell.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -205,6 +206,26 @@ def test_a_new_kubelet_is_asked_to_bear_cgroup_v1(
 
     assert ("failCgroupV1: false" in str(config.get("kubeadmConfigPatches"))) is patched
     assert config["networking"]["apiServerAddress"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("image", "v1", "alone"),
+    [
+        ("spark-operator-harness/kind-node:v1.34.4", True, True),
+        ("spark-operator-harness/kind-node:v1.34.4", False, False),
+        ("kindest/node:v1.34.11", True, False),
+    ],
+)
+def test_nodes_of_the_foundry_make_the_first_control_groups_without_systemd(
+    image: str, v1: bool, alone: bool, provider: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "cgroup_v1", lambda: v1)
+    (tmp_path / "scratch").mkdir()
+    asked = dataclasses.replace(spec(tmp_path), node_image=image)
+    config = yaml.safe_load(provider._write_config(asked).read_text())
+
+    assert ("cgroupDriver: cgroupfs" in str(config["kubeadmConfigPatches"])) is alone
+    assert ("SystemdCgroup = false" in str(config.get("containerdConfigPatches"))) is alone
 
 
 def test_a_cluster_is_removed_without_the_users_kubeconfig(provider: Kind, programs: Path) -> None:

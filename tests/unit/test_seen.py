@@ -47,6 +47,15 @@ def test_a_running_pod() -> None:
     assert container.image_id == "ghcr.io/a/b@sha256:1"
 
 
+@pytest.mark.parametrize(("reason", "restarts"), [("StartError", 0), ("Error", 1), ("OOMKilled", 1)])
+def test_a_container_that_the_runtime_could_not_make_at_first_has_not_restarted(reason: str, restarts: int) -> None:
+    status = _POD["status"]["containerStatuses"][0]
+    status = {**status, "lastState": {"terminated": {"exitCode": 128, "reason": reason}}}
+    pod = seen.pod({**_POD, "status": {**_POD["status"], "containerStatuses": [status]}})
+    assert pod.restarts == restarts
+    assert pod.containers[0].last_exit == f"exit 128 ({reason})"
+
+
 def test_a_pod_that_nothing_is_known_of_yet() -> None:
     pod = seen.pod({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     assert (pod.owner, pod.phase, pod.containers[0].state, pod.containers[0].image_id) == ("", "", "", "")
