@@ -46,9 +46,17 @@ def applications(
 
 
 def schedules(
-    recorder: Recorder, creations: Creations, seen: Sequence[ApplicationSeen], *, until: datetime
+    recorder: Recorder,
+    creations: Creations,
+    seen: Sequence[ApplicationSeen],
+    *,
+    until: datetime,
+    suspended: Mapping[str, datetime],
 ) -> tuple[ScheduleSeen, ...]:
-    """The schedules that were created here, with their runs."""
+    """The schedules that were created here, with their runs. `suspended` says by name which fire no more, since when.
+
+    A user's schedules are never suspended, and may have any name.
+    """
     found = []
     for record in recorder.schedules():
         made = creations.of(record.uid)
@@ -56,7 +64,8 @@ def schedules(
         # A user's schedule may be written in any form, and is not judged by its slots.
         if made is None or (every is None and made.part is not Part.USERS):
             continue
-        found.append(_schedule(record, made, every or 0.0, seen, until))
+        over = until if made.part is Part.USERS else suspended.get(record.name, until)
+        found.append(_schedule(record, made, every or 0.0, seen, over))
     return tuple(found)
 
 

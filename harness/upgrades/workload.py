@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log
-from harness.apps.objects import APPLICATION, Objects
+from harness.apps.objects import APPLICATION, SCHEDULED, Objects
 from harness.apps.scenarios import namespace_of
 from harness.apps.states import State
 from harness.apps.users import UserManifests
@@ -106,6 +106,8 @@ class _Notes:
     seconds: dict[str, float] = field(default_factory=dict)
     queries: dict[str, list[Query]] = field(default_factory=dict)
     output: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    suspended: dict[str, datetime] = field(default_factory=dict)
+    """Of schedules by name."""
 
 
 class Workload:
@@ -197,12 +199,14 @@ class Workload:
 
     def finish(self, times: Sequence[MoveSpan]) -> WorkloadSeen:
         """Let everything come to its end, create what is new under the last release, and tell what was seen."""
-        with self._phase("finish"), ThreadPoolExecutor(2, "connect-query") as beside:
+        with self._phase("finish"), ThreadPoolExecutor(3, "beside") as beside:
+            self._fire_no_more("small-scheduled")
             asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after()]
             self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
             self._create(SUBMISSIONS, "small", Part.NEW, When.AFTER, name="new-small")
             every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
             self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
+            fired = beside.submit(self._fire_once, "new-scheduled")
             self._users.submit(When.AFTER)
             self._let_go()
             self._wait(
@@ -216,6 +220,7 @@ class Workload:
             )
             for future in asked:
                 self._result(future)
+            fired.result()
             self._read_output()
         return self._tell(times)
 
@@ -264,6 +269,27 @@ class Workload:
                 clients.let_end(self._ctx.cluster, RUNNING_APPS, driver)
             except HarnessError as unheard:
                 self._notes.trouble.append(unheard.message)
+
+    def _fire_once(self, name: str) -> None:
+        """Suspend a schedule when it has fired; from a thread of its own."""
+        if self._was_created(name):
+            self._wait({f"the schedule {name} to fire": lambda: bool(self._runs(name))}, _FINISH_SECONDS)
+            self._fire_no_more(name)
+
+    def _fire_no_more(self, name: str) -> None:
+        """Suspend a schedule that has shown what it was there for: its runs would slow down all that is to end."""
+        if not self._was_created(name):
+            return
+        self._notes.suspended[name] = datetime.now(UTC)
+        try:
+            with self._ctx.cluster.api_client() as api:
+                Objects(api, SCHEDULES).patch(SCHEDULED, name, {"spec": {"suspend": True}})
+        except client.ApiException as refused:
+            del self._notes.suspended[name]
+            self._notes.trouble.append(f"the schedule {name} could not be suspended: {words_of(refused)}")
+
+    def _runs(self, schedule: str) -> list[Record[Look]]:
+        return [it for it in self._recorder.applications() if it.schedule == schedule]
 
     def _ask_connect(self, namespace: str, name: str, when: When) -> None:
         """Wait until a server is Ready and ask it; from a thread of its own."""
@@ -360,17 +386,17 @@ class Workload:
         )
 
     def _new_run_ended(self) -> bool:
-        created = [it for it in self._creations.created() if it.name == "new-scheduled"]
-        runs = [it for it in self._recorder.applications() if it.schedule == "new-scheduled"]
-        return not created or any(_ended(it) for it in runs)
+        return not self._was_created("new-scheduled") or any(_ended(it) for it in self._runs("new-scheduled"))
+
+    def _was_created(self, name: str) -> bool:
+        return any(it.name == name and it.namespace != USER_APPS for it in self._creations.created())
 
     def _small_under_way(self) -> int:
         ended = {it.uid for it in self._recorder.applications() if it.gone is not None or _ended(it)}
         return sum(it.part is Part.SMALL and it.uid not in ended for it in self._creations.created())
 
     def _new_server_ready(self) -> bool:
-        created = [it for it in self._creations.created() if it.name == "new-connect"]
-        return not created or self._ready("new-connect")
+        return not self._was_created("new-connect") or self._ready("new-connect")
 
     def _read_output(self) -> None:
         """What the long application's driver says of its work."""
@@ -383,7 +409,9 @@ class Workload:
         until_now = datetime.now(UTC)
         moved = (times[0].began, times[-1].ended) if times else (until_now, until_now)
         seen = assembling.applications(self._recorder, self._creations, moved=moved, output=self._notes.output)
-        schedules = assembling.schedules(self._recorder, self._creations, seen, until=until_now)
+        schedules = assembling.schedules(
+            self._recorder, self._creations, seen, until=until_now, suspended=self._notes.suspended
+        )
         connects = assembling.connects(self._recorder, self._creations, self._notes.queries)
         refused = self._creations.refused()
         return WorkloadSeen(

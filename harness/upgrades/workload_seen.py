@@ -177,7 +177,8 @@ class ScheduleLook:
 class ScheduleSeen:
     """A ScheduledSparkApplication that fires every `every` seconds. `runs` in the order of their creation.
 
-    `watched_until` is the last moment for which its runs are known. A promised slot is a `next_run` of its looks.
+    `watched_until` is the last moment for which its runs are known: when it was suspended, or the path's end. A slot
+    that was promised is a `next_run` of its looks.
     """
 
     namespace: str

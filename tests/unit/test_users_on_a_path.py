@@ -6,6 +6,7 @@ The API server is a stand-in that accepts what it is asked to create; the rest a
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -115,6 +116,23 @@ def test_they_are_told_apart_from_our_own(given: users.UserManifests) -> None:
     assert [(it.name, it.part) for it in found.applications] == [("etl", Part.USERS)]
     assert [it.name for it in found.refused] == ["nightly"]
     assert own(seen) == ()
+
+
+def test_a_schedule_of_ours_is_judged_until_it_is_suspended_and_a_users_of_that_name_until_the_end() -> None:
+    recorder, creations, end = Recorder(cast(Any, None), {"schedules", USER_APPS}), Creations(), datetime.now(UTC)
+    spec = {"schedule": "@every 30s"}
+    for number, (namespace, part) in enumerate((("schedules", Part.RUN), (USER_APPS, Part.USERS))):
+        raw = {
+            "kind": "ScheduledSparkApplication",
+            "metadata": {"namespace": namespace, "name": "nightly", "uid": f"uid-{number}"},
+            "spec": spec,
+        }
+        creations._accept(namespace, raw, part, When.BEFORE, end)
+        metadata = {**raw["metadata"], "creationTimestamp": "2026-01-01T12:00:00Z"}
+        recorder._schedule("ADDED", {**raw, "metadata": metadata, "status": {}})
+    suspended = end - timedelta(seconds=40)
+    found = assembling.schedules(recorder, creations, (), until=end, suspended={"nightly": suspended})
+    assert {it.namespace: it.watched_until for it in found} == {"schedules": suspended, USER_APPS: end}
 
 
 def test_without_any_nothing_is_done() -> None:
