@@ -1,9 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ask a Spark Connect server for a sum through Spark's JVM client, which this program starts and drives."""
+"""Ask a Spark Connect server for a sum through Spark's JVM client, which this program starts and drives.
+
+A server that is Ready is behind its Service only when the node's rules say so too. Spark's client, which waits longer
+after each failure, is not started before somebody answers there.
+"""
 
 import os
+import socket
 import sys
+import time
 from pathlib import Path
+from urllib.parse import urlsplit
+
+ANSWER_SECONDS = 30
+
+
+def await_port(host: str, port: int) -> None:
+    """Wait until a connection can be made; the client will tell why when none can."""
+    until = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < until:
+        try:
+            socket.create_connection((host, port), timeout=2).close()
+            return
+        except OSError as refused:
+            print(f"{host}:{port} does not answer yet: {refused}", flush=True)
+            time.sleep(0.25)
+
 
 home = Path(os.environ.get("SPARK_HOME", "/opt/spark"))
 sys.path[:0] = [str(file) for file in (home / "python" / "lib").glob("py4j-*.zip")]
@@ -11,6 +33,8 @@ sys.path[:0] = [str(file) for file in (home / "python" / "lib").glob("py4j-*.zip
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway  # noqa: E402
 
 remote, up_to = sys.argv[1], int(sys.argv[2])
+server = urlsplit(remote)
+await_port(server.hostname, server.port)
 jars = home / "jars"
 port = launch_gateway(
     jarpath=str(next(jars.glob("py4j*.jar"))),
