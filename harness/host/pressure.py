@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +13,17 @@ import psutil
 
 from harness.host import disk
 
+_FADES_IN = 300.0
+_LEAST_SECONDS = 30.0
+"""The kernel counts every five seconds: less time than this says nothing about an average."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HostSeen:
     """The host at one moment. Free disk and available memory are in bytes; `disk` is the folder with the least.
 
-    `load` is how many programs wanted a processor at a time, on average over the last five minutes, for each processor
-    that there is.
+    `load` is how many programs wanted a processor at a time, on average, for each processor that there is: since a
+    mark, or without one over the last five minutes.
     """
 
     disk_free: int
@@ -26,12 +32,35 @@ class HostSeen:
     load: float = 0.0
 
 
-def look(folders: Iterable[Path]) -> HostSeen:
+@dataclass(frozen=True)
+class Mark:
+    """A moment by the monotonic clock, in seconds, with the five minutes' load of then."""
+
+    at: float
+    load: float
+
+    @classmethod
+    def now(cls) -> Mark:
+        """This moment."""
+        return cls(time.monotonic(), psutil.getloadavg()[1])
+
+    def load_since(self, now: Mark) -> float:
+        """The average load between the two.
+
+        The kernel lets what it has seen fade with e^(-t/300 s) (kernel/sched/loadavg.c), so that what was before the
+        mark can be taken off again.
+        """
+        fades = math.exp(-max(now.at - self.at, _LEAST_SECONDS) / _FADES_IN)
+        return max(0.0, (now.load - self.load * fades) / (1 - fades))
+
+
+def look(folders: Iterable[Path], since: Mark | None = None) -> HostSeen:
     """Look at the disks of these folders, which need not exist, at the memory and the processors."""
+    now = Mark.now()
     free, folder = min((disk.free(folder), str(folder)) for folder in folders)
     return HostSeen(
         disk_free=free,
         disk=folder,
         memory_available=psutil.virtual_memory().available,
-        load=psutil.getloadavg()[1] / (psutil.cpu_count() or 1),
+        load=(since.load_since(now) if since else now.load) / (psutil.cpu_count() or 1),
     )

@@ -173,8 +173,7 @@ class Group:
 
     def _run_path(self, scene: Scene) -> None:
         """Go along the path once, and judge what was seen for each cell."""
-        with self._slots.one():
-            observed, refusal = self._passage.go(scene, seed=self._seed)
+        observed, refusal = self._passage.go(scene, seed=self._seed)
         if observed is None:
             self._report_all(scene, refusal)
             return
@@ -295,8 +294,9 @@ class Group:
         evidence = ""
         diagnosis = None
         missing_before = scene.cluster is None and worst(findings) is Verdict.UNAVAILABLE
-        # An input that was not to be had before there was a cluster is not to be had on an idle host either.
-        if worst(findings) is not Verdict.PASSED and not missing_before:
+        # An input that was not to be had before there was a cluster is not to be had on an idle host either, and a
+        # break that came as predicted needs no other reason.
+        if worst(findings) not in (Verdict.PASSED, Verdict.BROKEN_AS_KNOWN) and not missing_before:
             diagnosis = scene.diagnoses.get(attempt.name) or self._diagnose(scene, attempt, findings)
         if diagnosis is not None:
             findings = [diagnosis.finding(), *findings]

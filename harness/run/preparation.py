@@ -55,6 +55,7 @@ class Preparation:
         self._resources = resources
         self._locker = locker
         self._say = say
+        self._began = pressure.Mark.now()
         self._creations = Slots(asked.settings.cache_dir / "slots", "creation", CREATIONS)
 
     def provider(self) -> Provider:
@@ -71,6 +72,7 @@ class Preparation:
         """Cluster and release; a finding when there is nothing for the cells to run on. Raises Cancelled."""
         if scene.provider is None:
             raise HarnessError("a cluster needs a provider")
+        self._began = pressure.Mark.now()
         settings, cell = self._asked.settings, self._attempts[0].cell
         release = scene.release = self._asked.catalogue.release(cell.path.releases[0])
         try:
@@ -188,8 +190,8 @@ class Preparation:
         return found
 
     def host_now(self) -> pressure.HostSeen:
-        """The room that the host has at this moment."""
-        return pressure.look([self._asked.settings.cache_dir, self._host.engine_data])
+        """The room that the host has at this moment, and its load since the cluster was begun."""
+        return pressure.look([self._asked.settings.cache_dir, self._host.engine_data], self._began)
 
     def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
         with cluster.api_client() as api:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import psutil
 import pytest
 
 from harness.checks.infrastructure import Cause, Diagnosis, diagnose, node_lost, of_creation
-from harness.host.pressure import HostSeen, look
+from harness.host.pressure import HostSeen, Mark, look
 from harness.releases.surroundings import Surroundings, event, node, pod_place, quantity
 from harness.verdicts import Verdict
 
@@ -221,3 +222,26 @@ def test_the_load_of_this_host_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(psutil, "getloadavg", lambda: (1.0, 12.0, 3.0))
     monkeypatch.setattr(psutil, "cpu_count", lambda: 4)
     assert look([tmp_path]).load == 3.0
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "seconds", "load"),
+    [
+        (36.0, 18.0, 270.0, 5.7),  # Most of it is what was before.
+        (0.0, 12.0, 300.0, 19.0),
+        (4.0, 4.0, 200.0, 4.0),
+        (30.0, 0.5, 300.0, 0.0),
+        (0.0, 1.0, 0.1, 10.5),  # As of half a minute, since a shorter time says nothing.
+    ],
+)
+def test_the_load_since_a_moment_is_without_that_of_before(
+    before: float, now: float, seconds: float, load: float
+) -> None:
+    assert Mark(100.0, before).load_since(Mark(100.0 + seconds, now)) == pytest.approx(load, abs=0.1)
+
+
+def test_what_a_cluster_sees_of_the_load_began_with_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (1.0, 12.0, 3.0))
+    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
+    began = Mark(time.monotonic() - 300, 12.0)
+    assert look([tmp_path], began).load == pytest.approx(6.0, abs=0.1)
