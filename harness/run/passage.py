@@ -20,6 +20,7 @@ from harness.releases.observe import Unseen
 from harness.run.attempt import Attempt, Scene
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
+from harness.run.slots import Slots
 from harness.upgrades import faults
 from harness.upgrades import scenarios as moves
 from harness.upgrades.faulty import FaultContext
@@ -33,6 +34,9 @@ from harness.waiting import Cancelled, Deadline
 
 _PATH_SECONDS = 900.0
 """For all that happens along a path, whatever its length."""
+
+CPUS_PER_PATH = 2
+"""Processors that a path keeps busy from its beginning to its end."""
 
 
 class Passage:
@@ -52,12 +56,14 @@ class Passage:
         self._host = host
         self._resources = resources
         self._say = say
+        self._places = Slots(asked.settings.cache_dir / "slots", "path", max(1, host.result.cpus // CPUS_PER_PATH))
 
     def go(self, scene: Scene, *, seed: int) -> tuple[ObservedPath | None, Finding]:
         """Go along; without a record, the finding says why there is none. Raises Cancelled."""
         nothing = errored("path", "the path was not gone")
         try:
-            return self._journey(scene, seed=seed).go(), nothing
+            with self._places.one(lambda: self._say("waits until another path is at its end")):
+                return self._journey(scene, seed=seed).go(), nothing
         except Cancelled:
             raise
         except WaitTimeout as late:

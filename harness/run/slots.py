@@ -7,7 +7,7 @@ Each place is a locked file in the cache, so that a run that was killed gives up
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,9 +31,12 @@ class Slots:
         self._taken: set[Path] = set()
 
     @contextmanager
-    def one(self) -> Iterator[None]:
-        """Hold one place. Raises Cancelled when the run is being ended while it waits."""
-        lock = self._take()
+    def one(self, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold one place; `waits` is called when there is none at once.
+
+        Raises Cancelled when the run is being ended while it waits.
+        """
+        lock = self._take(waits)
         try:
             yield
         finally:
@@ -42,7 +45,8 @@ class Slots:
                 self._taken.discard(Path(lock.lock_file))
                 self._free.notify()
 
-    def _take(self) -> FileLock:
+    def _take(self, waits: Callable[[], None]) -> FileLock:
+        told = False
         while True:
             if cancelled():
                 raise Cancelled(f"waiting for one of {len(self._files)} {self._kind} places: the run is being ended")
@@ -60,4 +64,8 @@ class Slots:
                     self._taken.add(file)
                     return lock
                 # Another process cannot notify; hence the time.
-                self._free.wait(_POLL_SECONDS)
+                if told:
+                    self._free.wait(_POLL_SECONDS)
+            if not told:
+                told = True
+                waits()

@@ -28,7 +28,7 @@ from harness.upgrades.operator_watch import OperatorWatcher
 from harness.upgrades.prober import Probe, Prober
 from harness.upgrades.reinstall import ReinstallSeen
 from harness.upgrades.workload_seen import WorkloadSeen
-from harness.waiting import Cancelled
+from harness.waiting import Cancelled, pause
 
 T = TypeVar("T")
 
@@ -41,6 +41,10 @@ SHORT_SOAK = 35.0
 
 HOPELESS_SOAK = 20.0
 """Seconds after a move that did not take place."""
+
+SUBMIT_SECONDS = 30.0
+"""Seconds after the last move has rolled out for which small applications still come, half of them with a new leader.
+What comes after the moves has the rest of the soak: the operator is watched while it has most to do."""
 
 
 class Applications(Protocol):
@@ -109,6 +113,16 @@ class Journey:
         self.prober.start()
         moves: list[ObservedMove] = []
         probes: tuple[Probe, ...] = ()
+        workload: WorkloadSeen | Unseen = Unseen(reason="the path did not come to its end")
+        seconds = {"begin": ready - began}
+
+        def after(last: MoveTimes) -> None:
+            nonlocal probes, workload
+            probes = self.prober.stop()
+            moved = time.monotonic()
+            workload = self._finished([*(it.times for it in moves), last])
+            seconds.update({"moves": moved - ready, "finish": time.monotonic() - moved})
+
         try:
             self.applications.during()
             here, been = self.installed, {self.installed.release.name: self.installed}
@@ -116,23 +130,13 @@ class Journey:
                 if number > 1:
                     self.applications.between(here.release, self._release(move.target))
                 last = number == len(self.path.moves)
-                here, seen = self._move(here, been, move, soak=self.soak if last else min(self.soak, SHORT_SOAK))
+                here, seen = self._move(here, been, move, meanwhile=after if last else None)
                 been[here.release.name] = here
                 moves.append(seen)
         finally:
-            probes = self.prober.stop()
-            self.applications.settle()
-        moved = time.monotonic()
-        self.say("following the applications to their ends")
-        workload: WorkloadSeen | Unseen
-        try:
-            workload = self.applications.finish([it.times for it in moves])
-        except Cancelled:
-            raise
-        except (HarnessError, client.ApiException, HTTPError) as error:
-            workload = Unseen(reason=f"the applications could not be followed to their ends: {error}")
+            self.prober.stop()
         finished = time.monotonic()
-        seconds = {"begin": ready - began, "moves": moved - ready, "finish": finished - moved}
+        seconds["soak"] = finished - ready - seconds["moves"] - seconds["finish"]
         reinstalled: ReinstallSeen | Unseen | None = None
         if self.path.kind == "rollback":
             self.say(f"uninstalling {here.release.name} and installing it anew")
@@ -146,9 +150,26 @@ class Journey:
             reinstalled=reinstalled,
         )
 
+    def _finished(self, times: Sequence[MoveTimes]) -> WorkloadSeen | Unseen:
+        self.say("submitting what comes after, and following all applications to their ends")
+        self.applications.settle()
+        try:
+            return self.applications.finish(times)
+        except Cancelled:
+            raise
+        except (HarnessError, client.ApiException, HTTPError) as error:
+            return Unseen(reason=f"the applications could not be followed to their ends: {error}")
+
     def _move(
-        self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move, *, soak: float
+        self,
+        here: InstalledRelease,
+        been: Mapping[str, InstalledRelease],
+        move: Move,
+        *,
+        meanwhile: Callable[[MoveTimes], None] | None,
     ) -> tuple[InstalledRelease, ObservedMove]:
+        """Make a move and watch what it made. `meanwhile` is done within the soak of the last one."""
+        soak = min(self.soak, SHORT_SOAK) if meanwhile is None else self.soak
         namespace, helm = here.namespace, Helm(self.programs.helm, self.cluster.kubeconfig)
         with self.cluster.api_client() as api:
             pods_before = {pod.uid: pod.name for pod in rollout.pods_of(api, namespace)}
@@ -162,7 +183,16 @@ class Journey:
             wrong = came.helm_error or came.rollout_error
             self.say(f"{move}: {wrong.splitlines()[0] if wrong else 'rolled out'}; watching it for {soak:.0f} s")
             target = here if came.helm_error else came.installed
-            operator = self._observed(target, soak=min(soak, HOPELESS_SOAK) if came.helm_error else soak)
+            soak = min(soak, HOPELESS_SOAK) if came.helm_error else soak
+            with ThreadPoolExecutor(1, "soak") as beside:
+                looking = beside.submit(self._observed, target, soak=soak)
+                if meanwhile is not None:
+                    pause(min(soak, SUBMIT_SECONDS), what="small applications to come")
+                    times = _times(came)
+                    meanwhile(times)
+                operator = looking.result()
+            if meanwhile is None:
+                times = _times(came)
             with ThreadPoolExecutor(4) as pool:
                 rights = _later(
                     pool, lambda: permissions.change(rights_before, permissions.look(self.cluster, namespace))
@@ -177,13 +207,12 @@ class Journey:
                 old = _later(pool, lambda: self._still_there(namespace, pods_before))
         finally:
             watcher.stop()
-        ended = datetime.now(UTC)
         return target, ObservedMove(
             move=move,
             origin=here.release,
             target=self._release(move.target),
             steps=came.steps,
-            times=MoveTimes(began=came.began, helm_done=came.helm_done, settled=came.settled, ended=ended),
+            times=times,
             helm_error=came.helm_error,
             rollout_error=came.rollout_error,
             watch=watcher.seen(came.began),
@@ -233,6 +262,11 @@ def _later(pool: ThreadPoolExecutor, look: Callable[[], T]) -> Future[T | Unseen
             return Unseen(reason=f"it could not be looked at: {away}")
 
     return pool.submit(guarded)
+
+
+def _times(came: Change) -> MoveTimes:
+    """The times of a move that is over now."""
+    return MoveTimes(began=came.began, helm_done=came.helm_done, settled=came.settled, ended=datetime.now(UTC))
 
 
 def _with_probes(move: ObservedMove, probes: Sequence[Probe]) -> ObservedMove:

@@ -22,7 +22,9 @@ from harness.upgrades.workload_seen import WorkloadSeen
 
 @dataclass(frozen=True, kw_only=True)
 class MoveTimes:
-    """When a move began, when its Helm was done, when all Deployments had rolled out, when the soak was over.
+    """When a move began, when its Helm was done, when all Deployments had rolled out, when it was over.
+
+    The last one is over when what comes after the moves is submitted, within its soak; any other with its soak.
 
     The leadership gap is apart, in `OperatorWatch`. `settled` is None when the rollout did not get to its end.
     """

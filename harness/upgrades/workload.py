@@ -6,11 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from kubernetes import client
 from urllib3.exceptions import HTTPError
@@ -27,14 +27,13 @@ from harness.providers.base import Cluster
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.quiet import Quiet
-from harness.upgrades.recorder import Record, Recorder
+from harness.upgrades.recorder import Recorder
+from harness.upgrades.standing import RUNNING_APPS, SCHEDULES, Standing
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import USER_APPS, Users, own
-from harness.upgrades.workload_seen import Look, Part, Query, When, WorkloadSeen
+from harness.upgrades.workload_seen import Part, Query, When, WorkloadSeen
 from harness.waiting import Deadline, until
 
-RUNNING_APPS = namespace_of("running-apps")
-SCHEDULES = namespace_of("schedules")
 SUBMISSIONS = namespace_of("submissions")
 NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
 """The job namespaces that a workload needs."""
@@ -44,7 +43,7 @@ SUSPEND_SINCE = (2, 4, 0)
 
 _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 
-_SUBMIT_EVERY = 8.0
+_SUBMIT_EVERY = 12.0
 """An application costs about five seconds of one processor, so that two clusters at once leave something of two."""
 
 _MOST_UNDER_WAY = 4
@@ -57,8 +56,8 @@ _STILL_SECONDS = 45.0
 """When nothing at all has changed for so long, nothing more will come."""
 
 _SUSPENDED_SECONDS = 15.0
-_FIRST_RETRY = 120
-_RETRY_PER_MOVE = 130
+_FIRST_RETRY = 100
+_RETRY_PER_MOVE = 60
 """Seconds until the retrying application is due: in the soak of the last move, which is 90 s long."""
 
 _NEW_SCHEDULE_EVERY = 15
@@ -125,6 +124,7 @@ class Workload:
         self._api = ctx.cluster.api_client()
         self._objects = {name: Objects(self._api, name) for name in names}
         self._users = Users(ctx.user_apps, self._objects.get(USER_APPS), self._creations, self._recorder)
+        self._standing = Standing(self._recorder, self._creations, self._users)
         self._submitter: Submitter | None = None
         self._notes = _Notes()
         self._from = datetime.now(UTC)
@@ -154,9 +154,11 @@ class Workload:
                 self._notes.absent["suspended"] = "not every release of the path has spec.suspend"
             self._wait(
                 {
-                    "the completed application to be COMPLETED": lambda: self._is("completed", State.COMPLETED),
-                    "the long application's executor to run": self._executor_runs,
-                    "the retrying application to wait": lambda: self._is("late-retry", State.FAILING),
+                    "the completed application to be COMPLETED": lambda: self._standing.is_in(
+                        "completed", State.COMPLETED
+                    ),
+                    "the long application's executor to run": self._standing.executor_runs,
+                    "the retrying application to wait": lambda: self._standing.is_in("late-retry", State.FAILING),
                     "the first scheduled run": lambda: any(
                         it.schedule and it.namespace == SCHEDULES for it in self._recorder.applications()
                     ),
@@ -177,7 +179,7 @@ class Workload:
             small,
             self._creations,
             interval=_SUBMIT_EVERY,
-            under_way=self._small_under_way,
+            under_way=self._standing.small_under_way,
             most=_MOST_UNDER_WAY,
         )
         self._submitter.start()
@@ -188,7 +190,12 @@ class Workload:
         Where the CRDs stayed those of a release without spec.suspend, the API server drops it.
         """
         stored = self._ctx.crds != "none" or knows_suspend(self._ctx.releases[0])
-        if stored and knows_suspend(now) and not knows_suspend(following) and self._seen("suspended") is None:
+        if (
+            stored
+            and knows_suspend(now)
+            and not knows_suspend(following)
+            and self._standing.application("suspended") is None
+        ):
             self._suspend()
             del self._notes.absent["suspended"]
 
@@ -199,28 +206,29 @@ class Workload:
 
     def finish(self, times: Sequence[MoveSpan]) -> WorkloadSeen:
         """Let everything come to its end, create what is new under the last release, and tell what was seen."""
-        with self._phase("finish"), ThreadPoolExecutor(3, "beside") as beside:
-            self._fire_no_more("small-scheduled")
+        with self._phase("finish"), ThreadPoolExecutor(4, "beside") as beside:
+            fired = [beside.submit(self._fire_until, "small-scheduled", self._standing.has_history)]
             asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after()]
             self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
             self._create(SUBMISSIONS, "small", Part.NEW, When.AFTER, name="new-small")
             every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
             self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
-            fired = beside.submit(self._fire_once, "new-scheduled")
+            fired += [beside.submit(self._fire_until, "new-scheduled", self._standing.runs)]
             self._users.submit(When.AFTER)
             self._let_go()
             self._wait(
                 {
-                    "every application to end": self._all_ended,
-                    "a run of the new schedule to end": self._new_run_ended,
-                    "the new SparkConnect to be Ready": self._new_server_ready,
+                    "every application to end": self._standing.all_ended,
+                    "a run of the new schedule to end": lambda: self._standing.run_ended("new-scheduled"),
+                    "the new SparkConnect to be Ready": lambda: self._standing.server_ready("new-connect"),
                     **self._users.under_way(When.AFTER),
                 },
                 _FINISH_SECONDS,
             )
             for future in asked:
                 self._result(future)
-            fired.result()
+            for over in fired:
+                over.result()
             self._read_output()
         return self._tell(times)
 
@@ -232,12 +240,12 @@ class Workload:
 
     def _servers_after(self) -> Iterator[tuple[str, str, When]]:
         """Connect servers to be asked after the moves: the one that was there, and a new one."""
-        if self._server("spark-connect") is not None:
+        if self._standing.server("spark-connect") is not None:
             yield RUNNING_APPS, "spark-connect", When.AFTER
         if _CONNECT_CRD in self._ctx.releases[-1].crds:
             self._recorder.watch_connects()
             self._create(SUBMISSIONS, "spark-connect", Part.NEW, When.AFTER, name="new-connect")
-            if self._server("spark-connect") is None:
+            if self._standing.server("spark-connect") is None:
                 yield SUBMISSIONS, "new-connect", When.AFTER
 
     def _suspend(self) -> None:
@@ -246,7 +254,11 @@ class Workload:
         objects = self._objects[RUNNING_APPS]
         if self._creations.create(objects, manifests, Part.SUSPENDED, When.BEFORE) is not None:
             self._wait(
-                {"the suspended application to be SUSPENDED": lambda: self._is("suspended", State.SUSPENDED)},
+                {
+                    "the suspended application to be SUSPENDED": lambda: self._standing.is_in(
+                        "suspended", State.SUSPENDED
+                    )
+                },
                 _SUSPENDED_SECONDS,
             )
 
@@ -257,7 +269,7 @@ class Workload:
 
     def _let_go(self) -> None:
         """Resume the suspended application, and tell the long one to end."""
-        suspended, long = self._seen("suspended"), self._seen("long")
+        suspended, long = self._standing.application("suspended"), self._standing.application("long")
         if suspended is not None:
             try:
                 self._objects[RUNNING_APPS].patch(APPLICATION, suspended.name, {"spec": {"suspend": False}})
@@ -270,16 +282,14 @@ class Workload:
             except HarnessError as unheard:
                 self._notes.trouble.append(unheard.message)
 
-    def _fire_once(self, name: str) -> None:
-        """Suspend a schedule when it has fired; from a thread of its own."""
-        if self._was_created(name):
-            self._wait({f"the schedule {name} to fire": lambda: bool(self._runs(name))}, _FINISH_SECONDS)
-            self._fire_no_more(name)
+    def _fire_until(self, name: str, shown: Callable[[str], object]) -> None:
+        """Suspend a schedule that has shown what it is there for: its runs would slow down all that is to end.
 
-    def _fire_no_more(self, name: str) -> None:
-        """Suspend a schedule that has shown what it was there for: its runs would slow down all that is to end."""
-        if not self._was_created(name):
+        From a thread of its own.
+        """
+        if not self._standing.was_created(name):
             return
+        self._wait({f"the schedule {name} to show what it is there for": lambda: bool(shown(name))}, _FINISH_SECONDS)
         self._notes.suspended[name] = datetime.now(UTC)
         try:
             with self._ctx.cluster.api_client() as api:
@@ -288,13 +298,10 @@ class Workload:
             del self._notes.suspended[name]
             self._notes.trouble.append(f"the schedule {name} could not be suspended: {words_of(refused)}")
 
-    def _runs(self, schedule: str) -> list[Record[Look]]:
-        return [it for it in self._recorder.applications() if it.schedule == schedule]
-
     def _ask_connect(self, namespace: str, name: str, when: When) -> None:
         """Wait until a server is Ready and ask it; from a thread of its own."""
-        self._wait({f"SparkConnect {name} to be Ready": lambda: self._ready(name)}, _BEGIN_SECONDS)
-        service = str(((self._server(name) or {}).get("server") or {}).get("serviceName", ""))
+        self._wait({f"SparkConnect {name} to be Ready": lambda: self._standing.ready(name)}, _BEGIN_SECONDS)
+        service = str(((self._standing.server(name) or {}).get("server") or {}).get("serviceName", ""))
         if not service:
             return
         with self._ctx.cluster.api_client() as api:
@@ -340,67 +347,13 @@ class Workload:
                 del left[what]
             return not left or quiet.seconds() > _STILL_SECONDS
 
-        try:
+        with suppress(WaitTimeout):
             until(over, what="; ".join(conditions), timeout=min(seconds, self._ctx.deadline.left), interval=0.05)
-        except WaitTimeout:
-            self._notes.waited += [f"{what} ({self._unfinished()})" for what in left]
-        else:
-            self._notes.waited += [f"{what} ({self._unfinished()})" for what in left]
-
-    def _unfinished(self) -> str:
-        states = [
-            f"{it.namespace}/{it.name} {(it.looks[-1].state or '(new)') if it.looks else '(never seen)'}"
-            for it in self._recorder.applications()
-            if it.gone is None and not _ended(it)
-        ]
-        return ", ".join(states) or "no application is unfinished"
-
-    def _seen(self, name: str) -> Record[Look] | None:
-        """An application of the namespace running-apps."""
-        mine = [it for it in self._recorder.applications() if it.namespace == RUNNING_APPS and it.name == name]
-        return mine[-1] if mine else None
-
-    def _server(self, name: str) -> Mapping[str, Any] | None:
-        """The status of a Connect server of our own."""
-        mine = (it for it in self._recorder.connects() if it.name == name and it.namespace != USER_APPS)
-        return next((it.raw.get("status") or {} for it in mine), None)
-
-    def _ready(self, name: str) -> bool:
-        return (self._server(name) or {}).get("state") == "Ready"
-
-    def _is(self, name: str, state: State) -> bool:
-        seen = self._seen(name)
-        return seen is not None and bool(seen.looks) and seen.looks[-1].state is state
-
-    def _executor_runs(self) -> bool:
-        pods = [pod for namespace, pod in self._recorder.pods() if namespace == RUNNING_APPS and pod.owner == "long"]
-        return self._is("long", State.RUNNING) and any(it.role == "executor" and it.phase == "Running" for it in pods)
-
-    def _all_ended(self) -> bool:
-        """Runs of schedules come for ever, and are not waited for."""
-        known = {it.uid for it in self._recorder.applications()}
-        missing = [it for it in self._creations.created() if it.kind == "SparkApplication" and it.uid not in known]
-        return not missing and all(
-            it.schedule or it.gone is not None or _ended(it) or self._users.goes_on(it)
-            for it in self._recorder.applications()
-        )
-
-    def _new_run_ended(self) -> bool:
-        return not self._was_created("new-scheduled") or any(_ended(it) for it in self._runs("new-scheduled"))
-
-    def _was_created(self, name: str) -> bool:
-        return any(it.name == name and it.namespace != USER_APPS for it in self._creations.created())
-
-    def _small_under_way(self) -> int:
-        ended = {it.uid for it in self._recorder.applications() if it.gone is not None or _ended(it)}
-        return sum(it.part is Part.SMALL and it.uid not in ended for it in self._creations.created())
-
-    def _new_server_ready(self) -> bool:
-        return not self._was_created("new-connect") or self._ready("new-connect")
+        self._notes.waited += [f"{what} ({self._standing.unfinished()})" for what in left]
 
     def _read_output(self) -> None:
         """What the long application's driver says of its work."""
-        long = self._seen("long")
+        long = self._standing.application("long")
         if long is not None:
             log = pod_log(self._objects[RUNNING_APPS].core, RUNNING_APPS, "long-driver")
             self._notes.output[long.uid] = tuple(announced(log, "worked"))
@@ -441,7 +394,3 @@ class Workload:
 def knows_suspend(release: Release) -> bool:
     """Whether a release has spec.suspend of a SparkApplication."""
     return tuple(int(part) for part in release.version.split("-")[0].split(".")) >= SUSPEND_SINCE
-
-
-def _ended(record: Record[Look]) -> bool:
-    return bool(record.looks) and record.looks[-1].state in (State.COMPLETED, State.FAILED)

@@ -102,3 +102,26 @@ def test_whoever_waits_hears_that_the_run_ends(tmp_path: Path, other_run: subpro
 
     with pytest.raises(Cancelled, match="1 app places"), Slots(tmp_path, "app", 1).one():
         raise AssertionError("the place is another's")
+
+
+def test_whoever_has_to_wait_is_told_once(tmp_path: Path) -> None:
+    slots, told = Slots(tmp_path, "path", 1), []
+    waits, in_place = threading.Event(), threading.Event()
+
+    def tell() -> None:
+        told.append("waits")
+        waits.set()
+
+    def take() -> None:
+        with slots.one(tell):
+            in_place.set()
+
+    with slots.one(tell):
+        assert told == []
+        taking = threading.Thread(target=take)
+        taking.start()
+        assert waits.wait(10)
+        assert not in_place.is_set()
+    taking.join(10)
+    assert in_place.is_set()
+    assert told == ["waits"]

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a workload does by itself. The cluster is a stand-in; whole workloads run on real ones (tests/e2e)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from kubernetes import client
+
+from harness.apps.objects import Objects, Resource
+from harness.matrix import catalogue
+from harness.upgrades.standing import SCHEDULES
+from harness.upgrades.workload import Workload, WorkloadContext
+from harness.upgrades.workload_seen import Part, When
+from harness.waiting import Deadline
+
+RELEASE = catalogue.load().release("2.5.2")
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Iterator[Workload]:
+    made = Workload(
+        WorkloadContext(
+            cluster=cast(Any, SimpleNamespace(api_client=client.ApiClient)),
+            releases=(RELEASE, RELEASE),
+            moves=1,
+            crds="apply",
+            helm=tmp_path / "helm",
+            folder=tmp_path,
+            spark_images={},
+            deadline=Deadline(seconds=20),
+        )
+    )
+    yield made
+    made.close()
+
+
+def schedule(workload: Workload, *past: str) -> None:
+    """Let the schedule be there, with these runs in its history."""
+    raw: dict[str, Any] = {
+        "kind": "ScheduledSparkApplication",
+        "metadata": {"namespace": SCHEDULES, "name": "small-scheduled", "uid": "uid-1"},
+        "spec": {"schedule": "@every 30s"},
+    }
+    if workload._creations.of("uid-1") is None:
+        workload._creations._accept(SCHEDULES, raw, Part.RUN, When.BEFORE, datetime.now(UTC))
+    metadata = {**raw["metadata"], "creationTimestamp": "2026-01-01T12:00:00Z"}
+    workload._recorder._schedule(
+        "MODIFIED", {**raw, "metadata": metadata, "status": {"pastSuccessfulRunNames": list(past)}}
+    )
+
+
+@pytest.fixture
+def patched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
+    found: list[tuple[str, str, Any]] = []
+
+    def patch(objects: Objects, resource: Resource, name: str, change: Any) -> None:
+        found.append((objects.namespace, name, change))
+
+    monkeypatch.setattr(Objects, "patch", patch)
+    return found
+
+
+def test_a_schedule_fires_until_it_has_a_history(workload: Workload, patched: list[Any]) -> None:
+    schedule(workload)
+    beside = threading.Thread(target=workload._fire_until, args=("small-scheduled", workload._standing.has_history))
+    beside.start()
+    beside.join(0.3)
+    assert beside.is_alive()
+    assert patched == []
+
+    schedule(workload, "small-scheduled-1")
+    beside.join(10)
+    assert patched == [(SCHEDULES, "small-scheduled", {"spec": {"suspend": True}})]
+    seen = workload._tell([])
+    assert [it.watched_until for it in seen.schedules] == [workload._notes.suspended["small-scheduled"]]
+    assert (seen.waited, seen.trouble) == ((), ())
+
+
+def test_a_schedule_that_was_refused_is_not_waited_for(workload: Workload, patched: list[Any]) -> None:
+    workload._fire_until("small-scheduled", workload._standing.has_history)
+    assert patched == []
+
+
+def test_a_schedule_that_cannot_be_suspended_is_judged_to_the_end(
+    workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def patch(*of: Any) -> None:
+        raise client.ApiException(status=500, reason="Internal Server Error")
+
+    monkeypatch.setattr(Objects, "patch", patch)
+    schedule(workload, "small-scheduled-1")
+    workload._fire_until("small-scheduled", workload._standing.has_history)
+    seen = workload._tell([])
+    assert "the schedule small-scheduled could not be suspended: 500" in seen.trouble[0]
+    assert seen.schedules[0].watched_until == seen.watched_until
