@@ -49,11 +49,12 @@ class LeaseHeld:
 
 @dataclass(frozen=True, kw_only=True)
 class PodLife:
-    """A pod of the operator: when it was made and when it was gone (None: it is there)."""
+    """A pod of the operator: when it was made, told to end (None: it was not), and gone (None: it is there)."""
 
     name: str
     image: str
     created: datetime
+    leaving: datetime | None = None
     gone: datetime | None = None
 
 
@@ -61,8 +62,9 @@ class PodLife:
 class OperatorWatch:
     """What was seen, oldest first. `trouble` is why something could not be watched; empty when all of it was.
 
-    `gap` is how many seconds no controller led: from the end of the pod that held the lease, or from its last renewal,
-    until a pod of after `began` held it. None when none did while it was watched.
+    `gap` is how many seconds no controller led: from when the pod that held the lease was told to end, or renewed it
+    for the last time, until a pod of after `began` held it. None when none did while it was watched. A controller that
+    is told to end finishes what it has begun, for as long as a submission takes, and takes on nothing more.
     """
 
     sightings: tuple[Sighting, ...] = ()
@@ -185,15 +187,18 @@ class OperatorWatcher:
     def _pod(self, event: str, item: Mapping[str, Any]) -> None:
         pod = seen.pod(item)
         image = pod.containers[0].image if pod.containers else ""
-        gone = datetime.now(UTC) if event == "DELETED" else None
+        now = datetime.now(UTC)
+        gone = now if event == "DELETED" else None
         created = datetime.fromisoformat(item["metadata"]["creationTimestamp"])
-        self._pods[pod.name] = PodLife(name=pod.name, image=image, created=created, gone=gone)
+        known = self._pods.get(pod.name)
+        leaving = (known.leaving if known else None) or (now if pod.leaving else None)
+        self._pods[pod.name] = PodLife(name=pod.name, image=image, created=created, leaving=leaving, gone=gone)
         states = ", ".join(
             " ".join(filter(None, (it.name, it.state, it.reason, "ready" if it.ready else "", _restarted(it.restarts))))
             for it in pod.containers
         )
-        leaving = ", leaving" if pod.leaving else ""
-        self._say("Pod", pod.name, "gone" if gone else f"{pod.phase}, {image}: {states}{leaving}")
+        ends = ", leaving" if pod.leaving else ""
+        self._say("Pod", pod.name, "gone" if gone else f"{pod.phase}, {image}: {states}{ends}")
 
     def _lease(self, event: str, item: Mapping[str, Any]) -> None:
         name, spec = item["metadata"]["name"], item.get("spec") or {}
@@ -231,8 +236,8 @@ def leadership_gap(
 ) -> tuple[datetime | None, datetime | None]:
     """From when until when no controller led, at a change that began then; None where an end is not known.
 
-    The leader of before is who held the controller's lease last; it stopped leading when its pod was gone, or when it
-    renewed for the last time, whichever came first. A pod made since the change began leads next.
+    The leader of before is who held the controller's lease last; it stopped leading when its pod was told to end, was
+    gone, or renewed for the last time, whichever came first. A pod made since the change began leads next.
     """
     own = [it for it in leases if "controller" in it.lease]
 
@@ -246,7 +251,7 @@ def leadership_gap(
         return None, None
     last = before[-1]
     life = pods.get(last.pod)
-    ended = min(last.renewed, life.gone) if life and life.gone else last.renewed
+    ended = min(filter(None, (last.renewed, life and life.leaving, life and life.gone)))
     following = [it.at for it in after if it.at >= ended]
     return ended, min(following, default=None)
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,28 @@ def test_the_gap_is_from_the_last_renewal_to_the_new_holder() -> None:
 def test_a_pod_that_was_gone_before_it_was_to_renew_ended_its_lead_then() -> None:
     began, _ = leadership_gap((held("old", -90, 5), held("new", 20, 60)), PODS, BEGAN)
     assert began == at(4)
+
+
+def test_a_leader_that_is_told_to_end_takes_on_nothing_more_and_so_does_not_lead() -> None:
+    pods = {"old": dataclasses.replace(OLD, leaving=at(1), gone=at(15)), "new": NEW}
+    began, ended = leadership_gap((held("old", -90, 13), held("new", 30, 60)), pods, BEGAN)
+    assert (began, ended) == (at(1), at(30))
+
+
+def test_a_pod_is_leaving_from_when_that_was_first_seen() -> None:
+    watcher = OperatorWatcher(cluster=None, namespace="it")  # type: ignore[arg-type]
+    metadata = {"name": "old", "uid": "1", "creationTimestamp": "2026-01-01T11:00:00Z"}
+    pod: dict[str, Any] = {"metadata": metadata, "spec": {"containers": []}, "status": {"phase": "Running"}}
+    watcher._pod("MODIFIED", pod)
+    (life,) = watcher.seen(BEGAN).pods
+    assert life.leaving is None
+    metadata["deletionTimestamp"] = "2026-01-01T11:01:00Z"
+    watcher._pod("MODIFIED", pod)
+    first = watcher._pods["old"].leaving
+    assert first is not None
+    watcher._pod("DELETED", pod)
+    assert watcher._pods["old"].leaving == first
+    assert watcher._pods["old"].gone is not None
 
 
 def test_a_new_controller_that_never_leads_leaves_the_gap_open() -> None:
