@@ -23,9 +23,10 @@ from harness.providers.ready import wait_ready
 class Ways:
     """What differs between providers of containers.
 
-    `make` creates the cluster and writes `<folder>/kubeconfig`; `nodes` names its containers; `first_node` is the name
-    that its control plane will have; `kubectl` are the words by which that node's kubectl asks as an administrator;
-    `save_logs` writes what the nodes' containers have to say below a folder.
+    `make` creates the cluster and writes `<folder>/kubeconfig`; `adjust` changes what is in it before it is waited for;
+    `nodes` names its containers; `first_node` is the name that its control plane will have; `kubectl` are the words by
+    which that node's kubectl asks as an administrator; `save_logs` writes what the nodes' containers have to say below
+    a folder.
     """
 
     provider: str
@@ -34,6 +35,7 @@ class Ways:
     make: Callable[[], None]
     nodes: Callable[[], tuple[str, ...]]
     save_logs: Callable[[Path], None]
+    adjust: Callable[[Cluster], None] = lambda cluster: None
 
 
 def create(spec: ClusterSpec, ways: Ways) -> Cluster:
@@ -48,6 +50,7 @@ def create(spec: ClusterSpec, ways: Ways) -> Cluster:
         created = time.monotonic() - started
         nodes = ways.nodes()
         cluster = Cluster(name=spec.name, environment=spec.environment, kubeconfig=kubeconfig, nodes=nodes)
+        ways.adjust(cluster)
         waits = wait_ready(cluster, deadline, ways.kubectl)
     except (CommandError, WaitTimeout, client.ApiException, HTTPError) as error:
         preload.cancel()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from kubernetes import client
 
 from harness import process
 from harness.matrix.model import Environment
@@ -23,6 +24,8 @@ _CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
 _CREATE = Path(__file__).with_name("kind_cluster.py")
 _LABEL_CLUSTER = "io.x-k8s.kind.cluster"
 _CERTS_D = "/etc/containerd/certs.d"
+_KUBE_PROXY = "kube-proxy"
+_API_SECONDS = 15.0
 
 FOUNDRY_IMAGES = "spark-operator-harness/"
 """How names of node images begin that the foundry made: their containerd's configuration is known."""
@@ -63,6 +66,7 @@ class Kind:
                 make=make,
                 nodes=lambda: self._nodes(spec.name),
                 save_logs=lambda folder: self._save_logs(spec.name, folder),
+                adjust=_give_kube_proxy_a_share,
             ),
         )
 
@@ -136,6 +140,20 @@ def cluster_config(environment: Environment) -> dict[str, Any]:
             "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"
         ]
     return config
+
+
+def _give_kube_proxy_a_share(cluster: Cluster) -> None:
+    """Let kube-proxy have its part of a busy processor, for which kubeadm does not ask.
+
+    Without, a Service whose pods were replaced leads to those that are gone for as long as a node is busy, which would
+    count as an outage of the operator's webhook.
+    """
+    container = {"name": _KUBE_PROXY, "resources": {"requests": {"cpu": "100m"}}}
+    change = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    with cluster.api_client() as api:
+        client.AppsV1Api(api).patch_namespaced_daemon_set(
+            _KUBE_PROXY, "kube-system", change, _request_timeout=_API_SECONDS
+        )
 
 
 def _without_freezing(config: dict[str, Any]) -> None:

@@ -251,7 +251,8 @@ def leadership_gap(
         return None, None
     last = before[-1]
     life = pods.get(last.pod)
-    ended = min(filter(None, (last.renewed, life and life.leaving, life and life.gone)))
+    ends = (last.renewed, life.leaving, life.gone) if life else (last.renewed,)
+    ended = min(it for it in ends if it)
     following = [it.at for it in after if it.at >= ended]
     return ended, min(following, default=None)
 

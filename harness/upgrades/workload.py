@@ -50,7 +50,7 @@ _MOST_UNDER_WAY = 4
 """A change of leaders, about 20 s, finds so many waiting."""
 
 _BEGIN_SECONDS = 120.0
-_FINISH_SECONDS = 120.0
+_FINISH_SECONDS = 180.0
 _QUERY_SECONDS = 60.0
 _STILL_SECONDS = 45.0
 """When nothing at all has changed for so long, nothing more will come."""

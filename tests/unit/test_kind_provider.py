@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -74,6 +75,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl: {"node-ready": 1.0})
+    monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: None)
     return folder
 
 
@@ -177,6 +179,19 @@ def test_an_api_server_that_fails_is_an_error_of_the_cluster(
     monkeypatch.setattr(creation, "wait_ready", wait)
     with pytest.raises(ClusterError, match="the API server failed"):
         provider.create(spec(tmp_path))
+
+
+def test_kube_proxy_gets_its_part_of_a_busy_node_before_the_cluster_is_waited_for(
+    provider: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[Any] = []
+    monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: order.append(of))
+    monkeypatch.setattr(creation, "wait_ready", lambda *of: order.append("wait") or {})
+    provider.create(spec(tmp_path))
+    (name, namespace, change), waits = order
+    assert (name, namespace, waits) == ("kube-proxy", "kube-system", "wait")
+    (container,) = change["spec"]["template"]["spec"]["containers"]
+    assert container == {"name": "kube-proxy", "resources": {"requests": {"cpu": "100m"}}}
 
 
 def test_nodes_are_told_of_the_mirrors(provider: Kind, tmp_path: Path) -> None:
