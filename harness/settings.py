@@ -36,6 +36,11 @@ def _default_cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "spark-operator-harness"
 
 
+def _default_app_slots() -> int:
+    """One more than there are processors, since a scenario also waits; at most eight."""
+    return min(8, (os.cpu_count() or 1) + 1)
+
+
 class Settings(BaseModel):
     """What a user can set. harness.toml has the same keys; `[mirrors."ghcr.io"]` tables fill `mirrors`."""
 
@@ -45,7 +50,9 @@ class Settings(BaseModel):
     reports_dir: Path = PROJECT_ROOT / "reports"
     source: SourceKind | None = None
     jobs: int = Field(default=1, ge=1, le=64)
-    app_slots: int = Field(default=4, ge=1, le=64, description="scenarios that run at a time, over all clusters")
+    app_slots: int = Field(
+        default_factory=_default_app_slots, ge=1, le=64, description="scenarios that run at a time, over all clusters"
+    )
     min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
     cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")
     isolated: bool = Field(default=False, description="nodes reach nothing beyond this machine")

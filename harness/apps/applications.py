@@ -175,7 +175,7 @@ def submitted(raw: Mapping[str, Any]) -> Course:
     return course
 
 
-def until_end(ctx: ScenarioContext, objects: Objects, raw: Mapping[str, Any], *, seconds: float = 180.0) -> Course:
+def until_end(ctx: ScenarioContext, objects: Objects, raw: Mapping[str, Any], *, seconds: float = 300.0) -> Course:
     """Follow an application that has just been created to COMPLETED or FAILED."""
     course = submitted(raw)
     name = course.last.name

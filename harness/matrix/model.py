@@ -204,7 +204,7 @@ class Scenario(Model):
 
     name: str
     summary: str
-    timeout: float = 300.0
+    timeout: float = 600.0
     images: tuple[str, ...] = ()
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
     alone: bool = False

@@ -23,11 +23,11 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="dynamic-allocation",
     summary="executors grow with the work and shrink without it",
-    timeout=330.0,
+    timeout=600.0,
     images=(_VALUES.spark.image,),
 )
 
-_SECONDS = 180.0
+_SECONDS = 300.0
 
 
 @dataclass

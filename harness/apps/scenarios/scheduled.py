@@ -22,7 +22,7 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="scheduled",
     summary="a schedule fires at least twice and keeps its history limits",
-    timeout=360.0,
+    timeout=600.0,
     images=(_VALUES.spark.image,),
     needs_crds=("sparkapplications.sparkoperator.k8s.io", "scheduledsparkapplications.sparkoperator.k8s.io"),
 )
@@ -31,7 +31,7 @@ _LABEL = "sparkoperator.k8s.io/scheduled-app-name"
 _RUNS = 3
 """History limits are applied when a run starts: with a limit of one, the third start must drop the first run."""
 
-_SECONDS = 240.0
+_SECONDS = 400.0
 
 
 @dataclass

@@ -25,7 +25,7 @@ SCENARIO = Scenario(
     needs_crds=("sparkconnects.sparkoperator.k8s.io",),
 )
 
-_SECONDS = 150.0
+_SECONDS = 300.0
 
 
 def run(ctx: ScenarioContext) -> list[Finding]:

@@ -23,11 +23,11 @@ _VALUES = samples.chart_values()
 SCENARIO = Scenario(
     name="suspend-resume",
     summary="suspending stops a running application, resuming runs it again to its end",
-    timeout=340.0,
+    timeout=700.0,
     images=(_VALUES.spark.image,),
 )
 
-_SECONDS = 120.0
+_SECONDS = 240.0
 _GRACE_SECONDS = 40.0
 """A pod may take 30 s to end."""
 
