@@ -34,7 +34,7 @@ def test_what_was_learnt_is_expected() -> None:
 def test_what_never_ran_is_guessed_from_what_is_like_it() -> None:
     estimator = Estimator(LEARNT, slots=4)
     assert estimator.cell(cell("pi", "b-1.34")) == Expected(seconds=30.0, guess=True)
-    assert estimator.cell(cell("retry", timeout=200.0)) == Expected(seconds=40.0, guess=True)
+    assert estimator.cell(cell("retry", timeout=400.0)) == Expected(seconds=40.0, guess=True)
     assert estimator.shared(cell("pi", "b-1.34")) == Expected(seconds=36.0, guess=True)
     other = cell("pi").model_copy(update={"path": Path(name="install-2.4.0", releases=("2.4.0",))})
     assert estimator.shared(other) == Expected(seconds=40.0, guess=True)
