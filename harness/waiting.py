@@ -122,6 +122,10 @@ def retry(
     return policy(act)
 
 
+AWAY_SECONDS = 60.0
+"""A node that is started again has its API server back within half of this."""
+
+
 def watch_until(
     list_call: Callable[..., Any],
     done: Callable[[str, Any], T | None],
@@ -139,10 +143,12 @@ def watch_until(
     The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
     `arguments`. Objects that exist already come first, as ADDED; after that no change is missed, since a window goes
     on where the last one ended. Only an expired resource version starts the watch anew. `hopeless` is asked every few
-    seconds; words of why the condition cannot come true any more end the wait. Raises WaitTimeout with the last object
-    as `describe` puts it (`seen` as long as there was none), and Cancelled.
+    seconds; words of why the condition cannot come true any more end the wait, and so does an API server to which
+    nobody can connect for AWAY_SECONDS. Raises WaitTimeout with the last object as `describe` puts it (`seen` as long
+    as there was none), and Cancelled.
     """
     deadline = Deadline(seconds=timeout)
+    away: Deadline | None = None
     watcher = watch.Watch()  # type: ignore[no-untyped-call]
     while deadline.left > 0:
         if cancelled():
@@ -162,7 +168,9 @@ def watch_until(
                 result = done(event["type"], event["object"])
                 if result is not None:
                     return result
+            away = None
         except client.ApiException as error:
+            away = None
             if error.status not in (410, 429, 500, 503):
                 raise
             watcher.resource_version = None
@@ -171,10 +179,12 @@ def watch_until(
             _cancelled.wait(0.5)
         except HTTPError as error:
             seen = f"API server away: {error}"
+            away = away or Deadline(seconds=AWAY_SECONDS)
             _cancelled.wait(0.5)
         finally:
             watcher.stop()  # type: ignore[no-untyped-call]
-        why = hopeless()
+        gone = away is not None and away.left <= 0
+        why = f"nobody could connect to the API server for {AWAY_SECONDS:.0f} s" if gone else hopeless()
         if why:
             told = f"gave up after {deadline.elapsed:.0f} s waiting for {what}: {why}; last seen: {seen}"
             raise WaitTimeout(told, next_step, last_seen=seen)

@@ -169,8 +169,8 @@ class OperatorWatcher:
                         hopeless=lambda: "the change is over" if self._ended.is_set() else "",
                         **options,
                     )
-                except WaitTimeout:
-                    return ""
+                except WaitTimeout as ended:
+                    return "" if self._ended.is_set() else ended.message
                 except (client.ApiException, HTTPError) as away:
                     return f"{call} {options.get('plural', '')}: {away}"
             return ""

@@ -131,7 +131,11 @@ class Recorder:
                         hopeless=lambda: "told to stop" if self._over.is_set() else "",
                         **arguments,
                     )
-                except (WaitTimeout, Cancelled):
+                except WaitTimeout as ended:
+                    if self._over.is_set():
+                        return
+                    self._note_trouble(ended.message)
+                except Cancelled:
                     return
                 except client.ApiException as error:
                     # A CRD that is being replaced is not served for a moment.

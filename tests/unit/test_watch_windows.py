@@ -15,7 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from kubernetes import client
+from urllib3.exceptions import MaxRetryError
 
+from harness import waiting
 from harness.errors import WaitTimeout
 from harness.waiting import watch_until
 
@@ -120,3 +122,32 @@ def test_a_wait_that_became_hopeless_ends_early_and_says_why(serve: Any) -> None
 
     with pytest.raises(WaitTimeout, match=r"gave up after \d+ s waiting for state late: the image is not there; last"):
         watch_until(call, lambda event, it: None, what="state late", timeout=60, hopeless=lambda: next(looks), **WHERE)
+
+
+def test_an_api_server_that_stays_away_is_not_waited_for_to_the_end(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "AWAY_SECONDS", 1.0)
+    server, call = serve([change(1, "new")])
+    assert states(call, "new") == ["new"]
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(
+        WaitTimeout, match=r"gave up after \d s waiting for state late: nobody could connect to the API"
+    ):
+        watch_until(call, lambda event, it: None, what="state late", timeout=60, **WHERE)
+
+
+def test_an_api_server_that_comes_back_is_waited_for(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "AWAY_SECONDS", 2.0)
+    away = iter([True] * 3)
+    server, call = serve([], [change(1, "late")])
+
+    def list_call(*of: Any, **how: Any) -> Any:
+        if next(away, False):
+            raise MaxRetryError(None, "/", None)  # type: ignore[arg-type]
+        return call(*of, **how)
+
+    list_call.__doc__ = call.__doc__
+    assert states(list_call, "late") == ["late"]
+    assert server.asked == [None, None]
