@@ -6,7 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from runs import Things, docker
+from runs import Run, Things, docker
+
+
+@pytest.fixture(autouse=True)
+def _no_run_outlives_its_test() -> Iterator[None]:
+    """A run of a test that failed would disturb those that follow."""
+    yield
+    for run in Run.started:
+        if run.process.poll() is None:
+            run.process.terminate()
+            run.process.wait(180)
+    Run.started.clear()
 
 
 @pytest.fixture

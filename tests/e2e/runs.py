@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from harness import waiting
 from harness.process import RUN_VARIABLE
@@ -45,7 +45,9 @@ class Things:
 
 
 class Run:
-    """A `harness run` in the background."""
+    """A `harness run` in the background. `started` are those of a test; what still goes on at its end is ended."""
+
+    started: ClassVar[list[Run]] = []
 
     def __init__(self, folder: Path, *words: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +63,7 @@ class Run:
                 env=environment,
                 start_new_session=True,
             )
+        self.started.append(self)
 
     def until_said(self, text: str, *, timeout: float = 180.0) -> None:
         """Wait until the run has printed this."""
@@ -82,7 +85,7 @@ class Run:
 
         return waiting.until(look, what=f"a container with {part} in its name", timeout=180)[0]
 
-    def end(self, *, timeout: float = 240.0) -> int:
+    def end(self, *, timeout: float = 420.0) -> int:
         """Wait for the end and return the exit status."""
         return self.process.wait(timeout)
 
