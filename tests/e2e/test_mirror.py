@@ -286,6 +286,7 @@ def test_everything_comes_from_the_mirrors_of_one_map(
     asked = [it for it in mirrors.fronts["ghcr.io"].requests() if it.repository == chart and it.user == "reader"]
     assert [it for it in asked if it.method == "GET" and it.status == 200]
     if environment.provider == "kind":
+        # The engine has its layers already, under the foundry's name: what it asks for is the manifest.
         nodes = [it for it in mirrors.fronts[NODES].requests() if it.user == "reader" and it.status == 200]
-        assert sum(it.bytes for it in nodes) > 100_000_000
+        assert [it for it in nodes if "/manifests/" in it.path]
     assert Things.now() == before
