@@ -44,7 +44,7 @@ SUSPEND_SINCE = (2, 4, 0)
 _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 
 _SUBMIT_EVERY = 12.0
-"""An application costs about five seconds of one processor, so that two clusters at once leave something of two."""
+"""Seconds. An application costs about a dozen of one processor, its submission included."""
 
 _MOST_UNDER_WAY = 4
 """A change of leaders, about 20 s, finds so many waiting."""
