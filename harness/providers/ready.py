@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a new cluster can be used: its node runs pods, its accounts exist, and services have their addresses."""
+"""When a new cluster can be used: its node runs pods, its accounts exist, services have addresses and names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness.providers.containers import execute
 
 
 def wait_ready(cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[str]) -> dict[str, float]:
-    """Wait until the node is Ready and services work; returns what each took, in seconds.
+    """Wait until the node is Ready, services work and names are resolved; returns what each took, in seconds.
 
     `kubectl` are the words by which a node's own kubectl asks as an administrator. Raises WaitTimeout, and
     ApiException or HTTPError when the API server refuses or goes away.
@@ -59,7 +59,25 @@ def wait_ready(cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[s
         what=f"the API server to answer on its service address {address}",
         timeout=max(1.0, deadline.left),
     )
-    return {"node-ready": node_ready, "services-ready": time.monotonic() - started - node_ready}
+    services_ready = time.monotonic() - started - node_ready
+    with cluster.api_client() as api:
+        # CoreDNS that asked for the API server before there were rules answers nobody until that request is given up,
+        # after 30 s where packets get lost; a driver would not find the API server's name.
+        waiting.watch_until(
+            client.AppsV1Api(api).list_namespaced_deployment,
+            _available,
+            what="CoreDNS to be available",
+            timeout=max(1.0, deadline.left),
+            describe=lambda deployment: f"{deployment.status.ready_replicas or 0} replicas are ready",
+            namespace="kube-system",
+            label_selector="k8s-app=kube-dns",
+        )
+    names_ready = time.monotonic() - started - node_ready - services_ready
+    return {"node-ready": node_ready, "services-ready": services_ready, "names-ready": names_ready}
+
+
+def _available(event: str, deployment: Any) -> bool | None:
+    return True if (deployment.status.available_replicas or 0) > 0 else None
 
 
 def _ready(event: str, node: Any) -> bool | None:
