@@ -9,7 +9,7 @@ from harness.matrix.estimate import CLUSTER_SECONDS, MOVE_SECONDS, Estimator, Ex
 from harness.matrix.model import Cell, Environment, Path, Scenario
 
 
-def cell(scenario: str, environment: str = "a-1.34", *, timeout: float = 300.0, alone: bool = False) -> Cell:
+def cell(scenario: str, environment: str = "a-1.34", *, timeout: float = 600.0, alone: bool = False) -> Cell:
     return Cell(
         environment=Environment(name=environment, provider="existing", kubernetes="1.34.4"),
         path=Path(name="install-2.5.2", releases=("2.5.2",)),
