@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness.apps.scenarios import namespace_of
-from harness.apps.states import State
+from harness.apps.states import TERMINAL, State
 from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Record, Recorder
 from harness.upgrades.user_apps import USER_APPS, Users
@@ -96,4 +96,4 @@ class Standing:
 
 
 def _ended(record: Record[Look]) -> bool:
-    return bool(record.looks) and record.looks[-1].state in (State.COMPLETED, State.FAILED)
+    return bool(record.looks) and record.looks[-1].state in TERMINAL

@@ -159,9 +159,7 @@ class Workload:
                     ),
                     "the long application's executor to run": self._standing.executor_runs,
                     "the retrying application to wait": lambda: self._standing.is_in("late-retry", State.FAILING),
-                    "the first scheduled run": lambda: any(
-                        it.schedule and it.namespace == SCHEDULES for it in self._recorder.applications()
-                    ),
+                    "the first scheduled run": lambda: bool(self._standing.runs("small-scheduled")),
                     **self._users.under_way(When.BEFORE),
                 },
                 _BEGIN_SECONDS,
