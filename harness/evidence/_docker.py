@@ -9,13 +9,10 @@ from dataclasses import dataclass
 
 from harness.errors import EngineError, HarnessError
 from harness.process import Completed, call
-from harness.providers.base import LABEL_RUN
+from harness.providers.base import LABEL_RUN, OWN_IMAGES
 
 LABEL_PREFIX = "spark-operator-harness."
 """Every Docker label of the harness begins with this."""
-
-IMAGE_PREFIX = "spark-operator-harness/"
-"""Images that exist for the harness's own use are named so."""
 
 # Labels in which kind and k3d write the cluster's name.
 _CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
@@ -76,7 +73,7 @@ def images() -> list[DockerObject]:
     return [
         DockerObject(id=row[0], name=row[0] if row[1].startswith("<none>") else row[1])
         for row in rows
-        if row[0] in ours or row[1].startswith(IMAGE_PREFIX)
+        if row[0] in ours or row[1].startswith(OWN_IMAGES)
     ]
 
 

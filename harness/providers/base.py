@@ -18,6 +18,9 @@ from harness.registries.mirrors import MirrorMap
 LABEL_RUN = "spark-operator-harness.run"
 """Docker label (and Kubernetes annotation) that ties an object to the run that made it."""
 
+OWN_IMAGES = "spark-operator-harness/"
+"""Images that exist for the harness's own use are named so; of nodes' images, those that the foundry made."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderTools:

@@ -15,7 +15,7 @@ from kubernetes import client
 from harness import process
 from harness.matrix.model import Environment
 from harness.providers import containers, creation
-from harness.providers.base import Cluster, ClusterSpec, ProviderTools
+from harness.providers.base import OWN_IMAGES, Cluster, ClusterSpec, ProviderTools
 from harness.registries.mirrors import write_hosts
 from harness.settings import PROJECT_ROOT
 
@@ -26,9 +26,6 @@ _LABEL_CLUSTER = "io.x-k8s.kind.cluster"
 _CERTS_D = "/etc/containerd/certs.d"
 _KUBE_PROXY = "kube-proxy"
 _API_SECONDS = 15.0
-
-FOUNDRY_IMAGES = "spark-operator-harness/"
-"""How names of node images begin that the foundry made: their containerd's configuration is known."""
 
 
 class Kind:
@@ -100,7 +97,7 @@ class Kind:
     def _write_config(self, spec: ClusterSpec) -> Path:
         config = cluster_config(spec.environment)
         config["kubeadmConfigPatches"] = [*config.get("kubeadmConfigPatches", []), *_quick_start()]
-        if containers.cgroup_v1() and spec.node_image.startswith(FOUNDRY_IMAGES):
+        if containers.cgroup_v1() and spec.node_image.startswith(OWN_IMAGES):
             _without_freezing(config)
         if spec.mirrors:
             hosts = write_hosts(spec.mirrors, spec.folder / "certs.d")
