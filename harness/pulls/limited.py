@@ -37,12 +37,15 @@ _RESTART_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Doing:
-    """Something that pulls. `images` are those that the node must not have when `act` begins; `act` returns a sentence
-    about its success, and raises HarnessError; `namespace` and `belongs` tell which pod may be stuck.
+    """Something that pulls. `images` are those that the node must not have when `act` begins, `aliases` other names of
+    the same content: a node that has it by another name asks for the digest by HEAD, which counts as no pull, and for
+    nothing more. `act` returns a sentence about its success, and raises HarnessError; `namespace` and `belongs` tell
+    which pod may be stuck.
     """
 
     what: str
     images: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
     act: Callable[[], str]
     namespace: str
     belongs: Belongs
@@ -58,7 +61,7 @@ def through(ctx: PullContext, doing: Doing, row: LimitRow) -> Iterator[Finding]:
     if row.home == "cache":
         for image in doing.images:
             detour.run(ctx.provider, ctx.cluster, ctx.cluster.nodes[0], ["crictl", "pull", image])
-    for image in doing.images:
+    for image in (*doing.images, *doing.aliases):
         detour.forget_image(ctx.provider, ctx.cluster, image)
     spend(ctx)
     asked = len(hub.requests())
@@ -137,6 +140,7 @@ def installing(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing
     yield Doing(
         what="the operator",
         images=(image_at(ctx, home),),
+        aliases=(ctx.release.image, ctx.stage.copy.image),
         act=act,
         namespace=ctx.operator_namespace,
         belongs=lambda pod: _has_image(pod, image_at(ctx, home)),
@@ -169,6 +173,7 @@ def upgrading(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]
     yield Doing(
         what="the new operator",
         images=(image_at(ctx, home),),
+        aliases=(ctx.release.image, ctx.stage.copy.image),
         act=act,
         namespace=ctx.operator_namespace,
         belongs=lambda pod: pod.uid not in before and _has_image(pod, image_at(ctx, home)),
