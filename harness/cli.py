@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.DEBUG if parsed.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
+    if not parsed.verbose:
+        # A client that tries again is no news: what goes on without an answer is told by the wait that it ends.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         return int(parsed.act(parsed, rest))
     except HarnessError as error:

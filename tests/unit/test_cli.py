@@ -8,6 +8,7 @@ machine has one must not matter here.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,12 @@ def test_an_option_that_nobody_knows_ends_with_2(capsys: pytest.CaptureFixture[s
     said = capsys.readouterr().err
     assert "--nosuch" in said
     assert "next: `harness run --help`" in said
+
+
+def test_a_client_that_tries_again_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("urllib3").setLevel(logging.NOTSET)
+    assert cli.main(["run", "--nosuch"]) == 2
+    assert not logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.WARNING)
 
 
 @pytest.mark.parametrize("words", [["run", "--jobs", "many"], ["run", "--source", "hub"], ["rn"], [], ["matrix", "x"]])
