@@ -134,6 +134,15 @@ def test_an_image_that_the_node_has_needs_no_pull(stage: Stage, node: BareNode) 
     assert methods == {"HEAD"}
 
 
+def test_nor_does_one_that_the_node_has_by_another_name(stage: Stage, node: BareNode) -> None:
+    assert node.pull(stage.spark_at(GHCR)) == ""
+    stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
+    assert node.pull(stage.spark_at(HUB)) == ""
+    assert {it.method for it in stage.hub.requests() if "/manifests/" in it.path} == {"HEAD"}
+    node.forget(stage.spark_at(GHCR))
+    assert re.search(limited.SAYS, node.pull(stage.spark_at(HUB)), re.S)
+
+
 @pytest.mark.parametrize("stage", [Staging(cached=True)], indirect=True)
 def test_a_cache_helps_a_node_that_lost_its_image(stage: Stage, node: BareNode) -> None:
     image = stage.spark_at(HUB)
