@@ -8,7 +8,8 @@ The controller registers its metrics as vectors, which show nothing until they h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,16 @@ _DUE_AT = {
 """Metric → the moment from which it is served (Handle…Create and Handle…Update there)."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Sight:
+    """An object as an event brought it at `at` (epoch seconds): its "is" moment, and those of a watched change."""
+
+    at: float
+    uid: str
+    state: str
+    changes: frozenset[str] = frozenset()
+
+
 class Moments:
     """Collects what happens to applications and executors while they are watched.
 
@@ -46,40 +57,54 @@ class Moments:
     some things when it sees an object, and others only when it sees it change.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._states: dict[str, str] = {}
-        self._moments: set[str] = set()
+        self._sights: list[_Sight] = []
 
     @property
     def seen(self) -> frozenset[str]:
         """The moments until now."""
-        return frozenset(self._moments)
+        return self.since(float("-inf"))
+
+    def since(self, at: float) -> frozenset[str]:
+        """What a controller has met that took over at that time (epoch seconds): what was there then, and what came."""
+        standing: dict[str, str] = {}
+        moments: set[str] = set()
+        for sight in self._sights:
+            if sight.at >= at:
+                moments |= {sight.state, *sight.changes} - {""}
+            else:
+                standing[sight.uid] = sight.state
+        return frozenset(moments | set(standing.values()) - {""})
 
     def created(self) -> None:
         """An application was created while the controller ran: it has seen it as New, whatever the watch saw first."""
-        self._moments.add("application is New")
+        self._sights.append(_Sight(at=float("inf"), uid="", state="application is New"))
+
+    def gone(self, item: Mapping[str, Any]) -> None:
+        """An object was deleted: who takes over later does not meet it."""
+        self._sights.append(_Sight(at=self._clock(), uid=item["metadata"]["uid"], state=""))
 
     def application(self, app: Mapping[str, Any]) -> None:
         """A SparkApplication as an event brought it (JSON)."""
         status = app.get("status") or {}
         state = (status.get("applicationState") or {}).get("state") or "New"
-        became = self._note("application", app["metadata"]["uid"], state)
         attempts = {"SUBMITTED": "submissionAttempts", "RUNNING": "executionAttempts"}.get(state)
-        if became and attempts and status.get(attempts) == 1:
-            self._moments.add(f"application became {state} at once")
+        at_once = bool(attempts) and status.get(attempts) == 1
+        self._note("application", app["metadata"]["uid"], state, at_once=at_once)
 
     def executor(self, pod: Mapping[str, Any]) -> None:
         """An executor pod as an event brought it (JSON)."""
         self._note("executor", pod["metadata"]["uid"], (pod.get("status") or {}).get("phase", ""))
 
-    def _note(self, what: str, uid: str, state: str) -> bool:
+    def _note(self, what: str, uid: str, state: str, *, at_once: bool = False) -> None:
         before = self._states.get(uid)
         self._states[uid] = state
-        self._moments.add(f"{what} is {state}")
-        became = before is not None and before != state
-        if became:
-            self._moments.add(f"{what} became {state}")
-        return became
+        changes = set()
+        if before is not None and before != state:
+            changes = {f"{what} became {state}"} | ({f"{what} became {state} at once"} if at_once else set())
+        self._sights.append(_Sight(at=self._clock(), uid=uid, state=f"{what} is {state}", changes=frozenset(changes)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,10 @@ DEFAULT_SOAK = 15.0
 
 _API_SECONDS = 15.0
 _METRICS_SECONDS = 10.0
+# How long a webhook may be away, by [defaults] of charts/upgrades.toml; the scenario `admission` judges it.
+_OUTAGE_SECONDS = 5.0
+# From the lease to the first look at every object.
+_TAKE_OVER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +115,8 @@ def observe(
         troubles = [canary_trouble, *(watch.result() for watch in watching)]
         deployments = _seen("the Deployments", look.deployments)
         pods = _seen("the pods", look.pods)
+        leases = _with(deployments, "the leases", look.leases)
+        met = moments.since(took_over(leases, deployments))
         return ObservedOperator(
             release=installed.release,
             name=installed.name,
@@ -127,9 +133,9 @@ def observe(
             handshakes=_with(deployments, "the webhook's TLS port", lambda it: look.handshakes(it, pods)),
             valid_attempt=valid_attempt,
             rule_attempts=rule_attempts,
-            leases=_with(deployments, "the leases", look.leases),
-            metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, moments)),
-            moments=moments.seen,
+            leases=leases,
+            metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, met)),
+            moments=met,
             moments_trouble="; ".join(filter(None, troubles)),
         )
 
@@ -220,15 +226,18 @@ class _Look:
         return tuple(found)
 
     def valid_attempt(self) -> webhook.Attempt:
-        return webhook.dry_run(self._api, webhook.sample(CHECK_NAMESPACE), timeout=_API_SECONDS)
+        return self._dry_run(webhook.sample(CHECK_NAMESPACE))
 
     def rule_attempts(self) -> tuple[tuple[webhook.Rule, webhook.Attempt], ...]:
         attempts = []
         for rule in webhook.rules_of(self._installed.release.version):
             app = webhook.sample(CHECK_NAMESPACE)
             rule.break_it(app)
-            attempts.append((rule, webhook.dry_run(self._api, app, timeout=_API_SECONDS)))
+            attempts.append((rule, self._dry_run(app)))
         return tuple(attempts)
+
+    def _dry_run(self, app: Mapping[str, Any]) -> webhook.Attempt:
+        return webhook.answered(lambda: webhook.dry_run(self._api, app, timeout=_API_SECONDS), seconds=_OUTAGE_SECONDS)
 
     def leases(self, deployments: tuple[seen.DeploymentSeen, ...]) -> tuple[seen.LeaseSeen, ...]:
         locks = {it.flag("leader-election-lock-name"): it.name for it in deployments}
@@ -246,18 +255,23 @@ class _Look:
         self,
         deployments: tuple[seen.DeploymentSeen, ...],
         pods: tuple[seen.PodSeen, ...] | Unseen,
-        moments: metrics.Moments,
+        moments: frozenset[str],
     ) -> metrics.MetricsPage:
         """The page of a controller; read again for a while when a name that is due is not there yet."""
         target = next(
-            ((deployment, pod) for deployment, pod in _pods_of(deployments, pods) if _is_controller(deployment)), None
+            (
+                (deployment, pod)
+                for deployment, pod in _pods_of(deployments, pods)
+                if _is_controller(deployment) and deployment.flag("enable-metrics") == "true"
+            ),
+            None,
         )
         if target is None:
             raise HarnessError("no running controller pod with --enable-metrics=true was found")
         deployment, pod = target
         port = int(deployment.flag("metrics-bind-address").rpartition(":")[2] or 8080)
         path = deployment.flag("metrics-endpoint") or "/metrics"
-        due, _ = metrics.due(self._installed.release.metrics, moments.seen, deployment.flag("metrics-prefix"))
+        due, _ = metrics.due(self._installed.release.metrics, moments, deployment.flag("metrics-prefix"))
 
         def scrape() -> metrics.MetricsPage:
             return metrics.scrape(self._api, self._namespace, pod.name, port, path, timeout=_API_SECONDS)
@@ -268,8 +282,19 @@ class _Look:
             return scrape()
 
 
+def took_over(
+    leases: tuple[seen.LeaseSeen, ...] | Unseen, deployments: tuple[seen.DeploymentSeen, ...] | Unseen
+) -> float:
+    """From when on the controller that leads has met everything, in epoch seconds; without a lease, always."""
+    if isinstance(leases, Unseen) or isinstance(deployments, Unseen):
+        return float("-inf")
+    controllers = {it.name for it in deployments if _is_controller(it)}
+    times = [it.acquired + _TAKE_OVER_SECONDS for it in leases if it.deployment in controllers]
+    return max(times, default=float("-inf"))
+
+
 def _is_controller(deployment: seen.DeploymentSeen) -> bool:
-    return "controller" in deployment.arguments[:1] and deployment.flag("enable-metrics") == "true"
+    return "controller" in deployment.arguments[:1]
 
 
 def _pods_of(
@@ -305,8 +330,8 @@ def _watch_applications(cluster: Cluster, installed: InstalledRelease, seconds: 
     with cluster.api_client() as api:
 
         def on_application(event: str, item: Any) -> None:
-            if item["metadata"]["namespace"] in installed.job_namespaces and event != "DELETED":
-                moments.application(item)
+            if item["metadata"]["namespace"] in installed.job_namespaces:
+                (moments.gone if event == "DELETED" else moments.application)(item)
 
         return _watch(
             client.CustomObjectsApi(api).list_cluster_custom_object,
@@ -322,8 +347,8 @@ def _watch_executors(cluster: Cluster, installed: InstalledRelease, seconds: flo
     with cluster.api_client() as api:
 
         def on_executor(event: str, item: Any) -> None:
-            if item.metadata.namespace in installed.job_namespaces and event != "DELETED":
-                moments.executor(seen.plain(api, item))
+            if item.metadata.namespace in installed.job_namespaces:
+                (moments.gone if event == "DELETED" else moments.executor)(seen.plain(api, item))
 
         return _watch(
             client.CoreV1Api(api).list_pod_for_all_namespaces,

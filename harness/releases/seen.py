@@ -88,6 +88,8 @@ class LeaseSeen:
     age: float
     """Seconds since it was renewed."""
     duration: int
+    acquired: float = float("-inf")
+    """When this holder got it, in epoch seconds; without a time, before anything else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +179,7 @@ def lease(item: Mapping[str, Any], deployment_name: str, now: datetime) -> Lease
     identity = spec.get("holderIdentity") or ""
     renewed = spec.get("renewTime")
     age = (now - datetime.fromisoformat(renewed)).total_seconds() if renewed else float("inf")
+    acquired = spec.get("acquireTime")
     return LeaseSeen(
         name=item["metadata"]["name"],
         deployment=deployment_name,
@@ -185,6 +188,7 @@ def lease(item: Mapping[str, Any], deployment_name: str, now: datetime) -> Lease
         transitions=spec.get("leaseTransitions") or 0,
         age=age,
         duration=spec.get("leaseDurationSeconds") or 0,
+        acquired=datetime.fromisoformat(acquired).timestamp() if acquired else float("-inf"),
     )
 
 

@@ -16,12 +16,14 @@ from cryptography.exceptions import InvalidSignature
 from kubernetes import client
 from kubernetes.stream import portforward
 
+from harness.errors import WaitTimeout
 from harness.releases.seen import listed
+from harness.waiting import until
 
 _GROUP, _VERSION, _PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
-
-
 _SUSPEND_SINCE = (2, 4, 0)
+# What the API server says in the place of a webhook (k8s.io/apiserver, pkg/admission/plugin/webhook).
+_NOT_CALLED = "failed calling webhook"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,25 @@ def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) ->
             raise
         return Attempt(status=refused.status or -1, message=message_of(refused), result={})
     return Attempt(status=0, message="", result=dict(result))
+
+
+def answered(attempt: Callable[[], Attempt], *, seconds: float) -> Attempt:
+    """Try until the webhook itself answers, for so many seconds; if it never does, what the API server said last.
+
+    Raises what `attempt` raises.
+    """
+    attempts: list[Attempt] = []
+
+    def called() -> bool:
+        attempts.append(attempt())
+        return _NOT_CALLED not in attempts[-1].message
+
+    try:
+        until(called, what="the webhook to be called", timeout=seconds)
+    except WaitTimeout:
+        if not attempts:
+            raise
+    return attempts[-1]
 
 
 @contextmanager

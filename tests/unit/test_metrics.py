@@ -15,6 +15,10 @@ def _app(state: str, **status: Any) -> dict[str, Any]:
     return {"metadata": {"uid": "1"}, "status": status}
 
 
+def _pod(uid: str, phase: str) -> dict[str, Any]:
+    return {"metadata": {"uid": uid}, "status": {"phase": phase}}
+
+
 def test_families_are_read_from_type_lines() -> None:
     text = '# HELP a b\n# TYPE a counter\na{x="1"} 2\n# TYPE b_seconds histogram\n'
     assert parse(text) == {"a": "counter", "b_seconds": "histogram"}
@@ -47,6 +51,23 @@ def test_a_created_application_counts_even_if_the_watch_came_later() -> None:
     moments.created()
     moments.application(_app("SUSPENDED"))
     assert due(["spark_application_count"], moments.seen)[1] == []
+
+
+def test_a_controller_that_took_over_later_has_met_what_was_there_and_what_came() -> None:
+    now = 0.0
+    moments = Moments(clock=lambda: now)
+    moments.executor(_pod("gone", "Running"))
+    moments.executor(_pod("stays", "Running"))
+    now = 1.0
+    moments.executor(_pod("gone", "Succeeded"))
+    moments.gone(_pod("gone", "Succeeded"))
+    names = ["spark_executor_running_count", "spark_executor_success_count"]
+    assert due(names, moments.seen)[1] == []
+    assert due(names, moments.since(2.0))[1] == names[1:]
+    now = 3.0
+    moments.executor(_pod("stays", "Succeeded"))
+    assert due(names, moments.since(2.0))[1] == []
+    assert due(names, moments.since(4.0))[1] == names
 
 
 def test_the_prefix_is_part_of_the_name() -> None:
