@@ -93,6 +93,14 @@ class ConnectQuery(BaseModel):
     up_to: int = Field(alias="upTo")
 
 
+class PodSize(BaseModel):
+    """What each driver asks of a node's processors, a Kubernetes quantity."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    core_request: str = Field(alias="coreRequest")
+
+
 class ChartValues(BaseModel):
     """The part of the chart's values.yaml that the harness relies on."""
 
@@ -100,6 +108,7 @@ class ChartValues(BaseModel):
 
     spark: SparkChoice
     service_account: str = Field(alias="serviceAccount")
+    driver: PodSize
     retries: int
     exit_status: int = Field(alias="exitStatus")
     time_to_live_seconds: int = Field(alias="timeToLiveSeconds")

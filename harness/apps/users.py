@@ -37,6 +37,7 @@ _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _PART_OF = {"app.kubernetes.io/part-of": "spark-samples"}
 _AFTER = "-after"
 _DRIVER_CONTAINER = "spark-kubernetes-driver"
+_REQUEST_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.request\.cores")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,12 +130,14 @@ def ready(
 ) -> list[Manifest]:
     """What to create for one application: the ConfigMaps, then itself, in this namespace and under this name.
 
-    It runs under the service account that the operator's chart makes there, since its own is in another namespace. What
-    an API server adds to an object is left out.
+    It runs under the service account that the operator's chart makes there, since its own is in another namespace. Its
+    pods ask for as little of a processor as those of samples, since the node has few: how much they may use, and their
+    memory, stay as they are. What an API server adds to an object is left out.
     """
     helpers = [_helper(it, namespace) for it in manifests if it.kind == CONFIG_MAP]
     made = _moved(application.document, namespace, name or application.name)
     _run_as(made, chart_values().service_account)
+    _ask_little(made, chart_values().driver.core_request)
     return [*helpers, made]
 
 
@@ -168,6 +171,25 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest]:
         raise UsageError(f"{file}: not valid YAML: {broken}", "correct it, or take it out of the folder") from broken
     finally:
         loader.dispose()
+
+
+def _ask_little(made: Manifest, request: str) -> None:
+    """Set the processor requests of all pods of an application, of a schedule's runs, or of Connect."""
+    spec = made["spec"]
+    if made["kind"] == SCHEDULED.kind:
+        spec = spec["template"]
+    conf = {key: it for key, it in (spec.get("sparkConf") or {}).items() if not _REQUEST_CONF.fullmatch(str(key))}
+    if made["kind"] == CONNECT.kind:
+        conf["spark.kubernetes.executor.request.cores"] = request
+        for container in spec["server"]["template"]["spec"]["containers"]:
+            asked = (container.get("resources") or {}).get("requests") or {}
+            if "cpu" in asked:
+                asked["cpu"] = request
+    else:
+        for part in ("driver", "executor"):
+            spec[part] = {**(spec.get(part) or {}), "coreRequest": request}
+    if conf or "sparkConf" in spec:
+        spec["sparkConf"] = conf
 
 
 def _require_application(document: object, where: str) -> None:

@@ -89,7 +89,9 @@ def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime
         return wrong, f"RUNNING when the watching ended, so that its end was not seen, with {_drivers(app)}"
     if manifest.endless and app.state is not State.FAILED:
         return wrong, f"{app.state or '(new)'} when the watching ended, as one that begins again does"
-    return [*wrong, f"it ended as {app.outcome} ({shown(app.history)})"], ""
+    if app.ended:
+        return [*wrong, f"it ended as {app.outcome} ({shown(app.history)})"], ""
+    return [*wrong, f"it was {app.outcome} when the watching ended ({shown(app.history)}); {_why_not(app)}"], ""
 
 
 def schedule(it: ScheduleSeen) -> Judged:
@@ -123,6 +125,13 @@ def _replaced(earlier: PodSeen, later: PodSeen, *, endless: bool) -> list[str]:
     if earlier.succeeded and not endless:
         return [f"the driver pod {earlier.uid} had succeeded, and it ran again as {later.uid}"]
     return []
+
+
+def _why_not(app: ApplicationSeen) -> str:
+    """What held up an application that did not come to its end."""
+    if any(it.started for it in app.drivers):
+        return "its driver had started"
+    return "its driver had not started: the evidence has the pod's events, such as too little memory in the node"
 
 
 def _drivers(app: ApplicationSeen) -> str:

@@ -75,7 +75,8 @@ def test_one_that_still_runs_passes_and_says_that_its_end_was_not_seen(tmp_path:
         (before(look(-40, S.RUNNING), look(5, S.FAILED, error="driver pod already exist")), "driver pod already exist"),
         (before(look(-40, S.FAILED, error="no such file")), "before the operator was touched.*no such file"),
         (before(pods=()), "never got a driver pod"),
-        (before(look(-40, S.SUBMITTED), pods=()), "ended as SUBMITTED"),
+        (before(look(-40, S.SUBMITTED), pods=()), "it was SUBMITTED when the watching ended"),
+        (before(look(-40, S.SUBMITTED), pods=()), "its driver had not started"),
     ],
 )
 def test_what_suffers_fails(tmp_path: Path, mine: ApplicationSeen, said: str) -> None:

@@ -47,7 +47,8 @@ def test_an_application_is_made_ready_for_its_namespace(tmp_path: Path) -> None:
 
     assert made["metadata"] == {"name": "etl-after", "namespace": "user-apps"}
     assert "status" not in made
-    assert made["spec"]["driver"] == {"cores": 1, "serviceAccount": "spark-operator-spark"}
+    assert made["spec"]["driver"] == {"cores": 1, "serviceAccount": "spark-operator-spark", "coreRequest": "20m"}
+    assert made["spec"]["executor"] == {"instances": 1, "coreRequest": "20m"}
     assert (settings["kind"], settings["metadata"]["namespace"]) == ("ConfigMap", "user-apps")
     assert found[0].document["spec"]["driver"]["serviceAccount"] == "production", "the user's own stays as it is"
 
@@ -60,6 +61,20 @@ def test_schedules_and_connect_servers_get_the_service_account_too(tmp_path: Pat
     (made,) = users.ready((connect,), connect, "user-apps")
     pod = made["spec"]["server"]["template"]["spec"]
     assert (pod["serviceAccountName"], pod["containers"][0]["image"]) == ("spark-operator-spark", "apache/spark:4.0.4")
+
+
+def test_what_is_asked_of_processors_is_little_wherever_it_is_written(tmp_path: Path) -> None:
+    conf = "  sparkConf: {spark.kubernetes.executor.request.cores: '4', spark.ui.enabled: 'false'}\n"
+    server = "  server: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 2, memory: 1Gi}}}]}}}\n"
+    pi, connect = users.load(written(tmp_path, a=PI.replace("  mode:", f"{conf}  mode:"), b=CONNECT + conf + server))
+
+    (made,) = users.ready((pi,), pi, "user-apps")
+    assert made["spec"]["sparkConf"] == {"spark.ui.enabled": "false"}
+    (made,) = users.ready((connect,), connect, "user-apps")
+    assert made["spec"]["sparkConf"]["spark.kubernetes.executor.request.cores"] == "20m"
+    (container,) = made["spec"]["server"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"] == {"cpu": "20m", "memory": "1Gi"}
+    assert pi.document["spec"]["sparkConf"]["spark.kubernetes.executor.request.cores"] == "4"
 
 
 def test_a_copy_has_a_name_that_can_be_a_label() -> None:
