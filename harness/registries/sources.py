@@ -219,7 +219,10 @@ class Foundry(_Registries):
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
         step = error.next_step
         if error.status == 404:
-            step = f"{step}; build what is missing: nox -s bootstrap; what the foundry has: harness foundry list"
+            step = (
+                f"{step}; build what is missing: nox -s bootstrap, with the run's --env and --path after `--`; "
+                "what the foundry has: harness foundry list"
+            )
         return _retold(f"the foundry has no image {image.canonical}", error, step)
 
 

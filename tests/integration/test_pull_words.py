@@ -135,7 +135,8 @@ def test_an_image_that_the_node_has_needs_no_pull(stage: Stage, node: BareNode) 
 
 
 def test_nor_does_one_that_the_node_has_by_another_name(stage: Stage, node: BareNode) -> None:
-    assert node.pull(stage.spark_at(GHCR)) == ""
+    login = _USER, stage.ghcr.issue(_USER, READ).secret
+    assert node.pull(stage.spark_at(GHCR), login=login) == ""
     stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
     assert node.pull(stage.spark_at(HUB)) == ""
     assert {it.method for it in stage.hub.requests() if "/manifests/" in it.path} == {"HEAD"}
