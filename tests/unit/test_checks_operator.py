@@ -154,6 +154,15 @@ def test_a_registry_that_cannot_be_asked_is_no_fault_of_the_operator() -> None:
     assert "connection refused" in finding.message
 
 
+def test_an_image_that_the_registry_does_not_have_is_one() -> None:
+    def lacking(reference: str) -> frozenset[str]:
+        raise RegistryError(f"{reference}: manifest unknown", status=404)
+
+    finding = images.digests(operator(), lacking)
+    assert finding.verdict is Verdict.FAILED
+    assert "the registry serves no such image" in finding.message
+
+
 def test_a_certificate_of_another_authority_or_name() -> None:
     healthy = operator()
     assert not isinstance(healthy.webhook_entries, Unseen)
