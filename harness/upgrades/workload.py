@@ -51,7 +51,7 @@ _MOST_UNDER_WAY = 4
 
 _BEGIN_SECONDS = 120.0
 _FINISH_SECONDS = 180.0
-_QUERY_SECONDS = 60.0
+_QUERY_SECONDS = 120.0
 _STILL_SECONDS = 45.0
 """When nothing at all has changed for so long, nothing more will come."""
 

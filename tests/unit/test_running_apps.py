@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from path_samples import S, application, at, driver, look, path
 
 from harness.checks import running_apps
+from harness.matrix import catalogue
 from harness.releases.observe import Unseen
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectLook, ConnectSeen, Part, Query, When
 from harness.verdicts import Verdict
@@ -79,6 +81,18 @@ def test_what_survives_passes() -> None:
 def test_what_suffers_fails(check: str, bad: ApplicationSeen) -> None:
     others = [it for it in (LONG, ENDED, SUSPENDED, RETRYING) if it.part is not bad.part]
     assert verdicts(*others, bad)[check] is Verdict.FAILED
+
+
+def test_a_retry_that_was_submitted_and_not_noted_is_known() -> None:
+    stuck = replace(
+        RETRYING,
+        looks=(*RETRYING.looks[:1], look(-10, S.PENDING_RERUN, execution_attempts=1)),
+        pods=(driver(), driver("2", created=40)),
+    )
+    found = {it.check: it for it in running_apps.judge(path(LONG, stuck))}["retrying-keeps-count"]
+    (row,) = [it for it in catalogue.load().upgrades.known if it.check == "retrying-keeps-count"]
+    assert found.verdict is Verdict.FAILED
+    assert re.search(row.says, found.message), found.message
 
 
 def test_a_server_that_gives_no_answer_afterwards_fails() -> None:
