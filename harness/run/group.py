@@ -115,11 +115,13 @@ class Group:
         """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported."""
         scene = Scene()
         keep = False
-        registries = ExitStack()
+        held = ExitStack()
         try:
+            if self.attempts[0].cell.path.moves:
+                held.enter_context(self._passage.place())
             scene.provider = self._preparation.provider()
             if self._pulling.wanted:
-                scene.stage = registries.enter_context(self._pulling.staged(self.cluster_name))
+                scene.stage = held.enter_context(self._pulling.staged(self.cluster_name))
             refusal = self._preparation.prepare(scene)
             if refusal is None and self._pulling.wanted:
                 self._run_pulls(scene)
@@ -145,7 +147,7 @@ class Group:
                     self._keep(scene.cluster, scene.provider)
                 else:
                     self._remove(scene.provider)
-            registries.close()
+            held.close()
 
     def _report_rest(self, scene: Scene, error: Exception) -> None:
         """Give the cells without a result this error, unless the run is being ended."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from kubernetes import client
 from urllib3.exceptions import HTTPError
@@ -58,12 +59,18 @@ class Passage:
         self._say = say
         self._places = Slots(asked.settings.cache_dir / "slots", "path", max(1, host.result.cpus // CPUS_PER_PATH))
 
+    def place(self) -> AbstractContextManager[None]:
+        """One of the places for paths of this host, to be held from before its cluster is made until that is gone.
+
+        A cluster that is made beside a path takes the time of what the path waits for. Raises Cancelled.
+        """
+        return self._places.one(lambda: self._say("waits until another path is at its end"))
+
     def go(self, scene: Scene, *, seed: int) -> tuple[ObservedPath | None, Finding]:
         """Go along; without a record, the finding says why there is none. Raises Cancelled."""
         nothing = errored("path", "the path was not gone")
         try:
-            with self._places.one(lambda: self._say("waits until another path is at its end")):
-                return self._journey(scene, seed=seed).go(), nothing
+            return self._journey(scene, seed=seed).go(), nothing
         except Cancelled:
             raise
         except WaitTimeout as late:

@@ -8,12 +8,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kubernetes import client
-from run_fakes import UNTOUCHED, FakeResources, Results, Stage, attempt, holds, host, raises, request, take_places
+from run_fakes import (
+    CATALOGUE,
+    UNTOUCHED,
+    FakeResources,
+    Results,
+    Stage,
+    attempt,
+    holds,
+    host,
+    raises,
+    request,
+    take_places,
+)
 from urllib3.exceptions import MaxRetryError
 
 from harness import process, waiting
@@ -30,11 +43,13 @@ from harness.errors import (
     WaitTimeout,
 )
 from harness.host import pressure
+from harness.matrix import expand
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
 from harness.report.model import RetryResult
 from harness.run.attempt import Attempt
 from harness.run.group import Group
+from harness.run.passage import Passage
 from harness.run.slots import Slots
 from harness.verdicts import Finding, Verdict, failed, passed
 from harness.waiting import Cancelled
@@ -569,3 +584,41 @@ def test_every_cell_is_followed_by_the_proof_that_it_left_the_cluster_clean(stag
     result = Ran(stage).results.by_scenario["ttl"]
 
     assert {check.name: str(check.verdict) for check in result.checks}["cluster-left-clean"] == "passed"
+
+
+def test_a_path_has_its_place_before_its_cluster_and_until_that_is_gone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = expand.find_path(CATALOGUE, "upgrade-2.4.0-2.5.2+crds=apply")
+    one = attempt("admission")
+    resources = FakeResources(stage)
+    resources.open()
+
+    def place(self: Passage) -> AbstractContextManager[None]:
+        return noted(stage.events)
+
+    monkeypatch.setattr(Passage, "place", place)
+    monkeypatch.setattr(Passage, "go", lambda *_, **__: (None, failed("path", "went nowhere")))
+    Group(
+        "path",
+        [replace(one, cell=expand.cell(one.cell.environment, path, one.cell.scenario))],
+        cluster_name=NAME,
+        asked=request(stage.folder),
+        host=host(),
+        resources=resources,  # type: ignore[arg-type]
+        evidence_folder=lambda it: stage.folder / "reports" / it.name,
+        done=Results(),
+        say=stage.said.append,
+    ).run()
+    resources.close()
+
+    held = [it for it in stage.events if it in ("place taken", "place free") or (NAME in it and "of" not in it)]
+    assert held == ["place taken", f"create {NAME}", f"delete {NAME}", "place free"]
+
+
+@contextmanager
+def noted(events: list[str]) -> Iterator[None]:
+    """A place that tells when it is held."""
+    events.append("place taken")
+    yield
+    events.append("place free")
