@@ -56,11 +56,18 @@ def nothing() -> None:
     """What happens when a test says nothing."""
 
 
-def attempt(scenario: str, environment: str = "kind-1.34", number: int = 1, *, alone: bool = False) -> Attempt:
+def attempt(
+    scenario: str,
+    environment: str = "kind-1.34",
+    number: int = 1,
+    *,
+    alone: bool = False,
+    path: str = "install-2.5.2",
+) -> Attempt:
     """An attempt at a cell; the scenario need not exist elsewhere."""
     cell = expand.cell(
         CATALOGUE.environment(environment),
-        expand.find_path(CATALOGUE, "install-2.5.2"),
+        expand.find_path(CATALOGUE, path),
         Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,), alone=alone),
     )
     return Attempt(cell=cell, number=number)

@@ -8,25 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kubernetes import client
-from run_fakes import (
-    CATALOGUE,
-    UNTOUCHED,
-    FakeResources,
-    Results,
-    Stage,
-    attempt,
-    holds,
-    host,
-    raises,
-    request,
-    take_places,
-)
+from run_fakes import UNTOUCHED, FakeResources, Results, Stage, attempt, holds, host, raises, request, take_places
 from urllib3.exceptions import MaxRetryError
 
 from harness import process, waiting
@@ -43,7 +31,6 @@ from harness.errors import (
     WaitTimeout,
 )
 from harness.host import pressure
-from harness.matrix import expand
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
 from harness.report.model import RetryResult
@@ -77,11 +64,12 @@ class Ran:
         keep: bool = False,
         app_slots: int = 4,
         retries: tuple[RetryResult, ...] = (),
+        path: str = "install-2.5.2",
     ) -> None:
         self.results = Results()
         self.resources = FakeResources(stage)
         self.resources.open()
-        attempts = [replace(attempt(name), retries=retries) for name in names or ("spark-pi", "ttl")]
+        attempts = [replace(attempt(name, path=path), retries=retries) for name in names or ("spark-pi", "ttl")]
 
         def evidence_folder(it: Attempt) -> Path:
             return stage.folder / "reports" / it.name
@@ -589,28 +577,9 @@ def test_every_cell_is_followed_by_the_proof_that_it_left_the_cluster_clean(stag
 def test_a_path_has_its_place_before_its_cluster_and_until_that_is_gone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = expand.find_path(CATALOGUE, "upgrade-2.4.0-2.5.2+crds=apply")
-    one = attempt("admission")
-    resources = FakeResources(stage)
-    resources.open()
-
-    def place(self: Passage) -> AbstractContextManager[None]:
-        return noted(stage.events)
-
-    monkeypatch.setattr(Passage, "place", place)
+    monkeypatch.setattr(Passage, "place", lambda self: noted(stage.events))
     monkeypatch.setattr(Passage, "go", lambda *_, **__: (None, failed("path", "went nowhere")))
-    Group(
-        "path",
-        [replace(one, cell=expand.cell(one.cell.environment, path, one.cell.scenario))],
-        cluster_name=NAME,
-        asked=request(stage.folder),
-        host=host(),
-        resources=resources,  # type: ignore[arg-type]
-        evidence_folder=lambda it: stage.folder / "reports" / it.name,
-        done=Results(),
-        say=stage.said.append,
-    ).run()
-    resources.close()
+    Ran(stage, "admission", path="upgrade-2.4.0-2.5.2+crds=apply")
 
     held = [it for it in stage.events if it in ("place taken", "place free") or (NAME in it and "of" not in it)]
     assert held == ["place taken", f"create {NAME}", f"delete {NAME}", "place free"]
