@@ -22,8 +22,6 @@ from harness.waiting import until
 
 _GROUP, _VERSION, _PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
 _SUSPEND_SINCE = (2, 4, 0)
-# What the API server says in the place of a webhook (k8s.io/apiserver, pkg/admission/plugin/webhook).
-_NOT_CALLED = "failed calling webhook"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +208,7 @@ def answered(attempt: Callable[[], Attempt], *, seconds: float) -> Attempt:
 
     def called() -> bool:
         attempts.append(attempt())
-        return _NOT_CALLED not in attempts[-1].message
+        return not attempts[-1].webhook_away
 
     try:
         until(called, what="the webhook to be called", timeout=seconds)
