@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 from harness.errors import HarnessError, RegistryError, UsageError
 from harness.registries.references import ImageReference
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.releases.seen import ContainerSeen, PodSeen
 from harness.verdicts import Finding, errored, failed, passed
-
-_NOT_FOUND = 404
 
 Resolve = Callable[[str], frozenset[str]]
 """Reference → digests (`sha256:…`) that the registry serves for it: of the index, the manifest, the configuration."""
@@ -55,7 +54,7 @@ def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:
             try:
                 served[container.image] = resolve(container.image)
             except HarnessError as unknown:
-                if not (isinstance(unknown, RegistryError) and unknown.status == _NOT_FOUND):
+                if not (isinstance(unknown, RegistryError) and unknown.status == HTTPStatus.NOT_FOUND):
                     return errored(name, f"the registry could not be asked for {container.image}: {unknown.message}")
                 served[container.image] = frozenset()
         running = container.image_id.rpartition("@")[2]
