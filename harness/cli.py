@@ -226,7 +226,8 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     asked = setup.request(run_options.read(parsed))
     wanted, cells = asked.settings, asked.cells
-    estimator = Estimator(History(wanted.cache_dir / "history.json").learnt(), slots=wanted.app_slots)
+    learnt = History(wanted.cache_dir / "history.json").learnt()
+    estimator = Estimator(learnt, slots=wanted.app_slots, path_slots=wanted.path_slots)
     if parsed.shards is not None and parsed.shards < 1:
         raise UsageError(f"--shards {parsed.shards} is no number of shards", "give a number from 1 on")
     parts = shards.shards(cells, estimator, parsed.shards, jobs=wanted.jobs) if parsed.shards else []

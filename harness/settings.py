@@ -27,6 +27,7 @@ _ENVIRONMENT = {
     "HARNESS_SOURCE": "source",
     "HARNESS_JOBS": "jobs",
     "HARNESS_APP_SLOTS": "app_slots",
+    "HARNESS_PATH_SLOTS": "path_slots",
     "HARNESS_MIN_DISK_GB": "min_disk_gb",
 }
 
@@ -41,6 +42,11 @@ def _default_app_slots() -> int:
     return min(8, (os.cpu_count() or 1) + 1)
 
 
+def _default_path_slots() -> int:
+    """A path with moves keeps two processors busy from its beginning to its end."""
+    return max(1, (os.cpu_count() or 1) // 2)
+
+
 class Settings(BaseModel):
     """What a user can set. harness.toml has the same keys; `[mirrors."ghcr.io"]` tables fill `mirrors`."""
 
@@ -52,6 +58,9 @@ class Settings(BaseModel):
     jobs: int = Field(default=1, ge=1, le=64)
     app_slots: int = Field(
         default_factory=_default_app_slots, ge=1, le=64, description="scenarios that run at a time, over all clusters"
+    )
+    path_slots: int = Field(
+        default_factory=_default_path_slots, ge=1, le=64, description="paths with moves that are gone along at a time"
     )
     min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
     cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")

@@ -50,11 +50,12 @@ class Expected:
 
 
 class Estimator:
-    """Expected durations. `slots` is how many scenarios run at a time on this host."""
+    """Expected durations. `slots` is how many scenarios run at a time on this host, `path_slots` how many paths."""
 
-    def __init__(self, learnt: Learnt, *, slots: int) -> None:
+    def __init__(self, learnt: Learnt, *, slots: int, path_slots: int = 1) -> None:
         self._learnt = learnt
         self._slots = max(1, slots)
+        self._path_slots = max(1, path_slots)
 
     def cell(self, cell: Cell) -> Expected:
         """A cell alone, its cluster not counted. Unknown: as the same scenario elsewhere, else by its timeout.
@@ -105,9 +106,16 @@ class Estimator:
         groups = list(expand.groups(cells).values())
         at_once = max(1, min(jobs, len(groups)))
         expected = [self.group(group, slots=max(1, self._slots // at_once)) for group in groups]
-        return Expected(
-            seconds=makespan([it.seconds for it in expected], at_once), guess=any(it.guess for it in expected)
+        works = sorted(
+            (
+                Work(seconds=it.seconds, moves=bool(group[0].path.moves))
+                for it, group in zip(expected, groups, strict=True)
+            ),
+            key=lambda work: -work.seconds,
         )
+        begun = beginnings(works, jobs=at_once, path_slots=self._path_slots)
+        ends = (began + work.seconds for began, work in zip(begun, works, strict=True))
+        return Expected(seconds=max(ends, default=0.0), guess=any(it.guess for it in expected))
 
 
 def _moves(group: str) -> int:
@@ -116,6 +124,28 @@ def _moves(group: str) -> int:
     if parsed is None or parsed.kind == "install":
         return 0
     return len(parsed.releases) - (0 if parsed.kind == "rollback" else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What occupies one of the `--jobs` for so many seconds, and a place for paths, too, where its path has `moves`."""
+
+    seconds: float
+    moves: bool
+
+
+def beginnings(works: Iterable[Work], *, jobs: int, path_slots: int) -> list[float]:
+    """The second in which each begins, in this order; one that waits for a place for paths keeps its job meanwhile."""
+    free, places = [0.0] * max(1, jobs), [0.0] * max(1, path_slots)
+    found = []
+    for work in works:
+        began = heapq.heappop(free)
+        if work.moves:
+            began = max(began, heapq.heappop(places))
+            heapq.heappush(places, began + work.seconds)
+        heapq.heappush(free, began + work.seconds)
+        found.append(began)
+    return found
 
 
 def makespan(seconds: Iterable[float], places: int) -> float:

@@ -36,9 +36,6 @@ from harness.waiting import Cancelled, Deadline
 _PATH_SECONDS = 900.0
 """For all that happens along a path, whatever its length."""
 
-CPUS_PER_PATH = 2
-"""Processors that a path keeps busy from its beginning to its end."""
-
 
 class Passage:
     """One group's way along its path."""
@@ -57,7 +54,7 @@ class Passage:
         self._host = host
         self._resources = resources
         self._say = say
-        self._places = Slots(asked.settings.cache_dir / "slots", "path", max(1, host.result.cpus // CPUS_PER_PATH))
+        self._places = Slots(asked.settings.cache_dir / "slots", "path", asked.settings.path_slots)
 
     def place(self) -> AbstractContextManager[None]:
         """One of the places for paths of this host, to be held from before its cluster is made until that is gone.

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.table import Table
 
-from harness.matrix.estimate import Expected
+from harness.matrix.estimate import Expected, Work, beginnings
 from harness.matrix.model import Cell
 from harness.matrix.names import counted
 from harness.report.model import PlannedCluster
@@ -35,15 +34,19 @@ def grouped(attempts: Iterable[Attempt], *, share: bool = True) -> list[list[Att
 
 
 def planned(
-    groups: Sequence[Sequence[Attempt]], *, names: Sequence[str], jobs: int, expect: Expect
+    groups: Sequence[Sequence[Attempt]], *, names: Sequence[str], jobs: int, path_slots: int, expect: Expect
 ) -> list[PlannedCluster]:
-    """When each group begins, `jobs` at a time in their order, and on which cluster; in their order."""
-    free = [0.0] * max(1, jobs)
+    """When each group begins, and on which cluster; in their order.
+
+    `jobs` of them run at a time, and no more than `path_slots` of those whose path has moves.
+    """
+    times = [expect([attempt.cell for attempt in group]) for group in groups]
+    works = [
+        Work(seconds=it.seconds, moves=bool(group[0].cell.path.moves)) for it, group in zip(times, groups, strict=True)
+    ]
+    begun = beginnings(works, jobs=jobs, path_slots=path_slots)
     plan = []
-    for group, name in zip(groups, names, strict=True):
-        expected = expect([attempt.cell for attempt in group])
-        starts = heapq.heappop(free)
-        heapq.heappush(free, starts + expected.seconds)
+    for group, name, expected, starts in zip(groups, names, times, begun, strict=True):
         first = group[0].cell
         plan.append(
             PlannedCluster(

@@ -78,7 +78,7 @@ class Runner:
                 plan.grouped(there, share=not self._asked.options.fresh), jobs=jobs, expect=self._expect
             )
             made = [self._group(members) for members in groups]
-            planned = plan.planned(groups, names=[group.cluster_name for group in made], jobs=jobs, expect=self._expect)
+            planned = self._planned(groups, made, jobs=jobs)
             self._plan.update({it.cluster: it for it in planned})
             self._running += [self._pool.submit(self._run, group) for group in made]
             return planned
@@ -124,10 +124,21 @@ class Runner:
             with self._lock:
                 following = self._group(group.again)
                 first = group.again[0]
-                (planned,) = plan.planned([group.again], names=[following.cluster_name], jobs=1, expect=self._expect)
+                (planned,) = self._planned([group.again], [following], jobs=1)
                 why = first.retries[-1].message if first.retries else f"{group.cluster_name} was not left clean"
                 self._plan[planned.cluster] = planned.model_copy(update={"starts": round(self._now(), 1), "why": why})
             self._run(following)
+
+    def _planned(
+        self, groups: Sequence[Sequence[Attempt]], made: Sequence[Group], *, jobs: int
+    ) -> list[PlannedCluster]:
+        return plan.planned(
+            groups,
+            names=[group.cluster_name for group in made],
+            jobs=jobs,
+            path_slots=self._asked.settings.path_slots,
+            expect=self._expect,
+        )
 
     def _note(self, group: Group, **times: float) -> None:
         with self._lock:

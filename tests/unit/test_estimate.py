@@ -5,7 +5,16 @@ from __future__ import annotations
 
 import pytest
 
-from harness.matrix.estimate import CLUSTER_SECONDS, MOVE_SECONDS, Estimator, Expected, Learnt, makespan
+from harness.matrix.estimate import (
+    CLUSTER_SECONDS,
+    MOVE_SECONDS,
+    Estimator,
+    Expected,
+    Learnt,
+    Work,
+    beginnings,
+    makespan,
+)
 from harness.matrix.model import Cell, Environment, Path, Scenario
 
 
@@ -80,6 +89,27 @@ def test_an_upgrade_that_never_ran_is_guessed_from_paths_with_as_many_moves() ->
     assert estimator.shared(two) == Expected(seconds=30.0 + 2 * MOVE_SECONDS, guess=True)
     install = cell("pi").model_copy(update={"path": Path(name="install-2.4.0", releases=("2.4.0",))})
     assert estimator.shared(install) == Expected(seconds=30.0, guess=True)
+
+
+def test_paths_with_moves_do_not_overlap_where_the_host_has_one_place_for_them() -> None:
+    path, pair = "upgrade-2.4.0-2.5.2+crds={}", ("2.4.0", "2.5.2")
+    cells = [watched("a", path.format(mode), pair) for mode in ("none", "apply", "hook")]
+    learnt = Learnt(
+        own={it.id: 1.0 for it in cells} | {"a-1.34/install-2.5.2/pi": 40.0},
+        shared={it.group: 200.0 for it in cells} | {"a-1.34/install-2.5.2": 50.0},
+    )
+    assert Estimator(learnt, slots=4, path_slots=1).run(cells, jobs=3).seconds == 603.0
+    assert Estimator(learnt, slots=4, path_slots=3).run(cells, jobs=3).seconds == 201.0
+    assert Estimator(learnt, slots=4, path_slots=1).run([*cells, cell("pi")], jobs=2).seconds == 603.0
+
+
+@pytest.mark.parametrize(
+    ("jobs", "path_slots", "begun"),
+    [(1, 1, [0, 9, 18, 22]), (2, 1, [0, 9, 9, 13]), (2, 2, [0, 0, 9, 9]), (3, 1, [0, 9, 0, 4])],
+)
+def test_a_path_waits_for_a_place_and_keeps_its_job(jobs: int, path_slots: int, begun: list[float]) -> None:
+    works = [Work(seconds=9, moves=True), Work(seconds=9, moves=True), *(Work(seconds=4, moves=False) for _ in "ab")]
+    assert beginnings(works, jobs=jobs, path_slots=path_slots) == begun
 
 
 @pytest.mark.parametrize(

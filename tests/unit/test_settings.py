@@ -49,12 +49,19 @@ def test_every_environment_variable_sets_its_key(tmp_path: Path) -> None:
             "HARNESS_SOURCE": "foundry",
             "HARNESS_JOBS": "5",
             "HARNESS_APP_SLOTS": "6",
+            "HARNESS_PATH_SLOTS": "3",
             "HARNESS_MIN_DISK_GB": "0.5",
         },
     )
 
     assert found == Settings(
-        cache_dir=Path("/c"), reports_dir=Path("/r"), source="foundry", jobs=5, app_slots=6, min_disk_gb=0.5
+        cache_dir=Path("/c"),
+        reports_dir=Path("/r"),
+        source="foundry",
+        jobs=5,
+        app_slots=6,
+        path_slots=3,
+        min_disk_gb=0.5,
     )
 
 
