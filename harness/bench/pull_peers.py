@@ -34,7 +34,7 @@ def peers(crane: Path) -> list[Peer]:
         Peer(name="docker pull", pull=_docker),
         Peer(name="skopeo copy", pull=lambda front, image, folder: _skopeo(str(skopeo), front, image, folder))
         if skopeo
-        else Peer(name="skopeo copy", why="skopeo is not on PATH"),
+        else Peer(name="skopeo copy", why="skopeo is not on PATH; Debian has it: apt-get install skopeo"),
     ]
 
 

@@ -164,7 +164,8 @@ def test_a_peer_that_is_not_there_says_so(crane: Path, tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", str(tmp_path))
 
     by_name = {it.name: it for it in pull_peers.peers(crane)}
-    assert (by_name["skopeo copy"].pull, by_name["skopeo copy"].why) == (None, "skopeo is not on PATH")
+    skopeo = by_name["skopeo copy"]
+    assert (skopeo.pull, skopeo.why) == (None, "skopeo is not on PATH; Debian has it: apt-get install skopeo")
 
 
 def test_an_image_that_is_not_there_is_an_error(registry_binary: Path, tmp_path: Path) -> None:
