@@ -14,6 +14,7 @@ from kubernetes import client
 from harness.apps.pods import LABEL_LAUNCHED, SparkPod, observe
 from harness.apps.samples import Manifest
 from harness.errors import HarnessError
+from harness.releases import webhook
 
 GROUP = "sparkoperator.k8s.io"
 
@@ -149,7 +150,7 @@ class Objects:
             }[kind](self.namespace, manifest)
         except client.ApiException as error:
             # A webhook that denies answers 400 or 403; one that cannot be reached makes the API server answer 500.
-            if error.status in (400, 403, 404, 422) or "failed calling webhook" in str(error.body):
+            if error.status in (400, 403, 404, 422) or webhook.not_asked(str(error.body)):
                 raise Refused(
                     f"creating {kind} {self.namespace}/{name} was refused with {error.status}: {error.body}",
                     "create it by hand with kubectl to see the same answer",

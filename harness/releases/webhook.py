@@ -88,7 +88,7 @@ class Attempt:
     @property
     def webhook_away(self) -> bool:
         """Whether the API server could not ask the webhook at all."""
-        return self.status >= 500 and "failed calling webhook" in self.message
+        return self.status >= 500 and not_asked(self.message)
 
 
 def _both_node_selectors(app: dict[str, Any]) -> None:
@@ -351,6 +351,11 @@ def _signed(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True
+
+
+def not_asked(message: str) -> bool:
+    """Whether an answer of the API server says that it could not ask a webhook at all."""
+    return "failed calling webhook" in message
 
 
 def message_of(refused: client.ApiException) -> str:

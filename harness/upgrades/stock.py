@@ -99,7 +99,7 @@ def _refusal(custom: Any, version: str, plural: str, namespace: str, body: Mappi
         )
     except client.ApiException as refused:
         said = webhook.message_of(refused)
-        if "admission webhook" in said or "failed calling webhook" in said:
+        if "admission webhook" in said or webhook.not_asked(said):
             return ""
         if refused.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
             return said
