@@ -354,7 +354,10 @@ def _signed(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
 
 
 def not_asked(message: str) -> bool:
-    """Whether an answer of the API server says that it could not ask a webhook at all."""
+    """Whether an answer of the API server says that it could not ask a webhook at all.
+
+    The words are those of k8s.io/apiserver, pkg/admission/plugin/webhook.
+    """
     return "failed calling webhook" in message
 
 
