@@ -348,7 +348,7 @@ class Session:
     def _expect(self) -> plan.Expect:
         wanted = self.asked.settings
         learnt = History(wanted.cache_dir / "history.json").learnt()
-        return Estimator(learnt, slots=wanted.app_slots // wanted.jobs, path_slots=wanted.path_slots).group
+        return Estimator(learnt, slots=wanted.app_slots // wanted.jobs).group
 
     def _show_plan(self, planned: Sequence[PlannedCluster]) -> None:
         if self._report is not None:

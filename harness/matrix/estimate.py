@@ -106,16 +106,12 @@ class Estimator:
         groups = list(expand.groups(cells).values())
         at_once = max(1, min(jobs, len(groups)))
         expected = [self.group(group, slots=max(1, self._slots // at_once)) for group in groups]
-        works = sorted(
-            (
-                Work(seconds=it.seconds, moves=bool(group[0].path.moves))
-                for it, group in zip(expected, groups, strict=True)
-            ),
-            key=lambda work: -work.seconds,
-        )
-        begun = beginnings(works, jobs=at_once, path_slots=self._path_slots)
-        ends = (began + work.seconds for began, work in zip(begun, works, strict=True))
-        return Expected(seconds=max(ends, default=0.0), guess=any(it.guess for it in expected))
+        works = [
+            Work(seconds=it.seconds, moves=bool(group[0].path.moves))
+            for it, group in zip(expected, groups, strict=True)
+        ]
+        seconds = _last_end(works, jobs=at_once, path_slots=self._path_slots)
+        return Expected(seconds=seconds, guess=any(it.guess for it in expected))
 
 
 def _moves(group: str) -> int:
@@ -131,7 +127,7 @@ class Work:
     """What occupies one of the `--jobs` for so many seconds, and a place for paths, too, where its path has `moves`."""
 
     seconds: float
-    moves: bool
+    moves: bool = False
 
 
 def beginnings(works: Iterable[Work], *, jobs: int, path_slots: int) -> list[float]:
@@ -150,7 +146,10 @@ def beginnings(works: Iterable[Work], *, jobs: int, path_slots: int) -> list[flo
 
 def makespan(seconds: Iterable[float], places: int) -> float:
     """When the last of these is done, the longest begun first, so many at a time."""
-    free = [0.0] * max(1, places)
-    for each in sorted(seconds, reverse=True):
-        heapq.heapreplace(free, free[0] + each)
-    return max(free)
+    return _last_end([Work(seconds=each) for each in seconds], jobs=places, path_slots=1)
+
+
+def _last_end(works: Iterable[Work], *, jobs: int, path_slots: int) -> float:
+    longest_first = sorted(works, key=lambda work: -work.seconds)
+    begun = beginnings(longest_first, jobs=jobs, path_slots=path_slots)
+    return max((began + work.seconds for began, work in zip(begun, longest_first, strict=True)), default=0.0)
