@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from harness.errors import UsageError
 
@@ -31,6 +32,12 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
 
 def covers(patterns: Sequence[str], name: str) -> bool:
     """Whether names and globs stand for this name; `!pattern` takes away, from everything when it stands alone."""
+    return _covers(tuple(patterns), name)
+
+
+@lru_cache(maxsize=100_000)
+def _covers(patterns: tuple[str, ...], name: str) -> bool:
+    # Asked a million times for a few thousand pairs, since cells are a product.
     wanted, unwanted = _apart(patterns)
     return _any(wanted, name) and not any(fnmatchcase(name, pattern) for pattern in unwanted)
 

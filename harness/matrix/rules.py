@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -89,10 +90,15 @@ class Rules:
         """The names of the tiers, each once."""
         return tuple(dict.fromkeys(tier.name for tier in self.tiers))
 
+    def rows_of(self, names: Iterable[str]) -> list[Tier]:
+        """The rows of these tiers, and of those that they include, that have cells of their own."""
+        behind = frozenset[str]().union(*(self._behind_each[name] for name in names))
+        return [tier for tier in self.tiers if tier.name in behind and tier.environments]
+
     def tiered(self, cell: Cell) -> Cell:
         """The cell with the names of its tiers before its other tags."""
         direct = {tier.name for tier in self.tiers if tier.has(cell)}
-        tags = [name for name in self.names if direct & set(self._behind(name))]
+        tags = [name for name, behind in self._behind_each.items() if direct & behind]
         return cell.model_copy(update={"tags": tuple(dict.fromkeys((*tags, *cell.tags)))})
 
     def left_out(self, cell: Cell, releases: Iterable[Release]) -> LeftOut | None:
@@ -109,6 +115,11 @@ class Rules:
                         link=release.crds_link,
                     )
         return None
+
+    @cached_property
+    def _behind_each(self) -> dict[str, frozenset[str]]:
+        """For each tier all that it includes, in the order of the file."""
+        return {name: frozenset(self._behind(name)) for name in self.names}
 
     def _behind(self, name: str, seen: frozenset[str] = frozenset()) -> list[str]:
         """The tier and all that it includes."""

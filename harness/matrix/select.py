@@ -37,6 +37,11 @@ class Selection:
         """Whether nothing at all was asked for."""
         return not (self.cells or self.environments or self.paths or self.scenarios or self.tags)
 
+    @property
+    def wanted_tags(self) -> tuple[str, ...]:
+        """The tags of which a cell needs one."""
+        return tuple(tag for tag in self.tags if not tag.startswith(NOT))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
@@ -65,6 +70,9 @@ def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
     elif selection.cells:
         found = _exact(catalogue, selection, scenarios)
         exact = True
+    elif _is_tiers(catalogue, selection):
+        found = _of_tiers(catalogue, selection.wanted_tags, scenarios)
+        exact = False
     else:
         choice = _complete(catalogue, selection, scenarios)
         found = _product(catalogue, choice, scenarios)
@@ -112,7 +120,7 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
 def _of_row(
     catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scenario], written: Written, table: str, number: int
 ) -> list[Cell]:
-    """The cells of a row. Raises CatalogueError for a name or glob in it that is nothing."""
+    """The cells of a row, without the tags of tiers. Raises CatalogueError for a name or glob in it that is nothing."""
     known = {
         "environments": [it.name for it in catalogue.environments],
         "scenarios": list(scenarios),
@@ -128,7 +136,7 @@ def _of_row(
                 matching(kind.removesuffix("s"), patterns, known[kind])
         except UsageError as error:
             raise written.error(table, number, kind, error.message, error.next_step) from error
-    return _product(catalogue, choice, scenarios)
+    return _untagged(catalogue, choice, scenarios)
 
 
 def _require_canonical(catalogue: Catalogue, patterns: Iterable[str]) -> None:
@@ -192,9 +200,7 @@ def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str, imported: 
 
 def _complete(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> Choice:
     # A tier says itself which cells it has.
-    wanted = [tag for tag in selection.tags if not tag.startswith(NOT)]
-    by_tier = bool(wanted) and set(wanted) <= set(catalogue.rules.names)
-    fallback = _ALL if by_tier else _lenient(catalogue.defaults.when_not_given, scenarios)
+    fallback = _ALL if _names_tiers(catalogue, selection) else _lenient(catalogue.defaults.when_not_given, scenarios)
     return Choice(
         environments=selection.environments or fallback.environments,
         paths=selection.paths or fallback.paths,
@@ -202,15 +208,37 @@ def _complete(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str
     )
 
 
+def _names_tiers(catalogue: Catalogue, selection: Selection) -> bool:
+    return bool(selection.wanted_tags) and set(selection.wanted_tags) <= set(catalogue.rules.names)
+
+
+def _is_tiers(catalogue: Catalogue, selection: Selection) -> bool:
+    """Whether nothing but tiers was asked for."""
+    other = selection.environments or selection.paths or selection.scenarios
+    return not other and _names_tiers(catalogue, selection)
+
+
+def _of_tiers(catalogue: Catalogue, names: Iterable[str], scenarios: Mapping[str, Scenario]) -> list[Cell]:
+    """The cells of these tiers: a small part of all that there are, which would take seconds to multiply."""
+    found: dict[str, Cell] = {}
+    for tier in catalogue.rules.rows_of(names):
+        row = Choice(environments=tier.environments, paths=tier.paths, scenarios=tier.scenarios)
+        found |= {cell.id: cell for cell in _untagged(catalogue, _lenient(row, scenarios), scenarios) if tier.has(cell)}
+    return [catalogue.rules.tiered(cell) for cell in found.values()]
+
+
 def _product(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scenario]) -> list[Cell]:
+    return [catalogue.rules.tiered(cell) for cell in _untagged(catalogue, choice, scenarios)]
+
+
+def _untagged(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scenario]) -> list[Cell]:
     environments = matching("environment", choice.environments, [it.name for it in catalogue.environments])
     names = matching("scenario", choice.scenarios, list(scenarios))
-    cells = expand.cells(
+    return expand.cells(
         map(catalogue.environment, environments),
         [expand.find_path(catalogue, name) for name in _path_names(catalogue, choice.paths)],
         {name: scenarios[name] for name in names},
     )
-    return [catalogue.rules.tiered(cell) for cell in cells]
 
 
 def _path_names(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
