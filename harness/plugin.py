@@ -146,9 +146,10 @@ class Matrix(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         """One item for each attempt at each chosen cell."""
         asked = self.config.stash[_KEY].asked
+        beside = frozenset(asked.lock.watched if asked.lock else ())
         for number in range(1, asked.options.repeat + 1):
             for cell in asked.cells:
-                attempt = Attempt(cell=cell, number=number)
+                attempt = Attempt(cell=cell, number=number, beside=beside)
                 item = CellItem.from_parent(self, name=attempt.name, nodeid=attempt.name, attempt=attempt)
                 for tag in cell.tags:
                     item.keywords[tag] = True
@@ -212,6 +213,7 @@ class Session:
         self._chosen = 0
         self._kept: list[Mapping[str, str]] = []
         self._handlers: dict[int, Any] = {}
+        self._telling = threading.Lock()
         config.pluginmanager.register(_Listener(self), "cells-listener")
 
     def begin(self, chosen: Sequence[Attempt]) -> bool:
@@ -387,7 +389,10 @@ class Session:
 
     def _say(self, line: str) -> None:
         terminal = self._config.pluginmanager.getplugin("terminalreporter")
-        if self._worker is None and terminal is not None:
+        if self._worker is not None or terminal is None:
+            return
+        # A line is written in two steps, and groups have threads of their own.
+        with self._telling:
             terminal.write_line(f"[{datetime.now():%H:%M:%S}] {line}")
 
     def _catch_sigterm(self) -> None:

@@ -43,8 +43,8 @@ def _default_app_slots() -> int:
 
 
 def _default_path_slots() -> int:
-    """A path with moves keeps two processors busy from its beginning to its end."""
-    return max(1, (os.cpu_count() or 1) // 2)
+    """A path with applications takes two places, and keeps two processors busy from its beginning to its end."""
+    return os.cpu_count() or 1
 
 
 class Settings(BaseModel):
@@ -60,7 +60,7 @@ class Settings(BaseModel):
         default_factory=_default_app_slots, ge=1, le=64, description="scenarios that run at a time, over all clusters"
     )
     path_slots: int = Field(
-        default_factory=_default_path_slots, ge=1, le=64, description="paths with moves that are gone along at a time"
+        default_factory=_default_path_slots, ge=1, le=64, description="places for paths with moves, over all runs"
     )
     min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
     cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")

@@ -122,6 +122,7 @@ def scenario(manifests: Sequence[UserManifest]) -> Scenario:
         images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
         needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
         kinds=("install", "upgrade", "rollback"),
+        watches=("users",),
     )
 
 

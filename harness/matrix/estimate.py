@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import heapq
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.matrix import edges, expand
-from harness.matrix.model import Cell
+from harness.matrix.model import Cell, Watched
 
 CLUSTER_SECONDS = 60.0
 """A cluster with an installed release, where nothing was learnt yet."""
@@ -23,13 +23,16 @@ JUDGING_SECONDS = 2.0
 _OF_TIMEOUT = 0.1
 """So much of its timeout a scenario takes where nothing was learnt yet; measured ones take between 0.03 and 0.3."""
 
+_EVERYTHING: frozenset[Watched] = frozenset({"standing", "schedules", "submissions"})
+"""What all cells of a path watch between them. A user's own applications come on top."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
     """What earlier runs took, in seconds.
 
     `own` is a cell without its cluster, by cell id; `shared` is what the cells of a group have in common: cluster,
-    install and the moves of their path, by group (`kind-1.34/install-2.5.2`).
+    install and the moves of their path, by `pass_name` (`kind-1.34/install-2.5.2`).
     """
 
     own: Mapping[str, float] = field(default_factory=dict)
@@ -49,10 +52,35 @@ class Expected:
         return f"{'~' if self.guess else ''}{self.seconds / 60:.1f}"
 
 
-class Estimator:
-    """Expected durations. `slots` is how many scenarios run at a time on this host, `path_slots` how many paths."""
+def pass_name(group: str, watched: Collection[str]) -> str:
+    """A pass along a path: its group, and what is watched on it, where that is not all that there is.
 
-    def __init__(self, learnt: Learnt, *, slots: int, path_slots: int = 1) -> None:
+    Of a path without moves it is the group.
+    """
+    if _moves(group) == 0 or set(watched) == _EVERYTHING:
+        return group
+    return f"{group} watching {'+'.join(sorted(watched)) or 'the operator'}"
+
+
+def watched_by(cells: Iterable[Cell]) -> frozenset[Watched]:
+    """What these cells of one path watch on its pass."""
+    return frozenset(kind for cell in cells if cell.path.moves for kind in cell.scenario.watches)
+
+
+def places_of(cells: Sequence[Cell], watched: Collection[Watched]) -> int:
+    """How many places for paths these cells of one cluster take: none without moves, two with applications.
+
+    One where only the operator is watched, which is waiting for the most part.
+    """
+    if not cells[0].path.moves:
+        return 0
+    return 2 if watched or any(it.scenario.alone or it.scenario.family for it in cells) else 1
+
+
+class Estimator:
+    """Expected durations. `slots` is how many scenarios run at a time on this host; `path_slots` as in `beginnings`."""
+
+    def __init__(self, learnt: Learnt, *, slots: int, path_slots: int = 2) -> None:
         self._learnt = learnt
         self._slots = max(1, slots)
         self._path_slots = max(1, path_slots)
@@ -70,15 +98,19 @@ class Estimator:
             return Expected(seconds=JUDGING_SECONDS, guess=True)
         return Expected(seconds=statistics.median(like) if like else cell.scenario.timeout * _OF_TIMEOUT, guess=True)
 
-    def shared(self, cell: Cell) -> Expected:
-        """Cluster and install, and the moves of the path, if it has any.
+    def shared(self, cells: Sequence[Cell]) -> Expected:
+        """Cluster and install, and the moves of the path, if it has any, with what these cells watch on it.
 
-        Unknown: as the same environment with another path of as many moves, else as any cluster with as many; where
-        none had as many, as one without, and each move by itself.
+        Unknown: as the same path with other things watched, then as the same environment with another path of as many
+        moves, else as any cluster with as many; where none had as many, as one without, and each move by itself.
         """
-        known = self._learnt.shared.get(cell.group)
-        if known is not None:
-            return Expected(seconds=known)
+        cell = cells[0]
+        name = pass_name(cell.group, watched_by(cells))
+        if name in self._learnt.shared:
+            return Expected(seconds=self._learnt.shared[name])
+        same = [seconds for known, seconds in self._learnt.shared.items() if _group(known) == cell.group]
+        if same:
+            return Expected(seconds=statistics.median(same), guess=True)
         environment = f"{cell.environment.name}/"
         moves = len(cell.path.moves)
         for number, more in dict.fromkeys(((moves, 0.0), (0, MOVE_SECONDS * moves))):
@@ -95,7 +127,7 @@ class Estimator:
         """
         if not cells:
             return Expected(seconds=0.0)
-        shared, own = self.shared(cells[0]), [self.cell(cell) for cell in cells]
+        shared, own = self.shared(cells), [self.cell(cell) for cell in cells]
         # They are judged one after the other.
         places = 1 if cells[0].path.moves else slots or self._slots
         seconds = shared.seconds + makespan([it.seconds for it in own], places)
@@ -107,16 +139,21 @@ class Estimator:
         at_once = max(1, min(jobs, len(groups)))
         expected = [self.group(group, slots=max(1, self._slots // at_once)) for group in groups]
         works = [
-            Work(seconds=it.seconds, moves=bool(group[0].path.moves))
+            Work(seconds=it.seconds, places=places_of(group, watched_by(group)))
             for it, group in zip(expected, groups, strict=True)
         ]
         seconds = _last_end(works, jobs=at_once, path_slots=self._path_slots)
         return Expected(seconds=seconds, guess=any(it.guess for it in expected))
 
 
-def _moves(group: str) -> int:
-    """How many moves the path of this group has."""
-    parsed = edges.parse(group.partition("/")[2])
+def _group(name: str) -> str:
+    """The group of a pass."""
+    return name.partition(" ")[0]
+
+
+def _moves(name: str) -> int:
+    """How many moves the path of this pass has."""
+    parsed = edges.parse(_group(name).partition("/")[2])
     if parsed is None or parsed.kind == "install":
         return 0
     return len(parsed.releases) - (0 if parsed.kind == "rollback" else 1)
@@ -124,24 +161,34 @@ def _moves(group: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What occupies one of the `--jobs` for so many seconds, and a place for paths, too, where its path has `moves`."""
+    """What occupies one of the `--jobs` for so many seconds, and so many places for paths."""
 
     seconds: float
-    moves: bool = False
+    places: int = 0
 
 
 def beginnings(works: Iterable[Work], *, jobs: int, path_slots: int) -> list[float]:
-    """The second in which each begins, in this order; one that waits for a place for paths keeps its job meanwhile."""
-    free, places = [0.0] * max(1, jobs), [0.0] * max(1, path_slots)
-    found = []
-    for work in works:
-        began = heapq.heappop(free)
-        if work.moves:
-            began = max(began, heapq.heappop(places))
-            heapq.heappush(places, began + work.seconds)
-        heapq.heappush(free, began + work.seconds)
-        found.append(began)
-    return found
+    """The second in which each begins. In their order, but one that has to wait for places lets others go first.
+
+    There are `path_slots` places for paths. Who needs more than that takes all.
+    """
+    all_works = list(works)
+    begun = [0.0] * len(all_works)
+    waiting = [(number, min(work.places, path_slots)) for number, work in enumerate(all_works)]
+    running: list[tuple[float, int]] = []
+    now, free = 0.0, path_slots
+    while waiting:
+        following = next((it for it in waiting if it[1] <= free), None) if len(running) < max(1, jobs) else None
+        if following is None:
+            now, places = heapq.heappop(running)
+            free += places
+            continue
+        number, places = following
+        waiting.remove(following)
+        begun[number] = now
+        free -= places
+        heapq.heappush(running, (now + all_works[number].seconds, places))
+    return begun
 
 
 def makespan(seconds: Iterable[float], places: int) -> float:

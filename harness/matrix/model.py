@@ -193,6 +193,11 @@ class Path(Model):
         return tuple(found)
 
 
+Watched = Literal["standing", "schedules", "submissions", "users"]
+"""Kinds of applications along a path with moves: those that are there before it and stay, schedules, what is submitted
+all the way, and a user's own."""
+
+
 class Scenario(Model):
     """What an operator's user does, and what must hold.
 
@@ -200,6 +205,7 @@ class Scenario(Model):
     cannot be asked to do it. `alone` says that it changes what the cells of a cluster share, so that it needs a cluster
     for itself. `kinds` are the kinds of paths on which it can be asked. Scenarios of one `family` share a cluster that
     nobody else has, one after the other; `bare`: it comes without the release, which they install themselves.
+    `watches`: the applications of a path with moves that it judges; a path brings no others.
     """
 
     name: str
@@ -211,6 +217,7 @@ class Scenario(Model):
     kinds: tuple[PathKind, ...] = ("install",)
     family: str = ""
     bare: bool = False
+    watches: tuple[Watched, ...] = ()
     tags: tuple[str, ...] = ()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import Field, ValidationError
 
-from harness.matrix.estimate import Learnt
+from harness.matrix.estimate import Learnt, pass_name
 from harness.report.files import write_atomically
 from harness.report.model import GREEN, CellResult, Model
 
@@ -26,7 +26,7 @@ _SHARED = ("cluster-", "install-", "path-")
 
 
 class _Durations(Model):
-    """`cells` are whole cells by id, with their cluster; `own` is the same without it, `shared` the rest by group."""
+    """`cells` are whole cells by id, with their cluster; `own` is the same without it, `shared` the rest by pass."""
 
     cells: dict[str, list[float]]
     own: dict[str, list[float]] = Field(default_factory=dict)
@@ -53,9 +53,10 @@ class History:
                 _append(durations.cells, cell.id, cell.seconds)
                 _append(durations.own, cell.id, round(sum(cell.phases.values()) - shared, 1))
                 if shared:
-                    clusters[f"{cell.environment}/{cell.path}", cell.attempt] = round(shared, 1)
-            for (group, _), seconds in clusters.items():
-                _append(durations.shared, group, seconds)
+                    name = pass_name(f"{cell.environment}/{cell.path}", cell.watched)
+                    clusters[name, cell.attempt] = round(shared, 1)
+            for (name, _), seconds in clusters.items():
+                _append(durations.shared, name, seconds)
             write_atomically(self.file, durations.model_dump_json(indent=1) + "\n")
 
     def learnt(self) -> Learnt:

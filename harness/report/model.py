@@ -96,7 +96,7 @@ class CellResult(Model):
     again. `evidence` is a folder relative to the report's, empty when there is none. `attempt` counts from 1 when a run
     repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/` of the report; `drift` is what
     differed from the lock that the run was given. `retries` are the tries before this one that trouble outside the
-    product brought to nothing.
+    product brought to nothing. `watched` are the kinds of applications that ran along a path with moves.
     """
 
     id: str
@@ -115,6 +115,7 @@ class CellResult(Model):
     lock: str = ""
     drift: tuple[str, ...] = ()
     retries: tuple[RetryResult, ...] = ()
+    watched: tuple[str, ...] = ()
     shard: str = ""
 
     @property
@@ -258,6 +259,7 @@ def cell_result(
     drift: Sequence[str] = (),
     retries: Sequence[RetryResult] = (),
     distribution: str = "",
+    watched: Iterable[str] = (),
 ) -> CellResult:
     """A cell's result: the verdict is that of its worst check, the reason that check's message.
 
@@ -283,6 +285,7 @@ def cell_result(
         lock=lock,
         drift=tuple(drift),
         retries=tuple(retries),
+        watched=tuple(sorted(watched)),
     )
 
 

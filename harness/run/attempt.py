@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.checks.infrastructure import Diagnosis
-from harness.matrix.model import Cell, Release
+from harness.matrix.model import Cell, Release, Watched
 from harness.providers.base import Cluster, Provider
 from harness.pulls.stage import Stage
 from harness.registries.sources import ImageRecord
@@ -19,11 +19,21 @@ from harness.upgrades.journey import Stop
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One cell, the n-th time. `retries` are tries of it that the host, not the product, brought to nothing."""
+    """One cell, the n-th time. `retries` are tries of it that the host, not the product, brought to nothing.
+
+    `beside` is what the other cells watch with which it is judged on one pass along a path, or was when its lock was
+    written: it is part of what the cell ran with, and so stays with it when it is tried again alone.
+    """
 
     cell: Cell
     number: int = 1
+    beside: frozenset[Watched] = field(default=frozenset(), compare=False)
     retries: tuple[RetryResult, ...] = field(default=(), compare=False)
+
+    @property
+    def watched(self) -> frozenset[Watched]:
+        """The applications that must run while its path is gone along; none of a path without moves."""
+        return self.beside | set(self.cell.scenario.watches) if self.cell.path.moves else frozenset()
 
     @property
     def name(self) -> str:

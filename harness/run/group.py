@@ -101,6 +101,11 @@ class Group:
         return self.attempts[0].cell.environment
 
     @property
+    def places(self) -> int:
+        """How many places for paths it takes."""
+        return self._passage.places
+
+    @property
     def _fails_midway(self) -> bool:
         return self.attempts[0].cell.scenario.name in faults.discover()
 
@@ -188,7 +193,7 @@ class Group:
         """Let the upgrade fail in the middle, as the one cell of this cluster asks for it."""
         attempt = self.attempts[0]
         started = time.monotonic()
-        with self._slots.one():
+        with self._slots.some():
             findings = self._guarded(
                 attempt.cell.scenario.name,
                 lambda: self._passage.fail(scene, attempt.cell, seed=self._seed, host_now=self._preparation.host_now),
@@ -209,13 +214,13 @@ class Group:
                 seed=self._seed,
             )
             run = partial(self._pulling.run, scene, site, attempt.cell, around)
-            with self._slots.one():
+            with self._slots.some():
                 findings = self._guarded(attempt.cell.scenario.name, run)
             scene.installed = site.installed
             self._report(scene, attempt, findings, {"scenario": time.monotonic() - started})
 
     def _run_cell(self, scene: Scene, attempt: Attempt, install_checks: Future[list[Finding]]) -> None:
-        with self._slots.one():
+        with self._slots.some():
             if not scene.clean:
                 self._hand_back(attempt, "needs a cluster that the cells before it left clean")
                 return
@@ -309,7 +314,7 @@ class Group:
             self._retry(attempt, diagnosis, evidence)
             return
         images, missing = self._images(scene, attempt)
-        lock = self._locker.lock(attempt.cell, attempt.number)
+        lock = self._locker.lock(attempt.cell, attempt.number, watched=attempt.watched)
         self._locker.keep(lock, evidence)
         self._done(
             cell_result(
@@ -324,6 +329,7 @@ class Group:
                 attempt=attempt.number,
                 retries=attempt.retries,
                 distribution=self.environment.distribution_from(self._host.choice.kind),
+                watched=attempt.watched,
             )
         )
 

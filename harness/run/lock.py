@@ -25,6 +25,7 @@ from pydantic import (
 
 from harness.errors import UsageError
 from harness.evidence.redact import MASK, Redactor
+from harness.matrix.model import Watched
 from harness.releases.values import merge
 from harness.settings import SourceKind
 
@@ -113,7 +114,8 @@ class Lock(Model):
     `release` and `chart` are those of the path's last release, `before` the ones that it goes through until there.
     `values` are the merged values of profiles and user; those at the JSON pointers in `redacted` were secrets and are
     masked. `applications` is the hash of the chart of sample applications, `user_apps` are the user's own, in a cell
-    of theirs. `tools` maps a program to its version. `seed` is the attempt's.
+    of theirs. `watched` are the kinds of applications that ran along a path with moves, whichever cell of it watched
+    them. `tools` maps a program to its version. `seed` is the attempt's.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -127,6 +129,7 @@ class Lock(Model):
     images: tuple[LockedImage, ...] = ()
     applications: str = ""
     user_apps: tuple[LockedManifest, ...] = ()
+    watched: tuple[Watched, ...] = ()
     values: dict[str, JsonValue] = Field(default_factory=dict)
     redacted: tuple[str, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)
@@ -144,9 +147,10 @@ class Lock(Model):
     @model_serializer(mode="wrap")
     def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         made: dict[str, Any] = serialize(self)
-        if not self.user_apps:
-            # Locks from before there were any keep their digests.
-            del made["user_apps"]
+        # Locks from before there were any keep their digests.
+        for name in ("user_apps", "watched"):
+            if not made[name]:
+                del made[name]
         return made
 
 

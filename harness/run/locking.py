@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness import __version__, seeds
 from harness.apps import samples, users
 from harness.errors import HarnessError
-from harness.matrix.model import Cell, ChartSource, Environment, Release
+from harness.matrix.model import Cell, ChartSource, Environment, Release, Watched
 from harness.registries.sources import ImageRecord, Source
 from harness.releases import charts
 from harness.releases.charts import Chart
@@ -73,8 +73,11 @@ class Locker:
         self._chart = chart or self._chart
         self._before.update(before or {})
 
-    def lock(self, cell: Cell, attempt: int = 1) -> Lock:
-        """What an attempt at a cell runs with, as far as it is known."""
+    def lock(self, cell: Cell, attempt: int = 1, *, watched: Iterable[Watched] = ()) -> Lock:
+        """What an attempt at a cell runs with, as far as it is known; `watched` as of the attempt.
+
+        A user's applications are in the locks of their own cells alone.
+        """
         source = self._inputs.source
         environment = cell.environment
         releases = [self._asked.catalogue.release(name) for name in cell.path.releases]
@@ -103,6 +106,7 @@ class Locker:
             user_apps=locked_apps.locked(self._asked.apps, source.mirrors.secrets)
             if cell.scenario.name == users.NAME
             else (),
+            watched=tuple(sorted(set(watched) - {"users"})),
             values=shown,
             redacted=redacted,
             tools=self._tools(environment),

@@ -14,7 +14,8 @@ from harness.apps.scenarios import namespace_of
 from harness.checks import expectation, user_apps
 from harness.errors import HarnessError, WaitTimeout
 from harness.host.pressure import HostSeen
-from harness.matrix.model import Cell
+from harness.matrix.estimate import places_of
+from harness.matrix.model import Cell, Watched
 from harness.releases.change import Programs
 from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
 from harness.releases.observe import Unseen
@@ -57,11 +58,21 @@ class Passage:
         self._places = Slots(asked.settings.cache_dir / "slots", "path", asked.settings.path_slots)
 
     def place(self) -> AbstractContextManager[None]:
-        """One of the places for paths of this host, to be held from before its cluster is made until that is gone.
+        """Places for paths of this host, to be held from before its cluster is made until that is gone.
 
         A cluster that is made beside a path takes the time of what the path waits for. Raises Cancelled.
         """
-        return self._places.one(lambda: self._say("waits until another path is at its end"))
+        return self._places.some(self.places, lambda: self._say("waits until another path is at its end"))
+
+    @property
+    def places(self) -> int:
+        """How many places that are."""
+        return places_of([attempt.cell for attempt in self._attempts], self.watched)
+
+    @property
+    def watched(self) -> frozenset[Watched]:
+        """The applications that run along the path."""
+        return frozenset[Watched]().union(*(attempt.watched for attempt in self._attempts))
 
     def go(self, scene: Scene, *, seed: int) -> tuple[ObservedPath | None, Finding]:
         """Go along; without a record, the finding says why there is none. Raises Cancelled."""
@@ -134,6 +145,7 @@ class Passage:
                 ),
                 moves=len(path.moves),
                 crds=path.crds,
+                watched=self.watched,
                 helm=programs.helm,
                 folder=self._resources.scratch(f"{cluster.name}/applications"),
                 spark_images=samples.chart_values().spark.images,

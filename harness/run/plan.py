@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from rich.table import Table
 
-from harness.matrix.estimate import Expected, Work, beginnings
-from harness.matrix.model import Cell
+from harness.matrix.estimate import Expected, Work, beginnings, places_of
+from harness.matrix.model import Cell, Watched
 from harness.matrix.names import counted
 from harness.report.model import PlannedCluster
 from harness.run.attempt import Attempt
@@ -30,7 +31,13 @@ def grouped(attempts: Iterable[Attempt], *, share: bool = True) -> list[list[Att
     for attempt in attempts:
         cluster = attempt.cell.cluster if share else attempt.cell.id
         found.setdefault((cluster, attempt.number), []).append(attempt)
-    return list(found.values())
+    return [_together(attempts) for attempts in found.values()]
+
+
+def _together(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Each with what all of them watch on their pass along the path."""
+    watched = frozenset[Watched]().union(*(attempt.watched for attempt in attempts))
+    return [replace(attempt, beside=watched) for attempt in attempts]
 
 
 def planned(
@@ -38,11 +45,12 @@ def planned(
 ) -> list[PlannedCluster]:
     """When each group begins, and on which cluster; in their order.
 
-    `jobs` of them run at a time, and no more than `path_slots` of those whose path has moves.
+    `jobs` of them run at a time, and of those whose path has moves no more than `path_slots` have places for.
     """
     times = [expect([attempt.cell for attempt in group]) for group in groups]
     works = [
-        Work(seconds=it.seconds, moves=bool(group[0].cell.path.moves)) for it, group in zip(times, groups, strict=True)
+        Work(seconds=it.seconds, places=places_of([it.cell for it in group], group[0].watched))
+        for it, group in zip(times, groups, strict=True)
     ]
     begun = beginnings(works, jobs=jobs, path_slots=path_slots)
     plan = []

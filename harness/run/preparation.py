@@ -106,7 +106,7 @@ class Preparation:
             timeout=settings.cluster_timeout,
         )
         try:
-            with self._creations.one():
+            with self._creations.some():
                 scene.cluster = scene.provider.create(spec)
         except ClusterError as error:
             diagnosis = infrastructure.of_creation(self.host_now(), str(error))

@@ -18,7 +18,7 @@ def refused(
 ) -> CellResult:
     """The result with this finding as its only check, and the line that tries the same again."""
     locker = Locker(asked, host, resources, say)
-    lock = locker.lock(attempt.cell, attempt.number)
+    lock = locker.lock(attempt.cell, attempt.number, watched=attempt.watched)
     locker.keep(lock, "")
     return cell_result(
         attempt.cell,

@@ -20,6 +20,7 @@ from harness.run.group import Group
 from harness.run.refusal import refused
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
+from harness.run.turns import Turns
 
 _POLL_SECONDS = 0.5
 
@@ -52,6 +53,7 @@ class Runner:
         self._pool = ThreadPoolExecutor(asked.settings.jobs, "clusters")
         self._results: dict[str, Future[CellResult]] = {}
         self._groups: list[Group] = []
+        self._turns: Turns[Group] = Turns(asked.settings.path_slots)
         self._running: list[Future[None]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -80,7 +82,8 @@ class Runner:
             made = [self._group(members) for members in groups]
             planned = self._planned(groups, made, jobs=jobs)
             self._plan.update({it.cluster: it for it in planned})
-            self._running += [self._pool.submit(self._run, group) for group in made]
+            self._turns.add((group, group.places) for group in made)
+            self._running += [self._pool.submit(self._run_next) for _ in made]
             return planned
 
     def _in_reach(self, attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -114,6 +117,11 @@ class Runner:
         )
         self._groups.append(group)
         return group
+
+    def _run_next(self) -> None:
+        with self._turns.next() as group:
+            if group is not None:
+                self._run(group)
 
     def _run(self, group: Group) -> None:
         """Run a group, then what it handed back, on another cluster; each cluster ends with fewer cells to go."""

@@ -31,41 +31,58 @@ class Slots:
         self._taken: set[Path] = set()
 
     @contextmanager
-    def one(self, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold one place; `waits` is called when there is none at once.
+    def some(self, number: int = 1, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold so many places, or all where there are fewer; `waits` is called when they are not free at once.
 
         Raises Cancelled when the run is being ended while it waits.
         """
-        lock = self._take(waits)
+        locks = self._take(min(number, len(self._files)), waits)
         try:
             yield
         finally:
-            lock.release()
             with self._free:
-                self._taken.discard(Path(lock.lock_file))
-                self._free.notify()
+                self._give_back(locks)
 
-    def _take(self, waits: Callable[[], None]) -> FileLock:
+    def _take(self, number: int, waits: Callable[[], None]) -> list[FileLock]:
         told = False
         while True:
             if cancelled():
-                raise Cancelled(f"waiting for one of {len(self._files)} {self._kind} places: the run is being ended")
+                raise Cancelled(
+                    f"waiting for {number} of {len(self._files)} {self._kind} places: the run is being ended"
+                )
             with self._free:
-                for file in self._files:
-                    # A file lock is one process's; who holds it in this process is counted here.
-                    if file in self._taken:
-                        continue
-                    file.parent.mkdir(parents=True, exist_ok=True)
-                    lock = FileLock(file, thread_local=False)
-                    try:
-                        lock.acquire(blocking=False)
-                    except Timeout:
-                        continue
-                    self._taken.add(file)
-                    return lock
+                held = self._free_ones(number)
+                if len(held) == number:
+                    return held
+                # Whoever waits holds nothing: two that hold one each would wait for each other.
+                self._give_back(held)
                 # Another process cannot notify; hence the time.
                 if told:
                     self._free.wait(_POLL_SECONDS)
             if not told:
                 told = True
                 waits()
+
+    def _free_ones(self, number: int) -> list[FileLock]:
+        """At most so many places that were free, locked."""
+        held: list[FileLock] = []
+        for file in self._files:
+            # A file lock is one process's; who holds it in this process is counted here.
+            if len(held) == number or file in self._taken:
+                continue
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(file, thread_local=False)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            self._taken.add(file)
+            held.append(lock)
+        return held
+
+    def _give_back(self, locks: list[FileLock]) -> None:
+        for lock in locks:
+            lock.release()
+            self._taken.discard(Path(lock.lock_file))
+        if locks:
+            self._free.notify_all()

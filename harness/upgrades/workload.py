@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from harness.apps.scenarios import namespace_of
 from harness.apps.states import State
 from harness.apps.users import UserManifests
 from harness.errors import HarnessError, WaitTimeout
-from harness.matrix.model import CrdMode, Release
+from harness.matrix.model import CrdMode, Release, Watched
 from harness.providers.base import Cluster
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
@@ -80,14 +80,16 @@ class WorkloadContext:
     """A workload's surroundings. The three namespaces exist, and are job namespaces of each release.
 
     `releases` are those that are installed on the path, in order, of a rollback with the one that it goes back to as
-    the last; `moves` is how many moves there are, `crds` what happens to the CRDs at each. `user_apps` are manifests of
-    `--apps`.
+    the last; `moves` is how many moves there are, `crds` what happens to the CRDs at each. `watched` are the kinds of
+    applications that somebody will judge: of the others there is only one that has ended before the first move, and
+    one that comes after the last, so that the operator has something to do. `user_apps` are manifests of `--apps`.
     """
 
     cluster: Cluster
     releases: tuple[Release, ...]
     moves: int
     crds: CrdMode
+    watched: Collection[Watched]
     helm: Path
     folder: Path
     spark_images: Mapping[str, str]
@@ -132,43 +134,47 @@ class Workload:
     def begin(self) -> None:
         """Create what must be there before, and wait until each is in its state."""
         self._from = datetime.now(UTC)
-        everywhere = all(_CONNECT_CRD in release.crds for release in self._ctx.releases)
         self._recorder.start(connect=_CONNECT_CRD in self._ctx.releases[0].crds)
+        ready: dict[str, Callable[[], bool]] = {
+            "the completed application to be COMPLETED": lambda: self._standing.is_in("completed", State.COMPLETED)
+        }
         with self._phase("begin"), ThreadPoolExecutor(1, "connect-query") as beside:
             # The schedule first, since its first run takes the longest to come.
-            self._create(SCHEDULES, "small-scheduled", Part.RUN, When.BEFORE)
-            asked = None
-            if everywhere:
-                self._create(RUNNING_APPS, "spark-connect", Part.ENDED, When.BEFORE)
-                asked = beside.submit(self._ask_connect, RUNNING_APPS, "spark-connect", When.BEFORE)
-            else:
-                self._notes.absent["connect"] = "not every release of the path has SparkConnect"
-            self._create(RUNNING_APPS, "long", Part.LONG, When.BEFORE)
-            retry_after = _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1)
-            self._create(RUNNING_APPS, "late-retry", Part.RETRYING, When.BEFORE, {"lateRetrySeconds": retry_after})
+            if "schedules" in self._ctx.watched:
+                self._create(SCHEDULES, "small-scheduled", Part.RUN, When.BEFORE)
+                ready["the first scheduled run"] = lambda: bool(self._standing.runs("small-scheduled"))
+            asked = self._begin_standing(beside) if "standing" in self._ctx.watched else None
             self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
             self._users.submit(When.BEFORE)
-            if all(knows_suspend(release) for release in self._ctx.releases):
-                self._suspend()
-            else:
-                self._notes.absent["suspended"] = "not every release of the path has spec.suspend"
-            self._wait(
-                {
-                    "the completed application to be COMPLETED": lambda: self._standing.is_in(
-                        "completed", State.COMPLETED
-                    ),
-                    "the long application's executor to run": self._standing.executor_runs,
-                    "the retrying application to wait": lambda: self._standing.is_in("late-retry", State.FAILING),
-                    "the first scheduled run": lambda: bool(self._standing.runs("small-scheduled")),
-                    **self._users.under_way(When.BEFORE),
-                },
-                _BEGIN_SECONDS,
-            )
-            self._tell_retry()
+            if "standing" in self._ctx.watched:
+                if all(knows_suspend(release) for release in self._ctx.releases):
+                    self._suspend()
+                else:
+                    self._notes.absent["suspended"] = "not every release of the path has spec.suspend"
+                ready["the long application's executor to run"] = self._standing.executor_runs
+                ready["the retrying application to wait"] = lambda: self._standing.is_in("late-retry", State.FAILING)
+            self._wait({**ready, **self._users.under_way(When.BEFORE)}, _BEGIN_SECONDS)
+            if "standing" in self._ctx.watched:
+                self._tell_retry()
             self._result(asked)
 
+    def _begin_standing(self, beside: ThreadPoolExecutor) -> Future[None] | None:
+        """Create those that stay; the Connect server is asked `beside`."""
+        asked = None
+        if all(_CONNECT_CRD in release.crds for release in self._ctx.releases):
+            self._create(RUNNING_APPS, "spark-connect", Part.ENDED, When.BEFORE)
+            asked = beside.submit(self._ask_connect, RUNNING_APPS, "spark-connect", When.BEFORE)
+        else:
+            self._notes.absent["connect"] = "not every release of the path has SparkConnect"
+        self._create(RUNNING_APPS, "long", Part.LONG, When.BEFORE)
+        retry_after = _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1)
+        self._create(RUNNING_APPS, "late-retry", Part.RETRYING, When.BEFORE, {"lateRetrySeconds": retry_after})
+        return asked
+
     def during(self) -> None:
-        """Begin to submit small applications, until `settle`."""
+        """Begin to submit small applications, until `settle`, where somebody judges them."""
+        if "submissions" not in self._ctx.watched:
+            return
         rendering = self._rendering(SUBMISSIONS)
         small = samples.render(rendering, "small")
         self._submitter = Submitter(
@@ -190,6 +196,7 @@ class Workload:
         stored = self._ctx.crds != "none" or knows_suspend(self._ctx.releases[0])
         if (
             stored
+            and "standing" in self._ctx.watched
             and knows_suspend(now)
             and not knows_suspend(following)
             and self._standing.application("suspended") is None
@@ -204,29 +211,29 @@ class Workload:
 
     def finish(self, times: Sequence[MoveSpan]) -> WorkloadSeen:
         """Let everything come to its end, create what is new under the last release, and tell what was seen."""
+        over: dict[str, Callable[[], bool]] = {"every application to end": self._standing.all_ended}
         with self._phase("finish"), ThreadPoolExecutor(4, "beside") as beside:
-            fired = [beside.submit(self._fire_until, "small-scheduled", self._standing.has_history)]
+            fired: list[Future[None]] = []
+            if "schedules" in self._ctx.watched:
+                fired.append(beside.submit(self._fire_until, "small-scheduled", self._standing.has_history))
             asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after()]
-            self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
-            self._create(SUBMISSIONS, "small", Part.NEW, When.AFTER, name="new-small")
-            every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
-            self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
-            fired += [beside.submit(self._fire_until, "new-scheduled", self._standing.runs)]
+            if "submissions" in self._ctx.watched:
+                self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
+            else:
+                self._create(SUBMISSIONS, "small", Part.NEW, When.AFTER, name="new-small")
+            if "schedules" in self._ctx.watched:
+                every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
+                self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
+                fired.append(beside.submit(self._fire_until, "new-scheduled", self._standing.runs))
+                over["a run of the new schedule to end"] = lambda: self._standing.run_ended("new-scheduled")
             self._users.submit(When.AFTER)
             self._let_go()
-            self._wait(
-                {
-                    "every application to end": self._standing.all_ended,
-                    "a run of the new schedule to end": lambda: self._standing.run_ended("new-scheduled"),
-                    "the new SparkConnect to be Ready": lambda: self._standing.server_ready("new-connect"),
-                    **self._users.under_way(When.AFTER),
-                },
-                _FINISH_SECONDS,
-            )
+            over["the new SparkConnect to be Ready"] = lambda: self._standing.server_ready("new-connect")
+            self._wait({**over, **self._users.under_way(When.AFTER)}, _FINISH_SECONDS)
             for future in asked:
                 self._result(future)
-            for over in fired:
-                over.result()
+            for done in fired:
+                done.result()
             self._read_output()
         return self._tell(times)
 
@@ -240,7 +247,7 @@ class Workload:
         """Connect servers to be asked after the moves: the one that was there, and a new one."""
         if self._standing.server("spark-connect") is not None:
             yield RUNNING_APPS, "spark-connect", When.AFTER
-        if _CONNECT_CRD in self._ctx.releases[-1].crds:
+        if "submissions" in self._ctx.watched and _CONNECT_CRD in self._ctx.releases[-1].crds:
             self._recorder.watch_connects()
             self._create(SUBMISSIONS, "spark-connect", Part.NEW, When.AFTER, name="new-connect")
             if self._standing.server("spark-connect") is None:

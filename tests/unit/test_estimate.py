@@ -14,6 +14,9 @@ from harness.matrix.estimate import (
     Work,
     beginnings,
     makespan,
+    pass_name,
+    places_of,
+    watched_by,
 )
 from harness.matrix.model import Cell, Environment, Path, Scenario
 
@@ -35,7 +38,7 @@ LEARNT = Learnt(
 def test_what_was_learnt_is_expected() -> None:
     estimator = Estimator(LEARNT, slots=4)
     assert estimator.cell(cell("pi")) == Expected(seconds=20.0)
-    assert estimator.shared(cell("pi")) == Expected(seconds=30.0)
+    assert estimator.shared([cell("pi")]) == Expected(seconds=30.0)
     assert estimator.group([cell("pi"), cell("ttl")]) == Expected(seconds=90.0)
     assert estimator.group([cell("pi"), cell("ttl")], slots=1) == Expected(seconds=110.0)
 
@@ -44,9 +47,9 @@ def test_what_never_ran_is_guessed_from_what_is_like_it() -> None:
     estimator = Estimator(LEARNT, slots=4)
     assert estimator.cell(cell("pi", "b-1.34")) == Expected(seconds=30.0, guess=True)
     assert estimator.cell(cell("retry", timeout=400.0)) == Expected(seconds=40.0, guess=True)
-    assert estimator.shared(cell("pi", "b-1.34")) == Expected(seconds=36.0, guess=True)
+    assert estimator.shared([cell("pi", "b-1.34")]) == Expected(seconds=36.0, guess=True)
     other = cell("pi").model_copy(update={"path": Path(name="install-2.4.0", releases=("2.4.0",))})
-    assert estimator.shared(other) == Expected(seconds=40.0, guess=True)
+    assert estimator.shared([other]) == Expected(seconds=40.0, guess=True)
     assert estimator.group([cell("pi"), cell("retry")]).guess
     assert Estimator(Learnt(), slots=1).group([cell("pi")]) == Expected(seconds=CLUSTER_SECONDS + 60.0, guess=True)
 
@@ -65,6 +68,13 @@ def test_a_cell_that_needs_its_cluster_alone_has_its_own() -> None:
 
 
 def watched(scenario: str, path: str, releases: tuple[str, ...]) -> Cell:
+    """A cell of an upgrade that watches all kinds of applications, as all cells of one do between them."""
+    made = cell(scenario)
+    everything = made.scenario.model_copy(update={"watches": ("standing", "schedules", "submissions")})
+    return made.model_copy(update={"path": Path(name=path, kind="upgrade", releases=releases), "scenario": everything})
+
+
+def unwatched(scenario: str, path: str, releases: tuple[str, ...]) -> Cell:
     return cell(scenario).model_copy(update={"path": Path(name=path, kind="upgrade", releases=releases)})
 
 
@@ -85,10 +95,34 @@ def test_an_upgrade_that_never_ran_is_guessed_from_paths_with_as_many_moves() ->
     two = watched("a", "upgrade-2.3.0-2.4.0-2.5.2+crds=none", chain)
     learnt = Learnt(shared={"a-1.34/upgrade-2.2.1-2.5.2+crds=apply": 180.0, "a-1.34/install-2.5.2": 30.0})
     estimator = Estimator(learnt, slots=4)
-    assert estimator.shared(one) == Expected(seconds=180.0, guess=True)
-    assert estimator.shared(two) == Expected(seconds=30.0 + 2 * MOVE_SECONDS, guess=True)
+    assert estimator.shared([one]) == Expected(seconds=180.0, guess=True)
+    assert estimator.shared([two]) == Expected(seconds=30.0 + 2 * MOVE_SECONDS, guess=True)
     install = cell("pi").model_copy(update={"path": Path(name="install-2.4.0", releases=("2.4.0",))})
-    assert estimator.shared(install) == Expected(seconds=30.0, guess=True)
+    assert estimator.shared([install]) == Expected(seconds=30.0, guess=True)
+
+
+def test_a_pass_without_applications_is_learnt_apart() -> None:
+    path, pair = "upgrade-2.4.0-2.5.2+crds=none", ("2.4.0", "2.5.2")
+    health, submissions = unwatched("health", path, pair), watched("submissions", path, pair)
+    name = pass_name(health.group, ())
+    assert name == "a-1.34/upgrade-2.4.0-2.5.2+crds=none watching the operator"
+    assert pass_name(health.group, submissions.scenario.watches) == health.group
+    assert pass_name(health.group, ("schedules",)).endswith("+crds=none watching schedules")
+    assert pass_name("a-1.34/install-2.5.2", ()) == "a-1.34/install-2.5.2"
+    learnt = Learnt(shared={name: 180.0, health.group: 240.0})
+    estimator = Estimator(learnt, slots=4)
+    assert estimator.shared([health]) == Expected(seconds=180.0)
+    assert estimator.shared([health, submissions]) == Expected(seconds=240.0)
+    assert Estimator(Learnt(shared={name: 180.0}), slots=4).shared([submissions]) == Expected(seconds=180.0, guess=True)
+
+
+def test_a_path_without_applications_takes_one_place() -> None:
+    path, pair = "upgrade-2.4.0-2.5.2+crds=none", ("2.4.0", "2.5.2")
+    health, submissions = unwatched("health", path, pair), watched("submissions", path, pair)
+    midway = cell("fault", alone=True).model_copy(update={"path": health.path})
+    assert [places_of(cells, watched_by(cells)) for cells in ([health], [health, submissions], [midway])] == [1, 2, 2]
+    assert places_of([health], {"standing"}) == 2
+    assert places_of([cell("pi")], ()) == 0
 
 
 def test_paths_with_moves_do_not_overlap_where_the_host_has_one_place_for_them() -> None:
@@ -98,17 +132,23 @@ def test_paths_with_moves_do_not_overlap_where_the_host_has_one_place_for_them()
         own={it.id: 1.0 for it in cells} | {"a-1.34/install-2.5.2/pi": 40.0},
         shared={it.group: 200.0 for it in cells} | {"a-1.34/install-2.5.2": 50.0},
     )
-    assert Estimator(learnt, slots=4, path_slots=1).run(cells, jobs=3).seconds == 603.0
-    assert Estimator(learnt, slots=4, path_slots=3).run(cells, jobs=3).seconds == 201.0
-    assert Estimator(learnt, slots=4, path_slots=1).run([*cells, cell("pi")], jobs=2).seconds == 603.0
+    assert Estimator(learnt, slots=4, path_slots=2).run(cells, jobs=3).seconds == 603.0
+    assert Estimator(learnt, slots=4, path_slots=6).run(cells, jobs=3).seconds == 201.0
+    assert Estimator(learnt, slots=4, path_slots=2).run([*cells, cell("pi")], jobs=2).seconds == 603.0
 
 
 @pytest.mark.parametrize(
     ("jobs", "path_slots", "begun"),
-    [(1, 1, [0, 9, 18, 22]), (2, 1, [0, 9, 9, 13]), (2, 2, [0, 0, 9, 9]), (3, 1, [0, 9, 0, 4])],
+    [
+        (1, 2, [0, 9, 18, 23, 27]),
+        (2, 2, [0, 9, 18, 0, 4]),
+        (2, 4, [0, 0, 9, 9, 13]),
+        (3, 3, [0, 9, 0, 0, 4]),
+        (3, 1, [0, 9, 18, 0, 0]),
+    ],
 )
-def test_a_path_waits_for_a_place_and_keeps_its_job(jobs: int, path_slots: int, begun: list[float]) -> None:
-    works = [Work(seconds=9, moves=True), Work(seconds=9, moves=True), *(Work(seconds=4, moves=False) for _ in "ab")]
+def test_one_that_waits_for_places_lets_others_go_first(jobs: int, path_slots: int, begun: list[float]) -> None:
+    works = [*(Work(seconds=9, places=2) for _ in "ab"), Work(seconds=5, places=1), *(Work(seconds=4) for _ in "cd")]
     assert beginnings(works, jobs=jobs, path_slots=path_slots) == begun
 
 

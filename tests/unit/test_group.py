@@ -427,7 +427,7 @@ def places(stage: Stage, count: int = 1) -> Slots:
 
 
 def test_a_scenario_waits_for_a_place_that_another_run_may_hold(stage: Stage) -> None:
-    with places(stage).one():
+    with places(stage).some():
         thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", app_slots=1))
         thread.start()
         waiting.until(lambda: len(stage.specs), lambda made: made == 1, what="the cluster to be asked for", timeout=10)
@@ -440,7 +440,7 @@ def test_a_scenario_waits_for_a_place_that_another_run_may_hold(stage: Stage) ->
 
 
 def test_whoever_waits_for_a_place_hears_that_the_run_ends(stage: Stage) -> None:
-    with places(stage).one():
+    with places(stage).some():
         thread = threading.Thread(target=lambda: Ran(stage, "spark-pi", app_slots=1))
         thread.start()
         waiting.cancel_all()

@@ -66,3 +66,12 @@ def test_a_broken_file_is_begun_anew(tmp_path: Path, text: str, caplog: pytest.L
         History(file).record([result("spark-pi", phases={"all": 2.0})])
     assert History(file).learnt().own == {PI: 2.0}
     assert "begun anew" in caplog.text
+
+
+def test_passes_with_other_applications_are_learnt_apart(tmp_path: Path) -> None:
+    history = History(tmp_path / "history.json")
+    path = "upgrade-2.4.0-2.5.2+crds=apply"
+    of = result("scheduled").model_copy(update={"path": path, "id": f"kind-1.34/{path}/scheduled"})
+    for seconds, watched in ((240.0, ("schedules", "standing", "submissions")), (180.0, ())):
+        history.record([of.model_copy(update={"phases": {"path-moves": seconds}, "watched": watched})])
+    assert history.learnt().shared == {f"kind-1.34/{path}": 240.0, f"kind-1.34/{path} watching the operator": 180.0}

@@ -187,3 +187,11 @@ def test_other_sample_applications_matter() -> None:
 
     assert difference.matters
     assert str(difference) == "the input charts/spark-samples has digest bb here and aa in the lock"
+
+
+def test_what_was_watched_is_part_of_a_lock_where_there_was_something() -> None:
+    watched = lock(watched=("schedules", "standing"))
+    assert "watched" not in json.loads(lock().text())
+    assert json.loads(watched.text())["watched"] == ["schedules", "standing"]
+    assert watched.digest != lock().digest
+    assert parse(watched.text(), where="x") == watched

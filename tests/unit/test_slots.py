@@ -19,7 +19,7 @@ _HOLD = """
 import sys
 from pathlib import Path
 from harness.run.slots import Slots
-with Slots(Path(sys.argv[1]), "app", 1).one():
+with Slots(Path(sys.argv[1]), "app", 1).some():
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -50,7 +50,7 @@ def test_no_more_than_its_places_are_held_in_one_run(tmp_path: Path) -> None:
 
     def work() -> None:
         nonlocal inside, most
-        with slots.one():
+        with slots.some():
             with lock:
                 inside += 1
                 most = max(most, inside)
@@ -71,7 +71,7 @@ def test_a_place_that_another_run_holds_is_waited_for(tmp_path: Path, other_run:
     got = threading.Event()
 
     def work() -> None:
-        with Slots(tmp_path, "app", 1).one():
+        with Slots(tmp_path, "app", 1).some():
             got.set()
 
     thread = threading.Thread(target=work)
@@ -88,19 +88,19 @@ def test_a_killed_run_gives_up_its_places(tmp_path: Path, other_run: subprocess.
     other_run.kill()
     other_run.wait(10)
 
-    with Slots(tmp_path, "app", 1).one():
+    with Slots(tmp_path, "app", 1).some():
         assert other_run.returncode < 0
 
 
 def test_kinds_of_places_are_counted_apart(tmp_path: Path, other_run: subprocess.Popen[str]) -> None:
-    with Slots(tmp_path, "creation", 1).one(), Slots(tmp_path, "app", 2).one():
+    with Slots(tmp_path, "creation", 1).some(), Slots(tmp_path, "app", 2).some():
         assert other_run.poll() is None
 
 
 def test_whoever_waits_hears_that_the_run_ends(tmp_path: Path, other_run: subprocess.Popen[str]) -> None:
     waiting.cancel_all()
 
-    with pytest.raises(Cancelled, match="1 app places"), Slots(tmp_path, "app", 1).one():
+    with pytest.raises(Cancelled, match="1 of 1 app places"), Slots(tmp_path, "app", 1).some():
         raise AssertionError("the place is another's")
 
 
@@ -113,10 +113,10 @@ def test_whoever_has_to_wait_is_told_once(tmp_path: Path) -> None:
         waits.set()
 
     def take() -> None:
-        with slots.one(tell):
+        with slots.some(waits=tell):
             in_place.set()
 
-    with slots.one(tell):
+    with slots.some(waits=tell):
         assert told == []
         taking = threading.Thread(target=take)
         taking.start()
@@ -125,3 +125,30 @@ def test_whoever_has_to_wait_is_told_once(tmp_path: Path) -> None:
     taking.join(10)
     assert in_place.is_set()
     assert told == ["waits"]
+
+
+def test_several_places_are_held_together_or_not_at_all(tmp_path: Path, other_run: subprocess.Popen[str]) -> None:
+    slots, told = Slots(tmp_path, "app", 2), threading.Event()
+    got = threading.Event()
+
+    def work() -> None:
+        with slots.some(2, told.set):
+            got.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert told.wait(10)
+    with slots.some():
+        assert not got.is_set()
+    assert not got.wait(0.6)
+    other_run.communicate("", timeout=10)
+    assert got.wait(10)
+    thread.join(10)
+
+
+def test_who_needs_more_places_than_there_are_holds_all(tmp_path: Path) -> None:
+    slots = Slots(tmp_path, "app", 1)
+    with slots.some(2):
+        waiting.cancel_all()
+        with pytest.raises(Cancelled, match="1 of 1 app places"), slots.some():
+            raise AssertionError("there is no other place")

@@ -13,9 +13,12 @@ from typing import Any, cast
 import pytest
 from kubernetes import client
 
+from harness.apps import samples
 from harness.apps.objects import Objects, Resource
 from harness.matrix import catalogue
+from harness.matrix.model import Watched
 from harness.upgrades.standing import SCHEDULES
+from harness.upgrades.submitter import Submitter
 from harness.upgrades.workload import Workload, WorkloadContext
 from harness.upgrades.workload_seen import Part, When
 from harness.waiting import Deadline
@@ -23,20 +26,25 @@ from harness.waiting import Deadline
 RELEASE = catalogue.load().release("2.5.2")
 
 
-@pytest.fixture
-def workload(tmp_path: Path) -> Iterator[Workload]:
-    made = Workload(
+def watching(folder: Path, *watched: Watched) -> Workload:
+    return Workload(
         WorkloadContext(
             cluster=cast(Any, SimpleNamespace(api_client=client.ApiClient)),
             releases=(RELEASE, RELEASE),
             moves=1,
             crds="apply",
-            helm=tmp_path / "helm",
-            folder=tmp_path,
+            watched=watched,
+            helm=folder / "helm",
+            folder=folder,
             spark_images={},
             deadline=Deadline(seconds=20),
         )
     )
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Iterator[Workload]:
+    made = watching(tmp_path, "standing", "schedules", "submissions")
     yield made
     made.close()
 
@@ -100,3 +108,57 @@ def test_a_schedule_that_cannot_be_suspended_is_judged_to_the_end(
     seen = workload._tell([])
     assert "the schedule small-scheduled could not be suspended: 500" in seen.trouble[0]
     assert seen.schedules[0].watched_until == seen.watched_until
+
+
+@pytest.mark.parametrize(
+    ("watched", "before", "after"),
+    [
+        ((), {"completed"}, {"new-small"}),
+        (("schedules",), {"completed", "small-scheduled"}, {"new-small", "new-scheduled"}),
+        (("standing",), {"completed", "spark-connect", "long", "late-retry", "suspended"}, {"new-small"}),
+        (("submissions",), {"completed"}, {"new-pi", "new-connect"}),
+        (
+            ("standing", "schedules", "submissions"),
+            {"completed", "spark-connect", "long", "late-retry", "suspended", "small-scheduled"},
+            {"new-pi", "new-connect", "new-scheduled"},
+        ),
+    ],
+)
+def test_only_what_somebody_watches_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: tuple[Watched, ...], before: set[str], after: set[str]
+) -> None:
+    made = watching(tmp_path, *watched)
+    created: dict[When, set[str]] = {When.BEFORE: set(), When.AFTER: set()}
+    waited: list[str] = []
+
+    def create(namespace: str, sample: str, part: Part, when: When, values: Any = None, *, name: str = "") -> None:
+        created[when].add(name or sample)
+
+    monkeypatch.setattr(made, "_create", create)
+    monkeypatch.setattr(made, "_suspend", lambda: created[When.BEFORE].add("suspended"))
+    monkeypatch.setattr(made, "_wait", lambda conditions, seconds: waited.extend(conditions))
+    for nothing in ("_tell_retry", "_let_go", "_read_output"):
+        monkeypatch.setattr(made, nothing, lambda: None)
+    for nothing in ("_ask_connect", "_fire_until"):
+        monkeypatch.setattr(made, nothing, lambda *of: None)
+    monkeypatch.setattr(made._recorder, "start", lambda *, connect: None)
+    monkeypatch.setattr(made._recorder, "watch_connects", lambda: None)
+    made.begin()
+    made.finish([])
+    made.close()
+    assert created == {When.BEFORE: before, When.AFTER: after}
+    assert ("the first scheduled run" in waited) == ("schedules" in watched)
+    assert ("the retrying application to wait" in waited) == ("standing" in watched)
+
+
+@pytest.mark.parametrize("watched", [(), ("standing",), ("submissions",)])
+def test_small_applications_come_where_somebody_watches_submissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: tuple[Watched, ...]
+) -> None:
+    made = watching(tmp_path, *watched)
+    begun: list[str] = []
+    monkeypatch.setattr(samples, "render", lambda rendering, name: [])
+    monkeypatch.setattr(Submitter, "start", lambda self: begun.append("submitter"))
+    made.during()
+    made.close()
+    assert begun == ["submitter"] * ("submissions" in watched)

@@ -18,6 +18,7 @@ SCENARIO = Scenario(
     timeout=420.0,
     images=(chart_values().spark.image,),
     kinds=("rollback",),
+    watches=("standing",),
 )
 
 

@@ -20,6 +20,7 @@ SCENARIO = Scenario(
     timeout=420.0,
     images=(_VALUES.spark.image,),
     kinds=("upgrade", "rollback"),
+    watches=("standing",),
 )
 
 
