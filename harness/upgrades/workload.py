@@ -46,8 +46,9 @@ _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 _SUBMIT_EVERY = 12.0
 """Seconds. An application costs about a dozen of one processor, its submission included."""
 
-_MOST_UNDER_WAY = 4
-"""A change of leaders, about 20 s, finds so many waiting."""
+_MOST_UNDER_WAY = 3
+"""A change of leaders, about 20 s, finds so many waiting. What the new leader has to submit at once decides how long a
+path takes."""
 
 _BEGIN_SECONDS = 120.0
 _FINISH_SECONDS = 180.0

@@ -80,7 +80,12 @@ def request(
     return setup.Request(
         options=RunOptions(keep=keep, jobs=jobs, fresh=fresh),
         settings=Settings(
-            cache_dir=folder / "cache", reports_dir=folder / "reports", jobs=jobs, app_slots=app_slots, source="foundry"
+            cache_dir=folder / "cache",
+            reports_dir=folder / "reports",
+            jobs=jobs,
+            app_slots=app_slots,
+            path_slots=2,
+            source="foundry",
         ),
         catalogue=CATALOGUE,
         cells=(),

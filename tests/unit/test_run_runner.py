@@ -19,6 +19,7 @@ from harness.apps.context import ScenarioContext
 from harness.errors import ClusterError, HarnessError
 from harness.evidence.remains import Remain, Survey
 from harness.run import runner
+from harness.run.group import Group
 from harness.run.plan import Expected
 from harness.run.runner import Runner
 from harness.verdicts import Finding, Verdict, passed, unavailable
@@ -339,6 +340,28 @@ def test_several_at_a_time_begin_with_the_longest(stage: Stage, open_run: Callab
     ]
     assert all(it.guess for it in planned)
     assert {run.result(it).verdict for it in attempts} == {Verdict.PASSED}
+
+
+def test_an_upgrade_that_has_to_wait_for_its_places_lets_others_begin(
+    stage: Stage, open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    goes_on, both = threading.Event(), threading.Event()
+
+    def go(group: Group) -> None:
+        begun.append(group.name.partition("/")[2])
+        if len(begun) == 2:
+            both.set()
+        goes_on.wait(10)
+
+    monkeypatch.setattr(Group, "run", go)
+    paths = ("upgrade-2.2.1-2.5.2+crds=apply", "upgrade-2.4.0-2.5.2+crds=apply", "install-2.5.2")
+    run = open_run(jobs=2)
+    run.start([attempt("fault", path=path, alone=bool(number < 2)) for number, path in enumerate(paths)])
+    assert both.wait(10)
+    assert begun == [paths[0], paths[2]]
+    goes_on.set()
+    waiting.until(lambda: begun, lambda names: len(names) == 3, what="the other upgrade", timeout=10)
 
 
 def test_each_result_is_told_at_once_whoever_waits_for_which(stage: Stage, tmp_path: Path) -> None:
