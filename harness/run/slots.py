@@ -42,6 +42,7 @@ class Slots:
         finally:
             with self._free:
                 self._give_back(locks)
+                self._free.notify_all()
 
     def _take(self, number: int, waits: Callable[[], None]) -> list[FileLock]:
         told = False
@@ -54,7 +55,8 @@ class Slots:
                 held = self._free_ones(number)
                 if len(held) == number:
                     return held
-                # Whoever waits holds nothing: two that hold one each would wait for each other.
+                # Whoever waits holds nothing: two that hold one each would wait for each other. That is no news for the
+                # others, who would wake each other without end.
                 self._give_back(held)
                 # Another process cannot notify; hence the time.
                 if told:
@@ -84,5 +86,3 @@ class Slots:
         for lock in locks:
             lock.release()
             self._taken.discard(Path(lock.lock_file))
-        if locks:
-            self._free.notify_all()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from harness import waiting
 from harness.run.slots import Slots
@@ -144,6 +145,32 @@ def test_several_places_are_held_together_or_not_at_all(tmp_path: Path, other_ru
     other_run.communicate("", timeout=10)
     assert got.wait(10)
     thread.join(10)
+
+
+def test_those_that_wait_for_several_places_do_not_wake_each_other(
+    tmp_path: Path, other_run: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots, looks = Slots(tmp_path, "app", 2), []
+    look = slots._free_ones
+
+    def counted(number: int) -> list[FileLock]:
+        looks.append(number)
+        return look(number)
+
+    def work() -> None:
+        with slots.some(2):
+            pass
+
+    monkeypatch.setattr(slots, "_free_ones", counted)
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    threading.Event().wait(1)
+    seen = len(looks)
+    other_run.communicate("", timeout=10)
+    for thread in threads:
+        thread.join(10)
+    assert 3 <= seen < 40
 
 
 def test_who_needs_more_places_than_there_are_holds_all(tmp_path: Path) -> None:
