@@ -12,7 +12,7 @@ from harness.matrix.catalogue import Catalogue, Choice
 from harness.matrix.imported import NOTHING, Imported, why_not_offered
 from harness.matrix.model import Cell, Path, Scenario
 from harness.matrix.names import NOT, covers, effective, is_glob, matching, unknown
-from harness.matrix.rules import LeftOut
+from harness.matrix.rules import Exclusion, LeftOut, Tier
 from harness.matrix.written import Written
 
 _KINDS = ("environments", "paths", "scenarios")
@@ -89,16 +89,14 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
             if name not in [other.name for other in rules.tiers[:number]]:
                 raise rules.written.error("tier", number, "includes", f"no tier {name!r} stands above this row")
         if tier.environments:
-            choice = Choice(environments=tier.environments, paths=tier.paths, scenarios=tier.scenarios)
-            cells = _of_row(catalogue, choice, scenarios, rules.written, "tier", number)
+            cells = _of_row(catalogue, _choice_of(tier), scenarios, rules.written, "tier", number)
             if not cells:
                 raise rules.written.error("tier", number, "scenarios", "none of these is asked on these kinds of paths")
             if not any(tier.has(cell) for cell in cells):
                 raise rules.written.error("tier", number, "foundry", "the foundry builds no node of these environments")
             _require_some(catalogue, filter(tier.has, cells), rules.written, "tier", number)
     for number, row in enumerate(rules.exclusions):
-        choice = Choice(environments=row.environments, paths=row.paths, scenarios=row.scenarios)
-        _of_row(catalogue, choice, scenarios, rules.written, "exclude", number)
+        _of_row(catalogue, _choice_of(row), scenarios, rules.written, "exclude", number)
     written = catalogue.written.get("default", Written())
     for number, choice in enumerate(catalogue.defaults.default):
         cells = _of_row(catalogue, choice, scenarios, written, "default", number)
@@ -146,6 +144,11 @@ def _require_canonical(catalogue: Catalogue, patterns: Iterable[str]) -> None:
         whole = name if is_glob(name) else expand.find_path(catalogue, name).name
         if whole != name:
             raise UsageError(f"path {name} is called {whole}", f"write {whole}")
+
+
+def _choice_of(row: Tier | Exclusion) -> Choice:
+    """What a row of the matrix multiplies."""
+    return Choice(environments=row.environments, paths=row.paths, scenarios=row.scenarios)
 
 
 def _lenient(choice: Choice, scenarios: Mapping[str, Scenario]) -> Choice:
@@ -222,8 +225,8 @@ def _of_tiers(catalogue: Catalogue, names: Iterable[str], scenarios: Mapping[str
     """The cells of these tiers: a small part of all that there are, which would take seconds to multiply."""
     found: dict[str, Cell] = {}
     for tier in catalogue.rules.rows_of(names):
-        row = Choice(environments=tier.environments, paths=tier.paths, scenarios=tier.scenarios)
-        found |= {cell.id: cell for cell in _untagged(catalogue, _lenient(row, scenarios), scenarios) if tier.has(cell)}
+        row = _lenient(_choice_of(tier), scenarios)
+        found |= {cell.id: cell for cell in _untagged(catalogue, row, scenarios) if tier.has(cell)}
     return [catalogue.rules.tiered(cell) for cell in found.values()]
 
 
