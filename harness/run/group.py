@@ -101,11 +101,6 @@ class Group:
         return self.attempts[0].cell.environment
 
     @property
-    def places(self) -> int:
-        """How many places for paths it takes."""
-        return self._passage.places
-
-    @property
     def _fails_midway(self) -> bool:
         return self.attempts[0].cell.scenario.name in faults.discover()
 

@@ -14,11 +14,11 @@ from harness.apps.scenarios import namespace_of
 from harness.checks import expectation, user_apps
 from harness.errors import HarnessError, WaitTimeout
 from harness.host.pressure import HostSeen
-from harness.matrix.estimate import places_of
-from harness.matrix.model import Cell, Watched
+from harness.matrix.model import Cell
 from harness.releases.change import Programs
 from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
 from harness.releases.observe import Unseen
+from harness.run import plan
 from harness.run.attempt import Attempt, Scene
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
@@ -62,17 +62,9 @@ class Passage:
 
         A cluster that is made beside a path takes the time of what the path waits for. Raises Cancelled.
         """
-        return self._places.some(self.places, lambda: self._say("waits until another path is at its end"))
-
-    @property
-    def places(self) -> int:
-        """How many places that are."""
-        return places_of([attempt.cell for attempt in self._attempts], self.watched)
-
-    @property
-    def watched(self) -> frozenset[Watched]:
-        """The applications that run along the path."""
-        return frozenset[Watched]().union(*(attempt.watched for attempt in self._attempts))
+        return self._places.some(
+            plan.places(self._attempts), lambda: self._say("waits until another path is at its end")
+        )
 
     def go(self, scene: Scene, *, seed: int) -> tuple[ObservedPath | None, Finding]:
         """Go along; without a record, the finding says why there is none. Raises Cancelled."""
@@ -145,7 +137,7 @@ class Passage:
                 ),
                 moves=len(path.moves),
                 crds=path.crds,
-                watched=self.watched,
+                watched=plan.watched(self._attempts),
                 helm=programs.helm,
                 folder=self._resources.scratch(f"{cluster.name}/applications"),
                 spark_images=samples.chart_values().spark.images,

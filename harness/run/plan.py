@@ -36,8 +36,18 @@ def grouped(attempts: Iterable[Attempt], *, share: bool = True) -> list[list[Att
 
 def _together(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Each with what all of them watch on their pass along the path."""
-    watched = frozenset[Watched]().union(*(attempt.watched for attempt in attempts))
-    return [replace(attempt, beside=watched) for attempt in attempts]
+    together = watched(attempts)
+    return [replace(attempt, beside=together) for attempt in attempts]
+
+
+def watched(attempts: Iterable[Attempt]) -> frozenset[Watched]:
+    """The applications that run while these attempts go along their path."""
+    return frozenset[Watched]().union(*(attempt.watched for attempt in attempts))
+
+
+def places(attempts: Sequence[Attempt]) -> int:
+    """How many places for paths these attempts take, which share a cluster."""
+    return places_of([attempt.cell for attempt in attempts], watched(attempts))
 
 
 def planned(
@@ -48,10 +58,7 @@ def planned(
     `jobs` of them run at a time, and of those whose path has moves no more than `path_slots` have places for.
     """
     times = [expect([attempt.cell for attempt in group]) for group in groups]
-    works = [
-        Work(seconds=it.seconds, places=places_of([it.cell for it in group], group[0].watched))
-        for it, group in zip(times, groups, strict=True)
-    ]
+    works = [Work(seconds=it.seconds, places=places(group)) for it, group in zip(times, groups, strict=True)]
     begun = beginnings(works, jobs=jobs, path_slots=path_slots)
     plan = []
     for group, name, expected, starts in zip(groups, names, times, begun, strict=True):

@@ -82,7 +82,7 @@ class Runner:
             made = [self._group(members) for members in groups]
             planned = self._planned(groups, made, jobs=jobs)
             self._plan.update({it.cluster: it for it in planned})
-            self._turns.add((group, group.places) for group in made)
+            self._turns.add((group, plan.places(group.attempts)) for group in made)
             self._running += [self._pool.submit(self._run_next) for _ in made]
             return planned
 

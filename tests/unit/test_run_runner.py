@@ -357,7 +357,7 @@ def test_an_upgrade_that_has_to_wait_for_its_places_lets_others_begin(
     monkeypatch.setattr(Group, "run", go)
     paths = ("upgrade-2.2.1-2.5.2+crds=apply", "upgrade-2.4.0-2.5.2+crds=apply", "install-2.5.2")
     run = open_run(jobs=2)
-    run.start([attempt("fault", path=path, alone=bool(number < 2)) for number, path in enumerate(paths)])
+    run.start([attempt("fault", path=path, alone=number < 2) for number, path in enumerate(paths)])
     assert both.wait(10)
     assert begun == [paths[0], paths[2]]
     goes_on.set()
