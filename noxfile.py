@@ -43,6 +43,7 @@ def lint(session: nox.Session) -> None:
     _install(session, "dev")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-logo")
     session.run("mypy")
     session.run("shellcheck", *_shell_scripts())
     session.run("harness", "workflow", "--check")

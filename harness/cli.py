@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from harness import __version__, settings
-from harness.audit import commands as audit_commands
+from harness import options as run_options
+from harness.commands import advise
+from harness.commands import audit as audit_commands
+from harness.commands import imports as import_commands
+from harness.commands import registry as registry_commands
+from harness.commands import report as report_commands
 from harness.errors import HarnessError, UsageError
-from harness.imports import commands as import_commands
-from harness.registries import commands as registry_commands
-from harness.report import commands as report_commands
 from harness.report.text import wide_console
-from harness.run import advice_command
-from harness.run import options as run_options
 
 if TYPE_CHECKING:
     from harness.matrix.catalogue import Catalogue
@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
 
     registry_commands.declare(commands, _command)
     import_commands.declare(commands, _command)
-    advice_command.declare(commands, _command)
+    advise.declare(commands, _command)
     audit_commands.declare(commands, _command)
 
     clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
@@ -186,7 +186,7 @@ def _refuse_misspelt(words: Sequence[str]) -> None:
 
 
 def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.host.bootstrap import bootstrap
+    from harness.bootstrap.bootstrap import bootstrap
     from harness.registries.sources import detect
     from harness.run import setup
 
@@ -205,7 +205,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.host import doctor
+    from harness.bootstrap import doctor
 
     found = doctor.examine(run_options.settings_of(parsed))
     if parsed.json:
@@ -216,7 +216,7 @@ def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.imports.records import Imports
+    from harness.foundry.imported import Imports
     from harness.matrix import listing, shards
     from harness.matrix.estimate import Estimator
     from harness.matrix.select import unavailable_reason
@@ -328,7 +328,7 @@ def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _tool(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.host import tools
+    from harness.bootstrap import tools
 
     def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)

@@ -24,6 +24,7 @@ import pytest
 from rich.text import Text
 
 from harness import __version__
+from harness import options as run_options
 from harness.errors import HarnessError, HostError, UsageError
 from harness.evidence.ledger import new_run_id
 from harness.matrix.estimate import Estimator
@@ -32,7 +33,6 @@ from harness.report.history import History
 from harness.report.model import CellResult, PlannedCluster, RunResult, SourceResult, exit_status
 from harness.report.text import lines_of, wide_console
 from harness.report.writer import ReportWriter
-from harness.run import options as run_options
 from harness.run import plan, setup
 from harness.run.attempt import Attempt
 from harness.run.lockstore import LockStore

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from harness.errors import SettingsError
-from harness.registries.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
+from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The checkout: clusters/, charts/ and reports/ are below it."""

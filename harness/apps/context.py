@@ -10,8 +10,8 @@ from pathlib import Path
 from kubernetes import client
 
 from harness.apps.users import UserManifests
+from harness.cluster import Cluster
 from harness.matrix.model import Release
-from harness.providers.base import Cluster
 from harness.verdicts import Finding
 from harness.waiting import Deadline
 

@@ -16,8 +16,8 @@ import yaml
 from harness.apps.objects import APPLICATION, CONNECT, GROUP, RESOURCES, SCHEDULED
 from harness.apps.samples import Manifest, chart_values
 from harness.errors import SettingsError, UsageError
+from harness.images.references import ImageReference
 from harness.matrix.model import Scenario
-from harness.registries.references import ImageReference
 from harness.releases.values import Loader, with_text_keys
 
 NAME = "user-apps"

@@ -20,7 +20,7 @@ from harness.audit.findings import Finding
 from harness.audit.homes import Homes
 from harness.audit.parts import Split, pairs
 from harness.errors import UsageError
-from harness.registries.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host, is_tagged
+from harness.images.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host, is_tagged
 
 MARKER = "audit-docs:"
 """Excuses what tells history: `audit-docs: history` for its line and the next, `off` and `on` for what is between."""

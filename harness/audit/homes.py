@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from harness.audit.findings import Finding
+from harness.images.references import ImageReference
 from harness.matrix.model import Release
-from harness.registries.references import ImageReference
 
 Role = Literal["operator", "hook"]
 

@@ -11,7 +11,7 @@ from harness.audit.gather import Mention, Unreadable
 from harness.audit.homes import Homes
 from harness.audit.look import Seen
 from harness.errors import UsageError
-from harness.registries.references import ImageReference, is_tagged
+from harness.images.references import ImageReference, is_tagged
 
 _MOVING_TAGS = frozenset({"latest", "master", "main", "edge", "nightly", "snapshot", "stable", "dev"})
 

@@ -12,10 +12,10 @@ from typing import Literal, Self
 from pydantic import SecretStr
 
 from harness.errors import RegistryError, SettingsError
+from harness.images.credentials import from_docker_config
+from harness.images.mirrors import MirrorMap
+from harness.images.references import ImageReference
 from harness.registries.client import Manifest, RegistryClient
-from harness.registries.credentials import from_docker_config
-from harness.registries.mirrors import MirrorMap
-from harness.registries.references import ImageReference
 from harness.registries.referrers import Referrer, in_index, referrers
 from harness.settings import SourceKind
 

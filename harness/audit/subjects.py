@@ -20,10 +20,10 @@ from harness.audit.homes import Homes
 from harness.errors import ClusterError, UnavailableError, UsageError
 from harness.foundry import operator
 from harness.foundry.store import Store
+from harness.images.mirrors import MirrorMap
 from harness.imports import at_hand
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import ChartSource, Release
-from harness.registries.mirrors import MirrorMap
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.releases.values import load_values, merge

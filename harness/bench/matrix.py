@@ -22,6 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from harness import options as run_options
 from harness import process
 from harness.bench.outcome import Outcome
 from harness.errors import HarnessError
@@ -30,7 +31,6 @@ from harness.matrix.model import Cell
 from harness.matrix.select import Selection
 from harness.report.model import CellResult, RunResult
 from harness.report.writer import read
-from harness.run import options as run_options
 from harness.run.setup import host, request
 
 LIMIT = 0.5

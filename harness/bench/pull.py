@@ -23,19 +23,19 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from harness import options as run_options
 from harness.bench import median, pull_peers, pull_plan
 from harness.bench.pull_contents import Contents, contents, public_units
 from harness.bench.pull_images import Subject
 from harness.bench.pull_node import Node, node
 from harness.bench.pull_plan import CHANGED, COLD, FILLED, WARM, Record, Sample, Unit
 from harness.bench.pull_site import Profile, Server, Site, Traffic, site
+from harness.bootstrap import tools
 from harness.errors import HarnessError, UsageError
 from harness.evidence.ledger import new_run_id
-from harness.host import tools
 from harness.matrix.select import Selection
 from harness.providers import network
 from harness.registries.front import Front
-from harness.run import options as run_options
 from harness.run.resources import Resources
 from harness.run.setup import host, request
 

@@ -12,12 +12,12 @@ from harness.bench.pull_images import MIB, PROBE_LAYERS, Pulled, Subject, look, 
 from harness.bench.pull_plan import AT_ONCE, Unit, manifests_needed
 from harness.bench.pull_site import HOSTS, too_few
 from harness.errors import HarnessError
+from harness.images.credentials import from_docker_config
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
 from harness.registries import local
 from harness.registries.copy import copy
-from harness.registries.credentials import from_docker_config
-from harness.registries.mirrors import Mirror
 from harness.registries.push import Transfer
-from harness.registries.references import ImageReference
 from harness.registries.sources import probe_all
 from harness.run.resources import Resources
 from harness.run.setup import Request

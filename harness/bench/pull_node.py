@@ -12,12 +12,13 @@ from pathlib import Path
 
 from harness import waiting
 from harness.bench.pull_images import Pulled
+from harness.cluster import Cluster
 from harness.errors import HarnessError, HostError, WaitTimeout
 from harness.evidence.ledger import cluster_name
+from harness.images.mirrors import Mirror, MirrorMap, write_hosts
 from harness.matrix.model import Environment
 from harness.providers import PROVIDERS
-from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
-from harness.registries.mirrors import Mirror, MirrorMap, write_hosts
+from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.run.resources import Resources
 from harness.run.setup import Host
 

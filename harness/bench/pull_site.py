@@ -12,12 +12,12 @@ from pathlib import Path
 
 from harness.bench.pull_images import Pulled
 from harness.errors import RegistryError, UnavailableError
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
 from harness.registries import local
 from harness.registries.client import RegistryClient
 from harness.registries.front import Front
 from harness.registries.front.manners import Limits, profile
-from harness.registries.mirrors import Mirror
-from harness.registries.references import ImageReference
 from harness.waiting import until
 
 HOSTS = ("ghcr.io", "docker.io")

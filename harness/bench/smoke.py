@@ -23,16 +23,16 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from harness import options as run_options
 from harness import process
 from harness.apps import samples
 from harness.bench.outcome import Outcome
+from harness.bootstrap import tools
 from harness.foundry import images as foundry_images
-from harness.host import tools
+from harness.images.references import ImageReference
 from harness.matrix.select import Selection
 from harness.providers.kind import cluster_config
 from harness.registries import local
-from harness.registries.references import ImageReference
-from harness.run import options as run_options
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request, host, request
 

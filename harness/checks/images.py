@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 
 from harness.errors import HarnessError, RegistryError, UsageError
-from harness.registries.references import ImageReference
+from harness.images.references import ImageReference
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.releases.seen import ContainerSeen, PodSeen
 from harness.verdicts import Finding, errored, failed, passed

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from harness.checks.pulls import PullsLeft
-from harness.host.pressure import HostSeen
+from harness.kube.pull_words import PullsLeft
+from harness.machine import HostSeen
 from harness.releases import trouble
 from harness.releases.surroundings import EventSeen, NodeSeen, PodPlace, Surroundings
 from harness.verdicts import Finding, errored

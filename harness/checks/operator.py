@@ -1,32 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The install checks: everything that must hold of a freshly installed operator, looked at once and judged."""
+"""The install checks: the findings about an operator as it was observed once."""
 
 from __future__ import annotations
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.checks import admission, crds, images, leadership, logs, metrics
 from harness.checks.images import Resolve
-from harness.providers.base import Cluster
-from harness.releases.install import InstalledRelease
-from harness.releases.observe import DEFAULT_SOAK, ObservedOperator, Unseen, observe
+from harness.releases.observe import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
-
-
-def run(
-    cluster: Cluster, installed: InstalledRelease, *, resolve: Resolve, soak: float = DEFAULT_SOAK, seed: int = 0
-) -> list[Finding]:
-    """Watch the operator for `soak` seconds, look at all of it and judge.
-
-    `resolve` gives the digests that the source's registry serves for a reference; `seed` is the attempt's. Raises only
-    Cancelled, when the run is being ended.
-    """
-    try:
-        observed = observe(cluster, installed, soak=soak, seed=seed)
-    except (client.ApiException, HTTPError, OSError) as away:
-        return [errored("operator-observed", f"the operator could not be looked at: {away}")]
-    return judge(observed, resolve)
 
 
 def judge(observed: ObservedOperator, resolve: Resolve) -> list[Finding]:

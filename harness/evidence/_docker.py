@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.cluster import LABEL_RUN, OWN_IMAGES
 from harness.errors import EngineError, HarnessError
 from harness.process import Completed, call
-from harness.providers.base import LABEL_RUN, OWN_IMAGES
 
 LABEL_PREFIX = "spark-operator-harness."
 """Every Docker label of the harness begins with this."""

@@ -20,13 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness.cluster import Cluster
 from harness.errors import CommandError, HarnessError
 from harness.evidence import observed
 from harness.evidence.ledger import temp_prefix
 from harness.evidence.redact import Redactor
 from harness.evidence.summary import Collected, Seen, write_summary
 from harness.process import RUN_VARIABLE, call
-from harness.providers.base import Cluster
 from harness.verdicts import Finding
 
 _CALL_SECONDS = 30.0

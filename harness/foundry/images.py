@@ -10,10 +10,10 @@ from pathlib import Path
 from harness.errors import BuildError
 from harness.foundry import gobuild, operator, spark
 from harness.foundry.assemble import read_image
+from harness.foundry.imported import Imports
 from harness.foundry.publish import Publisher, published
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
-from harness.imports.records import Imports
 from harness.matrix.model import Release
 from harness.settings import Settings
 

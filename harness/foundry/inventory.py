@@ -13,10 +13,10 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from harness.foundry import debian, gobuild, images, kubernetes, nodes, plan, shapes
+from harness.foundry.imported import Imports
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host import display
 from harness.host.steps import Progress, Step
-from harness.imports.records import Imports
 from harness.matrix.model import Environment, Release
 from harness.matrix.names import unknown
 from harness.settings import Settings

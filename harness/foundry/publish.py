@@ -17,8 +17,8 @@ from filelock import FileLock
 from harness import process
 from harness.errors import RegistryError
 from harness.foundry.assemble import Image, share
+from harness.images.references import ImageReference
 from harness.registries import local
-from harness.registries.references import ImageReference
 
 _PUSH_SECONDS = 900.0
 _CRANE_SECONDS = 120.0

@@ -12,24 +12,11 @@ from pathlib import Path
 import psutil
 
 from harness.host import disk
+from harness.machine import HostSeen
 
 _FADES_IN = 300.0
 _LEAST_SECONDS = 30.0
 """The kernel counts every five seconds: less time than this says nothing about an average."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class HostSeen:
-    """The host at one moment. Free disk and available memory are in bytes; `disk` is the folder with the least.
-
-    `load` is how many programs wanted a processor at a time, on average, for each processor that there is: since a
-    mark, or without one over the last five minutes.
-    """
-
-    disk_free: int
-    disk: str
-    memory_available: int
-    load: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.foundry.assemble import Image, share
-from harness.registries.references import ImageReference
+from harness.images.references import ImageReference
 
 _INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"

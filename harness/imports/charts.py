@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.table import Table
 
 from harness.errors import UnavailableError, UsageError
-from harness.imports.records import ImportedChart, Imports, Records
+from harness.foundry.imported import ImportedChart, Imports, Records
 from harness.matrix.model import ChartSource, Release
 from harness.matrix.names import unknown
 from harness.releases import charts

@@ -14,12 +14,12 @@ from rich.table import Table
 from harness.errors import UsageError
 from harness.foundry import images as foundry_images
 from harness.foundry.assemble import architecture
+from harness.foundry.imported import ImportedImage, Imports, Records
 from harness.foundry.publish import Publisher
 from harness.host import disk, display
+from harness.images.references import ImageReference
 from harness.imports.archive import unpack
-from harness.imports.records import ImportedImage, Imports, Records
 from harness.matrix.names import unknown
-from harness.registries.references import ImageReference
 from harness.settings import Settings
 
 Say = Callable[[str], None]

@@ -4,22 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kubernetes import client, config
-
+from harness.cluster import Cluster
 from harness.errors import ToolError
+from harness.images.mirrors import MirrorMap
 from harness.matrix.model import Environment
 from harness.process import Completed
-from harness.registries.mirrors import MirrorMap
-
-LABEL_RUN = "spark-operator-harness.run"
-"""Docker label (and Kubernetes annotation) that ties an object to the run that made it."""
-
-OWN_IMAGES = "spark-operator-harness/"
-"""Images that exist for the harness's own use are named so; of nodes' images, those that the foundry made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,24 +49,6 @@ class ClusterSpec:
     preload: tuple[str, ...] = ()
     helper_image: str = ""
     timeout: float = 300.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """A cluster that answers. `kubeconfig` belongs to this cluster alone."""
-
-    name: str
-    environment: Environment
-    kubeconfig: Path
-    nodes: tuple[str, ...]
-    seconds: Mapping[str, float] = field(default_factory=dict)
-
-    def api_client(self) -> client.ApiClient:
-        """A client of its own for the caller (one a thread)."""
-        made: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
-            config_file=str(self.kubeconfig)
-        )
-        return made
 
 
 class Provider(Protocol):

@@ -12,8 +12,9 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness import waiting
+from harness.cluster import Cluster
 from harness.errors import ClusterError, CommandError, HarnessError, WaitTimeout
-from harness.providers.base import Cluster, ClusterSpec
+from harness.providers.base import ClusterSpec
 from harness.providers.containers import last_words, without_colours
 from harness.providers.preload import Preload
 from harness.providers.ready import wait_ready

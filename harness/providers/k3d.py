@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from harness import process
+from harness.cluster import LABEL_RUN, Cluster
+from harness.images.credentials import write_secret
+from harness.images.mirrors import K3S_FOLDER, write_registries_yaml
 from harness.providers import containers, creation, k3d_logs
-from harness.providers.base import LABEL_RUN, Cluster, ClusterSpec, ProviderTools
-from harness.registries.credentials import write_secret
-from harness.registries.mirrors import K3S_FOLDER, write_registries_yaml
+from harness.providers.base import ClusterSpec, ProviderTools
 
 _LABEL_CLUSTER = "k3d.cluster"
 _CALL_SECONDS = 60.0

@@ -13,10 +13,11 @@ import yaml
 from kubernetes import client
 
 from harness import process
+from harness.cluster import OWN_IMAGES, Cluster
+from harness.images.mirrors import write_hosts
 from harness.matrix.model import Environment
 from harness.providers import containers, creation
-from harness.providers.base import OWN_IMAGES, Cluster, ClusterSpec, ProviderTools
-from harness.registries.mirrors import write_hosts
+from harness.providers.base import ClusterSpec, ProviderTools
 from harness.settings import PROJECT_ROOT
 
 _CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"

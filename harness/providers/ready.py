@@ -11,7 +11,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness import process, waiting
-from harness.providers.base import Cluster
+from harness.cluster import Cluster
 from harness.providers.containers import execute
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.checks import pulls
-from harness.checks.pulls import PullsLeft
+from harness.kube import pull_words
+from harness.kube.pull_words import PullsLeft
 from harness.pulls import kubelet
 from harness.pulls.kubelet import Stuck
 from harness.verdicts import Finding, failed, passed
@@ -43,7 +43,7 @@ def seen(check: str, stuck: Stuck, *, says: str, warns: str = "", level: str = "
 
 def diagnosed(check: str, stuck: Stuck, *, cause: str, left: PullsLeft | None = None) -> Finding:
     """The diagnosis names what the registry did."""
-    told = pulls.cause(stuck.message, left)
+    told = pull_words.cause(stuck.message, left)
     make = passed if cause and cause in told else failed
     return make(check, told or f"nobody knows the words {stuck.message!r}", wanted=cause)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.apps.context import ScenarioContext
 from harness.errors import HarnessError
-from harness.host.pressure import HostSeen
+from harness.machine import HostSeen
 from harness.matrix.model import Path as InstallPath
 from harness.providers.base import Provider
 from harness.pulls.stage import Stage

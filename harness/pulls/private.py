@@ -10,13 +10,13 @@ from typing import Any
 
 from harness.apps import samples
 from harness.apps.samples import Manifest
+from harness.images.references import ImageReference
 from harness.matrix.model import Scenario
 from harness.pulls import secrets
 from harness.pulls.context import PullContext
 from harness.pulls.secrets import PullSecret
 from harness.pulls.stage import GHCR, HUB, Staging
 from harness.registries.front.journal import Request
-from harness.registries.references import ImageReference
 from harness.releases.install import InstalledRelease
 from harness.upgrades import detour
 from harness.verdicts import Finding, failed, passed

@@ -9,9 +9,9 @@ from typing import Any
 from kubernetes import client
 from pydantic import SecretStr
 
+from harness.images.credentials import Credentials, docker_config_json
 from harness.pulls.context import PullContext
 from harness.pulls.stage import GHCR, READ
-from harness.registries.credentials import Credentials, docker_config_json
 
 _API_SECONDS = 30.0
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from harness.images.credentials import Credentials
+from harness.images.mirrors import Mirror, MirrorMap
+from harness.images.references import ImageReference
 from harness.matrix.model import Release
 from harness.pulls import shelf
-from harness.registries.credentials import Credentials
 from harness.registries.front.manners import profile
 from harness.registries.front.server import Front
 from harness.registries.local import serve
-from harness.registries.mirrors import Mirror, MirrorMap
-from harness.registries.references import ImageReference
 from harness.registries.tokens import PackageScope
 
 GHCR: Literal["ghcr.io"] = "ghcr.io"

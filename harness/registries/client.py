@@ -17,10 +17,10 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from harness.errors import RegistryError, SettingsError
-from harness.registries.credentials import Credentials
-from harness.registries.mirrors import Mirror, api_root
+from harness.images.credentials import Credentials
+from harness.images.mirrors import Mirror, api_root
+from harness.images.references import DOCKER_HUB, ImageReference
 from harness.registries.problems import answered, unreachable
-from harness.registries.references import DOCKER_HUB, ImageReference
 from harness.waiting import pause
 
 INDEX_TYPES = (

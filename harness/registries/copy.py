@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.errors import DiskError, RegistryError, UsageError
+from harness.images.references import ImageReference
 from harness.registries.push import RawManifest, Transfer
-from harness.registries.references import ImageReference
 from harness.registries.referrers import referrers
 
 _DEPTH = 6

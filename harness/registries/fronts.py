@@ -22,10 +22,10 @@ from harness.errors import DiskError, HarnessError, HostError, UsageError
 from harness.evidence.clean import clean_run
 from harness.evidence.ledger import Ledger, ledger_folder, new_run_id, temp_prefix
 from harness.host import disk
+from harness.images.references import ImageReference
 from harness.registries.front.manners import Limits, Visibility, profile
 from harness.registries.front.records import FILES, Failure, Plan, Record, write
 from harness.registries.front.server import USERS
-from harness.registries.references import ImageReference
 from harness.registries.tokens import Accounts
 from harness.settings import Settings
 from harness.waiting import until

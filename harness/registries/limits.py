@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 
-from harness.checks.pulls import PullsLeft
 from harness.errors import RegistryError
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
+from harness.kube.pull_words import PullsLeft
 from harness.registries.client import RegistryClient
-from harness.registries.mirrors import Mirror
-from harness.registries.references import ImageReference
 
 _HEADER = re.compile(r"(\d+)(?:;w=(\d+))?")
 # Docker Hub's own default (https://docs.docker.com/docker-hub/usage/pulls); the header tells another one.

@@ -17,11 +17,11 @@ import httpx
 import yaml
 
 from harness import process
+from harness.cluster import LABEL_RUN
 from harness.errors import CommandError, EngineError, HarnessError, HostError, ToolError, UnavailableError
 from harness.evidence.ledger import NAME_PREFIX, short_run_id
-from harness.providers.base import LABEL_RUN
-from harness.registries.mirrors import Mirror, MirrorMap
-from harness.registries.references import ImageReference
+from harness.images.mirrors import Mirror, MirrorMap
+from harness.images.references import ImageReference
 from harness.waiting import until
 
 LABEL_TOOL = "spark-operator-harness.tool"

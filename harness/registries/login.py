@@ -11,7 +11,7 @@ from typing import TextIO
 from pydantic import SecretStr
 
 from harness.errors import SettingsError
-from harness.registries.credentials import Credentials
+from harness.images.credentials import Credentials
 
 _LONGEST = 65_536
 

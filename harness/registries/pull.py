@@ -12,9 +12,9 @@ from pathlib import Path
 
 from harness import process
 from harness.errors import CommandError, RegistryError
-from harness.registries.credentials import Credentials, docker_config_json, write_secret
-from harness.registries.mirrors import Mirror, MirrorMap, mirrored
-from harness.registries.references import ImageReference
+from harness.images.credentials import Credentials, docker_config_json, write_secret
+from harness.images.mirrors import Mirror, MirrorMap, mirrored
+from harness.images.references import ImageReference
 
 _INSPECT_SECONDS = 60.0
 

@@ -12,10 +12,10 @@ from typing import Protocol, Self
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import RegistryError, UnavailableError, UsageError
+from harness.images.credentials import from_docker_config
+from harness.images.mirrors import Mirror, MirrorMap
+from harness.images.references import DOCKER_HUB, ImageReference
 from harness.registries.client import RegistryClient
-from harness.registries.credentials import from_docker_config
-from harness.registries.mirrors import Mirror, MirrorMap
-from harness.registries.references import DOCKER_HUB, ImageReference
 from harness.settings import Settings, SourceKind
 from harness.waiting import Deadline
 

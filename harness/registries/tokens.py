@@ -20,7 +20,7 @@ from typing import Literal, get_args
 import jwt
 
 from harness.errors import UsageError
-from harness.registries.credentials import write_secret
+from harness.images.credentials import write_secret
 
 Right = Literal["pull", "push", "delete"]
 """What a request does, in the words of the token service's scopes."""

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from harness.errors import RegistryError
+from harness.images.references import ImageReference
 from harness.registries.copy import Blob, Tree, read_tree
 from harness.registries.push import Transfer
-from harness.registries.references import ImageReference
 from harness.registries.referrers import referrers
 
 

@@ -19,9 +19,9 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness import process
+from harness.cluster import Cluster
 from harness.errors import ClusterError, CommandError, RegistryError, ReleaseError, UsageError
 from harness.matrix.model import CrdMode, Release, ValuesMode
-from harness.providers.base import Cluster
 from harness.releases import rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, Revision

@@ -27,8 +27,8 @@ from filelock import FileLock
 
 from harness import process
 from harness.errors import CommandError, UnavailableError, UsageError
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix.model import ChartSource, Release
-from harness.registries.mirrors import Mirror, MirrorMap
 
 CHART_NAME = "spark-operator"
 

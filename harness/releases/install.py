@@ -11,9 +11,9 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from harness.cluster import Cluster
 from harness.errors import ClusterError, UsageError
 from harness.matrix.model import Release
-from harness.providers.base import Cluster
 from harness.releases import charts, rollout, seen
 from harness.releases.charts import Chart
 from harness.releases.fitting import require_namespaces

@@ -19,9 +19,9 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness import seeds
+from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
 from harness.matrix.model import Release
-from harness.providers.base import Cluster
 from harness.releases import crds, metrics, seen, webhook
 from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
 from harness.releases.rollout import find_deployments

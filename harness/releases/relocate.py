@@ -8,9 +8,9 @@ from typing import Any
 
 from kubernetes import client
 
+from harness.cluster import Cluster
+from harness.images.credentials import Credentials, docker_config_json
 from harness.matrix.model import Release
-from harness.providers.base import Cluster
-from harness.registries.credentials import Credentials, docker_config_json
 
 PULL_SECRET = "relocated-registry"  # noqa: S105 - the name of a Secret
 """Name of the pull secret in the operator's namespace."""

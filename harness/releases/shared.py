@@ -14,7 +14,7 @@ from typing import Any
 
 from kubernetes import client
 
-from harness.providers.base import Cluster
+from harness.cluster import Cluster
 from harness.releases.seen import listed
 
 _API_SECONDS = 15.0

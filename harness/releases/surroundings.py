@@ -10,7 +10,7 @@ from typing import Any
 from kubernetes import client
 from kubernetes.utils.quantity import parse_quantity
 
-from harness.providers.base import Cluster
+from harness.cluster import Cluster
 from harness.releases import seen
 from harness.releases.seen import listed
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.checks.infrastructure import Diagnosis
+from harness.cluster import Cluster
 from harness.matrix.model import Cell, Release, Watched
-from harness.providers.base import Cluster, Provider
+from harness.providers.base import Provider
 from harness.pulls.stage import Stage
 from harness.registries.sources import ImageRecord
 from harness.releases import shared

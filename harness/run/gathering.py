@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.apps import scenarios
+from harness.cluster import Cluster
 from harness.evidence.collect import EvidenceRequest, collect
 from harness.matrix.model import Cell
-from harness.providers.base import Cluster, Provider
+from harness.providers.base import Provider
 from harness.registries.sources import ImageRecord
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.run.resources import Resources

@@ -17,14 +17,14 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness import process, seeds
+from harness import install_checks, process, seeds
 from harness.apps import samples, scenarios, user_trial, users
 from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness, infrastructure
-from harness.checks import operator as operator_checks
 from harness.checks.infrastructure import Diagnosis
+from harness.cluster import Cluster
 from harness.errors import HarnessError, UnavailableError, WaitTimeout
-from harness.providers.base import Cluster, Provider
+from harness.providers.base import Provider
 from harness.pulls.context import Site
 from harness.registries.sources import ImageRecord
 from harness.releases import shared, surroundings
@@ -168,7 +168,7 @@ class Group:
             ThreadPoolExecutor(1, "install-checks") as beside,
             ThreadPoolExecutor(self._asked.settings.app_slots, "cells") as pool,
         ):
-            checks = beside.submit(operator_checks.run, cluster, installed, resolve=resolve, seed=self._seed)
+            checks = beside.submit(install_checks.run, cluster, installed, resolve=resolve, seed=self._seed)
             running = [pool.submit(self._run_cell, scene, attempt, checks) for attempt in order]
             for future in running:
                 future.result()

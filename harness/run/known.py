@@ -9,7 +9,7 @@ from harness.apps import scenarios as of_installs
 from harness.matrix.model import Scenario
 from harness.pulls import scenarios as of_registries
 from harness.upgrades import faults
-from harness.upgrades import scenarios as of_moves
+from harness.upgrades import judged as of_moves
 
 
 def scenarios() -> Mapping[str, Scenario]:

@@ -11,9 +11,9 @@ from urllib3.exceptions import HTTPError
 
 from harness.apps import samples, users
 from harness.apps.scenarios import namespace_of
-from harness.checks import expectation, user_apps
+from harness.checks import expectation
 from harness.errors import HarnessError, WaitTimeout
-from harness.host.pressure import HostSeen
+from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.releases.change import Programs
 from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
@@ -23,8 +23,8 @@ from harness.run.attempt import Attempt, Scene
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.run.slots import Slots
-from harness.upgrades import faults
-from harness.upgrades import scenarios as moves
+from harness.upgrades import faults, user_apps_judged
+from harness.upgrades import judged as moves
 from harness.upgrades.faulty import FaultContext
 from harness.upgrades.journey import Journey
 from harness.upgrades.observed import ObservedPath
@@ -83,7 +83,7 @@ class Passage:
     def judge(self, observed: ObservedPath, cell: Cell) -> list[Finding]:
         """The findings of one cell, with what the catalogue predicted taken into account."""
         if cell.scenario.name == users.NAME:
-            findings = list(user_apps.judge(observed))
+            findings = list(user_apps_judged.judge(observed))
         else:
             scenario = moves.discover()[cell.scenario.name]
             findings = list(scenario.claims(observed, self._resources.source.digests))

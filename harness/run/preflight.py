@@ -12,9 +12,9 @@ from typing import Any
 
 from harness.apps import samples, users
 from harness.errors import UnavailableError
+from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Release
-from harness.registries.references import ImageReference
 from harness.registries.sources import Source, preflight
 from harness.releases.values import merge
 from harness.run.locking import operator_image

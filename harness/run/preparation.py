@@ -10,11 +10,13 @@ from urllib3.exceptions import HTTPError
 
 from harness.apps import samples, scenarios
 from harness.checks import infrastructure
+from harness.cluster import Cluster
 from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError
 from harness.host import pressure
+from harness.machine import HostSeen
 from harness.matrix.model import Release
 from harness.providers import PROVIDERS
-from harness.providers.base import Cluster, ClusterSpec, Provider, ProviderTools
+from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.releases import relocate, shared
 from harness.releases.fitting import misfit
 from harness.releases.helm import Helm
@@ -189,7 +191,7 @@ class Preparation:
         )
         return found
 
-    def host_now(self) -> pressure.HostSeen:
+    def host_now(self) -> HostSeen:
         """The room that the host has at this moment, and its load since the cluster was begun."""
         return pressure.look([self._asked.settings.cache_dir, self._host.engine_data], self._began)
 

@@ -11,7 +11,7 @@ from harness.apps import samples
 from harness.apps.scenarios import namespace_of
 from harness.errors import HarnessError, UnavailableError
 from harness.foundry import images as foundry_images
-from harness.host.pressure import HostSeen
+from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.providers import network
 from harness.pulls import scenarios

@@ -13,24 +13,24 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from harness import process
-from harness.checks.pulls import PullsLeft
 from harness.errors import CommandError, HarnessError, RegistryError, UnavailableError
 from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
 from harness.evidence.remains import anonymous_volumes, remove_folder
 from harness.foundry import images as foundry_images
 from harness.foundry import shapes
+from harness.foundry.imported import Imports, Records
 from harness.foundry.shapes import FoundryNode
+from harness.images.credentials import Credentials, from_docker_config
+from harness.images.mirrors import MirrorMap, mirrored
+from harness.images.references import ImageReference
 from harness.imports import at_hand
-from harness.imports.records import Imports, Records
+from harness.kube.pull_words import PullsLeft
 from harness.matrix.imported import why_not_offered
 from harness.matrix.model import Environment, Release
 from harness.providers import HELPERS, network
 from harness.registries import limits, pull
-from harness.registries.credentials import Credentials, from_docker_config
 from harness.registries.local import NodeRegistries
-from harness.registries.mirrors import MirrorMap, mirrored
-from harness.registries.references import ImageReference
 from harness.registries.sources import ImageRecord, Provenance, Source, source_for
 from harness.releases import charts
 from harness.releases.charts import Chart

@@ -16,13 +16,15 @@ from harness import seeds
 from harness import settings as settings_module
 from harness.apps import users
 from harness.apps.scenarios import namespace_of
+from harness.bootstrap import tools
 from harness.errors import UsageError
-from harness.host import disk, engine, tools
+from harness.host import disk, engine
 from harness.matrix import catalogue as catalogues
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Release, Scenario
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import Selection, choose
+from harness.options import RunOptions
 from harness.registries.sources import Choice, detect
 from harness.releases.fitting import require_namespaces
 from harness.releases.install import CHECK_NAMESPACE
@@ -31,7 +33,6 @@ from harness.report.model import HostResult
 from harness.run import known, locked_apps, lockstore
 from harness.run.lock import Lock, unmasked
 from harness.run.lockstore import Found
-from harness.run.options import RunOptions
 from harness.settings import PROJECT_ROOT, Settings
 
 

@@ -12,8 +12,8 @@ from typing import Self
 from harness.apps import samples
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import State
+from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
-from harness.providers.base import Cluster
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed
 from harness.upgrades.recorder import Recorder

@@ -13,8 +13,8 @@ from websocket import WebSocketException
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log, tail
 from harness.apps.objects import Objects
+from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
-from harness.providers.base import Cluster
 from harness.upgrades.workload_seen import Query, When
 from harness.waiting import until
 

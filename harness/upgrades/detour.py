@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from harness.cluster import Cluster
 from harness.errors import HostError
-from harness.providers.base import Cluster, Provider
+from harness.providers.base import Provider
 
 NOWHERE = "http://127.0.0.1:1"
 """A port of the node that refuses at once."""

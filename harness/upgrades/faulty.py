@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness import install_checks
 from harness.apps import samples
-from harness.checks import operator
 from harness.checks.images import Resolve
+from harness.cluster import Cluster
 from harness.errors import RegistryError, ReleaseError, WaitTimeout
-from harness.host.pressure import HostSeen
+from harness.machine import HostSeen
 from harness.matrix.model import Path as UpgradePath
 from harness.matrix.model import PathKind, Scenario, ValuesMode
-from harness.providers.base import Cluster, Provider
+from harness.providers.base import Provider
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
 from harness.releases.helm import Helm
@@ -145,7 +146,7 @@ def tell(ctx: FaultContext, story: Story) -> list[Finding]:
             found.append(failed(WAY_OUT, f"the way out does not work: {error}"))
         ctx.say("following the applications to their ends")
         found += by.finish()
-    return [*found, *operator.run(ctx.cluster, here, resolve=ctx.resolve, seed=ctx.seed)]
+    return [*found, *install_checks.run(ctx.cluster, here, resolve=ctx.resolve, seed=ctx.seed)]
 
 
 def require(came: Change) -> None:

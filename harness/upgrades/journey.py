@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from harness.cluster import Cluster
 from harness.errors import HarnessError
 from harness.matrix.model import Move, Path, Release
-from harness.providers.base import Cluster
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
 from harness.releases.charts import Chart

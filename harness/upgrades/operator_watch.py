@@ -14,8 +14,8 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from harness.cluster import Cluster
 from harness.errors import WaitTimeout
-from harness.providers.base import Cluster
 from harness.releases import seen
 from harness.waiting import watch_until
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness.providers.base import Cluster
+from harness.cluster import Cluster
 from harness.releases.webhook import Attempt, dry_run, sample
 
 ANSWER_SECONDS = 3.0

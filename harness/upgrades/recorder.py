@@ -14,8 +14,8 @@ from kubernetes import client
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, CONNECT, GROUP, SCHEDULED, Resource
 from harness.apps.pods import LABEL_LAUNCHED, LABEL_ROLE, LABEL_SUBMISSION, MAIN_CONTAINERS
+from harness.cluster import Cluster
 from harness.errors import WaitTimeout
-from harness.providers.base import Cluster
 from harness.upgrades.workload_seen import ConnectLook, Look, PodSeen, ScheduleLook
 from harness.waiting import Cancelled, pause, watch_until
 

@@ -16,8 +16,8 @@ from urllib3.exceptions import HTTPError
 from harness.apps import samples
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES, Objects
 from harness.apps.states import TERMINAL, State
+from harness.cluster import Cluster
 from harness.errors import HarnessError, RegistryError, ReleaseError, WaitTimeout
-from harness.providers.base import Cluster
 from harness.releases import install as installing
 from harness.releases import rollout
 from harness.releases.helm import Helm

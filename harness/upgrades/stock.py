@@ -12,7 +12,7 @@ from typing import Any
 from kubernetes import client
 
 from harness.apps.objects import GROUP, RESOURCES
-from harness.providers.base import Cluster
+from harness.cluster import Cluster
 from harness.releases import webhook
 from harness.releases.seen import listed
 

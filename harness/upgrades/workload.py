@@ -21,9 +21,9 @@ from harness.apps.objects import APPLICATION, SCHEDULED, Objects
 from harness.apps.scenarios import namespace_of
 from harness.apps.states import State
 from harness.apps.users import UserManifests
+from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
 from harness.matrix.model import CrdMode, Release, Watched
-from harness.providers.base import Cluster
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.quiet import Quiet

@@ -20,8 +20,8 @@ from runs import Run, Things
 
 from harness import settings
 from harness.foundry import operator
+from harness.foundry.imported import Imports
 from harness.foundry.store import Store
-from harness.imports.records import Imports
 from harness.matrix import catalogue
 from harness.report.model import CellResult
 from harness.verdicts import Verdict

@@ -23,25 +23,26 @@ import pytest
 from runs import Things
 
 from harness import settings
+from harness.bootstrap import tools
+from harness.cluster import Cluster
 from harness.evidence.ledger import new_run_id
 from harness.foundry import images as foundry_images
 from harness.foundry import operator, shapes
 from harness.foundry.store import Store
-from harness.host import tools
+from harness.images.credentials import docker_config_json, write_secret
+from harness.images.references import ImageReference
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
 from harness.matrix.select import Selection
+from harness.options import RunOptions
 from harness.process import call
 from harness.providers import HELPERS, PROVIDERS, network
-from harness.providers.base import Cluster, ClusterSpec, Provider
-from harness.registries.credentials import docker_config_json, write_secret
+from harness.providers.base import ClusterSpec, Provider
 from harness.registries.front import Front
 from harness.registries.front.manners import profile
-from harness.registries.references import ImageReference
 from harness.report.model import CellResult
 from harness.run import setup
 from harness.run.attempt import Attempt
-from harness.run.options import RunOptions
 from harness.run.plan import Expected
 from harness.run.preflight import CHECK
 from harness.run.runner import Runner

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.images.mirrors import CERTS_D, Mirror, MirrorMap, write_hosts
 from harness.providers import network
-from harness.registries.mirrors import CERTS_D, Mirror, MirrorMap, write_hosts
 from harness.waiting import until
 
 _IMAGES = "spark-operator-harness/kind-node"

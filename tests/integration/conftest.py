@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness import settings
+from harness.bootstrap import tools
 from harness.foundry import gobuild
 from harness.foundry.store import Store
-from harness.host import tools
 from harness.registries.local import Server, serve
 
 

@@ -16,15 +16,15 @@ from harness.bench import pull_peers
 from harness.bench.pull_contents import Contents, public_units
 from harness.bench.pull_images import CHANGED, Pulled, push_changed, push_probe
 from harness.bench.pull_site import Profile, Server, Site, Traffic, pulls_left, site, too_few
+from harness.bootstrap import tools
 from harness.errors import HarnessError, UnavailableError
-from harness.host import tools
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
 from harness.process import call
 from harness.registries import local
 from harness.registries.client import RegistryClient
 from harness.registries.front.manners import Limits
-from harness.registries.mirrors import Mirror
 from harness.registries.push import Transfer
-from harness.registries.references import ImageReference
 
 SIZE = 40_000
 AWAY = Profile(latency=0.0, rate=0)

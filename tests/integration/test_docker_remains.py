@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from harness.cluster import LABEL_RUN
 from harness.errors import EngineError
 from harness.evidence import _docker
 from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Entry, cluster_name, ledger_folder, stale_ledgers
 from harness.evidence.remains import anonymous_volumes, look, look_for_all, remove
 from harness.process import call
-from harness.providers.base import LABEL_RUN
 from harness.settings import Settings
 
 
@@ -165,7 +165,7 @@ import os, signal, sys
 from pathlib import Path
 from harness.evidence.ledger import Ledger
 from harness.process import call
-from harness.providers.base import LABEL_RUN
+from harness.cluster import LABEL_RUN
 run_id, folder, image = sys.argv[1:]
 ledger = Ledger.open(run_id, Path(folder))
 label = f"{LABEL_RUN}={run_id}"

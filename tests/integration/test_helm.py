@@ -17,10 +17,10 @@ from harness import process
 from harness.errors import ClusterError, ToolError, UnavailableError
 from harness.foundry import gobuild
 from harness.foundry.store import Store
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.matrix.model import ChartSource
 from harness.registries.local import Server
-from harness.registries.mirrors import Mirror, MirrorMap
 from harness.releases import charts, crds, fitting
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError

@@ -16,15 +16,15 @@ from harness import process
 from harness.errors import UnavailableError
 from harness.foundry import gobuild
 from harness.foundry.assemble import Image, ImageConfig, architecture, write_image
+from harness.foundry.imported import Imports
 from harness.foundry.layers import write_layer
 from harness.foundry.publish import Publisher, published
 from harness.foundry.store import Store
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.imports import charts, images
-from harness.imports.records import Imports
 from harness.matrix import catalogue
 from harness.matrix.imported import why_not_offered
 from harness.registries.local import serve
-from harness.registries.mirrors import Mirror, MirrorMap
 from harness.registries.sources import Foundry, Provenance
 from harness.settings import Settings
 

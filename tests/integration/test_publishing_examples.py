@@ -22,7 +22,7 @@ import pytest
 import yaml
 
 from harness import process, settings
-from harness.host import tools
+from harness.bootstrap import tools
 from harness.registries.front import Front
 from harness.registries.front.manners import profile
 from harness.settings import PROJECT_ROOT

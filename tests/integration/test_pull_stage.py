@@ -15,14 +15,14 @@ from pydantic import SecretStr
 
 from harness.foundry import gobuild
 from harness.foundry.store import Store
+from harness.images.credentials import Credentials
+from harness.images.mirrors import MirrorMap
 from harness.matrix import catalogue as catalogues
 from harness.pulls import shelf, tokens
 from harness.pulls.rows import How
 from harness.pulls.stage import GHCR, HUB, READ, Stage, Staging
 from harness.registries.client import RegistryClient
-from harness.registries.credentials import Credentials
 from harness.registries.limits import pulls_left
-from harness.registries.mirrors import MirrorMap
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from pushing import INDEX, push_image, push_index
 from pydantic import SecretStr
 
 from harness.errors import RegistryError
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
 from harness.registries.local import Security, Server, serve
-from harness.registries.mirrors import Mirror
-from harness.registries.references import ImageReference
 
 REPOSITORY = "kubeflow/spark-operator/controller"
 # bcrypt of "open sesame"

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import pytest
 
 from harness import settings
-from harness.host import tools
+from harness.bootstrap import tools
 from harness.registries.front import Front
 from harness.registries.front.manners import profile
 

@@ -19,7 +19,7 @@ import pytest
 from pushing import INDEX, MANIFEST, digest_of, push_image, push_index
 
 from harness import cli, settings
-from harness.host import tools
+from harness.bootstrap import tools
 from harness.process import call
 from harness.registries.front import Front
 from harness.registries.front.manners import profile

@@ -18,12 +18,12 @@ import pytest
 from fronts import Crane, browser
 
 from harness import settings
+from harness.bootstrap import tools
 from harness.errors import DiskError, HostError, RegistryError
-from harness.host import tools
+from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
 from harness.registries.front import Front
 from harness.registries.front.manners import Limits, profile
-from harness.registries.references import ImageReference
 
 SENTINEL = "ghp_SENTINELsentinelSENTINELsentinel0123"
 

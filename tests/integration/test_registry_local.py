@@ -13,12 +13,12 @@ import pytest
 from pushing import push_image
 
 from harness import process
+from harness.cluster import LABEL_RUN
 from harness.errors import EngineError, HostError, ToolError, UnavailableError
 from harness.evidence.ledger import new_run_id
-from harness.providers.base import LABEL_RUN
+from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
 from harness.registries.local import NodeRegistries, Server, container_name, serve
-from harness.registries.references import ImageReference
 from harness.registries.sources import Foundry, preflight
 
 

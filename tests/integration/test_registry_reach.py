@@ -12,13 +12,13 @@ import pytest
 from fronts import Crane
 
 from harness import settings
+from harness.bootstrap import tools
+from harness.cluster import LABEL_RUN
 from harness.errors import EngineError
 from harness.evidence import _docker
 from harness.evidence.ledger import NAME_PREFIX, new_run_id, short_run_id
-from harness.host import tools
 from harness.process import call
 from harness.providers import network
-from harness.providers.base import LABEL_RUN
 from harness.registries.front import Front
 from harness.registries.front.manners import profile
 

@@ -19,10 +19,11 @@ import psutil
 import pytest
 
 from harness import cli, settings
+from harness.bootstrap import tools
 from harness.errors import DiskError
 from harness.evidence.ledger import ledger_folder, new_run_id, stale_ledgers, temp_prefix
 from harness.foundry.store import Store
-from harness.host import disk, tools
+from harness.host import disk
 from harness.registries import fronts
 from harness.registries.front.journal import Journal, Request
 from harness.registries.front.records import Record

@@ -13,10 +13,10 @@ import yaml
 
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
+from harness.cluster import Cluster
 from harness.errors import CommandError
 from harness.matrix.model import Environment, Release
 from harness.process import call
-from harness.providers.base import Cluster
 from harness.waiting import Deadline
 
 SAMPLES = sorted(file.stem for file in (samples.CHART / "templates").glob("*.yaml"))

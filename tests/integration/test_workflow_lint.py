@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from harness import process, settings
-from harness.host import tools
+from harness.bootstrap import tools
 from harness.settings import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".github" / "workflows"

@@ -16,19 +16,21 @@ from typing import Any
 
 import pytest
 
+from harness import install_checks
 from harness.apps import scenarios
 from harness.apps.context import ScenarioContext
-from harness.checks import operator
-from harness.checks.pulls import PullsLeft
+from harness.bootstrap.tools import Tool
+from harness.cluster import Cluster
 from harness.errors import HarnessError
 from harness.evidence.collect import EvidenceRequest
 from harness.evidence.ledger import Ledger
-from harness.host.tools import Tool
+from harness.images.mirrors import MirrorMap
+from harness.kube.pull_words import PullsLeft
 from harness.matrix import catalogue, expand
 from harness.matrix.model import ChartSource, Environment, Release, Scenario
+from harness.options import RunOptions
 from harness.process import Completed
-from harness.providers.base import Cluster, ClusterSpec
-from harness.registries.mirrors import MirrorMap
+from harness.providers.base import ClusterSpec
 from harness.registries.sources import Choice, ImageRecord
 from harness.releases import shared, surroundings
 from harness.releases.charts import Chart
@@ -38,7 +40,6 @@ from harness.releases.surroundings import Surroundings
 from harness.report.model import CellResult, HostResult
 from harness.run import gathering, preparation, setup
 from harness.run.attempt import Attempt
-from harness.run.options import RunOptions
 from harness.settings import Settings
 from harness.verdicts import Finding, passed
 
@@ -283,7 +284,7 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
     patches.setattr(gathering, "collect", collect)
     patches.setattr(shared, "look", lambda cluster, namespace: stage.shared())
     patches.setattr(surroundings, "look", lambda cluster, namespaces: stage.around())
-    patches.setattr(operator, "run", checks)
+    patches.setattr(install_checks, "run", checks)
     patches.setattr(scenarios, "discover", discover)
     patches.setattr(
         preparation.Preparation,

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from harness import plugin
+from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
-from harness.host.tools import Tool
 from harness.registries.sources import Choice
 from harness.report.model import CellResult, HostResult, PlannedCluster, cell_result, repro
 from harness.run import plan, setup

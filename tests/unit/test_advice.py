@@ -16,7 +16,7 @@ from harness.report import advice_text, advice_values, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
 from harness.report.advice_values import End
 from harness.report.ways import OWN, WATCHED
-from harness.upgrades import scenarios
+from harness.upgrades import judged
 from harness.verdicts import errored, failed, passed
 
 NONE, APPLY, HOOK = (f"upgrade-2.2.1@docker.io-2.5.2+crds={mode}" for mode in ("none", "apply", "hook"))
@@ -29,7 +29,7 @@ def texts(sentences: tuple[Sentence, ...]) -> str:
 
 
 def test_everything_that_is_watched_must_have_looked() -> None:
-    assert [name for name, it in scenarios.discover().items() if "upgrade" in it.SCENARIO.kinds] == list(WATCHED)
+    assert [name for name, it in judged.discover().items() if "upgrade" in it.SCENARIO.kinds] == list(WATCHED)
 
 
 def test_an_upgrade_that_needs_nothing_is_safe() -> None:

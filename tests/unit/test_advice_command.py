@@ -10,8 +10,8 @@ import pytest
 from advice_samples import CRASHED, cells, report
 
 from harness import cli
+from harness.commands.advise import latest_first
 from harness.report.writer import RESULTS
-from harness.run.advice_command import latest_first
 
 
 @pytest.fixture

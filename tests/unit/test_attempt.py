@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.matrix import catalogue, expand
 from harness.run import plan
 from harness.run.attempt import Attempt
-from harness.upgrades import scenarios
+from harness.upgrades import judged
 
 CATALOGUE = catalogue.load()
 EVERYTHING = {"standing", "schedules", "submissions"}
@@ -16,16 +16,16 @@ EVERYTHING = {"standing", "schedules", "submissions"}
 
 def attempt(scenario: str, path: str = "upgrade-2.4.0-2.5.2+crds=apply") -> Attempt:
     environment, release_path = CATALOGUE.environment("kind-1.34"), expand.find_path(CATALOGUE, path)
-    return Attempt(cell=expand.cell(environment, release_path, scenarios.discover()[scenario].SCENARIO))
+    return Attempt(cell=expand.cell(environment, release_path, judged.discover()[scenario].SCENARIO))
 
 
 def test_all_cells_of_an_upgrade_watch_all_kinds_of_applications_between_them() -> None:
-    (together,) = plan.grouped([attempt(name) for name in scenarios.discover() if name != "reinstall"])
+    (together,) = plan.grouped([attempt(name) for name in judged.discover() if name != "reinstall"])
     assert {it.watched for it in together} == {frozenset(EVERYTHING)}
 
 
 def test_a_cell_alone_brings_only_what_it_judges() -> None:
-    found = {name: set(attempt(name).watched) for name in scenarios.discover()}
+    found = {name: set(attempt(name).watched) for name in judged.discover()}
     assert found == {
         "admission": set(),
         "operator-health": set(),

@@ -7,9 +7,9 @@ import pytest
 
 from harness.audit.findings import RULES, Severity
 from harness.audit.homes import Homes
+from harness.images.references import ImageReference, is_tagged
 from harness.matrix import catalogue
 from harness.matrix.model import Release
-from harness.registries.references import ImageReference, is_tagged
 
 HUB = "docker.io/kubeflow/spark-operator"
 GHCR = "ghcr.io/kubeflow/spark-operator/controller"

@@ -16,6 +16,7 @@ from harness.bench.__main__ import main
 from harness.bench.outcome import Outcome
 from harness.errors import HarnessError
 from harness.host import pressure
+from harness.machine import HostSeen
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Cell, Scenario
 
@@ -62,11 +63,11 @@ def test_the_most_that_was_used_is_what_counts(tmp_path: Path, monkeypatch: pyte
     readings = [(100, 50), (70, 45), (90, 20), (95, 50)]
     seen_all = threading.Event()
 
-    def look(folders: object) -> pressure.HostSeen:
+    def look(folders: object) -> HostSeen:
         if len(readings) == 1:
             seen_all.set()
         disk, memory = readings.pop(0) if len(readings) > 1 else readings[0]
-        return pressure.HostSeen(disk_free=disk, disk="/", memory_available=memory)
+        return HostSeen(disk_free=disk, disk="/", memory_available=memory)
 
     monkeypatch.setattr(pressure, "look", look)
     monkeypatch.setattr(matrix, "_LOOK_SECONDS", 0.01)

@@ -21,11 +21,11 @@ from harness.bench.pull_images import Pulled, chain_ids
 from harness.bench.pull_node import Node
 from harness.bench.pull_plan import COLD, WARM, Record, Sample, Unit
 from harness.bench.pull_site import Traffic
+from harness.cluster import Cluster
 from harness.errors import HarnessError, HostError
+from harness.images.mirrors import Mirror
 from harness.matrix import catalogue
 from harness.process import Completed
-from harness.providers.base import Cluster
-from harness.registries.mirrors import Mirror
 from harness.report.picture import PullRow, picture
 
 SMALL = {1: "probe", 4: "4 probes", 16: "16 probes"}

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness.bootstrap import bootstrap as room
 from harness.errors import DiskError
-from harness.host import bootstrap as room
 from harness.host import disk
 from harness.host.steps import Progress, Step
 from harness.matrix import catalogue

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from operator_samples import DIGEST, RELEASE, operator
 
-from harness.checks import operator_health
 from harness.matrix.model import Move, Path
 from harness.releases.change import Step
 from harness.releases.observe import Soak, Unseen
 from harness.upgrades import labels
+from harness.upgrades.judged import operator_health
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import LeaseHeld, OperatorWatch
 from harness.upgrades.permissions import PermissionChange

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 from registry_fakes import Answer, Request, answering
 
 from harness.errors import RegistryError
+from harness.images.credentials import Credentials
+from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
-from harness.registries.credentials import Credentials
-from harness.registries.references import ImageReference
 
 DIGEST = "sha256:" + "ab" * 32
 FOUND = Answer(

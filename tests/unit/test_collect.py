@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from harness.cluster import Cluster
 from harness.errors import HostError, ToolError
 from harness.evidence import observed
 from harness.evidence.bundle import bundle
 from harness.evidence.collect import EvidenceRequest, collect, evidence_folder
 from harness.evidence.summary import Collected
 from harness.matrix.model import Environment
-from harness.providers.base import Cluster
 from harness.verdicts import failed, passed
 
 SECRET = "hunter2horse"

@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from harness.errors import CommandError, SettingsError
-from harness.registries.credentials import (
+from harness.images.credentials import (
     Credentials,
     docker_config_json,
     from_docker_config,

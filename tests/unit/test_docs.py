@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from harness import cli, settings
+from harness import cli, options, settings
 from harness.apps import scenarios
 from harness.foundry import gobuild
-from harness.registries.mirrors import Mirror
+from harness.images.mirrors import Mirror
 from harness.report import model
-from harness.run import options
 from harness.settings import PROJECT_ROOT
 from harness.upgrades import faults
 from harness.verdicts import Verdict

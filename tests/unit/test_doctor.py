@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.host import capabilities, disk, doctor, engine
-from harness.host.doctor import Prerequisite, Status
-from harness.registries.mirrors import Mirror, MirrorMap
+from harness.bootstrap import doctor
+from harness.bootstrap.doctor import Prerequisite, Status
+from harness.host import capabilities, disk, engine
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.settings import Settings
 
 

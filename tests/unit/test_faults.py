@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from harness.apps.states import State
+from harness.cluster import Cluster
 from harness.errors import HostError
 from harness.matrix.model import Environment
 from harness.process import Completed
-from harness.providers.base import Cluster
 from harness.releases import trouble
 from harness.releases.seen import ContainerSeen, PodSeen
 from harness.run import known

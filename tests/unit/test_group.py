@@ -31,6 +31,7 @@ from harness.errors import (
     WaitTimeout,
 )
 from harness.host import pressure
+from harness.machine import HostSeen
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
 from harness.report.model import RetryResult
@@ -202,7 +203,7 @@ def test_an_input_that_cannot_be_had_is_unavailable_and_nothing_is_made(stage: S
 
 
 def test_a_missing_input_is_no_matter_of_the_hosts_load(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    busy = pressure.HostSeen(disk_free=10**12, disk="/", memory_available=10**12, load=99.0)
+    busy = HostSeen(disk_free=10**12, disk="/", memory_available=10**12, load=99.0)
     monkeypatch.setattr(pressure, "look", lambda folders, since: busy)
     stage.on_node_image = raises(UnavailableError("the node image is not there", "run `nox -s bootstrap`"))
     assert Ran(stage).verdicts == dict.fromkeys(BOTH, "unavailable")
@@ -211,7 +212,7 @@ def test_a_missing_input_is_no_matter_of_the_hosts_load(stage: Stage, monkeypatc
 def test_a_break_that_came_as_predicted_is_no_matter_of_the_hosts_load(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy = pressure.HostSeen(disk_free=10**12, disk="/", memory_available=10**12, load=99.0)
+    busy = HostSeen(disk_free=10**12, disk="/", memory_available=10**12, load=99.0)
     monkeypatch.setattr(pressure, "look", lambda folders, since: busy)
     predicted = Finding(check="exactly-once", verdict=Verdict.BROKEN_AS_KNOWN, message="as upstream says")
     stage.plays.update(dict.fromkeys(BOTH, lambda context: [predicted]))

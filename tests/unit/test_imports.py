@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from harness.audit import subjects
+from harness.commands import advise
 from harness.errors import SettingsError, UnavailableError, UsageError
+from harness.foundry.imported import ImportedImage, Imports, Records
 from harness.imports import at_hand, charts, images
-from harness.imports.records import ImportedImage, Imports, Records
 from harness.matrix import catalogue
 from harness.matrix.imported import Imported, why_not_offered
 from harness.matrix.model import ChartSource
-from harness.run import advice_command
 from harness.settings import Settings
 
 REAL = catalogue.load()
@@ -59,7 +59,7 @@ def test_runs_audits_and_advice_find_the_imported_chart(tmp_path: Path, settings
     assert (found.version, found.origin) == ("2.1.1", ChartSource.IMPORTED)
     nowhere = tmp_path / "no-helm"
     assert subjects._chart_of(OLD, "foundry", settings, nowhere, tmp_path) == found
-    assert advice_command._defaults(settings, OLD) == {"mine": True}
+    assert advise._defaults(settings, OLD) == {"mine": True}
 
 
 def test_an_audit_of_a_release_that_nobody_has_says_what_helps(tmp_path: Path, settings: Settings) -> None:

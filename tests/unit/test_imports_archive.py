@@ -15,8 +15,8 @@ import pytest
 from harness.errors import UsageError
 from harness.foundry.assemble import Image, ImageConfig, architecture, write_image
 from harness.foundry.layers import write_layer
+from harness.images.references import ImageReference
 from harness.imports.archive import Unpacked, unpack
-from harness.registries.references import ImageReference
 
 REFERENCE = ImageReference.parse("docker.io/kubeflow/spark-operator:2.1.1")
 INDEX = "application/vnd.oci.image.index.v1+json"

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from harness.checks.infrastructure import Cause, Diagnosis, diagnose, node_lost, of_creation
-from harness.host.pressure import HostSeen, Mark, look
+from harness.host.pressure import Mark, look
+from harness.machine import HostSeen
 from harness.releases.surroundings import Surroundings, event, node, pod_place, quantity
 from harness.verdicts import Verdict
 

@@ -14,12 +14,13 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from harness.cluster import Cluster
 from harness.errors import ClusterError, CommandError, ToolError
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.providers import PROVIDERS, containers, creation, k3d, k3d_logs
-from harness.providers.base import Cluster, ClusterSpec, ProviderTools
+from harness.providers.base import ClusterSpec, ProviderTools
 from harness.providers.k3d import K3d
-from harness.registries.mirrors import Mirror, MirrorMap
 
 NAME = "soh-101500-ab12-1"
 NODE = f"k3d-{NAME}-server-0"

@@ -17,11 +17,11 @@ import pytest
 import yaml
 from rich.console import Console
 
+from harness.cluster import Cluster
 from harness.errors import HostError, UsageError
 from harness.evidence.ledger import Ledger, ledger_folder
 from harness.matrix.model import Environment
 from harness.process import RUN_VARIABLE
-from harness.providers.base import Cluster
 from harness.run import kept, shell
 from harness.run.kept import KeptCluster, kept_clusters, kept_facts
 from harness.settings import Settings

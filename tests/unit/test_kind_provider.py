@@ -16,13 +16,14 @@ import pytest
 import yaml
 from kubernetes import client
 
+from harness.cluster import Cluster
 from harness.errors import ClusterError, CommandError
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
 from harness.providers import containers, creation, kind
-from harness.providers.base import Cluster, ClusterSpec, ProviderTools
+from harness.providers.base import ClusterSpec, ProviderTools
 from harness.providers.kind import Kind
-from harness.registries.mirrors import Mirror, MirrorMap
 
 NAME = "soh-101500-ab12-1"
 NODE = f"{NAME}-control-plane"

@@ -11,8 +11,8 @@ import pytest
 from harness.errors import CatalogueError
 from harness.foundry import gobuild, kubernetes, nodes
 from harness.foundry.kubernetes import CONTROL_PLANE, KubernetesRow
+from harness.images.references import ImageReference
 from harness.matrix import catalogue
-from harness.registries.references import ImageReference
 
 ROWS = list(kubernetes.rows().values())
 

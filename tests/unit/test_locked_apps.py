@@ -11,11 +11,11 @@ from user_samples import PI, written
 
 from harness.apps import users
 from harness.errors import UsageError
+from harness.options import RunOptions
 from harness.run import setup
 from harness.run.lock import parse
 from harness.run.locked_apps import locked, unlocked
 from harness.run.lockstore import LockStore
-from harness.run.options import RunOptions
 
 CELL = "kind-1.34/install-2.5.2/user-apps"
 KEY = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLE"

@@ -13,12 +13,12 @@ from run_fakes import FakeResources, Results, Stage, attempt, holds, host, raise
 from harness import process, seeds, waiting
 from harness.apps.context import ScenarioContext
 from harness.errors import ReleaseError, UnavailableError
+from harness.options import RunOptions
 from harness.report.model import CellResult
 from harness.run import setup
 from harness.run.group import Group
 from harness.run.lock import Lock, LockedImage, parse
 from harness.run.lockstore import LockStore, find
-from harness.run.options import RunOptions
 from harness.verdicts import Finding, Verdict, passed
 
 

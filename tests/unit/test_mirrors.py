@@ -12,7 +12,7 @@ import yaml
 from pydantic import SecretStr, ValidationError
 
 from harness.errors import SettingsError
-from harness.registries.mirrors import (
+from harness.images.mirrors import (
     BLOCKED,
     Mirror,
     MirrorMap,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import options
 from harness.matrix.select import Selection
-from harness.run import options
-from harness.run.options import RUN_OPTIONS, SELECTION_OPTIONS, RunOptions
+from harness.options import RUN_OPTIONS, SELECTION_OPTIONS, RunOptions
 
 ALL = (*SELECTION_OPTIONS, *RUN_OPTIONS)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from path_samples import at, path
 
-from harness.checks import outage
+from harness.upgrades.judged import admission
 from harness.upgrades.prober import Outcome, Probe
-from harness.upgrades.scenarios import admission
 from harness.verdicts import Finding, Verdict
 
 
@@ -61,4 +60,4 @@ def test_a_create_without_its_defaults_fails() -> None:
 def test_admission_that_does_not_come_back_fails() -> None:
     found = judged(probes(*FINE, *AWAY))
     assert found["admission-after"].verdict is Verdict.FAILED
-    assert outage.windows(probes(*FINE, *AWAY))[0].milliseconds == 750
+    assert admission.windows(probes(*FINE, *AWAY))[0].milliseconds == 750

@@ -14,10 +14,10 @@ from user_samples import PI, written
 
 from harness.apps import samples, users
 from harness.errors import SettingsError
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import expand
 from harness.matrix.model import Cell, Environment
 from harness.providers import HELPERS
-from harness.registries.mirrors import Mirror, MirrorMap
 from harness.registries.sources import Foundry, Mirrored, Source
 from harness.run.preflight import ABSENT_CHECK, CHECK, USERS_CHECK, Preflight
 from harness.verdicts import Verdict

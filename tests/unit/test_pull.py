@@ -10,8 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from harness.errors import RegistryError
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.registries import pull
-from harness.registries.mirrors import Mirror, MirrorMap
 
 IMAGE = "ghcr.io/k3d-io/k3d-tools:5.8.3"
 NAME = "127.0.0.1:40000/k3d-io/k3d-tools:5.8.3"

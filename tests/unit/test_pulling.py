@@ -15,13 +15,13 @@ from run_fakes import CATALOGUE, FakeResources, Results, Stage, host, request, t
 
 from harness import process, waiting
 from harness.errors import UnavailableError
+from harness.images.mirrors import MirrorMap
 from harness.matrix import expand
 from harness.matrix.model import Scenario
 from harness.pulls import scenarios
 from harness.pulls.context import PullContext
 from harness.pulls.scenarios import Known
 from harness.pulls.stage import Staging
-from harness.registries.mirrors import MirrorMap
 from harness.run.attempt import Attempt
 from harness.run.group import Group
 from harness.run.pulling import Pulling

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.checks import pulls
-from harness.checks.pulls import PullsLeft
 from harness.errors import CatalogueError
+from harness.kube import pull_words
+from harness.kube.pull_words import PullsLeft
 from harness.matrix import catalogue as catalogues
 from harness.matrix.select import Selection, select
 from harness.pulls import claims, limited, private, rows, scenarios
@@ -81,7 +81,7 @@ _WORDS = {
 
 @pytest.mark.parametrize(("words", "cause"), _WORDS.items())
 def test_the_cause_is_named_from_containerds_words(words: str, cause: str) -> None:
-    assert pulls.cause(said(words)) == cause
+    assert pull_words.cause(said(words)) == cause
 
 
 def test_a_limit_is_named_with_its_numbers() -> None:
@@ -89,8 +89,8 @@ def test_a_limit_is_named_with_its_numbers() -> None:
         "unexpected status from GET request to https://h/v2/x: 429 Too Many Requests\n"
         "toomanyrequests: You have reached your unauthenticated pull rate limit."
     )
-    assert pulls.cause(message) == "docker.io answered 429"
-    assert pulls.cause(message, PullsLeft(limit=100, remaining=0, window=21600)) == limited.CAUSE
+    assert pull_words.cause(message) == "docker.io answered 429"
+    assert pull_words.cause(message, PullsLeft(limit=100, remaining=0, window=21600)) == limited.CAUSE
     assert str(PullsLeft(limit=5, remaining=2, window=90)) == "2 of 5 pulls left, window 90 s"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import UsageError
-from harness.registries.references import ImageReference
+from harness.images.references import ImageReference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from harness.checks import reinstall
 from harness.releases.observe import Unseen
+from harness.upgrades.judged import reinstall
 from harness.upgrades.reinstall import ReinstallSeen
 from harness.verdicts import Verdict
 

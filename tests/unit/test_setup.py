@@ -16,8 +16,8 @@ from user_samples import PI as ETL
 from harness.errors import DiskError, EngineError, SettingsError, ToolError, UsageError
 from harness.foundry import gobuild
 from harness.matrix.select import Selection
+from harness.options import RunOptions
 from harness.run import setup
-from harness.run.options import RunOptions
 
 PI = Selection(cells=("kind-1.34/install-2.5.2/spark-pi",))
 

@@ -10,9 +10,9 @@ from lock_samples import CELL, chart, lock
 
 from harness.errors import UsageError
 from harness.matrix.select import Selection
+from harness.options import RunOptions
 from harness.run import setup
 from harness.run.lockstore import LockStore
-from harness.run.options import RunOptions
 
 
 @pytest.fixture(autouse=True)

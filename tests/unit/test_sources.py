@@ -12,7 +12,7 @@ import pytest
 from registry_fakes import Answer, answering
 
 from harness.errors import UsageError
-from harness.registries.mirrors import Mirror, MirrorMap
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.registries.sources import Foundry, Mirrored, Upstream, detect, preflight, probe_all, source_for
 from harness.settings import Settings
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from path_samples import S, application, at, driver, look, path
 
-from harness.checks import expectation, submissions
+from harness.checks import expectation
 from harness.matrix import catalogue
+from harness.upgrades.judged import submissions
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectLook, ConnectSeen, Part, Query, RefusedCreate, When
 from harness.verdicts import Finding, Verdict
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.bootstrap import tools
 from harness.errors import CatalogueError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
-from harness.host import tools
 from harness.settings import Settings
 
 

@@ -14,9 +14,9 @@ from kubernetes import client
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects, Refused
 from harness.apps.trial import trial
+from harness.cluster import Cluster
 from harness.errors import CommandError, WaitTimeout
 from harness.matrix.model import Environment, Release
-from harness.providers.base import Cluster
 from harness.verdicts import Finding, Verdict, passed
 from harness.waiting import Cancelled, Deadline
 

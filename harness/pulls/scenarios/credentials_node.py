@@ -10,12 +10,12 @@ from harness.apps import samples
 from harness.apps.applications import until_end
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.trial import trial
+from harness.images.references import ImageReference
 from harness.matrix.model import Scenario
 from harness.pulls import claims, kubelet, private, rows, tokens
 from harness.pulls.context import PullContext
 from harness.pulls.rows import TokenRow
 from harness.pulls.stage import GHCR, HUB, NODE_USER, READ, Staging
-from harness.registries.references import ImageReference
 from harness.upgrades import detour
 from harness.verdicts import Finding, failed, passed
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from harness.registries.credentials import write_secret
+from harness.images.credentials import write_secret
 
 _GOOD_FOR = timedelta(days=30)
 _A_DAY = timedelta(days=1)

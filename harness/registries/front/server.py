@@ -17,6 +17,7 @@ from aiohttp import web
 from pydantic import SecretStr, ValidationError
 
 from harness.errors import HarnessError, HostError, UsageError, WaitTimeout
+from harness.images.mirrors import Mirror
 from harness.registries.front import certificates, journal
 from harness.registries.front.app import FrontApp
 from harness.registries.front.faults import Fault, FaultKind, FaultPlan
@@ -25,7 +26,6 @@ from harness.registries.front.journal import Journal, Request
 from harness.registries.front.limits import PullCounter
 from harness.registries.front.manners import Limits, Manners, Visibility
 from harness.registries.local import serve
-from harness.registries.mirrors import Mirror
 from harness.registries.tokens import SCOPES, Accounts, PersonalToken
 from harness.waiting import until
 

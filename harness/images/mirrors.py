@@ -14,8 +14,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from harness.errors import SettingsError
-from harness.registries.credentials import Credentials, write_secret
-from harness.registries.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host
+from harness.images.credentials import Credentials, write_secret
+from harness.images.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host
 
 BLOCKED = "http://127.0.0.1:1/not-in-the-mirror-map"
 """Where every registry host without a mirror leads: a port that refuses at once, and a name that explains itself."""

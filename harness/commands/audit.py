@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from harness import options as run_options
 from harness import settings
 from harness.report.text import wide_console
-from harness.run import options as run_options
 
 _SOURCE = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--source")
 
@@ -99,8 +99,8 @@ def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, known: Any, homes: Any) -> Any:
     from harness.audit import subjects
+    from harness.bootstrap import tools
     from harness.errors import UsageError
-    from harness.host import tools
     from harness.releases import charts
 
     if (parsed.manifests or parsed.context) and parsed.values:
@@ -126,9 +126,9 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
 @contextmanager
 def _registries(wanted: settings.Settings, kind: Any) -> Iterator[Any]:
     """The mirror map of the source; the foundry's storages are served for as long as the block lasts."""
-    from harness.host import tools
+    from harness.bootstrap import tools
+    from harness.images.mirrors import Mirror, MirrorMap
     from harness.registries import local
-    from harness.registries.mirrors import Mirror, MirrorMap
 
     if kind != "foundry":
         yield wanted.mirror_map if kind == "mirror" else MirrorMap()

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from harness import options as run_options
 from harness import settings
-from harness.run import options as run_options
 
 if TYPE_CHECKING:
-    from harness.registries.credentials import Credentials
+    from harness.images.credentials import Credentials
+    from harness.images.references import ImageReference
     from harness.registries.push import Transfer
-    from harness.registries.references import ImageReference
 
 _SECONDS = 30.0
 
@@ -109,8 +109,8 @@ def _both(
 ) -> Iterator[tuple[settings.Settings, Transfer, ImageReference, Transfer, ImageReference]]:
     """Both ends with their clients, which are closed behind the block."""
     from harness.errors import UsageError
+    from harness.images.references import ImageReference, is_tagged
     from harness.registries import login
-    from harness.registries.references import ImageReference, is_tagged
 
     if not 1 <= parsed.jobs <= 64:
         raise UsageError(f"--jobs {parsed.jobs} is no number of blobs at a time", "give a number from 1 to 64")
@@ -150,8 +150,8 @@ def _end(
     A host of the mirror map is answered by its mirror, unless `kind` is upstream. Any other is asked itself, with the
     CA and the login that the map has for a server of that address, else with what `docker login` has stored.
     """
-    from harness.registries.credentials import from_docker_config
-    from harness.registries.mirrors import Mirror
+    from harness.images.credentials import from_docker_config
+    from harness.images.mirrors import Mirror
     from harness.registries.push import Transfer
 
     mirrors = wanted.mirrors

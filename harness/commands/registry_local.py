@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, cast
 
+from harness import options as run_options
 from harness.errors import HostError, UsageError
 from harness.report.text import wide_console
-from harness.run import options as run_options
 
 if TYPE_CHECKING:
     from harness.registries.front.journal import Request
@@ -92,7 +92,7 @@ def _named(parser: argparse.ArgumentParser) -> None:
 
 
 def _up(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.host import tools
+    from harness.bootstrap import tools
     from harness.registries import fronts
 
     request = fronts.Request(

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness import options as run_options
 from harness import settings
 from harness.errors import UsageError
 from harness.report.text import wide_console
-from harness.run import options as run_options
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
@@ -47,9 +47,10 @@ def _import_image(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _list_images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.imports import images, records
+    from harness.foundry import imported
+    from harness.imports import images
 
-    wide_console().print(images.table(records.Imports.of(run_options.settings_of(parsed)).read()))
+    wide_console().print(images.table(imported.Imports.of(run_options.settings_of(parsed)).read()))
     return 0
 
 
@@ -72,9 +73,10 @@ def _import_chart(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _list_charts(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.imports import charts, records
+    from harness.foundry import imported
+    from harness.imports import charts
 
-    wide_console().print(charts.table(records.Imports.of(run_options.settings_of(parsed)).read()))
+    wide_console().print(charts.table(imported.Imports.of(run_options.settings_of(parsed)).read()))
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims about applications that are submitted before, while and after the operator is replaced."""
+"""submissions: what is submitted before, while and after the operator is replaced runs exactly once."""
 
 from __future__ import annotations
 
@@ -7,11 +7,25 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
+from harness.apps.samples import chart_values
 from harness.apps.states import State
+from harness.checks.images import Resolve
+from harness.matrix.model import Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When, WorkloadSeen
 from harness.verdicts import Finding, errored, failed, passed
+
+_VALUES = chart_values()
+
+SCENARIO = Scenario(
+    name="submissions",
+    summary="applications submitted before, while and after the move run exactly once",
+    timeout=420.0,
+    images=(_VALUES.spark.image,),
+    kinds=("upgrade", "rollback"),
+    watches=("submissions",),
+)
 
 RACE = "driver pod already exist"
 """What the operator says of a driver that it does not know to be its own (kubeflow/spark-operator#2788)."""
@@ -20,6 +34,11 @@ _ONCE = frozenset({Part.ENDED, Part.LONG, Part.SMALL, Part.NEW, Part.RUN})
 _SHOWN = 5
 _SHORTLY = 30.0
 """Seconds: what is submitted so shortly before a move is still on its way when it begins."""
+
+
+def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
+    """Judge the applications that are to run once."""
+    yield from judge(observed)
 
 
 def judge(observed: ObservedPath) -> Iterator[Finding]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims about an operator that was upgraded or rolled back: the new release serves, and nothing of the old is left."""
+"""operator-health: after a move the newest release serves and leads, and nothing of the one before is left."""
 
 from __future__ import annotations
 
@@ -7,12 +7,26 @@ from collections.abc import Iterator
 
 from harness.checks import operator
 from harness.checks.images import Resolve
+from harness.matrix.model import Scenario
 from harness.releases.observe import Unseen
-from harness.upgrades.observed import ObservedMove
+from harness.upgrades.labels import of_moves
+from harness.upgrades.observed import ObservedMove, ObservedPath
 from harness.verdicts import Finding, Verdict, errored, failed, passed
+
+SCENARIO = Scenario(
+    name="operator-health",
+    summary="the new release serves and leads, with its own images, CRDs and rights",
+    timeout=420.0,
+    kinds=("upgrade", "rollback"),
+)
 
 _ABOUT_CRDS = ("crds-established", "crds-equal-chart")
 _SHOWN = 10
+
+
+def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
+    """Judge the operator after each move."""
+    yield from of_moves(observed, lambda move: judge(move, resolve))
 
 
 def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:

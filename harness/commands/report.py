@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.run import options as run_options
+from harness import options as run_options
 
 
 def declare(commands: Any, command: run_options.Command) -> None:

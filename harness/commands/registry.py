@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.registries import front_commands, transfer_commands
-from harness.run import options as run_options
+from harness import options as run_options
+from harness.commands import registry_local, registry_transfer
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `registry` with its actions to the parser of `harness`."""
     registry = command(commands, "registry", None, "local registries that behave like ghcr.io and docker.io")
     actions = registry.add_subparsers(dest="action", required=True, metavar="ACTION")
-    front_commands.declare(actions, command)
-    transfer_commands.declare(actions, command)
+    registry_local.declare(actions, command)
+    registry_transfer.declare(actions, command)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from rich.console import Console
 
+from harness.bootstrap import tools
 from harness.errors import CommandError, EngineError, ToolError, UnavailableError
 from harness.foundry import gobuild, plan
 from harness.foundry.store import Store
-from harness.host import disk, display, engine, packages, runner, tools
+from harness.host import disk, display, engine, packages, runner
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
 from harness.matrix.model import Environment, Release
 from harness.process import call

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims about admission while the operator is replaced: for how long creates are refused, and how long they take."""
+"""admission: for how long creates are refused or delayed while the operator is replaced."""
 
 from __future__ import annotations
 
@@ -7,9 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from harness.upgrades.observed import ObservedMove
+from harness.checks.images import Resolve
+from harness.matrix.model import Scenario
+from harness.upgrades.labels import of_moves
+from harness.upgrades.observed import ObservedMove, ObservedPath
 from harness.upgrades.prober import Outcome, Probe
 from harness.verdicts import Finding, errored, failed, passed
+
+SCENARIO = Scenario(
+    name="admission",
+    summary="creates are refused or delayed for no longer than the path's limits",
+    timeout=420.0,
+    kinds=("upgrade", "rollback"),
+)
 
 _REFUSED = frozenset({Outcome.REJECTED, Outcome.WEBHOOK_AWAY})
 _ACCEPTED = frozenset({Outcome.MUTATED, Outcome.UNMUTATED})
@@ -29,6 +39,15 @@ class Window:
     def milliseconds(self) -> float:
         """How long it was at most."""
         return (self.ended - self.began).total_seconds() * 1000
+
+
+def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
+    """Judge the probes of each move, against the limits of the path."""
+    limits = observed.path
+    yield from of_moves(
+        observed,
+        lambda move: judge(move, outage_limit=limits.outage_limit, delay_limit=limits.delay_limit),
+    )
 
 
 def judge(move: ObservedMove, *, outage_limit: float, delay_limit: float) -> Iterator[Finding]:

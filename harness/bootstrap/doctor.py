@@ -20,9 +20,10 @@ from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 from rich.text import Text
 
+from harness.bootstrap import tools
 from harness.errors import EngineError, HarnessError
 from harness.foundry.store import Store
-from harness.host import capabilities, disk, engine, packages, tools
+from harness.host import capabilities, disk, engine, packages
 from harness.matrix import catalogue
 from harness.matrix.names import matching
 from harness.process import call

@@ -34,5 +34,5 @@ def discover() -> Mapping[str, ScenarioModule]:
         __path__,
         function="claims",
         lacks="no SCENARIO or no claims()",
-        example="harness/upgrades/scenarios/operator_health.py",
+        example="harness/upgrades/judged/operator_health.py",
     )

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness import options as run_options
 from harness.errors import UsageError
-from harness.run import options as run_options
 
 if TYPE_CHECKING:
     from harness import settings

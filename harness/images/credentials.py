@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from harness import process
 from harness.errors import CommandError, SettingsError
-from harness.registries.references import DOCKER_HUB, image_host
+from harness.images.references import DOCKER_HUB, image_host
 
 _HELPER_SECONDS = 20.0
 # Docker Hub's credentials are filed under the address of its first API (docker/cli, config/types and registry/config).

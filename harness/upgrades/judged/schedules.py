@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims about schedules that fire while the operator is upgraded or rolled back."""
+"""schedules: schedules miss no slot but where nobody leads, double none, and keep their history."""
 
 from __future__ import annotations
 
@@ -8,11 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from harness.apps.samples import chart_values
 from harness.apps.states import State
+from harness.checks.images import Resolve
+from harness.matrix.model import Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.workload_seen import ScheduleSeen, When
 from harness.verdicts import Finding, errored, failed, passed
+
+_VALUES = chart_values()
+
+SCENARIO = Scenario(
+    name="schedules",
+    summary="a schedule misses no slot beyond the leadership gap, doubles none, keeps its history",
+    timeout=420.0,
+    images=(_VALUES.spark.image,),
+    kinds=("upgrade", "rollback"),
+    watches=("schedules",),
+)
 
 LATE = timedelta(seconds=10)
 """How late a run may be, on a loaded host, until its slot counts as missed."""
@@ -30,6 +44,11 @@ class Missed:
 
     def __str__(self) -> str:
         return f"{self.due:%H:%M:%S}Z" + (f" (nobody led: {self.gap})" if self.gap else "")
+
+
+def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
+    """Judge the schedules."""
+    yield from judge(observed)
 
 
 def judge(observed: ObservedPath) -> Iterator[Finding]:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Observes a freshly installed operator for a while, and has it judged."""
+
+from __future__ import annotations
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.checks import operator
+from harness.checks.images import Resolve
+from harness.cluster import Cluster
+from harness.releases.install import InstalledRelease
+from harness.releases.observe import DEFAULT_SOAK, observe
+from harness.verdicts import Finding, errored
+
+
+def run(
+    cluster: Cluster, installed: InstalledRelease, *, resolve: Resolve, soak: float = DEFAULT_SOAK, seed: int = 0
+) -> list[Finding]:
+    """Watch the operator for `soak` seconds, look at all of it and judge.
+
+    `resolve` gives the digests that the source's registry serves for a reference; `seed` is the attempt's. Raises only
+    Cancelled, when the run is being ended.
+    """
+    try:
+        observed = observe(cluster, installed, soak=soak, seed=seed)
+    except (client.ApiException, HTTPError, OSError) as away:
+        return [errored("operator-observed", f"the operator could not be looked at: {away}")]
+    return operator.judge(observed, resolve)

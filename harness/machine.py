@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was observed of the machine that a run is on: a model without any access to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSeen:
+    """The host at one moment. Free disk and available memory are in bytes; `disk` is the folder with the least.
+
+    `load` is how many programs wanted a processor at a time, on average, for each processor that there is: since a
+    mark, or without one over the last five minutes.
+    """
+
+    disk_free: int
+    disk: str
+    memory_available: int
+    load: float = 0.0
