@@ -29,7 +29,14 @@ class Measured(Protocol):
 
 
 class Measurement(Protocol):
-    """A module that measures."""
+    """A module that measures.
+
+    With `parsed.quick` it goes all its ways once, in the cheapest form that they have: whether it still works is what
+    that shows, and no figure of it is judged.
+    """
+
+    QUICK: str
+    """What --quick leaves of it, in a few words."""
 
     def declare(self, parser: argparse.ArgumentParser) -> None:
         """Add the options."""
@@ -44,19 +51,24 @@ MEASUREMENTS: Mapping[str, Measurement] = {"smoke": smoke, "matrix": matrix, "pu
 _DEFAULT = "smoke"
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, write. 0 when it is what it must be, 1 when it is not, else an error's exit status."""
+def parsed_words(words: Sequence[str]) -> argparse.Namespace:
+    """The command line as options; without a measurement's name it is about the smoke."""
     parser = argparse.ArgumentParser(prog="nox -s bench --", description=__doc__, allow_abbrev=False)
     names = parser.add_subparsers(dest="measurement", metavar="MEASUREMENT", required=True, help=f"default: {_DEFAULT}")
     for name, module in MEASUREMENTS.items():
         about = (module.__doc__ or "").partition("\n")[0]
         sub = names.add_parser(name, help=about, description=module.__doc__, allow_abbrev=False)
         sub.add_argument("--output", type=Path, default=None, help="write what was measured to this JSON file")
+        sub.add_argument("--quick", action="store_true", help=f"{module.QUICK}; nothing is judged")
         module.declare(sub)
-    words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
-        words.insert(0, _DEFAULT)
-    parsed = parser.parse_args(words)
+        words = [_DEFAULT, *words]
+    return parser.parse_args(words)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write. 0 when it is what it must be, 1 when it is not, else an error's exit status."""
+    parsed = parsed_words(sys.argv[1:] if argv is None else argv)
     # As Ctrl-C, so that clusters are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = wide_console()

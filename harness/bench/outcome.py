@@ -16,20 +16,25 @@ import psutil
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """`ratio` is the time through the harness by that of the baseline; `note` says what it does not prove."""
+    """`ratio` is the time through the harness by that of the baseline; `note` says what it does not prove.
+
+    What was only tried, and not measured well enough for its limit, is not `judged`.
+    """
 
     ratio: float
     limit: float
     measured: Mapping[str, Any]
     note: str = ""
+    judged: bool = True
 
     @property
     def holds(self) -> bool:
-        """Whether the ratio is within its limit."""
-        return self.ratio <= self.limit
+        """Whether the ratio is within its limit, or is not judged."""
+        return not self.judged or self.ratio <= self.limit
 
     def __str__(self) -> str:
-        said = f"ratio: {self.ratio:.2f} (at most {self.limit})"
+        limit = f"at most {self.limit}" if self.judged else f"the limit of {self.limit} is not judged with --quick"
+        said = f"ratio: {self.ratio:.2f} ({limit})"
         return f"{said}; {self.note}" if self.note else said
 
     def write(self, file: Path) -> None:
@@ -39,5 +44,6 @@ class Outcome:
             "memory_mib": psutil.virtual_memory().total >> 20,
             "kernel": platform.release(),
         }
-        document = {"machine": machine, "ratio": self.ratio, "limit": self.limit, "note": self.note, **self.measured}
+        document = {"machine": machine, "ratio": self.ratio, "limit": self.limit, "judged": self.judged}
+        document |= {"note": self.note, **self.measured}
         file.write_text(json.dumps(document, indent=2) + "\n")

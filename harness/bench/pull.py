@@ -42,6 +42,10 @@ from harness.run.setup import host, request
 FILE = "bench-pull.json"
 """Beside the reports of runs, whose pages show it."""
 
+QUICK = "probes alone, no images of operator and Spark, one round unless --rounds is given"
+
+_ROUNDS = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class PullOutcome:
@@ -131,10 +135,11 @@ class _Bench:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="samples of each row (default: 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=None, metavar="N", help=f"samples of each row (default: {_ROUNDS})"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="what the order of each round follows from")
     parser.add_argument("--env", default="kind-1.34", metavar="NAME", help="the node's environment, of kind")
-    parser.add_argument("--quick", action="store_true", help="probes alone, no images of operator and Spark")
     parser.add_argument("--minutes", type=float, default=15.0, metavar="N", help="begin no round after this time (15)")
     parser.add_argument("--latency-ms", type=float, default=30.0, metavar="MS", help="of each answer of a stand-in")
     parser.add_argument("--bandwidth-mb", type=float, default=100.0, metavar="MB", help="per second, of a stand-in")
@@ -145,6 +150,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, console: Console) -> PullOutcome:
     """Measure, print the table, and write FILE beside the reports. Raises HarnessError."""
+    if parsed.rounds is None:
+        parsed.rounds = 1 if parsed.quick else _ROUNDS
     if parsed.rounds < 1:
         raise UsageError(f"--rounds {parsed.rounds} is no number of rounds", "give a number from 1 on")
     cell = f"{parsed.env}/install-2.5.2/spark-pi"

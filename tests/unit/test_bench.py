@@ -4,21 +4,31 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from report_samples import result, run
 from rich.console import Console
 
-from harness.bench import matrix
-from harness.bench.__main__ import main
+from harness.bench import matrix, smoke
+from harness.bench.__main__ import MEASUREMENTS, main, parsed_words
 from harness.bench.outcome import Outcome
 from harness.errors import HarnessError
 from harness.host import pressure
 from harness.machine import HostSeen
 from harness.matrix import catalogue, expand
-from harness.matrix.model import Cell, Scenario
+from harness.matrix.model import Cell, Release, Scenario
+from harness.settings import PROJECT_ROOT
+
+
+def documented_commands() -> list[list[str]]:
+    """What follows `nox -s bench --` in the document with the figures."""
+    text = (PROJECT_ROOT / "docs" / "performance.md").read_text()
+    return [shlex.split(line, comments=True) for line in re.findall(r"^nox -s bench -- (.*)$", text, re.MULTILINE)]
 
 
 def cells(environments: tuple[str, ...] = ("kind-1.34", "kind-1.36"), number: int = 6) -> list[Cell]:
@@ -128,3 +138,73 @@ def test_the_disk_with_the_least_room_is_the_one_that_counts(tmp_path: Path, mon
 
     assert (seen.disk_free, seen.disk) == (3, str(tmp_path / "b"))
     assert seen.memory_available > 0
+
+
+@pytest.mark.parametrize("words", documented_commands(), ids=" ".join)
+def test_every_command_that_the_document_quotes_is_one(words: list[str]) -> None:
+    parsed = parsed_words(words)
+
+    assert parsed.measurement == words[0]
+
+
+def test_all_documented_measurements_are_there() -> None:
+    assert {words[0] for words in documented_commands()} == set(MEASUREMENTS)
+
+
+@pytest.mark.parametrize("name", MEASUREMENTS)
+def test_every_measurement_has_a_quick_mode_that_says_what_it_leaves(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parsed_words([name, "--quick"]).quick
+
+    with pytest.raises(SystemExit):
+        parsed_words([name, "--help"])
+    assert MEASUREMENTS[name].QUICK in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_was_only_tried_is_not_judged() -> None:
+    tried = Outcome(ratio=0.9, limit=0.5, measured={}, judged=False)
+
+    assert tried.holds
+    assert str(tried) == "ratio: 0.90 (the limit of 0.5 is not judged with --quick)"
+
+
+class OpenResources:
+    """Stands for what a run shares, which needs a container engine: it answers only while it is open."""
+
+    def __init__(self, chart: Path) -> None:
+        self._chart = chart
+        self.calls: list[str] = []
+
+    def __call__(self, *args: object) -> OpenResources:
+        return self
+
+    def open(self) -> None:
+        self.calls.append("open")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+    def node_image(self, environment: object, *, plain: bool) -> SimpleNamespace:
+        assert self.calls == ["open"]
+        return SimpleNamespace(reference=f"node, plain: {plain}")
+
+    def chart(self, release: Release) -> SimpleNamespace:
+        assert self.calls == ["open"]
+        return SimpleNamespace(path=self._chart)
+
+
+def test_the_way_by_hand_gets_its_node_and_chart_from_open_resources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "away" / "spark-operator-2.5.2.tgz"
+    source.parent.mkdir()
+    source.write_text("a chart")
+    resources = OpenResources(source)
+    monkeypatch.setattr(smoke, "Resources", resources)
+    asked = SimpleNamespace(cells=[SimpleNamespace(environment=None)])
+
+    node, chart = smoke._node_and_chart(asked, None, catalogue.load().release("2.5.2"), tmp_path)  # type: ignore[arg-type]
+
+    assert (node, chart.read_text(), chart.parent) == ("node, plain: True", "a chart", tmp_path)
+    assert resources.calls == ["open", "close"]
