@@ -342,7 +342,7 @@ def _tool(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.evidence.clean import clean, clean_run
+    from harness.cleanup.clean import clean, clean_run
 
     if parsed.run:
         return 3 if clean_run(run_options.settings_of(parsed), parsed.run, say=print) else 0

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import waiting
+from harness import providers, waiting
 from harness.bench.pull_images import Pulled
 from harness.cluster import Cluster
 from harness.errors import HarnessError, HostError, WaitTimeout
 from harness.evidence.ledger import cluster_name
 from harness.images.mirrors import Mirror, MirrorMap, write_hosts
 from harness.matrix.model import Environment
-from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.run.resources import Resources
 from harness.run.setup import Host
@@ -122,7 +121,7 @@ def node(resources: Resources, found: Host, environment: Environment, *, timeout
     """A cluster of one node without images of ours, for as long as the block lasts. Raises HarnessError."""
     minor = f"kubectl-{environment.minor}"
     programs = {name: tool.path for name, tool in found.tools.items()}
-    provider = PROVIDERS[environment.provider](ProviderTools(programs=programs | {"kubectl": programs[minor]}))
+    provider = providers.named(environment.provider)(ProviderTools(programs=programs | {"kubectl": programs[minor]}))
     name = cluster_name(resources.run_id, 1)
     if resources.ledger is None:
         raise HarnessError("the benchmark's ledger is not open")

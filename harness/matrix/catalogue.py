@@ -196,7 +196,7 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
             )
         elif not re.fullmatch(rf"v{re.escape(version)}(?:-\w+)?", image["tag"]):
             problems.append(("node_image", f"the tag {image['tag']} is not v{version}"))
-    elif not row.foundry and row.provider != "existing":
+    elif not row.foundry:
         problems.append(("foundry", "an environment needs a node_image or foundry = true"))
     return problems
 

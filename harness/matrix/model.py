@@ -26,7 +26,7 @@ class Environment(Model):
     """
 
     name: str
-    provider: Literal["kind", "k3d", "existing"]
+    provider: str
     kubernetes: str
     distribution: str = "kubernetes"
     node_image: str = ""

@@ -1,16 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to get a cluster: one module a provider, and one dict that lists them."""
+"""Ways to get a cluster: one module for each provider, and one dict that lists them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
-from harness.providers.base import Provider, ProviderTools
+from harness.errors import CatalogueError
+from harness.matrix.catalogue import Catalogue
+from harness.providers.base import Provider
 from harness.providers.k3d import K3d
 from harness.providers.kind import Kind
 
-PROVIDERS: Mapping[str, Callable[[ProviderTools], Provider]] = {"kind": Kind, "k3d": K3d}
-"""Provider name, as in clusters/environments.toml → how it is made."""
+PROVIDERS: dict[str, type[Provider]] = {Kind.name: Kind, K3d.name: K3d}
+"""Provider name, as in clusters/environments.toml → its class. All that differs between providers is there."""
 
-HELPERS: Mapping[str, str] = {"k3d": "ghcr.io/k3d-io/k3d-tools"}
-"""Provider name → the image that it starts beside its nodes, tagged with the version of the provider's program."""
+
+def named(name: str) -> type[Provider]:
+    """The provider of that name. Raises CatalogueError for an unknown one."""
+    try:
+        return PROVIDERS[name]
+    except KeyError:
+        raise CatalogueError(f"there is no provider {name!r}", _there_are()) from None
+
+
+def require_known(catalogue: Catalogue) -> None:
+    """Raise CatalogueError, with file, line and key, for an environment whose provider is unknown."""
+    for number, environment in enumerate(catalogue.environments):
+        if environment.provider not in PROVIDERS:
+            raise catalogue.written["environments"].error(
+                "environment", number, "provider", f"there is no provider {environment.provider!r}", _there_are()
+            )
+
+
+def _there_are() -> str:
+    return f"the providers are: {', '.join(sorted(PROVIDERS))}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from harness.cluster import Cluster
 from harness.errors import ToolError
@@ -52,9 +52,23 @@ class ClusterSpec:
 
 
 class Provider(Protocol):
-    """One way to get a cluster."""
+    """One way to get a cluster, and everything in which it differs from others.
 
-    name: str
+    `name` is what clusters/environments.toml calls it, and the row of its program in clusters/tools.toml.
+    `cluster_label` is the Docker label in which it writes the cluster's name on all that it makes: how the leak proof
+    finds what was left behind. `context_prefix` precedes the cluster's name in the contexts that its program writes
+    into kubeconfigs. `helper_repository` is the public image that it starts beside its nodes, tagged with the version
+    of its program; empty when it starts none. `hosts_folder` is where containerd in its nodes reads hosts.toml.
+    """
+
+    name: ClassVar[str]
+    cluster_label: ClassVar[str]
+    context_prefix: ClassVar[str]
+    helper_repository: ClassVar[str]
+    hosts_folder: ClassVar[str]
+
+    def __init__(self, tools: ProviderTools) -> None:
+        """`tools` are the programs that it calls."""
 
     def create(self, spec: ClusterSpec) -> Cluster:
         """Make a cluster and wait until its node is Ready. Raises ClusterError with the node's logs in it."""

@@ -18,7 +18,6 @@ from harness.images.mirrors import K3S_FOLDER, write_registries_yaml
 from harness.providers import containers, creation, k3d_logs
 from harness.providers.base import ClusterSpec, ProviderTools
 
-_LABEL_CLUSTER = "k3d.cluster"
 _CALL_SECONDS = 60.0
 _DELETE_SECONDS = 120.0
 # They take time and memory, and no cell looks at them.
@@ -29,6 +28,11 @@ class K3d:
     """The k3d provider."""
 
     name = "k3d"
+    cluster_label = "k3d.cluster"
+    context_prefix = "k3d-"
+    helper_repository = "ghcr.io/k3d-io/k3d-tools"
+    hosts_folder = "/var/lib/rancher/k3s/agent/etc/containerd/certs.d"
+    """Where k3s writes what registries.yaml says (docs.k3s.io, private registry configuration)."""
 
     def __init__(self, tools: ProviderTools) -> None:
         self._tools = tools
@@ -89,11 +93,11 @@ class K3d:
 
     def _nodes(self, cluster_name: str) -> tuple[str, ...]:
         """The cluster's containers, the server first."""
-        found = containers.labelled(_LABEL_CLUSTER, cluster_name)
+        found = containers.labelled(self.cluster_label, cluster_name)
         return tuple(sorted(found, key=lambda name: ("-server-" not in name, name)))
 
     def _volumes(self, cluster_name: str) -> tuple[str, ...]:
-        argv = ["docker", "volume", "ls", "--quiet", "--filter", f"label={_LABEL_CLUSTER}={cluster_name}"]
+        argv = ["docker", "volume", "ls", "--quiet", "--filter", f"label={self.cluster_label}={cluster_name}"]
         return tuple(process.call(argv, timeout=containers.ENGINE_SECONDS).stdout.split())
 
     def _k3d(

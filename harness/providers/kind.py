@@ -14,7 +14,7 @@ from kubernetes import client
 
 from harness import process
 from harness.cluster import OWN_IMAGES, Cluster
-from harness.images.mirrors import write_hosts
+from harness.images.mirrors import CERTS_D, write_hosts
 from harness.matrix.model import Environment
 from harness.providers import containers, creation
 from harness.providers.base import ClusterSpec, ProviderTools
@@ -23,8 +23,6 @@ from harness.settings import PROJECT_ROOT
 _CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
 # By its path, not as a module: importing the harness would cost it a second.
 _CREATE = Path(__file__).with_name("kind_cluster.py")
-_LABEL_CLUSTER = "io.x-k8s.kind.cluster"
-_CERTS_D = "/etc/containerd/certs.d"
 _KUBE_PROXY = "kube-proxy"
 _API_SECONDS = 15.0
 
@@ -33,6 +31,10 @@ class Kind:
     """The kind provider."""
 
     name = "kind"
+    cluster_label = "io.x-k8s.kind.cluster"
+    context_prefix = "kind-"
+    helper_repository = ""
+    hosts_folder = CERTS_D
 
     def __init__(self, tools: ProviderTools) -> None:
         self._tools = tools
@@ -102,7 +104,7 @@ class Kind:
             _without_freezing(config)
         if spec.mirrors:
             hosts = write_hosts(spec.mirrors, spec.folder / "certs.d")
-            mount = {"hostPath": str(hosts.resolve()), "containerPath": _CERTS_D, "readOnly": True}
+            mount = {"hostPath": str(hosts.resolve()), "containerPath": CERTS_D, "readOnly": True}
             config["nodes"][0]["extraMounts"] = [mount]
         path = spec.folder / "kind.yaml"
         path.write_text(yaml.safe_dump(config, sort_keys=False))
@@ -119,7 +121,7 @@ class Kind:
         return script
 
     def _nodes(self, cluster_name: str) -> tuple[str, ...]:
-        return containers.labelled(_LABEL_CLUSTER, cluster_name)
+        return containers.labelled(self.cluster_label, cluster_name)
 
     def _save_logs(self, cluster_name: str, folder: Path) -> None:
         for node in self._nodes(cluster_name):

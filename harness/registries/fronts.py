@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from rich.table import Table
 
 from harness import errors, process
+from harness.cleanup.clean import clean_run
 from harness.errors import DiskError, HarnessError, HostError, UsageError
-from harness.evidence.clean import clean_run
 from harness.evidence.ledger import Ledger, ledger_folder, new_run_id, temp_prefix
 from harness.host import disk
 from harness.images.references import ImageReference

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
+from harness import providers
 from harness.apps import samples, scenarios
 from harness.checks import infrastructure
 from harness.cluster import Cluster
@@ -15,7 +16,6 @@ from harness.errors import ClusterError, HarnessError, ReleaseError, Unavailable
 from harness.host import pressure
 from harness.machine import HostSeen
 from harness.matrix.model import Release
-from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.releases import relocate, shared
 from harness.releases.fitting import misfit
@@ -61,9 +61,9 @@ class Preparation:
         self._creations = Slots(asked.settings.cache_dir / "slots", "creation", CREATIONS)
 
     def provider(self) -> Provider:
-        """The provider of the environment, with the programs that it calls. Raises KeyError for one nobody wrote."""
+        """The provider of the environment, with its programs. Raises CatalogueError for an unknown one."""
         tools = self._host.tools
-        return PROVIDERS[self._environment.provider](
+        return providers.named(self._environment.provider)(
             ProviderTools(
                 programs={name: tool.path for name, tool in tools.items()}
                 | {"kubectl": tools[f"kubectl-{self._environment.minor}"].path}

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from harness import process
+from harness import process, providers
+from harness.cleanup.clean import clean_stale
+from harness.cleanup.remains import anonymous_volumes, remove_folder
 from harness.errors import CommandError, HarnessError, RegistryError, UnavailableError
-from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
-from harness.evidence.remains import anonymous_volumes, remove_folder
 from harness.foundry import images as foundry_images
 from harness.foundry import shapes
 from harness.foundry.imported import Imports, Records
@@ -28,7 +28,7 @@ from harness.imports import at_hand
 from harness.kube.pull_words import PullsLeft
 from harness.matrix.imported import why_not_offered
 from harness.matrix.model import Environment, Release
-from harness.providers import HELPERS, network
+from harness.providers import network
 from harness.registries import limits, pull
 from harness.registries.local import NodeRegistries
 from harness.registries.sources import ImageRecord, Provenance, Source, source_for
@@ -115,7 +115,7 @@ class Resources:
 
     def _public_helper(self, environment: Environment) -> str:
         """The provider's own choice of a helper image."""
-        repository = HELPERS.get(environment.provider, "")
+        repository = providers.named(environment.provider).helper_repository
         return f"{repository}:{self._host.tools[environment.provider].version}" if repository else ""
 
     def node_image(self, environment: Environment, *, plain: bool = False) -> ImageRecord:

@@ -10,9 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from harness import process, waiting
+from harness.cleanup.remains import look
 from harness.errors import HarnessError
 from harness.evidence.ledger import cluster_name
-from harness.evidence.remains import look
 from harness.report.model import CellResult, PlannedCluster
 from harness.run import plan
 from harness.run.attempt import Attempt, Kept

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from harness import seeds
+from harness import providers, seeds
 from harness import settings as settings_module
 from harness.apps import users
 from harness.apps.scenarios import namespace_of
@@ -85,6 +85,7 @@ def request(options: RunOptions) -> Request:
         options = locked(options, found)
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
     catalogue = catalogues.load()
+    providers.require_known(catalogue)
     values: tuple[Mapping[str, Any], ...]
     if found is None:
         values = tuple(load_values(file) for file in (*_profile(), *options.values))
@@ -170,7 +171,7 @@ def host(asked: Request) -> Host:
     if choice.kind == "foundry":
         names.append("registry")
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
-    resolved = tools.resolve(asked.settings, [name for name in names if name != "existing"], minors)
+    resolved = tools.resolve(asked.settings, names, minors)
     result = HostResult(
         os=_operating_system(),
         kernel=platform.release(),

@@ -15,9 +15,8 @@ from typing import Any
 import yaml
 from rich.table import Table
 
-from harness import process
+from harness import process, providers
 from harness.errors import ClusterError, CommandError, HostError, UsageError
-from harness.providers import PROVIDERS
 from harness.providers.base import Provider, ProviderTools
 from harness.run.kept import KeptCluster
 
@@ -128,7 +127,7 @@ def _kubeconfig(kept: KeptCluster, namespace: str, target: Path) -> Path:
 
 
 def _provider(kept: KeptCluster) -> Provider:
-    return PROVIDERS[kept.cluster.environment.provider](ProviderTools(programs=kept.tools))
+    return providers.named(kept.cluster.environment.provider)(ProviderTools(programs=kept.tools))
 
 
 def _become(words: Sequence[str], variables: dict[str, str]) -> int:

@@ -19,21 +19,17 @@ NOWHERE = "http://127.0.0.1:1"
 _EXEC_SECONDS = 60.0
 _PLACE = "/run/harness-detour"
 
-# containerd reads the folder at each pull. In a kind node it may be mounted without the right to write, so that
-# another one is laid over it; k3s has it elsewhere (docs.k3s.io, private registry configuration).
-_FIND = """
-root=/etc/containerd/certs.d
-if [ -d /var/lib/rancher/k3s/agent/etc/containerd ]; then root=/var/lib/rancher/k3s/agent/etc/containerd/certs.d; fi
-"""
-_BEGIN = f"""set -e{_FIND}
+# containerd reads the folder at each pull. It may be mounted without the right to write, so that another one is laid
+# over it.
+_BEGIN = f"""set -e
+root=$1
 mkdir -p "$root" {_PLACE}
 cp -a "$root/." {_PLACE}/
-mkdir -p "{_PLACE}/$1"
-printf '%s' "$2" > "{_PLACE}/$1/hosts.toml"
+mkdir -p "{_PLACE}/$2"
+printf '%s' "$3" > "{_PLACE}/$2/hosts.toml"
 mount --bind {_PLACE} "$root"
 """
-_END = f"""{_FIND}
-umount "$root" && rm -rf {_PLACE}
+_END = f"""umount "$1" && rm -rf {_PLACE}
 """
 
 
@@ -50,13 +46,19 @@ class Detour:
     def begin(self) -> None:
         """Lead them elsewhere. Raises HostError when a node refuses."""
         for node in self._cluster.nodes:
-            run(self._provider, self._cluster, node, ["sh", "-c", _BEGIN, "detour", self._host, hosts_toml(self._url)])
+            words = [self._provider.hosts_folder, self._host, hosts_toml(self._url)]
+            run(self._provider, self._cluster, node, ["sh", "-c", _BEGIN, "detour", *words])
             self._begun.append(node)
 
     def end(self) -> None:
         """Lead them back; to call it twice does no harm. Raises HostError when a node refuses."""
         while self._begun:
-            run(self._provider, self._cluster, self._begun.pop(), ["sh", "-c", _END])
+            run(
+                self._provider,
+                self._cluster,
+                self._begun.pop(),
+                ["sh", "-c", _END, "detour", self._provider.hosts_folder],
+            )
 
 
 @contextmanager

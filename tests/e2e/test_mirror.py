@@ -36,7 +36,7 @@ from harness.matrix.model import Environment
 from harness.matrix.select import Selection
 from harness.options import RunOptions
 from harness.process import call
-from harness.providers import HELPERS, PROVIDERS, network
+from harness.providers import PROVIDERS, network
 from harness.providers.base import ClusterSpec, Provider
 from harness.registries.front import Front
 from harness.registries.front.manners import profile
@@ -239,7 +239,7 @@ def test_everything_comes_from_the_mirrors_of_one_map(
         mirrors.push_from_engine(foundry.plain, node)
     else:
         # Two gigabytes: the way of a node image through the mirror is shown with kind.
-        helper = f"{HELPERS[environment.provider]}:{found[environment.provider].version}"
+        helper = f"{PROVIDERS[environment.provider].helper_repository}:{found[environment.provider].version}"
         tagged = [mirrors.tag(foundry.reference, it) for it in (node, helper)]
     elsewhere = outside()
     control = ["docker", "run", "--rm", "--network", "bridge", "--entrypoint", "bash", foundry.plain]

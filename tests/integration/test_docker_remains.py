@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.cleanup import engine
+from harness.cleanup.clean import clean_stale
+from harness.cleanup.remains import anonymous_volumes, look, look_for_all, remove
 from harness.cluster import LABEL_RUN
 from harness.errors import EngineError
-from harness.evidence import _docker
-from harness.evidence.clean import clean_stale
 from harness.evidence.ledger import Entry, cluster_name, ledger_folder, stale_ledgers
-from harness.evidence.remains import anonymous_volumes, look, look_for_all, remove
 from harness.process import call
 from harness.settings import Settings
 
@@ -40,7 +40,7 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     try:
-        _docker.check_engine()
+        engine.check_engine()
     except EngineError as error:
         pytest.skip(f"needs a container engine: {error.message}")
     mark = secrets.token_hex(2)

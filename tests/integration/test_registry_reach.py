@@ -13,9 +13,9 @@ from fronts import Crane
 
 from harness import settings
 from harness.bootstrap import tools
+from harness.cleanup import engine
 from harness.cluster import LABEL_RUN
 from harness.errors import EngineError
-from harness.evidence import _docker
 from harness.evidence.ledger import NAME_PREFIX, new_run_id, short_run_id
 from harness.process import call
 from harness.providers import network
@@ -37,7 +37,7 @@ def crane_binary() -> Path:
 def gateway(run_id: str) -> Iterator[str]:
     """The gateway of a network that is there for this test."""
     try:
-        _docker.check_engine()
+        engine.check_engine()
     except EngineError as error:
         pytest.skip(f"needs a container engine: {error.message}")
     name = f"{NAME_PREFIX}{short_run_id(run_id)}-test"

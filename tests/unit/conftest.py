@@ -10,7 +10,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from harness.evidence import remains
+from harness.cleanup import remains
 
 _MARK = "SPARK_OPERATOR_HARNESS_TEST"
 

@@ -30,6 +30,7 @@ from harness.matrix import catalogue, expand
 from harness.matrix.model import ChartSource, Environment, Release, Scenario
 from harness.options import RunOptions
 from harness.process import Completed
+from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec
 from harness.registries.sources import Choice, ImageRecord
 from harness.releases import shared, surroundings
@@ -279,7 +280,7 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
     def discover() -> dict[str, Any]:
         return {name: SimpleNamespace(run=play) for name, play in stage.plays.items()}
 
-    patches.setattr(preparation, "PROVIDERS", {"kind": lambda tools: FakeProvider(stage)})
+    patches.setitem(PROVIDERS, "kind", lambda tools: FakeProvider(stage))
     patches.setattr(preparation, "install", install)
     patches.setattr(gathering, "collect", collect)
     patches.setattr(shared, "look", lambda cluster, namespace: stage.shared())

@@ -163,7 +163,6 @@ def test_a_wrong_relocation_is_named_by_line_and_key(tmp_path: Path) -> None:
     ("text", "line", "key", "why"),
     [
         (ENVIRONMENT.replace("provider", "provder"), 3, "provder", "extra inputs"),
-        (ENVIRONMENT.replace('"kind"', '"kinder"'), 3, "provider", "'kind', 'k3d' or 'existing'"),
         (ENVIRONMENT.replace("1.34.4", "1.34"), 4, "kubernetes", "not a full version"),
         (ENVIRONMENT.replace('kubernetes = "1.34.4"\n', ""), 1, "kubernetes", "field required"),
         (ENVIRONMENT.replace("true", "false"), 5, "foundry", "needs a node_image"),

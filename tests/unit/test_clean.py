@@ -16,9 +16,9 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
+from harness.cleanup import clean as cleaning
+from harness.cleanup.clean import clean, clean_run, clean_stale
 from harness.errors import HostError, UsageError
-from harness.evidence import clean as cleaning
-from harness.evidence.clean import clean, clean_run, clean_stale
 from harness.evidence.ledger import Ledger, ledger_folder
 from harness.settings import Settings
 

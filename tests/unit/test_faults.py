@@ -185,6 +185,7 @@ class Nodes:
     """Stands for a provider's nodes, which only a cluster has: takes commands and answers by the first word."""
 
     name = "nodes"
+    hosts_folder = "/etc/containerd/certs.d"
 
     def __init__(self, **answers: Completed) -> None:
         self.asked: list[list[str]] = []

@@ -32,6 +32,7 @@ from harness.errors import (
 )
 from harness.host import pressure
 from harness.machine import HostSeen
+from harness.providers import PROVIDERS
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
 from harness.report.model import RetryResult
@@ -418,7 +419,7 @@ def test_a_scenario_that_nobody_wrote_is_an_error(stage: Stage) -> None:
 
 
 def test_a_provider_that_nobody_wrote_is_an_error(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.run.preparation.PROVIDERS", {})
+    monkeypatch.delitem(PROVIDERS, "kind")
 
     assert Ran(stage).verdicts == dict.fromkeys(BOTH, "error")
 

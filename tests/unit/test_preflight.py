@@ -17,7 +17,7 @@ from harness.errors import SettingsError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import expand
 from harness.matrix.model import Cell, Environment
-from harness.providers import HELPERS
+from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
 from harness.run.preflight import ABSENT_CHECK, CHECK, USERS_CHECK, Preflight
 from harness.verdicts import Verdict
@@ -175,8 +175,8 @@ def test_a_ca_that_cannot_be_read_is_one_error(tmp_path: object) -> None:
         preflight(source).refusals([replace(attempt("spark-pi")).cell])
 
 
-def test_helpers_are_of_providers_that_there_are() -> None:
-    assert set(HELPERS) <= {it.provider for it in CATALOGUE.environments}
+def test_every_environment_has_a_provider_that_is_there() -> None:
+    assert {it.provider for it in CATALOGUE.environments} <= set(PROVIDERS)
 
 
 @pytest.mark.parametrize("lacks", ["apache/spark", "elsewhere"])

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.cleanup.remains import Remain, look, look_for_all, remains, remove, remove_folder
 from harness.errors import EngineError
 from harness.evidence.ledger import Entry, start_time
-from harness.evidence.remains import Remain, look, look_for_all, remains, remove, remove_folder
 from harness.process import RUN_VARIABLE
 
 RUN = "20260102-030405-ab12"
@@ -194,7 +194,7 @@ def test_read_only_folders_like_those_of_gos_module_cache_are_removed(own_host: 
     # As root, modes mean nothing, so another user does it, in a place that it can reach.
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from harness.evidence.remains import remove_folder\n"
+        "from harness.cleanup.remains import remove_folder\n"
         "if os.getuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "os.environ['HOME'] = '/nonexistent'\n"
         "top = Path(sys.argv[1]) / 'cache'; deep = top / 'mod' / 'a@v1' / 'b'; deep.mkdir(parents=True)\n"

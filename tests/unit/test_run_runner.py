@@ -16,8 +16,8 @@ from run_fakes import RUN_ID, FakeResources, Stage, attempt, holds, host, raises
 
 from harness import process, waiting
 from harness.apps.context import ScenarioContext
+from harness.cleanup.remains import Remain, Survey
 from harness.errors import ClusterError, HarnessError
-from harness.evidence.remains import Remain, Survey
 from harness.run import runner
 from harness.run.group import Group
 from harness.run.plan import Expected

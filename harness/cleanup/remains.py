@@ -21,11 +21,12 @@ from typing import Any, Literal
 import psutil
 import yaml
 
+from harness.cleanup import engine
+from harness.cleanup.engine import anonymous_volumes
 from harness.errors import EngineError, WaitTimeout
-from harness.evidence import _docker
-from harness.evidence._docker import anonymous_volumes
 from harness.evidence.ledger import NAME_PREFIX, Entry, process_is, short_run_id
 from harness.process import RUN_VARIABLE
+from harness.providers import PROVIDERS
 from harness.waiting import until
 
 __all__ = [
@@ -149,7 +150,7 @@ def remove(found: Sequence[Remain]) -> list[str]:
             continue
         if kind in ("container", "network", "volume", "image"):
             # Images by name: one id may have a name of somebody else's.
-            said = _docker.remove(kind, [remain.name if kind == "image" else remain.id for remain in group])
+            said = engine.remove(kind, [remain.name if kind == "image" else remain.id for remain in group])
             problems += [said] if said else []
         else:
             problems += [said for remain in group if (said := _REMOVERS[kind](remain))]
@@ -160,7 +161,7 @@ def _look(scope: _Scope, *, images: bool = False, needs_engine: bool = True) -> 
     found: list[Remain] = []
     unseen: list[str] = []
     try:
-        _docker.check_engine()
+        engine.check_engine()
         found += _in_engine(scope, images=images)
     except EngineError as error:
         waiting = [f"{entry.kind} {entry.name}" for entry in scope.entries if entry.kind in IN_ENGINE]
@@ -174,23 +175,21 @@ def _look(scope: _Scope, *, images: bool = False, needs_engine: bool = True) -> 
 
 def _in_engine(scope: _Scope, *, images: bool) -> Iterator[Remain]:
     planned = scope.planned("container")
-    ours = [
-        it for it in _docker.containers() if scope.run(it.run_id) or scope.cluster(it.cluster) or it.name in planned
-    ]
+    ours = [it for it in engine.containers() if scope.run(it.run_id) or scope.cluster(it.cluster) or it.name in planned]
     for it in ours:
         yield Remain(kind="container", name=it.name, id=it.id, detail=it.state)
     names = {it.name for it in ours}
     planned = scope.planned("network")
-    for it in _docker.networks():
+    for it in engine.networks():
         if scope.run(it.run_id) or scope.cluster(it.cluster) or it.name in planned:
-            others = tuple(name for name in _docker.attached(it.name) if name not in names)
+            others = tuple(name for name in engine.attached(it.name) if name not in names)
             yield Remain(kind="network", name=it.name, id=it.id, used_by=others)
     planned = scope.planned("volume") | set(anonymous_volumes([it.id for it in ours]))
-    for it in _docker.volumes():
+    for it in engine.volumes():
         if scope.run(it.run_id) or scope.cluster(it.cluster) or it.name in planned:
             yield Remain(kind="volume", name=it.name, id=it.id)
     if images:
-        for it in _docker.images():
+        for it in engine.images():
             yield Remain(kind="image", name=it.name, id=it.id)
 
 
@@ -361,8 +360,8 @@ def _named(document: dict[str, Any], section: str) -> list[str]:
 
 
 def _is_ours(context: str, cluster: Callable[[str], bool]) -> bool:
-    provider, _, name = context.partition("-")
-    return provider in ("kind", "k3d") and cluster(name)
+    prefixes = {provider.context_prefix for provider in PROVIDERS.values()}
+    return any(cluster(context.removeprefix(prefix)) for prefix in prefixes if context.startswith(prefix))
 
 
 def _mount_points() -> list[Path]:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from harness.cleanup.remains import IN_ENGINE, Remain, Survey, look, look_for_all, remove, remove_folder
 from harness.errors import EngineError, HostError, UsageError
 from harness.evidence.ledger import (
     RUN_ID_PATTERN,
@@ -28,7 +29,6 @@ from harness.evidence.ledger import (
     not_ledgers,
     stale_ledgers,
 )
-from harness.evidence.remains import IN_ENGINE, Remain, Survey, look, look_for_all, remove, remove_folder
 from harness.host.engine import stop_engine
 from harness.settings import PROJECT_ROOT, Settings
 

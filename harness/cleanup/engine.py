@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from harness.cluster import LABEL_RUN, OWN_IMAGES
 from harness.errors import EngineError, HarnessError
 from harness.process import Completed, call
+from harness.providers import PROVIDERS
 
 LABEL_PREFIX = "spark-operator-harness."
 """Every Docker label of the harness begins with this."""
 
-# Labels in which kind and k3d write the cluster's name.
-_CLUSTER_LABELS = ("io.x-k8s.kind.cluster", "k3d.cluster")
 _LOOK_SECONDS = 60.0
 _REMOVE_SECONDS = 180.0
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")
@@ -40,10 +39,9 @@ def check_engine() -> None:
 
 def containers() -> list[DockerObject]:
     """All containers, also stopped ones."""
-    labels = "".join(f'\t{{{{.Label "{label}"}}}}' for label in (LABEL_RUN, *_CLUSTER_LABELS))
-    rows = _rows("ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.State}}" + labels)
+    rows = _rows("ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.State}}" + _labels())
     return [
-        DockerObject(id=row[0], name=row[1].split(",")[0], state=row[2], run_id=row[3], cluster=row[4] or row[5])
+        DockerObject(id=row[0], name=row[1].split(",")[0], state=row[2], run_id=row[3], cluster=_first(row[4:]))
         for row in rows
     ]
 
@@ -111,9 +109,18 @@ def remove(kind: str, ids: Sequence[str]) -> str:
 
 
 def _labelled(*words: str, first: str) -> list[DockerObject]:
-    labels = "".join(f'\t{{{{.Label "{label}"}}}}' for label in (LABEL_RUN, *_CLUSTER_LABELS))
-    rows = _rows(*words, "--format", f"{first}\t{{{{.Name}}}}{labels}")
-    return [DockerObject(id=row[0], name=row[1], run_id=row[2], cluster=row[3] or row[4]) for row in rows]
+    rows = _rows(*words, "--format", f"{first}\t{{{{.Name}}}}{_labels()}")
+    return [DockerObject(id=row[0], name=row[1], run_id=row[2], cluster=_first(row[3:])) for row in rows]
+
+
+def _labels() -> str:
+    """The columns of a listing for the run's label and for those in which providers write the cluster's name."""
+    labels = (LABEL_RUN, *sorted({provider.cluster_label for provider in PROVIDERS.values()}))
+    return "".join(f'\t{{{{.Label "{label}"}}}}' for label in labels)
+
+
+def _first(values: Sequence[str]) -> str:
+    return next(filter(None, values), "")
 
 
 def _rows(*words: str, check: bool = True) -> list[list[str]]:
