@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from harness import process
 from harness.cluster import LABEL_RUN, Cluster
@@ -27,11 +28,11 @@ _LEFT_OUT = "traefik,metrics-server,servicelb"
 class K3d:
     """The k3d provider."""
 
-    name = "k3d"
-    cluster_label = "k3d.cluster"
-    context_prefix = "k3d-"
-    helper_repository = "ghcr.io/k3d-io/k3d-tools"
-    hosts_folder = "/var/lib/rancher/k3s/agent/etc/containerd/certs.d"
+    name: ClassVar[str] = "k3d"
+    cluster_label: ClassVar[str] = "k3d.cluster"
+    context_prefix: ClassVar[str] = "k3d-"
+    helper_repository: ClassVar[str] = "ghcr.io/k3d-io/k3d-tools"
+    hosts_folder: ClassVar[str] = "/var/lib/rancher/k3s/agent/etc/containerd/certs.d"
     """Where k3s writes what registries.yaml says (docs.k3s.io, private registry configuration)."""
 
     def __init__(self, tools: ProviderTools) -> None:

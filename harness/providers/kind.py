@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from kubernetes import client
@@ -30,11 +30,11 @@ _API_SECONDS = 15.0
 class Kind:
     """The kind provider."""
 
-    name = "kind"
-    cluster_label = "io.x-k8s.kind.cluster"
-    context_prefix = "kind-"
-    helper_repository = ""
-    hosts_folder = CERTS_D
+    name: ClassVar[str] = "kind"
+    cluster_label: ClassVar[str] = "io.x-k8s.kind.cluster"
+    context_prefix: ClassVar[str] = "kind-"
+    helper_repository: ClassVar[str] = ""
+    hosts_folder: ClassVar[str] = CERTS_D
 
     def __init__(self, tools: ProviderTools) -> None:
         self._tools = tools
