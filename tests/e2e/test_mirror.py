@@ -224,7 +224,7 @@ def request_for(environment: Environment, node: str, config: Path) -> setup.Requ
     return replace(asked, cells=tuple(cell.model_copy(update={"environment": ours}) for cell in asked.cells))
 
 
-@pytest.mark.parametrize("name", ["kind-1.34", "k3d-1.36"])
+@pytest.mark.parametrize("name", ["kind-1.34", "k3d-1.34"])
 def test_everything_comes_from_the_mirrors_of_one_map(
     name: str, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

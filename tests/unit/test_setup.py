@@ -17,6 +17,7 @@ from harness.errors import DiskError, EngineError, SettingsError, ToolError, Usa
 from harness.foundry import gobuild
 from harness.matrix.select import Selection
 from harness.options import RunOptions
+from harness.providers import PROVIDERS
 from harness.run import setup
 
 PI = Selection(cells=("kind-1.34/install-2.5.2/spark-pi",))
@@ -65,8 +66,17 @@ def test_the_profile_of_the_checkout_comes_before_the_users_values(tmp_path: Pat
 def test_nothing_asked_is_the_default_selection() -> None:
     asked = setup.request(RunOptions())
 
-    assert {cell.environment.name for cell in asked.cells} == {"kind-1.34", "kind-1.36", "k3d-1.36"}
+    assert {cell.environment.name for cell in asked.cells} == {"kind-1.34", "k3d-1.34"}
     assert {it.name for it in asked.releases} == {"2.5.2", "2.2.1@docker.io"}
+
+
+def test_the_default_selection_needs_one_kubernetes_and_has_every_provider_and_an_upgrade() -> None:
+    asked = setup.request(RunOptions())
+
+    # Each Kubernetes version is minutes of compiling where images are built here.
+    assert len({cell.environment.kubernetes for cell in asked.cells}) == 1
+    assert {cell.environment.provider for cell in asked.cells} == set(PROVIDERS)
+    assert any(cell.path.moves for cell in asked.cells)
 
 
 @pytest.mark.parametrize("repeat", [0, -1])
