@@ -78,7 +78,7 @@ def all_steps(
     providers = dict.fromkeys(environment.provider for environment in environments)
     names = [*(name for name in providers if name in tools.catalogue()), "helm"]
     if source == "foundry":
-        names += ["crane", "registry"]
+        names.append("registry")
         steps.append(_packages_step(settings))
     steps += [_tool_step(settings, name) for name in names]
     last: tuple[str, ...] = ()

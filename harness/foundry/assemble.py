@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images from layers: an OCI image layout, written here and pushed by crane; no builder and no engine take part.
+"""Images from layers: an OCI image layout, written and pushed from here; no builder and no engine take part.
 
 The documents follow the OCI image specification 1.1 (config.md, manifest.md, image-layout.md).
 """
@@ -118,10 +118,10 @@ def read_image(folder: Path) -> Image:
     """The image in an OCI layout. Raises BuildError when a part of it is missing or has another size."""
     try:
         digest = json.loads((folder / "index.json").read_text())["manifests"][0]["digest"]
-        manifest_file = _blob(folder, digest)
+        manifest_file = blob_file(folder, digest)
         manifest = json.loads(manifest_file.read_text())
         parts = [manifest["config"], *manifest["layers"]]
-        wrong = [part["digest"] for part in parts if _blob(folder, part["digest"]).stat().st_size != part["size"]]
+        wrong = [part["digest"] for part in parts if blob_file(folder, part["digest"]).stat().st_size != part["size"]]
     except (OSError, ValueError, KeyError, IndexError) as broken:
         raise BuildError(
             f"the image in {folder} is incomplete: {broken}", f"remove {folder} and build it again"
@@ -134,7 +134,7 @@ def read_image(folder: Path) -> Image:
         folder=folder,
         digest=digest,
         size=manifest_file.stat().st_size + sum(part["size"] for part in parts),
-        blobs={part["digest"]: _blob(folder, part["digest"]) for part in parts},
+        blobs={part["digest"]: blob_file(folder, part["digest"]) for part in parts},
     )
 
 
@@ -148,8 +148,10 @@ def share(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _blob(folder: Path, digest: str) -> Path:
-    return folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+def blob_file(folder: Path, digest: str) -> Path:
+    """Where a layout keeps a blob (image-layout.md)."""
+    algorithm, _, digits = digest.partition(":")
+    return folder / "blobs" / algorithm / digits
 
 
 def _put(blobs: Path, document: Mapping[str, Any], media_type: str) -> dict[str, Any]:

@@ -107,11 +107,10 @@ def registries(settings: Settings) -> Path:
 
 
 def publisher(settings: Settings) -> Publisher:
-    """A publisher with crane and registry server of the tool modules, built when they are missing."""
+    """A publisher with the registry server of the tool modules, which is built when it is missing."""
     artifacts = Store.of(settings)
     return Publisher(
         registries(settings),
-        crane=gobuild.build(artifacts, "crane").folder / "bin" / "crane",
         registry=gobuild.build(artifacts, "registry").folder / "bin" / "registry",
         logs=artifacts.logs,
     )

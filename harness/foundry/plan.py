@@ -228,7 +228,7 @@ def _control_plane_step(settings: Settings, version: KubernetesRow) -> Step:
         name=f"control plane {version.version}",
         done=done,
         run=run,
-        needs=("node base systems", _kubernetes_name(version), "tool crane", "tool registry"),
+        needs=("node base systems", _kubernetes_name(version), "tool registry"),
         size=lambda: _size(store, [recipe]),
         estimate=30.0,
         room=_GIGABYTE,

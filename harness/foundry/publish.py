@@ -16,21 +16,20 @@ from filelock import FileLock
 
 from harness import process
 from harness.errors import RegistryError
-from harness.foundry.assemble import Image, share
+from harness.foundry.assemble import Image, blob_file, share
+from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.registries import local
+from harness.registries.push import Transfer, as_manifest
 
-_PUSH_SECONDS = 900.0
-_CRANE_SECONDS = 120.0
 _SWEEP_SECONDS = 600.0
 
 
 class Publisher:
-    """Puts images into the storages below `root`, one folder a registry host; `crane` and `registry` are programs."""
+    """Puts images into the storages below `root`, one folder a registry host; `registry` is the server's program."""
 
-    def __init__(self, root: Path, *, crane: Path, registry: Path, logs: Path) -> None:
+    def __init__(self, root: Path, *, registry: Path, logs: Path) -> None:
         self.root = root
-        self._crane = crane
         self._registry = registry
         self._log_file = logs / "publish.log"
 
@@ -38,7 +37,7 @@ class Publisher:
         """Push an image under its real name and return its digest.
 
         What is there already is left alone. A real server checks the manifest and answers for the digest afterwards.
-        Raises RegistryError when it answers with another one, CommandError when crane fails.
+        Raises RegistryError when it refuses something or answers with another digest.
         """
         name = ImageReference.parse(reference)
         storage = self.root / name.registry
@@ -47,15 +46,12 @@ class Publisher:
             if published(self.root, reference) == image.digest:
                 return image.digest
             _seed(storage, name.repository, image)
-            with local.serve(self._registry, storage, self._log_file) as server:
-                target = f"{server.address}/{name.repository}:{name.tag}"
-                process.call(
-                    [self._crane, "push", "--insecure", image.folder, target],
-                    timeout=_PUSH_SECONDS,
-                    log_file=self._log_file,
-                )
-                answer = process.call([self._crane, "digest", "--insecure", target], timeout=_CRANE_SECONDS)
-        digest = answer.stdout.strip()
+            with (
+                local.serve(self._registry, storage, self._log_file) as server,
+                Transfer(Mirror(url=server.url), name.registry, push=True) as client,
+            ):
+                _push(client, name.repository, image, image.digest, name.tag)
+                digest = client.digest_at(name.repository, name.tag)
         if digest != image.digest:
             raise RegistryError(
                 f"{reference} was pushed as {image.digest}, but the registry answers {digest}",
@@ -121,10 +117,21 @@ def _whole(base: Path, digest: str) -> bool:
     )
 
 
+def _push(client: Transfer, repository: str, image: Image, digest: str, identifier: str) -> None:
+    """Push a manifest or index of the image, and before it all that it names."""
+    manifest = as_manifest(blob_file(image.folder, digest).read_bytes())
+    for child in manifest.children:
+        _push(client, repository, image, child, child)
+    for blob in manifest.blobs:
+        if not client.has_blob(repository, blob["digest"]):
+            client.upload(repository, blob["digest"], blob_file(image.folder, blob["digest"]))
+    client.put(repository, identifier, manifest)
+
+
 def _seed(storage: Path, repository: str, image: Image) -> None:
     """Let the storage share the image's blobs, so that they are neither sent nor stored twice.
 
-    crane asks for each blob and sends only what the server does not know: a server with another layout would just
+    The push asks for each blob and sends only what the server does not know: a server with another layout would just
     get everything.
     """
     base = _base(storage)

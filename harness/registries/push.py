@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 import httpx
 
 from harness.errors import RegistryError
-from harness.registries.client import INDEX_TYPES, RegistryClient
+from harness.registries.client import INDEX_TYPES, MANIFEST_TYPES, RegistryClient
 from harness.registries.problems import answered, unreachable
 from harness.waiting import pause
 
@@ -321,9 +321,10 @@ def push_refused(client: RegistryClient, response: httpx.Response, what: str) ->
 
 
 def as_manifest(raw: bytes) -> RawManifest:
-    """A manifest that was made here."""
+    """A manifest or index that is here. The OCI image specification leaves it free to name its own type."""
     content = json.loads(raw)
-    return RawManifest(digest=digest_of(raw), media_type=str(content["mediaType"]), raw=raw, content=content)
+    media_type = content.get("mediaType") or (INDEX_TYPES if "manifests" in content else MANIFEST_TYPES)[0]
+    return RawManifest(digest=digest_of(raw), media_type=str(media_type), raw=raw, content=content)
 
 
 def digest_of(content: bytes, algorithm: str = "sha256") -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imported images in the storages of real registry servers, put there by the real crane."""
+"""Imported images in the storages of real registry servers, as the foundry puts them there."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ import pytest
 
 from harness import process
 from harness.errors import UnavailableError
-from harness.foundry import gobuild
 from harness.foundry.assemble import Image, ImageConfig, architecture, write_image
 from harness.foundry.imported import Imports
 from harness.foundry.layers import write_layer
 from harness.foundry.publish import Publisher, published
-from harness.foundry.store import Store
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.imports import charts, images
 from harness.matrix import catalogue
@@ -37,10 +35,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def publisher(settings: Settings, store: Store, registry_binary: Path) -> Publisher:
-    crane = gobuild.build(store, "crane").folder / "bin" / "crane"
+def publisher(settings: Settings, registry_binary: Path) -> Publisher:
     root = settings.cache_dir / "registry"
-    return Publisher(root, crane=crane, registry=registry_binary, logs=settings.cache_dir / "logs")
+    return Publisher(root, registry=registry_binary, logs=settings.cache_dir / "logs")
 
 
 def an_image(folder: Path, content: str = "first") -> Image:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images in the storages of real registry servers, pushed by the real crane."""
+"""Images in the storages of real registry servers, as the foundry pushes them."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from harness.foundry import gobuild
 from harness.foundry.assemble import Image, ImageConfig, write_image
 from harness.foundry.layers import write_layer
 from harness.foundry.publish import Publisher, published
-from harness.foundry.store import Store
 from harness.registries.local import serve
 
 REFERENCE = "ghcr.io/kubeflow/spark-operator/controller:2.5.2"
@@ -20,9 +18,8 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 
 
 @pytest.fixture
-def publisher(tmp_path: Path, store: Store, registry_binary: Path) -> Publisher:
-    crane = gobuild.build(store, "crane").folder / "bin" / "crane"
-    return Publisher(tmp_path / "registry", crane=crane, registry=registry_binary, logs=tmp_path / "logs")
+def publisher(tmp_path: Path, registry_binary: Path) -> Publisher:
+    return Publisher(tmp_path / "registry", registry=registry_binary, logs=tmp_path / "logs")
 
 
 def an_image(tmp_path: Path, content: str) -> Image:
