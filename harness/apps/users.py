@@ -17,7 +17,7 @@ from harness.apps.objects import APPLICATION, CONNECT, GROUP, RESOURCES, SCHEDUL
 from harness.apps.samples import Manifest, chart_values
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.values import Loader, with_text_keys
 
 NAME = "user-apps"
@@ -121,8 +121,7 @@ def scenario(manifests: Sequence[UserManifest]) -> Scenario:
         timeout=420.0,
         images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
         needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
-        kinds=("install", "upgrade", "rollback"),
-        watches=("users",),
+        needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=("users",)),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.matrix import edges, expand
-from harness.matrix.model import Cell, Watched
+from harness.matrix.model import Cell
 
 CLUSTER_SECONDS = 60.0
 """A cluster with an installed release, where nothing was learnt yet."""
@@ -23,7 +23,7 @@ JUDGING_SECONDS = 2.0
 _OF_TIMEOUT = 0.1
 """So much of its timeout a scenario takes where nothing was learnt yet; measured ones take between 0.03 and 0.3."""
 
-_EVERYTHING: frozenset[Watched] = frozenset({"standing", "schedules", "submissions"})
+_EVERYTHING = frozenset({"standing", "schedules", "submissions"})
 """What all cells of a path watch between them. A user's own applications come on top."""
 
 
@@ -62,19 +62,19 @@ def pass_name(group: str, watched: Collection[str]) -> str:
     return f"{group} watching {'+'.join(sorted(watched)) or 'the operator'}"
 
 
-def watched_by(cells: Iterable[Cell]) -> frozenset[Watched]:
+def watched_by(cells: Iterable[Cell]) -> frozenset[str]:
     """What these cells of one path watch on its pass."""
-    return frozenset(kind for cell in cells if cell.path.moves for kind in cell.scenario.watches)
+    return frozenset(kind for cell in cells if cell.path.moves for kind in cell.scenario.needs.applications)
 
 
-def places_of(cells: Sequence[Cell], watched: Collection[Watched]) -> int:
-    """How many places for paths these cells of one cluster take: none without moves, two with applications.
+def places_of(cells: Sequence[Cell], watched: Collection[str]) -> int:
+    """How many places for paths these cells of one cluster take: none without moves, at least two with applications.
 
-    One where only the operator is watched, which is waiting for the most part.
+    Where only the operator is watched, which is waiting for the most part, a scenario needs one.
     """
     if not cells[0].path.moves:
         return 0
-    return 2 if watched or any(it.scenario.alone or it.scenario.family for it in cells) else 1
+    return max(2 if watched else 1, *(cell.scenario.needs.places for cell in cells))
 
 
 class Estimator:

@@ -75,12 +75,12 @@ def cells(
         for environment in environments
         for path in all_paths
         for scenario in scenarios.values()
-        if path.kind in scenario.kinds
+        if path.kind in scenario.needs.paths
     ]
 
 
 def groups(chosen: Iterable[Cell]) -> dict[str, list[Cell]]:
-    """Cells by the cluster and installed release that they share, in their order; one that is `alone` has its own."""
+    """Cells by the cluster that they share, in their order."""
     found: dict[str, list[Cell]] = {}
     for each in chosen:
         found.setdefault(each.cluster, []).append(each)

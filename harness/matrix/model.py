@@ -193,19 +193,29 @@ class Path(Model):
         return tuple(found)
 
 
-Watched = Literal["standing", "schedules", "submissions", "users"]
-"""Kinds of applications along a path with moves: those that are there before it and stay, schedules, what is submitted
-all the way, and a user's own."""
+class ClusterNeeds(Model):
+    """What a scenario needs of the cluster that it runs on.
+
+    `paths` are the kinds of paths on which it can be asked. Scenarios with the same `cluster` share one for each
+    environment and path: most have the common one, whose name is empty; a scenario that changes what the others rely on
+    has a name of its own. `installed` says what is on the cluster before the first cell: the first release of the path,
+    or nothing, since the cells install it themselves. `applications` are the kinds of applications that it judges along
+    a path with moves, which brings no others. `places` is how many of the host's places for paths it takes on one; with
+    applications there are at least two.
+    """
+
+    paths: tuple[PathKind, ...] = ("install",)
+    cluster: str = ""
+    installed: Literal["first-release", "nothing"] = "first-release"
+    applications: tuple[str, ...] = ()
+    places: int = 1
 
 
 class Scenario(Model):
     """What an operator's user does, and what must hold.
 
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs without which a release
-    cannot be asked to do it. `alone` says that it changes what the cells of a cluster share, so that it needs a cluster
-    for itself. `kinds` are the kinds of paths on which it can be asked. Scenarios of one `family` share a cluster that
-    nobody else has, one after the other; `bare`: it comes without the release, which they install themselves.
-    `watches`: the applications of a path with moves that it judges; a path brings no others.
+    cannot be asked to do it; `needs` is what it needs of its cluster.
     """
 
     name: str
@@ -213,12 +223,13 @@ class Scenario(Model):
     timeout: float = 600.0
     images: tuple[str, ...] = ()
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
-    alone: bool = False
-    kinds: tuple[PathKind, ...] = ("install",)
-    family: str = ""
-    bare: bool = False
-    watches: tuple[Watched, ...] = ()
+    needs: ClusterNeeds = ClusterNeeds()
     tags: tuple[str, ...] = ()
+
+    @property
+    def namespace(self) -> str:
+        """The namespace in which it runs: its name, made a DNS-1123 label."""
+        return self.name.replace(".", "-")
 
 
 class Cell(Model):
@@ -241,7 +252,6 @@ class Cell(Model):
 
     @property
     def cluster(self) -> str:
-        """Cells with the same value share a cluster and an installed release; one that needs it alone has its own."""
-        if self.scenario.family:
-            return f"{self.group}/{self.scenario.family}"
-        return self.id if self.scenario.alone else self.group
+        """Cells with the same value share a cluster."""
+        name = self.scenario.needs.cluster
+        return f"{self.group}/{name}" if name else self.group

@@ -290,13 +290,13 @@ def _require_use(
 
 def _require_kind(path: Path, scenario: Scenario) -> None:
     """Raise UsageError for a scenario that cannot be asked on a path of this kind."""
-    if path.kind in scenario.kinds:
+    if path.kind in scenario.needs.paths:
         return
-    kinds = " or ".join(scenario.kinds)
+    kinds = " or ".join(scenario.needs.paths)
     article = "an" if path.kind in ("install", "upgrade") else "a"
     raise UsageError(
         f"the scenario {scenario.name} is for paths of the kind {kinds}, and {path.name} is {article} {path.kind}",
-        f"`nox -s matrix -- --scenario {scenario.name} --path '{scenario.kinds[0]}-*'` lists its cells",
+        f"`nox -s matrix -- --scenario {scenario.name} --path '{scenario.needs.paths[0]}-*'` lists its cells",
     )
 
 

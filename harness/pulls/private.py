@@ -11,7 +11,7 @@ from typing import Any
 from harness.apps import samples
 from harness.apps.samples import Manifest
 from harness.images.references import ImageReference
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.pulls import secrets
 from harness.pulls.context import PullContext
 from harness.pulls.secrets import PullSecret
@@ -32,8 +32,7 @@ def only(name: str, summary: str) -> Mapping[str, Scenario]:
             name=name,
             summary=summary,
             images=(samples.chart_values().spark.image,),
-            family="registry-credentials",
-            bare=True,
+            needs=ClusterNeeds(cluster="registry-credentials", installed="nothing"),
         )
     }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from harness.checks.infrastructure import Diagnosis
 from harness.cluster import Cluster
-from harness.matrix.model import Cell, Release, Watched
+from harness.matrix.model import Cell, Release
 from harness.providers.base import Provider
 from harness.pulls.stage import Stage
 from harness.registries.sources import ImageRecord
@@ -28,13 +28,13 @@ class Attempt:
 
     cell: Cell
     number: int = 1
-    beside: frozenset[Watched] = field(default=frozenset(), compare=False)
+    beside: frozenset[str] = field(default=frozenset(), compare=False)
     retries: tuple[RetryResult, ...] = field(default=(), compare=False)
 
     @property
-    def watched(self) -> frozenset[Watched]:
+    def watched(self) -> frozenset[str]:
         """The applications that must run while its path is gone along; none of a path without moves."""
-        return self.beside | set(self.cell.scenario.watches) if self.cell.path.moves else frozenset()
+        return self.beside | set(self.cell.scenario.needs.applications) if self.cell.path.moves else frozenset()
 
     @property
     def name(self) -> str:

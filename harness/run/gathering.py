@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.apps import scenarios
 from harness.cluster import Cluster
 from harness.evidence.collect import EvidenceRequest, collect
 from harness.matrix.model import Cell
@@ -72,7 +71,7 @@ class Gatherer:
         collect(
             EvidenceRequest(
                 cluster=cluster,
-                namespaces=[scenarios.namespace_of(cell.scenario.name)],
+                namespaces=[cell.scenario.namespace],
                 operator_namespace=OPERATOR_NAMESPACE,
                 release_name=RELEASE_NAME,
                 kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path,

@@ -219,7 +219,7 @@ class Group:
             if not scene.clean:
                 self._hand_back(attempt, "needs a cluster that the cells before it left clean")
                 return
-            namespace = scenarios.namespace_of(attempt.cell.scenario.name)
+            namespace = attempt.cell.scenario.namespace
             started = time.monotonic()
             scene.running.add(namespace)
             try:
@@ -250,7 +250,7 @@ class Group:
         context = ScenarioContext(
             cluster=scene.cluster,
             release=scene.release,
-            namespace=scenarios.namespace_of(scenario.name),
+            namespace=scenario.namespace,
             operator_namespace=OPERATOR_NAMESPACE,
             helm=self._host.tools["helm"].path,
             folder=self._resources.scratch(f"{self.cluster_name}/{scenario.name}"),
@@ -336,7 +336,7 @@ class Group:
         if scene.cluster is None or self._fails_midway or self._pulling.wanted:
             return infrastructure.diagnose(host, said=said)
         try:
-            namespaces = [scenarios.namespace_of(attempt.cell.scenario.name), OPERATOR_NAMESPACE]
+            namespaces = [attempt.cell.scenario.namespace, OPERATOR_NAMESPACE]
             found = infrastructure.diagnose(host, surroundings.look(scene.cluster, namespaces), said)
         except (client.ApiException, HTTPError) as away:
             return infrastructure.node_lost(host, str(away))
@@ -417,11 +417,7 @@ class Group:
     def _keep(self, cluster: Cluster, provider: Provider) -> None:
         kubectl = self._host.tools[f"kubectl-{self.environment.minor}"].path
         if self._resources.ledger is not None:
-            namespaces = {
-                it.cell.id: scenarios.namespace_of(it.cell.scenario.name)
-                for it in self.attempts
-                if it.name in self._reported
-            }
+            namespaces = {it.cell.id: it.cell.scenario.namespace for it in self.attempts if it.name in self._reported}
             facts = kept_facts(
                 cluster,
                 namespaces,

@@ -25,7 +25,6 @@ from pydantic import (
 
 from harness.errors import UsageError
 from harness.evidence.redact import MASK, Redactor
-from harness.matrix.model import Watched
 from harness.releases.values import merge
 from harness.settings import SourceKind
 
@@ -129,7 +128,7 @@ class Lock(Model):
     images: tuple[LockedImage, ...] = ()
     applications: str = ""
     user_apps: tuple[LockedManifest, ...] = ()
-    watched: tuple[Watched, ...] = ()
+    watched: tuple[str, ...] = ()
     values: dict[str, JsonValue] = Field(default_factory=dict)
     redacted: tuple[str, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)

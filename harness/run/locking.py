@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from harness import __version__, seeds
 from harness.apps import samples, users
 from harness.errors import HarnessError
-from harness.matrix.model import Cell, ChartSource, Environment, Release, Watched
+from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
 from harness.releases import charts
 from harness.releases.charts import Chart
@@ -73,7 +73,7 @@ class Locker:
         self._chart = chart or self._chart
         self._before.update(before or {})
 
-    def lock(self, cell: Cell, attempt: int = 1, *, watched: Iterable[Watched] = ()) -> Lock:
+    def lock(self, cell: Cell, attempt: int = 1, *, watched: Iterable[str] = ()) -> Lock:
         """What an attempt at a cell runs with, as far as it is known; `watched` as of the attempt.
 
         A user's applications are in the locks of their own cells alone.

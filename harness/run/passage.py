@@ -10,7 +10,6 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness.apps import samples, users
-from harness.apps.scenarios import namespace_of
 from harness.checks import expectation
 from harness.errors import HarnessError, WaitTimeout
 from harness.machine import HostSeen
@@ -105,7 +104,7 @@ class Passage:
             stops=scene.stops,
             installed=installed,
             programs=self._programs(cell),
-            namespace=namespace_of(name),
+            namespace=cell.scenario.namespace,
             folder=self._resources.scratch(f"{cluster.name}/{name}"),
             spark_images=samples.chart_values().spark.images,
             values=self._asked.values,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from rich.table import Table
 
 from harness.matrix.estimate import Expected, Work, beginnings, places_of
-from harness.matrix.model import Cell, Watched
+from harness.matrix.model import Cell
 from harness.matrix.names import counted
 from harness.report.model import PlannedCluster
 from harness.run.attempt import Attempt
@@ -24,8 +24,8 @@ Expect = Callable[[Sequence[Cell]], Expected]
 def grouped(attempts: Iterable[Attempt], *, share: bool = True) -> list[list[Attempt]]:
     """The attempts by the cluster that they get.
 
-    Attempts at cells of the same environment and path share one, unless their scenario says that it needs it `alone`,
-    or `share` is False. The n-th attempts are always apart from the others.
+    Attempts at cells of the same environment and path share one, unless their scenarios need another, or `share` is
+    False. The n-th attempts are always apart from the others.
     """
     found: dict[tuple[str, int], list[Attempt]] = {}
     for attempt in attempts:
@@ -40,9 +40,9 @@ def _together(attempts: Sequence[Attempt]) -> list[Attempt]:
     return [replace(attempt, beside=together) for attempt in attempts]
 
 
-def watched(attempts: Iterable[Attempt]) -> frozenset[Watched]:
+def watched(attempts: Iterable[Attempt]) -> frozenset[str]:
     """The applications that run while these attempts go along their path."""
-    return frozenset[Watched]().union(*(attempt.watched for attempt in attempts))
+    return frozenset[str]().union(*(attempt.watched for attempt in attempts))
 
 
 def places(attempts: Sequence[Attempt]) -> int:

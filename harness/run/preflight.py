@@ -100,7 +100,7 @@ class Preflight:
         if self._source.kind == "mirror":
             yield from self._everything(cell)
             return
-        if self._source.kind == "foundry" and not cell.scenario.bare:
+        if self._source.kind == "foundry" and cell.scenario.needs.installed != "nothing":
             for name in cell.path.releases:
                 release = self._catalogue.release(name)
                 # Of one that it does not build, the way is an import, which is told where its chart is looked for. An

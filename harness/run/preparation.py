@@ -9,7 +9,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness import providers
-from harness.apps import samples, scenarios
+from harness.apps import samples
 from harness.checks import infrastructure
 from harness.cluster import Cluster
 from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError
@@ -117,7 +117,7 @@ class Preparation:
         self._resources.learn_volumes(scene.cluster.nodes)
         scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
         namespaces = self.namespaces()
-        bare = cell.scenario.bare
+        bare = cell.scenario.needs.installed == "nothing"
         self._say(f"{self._name}: cluster is ready{'' if bare else f', installing release {release.name}'}")
         try:
             self._create_namespaces(scene.cluster, [*namespaces, OPERATOR_NAMESPACE] if bare else namespaces)
@@ -173,7 +173,7 @@ class Preparation:
 
         The latter belong to one pass, whichever of its scenarios was asked for.
         """
-        names = [scenarios.namespace_of(attempt.cell.scenario.name) for attempt in self._attempts]
+        names = [attempt.cell.scenario.namespace for attempt in self._attempts]
         if self._attempts[0].cell.path.moves:
             names += workload.NAMESPACES
         return [*dict.fromkeys(names)]

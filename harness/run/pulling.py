@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.apps import samples
-from harness.apps.scenarios import namespace_of
 from harness.errors import HarnessError, UnavailableError
 from harness.foundry import images as foundry_images
 from harness.machine import HostSeen
@@ -89,7 +88,7 @@ class Pulling:
         context = PullContext(
             cluster=cluster,
             release=target.release,
-            namespace=namespace_of(name),
+            namespace=cell.scenario.namespace,
             operator_namespace=OPERATOR_NAMESPACE,
             helm=helm,
             folder=self._resources.scratch(f"{cluster.name}/{name}"),

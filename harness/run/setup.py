@@ -15,7 +15,6 @@ import psutil
 from harness import providers, seeds
 from harness import settings as settings_module
 from harness.apps import users
-from harness.apps.scenarios import namespace_of
 from harness.bootstrap import tools
 from harness.errors import UsageError
 from harness.host import disk, engine
@@ -102,7 +101,7 @@ def request(options: RunOptions) -> Request:
             f"add --scenario {users.NAME}, or leave out --apps",
         )
     for document in values:
-        require_namespaces(document, [CHECK_NAMESPACE, *(namespace_of(cell.scenario.name) for cell in chosen.cells)])
+        require_namespaces(document, [CHECK_NAMESPACE, *(cell.scenario.namespace for cell in chosen.cells)])
     return Request(
         options=options,
         settings=settings,

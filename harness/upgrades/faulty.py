@@ -14,8 +14,8 @@ from harness.checks.images import Resolve
 from harness.cluster import Cluster
 from harness.errors import RegistryError, ReleaseError, WaitTimeout
 from harness.machine import HostSeen
+from harness.matrix.model import ClusterNeeds, Scenario, ValuesMode
 from harness.matrix.model import Path as UpgradePath
-from harness.matrix.model import PathKind, Scenario, ValuesMode
 from harness.providers.base import Provider
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
@@ -29,8 +29,6 @@ from harness.waiting import Cancelled
 
 WAY_OUT = "way-out"
 STATE = "state-left"
-
-_KINDS: tuple[PathKind, ...] = ("upgrade",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,8 +110,7 @@ def scenario(name: str, summary: str, *, timeout: float = 600.0) -> Scenario:
         summary=summary,
         timeout=timeout,
         images=(samples.chart_values().spark.image,),
-        alone=True,
-        kinds=_KINDS,
+        needs=ClusterNeeds(paths=("upgrade",), cluster=name, places=2),
     )
 
 

@@ -6,15 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.apps.scenarios import namespace_of
 from harness.apps.states import TERMINAL, State
 from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Record, Recorder
 from harness.upgrades.user_apps import USER_APPS, Users
 from harness.upgrades.workload_seen import Look, Part
 
-RUNNING_APPS = namespace_of("running-apps")
-SCHEDULES = namespace_of("schedules")
+RUNNING_APPS = "running-apps"
+SCHEDULES = "schedules"
 
 
 class Standing:

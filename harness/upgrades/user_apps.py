@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeVar
 
 from harness.apps import users
 from harness.apps.objects import APPLICATION, CONNECT, Objects
-from harness.apps.scenarios import namespace_of
 from harness.apps.states import State
 from harness.apps.users import UserManifest, UserManifests
 from harness.upgrades.creations import Creations
@@ -24,7 +23,7 @@ from harness.upgrades.workload_seen import (
     When,
 )
 
-USER_APPS = namespace_of(users.NAME)
+USER_APPS = users.NAME
 
 _UNDER_WAY = frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.FAILING, State.SUSPENDED})
 """States of an application that the operator has taken up."""

@@ -18,12 +18,11 @@ from urllib3.exceptions import HTTPError
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
-from harness.apps.scenarios import namespace_of
 from harness.apps.states import State
 from harness.apps.users import UserManifests
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
-from harness.matrix.model import CrdMode, Release, Watched
+from harness.matrix.model import CrdMode, Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.quiet import Quiet
@@ -34,7 +33,7 @@ from harness.upgrades.user_apps import USER_APPS, Users, own
 from harness.upgrades.workload_seen import Part, Query, When, WorkloadSeen
 from harness.waiting import Deadline, until
 
-SUBMISSIONS = namespace_of("submissions")
+SUBMISSIONS = "submissions"
 NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
 """The job namespaces that a workload needs."""
 
@@ -90,7 +89,7 @@ class WorkloadContext:
     releases: tuple[Release, ...]
     moves: int
     crds: CrdMode
-    watched: Collection[Watched]
+    watched: Collection[str]
     helm: Path
     folder: Path
     spark_images: Mapping[str, str]

@@ -10,7 +10,7 @@ from report_samples import run as any_run
 
 from harness.checks import expectation
 from harness.matrix import catalogue, expand
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.report.model import CellResult, RunResult, cell_result
 from harness.report.ways import OWN, WATCHED, Report
 from harness.verdicts import Finding, failed, passed
@@ -52,7 +52,7 @@ def cells(
     found = expand.find_path(CATALOGUE, path)
     results = []
     for name in (*WATCHED, *([OWN] if changed and OWN in changed else [])):
-        scenario = Scenario(name=name, summary=name, kinds=("upgrade", "rollback"))
+        scenario = Scenario(name=name, summary=name, needs=ClusterNeeds(paths=("upgrade", "rollback")))
         findings = expectation.judge({**GOOD, **(changed or {})}[name], found.known, name)
         cell = expand.cell(CATALOGUE.environment(environment), found, scenario)
         results.append(cell_result(cell, findings, repro="nox -s e2e"))

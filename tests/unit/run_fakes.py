@@ -27,7 +27,7 @@ from harness.evidence.ledger import Ledger
 from harness.images.mirrors import MirrorMap
 from harness.kube.pull_words import PullsLeft
 from harness.matrix import catalogue, expand
-from harness.matrix.model import ChartSource, Environment, Release, Scenario
+from harness.matrix.model import ChartSource, ClusterNeeds, Environment, Release, Scenario
 from harness.options import RunOptions
 from harness.process import Completed
 from harness.providers import PROVIDERS
@@ -48,6 +48,7 @@ RUN_ID = "20260801-101500-ab12"
 CATALOGUE = catalogue.load()
 RELEASE = CATALOGUE.release("2.5.2")
 IMAGE = "docker.io/apache/spark:4.0.4"
+NEEDS = ClusterNeeds()
 
 UNTOUCHED = SharedState(objects=frozenset({"Namespace/default"}), generations={"controller": 1}, restarts={"pod": 0})
 
@@ -63,14 +64,14 @@ def attempt(
     environment: str = "kind-1.34",
     number: int = 1,
     *,
-    alone: bool = False,
+    needs: ClusterNeeds = NEEDS,
     path: str = "install-2.5.2",
 ) -> Attempt:
     """An attempt at a cell; the scenario need not exist elsewhere."""
     cell = expand.cell(
         CATALOGUE.environment(environment),
         expand.find_path(CATALOGUE, path),
-        Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,), alone=alone),
+        Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,), needs=needs),
     )
     return Attempt(cell=cell, number=number)
 

@@ -29,7 +29,7 @@ def texts(sentences: tuple[Sentence, ...]) -> str:
 
 
 def test_everything_that_is_watched_must_have_looked() -> None:
-    assert [name for name, it in judged.discover().items() if "upgrade" in it.SCENARIO.kinds] == list(WATCHED)
+    assert [name for name, it in judged.discover().items() if "upgrade" in it.SCENARIO.needs.paths] == list(WATCHED)
 
 
 def test_an_upgrade_that_needs_nothing_is_safe() -> None:

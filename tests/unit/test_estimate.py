@@ -18,14 +18,16 @@ from harness.matrix.estimate import (
     places_of,
     watched_by,
 )
-from harness.matrix.model import Cell, Environment, Path, Scenario
+from harness.matrix.model import Cell, ClusterNeeds, Environment, Path, Scenario
+
+NEEDS = ClusterNeeds()
 
 
-def cell(scenario: str, environment: str = "a-1.34", *, timeout: float = 600.0, alone: bool = False) -> Cell:
+def cell(scenario: str, environment: str = "a-1.34", *, timeout: float = 600.0, needs: ClusterNeeds = NEEDS) -> Cell:
     return Cell(
         environment=Environment(name=environment, provider="existing", kubernetes="1.34.4"),
         path=Path(name="install-2.5.2", releases=("2.5.2",)),
-        scenario=Scenario(name=scenario, summary="", timeout=timeout, alone=alone),
+        scenario=Scenario(name=scenario, summary="", timeout=timeout, needs=needs),
     )
 
 
@@ -63,14 +65,16 @@ def test_clusters_beside_each_other_share_the_slots() -> None:
 
 
 def test_a_cell_that_needs_its_cluster_alone_has_its_own() -> None:
-    cells = [cell("pi"), cell("ttl", alone=True)]
+    cells = [cell("pi"), cell("ttl", needs=ClusterNeeds(cluster="ttl"))]
     assert Estimator(LEARNT, slots=4).run(cells, jobs=1).seconds == 50.0 + 90.0
 
 
 def watched(scenario: str, path: str, releases: tuple[str, ...]) -> Cell:
     """A cell of an upgrade that watches all kinds of applications, as all cells of one do between them."""
     made = cell(scenario)
-    everything = made.scenario.model_copy(update={"watches": ("standing", "schedules", "submissions")})
+    everything = made.scenario.model_copy(
+        update={"needs": ClusterNeeds(applications=("standing", "schedules", "submissions"))}
+    )
     return made.model_copy(update={"path": Path(name=path, kind="upgrade", releases=releases), "scenario": everything})
 
 
@@ -106,7 +110,7 @@ def test_a_pass_without_applications_is_learnt_apart() -> None:
     health, submissions = unwatched("health", path, pair), watched("submissions", path, pair)
     name = pass_name(health.group, ())
     assert name == "a-1.34/upgrade-2.4.0-2.5.2+crds=none watching the operator"
-    assert pass_name(health.group, submissions.scenario.watches) == health.group
+    assert pass_name(health.group, submissions.scenario.needs.applications) == health.group
     assert pass_name(health.group, ("schedules",)).endswith("+crds=none watching schedules")
     assert pass_name("a-1.34/install-2.5.2", ()) == "a-1.34/install-2.5.2"
     learnt = Learnt(shared={name: 180.0, health.group: 240.0})
@@ -119,7 +123,7 @@ def test_a_pass_without_applications_is_learnt_apart() -> None:
 def test_a_path_without_applications_takes_one_place() -> None:
     path, pair = "upgrade-2.4.0-2.5.2+crds=none", ("2.4.0", "2.5.2")
     health, submissions = unwatched("health", path, pair), watched("submissions", path, pair)
-    midway = cell("fault", alone=True).model_copy(update={"path": health.path})
+    midway = cell("fault", needs=ClusterNeeds(places=2)).model_copy(update={"path": health.path})
     assert [places_of(cells, watched_by(cells)) for cells in ([health], [health, submissions], [midway])] == [1, 2, 2]
     assert places_of([health], {"standing"}) == 2
     assert places_of([cell("pi")], ()) == 0

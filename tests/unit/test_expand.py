@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.matrix import catalogue, expand
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 
 CATALOGUE = catalogue.load()
 PI = Scenario(name="spark-pi", summary="π", tags=("jvm", "kind"))
@@ -79,7 +79,7 @@ def test_cells_that_share_a_cluster_form_a_group() -> None:
 
 
 def test_scenarios_are_asked_on_the_paths_of_their_kind_only() -> None:
-    watched = Scenario(name="operator-health", summary="", kinds=("upgrade", "rollback"))
+    watched = Scenario(name="operator-health", summary="", needs=ClusterNeeds(paths=("upgrade", "rollback")))
     path_list = [expand.find_path(CATALOGUE, name) for name in ("install-2.5.2", "upgrade-2.4.0-2.5.2")]
     cells = expand.cells([CATALOGUE.environment("kind-1.34")], path_list, {PI.name: PI, watched.name: watched})
     assert [cell.id for cell in cells] == [

@@ -76,8 +76,8 @@ def test_every_fault_has_a_cluster_for_itself_and_is_asked_for_on_upgrades() -> 
     assert len(found) == 6
     for name, module in found.items():
         assert name.startswith("fault-")
-        assert module.SCENARIO.alone
-        assert module.SCENARIO.kinds == ("upgrade",)
+        assert module.SCENARIO.needs.cluster == module.SCENARIO.name
+        assert module.SCENARIO.needs.paths == ("upgrade",)
         assert known.scenarios()[name] == module.SCENARIO
 
 

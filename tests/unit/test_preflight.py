@@ -16,7 +16,7 @@ from harness.apps import samples, users
 from harness.errors import SettingsError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import expand
-from harness.matrix.model import Cell, Environment
+from harness.matrix.model import Cell, ClusterNeeds, Environment
 from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
 from harness.run.preflight import ABSENT_CHECK, CHECK, USERS_CHECK, Preflight
@@ -162,7 +162,8 @@ def test_the_foundry_is_not_asked_for_an_image_of_the_users_values_since_the_cel
 
 def test_cells_without_a_release_need_none() -> None:
     bare = cell()
-    bare = bare.model_copy(update={"scenario": bare.scenario.model_copy(update={"bare": True})})
+    nothing = ClusterNeeds(installed="nothing")
+    bare = bare.model_copy(update={"scenario": bare.scenario.model_copy(update={"needs": nothing})})
     with answering(server("")) as fake:
         with Foundry(MirrorMap(mirrors={"ghcr.io": Mirror(url=f"http://{fake.address}")})) as source:
             assert preflight(source).refusals([bare]) == {}

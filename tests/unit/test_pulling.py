@@ -17,7 +17,7 @@ from harness import process, waiting
 from harness.errors import UnavailableError
 from harness.images.mirrors import MirrorMap
 from harness.matrix import expand
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.pulls import scenarios
 from harness.pulls.context import PullContext
 from harness.pulls.scenarios import Known
@@ -38,7 +38,8 @@ class _Module:
         self._stage = stage
 
     def scenarios(self) -> Mapping[str, Scenario]:
-        return {name: Scenario(name=name, summary=name, timeout=30, family="registry-f", bare=True) for name in _NAMES}
+        needs = ClusterNeeds(cluster="registry-f", installed="nothing")
+        return {name: Scenario(name=name, summary=name, timeout=30, needs=needs) for name in _NAMES}
 
     def staging(self, name: str) -> Staging:
         return Staging(private=True)

@@ -128,7 +128,9 @@ def test_cells_of_a_family_share_a_cluster_that_no_other_cell_has() -> None:
     groups = [[it.cell.scenario.name for it in group] for group in plan.grouped([Attempt(cell=cell) for cell in cells])]
     assert ["registry-credentials-node"] in groups
     assert ["spark-pi"] in groups
-    assert max(groups, key=len) == [it.scenario.name for it in cells if it.scenario.family == "registry-credentials"]
+    assert max(groups, key=len) == [
+        it.scenario.name for it in cells if it.scenario.needs.cluster == "registry-credentials"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ def test_full_is_every_scenario_but_those_that_need_registries_of_their_own() ->
         f"{name}/install-2.5.2/{scenario.name}"
         for name in BUILT
         for scenario in SCENARIOS.values()
-        if "install" in scenario.kinds and not scenario.name.startswith("registry-")
+        if "install" in scenario.needs.paths and not scenario.name.startswith("registry-")
     ]
 
 

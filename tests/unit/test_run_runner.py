@@ -18,6 +18,7 @@ from harness import process, waiting
 from harness.apps.context import ScenarioContext
 from harness.cleanup.remains import Remain, Survey
 from harness.errors import ClusterError, HarnessError
+from harness.matrix.model import ClusterNeeds
 from harness.run import runner
 from harness.run.group import Group
 from harness.run.plan import Expected
@@ -308,7 +309,11 @@ def test_what_is_tried_once_more_gets_another_cluster_in_the_plan(
 
 
 def test_a_cell_that_needs_a_cluster_for_itself_gets_it(stage: Stage, open_run: Callable[..., Runner]) -> None:
-    attempts = [attempt("spark-pi"), attempt("ttl", alone=True), attempt("spark-pi", "kind-1.36")]
+    attempts = [
+        attempt("spark-pi"),
+        attempt("ttl", needs=ClusterNeeds(cluster="ttl")),
+        attempt("spark-pi", "kind-1.36"),
+    ]
     run = open_run()
 
     planned = run.start(attempts)
@@ -357,7 +362,12 @@ def test_an_upgrade_that_has_to_wait_for_its_places_lets_others_begin(
     monkeypatch.setattr(Group, "run", go)
     paths = ("upgrade-2.2.1-2.5.2+crds=apply", "upgrade-2.4.0-2.5.2+crds=apply", "install-2.5.2")
     run = open_run(jobs=2)
-    run.start([attempt("fault", path=path, alone=number < 2) for number, path in enumerate(paths)])
+    run.start(
+        [
+            attempt("fault", path=path, needs=ClusterNeeds(places=2 if number < 2 else 1))
+            for number, path in enumerate(paths)
+        ]
+    )
     assert both.wait(10)
     assert begun == [paths[0], paths[2]]
     goes_on.set()

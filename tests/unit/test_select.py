@@ -11,7 +11,7 @@ import pytest
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import catalogue
 from harness.matrix.catalogue import Choice, Defaults
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.matrix.rules import Exclusion, Rules, Tier
 from harness.matrix.select import Selection, all_cells, choose, select, unavailable_reason
 
@@ -224,8 +224,8 @@ def test_every_cell_has_its_own_id() -> None:
 WATCHED = {
     **SCENARIOS,
     **{
-        name: Scenario(name=name, summary=name, kinds=("upgrade", "rollback"), alone=alone)
-        for name, alone in (("operator-health", False), ("schedules", False), ("fault-no-image", True))
+        name: Scenario(name=name, summary=name, needs=ClusterNeeds(paths=("upgrade", "rollback"), cluster=cluster))
+        for name, cluster in (("operator-health", ""), ("schedules", ""), ("fault-no-image", "fault-no-image"))
     },
 }
 USUAL = Choice(environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("*", "!fault-*"))
@@ -291,7 +291,10 @@ def test_what_an_upgrade_cannot_get_is_said_of_each_of_its_releases() -> None:
 
 def test_an_upgrade_needs_the_crds_of_a_scenario_in_each_of_its_releases() -> None:
     connect = Scenario(
-        name="connect", summary="", kinds=("upgrade",), needs_crds=("sparkconnects.sparkoperator.k8s.io",)
+        name="connect",
+        summary="",
+        needs=ClusterNeeds(paths=("upgrade",)),
+        needs_crds=("sparkconnects.sparkoperator.k8s.io",),
     )
     chosen = choose(
         WITH_FAULTS,

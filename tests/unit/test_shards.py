@@ -11,7 +11,7 @@ import pytest
 
 from harness.matrix import catalogue
 from harness.matrix.estimate import Estimator, Learnt
-from harness.matrix.model import Cell, Scenario
+from harness.matrix.model import Cell, ClusterNeeds, Scenario
 from harness.matrix.select import Selection, select
 from harness.matrix.shards import as_json, shards
 from harness.run import known
@@ -81,7 +81,9 @@ def test_the_json_has_what_a_ci_job_needs() -> None:
 
 
 def test_the_cells_of_an_upgrade_stay_together() -> None:
-    watched = {name: Scenario(name=name, summary="", kinds=("upgrade",)) for name in ("a", "b", "c")}
+    watched = {
+        name: Scenario(name=name, summary="", needs=ClusterNeeds(paths=("upgrade",))) for name in ("a", "b", "c")
+    }
     asked = Selection(paths=("upgrade-2.4.0-2.5.2+crds=*",), scenarios=tuple(watched))
     cells = select(CATALOGUE, asked, {**SCENARIOS, **watched})
     found = shards(cells, Estimator(Learnt(), slots=4), 8)

@@ -37,7 +37,7 @@ def test_their_scenario_has_their_images_and_crds(tmp_path: Path) -> None:
     both = users.scenario(users.load(written(tmp_path / "two", etl=PI, connect=CONNECT)))
     assert both.images == (SPARK,)
     assert "sparkconnects.sparkoperator.k8s.io" in both.needs_crds
-    assert set(both.kinds) == {"install", "upgrade", "rollback"}
+    assert set(both.needs.paths) == {"install", "upgrade", "rollback"}
 
 
 def test_an_application_is_made_ready_for_its_namespace(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from kubernetes import client
 from harness.apps import samples
 from harness.apps.objects import Objects, Resource
 from harness.matrix import catalogue
-from harness.matrix.model import Watched
 from harness.upgrades.standing import SCHEDULES
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.workload import Workload, WorkloadContext
@@ -26,7 +25,7 @@ from harness.waiting import Deadline
 RELEASE = catalogue.load().release("2.5.2")
 
 
-def watching(folder: Path, *watched: Watched) -> Workload:
+def watching(folder: Path, *watched: str) -> Workload:
     return Workload(
         WorkloadContext(
             cluster=cast(Any, SimpleNamespace(api_client=client.ApiClient)),
@@ -125,7 +124,7 @@ def test_a_schedule_that_cannot_be_suspended_is_judged_to_the_end(
     ],
 )
 def test_only_what_somebody_watches_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: tuple[Watched, ...], before: set[str], after: set[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: tuple[str, ...], before: set[str], after: set[str]
 ) -> None:
     made = watching(tmp_path, *watched)
     created: dict[When, set[str]] = {When.BEFORE: set(), When.AFTER: set()}
@@ -153,7 +152,7 @@ def test_only_what_somebody_watches_runs(
 
 @pytest.mark.parametrize("watched", [(), ("standing",), ("submissions",)])
 def test_small_applications_come_where_somebody_watches_submissions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: tuple[Watched, ...]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: tuple[str, ...]
 ) -> None:
     made = watching(tmp_path, *watched)
     begun: list[str] = []

@@ -32,8 +32,3 @@ def discover() -> Mapping[str, ScenarioModule]:
         lacks="no SCENARIO or no run()",
         example="harness/apps/scenarios/spark_pi.py",
     )
-
-
-def namespace_of(scenario: str) -> str:
-    """The namespace of a scenario: its name, made a DNS-1123 label."""
-    return scenario.replace(".", "-")

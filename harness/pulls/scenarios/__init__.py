@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from harness.errors import CatalogueError
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.pulls.context import PullContext
 from harness.pulls.stage import Staging
 from harness.verdicts import Finding
@@ -62,15 +62,17 @@ def discover() -> Mapping[str, Known]:
     Raises CatalogueError for a name that does not begin with PREFIX, and for families with two ways to set up.
     """
     found: dict[str, Known] = {}
-    stagings: dict[str, tuple[Staging, bool]] = {}
+    stagings: dict[str, tuple[Staging, ClusterNeeds]] = {}
     for info in pkgutil.iter_modules(__path__):
         module: PullModule = importlib.import_module(f"{__name__}.{info.name}")
         for name, scenario in module.scenarios().items():
             known = Known(scenario=scenario, module=module)
-            if not name.startswith(PREFIX) or not scenario.family:
-                raise CatalogueError(f"the scenario {name} is not named {PREFIX}…, or has no family", "correct it")
-            same = stagings.setdefault(scenario.family, (known.staging, scenario.bare))
-            if same != (known.staging, scenario.bare):
-                raise CatalogueError(f"the scenarios of the family {scenario.family} want different registries")
+            if not name.startswith(PREFIX) or not scenario.needs.cluster:
+                raise CatalogueError(
+                    f"the scenario {name} is not named {PREFIX}…, or has no cluster of its own", "correct it"
+                )
+            same = stagings.setdefault(scenario.needs.cluster, (known.staging, scenario.needs))
+            if same != (known.staging, scenario.needs):
+                raise CatalogueError(f"the scenarios of the cluster {scenario.needs.cluster} need different ones")
             found[name] = known
     return MappingProxyType(dict(sorted(found.items())))

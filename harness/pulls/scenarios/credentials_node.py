@@ -11,7 +11,7 @@ from harness.apps.applications import until_end
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.trial import trial
 from harness.images.references import ImageReference
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.pulls import claims, kubelet, private, rows, tokens
 from harness.pulls.context import PullContext
 from harness.pulls.rows import TokenRow
@@ -30,8 +30,7 @@ def scenarios() -> Mapping[str, Scenario]:
             summary="the node logs in to the private packages, and no pod has a pull secret",
             timeout=420.0,
             images=(samples.chart_values().spark.image,),
-            family="registry-credentials-node",
-            bare=True,
+            needs=ClusterNeeds(cluster="registry-credentials-node", installed="nothing"),
         )
     }
 

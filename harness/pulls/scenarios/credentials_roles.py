@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from harness.apps import samples
 from harness.apps.objects import Objects
 from harness.apps.trial import trial
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.pulls import claims, kubelet, private, roles, rows, secrets, tokens
 from harness.pulls.context import PullContext
 from harness.pulls.kubelet import Stuck
@@ -36,8 +36,7 @@ def _scenario(role: str) -> Scenario:
         summary=f"the {role}'s pull secret is no good, in each way that there is, and is mended",
         timeout=480.0,
         images=(samples.chart_values().spark.image,),
-        family="registry-credentials",
-        bare=True,
+        needs=ClusterNeeds(cluster="registry-credentials", installed="nothing"),
     )
 
 

@@ -9,7 +9,7 @@ from harness.apps import samples
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.trial import trial
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.pulls import claims, kubelet, rows
 from harness.pulls.context import PullContext
 from harness.pulls.rows import FaultRow
@@ -33,7 +33,7 @@ def _scenario(row: FaultRow) -> Scenario:
         summary=f"docker.io fails a driver's pull: {row.fault}",
         timeout=300.0,
         images=(samples.chart_values().spark.image,),
-        family="registry-faults",
+        needs=ClusterNeeds(cluster="registry-faults"),
     )
 
 

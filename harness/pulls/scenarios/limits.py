@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from harness.apps import samples
 from harness.apps.objects import Objects
 from harness.apps.trial import trial
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.pulls import limited, rows
 from harness.pulls.context import PullContext
 from harness.pulls.rows import LimitRow
@@ -30,17 +30,20 @@ def scenarios() -> Mapping[str, Scenario]:
 
 
 def _scenario(row: LimitRow) -> Scenario:
-    upgrade = row.moment == "upgrade"
     return Scenario(
         name=f"{_PREFIX}{row.name}",
         summary=f"no pull from docker.io is left when {_WHEN[row.moment]}; images live on {row.home}",
         timeout=400.0,
         images=(samples.chart_values().spark.image,),
-        # Each upgrade needs the release of before.
-        family=f"registry-limit-{row.name}" if upgrade else f"registry-limits{'-cached' * (row.home == 'cache')}",
-        bare=not upgrade,
-        kinds=("upgrade",) if upgrade else ("install",),
+        needs=_needs(row),
     )
+
+
+def _needs(row: LimitRow) -> ClusterNeeds:
+    if row.moment == "upgrade":
+        # Each upgrade needs the release of before.
+        return ClusterNeeds(paths=("upgrade",), cluster=f"registry-limit-{row.name}", places=2)
+    return ClusterNeeds(cluster=f"registry-limits{'-cached' * (row.home == 'cache')}", installed="nothing")
 
 
 def staging(name: str) -> Staging:

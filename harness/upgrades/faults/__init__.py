@@ -36,5 +36,5 @@ def discover() -> Mapping[str, FaultModule]:
         function="run",
         lacks="no SCENARIO that is alone, or no run()",
         example="harness/upgrades/faults/image_missing.py",
-        fits=lambda scenario: scenario.alone,
+        fits=lambda scenario: scenario.needs.cluster == scenario.name,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.checks.images import Resolve
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.upgrades.labels import of_moves
 from harness.upgrades.observed import ObservedMove, ObservedPath
 from harness.upgrades.prober import Outcome, Probe
@@ -18,7 +18,7 @@ SCENARIO = Scenario(
     name="admission",
     summary="creates are refused or delayed for no longer than the path's limits",
     timeout=420.0,
-    kinds=("upgrade", "rollback"),
+    needs=ClusterNeeds(paths=("upgrade", "rollback")),
 )
 
 _REFUSED = frozenset({Outcome.REJECTED, Outcome.WEBHOOK_AWAY})

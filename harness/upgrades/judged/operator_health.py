@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from harness.checks import operator
 from harness.checks.images import Resolve
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.labels import of_moves
 from harness.upgrades.observed import ObservedMove, ObservedPath
@@ -17,7 +17,7 @@ SCENARIO = Scenario(
     name="operator-health",
     summary="the new release serves and leads, with its own images, CRDs and rights",
     timeout=420.0,
-    kinds=("upgrade", "rollback"),
+    needs=ClusterNeeds(paths=("upgrade", "rollback")),
 )
 
 _ABOUT_CRDS = ("crds-established", "crds-equal-chart")

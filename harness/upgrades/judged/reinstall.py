@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.checks.images import Resolve
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.reinstall import ReinstallSeen
@@ -19,8 +19,7 @@ SCENARIO = Scenario(
     summary="after a rollback, uninstall and install anew work, and nothing that had ended runs again",
     timeout=420.0,
     images=(chart_values().spark.image,),
-    kinds=("rollback",),
-    watches=("standing",),
+    needs=ClusterNeeds(paths=("rollback",), applications=("standing",)),
 )
 
 

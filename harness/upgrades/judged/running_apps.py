@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from harness.apps.samples import chart_values
 from harness.apps.states import State, shown
 from harness.checks.images import Resolve
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When, WorkloadSeen
@@ -21,8 +21,7 @@ SCENARIO = Scenario(
     summary="running, ended, suspended and retrying applications and SparkConnect survive the move",
     timeout=420.0,
     images=(_VALUES.spark.image,),
-    kinds=("upgrade", "rollback"),
-    watches=("standing",),
+    needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("standing",)),
 )
 
 

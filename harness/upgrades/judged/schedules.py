@@ -11,7 +11,7 @@ from itertools import pairwise
 from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.checks.images import Resolve
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.workload_seen import ScheduleSeen, When
@@ -24,8 +24,7 @@ SCENARIO = Scenario(
     summary="a schedule misses no slot beyond the leadership gap, doubles none, keeps its history",
     timeout=420.0,
     images=(_VALUES.spark.image,),
-    kinds=("upgrade", "rollback"),
-    watches=("schedules",),
+    needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("schedules",)),
 )
 
 LATE = timedelta(seconds=10)

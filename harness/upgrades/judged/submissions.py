@@ -10,7 +10,7 @@ from datetime import datetime
 from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.checks.images import Resolve
-from harness.matrix.model import Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When, WorkloadSeen
@@ -23,8 +23,7 @@ SCENARIO = Scenario(
     summary="applications submitted before, while and after the move run exactly once",
     timeout=420.0,
     images=(_VALUES.spark.image,),
-    kinds=("upgrade", "rollback"),
-    watches=("submissions",),
+    needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("submissions",)),
 )
 
 RACE = "driver pod already exist"
