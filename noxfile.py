@@ -15,6 +15,9 @@ nox.options.sessions = ["lint", "tests"]
 # Long enough for a run to remove its clusters after Ctrl-C; nox's own grace is a fraction of a second.
 _GRACE = {"interrupt_timeout": 120.0, "terminate_timeout": 120.0}
 
+# Keeps the theme's notice about its successor out of the log; docs/dependencies.md has what it says.
+_MKDOCS = {"NO_MKDOCS_2_WARNING": "1"}
+
 
 @nox.session
 def bootstrap(session: nox.Session) -> None:
@@ -33,14 +36,14 @@ def e2e(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit and integration tests: real Helm, real registry, no cluster."""
-    _install(session, "dev")
+    _install(session, "dev,docs")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and types."""
-    _install(session, "dev")
+    """Style, types, workflows and documentation."""
+    _install(session, "dev,docs")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-logo")
@@ -50,6 +53,17 @@ def lint(session: nox.Session) -> None:
     session.run(
         "harness", "tool", "actionlint", "--", "-color", *map(str, sorted(Path(".github/workflows").glob("*.yml")))
     )
+    _build_docs(session, Path(session.create_tmp()) / "site")
+
+
+@nox.session(default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/, where dead links are errors; `-- serve` shows it while it is written."""
+    _install(session, "docs")
+    if session.posargs:
+        session.run("mkdocs", *session.posargs, env=_MKDOCS)
+    else:
+        _build_docs(session, Path("site"))
 
 
 @nox.session(default=False)
@@ -71,6 +85,11 @@ def clean(session: nox.Session) -> None:
     """Remove everything that the harness ever made on this host, and prove it."""
     _install(session)
     session.run("harness", "clean", *session.posargs, **_GRACE)
+
+
+def _build_docs(session: nox.Session, folder: Path) -> None:
+    """Build the site; every warning is an error."""
+    session.run("mkdocs", "build", "--strict", "--site-dir", str(folder), env=_MKDOCS)
 
 
 def _shell_scripts() -> list[str]:

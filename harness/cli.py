@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
-3 the host, an input or the harness failed. README.md explains the words, docs/ the rest.
+3 the host, an input or the harness failed. docs/glossary.md explains the words, docs/ the rest.
 """
 
 

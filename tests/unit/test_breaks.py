@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/upgrades.md says what charts/upgrades.toml says."""
+"""docs/upgrades.md says what charts/upgrades.toml says, docs/my-upgrade.md what the advice can be."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from harness.settings import PROJECT_ROOT
 
 REAL = catalogue.load()
 TEXT = (PROJECT_ROOT / "docs" / "upgrades.md").read_text()
+TASK = (PROJECT_ROOT / "docs" / "my-upgrade.md").read_text()
 
 
 def test_the_table_is_the_one_of_the_catalogue() -> None:
@@ -57,7 +58,7 @@ def test_every_mode_is_explained(mode: str) -> None:
 
 
 def test_every_path_that_is_named_can_be_gone() -> None:
-    named = set(re.findall(r"(?:upgrade|rollback)-\d[^\s`']*", TEXT))
+    named = set(re.findall(r"(?:upgrade|rollback)-\d[^\s`']*", TEXT + TASK))
     globs = {word for word in named if re.search(r"[*?\[]", word)}
     assert len(named - globs) >= 5
     for name in named - globs:
@@ -67,5 +68,5 @@ def test_every_path_that_is_named_can_be_gone() -> None:
 
 
 def test_every_answer_is_explained_with_its_exit_status() -> None:
-    rows = re.findall(r"^\| `([a-z ]+)` \| .* \| (\d) \|$", TEXT, re.M)
+    rows = re.findall(r"^\| `([a-z ]+)` \| .* \| (\d) \|$", TASK, re.M)
     assert {(str(answer), str(answer.exit_status)) for answer in Answer} == set(rows)

@@ -15,23 +15,38 @@ import pytest
 from pydantic import BaseModel
 
 from harness import cli, options, settings
-from harness.apps import scenarios
+from harness.apps import scenarios, users
 from harness.foundry import gobuild
 from harness.images.mirrors import Mirror
 from harness.report import model
 from harness.settings import PROJECT_ROOT
 from harness.upgrades import faults
+from harness.upgrades import judged as upgrade_scenarios
 from harness.verdicts import Verdict
 
-_DOCUMENTS = sorted([*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").glob("*.md")])
+_DOCS = PROJECT_ROOT / "docs"
+_DOCUMENTS = sorted([*PROJECT_ROOT.glob("*.md"), *_DOCS.rglob("*.md")])
 _README = PROJECT_ROOT / "README.md"
-_TROUBLE = PROJECT_ROOT / "docs" / "troubleshooting.md"
+_DEPENDENCIES = _DOCS / "dependencies.md"
+_GLOSSARY = _DOCS / "glossary.md"
+_OPTIONS = _DOCS / "options.md"
+_REGISTRY = _DOCS / "my-registry.md"
+_RESULTS = _DOCS / "results.md"
+_SCENARIOS = _DOCS / "scenarios.md"
+_SETTINGS = _DOCS / "settings.md"
+_TROUBLE = _DOCS / "troubleshooting.md"
 
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.M | re.S)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _PATH = re.compile(r"(?:\.ci|charts|clusters|docs|harness|tests)/[\w./*-]*|[\w-]+\.(?:md|py|toml)")
+
+# Pages where no option but the harness's own is expected.
+_MOVED_FROM_THE_README = [
+    _README,
+    *(_DOCS / f"{name}.md" for name in ("getting-started", "my-cluster", "my-red-cell", "my-upgrade", "options", "settings")),
+]
 
 # Programs that are not the harness, whose options the documents name.
 _PYTEST_OPTIONS = {"--lf"}
@@ -131,13 +146,14 @@ def test_options_of_a_session_are_those_of_its_subcommand(document: Path) -> Non
                 assert set(_OPTION.findall(words)) <= _options_of(known[name]) | _PYTEST_OPTIONS, command
 
 
-def test_every_option_in_the_readme_is_known() -> None:
-    named = {option for command in _commands(_README) for option in _OPTION.findall(command)}
+@pytest.mark.parametrize("document", _MOVED_FROM_THE_README, ids=_ids)
+def test_every_option_in_these_is_known(document: Path) -> None:
+    named = {option for command in _commands(document) for option in _OPTION.findall(command)}
     assert named - _OTHERS_OPTIONS - _PYTEST_OPTIONS <= _options()
 
 
-def test_the_readme_has_every_option_of_a_run() -> None:
-    cells = " ".join(_table(_README, "option"))
+def test_every_option_of_a_run_is_explained() -> None:
+    cells = " ".join(_table(_OPTIONS, "option"))
     named = set(_OPTION.findall(cells))
     assert named == {option.flag for option in (*options.SELECTION_OPTIONS, *options.RUN_OPTIONS)}
 
@@ -169,50 +185,53 @@ def test_paths_exist(document: Path) -> None:
 
 
 def test_verdicts_are_those_of_the_code_from_best_to_worst() -> None:
-    assert list(_table(_README, "verdict | meaning")) == [verdict.value for verdict in Verdict]
-    assert set(_table(PROJECT_ROOT / "docs" / "results.md", "verdict | in junit.xml")) >= {
-        verdict.value for verdict in Verdict
-    }
+    for document in (_README, _GLOSSARY):
+        assert list(_table(document, "verdict | meaning")) == [verdict.value for verdict in Verdict]
+    assert set(_table(_RESULTS, "verdict | in junit.xml")) >= {verdict.value for verdict in Verdict}
 
 
 def test_exit_statuses_are_those_of_the_errors() -> None:
-    assert list(_table(_README, "status")) == ["0", "1", "2", "3"]
+    assert list(_table(_OPTIONS, "status")) == ["0", "1", "2", "3"]
 
 
 def test_scenarios_are_all_there() -> None:
-    assert list(_table(_README, "scenario | what it does")) == list(scenarios.discover())
-    assert f"runs {len(scenarios.discover())} scenarios" in _README.read_text()
+    assert list(_table(_SCENARIOS, "scenario | what it does")) == list(scenarios.discover())
+    assert f"runs {len(scenarios.discover())} scenarios" in _SCENARIOS.read_text()
+
+
+def test_scenarios_along_a_path_are_all_there() -> None:
+    assert set(_table(_SCENARIOS, "scenario along a path")) == {*upgrade_scenarios.discover(), users.NAME}
 
 
 def test_failures_in_the_middle_are_all_there() -> None:
-    for document, header in ((_README, "failure in the middle"), (_TROUBLE, "scenario | what the user is left with")):
+    for document, header in ((_SCENARIOS, "failure in the middle"), (_TROUBLE, "scenario | what the user is left with")):
         assert sorted(_table(document, header)) == list(faults.discover())
 
 
 def test_sources_are_all_there() -> None:
-    named = [row for row in _table(_README, "source | what it is") if row in options.SOURCES]
+    named = [row for row in _table(_REGISTRY, "source | what it is") if row in options.SOURCES]
     assert named == list(options.SOURCES)
 
 
 def test_settings_are_all_there() -> None:
-    rows = _table(_README, "key in harness.toml")
+    rows = _table(_SETTINGS, "key in harness.toml")
     assert set(rows) == set(settings.Settings.model_fields)
     variables = {key: row[0].strip("`") for key, row in rows.items() if row[0]}
     assert variables == {key: variable for variable, key in settings._ENVIRONMENT.items()}
 
 
-def test_the_mirror_map_in_the_readme_is_one() -> None:
-    (example,) = [body for language, body in _FENCE.findall(_README.read_text()) if "[mirrors." in body]
-    (mirror,) = tomllib.loads(example)["mirrors"].values()
-    assert Mirror(**mirror)
-    assert set(re.findall(r"^(?:# )?(\w+) =", example, re.M)) == set(Mirror.model_fields)
+def test_the_mirror_maps_in_the_documents_are_some() -> None:
+    examples = [body for _, body in _FENCE.findall(_REGISTRY.read_text()) if "[mirrors." in body]
+    for example in examples:
+        settings.Settings(**tomllib.loads(example))
+    assert set(re.findall(r"^(?:# )?(\w+) =", examples[0], re.M)) == set(Mirror.model_fields)
 
 
 @pytest.mark.parametrize(
     ("header", "fields"), [("field", model.RunResult.model_fields.keys() | model.CellResult.model_fields.keys())]
 )
 def test_results_are_explained_field_by_field(header: str, fields: set[str]) -> None:
-    text = (PROJECT_ROOT / "docs" / "results.md").read_text()
+    text = _RESULTS.read_text()
     explained = set()
     for block in re.findall(rf"^\| {header} \| meaning \|\n\| --- \| --- \|\n((?:\|.*\n)+)", text, re.M):
         for row in block.splitlines():
@@ -222,31 +241,42 @@ def test_results_are_explained_field_by_field(header: str, fields: set[str]) -> 
 
 @pytest.mark.parametrize("part", [model.SourceResult, model.HostResult, model.ImageResult, model.CheckResult])
 def test_results_explain_the_parts_too(part: type[BaseModel]) -> None:
-    spans = set(_SPAN.findall((PROJECT_ROOT / "docs" / "results.md").read_text()))
+    spans = set(_SPAN.findall(_RESULTS.read_text()))
     assert part.model_fields.keys() <= spans
 
 
 def test_every_dependency_is_named_with_its_licence() -> None:
-    rows = _table(_README, "package")
-    assert set(rows) == {_name(it) for it in _project()["dependencies"]}
-    for package, (licence, _) in rows.items():
-        assert _licence(package) == licence, package
+    _compare("package", _project()["dependencies"])
 
 
-def test_every_development_dependency_is_named() -> None:
-    (sentence,) = re.findall(r"^For development: .*?^$", _README.read_text(), re.M | re.S)
-    for requirement in _project()["optional-dependencies"]["dev"]:
-        assert _name(requirement) in sentence
+@pytest.mark.parametrize(("header", "extra"), [("development package", "dev"), ("documentation package", "docs")])
+def test_every_optional_dependency_is_named_with_its_licence(header: str, extra: str) -> None:
+    _compare(header, _project()["optional-dependencies"][extra])
+
+
+def _compare(header: str, requirements: list[str]) -> None:
+    """The table with this header names just these packages, with the licences that they declare themselves."""
+    rows = {name: row[0] for names, row in _table(_DEPENDENCIES, header).items() for name in names.split(", ")}
+    assert rows == {name: _licence(name) for name in map(_name, requirements)}
 
 
 def test_every_go_module_is_named_with_its_licence() -> None:
-    rows = {name: row for names, row in _table(_README, "module").items() for name in names.split(", ")}
+    rows = {name: row for names, row in _table(_DEPENDENCIES, "module").items() for name in names.split(", ")}
     modules = {re.sub(r"-[\d.]+$", "", module): gobuild.build_file(module).licence for module in gobuild.modules()}
     assert {name: row[0] for name, row in rows.items()} == modules
 
 
-def test_nothing_is_left_to_do_in_the_readme() -> None:
-    assert not re.search(r"TODO|FIXME|@@|XXX", _README.read_text())
+@pytest.mark.parametrize("document", _DOCUMENTS, ids=_ids)
+def test_nothing_is_left_to_do(document: Path) -> None:
+    assert not re.search(r"TODO|FIXME|@@|XXX", document.read_text())
+
+
+def test_the_readme_is_a_front_door() -> None:
+    text = _README.read_text()
+    assert len(text.splitlines()) <= 200
+    assert {"python3 -m pip install nox && nox -s bootstrap e2e", "nox -s tests"} <= set(_commands(_README))
+    linked = {target.partition("#")[0] for target in _LINK.findall(_prose(text))}
+    assert {f"docs/{page.name}" for page in _DOCS.glob("*.md")} - linked == {"docs/index.md"}
 
 
 def _project() -> dict[str, dict[str, list[str]]]:
@@ -265,4 +295,6 @@ def _licence(package: str) -> str:
     classifiers = " ".join(metadata.get_all("Classifier") or [])
     if told.startswith("GPL-3.0"):
         return "GPL-3.0-or-later"
+    if told == "BSD 2-Clause License":
+        return "BSD-2-Clause"
     return told or ("BSD-3-Clause" if "BSD License" in classifiers else "")
