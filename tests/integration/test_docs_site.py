@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation site: it builds, has every page, loads nothing from other hosts, and a dead link breaks the build."""
+"""The documentation site: it builds, has every page, loads nothing from other hosts, and dead links break the build."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _PATH = re.compile(r"(?:\.ci|charts|clusters|docs|harness|tests)/[\w./*-]*|[\w-]+\.(?:md|py|toml)")
 
 # Pages where no option but the harness's own is expected.
-_MOVED_FROM_THE_README = [
+_OWN_OPTIONS_ONLY = [
     _README,
-    *(_DOCS / f"{name}.md" for name in ("getting-started", "my-cluster", "my-red-cell", "my-upgrade", "options", "settings")),
+    *(_DOCS / f"{name}.md" for name in ("getting-started", "my-cluster", "my-red-cell", "options", "settings")),
 ]
 
 # Programs that are not the harness, whose options the documents name.
@@ -146,7 +146,7 @@ def test_options_of_a_session_are_those_of_its_subcommand(document: Path) -> Non
                 assert set(_OPTION.findall(words)) <= _options_of(known[name]) | _PYTEST_OPTIONS, command
 
 
-@pytest.mark.parametrize("document", _MOVED_FROM_THE_README, ids=_ids)
+@pytest.mark.parametrize("document", _OWN_OPTIONS_ONLY, ids=_ids)
 def test_every_option_in_these_is_known(document: Path) -> None:
     named = {option for command in _commands(document) for option in _OPTION.findall(command)}
     assert named - _OTHERS_OPTIONS - _PYTEST_OPTIONS <= _options()
@@ -204,7 +204,8 @@ def test_scenarios_along_a_path_are_all_there() -> None:
 
 
 def test_failures_in_the_middle_are_all_there() -> None:
-    for document, header in ((_SCENARIOS, "failure in the middle"), (_TROUBLE, "scenario | what the user is left with")):
+    tables = ((_SCENARIOS, "failure in the middle"), (_TROUBLE, "scenario | what the user is left with"))
+    for document, header in tables:
         assert sorted(_table(document, header)) == list(faults.discover())
 
 
