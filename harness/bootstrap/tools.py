@@ -18,6 +18,7 @@ from harness.errors import CatalogueError, HarnessError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.host.steps import Progress
+from harness.matrix.versions import numbers
 from harness.process import call
 from harness.settings import PROJECT_ROOT, Settings
 
@@ -52,9 +53,9 @@ class ToolRow(BaseModel):
 
     def supports(self, version: str) -> bool:
         """Whether a version lies in the range."""
-        number = _numbers(version)
-        return (not self.at_least or number >= _numbers(self.at_least)) and (
-            not self.below or number < _numbers(self.below)
+        number = numbers(version)
+        return (not self.at_least or number >= numbers(self.at_least)) and (
+            not self.below or number < numbers(self.below)
         )
 
     @property
@@ -143,13 +144,14 @@ def module_for(name: str, minor: str = "") -> str:
     module = catalogue()[name].module
     if not module.endswith("-"):
         return module
-    modules = sorted((it for it in gobuild.modules() if it.startswith(module)), key=_numbers)
+    versions = [it.removeprefix(module) for it in gobuild.modules() if it.startswith(module)]
+    modules = [f"{module}{version}" for version in sorted(versions, key=numbers)]
     if not minor:
         return modules[-1]
     same = [it for it in modules if it.startswith(f"{module}{minor}.")]
     near = [it for it in modules if _within_one_minor(it.removeprefix(module), minor)]
-    wanted = _numbers(minor)[1]
-    return (same or near or [min(modules, key=lambda it: abs(_numbers(it)[1] - wanted))])[-1]
+    wanted = numbers(minor)[1]
+    return (same or near or [min(modules, key=lambda it: abs(numbers(it.removeprefix(module))[1] - wanted))])[-1]
 
 
 @functools.cache
@@ -211,10 +213,6 @@ def _unique(items: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(items))
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
-
-
 def _within_one_minor(version: str, minor: str) -> bool:
-    mine, other = _numbers(version)[:2], _numbers(minor)[:2]
+    mine, other = numbers(version)[:2], numbers(minor)[:2]
     return mine[0] == other[0] and abs(mine[1] - other[1]) <= 1

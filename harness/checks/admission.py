@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
+from harness.matrix.model import Release
+from harness.releases.admission_samples import expected, unlike
+from harness.releases.crds import APPLICATIONS, has_field
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.webhook import defaults_of, problems, same_certificates, validity
+from harness.releases.serving import answering
+from harness.releases.webhook import Attempt, problems, same_certificates, validity
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 
 _OFF = "the values switch the webhook off (webhook.enable)"
@@ -80,25 +83,39 @@ def ca_bundle(observed: ObservedOperator) -> Finding:
 
 
 def mutates(observed: ObservedOperator) -> Finding:
-    """A dry run of a SparkApplication that leaves much out comes back with the webhook's defaults filled in."""
+    """Dry runs of SparkApplications that leave much out come back with the defaults of the webhook that answers.
+
+    What this release leaves alone, and others fill in, must be left alone.
+    """
     name = "admission-mutates"
     if _switched_off(observed):
         return unavailable(name, _OFF)
-    attempt = observed.valid_attempt
-    if isinstance(attempt, Unseen):
-        return errored(name, attempt.reason)
-    if not attempt.accepted:
-        return failed(name, f"a valid SparkApplication was refused ({attempt.status}): {attempt.message}")
-    spec = attempt.result.get("spec", {})
-    defaults = defaults_of(observed.release.version)
-    wrong = {".".join(it.path): _at(spec, it.path) for it in defaults if _at(spec, it.path) != it.value}
-    if wrong:
-        told = ", ".join(f"{path} is {value!r}" for path, value in wrong.items())
-        return failed(name, f"the webhook did not fill in its defaults: {told}", found=wrong)
+    attempts = observed.sample_attempts
+    if isinstance(attempts, Unseen):
+        return errored(name, attempts.reason)
+    releases = answering(observed)
+    if not all(it.defaults for it in releases):
+        return errored(name, f"the catalogue knows no default of release {releases[0].version}")
+    for shape, attempt in attempts.items():
+        if not attempt.accepted:
+            return failed(name, f"a valid SparkApplication {shape} was refused ({attempt.status}): {attempt.message}")
+    known = known_fields(observed)
+    wrong = {
+        shape: min((_differences(release, shape, attempt, known) for release in releases), key=len)
+        for shape, attempt in attempts.items()
+    }
+    told = [f"{shape}: {', '.join(lines)}" for shape, lines in wrong.items() if lines]
+    by = " and ".join(it.version for it in releases)
+    if told:
+        return failed(name, f"the webhook of {by} did not fill in its defaults, and no more: {'; '.join(told)}")
+    filled = {
+        shape: {field: value for field, value in expected(releases[0], shape, known).items() if value is not None}
+        for shape in attempts
+    }
     return passed(
         name,
-        f"{len(defaults)} defaults were filled in by a dry run",
-        filled_in={".".join(it.path): it.value for it in defaults},
+        f"the webhook of {by} filled in its defaults, and no more, in dry runs of {len(attempts)} SparkApplications",
+        filled_in=filled,
     )
 
 
@@ -107,11 +124,12 @@ def rejects(observed: ObservedOperator) -> Finding:
     name = "admission-rejects"
     if _switched_off(observed):
         return unavailable(name, _OFF)
-    attempts = observed.rule_attempts
-    if isinstance(attempts, Unseen):
-        return errored(name, attempts.reason)
+    if isinstance(observed.rule_attempts, Unseen):
+        return errored(name, observed.rule_attempts.reason)
+    rules = {rule.name for release in answering(observed) for rule in release.rules}
+    attempts = [(rule, attempt) for rule, attempt in observed.rule_attempts if rule.name in rules]
     if not attempts:
-        return errored(name, f"no rule of release {observed.release.version} is known")
+        return errored(name, f"no rule of release {answering(observed)[0].version} is known")
     wrong = []
     for rule, attempt in attempts:
         if attempt.accepted:
@@ -128,8 +146,14 @@ def _switched_off(observed: ObservedOperator) -> bool:
     return (observed.values.get("webhook") or {}).get("enable") is False
 
 
-def _at(spec: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = spec
-    for key in path:
-        value = value.get(key) if isinstance(value, Mapping) else None
-    return value
+def known_fields(observed: ObservedOperator) -> Callable[[str], bool]:
+    """Whether the cluster's CRD of SparkApplications has a field of spec; where it was not seen, any."""
+    crds = () if isinstance(observed.crds, Unseen) else observed.crds
+    spec = next((it.spec for it in crds if it.name == APPLICATIONS), None)
+    return lambda field: spec is None or has_field(spec, f"spec.{field}")
+
+
+def _differences(release: Release, shape: str, attempt: Attempt, known: Callable[[str], bool]) -> list[str]:
+    wanted = expected(release, shape, known)
+    found = unlike(wanted, attempt.result.get("spec") or {})
+    return [f"{field} is {value!r} instead of {wanted[field]!r}" for field, value in found.items()]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.serving import runs
 from harness.verdicts import Finding, errored, failed, passed
 
 _BAD = re.compile(r"\bforbidden\b|\bpanic(?:ked)?\b|^goroutine \d+ \[running\]|^fatal error:", re.IGNORECASE)
@@ -13,14 +14,16 @@ _SHOWN = 10
 
 
 def clean(observed: ObservedOperator) -> Finding:
-    """No container logged `forbidden` or a panic; known_log_noise of the release's row is left out, exactly."""
+    """No container logged `forbidden` or a panic; known_log_noise of the release that it runs is left out."""
     name = "logs-clean"
     if isinstance(observed.logs, Unseen):
         return errored(name, observed.logs.reason)
-    noise = [re.compile(pattern) for pattern in observed.release.known_log_noise]
+    pods = {it.name: it for it in observed.pods} if not isinstance(observed.pods, Unseen) else {}
     lines = known = 0
     bad: list[str] = []
     for log in observed.logs:
+        release = runs(observed, pods[log.pod]) if log.pod in pods else observed.release
+        noise = [re.compile(pattern) for pattern in release.known_log_noise]
         for line in log.text.splitlines():
             lines += 1
             if not _BAD.search(line):

@@ -90,11 +90,11 @@ def require_edge(known: Catalogue, origin: End, target: End) -> str:
 
     Raises UsageError for what is no upgrade, and for a release without a row that is not older than all that have one.
     """
-    from harness.matrix import edges
+    from harness.matrix.versions import numbers
 
     if origin.name == target.name:
         raise UsageError(f"--from and --to are both {origin.name}", "name two releases")
-    if edges.version_key(origin.name) > edges.version_key(target.name):
+    if numbers(origin.name) > numbers(target.name):
         raise UsageError(
             f"{target.name} is older than {origin.name}, and Helm goes back by rolling back",
             f"`harness advise --from {target.name} --to {origin.name}` also says what going back does",
@@ -102,9 +102,9 @@ def require_edge(known: Catalogue, origin: End, target: End) -> str:
     without = [end.name for end in (origin, target) if end.release is None]
     if not without:
         return ""
-    oldest = min(edges.version_key(row.version) for row in known.releases)
+    oldest = min(numbers(row.version) for row in known.releases)
     for name in without:
-        if edges.version_key(name) > oldest:
+        if numbers(name) > oldest:
             known.release(name)
     return f"no run can go from {origin.name} to {target.name}: charts/releases.toml has no row for {without[0]}"
 

@@ -22,6 +22,7 @@ from harness.foundry.store import Store
 from harness.foundry.toolmodule import Source, ToolModule
 from harness.host.steps import Progress
 from harness.matrix.model import Environment
+from harness.matrix.versions import numbers
 from harness.settings import PROJECT_ROOT, Settings
 
 KUBERNETES = "k8s.io/kubernetes"
@@ -165,7 +166,7 @@ def _add_environments(
     for environment in environments:
         if environment.foundry:
             known = newest.get(environment.provider)
-            if known is None or rows.version(environment.kubernetes) > rows.version(known.kubernetes):
+            if known is None or numbers(environment.kubernetes) > numbers(known.kubernetes):
                 newest[environment.provider] = environment
     minor = version.rsplit(".", 1)[0]
     names = {environment.name for environment in environments}

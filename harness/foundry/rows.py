@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness.matrix.versions import numbers
+
 
 def insert(file: Path, table: str, row: str, *, key: str, like: Sequence[str] = ()) -> None:
     """Put a row where its version, given by `key`, belongs among the rows that have the same values of `like`.
@@ -14,11 +16,11 @@ def insert(file: Path, table: str, row: str, *, key: str, like: Sequence[str] = 
     Behind the last one of a lower version, else before the first one of a higher; at the end where there is none.
     """
     head, *rows = re.split(rf"^(?=\[\[{table}\]\])", file.read_text(), flags=re.M)
-    own = version(value(row, key))
+    own = numbers(value(row, key))
     kin = [
-        (number, version(value(text, key)))
+        (number, numbers(value(text, key)))
         for number, text in enumerate(rows)
-        if all(value(text, other) == value(row, other) for other in like)
+        if value(text, key) and all(value(text, other) == value(row, other) for other in like)
     ]
     behind = [number + 1 for number, other in kin if other < own]
     before = [number for number, other in kin if other > own]
@@ -30,8 +32,3 @@ def value(text: str, key: str) -> str:
     """The string that a row gives for a key; empty when it does not."""
     found = re.search(rf'^{key}\s*=\s*"([^"]*)"', text, re.M)
     return found[1] if found else ""
-
-
-def version(text: str) -> tuple[int, ...]:
-    """`1.36.3` as numbers that can be compared; empty for no text."""
-    return tuple(int(part) for part in text.split(".")) if text else ()

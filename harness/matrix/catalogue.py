@@ -12,15 +12,15 @@ from typing import TypeVar
 from pydantic import ConfigDict, Field, ValidationError
 
 from harness.errors import CatalogueError, UsageError
-from harness.matrix import edges
+from harness.matrix import behaviour, edges
 from harness.matrix.edges import Upgrades
-from harness.matrix.model import Environment, Model, Release, Relocation
+from harness.matrix.model import Environment, Model, Release, ReleaseRow, Relocation
 from harness.matrix.names import unknown
 from harness.matrix.rules import Exclusion, Rules, Tier
+from harness.matrix.versions import VERSION
 from harness.matrix.written import Written
 from harness.settings import PROJECT_ROOT
 
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 _RELEASE_TABLES = ("release", "relocation")
 _REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(?::\d+)?/[a-z0-9._/-]+:(?P<tag>[\w.-]+)(?:@sha256:[0-9a-f]{64})?")
 
@@ -104,13 +104,15 @@ def load(root: Path = PROJECT_ROOT) -> Catalogue:
     files = {
         "environments": root / "clusters" / "environments.toml",
         "releases": root / "charts" / "releases.toml",
+        "behaviour": root / "charts" / "behaviour.toml",
         "upgrades": root / "charts" / "upgrades.toml",
         "default": root / "clusters" / "default.toml",
         "matrix": root / "clusters" / "matrix.toml",
     }
+    known = behaviour.read(Written.read(files["behaviour"]))
     found = Catalogue(
         environments=read_environments(files["environments"]),
-        releases=read_releases(files["releases"]),
+        releases=tuple(map(known.of, read_releases(files["releases"]))),
         relocations=read_relocations(files["releases"]),
         defaults=read_defaults(files["default"]),
         rules=read_rules(files["matrix"]),
@@ -126,8 +128,9 @@ def read_environments(file: Path) -> tuple[Environment, ...]:
 
 
 def read_releases(file: Path) -> tuple[Release, ...]:
-    """The `[[release]]` rows of a file."""
-    return _unique(Written.read(file), "release", Release, "version", _release_problems, _RELEASE_TABLES)
+    """The `[[release]]` rows of a file, without what charts/behaviour.toml says of them."""
+    rows = _unique(Written.read(file), "release", ReleaseRow, "version", _release_problems, _RELEASE_TABLES)
+    return tuple(Release(**row.model_dump()) for row in rows)
 
 
 def read_relocations(file: Path) -> tuple[Relocation, ...]:
@@ -183,7 +186,7 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
     problems = [
         (key, f"{value!r} is not a full version such as 1.34.4")
         for key, value in (("kubernetes", row.kubernetes), ("upstream_kubernetes", row.upstream_kubernetes))
-        if value and not _VERSION.fullmatch(value)
+        if value and not VERSION.fullmatch(value)
     ]
     if row.upstream_kubernetes and not row.upstream_kubernetes.startswith(f"{row.minor}."):
         problems.append(("upstream_kubernetes", f"{row.upstream_kubernetes} is no patch of {row.minor}"))
@@ -201,9 +204,9 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
     return problems
 
 
-def _release_problems(row: Release) -> list[tuple[str, str]]:
+def _release_problems(row: ReleaseRow) -> list[tuple[str, str]]:
     problems = []
-    if not _VERSION.fullmatch(row.version):
+    if not VERSION.fullmatch(row.version):
         problems.append(("version", f"{row.version!r} is not a full version such as 2.5.2"))
     if bool(row.hook_registry) != bool(row.hook_repository):
         problems.append(("hook_repository", "hook_registry and hook_repository are given together"))
@@ -256,13 +259,6 @@ def _rows(written: Written, table: str, model: type[_Row], tables: Sequence[str]
     for stray in data.keys() - set(tables):
         named = " and ".join(f"[[{it}]]" for it in tables)
         raise written.error("", 0, stray, f"only {named} rows belong here")
-    found = data.get(table)
-    if not isinstance(found, list) or not found:
+    if not isinstance(data.get(table), list) or not data[table]:
         raise CatalogueError(f"{written.file} has no [[{table}]] row", f"add one; see the head of {written.file.name}")
-    rows: list[_Row] = []
-    for number, values in enumerate(found):
-        try:
-            rows.append(model.model_validate(values))
-        except ValidationError as invalid:
-            raise written.invalid(invalid, model, (table, number)) from invalid
-    return tuple(rows)
+    return written.rows(table, model)

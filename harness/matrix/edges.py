@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import pairwise
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from pydantic import Field, ValidationError
 
 from harness.errors import UsageError
 from harness.matrix.model import CrdMode, Known, Model, Move, Path, PathKind, Release, ValuesMode
+from harness.matrix.versions import numbers
 from harness.matrix.written import Written
 
 Basis = Literal["run", "upstream-issue", "code"]
@@ -181,7 +182,7 @@ class Upgrades:
             if row.about(move, crds, values)
             for each in row.expectations()
         ]
-        helm = max((limits.helm or self.defaults.helm, self.defaults.helm_for.get(values, "0.0.0")), key=version_key)
+        helm = max((limits.helm or self.defaults.helm, self.defaults.helm_for.get(values, "0.0.0")), key=numbers)
         return Path(
             name=name_of(kind, releases, crds, values),
             kind=kind,
@@ -194,11 +195,6 @@ class Upgrades:
             known=tuple(known),
             tags=tags,
         )
-
-
-def version_key(release: str) -> tuple[int, ...]:
-    """What releases are ordered by: their version as numbers; a relocated one counts as its version."""
-    return tuple(int(part) for part in release.partition("@")[0].split("."))
 
 
 def is_release(name: str) -> bool:
@@ -218,7 +214,7 @@ def matches(patterns: Iterable[str], release: str) -> bool:
 def _matches(pattern: str, release: str) -> bool:
     if pattern[:1] in ("<", ">"):
         return all(
-            _COMPARE[found[1]](version_key(release), version_key(found[2]))
+            _COMPARE[found[1]](numbers(release), numbers(found[2]))
             for found in (_COMPARISON.fullmatch(part.strip()) for part in pattern.split(","))
             if found
         )
@@ -253,7 +249,7 @@ def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode) -> str:
     for origin, target in pairwise(releases):
         if origin.name == target.name:
             return f"it would compare {origin.name} with itself"
-        if version_key(origin.name) > version_key(target.name):
+        if numbers(origin.name) > numbers(target.name):
             if kind == "rollback":
                 return f"a rollback goes back, to the older release: rollback-{origin.name}-{target.name}"
             return (
@@ -280,8 +276,8 @@ def read(written: Written, release: Callable[[str], Release]) -> Upgrades:
         raise written.invalid(invalid, LimitDefaults, ("defaults",)) from invalid
     found = Upgrades(
         defaults=defaults,
-        known=_rows(written, "known", KnownRow),
-        notes=_rows(written, "note", Note),
+        known=written.rows("known", KnownRow),
+        notes=written.rows("note", Note),
         written=written,
     )
     for number, row in enumerate(found.known):
@@ -301,7 +297,7 @@ def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tup
     written = found.written
     for table in ("edge", "rollback"):
         kind: PathKind = "upgrade" if table == "edge" else "rollback"
-        for number, row in enumerate(_rows(written, table, EdgeRow)):
+        for number, row in enumerate(written.rows(table, EdgeRow)):
             named = {name: _release(written, table, number, name, release) for name in (*row.origins, *row.targets)}
             for origin, target in _pairs(written, table, number, row):
                 ends = (target, origin) if kind == "rollback" else (origin, target)
@@ -311,7 +307,7 @@ def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tup
                         raise written.error(table, number, "crds" if crds == "hook" else "to", wrong)
                     for values in row.values:
                         yield table, number, found._path(kind, ends, crds, values, row, row.tags)
-    for number, chain in enumerate(_rows(written, "chain", ChainRow)):
+    for number, chain in enumerate(written.rows("chain", ChainRow)):
         links = [_release(written, "chain", number, name, release) for name in chain.releases]
         for crds in chain.crds:
             wrong = why_not("upgrade", links, crds)
@@ -325,8 +321,8 @@ def _pairs(written: Written, table: str, number: int, row: EdgeRow) -> Iterator[
 
     def leads(origin: str, target: str) -> bool:
         older, newer = (target, origin) if table == "rollback" else (origin, target)
-        same_but_copied = version_key(older) == version_key(newer) and older != newer
-        return version_key(older) < version_key(newer) or same_but_copied
+        same_but_copied = numbers(older) == numbers(newer) and older != newer
+        return numbers(older) < numbers(newer) or same_but_copied
 
     pairs = [(origin, target) for origin in row.origins for target in row.targets if leads(origin, target)]
     for key, names, others, end in (("from", row.origins, row.targets, 0), ("to", row.targets, row.origins, 1)):
@@ -374,19 +370,6 @@ def _require_meaning(
                 re.compile(said)
             except re.error as broken:
                 raise written.error(table, number, "says", f"{said!r} is no regular expression: {broken}") from broken
-
-
-_Row = TypeVar("_Row", bound=Model)
-
-
-def _rows(written: Written, table: str, model: type[_Row]) -> tuple[_Row, ...]:
-    rows: list[_Row] = []
-    for number, values in enumerate(written.data().get(table, [])):
-        try:
-            rows.append(model.model_validate(values))
-        except ValidationError as invalid:
-            raise written.invalid(invalid, model, (table, number)) from invalid
-    return tuple(rows)
 
 
 CRD_MODES: tuple[CrdMode, ...] = get_args(CrdMode)

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from harness.matrix.versions import within
 
 
 class Model(BaseModel):
@@ -64,11 +67,67 @@ class ChartSource(StrEnum):
     IMPORTED = "imported"
 
 
-class Release(Model):
-    """One Spark Operator version: its chart, its images, the registry that they live in.
+class Fact(Model):
+    """Something that holds of releases from `since` on, up to `until` where that is given; `source` shows it."""
 
-    `relocated` says that its images were copied to a registry and repository to which upstream does not publish them.
+    since: str
+    until: str = ""
+    source: str = Field(pattern=r"^https://[^\s/]+/\S+$")
+
+    def holds(self, version: str) -> bool:
+        """Whether it holds of this release."""
+        return within(version, self.since, self.until)
+
+
+DYNAMIC = "dynamicAllocation"
+"""In conditions of defaults: an application with dynamic allocation enabled in its spec."""
+
+
+class Default(Fact):
+    """A value that the mutating webhook fills into a SparkApplication whose spec leaves `field` out.
+
+    `only_with` is what spec must have besides for that; with something of `unless`, which are keys of sparkConf or
+    DYNAMIC, the field is left alone.
     """
+
+    field: str = Field(pattern=r"^[a-z]\w*(\.[a-z]\w*)*$")
+    value: bool | int | str
+    only_with: Literal["", "sparkConf", "dynamicAllocation"] = ""
+    unless: tuple[str, ...] = ()
+
+    def applies(self, spec: Mapping[str, Any]) -> bool:
+        """Whether an application with this spec gets the value."""
+        conf = spec.get("sparkConf")
+        dynamic = bool((spec.get("dynamicAllocation") or {}).get("enabled"))
+        with_it = {"": True, "sparkConf": conf is not None, DYNAMIC: dynamic}[self.only_with]
+        without = all(not (dynamic if it == DYNAMIC else (conf or {}).get(it)) for it in self.unless)
+        return with_it and without
+
+
+class Rule(Fact):
+    """What the validating webhook refuses, with the words of its refusal.
+
+    `breaks` is what a valid application is changed by so that it breaks this rule, and no other.
+    """
+
+    name: str
+    says: str = Field(min_length=1)
+    breaks: dict[str, Any] = Field(min_length=1)
+
+
+SUSPEND = "suspend"
+"""The feature that more than a scenario asks for."""
+
+
+class Feature(Fact):
+    """What an application can ask for; scenarios name it in `needs_features`. `means` says what is missing before."""
+
+    name: str
+    means: str = Field(min_length=1)
+
+
+class ReleaseRow(Model):
+    """A `[[release]]` of charts/releases.toml: one Spark Operator version, its chart and its images."""
 
     version: str
     date: str
@@ -85,7 +144,25 @@ class Release(Model):
     known_log_noise: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     notes: str = ""
+
+
+class Release(ReleaseRow):
+    """A release with its row, and with what charts/behaviour.toml says of it.
+
+    `relocated` says that its images were copied to a registry and repository to which upstream does not publish them.
+    `left_alone` are fields that other releases' webhooks fill in, and this one's never does. `features` are all that
+    any release has.
+    """
+
     relocated: bool = False
+    defaults: tuple[Default, ...] = ()
+    left_alone: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    features: tuple[Feature, ...] = ()
+
+    def has(self, feature: str) -> bool:
+        """Whether an application can ask this release for a feature, by its name."""
+        return any(it.name == feature and it.holds(self.version) for it in self.features)
 
     @property
     def name(self) -> str:
@@ -214,8 +291,9 @@ class ClusterNeeds(Model):
 class Scenario(Model):
     """What an operator's user does, and what must hold.
 
-    `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs without which a release
-    cannot be asked to do it; `needs` is what it needs of its cluster.
+    `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs, and `needs_features`
+    those of features (charts/behaviour.toml), without which a release cannot be asked to do it; `needs` is what it
+    needs of its cluster.
     """
 
     name: str
@@ -223,6 +301,7 @@ class Scenario(Model):
     timeout: float = 600.0
     images: tuple[str, ...] = ()
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
+    needs_features: tuple[str, ...] = ()
     needs: ClusterNeeds = ClusterNeeds()
     tags: tuple[str, ...] = ()
 

@@ -107,6 +107,10 @@ class Rules:
             if row.has(cell):
                 return LeftOut(cell=cell, reason=row.reason, link=row.link)
         for release in releases:
+            for feature in release.features:
+                if feature.name in cell.scenario.needs_features and not release.has(feature.name):
+                    reason = f"releases before {feature.since} have no {feature.means}"
+                    return LeftOut(cell=cell, reason=reason, link=feature.source)
             for crd in cell.scenario.needs_crds:
                 if crd not in release.crds:
                     return LeftOut(

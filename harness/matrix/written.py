@@ -7,12 +7,14 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from harness.errors import CatalogueError
 from harness.matrix.model import Model
+
+_Row = TypeVar("_Row", bound=Model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,16 @@ class Written:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as broken:
             raise CatalogueError(f"{self.file} is not valid TOML: {broken}", "correct that line") from broken
+
+    def rows(self, table: str, model: type[_Row]) -> tuple[_Row, ...]:
+        """The `[[table]]` rows; none where the file has none. Raises CatalogueError with file, line and key."""
+        rows: list[_Row] = []
+        for number, values in enumerate(self.data().get(table, [])):
+            try:
+                rows.append(model.model_validate(values))
+            except ValidationError as invalid:
+                raise self.invalid(invalid, model, (table, number)) from invalid
+        return tuple(rows)
 
     def where(self, table: str, row: int, key: str) -> str:
         """How an error names a key: file, line, key."""

@@ -20,6 +20,9 @@ from harness.releases.charts import Chart
 
 _YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
+APPLICATIONS = "sparkapplications.sparkoperator.k8s.io"
+"""The name of the CRD of SparkApplications."""
+
 _SCHEMA_MAPS = ("properties", "patternProperties", "definitions", "dependencies")
 _SCHEMA_LISTS = ("allOf", "anyOf", "oneOf")
 _SCHEMAS = ("items", "additionalProperties", "additionalItems", "not")
@@ -37,6 +40,17 @@ _FALSE_IS_ABSENT = (
 def chart_crds(chart: Chart) -> Mapping[str, Mapping[str, Any]]:
     """The specs of the CRDs in the chart's crds/ folder, by name. Raises UsageError when a file is no YAML."""
     return _read(chart.path, chart.sha256)
+
+
+def has_field(spec: Mapping[str, Any], field: str) -> bool:
+    """Whether the storage version of a CRD has a field, which is written with dots (`spec.executor.instances`)."""
+    version = next(it for it in spec["versions"] if it.get("storage"))
+    node: Any = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    for step in field.split("."):
+        node = (node.get("properties") or {}).get(step)
+        if node is None:
+            return False
+    return True
 
 
 def differences(expected: Mapping[str, Any], actual: Mapping[str, Any], *, limit: int = 20) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,11 +21,13 @@ from urllib3.exceptions import HTTPError
 from harness import seeds
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
-from harness.matrix.model import Release
-from harness.releases import crds, metrics, seen, webhook
+from harness.matrix.model import Release, Rule
+from harness.releases import admission_samples, crds, metrics, seen, webhook
+from harness.releases import soak as soaks
 from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
 from harness.releases.rollout import find_deployments
-from harness.waiting import Cancelled, until, watch_until
+from harness.releases.soak import Soak
+from harness.waiting import Cancelled, until
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -49,17 +51,13 @@ class Unseen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Soak:
-    """What a watch over the operator's pods saw: pod → highest count of restarts; pods that went away."""
-
-    seconds: float
-    restarts: Mapping[str, int]
-    gone: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class ObservedOperator:
-    """An operator as it was seen. `chart_crds` and `crds` are CRD specs by name; `secret_ca` is PEM."""
+    """An operator as it was seen. `chart_crds` and `crds` are CRD specs by name; `secret_ca` is PEM.
+
+    `release` is the one that is installed, as Helm has it; `others` are those of which pods may run all the same, where
+    a change did not take place (harness/releases/serving.py). `sample_attempts` are by the shape of the sample, and
+    `rule_attempts` have the rules of all of them.
+    """
 
     release: Release
     name: str
@@ -74,20 +72,27 @@ class ObservedOperator:
     webhook_entries: tuple[webhook.WebhookEntry, ...] | Unseen
     secret_ca: bytes | Unseen
     handshakes: tuple[webhook.Handshake, ...] | Unseen
-    valid_attempt: webhook.Attempt | Unseen
-    rule_attempts: tuple[tuple[webhook.Rule, webhook.Attempt], ...] | Unseen
+    sample_attempts: Mapping[str, webhook.Attempt] | Unseen
+    rule_attempts: tuple[tuple[Rule, webhook.Attempt], ...] | Unseen
     leases: tuple[seen.LeaseSeen, ...] | Unseen
     metrics: metrics.MetricsPage | Unseen
     moments: frozenset[str] = field(default_factory=frozenset)
     moments_trouble: str = ""
+    others: tuple[Release, ...] = ()
 
 
 def observe(
-    cluster: Cluster, installed: InstalledRelease, *, soak: float = DEFAULT_SOAK, seed: int = 0
+    cluster: Cluster,
+    installed: InstalledRelease,
+    *,
+    others: Sequence[Release] = (),
+    soak: float = DEFAULT_SOAK,
+    seed: int = 0,
 ) -> ObservedOperator:
     """Watch an operator for `soak` seconds and look at all of it; names of what is created follow from `seed`.
 
-    Raises Cancelled when the run is being ended, ApiException when the canary application cannot be removed.
+    `others` are the releases besides the installed one whose pods may still run, or run already. Raises Cancelled when
+    the run is being ended, ApiException when the canary application cannot be removed.
     """
     version = installed.release.version
     moments = metrics.Moments()
@@ -95,19 +100,23 @@ def observe(
         cluster.api_client() as api,
         ThreadPoolExecutor(max_workers=3) as pool,
         webhook.canary(
-            api, CHECK_NAMESPACE, version, suffix=seeds.token(seed, "canary", version, digits=6), timeout=_API_SECONDS
+            api,
+            CHECK_NAMESPACE,
+            installed.release,
+            suffix=seeds.token(seed, "canary", version, digits=6),
+            timeout=_API_SECONDS,
         ) as canary_trouble,
     ):
         if not canary_trouble:
             moments.created()
-        look = _Look(cluster, api, installed)
-        soaking = pool.submit(_soak, cluster, installed.namespace, soak)
+        look = _Look(cluster, api, installed, others)
+        soaking = pool.submit(soaks.operator, cluster, installed.namespace, soak)
         watching = [
-            pool.submit(_watch_applications, cluster, installed, soak, moments),
-            pool.submit(_watch_executors, cluster, installed, soak, moments),
+            pool.submit(soaks.applications, cluster, installed, soak, moments),
+            pool.submit(soaks.executors, cluster, installed, soak, moments),
         ]
         # What does not change with time is looked at while the soak goes on.
-        valid_attempt = _seen("the dry run of a SparkApplication", look.valid_attempt)
+        sample_attempts = _seen("the dry runs of SparkApplications", look.sample_attempts)
         rule_attempts = _seen("the dry runs of invalid SparkApplications", look.rule_attempts)
         cluster_crds = _seen("the CustomResourceDefinitions", look.crds)
         chart_crds = _seen("the chart's crds/", lambda: crds.chart_crds(installed.chart))
@@ -126,27 +135,31 @@ def observe(
             crds=cluster_crds,
             deployments=deployments,
             pods=pods,
-            soak=soaked,
+            soak=Unseen(reason=soaked) if isinstance(soaked, str) else soaked,
             logs=_with(pods, "the logs", look.logs),
             webhook_entries=_with(deployments, "the webhook configurations", look.webhook_entries),
             secret_ca=_with(deployments, "the webhook's Secret", look.secret_ca),
             handshakes=_with(deployments, "the webhook's TLS port", lambda it: look.handshakes(it, pods)),
-            valid_attempt=valid_attempt,
+            sample_attempts=sample_attempts,
             rule_attempts=rule_attempts,
             leases=leases,
             metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, met)),
             moments=met,
             moments_trouble="; ".join(filter(None, troubles)),
+            others=tuple(others),
         )
 
 
 class _Look:
     """One look each at the parts of an operator; every method raises what the API client raises."""
 
-    def __init__(self, cluster: Cluster, api: client.ApiClient, installed: InstalledRelease) -> None:
+    def __init__(
+        self, cluster: Cluster, api: client.ApiClient, installed: InstalledRelease, others: Sequence[Release]
+    ) -> None:
         self._cluster = cluster
         self._api = api
         self._installed = installed
+        self._releases = (installed.release, *others)
         self._namespace = installed.namespace
         self._core = client.CoreV1Api(api)
 
@@ -225,16 +238,20 @@ class _Look:
                 found.append(webhook.handshake(own, self._namespace, pod.name, port, server_name, timeout=_API_SECONDS))
         return tuple(found)
 
-    def valid_attempt(self) -> webhook.Attempt:
-        return self._dry_run(webhook.sample(CHECK_NAMESPACE))
+    def sample_attempts(self) -> dict[str, webhook.Attempt]:
+        """One a shape, up to the first that is refused: what refuses one refuses all."""
+        attempts: dict[str, webhook.Attempt] = {}
+        for shape in admission_samples.SHAPES:
+            attempts[shape] = self._dry_run(admission_samples.sample(CHECK_NAMESPACE, shape=shape))
+            if not attempts[shape].accepted:
+                break
+        return attempts
 
-    def rule_attempts(self) -> tuple[tuple[webhook.Rule, webhook.Attempt], ...]:
-        attempts = []
-        for rule in webhook.rules_of(self._installed.release.version):
-            app = webhook.sample(CHECK_NAMESPACE)
-            rule.break_it(app)
-            attempts.append((rule, self._dry_run(app)))
-        return tuple(attempts)
+    def rule_attempts(self) -> tuple[tuple[Rule, webhook.Attempt], ...]:
+        rules = {rule.name: rule for release in self._releases for rule in release.rules}
+        return tuple(
+            (rule, self._dry_run(admission_samples.breaking(rule, CHECK_NAMESPACE))) for rule in rules.values()
+        )
 
     def _dry_run(self, app: Mapping[str, Any]) -> webhook.Attempt:
         return webhook.answered(lambda: webhook.dry_run(self._api, app, timeout=_API_SECONDS), seconds=_OUTAGE_SECONDS)
@@ -307,86 +324,14 @@ def _pods_of(
                 yield deployment, pod
 
 
-def _soak(cluster: Cluster, namespace: str, seconds: float) -> Soak | Unseen:
-    restarts: dict[str, int] = {}
-    gone: list[str] = []
-    with cluster.api_client() as api:
-
-        def on_pod(event: str, item: Any) -> None:
-            pod = seen.pod(seen.plain(api, item))
-            # One that was leaving already when it was first seen belongs to the release of before.
-            if pod.leaving and pod.name not in restarts:
-                return
-            if not pod.owner.startswith("Job/"):
-                restarts[pod.name] = max(pod.restarts, restarts.get(pod.name, 0))
-                if event == "DELETED":
-                    gone.append(pod.name)
-
-        trouble = _watch(client.CoreV1Api(api).list_namespaced_pod, on_pod, seconds, namespace=namespace)
-    return Unseen(reason=trouble) if trouble else Soak(seconds=seconds, restarts=restarts, gone=tuple(gone))
-
-
-def _watch_applications(cluster: Cluster, installed: InstalledRelease, seconds: float, moments: metrics.Moments) -> str:
-    with cluster.api_client() as api:
-
-        def on_application(event: str, item: Any) -> None:
-            if item["metadata"]["namespace"] in installed.job_namespaces:
-                (moments.gone if event == "DELETED" else moments.application)(item)
-
-        return _watch(
-            client.CustomObjectsApi(api).list_cluster_custom_object,
-            on_application,
-            seconds,
-            group="sparkoperator.k8s.io",
-            version="v1beta2",
-            plural="sparkapplications",
-        )
-
-
-def _watch_executors(cluster: Cluster, installed: InstalledRelease, seconds: float, moments: metrics.Moments) -> str:
-    with cluster.api_client() as api:
-
-        def on_executor(event: str, item: Any) -> None:
-            if item.metadata.namespace in installed.job_namespaces:
-                (moments.gone if event == "DELETED" else moments.executor)(seen.plain(api, item))
-
-        return _watch(
-            client.CoreV1Api(api).list_pod_for_all_namespaces,
-            on_executor,
-            seconds,
-            label_selector="sparkoperator.k8s.io/launched-by-spark-operator=true,spark-role=executor",
-        )
-
-
-def _watch(call: Callable[..., Any], on_event: Callable[[str, Any], None], seconds: float, **options: Any) -> str:
-    """Watch until time is up. Returns why that was not possible, or an empty text."""
-    try:
-        watch_until(call, on_event, what="the end of the soak", timeout=seconds, describe=lambda item: "", **options)
-    except WaitTimeout as ended:
-        # Time that is up is how a soak ends; only a server that was away at the end leaves words here.
-        return ended.last_seen if ended.last_seen.startswith("API server") else ""
-    except (client.ApiException, HTTPError) as failed:
-        return _reason(failed)
-    return ""
-
-
 def _seen(what: str, act: Callable[[], T]) -> T | Unseen:
     try:
         return act()
     except Cancelled:
         raise
     except (client.ApiException, HTTPError, OSError, HarnessError) as failed:
-        return Unseen(reason=f"{what} could not be looked at: {_reason(failed)}")
+        return Unseen(reason=f"{what} could not be looked at: {soaks.reason(failed)}")
 
 
 def _with(known: A | Unseen, what: str, act: Callable[[A], T]) -> T | Unseen:
     return known if isinstance(known, Unseen) else _seen(what, lambda: act(known))
-
-
-def _reason(failed: BaseException) -> str:
-    if isinstance(failed, client.ApiException):
-        return f"the API server answered {failed.status} {failed.reason}"
-    if isinstance(failed, HTTPError):
-        # urllib3 wraps what happened into the address and the count of its attempts.
-        return f"the API server is away: {getattr(failed, 'reason', None) or failed}"
-    return failed.message if isinstance(failed, HarnessError) else f"{type(failed).__name__}: {failed}"

@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from harness.errors import HarnessError, HostError, RegistryError, ReleaseError, WaitTimeout
 from harness.matrix.model import Release
 from harness.releases import seen, webhook
+from harness.releases.admission_samples import sample
 from harness.releases.helm import Revision
 from harness.releases.trouble import Kind, Trouble, diagnose
 from harness.waiting import Deadline, until, watch_until
@@ -164,7 +165,7 @@ def await_admission(api: client.ApiClient, release: Release, namespace: str, dea
     The webhook's readiness probe is a plain ping: its pod is Ready before its port answers, and until the Service's
     endpoint is in place on the node, creates are refused (seen for up to a second).
     """
-    app = webhook.sample(namespace)
+    app = sample(namespace)
     try:
         until(
             lambda: webhook.dry_run(api, app, timeout=_API_SECONDS),

@@ -17,11 +17,12 @@ from kubernetes import client
 from kubernetes.stream import portforward
 
 from harness.errors import WaitTimeout
+from harness.matrix.model import SUSPEND, Release
+from harness.releases.admission_samples import sample
 from harness.releases.seen import listed
 from harness.waiting import until
 
 _GROUP, _VERSION, _PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
-_SUSPEND_SINCE = (2, 4, 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,28 +52,6 @@ class Handshake:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rule:
-    """A rule of the validating webhook: an application that breaks it, and the words of its refusal.
-
-    `since` is the first release with the rule.
-    """
-
-    name: str
-    since: str
-    says: str
-    break_it: Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Default:
-    """A value that the mutating webhook fills into a spec at `path`; `since` is the first release that does so."""
-
-    path: tuple[str, ...]
-    value: object
-    since: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """A dry-run create of a SparkApplication. `status` is the HTTP status of a refusal, 0 when it was accepted."""
 
@@ -89,92 +68,6 @@ class Attempt:
     def webhook_away(self) -> bool:
         """Whether the API server could not ask the webhook at all."""
         return self.status >= 500 and not_asked(self.message)
-
-
-def _both_node_selectors(app: dict[str, Any]) -> None:
-    app["spec"]["nodeSelector"] = {"disk": "fast"}
-    app["spec"]["driver"]["nodeSelector"] = {"disk": "fast"}
-
-
-def _bad_name(app: dict[str, Any]) -> None:
-    # Fine as the name of a custom resource (RFC 1123), not of the Service that the operator makes (RFC 1035).
-    app["metadata"]["name"] = "1-starts-with-a-digit"
-
-
-def _managed_key(app: dict[str, Any]) -> None:
-    app["spec"]["sparkConf"] = {"spark.master": "local"}
-
-
-def _other_namespace(app: dict[str, Any]) -> None:
-    app["spec"]["sparkConf"] = {"spark.kubernetes.namespace": "kube-system"}
-
-
-RULES = (
-    Rule(
-        name="one node selector",
-        since="2.0.0",
-        says="node selector cannot be defined at both SparkApplication and Driver/Executor",
-        break_it=_both_node_selectors,
-    ),
-    Rule(name="DNS-1035 name", since="2.4.0", says="invalid SparkApplication name", break_it=_bad_name),
-    Rule(
-        name="sparkConf key managed by the operator",
-        since="2.5.2",
-        says='sparkConf key "spark.master" is not allowed',
-        break_it=_managed_key,
-    ),
-    Rule(
-        name="sparkConf stays in its namespace",
-        since="2.5.2",
-        says='sparkConf key "spark.kubernetes.namespace" is not allowed',
-        break_it=_other_namespace,
-    ),
-)
-"""From internal/webhook/sparkapplication_validator.go and sparkconf_validator.go of each tag."""
-
-DEFAULTS = (
-    Default(path=("mode",), value="cluster", since="2.0.0"),
-    Default(path=("restartPolicy", "type"), value="Never", since="2.0.0"),
-    Default(path=("executor", "instances"), value=1, since="2.0.0"),
-    Default(path=("driver", "cores"), value=1, since="2.4.0"),
-    Default(path=("driver", "memory"), value="1g", since="2.4.0"),
-    Default(path=("executor", "cores"), value=1, since="2.4.0"),
-    Default(path=("executor", "memory"), value="1g", since="2.4.0"),
-)
-"""What the mutating webhook fills into a spec that leaves it out. The CRD's schema has no default for any of these, so
-that only the webhook can have set them.
-
-Up to 2.3.0 internal/webhook/sparkapplication_defaulter.go has defaults of its own, and none for cores and memory; from
-2.4.0 on it applies all of api/v1beta2/defaults.go.
-"""
-
-
-def defaults_of(release: str) -> list[Default]:
-    """The defaults that a release's mutating webhook fills in."""
-    return [default for default in DEFAULTS if _number(default.since) <= _number(release)]
-
-
-def rules_of(release: str) -> list[Rule]:
-    """The rules that a release's validating webhook has."""
-    return [rule for rule in RULES if _number(rule.since) <= _number(release)]
-
-
-def sample(namespace: str, name: str = "harness-admission") -> dict[str, Any]:
-    """A valid SparkApplication that says as little as the CRD allows."""
-    return {
-        "apiVersion": f"{_GROUP}/{_VERSION}",
-        "kind": "SparkApplication",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {
-            "type": "Scala",
-            "sparkVersion": "4.0.0",
-            "image": "docker.io/apache/spark:4.0.0",
-            "mainClass": "org.apache.spark.examples.SparkPi",
-            "mainApplicationFile": "local:///opt/spark/examples/jars/spark-examples.jar",
-            "driver": {},
-            "executor": {},
-        },
-    }
 
 
 def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) -> Attempt:
@@ -219,14 +112,13 @@ def answered(attempt: Callable[[], Attempt], *, seconds: float) -> Attempt:
 
 
 @contextmanager
-def canary(api: client.ApiClient, namespace: str, release: str, *, suffix: str, timeout: float) -> Iterator[str]:
+def canary(api: client.ApiClient, namespace: str, release: Release, *, suffix: str, timeout: float) -> Iterator[str]:
     """A suspended application that exists during the block, so that the controller has counted one. It never runs.
 
-    `suffix` ends its name. Yields why there is none, or an empty text. Releases before 2.4.0 know no `suspend` and
-    would run it.
+    `suffix` ends its name. Yields why there is none, or an empty text. A release that cannot suspend would run it.
     """
-    if _number(release) < _SUSPEND_SINCE:
-        yield f"no canary application was created: release {release} cannot suspend one"
+    if not release.has(SUSPEND):
+        yield f"no canary application was created: release {release.version} cannot suspend one"
         return
     app = sample(namespace, f"harness-canary-{suffix}")
     app["spec"]["suspend"] = True
@@ -367,7 +259,3 @@ def message_of(refused: client.ApiException) -> str:
         return str(json.loads(refused.body or "{}").get("message") or refused.reason)
     except (ValueError, AttributeError):
         return str(refused.body or refused.reason)
-
-
-def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("-")[0].split("."))

@@ -11,6 +11,7 @@ from typing import Literal
 from harness.matrix import edges
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
+from harness.matrix.versions import numbers
 from harness.report.model import CellResult, CheckResult, Model, RunResult
 from harness.report.text import first_line
 from harness.report.ways import IN_WORDS, LOOKED, OWN, WATCHED, Report, Seen, State, Way, ways
@@ -299,14 +300,10 @@ def _nearest(origin: str, target: str, reports: Sequence[Report]) -> str:
 
     def distance(pair: tuple[str, ...]) -> tuple[int, ...]:
         ends = zip(pair, (origin, target), strict=True)
-        return tuple(abs(a - b) for one, other in ends for a, b in zip(_key(one), _key(other), strict=True))
+        return tuple(abs(a - b) for one, other in ends for a, b in zip(numbers(one), numbers(other), strict=True))
 
     near = sorted((pair for pair in known if target in pair[1] or origin == pair[0]), key=distance)
     return " → ".join(near[0]) if near else ""
-
-
-def _key(release: str) -> tuple[int, ...]:
-    return edges.version_key(release)
 
 
 def _listed(cell: CellResult, name: str, key: str) -> list[str]:

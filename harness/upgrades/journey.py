@@ -185,7 +185,8 @@ class Journey:
             target = here if came.helm_error else came.installed
             soak = min(soak, HOPELESS_SOAK) if came.helm_error else soak
             with ThreadPoolExecutor(1, "soak") as beside:
-                looking = beside.submit(self._observed, target, soak=soak)
+                others = [it for it in (here.release, self._release(move.target)) if it != target.release]
+                looking = beside.submit(self._observed, target, others, soak=soak)
                 if meanwhile is not None:
                     pause(min(soak, SUBMIT_SECONDS), what="small applications to come")
                     times = _times(came)
@@ -240,9 +241,11 @@ class Journey:
     def _release(self, name: str) -> Release:
         return self.stops[name].release
 
-    def _observed(self, target: InstalledRelease, *, soak: float) -> ObservedOperator | Unseen:
+    def _observed(
+        self, target: InstalledRelease, others: Sequence[Release], *, soak: float
+    ) -> ObservedOperator | Unseen:
         try:
-            return observe(self.cluster, target, soak=soak, seed=self.seed)
+            return observe(self.cluster, target, others=others, soak=soak, seed=self.seed)
         except (client.ApiException, HTTPError, OSError) as away:
             return Unseen(reason=f"the operator could not be looked at: {away}")
 

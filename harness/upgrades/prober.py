@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness.cluster import Cluster
-from harness.releases.webhook import Attempt, dry_run, sample
+from harness.releases import admission_samples
+from harness.releases.webhook import Attempt, dry_run
 
 ANSWER_SECONDS = 3.0
 """How long one probe waits for its answer. A healthy webhook answers within 50 ms; the API server's own patience with
@@ -22,15 +26,15 @@ it (`timeoutSeconds`) is ten seconds, which no user of kubectl takes for working
 
 _ALIVE_SECONDS = 1.0
 
-_FILLED_IN = {("mode",): "cluster", ("restartPolicy", "type"): "Never", ("executor", "instances"): 1}
-"""What the webhook of every release fills in; which one answers in the middle of an upgrade is not known beforehand."""
+_SHAPES = (admission_samples.BARE, admission_samples.CONFIGURED)
+"""What is asked for in turn: between them each webhook shows its own defaults, in fields that the CRDs of all releases
+have."""
 
 
 class Outcome(StrEnum):
     """What a dry-run create came to."""
 
-    MUTATED = "mutated"
-    UNMUTATED = "unmutated"
+    ACCEPTED = "accepted"
     REJECTED = "rejected"
     WEBHOOK_AWAY = "webhook-away"
     SERVER_AWAY = "server-away"
@@ -40,15 +44,17 @@ class Outcome(StrEnum):
 class Probe:
     """One dry-run create: when it was asked for, how many seconds it took, and what came of it, in the server's words.
 
-    MUTATED: accepted, and the webhook had filled in its defaults; UNMUTATED: accepted without them; REJECTED: the
-    webhook or the API server refused a valid application; WEBHOOK_AWAY: the API server could not call the webhook;
-    SERVER_AWAY: the API server itself did not answer.
+    ACCEPTED: `spec` is what would have been stored for the sample of this `shape`; REJECTED: the webhook or the API
+    server refused a valid application; WEBHOOK_AWAY: the API server could not call the webhook; SERVER_AWAY: the API
+    server itself did not answer.
     """
 
     at: datetime
     seconds: float
     outcome: Outcome
     message: str = ""
+    shape: str = admission_samples.BARE
+    spec: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Prober:
@@ -91,31 +97,35 @@ class Prober:
 
     def _ask_on(self) -> None:
         due = time.monotonic()
+        shapes = itertools.cycle(_SHAPES)
         with ThreadPoolExecutor(self._patient, "probe") as pool:
             while not self._over.wait(max(0.0, due - time.monotonic())):
-                pool.submit(self._ask)
+                pool.submit(self._ask, next(shapes))
                 # A host that was stopped for a while shall not ask for all of it at once.
                 due = max(due + self._interval, time.monotonic())
 
-    def _ask(self) -> None:
+    def _ask(self, shape: str) -> None:
         at, started = datetime.now(UTC), time.monotonic()
-        outcome, message = self._answer()
-        probe = Probe(at=at, seconds=time.monotonic() - started, outcome=outcome, message=message)
+        outcome, message, spec = self._answer(shape)
+        seconds = time.monotonic() - started
+        probe = Probe(at=at, seconds=seconds, outcome=outcome, message=message, shape=shape, spec=spec)
         with self._lock:
             self._probes.append(probe)
 
-    def _answer(self) -> tuple[Outcome, str]:
+    def _answer(self, shape: str) -> tuple[Outcome, str, Mapping[str, Any]]:
         api = self._client()
+        app = admission_samples.sample(self._namespace, "harness-probe", shape=shape)
         try:
-            return judge(dry_run(api, sample(self._namespace, "harness-probe"), timeout=ANSWER_SECONDS))
+            attempt = dry_run(api, app, timeout=ANSWER_SECONDS)
+            return *judge(attempt), attempt.result.get("spec") or {}
         except client.ApiException as other:
             words = f"{other.status} {other.reason}: {str(other.body or '')[:300]}"
             # 404: the API server works, and knows no SparkApplications.
-            return (Outcome.REJECTED if other.status == 404 else Outcome.SERVER_AWAY), words
+            return (Outcome.REJECTED if other.status == 404 else Outcome.SERVER_AWAY), words, {}
         except HTTPError as late:
             if self._alive(api):
-                return Outcome.WEBHOOK_AWAY, f"no answer within {ANSWER_SECONDS:g} s, while the API server answers"
-            return Outcome.SERVER_AWAY, str(late)
+                return Outcome.WEBHOOK_AWAY, f"no answer within {ANSWER_SECONDS:g} s, while the API server answers", {}
+            return Outcome.SERVER_AWAY, str(late), {}
 
     def _client(self) -> client.ApiClient:
         """One a thread; without retries, which would ask again behind the prober's back."""
@@ -142,12 +152,4 @@ def judge(attempt: Attempt) -> tuple[Outcome, str]:
         return Outcome.WEBHOOK_AWAY, attempt.message
     if not attempt.accepted:
         return Outcome.REJECTED, f"{attempt.status}: {attempt.message}"
-    spec = attempt.result.get("spec") or {}
-    missing = [".".join(field) for field, value in _FILLED_IN.items() if _at(spec, field) != value]
-    return (Outcome.UNMUTATED, f"accepted without {', '.join(missing)}") if missing else (Outcome.MUTATED, "")
-
-
-def _at(spec: object, field: tuple[str, ...]) -> object:
-    for step in field:
-        spec = spec.get(step) if isinstance(spec, dict) else None
-    return spec
+    return Outcome.ACCEPTED, ""

@@ -22,7 +22,7 @@ from harness.apps.states import State
 from harness.apps.users import UserManifests
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
-from harness.matrix.model import CrdMode, Release
+from harness.matrix.model import SUSPEND, CrdMode, Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.quiet import Quiet
@@ -36,9 +36,6 @@ from harness.waiting import Deadline, until
 SUBMISSIONS = "submissions"
 NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
 """The job namespaces that a workload needs."""
-
-SUSPEND_SINCE = (2, 4, 0)
-"""The first release that knows spec.suspend."""
 
 _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 
@@ -147,7 +144,7 @@ class Workload:
             self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
             self._users.submit(When.BEFORE)
             if "standing" in self._ctx.watched:
-                if all(knows_suspend(release) for release in self._ctx.releases):
+                if all(release.has(SUSPEND) for release in self._ctx.releases):
                     self._suspend()
                 else:
                     self._notes.absent["suspended"] = "not every release of the path has spec.suspend"
@@ -193,12 +190,12 @@ class Workload:
 
         Where the CRDs stayed those of a release without spec.suspend, the API server drops it.
         """
-        stored = self._ctx.crds != "none" or knows_suspend(self._ctx.releases[0])
+        stored = self._ctx.crds != "none" or self._ctx.releases[0].has(SUSPEND)
         if (
             stored
             and "standing" in self._ctx.watched
-            and knows_suspend(now)
-            and not knows_suspend(following)
+            and now.has(SUSPEND)
+            and not following.has(SUSPEND)
             and self._standing.application("suspended") is None
         ):
             self._suspend()
@@ -394,8 +391,3 @@ class Workload:
             yield
         finally:
             self._notes.seconds[name] = time.monotonic() - started
-
-
-def knows_suspend(release: Release) -> bool:
-    """Whether a release has spec.suspend of a SparkApplication."""
-    return tuple(int(part) for part in release.version.split("-")[0].split(".")) >= SUSPEND_SINCE

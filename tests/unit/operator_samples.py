@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -14,25 +15,25 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from harness.matrix.model import Release
-from harness.releases import webhook
+from harness.matrix import catalogue
+from harness.releases import admission_samples, webhook
 from harness.releases.metrics import MetricsPage
-from harness.releases.observe import ObservedOperator, Soak
+from harness.releases.observe import ObservedOperator
 from harness.releases.seen import ContainerSeen, CrdSeen, DeploymentSeen, LeaseSeen, LogSeen, PodSeen
+from harness.releases.soak import Soak
 
 DIGEST = "sha256:" + "a" * 64
 SERVER_NAME = "spark-operator-webhook-svc.spark-operator.svc"
 
-RELEASE = Release(
-    version="2.5.2",
-    date="2026-07-30",
-    registry="ghcr.io",
-    repository="kubeflow/spark-operator/controller",
-    hook_registry="ghcr.io",
-    hook_repository="kubeflow/spark-operator/kubectl",
-    spark="4.0.4",
-    crds=("sparkapplications.sparkoperator.k8s.io",),
-    metrics=("spark_application_count", "spark_application_submit_count"),
+RELEASE = (
+    catalogue.load()
+    .release("2.5.2")
+    .model_copy(
+        update={
+            "crds": ("sparkapplications.sparkoperator.k8s.io",),
+            "metrics": ("spark_application_count", "spark_application_submit_count"),
+        }
+    )
 )
 
 
@@ -109,13 +110,19 @@ def lease(part: str, **changes: Any) -> LeaseSeen:
     return dataclasses.replace(healthy, **changes)
 
 
-def crd_spec(maximum: int = 5) -> dict[str, Any]:
-    """A small CRD's spec as a chart writes it."""
+def crd_spec(maximum: int = 5, *, lacks: Iterable[str] = ()) -> dict[str, Any]:
+    """A small CRD's spec as a chart writes it, with the fields that webhooks fill in but those that it `lacks`."""
+    spec: dict[str, Any] = {"type": "object", "properties": {}}
+    for field in {it.field for it in RELEASE.defaults} - set(lacks):
+        below = spec
+        for step in field.split("."):
+            below = below.setdefault("properties", {}).setdefault(step, {})
     schema = {
         "type": "object",
         "description": "An application.",
         "properties": {
             "size": {"type": "integer", "maximum": maximum},
+            "spec": spec,
             "description": {"type": "string", "description": "a property of that name"},
         },
         "required": ["size", "description"],
@@ -130,6 +137,19 @@ def crd_spec(maximum: int = 5) -> dict[str, Any]:
     }
 
 
+def _accepted(shape: str) -> webhook.Attempt:
+    """A sample with the defaults of RELEASE."""
+    spec = admission_samples.sample("ns", shape=shape)["spec"]
+    for field, value in admission_samples.expected(RELEASE, shape).items():
+        *above, last = field.split(".")
+        below = spec
+        for step in above if value is not None else ():
+            below = below.setdefault(step, {})
+        if value is not None:
+            below[last] = value
+    return webhook.Attempt(status=0, message="", result={"spec": spec})
+
+
 def operator(**changes: Any) -> ObservedOperator:
     """A healthy operator, with some of it changed."""
     ca, leaf = certificates()
@@ -140,12 +160,6 @@ def operator(**changes: Any) -> ObservedOperator:
         namespace="spark-operator",
         ca_bundle=ca,
     )
-    spec: dict[str, Any] = {}
-    for default in webhook.DEFAULTS:
-        below = spec
-        for key in default.path[:-1]:
-            below = below.setdefault(key, {})
-        below[default.path[-1]] = default.value
     healthy = ObservedOperator(
         release=RELEASE,
         name="spark-operator",
@@ -160,10 +174,10 @@ def operator(**changes: Any) -> ObservedOperator:
         webhook_entries=(entry,),
         secret_ca=ca,
         handshakes=(webhook.Handshake(pod="spark-operator-webhook-new-1", server_name=SERVER_NAME, certificate=leaf),),
-        valid_attempt=webhook.Attempt(status=0, message="", result={"spec": spec}),
+        sample_attempts={shape: _accepted(shape) for shape in admission_samples.SHAPES},
         rule_attempts=tuple(
             (rule, webhook.Attempt(status=403, message=f"denied the request: {rule.says} …", result={}))
-            for rule in webhook.rules_of("2.5.2")
+            for rule in RELEASE.rules
         ),
         leases=(lease("controller"), lease("webhook")),
         metrics=MetricsPage(

@@ -9,6 +9,7 @@ from typing import Any
 from operator_samples import RELEASE
 
 from harness.apps.states import State
+from harness.matrix import catalogue
 from harness.matrix.model import Move, Path
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
@@ -16,6 +17,7 @@ from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.prober import Probe
 from harness.upgrades.workload_seen import ApplicationSeen, Look, Part, PodSeen, When, WorkloadSeen
 
+CATALOGUE = catalogue.load()
 BEGAN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 S = State
 
@@ -54,7 +56,7 @@ def path(
     unseen = Unseen(reason="not looked at here")
     move = ObservedMove(
         move=Move(kind="upgrade", origin="2.4.0", target="2.5.2"),
-        origin=RELEASE,
+        origin=CATALOGUE.release("2.4.0"),
         target=RELEASE,
         steps=(),
         times=MoveTimes(began=BEGAN, helm_done=at(2), settled=at(10), ended=at(100)),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from typing import Any
 
@@ -24,8 +23,9 @@ from harness.checks.operator import judge
 from harness.errors import RegistryError
 from harness.releases import webhook
 from harness.releases.metrics import MetricsPage
-from harness.releases.observe import ObservedOperator, Soak, Unseen
+from harness.releases.observe import ObservedOperator, Unseen
 from harness.releases.seen import LogSeen
+from harness.releases.soak import Soak
 from harness.verdicts import Finding, Verdict
 
 
@@ -52,7 +52,7 @@ _NOT_LOOKED_AT = [
     ("webhook_entries", ["webhook-certificate", "webhook-ca-bundle"]),
     ("secret_ca", ["webhook-ca-bundle"]),
     ("handshakes", ["webhook-certificate"]),
-    ("valid_attempt", ["admission-mutates"]),
+    ("sample_attempts", ["admission-mutates"]),
     ("rule_attempts", ["admission-rejects"]),
     ("logs", ["logs-clean"]),
     ("metrics", ["metrics-served"]),
@@ -108,14 +108,14 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"handshakes": ()}, "webhook-certificate", "no webhook pod"),
     ({"secret_ca": b""}, "webhook-ca-bundle", "no CA certificate"),
     (
-        {"valid_attempt": webhook.Attempt(status=500, message="failed calling webhook", result={})},
+        {"sample_attempts": {"bare": webhook.Attempt(status=500, message="failed calling webhook", result={})}},
         "admission-mutates",
         "failed calling webhook",
     ),
     (
-        {"valid_attempt": webhook.Attempt(status=0, message="", result={"spec": {"driver": {"cores": 1}}})},
+        {"sample_attempts": {"bare": webhook.Attempt(status=0, message="", result={"spec": {"driver": {"cores": 1}}})}},
         "admission-mutates",
-        "driver.memory is None",
+        "driver.memory is None instead of '1g'",
     ),
     ({"logs": (LogSeen(pod="c", container="c", text=_BAD_LOG),)}, "logs-clean", "leases"),
     ({"logs": (LogSeen(pod="c", container="c", text="panic: nil map", previous=True),)}, "logs-clean", "previous"),
@@ -184,7 +184,7 @@ def test_a_certificate_of_another_authority_or_name() -> None:
 
 
 def test_a_rule_that_lets_through_or_speaks_otherwise() -> None:
-    rule = webhook.RULES[0]
+    rule = RELEASE.rules[0]
     accepted = webhook.Attempt(status=0, message="", result={})
     finding = _found(operator(rule_attempts=((rule, accepted),)), "admission-rejects")
     assert "was accepted" in finding.message
@@ -213,26 +213,3 @@ def test_a_webhook_that_is_off_is_unavailable() -> None:
     findings = judge(operator(values={"webhook": {"enable": False}}, webhook_entries=(), handshakes=()), _serves)
     off = {it.check for it in findings if it.verdict is Verdict.UNAVAILABLE}
     assert off == {"webhook-certificate", "webhook-ca-bundle", "admission-mutates", "admission-rejects"}
-
-
-def test_defaults_belong_to_releases() -> None:
-    assert [".".join(it.path) for it in webhook.defaults_of("2.3.0")] == [
-        "mode",
-        "restartPolicy.type",
-        "executor.instances",
-    ]
-    assert len(webhook.defaults_of("2.4.0")) == len(webhook.DEFAULTS)
-
-
-def test_rules_belong_to_releases() -> None:
-    assert [rule.name for rule in webhook.rules_of("2.1.1")] == ["one node selector"]
-    assert "DNS-1035 name" in [rule.name for rule in webhook.rules_of("2.4.0")]
-    assert len(webhook.rules_of("2.5.2")) == len(webhook.RULES)
-
-
-def test_each_rule_breaks_only_its_own_application() -> None:
-    valid = webhook.sample("ns")
-    for rule in webhook.RULES:
-        broken = copy.deepcopy(valid)
-        rule.break_it(broken)
-        assert broken != valid == webhook.sample("ns")

@@ -12,7 +12,8 @@ from operator_samples import DIGEST, RELEASE, operator
 
 from harness.matrix.model import Move, Path
 from harness.releases.change import Step
-from harness.releases.observe import Soak, Unseen
+from harness.releases.observe import Unseen
+from harness.releases.soak import Soak
 from harness.upgrades import labels
 from harness.upgrades.judged import operator_health
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath

@@ -73,7 +73,7 @@ class Stage:
             rollout_error="",
         )
 
-    def observe(self, cluster: Any, target: Any, *, soak: float, seed: int) -> Unseen:
+    def observe(self, cluster: Any, target: Any, *, others: Any, soak: float, seed: int) -> Unseen:
         last = soak > journey.SHORT_SOAK or bool(self.helm_error)
         self.events.append("soak")
         if last:

@@ -102,7 +102,7 @@ def root(tmp_path: Path) -> Path:
         PROJECT_ROOT / "clusters", tmp_path / "clusters", ignore=shutil.ignore_patterns("go.sum", "rootfs", "*.go")
     )
     (tmp_path / "charts").mkdir()
-    for name in ("releases.toml", "upgrades.toml"):
+    for name in ("behaviour.toml", "releases.toml", "upgrades.toml"):
         shutil.copy(PROJECT_ROOT / "charts" / name, tmp_path / "charts")
     return tmp_path
 

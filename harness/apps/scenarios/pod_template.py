@@ -21,6 +21,7 @@ SCENARIO = Scenario(
     name="pod-template",
     summary="pod templates of driver and executor reach the pods",
     images=(_VALUES.spark.image,),
+    needs_features=("pod-template",),
 )
 
 

@@ -14,7 +14,7 @@ from harness.apps.pods import LABEL_SUBMISSION, by_role
 from harness.apps.states import TERMINAL, State
 from harness.apps.trial import trial
 from harness.errors import WaitTimeout
-from harness.matrix.model import Scenario
+from harness.matrix.model import SUSPEND, Scenario
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import pause, until
 
@@ -24,6 +24,7 @@ SCENARIO = Scenario(
     name="suspend-resume",
     summary="suspending stops a running application, resuming runs it again to its end",
     timeout=700.0,
+    needs_features=(SUSPEND,),
     images=(_VALUES.spark.image,),
 )
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.checks.images import Resolve
-from harness.matrix.model import ClusterNeeds, Scenario
+from harness.matrix.model import ClusterNeeds, Release, Scenario
+from harness.releases.admission_samples import expected, unlike
+from harness.releases.observe import Unseen
+from harness.releases.serving import answering
 from harness.upgrades.labels import of_moves
 from harness.upgrades.observed import ObservedMove, ObservedPath
 from harness.upgrades.prober import Outcome, Probe
@@ -22,7 +25,6 @@ SCENARIO = Scenario(
 )
 
 _REFUSED = frozenset({Outcome.REJECTED, Outcome.WEBHOOK_AWAY})
-_ACCEPTED = frozenset({Outcome.MUTATED, Outcome.UNMUTATED})
 _LAST = 20
 """Probes that tell how admission is in the end: five seconds of them."""
 
@@ -52,13 +54,14 @@ def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
 
 def judge(move: ObservedMove, *, outage_limit: float, delay_limit: float) -> Iterator[Finding]:
     """Everything that must hold of one move. Limits are in milliseconds; 0 is no limit."""
-    if not any(probe.outcome in _ACCEPTED | _REFUSED for probe in move.probes):
+    if not any(probe.outcome in {Outcome.ACCEPTED, *_REFUSED} for probe in move.probes):
         yield errored("outage", f"none of {len(move.probes)} probes was answered by the API server")
         return
     yield outage(move.probes, outage_limit)
     yield delay(move.probes, delay_limit)
-    yield defaults(move.probes)
-    yield after(move.probes)
+    yield defaults(move.probes, (move.origin, move.target))
+    ends = (move.origin, move.target)
+    yield after(move.probes, ends if isinstance(move.operator, Unseen) else answering(move.operator))
 
 
 def windows(probes: Sequence[Probe]) -> tuple[Window, ...]:
@@ -68,7 +71,7 @@ def windows(probes: Sequence[Probe]) -> tuple[Window, ...]:
     for probe in probes:
         if probe.outcome in _REFUSED:
             first = first or probe
-        elif probe.outcome in _ACCEPTED and first is not None:
+        elif probe.outcome is Outcome.ACCEPTED and first is not None:
             found.append(Window(began=first.at, ended=probe.at, words=first.message))
             first = None
     if first is not None:
@@ -98,26 +101,49 @@ def outage(probes: Sequence[Probe], limit: float) -> Finding:
 
 def delay(probes: Sequence[Probe], limit: float) -> Finding:
     """No create that was accepted took longer than the limit."""
-    longest = max((probe.seconds * 1000 for probe in probes if probe.outcome in _ACCEPTED), default=0.0)
+    longest = max((probe.seconds * 1000 for probe in probes if probe.outcome is Outcome.ACCEPTED), default=0.0)
     make = failed if limit and longest > limit else passed
     told = f"the slowest accepted create took {longest:.0f} ms (limit {f'{limit:.0f} ms' if limit else 'none'})"
     return make("delay", told, delay_ms=round(longest))
 
 
-def defaults(probes: Sequence[Probe]) -> Finding:
-    """No create passes the webhook by: whatever is accepted has its defaults filled in."""
-    missed = [probe for probe in probes if probe.outcome is Outcome.UNMUTATED]
+def defaults(probes: Sequence[Probe], releases: Sequence[Release]) -> Finding:
+    """No create passes the webhook by: whatever is accepted has the defaults of one of the releases, and no more."""
+    name = "always-mutated"
+    missed = [(probe, wrong) for probe in probes if (wrong := _unmutated(probe, releases))]
+    by = " or ".join(it.name for it in releases)
     if missed:
-        told = f"{len(missed)} creates were accepted without defaults, first at {missed[0].at:%H:%M:%S.%f}Z"
-        return failed("always-mutated", f"{told}: {missed[0].message}", unmutated=len(missed))
-    return passed("always-mutated", "every create that was accepted had its defaults filled in")
+        probe, wrong = missed[0]
+        told = f"{len(missed)} creates were accepted without the defaults of {by}, first at {probe.at:%H:%M:%S.%f}Z"
+        return failed(name, f"{told}: {wrong}", unmutated=len(missed))
+    return passed(name, f"every create that was accepted had the defaults of {by} filled in")
 
 
-def after(probes: Sequence[Probe]) -> Finding:
-    """In the end every create is accepted with its defaults."""
+def after(probes: Sequence[Probe], releases: Sequence[Release]) -> Finding:
+    """In the end every create is accepted with the defaults of the releases whose webhook answers."""
+    name = "admission-after"
     last = [probe for probe in probes if probe.outcome is not Outcome.SERVER_AWAY][-_LAST:]
-    bad = [probe for probe in last if probe.outcome is not Outcome.MUTATED]
+    bad = [
+        f"{probe.outcome}: {probe.message or _unmutated(probe, releases)}"
+        for probe in last
+        if probe.outcome is not Outcome.ACCEPTED or _unmutated(probe, releases)
+    ]
+    by = " or ".join(it.name for it in releases)
     if bad:
-        told = f"{len(bad)} of the last {len(last)} probes: {bad[-1].outcome}: {bad[-1].message}"
-        return failed("admission-after", told)
-    return passed("admission-after", f"the last {len(last)} probes were accepted with their defaults")
+        told = f"{len(bad)} of the last {len(last)} probes were not accepted with the defaults of {by}"
+        return failed(name, f"{told}: {bad[-1]}")
+    return passed(name, f"the last {len(last)} probes were accepted with the defaults of {by}")
+
+
+def _unmutated(probe: Probe, releases: Sequence[Release]) -> str:
+    """How an accepted create differs from what each of the releases makes of it; empty when it is as one of them."""
+    if probe.outcome is not Outcome.ACCEPTED:
+        return ""
+    told = []
+    for release in releases:
+        wanted = expected(release, probe.shape)
+        found = unlike(wanted, probe.spec)
+        if not found:
+            return ""
+        told += [f"{field} is {value!r}, of {release.name} {wanted[field]!r}" for field, value in found.items()]
+    return f"{probe.shape}: {', '.join(told)}"
