@@ -81,16 +81,15 @@ def all_steps(
         names.append("registry")
         steps.append(_packages_step(settings))
     steps += [_tool_step(settings, name) for name in names]
-    last: tuple[str, ...] = ()
+    compiled: tuple[str, ...] = ()
     if source == "foundry":
-        built = plan.steps(settings, environments, releases)
-        steps += built
+        steps += plan.steps(settings, environments, releases)
         # kubectl is one of the programs of a Kubernetes that the foundry builds; alone it would be built twice.
-        last = tuple(step.name for step in built)
+        compiled = plan.kubernetes_steps(environments)
     elif source == "upstream":
         steps += [_node_image_step(settings, environment) for environment in environments if environment.node_image]
     minors = dict.fromkeys(environment.minor for environment in environments)
-    steps += [_tool_step(settings, tools.KUBECTL, minor, needs=last) for minor in minors]
+    steps += [_tool_step(settings, tools.KUBECTL, minor, needs=compiled) for minor in minors]
     return steps
 
 

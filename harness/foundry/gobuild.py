@@ -159,10 +159,16 @@ def environment(store: Store) -> dict[str, str]:
     }
 
 
-def drop_build_cache(store: Store) -> None:
-    """Remove the build cache alone, unless a Go program is being built: one Kubernetes version fills four gigabytes."""
-    if not any(store.root.glob("go/*.partial")):
-        shutil.rmtree(caches(store)[1], ignore_errors=True)
+def limit_build_cache(store: Store, limit: int) -> None:
+    """Remove the build cache alone when it has more bytes than `limit`, unless a Go program is being built.
+
+    What is in it makes the next program faster, but one Kubernetes version fills four gigabytes.
+    """
+    folder = caches(store)[1]
+    if any(store.root.glob("go/*.partial")):
+        return
+    if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > limit:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def drop_caches(store: Store) -> None:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 
 from harness.errors import HarnessError
 
@@ -43,7 +44,7 @@ class Step:
 
 
 def ordered(steps: Iterable[Step]) -> list[Step]:
-    """The steps, each after all that it needs, otherwise in the order given.
+    """The steps, each after all that it needs; among those that could begin, the one with most to do behind it first.
 
     Raises HarnessError when a step needs one that is not there, when two have the same name, or when steps need each
     other in a circle.
@@ -53,21 +54,23 @@ def ordered(steps: Iterable[Step]) -> list[Step]:
     if len(by_name) != len(given):
         twice = sorted({step.name for step in given if sum(other.name == step.name for other in given) > 1})
         raise HarnessError(f"these bootstrap steps are there twice: {', '.join(twice)}")
-    result: list[Step] = []
-    placed: set[str] = set()
-
-    def place(step: Step, above: tuple[str, ...]) -> None:
-        if step.name in placed:
-            return
-        if step.name in above:
-            raise HarnessError(f"bootstrap steps need each other in a circle: {' → '.join((*above, step.name))}")
-        for need in step.needs:
-            if need not in by_name:
-                raise HarnessError(f"bootstrap step {step.name} needs {need}, which does not exist")
-            place(by_name[need], (*above, step.name))
-        placed.add(step.name)
-        result.append(step)
-
     for step in given:
-        place(step, ())
-    return result
+        missing = [need for need in step.needs if need not in by_name]
+        if missing:
+            raise HarnessError(f"bootstrap step {step.name} needs {missing[0]}, which does not exist")
+    try:
+        order = [*TopologicalSorter({step.name: step.needs for step in given}).static_order()]
+    except CycleError as circle:
+        raise HarnessError(f"bootstrap steps need each other in a circle: {' → '.join(circle.args[1])}") from circle
+    left = _seconds_to_the_end(by_name, order)
+    # Stable, and a need has at least as much behind it as what needs it: the order of the needs stays.
+    return [by_name[name] for name in sorted(order, key=lambda name: -left[name])]
+
+
+def _seconds_to_the_end(steps: Mapping[str, Step], order: Sequence[str]) -> dict[str, float]:
+    """For each step the time of the longest way from its beginning over all that waits for it, in seconds."""
+    behind = dict.fromkeys(order, 0.0)
+    for name in reversed(order):
+        for need in steps[name].needs:
+            behind[need] = max(behind[need], behind[name] + steps[name].estimate)
+    return {name: behind[name] + steps[name].estimate for name in order}

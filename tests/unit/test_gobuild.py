@@ -183,16 +183,28 @@ def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPat
     assert "1.26" in raised.value.next_step
 
 
-def test_the_build_cache_goes_alone_and_never_under_a_build(tmp_path: Path) -> None:
+def test_a_build_cache_that_grew_goes_alone_and_never_under_a_build(tmp_path: Path) -> None:
     store = Store(tmp_path / "artifacts", tmp_path / "logs")
     modules, built = gobuild.caches(store)
-    for folder in (modules, built, tmp_path / "artifacts" / "go" / "kind-abc.partial"):
+    for folder in (modules, built / "aa", tmp_path / "artifacts" / "go" / "kind-abc.partial"):
         folder.mkdir(parents=True)
+    (built / "aa" / "object").write_bytes(b"x" * 1000)
 
-    gobuild.drop_build_cache(store)
+    gobuild.limit_build_cache(store, 500)
     assert built.exists()
 
     (tmp_path / "artifacts" / "go" / "kind-abc.partial").rmdir()
-    gobuild.drop_build_cache(store)
+    gobuild.limit_build_cache(store, 1000)
+    assert built.exists()
+
+    gobuild.limit_build_cache(store, 999)
     assert not built.exists()
     assert modules.exists()
+
+
+def test_no_build_cache_is_within_any_limit(tmp_path: Path) -> None:
+    store = Store(tmp_path / "artifacts", tmp_path / "logs")
+
+    gobuild.limit_build_cache(store, 0)
+
+    assert not gobuild.caches(store)[1].exists()

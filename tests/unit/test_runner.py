@@ -7,6 +7,7 @@ import io
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,22 @@ def test_needs_come_first() -> None:
     run([work.step("image", "engine", "tool"), work.step("tool"), work.step("engine")])
 
     assert work.events.index("+image") > max(work.events.index("-tool"), work.events.index("-engine"))
+
+
+def test_what_has_most_behind_it_begins_first() -> None:
+    work = Work()
+    steps = [
+        replace(work.step("helm", heavy=True), estimate=60),
+        replace(work.step("programs", heavy=True), estimate=20),
+        replace(work.step("node", "programs"), estimate=90),
+        replace(work.step("kubernetes", heavy=True), estimate=300),
+    ]
+
+    assert [step.name for step in ordered(steps)] == ["kubernetes", "programs", "node", "helm"]
+    run(steps)
+
+    heavy = [event for event in work.events if event in ("+kubernetes", "+programs", "+helm")]
+    assert heavy == ["+kubernetes", "+programs", "+helm"]
 
 
 def test_a_second_run_does_nothing() -> None:
