@@ -45,7 +45,10 @@ _PATH = re.compile(r"(?:\.ci|charts|clusters|docs|harness|tests)/[\w./*-]*|[\w-]
 # Pages where no option but the harness's own is expected.
 _OWN_OPTIONS_ONLY = [
     _README,
-    *(_DOCS / f"{name}.md" for name in ("getting-started", "my-cluster", "my-red-cell", "options", "settings")),
+    *(
+        _DOCS / f"{page}.md"
+        for page in ("getting-started", "my-cluster", "my-red-cell", "my-upgrade", "options", "scenarios", "settings")
+    ),
 ]
 
 # Programs that are not the harness, whose options the documents name.
