@@ -12,6 +12,8 @@ from kubernetes import client
 from harness.apps.users import UserManifests
 from harness.cluster import Cluster
 from harness.matrix.model import Release
+from harness.releases import crds
+from harness.releases.charts import Chart
 from harness.verdicts import Finding
 from harness.waiting import Deadline
 
@@ -22,7 +24,7 @@ def _nothing(findings: Sequence[Finding]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class ScenarioContext:
-    """One cell's surroundings.
+    """One cell's surroundings. `chart` is the one that the release was installed from.
 
     `namespace` exists and has the service account that the operator's chart makes in each of its job namespaces.
     `helm` is the Helm program; `folder` takes what the scenario wants to leave (rendered manifests); `spark_images`
@@ -33,6 +35,7 @@ class ScenarioContext:
 
     cluster: Cluster
     release: Release
+    chart: Chart
     namespace: str
     operator_namespace: str
     helm: Path
@@ -47,6 +50,11 @@ class ScenarioContext:
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""
         return self.cluster.api_client()
+
+    def knows(self, field: str) -> bool:
+        """Whether the release's own CRD of SparkApplications has a field, as `spec.executor.memoryLimit`."""
+        spec = crds.chart_crds(self.chart).get(crds.APPLICATIONS)
+        return spec is not None and crds.has_field(spec, field)
 
     def within(self, seconds: float) -> float:
         """The allowance of one wait: `seconds`, or what is left of the cell's time if that is less."""

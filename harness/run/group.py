@@ -244,12 +244,13 @@ class Group:
         return [finding]
 
     def _run_scenario(self, scene: Scene, attempt: Attempt) -> list[Finding]:
-        if scene.cluster is None or scene.release is None:
-            raise HarnessError("a cell needs a cluster and a release")
+        if scene.cluster is None or scene.installed is None:
+            raise HarnessError("a cell needs a cluster and an installed release")
         scenario = attempt.cell.scenario
         context = ScenarioContext(
             cluster=scene.cluster,
-            release=scene.release,
+            release=scene.installed.release,
+            chart=scene.installed.chart,
             namespace=scenario.namespace,
             operator_namespace=OPERATOR_NAMESPACE,
             helm=self._host.tools["helm"].path,

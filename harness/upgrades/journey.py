@@ -22,6 +22,7 @@ from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease
 from harness.releases.observe import ObservedOperator, Unseen, observe
+from harness.releases.serving import release_of
 from harness.upgrades import permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatcher
@@ -62,8 +63,8 @@ class Applications(Protocol):
     def settle(self) -> None:
         """End that."""
 
-    def finish(self, times: Sequence[MoveTimes]) -> WorkloadSeen:
-        """Submit what comes after, wait for every end, and tell."""
+    def finish(self, times: Sequence[MoveTimes], leads: Release) -> WorkloadSeen:
+        """Submit what comes after under the release that leads, wait for every end, and tell."""
 
     def close(self) -> None:
         """End all threads. The objects stay."""
@@ -116,11 +117,11 @@ class Journey:
         workload: WorkloadSeen | Unseen = Unseen(reason="the path did not come to its end")
         seconds = {"begin": ready - began}
 
-        def after(last: MoveTimes) -> None:
+        def after(last: MoveTimes, leads: Release) -> None:
             nonlocal probes, workload
             probes = self.prober.stop()
             moved = time.monotonic()
-            workload = self._finished([*(it.times for it in moves), last])
+            workload = self._finished([*(it.times for it in moves), last], leads)
             seconds.update({"moves": moved - ready, "finish": time.monotonic() - moved})
 
         try:
@@ -150,11 +151,11 @@ class Journey:
             reinstalled=reinstalled,
         )
 
-    def _finished(self, times: Sequence[MoveTimes]) -> WorkloadSeen | Unseen:
+    def _finished(self, times: Sequence[MoveTimes], leads: Release) -> WorkloadSeen | Unseen:
         self.say("submitting what comes after, and following all applications to their ends")
         self.applications.settle()
         try:
-            return self.applications.finish(times)
+            return self.applications.finish(times, leads)
         except Cancelled:
             raise
         except (HarnessError, client.ApiException, HTTPError) as error:
@@ -166,7 +167,7 @@ class Journey:
         been: Mapping[str, InstalledRelease],
         move: Move,
         *,
-        meanwhile: Callable[[MoveTimes], None] | None,
+        meanwhile: Callable[[MoveTimes, Release], None] | None,
     ) -> tuple[InstalledRelease, ObservedMove]:
         """Make a move and watch what it made. `meanwhile` is done within the soak of the last one."""
         soak = min(self.soak, SHORT_SOAK) if meanwhile is None else self.soak
@@ -190,7 +191,7 @@ class Journey:
                 if meanwhile is not None:
                     pause(min(soak, SUBMIT_SECONDS), what="small applications to come")
                     times = _times(came)
-                    meanwhile(times)
+                    meanwhile(times, self._leading(came, watcher, here.release, self._release(move.target)))
                 operator = looking.result()
             if meanwhile is None:
                 times = _times(came)
@@ -237,6 +238,16 @@ class Journey:
             values=(stop.values, *self.values),
         )
         return change.upgrade(self.cluster, here, wanted, self.programs)
+
+    @staticmethod
+    def _leading(came: Change, watcher: OperatorWatcher, origin: Release, target: Release) -> Release:
+        """The release whose controller does the work after a move: where it did not take place, the lease tells.
+
+        Else it is the new one, also while its pod still waits for the lease of the old one to end.
+        """
+        if not came.helm_error and not came.rollout_error:
+            return target
+        return release_of([watcher.leader()], (target, origin)) or origin
 
     def _release(self, name: str) -> Release:
         return self.stops[name].release

@@ -148,6 +148,11 @@ class OperatorWatcher:
             trouble="; ".join(filter(None, troubles)),
         )
 
+    def leader(self) -> str:
+        """The image of the controller that holds the lease at this moment; empty where none does, or elects none."""
+        with self._lock:
+            return next((it.image for it in reversed(self._leases) if "controller" in it.lease), "")
+
     def _watch(
         self, api_class: Callable[[client.ApiClient], Any], call: str, note: Callable[[str, Any], None], **options: Any
     ) -> None:

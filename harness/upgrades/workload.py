@@ -30,7 +30,7 @@ from harness.upgrades.recorder import Recorder
 from harness.upgrades.standing import RUNNING_APPS, SCHEDULES, Standing
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import USER_APPS, Users, own
-from harness.upgrades.workload_seen import Part, Query, When, WorkloadSeen
+from harness.upgrades.workload_seen import NEW_CONNECT, Part, Query, When, WorkloadSeen
 from harness.waiting import Deadline, until
 
 SUBMISSIONS = "submissions"
@@ -206,14 +206,14 @@ class Workload:
         if self._submitter is not None:
             self._submitter.stop()
 
-    def finish(self, times: Sequence[MoveSpan]) -> WorkloadSeen:
-        """Let everything come to its end, create what is new under the last release, and tell what was seen."""
+    def finish(self, times: Sequence[MoveSpan], leads: Release) -> WorkloadSeen:
+        """Let all come to its end, create what is new under the release that leads now, and tell what was seen."""
         over: dict[str, Callable[[], bool]] = {"every application to end": self._standing.all_ended}
         with self._phase("finish"), ThreadPoolExecutor(4, "beside") as beside:
             fired: list[Future[None]] = []
             if "schedules" in self._ctx.watched:
                 fired.append(beside.submit(self._fire_until, "small-scheduled", self._standing.has_history))
-            asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after()]
+            asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after(leads)]
             if "submissions" in self._ctx.watched:
                 self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
             else:
@@ -225,7 +225,8 @@ class Workload:
                 over["a run of the new schedule to end"] = lambda: self._standing.run_ended("new-scheduled")
             self._users.submit(When.AFTER)
             self._let_go()
-            over["the new SparkConnect to be Ready"] = lambda: self._standing.server_ready("new-connect")
+            if NEW_CONNECT not in self._notes.absent:
+                over["the new SparkConnect to be Ready"] = lambda: self._standing.server_ready(NEW_CONNECT)
             self._wait({**over, **self._users.under_way(When.AFTER)}, _FINISH_SECONDS)
             for future in asked:
                 self._result(future)
@@ -240,15 +241,20 @@ class Workload:
         self._recorder.stop()
         self._api.close()  # type: ignore[no-untyped-call]
 
-    def _servers_after(self) -> Iterator[tuple[str, str, When]]:
-        """Connect servers to be asked after the moves: the one that was there, and a new one."""
+    def _servers_after(self, leads: Release) -> Iterator[tuple[str, str, When]]:
+        """Connect servers to be asked after the moves: the one that was there, and a new one.
+
+        Whether one is accepted is asked wherever the last release has it; whether it gets Ready, of one that leads.
+        """
         if self._standing.server("spark-connect") is not None:
             yield RUNNING_APPS, "spark-connect", When.AFTER
         if "submissions" in self._ctx.watched and _CONNECT_CRD in self._ctx.releases[-1].crds:
             self._recorder.watch_connects()
-            self._create(SUBMISSIONS, "spark-connect", Part.NEW, When.AFTER, name="new-connect")
-            if self._standing.server("spark-connect") is None:
-                yield SUBMISSIONS, "new-connect", When.AFTER
+            self._create(SUBMISSIONS, "spark-connect", Part.NEW, When.AFTER, name=NEW_CONNECT)
+            if _CONNECT_CRD not in leads.crds:
+                self._notes.absent[NEW_CONNECT] = f"{leads.name} leads, which has no SparkConnect"
+            elif self._standing.server("spark-connect") is None:
+                yield SUBMISSIONS, NEW_CONNECT, When.AFTER
 
     def _suspend(self) -> None:
         rendering = self._rendering(RUNNING_APPS)

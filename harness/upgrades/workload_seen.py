@@ -257,13 +257,18 @@ class UsersSeen:
     refused: tuple[RefusedCreate, ...] = ()
 
 
+NEW_CONNECT = "new-connect"
+"""The SparkConnect that comes after the last move."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkloadSeen:
     """All applications of a path, from before its first move to after its last.
 
     `watched_from` and `watched_until` bound what is known. `waited` has what was waited for in vain, in words;
     `trouble` why something could not be watched for a while. `seconds` says how long each phase took. `absent` says
-    which part is not there and why (`suspended`: the release 2.2.1 has no spec.suspend).
+    which part is not there and why (`suspended`: the release 2.2.1 has no spec.suspend), and that a SparkConnect which
+    is there has no controller (NEW_CONNECT).
     """
 
     watched_from: datetime

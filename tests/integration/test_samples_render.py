@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -38,6 +38,7 @@ def context(helm_binary: Path, tmp_path: Path) -> ScenarioContext:
         release=Release(
             version="2.5.2", date="2026-07-30", registry="ghcr.io", repository="r", spark="4.0.4", crds=("a",)
         ),
+        chart=cast(Any, None),
         namespace="somewhere",
         operator_namespace="spark-operator",
         helm=helm_binary,
@@ -83,6 +84,13 @@ def test_what_was_rendered_stays_in_the_cells_folder(context: ScenarioContext) -
 def test_values_reach_the_manifest(context: ScenarioContext) -> None:
     settings = samples.render(context, "config-map", {"phrase": "hello"})[1]
     assert settings["data"] == {"phrase.txt": "hello"}
+
+
+def test_a_memory_limit_is_left_out_by_a_null(context: ScenarioContext) -> None:
+    values = {"customResources": {"executor": {"memoryLimit": None}}}
+    with_it, without = (samples.render(context, "custom-resources", it)[0]["spec"] for it in ({}, values))
+    assert with_it["executor"].pop("memoryLimit") == "1000m"
+    assert with_it == without
 
 
 def test_a_spark_version_without_an_image_is_refused_in_helms_words(context: ScenarioContext) -> None:

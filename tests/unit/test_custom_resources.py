@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from harness.apps.pods import amount
 from harness.apps.samples import Sizes
-from harness.apps.scenarios.custom_resources import expected
+from harness.apps.scenarios.custom_resources import expected, sizes_for
 
 SIZES = Sizes(coreRequest="150m", coreLimit="700m", memory="640m", memoryOverhead="300m")
 
@@ -23,3 +23,11 @@ def test_a_memory_limit_of_its_own_replaces_only_the_limit() -> None:
     wanted = expected(SIZES.model_copy(update={"memoryLimit": "1000m"}))
     assert wanted["requests.memory"] == amount("940Mi")
     assert wanted["limits.memory"] == amount("1000Mi")
+
+
+def test_a_memory_limit_is_asked_for_only_where_the_crd_knows_it() -> None:
+    known = sizes_for(lambda field: True)
+    assert known["executor"].memoryLimit == "1000m"
+    old = sizes_for(lambda field: field != "spec.executor.memoryLimit")
+    assert old["executor"].memoryLimit == ""
+    assert expected(old["executor"])["limits.memory"] == expected(old["executor"])["requests.memory"]

@@ -15,6 +15,7 @@ from test_change import INSTALLED
 
 from harness import waiting
 from harness.matrix import catalogue, expand
+from harness.matrix.model import Release
 from harness.releases.change import Change
 from harness.releases.observe import Unseen
 from harness.upgrades import journey
@@ -27,9 +28,12 @@ CHAIN = "upgrade-2.4.0-2.5.1-2.5.2+crds=apply"
 class Stage:
     """What happened, in order; a soak lasts until the applications have finished, for two seconds at most."""
 
-    def __init__(self, helm_error: str = "") -> None:
+    def __init__(self, helm_error: str = "", rollout_error: str = "", leader: str = "") -> None:
         self.events: list[str] = []
         self.helm_error = helm_error
+        self.rollout_error = rollout_error
+        self.leader = leader
+        self.leads = ""
         self.finished = threading.Event()
         self.times: list[MoveTimes] = []
 
@@ -45,8 +49,9 @@ class Stage:
     def settle(self) -> None:
         self.events.append("settle")
 
-    def finish(self, times: list[MoveTimes]) -> Any:
+    def finish(self, times: list[MoveTimes], leads: Release) -> Any:
         self.events.append("finish")
+        self.leads = leads.name
         self.times = list(times)
         self.finished.set()
         return Unseen(reason="nobody looked")
@@ -70,7 +75,7 @@ class Stage:
             settled=now,
             steps=(),
             helm_error=self.helm_error,
-            rollout_error="",
+            rollout_error=self.rollout_error,
         )
 
     def observe(self, cluster: Any, target: Any, *, others: Any, soak: float, seed: int) -> Unseen:
@@ -88,7 +93,9 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield
 
     def go(stage: Stage) -> journey.ObservedPath:
-        watcher = SimpleNamespace(start=lambda: None, stop=lambda: None, seen=lambda began: None)
+        watcher = SimpleNamespace(
+            start=lambda: None, stop=lambda: None, seen=lambda began: None, leader=lambda: stage.leader
+        )
         monkeypatch.setattr(journey, "OperatorWatcher", lambda *of: watcher)
         monkeypatch.setattr(journey, "Helm", lambda *of: SimpleNamespace(manifest=lambda *of: ""))
         monkeypatch.setattr(journey.rollout, "pods_of", lambda *of: [])
@@ -153,6 +160,22 @@ def test_a_move_that_did_not_take_place_is_followed_by_the_same(gone: Any) -> No
     stage = Stage(helm_error="pre-upgrade hooks failed")
     gone(stage)
     assert stage.events[-4:] == ["settle", "finish", "soak sees the end", "close"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "leads"),
+    [
+        (Stage(leader="docker.io/it:2.5.1"), "2.5.2"),
+        (Stage(rollout_error="no such image", leader="docker.io/it:2.5.2"), "2.5.2"),
+        (Stage(rollout_error="it crashes", leader=f"docker.io/it:{INSTALLED.release.version}"), INSTALLED.release.name),
+        (Stage(rollout_error="it crashes"), INSTALLED.release.name),
+        (Stage(helm_error="nil pointer"), INSTALLED.release.name),
+    ],
+    ids=["it waits for the lease", "it leads after all", "crash", "nobody leads", "Helm gives up"],
+)
+def test_what_comes_after_a_move_comes_under_the_release_that_leads(gone: Any, stage: Stage, leads: str) -> None:
+    gone(stage)
+    assert stage.leads == leads
 
 
 def test_applications_are_closed_when_nothing_can_be_submitted(gone: Any) -> None:

@@ -110,3 +110,12 @@ def test_a_pod_is_told_with_its_image_and_its_restarts() -> None:
     watcher._pod("DELETED", pod)
     told = [it.what for it in watcher.seen(BEGAN).sightings]
     assert told == ["Running, it:1: controller running ready restarted 3 times", "gone"]
+
+
+def test_the_leader_is_told_by_the_image_of_the_pod_that_holds_the_controllers_lease() -> None:
+    watcher = OperatorWatcher(cluster=None, namespace="it")  # type: ignore[arg-type]
+    assert watcher.leader() == ""
+    watcher._pods["old"] = OLD
+    watcher._lease("ADDED", {"metadata": {"name": LOCK}, "spec": {"holderIdentity": "old_1"}})
+    watcher._lease("ADDED", {"metadata": {"name": "spark-operator-webhook-lock"}, "spec": {"holderIdentity": "new_1"}})
+    assert watcher.leader() == "it:1"

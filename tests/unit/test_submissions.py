@@ -125,3 +125,11 @@ def test_a_moment_is_named_by_where_it_lies(seconds: float, words: str) -> None:
     found = submissions.window(path(), at(seconds))
     assert words in found
     assert ("shortly" in found) == ("shortly" in words)
+
+
+def test_a_connect_server_without_a_controller_is_judged_by_its_creation_alone() -> None:
+    absent = {"new-connect": "2.1.1 leads, which has no SparkConnect"}
+    found = judged(SMALL, NEW, connects=(connect(""),), absent=absent)
+    assert "new-connect-ready" not in found
+    assert found["accepted-after"].verdict is Verdict.PASSED
+    assert found["accepted-after"].message.endswith("2.1.1 leads, which has no SparkConnect")

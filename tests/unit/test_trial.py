@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -58,6 +59,7 @@ def context(kubeconfig: Path, tmp_path: Path) -> Callable[..., ScenarioContext]:
             release=Release(
                 version="2.5.2", date="2026-07-30", registry="ghcr.io", repository="r", spark="4.0.4", crds=("a",)
             ),
+            chart=cast(Any, None),
             namespace="spark-pi",
             operator_namespace="spark-operator",
             helm=tmp_path / "helm",

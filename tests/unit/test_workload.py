@@ -22,7 +22,8 @@ from harness.upgrades.workload import Workload, WorkloadContext
 from harness.upgrades.workload_seen import Part, When
 from harness.waiting import Deadline
 
-RELEASE = catalogue.load().release("2.5.2")
+CATALOGUE = catalogue.load()
+RELEASE = CATALOGUE.release("2.5.2")
 
 
 def watching(folder: Path, *watched: str) -> Workload:
@@ -143,7 +144,7 @@ def test_only_what_somebody_watches_runs(
     monkeypatch.setattr(made._recorder, "start", lambda *, connect: None)
     monkeypatch.setattr(made._recorder, "watch_connects", lambda: None)
     made.begin()
-    made.finish([])
+    made.finish([], RELEASE)
     made.close()
     assert created == {When.BEFORE: before, When.AFTER: after}
     assert ("the first scheduled run" in waited) == ("schedules" in watched)
@@ -161,3 +162,27 @@ def test_small_applications_come_where_somebody_watches_submissions(
     made.during()
     made.close()
     assert begun == ["submitter"] * ("submissions" in watched)
+
+
+@pytest.mark.parametrize(
+    ("leads", "asked"), [("2.5.2", ["spark-connect"]), ("2.3.0", ["spark-connect"]), ("2.1.1", [])]
+)
+def test_a_connect_server_is_asked_for_work_only_under_a_release_that_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leads: str, asked: list[str]
+) -> None:
+    made = watching(tmp_path, "submissions")
+    created: list[str] = []
+    waited: list[str] = []
+    queried: list[str] = []
+    monkeypatch.setattr(made, "_create", lambda namespace, sample, *of, **more: created.append(sample))
+    monkeypatch.setattr(made, "_wait", lambda conditions, seconds: waited.extend(conditions))
+    monkeypatch.setattr(made, "_ask_connect", lambda *of: queried.append("spark-connect"))
+    for nothing in ("_let_go", "_read_output"):
+        monkeypatch.setattr(made, nothing, lambda: None)
+    monkeypatch.setattr(made._recorder, "watch_connects", lambda: None)
+    seen = made.finish([], CATALOGUE.release(leads))
+    made.close()
+    assert "spark-connect" in created
+    assert queried == asked
+    assert ("the new SparkConnect to be Ready" in waited) == bool(asked)
+    assert (seen.absent.get("new-connect") == "2.1.1 leads, which has no SparkConnect") == (not asked)

@@ -13,7 +13,7 @@ from harness.checks.images import Resolve
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.observe import Unseen
 from harness.upgrades.observed import ObservedPath
-from harness.upgrades.workload_seen import ApplicationSeen, Part, When, WorkloadSeen
+from harness.upgrades.workload_seen import NEW_CONNECT, ApplicationSeen, Part, When, WorkloadSeen
 from harness.verdicts import Finding, errored, failed, passed
 
 _VALUES = chart_values()
@@ -50,7 +50,7 @@ def judge(observed: ObservedPath) -> Iterator[Finding]:
     yield exactly_once(observed, seen)
     yield no_other_loss(observed, seen)
     yield accepted_after(seen)
-    if any(it.when is When.AFTER for it in seen.connects):
+    if NEW_CONNECT not in seen.absent and any(it.when is When.AFTER for it in seen.connects):
         yield new_connect(seen)
 
 
@@ -120,7 +120,8 @@ def accepted_after(seen: WorkloadSeen) -> Finding:
     after = [app.name for app in seen.of(Part.NEW)]
     if not after:
         return errored(name, "nothing was submitted after the last move")
-    return passed(name, f"{len(after)} new applications were accepted: {', '.join(after)}")
+    alone = f"; no SparkConnect was asked for work: {seen.absent[NEW_CONNECT]}" if NEW_CONNECT in seen.absent else ""
+    return passed(name, f"{len(after)} new applications were accepted: {', '.join(after)}{alone}")
 
 
 def window(observed: ObservedPath, moment: datetime) -> str:
