@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import nox
@@ -23,14 +24,17 @@ _MKDOCS = {"NO_MKDOCS_2_WARNING": "1"}
 def bootstrap(session: nox.Session) -> None:
     """Make this host able to run: container engine, kind, Helm, kubectl, images for the default cells."""
     _install(session)
-    session.run("harness", "bootstrap", *session.posargs, **_GRACE)
+    # Where cells are run next, what only later ones need is built while the first ones run.
+    first = ["--first"] if _asked_for("e2e") else []
+    session.run("harness", "bootstrap", *first, *session.posargs, **_GRACE)
 
 
 @nox.session(default=False)
 def e2e(session: nox.Session) -> None:
     """Run cells on real clusters; options go after `--`."""
     _install(session)
-    session.run("harness", "run", *session.posargs, **_GRACE)
+    rest = ["--bootstrap"] if _asked_for("bootstrap") else []
+    session.run("harness", "run", *rest, *session.posargs, **_GRACE)
 
 
 @nox.session
@@ -90,6 +94,12 @@ def clean(session: nox.Session) -> None:
 def _build_docs(session: nox.Session, folder: Path) -> None:
     """Build the site; every warning is an error."""
     session.run("mkdocs", "build", "--strict", "--site-dir", str(folder), env=_MKDOCS)
+
+
+def _asked_for(session: str) -> bool:
+    """Whether nox was called for this session, too: `nox -s bootstrap e2e`. NOXSESSION does not count."""
+    words = sys.argv[: sys.argv.index("--")] if "--" in sys.argv else sys.argv
+    return session in words
 
 
 def _shell_scripts() -> list[str]:

@@ -7,8 +7,10 @@ import argparse
 import difflib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -82,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
     run_options.declare(run.add_argument, (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS))
 
     boot = _command(commands, "bootstrap", _bootstrap, "make this host able to run: engine, tools, images")
+    boot.add_argument(
+        "--first",
+        action="store_true",
+        help="only what the first of these cells needs; `harness run --bootstrap` makes the rest while it runs",
+    )
     run_options.declare(boot.add_argument, (*run_options.SELECTION_OPTIONS, *_SOURCE_AND_CONFIG))
 
     doctor = _command(commands, "doctor", _doctor, "show every prerequisite with its remedy")
@@ -190,8 +197,15 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.registries.sources import detect
     from harness.run import setup
 
+    # As Ctrl-C, so that the programs which build something end, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = setup.request(run_options.read(parsed))
     choice = detect(asked.settings, asked.options.source)
+    providers = tuple(dict.fromkeys(cell.environment.provider for cell in asked.cells))
+    # From other sources nothing is built, and a run pulls what its cells need.
+    first = bool(parsed.first) and choice.kind == "foundry"
+    if first:
+        asked = replace(asked, cells=asked.cells[:1])
     console = Console()
     console.print(str(choice), soft_wrap=True, highlight=False)
     bootstrap(
@@ -200,6 +214,8 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         environments=list(dict.fromkeys(cell.environment for cell in asked.cells)),
         releases=asked.releases,
         console=console,
+        providers=providers,
+        to_be_continued=first,
     )
     return 0
 

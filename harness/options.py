@@ -47,6 +47,14 @@ RUN_OPTIONS = (
         arguments={"choices": SOURCES, "default": None, "help": "where images come from; detected when not given"},
     ),
     Option(
+        flag="--bootstrap",
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "let the foundry make what cells lack while those that lack nothing run",
+        },
+    ),
+    Option(
         flag="--keep",
         arguments={"action": "store_true", "default": False, "help": "leave the clusters up and say how to reach them"},
     ),
@@ -132,6 +140,7 @@ class RunOptions:
 
     selection: Selection = field(default_factory=Selection)
     source: SourceKind | None = None
+    bootstrap: bool = False
     keep: bool = False
     jobs: int | None = None
     repeat: int = 1
@@ -166,6 +175,7 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
             tags=tuple(get("--tag", [])),
         ),
         source=get("--source"),
+        bootstrap=bool(get("--bootstrap", False)),
         keep=bool(get("--keep", False)),
         jobs=get("--jobs"),
         repeat=get("--repeat", 1),
@@ -211,6 +221,8 @@ def words(options: RunOptions) -> list[str]:
     for flag, single in one.items():
         if single is not None:
             found += [flag, str(single)]
+    if options.bootstrap:
+        found.append("--bootstrap")
     if options.keep:
         found.append("--keep")
     if options.fresh:

@@ -45,8 +45,13 @@ def bootstrap(
     environments: Sequence[Environment],
     releases: Sequence[Release],
     console: Console,
+    providers: Sequence[str] = (),
+    to_be_continued: bool = False,
 ) -> BootstrapReport:
     """Do what is missing for cells of these environments and releases with images from `source`.
+
+    `providers` are those of further cells, whose images a run makes itself (harness.bootstrap.remainder): of these the
+    programs are made here, and Go's caches are left to it where this is `to_be_continued`.
 
     Prints the plan, the progress and a summary to `console`. What is there already stays as it is; after an
     interruption a second call goes on with what is missing. Raises DiskError before it starts, EngineError, HostError,
@@ -54,29 +59,36 @@ def bootstrap(
     """
     started = time.monotonic()
     console.print(f"Source of images: {source}. Cache: {settings.cache_dir}.", soft_wrap=True, highlight=False)
-    steps = all_steps(settings, source=source, environments=environments, releases=releases)
+    steps = all_steps(settings, source=source, environments=environments, releases=releases, providers=providers)
     known = runner.what_is_there(steps)
     require_room(settings, [step for step in steps if not known[step.name]])
     display.print_plan(console, steps, known)
     with display.shown(console) as shown:
         outcomes = runner.run(steps, shown, known=known)
     report = BootstrapReport(outcomes=tuple(outcomes), seconds=time.monotonic() - started)
-    if report.changed:
-        _drop_caches(settings)
+    if report.changed and not to_be_continued:
+        drop_caches(settings)
     console.print(display.summary(outcomes))
     verdict = "Ready" if report.changed else "Nothing to do"
     console.print(f"{verdict}, {display.duration(report.seconds)}.", highlight=False)
+    if to_be_continued:
+        console.print("What only later cells need is made while the first ones run.", highlight=False)
     return report
 
 
 def all_steps(
-    settings: Settings, *, source: SourceKind, environments: Sequence[Environment], releases: Sequence[Release]
+    settings: Settings,
+    *,
+    source: SourceKind,
+    environments: Sequence[Environment],
+    releases: Sequence[Release],
+    providers: Sequence[str] = (),
 ) -> list[Step]:
-    """Every step for these cells, done or not."""
+    """Every step for these cells, done or not, and those for the programs of further `providers`."""
     steps = [_engine_step(settings)]
     # A provider's program has its name; one without a row among the tools needs none.
-    providers = dict.fromkeys(environment.provider for environment in environments)
-    names = [*(name for name in providers if name in tools.catalogue()), "helm"]
+    used = dict.fromkeys((*(environment.provider for environment in environments), *providers))
+    names = [*(name for name in used if name in tools.catalogue()), "helm"]
     if source == "foundry":
         names.append("registry")
         steps.append(_packages_step(settings))
@@ -190,7 +202,7 @@ def _node_image_step(settings: Settings, environment: Environment) -> Step:
     )
 
 
-def _drop_caches(settings: Settings) -> None:
+def drop_caches(settings: Settings) -> None:
     """Remove Go's caches, unless another process is building with them."""
     store = Store.of(settings)
     if not any(store.root.glob("*/*.partial")):

@@ -67,6 +67,12 @@ def ordered(steps: Iterable[Step]) -> list[Step]:
     return [by_name[name] for name in sorted(order, key=lambda name: -left[name])]
 
 
+def results(steps: Sequence[Step]) -> list[Step]:
+    """Those that no other of them needs: what all this is done for."""
+    needed = {need for step in steps for need in step.needs}
+    return [step for step in steps if step.name not in needed]
+
+
 def _seconds_to_the_end(steps: Mapping[str, Step], order: Sequence[str]) -> dict[str, float]:
     """For each step the time of the longest way from its beginning over all that waits for it, in seconds."""
     behind = dict.fromkeys(order, 0.0)

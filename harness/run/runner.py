@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from harness import process, waiting
+from harness.bootstrap.remainder import Remainder
 from harness.cleanup.remains import look
 from harness.errors import HarnessError
 from harness.evidence.ledger import cluster_name
@@ -53,7 +54,10 @@ class Runner:
         self._pool = ThreadPoolExecutor(asked.settings.jobs, "clusters")
         self._results: dict[str, Future[CellResult]] = {}
         self._groups: list[Group] = []
-        self._turns: Turns[Group] = Turns(asked.settings.path_slots)
+        self._remainder = Remainder(asked.settings, config=asked.options.config, say=say)
+        self._turns: Turns[Group] = Turns(
+            asked.settings.path_slots, ready=lambda group: self._remainder.ready(group.name)
+        )
         self._running: list[Future[None]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -82,9 +86,18 @@ class Runner:
             made = [self._group(members) for members in groups]
             planned = self._planned(groups, made, jobs=jobs)
             self._plan.update({it.cluster: it for it in planned})
+            if self._asked.options.bootstrap and self._host.choice.kind == "foundry":
+                self._make_what_lacks(made)
             self._turns.add((group, plan.places(group.attempts)) for group in made)
             self._running += [self._pool.submit(self._run_next) for _ in made]
             return planned
+
+    def _make_what_lacks(self, groups: Sequence[Group]) -> None:
+        """Let a bootstrap beside the run make what these groups lack; who lacks nothing begins at once."""
+        cells = {group.name: group.attempts[0].cell for group in groups}
+        release = self._asked.catalogue.release
+        wanted = {name: (it.environment, [*map(release, it.path.releases)]) for name, it in cells.items()}
+        self._remainder.make(wanted, paths=[it.path.name for it in cells.values()])
 
     def _in_reach(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """Those whose images the mirrors have; the others have their result, without a cluster."""
@@ -173,6 +186,7 @@ class Runner:
         if self._closed:
             return []
         self._closed = True
+        self._remainder.close()
         # First, so that no waiting group begins when those that run give up their place.
         self._pool.shutdown(wait=False, cancel_futures=True)
         # A group whose cells all have their results is only removing its cluster, and must get to the end of it.

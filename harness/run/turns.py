@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Generic, TypeVar
 
@@ -16,13 +16,14 @@ _POLL_SECONDS = 0.25
 
 
 class Turns(Generic[T]):
-    """What is to be done, in its order; one that there are not enough places for lets others go first.
+    """What is to be done, in its order; one that is not `ready`, or has not enough places, lets others go first.
 
     There are `places`; who needs more takes all. Places that other runs of the host hold are not known here.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, ready: Callable[[T], bool] = lambda each: True) -> None:
         self._places = self._free = places
+        self._ready = ready
         self._waiting: list[tuple[T, int]] = []
         self._changed = threading.Condition()
 
@@ -50,10 +51,10 @@ class Turns(Generic[T]):
     def _take(self) -> tuple[T, int] | None:
         with self._changed:
             while self._waiting and not cancelled():
-                for number, (_, places) in enumerate(self._waiting):
-                    if places <= self._free:
+                for number, (each, places) in enumerate(self._waiting):
+                    if places <= self._free and self._ready(each):
                         self._free -= places
                         return self._waiting.pop(number)
-                # Whoever ends the run notifies nobody; hence the time.
+                # Whoever ends the run, or makes one ready, notifies nobody; hence the time.
                 self._changed.wait(_POLL_SECONDS)
         return None

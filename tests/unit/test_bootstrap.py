@@ -52,7 +52,13 @@ class Host:
         return Step(name=name, done=file.is_file, run=run, needs=needs, size=lambda: 2_000_000, estimate=5)
 
     def steps(
-        self, settings: Settings, *, source: SourceKind, environments: list[Environment], releases: list[Release]
+        self,
+        settings: Settings,
+        *,
+        source: SourceKind,
+        environments: list[Environment],
+        releases: list[Release],
+        providers: tuple[str, ...],
     ) -> list[Step]:
         return [self.step("engine"), self.step("kind"), self.step("node image", "engine", "kind")]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.foundry import gobuild, nodes, operator, plan
+from harness.foundry import gobuild, operator, plan
 from harness.foundry.kubernetes import row
 from harness.foundry.store import Recipe, Store
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Step, ordered

@@ -78,3 +78,22 @@ def test_who_waits_hears_that_the_run_ends() -> None:
         waits = pool.submit(work)
         waiting.cancel_all()
         assert waits.result(10) is None
+
+
+def test_one_that_is_not_ready_lets_others_go_first_and_comes_when_it_is() -> None:
+    ready = {"install"}
+    turns: Turns[str] = Turns(2, ready=lambda each: each in ready)
+    turns.add([("upgrade", 2), ("install", 0)])
+    with turns.next() as first:
+        assert first == "install"
+
+    def work() -> str | None:
+        with turns.next() as each:
+            return each
+
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(work)
+        with pytest.raises(TimeoutError):
+            waits.result(0.5)
+        ready.add("upgrade")
+        assert waits.result(10) == "upgrade"

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the first cells do not need is made while they run, by a bootstrap of its own that yields to everything else.
+
+Who takes what from it waits for that alone. Whether it is there is looked for where it belongs, in the foundry's store
+and in the container engine, so that it does not matter who made it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from harness import process
+from harness.bootstrap.bootstrap import drop_caches
+from harness.errors import HarnessError
+from harness.foundry import plan
+from harness.host.display import duration
+from harness.host.steps import Step, results
+from harness.matrix.model import Environment, Release
+from harness.settings import Settings
+from harness.waiting import Deadline, cancelled
+
+_LOOK_SECONDS = 2.0
+_REMIND_SECONDS = 60.0
+# The lowest priority there is: cells must not be slowed down by what later ones need.
+_YIELDING = ("nice", "-n", "19")
+
+
+class Remainder:
+    """Makes what is missing for some takers, each known by its name. `close` ends it."""
+
+    def __init__(self, settings: Settings, *, config: Path | None, say: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._config = config
+        self._say = say
+        self._log_file = settings.cache_dir / "logs" / "bootstrap-beside-a-run.log"
+        self._missing: dict[str, list[Step]] = {}
+        self._told: dict[str, tuple[str, ...]] = {}
+        self._reminder = Deadline(seconds=0)
+        self._changed = threading.Lock()
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def make(self, wanted: Mapping[str, tuple[Environment, Sequence[Release]]], *, paths: Sequence[str]) -> None:
+        """Begin with what is missing for these takers, all of whose releases are those of `paths`.
+
+        Where nothing is missing, only Go's caches go, which a bootstrap of the first cells left. To be called once.
+        """
+        steps = {name: plan.steps(self._settings, [it], releases) for name, (it, releases) in wanted.items()}
+        missing = {name: them for name, them in steps.items() if not _all_there(them)}
+        if not missing:
+            drop_caches(self._settings)
+            return
+        with self._changed:
+            self._missing = missing
+        argv = command([wanted[name][0].name for name in missing], paths, self._config)
+        self._thread = threading.Thread(target=self._watch, args=(argv,), name="bootstrap", daemon=True)
+        self._thread.start()
+
+    def ready(self, name: str) -> bool:
+        """Whether a taker need not wait any longer: all that it takes is there, or nobody is making it any more."""
+        with self._changed:
+            return name not in self._missing
+
+    def close(self) -> None:
+        """End what is still being made; what is finished stays."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _watch(self, argv: Sequence[str]) -> None:
+        try:
+            with process.background(argv, log_file=self._log_file) as child:
+                while child.poll() is None and not cancelled():
+                    self._look()
+                    if self._closing.wait(_LOOK_SECONDS):
+                        return
+            self._look()
+            if child.returncode and not cancelled():
+                self._say(f"the bootstrap beside the run ended with status {child.returncode}; see {self._log_file}")
+        except HarnessError as error:
+            self._say(f"the bootstrap beside the run failed: {error}")
+        finally:
+            with self._changed:
+                self._missing = {}
+
+    def _look(self) -> None:
+        """See who need not wait any longer, and tell what the others wait for: what is new, and now and then again."""
+        for name, steps in [*self._missing.items()]:
+            if _all_there(steps):
+                with self._changed:
+                    del self._missing[name]
+        for name, steps in self._missing.items():
+            left = [step for step in steps if not step.done()]
+            words = tuple(f"{step.name} (usually {duration(step.estimate)})" for step in left)
+            if words and (self._told.get(name) != words or self._reminder.left <= 0):
+                self._told[name] = words
+                together = duration(sum(step.estimate for step in left))
+                self._say(f"{name} waits for {', '.join(words)}; together at most {together} on an idle host")
+                self._reminder = Deadline(seconds=_REMIND_SECONDS)
+
+
+def command(environments: Sequence[str], paths: Sequence[str], config: Path | None) -> list[str]:
+    """The command line of a bootstrap for these environments and paths that yields to whatever else wants to run."""
+    words = [word for name in dict.fromkeys(environments) for word in ("--env", name)]
+    words += [word for path in dict.fromkeys(paths) for word in ("--path", path)]
+    words += ["--config", str(config)] if config else []
+    return [*_YIELDING, sys.executable, "-m", "harness.cli", "bootstrap", "--source", "foundry", *words]
+
+
+def _all_there(steps: Sequence[Step]) -> bool:
+    return all(step.done() for step in results(steps))
