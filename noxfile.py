@@ -104,7 +104,7 @@ def _asked_for(session: str) -> bool:
 
 def _shell_scripts() -> list[str]:
     """Every file of the repository that a shell runs."""
-    folders = ("clusters/nodes/rootfs", "charts/images", ".ci")
+    folders = ("clusters/nodes/rootfs", "charts/images", ".ci", "findings")
     files = [path for folder in folders for path in sorted(Path(folder).rglob("*")) if path.is_file()]
     return [
         str(path)
