@@ -7,7 +7,6 @@ The switches are read from the chart: whatever its values.yaml has as true or fa
 from __future__ import annotations
 
 import re
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ import yaml
 
 from harness import process
 from harness.errors import CommandError, ReleaseError, UsageError
+from harness.releases import chart_files
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 
@@ -98,18 +98,9 @@ def _template(
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
     """The chart's values and templates, with their names."""
-    if path.is_dir():
-        for file in path.rglob("*"):
-            name = file.relative_to(path).as_posix()
-            if file.is_file() and (name == "values.yaml" or name.startswith("templates/")):
-                yield name, file.read_text(errors="replace")
-        return
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive:
-            name = member.name.removeprefix("./").partition("/")[2]
-            content = archive.extractfile(member) if member.isfile() else None
-            if content is not None and (name == "values.yaml" or name.startswith("templates/")):
-                yield name, content.read().decode(errors="replace")
+    for name, content in chart_files.files(path):
+        if name == "values.yaml" or name.startswith("templates/"):
+            yield name, content.decode(errors="replace")
 
 
 def _apis(text: str) -> list[str]:

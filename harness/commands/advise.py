@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +68,6 @@ def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def latest_first(reports_dir: Path) -> list[Report]:
     """The reports below a folder, the latest first; one that cannot be read is left out, with a warning."""
-    from pydantic import ValidationError
 
     from harness.report.ways import Report
     from harness.report.writer import RESULTS, read
@@ -80,7 +78,7 @@ def latest_first(reports_dir: Path) -> list[Report]:
             continue
         try:
             found.append(Report(folder=str(file.parent), run=read(file)))
-        except (OSError, ValidationError) as unreadable:
+        except (OSError, ValueError) as unreadable:
             log.warning("%s is left out: %s", file, str(unreadable).splitlines()[0])
     return sorted(found, key=lambda report: report.run.started, reverse=True)
 
@@ -126,12 +124,10 @@ def _defaults(wanted: settings.Settings, release: Release) -> dict[str, Any] | N
     import yaml
 
     from harness.imports import at_hand
+    from harness.releases import chart_files
 
     found = at_hand.chart(wanted, release)
     if found is None:
         return None
-    with tarfile.open(found.path, "r:gz") as archive:
-        names = [name for name in archive.getnames() if name.count("/") == 1 and name.endswith("/values.yaml")]
-        member = archive.extractfile(names[0]) if names else None
-        data = yaml.safe_load(member.read()) if member else None
+    data = yaml.safe_load(chart_files.text(found.path, "values.yaml") or "")
     return data if isinstance(data, dict) else None

@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +18,15 @@ from typing import Any
 from harness.errors import UsageError
 from harness.foundry.assemble import Image, share
 from harness.images.references import ImageReference
+from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, opened
 
 _INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_RESERVE = 1024 * MEBIBYTE
+"""Of the disk, which an archive that unpacks to more than it seems must not take."""
 _HOW = "write one with `docker save IMAGE -o FILE.tar`, or `skopeo copy docker://IMAGE oci-archive:FILE.tar`"
 
 Descriptor = Mapping[str, Any]
@@ -71,11 +73,8 @@ def _extract(file: Path, folder: Path) -> Path:
     """The folder with the content: that of the archive, or the only one in it."""
     if not file.is_file():
         raise UsageError(f"the image archive {file} does not exist", "check the path; a folder must be packed with tar")
-    try:
-        with tarfile.open(file) as archive:
-            archive.extractall(folder, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as broken:
-        raise UsageError(f"{file} is no tar archive that can be unpacked: {broken}", _HOW) from broken
+    with opened(file, IMAGE_BOUNDS) as archive:
+        archive.extract(folder, reserve=_RESERVE)
     inside = list(folder.iterdir())
     return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name != "blobs" else folder
 

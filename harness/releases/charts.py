@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from harness import process
 from harness.errors import CommandError, UnavailableError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix.model import ChartSource, Release
+from harness.releases import chart_files
 
 CHART_NAME = "spark-operator"
 
@@ -150,7 +151,7 @@ def pack(chart: Chart, target: Path) -> None:
             shutil.copyfile(chart.path, draft)
         else:
             with tarfile.open(draft, "w:gz") as archive:
-                for name, content in sorted(_files(chart.path)):
+                for name, content in sorted(chart_files.files(chart.path)):
                     member = tarfile.TarInfo(f"{chart.name}/{name}")
                     member.size = len(content)
                     member.mode = 0o644
@@ -205,21 +206,9 @@ def _oci_parts(reference: str) -> tuple[str, str]:
 
 
 def _metadata(path: Path) -> dict[str, Any]:
-    if path.is_dir():
-        file = path / "Chart.yaml"
-        if not file.is_file():
-            raise UsageError(f"{path} has no Chart.yaml", "give the path of a chart folder or .tgz")
-        text = file.read_text()
-    else:
-        try:
-            with tarfile.open(path, "r:gz") as archive:
-                names = [name for name in archive.getnames() if re.fullmatch(r"(\./)?[^/]+/Chart\.yaml", name)]
-                member = archive.extractfile(names[0]) if names else None
-                if member is None:
-                    raise UsageError(f"{path} holds no Chart.yaml", "give the path of a chart folder or .tgz")
-                text = member.read().decode()
-        except (tarfile.TarError, OSError, EOFError) as broken:
-            raise UsageError(f"{path} is no chart archive: {broken}", "give a chart folder or .tgz") from broken
+    text = chart_files.text(path, "Chart.yaml")
+    if text is None:
+        raise UsageError(f"{path} has no Chart.yaml", "give the path of a chart folder or .tgz")
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as broken:
@@ -236,26 +225,12 @@ def _sha256(path: Path, metadata: Mapping[str, Any]) -> str:
     leaves out .helmignore, and archives differ in times, owners and compression.
     """
     digest = hashlib.sha256()
-    for name, content in sorted(_files(path)):
+    for name, content in sorted(chart_files.files(path)):
         if name == "Chart.yaml":
             content = json.dumps(metadata, sort_keys=True, default=str).encode()
         if name != ".helmignore":
             digest.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
     return digest.hexdigest()
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name within the chart and content of each of its files."""
-    if path.is_dir():
-        for file in path.rglob("*"):
-            if file.is_file():
-                yield file.relative_to(path).as_posix(), file.read_bytes()
-        return
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive:
-            content = archive.extractfile(member) if member.isfile() else None
-            if content is not None:
-                yield member.name.removeprefix("./").partition("/")[2], content.read()
 
 
 def _safe(address: str) -> str:

@@ -8,7 +8,6 @@ descriptions in schemas, which change nothing about what the API server accepts.
 from __future__ import annotations
 
 import functools
-import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import yaml
 
 from harness.errors import UsageError
+from harness.releases import chart_files
 from harness.releases.charts import Chart
 
 _YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
@@ -145,7 +145,9 @@ def _brief(value: Any) -> str:
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for name, text in _files(path):
+    for name, text in sorted(chart_files.files(path)):
+        if not (name.startswith("crds/") and name.endswith(".yaml")):
+            continue
         try:
             documents = list(yaml.load_all(text, Loader=_YAML))
         except yaml.YAMLError as broken:
@@ -154,16 +156,3 @@ def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
             if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition":
                 found[document["metadata"]["name"]] = document["spec"]
     return found
-
-
-def _files(path: Path) -> Iterator[tuple[str, bytes]]:
-    if path.is_dir():
-        for file in sorted((path / "crds").rglob("*.yaml")):
-            yield file.relative_to(path).as_posix(), file.read_bytes()
-        return
-    with tarfile.open(path, "r:gz") as archive:
-        for member in archive.getmembers():
-            parts = member.name.removeprefix("./").split("/")
-            stream = archive.extractfile(member) if len(parts) > 2 and parts[1] == "crds" else None
-            if stream is not None and parts[-1].endswith(".yaml"):
-                yield "/".join(parts[1:]), stream.read()

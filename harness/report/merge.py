@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from harness.errors import HostError, UsageError
 from harness.report import beside, html, junit, summary
 from harness.report.files import write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, RunResult, ShardResult, SourceResult
 from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
+from harness.untrusted import files_below, inside
 
 _WRITTEN = frozenset({RESULTS, JUNIT, HTML, SUMMARY})
 _BUNDLE = ".tar.gz"
@@ -51,7 +50,7 @@ def find(folders: Sequence[Path]) -> list[Shard]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder", "give folders of reports, or folders that have some in them")
-        files = sorted(folder.rglob(RESULTS))
+        files = [file for file in files_below(folder) if file.name == RESULTS]
         if not files:
             raise UsageError(f"{folder} has no {RESULTS} in it", "download the reports first, or leave the folder out")
         for file in files:
@@ -153,7 +152,7 @@ def write(
 def _read(file: Path) -> RunResult:
     try:
         return read(file)
-    except (OSError, ValidationError, UnicodeDecodeError) as wrong:
+    except (OSError, ValueError) as wrong:
         raise UsageError(
             f"{file} cannot be read as results of this version of the harness: {wrong}",
             "merge with the version that wrote it",
@@ -223,15 +222,15 @@ def _unproved(run: RunResult) -> tuple[str, ...]:
 
 
 def _copy(shard: Shard, folder: Path, moved: Mapping[str, str]) -> None:
-    """Everything of a report but the files that are written anew, under its new name where it has one."""
-    for file in sorted(shard.folder.rglob("*")):
+    """Every regular file of a report that is not written anew, under its new name where it has one."""
+    for file in files_below(shard.folder):
         relative = file.relative_to(shard.folder).as_posix()
-        if file.is_dir() or relative in _WRITTEN:
+        if relative in _WRITTEN:
             continue
         for old, new in moved.items():
             if relative == f"{old}{_BUNDLE}" or relative.startswith(f"{old}/"):
                 relative = new + relative.removeprefix(old)
                 break
-        target = folder / relative
+        target = inside(folder, relative)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)

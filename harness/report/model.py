@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from harness.matrix.model import Cell
 from harness.settings import SourceKind
+from harness.untrusted import CellId, OptionalDigest, RunId
 from harness.verdicts import Finding, Verdict, worst
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -99,7 +100,7 @@ class CellResult(Model):
     product brought to nothing. `watched` are the kinds of applications that ran along a path with moves.
     """
 
-    id: str
+    id: CellId
     environment: str
     path: str
     scenario: str
@@ -112,7 +113,7 @@ class CellResult(Model):
     repro: str
     evidence: str = ""
     attempt: int = Field(default=1, ge=1)
-    lock: str = ""
+    lock: OptionalDigest = ""
     drift: tuple[str, ...] = ()
     retries: tuple[RetryResult, ...] = ()
     watched: tuple[str, ...] = ()
@@ -177,7 +178,7 @@ class ShardResult(Model):
     `folder` is where its report lay, as the command was told. The other fields are those of its results.json.
     """
 
-    run_id: str
+    run_id: RunId
     folder: str
     started: datetime
     ended: datetime | None
@@ -202,7 +203,7 @@ class RunResult(Model):
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    run_id: str
+    run_id: RunId
     started: datetime
     ended: datetime | None = None
     harness_version: str

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from harness.errors import HostError, UsageError
 from harness.report import beside, html
 from harness.report.files import write_atomically
@@ -45,7 +43,7 @@ def page(folder: Path) -> str:
             return (folder / HTML).read_text(encoding="utf-8")
         run = read(folder / RESULTS)
         return html.render(run, beside.look(folder, run))
-    except (ValidationError, UnicodeDecodeError) as wrong:
+    except ValueError as wrong:
         raise UsageError(
             f"{folder / RESULTS} cannot be read as results of this version of the harness: {wrong}",
             "use the version that wrote it",

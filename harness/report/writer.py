@@ -14,6 +14,7 @@ from harness.report import beside, html, junit, summary
 from harness.report.files import point_at, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, PlannedCluster, RunResult
+from harness.untrusted import require_relative
 
 RESULTS = "results.json"
 JUNIT = "junit.xml"
@@ -100,5 +101,13 @@ class ReportWriter:
 
 
 def read(file: Path) -> RunResult:
-    """A results.json, as it was written. Raises pydantic.ValidationError when it is no such file."""
-    return RunResult.model_validate_json(file.read_text())
+    """A results.json, as it was written.
+
+    Raises ValueError (pydantic.ValidationError among others) when it is no such file, or names evidence outside its
+    own folder.
+    """
+    run = RunResult.model_validate_json(file.read_text())
+    for cell in run.cells:
+        for name in filter(None, (cell.evidence, *(retry.evidence for retry in cell.retries))):
+            require_relative(name)
+    return run

@@ -27,6 +27,7 @@ from harness.errors import UsageError
 from harness.evidence.redact import MASK, Redactor
 from harness.releases.values import merge
 from harness.settings import SourceKind
+from harness.untrusted import CellId, OptionalDigest, Sha256
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -81,7 +82,7 @@ class LockedChart(Model):
     version: str
     app_version: str
     origin: str
-    sha256: str
+    sha256: Sha256
     requested: str = ""
 
 
@@ -89,7 +90,7 @@ class LockedImage(Model):
     """One image; `digest` is what its registry answered, empty when it had none."""
 
     reference: str
-    digest: str = ""
+    digest: OptionalDigest = ""
 
 
 class LockedStop(Model):
@@ -119,7 +120,7 @@ class Lock(Model):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     harness_version: str
-    cell: str
+    cell: CellId
     source: SourceKind
     environment: LockedEnvironment
     release: LockedRelease

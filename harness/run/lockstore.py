@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from harness.errors import UsageError
 from harness.matrix.model import ChartSource
@@ -17,6 +17,7 @@ from harness.report.files import write_atomically
 from harness.run import lock as locks
 from harness.run.lock import Lock, digits, parse
 from harness.settings import Settings
+from harness.untrusted import EVIDENCE_BOUNDS, opened
 
 LOCK_FILE = "lock.json"
 CHART_FILE = "chart.tgz"
@@ -55,6 +56,10 @@ class LockStore:
     def chart_file(self, sha256: str) -> Path:
         """Where a user's chart is, or would be."""
         return self.folder / "charts" / f"{sha256}.tgz"
+
+    def unproved_chart_file(self, sha256: str) -> Path:
+        """Where the chart of a bundle is whose digest nobody has compared yet."""
+        return self.folder / "charts-of-bundles" / f"{sha256}.tgz"
 
     def save(self, lock: Lock, chart: Chart | None = None) -> None:
         """Keep a lock, and the chart when it is a user's own; the oldest make room. Raises OSError."""
@@ -142,19 +147,21 @@ def _in_file(file: Path) -> Found:
 
 
 def _in_bundle(bundle: Path, settings: Settings) -> Found:
-    with tarfile.open(bundle) as archive:
-        names = {Path(name).name: name for name in archive.getnames() if len(Path(name).parts) <= 2}
-        member = archive.extractfile(names[LOCK_FILE]) if LOCK_FILE in names else None
-        if member is None:
-            raise UsageError(f"{bundle} holds no {LOCK_FILE}", "give the bundle of a cell's evidence")
-        lock = parse(member.read().decode(errors="replace"), where=f"{bundle}: {LOCK_FILE}")
-        packed = archive.extractfile(names[CHART_FILE]) if CHART_FILE in names else None
-        if packed is None or lock.chart is None:
-            return Found(lock=lock, where=str(bundle))
-        # The name is ours, so that nothing of the archive decides where it comes to lie; its digest is compared later.
-        target = LockStore.of(settings).chart_file(lock.chart.sha256)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(packed.read())
+    wanted: dict[str, bytes] = {}
+    with opened(bundle, EVIDENCE_BOUNDS) as archive:
+        for name, content in archive.files():
+            path = PurePosixPath(name)
+            if path.name in (LOCK_FILE, CHART_FILE) and len(path.parts) <= 2:
+                wanted[path.name] = content
+    if LOCK_FILE not in wanted:
+        raise UsageError(f"{bundle} holds no {LOCK_FILE}", "give the bundle of a cell's evidence")
+    lock = parse(wanted[LOCK_FILE].decode(errors="replace"), where=f"{bundle}: {LOCK_FILE}")
+    if CHART_FILE not in wanted or lock.chart is None:
+        return Found(lock=lock, where=str(bundle))
+    # A folder of its own: until its digest was compared, the chart must not stand where those of this machine are.
+    target = LockStore.of(settings).unproved_chart_file(lock.chart.sha256)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(wanted[CHART_FILE])
     return Found(lock=lock, where=str(bundle), chart=target)
 
 

@@ -13,6 +13,8 @@ from harness import cli
 from harness.commands.advise import latest_first
 from harness.report.writer import RESULTS
 
+A, B = "20260801-100000-aaaa", "20260801-100000-bbbb"
+
 
 @pytest.fixture
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -33,20 +35,20 @@ def write(folder: Path, run_id: str, path: str, *, day: int = 1, broken: bool = 
 def test_reports_come_latest_first_and_what_is_none_is_left_out(
     reports: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(reports, "b", "upgrade-2.4.0-2.5.2", day=1)
-    write(reports, "a", "upgrade-2.4.0-2.5.2", day=2)
-    (reports / "latest").symlink_to("a")
+    write(reports, B, "upgrade-2.4.0-2.5.2", day=1)
+    write(reports, A, "upgrade-2.4.0-2.5.2", day=2)
+    (reports / "latest").symlink_to(A)
     (reports / "c").mkdir()
     (reports / "c" / RESULTS).write_text("{")
-    assert [it.run.run_id for it in latest_first(reports)] == ["a", "b"]
+    assert [it.run.run_id for it in latest_first(reports)] == [A, B]
     assert "c/results.json is left out" in caplog.text
 
 
 def test_it_answers_with_its_exit_status(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(reports, "a", "upgrade-2.4.0-2.5.2")
+    write(reports, A, "upgrade-2.4.0-2.5.2")
     assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2"]) == 0
     assert "advice: 2.4.0 → 2.5.2: safe\n" in capsys.readouterr().out
-    write(reports, "b", "upgrade-2.2.1-2.5.2", broken=True)
+    write(reports, B, "upgrade-2.2.1-2.5.2", broken=True)
     assert cli.main(["advise", "--from", "2.2.1", "--to", "2.5.2"]) == 1
     assert cli.main(["advise", "--from", "2.3.0", "--to", "2.5.2"]) == 3
     assert "no run here went from 2.3.0 to 2.5.2" in capsys.readouterr().out
@@ -55,7 +57,7 @@ def test_it_answers_with_its_exit_status(reports: Path, capsys: pytest.CaptureFi
 def test_it_prints_json_with_what_it_says_of_values(
     reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(reports, "a", "upgrade-2.4.0-2.5.2")
+    write(reports, A, "upgrade-2.4.0-2.5.2")
     file = tmp_path / "mine.yaml"
     file.write_text("image: {tag: 2.4.0}\n")
     assert cli.main(["advise", "--from", "2.4.0", "--to", "2.5.2", "--json", "--values", str(file)]) == 0

@@ -65,9 +65,9 @@ def test_what_is_no_chart(tmp_path: Path, folder: Path) -> None:
         charts.from_path(tmp_path)
     text = tmp_path / "text.tgz"
     text.write_text("hello")
-    with pytest.raises(UsageError, match="no chart archive"):
+    with pytest.raises(UsageError, match="cannot be read as a tar archive"):
         charts.from_path(text)
-    with pytest.raises(UsageError, match=r"holds no Chart\.yaml"):
+    with pytest.raises(UsageError, match=r"has no Chart\.yaml"):
         charts.from_path(_packed(folder / "crds", "crds.tgz"))
     (folder / "Chart.yaml").write_text("apiVersion: v2\nname: spark-operator\n")
     with pytest.raises(UsageError, match="has no version"):

@@ -103,7 +103,7 @@ def test_another_chart_is_refused(tmp_path: Path, settings: Settings, options: d
 
 def test_what_is_no_chart_is_refused(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "x.tgz").write_text("x")
-    with pytest.raises(UsageError, match="no chart archive"):
+    with pytest.raises(UsageError, match="cannot be read as a tar archive"):
         charts.add(settings, tmp_path / "x.tgz", REAL.releases)
     with pytest.raises(UsageError, match="does not exist"):
         charts.add(settings, tmp_path / "none.tgz", REAL.releases)

@@ -154,7 +154,7 @@ def _two_without_names(tmp_path: Path) -> Path:
     ("make", "why"),
     [
         (lambda tmp_path: tmp_path / "none.tar", "does not exist"),
-        (_no_tar, "no tar archive"),
+        (_no_tar, "cannot be read as a tar archive"),
         (_something_else, "neither an OCI layout nor a docker archive"),
         (_damaged, "sha256:[0-9a-f]+ comes to sha256:"),
         (_two_without_names, r"holds 2 images, and 0 of them are called docker\.io/kubeflow/spark-operator:2\.1\.1"),

@@ -107,7 +107,9 @@ def drifted(stage: Stage) -> Lock:
     lock = locked(stage, run(stage, asked_for(stage, None)))
     stage.events.clear()
     return lock.model_copy(
-        update={"images": (lock.images[0], LockedImage(reference=lock.images[1].reference, digest="sha256:00"))}
+        update={
+            "images": (lock.images[0], LockedImage(reference=lock.images[1].reference, digest="sha256:" + "00" * 32))
+        }
     )
 
 
@@ -115,7 +117,9 @@ def test_an_input_that_is_not_the_locks_is_named_before_a_cluster_is_made(stage:
     result = run(stage, asked_for(stage, drifted(stage)))
 
     assert result.verdict is Verdict.UNAVAILABLE
-    said = f"the input docker.io/apache/spark:4.0.4 has digest sha256:{'ab' * 32} here and sha256:00 in the lock"
+    said = (
+        f"the input docker.io/apache/spark:4.0.4 has digest sha256:{'ab' * 32} here and sha256:{'00' * 32} in the lock"
+    )
     assert result.reason.splitlines()[0] == said
     assert "--drift" in result.reason
     assert any(said in line for line in stage.said)

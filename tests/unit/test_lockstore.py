@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 from pathlib import Path
@@ -157,9 +158,23 @@ def test_a_bundle_decides_nothing_about_where_its_chart_comes_to_lie(settings: S
         archive.add(tmp_path / "lock.json", "e/lock.json")
         archive.add(tmp_path / "chart.tgz", "../chart.tgz")
 
-    found = find(str(tmp_path / "evil.tar.gz"), settings)
+    with pytest.raises(UsageError, match="not a path below its folder"):
+        find(str(tmp_path / "evil.tar.gz"), settings)
 
-    assert found.chart == settings.cache_dir / "locks" / "charts" / f"{'ab' * 32}.tgz"
+    with tarfile.open(tmp_path / "good.tar.gz", "w:gz") as archive:
+        archive.add(tmp_path / "lock.json", "e/lock.json")
+        archive.add(tmp_path / "chart.tgz", "e/chart.tgz")
+    found = find(str(tmp_path / "good.tar.gz"), settings)
+    assert found.chart == settings.cache_dir / "locks" / "charts-of-bundles" / f"{'ab' * 32}.tgz"
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../../elsewhere", "ab" * 31, "AB" * 32, "ab" * 32 + "/.."])
+def test_a_lock_names_no_path_in_place_of_a_digest(settings: Settings, tmp_path: Path, name: str) -> None:
+    document = json.loads(lock(chart=chart(requested="file")).text())
+    document["chart"]["sha256"] = name
+    (tmp_path / "lock.json").write_text(json.dumps(document))
+    with pytest.raises(UsageError, match=r"chart\.sha256: .* is not a SHA-256"):
+        find(str(tmp_path / "lock.json"), settings)
 
 
 def test_the_oldest_locks_make_room_with_their_charts(

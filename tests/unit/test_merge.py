@@ -234,3 +234,27 @@ def test_the_verdicts_are_those_of_the_shards(tmp_path: Path) -> None:
     one = merged(tmp_path)
     assert [cell.verdict for cell in one.cells] == [Verdict.PASSED, Verdict.BROKEN_AS_KNOWN, Verdict.ERROR]
     assert exit_status(one) == 3
+
+
+def test_links_in_a_report_are_not_followed(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of this machine")
+    folder = shard(tmp_path / "a", 1, "spark-pi", "retry")
+    (folder / "linked").symlink_to(secret)
+    shards = merge.find([folder])
+    merge.write(merge.merge(shards), shards, tmp_path / "merged", environment={})
+    assert not (tmp_path / "merged" / "linked").exists()
+    assert "of this machine" not in "".join(it.read_text() for it in (tmp_path / "merged").rglob("*") if it.is_file())
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("id", "../../../elsewhere"), ("id", "/etc/cron.d/x"), ("evidence", "../../elsewhere"), ("lock", "sha256:../x")],
+)
+def test_a_report_that_names_a_path_outside_is_not_read(tmp_path: Path, key: str, value: str) -> None:
+    folder = shard(tmp_path / "a", 1, "spark-pi")
+    document = json.loads((folder / "results.json").read_text())
+    document["cells"][0][key] = value
+    (folder / "results.json").write_text(json.dumps(document))
+    with pytest.raises(UsageError, match="cannot be read as results"):
+        merge.find([folder])

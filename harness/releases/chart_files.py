@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the files of a chart, in whatever form it lies here: a folder or a .tgz."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harness.errors import UsageError
+from harness.untrusted import CHART_BOUNDS, opened
+
+
+def files(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The name within the chart and the content of each of its files.
+
+    Raises UsageError for an archive that cannot be read, holds links or is larger than Helm takes, and for a file of a
+    folder that cannot be read.
+    """
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            try:
+                if file.is_file():
+                    yield file.relative_to(path).as_posix(), file.read_bytes()
+            except OSError as closed:
+                raise UsageError(f"{file} of the chart cannot be read: {closed.strerror}", "correct it") from closed
+        return
+    with opened(path, CHART_BOUNDS) as archive:
+        for name, content in archive.files():
+            _, _, within = name.partition("/")
+            if within:
+                yield within, content
+
+
+def text(path: Path, name: str) -> str | None:
+    """The text of one file of a chart, None when it has none of that name. Raises UsageError, also for other bytes."""
+    content = next((content for found, content in files(path) if found == name), None)
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError as binary:
+        raise UsageError(f"{path}: {name} is not text in UTF-8", "give the path of a complete chart") from binary

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a file from somebody else may name: identifiers by type, paths that stay in their folder, bounded archives.
+
+Locks, reports, evidence and image archives are handed from one machine to another. Nothing in them decides where
+this machine writes or what it reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+import re
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from harness.errors import DiskError, UsageError
+
+MEBIBYTE = 2**20
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
+_NEXT = "use it as the harness wrote it; one from somebody whom you do not trust is better not used at all"
+
+
+def _matches(pattern: re.Pattern[str], what: str, *, or_empty: bool = False) -> Callable[[str], str]:
+    def validate(text: str) -> str:
+        if not pattern.fullmatch(text) and not (or_empty and not text):
+            raise ValueError(f"{text[:80]!r} is not {what}")
+        return text
+
+    return validate
+
+
+def _cell_id(text: str) -> str:
+    parts = text.split("/")
+    if len(parts) != 3 or not all(_SEGMENT.fullmatch(part) for part in parts):
+        raise ValueError(f"{text[:80]!r} is not the id of a cell, environment/path/scenario")
+    return text
+
+
+Sha256 = Annotated[str, AfterValidator(_matches(_SHA256, "a SHA-256 of 64 hexadecimal digits"))]
+"""64 hexadecimal digits."""
+
+OptionalDigest = Annotated[str, AfterValidator(_matches(_DIGEST, "a digest, sha256:…", or_empty=True))]
+"""`sha256:` and 64 hexadecimal digits, or nothing."""
+
+RunId = Annotated[str, AfterValidator(_matches(_RUN_ID, "the id of a run, YYYYmmdd-HHMMSS-xxxx"))]
+"""The id of a run, as `harness.evidence.ledger.new_run_id` makes it."""
+
+CellId = Annotated[str, AfterValidator(_cell_id)]
+"""The id of a cell, `kind-1.34/install-2.5.2/spark-pi`: three segments, none of which is a dot or begins with one."""
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The path of `name` below a folder. Raises UsageError for one that leads out of it, also through a link."""
+    try:
+        require_relative(name)
+    except ValueError as wrong:
+        raise UsageError(f"a file names a path that is not used: {wrong}", _NEXT) from wrong
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(f"{name} leads out of {folder} through a link", _NEXT)
+    return path
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """The regular files below a folder, in order. Links, devices and what lies behind them are left out."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink():
+            continue
+        if path.is_dir():
+            yield from files_below(path)
+        elif path.is_file():
+            yield path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How much an archive may hold: entries, bytes of one file, and bytes of all files together, unpacked."""
+
+    entries: int
+    file: int
+    total: int
+    links: bool = False
+    """Whether it may hold links to other things in it."""
+
+
+CHART_BOUNDS = Bounds(entries=10_000, file=5 * MEBIBYTE, total=100 * MEBIBYTE)
+"""What Helm takes of a chart: MaxDecompressedFileSize and MaxDecompressedChartSize of pkg/chart/loader, 3.22.0."""
+
+EVIDENCE_BOUNDS = Bounds(entries=20_000, file=1024 * MEBIBYTE, total=4096 * MEBIBYTE)
+"""Far above what the evidence of a cell comes to."""
+
+IMAGE_BOUNDS = Bounds(entries=500_000, file=64 * 1024 * MEBIBYTE, total=256 * 1024 * MEBIBYTE, links=True)
+"""Images of tens of gigabytes exist; what bounds them in practice is the disk. `docker save` of Docker 20.10 links a
+layer that is there already."""
+
+
+class Archive:
+    """A tar archive that is read front to back, within bounds."""
+
+    def __init__(self, tar: tarfile.TarFile, where: Path, bounds: Bounds) -> None:
+        self._tar = tar
+        self._where = where
+        self._bounds = bounds
+
+    def members(self) -> Iterator[tarfile.TarInfo]:
+        """Its folders and regular files; names are relative and stay inside.
+
+        Raises UsageError at a link, a device, a name that leads out, and beyond the bounds.
+        """
+        total = 0
+        for number, member in enumerate(self._tar, 1):
+            if number > self._bounds.entries:
+                raise self._refused(f"it holds more than {self._bounds.entries} entries")
+            name = member.name.removeprefix("./") or "."
+            try:
+                require_relative(name)
+                self._require_kind(member, name)
+            except ValueError as wrong:
+                raise self._refused(str(wrong)) from wrong
+            total += member.size
+            if member.size > self._bounds.file:
+                raise self._refused(f"{name[:80]!r} is a file of {member.size >> 20} MiB")
+            if total > self._bounds.total:
+                raise self._refused(f"it comes to more than {self._bounds.total >> 20} MiB")
+            yield member
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """The name, without a leading `./`, and the content of each regular file. Raises as `members` does."""
+        for member in self.members():
+            content = self._tar.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield member.name.removeprefix("./"), content.read()
+
+    def extract(self, folder: Path, *, reserve: int) -> None:
+        """Unpack into a folder, as long as `reserve` bytes of its disk stay free.
+
+        Raises DiskError before a file that has no room, and UsageError as `members` does.
+        """
+        for member in self.members():
+            if member.isfile() and shutil.disk_usage(folder).free - member.size < reserve:
+                raise DiskError(
+                    f"{self._where} needs more room than {folder} has: {member.size >> 20} MiB more, and "
+                    f"{reserve >> 20} MiB are to stay free",
+                    "make room, or set HARNESS_CACHE to another disk",
+                )
+            try:
+                self._tar.extract(member, folder, filter="data")
+            except OSError as full:
+                if full.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise DiskError(f"{self._where} needs more room than {folder} has", "make room") from full
+                raise
+
+    def _require_kind(self, member: tarfile.TarInfo, name: str) -> None:
+        if member.isfile() or member.isdir():
+            return
+        if not (member.issym() or member.islnk()):
+            raise ValueError(f"{name[:80]!r} is a device")
+        if not self._bounds.links:
+            raise ValueError(f"{name[:80]!r} is a link")
+        start = PurePosixPath(name).parent if member.issym() else PurePosixPath()
+        if posixpath.isabs(member.linkname) or posixpath.normpath(start / member.linkname).startswith(".."):
+            raise ValueError(f"the link {name[:80]!r} leads out of it")
+
+    def _refused(self, what: str) -> UsageError:
+        return UsageError(f"{self._where} is not unpacked: {what}", _NEXT)
+
+
+@contextmanager
+def opened(path: Path, bounds: Bounds) -> Iterator[Archive]:
+    """A tar archive, packed with gzip or not. Raises UsageError for a file that is none, or is damaged."""
+    try:
+        with tarfile.open(path) as tar:
+            yield Archive(tar, path, bounds)
+    except (tarfile.TarError, EOFError, OSError) as broken:
+        raise UsageError(f"{path} cannot be read as a tar archive: {broken}", "check the path, or get it again") from (
+            broken
+        )
+
+
+def require_relative(name: str) -> None:
+    """Raise ValueError for what is not a path below the folder that it is relative to."""
+    path = PurePosixPath(name)
+    if not name or "\0" in name or path.is_absolute() or ".." in path.parts or "\\" in name:
+        raise ValueError(f"{name[:80]!r} is not a path below its folder")
