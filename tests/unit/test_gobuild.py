@@ -172,6 +172,13 @@ def test_go_uses_caches_of_the_harness_which_can_be_dropped(tmp_path: Path) -> N
     assert "-mod=readonly" in environment["GOFLAGS"]
 
 
+def test_the_compiler_collects_garbage_only_when_it_has_grown(tmp_path: Path) -> None:
+    environment = gobuild.environment(Store(tmp_path / "artifacts", tmp_path / "logs"))
+
+    # Without a limit a large package would take all the memory of a small machine.
+    assert (environment["GOGC"], environment["GOMEMLIMIT"]) == ("off", "1GiB")
+
+
 def test_without_go_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.undo()
     monkeypatch.setenv("PATH", str(tmp_path))
