@@ -74,7 +74,7 @@ def test_a_race_is_told_with_how_often_and_what_to_do_after() -> None:
         found.expect
     )
     last = found.steps[-1]
-    assert last.text.startswith("mind: submit nothing while the operator is replaced")
+    assert last.text.startswith("mind: submit nothing while the operator is being replaced")
     assert (last.origin, last.where) == ("from the catalogue", "https://github.com/kubeflow/spark-operator/issues/2788")
 
 
@@ -222,7 +222,7 @@ TARGET = End(
         ({"image": {"registry": "ghcr.io"}}, "image.registry: 2.5.2 has the same by itself"),
         ({"image": {"tag": "2.2.1"}}, "image.tag keeps the image at 2.2.1"),
         ({"image": {"tag": "2.2.1"}}, "--feature-gates"),
-        ({"hook": {"upgradeCrd": True}}, "pod security"),
+        ({"hook": {"upgradeCrd": True}}, "Pod Security Standard"),
         ({"controller": {"logLevl": "x"}}, "controller.logLevl is not in the chart of 2.5.2: it has no effect"),
         ({"controller": {"gone": 2}}, "controller.gone is in the chart of 2.2.1@docker.io and no more in the chart of"),
         ({"controller": {"labels": {"a": "b"}, "workers": 3}}, "none of these values needs a change"),
