@@ -322,11 +322,11 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness import stories
     from harness.ci import workflows
     from harness.matrix import catalogue as catalogues
-    from harness.run import known
 
-    texts = workflows.render(catalogues.load(), known.scenarios())
+    texts = workflows.render(catalogues.load(), stories.scenarios())
     if parsed.write:
         for file in workflows.write(texts):
             print(f"wrote {file}")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from kubernetes import client
 
-from harness.apps.users import UserManifests
 from harness.cluster import Cluster
 from harness.matrix.model import Release
 from harness.releases import crds
@@ -44,8 +43,6 @@ class ScenarioContext:
     deadline: Deadline
     before_deletion: Callable[[Sequence[Finding]], None] = _nothing
     seed: int = 0
-    user_apps: UserManifests = ()
-    """The manifests of --apps, for the scenario that runs them."""
 
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""

@@ -13,7 +13,8 @@ from harness.apps import claims
 from harness.apps.context import ScenarioContext
 from harness.apps.leftovers import check_nothing_left
 from harness.apps.objects import Objects, Refused
-from harness.errors import HarnessError, WaitTimeout
+from harness.errors import WaitTimeout
+from harness.kube.interruptions import finding_of
 from harness.verdicts import Finding, Verdict, errored, failed
 from harness.waiting import Cancelled
 
@@ -46,12 +47,8 @@ def _guarded(ctx: ScenarioContext, steps: Steps) -> Iterator[Finding]:
         yield failed("accepted", str(refused))
     except WaitTimeout as late:
         yield _late(ctx, late)
-    except HarnessError as error:
-        yield errored("ran-to-its-end", str(error))
-    except client.ApiException as error:
-        yield errored("ran-to-its-end", f"the API server answered {error.status} {error.reason}: {error.body}")
-    except HTTPError as error:
-        yield errored("ran-to-its-end", f"the API server cannot be reached: {error}")
+    except Exception as error:
+        yield finding_of("ran-to-its-end", error)
 
 
 def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:

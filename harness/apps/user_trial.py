@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from harness.apps import users
@@ -12,7 +13,7 @@ from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
 from harness.apps.states import State
 from harness.apps.trial import trial
-from harness.apps.users import UserManifest
+from harness.apps.users import UserManifest, UserManifests
 from harness.errors import WaitTimeout
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import watch_until
@@ -21,9 +22,9 @@ _END_SECONDS = 300.0
 _READY_SECONDS = 180.0
 
 
-def run(ctx: ScenarioContext) -> list[Finding]:
+def run(ctx: ScenarioContext, apps: UserManifests) -> list[Finding]:
     """Submit all of them, and follow each to its end, or to where it is to stay."""
-    return trial(ctx, _steps)
+    return trial(ctx, partial(_steps, apps))
 
 
 def check_of(manifest: UserManifest) -> str:
@@ -31,12 +32,12 @@ def check_of(manifest: UserManifest) -> str:
     return f"user-app {manifest.name}"
 
 
-def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+def _steps(apps: UserManifests, ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     made: list[tuple[UserManifest, Mapping[str, Any]]] = []
     first = True
-    for it in users.applications(ctx.user_apps):
+    for it in users.applications(apps):
         # The ConfigMaps come with the first application.
-        manifests = users.ready(ctx.user_apps, it, ctx.namespace)
+        manifests = users.ready(apps, it, ctx.namespace)
         try:
             (raw,) = objects.create(manifests if first else manifests[-1:])
         except Refused as refused:

@@ -293,7 +293,7 @@ class Scenario(Model):
 
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs, and `needs_features`
     those of features (charts/behaviour.toml), without which a release cannot be asked to do it; `needs` is what it
-    needs of its cluster.
+    needs of its cluster. `story` names the kind of scenarios that it is one of, see `harness/stories/`.
     """
 
     name: str
@@ -303,6 +303,7 @@ class Scenario(Model):
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
     needs_features: tuple[str, ...] = ()
     needs: ClusterNeeds = ClusterNeeds()
+    story: str = ""
     tags: tuple[str, ...] = ()
 
     @property

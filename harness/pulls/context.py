@@ -15,10 +15,9 @@ from harness.matrix.model import Path as InstallPath
 from harness.providers.base import Provider
 from harness.pulls.stage import Stage
 from harness.releases.change import Programs
-from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease, install, uninstall
-from harness.upgrades.journey import Stop
+from harness.releases.on_path import ReleaseOnPath
 from harness.verdicts import Finding
 
 
@@ -45,8 +44,7 @@ class PullContext(ScenarioContext):
     stage: Stage
     site: Site
     path: InstallPath
-    stops: Mapping[str, Stop]
-    chart: Chart
+    releases: Mapping[str, ReleaseOnPath]
     programs: Programs
     values: Sequence[Mapping[str, Any]]
     job_namespaces: tuple[str, ...]

@@ -151,7 +151,7 @@ def installing(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing
 def upgrading(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]:
     """The path's first release is there; its last one is to come, from where the site has it."""
     before = kubelet.uids(ctx, ctx.operator_namespace)
-    target = ctx.stops[ctx.path.releases[-1]]
+    target = ctx.releases[ctx.path.releases[-1]]
 
     def act() -> str:
         wanted = Wanted(

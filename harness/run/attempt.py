@@ -7,15 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.checks.infrastructure import Diagnosis
-from harness.cluster import Cluster
-from harness.matrix.model import Cell, Release
-from harness.providers.base import Provider
-from harness.pulls.stage import Stage
+from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
-from harness.releases import shared
-from harness.releases.install import InstalledRelease
 from harness.report.model import RetryResult, attempt_name
-from harness.upgrades.journey import Stop
+from harness.stories.cluster import BareCluster
+from harness.stories.protocol import OwnRegistries
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,22 +51,15 @@ class Kept:
 
 
 @dataclass(kw_only=True)
-class Scene:
-    """What is known of the cluster at the moment; evidence is gathered from it.
+class ClusterRecord:
+    """What is known of a cluster so far: for the results of its cells, and for their evidence.
 
-    `release` is the one that is installed, `stops` are all releases of the path by name. `stage` has the registries of
-    a cluster whose cells are about them.
+    `made` is None until it answers. `images` are those of its nodes, `phases` the seconds that all cells had in common,
+    `diagnoses` are by the names of attempts.
     """
 
-    provider: Provider | None = None
-    cluster: Cluster | None = None
-    release: Release | None = None
-    installed: InstalledRelease | None = None
-    stops: dict[str, Stop] = field(default_factory=dict)
+    made: BareCluster | None = None
+    registries: OwnRegistries | None = None
     images: list[ImageRecord] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
-    before: shared.SharedState | None = None
-    clean: bool = True
-    running: set[str] = field(default_factory=set)
     diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
-    stage: Stage | None = None

@@ -7,14 +7,13 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.cluster import Cluster
 from harness.evidence.collect import EvidenceRequest, collect
 from harness.matrix.model import Cell
-from harness.providers.base import Provider
 from harness.registries.sources import ImageRecord
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.run.resources import Resources
 from harness.run.setup import Host
+from harness.stories.cluster import BareCluster
 from harness.verdicts import Finding
 from harness.waiting import Cancelled
 
@@ -35,22 +34,21 @@ class Gatherer:
         findings: Sequence[Finding],
         folder: Path,
         *,
-        cluster: Cluster | None,
-        provider: Provider | None,
+        made: BareCluster | None,
         images: Sequence[ImageRecord],
         secrets: Sequence[str] = (),
     ) -> str:
         """The folder with the evidence, gathered now unless it was before; empty when there is none.
 
-        Without a cluster it is what the creation left. `secrets` are further ones that must not be in it. Raises
+        Where none was `made` it is what the creation left. `secrets` are further ones that must not be in it. Raises
         Cancelled only.
         """
         if not (folder / "summary.md").exists():
             try:
-                if cluster is None or provider is None:
+                if made is None:
                     self._of_creation(folder, findings)
                 else:
-                    self._of_cluster(cell, title, findings, folder, cluster, provider, images, secrets)
+                    self._of_cluster(cell, title, findings, folder, made, images, secrets)
             except Cancelled:
                 raise
             except Exception as error:  # Whatever went wrong, the verdict must not get lost over it.
@@ -63,24 +61,23 @@ class Gatherer:
         title: str,
         findings: Sequence[Finding],
         folder: Path,
-        cluster: Cluster,
-        provider: Provider,
+        made: BareCluster,
         images: Sequence[ImageRecord],
         secrets: Sequence[str],
     ) -> None:
         collect(
             EvidenceRequest(
-                cluster=cluster,
+                cluster=made.cluster,
                 namespaces=[cell.scenario.namespace],
                 operator_namespace=OPERATOR_NAMESPACE,
                 release_name=RELEASE_NAME,
                 kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path,
                 helm=self._host.tools["helm"].path,
                 folder=folder,
-                node_logs=lambda target: provider.export_logs(cluster, target),
+                node_logs=lambda target: made.provider.export_logs(made.cluster, target),
                 registry_logs=self._resources.registry_logs,
                 versions={
-                    "distribution": cluster.environment.distribution_from(self._host.choice.kind),
+                    "distribution": cell.environment.distribution_from(self._host.choice.kind),
                     **{name: tool.version for name, tool in self._host.tools.items()},
                     **{record.reference: record.digest for record in images},
                 },

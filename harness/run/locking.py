@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness import __version__, seeds
-from harness.apps import samples, users
+from harness import __version__, seeds, stories
+from harness.apps import samples
 from harness.errors import HarnessError
 from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
@@ -103,10 +103,8 @@ class Locker:
             ),
             images=tuple(LockedImage(reference=it, digest=self._digest(it)) for it in wanted),
             applications=_applications(),
-            user_apps=locked_apps.locked(self._asked.apps, source.mirrors.secrets)
-            if cell.scenario.name == users.NAME
-            else (),
-            watched=tuple(sorted(set(watched) - {"users"})),
+            user_apps=locked_apps.locked(stories.of(cell.scenario).brought(self._asked.given), source.mirrors.secrets),
+            watched=tuple(sorted(set(watched).difference(*(it.brings for it in stories.discover().values())))),
             values=shown,
             redacted=redacted,
             tools=self._tools(environment),

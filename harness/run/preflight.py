@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.apps import samples, users
+from harness import stories
 from harness.errors import UnavailableError
 from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
@@ -28,7 +28,7 @@ USERS_CHECK = "images-reachable"
 class Preflight:
     """Asks the mirrors for what cells need, and the foundry for the operator's images, which may not be built yet.
 
-    Of images of a user's applications every source is asked.
+    Of images that may be had or not, whatever the source, every source is asked.
 
     `engine_images` are those that the engine of this machine starts for an environment; `has` tells whether it holds
     one already, so that no mirror is needed for it. `chart` is --chart.
@@ -108,8 +108,7 @@ class Preflight:
                 if "foundry" in release.sources:
                     own = (release.image, release.hook_image)
                     yield from (it for it in self._operator_images(cell, release) if it in own)
-        if cell.scenario.name == users.NAME:
-            yield from cell.scenario.images
+        yield from stories.of(cell.scenario).doubtful_images(cell)
 
     def _operator_images(self, cell: Cell, release: Release) -> Iterator[str]:
         yield operator_image(release, self._values)
@@ -125,9 +124,7 @@ class Preflight:
             yield from self._operator_images(cell, release)
             last = name == cell.path.releases[-1]
             yield from self._charts(release, chosen=self._chart if last else "")
-        yield from cell.scenario.images
-        if cell.path.moves:
-            yield samples.chart_values().spark.image
+        yield from stories.of(cell.scenario).images(cell)
 
     def _charts(self, release: Release, *, chosen: str) -> Iterator[str]:
         """The release's chart where it is pulled by OCI from a host that has a mirror; see `charts.for_release`."""

@@ -3,43 +3,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kubernetes import client
-from urllib3.exceptions import HTTPError
 
-from harness import providers
-from harness.apps import samples
+from harness import providers, stories
 from harness.checks import infrastructure
 from harness.cluster import Cluster
-from harness.errors import ClusterError, HarnessError, ReleaseError, UnavailableError
+from harness.errors import ClusterError, ReleaseError, UnavailableError
 from harness.host import pressure
+from harness.kube.interruptions import finding_of
 from harness.machine import HostSeen
-from harness.matrix.model import Release
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.releases import relocate, shared
 from harness.releases.fitting import misfit
 from harness.releases.helm import Helm
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, install
-from harness.run.attempt import Attempt, Scene
+from harness.releases.on_path import ReleaseOnPath
+from harness.run import plan
+from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.locking import Locker
 from harness.run.resources import Resources
 from harness.run.setup import Host, Request
 from harness.run.slots import CREATIONS, Slots
-from harness.upgrades import workload
-from harness.upgrades.journey import Stop
+from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.verdicts import Finding, errored, failed, unavailable
+from harness.waiting import Cancelled
 
 _API_SECONDS = 30.0
 
 
 class Preparation:
-    """Prepares one cluster for these attempts."""
+    """Prepares one cluster for these attempts, and notes in its record what is known of it."""
 
     def __init__(
         self,
         name: str,
         attempts: Sequence[Attempt],
+        record: ClusterRecord,
         *,
         cluster_name: str,
         asked: Request,
@@ -50,6 +51,7 @@ class Preparation:
     ) -> None:
         self._name = name
         self._attempts = attempts
+        self._record = record
         self._environment = attempts[0].cell.environment
         self._cluster_name = cluster_name
         self._asked = asked
@@ -70,85 +72,101 @@ class Preparation:
             )
         )
 
-    def prepare(self, scene: Scene) -> Finding | None:
+    def prepare(self, provider: Provider) -> BareCluster | Finding:
         """Cluster and release; a finding when there is nothing for the cells to run on. Raises Cancelled."""
-        if scene.provider is None:
-            raise HarnessError("a cluster needs a provider")
         self._began = pressure.Mark.now()
-        settings, cell = self._asked.settings, self._attempts[0].cell
-        release = scene.release = self._asked.catalogue.release(cell.path.releases[0])
+        cell = self._attempts[0].cell
         try:
             node = self._resources.node_image(self._environment)
             helper = self._resources.helper_image(self._environment)
-            scene.images.append(node)
+            self._record.images.append(node)
             self._locker.learn(node=node)
-            scene.stops = self._stops(cell.path.releases)
+            releases = self._releases(cell.path.releases)
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
-        first = scene.stops[release.name]
-        refusal = self._locker.refusal(cell)
-        refusal = refusal or self._misfit(first)
+        first = releases[cell.path.releases[0]]
+        refusal = self._locker.refusal(cell) or self._misfit(first)
         if refusal is not None:
             return refusal
-        self._say(f"{self._name}: creating cluster {self._cluster_name} from {node.reference}")
+        made = self._create(provider, node.reference, helper, releases)
+        if isinstance(made, Finding):
+            return made
+        self._record.made = made
+        installs = cell.scenario.needs.installed == "first-release"
+        self._say(f"{self._name}: cluster is ready{f', installing release {first.release.name}' if installs else ''}")
+        try:
+            prepared = self._install(made, first) if installs else self._bare(made)
+        except Cancelled:
+            raise
+        except Exception as error:
+            return finding_of("release-installed", error, {ReleaseError: failed, UnavailableError: unavailable})
+        self._record.made = prepared
+        return prepared
+
+    def _create(
+        self, provider: Provider, node: str, helper: str, releases: Mapping[str, ReleaseOnPath]
+    ) -> BareCluster | Finding:
+        """The cluster, without anything on it."""
+        self._say(f"{self._name}: creating cluster {self._cluster_name} from {node}")
         if self._resources.ledger is not None:
             self._resources.ledger.planned("cluster", self._cluster_name)
+        own, mirrors = self._record.registries, self._resources.source.mirrors
         spec = ClusterSpec(
             name=self._cluster_name,
             run_id=self._resources.run_id,
             environment=self._environment,
-            node_image=node.reference,
+            node_image=node,
             network=self._resources.network,
-            mirrors=scene.stage.mirrors(self._resources.source.mirrors)
-            if scene.stage
-            else self._resources.source.mirrors,
-            preload=() if scene.stage else self._preload(release),
+            mirrors=own.mirrors(mirrors) if own else mirrors,
+            # What own registries are asked for is the cells' business.
+            preload=() if own else self._preload(),
             helper_image=helper,
             folder=self._resources.scratch(self._cluster_name),
-            timeout=settings.cluster_timeout,
+            timeout=self._asked.settings.cluster_timeout,
         )
         try:
             with self._creations.some():
-                scene.cluster = scene.provider.create(spec)
+                cluster = provider.create(spec)
         except ClusterError as error:
             diagnosis = infrastructure.of_creation(self.host_now(), str(error))
-            scene.diagnoses = {attempt.name: diagnosis for attempt in self._attempts}
+            self._record.diagnoses = {attempt.name: diagnosis for attempt in self._attempts}
             return errored("cluster-created", str(error))
-        self._resources.learn_volumes(scene.cluster.nodes)
-        scene.phases.update({f"cluster-{phase}": seconds for phase, seconds in scene.cluster.seconds.items()})
-        namespaces = self.namespaces()
-        bare = cell.scenario.needs.installed == "nothing"
-        self._say(f"{self._name}: cluster is ready{'' if bare else f', installing release {release.name}'}")
-        try:
-            self._create_namespaces(scene.cluster, [*namespaces, OPERATOR_NAMESPACE] if bare else namespaces)
-            if bare:
-                return None
-            if release.relocated:
-                relocate.prepare(
-                    scene.cluster, release, OPERATOR_NAMESPACE, login=self._resources.login(release.registry)
-                )
-            scene.installed = install(
-                scene.cluster,
-                release,
-                chart=first.chart,
-                helm=self._host.tools["helm"].path,
-                job_namespaces=namespaces,
-                values=(first.values, *self._asked.values),
-            )
-            scene.before = shared.look(scene.cluster, OPERATOR_NAMESPACE)
-        except ReleaseError as error:
-            return failed("release-installed", str(error))
-        except UnavailableError as error:
-            return unavailable("release-installed", str(error))
-        except (client.ApiException, HTTPError) as away:
-            return errored("release-installed", f"the API server failed: {away}")
-        except HarnessError as error:
-            return errored("release-installed", str(error))
-        scene.phases.update({f"install-{phase}": seconds for phase, seconds in scene.installed.seconds.items()})
-        self._say(f"{self._name}: release {release.name} is ready, running {len(self._attempts)} cells")
-        return None
+        self._resources.learn_volumes(cluster.nodes)
+        self._record.phases.update({f"cluster-{phase}": seconds for phase, seconds in cluster.seconds.items()})
+        return BareCluster(
+            cluster=cluster,
+            provider=provider,
+            path=self._attempts[0].cell.path,
+            releases=releases,
+            job_namespaces=tuple(self._namespaces()),
+            applications=plan.watched(self._attempts),
+        )
 
-    def _misfit(self, first: Stop) -> Finding | None:
+    def _bare(self, made: BareCluster) -> BareCluster:
+        """The cluster for cells that install the release themselves."""
+        self._create_namespaces(made.cluster, [*made.job_namespaces, OPERATOR_NAMESPACE])
+        return made
+
+    def _install(self, made: BareCluster, first: ReleaseOnPath) -> PreparedCluster:
+        """The cluster with the first release of the path. Raises as harness.releases.install does, and ApiException."""
+        release = first.release
+        self._create_namespaces(made.cluster, made.job_namespaces)
+        if release.relocated:
+            relocate.prepare(made.cluster, release, OPERATOR_NAMESPACE, login=self._resources.login(release.registry))
+        installed = install(
+            made.cluster,
+            release,
+            chart=first.chart,
+            helm=self._host.tools["helm"].path,
+            job_namespaces=made.job_namespaces,
+            values=(first.values, *self._asked.values),
+        )
+        before = shared.look(made.cluster, OPERATOR_NAMESPACE)
+        self._record.phases.update({f"install-{phase}": seconds for phase, seconds in installed.seconds.items()})
+        self._say(f"{self._name}: release {release.name} is ready, running {len(self._attempts)} cells")
+        return PreparedCluster(**vars(made), installed=installed, before=before)
+
+    def _misfit(self, first: ReleaseOnPath) -> Finding | None:
         """The user's mistake where the chart that is installed first does not render with --values.
 
         Whether the charts after it do is what an upgrade shows.
@@ -156,7 +174,7 @@ class Preparation:
         if not self._asked.options.values or self._asked.lock is not None:
             return None
         mine = len(self._asked.options.values)
-        own = ({"spark": {"jobNamespaces": self.namespaces()}}, first.values, *self._asked.values[:-mine])
+        own = ({"spark": {"jobNamespaces": self._namespaces()}}, first.values, *self._asked.values[:-mine])
         helm = Helm(self._host.tools["helm"].path)
         said = misfit(helm, first.chart, RELEASE_NAME, OPERATOR_NAMESPACE, own, self._asked.values[-mine:])
         if not said:
@@ -168,26 +186,21 @@ class Preparation:
             "  next: correct them, compare with `helm show values`",
         )
 
-    def namespaces(self) -> list[str]:
-        """The job namespaces: one for each cell, and on a path with moves those of the applications that run there.
+    def _namespaces(self) -> list[str]:
+        """The job namespaces of all cells, each once."""
+        cells = [attempt.cell for attempt in self._attempts]
+        return [*dict.fromkeys(it for cell in cells for it in stories.of(cell.scenario).job_namespaces(cell))]
 
-        The latter belong to one pass, whichever of its scenarios was asked for.
-        """
-        names = [attempt.cell.scenario.namespace for attempt in self._attempts]
-        if self._attempts[0].cell.path.moves:
-            names += workload.NAMESPACES
-        return [*dict.fromkeys(names)]
-
-    def _stops(self, names: Sequence[str]) -> dict[str, Stop]:
+    def _releases(self, names: Sequence[str]) -> dict[str, ReleaseOnPath]:
         """The releases of the path with their charts. Raises UnavailableError. --chart is about the last of them."""
-        found: dict[str, Stop] = {}
+        found: dict[str, ReleaseOnPath] = {}
         for name in names:
             release = self._asked.catalogue.release(name)
             own = (self._asked.options.chart or "") if name == names[-1] else ""
             chart = self._resources.chart(release, wanted=own)
-            found[name] = Stop(release=release, chart=chart, values=relocate.values_for(release))
+            found[name] = ReleaseOnPath(release=release, chart=chart, values=relocate.values_for(release))
         self._locker.learn(
-            chart=found[names[-1]].chart, before={name: stop.chart for name, stop in found.items() if name != names[-1]}
+            chart=found[names[-1]].chart, before={name: it.chart for name, it in found.items() if name != names[-1]}
         )
         return found
 
@@ -203,9 +216,10 @@ class Preparation:
                     client.V1Namespace(metadata=client.V1ObjectMeta(name=name)), _request_timeout=_API_SECONDS
                 )
 
-    def _preload(self, release: Release) -> tuple[str, ...]:
-        spark = [image for attempt in self._attempts for image in attempt.cell.scenario.images]
-        if self._attempts[0].cell.path.moves:
-            spark.append(samples.chart_values().spark.image)
+    def _preload(self) -> tuple[str, ...]:
+        """The images that nodes pull while they start: those of the first release and of all cells."""
+        cells = [attempt.cell for attempt in self._attempts]
+        first = self._asked.catalogue.release(cells[0].path.releases[0])
+        wanted = [first.image, *(it for cell in cells for it in stories.of(cell.scenario).images(cell))]
         held = self._resources.held_images(self._environment)
-        return tuple(image for image in dict.fromkeys([release.image, *spark]) if image not in held)
+        return tuple(image for image in dict.fromkeys(wanted) if image not in held)

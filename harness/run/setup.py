@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from harness import providers, seeds
+from harness import providers, seeds, stories
 from harness import settings as settings_module
 from harness.apps import users
 from harness.bootstrap import tools
@@ -20,27 +20,28 @@ from harness.errors import UsageError
 from harness.host import disk, engine
 from harness.matrix import catalogue as catalogues
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Release, Scenario
+from harness.matrix.model import Cell, Release
 from harness.matrix.rules import LeftOut
-from harness.matrix.select import Selection, choose
+from harness.matrix.select import choose
 from harness.options import RunOptions
 from harness.registries.sources import Choice, detect
 from harness.releases.fitting import require_namespaces
 from harness.releases.install import CHECK_NAMESPACE
 from harness.releases.values import load_values, merge
 from harness.report.model import HostResult
-from harness.run import known, locked_apps, lockstore
+from harness.run import locked_apps, lockstore
 from harness.run.lock import Lock, unmasked
 from harness.run.lockstore import Found
 from harness.settings import PROJECT_ROOT, Settings
+from harness.stories.protocol import NOTHING, Given
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What was asked for, understood and found to make sense; nothing of the host was looked at.
 
-    `left_out` are cells that a glob stood for and that there are not. `apps` are those of --apps. With a `lock`,
-    cell, source, values, applications, chart and seed are the lock's, in `options` too.
+    `left_out` are cells that a glob stood for and that there are not. `given` is what the user brought along. With a
+    `lock`, cell, source, values, applications, chart and seed are the lock's, in `options` too.
     """
 
     options: RunOptions
@@ -48,7 +49,7 @@ class Request:
     catalogue: Catalogue
     cells: tuple[Cell, ...]
     values: tuple[Mapping[str, Any], ...]
-    apps: users.UserManifests = ()
+    given: Given = NOTHING
     left_out: tuple[LeftOut, ...] = ()
     seed: int = 0
     lock: Lock | None = None
@@ -89,17 +90,18 @@ def request(options: RunOptions) -> Request:
     if found is None:
         values = tuple(load_values(file) for file in (*_profile(), *options.values))
     else:
-        given = merge(*map(load_values, options.values))
-        values = (unmasked(found.lock, given, settings.mirror_map.secrets),)
+        secrets = merge(*map(load_values, options.values))
+        values = (unmasked(found.lock, secrets, settings.mirror_map.secrets),)
     apps = users.load(options.apps) if options.apps else ()
     if found is not None:
         apps = locked_apps.unlocked(found.lock, apps, settings.mirror_map.secrets)
-    chosen = choose(catalogue, with_apps(options.selection, apps), _scenarios(apps))
-    if apps and all(cell.scenario.name != users.NAME for cell in chosen.cells):
-        raise UsageError(
-            f"none of the {len(chosen.cells)} chosen cells runs the applications of --apps",
-            f"add --scenario {users.NAME}, or leave out --apps",
-        )
+    given = Given(apps=apps)
+    selection = options.selection
+    for story in stories.discover().values():
+        selection = story.select(selection, given)
+    chosen = choose(catalogue, selection, stories.scenarios(given))
+    for story in stories.discover().values():
+        story.require_use(chosen.cells, given)
     for document in values:
         require_namespaces(document, [CHECK_NAMESPACE, *(cell.scenario.namespace for cell in chosen.cells)])
     return Request(
@@ -109,33 +111,10 @@ def request(options: RunOptions) -> Request:
         cells=chosen.cells,
         left_out=chosen.left_out,
         values=values,
-        apps=apps,
+        given=given,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )
-
-
-def with_apps(selection: Selection, apps: users.UserManifests) -> Selection:
-    """The selection; where nothing but --apps was given, it is their scenario.
-
-    Raises UsageError for the scenario of a user's applications without any.
-    """
-    if apps:
-        return replace(selection, scenarios=(users.NAME,)) if selection.is_default else selection
-    asked = (*selection.scenarios, *(cell.rpartition("/")[2] for cell in selection.cells))
-    if users.NAME in asked:
-        raise UsageError(
-            f"the scenario {users.NAME} runs applications of your own, and there are none",
-            "give the folder with their YAML files: --apps DIR",
-        )
-    return selection
-
-
-def _scenarios(apps: users.UserManifests) -> Mapping[str, Scenario]:
-    found = dict(known.scenarios())
-    if apps:
-        found[users.NAME] = users.scenario(apps)
-    return dict(sorted(found.items()))
 
 
 def locked(options: RunOptions, found: Found) -> RunOptions:

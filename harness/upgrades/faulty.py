@@ -21,9 +21,9 @@ from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease
+from harness.releases.on_path import ReleaseOnPath
 from harness.releases.seen import PodSeen
 from harness.upgrades.bystanders import Bystanders
-from harness.upgrades.journey import Stop
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import Cancelled
 
@@ -33,7 +33,7 @@ STATE = "state-left"
 
 @dataclass(frozen=True, kw_only=True)
 class FaultContext:
-    """A fault's surroundings. `installed` is the path's first release, `stops` are all of them by name.
+    """A fault's surroundings. `installed` is the path's first release, `releases` are all of them by name.
 
     `namespace` exists and is a job namespace; `values` are the user's; `resolve` gives the digests that the source's
     registry serves; `host_now` tells the room that the host has.
@@ -42,7 +42,7 @@ class FaultContext:
     cluster: Cluster
     provider: Provider
     path: UpgradePath
-    stops: Mapping[str, Stop]
+    releases: Mapping[str, ReleaseOnPath]
     installed: InstalledRelease
     programs: Programs
     namespace: str
@@ -55,24 +55,26 @@ class FaultContext:
     say: Callable[[str], None] = lambda text: None
 
     @property
-    def target(self) -> Stop:
+    def target(self) -> ReleaseOnPath:
         """The release that the failing upgrade leads to: the last of the path."""
-        return self.stops[self.path.moves[-1].target]
+        return self.releases[self.path.moves[-1].target]
 
     @property
     def helm(self) -> Helm:
         """Helm on this cluster."""
         return Helm(self.programs.helm, self.cluster.kubeconfig)
 
-    def wanted(self, *extra: Mapping[str, Any], stop: Stop | None = None, mode: ValuesMode | None = None) -> Wanted:
-        """An upgrade as the path asks for it, to the target unless another stop is given, with `extra` values."""
-        stop = stop or self.target
+    def wanted(
+        self, *extra: Mapping[str, Any], to: ReleaseOnPath | None = None, mode: ValuesMode | None = None
+    ) -> Wanted:
+        """An upgrade as the path asks for it, to the target unless another release is given, with `extra` values."""
+        to = to or self.target
         return Wanted(
-            release=stop.release,
-            chart=stop.chart,
+            release=to.release,
+            chart=to.chart,
             crds=self.path.crds,
             values_mode=mode or self.path.values,
-            values=(stop.values, *self.values, *extra),
+            values=(to.values, *self.values, *extra),
         )
 
     def upgrade(self, here: InstalledRelease, *extra: Mapping[str, Any], mode: ValuesMode | None = None) -> Change:
@@ -83,7 +85,7 @@ class FaultContext:
         """Make the moves before the last one, if there are any. Raises ReleaseError when one does not succeed."""
         here = self.installed
         for move in self.path.moves[:-1]:
-            came = change.upgrade(self.cluster, here, self.wanted(stop=self.stops[move.target]), self.programs)
+            came = change.upgrade(self.cluster, here, self.wanted(to=self.releases[move.target]), self.programs)
             require(came)
             here = came.installed
         return here

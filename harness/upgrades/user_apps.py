@@ -24,6 +24,11 @@ from harness.upgrades.workload_seen import (
 )
 
 USER_APPS = users.NAME
+"""The namespace of a user's applications."""
+
+USERS = "users"
+"""The kind of applications that they are along a path."""
+
 
 _UNDER_WAY = frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.FAILING, State.SUSPENDED})
 """States of an application that the operator has taken up."""

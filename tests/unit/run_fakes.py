@@ -66,12 +66,13 @@ def attempt(
     *,
     needs: ClusterNeeds = NEEDS,
     path: str = "install-2.5.2",
+    story: str = "installs",
 ) -> Attempt:
     """An attempt at a cell; the scenario need not exist elsewhere."""
     cell = expand.cell(
         CATALOGUE.environment(environment),
         expand.find_path(CATALOGUE, path),
-        Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,), needs=needs),
+        Scenario(name=scenario, summary=scenario, timeout=30, images=(IMAGE,), needs=needs, story=story),
     )
     return Attempt(cell=cell, number=number)
 
@@ -240,6 +241,9 @@ class FakeResources:
             app_version=release.version,
             origin=ChartSource.FOUNDRY,
         )
+
+    def login(self, host: str) -> None:
+        return None
 
     def learn_volumes(self, containers: tuple[str, ...]) -> None:
         self._stage.events.append(f"volumes of {' '.join(containers)}")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import stories
 from harness.apps.states import State
 from harness.cluster import Cluster
 from harness.errors import HostError
@@ -19,7 +20,6 @@ from harness.matrix.model import Environment
 from harness.process import Completed
 from harness.releases import trouble
 from harness.releases.seen import ContainerSeen, PodSeen
-from harness.run import known
 from harness.upgrades import bystanders, detour, faults, faulty
 from harness.upgrades.faults import operator_killed
 from harness.upgrades.workload_seen import ApplicationSeen, Look, Part, When
@@ -78,7 +78,7 @@ def test_every_fault_has_a_cluster_for_itself_and_is_asked_for_on_upgrades() -> 
         assert name.startswith("fault-")
         assert module.SCENARIO.needs.cluster == module.SCENARIO.name
         assert module.SCENARIO.needs.paths == ("upgrade",)
-        assert known.scenarios()[name] == module.SCENARIO
+        assert stories.scenarios()[name].story == "failures"
 
 
 def test_an_application_that_keeps_its_driver_and_its_submission_has_not_suffered() -> None:

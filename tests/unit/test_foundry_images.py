@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import stories
 from harness.foundry import images, inventory, plan, spark
 from harness.matrix import catalogue
-from harness.run import known
 from harness.settings import Settings
 
 REAL = catalogue.load()
@@ -31,7 +31,7 @@ def test_a_spark_that_no_application_runs_on_is_built_into_operator_images_only(
 
 
 def test_every_spark_image_of_a_scenario_is_published() -> None:
-    asked = {image for scenario in known.scenarios().values() for image in scenario.images}
+    asked = {image for scenario in stories.scenarios().values() for image in scenario.images}
     published = {spark.reference(row.version) for row in spark.catalogue().spark if row.published}
     assert {image for image in asked if image.startswith("docker.io/apache/spark:")} <= published
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,8 +38,8 @@ from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
 from harness.report.model import RetryResult
 from harness.run.attempt import Attempt
 from harness.run.group import Group
-from harness.run.passage import Passage
 from harness.run.slots import Slots
+from harness.stories.moves import path
 from harness.verdicts import Finding, Verdict, failed, passed
 from harness.waiting import Cancelled
 
@@ -67,11 +67,13 @@ class Ran:
         app_slots: int = 4,
         retries: tuple[RetryResult, ...] = (),
         path: str = "install-2.5.2",
+        story: str = "installs",
     ) -> None:
         self.results = Results()
         self.resources = FakeResources(stage)
         self.resources.open()
-        attempts = [replace(attempt(name, path=path), retries=retries) for name in names or ("spark-pi", "ttl")]
+        made = [attempt(name, path=path, story=story) for name in names or ("spark-pi", "ttl")]
+        attempts = [replace(it, retries=retries) for it in made]
 
         def evidence_folder(it: Attempt) -> Path:
             return stage.folder / "reports" / it.name
@@ -579,9 +581,12 @@ def test_every_cell_is_followed_by_the_proof_that_it_left_the_cluster_clean(stag
 def test_a_path_has_its_place_before_its_cluster_and_until_that_is_gone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Passage, "place", lambda self: noted(stage.events))
-    monkeypatch.setattr(Passage, "go", lambda *_, **__: (None, failed("path", "went nowhere")))
-    Ran(stage, "admission", path="upgrade-2.4.0-2.5.2+crds=apply")
+    def some(slots: Slots, *_: object) -> AbstractContextManager[None]:
+        return noted(stage.events) if slots._kind == "path" else nullcontext()
+
+    monkeypatch.setattr(Slots, "some", some)
+    monkeypatch.setattr(path, "_path_run", raises(WaitTimeout("went nowhere")))
+    Ran(stage, "admission", path="upgrade-2.4.0-2.5.2+crds=apply", story="moves")
 
     held = [it for it in stage.events if it in ("place taken", "place free") or (NAME in it and "of" not in it)]
     assert held == ["place taken", f"create {NAME}", f"delete {NAME}", "place free"]

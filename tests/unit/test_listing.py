@@ -8,14 +8,14 @@ import re
 
 from rich.console import Console
 
+from harness import stories
 from harness.matrix import catalogue, listing
 from harness.matrix.estimate import Estimator, Learnt
 from harness.matrix.select import Selection, choose
 from harness.matrix.shards import shards
-from harness.run import known
 
 CATALOGUE = catalogue.load()
-SCENARIOS = known.scenarios()
+SCENARIOS = stories.scenarios()
 CHOSEN = choose(
     CATALOGUE,
     Selection(

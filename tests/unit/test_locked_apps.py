@@ -65,5 +65,5 @@ def test_a_request_with_the_lock_runs_them_without_the_folder(tmp_path: Path, mo
     asked = setup.request(RunOptions(lock=made.digest))
 
     assert [cell.id for cell in asked.cells] == [CELL]
-    assert [it.name for it in asked.apps] == ["etl"]
+    assert [it.name for it in asked.given.apps] == ["etl"]
     assert asked.cells[0].scenario.images == ("docker.io/apache/spark:4.0.4",)

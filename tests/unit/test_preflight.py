@@ -182,7 +182,7 @@ def test_every_environment_has_a_provider_that_is_there() -> None:
 
 @pytest.mark.parametrize("lacks", ["apache/spark", "elsewhere"])
 def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, lacks: str) -> None:
-    scenario = users.scenario(users.load(written(tmp_path, etl=PI)))
+    scenario = users.scenario(users.load(written(tmp_path, etl=PI))).model_copy(update={"story": "user-apps"})
     theirs = cell().model_copy(update={"scenario": scenario})
     with answering(server(lacks)) as fake:
         hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-from run_fakes import CATALOGUE, FakeResources, Results, Stage, host, request, take_places
+from run_fakes import CATALOGUE, FakeResources, FakeSource, Results, Stage, host, request, take_places
 
 from harness import process, waiting
-from harness.errors import UnavailableError
 from harness.images.mirrors import MirrorMap
 from harness.matrix import expand
 from harness.matrix.model import ClusterNeeds, Scenario
+from harness.providers import network
 from harness.pulls import scenarios
 from harness.pulls.context import PullContext
 from harness.pulls.scenarios import Known
 from harness.pulls.stage import Staging
 from harness.run.attempt import Attempt
 from harness.run.group import Group
-from harness.run.pulling import Pulling
+from harness.stories.registries import story
 from harness.verdicts import Finding, failed, passed
 
 _TOKEN = "ghp_" + 36 * "x"
@@ -39,7 +38,7 @@ class _Module:
 
     def scenarios(self) -> Mapping[str, Scenario]:
         needs = ClusterNeeds(cluster="registry-f", installed="nothing")
-        return {name: Scenario(name=name, summary=name, timeout=30, needs=needs) for name in _NAMES}
+        return {name: Scenario(name=name, summary=name, timeout=30, needs=needs, story="registries") for name in _NAMES}
 
     def staging(self, name: str) -> Staging:
         return Staging(private=True)
@@ -80,7 +79,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv(process.RUN_VARIABLE, "")
     take_places(made, monkeypatch)
     monkeypatch.setattr(scenarios, "discover", lambda: known)
-    monkeypatch.setattr(Pulling, "staged", lambda self, cluster_name: _Registries(made))
+    monkeypatch.setattr(story, "Stage", lambda staging, **_: _Registries(made))
+    monkeypatch.setattr(network, "gateway", lambda name: "172.18.0.1")
     yield made
     waiting.reset_cancellation()
 
@@ -133,9 +133,6 @@ def test_the_tokens_of_the_registries_are_kept_out_of_evidence(stage: Stage) -> 
 
 
 def test_without_a_storage_of_images_the_cells_are_unavailable(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Any, cluster_name: str) -> Any:
-        raise UnavailableError("scenarios about registries serve what the foundry built", "add --source foundry")
-
-    monkeypatch.setattr(Pulling, "staged", refuse)
+    monkeypatch.setattr(FakeSource, "kind", "upstream")
     assert set(run(stage).verdicts.values()) == {"unavailable"}
     assert stage.specs == []

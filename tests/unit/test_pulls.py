@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import stories
 from harness.errors import CatalogueError
 from harness.kube import pull_words
 from harness.kube.pull_words import PullsLeft
@@ -16,7 +17,7 @@ from harness.pulls import claims, limited, private, rows, scenarios
 from harness.pulls.kubelet import Stuck
 from harness.pulls.secrets import PullSecret
 from harness.registries.front.journal import Request
-from harness.run import known, plan
+from harness.run import plan
 from harness.run.attempt import Attempt
 from harness.verdicts import Finding, Verdict
 
@@ -102,7 +103,7 @@ def test_every_row_is_a_scenario_and_none_is_run_unasked() -> None:
             it for it in found if it.startswith(f"registry-{prefix}-")
         }
     catalogue = catalogues.load()
-    everything = known.scenarios()
+    everything = stories.scenarios()
     for selection in (
         Selection(),
         Selection(environments=("kind-1.34",)),
@@ -123,7 +124,7 @@ def test_cells_of_a_family_share_a_cluster_that_no_other_cell_has() -> None:
         Selection(
             environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("registry-credentials-*", "spark-pi")
         ),
-        known.scenarios(),
+        stories.scenarios(),
     )
     groups = [[it.cell.scenario.name for it in group] for group in plan.grouped([Attempt(cell=cell) for cell in cells])]
     assert ["registry-credentials-node"] in groups

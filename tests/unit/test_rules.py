@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from harness import stories
 from harness.errors import CatalogueError
 from harness.matrix import catalogue
 from harness.matrix.model import Cell, Scenario
 from harness.matrix.select import Selection, check, choose, unavailable_reason
-from harness.run import known
 from harness.settings import PROJECT_ROOT
 
-SCENARIOS = known.scenarios()
+SCENARIOS = stories.scenarios()
 REAL = catalogue.load()
 BUILT = [row.name for row in REAL.environments if row.foundry]
 

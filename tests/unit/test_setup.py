@@ -156,7 +156,7 @@ def test_apps_alone_ask_for_their_scenario_on_the_default_release(tmp_path: Path
 
     assert [cell.id for cell in asked.cells] == ["kind-1.34/install-2.5.2/user-apps"]
     assert asked.cells[0].scenario.images == ("docker.io/apache/spark:4.0.4",)
-    assert [it.name for it in asked.apps] == ["etl"]
+    assert [it.name for it in asked.given.apps] == ["etl"]
 
 
 def test_apps_join_the_scenarios_of_a_path(tmp_path: Path) -> None:

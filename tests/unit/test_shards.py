@@ -9,15 +9,15 @@ import shlex
 
 import pytest
 
+from harness import stories
 from harness.matrix import catalogue
 from harness.matrix.estimate import Estimator, Learnt
 from harness.matrix.model import Cell, ClusterNeeds, Scenario
 from harness.matrix.select import Selection, select
 from harness.matrix.shards import as_json, shards
-from harness.run import known
 
 CATALOGUE = catalogue.load()
-SCENARIOS = known.scenarios()
+SCENARIOS = stories.scenarios()
 SMOKE = select(CATALOGUE, Selection(tags=("smoke",)), SCENARIOS)
 FULL = select(CATALOGUE, Selection(tags=("full",)), SCENARIOS)
 ONE = select(CATALOGUE, Selection(environments=("kind-1.34",)), SCENARIOS)

@@ -69,8 +69,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
 
         monkeypatch.setattr(user_trial, "follow", follow)
         monkeypatch.setattr(user_trial, "watch_until", watch)
-        ctx = SimpleNamespace(user_apps=given, namespace="user-apps", within=lambda seconds: seconds)
-        return {it.check: it for it in user_trial._steps(cast(Any, ctx), cast(Any, server))}
+        ctx = SimpleNamespace(namespace="user-apps", within=lambda seconds: seconds)
+        return {it.check: it for it in user_trial._steps(given, cast(Any, ctx), cast(Any, server))}
 
     return act
 

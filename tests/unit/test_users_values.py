@@ -18,9 +18,10 @@ from test_change import CHART, INSTALLED
 from harness import process, waiting
 from harness.matrix import catalogue, expand
 from harness.releases import change
+from harness.releases.on_path import ReleaseOnPath
 from harness.run import preparation
 from harness.run.group import Group
-from harness.upgrades.journey import Journey, Stop
+from harness.upgrades.path_run import PathRun
 from harness.verdicts import Verdict
 
 CATALOGUE = catalogue.load()
@@ -33,11 +34,11 @@ def test_each_upgrade_of_a_path_gets_them_and_a_rollback_what_was_there(
 ) -> None:
     path = expand.find_path(CATALOGUE, name)
     own = {"image": {"registry": "docker.io"}}
-    stops = {it: Stop(release=CATALOGUE.release(it), chart=CHART, values=own) for it in path.releases}
-    journey = Journey(
+    releases = {it: ReleaseOnPath(release=CATALOGUE.release(it), chart=CHART, values=own) for it in path.releases}
+    path_run = PathRun(
         cluster=cast(Any, None),
         path=path,
-        stops=stops,
+        releases=releases,
         installed=INSTALLED,
         programs=cast(Any, None),
         applications=cast(Any, None),
@@ -52,7 +53,7 @@ def test_each_upgrade_of_a_path_gets_them_and_a_rollback_what_was_there(
     monkeypatch.setattr(change, "rollback", lambda cluster, here, target, programs: back.append(target))
 
     for move in path.moves:
-        journey._change(INSTALLED, {move.target: INSTALLED}, move)
+        path_run._change(INSTALLED, {move.target: INSTALLED}, move)
 
     upgrades = [it for it in path.moves if it.kind == "upgrade"]
     assert [it.release.name for it in wanted] == [it.target for it in upgrades]

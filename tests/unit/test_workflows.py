@@ -11,16 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from harness import cli
+from harness import cli, stories
 from harness.ci import workflows
 from harness.errors import CatalogueError
 from harness.matrix import catalogue, expand
 from harness.matrix.select import Selection, select
-from harness.run import known
 from harness.settings import PROJECT_ROOT
 
 CATALOGUE = catalogue.load()
-SCENARIOS = known.scenarios()
+SCENARIOS = stories.scenarios()
 TEXTS = {file.name: text for file, text in workflows.render(CATALOGUE, SCENARIOS).items()}
 # YAML 1.1 takes the key `on` for true.
 E2E: dict[Any, Any] = yaml.safe_load(TEXTS["e2e.yml"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Goes along a path, move after move, while applications run, and notes all that is to be seen."""
+"""Runs a path: one upgrade or rollback after the other, with applications beside them, and records what happens."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from harness.cluster import Cluster
-from harness.errors import HarnessError
+from harness.errors import HarnessError, WaitTimeout
 from harness.matrix.model import Move, Path, Release
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
-from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease
 from harness.releases.observe import ObservedOperator, Unseen, observe
+from harness.releases.on_path import ReleaseOnPath
 from harness.releases.serving import release_of
 from harness.upgrades import permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
@@ -71,16 +71,7 @@ class Applications(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stop:
-    """A release on the path, with its chart and the values that it needs to be what its name says."""
-
-    release: Release
-    chart: Chart
-    values: Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Journey:
+class PathRun:
     """A path on a cluster, on which its first release is installed. `values` are the user's; `seed` the attempt's.
 
     `reinstall` is what a path with a rollback tries at its end.
@@ -88,7 +79,7 @@ class Journey:
 
     cluster: Cluster
     path: Path
-    stops: Mapping[str, Stop]
+    releases: Mapping[str, ReleaseOnPath]
     installed: InstalledRelease
     programs: Programs
     applications: Applications
@@ -99,17 +90,20 @@ class Journey:
     soak: float = SOAK
     say: Callable[[str], None] = lambda text: None
 
-    def go(self) -> ObservedPath:
-        """Make all moves. What the product makes of them is told; raises HarnessError for what proves nothing."""
+    def run(self) -> ObservedPath:
+        """Make all moves, and record what the product makes of them. Raises HarnessError for what proves nothing."""
         try:
-            return self._go()
+            return self._run()
         finally:
             self.applications.close()
 
-    def _go(self) -> ObservedPath:
+    def _run(self) -> ObservedPath:
         began = time.monotonic()
         self.say("submitting applications")
-        self.applications.begin()
+        try:
+            self.applications.begin()
+        except WaitTimeout as late:
+            raise WaitTimeout(f"the pre-upgrade applications never became ready: {late.message}") from late
         ready = time.monotonic()
         self.prober.start()
         moves: list[ObservedMove] = []
@@ -229,13 +223,13 @@ class Journey:
     def _change(self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move) -> Change:
         if move.kind == "rollback":
             return change.rollback(self.cluster, here, been[move.target], self.programs)
-        stop = self.stops[move.target]
+        target = self.releases[move.target]
         wanted = Wanted(
-            release=stop.release,
-            chart=stop.chart,
+            release=target.release,
+            chart=target.chart,
             crds=self.path.crds,
             values_mode=self.path.values,
-            values=(stop.values, *self.values),
+            values=(target.values, *self.values),
         )
         return change.upgrade(self.cluster, here, wanted, self.programs)
 
@@ -250,7 +244,7 @@ class Journey:
         return release_of([watcher.leader()], (target, origin)) or origin
 
     def _release(self, name: str) -> Release:
-        return self.stops[name].release
+        return self.releases[name].release
 
     def _observed(
         self, target: InstalledRelease, others: Sequence[Release], *, soak: float

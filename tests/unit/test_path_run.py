@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of what happens on a path. Cluster, Helm and operator are stand-ins; the order is the journey's own."""
+"""The order of what happens on a path. Cluster, Helm and operator are stand-ins; the order is the path run's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from harness.matrix import catalogue, expand
 from harness.matrix.model import Release
 from harness.releases.change import Change
 from harness.releases.observe import Unseen
-from harness.upgrades import journey
+from harness.releases.on_path import ReleaseOnPath
+from harness.upgrades import path_run
 from harness.upgrades.observed import MoveTimes
 
 CATALOGUE = catalogue.load()
@@ -79,7 +80,7 @@ class Stage:
         )
 
     def observe(self, cluster: Any, target: Any, *, others: Any, soak: float, seed: int) -> Unseen:
-        last = soak > journey.SHORT_SOAK or bool(self.helm_error)
+        last = soak > path_run.SHORT_SOAK or bool(self.helm_error)
         self.events.append("soak")
         if last:
             self.events.append("soak sees the end" if self.finished.wait(2) else "soak is over before the end")
@@ -92,28 +93,28 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def api_client() -> Iterator[None]:
         yield
 
-    def go(stage: Stage) -> journey.ObservedPath:
+    def go(stage: Stage) -> path_run.ObservedPath:
         watcher = SimpleNamespace(
             start=lambda: None, stop=lambda: None, seen=lambda began: None, leader=lambda: stage.leader
         )
-        monkeypatch.setattr(journey, "OperatorWatcher", lambda *of: watcher)
-        monkeypatch.setattr(journey, "Helm", lambda *of: SimpleNamespace(manifest=lambda *of: ""))
-        monkeypatch.setattr(journey.rollout, "pods_of", lambda *of: [])
-        monkeypatch.setattr(journey.permissions, "look", lambda *of: None)
-        monkeypatch.setattr(journey.permissions, "change", lambda *of: None)
-        monkeypatch.setattr(journey.stock, "orphans", lambda *of: ())
-        monkeypatch.setattr(journey.stock, "unfit", lambda *of: {})
-        monkeypatch.setattr(journey.change, "upgrade", stage.upgrade)
-        monkeypatch.setattr(journey, "observe", stage.observe)
-        monkeypatch.setattr(journey, "SUBMIT_SECONDS", 0.05)
+        monkeypatch.setattr(path_run, "OperatorWatcher", lambda *of: watcher)
+        monkeypatch.setattr(path_run, "Helm", lambda *of: SimpleNamespace(manifest=lambda *of: ""))
+        monkeypatch.setattr(path_run.rollout, "pods_of", lambda *of: [])
+        monkeypatch.setattr(path_run.permissions, "look", lambda *of: None)
+        monkeypatch.setattr(path_run.permissions, "change", lambda *of: None)
+        monkeypatch.setattr(path_run.stock, "orphans", lambda *of: ())
+        monkeypatch.setattr(path_run.stock, "unfit", lambda *of: {})
+        monkeypatch.setattr(path_run.change, "upgrade", stage.upgrade)
+        monkeypatch.setattr(path_run, "observe", stage.observe)
+        monkeypatch.setattr(path_run, "SUBMIT_SECONDS", 0.05)
         path = expand.find_path(CATALOGUE, CHAIN)
-        stops = {
-            it: journey.Stop(release=CATALOGUE.release(it), chart=cast(Any, None), values={}) for it in path.releases
+        releases = {
+            it: ReleaseOnPath(release=CATALOGUE.release(it), chart=cast(Any, None), values={}) for it in path.releases
         }
-        return journey.Journey(
+        return path_run.PathRun(
             cluster=cast(Any, SimpleNamespace(api_client=api_client, kubeconfig="")),
             path=path,
-            stops=stops,
+            releases=releases,
             installed=INSTALLED,
             programs=cast(Any, SimpleNamespace(helm="helm")),
             applications=cast(Any, stage),
@@ -121,7 +122,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             values=(),
             seed=1,
             reinstall=cast(Any, None),
-        ).go()
+        ).run()
 
     yield go
     waiting.reset_cancellation()

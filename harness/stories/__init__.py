@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds of scenarios, one package each: what they need of a cluster, how they run on it, what each cell is told.
+
+A package `<name>` in this folder has a module `story` with `STORY`, see `harness/stories/protocol.py`. An installed
+distribution may offer more as entry points of the group `harness.stories`. Nothing else lists them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import entry_points
+from types import MappingProxyType
+
+from harness.errors import CatalogueError
+from harness.matrix.model import Scenario
+from harness.stories.protocol import NOTHING, Given, Story
+
+ENTRY_POINTS = "harness.stories"
+"""The group of entry points of other distributions; each names a Story."""
+
+
+@cache
+def discover() -> Mapping[str, Story]:
+    """All kinds by name. Raises CatalogueError for a package without STORY, and for a name that two have."""
+    found: dict[str, Story] = {}
+    for where, story in (*_packages(), *_distributions()):
+        if not isinstance(story, Story):
+            raise CatalogueError(f"{where} has no STORY", "see harness/stories/installs/story.py")
+        if story.name in found:
+            raise CatalogueError(f"{where} is a second story with the name {story.name}", "rename one of them")
+        found[story.name] = story
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def scenarios(given: Given = NOTHING) -> Mapping[str, Scenario]:
+    """Every scenario that there is with what a user gave, by name, in alphabetical order.
+
+    Raises CatalogueError for a module that lacks its parts, and for a name that two have.
+    """
+    found: dict[str, Scenario] = {}
+    for story in discover().values():
+        for scenario in story.scenarios(given):
+            if scenario.name in found:
+                raise CatalogueError(f"{story.name} has a second scenario {scenario.name}", "rename one of them")
+            found[scenario.name] = scenario.model_copy(update={"story": story.name})
+    return dict(sorted(found.items()))
+
+
+def of(scenario: Scenario) -> Story:
+    """The story of a scenario. Raises CatalogueError when there is none."""
+    try:
+        return discover()[scenario.story]
+    except KeyError:
+        raise CatalogueError(
+            f"no package has the story {scenario.story or 'without a name'} of {scenario.name}",
+            f"the stories are: {', '.join(discover())}",
+        ) from None
+
+
+def _packages() -> Iterator[tuple[str, object]]:
+    for info in pkgutil.iter_modules(__path__):
+        if info.ispkg:
+            module = importlib.import_module(f"{__name__}.{info.name}.story")
+            yield module.__name__, getattr(module, "STORY", None)
+
+
+def _distributions() -> Iterator[tuple[str, object]]:
+    for point in entry_points(group=ENTRY_POINTS):
+        yield point.value, point.load()

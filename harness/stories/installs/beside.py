@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs cells beside each other on one installed release, which is checked meanwhile, and which they leave clean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from harness import install_checks
+from harness.apps import samples
+from harness.apps.context import ScenarioContext
+from harness.checks import cleanliness
+from harness.kube.interruptions import findings_of
+from harness.matrix.model import Cell
+from harness.releases import shared
+from harness.releases.install import OPERATOR_NAMESPACE
+from harness.stories.cluster import PreparedCluster
+from harness.stories.protocol import CellRun, RunContext
+from harness.verdicts import Finding, Verdict
+from harness.waiting import Deadline
+
+Act = Callable[[ScenarioContext], Sequence[Finding]]
+
+
+class SharedRelease:
+    """The release that all cells on a cluster use: the findings about it, and whether they have left it clean."""
+
+    def __init__(self, run: RunContext, on: PreparedCluster, *, seed: int) -> None:
+        self._on = on
+        self._running: set[str] = set()
+        self.clean = True
+        pool = ThreadPoolExecutor(1, "install-checks")
+        self.checks: Future[list[Finding]] = pool.submit(
+            install_checks.run, on.cluster, on.installed, resolve=run.resources.source.digests, seed=seed
+        )
+        pool.shutdown(wait=False)
+
+    def used(self, namespace: str, act: Callable[[], list[Finding]]) -> list[Finding]:
+        """The findings of a cell that runs in this namespace, and that it leaves the cluster as it found it."""
+        self._running.add(namespace)
+        try:
+            return [*act(), *findings_of(cleanliness.CHECK, lambda: [self._left_clean(namespace)])]
+        finally:
+            self._running.discard(namespace)
+
+    def _left_clean(self, namespace: str) -> Finding:
+        others = set(self._running) - {namespace}
+        now = shared.look(self._on.cluster, OPERATOR_NAMESPACE)
+        finding = cleanliness.left_clean(self._on.before, now, others=others)
+        if finding.verdict is not Verdict.PASSED:
+            self.clean = False
+        return finding
+
+
+def run_beside(run: RunContext, on: PreparedCluster, cells: Sequence[CellRun], act_of: Callable[[Cell], Act]) -> None:
+    """Run each cell by what `act_of` has for it, as many at a time as there are slots, and report it.
+
+    A cell that comes after one which left traces is handed back. Raises Cancelled.
+    """
+    release = on.once.get(SharedRelease, lambda: SharedRelease(run, on, seed=cells[0].seed))
+    # The longest first, so that the last one does not run alone for long.
+    order = sorted(cells, key=lambda it: -it.cell.scenario.timeout)
+    try:
+        with ThreadPoolExecutor(run.app_slots, "cells") as pool:
+            for future in [pool.submit(_run_cell, run, on, release, it, act_of) for it in order]:
+                future.result()
+    finally:
+        # Its errors are told by the cells.
+        release.checks.exception()
+
+
+def _run_cell(
+    run: RunContext, on: PreparedCluster, release: SharedRelease, it: CellRun, act_of: Callable[[Cell], Act]
+) -> None:
+    name = it.cell.scenario.name
+    with run.place():
+        if not release.clean:
+            it.hand_back("needs a cluster that the cells before it left clean")
+            return
+        started = time.monotonic()
+        context = _context(run, on, it)
+        findings = release.used(it.cell.scenario.namespace, lambda: findings_of(name, lambda: act_of(it.cell)(context)))
+        phases = {"scenario": time.monotonic() - started}
+    waited = time.monotonic()
+    findings += findings_of("install-checks", release.checks.result)
+    phases["checks-after-scenario"] = time.monotonic() - waited
+    it.report(findings, phases)
+
+
+def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioContext:
+    scenario = it.cell.scenario
+    return ScenarioContext(
+        cluster=on.cluster,
+        release=on.installed.release,
+        chart=on.installed.chart,
+        namespace=scenario.namespace,
+        operator_namespace=OPERATOR_NAMESPACE,
+        helm=run.helm,
+        folder=run.resources.scratch(f"{on.cluster.name}/{scenario.name}"),
+        spark_images=samples.chart_values().spark.images,
+        deadline=Deadline(seconds=scenario.timeout),
+        before_deletion=it.before_deletion,
+        seed=it.seed,
+    )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios on an installed release: beside each other on one cluster, each with the findings about the install."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from harness.apps import scenarios
+from harness.matrix.model import Cell, Scenario
+from harness.stories.cluster import PreparedCluster
+from harness.stories.installs.beside import run_beside
+from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
+
+
+class Installs(Story):
+    """One module a scenario."""
+
+    name = "installs"
+
+    def scenarios(self, given: Given) -> Iterable[Scenario]:
+        """Those of the modules."""
+        return [module.SCENARIO for module in scenarios.discover().values()]
+
+    def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
+        """They need nothing before the cluster."""
+        return nullcontext(_Play(run))
+
+
+class _Play(Play[PreparedCluster]):
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+
+    def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
+        known = scenarios.discover()
+        run_beside(self._run, on, cells, lambda cell: known[cell.scenario.name].run)
+
+
+STORY = Installs()

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of a path for all cells of its cluster, and the findings of each about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from harness.apps import samples
+from harness.checks import expectation
+from harness.kube.interruptions import finding_of, findings_of
+from harness.matrix.model import Cell
+from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
+from harness.releases.observe import Unseen
+from harness.stories.cluster import PreparedCluster
+from harness.stories.protocol import CellRun, RunContext
+from harness.upgrades import workload
+from harness.upgrades.observed import ObservedPath
+from harness.upgrades.path_run import PathRun
+from harness.upgrades.prober import Prober
+from harness.upgrades.reinstall import ReinstallSeen, reinstall
+from harness.upgrades.user_apps import USERS
+from harness.upgrades.workload import Workload, WorkloadContext
+from harness.verdicts import Finding
+from harness.waiting import Cancelled, Deadline
+
+_PATH_SECONDS = 900.0
+"""For all that happens along a path, whatever its length."""
+
+Judge = Callable[[ObservedPath, Cell], Iterable[Finding]]
+
+
+def run_together(run: RunContext, on: PreparedCluster, cells: Sequence[CellRun], judge: Judge) -> None:
+    """Run the path, unless other cells of the cluster have, and report for each cell what `judge` makes of it.
+
+    What the catalogue predicted is taken into account. Raises Cancelled.
+    """
+    observed = _observed(run, on, cells[0])
+    for it in cells:
+        if isinstance(observed, Finding):
+            it.report([observed])
+        else:
+            found = findings_of("judged", partial(_judged, observed, it.cell, judge))
+            it.report(found, {f"path-{part}": seconds for part, seconds in observed.seconds.items()})
+
+
+def job_namespaces(cell: Cell) -> Sequence[str]:
+    """Those of the applications beside the moves too: they belong to one run, whichever of its cells was asked for."""
+    return (cell.scenario.namespace, *workload.NAMESPACES)
+
+
+def images(cell: Cell) -> Sequence[str]:
+    """The cell's, and that of the applications beside the moves."""
+    return (*cell.scenario.images, samples.chart_values().spark.image)
+
+
+def _judged(observed: ObservedPath, cell: Cell, judge: Judge) -> list[Finding]:
+    return expectation.judge(list(judge(observed, cell)), cell.path.known, cell.scenario.name)
+
+
+def _observed(run: RunContext, on: PreparedCluster, first: CellRun) -> ObservedPath | Finding:
+    """What was seen along the path, or why nothing was."""
+    try:
+        return on.once.get(PathRun, lambda: _path_run(run, on, first).run())
+    except Cancelled:
+        raise
+    except Exception as error:
+        return finding_of("path", error)
+
+
+def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
+    cluster, path, programs = on.cluster, on.path, run.programs(on.cluster.environment)
+    spark_images = samples.chart_values().spark.images
+
+    def anew(installed: InstalledRelease) -> ReinstallSeen | Unseen:
+        return reinstall(
+            cluster,
+            installed,
+            helm=programs.helm,
+            namespace=CHECK_NAMESPACE,  # Where no sample was created before.
+            folder=run.resources.scratch(f"{cluster.name}/reinstall"),
+            images=spark_images,
+        )
+
+    applications = Workload(
+        WorkloadContext(
+            cluster=cluster,
+            releases=tuple(on.releases[name].release for name in (path.releases[0], *(it.target for it in path.moves))),
+            moves=len(path.moves),
+            crds=path.crds,
+            watched=on.applications,
+            helm=programs.helm,
+            folder=run.resources.scratch(f"{cluster.name}/applications"),
+            spark_images=spark_images,
+            deadline=Deadline(seconds=_PATH_SECONDS),
+            user_apps=run.given.apps if USERS in on.applications else (),
+        )
+    )
+    return PathRun(
+        cluster=cluster,
+        path=path,
+        releases=on.releases,
+        installed=on.installed,
+        programs=programs,
+        applications=applications,
+        prober=Prober(cluster, CHECK_NAMESPACE),
+        values=run.values,
+        seed=first.seed,
+        reinstall=anew,
+        say=run.say,
+    )

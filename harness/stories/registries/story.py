@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenarios about registries: their cluster has registries of its own, and its cells run one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from harness.apps import samples
+from harness.errors import UnavailableError
+from harness.kube.interruptions import findings_of
+from harness.matrix.model import Cell, Scenario
+from harness.providers import network
+from harness.pulls import scenarios
+from harness.pulls.context import PullContext, Site
+from harness.pulls.stage import HUB, Stage
+from harness.releases.install import OPERATOR_NAMESPACE
+from harness.stories.cluster import BareCluster, PreparedCluster
+from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
+from harness.verdicts import Finding
+from harness.waiting import Deadline
+
+
+class Registries(Story):
+    """One module makes one scenario, or one for each row of clusters/pulls.toml."""
+
+    name = "registries"
+    breaks_things = True
+
+    def scenarios(self, given: Given) -> Iterable[Scenario]:
+        """Those of the modules."""
+        return [known.scenario for known in scenarios.discover().values()]
+
+    def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
+        """The registries of the cluster, up until it is gone.
+
+        Raises UnavailableError where no storage of images is at hand.
+        """
+        return _opened(run, cells[0], cluster_name)
+
+
+@contextmanager
+def _opened(run: RunContext, first: Cell, cluster_name: str) -> Iterator[Play[BareCluster]]:
+    if run.resources.source.kind != "foundry":
+        raise UnavailableError(
+            "scenarios about registries serve what the foundry built, under upstream's names", "add --source foundry"
+        )
+    version = run.catalogue.release(first.path.releases[-1]).version
+    with Stage(
+        scenarios.discover()[first.scenario.name].staging,
+        release=run.catalogue.release(version),
+        copy=run.catalogue.release(f"{version}@{HUB}"),
+        spark=samples.chart_values().spark.image,
+        storage=run.storage,
+        binary=run.tools["registry"],
+        gateway=network.gateway(run.resources.network),
+        folder=run.resources.scratch(f"{cluster_name}/registries"),
+        login=run.resources.login(HUB),
+    ) as stage:
+        yield _Play(run, stage)
+
+
+class _Play(Play[BareCluster]):
+    def __init__(self, run: RunContext, stage: Stage) -> None:
+        self.registries = stage
+        self._run = run
+        self._stage = stage
+
+    def run(self, on: BareCluster, cells: Sequence[CellRun]) -> None:
+        """One after the other: each changes what the next one finds there."""
+        site = Site(installed=on.installed if isinstance(on, PreparedCluster) else None)
+        for it in cells:
+            started = time.monotonic()
+            with self._run.place():
+                found = findings_of(it.cell.scenario.name, lambda: self._findings(on, site, it))  # noqa: B023
+            phases = {"scenario": time.monotonic() - started}
+            it.report(found, phases, operator_ran=site.installed is not None)
+
+    def _findings(self, on: BareCluster, site: Site, it: CellRun) -> list[Finding]:
+        cell, run = it.cell, self._run
+        name, programs = cell.scenario.name, run.programs(cell.environment)
+        target = on.releases[cell.path.releases[-1]]
+        context = PullContext(
+            cluster=on.cluster,
+            release=target.release,
+            namespace=cell.scenario.namespace,
+            operator_namespace=OPERATOR_NAMESPACE,
+            helm=programs.helm,
+            folder=run.resources.scratch(f"{on.cluster.name}/{name}"),
+            spark_images=samples.chart_values().spark.images,
+            deadline=Deadline(seconds=cell.scenario.timeout),
+            before_deletion=it.before_deletion,
+            seed=it.seed,
+            provider=on.provider,
+            stage=self._stage,
+            site=site,
+            path=cell.path,
+            releases=on.releases,
+            chart=target.chart,
+            programs=programs,
+            values=run.values,
+            job_namespaces=on.job_namespaces,
+            host_now=run.host_now,
+            gather=it.gather,
+            reports=it.reports,
+            say=lambda text: run.say(f"{name}: {text}"),
+        )
+        return scenarios.discover()[name].run(context)
+
+
+STORY = Registries()

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenario of a user's own applications: beside the others of an install, or along the path of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+from harness.apps import user_trial, users
+from harness.apps.users import UserManifests
+from harness.errors import UsageError
+from harness.matrix.model import Cell, Scenario
+from harness.matrix.select import Selection
+from harness.stories.cluster import PreparedCluster
+from harness.stories.installs.beside import run_beside
+from harness.stories.moves import path
+from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
+from harness.upgrades import user_apps_judged
+from harness.upgrades.user_apps import USERS
+
+
+class UserApps(Story):
+    """One scenario, which exists only where a user gave applications."""
+
+    name = "user-apps"
+    brings = frozenset({USERS})
+
+    def scenarios(self, given: Given) -> Iterable[Scenario]:
+        """The one that runs them."""
+        return [users.scenario(given.apps)] if given.apps else []
+
+    def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
+        """It needs nothing before the cluster."""
+        return nullcontext(_Play(run))
+
+    def job_namespaces(self, cell: Cell) -> Iterable[str]:
+        """On a path with moves with those of the other applications beside them."""
+        return path.job_namespaces(cell) if cell.path.moves else [cell.scenario.namespace]
+
+    def images(self, cell: Cell) -> Iterable[str]:
+        """On a path with moves with that of the other applications beside them."""
+        return path.images(cell) if cell.path.moves else cell.scenario.images
+
+    def doubtful_images(self, cell: Cell) -> Iterable[str]:
+        """All of them: only the user knows where they are."""
+        return cell.scenario.images
+
+    def select(self, selection: Selection, given: Given) -> Selection:
+        """Where nothing but --apps was given, it is their scenario.
+
+        Raises UsageError for the scenario without any.
+        """
+        if given.apps:
+            return replace(selection, scenarios=(users.NAME,)) if selection.is_default else selection
+        asked = (*selection.scenarios, *(cell.rpartition("/")[2] for cell in selection.cells))
+        if users.NAME in asked:
+            raise UsageError(
+                f"the scenario {users.NAME} runs applications of your own, and there are none",
+                "give the folder with their YAML files: --apps DIR",
+            )
+        return selection
+
+    def require_use(self, cells: Sequence[Cell], given: Given) -> None:
+        """Raise UsageError when there are applications, and no cell runs them."""
+        if given.apps and all(cell.scenario.name != users.NAME for cell in cells):
+            raise UsageError(
+                f"none of the {len(cells)} chosen cells runs the applications of --apps",
+                f"add --scenario {users.NAME}, or leave out --apps",
+            )
+
+    def brought(self, given: Given) -> UserManifests:
+        """All of them."""
+        return given.apps
+
+
+class _Play(Play[PreparedCluster]):
+    def __init__(self, run: RunContext) -> None:
+        self._run = run
+
+    def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
+        if on.path.moves:
+            path.run_together(self._run, on, cells, lambda observed, _: user_apps_judged.judge(observed))
+        else:
+            run_beside(self._run, on, cells, lambda _: lambda ctx: user_trial.run(ctx, self._run.given.apps))
+
+
+STORY = UserApps()
