@@ -16,6 +16,11 @@ nox.options.sessions = ["lint", "tests"]
 # Long enough for a run to remove its clusters after Ctrl-C; nox's own grace is a fraction of a second.
 _GRACE = {"interrupt_timeout": 120.0, "terminate_timeout": 120.0}
 
+# What an environment is made from. When one of them changes, it is installed again.
+_INSTALLED_FROM = ("requirements.lock", "pyproject.toml")
+
+_TEST_FOLDERS = ("tests", "tests/unit", "tests/integration", "tests/e2e")
+
 # Keeps the theme's notice about its successor out of the log; docs/dependencies.md has what it says.
 _MKDOCS = {"NO_MKDOCS_2_WARNING": "1"}
 
@@ -23,7 +28,7 @@ _MKDOCS = {"NO_MKDOCS_2_WARNING": "1"}
 @nox.session
 def bootstrap(session: nox.Session) -> None:
     """Make this host able to run: container engine, kind, Helm, kubectl, images for the default cells."""
-    _install(session)
+    _install(session, "run")
     # Where cells are run next, what only later ones need is built while the first ones run.
     first = ["--first"] if _asked_for("e2e") else []
     session.run("harness", "bootstrap", *first, *session.posargs, **_GRACE)
@@ -32,7 +37,7 @@ def bootstrap(session: nox.Session) -> None:
 @nox.session(default=False)
 def e2e(session: nox.Session) -> None:
     """Run cells on real clusters; options go after `--`."""
-    _install(session)
+    _install(session, "run")
     rest = ["--bootstrap"] if _asked_for("bootstrap") else []
     session.run("harness", "run", *rest, *session.posargs, **_GRACE)
 
@@ -40,17 +45,20 @@ def e2e(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Unit and integration tests: real Helm, real registry, no cluster."""
-    _install(session, "dev,docs")
+    _install(session, "run", "dev", "docs")
     session.run("pytest", "-n", "2", *session.posargs)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, types, workflows and documentation."""
-    _install(session, "dev,docs")
+    _install(session, "run", "dev", "docs")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-logo")
+    session.run("deptry", "harness")
+    # What only development needs may be imported here; modules beside a test are found by its folder.
+    session.run("deptry", "--exclude", "^$", "--ignore", "DEP002,DEP004", *_TEST_FOLDERS)
     session.run("mypy")
     session.run("shellcheck", *_shell_scripts())
     session.run("harness", "workflow", "--check")
@@ -73,22 +81,29 @@ def docs(session: nox.Session) -> None:
 @nox.session(default=False)
 def matrix(session: nox.Session) -> None:
     """List the cells, as a table or as JSON."""
-    _install(session)
+    _install(session, "run")
     session.run("harness", "matrix", *session.posargs)
 
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure: `-- smoke` (against work by hand), `-- matrix` (one cell after the other) or `-- pull` (image pulls)."""
-    _install(session)
+    _install(session, "run")
     session.run("python", "-m", "harness.bench", *session.posargs, **_GRACE)
 
 
 @nox.session(default=False)
 def clean(session: nox.Session) -> None:
     """Remove everything that the harness ever made on this host, and prove it."""
-    _install(session)
+    _install(session, "run")
     session.run("harness", "clean", *session.posargs, **_GRACE)
+
+
+@nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Write requirements.lock from pyproject.toml; `-- --upgrade` takes the newest of what is not pinned there."""
+    _install(session, "lock")
+    session.run("python", ".ci/requirements.py", "lock", "--", *session.posargs)
 
 
 def _build_docs(session: nox.Session, folder: Path) -> None:
@@ -113,10 +128,17 @@ def _shell_scripts() -> list[str]:
     ]
 
 
-def _install(session: nox.Session, extra: str = "") -> None:
-    """Install the checkout, unless this environment has just that already."""
-    wanted = hashlib.sha256(Path("pyproject.toml").read_bytes() + extra.encode()).hexdigest()
+def _install(session: nox.Session, *purposes: str) -> None:
+    """Install what requirements.lock has for these purposes and, for `run`, the checkout, unless up to date."""
+    inputs = [" ".join(purposes).encode(), *(Path(file).read_bytes() for file in _INSTALLED_FROM)]
+    wanted = hashlib.sha256(b"\n".join(inputs)).hexdigest()
     stamp = Path(session.virtualenv.location) / "installed"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        session.install("-e", f".[{extra}]" if extra else ".")
-        stamp.write_text(wanted)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    requirements = Path(session.create_tmp()) / "requirements.txt"
+    requirements.write_text(str(session.run("python", ".ci/requirements.py", "select", *purposes, silent=True)))
+    # Compiling all modules would take as long as all the rest; Python compiles those that are imported.
+    session.install("--no-compile", "--require-hashes", "-r", str(requirements))
+    if "run" in purposes:
+        session.install("--no-deps", "--no-build-isolation", "-e", ".")
+    stamp.write_text(wanted)

@@ -53,7 +53,8 @@ _OWN_OPTIONS_ONLY = [
 
 # Programs that are not the harness, whose options the documents name.
 _PYTEST_OPTIONS = {"--lf"}
-_OTHERS_OPTIONS = {"--privileged", "--kubernetes-version", "--wait"}
+_PIP_OPTIONS = {"--require-hashes", "--no-deps", "--no-build-isolation"}
+_OTHERS_OPTIONS = {"--privileged", "--kubernetes-version", "--wait", *_PIP_OPTIONS}
 # Files that a user writes, that a run does, or that are in many folders.
 _NOT_AT_ONE_PLACE = {"build.toml", "harness.toml", "hosts.toml", "summary.md"}
 
