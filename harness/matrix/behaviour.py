@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from harness.matrix.model import DYNAMIC, Default, Fact, Feature, Release, Rule
+from harness.matrix.model import DYNAMIC, Default, Fact, Feature, LogNoise, Metric, Release, Rule
 from harness.matrix.versions import VERSION, numbers
 from harness.matrix.written import Written
 
@@ -21,6 +22,8 @@ class Behaviour:
     defaults: tuple[Default, ...] = ()
     rules: tuple[Rule, ...] = ()
     features: tuple[Feature, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    noise: tuple[LogNoise, ...] = ()
 
     def of(self, release: Release) -> Release:
         """The release with what holds of it."""
@@ -32,6 +35,8 @@ class Behaviour:
                 "left_alone": tuple(dict.fromkeys(it.field for it in self.defaults if it.field not in filled)),
                 "rules": _holding(self.rules, release),
                 "features": self.features,
+                "metrics": tuple(it.name for it in _holding(self.metrics, release)),
+                "known_log_noise": tuple(it.says for it in _holding(self.noise, release)),
             }
         )
 
@@ -42,23 +47,33 @@ def _holding(facts: Sequence[_F], release: Release) -> tuple[_F, ...]:
 
 def read(written: Written) -> Behaviour:
     """The file. Raises CatalogueError with file, line and key, also for two rows about one thing that hold at once."""
-    tables = {"default": "field", "rule": "name", "feature": "name"}
+    tables: dict[str, tuple[type[Fact], str]] = {
+        "default": (Default, "field"),
+        "rule": (Rule, "name"),
+        "feature": (Feature, "name"),
+        "metric": (Metric, "name"),
+        "log-noise": (LogNoise, "says"),
+    }
     for stray in written.data().keys() - tables.keys():
         raise written.error("", 0, stray, f"only {', '.join(f'[[{it}]]' for it in tables)} rows belong here")
-    found = Behaviour(
+    for table, (model, named) in tables.items():
+        _require_sense(written, table, written.rows(table, model), named)
+    return Behaviour(
         defaults=written.rows("default", Default),
         rules=written.rows("rule", Rule),
         features=written.rows("feature", Feature),
+        metrics=written.rows("metric", Metric),
+        noise=written.rows("log-noise", LogNoise),
     )
-    for table, rows in (("default", found.defaults), ("rule", found.rules), ("feature", found.features)):
-        for number, row in enumerate(rows):
-            for key, why in (*_period(row), *_condition(row)):
-                raise written.error(table, number, key, why)
-            for other in rows[:number]:
-                named = getattr(row, tables[table])
-                if named == getattr(other, tables[table]) and _overlap(row, other):
-                    raise written.error(table, number, "since", f"a row above has {named!r} for some of these releases")
-    return found
+
+
+def _require_sense(written: Written, table: str, rows: Sequence[Fact], named: str) -> None:
+    for number, row in enumerate(rows):
+        for key, why in (*_period(row), *_condition(row), *_pattern(row)):
+            raise written.error(table, number, key, why)
+        name = getattr(row, named)
+        if any(name == getattr(other, named) and _overlap(row, other) for other in rows[:number]):
+            raise written.error(table, number, "since", f"a row above has {name!r} for some of these releases")
 
 
 def _period(row: Fact) -> Iterator[tuple[str, str]]:
@@ -74,6 +89,14 @@ def _condition(row: Fact) -> Iterator[tuple[str, str]]:
     for it in row.unless if isinstance(row, Default) else ():
         if it != DYNAMIC and not it.startswith("spark."):
             yield "unless", f"{it!r} is neither {DYNAMIC} nor a key of sparkConf, spark.…"
+
+
+def _pattern(row: Fact) -> Iterator[tuple[str, str]]:
+    if isinstance(row, LogNoise):
+        try:
+            re.compile(row.says)
+        except re.error as broken:
+            yield "says", f"{row.says!r} is no regular expression: {broken}"
 
 
 def _overlap(one: Fact, other: Fact) -> bool:

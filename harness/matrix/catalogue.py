@@ -214,11 +214,6 @@ def _release_problems(row: ReleaseRow) -> list[tuple[str, str]]:
         problems.append(("sources", "name at least one source"))
     if not row.crds:
         problems.append(("crds", "name at least one"))
-    for pattern in row.known_log_noise:
-        try:
-            re.compile(pattern)
-        except re.error as broken:
-            problems.append(("known_log_noise", f"{pattern!r} is no regular expression: {broken}"))
     return problems
 
 

@@ -126,6 +126,19 @@ class Feature(Fact):
     means: str = Field(min_length=1)
 
 
+class Metric(Fact):
+    """A name that the controller registers. It is on the endpoint once what it counts has happened."""
+
+    name: str
+
+
+class LogNoise(Fact):
+    """Log lines that look bad and are normal: a regular expression, and why they come."""
+
+    says: str
+    why: str = Field(min_length=1)
+
+
 class ReleaseRow(Model):
     """A `[[release]]` of charts/releases.toml: one Spark Operator version, its chart and its images."""
 
@@ -141,8 +154,6 @@ class ReleaseRow(Model):
     chart_repository: str = ""
     chart_oci: str = ""
     sources: tuple[Literal["upstream", "foundry"], ...] = ("upstream",)
-    known_log_noise: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
     notes: str = ""
 
 
@@ -151,7 +162,7 @@ class Release(ReleaseRow):
 
     `relocated` says that its images were copied to a registry and repository to which upstream does not publish them.
     `left_alone` are fields that other releases' webhooks fill in, and this one's never does. `features` are all that
-    any release has.
+    any release has; `metrics` are names, `known_log_noise` regular expressions.
     """
 
     relocated: bool = False
@@ -159,6 +170,8 @@ class Release(ReleaseRow):
     left_alone: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     features: tuple[Feature, ...] = ()
+    metrics: tuple[str, ...] = ()
+    known_log_noise: tuple[str, ...] = ()
 
     def has(self, feature: str) -> bool:
         """Whether an application can ask this release for a feature, by its name."""

@@ -92,6 +92,12 @@ def test_rules_and_features_belong_to_releases() -> None:
     assert not REAL.release("2.5.2").has("no such feature")
 
 
+def test_metrics_belong_to_releases() -> None:
+    late = {"spark_application_submit_latency_seconds", "spark_application_submit_latency_seconds_histogram"}
+    for row in REAL.releases:
+        assert late.isdisjoint(row.metrics) == (numbers(row.version) < (2, 5, 1)), row.version
+
+
 def test_what_scenarios_need_has_a_row() -> None:
     known = {it.name for it in REAL.releases[0].features}
     assert {name for it in discover().values() for name in it.SCENARIO.needs_features} <= known
@@ -110,6 +116,12 @@ says = "no"
 breaks = { spec = { mode = "x" } }
 source = "https://example.org/a"
 """
+NOISE = """[[log-noise]]
+says = "no"
+why = "it is so"
+since = "2.0.0"
+source = "https://example.org/a"
+"""
 
 
 @pytest.mark.parametrize(
@@ -123,8 +135,10 @@ source = "https://example.org/a"
         (GOOD + GOOD.replace("2.0.0", "2.4.0"), 9, "since", "a row above has 'mode'"),
         (GOOD.replace("https://example.org/a", "the code"), 5, "source", "string should match"),
         (GOOD.replace('"mode"', '"spec/mode"'), 2, "field", "string should match"),
-        (GOOD + "[[fact]]\n", 6, "fact", r"only \[\[default\]\], \[\[rule\]\], \[\[feature\]\] rows"),
+        (GOOD + "[[fact]]\n", 6, "fact", r"only \[\[default\]\], \[\[rule\]\], .* rows"),
         (RULE + RULE, 9, "since", "a row above has 'it'"),
+        (NOISE.replace('"no"', '"("'), 2, "says", "no regular expression"),
+        (NOISE + NOISE, 9, "since", "a row above has"),
         (RULE.replace("says", "words"), 4, "words", "extra inputs"),
     ],
 )  # fmt: skip
