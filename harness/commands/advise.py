@@ -35,6 +35,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
 
 
 def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.matrix import behaviour
     from harness.matrix import catalogue as catalogues
     from harness.releases.values import load_values, merge
     from harness.report import advice_text, advice_values
@@ -54,6 +55,7 @@ def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         target.name,
         latest_first(wanted.reports_dir),
         upgrades=known.upgrades,
+        changes=behaviour.changes(origin.release, target.release) if origin.release and target.release else (),
         values=sentences,
         cannot=cannot,
     )

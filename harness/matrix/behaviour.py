@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from harness.matrix.model import DYNAMIC, Default, Fact, Feature, LogNoise, Metric, Release, Rule
 from harness.matrix.versions import VERSION, numbers
 from harness.matrix.written import Written
+from harness.settings import PROJECT_ROOT
+
+FILE = PROJECT_ROOT / "charts" / "behaviour.toml"
 
 _F = TypeVar("_F", bound=Fact)
 
@@ -101,3 +104,72 @@ def _pattern(row: Fact) -> Iterator[tuple[str, str]]:
 
 def _overlap(one: Fact, other: Fact) -> bool:
     return one.holds(other.since) or other.holds(one.since)
+
+
+_SITUATIONS: Mapping[str, Mapping[str, Any]] = {
+    "without a sparkConf": {},
+    "with a sparkConf": {"sparkConf": {}},
+    "with dynamic allocation": {DYNAMIC: {"enabled": True}},
+}
+
+
+def changes(origin: Release, target: Release) -> list[str]:
+    """What applications that leave a field out get otherwise under another release, in sentences.
+
+    A default that is Spark's own changes nothing where the webhook begins or ceases to fill it in.
+    """
+    found: dict[tuple[str, _Got, _Got], list[str]] = {}
+    for field in dict.fromkeys(it.field for it in (*origin.defaults, *target.defaults)):
+        for situation, spec in _SITUATIONS.items():
+            before, after = _gets(origin, target, field, spec), _gets(target, origin, field, spec)
+            if before.value != after.value:
+                found.setdefault((field, before, after), []).append(situation)
+    return [
+        f"applications{_in_words(situations)} that leave out {field} get {after.words} under {target.version}, where "
+        f"they got {before.words} under {origin.version}: set it where it matters"
+        for (field, before, after), situations in found.items()
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Got:
+    """What an application gets in a field that it leaves out."""
+
+    value: bool | int | str | None
+    words: str
+
+
+def _gets(release: Release, other: Release, field: str, spec: Mapping[str, Any]) -> _Got:
+    """`other` is asked for Spark's own default where the release never fills the field in."""
+    for row in release.defaults:
+        if row.field == field and row.applies(spec):
+            return _Got(value=row.value, words=f"{row.value} from the webhook")
+    own = next(row.spark for row in (*release.defaults, *other.defaults) if row.field == field)
+    return _Got(value=own, words=f"Spark's own default of {own}" if own is not None else "nothing from the webhook")
+
+
+def _in_words(situations: Sequence[str]) -> str:
+    return "" if len(situations) == len(_SITUATIONS) else f" {' or '.join(situations)}"
+
+
+def table(defaults: Sequence[Default]) -> str:
+    """The table of docs/upgrades.md: what webhooks fill in, a row each, in the order of the file."""
+    head = "| field of `spec` | filled in | by | where | otherwise |\n| --- | --- | --- | --- | --- |"
+    return "\n".join([head, *map(_row, defaults)]) + "\n"
+
+
+def _row(row: Default) -> str:
+    by = f"[{row.since} to {row.until}]" if row.until else f"[from {row.since} on]"
+    only = f"only beside `{row.only_with}`" if row.only_with else ""
+    without = f"not with {' or '.join(f'`{it}`' for it in row.unless)}" if row.unless else ""
+    where = ", ".join(filter(None, (only, without))) or "always"
+    own = "" if row.spark is None else f"Spark's own `{_shown(row.spark)}`"
+    return f"| `{row.field}` | `{_shown(row.value)}` | {by}({row.source}) | {where} | {own} |"
+
+
+def _shown(value: bool | int | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+if __name__ == "__main__":
+    print(table(read(Written.read(FILE)).defaults), end="")

@@ -87,11 +87,12 @@ class Default(Fact):
     """A value that the mutating webhook fills into a SparkApplication whose spec leaves `field` out.
 
     `only_with` is what spec must have besides for that; with something of `unless`, which are keys of sparkConf or
-    DYNAMIC, the field is left alone.
+    DYNAMIC, the field is left alone, and Spark takes its own default, `spark`.
     """
 
     field: str = Field(pattern=r"^[a-z]\w*(\.[a-z]\w*)*$")
     value: bool | int | str
+    spark: bool | int | str | None = None
     only_with: Literal["", "sparkConf", "dynamicAllocation"] = ""
     unless: tuple[str, ...] = ()
 

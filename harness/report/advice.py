@@ -94,13 +94,15 @@ def advise(
     reports: Sequence[Report],
     *,
     upgrades: Upgrades | None = None,
+    changes: Iterable[str] = (),
     values: Iterable[Sentence] = (),
     cannot: str = "",
 ) -> Advice:
     """The advice for an edge between two releases by name. `reports` are the latest first.
 
-    What no run has shown is told from `upgrades`, and makes nothing safe. `values` are sentences about the user's;
-    `cannot` is why no run can go this way.
+    What no run has shown is told from `upgrades`, and makes nothing safe. `changes` are what applications get otherwise
+    under the target, which results of a run have too; `values` are sentences about the user's; `cannot` is why no run
+    can go this way.
     """
     found = ways(reports, "upgrade", (origin, target))
     usual = [way for way in found if way.values == "default"]
@@ -115,6 +117,7 @@ def advise(
         why=tuple(sentence for way in usual for sentence in _why(way)),
         steps=tuple(_steps(best)),
         expect=(
+            *_changed(changes, found),
             *(sentence for way in best or usual for sentence in _expect(way, named=not best)),
             *_back(reports, origin, target),
         ),
@@ -187,6 +190,18 @@ def _steps(best: Sequence[Way]) -> Iterator[Sentence]:
             yield from (_here(command, seen) for seen, command in commands)
             break
     yield from ways_out.values()
+
+
+def _changed(changes: Iterable[str], found: Sequence[Way]) -> Iterator[Sentence]:
+    """What the webhook fills in otherwise than before, each once."""
+    told = [
+        text
+        for way in found
+        for seen in way.watched.values()
+        for text in _listed(seen.cell, "always-mutated", "changes")
+    ]
+    for text in dict.fromkeys((*changes, *told)):
+        yield Sentence(text=text, origin="from the catalogue", where="charts/behaviour.toml")
 
 
 def _expect(way: Way, *, named: bool) -> Iterator[Sentence]:

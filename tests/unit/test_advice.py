@@ -171,6 +171,12 @@ def test_a_run_ends_with_the_advice_for_each_of_its_edges() -> None:
     assert "### ✅ `2.4.0` → `2.5.2`: safe" in page
 
 
+def test_a_run_tells_what_applications_get_otherwise() -> None:
+    admission = [*GOOD["admission"], passed("always-mutated", "all", changes=["they get one executor"])]
+    (found,) = of_run(report(cells("upgrade-2.1.1-2.5.2+crds=apply", {"admission": admission})).run)
+    assert "they get one executor" in [it.text for it in found.expect]
+
+
 def test_a_run_without_upgrades_has_no_advice() -> None:
     made = run()
     assert of_run(made) == []

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from advice_samples import CRASHED, cells, report
+from advice_samples import CATALOGUE, CRASHED, GOOD, cells, report
 
 from harness import cli
 from harness.commands.advise import latest_first
+from harness.matrix import behaviour
 from harness.report.writer import RESULTS
+from harness.verdicts import passed
 
 A, B = "20260801-100000-aaaa", "20260801-100000-bbbb"
 
@@ -26,8 +29,13 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def write(folder: Path, run_id: str, path: str, *, day: int = 1, broken: bool = False) -> None:
-    made = report(cells(path, {"operator-health": CRASHED} if broken else None), run_id=run_id, day=day).run
+def write(
+    folder: Path, run_id: str, path: str, *, day: int = 1, broken: bool = False, changes: Sequence[str] = ()
+) -> None:
+    changed = {"operator-health": CRASHED} if broken else {}
+    if changes:
+        changed["admission"] = [*GOOD["admission"], passed("always-mutated", "all", changes=list(changes))]
+    made = report(cells(path, changed), run_id=run_id, day=day).run
     (folder / run_id).mkdir()
     (folder / run_id / RESULTS).write_text(made.model_dump_json())
 
@@ -65,6 +73,19 @@ def test_it_prints_json_with_what_it_says_of_values(
     assert found["answer"] == "safe"
     assert any("image.tag keeps the image at 2.4.0" in it["text"] for it in found["values"])
     assert all({"text", "origin", "where"} == it.keys() for it in found["expect"])
+
+
+def test_what_applications_get_otherwise_is_told_once_with_and_without_results(
+    reports: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "applications without a sparkConf that leave out executor.instances get 1 from the webhook under 2.5.2"
+    cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2"])
+    assert capsys.readouterr().out.count(said) == 1
+    write(reports, "a", "upgrade-2.1.1-2.5.2", changes=behaviour.changes(*map(CATALOGUE.release, ("2.1.1", "2.5.2"))))
+    cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2"])
+    assert capsys.readouterr().out.count(said) == 1
+    cli.main(["advise", "--from", "2.2.1", "--to", "2.5.2"])
+    assert "executor.instances" not in capsys.readouterr().out
 
 
 def test_releases_from_before_the_rows_are_told_from_notes(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:

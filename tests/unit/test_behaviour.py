@@ -92,6 +92,40 @@ def test_rules_and_features_belong_to_releases() -> None:
     assert not REAL.release("2.5.2").has("no such feature")
 
 
+INSTANCES = (
+    "applications without a sparkConf that leave out executor.instances get 1 from the webhook under {new}, where they "
+    "got Spark's own default of 2 under {old}: set it where it matters"
+)
+
+
+@pytest.mark.parametrize("old", ["2.0.0", "2.0.2", "2.1.0", "2.1.1"])
+@pytest.mark.parametrize("new", ["2.2.0", "2.2.1", "2.3.0", "2.5.2"])
+def test_one_executor_in_place_of_two_is_what_changes_for_applications(old: str, new: str) -> None:
+    assert behaviour.changes(REAL.release(old), REAL.release(new)) == [INSTANCES.format(old=old, new=new)]
+
+
+@pytest.mark.parametrize(("old", "new"), [("2.2.0", "2.5.2"), ("2.0.2", "2.1.1"), ("2.3.0", "2.4.0")])
+def test_a_default_that_is_sparks_own_changes_nothing(old: str, new: str) -> None:
+    assert behaviour.changes(REAL.release(old), REAL.release(new)) == []
+
+
+def test_going_back_changes_it_back() -> None:
+    (told,) = behaviour.changes(REAL.release("2.5.2"), REAL.release("2.1.1"))
+    assert "get Spark's own default of 2 under 2.1.1, where they got 1 from the webhook under 2.5.2" in told
+
+
+def test_a_change_is_told_once_for_all_applications_that_it_meets(tmp_path: Path) -> None:
+    file = tmp_path / "behaviour.toml"
+    file.write_text(GOOD + 'until = "2.3.0"\n' + GOOD.replace("2.0.0", "2.4.0").replace("cluster", "client"))
+    known = behaviour.read(Written.read(file))
+    (told,) = behaviour.changes(known.of(REAL.release("2.3.0")), known.of(REAL.release("2.5.2")))
+    assert told.startswith("applications that leave out mode get client from the webhook under 2.5.2, where they got")
+    (gone,) = behaviour.changes(
+        known.of(REAL.release("2.3.0")), REAL.release("2.5.2").model_copy(update={"defaults": ()})
+    )
+    assert "get nothing from the webhook under 2.5.2" in gone
+
+
 def test_metrics_belong_to_releases() -> None:
     late = {"spark_application_submit_latency_seconds", "spark_application_submit_latency_seconds_histogram"}
     for row in REAL.releases:

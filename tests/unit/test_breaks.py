@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from harness.matrix import breaks, catalogue, edges, expand
+from harness.matrix import behaviour, breaks, catalogue, edges, expand
 from harness.matrix.edges import KnownRow, Note, Upgrades
+from harness.matrix.written import Written
 from harness.report.advice import Answer
 from harness.settings import PROJECT_ROOT
 
@@ -21,6 +22,12 @@ TASK = (PROJECT_ROOT / "docs" / "my-upgrade.md").read_text()
 def test_the_table_is_the_one_of_the_catalogue() -> None:
     (found,) = re.findall(r"<!-- begin: python -m harness.matrix.breaks -->\n(.*?)<!-- end -->", TEXT, re.S)
     assert found == breaks.table(REAL.upgrades), "run python -m harness.matrix.breaks"
+
+
+def test_the_table_of_defaults_is_the_one_of_the_catalogue() -> None:
+    (found,) = re.findall(r"<!-- begin: python -m harness.matrix.behaviour -->\n(.*?)<!-- end -->", TEXT, re.S)
+    rows = behaviour.read(Written.read(behaviour.FILE)).defaults
+    assert found == behaviour.table(rows), "run python -m harness.matrix.behaviour"
 
 
 def test_every_row_has_its_line() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from harness.checks.images import Resolve
+from harness.matrix.behaviour import changes
 from harness.matrix.model import ClusterNeeds, Release, Scenario
 from harness.releases.admission_samples import expected, unlike
 from harness.releases.observe import Unseen
@@ -59,8 +60,8 @@ def judge(move: ObservedMove, *, outage_limit: float, delay_limit: float) -> Ite
         return
     yield outage(move.probes, outage_limit)
     yield delay(move.probes, delay_limit)
-    yield defaults(move.probes, (move.origin, move.target))
     ends = (move.origin, move.target)
+    yield defaults(move.probes, *ends)
     yield after(move.probes, ends if isinstance(move.operator, Unseen) else answering(move.operator))
 
 
@@ -107,16 +108,20 @@ def delay(probes: Sequence[Probe], limit: float) -> Finding:
     return make("delay", told, delay_ms=round(longest))
 
 
-def defaults(probes: Sequence[Probe], releases: Sequence[Release]) -> Finding:
-    """No create passes the webhook by: whatever is accepted has the defaults of one of the releases, and no more."""
+def defaults(probes: Sequence[Probe], origin: Release, target: Release) -> Finding:
+    """No create passes the webhook by: whatever is accepted has the defaults of one of the releases, and no more.
+
+    What changes for applications by that is told besides.
+    """
     name = "always-mutated"
-    missed = [(probe, wrong) for probe in probes if (wrong := _unmutated(probe, releases))]
-    by = " or ".join(it.name for it in releases)
+    missed = [(probe, wrong) for probe in probes if (wrong := _unmutated(probe, (origin, target)))]
+    by = f"{origin.name} or {target.name}"
+    told = changes(origin, target)
     if missed:
         probe, wrong = missed[0]
-        told = f"{len(missed)} creates were accepted without the defaults of {by}, first at {probe.at:%H:%M:%S.%f}Z"
-        return failed(name, f"{told}: {wrong}", unmutated=len(missed))
-    return passed(name, f"every create that was accepted had the defaults of {by} filled in")
+        since = f"{len(missed)} creates were accepted without the defaults of {by}, first at {probe.at:%H:%M:%S.%f}Z"
+        return failed(name, f"{since}: {wrong}", unmutated=len(missed), changes=told)
+    return passed(name, f"every create that was accepted had the defaults of {by} filled in", changes=told)
 
 
 def after(probes: Sequence[Probe], releases: Sequence[Release]) -> Finding:
