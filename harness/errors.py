@@ -16,6 +16,7 @@ HarnessError (3)
 │   └── RegistryError         a registry answered, or did not, in an unexpected way
 ├── ClusterError (3)          a cluster could not be made, or went away
 ├── ReleaseError (3)          Helm refused or failed
+├── PullError (3)             a node could not pull an image, and the release is not to blame
 └── WaitTimeout (3)           a condition did not come true in time
 """
 
@@ -112,6 +113,10 @@ class ClusterError(HarnessError):
 
 class ReleaseError(HarnessError):
     """Helm refused the chart or failed to install it."""
+
+
+class PullError(HarnessError):
+    """A node could not pull an image because of the network, a registry, the node, a login, or nobody knows why."""
 
 
 class WaitTimeout(HarnessError):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +12,14 @@ from urllib3.exceptions import HTTPError
 
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects
-from harness.apps.pods import SparkPod
+from harness.apps.pods import SparkPod, Waiting
 from harness.apps.states import TERMINAL, State, shown
 from harness.errors import WaitTimeout
-from harness.releases import trouble
+from harness.kube import pull_messages
+from harness.kube.pull_messages import PullFailure
+from harness.verdicts import Finding, errored, failed
 from harness.waiting import watch_until
 
-_PULL = re.compile(r"ErrImagePull|ImagePullBackOff|InvalidImageName")
 _LOOKS_AFTER_NO = 2
 _LOOKS = 8
 """Looks, about five seconds apart."""
@@ -146,8 +146,7 @@ def follow(
 class ImagePulls:
     """Notices that a pod waits in vain for its image.
 
-    A registry that says that there is no such image, or that nobody may have it, is asked once more; any other trouble
-    may pass, and is given time.
+    What cannot pass by itself is looked at once more; anything else is given time.
     """
 
     def __init__(self, objects: Objects) -> None:
@@ -157,15 +156,48 @@ class ImagePulls:
     def hopeless(self) -> str:
         """Why waiting is in vain, in words; empty as long as it is not. To be asked every few seconds."""
         try:
-            stuck = [pod for pod in self._objects.spark_pods() if _PULL.search(pod.waiting)]
+            stuck = pull_failures(self._objects)
         except (client.ApiException, HTTPError):
             return ""
         self._looks = self._looks + 1 if stuck else 0
-        for pod in stuck:
-            _, final = trouble.classify(pod.waiting) or (None, False)
-            if self._looks >= (_LOOKS_AFTER_NO if final else _LOOKS):
-                return f"the image {pod.image} of {pod.name} cannot be pulled: {trouble.answer(pod.waiting)}"
+        for pod, failure in stuck:
+            if self._looks >= (_LOOKS if failure.waiting_helps else _LOOKS_AFTER_NO):
+                return _in_words(pod, failure)
         return ""
+
+
+def late(objects: Objects, check: str, error: WaitTimeout, *, owner: str = "", **evidence: Any) -> Finding:
+    """What it means that a wait ended in vain: nothing about the product where a pod waits for its image through no
+    fault of what was asked for. With `owner` only the pods of that object count.
+
+    Raises ApiException, and HTTPError when the API server is away.
+    """
+    stuck = [it for it in pull_failures(objects) if not owner or owner in it[0].labels.values()]
+    told = f"{error.message}\n  next: {error.next_step}" if error.next_step else error.message
+    if not stuck or any(failure.is_releases_fault for _, failure in stuck):
+        return failed(check, told, **evidence)
+    pod, failure = stuck[0]
+    return errored(check, f"{_in_words(pod, failure)}; {error.message}\n  next: {failure.next_step}", **evidence)
+
+
+def pull_failures(objects: Objects) -> list[tuple[SparkPod, PullFailure]]:
+    """The pods that wait for an image, each with why it is not there. Raises as `Objects` does."""
+    stuck = [pod for pod in objects.spark_pods() if any(_why_no_image(it) for it in pod.waiting_containers)]
+    events = objects.events() if stuck else []
+    return [
+        (pod, failure)
+        for pod in stuck
+        for it in pod.waiting_containers
+        if (failure := _why_no_image(it, [e.message for e in events if e.about == f"Pod/{pod.name}"]))
+    ]
+
+
+def _why_no_image(it: Waiting, events: Sequence[str] = ()) -> PullFailure | None:
+    return pull_messages.of_waiting(it.reason, it.message, it.image, events)
+
+
+def _in_words(pod: SparkPod, failure: PullFailure) -> str:
+    return f"the image {failure.image} of {pod.name} cannot be pulled: {failure}"
 
 
 def submitted(raw: Mapping[str, Any]) -> Course:

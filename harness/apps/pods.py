@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,15 @@ class Owner:
 
     kind: str
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A container that waits: for what, in the kubelet's words, and for which image."""
+
+    reason: str
+    message: str
+    image: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +60,7 @@ class SparkPod:
     environment_from: tuple[str, ...] = ()
     mounts: Mapping[str, str] = field(default_factory=dict)
     waiting: str = ""
+    waiting_containers: tuple[Waiting, ...] = ()
     leaving: bool = False
 
     @property
@@ -89,6 +99,7 @@ def observe(pod: Any) -> SparkPod:
         environment_from=tuple(e.config_map_ref.name for e in container.env_from or [] if e.config_map_ref),
         mounts={m.name: m.mount_path for m in container.volume_mounts or []},
         waiting=_waiting(pod),
+        waiting_containers=tuple(_waiting_containers(pod)),
         leaving=pod.metadata.deletion_timestamp is not None,
     )
 
@@ -119,6 +130,14 @@ def _allocated(resources: Any) -> dict[str, str]:
         return {}
     found = {f"requests.{name}": value for name, value in (resources.requests or {}).items()}
     return found | {f"limits.{name}": value for name, value in (resources.limits or {}).items()}
+
+
+def _waiting_containers(pod: Any) -> Iterator[Waiting]:
+    images = {it.name: it.image for it in (*(pod.spec.init_containers or []), *pod.spec.containers)}
+    for status in (*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])):
+        waiting = status.state.waiting if status.state else None
+        if waiting is not None:
+            yield Waiting(reason=waiting.reason or "", message=waiting.message or "", image=images.get(status.name, ""))
 
 
 def _waiting(pod: Any) -> str:

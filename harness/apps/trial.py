@@ -9,7 +9,7 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness.apps import claims
+from harness.apps import applications, claims
 from harness.apps.context import ScenarioContext
 from harness.apps.leftovers import check_nothing_left
 from harness.apps.objects import Objects, Refused
@@ -56,11 +56,11 @@ def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
     try:
         objects = Objects(ctx.api(), ctx.namespace)
         pods = objects.spark_pods()
+        told = f"{late.message}; pods: {', '.join(map(str, pods)) or 'none'}"
         evidence: dict[str, Any] = {
             "pods": [claims.facts(pod) for pod in pods],
             "events": [f"{event.about} {event.reason}: {event.message}" for event in objects.events()[-15:]],
         }
+        return applications.late(objects, "in-time", WaitTimeout(told, late.next_step), **evidence)
     except (client.ApiException, HTTPError) as error:
         return errored("in-time", f"{late}; the API server does not answer: {error}")
-    told = f"{late.message}; pods: {', '.join(map(str, pods)) or 'none'}"
-    return failed("in-time", f"{told}\n  next: {late.next_step}" if late.next_step else told, **evidence)

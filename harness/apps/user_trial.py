@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from harness.apps import users
+from harness.apps import applications, users
 from harness.apps.applications import Course, ImagePulls, follow, submitted
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
@@ -49,7 +49,8 @@ def _steps(apps: UserManifests, ctx: ScenarioContext, objects: Objects) -> Itera
         try:
             yield _followed(ctx, objects, it, raw)
         except WaitTimeout as late:
-            yield failed(check_of(it), f"{_title(it)}: {late.message}", file=it.where)
+            told = WaitTimeout(f"{_title(it)}: {late.message}")
+            yield applications.late(objects, check_of(it), told, owner=it.name, file=it.where)
 
 
 def _followed(ctx: ScenarioContext, objects: Objects, it: UserManifest, raw: Mapping[str, Any]) -> Finding:

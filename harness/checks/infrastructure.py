@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from harness.kube.pull_words import PullsLeft
+from harness.kube import pull_messages
+from harness.kube.pull_messages import Fault, PullFailure, PullsLeft
 from harness.machine import HostSeen
-from harness.releases import trouble
 from harness.releases.surroundings import EventSeen, NodeSeen, PodPlace, Surroundings
 from harness.verdicts import Finding, errored
 
@@ -22,7 +22,7 @@ CHECK = "infrastructure"
 
 
 class Cause(StrEnum):
-    """What failed. The value is what results.json says."""
+    """What failed, the gravest first. The value is what results.json says."""
 
     DISK_FULL = "disk-full"
     HOST_MEMORY = "host-memory"
@@ -30,21 +30,42 @@ class Cause(StrEnum):
     REGISTRY_BUSY = "registry-busy"
     REGISTRY_FAILING = "registry-failing"
     CLUSTER_NOT_CREATED = "cluster-not-created"
+    PULL_SETTINGS = "pull-settings"
     HOST_BUSY = "host-busy"
+    NODE_FAILING = "node-failing"
+    NETWORK = "network"
+    NOT_RECOGNISED = "not-recognised"
 
 
 _AGAIN = frozenset(
-    {Cause.HOST_MEMORY, Cause.HOST_BUSY, Cause.NODE_LOST, Cause.REGISTRY_FAILING, Cause.CLUSTER_NOT_CREATED}
+    {
+        Cause.HOST_MEMORY,
+        Cause.HOST_BUSY,
+        Cause.NODE_LOST,
+        Cause.NODE_FAILING,
+        Cause.REGISTRY_FAILING,
+        Cause.NETWORK,
+        Cause.CLUSTER_NOT_CREATED,
+    }
 )
-"""What may be gone a moment later. A full disk stays full, and every pull makes a rate limit last longer."""
+"""What may be gone a moment later. A full disk stays full, every pull makes a rate limit last longer, and a login or
+words that nobody knows are for the user to look at.
+"""
+
+_OF_PULL = {
+    Fault.REGISTRY: Cause.REGISTRY_FAILING,
+    Fault.NETWORK: Cause.NETWORK,
+    Fault.SETTINGS: Cause.PULL_SETTINGS,
+    Fault.HOST: Cause.NODE_FAILING,
+    Fault.NOT_RECOGNISED: Cause.NOT_RECOGNISED,
+}
+_OF_KIND = {pull_messages.REGISTRY_BUSY: Cause.REGISTRY_BUSY, pull_messages.DISK_FULL: Cause.DISK_FULL}
 
 _NEXT = {
     Cause.DISK_FULL: "make room (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
     Cause.HOST_MEMORY: "free memory, or run less at a time (--jobs 1, app_slots in harness.toml)",
     Cause.HOST_BUSY: "let nothing else work beside, or run less at a time (--jobs 1, app_slots in harness.toml)",
     Cause.NODE_LOST: "see the node's log in the evidence, and the host's own",
-    Cause.REGISTRY_BUSY: "wait until the limit is over, log in, or use a mirror (harness.toml) or --source foundry",
-    Cause.REGISTRY_FAILING: "see whether the registry is up, or use a mirror (harness.toml) or --source foundry",
     Cause.CLUSTER_NOT_CREATED: "see create.log and the node's log in the evidence",
 }
 
@@ -60,21 +81,20 @@ _HEAVY_LOAD = 8.0
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """What failed, in words. `hopeless` when just this can never be otherwise on this host; `image` is the one that a
-    registry did not give.
+    """What failed, in words. `hopeless` when just this can never be otherwise on this host; `pull` is the pull that
+    failed, if it was one.
     """
 
     cause: Cause
     message: str
     hopeless: bool = False
-    image: str = ""
+    pull: PullFailure | None = None
 
     def with_limit(self, left: PullsLeft | None) -> Diagnosis:
         """The same with what the busy registry itself says of its pull limit, where it says anything."""
-        if left is None:
+        if left is None or self.pull is None:
             return self
-        host = self.image.split("/")[0]
-        return replace(self, message=f"{host} answered 429: {left}; {self.message}")
+        return replace(self, message=self.message.replace(self.pull.words, self.pull.with_limit(left), 1))
 
     @property
     def again(self) -> bool:
@@ -83,7 +103,8 @@ class Diagnosis:
 
     def finding(self) -> Finding:
         """The diagnosis as a finding."""
-        told = self.message if "\n  next: " in self.message else f"{self.message}\n  next: {_NEXT[self.cause]}"
+        step = self.pull.next_step if self.pull else _NEXT[self.cause]
+        told = self.message if "\n  next: " in self.message else f"{self.message}\n  next: {step}"
         return errored(CHECK, told, cause=self.cause.value)
 
 
@@ -127,6 +148,7 @@ def _of_cluster(host: HostSeen, seen: Surroundings) -> Iterator[Diagnosis]:
         yield from _of_pod(host, pod, seen.nodes)
     for event in seen.events:
         yield from _of_event(host, event)
+    yield from _of_pulls(seen)
 
 
 def _of_event(host: HostSeen, event: EventSeen) -> Iterator[Diagnosis]:
@@ -137,9 +159,8 @@ def _of_event(host: HostSeen, event: EventSeen) -> Iterator[Diagnosis]:
     if starved or evicted or event.reason in ("SystemOOM", "EvictionThresholdMet"):
         cause = Cause.DISK_FULL if re.search("ephemeral|disk", event.message) else Cause.HOST_MEMORY
         yield Diagnosis(cause=cause, message=f"{told}; {_memory(host)}")
-    elif event.reason == "Failed" and "pull" in event.message:
-        yield from _of_pull(event.about, event.message)
-    elif _NO_SPACE.search(event.message):
+    # What a message about a pull means is read in _of_pulls: a disk in it may be the registry's.
+    elif _NO_SPACE.search(event.message) and pull_messages.of_event(event.reason, event.message) is None:
         yield Diagnosis(cause=Cause.DISK_FULL, message=told)
 
 
@@ -165,22 +186,34 @@ def _of_pod(host: HostSeen, pod: PodPlace, nodes: Sequence[NodeSeen]) -> Iterato
             f"{room // _MIB} MiB that the node has for all pods",
             hopeless=pod.memory > room,
         )
-    if pod.pull:
-        yield from _of_pull(f"Pod/{pod.name}", f'image "{pod.image}": {pod.pull}')
 
 
-def _of_pull(about: str, message: str) -> Iterator[Diagnosis]:
-    kind, _ = trouble.classify(message) or (None, False)
-    words = {
-        trouble.Kind.REGISTRY_BUSY: (Cause.REGISTRY_BUSY, "answers 429, too many requests"),
-        trouble.Kind.REGISTRY_FAILING: (Cause.REGISTRY_FAILING, "fails"),
-    }
-    if kind in words:
-        cause, does = words[kind]
-        image = re.search(r'image "([^"]+)"', message)
-        registry = image[1].split("/")[0] if image else "the registry"
-        told = f"{registry} {does}: {about}: {trouble.answer(message)}"
-        yield Diagnosis(cause=cause, message=told, image=image[1] if image else "")
+def _of_pulls(seen: Surroundings) -> Iterator[Diagnosis]:
+    """Pulls that failed through no fault of the release, as pods that still wait and events tell them.
+
+    Nothing is said while a pod waits for an image that cannot be had: that proves something, whatever else failed.
+    """
+    told: dict[str, list[str]] = {}
+    for event in seen.events:
+        told.setdefault(event.about, []).append(event.message)
+    waiting = [
+        (f"Pod/{pod.name}", failure)
+        for pod in seen.pods
+        for it in pod.waiting
+        if (failure := pull_messages.of_waiting(it.reason, it.message, it.image, told.get(f"Pod/{pod.name}", ())))
+    ]
+    if any(failure.is_releases_fault for _, failure in waiting):
+        return
+    passing = [(it.about, failure) for it in seen.events if (failure := pull_messages.of_event(it.reason, it.message))]
+    for about, failure in (*waiting, *passing):
+        if not failure.is_releases_fault:
+            cause = _OF_KIND.get(failure.kind) or _OF_PULL[failure.fault]
+            yield Diagnosis(
+                cause=cause,
+                message=f"{failure.words}: {about}: {failure.answer}",
+                hopeless=not failure.waiting_helps,
+                pull=failure,
+            )
 
 
 def _memory(host: HostSeen) -> str:

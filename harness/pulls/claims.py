@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from harness.kube import pull_words
-from harness.kube.pull_words import PullsLeft
+from harness.kube import pull_messages
+from harness.kube.pull_messages import PullsLeft
 from harness.pulls import kubelet
 from harness.pulls.kubelet import Stuck
-from harness.verdicts import Finding, failed, passed
+from harness.verdicts import Finding, errored, failed, passed
 
 
 def seen(check: str, stuck: Stuck, *, says: str, warns: str = "", level: str = "") -> Finding:
@@ -43,9 +43,10 @@ def seen(check: str, stuck: Stuck, *, says: str, warns: str = "", level: str = "
 
 def diagnosed(check: str, stuck: Stuck, *, cause: str, left: PullsLeft | None = None) -> Finding:
     """The diagnosis names what the registry did."""
-    told = pull_words.cause(stuck.message, left)
-    make = passed if cause and cause in told else failed
-    return make(check, told or f"nobody knows the words {stuck.message!r}", wanted=cause)
+    failure = pull_messages.read(stuck.message, image=stuck.image)
+    told = failure.with_limit(left)
+    make = passed if cause and cause in told else failed if failure.is_recognised else errored
+    return make(check, told if failure.is_recognised else str(failure), wanted=cause, fault=failure.fault.value)
 
 
 def recovered(check: str, what: str, seconds: float, done: str) -> Finding:

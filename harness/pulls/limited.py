@@ -13,7 +13,7 @@ from harness.apps import samples
 from harness.apps.applications import until_end
 from harness.apps.objects import Objects
 from harness.apps.states import State
-from harness.errors import ReleaseError
+from harness.errors import PullError, ReleaseError
 from harness.providers import containers
 from harness.pulls import claims, kubelet, roles
 from harness.pulls.context import PullContext
@@ -163,7 +163,7 @@ def upgrading(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]
         came = change.upgrade(ctx.cluster, ctx.installed, wanted, ctx.programs)
         wrong = came.helm_error or came.rollout_error
         if wrong or came.settled is None:
-            raise ReleaseError(f"the upgrade did not get to its end: {wrong}")
+            raise (PullError if came.outside else ReleaseError)(f"the upgrade did not get to its end: {wrong}")
         ctx.site.installed = came.installed
         return (
             f"{ctx.path.releases[0]} was upgraded to {target.release.version} in "

@@ -8,7 +8,7 @@ import re
 from harness.errors import RegistryError
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
-from harness.kube.pull_words import PullsLeft
+from harness.kube.pull_messages import PullsLeft
 from harness.registries.client import RegistryClient
 
 _HEADER = re.compile(r"(\d+)(?:;w=(\d+))?")

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 
 from harness import process
 from harness.cluster import Cluster
-from harness.errors import ClusterError, CommandError, RegistryError, ReleaseError, UsageError
+from harness.errors import ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.matrix.model import CrdMode, Release, ValuesMode
 from harness.releases import rollout
 from harness.releases.charts import Chart
@@ -79,8 +79,9 @@ class Wanted:
 class Change:
     """What came of it. `settled` is when all Deployments had rolled out; None when they did not.
 
-    `helm_error` and `rollout_error` are why it did not get to its end, empty when it did. `installed` is the release
-    that Helm has now, or would have.
+    `helm_error` and `rollout_error` are why it did not get to its end, empty when it did; with `outside` that was
+    nothing that the release did, but a registry, the network, the node or a login. `installed` is the release that Helm
+    has now, or would have.
     """
 
     steps: tuple[Step, ...]
@@ -89,6 +90,7 @@ class Change:
     settled: datetime | None
     helm_error: str = ""
     rollout_error: str = ""
+    outside: bool = False
     installed: InstalledRelease
 
 
@@ -242,6 +244,7 @@ def _change(
     interrupt: threading.Event | None = None,
 ) -> Change:
     helm_error = rollout_error = ""
+    outside = False
     settled: datetime | None = None
     revision = target.revision
     deadline = Deadline(seconds=ROLLOUT_SECONDS)
@@ -253,8 +256,8 @@ def _change(
                     revision = rollout.run_helm(
                         api, target.namespace, before, Deadline(seconds=helm_timeout), call, interrupt=interrupt
                     ).number
-                except (ReleaseError, RegistryError, UsageError) as error:
-                    helm_error = str(error)
+                except (ReleaseError, PullError, UsageError) as error:
+                    helm_error, outside = str(error), isinstance(error, PullError)
                     failed(error.message)
             helm_done = datetime.now(UTC)
             if not helm_error:
@@ -262,8 +265,8 @@ def _change(
                     rollout.await_rollout(api, target.release, target.namespace, target.name, before, deadline)
                     settled = datetime.now(UTC)
                     rollout.await_admission(api, target.release, CHECK_NAMESPACE, deadline)
-                except (ReleaseError, RegistryError) as error:
-                    rollout_error = str(error)
+                except (ReleaseError, PullError) as error:
+                    rollout_error, outside = str(error), isinstance(error, PullError)
     except (client.ApiException, HTTPError) as away:
         raise ClusterError(
             f"the API server of {cluster.name} failed at the {what}: {rollout.brief(away)}",
@@ -276,6 +279,7 @@ def _change(
         settled=settled,
         helm_error=helm_error,
         rollout_error=rollout_error,
+        outside=outside,
         installed=_with_revision(target, revision),
     )
 

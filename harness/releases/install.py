@@ -61,7 +61,7 @@ def install(
     `values` are merged in their order, the user's last. `timeout` is in seconds, for all of it.
 
     Raises ReleaseError when the release is at fault (an image that its registry does not have, a crash, a chart that
-    does not render), RegistryError when a registry is away or refuses for now, HostError when the node has no room,
+    does not render), PullError when an image cannot be pulled for another reason, HostError when the node has no room,
     ClusterError when the API server is away, UsageError when values and namespaces contradict each other.
     """
     deadline = Deadline(seconds=timeout)

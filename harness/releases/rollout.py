@@ -16,7 +16,7 @@ from typing import Any
 from kubernetes import client
 from urllib3.exceptions import HTTPError
 
-from harness.errors import HarnessError, HostError, RegistryError, ReleaseError, WaitTimeout
+from harness.errors import HarnessError, HostError, PullError, ReleaseError, WaitTimeout
 from harness.matrix.model import Release
 from harness.releases import seen, webhook
 from harness.releases.admission_samples import sample
@@ -45,7 +45,7 @@ def run_helm(
     """Call Helm beside a look at the pods of its hooks, and end it when one of them can never run.
 
     `before` are the UIDs of pods that were there already; `interrupt` ends Helm as Ctrl-C does. Raises what Helm
-    raises, and ReleaseError, RegistryError or HostError for a hook that is in trouble.
+    raises, and ReleaseError, PullError or HostError for a hook that is in trouble.
     """
     stop = threading.Event()
 
@@ -96,7 +96,7 @@ def await_rollout(
 ) -> None:
     """Watch until every Deployment of a release has rolled out its newest ReplicaSet.
 
-    `before` are the UIDs of pods that are not looked at. Raises ReleaseError, RegistryError or HostError, for what the
+    `before` are the UIDs of pods that are not looked at. Raises ReleaseError, PullError or HostError, for what the
     pods' trouble comes to.
     """
     selector = f"app.kubernetes.io/instance={name}"
@@ -145,7 +145,7 @@ def await_rollout(
             label_selector=selector,
         )
     except WaitTimeout as late:
-        trouble = diagnosed(api, namespace, pods.values())
+        trouble = diagnosed(api, namespace, [it for it in pods_of(api, namespace) if it.uid not in before])
         if trouble:
             raise _error(api, namespace, trouble, late=f" (waited {deadline.seconds:.0f} s)") from late
         raise ReleaseError(
@@ -207,7 +207,7 @@ def diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | Non
     """Diagnose, with the events at hand where a pod alone may not tell the registry's answer."""
     pods = list(pods)
     trouble = diagnose(pods)
-    if trouble is None or trouble.final or trouble.kind is not Kind.IMAGE_OTHER:
+    if trouble is None or trouble.final or trouble.pull is None or trouble.pull.is_recognised:
         return trouble
     events = seen.listed(
         client.CoreV1Api(api).list_namespaced_event,
@@ -223,24 +223,15 @@ def _final(trouble: Trouble | None) -> Trouble | None:
 
 
 def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str = "") -> HarnessError:
-    if trouble.kind in (Kind.REGISTRY_BUSY, Kind.REGISTRY_FAILING, Kind.REGISTRY_AWAY):
-        return RegistryError(
-            trouble.message + late,
-            "wait for the rate limit, log in, or use a mirror (harness.toml) or --source foundry"
-            if trouble.kind is Kind.REGISTRY_BUSY
-            else "check that the node can reach the registry or its mirror",
-            status=429 if trouble.kind is Kind.REGISTRY_BUSY else 0,
-        )
+    if trouble.pull is not None:
+        make = ReleaseError if trouble.pull.is_releases_fault else PullError
+        return make(trouble.message + late, trouble.pull.next_step)
     if trouble.kind is Kind.UNSCHEDULABLE:
         return HostError(trouble.message + late, "free memory or processors, or run fewer cells at a time (--jobs 1)")
     if trouble.kind is Kind.CRASH:
         return ReleaseError(
             f"{trouble.message}{late}\n{_last_lines(api, namespace, trouble)}",
             f"kubectl -n {namespace} logs {trouble.pod} -c {trouble.container} --previous",
-        )
-    if trouble.kind in (Kind.IMAGE_MISSING, Kind.IMAGE_REFUSED):
-        return ReleaseError(
-            trouble.message + late, "compare the chart's image values with what the registry has, or add a pull secret"
         )
     return ReleaseError(trouble.message + late, f"kubectl -n {namespace} describe pod {trouble.pod}")
 

@@ -12,13 +12,11 @@ from kubernetes.utils.quantity import parse_quantity
 
 from harness.cluster import Cluster
 from harness.releases import seen
-from harness.releases.seen import listed
+from harness.releases.seen import ContainerSeen, listed
 
 _API_SECONDS = 15.0
 _NODES_OWN = "default"
 """The namespace in which the kubelet writes events about its node."""
-
-_NO_IMAGE = ("ErrImagePull", "ImagePullBackOff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,15 +32,14 @@ class NodeSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class PodPlace:
-    """Where a pod stands. `memory` is what its containers request, in bytes; `pull` is why an image is not there."""
+    """Where a pod stands. `memory` is what its containers request, in bytes; `waiting` are its containers that wait."""
 
     name: str
     reason: str
     message: str
     unschedulable: str
     memory: int
-    image: str = ""
-    pull: str = ""
+    waiting: tuple[ContainerSeen, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +95,6 @@ def node(item: Mapping[str, Any]) -> NodeSeen:
 def pod_place(item: Mapping[str, Any]) -> PodPlace:
     """A pod from its JSON."""
     spec, status, pod = item["spec"], item.get("status") or {}, seen.pod(item)
-    stuck = next((it for it in pod.containers if it.state == "waiting" and it.reason in _NO_IMAGE), None)
     return PodPlace(
         name=pod.name,
         reason=status.get("reason") or "",
@@ -108,8 +104,7 @@ def pod_place(item: Mapping[str, Any]) -> PodPlace:
             quantity(((it.get("resources") or {}).get("requests") or {}).get("memory", "0"))
             for it in spec["containers"]
         ),
-        image=stuck.image if stuck else "",
-        pull=f"{stuck.reason}: {stuck.message}" if stuck else "",
+        waiting=tuple(it for it in pod.containers if it.state == "waiting"),
     )
 
 

@@ -167,15 +167,16 @@ class CellReports:
         messages = [finding.message for finding in findings if finding.verdict is not Verdict.PASSED]
         host, made = self._host_now(), self._record.made
         # What a story breaks on purpose is what its cells are about, and is judged by them.
-        if made is None or stories.of(attempt.cell.scenario).breaks_things:
+        story = stories.of(attempt.cell.scenario)
+        if made is None or story.breaks_things:
             return infrastructure.diagnose(host, said=messages)
         try:
-            namespaces = [attempt.cell.scenario.namespace, OPERATOR_NAMESPACE]
+            namespaces = [*story.job_namespaces(attempt.cell), OPERATOR_NAMESPACE]
             found = infrastructure.diagnose(host, surroundings.look(made.cluster, namespaces), messages)
         except (client.ApiException, HTTPError) as away:
             return infrastructure.node_lost(host, str(away))
-        if found is not None and found.cause is infrastructure.Cause.REGISTRY_BUSY and found.image:
-            return found.with_limit(self._resources.pulls_left(found.image))
+        if found is not None and found.cause is infrastructure.Cause.REGISTRY_BUSY and found.pull:
+            return found.with_limit(self._resources.pulls_left(found.pull.image))
         return found
 
     def _retry(self, attempt: Attempt, diagnosis: Diagnosis, evidence: str) -> None:

@@ -25,7 +25,7 @@ from harness.images.credentials import Credentials, from_docker_config
 from harness.images.mirrors import MirrorMap, mirrored
 from harness.images.references import ImageReference
 from harness.imports import at_hand
-from harness.kube.pull_words import PullsLeft
+from harness.kube.pull_messages import PullsLeft
 from harness.matrix.imported import why_not_offered
 from harness.matrix.model import Environment, Release
 from harness.providers import network

@@ -12,7 +12,7 @@ from harness import install_checks
 from harness.apps import samples
 from harness.checks.images import Resolve
 from harness.cluster import Cluster
-from harness.errors import RegistryError, ReleaseError, WaitTimeout
+from harness.errors import PullError, ReleaseError, WaitTimeout
 from harness.machine import HostSeen
 from harness.matrix.model import ClusterNeeds, Scenario, ValuesMode
 from harness.matrix.model import Path as UpgradePath
@@ -24,7 +24,7 @@ from harness.releases.install import InstalledRelease
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.seen import PodSeen
 from harness.upgrades.bystanders import Bystanders
-from harness.verdicts import Finding, failed, passed
+from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import Cancelled
 
 WAY_OUT = "way-out"
@@ -82,7 +82,7 @@ class FaultContext:
         return change.upgrade(self.cluster, here, self.wanted(*extra, mode=mode), self.programs)
 
     def arrive(self) -> InstalledRelease:
-        """Make the moves before the last one, if there are any. Raises ReleaseError when one does not succeed."""
+        """Make the moves before the last one, if there are any. Raises as `require` when one does not succeed."""
         here = self.installed
         for move in self.path.moves[:-1]:
             came = change.upgrade(self.cluster, here, self.wanted(to=self.releases[move.target]), self.programs)
@@ -141,26 +141,33 @@ def tell(ctx: FaultContext, story: Story) -> list[Finding]:
                     here = it
         except Cancelled:
             raise
-        except (WaitTimeout, ReleaseError, RegistryError) as error:
+        except (WaitTimeout, ReleaseError) as error:
             found.append(failed(WAY_OUT, f"the way out does not work: {error}"))
+        except PullError as error:
+            found.append(errored(WAY_OUT, f"whether the way out works could not be seen: {error}"))
         ctx.say("following the applications to their ends")
         found += by.finish()
     return [*found, *install_checks.run(ctx.cluster, here, resolve=ctx.resolve, seed=ctx.seed)]
 
 
 def require(came: Change) -> None:
-    """Raise ReleaseError when a change did not get to its end."""
+    """Raise ReleaseError when a change did not get to its end, PullError when that was not the release's fault."""
     wrong = came.helm_error or came.rollout_error
     if wrong:
-        raise ReleaseError(f"{came.steps[-1].command}: {wrong}")
+        raise (PullError if came.outside else ReleaseError)(f"{came.steps[-1].command}: {wrong}")
 
 
 def way_out(*changes: Change, why: str, check: str = WAY_OUT) -> Finding:
-    """The finding about a way out that was taken, command by command; failed when one of them failed."""
+    """The finding about a way out that was taken, command by command; failed when a command of it did.
+
+    Where that was nothing that the release did, it is errored.
+    """
     commands = [step.command for it in changes for step in it.steps]
-    wrong = next((it.helm_error or it.rollout_error for it in changes if it.helm_error or it.rollout_error), "")
-    if wrong:
-        return failed(check, f"{' && '.join(commands)} did not help: {wrong}", commands=commands)
+    stuck = next((it for it in changes if it.helm_error or it.rollout_error), None)
+    if stuck:
+        make = errored if stuck.outside else failed
+        wrong = stuck.helm_error or stuck.rollout_error
+        return make(check, f"{' && '.join(commands)} did not help: {wrong}", commands=commands)
     took = [round((it.settled - it.began).total_seconds(), 1) for it in changes if it.settled]
     return passed(check, f"{why}: {' && '.join(commands)}; it took {sum(took):.0f} s", commands=commands, seconds=took)
 

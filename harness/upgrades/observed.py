@@ -37,7 +37,8 @@ class MoveTimes:
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedMove:
-    """One upgrade or rollback. `helm_error` and `rollout_error` are why it did not get to its end, else empty.
+    """One upgrade or rollback. `helm_error` and `rollout_error` are why it did not get to its end, else empty;
+    `outside` tells that this was nothing that the release did, as in `Change`.
 
     `old_pods` are pods of the operator that were there before and still are. `orphans` are objects that the old release
     owned, and that neither the new one owns nor Helm removed: `Kind/namespace/name`. `unfit` are stored objects that
@@ -59,6 +60,7 @@ class ObservedMove:
     orphans: tuple[str, ...] | Unseen
     unfit: Mapping[str, str] | Unseen
     probes: tuple[Probe, ...]
+    outside: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

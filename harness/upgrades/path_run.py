@@ -211,6 +211,7 @@ class PathRun:
             times=times,
             helm_error=came.helm_error,
             rollout_error=came.rollout_error,
+            outside=came.outside,
             watch=watcher.seen(came.began),
             operator=operator,
             old_pods=old.result(),

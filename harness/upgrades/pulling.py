@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from kubernetes import client
 
 from harness.checks import infrastructure
+from harness.kube.pull_messages import REGISTRY_BUSY
 from harness.releases import rollout, seen, surroundings
 from harness.releases.change import Change
 from harness.releases.install import InstalledRelease
-from harness.releases.trouble import Kind, Trouble
+from harness.releases.trouble import Trouble
 from harness.upgrades import detour, faulty
 from harness.upgrades.bystanders import Bystanders
 from harness.upgrades.faulty import FaultContext
@@ -25,11 +26,11 @@ _EARLY_SECONDS = 40.0
 
 
 def upgrade_through(
-    ctx: FaultContext, here: InstalledRelease, by: Bystanders, *, url: str, kind: Kind
+    ctx: FaultContext, here: InstalledRelease, by: Bystanders, *, url: str, kind: str
 ) -> Iterator[Finding | InstalledRelease]:
     """Lead the pulls to `url`, upgrade, look, lead them back, and wait until it has recovered.
 
-    `kind` is the trouble that the pods must be in meanwhile.
+    `kind` is what must keep the pods from pulling meanwhile, as clusters/pull-messages.toml names it.
     """
     release = ctx.target.release
     before = ctx.pods()
@@ -41,7 +42,7 @@ def upgrade_through(
         upgrading: Future[Change] = pool.submit(ctx.upgrade, here)
         found = until(
             lambda: _trouble(ctx, before),
-            lambda it: it is not None and it.kind is kind,
+            lambda it: it is not None and it.pull is not None and it.pull.kind == kind,
             what=f"a pull of {release.image} to fail",
             timeout=_SEEN_SECONDS,
             interval=0.5,
@@ -53,7 +54,7 @@ def upgrade_through(
         serving, statuses = faulty.untouched(before, pods), ctx.statuses()
         facts = {
             "helm": statuses,
-            "trouble": str(found.kind if found else ""),
+            "trouble": found.pull.kind if found and found.pull else "",
             "pods": faulty.in_words(pods),
             "said": found.message if found else "",
         }
@@ -89,9 +90,9 @@ def _trouble(ctx: FaultContext, before: list[seen.PodSeen]) -> Trouble | None:
         return rollout.diagnosed(api, namespace, [it for it in rollout.pods_of(api, namespace) if it.uid not in known])
 
 
-def _diagnosed(ctx: FaultContext, kind: Kind) -> Iterator[Finding]:
+def _diagnosed(ctx: FaultContext, kind: str) -> Iterator[Finding]:
     """Whether the harness's diagnosis of its own surroundings names a registry that answers 429."""
-    if kind is not Kind.REGISTRY_BUSY:
+    if kind != REGISTRY_BUSY:
         return
     found = infrastructure.diagnose(ctx.host_now(), surroundings.look(ctx.cluster, [ctx.installed.namespace]))
     name = "diagnosis-names-it"

@@ -17,7 +17,7 @@ from harness.apps import samples
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES, Objects
 from harness.apps.states import TERMINAL, State
 from harness.cluster import Cluster
-from harness.errors import HarnessError, RegistryError, ReleaseError, WaitTimeout
+from harness.errors import HarnessError, ReleaseError, WaitTimeout
 from harness.releases import install as installing
 from harness.releases import rollout
 from harness.releases.helm import Helm
@@ -159,7 +159,7 @@ def _words_of(act: Callable[[], None]) -> str:
     """Why the release could not; empty when it could. What is no fault of the release is raised."""
     try:
         act()
-    except (ReleaseError, RegistryError) as error:
+    except ReleaseError as error:
         return error.message
     return ""
 

@@ -17,7 +17,7 @@ from pull_storage import fill
 from harness.foundry import gobuild
 from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
-from harness.kube import pull_words
+from harness.kube import pull_messages
 from harness.matrix import catalogue as catalogues
 from harness.pulls import limited, rows, tokens
 from harness.pulls.rows import FaultRow, TokenRow
@@ -82,7 +82,7 @@ def test_a_token_that_is_no_good(row: TokenRow, stage: Stage, node: BareNode) ->
         tokens.weaken(stage.ghcr.accounts, _USER, row.how)
     said = node.pull(image, login=login)
     assert re.search(row.says, said), said
-    assert pull_words.cause(event(image, said)) == row.cause
+    assert pull_messages.read(event(image, said)).words == row.cause
     assert token not in said
 
 
@@ -110,7 +110,7 @@ def test_a_registry_that_fails(row: FaultRow, stage: Stage, node: BareNode) -> N
         assert [it for it in stage.hub.requests() if it.fault]
         return
     assert re.search(row.says, said), said
-    assert row.cause in pull_words.cause(event(image, said))
+    assert row.cause in pull_messages.read(event(image, said)).words
     stage.hub.mend()
     assert node.pull(image) == ""
 
@@ -120,7 +120,7 @@ def test_a_limit_that_is_reached(stage: Stage, node: BareNode) -> None:
     stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
     said = node.pull(image)
     assert re.search(limited.SAYS, said, re.S), said
-    assert pull_words.cause(event(image, said), pulls_left(image, stage.hub.mirror())) == limited.CAUSE
+    assert pull_messages.read(event(image, said)).with_limit(pulls_left(image, stage.hub.mirror())) == limited.CAUSE
     stage.hub.limit(stage.hub.manners.limits)
     assert node.pull(image) == ""
 

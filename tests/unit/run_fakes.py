@@ -25,7 +25,7 @@ from harness.errors import HarnessError
 from harness.evidence.collect import EvidenceRequest
 from harness.evidence.ledger import Ledger
 from harness.images.mirrors import MirrorMap
-from harness.kube.pull_words import PullsLeft
+from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue, expand
 from harness.matrix.model import ChartSource, ClusterNeeds, Environment, Release, Scenario
 from harness.options import RunOptions

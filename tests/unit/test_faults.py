@@ -16,9 +16,9 @@ from harness import stories
 from harness.apps.states import State
 from harness.cluster import Cluster
 from harness.errors import HostError
+from harness.kube import pull_messages
 from harness.matrix.model import Environment
 from harness.process import Completed
-from harness.releases import trouble
 from harness.releases.seen import ContainerSeen, PodSeen
 from harness.upgrades import bystanders, detour, faults, faulty
 from harness.upgrades.faults import operator_killed
@@ -178,7 +178,7 @@ def test_a_busy_registry_answers_as_a_rate_limit_does() -> None:
         assert json.load(answer)["errors"][0]["code"] == "TOOMANYREQUESTS"
         connection.close()
         assert busy.answers == 1
-    assert trouble.classify("unexpected status code: 429 Too Many Requests") == (trouble.Kind.REGISTRY_BUSY, False)
+    assert pull_messages.read("unexpected status code: 429 Too Many Requests").kind == pull_messages.REGISTRY_BUSY
 
 
 class Nodes:

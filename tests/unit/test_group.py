@@ -528,7 +528,7 @@ def test_a_busy_registry_is_an_error_at_once(stage: Stage) -> None:
     ran = Ran(stage, "spark-pi")
 
     assert ran.verdicts == {"spark-pi": "error"}
-    assert "docker.io answered 429: 0 of 100 pulls left, window 6 h; docker.io answers 429" in ran.reason()
+    assert "docker.io answered 429: 0 of 100 pulls left, window 6 h: Pod/" in ran.reason()
     assert "pulls left of docker.io/a/b:1" in stage.events
     assert ran.group.again == []
 

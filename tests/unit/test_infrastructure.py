@@ -104,7 +104,7 @@ def seen(*pods: dict[str, Any], events: tuple[dict[str, Any], ...] = (), nodes: 
         # The pods of these are gone.
         (seen(events=(an_event("FailedScheduling", NO_ROOM),)), Cause.HOST_MEMORY, "says FailedScheduling: 0/1 nodes"),
         (seen(events=(an_event("Evicted", EVICTION),)), Cause.HOST_MEMORY, "says Evicted: The node was low"),
-        (seen(events=(an_event("Failed", PULLED_429),)), Cause.REGISTRY_BUSY, "docker.io answers 429"),
+        (seen(events=(an_event("Failed", PULLED_429),)), Cause.REGISTRY_BUSY, "docker.io answered 429: Pod/"),
         (seen(a_pod(container=waiting(PULLED_503))), Cause.REGISTRY_FAILING, "503 Service Unavailable"),
     ],
 )
@@ -189,7 +189,12 @@ def test_an_api_server_that_is_away_is_a_lost_node() -> None:
 def test_only_what_may_pass_is_tried_again() -> None:
     again = {cause for cause in Cause if Diagnosis(cause=cause, message="it").again}
 
-    assert again == set(Cause) - {Cause.DISK_FULL, Cause.REGISTRY_BUSY}
+    assert again == set(Cause) - {
+        Cause.DISK_FULL,
+        Cause.REGISTRY_BUSY,
+        Cause.PULL_SETTINGS,
+        Cause.NOT_RECOGNISED,
+    }
 
 
 def test_a_pod_that_is_larger_than_the_node_is_not_tried_again() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from harness import stories
 from harness.errors import CatalogueError
-from harness.kube import pull_words
-from harness.kube.pull_words import PullsLeft
+from harness.kube import pull_messages
+from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue as catalogues
 from harness.matrix.select import Selection, select
 from harness.pulls import claims, limited, private, rows, scenarios
@@ -60,10 +60,10 @@ _WORDS = {
     "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://h/token: 401 "
     "Unauthorized": "docker.io gives this to nobody without a login: 401 Unauthorized",
     "unexpected status from HEAD request to https://h/v2/a/manifests/1: 403 Forbidden": (
-        "docker.io took the login, but it may not read this: 403 Forbidden"
+        "docker.io does not let this account read it: 403 Forbidden"
     ),
     "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: "
-    "authorization failed": "docker.io wants a login: 401 Unauthorized",
+    "authorization failed": "docker.io has no such repository, or wants a login: 401 Unauthorized",
     "docker.io/apache/spark:4.0.4: not found": "docker.io has no such image",
     "unexpected status from HEAD request to https://h: 503 Service Unavailable": (
         "docker.io answered 503 Service Unavailable"
@@ -76,13 +76,13 @@ _WORDS = {
         "docker.io shows a certificate that has expired"
     ),
     "dial tcp 127.0.0.1:1: connect: connection refused": "docker.io cannot be reached",
-    "something that nobody has seen yet": "",
+    "something that nobody has seen yet": "not recognised",
 }
 
 
 @pytest.mark.parametrize(("words", "cause"), _WORDS.items())
 def test_the_cause_is_named_from_containerds_words(words: str, cause: str) -> None:
-    assert pull_words.cause(said(words)) == cause
+    assert pull_messages.read(said(words)).words == cause
 
 
 def test_a_limit_is_named_with_its_numbers() -> None:
@@ -90,8 +90,9 @@ def test_a_limit_is_named_with_its_numbers() -> None:
         "unexpected status from GET request to https://h/v2/x: 429 Too Many Requests\n"
         "toomanyrequests: You have reached your unauthenticated pull rate limit."
     )
-    assert pull_words.cause(message) == "docker.io answered 429"
-    assert pull_words.cause(message, PullsLeft(limit=100, remaining=0, window=21600)) == limited.CAUSE
+    failure = pull_messages.read(message)
+    assert failure.with_limit(None) == "docker.io answered 429"
+    assert failure.with_limit(PullsLeft(limit=100, remaining=0, window=21600)) == limited.CAUSE
     assert str(PullsLeft(limit=5, remaining=2, window=90)) == "2 of 5 pulls left, window 90 s"
 
 
@@ -205,8 +206,15 @@ def test_a_pod_that_is_stuck_otherwise(it: Stuck) -> None:
     assert claims.seen("c", it, says="401 Unauthorized", warns="FailedToRetrieve").verdict is Verdict.FAILED
 
 
-def test_a_diagnosis_that_names_nothing_is_a_failure() -> None:
-    assert claims.diagnosed("d", stuck("gibberish"), cause="docker.io answered 429").verdict is Verdict.FAILED
+def test_words_that_nobody_knows_are_an_error() -> None:
+    found = claims.diagnosed("d", stuck("gibberish"), cause="docker.io answered 429")
+    assert (found.verdict, found.message) == (Verdict.ERROR, "not recognised: gibberish")
+
+
+def test_a_diagnosis_that_names_something_else_is_a_failure() -> None:
+    assert (
+        claims.diagnosed("d", stuck("dial tcp: i/o timeout"), cause="docker.io answered 429").verdict is Verdict.FAILED
+    )
     assert (
         claims.diagnosed("d", stuck(said("429 Too Many Requests")), cause="docker.io answered 429").verdict
         is Verdict.PASSED

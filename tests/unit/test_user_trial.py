@@ -15,6 +15,7 @@ from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
 from harness.apps import user_trial, users
 from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
+from harness.apps.pods import SparkPod
 from harness.errors import WaitTimeout
 from harness.verdicts import Finding, Verdict
 
@@ -41,6 +42,9 @@ class Server:
             self.created.append(f"{it['kind']}/{it['metadata']['name']}")
         last = manifests[-1]
         return [{**last, "metadata": {**last["metadata"], "uid": "u", "resourceVersion": "1"}}]
+
+    def spark_pods(self) -> list[SparkPod]:
+        return []
 
     def watched(self, resource: object) -> tuple[Callable[..., None], dict[str, Any]]:
         return (lambda: None), {}

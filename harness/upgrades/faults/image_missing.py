@@ -61,6 +61,8 @@ def _state(ctx: FaultContext, came: Change, serving: list[str]) -> Finding:
         "said": came.helm_error or came.rollout_error,
         "pods": faulty.in_words(ctx.pods()),
     }
+    if came.outside:
+        return errored(faulty.STATE, f"the new pods do not wait for a missing image: {came.rollout_error}", **facts)
     if came.helm_error or not came.rollout_error or not serving:
         return failed(
             faulty.STATE, f"expected deployed and stuck beside the old pods, but: {came.helm_error or serving}", **facts

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from harness.kube.pull_messages import REGISTRY_AWAY
 from harness.releases.install import InstalledRelease
-from harness.releases.trouble import Kind
 from harness.upgrades import detour, faulty, pulling
 from harness.upgrades.bystanders import Bystanders
 from harness.upgrades.faulty import FaultContext
@@ -21,4 +21,4 @@ def run(ctx: FaultContext) -> list[Finding]:
 
 
 def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
-    yield from pulling.upgrade_through(ctx, here, by, url=detour.NOWHERE, kind=Kind.REGISTRY_AWAY)
+    yield from pulling.upgrade_through(ctx, here, by, url=detour.NOWHERE, kind=REGISTRY_AWAY)

@@ -71,13 +71,14 @@ def completed(move: ObservedMove) -> Finding:
     """Helm said that it was done, and every Deployment rolled out."""
     name = "move-completed"
     times = move.times
+    not_done = errored if move.outside else failed
     if move.helm_error:
-        return failed(
+        return not_done(
             name, f"Helm did not get to its end: {move.helm_error}", commands=[it.command for it in move.steps]
         )
     took = (times.helm_done - times.began).total_seconds()
     if move.rollout_error or times.settled is None:
-        return failed(name, f"Helm was done after {took:.1f} s, but then: {move.rollout_error}")
+        return not_done(name, f"Helm was done after {took:.1f} s, but then: {move.rollout_error}")
     ready = (times.settled - times.helm_done).total_seconds()
     return passed(name, f"Helm was done after {took:.1f} s, and the rollout {ready:.1f} s later")
 

@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a message about an image that could not be pulled means: whose fault it is, and whether waiting helps.
+
+The rows are in clusters/pull-messages.toml. Every part of the harness that meets such a message reads it here, so that
+one message has one verdict. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from harness.errors import UsageError
+from harness.images.mirrors import BLOCKED
+from harness.images.references import ImageReference
+from harness.matrix.model import Model
+from harness.matrix.written import Written
+from harness.settings import PROJECT_ROOT
+
+FILE = PROJECT_ROOT / "clusters" / "pull-messages.toml"
+
+NOT_RECOGNISED = "not recognised"
+"""The kind of a message that no row knows."""
+
+REGISTRY_BUSY = "registry-busy"
+REGISTRY_AWAY = "registry-away"
+DISK_FULL = "disk-full"
+"""Kinds of the catalogue that the harness treats in a way of their own."""
+
+_HOUR = 3600
+
+
+class Fault(StrEnum):
+    """Who is at fault. Only what the release asks for can make a check fail."""
+
+    RELEASE = "release"
+    NETWORK = "network"
+    REGISTRY = "registry"
+    SETTINGS = "settings"
+    HOST = "host"
+    NOT_RECOGNISED = NOT_RECOGNISED
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullsLeft:
+    """What a registry says of its pull limit: `remaining` of `limit` in a window of `window` seconds."""
+
+    limit: int
+    remaining: int
+    window: int
+
+    def __str__(self) -> str:
+        whole = self.window % _HOUR == 0
+        window = f"{self.window // _HOUR} h" if whole else f"{self.window} s"
+        return f"{self.remaining} of {self.limit} pulls left, window {window}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PullFailure:
+    """A pull that failed. `kind` is one of the catalogue, or NOT_RECOGNISED; `words` say what happened.
+
+    `waiting_helps` tells whether it may pass while the kubelet tries again. `answer` is the message without the
+    wrappings of kubelet and containerd, `image` the name that was to be pulled, empty where nobody says it.
+    """
+
+    kind: str
+    fault: Fault
+    waiting_helps: bool
+    words: str
+    next_step: str
+    answer: str
+    image: str = ""
+
+    @property
+    def is_releases_fault(self) -> bool:
+        """Whether it proves something about what is tested; else it proves nothing."""
+        return self.fault is Fault.RELEASE
+
+    @property
+    def is_recognised(self) -> bool:
+        """Whether a row of the catalogue knows the message."""
+        return self.fault is not Fault.NOT_RECOGNISED
+
+    @property
+    def host(self) -> str:
+        """The registry host of the image."""
+        return _host(self.image)
+
+    def with_limit(self, left: PullsLeft | None) -> str:
+        """The words, with what a busy registry itself says of its pull limit, where it says anything."""
+        return f"{self.words}: {left}" if left and self.kind == REGISTRY_BUSY else self.words
+
+    def __str__(self) -> str:
+        return f"{self.words}: {self.answer}"
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as wrong:
+        raise ValueError(f"{text!r} is not a regular expression: {wrong}") from wrong
+    return text
+
+
+class KindRow(Model):
+    """`[[kind]]`; the keys are explained in the file."""
+
+    name: str = Field(min_length=1)
+    fault: Fault
+    waiting: bool
+    next: str = Field(min_length=1)
+
+
+class MessageRow(Model):
+    """`[[message]]`; the keys are explained in the file."""
+
+    kind: str
+    pattern: Annotated[str, AfterValidator(_expression)] = ""
+    status: tuple[Annotated[str, Field(pattern=r"^[1-5](\d\d|xx)$")], ...] = ()
+    reason: str = ""
+    words: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    version: str = Field(min_length=1)
+    examples: tuple[str, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> MessageRow:
+        if not (self.pattern or self.status):
+            raise ValueError("a message needs a pattern or a status")
+        return self
+
+    def fits(self, plain: str, status: int | None, reason: str) -> bool:
+        """Whether this row is about such a text."""
+        if self.reason and reason == self.reason:
+            return True
+        if self.status and not any(_same(it, status) for it in self.status):
+            return False
+        return not self.pattern or re.search(self.pattern, plain, re.I) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Messages:
+    """The catalogue. `reasons` are what a container waits with while its image is not there."""
+
+    reasons: frozenset[str]
+    kinds: Mapping[str, KindRow]
+    rows: Sequence[MessageRow]
+
+
+class _File(Model):
+    reasons: tuple[str, ...] = Field(min_length=1)
+    kind: tuple[KindRow, ...] = Field(min_length=1)
+    message: tuple[MessageRow, ...] = Field(min_length=1)
+
+
+@cache
+def load(file: Path = FILE) -> Messages:
+    """The catalogue. Raises CatalogueError with file, line and key."""
+    written = Written.read(file)
+    try:
+        rows = _File.model_validate(written.data())
+    except ValidationError as wrong:
+        location = wrong.errors()[0]["loc"]
+        raise written.invalid(wrong, KindRow if location[:1] == ("kind",) else MessageRow) from wrong
+    kinds = {row.name: row for row in rows.kind}
+    for number, row in enumerate(rows.kind):
+        if kinds[row.name] is not row:
+            raise written.error("kind", number, "name", f"{row.name!r} is there twice")
+    for number, message in enumerate(rows.message):
+        if message.kind not in kinds:
+            raise written.error("message", number, "kind", f"{message.kind!r} is not one of {', '.join(kinds)}")
+    return Messages(reasons=frozenset(rows.reasons), kinds=kinds, rows=rows.message)
+
+
+def read(message: str, *, reason: str = "", image: str = "") -> PullFailure:
+    """What a message about a pull means. `reason` is the kubelet's, `image` the name where the message lacks it."""
+    catalogue = load()
+    named = _image_of(message) or image
+    text = answer(message)
+    plain, status = _plain(text, named), _status(_plain(text, named))
+    row = next((it for it in catalogue.rows if it.fits(plain, status, reason)), None)
+    host = _host(named)
+    if row is None:
+        return PullFailure(
+            kind=NOT_RECOGNISED,
+            fault=Fault.NOT_RECOGNISED,
+            waiting_helps=True,
+            words=NOT_RECOGNISED,
+            next_step="see what these words mean, and add a row for them to clusters/pull-messages.toml",
+            answer=text,
+            image=named,
+        )
+    kind = catalogue.kinds[row.kind]
+    return PullFailure(
+        kind=kind.name,
+        fault=kind.fault,
+        waiting_helps=kind.waiting,
+        words=row.words.format(host=host, status=_phrase(status)),
+        next_step=kind.next.format(host=host),
+        answer=text,
+        image=named,
+    )
+
+
+def of_waiting(reason: str, message: str, image: str, events: Iterable[str] = ()) -> PullFailure | None:
+    """Why a container that waits has no image; None when it waits for something else.
+
+    `events` are messages of `Failed` events, oldest first: a container in back-off may have lost the registry's
+    answer, its events have not.
+    """
+    if reason not in load().reasons:
+        return None
+    told = [it for it in events if image in it and of_event("Failed", it) is not None]
+    failures = [read(it, reason=reason, image=image) for it in (message or reason, *reversed(told))]
+    return next((it for it in failures if it.is_recognised), failures[-1 if told else 0])
+
+
+def of_event(reason: str, message: str) -> PullFailure | None:
+    """Why a pull failed, as an event says it; None for an event about something else."""
+    words = " ".join(message.split())
+    about_pull = re.search(_EVENTS.get(reason, r"(?!)"), words, re.I)
+    return read(message) if about_pull else None
+
+
+_EVENTS = {
+    # pkg/kubelet/events/event.go of Kubernetes 1.34: FailedToPullImage, FailedToInspectImage, ErrImageNeverPullPolicy
+    # and FailedCreatePodSandBox. Containers that cannot be created are told by `Failed` as well.
+    "Failed": r"^(Failed to pull image |image pull failed for )",
+    "InspectFailed": r"^Failed to (inspect image|apply default image tag) ",
+    "ErrImageNeverPull": r"^Container image ",
+    "FailedCreatePodSandBox": r"failed to (get sandbox image|pull image)",
+}
+
+
+def answer(text: str) -> str:
+    """A registry's answer without the wrappings that kubelet and containerd put around it, in one line."""
+    text = " ".join(text.split())
+    text = re.sub(r"^.*(?:ErrImagePull|ImagePullBackOff): ", "", text)
+    text = re.sub(r"^Failed to pull image \"[^\"]*\": ", "", text)
+    text = re.sub(r"^rpc error: code = (\w+) desc = ", r"\1: ", text)
+    return re.sub(r"failed to pull and unpack image \"[^\"]*\": ", "", text).strip()
+
+
+_REFERENCE = re.compile(r"(?<![\w./:@-])(?:[\w-]+(?:\.[\w-]+)+|localhost|[\w.-]+:\d+)(?::\d+)?/[\w./:@-]*\w")
+_URL = re.compile(r"https?://[^\s\"]*[^\s\":,;.]")
+_PHRASES = "|".join(re.escape(it) for it in (*(status.phrase for status in HTTPStatus), "Gateway Time-out"))
+_STATUS = re.compile(
+    # "unexpected status from HEAD request to <url>: 520", "status code: 429", "status:429"
+    r"(?:status(?: code)?|code|request to <(?:url|blob)>)\s*[:=]?\s*(?P<told>[1-5]\d\d)\b(?!\s*[mµn]?s\b)"
+    # "429 Too Many Requests": with its phrase, and not the number of a port, a tag or bytes
+    rf"|(?<![\w./:-])(?P<named>[1-5]\d\d) (?:{_PHRASES})\b"
+    r"|\((?P<bare>[1-5]\d\d)\)",
+    re.I,
+)
+
+
+def _plain(text: str, image: str) -> str:
+    """The text without names and addresses: these may hold any words, and digits that look like a status."""
+    if image:
+        text = re.sub(rf"(?<![\w./-]){re.escape(image)}(?![\w/-])", "<image>", text)
+    text = _URL.sub(_kind_of_address, text)
+    text = re.sub(r"sha(?:256|512):[0-9a-f]+", "<digest>", text)
+    text = re.sub(r"\blookup [^\s:]+", "lookup <name>", text)
+    text = _REFERENCE.sub("<image>", text)
+    # Media types are the only quoted words that say anything.
+    text = re.sub(r"\"(<\w+>|application/[^\"]*|text/[^\"]*)\"", r"\1", text)
+    return re.sub(r"\"[^\"]*\"", "<name>", text)
+
+
+def _kind_of_address(found: re.Match[str]) -> str:
+    if BLOCKED in found[0]:
+        return "<blocked>"
+    return "<blob>" if "/blobs/" in found[0] else "<url>"
+
+
+def _status(plain: str) -> int | None:
+    found = _STATUS.search(plain)
+    return int(next(it for it in found.groups() if it)) if found else None
+
+
+def _same(pattern: str, status: int | None) -> bool:
+    return status is not None and (pattern == str(status) or pattern == f"{status // 100}xx")
+
+
+def _phrase(status: int | None) -> str:
+    if status is None:
+        return ""
+    known: Iterator[str] = (f"{it.value} {it.phrase}" for it in HTTPStatus if it.value == status)
+    return next(known, str(status))
+
+
+def _image_of(message: str) -> str:
+    found = re.search(r"image \"([^\"]+)\"", message) or re.search(r"^image pull failed for (\S+)", message)
+    return found[1] if found else ""
+
+
+def _host(image: str) -> str:
+    try:
+        return ImageReference.parse(image).registry
+    except UsageError:
+        return "the registry"

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An API server that lists what a test gives it, over real HTTP: the client, its watches and timeouts are real."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import yaml
+
+from harness.cluster import Cluster
+from harness.matrix.model import Environment
+
+Objects = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Plural → its objects: `{"pods": […]}`. Of other plurals there are none. May be changed while the server runs."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    objects: Objects
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        plural = address.path.rsplit("/", 1)[-1]
+        items = list(self.objects.get(plural, ()))
+        if "watch" in parse_qs(address.query):
+            lines = [json.dumps({"type": "ADDED", "object": item}) for item in items]
+            self._answer("".join(f"{line}\n" for line in lines))
+        else:
+            self._answer(json.dumps({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items}))
+
+    def do_POST(self) -> None:
+        self._answer("{}")
+
+    def _answer(self, text: str) -> None:
+        body = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def api_server(folder: Path, objects: Objects) -> Iterator[Cluster]:
+    """A cluster of that server, whose kubeconfig is in `folder`."""
+    handler = type("Handler", (_Handler,), {"objects": objects})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        kubeconfig = folder / "kubeconfig"
+        kubeconfig.write_text(yaml.safe_dump(_kubeconfig(f"http://127.0.0.1:{server.server_port}")))
+        try:
+            yield Cluster(
+                name="fake",
+                environment=Environment(name="kind-1.34", provider="kind", kubernetes="1.34.4"),
+                kubeconfig=kubeconfig,
+                nodes=("fake",),
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _kubeconfig(address: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "fake",
+        "clusters": [{"name": "fake", "cluster": {"server": address}}],
+        "users": [{"name": "fake", "user": {}}],
+        "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+    }
