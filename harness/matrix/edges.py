@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -211,6 +212,7 @@ def matches(patterns: Iterable[str], release: str) -> bool:
     return any(_matches(pattern, release) for pattern in patterns)
 
 
+@lru_cache(maxsize=10_000)
 def _matches(pattern: str, release: str) -> bool:
     if pattern[:1] in ("<", ">"):
         return all(

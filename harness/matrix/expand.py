@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 from harness.errors import UsageError
@@ -15,7 +16,13 @@ from harness.matrix.names import unknown
 
 def install_path(release: Release) -> Path:
     """The path that puts this release on an empty cluster."""
-    return Path(name=f"install-{release.name}", kind="install", releases=(release.name,))
+    return _install_path(release.name)
+
+
+@lru_cache(maxsize=1000)
+def _install_path(name: str) -> Path:
+    # Every row of the matrix asks for all of them.
+    return Path(name=f"install-{name}", kind="install", releases=(name,))
 
 
 def paths(catalogue: Catalogue) -> dict[str, Path]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import semver
 
@@ -11,6 +12,7 @@ VERSION = re.compile(r"\d+\.\d+\.\d+")
 """How a full version is written in the catalogues."""
 
 
+@lru_cache(maxsize=10_000)
 def numbers(version: str) -> tuple[int, int, int]:
     """What a version is ordered by: `(2, 5, 2)` of `2.5.2`, `v2.5.2`, `2.5.2-rc.1` and of the copy `2.5.2@docker.io`.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,10 +36,10 @@ class Written:
         except UnicodeDecodeError as broken:
             raise CatalogueError(f"{file} is not valid TOML: {broken}", "correct that line") from broken
 
-    def data(self) -> dict[str, Any]:
-        """What the file says. Raises CatalogueError."""
+    def data(self) -> Mapping[str, Any]:
+        """What the file says, not to be changed. Raises CatalogueError."""
         try:
-            return tomllib.loads(self.text)
+            return _parsed(self.text)
         except tomllib.TOMLDecodeError as broken:
             raise CatalogueError(f"{self.file} is not valid TOML: {broken}", "correct that line") from broken
 
@@ -72,6 +74,12 @@ class Written:
             said = problem["msg"].removeprefix("Value error, ")
             problems.append(self.where(table, row, keys[0] if keys else "") + said[:1].lower() + said[1:])
         return CatalogueError("\n".join(problems), f"the keys are: {', '.join(keys_of(model))}")
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> Mapping[str, Any]:
+    # Each table of a file is asked for on its own, and several rooms read the same files.
+    return tomllib.loads(text)
 
 
 def keys_of(model: type[Model]) -> list[str]:
