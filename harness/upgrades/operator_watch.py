@@ -46,6 +46,11 @@ class LeaseHeld:
     pod: str
     image: str
 
+    @property
+    def of_controller(self) -> bool:
+        """Whether it is the controller's: the chart names leases `…-controller-lock` and `…-webhook-lock`."""
+        return self.lease.endswith("controller-lock")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PodLife:
@@ -151,7 +156,7 @@ class OperatorWatcher:
     def leader(self) -> str:
         """The image of the controller that holds the lease at this moment; empty where none does, or elects none."""
         with self._lock:
-            return next((it.image for it in reversed(self._leases) if "controller" in it.lease), "")
+            return next((it.image for it in reversed(self._leases) if it.of_controller), "")
 
     def _watch(
         self, api_class: Callable[[client.ApiClient], Any], call: str, note: Callable[[str, Any], None], **options: Any
@@ -244,7 +249,7 @@ def leadership_gap(
     The leader of before is who held the controller's lease last; it stopped leading when its pod was told to end, was
     gone, or renewed for the last time, whichever came first. A pod made since the change began leads next.
     """
-    own = [it for it in leases if "controller" in it.lease]
+    own = [it for it in leases if it.of_controller]
 
     def is_new(held: LeaseHeld) -> bool:
         life = pods.get(held.pod)

@@ -89,7 +89,7 @@ def leadership(move: ObservedMove) -> Finding:
     watch = move.watch
     if watch.trouble:
         return errored(name, f"the operator could not be watched: {watch.trouble}")
-    holders = [f"{it.at:%H:%M:%S}Z {it.pod} ({it.image})" for it in watch.leases if "controller" in it.lease]
+    holders = [f"{it.at:%H:%M:%S}Z {it.pod} ({it.image})" for it in watch.leases if it.of_controller]
     if move.helm_error:
         return passed(name, "no leader was to change, since Helm did not get to its end", holders=holders)
     if not holders:
