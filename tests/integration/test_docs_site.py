@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from mkdocs.exceptions import PluginError
 
 from harness import process
 from harness.settings import PROJECT_ROOT
@@ -47,8 +49,21 @@ def test_no_page_loads_anything_from_another_host(site: Path) -> None:
     assert not {target for target in loaded if re.match(r"(?:[a-z]+:)?//", target)}
 
 
+def test_diagrams_are_pictures(site: Path) -> None:
+    diagrams = re.findall(r'<div class="diagram"><svg.*?</svg>', (site / "architecture.html").read_text(), re.S)
+    assert len(diagrams) == (PROJECT_ROOT / "docs" / "architecture.md").read_text().count("```mermaid")
+    assert all(">run</" in re.sub(r"\s", "", diagram) for diagram in diagrams)
+
+
+def test_a_diagram_that_cannot_be_drawn_breaks_the_build() -> None:
+    hook = runpy.run_path(str(PROJECT_ROOT / ".ci" / "diagrams.py"))
+    with pytest.raises(PluginError, match="cannot be drawn"):
+        hook["drawn"]("flowchart TD\n  a --> [", "mermaid", "diagram")
+
+
 def test_what_leads_nowhere_breaks_the_build(tmp_path: Path) -> None:
     shutil.copytree(PROJECT_ROOT / "docs", tmp_path / "docs")
+    shutil.copytree(PROJECT_ROOT / ".ci", tmp_path / ".ci")
     shutil.copy(PROJECT_ROOT / "mkdocs.yml", tmp_path)
     links = ("no-page.md", "options.md#no-anchor", "#no-anchor-here", "../README.md")
     with (tmp_path / "docs" / "settings.md").open("a") as page:
