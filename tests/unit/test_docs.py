@@ -170,8 +170,15 @@ def test_links_lead_somewhere(document: Path) -> None:
         path, _, anchor = target.partition("#")
         file = (document.parent / path).resolve() if path else document
         assert file.exists(), target
+        if document.is_relative_to(_DOCS):
+            assert file.is_relative_to(_DOCS), f"{target} is not part of the site; name it in a code span"
         if anchor:
             assert anchor in _anchors(file), target
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    navigation = re.findall(r"^ +- [^:\n]+: (\S+\.md)$", (PROJECT_ROOT / "mkdocs.yml").read_text(), re.M)
+    assert sorted(navigation) == sorted(page.relative_to(_DOCS).as_posix() for page in _DOCS.rglob("*.md"))
 
 
 def _anchors(document: Path) -> set[str]:
