@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from harness.apps.scenarios import discover
 from harness.checks import expectation
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Cell, Environment, Path, Scenario
@@ -25,6 +24,7 @@ from harness.report.model import (
     repro,
 )
 from harness.report.picture import PullRow
+from harness.stories.installs.scenarios import discover
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 
 CATALOGUE = catalogue.load()

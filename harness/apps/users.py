@@ -13,15 +13,11 @@ from typing import Any
 
 import yaml
 
-from harness.apps.objects import APPLICATION, CONNECT, GROUP, RESOURCES, SCHEDULED
+from harness.apps.objects import CONNECT, GROUP, RESOURCES, SCHEDULED
 from harness.apps.samples import Manifest, chart_values
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
-from harness.matrix.model import ClusterNeeds, Scenario
 from harness.releases.values import Loader, with_text_keys
-
-NAME = "user-apps"
-"""The scenario that runs them; it exists only where there are some."""
 
 CONFIG_MAP = "ConfigMap"
 
@@ -109,20 +105,6 @@ def load(folder: Path) -> UserManifests:
 def applications(manifests: Sequence[UserManifest]) -> UserManifests:
     """Those that are no helpers."""
     return tuple(it for it in manifests if it.kind != CONFIG_MAP)
-
-
-def scenario(manifests: Sequence[UserManifest]) -> Scenario:
-    """The scenario that runs these, with the images and CRDs that they need."""
-    mine = applications(manifests)
-    plurals = dict.fromkeys([APPLICATION.plural, *(it.plural for it in RESOURCES if it.kind in {m.kind for m in mine})])
-    return Scenario(
-        name=NAME,
-        summary=f"the applications of --apps ({len(mine)})",
-        timeout=420.0,
-        images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
-        needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
-        needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=("users",)),
-    )
 
 
 def ready(

@@ -23,7 +23,7 @@ from harness.upgrades.workload_seen import (
     When,
 )
 
-USER_APPS = users.NAME
+USER_APPS = "user-apps"
 """The namespace of a user's applications."""
 
 USERS = "users"

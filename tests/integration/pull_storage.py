@@ -7,9 +7,9 @@ from pathlib import Path
 
 from fronts import Crane
 
-from harness.pulls.stage import GHCR, HUB
 from harness.registries.front import Front
 from harness.registries.front.manners import profile
+from harness.stories.registries.own_registries import GHCR, HUB
 
 SPARK = "apache/spark"
 _IMAGES = {

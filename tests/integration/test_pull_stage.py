@@ -18,11 +18,12 @@ from harness.foundry.store import Store
 from harness.images.credentials import Credentials
 from harness.images.mirrors import MirrorMap
 from harness.matrix import catalogue as catalogues
-from harness.pulls import shelf, tokens
-from harness.pulls.rows import How
-from harness.pulls.stage import GHCR, HUB, READ, Stage, Staging
 from harness.registries.client import RegistryClient
 from harness.registries.limits import pulls_left
+from harness.stories.registries import storage as stored
+from harness.stories.registries import tokens
+from harness.stories.registries.catalogue import How
+from harness.stories.registries.own_registries import GHCR, HUB, READ, ClusterRegistries, RegistrySetup
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +33,12 @@ def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture
-def stage(request: pytest.FixtureRequest, storage: Path, registry_binary: Path, tmp_path: Path) -> Iterator[Stage]:
+def stage(
+    request: pytest.FixtureRequest, storage: Path, registry_binary: Path, tmp_path: Path
+) -> Iterator[ClusterRegistries]:
     catalogue = catalogues.load()
-    with Stage(
-        getattr(request, "param", Staging(private=True)),
+    with ClusterRegistries(
+        getattr(request, "param", RegistrySetup(private=True)),
         release=catalogue.release("2.5.2"),
         copy=catalogue.release("2.5.2@docker.io"),
         spark="docker.io/apache/spark:4.0.4",
@@ -48,7 +51,7 @@ def stage(request: pytest.FixtureRequest, storage: Path, registry_binary: Path, 
         yield made
 
 
-def test_images_are_served_under_each_name_with_the_same_digest(stage: Stage) -> None:
+def test_images_are_served_under_each_name_with_the_same_digest(stage: ClusterRegistries) -> None:
     stage.ghcr.issue("all", READ)
     with RegistryClient(stage.hub.mirror(), HUB) as anybody, browser(stage.ghcr, "all") as reader:
         for repository, copy in (
@@ -67,7 +70,7 @@ def test_images_are_served_under_each_name_with_the_same_digest(stage: Stage) ->
     assert stage.spark_at(GHCR) == "ghcr.io/kubeflow/spark:4.0.4"
 
 
-def test_private_packages_are_for_who_has_a_token_for_them(stage: Stage) -> None:
+def test_private_packages_are_for_who_has_a_token_for_them(stage: ClusterRegistries) -> None:
     stage.ghcr.issue("driver", READ, packages=["kubeflow/spark"])
     with browser(stage.ghcr) as nobody, browser(stage.ghcr, "driver") as driver:
         assert nobody.get("/v2/kubeflow/spark/manifests/4.0.4").status_code == 401
@@ -76,7 +79,7 @@ def test_private_packages_are_for_who_has_a_token_for_them(stage: Stage) -> None
 
 
 @pytest.mark.parametrize("how", [it for it in get_args(How) if it not in ("wrong", "empty", "gone")])
-def test_a_token_that_was_weakened_is_refused_until_it_is_issued_anew(stage: Stage, how: How) -> None:
+def test_a_token_that_was_weakened_is_refused_until_it_is_issued_anew(stage: ClusterRegistries, how: How) -> None:
     stage.ghcr.issue("driver", READ)
     with browser(stage.ghcr, "driver") as driver:
         known = stage.ghcr.accounts.of("driver")
@@ -87,7 +90,7 @@ def test_a_token_that_was_weakened_is_refused_until_it_is_issued_anew(stage: Sta
         assert driver.get("/v2/kubeflow/spark/manifests/4.0.4").status_code == 200
 
 
-def test_an_image_with_another_stamp_has_another_digest_and_the_same_layers(stage: Stage) -> None:
+def test_an_image_with_another_stamp_has_another_digest_and_the_same_layers(stage: ClusterRegistries) -> None:
     reference = stage.another(stage.spark_at(HUB), label="503")
     assert reference == "docker.io/apache/spark:4.0.4-503"
     with RegistryClient(stage.hub.mirror(), HUB, attempts=1) as anybody:
@@ -99,7 +102,7 @@ def test_an_image_with_another_stamp_has_another_digest_and_the_same_layers(stag
         assert config["config"]["Labels"] == {"spark-operator-harness.stamp": "503"}
 
 
-def test_when_all_pulls_are_spent_a_head_still_answers_and_tells_it(stage: Stage) -> None:
+def test_when_all_pulls_are_spent_a_head_still_answers_and_tells_it(stage: ClusterRegistries) -> None:
     image, mirror = stage.spark_at(HUB), stage.hub.mirror()
     assert str(pulls_left(image, mirror)) == "100 of 100 pulls left, window 6 h"
     stage.hub.spend(["127.0.0.1", "127.0.0.2"])
@@ -113,12 +116,12 @@ def test_when_all_pulls_are_spent_a_head_still_answers_and_tells_it(stage: Stage
     assert str(pulls_left(image, mirror)) == "100 of 100 pulls left, window 6 h"
 
 
-def test_a_registry_without_a_limit_says_nothing_of_one(stage: Stage) -> None:
+def test_a_registry_without_a_limit_says_nothing_of_one(stage: ClusterRegistries) -> None:
     assert pulls_left("ghcr.io/kubeflow/spark:4.0.4", stage.ghcr.mirror("node")) is None
 
 
-@pytest.mark.parametrize("stage", [Staging(cached=True)], indirect=True)
-def test_a_cache_gives_what_it_had_once_when_no_pull_is_left(stage: Stage) -> None:
+@pytest.mark.parametrize("stage", [RegistrySetup(cached=True)], indirect=True)
+def test_a_cache_gives_what_it_had_once_when_no_pull_is_left(stage: ClusterRegistries) -> None:
     cache = stage.mirrors(MirrorMap()).mirrors[HUB].url
     fresh = stage.another(stage.spark_at(HUB), label="cold").rpartition(":")[2]
     assert httpx.get(f"{cache}/v2/{SPARK}/manifests/4.0.4", trust_env=False).status_code == 200
@@ -127,7 +130,7 @@ def test_a_cache_gives_what_it_had_once_when_no_pull_is_left(stage: Stage) -> No
     assert httpx.get(f"{cache}/v2/{SPARK}/manifests/{fresh}", trust_env=False).status_code != 200
 
 
-def test_the_runs_own_login_is_taken_and_is_no_secret(stage: Stage) -> None:
+def test_the_runs_own_login_is_taken_and_is_no_secret(stage: ClusterRegistries) -> None:
     login = Credentials(username="site", password=SecretStr("the-run-s-id"))
     mirror = stage.hub.mirror().model_copy(update={"username": login.username, "password": login.password})
     assert str(pulls_left(stage.spark_at(HUB), mirror)) == "200 of 200 pulls left, window 6 h"
@@ -136,7 +139,7 @@ def test_the_runs_own_login_is_taken_and_is_no_secret(stage: Stage) -> None:
     assert "the-run-s-id" not in stage.secrets
 
 
-def test_nodes_are_told_of_the_own_registries_and_of_the_others(stage: Stage) -> None:
+def test_nodes_are_told_of_the_own_registries_and_of_the_others(stage: ClusterRegistries) -> None:
     others = MirrorMap.model_validate(
         {"mirrors": {"registry.k8s.io": {"url": "http://r:5000"}, GHCR: {"url": "http://g"}}}
     )
@@ -147,8 +150,8 @@ def test_nodes_are_told_of_the_own_registries_and_of_the_others(stage: Stage) ->
 
 
 def test_a_storage_is_shared_without_a_copy_of_its_blobs(storage: Path, tmp_path: Path) -> None:
-    shelf.share(storage / HUB, SPARK, tmp_path, "site/spark")
-    assert shelf.stored_repositories(tmp_path) == ["site/spark"]
+    stored.share(storage / HUB, SPARK, tmp_path, "site/spark")
+    assert stored.stored_repositories(tmp_path) == ["site/spark"]
     blobs = list((tmp_path / "docker/registry/v2/blobs").rglob("data"))
     assert blobs
     assert all(it.is_symlink() and it.exists() for it in blobs)

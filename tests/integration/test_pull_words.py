@@ -19,13 +19,13 @@ from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
 from harness.kube import pull_messages
 from harness.matrix import catalogue as catalogues
-from harness.pulls import limited, rows, tokens
-from harness.pulls.rows import FaultRow, TokenRow
-from harness.pulls.stage import GHCR, HUB, NODE_USER, READ, Stage, Staging
 from harness.registries.limits import pulls_left
 from harness.registries.tokens import Accounts
+from harness.stories.registries import catalogue, pull_limit, tokens
+from harness.stories.registries.catalogue import FaultRow, TokenRow
+from harness.stories.registries.own_registries import GHCR, HUB, NODE_USER, READ, ClusterRegistries, RegistrySetup
 
-_ROWS = rows.load()
+_ROWS = catalogue.load()
 _USER = "driver"
 
 
@@ -44,10 +44,10 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareNode]:
 @pytest.fixture
 def stage(
     request: pytest.FixtureRequest, storage: Path, registry_binary: Path, node: BareNode, tmp_path: Path
-) -> Iterator[Stage]:
+) -> Iterator[ClusterRegistries]:
     catalogue = catalogues.load()
-    with Stage(
-        getattr(request, "param", Staging(private=True)),
+    with ClusterRegistries(
+        getattr(request, "param", RegistrySetup(private=True)),
         release=catalogue.release("2.5.2"),
         copy=catalogue.release("2.5.2@docker.io"),
         spark="docker.io/apache/spark:4.0.4",
@@ -68,7 +68,7 @@ def event(image: str, said: str) -> str:
 
 
 @pytest.mark.parametrize("row", _ROWS.token, ids=lambda row: row.name)
-def test_a_token_that_is_no_good(row: TokenRow, stage: Stage, node: BareNode) -> None:
+def test_a_token_that_is_no_good(row: TokenRow, stage: ClusterRegistries, node: BareNode) -> None:
     image = stage.spark_at(GHCR)
     token = stage.ghcr.issue(_USER, READ).secret
     login: tuple[str, str] | None = (_USER, token)
@@ -86,9 +86,9 @@ def test_a_token_that_is_no_good(row: TokenRow, stage: Stage, node: BareNode) ->
     assert token not in said
 
 
-@pytest.mark.parametrize("stage", [Staging(private=True, node_login=True)], indirect=True)
+@pytest.mark.parametrize("stage", [RegistrySetup(private=True, node_login=True)], indirect=True)
 @pytest.mark.parametrize("row", [it for it in _ROWS.token if it.node], ids=lambda row: row.name)
-def test_a_login_of_the_node_that_is_no_good(row: TokenRow, stage: Stage, node: BareNode) -> None:
+def test_a_login_of_the_node_that_is_no_good(row: TokenRow, stage: ClusterRegistries, node: BareNode) -> None:
     image, known = stage.spark_at(GHCR), stage.ghcr.accounts.of(NODE_USER)
     assert node.pull(image) == ""
     node.forget(image)
@@ -100,7 +100,7 @@ def test_a_login_of_the_node_that_is_no_good(row: TokenRow, stage: Stage, node: 
 
 
 @pytest.mark.parametrize("row", _ROWS.fault, ids=lambda row: row.name)
-def test_a_registry_that_fails(row: FaultRow, stage: Stage, node: BareNode) -> None:
+def test_a_registry_that_fails(row: FaultRow, stage: ClusterRegistries, node: BareNode) -> None:
     node.pull(stage.spark_at(HUB))
     image = stage.another(stage.spark_at(HUB), label=row.name)
     stage.hub.fault(row.fault)
@@ -115,17 +115,17 @@ def test_a_registry_that_fails(row: FaultRow, stage: Stage, node: BareNode) -> N
     assert node.pull(image) == ""
 
 
-def test_a_limit_that_is_reached(stage: Stage, node: BareNode) -> None:
+def test_a_limit_that_is_reached(stage: ClusterRegistries, node: BareNode) -> None:
     image = stage.another(stage.spark_at(HUB), label="limit")
     stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
     said = node.pull(image)
-    assert re.search(limited.SAYS, said, re.S), said
-    assert pull_messages.read(event(image, said)).with_limit(pulls_left(image, stage.hub.mirror())) == limited.CAUSE
+    assert re.search(pull_limit.SAYS, said, re.S), said
+    assert pull_messages.read(event(image, said)).with_limit(pulls_left(image, stage.hub.mirror())) == pull_limit.CAUSE
     stage.hub.limit(stage.hub.manners.limits)
     assert node.pull(image) == ""
 
 
-def test_an_image_that_the_node_has_needs_no_pull(stage: Stage, node: BareNode) -> None:
+def test_an_image_that_the_node_has_needs_no_pull(stage: ClusterRegistries, node: BareNode) -> None:
     assert node.pull(stage.spark_at(HUB)) == ""
     stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
     asked = len(stage.hub.requests())
@@ -134,18 +134,18 @@ def test_an_image_that_the_node_has_needs_no_pull(stage: Stage, node: BareNode) 
     assert methods == {"HEAD"}
 
 
-def test_nor_does_one_that_the_node_has_by_another_name(stage: Stage, node: BareNode) -> None:
+def test_nor_does_one_that_the_node_has_by_another_name(stage: ClusterRegistries, node: BareNode) -> None:
     login = _USER, stage.ghcr.issue(_USER, READ).secret
     assert node.pull(stage.spark_at(GHCR), login=login) == ""
     stage.hub.spend(["127.0.0.1", node.gateway, *node.addresses])
     assert node.pull(stage.spark_at(HUB)) == ""
     assert {it.method for it in stage.hub.requests() if "/manifests/" in it.path} == {"HEAD"}
     node.forget(stage.spark_at(GHCR))
-    assert re.search(limited.SAYS, node.pull(stage.spark_at(HUB)), re.S)
+    assert re.search(pull_limit.SAYS, node.pull(stage.spark_at(HUB)), re.S)
 
 
-@pytest.mark.parametrize("stage", [Staging(cached=True)], indirect=True)
-def test_a_cache_helps_a_node_that_lost_its_image(stage: Stage, node: BareNode) -> None:
+@pytest.mark.parametrize("stage", [RegistrySetup(cached=True)], indirect=True)
+def test_a_cache_helps_a_node_that_lost_its_image(stage: ClusterRegistries, node: BareNode) -> None:
     image = stage.spark_at(HUB)
     assert node.pull(image) == ""
     node.forget(image)

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from harness import install_checks
-from harness.apps import scenarios
 from harness.apps.context import ScenarioContext
 from harness.bootstrap.tools import Tool
 from harness.cluster import Cluster
@@ -42,6 +41,7 @@ from harness.report.model import CellResult, HostResult
 from harness.run import gathering, preparation, setup
 from harness.run.attempt import Attempt
 from harness.settings import Settings
+from harness.stories.installs import scenarios
 from harness.verdicts import Finding, passed
 
 RUN_ID = "20260801-101500-ab12"

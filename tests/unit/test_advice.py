@@ -11,12 +11,12 @@ import pytest
 from advice_samples import CATALOGUE, COMMANDS, CRASHED, GOOD, STRUCK, cells, report, run
 from rich.console import Console
 
-from harness.apps import users
 from harness.report import advice_text, advice_values, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
 from harness.report.advice_values import End
 from harness.report.ways import OWN, WATCHED
-from harness.upgrades import judged
+from harness.stories.moves import scenarios as judged
+from harness.stories.user_apps import story
 from harness.verdicts import errored, failed, passed
 
 NONE, APPLY, HOOK = (f"upgrade-2.2.1@docker.io-2.5.2+crds={mode}" for mode in ("none", "apply", "hook"))
@@ -43,7 +43,7 @@ def test_an_upgrade_that_needs_nothing_is_safe() -> None:
 
 
 def test_the_users_own_applications_count_where_they_ran() -> None:
-    assert OWN == users.NAME
+    assert OWN == story.NAME
     held = {OWN: [passed("user-app etl", "SparkApplication etl of etl.yaml:1: COMPLETED")]}
     found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", held))])
     assert found.answer is Answer.SAFE

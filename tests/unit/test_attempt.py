@@ -8,7 +8,7 @@ from dataclasses import replace
 from harness.matrix import catalogue, expand
 from harness.run import plan
 from harness.run.attempt import Attempt
-from harness.upgrades import judged
+from harness.stories.moves import scenarios as judged
 
 CATALOGUE = catalogue.load()
 EVERYTHING = {"standing", "schedules", "submissions"}

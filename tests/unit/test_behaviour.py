@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import scripted_webhook
 
-from harness.apps.scenarios import discover
 from harness.errors import CatalogueError
 from harness.matrix import behaviour, catalogue
 from harness.matrix.model import SUSPEND, Release
 from harness.matrix.versions import numbers, within
 from harness.matrix.written import Written
 from harness.releases import admission_samples
+from harness.stories.installs.scenarios import discover
 
 REAL = catalogue.load()
 FILLED = {"mode", "restartPolicy.type"}

@@ -14,8 +14,8 @@ from harness.matrix.model import Move, Path
 from harness.releases.change import Step
 from harness.releases.observe import Unseen
 from harness.releases.soak import Soak
-from harness.upgrades import labels
-from harness.upgrades.judged import operator_health
+from harness.stories.moves import labels
+from harness.stories.moves.scenarios import operator_health
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import LeaseHeld, OperatorWatch
 from harness.upgrades.permissions import PermissionChange

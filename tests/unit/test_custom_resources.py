@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from harness.apps.pods import amount
 from harness.apps.samples import Sizes
-from harness.apps.scenarios.custom_resources import expected, sizes_for
+from harness.stories.installs.scenarios.custom_resources import expected, sizes_for
 
 SIZES = Sizes(coreRequest="150m", coreLimit="700m", memory="640m", memoryOverhead="300m")
 

@@ -15,13 +15,14 @@ import pytest
 from pydantic import BaseModel
 
 from harness import cli, options, settings
-from harness.apps import scenarios, users
 from harness.foundry import gobuild
 from harness.images.mirrors import Mirror
 from harness.report import model
 from harness.settings import PROJECT_ROOT
-from harness.upgrades import faults
-from harness.upgrades import judged as upgrade_scenarios
+from harness.stories.failures import scenarios as faults
+from harness.stories.installs import scenarios
+from harness.stories.moves import scenarios as upgrade_scenarios
+from harness.stories.user_apps import story
 from harness.verdicts import Verdict
 
 _DOCS = PROJECT_ROOT / "docs"
@@ -211,7 +212,7 @@ def test_scenarios_are_all_there() -> None:
 
 
 def test_scenarios_along_a_path_are_all_there() -> None:
-    assert set(_table(_SCENARIOS, "scenario along a path")) == {*upgrade_scenarios.discover(), users.NAME}
+    assert set(_table(_SCENARIOS, "scenario along a path")) == {*upgrade_scenarios.discover(), story.NAME}
 
 
 def test_failures_in_the_middle_are_all_there() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from test_apps_applications import pod
 
 from harness.apps.pods import SparkPod
-from harness.apps.scenarios.dynamic_allocation import Tide
+from harness.stories.installs.scenarios.dynamic_allocation import Tide
 
 
 def executor(number: int, phase: str = "Running", *, leaving: bool = False) -> SparkPod:

@@ -20,8 +20,9 @@ from harness.kube import pull_messages
 from harness.matrix.model import Environment
 from harness.process import Completed
 from harness.releases.seen import ContainerSeen, PodSeen
-from harness.upgrades import bystanders, detour, faults, faulty
-from harness.upgrades.faults import operator_killed
+from harness.stories.failures import bystanders, fault, scenarios
+from harness.stories.failures.scenarios import operator_killed
+from harness.upgrades import detour
 from harness.upgrades.workload_seen import ApplicationSeen, Look, Part, When
 from harness.upgrades.workload_seen import PodSeen as SparkPodSeen
 from harness.verdicts import Verdict
@@ -71,7 +72,7 @@ def application(
 
 
 def test_every_fault_has_a_cluster_for_itself_and_is_asked_for_on_upgrades() -> None:
-    found = faults.discover()
+    found = scenarios.discover()
     assert list(found) == sorted(found)
     assert len(found) == 6
     for name, module in found.items():
@@ -166,7 +167,7 @@ def operator_pod(uid: str, *, ready: bool = True, leaving: bool = False) -> PodS
 def test_only_ready_pods_of_before_count_as_going_on() -> None:
     before = [operator_pod("a"), operator_pod("b"), operator_pod("c")]
     after = [operator_pod("a"), operator_pod("b", ready=False), operator_pod("c", leaving=True), operator_pod("new")]
-    assert faulty.untouched(before, after) == ["pod-a"]
+    assert fault.untouched(before, after) == ["pod-a"]
 
 
 def test_a_busy_registry_answers_as_a_rate_limit_does() -> None:

@@ -20,6 +20,7 @@ from harness.matrix.model import Cell, ClusterNeeds, Environment
 from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
 from harness.run.preflight import ABSENT_CHECK, CHECK, USERS_CHECK, Preflight
+from harness.stories.user_apps import story
 from harness.verdicts import Verdict
 
 RELEASE = CATALOGUE.release("2.5.2")
@@ -182,7 +183,7 @@ def test_every_environment_has_a_provider_that_is_there() -> None:
 
 @pytest.mark.parametrize("lacks", ["apache/spark", "elsewhere"])
 def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, lacks: str) -> None:
-    scenario = users.scenario(users.load(written(tmp_path, etl=PI))).model_copy(update={"story": "user-apps"})
+    scenario = story.scenario(users.load(written(tmp_path, etl=PI))).model_copy(update={"story": "user-apps"})
     theirs = cell().model_copy(update={"scenario": scenario})
     with answering(server(lacks)) as fake:
         hosts = dict.fromkeys(("docker.io", "ghcr.io"), Mirror(url=f"http://{fake.address}"))

@@ -31,7 +31,7 @@ from harness.machine import HostSeen
 from harness.releases import change, rollout, surroundings
 from harness.releases.change import Programs, Wanted
 from harness.releases.helm import Helm, Revision
-from harness.upgrades.judged import operator_health
+from harness.stories.moves.scenarios import operator_health
 from harness.verdicts import Finding, Verdict, errored, failed, passed, worst
 from harness.waiting import Deadline
 

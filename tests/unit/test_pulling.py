@@ -17,13 +17,12 @@ from harness.images.mirrors import MirrorMap
 from harness.matrix import expand
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.providers import network
-from harness.pulls import scenarios
-from harness.pulls.context import PullContext
-from harness.pulls.scenarios import Known
-from harness.pulls.stage import Staging
 from harness.run.attempt import Attempt
 from harness.run.group import Group
-from harness.stories.registries import story
+from harness.stories.registries import scenarios, story
+from harness.stories.registries.context import PullContext
+from harness.stories.registries.own_registries import RegistrySetup
+from harness.stories.registries.scenarios import Known
 from harness.verdicts import Finding, failed, passed
 
 _TOKEN = "ghp_" + 36 * "x"
@@ -40,8 +39,8 @@ class _Module:
         needs = ClusterNeeds(cluster="registry-f", installed="nothing")
         return {name: Scenario(name=name, summary=name, timeout=30, needs=needs, story="registries") for name in _NAMES}
 
-    def staging(self, name: str) -> Staging:
-        return Staging(private=True)
+    def setup(self, name: str) -> RegistrySetup:
+        return RegistrySetup(private=True)
 
     def run(self, ctx: PullContext, name: str) -> list[Finding]:
         self._stage.events.append(f"{name} in {ctx.namespace}, reports in {ctx.reports.name}")
@@ -53,7 +52,7 @@ class _Module:
 
 
 class _Registries:
-    """In the place of harness.pulls.stage.Stage."""
+    """In the place of harness.stories.registries.own_registries.ClusterRegistries."""
 
     secrets = (_TOKEN,)
 
@@ -79,7 +78,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv(process.RUN_VARIABLE, "")
     take_places(made, monkeypatch)
     monkeypatch.setattr(scenarios, "discover", lambda: known)
-    monkeypatch.setattr(story, "Stage", lambda staging, **_: _Registries(made))
+    monkeypatch.setattr(story, "ClusterRegistries", lambda setup, **_: _Registries(made))
     monkeypatch.setattr(network, "gateway", lambda name: "172.18.0.1")
     yield made
     waiting.reset_cancellation()

@@ -13,12 +13,12 @@ from harness.kube import pull_messages
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue as catalogues
 from harness.matrix.select import Selection, select
-from harness.pulls import claims, limited, private, rows, scenarios
-from harness.pulls.kubelet import Stuck
-from harness.pulls.secrets import PullSecret
 from harness.registries.front.journal import Request
 from harness.run import plan
 from harness.run.attempt import Attempt
+from harness.stories.registries import catalogue, claims, private_packages, pull_limit, scenarios
+from harness.stories.registries.kubelet import Stuck
+from harness.stories.registries.secrets import PullSecret
 from harness.verdicts import Finding, Verdict
 
 _SPARK = "kubeflow/spark"
@@ -92,18 +92,18 @@ def test_a_limit_is_named_with_its_numbers() -> None:
     )
     failure = pull_messages.read(message)
     assert failure.with_limit(None) == "docker.io answered 429"
-    assert failure.with_limit(PullsLeft(limit=100, remaining=0, window=21600)) == limited.CAUSE
+    assert failure.with_limit(PullsLeft(limit=100, remaining=0, window=21600)) == pull_limit.CAUSE
     assert str(PullsLeft(limit=5, remaining=2, window=90)) == "2 of 5 pulls left, window 90 s"
 
 
 def test_every_row_is_a_scenario_and_none_is_run_unasked() -> None:
     found = scenarios.discover()
-    table = rows.load()
+    table = catalogue.load()
     for prefix, names in (("fault", table.fault), ("limit", table.limit)):
         assert {f"registry-{prefix}-{row.name}" for row in names} == {
             it for it in found if it.startswith(f"registry-{prefix}-")
         }
-    catalogue = catalogues.load()
+    matrix = catalogues.load()
     everything = stories.scenarios()
     for selection in (
         Selection(),
@@ -111,17 +111,17 @@ def test_every_row_is_a_scenario_and_none_is_run_unasked() -> None:
         Selection(tags=("full",)),
         Selection(tags=("upgrades",)),
     ):
-        chosen = [cell.scenario.name for cell in select(catalogue, selection, everything)]
+        chosen = [cell.scenario.name for cell in select(matrix, selection, everything)]
         assert chosen
         assert not [name for name in chosen if name in found]
-    asked = {cell.scenario.name for cell in select(catalogue, Selection(tags=("registries",)), everything)}
+    asked = {cell.scenario.name for cell in select(matrix, Selection(tags=("registries",)), everything)}
     assert asked == set(found)
 
 
 def test_cells_of_a_family_share_a_cluster_that_no_other_cell_has() -> None:
-    catalogue = catalogues.load()
+    matrix = catalogues.load()
     cells = select(
-        catalogue,
+        matrix,
         Selection(
             environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("registry-credentials-*", "spark-pi")
         ),
@@ -147,11 +147,11 @@ def test_cells_of_a_family_share_a_cluster_that_no_other_cell_has() -> None:
     ],
 )
 def test_a_wrong_row_is_named(old: str, new: str, said_of_it: str, tmp_path: Path) -> None:
-    text = rows.FILE.read_text()
+    text = catalogue.FILE.read_text()
     assert old in text
     (tmp_path / "pulls.toml").write_text(text.replace(old, new, 1))
     with pytest.raises(CatalogueError, match=said_of_it):
-        rows.load(tmp_path / "pulls.toml")
+        catalogue.load(tmp_path / "pulls.toml")
 
 
 def verdicts(findings: list[Finding]) -> list[Verdict]:
@@ -164,7 +164,7 @@ def test_each_role_used_its_own_secret() -> None:
         request(_SPARK, user="driver"),
         request(_SPARK, user="executor", method="HEAD"),
     ]
-    found = private.own_secret(
+    found = private_packages.own_secret(
         requests, [secret("driver"), secret("executor")], {"pull-driver": ["d"], "pull-executor": ["e"]}
     )
     assert verdicts(found) == [Verdict.PASSED, Verdict.PASSED]
@@ -183,7 +183,7 @@ def test_each_role_used_its_own_secret() -> None:
     ids=["somebody else", "nobody too", "refused", "another package", "no pod"],
 )
 def test_a_role_that_did_not_use_its_own_secret(requests: list[Request], pods: dict[str, list[str]]) -> None:
-    assert verdicts(private.own_secret(requests, [secret("driver")], pods)) == [Verdict.FAILED]
+    assert verdicts(private_packages.own_secret(requests, [secret("driver")], pods)) == [Verdict.FAILED]
 
 
 def test_a_pod_that_is_stuck_says_what_was_measured() -> None:

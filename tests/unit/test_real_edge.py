@@ -24,7 +24,7 @@ from harness.matrix import expand
 from harness.releases import admission_samples
 from harness.releases.observe import ObservedOperator
 from harness.releases.seen import CrdSeen
-from harness.upgrades.judged import admission
+from harness.stories.moves.scenarios import admission
 from harness.upgrades.prober import Outcome, Probe
 from harness.verdicts import Finding, Verdict, worst
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from harness.releases.observe import Unseen
-from harness.upgrades.judged import reinstall
+from harness.stories.moves.scenarios import reinstall
 from harness.upgrades.reinstall import ReinstallSeen
 from harness.verdicts import Verdict
 

@@ -12,7 +12,7 @@ from path_samples import S, application, at, driver, look, path
 
 from harness.matrix import catalogue
 from harness.releases.observe import Unseen
-from harness.upgrades.judged import running_apps
+from harness.stories.moves.scenarios import running_apps
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectLook, ConnectSeen, Part, Query, When
 from harness.verdicts import Verdict
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from harness.apps.samples import CHART, chart_values
-from harness.apps.scenarios import discover
 from harness.errors import CatalogueError
+from harness.stories.installs.scenarios import discover
 
 OF_TWO_SAMPLES = {"spark-connect": ["spark-connect", "spark-connect-client"], "namespaces": ["spark-pi"]}
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 
 from harness.apps.samples import chart_values
-from harness.apps.scenarios import discover
 from harness.matrix import catalogue
+from harness.stories.installs.scenarios import discover
 
 NAMES = [
     "bad-submission",

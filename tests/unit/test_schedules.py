@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from path_samples import S, application, at, look, path
 
-from harness.upgrades.judged import schedules
+from harness.stories.moves.scenarios import schedules
 from harness.upgrades.workload_seen import ApplicationSeen, Part, ScheduleLook, ScheduleSeen, When
 from harness.verdicts import Finding, Verdict
 

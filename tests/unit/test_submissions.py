@@ -11,7 +11,7 @@ from path_samples import S, application, at, driver, look, path
 
 from harness.checks import expectation
 from harness.matrix import catalogue
-from harness.upgrades.judged import submissions
+from harness.stories.moves.scenarios import submissions
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectLook, ConnectSeen, Part, Query, RefusedCreate, When
 from harness.verdicts import Finding, Verdict
 

@@ -15,7 +15,7 @@ from user_samples import CONNECT, PI, SCHEDULE, written
 from harness.apps import users
 from harness.apps.states import State
 from harness.releases.observe import Unseen
-from harness.upgrades import user_apps_judged
+from harness.stories.user_apps import on_path
 from harness.upgrades.workload_seen import (
     ApplicationSeen,
     ConnectLook,
@@ -49,7 +49,7 @@ def ended(pod: PodSeen, seconds: float) -> PodSeen:
 def judged(folder: Path, *seen: ApplicationSeen, text: str = PI, **more: Any) -> Finding:
     given = users.load(written(folder, etl=text))
     found = UsersSeen(given=given, applications=seen, **more)
-    (finding,) = user_apps_judged.judge(path(users=found))
+    (finding,) = on_path.judge(path(users=found))
     return finding
 
 
@@ -167,6 +167,6 @@ def test_a_connect_server_is_ready_and_keeps_its_pod(tmp_path: Path) -> None:
 
 
 def test_without_a_record_nothing_is_proved() -> None:
-    (unseen,) = user_apps_judged.judge(replace(path(), workload=Unseen(reason="away")))
-    (none,) = user_apps_judged.judge(path())
+    (unseen,) = on_path.judge(replace(path(), workload=Unseen(reason="away")))
+    (none,) = on_path.judge(path())
     assert (unseen.verdict, none.verdict) == (Verdict.ERROR, Verdict.ERROR)

@@ -12,11 +12,12 @@ import pytest
 from test_apps_applications import pod
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
 
-from harness.apps import user_trial, users
+from harness.apps import users
 from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
 from harness.apps.pods import SparkPod
 from harness.errors import WaitTimeout
+from harness.stories.user_apps import on_install
 from harness.verdicts import Finding, Verdict
 
 
@@ -71,10 +72,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
                     return str(found)
             raise WaitTimeout(f"waited for {what}")
 
-        monkeypatch.setattr(user_trial, "follow", follow)
-        monkeypatch.setattr(user_trial, "watch_until", watch)
+        monkeypatch.setattr(on_install, "follow", follow)
+        monkeypatch.setattr(on_install, "watch_until", watch)
         ctx = SimpleNamespace(namespace="user-apps", within=lambda seconds: seconds)
-        return {it.check: it for it in user_trial._steps(given, cast(Any, ctx), cast(Any, server))}
+        return {it.check: it for it in on_install._steps(given, cast(Any, ctx), cast(Any, server))}
 
     return act
 

@@ -10,6 +10,7 @@ from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
 
 from harness.apps import users
 from harness.errors import UsageError
+from harness.stories.user_apps import story
 
 SPARK = "docker.io/apache/spark:4.0.4"
 
@@ -31,10 +32,10 @@ def test_all_documents_below_the_folder_are_read_with_their_places(tmp_path: Pat
 def test_their_scenario_has_their_images_and_crds(tmp_path: Path) -> None:
     conf = PI.replace("  mode: cluster\n", "  sparkConf: {spark.kubernetes.executor.container.image: me/x:1}\n")
 
-    alone = users.scenario(users.load(written(tmp_path / "one", etl=conf)))
+    alone = story.scenario(users.load(written(tmp_path / "one", etl=conf)))
     assert alone.images == ("docker.io/me/x:1", SPARK)
     assert alone.needs_crds == ("sparkapplications.sparkoperator.k8s.io",)
-    both = users.scenario(users.load(written(tmp_path / "two", etl=PI, connect=CONNECT)))
+    both = story.scenario(users.load(written(tmp_path / "two", etl=PI, connect=CONNECT)))
     assert both.images == (SPARK,)
     assert "sparkconnects.sparkoperator.k8s.io" in both.needs_crds
     assert set(both.needs.paths) == {"install", "upgrade", "rollback"}

@@ -13,9 +13,9 @@ from harness.checks import expectation
 from harness.kube.interruptions import findings_of
 from harness.matrix.model import Cell, Scenario
 from harness.stories.cluster import PreparedCluster
+from harness.stories.failures import scenarios
+from harness.stories.failures.fault import FaultContext
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.upgrades import faults
-from harness.upgrades.faulty import FaultContext
 from harness.verdicts import Finding
 
 
@@ -27,7 +27,7 @@ class Failures(Story):
 
     def scenarios(self, given: Given) -> Iterable[Scenario]:
         """Those of the modules."""
-        return [module.SCENARIO for module in faults.discover().values()]
+        return [module.SCENARIO for module in scenarios.discover().values()]
 
     def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
         """They need nothing before the cluster."""
@@ -65,7 +65,7 @@ class _Play(Play[PreparedCluster]):
             seed=it.seed,
             say=lambda text: run.say(f"{name}: {text}"),
         )
-        return expectation.judge(faults.discover()[name].run(context), cell.path.known, name)
+        return expectation.judge(scenarios.discover()[name].run(context), cell.path.known, name)
 
 
 STORY = Failures()

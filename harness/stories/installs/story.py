@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from harness.apps import scenarios
 from harness.matrix.model import Cell, Scenario
 from harness.stories.cluster import PreparedCluster
+from harness.stories.installs import scenarios
 from harness.stories.installs.beside import run_beside
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from harness.matrix.model import Cell, Scenario
 from harness.stories.cluster import PreparedCluster
-from harness.stories.moves import path
+from harness.stories.moves import path, scenarios
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.upgrades import judged
 from harness.upgrades.observed import ObservedPath
 from harness.verdicts import Finding
 
@@ -23,7 +22,7 @@ class Moves(Story):
 
     def scenarios(self, given: Given) -> Iterable[Scenario]:
         """Those of the modules."""
-        return [module.SCENARIO for module in judged.discover().values()]
+        return [module.SCENARIO for module in scenarios.discover().values()]
 
     def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
         """They need nothing before the cluster."""
@@ -46,7 +45,7 @@ class _Play(Play[PreparedCluster]):
         path.run_together(self._run, on, cells, self._judge)
 
     def _judge(self, observed: ObservedPath, cell: Cell) -> Iterable[Finding]:
-        return judged.discover()[cell.scenario.name].claims(observed, self._run.resources.source.digests)
+        return scenarios.discover()[cell.scenario.name].claims(observed, self._run.resources.source.digests)
 
 
 STORY = Moves()

@@ -13,12 +13,12 @@ from harness.errors import UnavailableError
 from harness.kube.interruptions import findings_of
 from harness.matrix.model import Cell, Scenario
 from harness.providers import network
-from harness.pulls import scenarios
-from harness.pulls.context import PullContext, Site
-from harness.pulls.stage import HUB, Stage
 from harness.releases.install import OPERATOR_NAMESPACE
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
+from harness.stories.registries import scenarios
+from harness.stories.registries.context import CurrentRelease, PullContext
+from harness.stories.registries.own_registries import HUB, ClusterRegistries
 from harness.verdicts import Finding
 from harness.waiting import Deadline
 
@@ -48,8 +48,8 @@ def _opened(run: RunContext, first: Cell, cluster_name: str) -> Iterator[Play[Ba
             "scenarios about registries serve what the foundry built, under upstream's names", "add --source foundry"
         )
     version = run.catalogue.release(first.path.releases[-1]).version
-    with Stage(
-        scenarios.discover()[first.scenario.name].staging,
+    with ClusterRegistries(
+        scenarios.discover()[first.scenario.name].setup,
         release=run.catalogue.release(version),
         copy=run.catalogue.release(f"{version}@{HUB}"),
         spark=samples.chart_values().spark.image,
@@ -58,27 +58,26 @@ def _opened(run: RunContext, first: Cell, cluster_name: str) -> Iterator[Play[Ba
         gateway=network.gateway(run.resources.network),
         folder=run.resources.scratch(f"{cluster_name}/registries"),
         login=run.resources.login(HUB),
-    ) as stage:
-        yield _Play(run, stage)
+    ) as registries:
+        yield _Play(run, registries)
 
 
 class _Play(Play[BareCluster]):
-    def __init__(self, run: RunContext, stage: Stage) -> None:
-        self.registries = stage
+    def __init__(self, run: RunContext, registries: ClusterRegistries) -> None:
+        self.registries = self._own = registries
         self._run = run
-        self._stage = stage
 
     def run(self, on: BareCluster, cells: Sequence[CellRun]) -> None:
         """One after the other: each changes what the next one finds there."""
-        site = Site(installed=on.installed if isinstance(on, PreparedCluster) else None)
+        current = CurrentRelease(installed=on.installed if isinstance(on, PreparedCluster) else None)
         for it in cells:
             started = time.monotonic()
             with self._run.place():
-                found = findings_of(it.cell.scenario.name, lambda: self._findings(on, site, it))  # noqa: B023
+                found = findings_of(it.cell.scenario.name, lambda: self._findings(on, current, it))  # noqa: B023
             phases = {"scenario": time.monotonic() - started}
-            it.report(found, phases, operator_ran=site.installed is not None)
+            it.report(found, phases, operator_ran=current.installed is not None)
 
-    def _findings(self, on: BareCluster, site: Site, it: CellRun) -> list[Finding]:
+    def _findings(self, on: BareCluster, current: CurrentRelease, it: CellRun) -> list[Finding]:
         cell, run = it.cell, self._run
         name, programs = cell.scenario.name, run.programs(cell.environment)
         target = on.releases[cell.path.releases[-1]]
@@ -94,8 +93,8 @@ class _Play(Play[BareCluster]):
             before_deletion=it.before_deletion,
             seed=it.seed,
             provider=on.provider,
-            stage=self._stage,
-            site=site,
+            registries=self._own,
+            current=current,
             path=cell.path,
             releases=on.releases,
             chart=target.chart,

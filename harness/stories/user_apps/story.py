@@ -8,28 +8,46 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
-from harness.apps import user_trial, users
+from harness.apps import users
+from harness.apps.objects import APPLICATION, GROUP, RESOURCES
 from harness.apps.users import UserManifests
 from harness.errors import UsageError
-from harness.matrix.model import Cell, Scenario
+from harness.matrix.model import Cell, ClusterNeeds, Scenario
 from harness.matrix.select import Selection
 from harness.stories.cluster import PreparedCluster
 from harness.stories.installs.beside import run_beside
 from harness.stories.moves import path
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.upgrades import user_apps_judged
+from harness.stories.user_apps import on_install, on_path
 from harness.upgrades.user_apps import USERS
+
+NAME = "user-apps"
+"""The scenario that runs them; it exists only where there are some."""
+
+
+def scenario(manifests: UserManifests) -> Scenario:
+    """The scenario that runs these, with the images and CRDs that they need."""
+    mine = users.applications(manifests)
+    plurals = dict.fromkeys([APPLICATION.plural, *(it.plural for it in RESOURCES if it.kind in {m.kind for m in mine})])
+    return Scenario(
+        name=NAME,
+        summary=f"the applications of --apps ({len(mine)})",
+        timeout=420.0,
+        images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
+        needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
+        needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=(USERS,)),
+    )
 
 
 class UserApps(Story):
     """One scenario, which exists only where a user gave applications."""
 
-    name = "user-apps"
+    name = NAME
     brings = frozenset({USERS})
 
     def scenarios(self, given: Given) -> Iterable[Scenario]:
         """The one that runs them."""
-        return [users.scenario(given.apps)] if given.apps else []
+        return [scenario(given.apps)] if given.apps else []
 
     def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
         """It needs nothing before the cluster."""
@@ -53,21 +71,21 @@ class UserApps(Story):
         Raises UsageError for the scenario without any.
         """
         if given.apps:
-            return replace(selection, scenarios=(users.NAME,)) if selection.is_default else selection
+            return replace(selection, scenarios=(NAME,)) if selection.is_default else selection
         asked = (*selection.scenarios, *(cell.rpartition("/")[2] for cell in selection.cells))
-        if users.NAME in asked:
+        if NAME in asked:
             raise UsageError(
-                f"the scenario {users.NAME} runs applications of your own, and there are none",
+                f"the scenario {NAME} runs applications of your own, and there are none",
                 "give the folder with their YAML files: --apps DIR",
             )
         return selection
 
     def require_use(self, cells: Sequence[Cell], given: Given) -> None:
         """Raise UsageError when there are applications, and no cell runs them."""
-        if given.apps and all(cell.scenario.name != users.NAME for cell in cells):
+        if given.apps and all(cell.scenario.name != NAME for cell in cells):
             raise UsageError(
                 f"none of the {len(cells)} chosen cells runs the applications of --apps",
-                f"add --scenario {users.NAME}, or leave out --apps",
+                f"add --scenario {NAME}, or leave out --apps",
             )
 
     def brought(self, given: Given) -> UserManifests:
@@ -81,9 +99,9 @@ class _Play(Play[PreparedCluster]):
 
     def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
         if on.path.moves:
-            path.run_together(self._run, on, cells, lambda observed, _: user_apps_judged.judge(observed))
+            path.run_together(self._run, on, cells, lambda observed, _: on_path.judge(observed))
         else:
-            run_beside(self._run, on, cells, lambda _: lambda ctx: user_trial.run(ctx, self._run.given.apps))
+            run_beside(self._run, on, cells, lambda _: lambda ctx: on_install.run(ctx, self._run.given.apps))
 
 
 STORY = UserApps()

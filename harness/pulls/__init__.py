@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""Scenarios about the registry itself: pull secrets and their faults, pull limits, a registry that fails."""

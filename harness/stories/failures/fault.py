@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a failure in the middle of an upgrade is given, and what all of them do: upgrade, look, come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness import install_checks
+from harness.apps import samples
+from harness.checks.images import Resolve
+from harness.cluster import Cluster
+from harness.errors import PullError, ReleaseError, WaitTimeout
+from harness.machine import HostSeen
+from harness.matrix.model import ClusterNeeds, Scenario, ValuesMode
+from harness.matrix.model import Path as UpgradePath
+from harness.providers.base import Provider
+from harness.releases import change, rollout
+from harness.releases.change import Change, Programs, Wanted
+from harness.releases.helm import Helm
+from harness.releases.install import InstalledRelease
+from harness.releases.on_path import ReleaseOnPath
+from harness.releases.seen import PodSeen
+from harness.stories.failures.bystanders import Bystanders
+from harness.verdicts import Finding, errored, failed, passed
+from harness.waiting import Cancelled
+
+WAY_OUT = "way-out"
+STATE = "state-left"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaultContext:
+    """A fault's surroundings. `installed` is the path's first release, `releases` are all of them by name.
+
+    `namespace` exists and is a job namespace; `values` are the user's; `resolve` gives the digests that the source's
+    registry serves; `host_now` tells the room that the host has.
+    """
+
+    cluster: Cluster
+    provider: Provider
+    path: UpgradePath
+    releases: Mapping[str, ReleaseOnPath]
+    installed: InstalledRelease
+    programs: Programs
+    namespace: str
+    folder: Path
+    spark_images: Mapping[str, str]
+    values: Sequence[Mapping[str, Any]]
+    resolve: Resolve
+    host_now: Callable[[], HostSeen]
+    seed: int = 0
+    say: Callable[[str], None] = lambda text: None
+
+    @property
+    def target(self) -> ReleaseOnPath:
+        """The release that the failing upgrade leads to: the last of the path."""
+        return self.releases[self.path.moves[-1].target]
+
+    @property
+    def helm(self) -> Helm:
+        """Helm on this cluster."""
+        return Helm(self.programs.helm, self.cluster.kubeconfig)
+
+    def wanted(
+        self, *extra: Mapping[str, Any], to: ReleaseOnPath | None = None, mode: ValuesMode | None = None
+    ) -> Wanted:
+        """An upgrade as the path asks for it, to the target unless another release is given, with `extra` values."""
+        to = to or self.target
+        return Wanted(
+            release=to.release,
+            chart=to.chart,
+            crds=self.path.crds,
+            values_mode=mode or self.path.values,
+            values=(to.values, *self.values, *extra),
+        )
+
+    def upgrade(self, here: InstalledRelease, *extra: Mapping[str, Any], mode: ValuesMode | None = None) -> Change:
+        """`helm upgrade` to the target and the wait for its rollout. Raises as harness.releases.change.upgrade does."""
+        return change.upgrade(self.cluster, here, self.wanted(*extra, mode=mode), self.programs)
+
+    def arrive(self) -> InstalledRelease:
+        """Make the moves before the last one, if there are any. Raises as `require` when one does not succeed."""
+        here = self.installed
+        for move in self.path.moves[:-1]:
+            came = change.upgrade(self.cluster, here, self.wanted(to=self.releases[move.target]), self.programs)
+            require(came)
+            here = came.installed
+        return here
+
+    def apply_crds(self) -> None:
+        """What the path's CRD mode `apply` asks for, for who then calls Helm by itself. Raises CommandError."""
+        if self.path.crds == "apply":
+            change.apply_crds(self.cluster, self.target.chart, self.programs)
+
+    def pods(self) -> list[PodSeen]:
+        """The pods of the operator's namespace. Raises ApiException."""
+        with self.cluster.api_client() as api:
+            return rollout.pods_of(api, self.installed.namespace)
+
+    def statuses(self) -> dict[int, str]:
+        """What `helm history` says of each revision. Raises HelmError."""
+        return {it.number: it.status for it in self.helm.history(self.installed.name, self.installed.namespace)}
+
+
+def scenario(name: str, summary: str, *, timeout: float = 600.0) -> Scenario:
+    """The description of a fault: alone on its cluster, on any path of upgrades."""
+    return Scenario(
+        name=name,
+        summary=summary,
+        timeout=timeout,
+        images=(samples.chart_values().spark.image,),
+        needs=ClusterNeeds(paths=("upgrade",), cluster=name, places=2),
+    )
+
+
+Story = Callable[[FaultContext, InstalledRelease, Bystanders], Iterator[Finding | InstalledRelease]]
+"""What happens, told as it goes on: findings, and each release that there is from then on."""
+
+
+def tell(ctx: FaultContext, story: Story) -> list[Finding]:
+    """Run a fault between what all have in common: applications before it, their ends and a sound operator after it.
+
+    What the product does wrong on the way is a failed finding; what follows is looked at all the same.
+    """
+    with Bystanders(
+        ctx.cluster, ctx.namespace, helm=ctx.programs.helm, folder=ctx.folder, images=ctx.spark_images
+    ) as by:
+        here = ctx.arrive()
+        ctx.say("submitting the application that runs meanwhile")
+        by.begin()
+        found: list[Finding] = []
+        try:
+            for it in story(ctx, here, by):
+                if isinstance(it, Finding):
+                    ctx.say(f"{it.check}: {it.message.splitlines()[0]}")
+                    found.append(it)
+                else:
+                    here = it
+        except Cancelled:
+            raise
+        except (WaitTimeout, ReleaseError) as error:
+            found.append(failed(WAY_OUT, f"the way out does not work: {error}"))
+        except PullError as error:
+            found.append(errored(WAY_OUT, f"whether the way out works could not be seen: {error}"))
+        ctx.say("following the applications to their ends")
+        found += by.finish()
+    return [*found, *install_checks.run(ctx.cluster, here, resolve=ctx.resolve, seed=ctx.seed)]
+
+
+def require(came: Change) -> None:
+    """Raise ReleaseError when a change did not get to its end, PullError when that was not the release's fault."""
+    wrong = came.helm_error or came.rollout_error
+    if wrong:
+        raise (PullError if came.outside else ReleaseError)(f"{came.steps[-1].command}: {wrong}")
+
+
+def way_out(*changes: Change, why: str, check: str = WAY_OUT) -> Finding:
+    """The finding about a way out that was taken, command by command; failed when a command of it did.
+
+    Where that was nothing that the release did, it is errored.
+    """
+    commands = [step.command for it in changes for step in it.steps]
+    stuck = next((it for it in changes if it.helm_error or it.rollout_error), None)
+    if stuck:
+        make = errored if stuck.outside else failed
+        wrong = stuck.helm_error or stuck.rollout_error
+        return make(check, f"{' && '.join(commands)} did not help: {wrong}", commands=commands)
+    took = [round((it.settled - it.began).total_seconds(), 1) for it in changes if it.settled]
+    return passed(check, f"{why}: {' && '.join(commands)}; it took {sum(took):.0f} s", commands=commands, seconds=took)
+
+
+def in_words(pods: Sequence[PodSeen]) -> list[str]:
+    """Each pod with its image and how it is."""
+    return [
+        f"{pod.name} ({pod.containers[0].image}): {pod.containers[0].reason or pod.containers[0].state or pod.phase}"
+        for pod in pods
+        if pod.containers and not pod.leaving
+    ]
+
+
+def untouched(before: Sequence[PodSeen], after: Sequence[PodSeen]) -> list[str]:
+    """The pods of before that still serve: the same, and with every container ready."""
+    known = {pod.uid for pod in before}
+    return [
+        pod.name
+        for pod in after
+        if pod.uid in known
+        and not pod.leaving
+        and pod.containers
+        and all(it.ready for it in pod.containers if not it.init)
+    ]

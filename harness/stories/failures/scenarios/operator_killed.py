@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fault-operator-killed: the controller is killed in the middle of submissions, as the upgrade begins."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kubernetes import client
+
+from harness.apps.pods import LABEL_ROLE
+from harness.apps.states import State
+from harness.errors import HarnessError
+from harness.releases.install import InstalledRelease
+from harness.stories.failures import fault
+from harness.stories.failures.bystanders import STRUCK, Bystanders, driver_ran
+from harness.stories.failures.fault import FaultContext
+from harness.upgrades import detour
+from harness.upgrades.workload_seen import ApplicationSeen
+from harness.verdicts import Finding, failed, passed
+from harness.waiting import watch_until
+
+SCENARIO = fault.scenario("fault-operator-killed", "the controller is killed between a driver's start and its record")
+
+CHECK = "applications-struck"
+
+_NAMES = tuple(f"{STRUCK}{number}" for number in range(1, 5))
+_DRIVER_SECONDS = 120.0
+_END_SECONDS = 150.0
+_API_SECONDS = 15.0
+
+
+def run(ctx: FaultContext) -> list[Finding]:
+    """Kill the controller as soon as one of several submissions has made its driver pod, upgrade, and count."""
+    return fault.tell(ctx, _story)
+
+
+def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+    pod, node, pid = _controller(ctx)
+    struck_by = _kill_at_first_driver(ctx, by, node, pid)
+    came = ctx.upgrade(here)
+    yield fault.way_out(came, why="the upgrade gets to its end all the same", check="upgrade-completed")
+    if came.helm_error:
+        return
+    yield came.installed
+    by.submit("meanwhile")
+    for name in _NAMES:
+        by.await_end(name, timeout=_END_SECONDS)
+        # The driver of one that is FAILED may go on.
+        by.await_drivers(name, timeout=_DRIVER_SECONDS)
+    struck = [it for it in (by.seen(name) for name in _NAMES) if it is not None]
+    yield passed(
+        fault.STATE,
+        f"the process of {pod} was killed when {struck_by} had its driver pod; the {len(struck)} applications ended "
+        f"{', '.join(f'{it.name} {it.state}' for it in struck)}",
+        killed=pod,
+        at_driver_of=struck_by,
+    )
+    yield judge(struck)
+    lost = [it.name for it in struck if it.state is not State.COMPLETED]
+    again = [by.submit_again(name) for name in lost]
+    if any(it is None or it.state is not State.COMPLETED for it in again):
+        yield failed(fault.WAY_OUT, f"deleted and created anew, they are {[it and str(it.state) for it in again]}")
+    else:
+        yield passed(
+            fault.WAY_OUT,
+            f"deleted and created anew, {', '.join(lost)} COMPLETED"
+            if lost
+            else "nothing is to be done: all COMPLETED",
+            commands=[f"kubectl delete sparkapplication {it} && kubectl apply -f {it}.yaml" for it in lost],
+        )
+
+
+def judge(applications: Sequence[ApplicationSeen]) -> Finding:
+    """How many submissions the kill brought to nothing though their driver did its work, and how many ran twice."""
+    lost = [it for it in applications if it.state is not State.COMPLETED]
+    in_vain = [it for it in lost if any(driver.succeeded for driver in it.drivers)]
+    twice = [it for it in applications if sum(driver_ran(driver) for driver in it.drivers) > 1]
+    facts: dict[str, Any] = {
+        "total": len(applications),
+        "failed": len(lost),
+        "though_the_driver_succeeded": len(in_vain),
+        "doubled": len(twice),
+        "errors": {it.name: it.error for it in lost},
+    }
+    if not applications:
+        return failed(CHECK, "no application was there to be struck")
+    if lost or twice:
+        said = next((it.error for it in lost if it.error), "")
+        return failed(
+            CHECK,
+            f"{len(lost)} of {len(applications)} did not complete, {len(in_vain)} of them although their driver pod "
+            f"succeeded, and {len(twice)} ran twice; the status says: {_brief(said)}",
+            **facts,
+        )
+    return passed(CHECK, f"all {len(applications)} ran once and COMPLETED", **facts)
+
+
+def _brief(error: str) -> str:
+    """The line of an error message that tells what happened, for spark-submit says much."""
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    told = next((line for line in lines if "already exist" in line), lines[0] if lines else "nothing")
+    return told[:400]
+
+
+def _controller(ctx: FaultContext) -> tuple[str, str, str]:
+    """The controller's pod, its node container and the number of its process there. Raises HarnessError."""
+    selector = f"app.kubernetes.io/instance={ctx.installed.name},app.kubernetes.io/component=controller"
+    with ctx.cluster.api_client() as api:
+        pods = client.CoreV1Api(api).list_namespaced_pod(
+            ctx.installed.namespace, label_selector=selector, _request_timeout=_API_SECONDS
+        )
+    if not pods.items:
+        raise HarnessError(f"no pod has the labels {selector}")
+    pod: Any = pods.items[0]
+    container = pod.status.container_statuses[0].container_id.partition("://")[2]
+    node = next((it for it in ctx.cluster.nodes if it == pod.spec.node_name), ctx.cluster.nodes[0])
+    template = ["crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container]
+    return pod.metadata.name, node, detour.run(ctx.provider, ctx.cluster, node, template).strip()
+
+
+def _kill_at_first_driver(ctx: FaultContext, by: Bystanders, node: str, pid: str) -> str:
+    """Submit all, and kill the process when the first driver pod is there; the name of that pod.
+
+    SIGKILL from the node: the deletion of a pod, whatever its grace period, leaves a second to finish a submission.
+    Raises WaitTimeout, HostError.
+    """
+    begun = threading.Event()
+
+    def on_pod(event: str, pod: Any) -> str | None:
+        begun.set()
+        name = str(pod.metadata.name)
+        return name if name.startswith(STRUCK) else None
+
+    def watch() -> str:
+        with ctx.cluster.api_client() as api:
+            name = watch_until(
+                client.CoreV1Api(api).list_namespaced_pod,
+                on_pod,
+                what="the first driver pod",
+                timeout=_DRIVER_SECONDS,
+                namespace=ctx.namespace,
+                label_selector=f"{LABEL_ROLE}=driver",
+            )
+            started = time.monotonic()
+            detour.run(ctx.provider, ctx.cluster, node, ["kill", "-9", pid])
+            ctx.say(f"killed the controller {time.monotonic() - started:.2f} s after {name} was there")
+            return name
+
+    with ThreadPoolExecutor(1, "watch-drivers") as pool:
+        found = pool.submit(watch)
+        # The long application's driver is the first that it sees.
+        begun.wait(_API_SECONDS)
+        by.submit(*_NAMES)
+        return found.result()

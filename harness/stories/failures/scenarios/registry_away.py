@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fault-registry-away: the registry of the new image cannot be reached for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.kube.pull_messages import REGISTRY_AWAY
+from harness.releases.install import InstalledRelease
+from harness.stories.failures import fault, registry_outage
+from harness.stories.failures.bystanders import Bystanders
+from harness.stories.failures.fault import FaultContext
+from harness.upgrades import detour
+from harness.verdicts import Finding
+
+SCENARIO = fault.scenario("fault-registry-away", "the registry is away while the new image is to be pulled")
+
+
+def run(ctx: FaultContext) -> list[Finding]:
+    """Upgrade while this cluster's node cannot reach the registry, and let the registry come back."""
+    return fault.tell(ctx, _story)
+
+
+def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+    yield from registry_outage.upgrade_through(ctx, here, by, url=detour.NOWHERE, kind=REGISTRY_AWAY)

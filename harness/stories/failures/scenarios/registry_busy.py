@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fault-registry-busy: the registry answers 429 for a while, as Docker Hub does beyond its pull limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.kube.pull_messages import REGISTRY_BUSY
+from harness.releases.install import InstalledRelease
+from harness.stories.failures import fault, registry_outage
+from harness.stories.failures.bystanders import Bystanders
+from harness.stories.failures.fault import FaultContext
+from harness.upgrades import detour
+from harness.verdicts import Finding
+
+SCENARIO = fault.scenario("fault-registry-busy", "the registry answers 429 while the new image is to be pulled")
+
+
+def run(ctx: FaultContext) -> list[Finding]:
+    """Upgrade while this cluster's node is told that it pulled too much, and let the limit be over."""
+    return fault.tell(ctx, _story)
+
+
+def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+    with detour.BusyRegistry(detour.gateway(ctx.provider, ctx.cluster)) as busy:
+        yield from registry_outage.upgrade_through(ctx, here, by, url=busy.url, kind=REGISTRY_BUSY)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""operator-health: after a move the newest release serves and leads, and nothing of the one before is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from harness.checks import operator
+from harness.checks.images import Resolve
+from harness.matrix.model import ClusterNeeds, Scenario
+from harness.releases.observe import Unseen
+from harness.stories.moves.labels import of_moves
+from harness.upgrades.observed import ObservedMove, ObservedPath
+from harness.verdicts import Finding, Verdict, errored, failed, passed
+
+SCENARIO = Scenario(
+    name="operator-health",
+    summary="the new release serves and leads, with its own images, CRDs and rights",
+    timeout=420.0,
+    needs=ClusterNeeds(paths=("upgrade", "rollback")),
+)
+
+_ABOUT_CRDS = ("crds-established", "crds-equal-chart")
+_SHOWN = 10
+
+
+def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
+    """Judge the operator after each move."""
+    yield from of_moves(observed, lambda move: judge(move, resolve))
+
+
+def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
+    """Everything that must hold of the operator after one move, and that it got there."""
+    yield steps(move)
+    yield completed(move)
+    if isinstance(move.operator, Unseen):
+        yield errored("operator-observed", move.operator.reason)
+    else:
+        for finding in operator.judge(move.operator, resolve):
+            # Helm never takes back CRDs, and a move that Helm gave up is judged by the release of before.
+            if finding.check in _ABOUT_CRDS and (move.move.kind == "rollback" or move.helm_error):
+                continue
+            # A controller that crashes answers nobody; that it crashes is told by the claims above.
+            if finding.check == "metrics-served" and finding.verdict is Verdict.ERROR and move.rollout_error:
+                continue
+            yield finding
+    yield leadership(move)
+    if not move.helm_error:
+        yield no_old_pods(move)
+        yield no_orphans(move)
+    yield stored_objects_fit(move)
+    yield permissions(move)
+
+
+def steps(move: ObservedMove) -> Finding:
+    """Not a claim but the record: the commands that were run, in their order, and how long each took."""
+    commands = [step.command for step in move.steps]
+    gap = move.watch.gap
+    return passed(
+        "steps",
+        f"{move.move}: {' && '.join(commands)}",
+        commands=commands,
+        seconds=[round((step.ended - step.started).total_seconds(), 1) for step in move.steps],
+        lead_gap_s=None if gap is None else round(gap, 1),
+        values_of_the_target=_values(move),
+        sightings=[str(sighting) for sighting in move.watch.sightings],
+    )
+
+
+def completed(move: ObservedMove) -> Finding:
+    """Helm said that it was done, and every Deployment rolled out."""
+    name = "move-completed"
+    times = move.times
+    not_done = errored if move.outside else failed
+    if move.helm_error:
+        return not_done(
+            name, f"Helm did not get to its end: {move.helm_error}", commands=[it.command for it in move.steps]
+        )
+    took = (times.helm_done - times.began).total_seconds()
+    if move.rollout_error or times.settled is None:
+        return not_done(name, f"Helm was done after {took:.1f} s, but then: {move.rollout_error}")
+    ready = (times.settled - times.helm_done).total_seconds()
+    return passed(name, f"Helm was done after {took:.1f} s, and the rollout {ready:.1f} s later")
+
+
+def leadership(move: ObservedMove) -> Finding:
+    """A controller of after the move held the lease; for how long none did is told."""
+    name = "leadership-moved"
+    watch = move.watch
+    if watch.trouble:
+        return errored(name, f"the operator could not be watched: {watch.trouble}")
+    holders = [f"{it.at:%H:%M:%S}Z {it.pod} ({it.image})" for it in watch.leases if it.of_controller]
+    if move.helm_error:
+        return passed(name, "no leader was to change, since Helm did not get to its end", holders=holders)
+    if not holders:
+        return passed(name, "no lease was held: the values switch the election of a leader off")
+    if watch.gap is None:
+        return failed(
+            name,
+            f"no controller of {move.target.name} ever held the lease; the last holder is {holders[-1]}",
+            holders=holders,
+        )
+    return passed(name, f"nobody led for {watch.gap:.1f} s", lead_gap_s=round(watch.gap, 1), holders=holders)
+
+
+def no_old_pods(move: ObservedMove) -> Finding:
+    """No pod of before is left, whatever registry it came from."""
+    name = "no-old-pods"
+    if isinstance(move.old_pods, Unseen):
+        return errored(name, move.old_pods.reason)
+    if move.old_pods:
+        return failed(
+            name, f"pods of {move.origin.name} are still there: {', '.join(move.old_pods)}", pods=list(move.old_pods)
+        )
+    return passed(name, f"no pod of {move.origin.name} is left")
+
+
+def no_orphans(move: ObservedMove) -> Finding:
+    """Nothing that the old release owned is left without an owner."""
+    name = "no-orphans"
+    if isinstance(move.orphans, Unseen):
+        return errored(name, move.orphans.reason)
+    if move.orphans:
+        return failed(name, f"left over from {move.origin.name}: {', '.join(move.orphans)}", orphans=list(move.orphans))
+    return passed(name, f"everything that {move.origin.name} owned is gone, or is owned by {move.target.name}")
+
+
+def stored_objects_fit(move: ObservedMove) -> Finding:
+    """Every stored object of the operator would be accepted by the schema that is in the cluster now."""
+    name = "stored-objects-fit"
+    if isinstance(move.unfit, Unseen):
+        return errored(name, move.unfit.reason)
+    if move.unfit:
+        told = "; ".join(f"{thing}: {said}" for thing, said in list(move.unfit.items())[:_SHOWN])
+        return failed(name, f"{len(move.unfit)} stored objects fit the schema no more: {told}", unfit=dict(move.unfit))
+    return passed(name, "every stored object fits the schema")
+
+
+def permissions(move: ObservedMove) -> Finding:
+    """Not a claim but the record: which rights came and which went; what they break shows in the logs."""
+    name = "permissions-compared"
+    if isinstance(move.permissions, Unseen):
+        return errored(name, move.permissions.reason)
+    gained, lost = move.permissions.gained, move.permissions.lost
+    return passed(name, f"{len(gained)} rights came and {len(lost)} went", gained=list(gained), lost=list(lost))
+
+
+def _values(move: ObservedMove) -> dict[str, object]:
+    return {} if isinstance(move.operator, Unseen) else dict(move.operator.values)

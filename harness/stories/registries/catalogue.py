@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of clusters/pulls.toml: cases of pulls that go wrong, and what their user sees."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from harness.errors import CatalogueError
+from harness.registries.front.faults import Fault
+from harness.settings import PROJECT_ROOT
+from harness.stories.registries.own_registries import Home
+
+FILE = PROJECT_ROOT / "clusters" / "pulls.toml"
+
+How = Literal["wrong", "empty", "gone", "expired", "revoked", "unscoped", "denied"]
+Moment = Literal["install", "upgrade", "scale", "restart"]
+Outcome = Literal["stuck", "held"]
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as wrong:
+        raise ValueError(f"{text!r} is no regular expression: {wrong}") from wrong
+    return text
+
+
+Expression = Annotated[str, AfterValidator(_expression)]
+"""A regular expression."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TokenRow(_Row):
+    """A pull secret that is no good; the keys are explained in clusters/pulls.toml."""
+
+    name: str
+    how: How
+    says: Expression
+    cause: str
+    warns: str = ""
+    node: Expression = ""
+    everywhere: bool = True
+
+
+class FaultRow(_Row):
+    """A registry that fails; the keys are explained in clusters/pulls.toml."""
+
+    name: str
+    fault: Fault
+    outcome: Outcome
+    says: Expression = ""
+    cause: str = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> FaultRow:
+        if (self.outcome == "stuck") != bool(self.says and self.cause):
+            raise ValueError(f"{self.name}: a pull that is stuck needs says and cause, one that holds has neither")
+        return self
+
+
+class LimitRow(_Row):
+    """A moment at which no pull is left; the keys are explained in clusters/pulls.toml."""
+
+    moment: Moment
+    home: Home
+    outcome: Outcome
+
+    @property
+    def name(self) -> str:
+        """`scale-docker.io`."""
+        return f"{self.moment}-{self.home}"
+
+
+class Rows(_Row):
+    """The file."""
+
+    token: tuple[TokenRow, ...] = Field(min_length=1)
+    fault: tuple[FaultRow, ...] = Field(min_length=1)
+    limit: tuple[LimitRow, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _once(self) -> Rows:
+        for rows in (self.token, self.fault, self.limit):
+            names = [it.name for it in rows]
+            if twice := sorted({it for it in names if names.count(it) > 1}):
+                raise ValueError(f"{', '.join(twice)} is there twice")
+        return self
+
+
+@cache
+def load(file: Path = FILE) -> Rows:
+    """All rows. Raises CatalogueError with the file and the key."""
+    try:
+        return Rows.model_validate(tomllib.loads(file.read_text()))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as wrong:
+        raise CatalogueError(f"{file}: {wrong}", "correct that key") from wrong

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kubelet makes of a pull: the pod's reason, the words of its events, how long it takes to recover."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from kubernetes import client
+from urllib3.exceptions import HTTPError
+
+from harness.errors import WaitTimeout
+from harness.releases import seen
+from harness.releases.seen import PodSeen
+from harness.stories.registries.context import PullContext
+from harness.waiting import Deadline, until
+
+_API_SECONDS = 15.0
+_LOOK = 0.25
+_EVENT_SECONDS = 20.0
+_AWAY = (client.ApiException, HTTPError)
+
+REASONS = ("ErrImagePull", "ImagePullBackOff")
+"""What a container waits with, in turns."""
+
+Belongs = Callable[[PodSeen], bool]
+"""Whether a pod is the one that is being looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stuck:
+    """A pod whose image cannot be pulled. `reasons` are those that it was seen waiting with, `message` the first event
+    `Failed`, `others` further warnings; `after` are seconds from the pod's creation to that event.
+    """
+
+    pod: str
+    uid: str
+    image: str
+    reasons: tuple[str, ...]
+    message: str
+    others: tuple[str, ...] = ()
+    after: float = 0.0
+
+
+def pods(ctx: PullContext, namespace: str) -> list[PodSeen]:
+    """The pods of a namespace. Raises ApiException."""
+    with ctx.api() as api:
+        items = seen.listed(client.CoreV1Api(api).list_namespaced_pod, namespace, timeout=_API_SECONDS)
+    return [seen.pod(it) for it in items]
+
+
+def uids(ctx: PullContext, namespace: str) -> frozenset[str]:
+    """Those that are there already."""
+    return frozenset(it.uid for it in pods(ctx, namespace))
+
+
+def await_stuck(
+    ctx: PullContext,
+    namespace: str,
+    belongs: Belongs,
+    *,
+    what: str,
+    reason: str = REASONS[-1],
+    seconds: float = 90.0,
+) -> Stuck:
+    """Wait until a pod waits for an image that cannot be pulled, and has been seen to do so with this reason.
+
+    The first is ErrImagePull; ImagePullBackOff follows when the kubelet looks at the pod again, after ten seconds or
+    so. Raises WaitTimeout with what there is.
+    """
+    reasons: dict[str, None] = {}
+
+    def look() -> tuple[PodSeen | None, str]:
+        found = [it for it in pods(ctx, namespace) if belongs(it) and not it.leaving]
+        for pod in found:
+            for container in pod.containers:
+                if container.state == "waiting" and container.reason in REASONS:
+                    reasons[container.reason] = None
+                    if container.reason in (reason, REASONS[-1]):
+                        return pod, container.image
+        return None, "; ".join(_in_words(it) for it in found) or "no such pod"
+
+    pod, image = until(
+        look,
+        lambda it: it[0] is not None,
+        what=f"{what} to wait for its image",
+        timeout=ctx.within(seconds),
+        interval=_LOOK,
+        ignore=_AWAY,
+    )
+    assert pod is not None  # noqa: S101 - the wait ends with one
+    events = until(
+        lambda: events_of(ctx, namespace, pod.uid),
+        lambda found: any(it.reason == "Failed" for it in found),
+        what=f"an event about {pod.name}",
+        timeout=ctx.within(_EVENT_SECONDS),
+        interval=_LOOK,
+        ignore=_AWAY,
+    )
+    failures = [it for it in events if it.reason == "Failed" and it.message.startswith("Failed to pull image")]
+    others = [f"{it.reason}: {it.message}" for it in events if it.kind == "Warning" and it not in failures]
+    return Stuck(
+        pod=pod.name,
+        uid=pod.uid,
+        image=image,
+        reasons=tuple(reasons),
+        message=failures[0].message if failures else "",
+        others=tuple(dict.fromkeys(others)),
+        after=failures[0].after if failures else 0.0,
+    )
+
+
+def await_started(ctx: PullContext, namespace: str, uid: str, *, what: str, seconds: float = 150.0) -> float:
+    """Wait until the pod's container has been started; seconds from now until then. Raises WaitTimeout."""
+    clock = Deadline(seconds=seconds)
+
+    def look() -> str:
+        pod = next((it for it in pods(ctx, namespace) if it.uid == uid), None)
+        return _in_words(pod) if pod else "the pod is gone"
+
+    until(
+        look,
+        lambda it: it.startswith(("running", "terminated")) or it == "the pod is gone",
+        what=f"{what} to start",
+        timeout=ctx.within(seconds),
+        interval=_LOOK,
+        ignore=_AWAY,
+    )
+    return round(clock.elapsed, 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodEvent:
+    """An event about a pod. `after` are seconds since the pod was created, to the second."""
+
+    reason: str
+    message: str
+    kind: str
+    after: float
+
+
+def events_of(ctx: PullContext, namespace: str, uid: str) -> list[PodEvent]:
+    """The events about a pod, oldest first. Raises ApiException."""
+    with ctx.api() as api:
+        core: Any = client.CoreV1Api(api)
+        items = seen.listed(
+            core.list_namespaced_event, namespace, timeout=_API_SECONDS, field_selector=f"involvedObject.uid={uid}"
+        )
+        found = seen.listed(core.list_namespaced_pod, namespace, timeout=_API_SECONDS)
+    made = next((it["metadata"]["creationTimestamp"] for it in found if it["metadata"]["uid"] == uid), "")
+    items.sort(key=lambda it: _when(it) or datetime.max.replace(tzinfo=UTC))
+    return [
+        PodEvent(
+            reason=it.get("reason") or "",
+            message=" ".join((it.get("message") or "").split()),
+            kind=it.get("type") or "",
+            after=_between(made, _when(it)),
+        )
+        for it in items
+    ]
+
+
+def says(stuck: Stuck, pattern: str) -> str:
+    """Why this is not what the catalogue has measured; empty when it is."""
+    if not stuck.message:
+        return f"there is no event 'Failed to pull image' about {stuck.pod}"
+    if not re.search(pattern, stuck.message):
+        return f"the event says {stuck.message!r}, which does not match {pattern!r}"
+    return ""
+
+
+def started_pods(found: Sequence[PodSeen], belongs: Belongs) -> list[PodSeen]:
+    """Those of the wanted pods that run."""
+    return [it for it in found if belongs(it) and _in_words(it).startswith("running")]
+
+
+def await_running(ctx: PullContext, namespace: str, belongs: Belongs, *, what: str, seconds: float = 120.0) -> PodSeen:
+    """Wait until such a pod runs. Raises WaitTimeout that tells why none does."""
+
+    def look() -> list[PodSeen]:
+        found = pods(ctx, namespace)
+        words.clear()
+        words.extend(f"{it.name} {_in_words(it)}" for it in found if belongs(it))
+        return started_pods(found, belongs)
+
+    words: list[str] = []
+    try:
+        return until(look, what=f"{what} to run", timeout=ctx.within(seconds), interval=_LOOK, ignore=_AWAY)[0]
+    except WaitTimeout as late:
+        raise WaitTimeout(f"{late.message}; pods: {'; '.join(words) or 'none'}", late.next_step) from late
+
+
+def await_again(ctx: PullContext, namespace: str, before: Mapping[str, int], *, seconds: float) -> list[str]:
+    """Wait until all pods run in another incarnation than `before`, restarts by UID; their names. Raises WaitTimeout.
+
+    What is waited for is also that the API server, which went down with the node, answers.
+    """
+
+    def look() -> list[PodSeen]:
+        return pods(ctx, namespace)
+
+    found = until(
+        look,
+        lambda seen_now: (
+            bool(seen_now)
+            and all(
+                it.restarts > before.get(it.uid, -1) and not it.leaving and all(one.ready for one in it.containers)
+                for it in seen_now
+            )
+        ),
+        what="the pods of the operator to run again",
+        timeout=ctx.within(seconds),
+        interval=1.0,
+        ignore=_AWAY,
+    )
+    return [it.name for it in found]
+
+
+def _in_words(pod: PodSeen) -> str:
+    states = [it for it in pod.containers if not it.init]
+    first = states[0] if states else None
+    return f"{first.state or pod.phase} {first.reason} {first.message}".strip() if first else pod.phase
+
+
+def _when(event: dict[str, Any]) -> datetime | None:
+    text = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
+    return datetime.fromisoformat(text) if text else None
+
+
+def _between(made: str, at: datetime | None) -> float:
+    return round((at - datetime.fromisoformat(made)).total_seconds(), 1) if made and at else 0.0

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims about the user's own applications, one each: what ran goes on, what is submitted afterwards runs once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from harness.apps.objects import APPLICATION, CONNECT
+from harness.apps.states import State, shown
+from harness.apps.users import UserManifest
+from harness.releases.observe import Unseen
+from harness.stories.user_apps.on_install import check_of
+from harness.upgrades.observed import ObservedPath
+from harness.upgrades.user_apps import name_of
+from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, PodSeen, ScheduleSeen, UsersSeen, When
+from harness.verdicts import Finding, errored, failed, passed
+
+Judged = tuple[list[str], str]
+"""What is wrong, and what is said where nothing is."""
+
+
+def judge(observed: ObservedPath) -> Iterator[Finding]:
+    """One finding for each application of --apps, which names its file."""
+    seen = observed.workload
+    if isinstance(seen, Unseen):
+        yield errored("applications-observed", seen.reason)
+        return
+    if seen.users is None:
+        yield errored("applications-observed", "no applications of --apps were on this path")
+        return
+    for manifest in seen.users.given:
+        yield one(manifest, seen.users, began=observed.moves[0].times.began)
+
+
+def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
+    """The finding of one application, submitted before the first move and, under another name, after the last."""
+    wrong: list[str] = []
+    said: list[str] = []
+    for when in (When.BEFORE, When.AFTER):
+        faults, fine = _judged(manifest, seen, when, began)
+        wrong += [f"{when} the move: {it}" for it in faults]
+        said.append(f"{when} the move: {fine}")
+    facts = _facts(manifest, seen)
+    title = f"{manifest.kind} {manifest.name} of {manifest.where}"
+    if wrong:
+        return failed(check_of(manifest), f"{title}: {'; '.join(wrong)}", **facts)
+    return passed(check_of(manifest), f"{title}: {'; '.join(said)}", **facts)
+
+
+def _judged(manifest: UserManifest, seen: UsersSeen, when: When, began: datetime) -> Judged:
+    name = name_of(manifest, when)
+    found: Sequence[ApplicationSeen | ScheduleSeen | ConnectSeen]
+    if manifest.kind == APPLICATION.kind:
+        found = [it for it in seen.applications if it.name == name and not it.schedule]
+    elif manifest.kind == CONNECT.kind:
+        found = [it for it in seen.connects if it.name == name]
+    else:
+        found = [it for it in seen.schedules if it.name == name]
+    if not found:
+        refused = [f"{it.kind} {it.name} was refused: {it.words}" for it in seen.refused if it.when is when]
+        return refused or ["it was created and never seen"], ""
+    last = found[-1]
+    if isinstance(last, ApplicationSeen):
+        return application(last, manifest, began=began)
+    return schedule(last) if isinstance(last, ScheduleSeen) else connect(last)
+
+
+def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime) -> Judged:
+    """An application keeps its driver over the moves, is not started again for nothing, and does not fail."""
+    wrong = []
+    before = app.at(began) if app.when is When.BEFORE else None
+    if before is not None and before.state is State.FAILED:
+        return [f"it was FAILED before the operator was touched, so it says nothing of the move: {app.error}"], ""
+    since = began if app.when is When.BEFORE else app.created
+    if any(look.state is State.INVALIDATING for look in app.since(since)):
+        wrong.append(f"it was INVALIDATING, which runs it anew ({shown(app.history)})")
+    for earlier, later in pairwise(sorted(app.drivers, key=lambda pod: pod.created)):
+        if later.created > since.replace(microsecond=0):
+            wrong += _replaced(earlier, later, endless=manifest.endless)
+    if not app.drivers and not manifest.suspended:
+        wrong.append(f"it never got a driver pod ({shown(app.history)})")
+    if manifest.suspended and app.state is State.SUSPENDED:
+        return wrong, "stayed SUSPENDED"
+    if app.state is State.COMPLETED:
+        return wrong, f"COMPLETED, with {_drivers(app)}"
+    if app.state is State.RUNNING:
+        return wrong, f"RUNNING when the watching ended, so that its end was not seen, with {_drivers(app)}"
+    if manifest.endless and app.state is not State.FAILED:
+        return wrong, f"{app.state or '(new)'} when the watching ended, as one that begins again does"
+    if app.ended:
+        return [*wrong, f"it ended as {app.outcome} ({shown(app.history)})"], ""
+    return [*wrong, f"it was {app.outcome} when the watching ended ({shown(app.history)}); {_why_not(app)}"], ""
+
+
+def schedule(it: ScheduleSeen) -> Judged:
+    """A schedule is accepted and goes on; each of its runs that has ended COMPLETED with one driver pod."""
+    wrong = []
+    last = it.looks[-1] if it.looks else None
+    if last is None or not last.state or last.state == "FailedValidation":
+        wrong.append(f"it is {last.state if last and last.state else '(new)'} {last.reason if last else ''}".rstrip())
+    for run in it.runs:
+        if run.state is State.FAILED:
+            wrong.append(f"its run {run.name} ended as {run.outcome}")
+        elif len(run.drivers) > 1:
+            wrong.append(f"its run {run.name} had {len(run.drivers)} driver pods")
+    return wrong, f"{last.state if last else ''}, with {len(it.runs)} runs while it was watched"
+
+
+def connect(it: ConnectSeen) -> Judged:
+    """A Connect server is Ready, and keeps its pod, with which its sessions would be lost."""
+    wrong = []
+    if it.state != "Ready":
+        wrong.append(f"it is {it.state or '(new)'}, not Ready")
+    if len(it.servers) > 1:
+        wrong.append(f"it had {len(it.servers)} server pods: the sessions of the first one are lost")
+    return wrong, "Ready, with one server pod"
+
+
+def _replaced(earlier: PodSeen, later: PodSeen, *, endless: bool) -> list[str]:
+    """What is wrong with a driver pod that came after another one; a user may want an ended one to be run again."""
+    if earlier.ended is None or earlier.ended > later.created:
+        return [f"the driver pod {earlier.uid} had not ended when {later.uid} came"]
+    if earlier.succeeded and not endless:
+        return [f"the driver pod {earlier.uid} had succeeded, and it ran again as {later.uid}"]
+    return []
+
+
+def _why_not(app: ApplicationSeen) -> str:
+    """What held up an application that did not come to its end."""
+    if any(it.started for it in app.drivers):
+        return "its driver had started"
+    return "its driver had not started: the evidence has the pod's events, such as too little memory in the node"
+
+
+def _drivers(app: ApplicationSeen) -> str:
+    return f"{len(app.drivers)} driver pod{'' if len(app.drivers) == 1 else 's'}"
+
+
+def _facts(manifest: UserManifest, seen: UsersSeen) -> dict[str, object]:
+    names = {name_of(manifest, when) for when in (When.BEFORE, When.AFTER)}
+    mine = [it for it in seen.applications if it.name in names]
+    return {
+        "file": manifest.where,
+        "images": list(manifest.images),
+        "states": {it.name: shown(it.history) for it in mine},
+        "drivers": {it.name: [pod.uid for pod in it.drivers] for it in mine},
+    }
