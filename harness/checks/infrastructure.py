@@ -8,7 +8,7 @@ operator.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -108,12 +108,15 @@ class Diagnosis:
         return errored(CHECK, told, cause=self.cause.value)
 
 
-def diagnose(host: HostSeen, seen: Surroundings | None = None, said: Iterable[str] = ()) -> Diagnosis | None:
+def diagnose(
+    host: HostSeen, seen: Surroundings | None = None, said: Iterable[str] = (), *, mirrored: Collection[str] = ()
+) -> Diagnosis | None:
     """The gravest cause outside the product; None when there is none.
 
-    `said` are messages of what went wrong. Without `seen` only they and the host are looked at.
+    `said` are messages of what went wrong. Without `seen` only they and the host are looked at. `mirrored` are the
+    registry hosts for which a mirror of the user's answers.
     """
-    found = [*_of_host(host, said), *(_of_cluster(host, seen) if seen else ())]
+    found = [*_of_host(host, said), *(_of_cluster(host, seen, mirrored) if seen else ())]
     return min(found, key=lambda it: list(Cause).index(it.cause), default=None)
 
 
@@ -141,14 +144,14 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
         yield Diagnosis(cause=Cause.HOST_BUSY, message=f"the host was too busy for this to prove anything: {told}")
 
 
-def _of_cluster(host: HostSeen, seen: Surroundings) -> Iterator[Diagnosis]:
+def _of_cluster(host: HostSeen, seen: Surroundings, mirrored: Collection[str]) -> Iterator[Diagnosis]:
     for node in seen.nodes:
         yield from _of_node(host, node)
     for pod in seen.pods:
         yield from _of_pod(host, pod, seen.nodes)
     for event in seen.events:
         yield from _of_event(host, event)
-    yield from _of_pulls(seen)
+    yield from _of_pulls(seen, mirrored)
 
 
 def _of_event(host: HostSeen, event: EventSeen) -> Iterator[Diagnosis]:
@@ -188,7 +191,7 @@ def _of_pod(host: HostSeen, pod: PodPlace, nodes: Sequence[NodeSeen]) -> Iterato
         )
 
 
-def _of_pulls(seen: Surroundings) -> Iterator[Diagnosis]:
+def _of_pulls(seen: Surroundings, mirrored: Collection[str]) -> Iterator[Diagnosis]:
     """Pulls that failed through no fault of the release, as pods that still wait and events tell them.
 
     Nothing is said while a pod waits for an image that cannot be had: that proves something, whatever else failed.
@@ -196,15 +199,21 @@ def _of_pulls(seen: Surroundings) -> Iterator[Diagnosis]:
     told: dict[str, list[str]] = {}
     for event in seen.events:
         told.setdefault(event.about, []).append(event.message)
+
+    def judged(failure: PullFailure) -> PullFailure:
+        return failure.said_by_mirror() if failure.host in mirrored else failure
+
     waiting = [
-        (f"Pod/{pod.name}", failure)
+        (f"Pod/{pod.name}", judged(failure))
         for pod in seen.pods
         for it in pod.waiting
         if (failure := pull_messages.of_waiting(it.reason, it.message, it.image, told.get(f"Pod/{pod.name}", ())))
     ]
     if any(failure.is_releases_fault for _, failure in waiting):
         return
-    passing = [(it.about, failure) for it in seen.events if (failure := pull_messages.of_event(it.reason, it.message))]
+    passing = [
+        (it.about, judged(failure)) for it in seen.events if (failure := pull_messages.of_event(it.reason, it.message))
+    ]
     for about, failure in (*waiting, *passing):
         if not failure.is_releases_fault:
             cause = _OF_KIND.get(failure.kind) or _OF_PULL[failure.fault]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from http import HTTPStatus
@@ -32,6 +32,8 @@ NOT_RECOGNISED = "not recognised"
 
 REGISTRY_BUSY = "registry-busy"
 REGISTRY_AWAY = "registry-away"
+TIMEOUT = "timeout"
+PLAIN_HTTP = "plain-http"
 DISK_FULL = "disk-full"
 """Kinds of the catalogue that the harness treats in a way of their own."""
 
@@ -98,6 +100,18 @@ class PullFailure:
         """The words, with what a busy registry itself says of its pull limit, where it says anything."""
         return f"{self.words}: {left}" if left and self.kind == REGISTRY_BUSY else self.words
 
+    def said_by_mirror(self) -> PullFailure:
+        """The same, where a mirror of the user's answers for the registry host: a cache hides what is behind it."""
+        step = load().kinds[self.kind].mirror if self.is_recognised else ""
+        if not step:
+            return self
+        return replace(
+            self,
+            fault=Fault.REGISTRY,
+            words=f"{self.words}, says its mirror",
+            next_step=step.format(host=self.host),
+        )
+
     def __str__(self) -> str:
         return f"{self.words}: {self.answer}"
 
@@ -117,6 +131,7 @@ class KindRow(Model):
     fault: Fault
     waiting: bool
     next: str = Field(min_length=1)
+    mirror: str = ""
 
 
 class MessageRow(Model):
@@ -208,6 +223,16 @@ def read(message: str, *, reason: str = "", image: str = "") -> PullFailure:
         answer=text,
         image=named,
     )
+
+
+def of_status(status: int, host: str) -> PullFailure:
+    """What an HTTP status of a registry means for the pull of one of its images."""
+    return read(f"unexpected status code: {status}", image=f"{host}/image")
+
+
+def next_step(kind: str, host: str) -> str:
+    """What a user does about a kind of trouble with a registry host. Raises KeyError for a kind that is not there."""
+    return load().kinds[kind].next.format(host=host)
 
 
 def of_waiting(reason: str, message: str, image: str, events: Iterable[str] = ()) -> PullFailure | None:

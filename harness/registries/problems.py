@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a registry's refusal or silence means, and what to do about it."""
+"""The errors for a registry's refusal or silence; what to do about each is in clusters/pull-messages.toml."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 import re
 import ssl
 from collections.abc import Iterator
+from http import HTTPStatus
 
 import httpx
 
 from harness.errors import RegistryError
+from harness.kube import pull_messages
 
 
 def answered(server: str, host: str, response: httpx.Response, asked_for: str, hint: str = "") -> RegistryError:
@@ -20,7 +22,10 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     """
     status = response.status_code
     said = _said(response)
-    step = _next_step(status, host, response.headers.get("retry-after", ""))
+    step = pull_messages.of_status(status, host).next_step
+    retry_after = response.headers.get("retry-after", "")
+    if status == HTTPStatus.TOO_MANY_REQUESTS and retry_after.isdecimal():
+        step = f"wait {retry_after} s; {step}"
     return RegistryError(
         f"{server} answered {status} for {asked_for}" + (f": {said}" if said else ""),
         f"{hint}; {step}" if hint else step,
@@ -35,17 +40,18 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     if isinstance(tls, ssl.SSLCertVerificationError):
         return RegistryError(
             f"the certificate of {server} is not trusted: {tls.verify_message}",
-            f'put the PEM file of the CA that signed it under ca of [mirrors."{host}"] in harness.toml',
+            pull_messages.read(f"x509: {tls.verify_message}", image=f"{host}/image").next_step,
         )
     if tls is not None:
         return RegistryError(
             f"{server} does not speak TLS as asked: {tls.reason or tls}",
-            "if it speaks plain HTTP, begin its address with http://",
+            pull_messages.next_step(pull_messages.PLAIN_HTTP, host),
         )
-    what = "did not answer in time" if isinstance(error, httpx.TimeoutException) else "could not be reached"
+    late = isinstance(error, httpx.TimeoutException)
+    what = "did not answer in time" if late else "could not be reached"
     return RegistryError(
         f"{server} {what}: {str(error) or type(error).__name__}",
-        f'check network and proxy, name a mirror under [mirrors."{host}"] in harness.toml, or use --source foundry',
+        pull_messages.next_step(pull_messages.TIMEOUT if late else pull_messages.REGISTRY_AWAY, host),
     )
 
 
@@ -60,26 +66,6 @@ def _said(response: httpx.Response) -> str:
         text = re.sub(r"<[^>]*>", " ", response.text)
         lines = [" ".join(text.split())[:200]]
     return "; ".join(line for line in lines if line)
-
-
-def _next_step(status: int, host: str, retry_after: str) -> str:
-    match status:
-        case 401:
-            return (
-                f'log in (docker login {host}) or set username and password under [mirrors."{host}"]; '
-                "some registries also say 401 for a repository that does not exist"
-            )
-        case 403:
-            return "the account, or this network, may not pull it: ask who owns the repository, or use a mirror"
-        case 404:
-            return "check name and tag"
-        case 429:
-            wait = f"wait {retry_after} s, " if retry_after.isdecimal() else ""
-            return f"the rate limit is used up: {wait}log in (docker login {host}), or use a mirror"
-        case _ if status >= 500:
-            return "the registry is in trouble: try again later, or use a mirror"
-        case _:
-            return "check that the address is a registry's"
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -172,9 +172,12 @@ class CellReports:
             return infrastructure.diagnose(host, said=messages)
         try:
             namespaces = [*story.job_namespaces(attempt.cell), OPERATOR_NAMESPACE]
-            found = infrastructure.diagnose(host, surroundings.look(made.cluster, namespaces), messages)
+            around = surroundings.look(made.cluster, namespaces)
         except (client.ApiException, HTTPError) as away:
             return infrastructure.node_lost(host, str(away))
+        source = self._resources.source
+        mirrored = source.mirrors.mirrors if source.kind == "mirror" else ()
+        found = infrastructure.diagnose(host, around, messages, mirrored=mirrored)
         if found is not None and found.cause is infrastructure.Cause.REGISTRY_BUSY and found.pull:
             return found.with_limit(self._resources.pulls_left(found.pull.image))
         return found

@@ -139,6 +139,25 @@ def test_what_the_product_does_is_no_trouble_of_the_host(surroundings: Surroundi
     assert diagnose(HOST, surroundings) is None
 
 
+def test_a_mirror_that_does_not_have_an_image_proves_nothing() -> None:
+    """A pull-through cache says so also when the registry behind it refuses."""
+    missing = seen(a_pod(container=waiting(PULLED_404)), events=(an_event("Failed", PULLED_404),))
+
+    assert diagnose(HOST, missing, mirrored=["ghcr.io"]) is None
+    found = diagnose(HOST, missing, mirrored=["docker.io"])
+
+    assert found is not None
+    assert (found.cause, found.again) == (Cause.REGISTRY_FAILING, False)
+    assert "docker.io has no such image, says its mirror" in found.message
+    assert "ask docker.io itself" in found.finding().message
+
+
+def test_a_missing_image_is_told_whatever_else_failed_to_be_pulled() -> None:
+    busy = seen(a_pod(container=waiting(PULLED_404)), events=(an_event("Failed", PULLED_503),))
+
+    assert diagnose(HOST, busy) is None
+
+
 def test_the_gravest_cause_is_told() -> None:
     found = diagnose(
         HOST,
