@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -245,7 +245,7 @@ def _start(
     without: Sequence[str] = (),
 ) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             words,
             env={key: value for key, value in {**os.environ, **(env or {})}.items() if key not in without},
             cwd=cwd,
@@ -267,6 +267,21 @@ def _start(
             f"{words[0]} cannot be executed: {refused.strerror}",
             f"check what it is: ls -l {words[0]}; file {words[0]}",
         ) from refused
+    _pass_on_niceness(child.pid)
+    return child
+
+
+def _pass_on_niceness(pid: int) -> None:
+    """Let a child yield to others as this process does.
+
+    A new session is a scheduling group of its own, and niceness counts only among the processes of one group (Linux,
+    sched(7), "The autogroup feature"): without this, ten builds at the lowest priority would take ten shares.
+    """
+    niceness = os.nice(0)
+    if niceness > 0:
+        # Kernels without the feature have no such file, and a child that has ended already has none either.
+        with suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -258,3 +260,16 @@ def test_a_daemon_lives_on_without_the_name_of_the_run(tmp_path: Path, monkeypat
     finally:
         process.end(child)
     assert child.poll() is not None
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="this kernel has no scheduling groups of sessions"
+)
+def test_a_child_of_a_process_that_yields_yields_with_all_of_its_session() -> None:
+    wanted = min(os.nice(0) + 7, 19)
+    wait = f'for n in $(seq 600); do grep -q "nice {wanted}$" /proc/self/autogroup && exit 0; sleep 0.1; done; exit 1'
+    program = f"from harness.process import call; print(call(['sh', '-c', {wait!r}], timeout=120).returncode)"
+    said = subprocess.run(
+        ["nice", "-n", "7", sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=True
+    )
+    assert said.stdout.strip() == "0"
