@@ -125,7 +125,7 @@ def node(resources: Resources, found: Host, environment: Environment, *, timeout
     name = cluster_name(resources.run_id, 1)
     if resources.ledger is None:
         raise HarnessError("the benchmark's ledger is not open")
-    image = resources.node_image(environment, plain=True).reference
+    image = resources.node_images.image(environment, plain=True).reference
     spec = ClusterSpec(
         name=name,
         run_id=resources.run_id,

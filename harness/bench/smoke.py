@@ -212,8 +212,8 @@ def _node_and_chart(asked: Request, found: Host, release: Release, folder: Path)
     try:
         resources.open()
         # A person's node image holds no images: that is what `kind load` is for.
-        node_image = resources.node_image(asked.cells[0].environment, plain=True).reference
-        source = resources.chart(release).path
+        node_image = resources.node_images.image(asked.cells[0].environment, plain=True).reference
+        source = resources.charts.find(release).path
         chart = folder / source.name
         if source.is_dir():
             shutil.copytree(source, chart)

@@ -36,6 +36,13 @@ from harness.run.setup import Host, Request
 from harness.verdicts import Finding, passed, unavailable
 
 
+class NodeIdentities(Protocol):
+    """What tells node images apart."""
+
+    def identity(self, environment: Environment, node: ImageRecord) -> str:
+        """What makes a node image the same on another machine."""
+
+
 class Inputs(Protocol):
     """What a locker asks of the run's resources."""
 
@@ -43,8 +50,9 @@ class Inputs(Protocol):
     def source(self) -> Source:
         """Where images come from."""
 
-    def node_identity(self, environment: Environment, node: ImageRecord) -> str:
-        """What makes a node image the same on another machine."""
+    @property
+    def node_images(self) -> NodeIdentities:
+        """Which node images are the same."""
 
 
 class Locker:
@@ -155,7 +163,7 @@ class Locker:
     def _locked_node(self, environment: Environment) -> LockedNode | None:
         if self._node is None:
             return None
-        identity = self._inputs.node_identity(environment, self._node)
+        identity = self._inputs.node_images.identity(environment, self._node)
         built = self._host.choice.kind == "foundry"
         # What comes behind the colon of a built one, and a mirror's host, are this machine's own.
         image = self._node.reference.rpartition(":")[0] if built else environment.node_image

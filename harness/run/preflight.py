@@ -30,8 +30,7 @@ class Preflight:
 
     Of images that may be had or not, whatever the source, every source is asked.
 
-    `engine_images` are those that the engine of this machine starts for an environment; `has` tells whether it holds
-    one already, so that no mirror is needed for it. `chart` is --chart.
+    `engine_images` are those that the engine of this machine lacks for an environment. `chart` is --chart.
     """
 
     def __init__(
@@ -42,7 +41,6 @@ class Preflight:
         *,
         chart: str = "",
         engine_images: Callable[[Environment], Iterable[str]],
-        has: Callable[[str], bool],
         say: Callable[[str], None],
     ) -> None:
         self._source = source
@@ -50,7 +48,6 @@ class Preflight:
         self._values = merge(*values)
         self._chart = chart
         self._engine_images = engine_images
-        self._has = has
         self._say = say
         self._answers: dict[str, UnavailableError | None] = {}
         self._lock = threading.Lock()
@@ -116,9 +113,7 @@ class Preflight:
             yield release.hook_image
 
     def _everything(self, cell: Cell) -> Iterator[str]:
-        for image in self._engine_images(cell.environment):
-            if not self._has(image):
-                yield image
+        yield from self._engine_images(cell.environment)
         for name in cell.path.releases:
             release = self._catalogue.release(name)
             yield from self._operator_images(cell, release)

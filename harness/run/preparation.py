@@ -77,8 +77,8 @@ class Preparation:
         self._began = pressure.Mark.now()
         cell = self._attempts[0].cell
         try:
-            node = self._resources.node_image(self._environment)
-            helper = self._resources.helper_image(self._environment)
+            node = self._resources.node_images.image(self._environment)
+            helper = self._resources.node_images.helper(self._environment)
             self._record.images.append(node)
             self._locker.learn(node=node)
             releases = self._releases(cell.path.releases)
@@ -197,7 +197,7 @@ class Preparation:
         for name in names:
             release = self._asked.catalogue.release(name)
             own = (self._asked.options.chart or "") if name == names[-1] else ""
-            chart = self._resources.chart(release, wanted=own)
+            chart = self._resources.charts.find(release, wanted=own)
             found[name] = ReleaseOnPath(release=release, chart=chart, values=relocate.values_for(release))
         self._locker.learn(
             chart=found[names[-1]].chart, before={name: it.chart for name, it in found.items() if name != names[-1]}
@@ -221,5 +221,5 @@ class Preparation:
         cells = [attempt.cell for attempt in self._attempts]
         first = self._asked.catalogue.release(cells[0].path.releases[0])
         wanted = [first.image, *(it for cell in cells for it in stories.of(cell.scenario).images(cell))]
-        held = self._resources.held_images(self._environment)
+        held = self._resources.node_images.held(self._environment)
         return tuple(image for image in dict.fromkeys(wanted) if image not in held)

@@ -184,6 +184,42 @@ class FakeSource:
         return frozenset({self.resolve(reference).digest})
 
 
+class FakeNodeImages:
+    """Has the methods of harness.run.node_images.NodeImages."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+
+    def image(self, environment: Environment) -> ImageRecord:
+        self._stage.on_node_image()
+        return ImageRecord(reference=f"node:{environment.kubernetes}", digest="sha256:1", registry="", obtained="built")
+
+    def identity(self, environment: Environment, node: ImageRecord) -> str:
+        return f"recipe of {environment.kubernetes}"
+
+    def held(self, environment: Environment) -> tuple[str, ...]:
+        return self._stage.held
+
+    def helper(self, environment: Environment) -> str:
+        return ""
+
+
+class FakeCharts:
+    """Has the methods of harness.run.release_charts.ReleaseCharts."""
+
+    def find(self, release: Release, *, wanted: str = "") -> Chart:
+        return Chart(
+            path=Path("/charts/it.tgz"),
+            reference="it",
+            sha256="ab" * 32,
+            metadata={},
+            name="spark-operator",
+            version=release.version,
+            app_version=release.version,
+            origin=ChartSource.FOUNDRY,
+        )
+
+
 class FakeResources:
     """Has the methods of harness.run.resources.Resources; its ledger is real."""
 
@@ -193,6 +229,8 @@ class FakeResources:
         self.run_id = run_id
         self.ledger: Ledger | None = None
         self.source = FakeSource(stage)
+        self.node_images = FakeNodeImages(stage)
+        self.charts = FakeCharts()
         self._stage = stage
 
     @property
@@ -214,33 +252,8 @@ class FakeResources:
         made.mkdir(parents=True, exist_ok=True)
         return made
 
-    def node_image(self, environment: Environment) -> ImageRecord:
-        self._stage.on_node_image()
-        return ImageRecord(reference=f"node:{environment.kubernetes}", digest="sha256:1", registry="", obtained="built")
-
-    def node_identity(self, environment: Environment, node: ImageRecord) -> str:
-        return f"recipe of {environment.kubernetes}"
-
-    def held_images(self, environment: Environment) -> tuple[str, ...]:
-        return self._stage.held
-
-    def helper_image(self, environment: Environment) -> str:
-        return ""
-
     def release_registries(self) -> None:
         self._stage.events.append("registries released")
-
-    def chart(self, release: Release, *, wanted: str = "") -> Chart:
-        return Chart(
-            path=Path("/charts/it.tgz"),
-            reference="it",
-            sha256="ab" * 32,
-            metadata={},
-            name="spark-operator",
-            version=release.version,
-            app_version=release.version,
-            origin=ChartSource.FOUNDRY,
-        )
 
     def login(self, host: str) -> None:
         return None

@@ -175,6 +175,8 @@ class OpenResources:
     def __init__(self, chart: Path) -> None:
         self._chart = chart
         self.calls: list[str] = []
+        self.node_images = SimpleNamespace(image=self._image)
+        self.charts = SimpleNamespace(find=self._find)
 
     def __call__(self, *args: object) -> OpenResources:
         return self
@@ -185,11 +187,11 @@ class OpenResources:
     def close(self) -> None:
         self.calls.append("close")
 
-    def node_image(self, environment: object, *, plain: bool) -> SimpleNamespace:
+    def _image(self, environment: object, *, plain: bool) -> SimpleNamespace:
         assert self.calls == ["open"]
         return SimpleNamespace(reference=f"node, plain: {plain}")
 
-    def chart(self, release: Release) -> SimpleNamespace:
+    def _find(self, release: Release) -> SimpleNamespace:
         assert self.calls == ["open"]
         return SimpleNamespace(path=self._chart)
 

@@ -47,7 +47,7 @@ def preflight(source: Source, said: list[str] | None = None, **more: object) -> 
     def engine_images(environment: Environment) -> list[str]:
         return [environment.node_image]
 
-    asked = {"values": (), "engine_images": engine_images, "has": lambda image: False, **more}
+    asked = {"values": (), "engine_images": engine_images, **more}
     return Preflight(source, CATALOGUE, say=(said if said is not None else []).append, **asked)  # type: ignore[arg-type]
 
 
@@ -106,7 +106,7 @@ def test_what_is_missing_is_named_with_its_mirror_and_only_its_cells_are_refused
 
 def test_a_host_without_a_mirror_is_named_without_asking_anybody() -> None:
     with answering(server()) as fake, mirrored(fake, "ghcr.io") as source:
-        (finding,) = preflight(source, has=lambda image: True).refusals([cell()]).values()
+        (finding,) = preflight(source, engine_images=lambda environment: []).refusals([cell()]).values()
 
     assert "nobody answers for docker.io: the mirror map has ghcr.io" in finding.message
     assert not [it for it in fake.requests if "apache" in it.path]
@@ -126,7 +126,7 @@ def test_an_upgrade_needs_the_images_of_all_its_releases_and_of_its_applications
 def test_values_and_an_own_chart_say_what_is_needed() -> None:
     values = ({"image": {"registry": "docker.io", "repository": "us/operator", "tag": "7"}},)
     with answering(server()) as fake, mirrored(fake) as source:
-        asking = preflight(source, values=values, chart="./chart", has=lambda image: True)
+        asking = preflight(source, values=values, chart="./chart", engine_images=lambda environment: [])
         assert asking.refusals([cell()]) == {}
 
     assert heads(fake) == ["apache/spark/manifests/4.0.4", "us/operator/manifests/7"]
