@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 import logging
 import os
 import signal
@@ -33,11 +34,15 @@ exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong
 3 the host, an input or the harness failed. docs/glossary.md explains the words, docs/ the rest.
 """
 
+_OF_THE_HOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO})
+"""What the system refuses because of the machine, and not because of a defect."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
     parser = _parser()
     words, command = _split(sys.argv[1:] if argv is None else argv)
+    _refuse_empty(parser, words)
     parsed, rest = parser.parse_known_args(words)
     if command:
         parsed.program = command
@@ -57,6 +62,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 3
+    except BrokenPipeError:
+        # The reader, such as head, has what it wanted. What is still buffered must not fail at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        from harness.report import crash
+
+        if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
+            where = f": {error.filename}" if error.filename else ""
+            print(f"HostError: {error.strerror}{where}", file=sys.stderr)
+            print("  next: free some disk, or give a folder that you may write to (HARNESS_CACHE)", file=sys.stderr)
+        else:
+            crash.tell(error, sys.argv[1:] if argv is None else argv)
+        return 3
+
+
+def _refuse_empty(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """End with a usage error for an empty value: a variable that is not set must not select something else."""
+    for number, word in enumerate(words):
+        if word.startswith("--") and word.endswith("="):
+            parser.error(f"{word} has an empty value; give one, or leave the option out")
+        if not word.strip():
+            before = words[number - 1] if number else ""
+            option = before if before.startswith("-") else "an argument"
+            parser.error(f"{option} has an empty value; give one, or leave it out")
 
 
 def _split(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
