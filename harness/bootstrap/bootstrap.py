@@ -67,6 +67,7 @@ def bootstrap(
         outcomes = runner.run(steps, shown, known=known)
     report = BootstrapReport(outcomes=tuple(outcomes), seconds=time.monotonic() - started)
     if report.changed and not to_be_continued:
+        console.print("Removing the Go caches of these builds (several GB, up to a few minutes) …", highlight=False)
         drop_caches(settings)
     console.print(display.summary(outcomes))
     verdict = "Ready" if report.changed else "Nothing to do"
