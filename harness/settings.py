@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness.errors import SettingsError
+from harness.errors import CatalogueError, SettingsError
 from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
+from harness.toml_source import TomlSource, message, remedy
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 """The checkout: clusters/, charts/ and reports/ are below it."""
@@ -90,19 +88,8 @@ def load(
     the command line; None means "not given". Raises SettingsError with file, line and key.
     """
     path = file or next((p for p in (Path.cwd() / "harness.toml", PROJECT_ROOT / "harness.toml") if p.is_file()), None)
-    data: dict[str, Any] = {}
-    text = ""
-    if path is not None:
-        try:
-            text = path.read_text()
-            data = tomllib.loads(text)
-        except FileNotFoundError as missing:
-            raise SettingsError(f"{path} does not exist", "create it, or leave the option out") from missing
-        except tomllib.TOMLDecodeError as broken:
-            why = str(broken).replace("at end of document", f"at the end, line {len(text.splitlines())}")
-            raise SettingsError(f"{path} is not valid TOML: {why}", "correct that line") from broken
-        except (OSError, UnicodeDecodeError) as unreadable:
-            raise SettingsError(f"{path} cannot be read: {unreadable}", "it must be a TOML file") from unreadable
+    source = _source(path) if path else TomlSource()
+    data = dict(source.data)
     origin = dict.fromkeys(data, str(path))
     env = os.environ if environment is None else environment
     for variable, key in _ENVIRONMENT.items():
@@ -116,35 +103,29 @@ def load(
     try:
         return Settings(**data)
     except ValidationError as invalid:
-        raise SettingsError(*_explain(invalid, origin, path, text)) from invalid
+        raise _explained(invalid, origin, source) from invalid
 
 
-def _explain(invalid: ValidationError, origin: Mapping[str, str], path: Path | None, text: str) -> tuple[str, str]:
-    problems = []
-    fields: dict[str, Any] = {}
-    for error in invalid.errors():
-        keys = [str(part) for part in error["loc"]]
+def _source(path: Path) -> TomlSource:
+    """The file. Raises SettingsError."""
+    try:
+        source = TomlSource(file=path, text=path.read_text())
+        _ = source.data
+    except FileNotFoundError as missing:
+        raise SettingsError(f"{path} does not exist", "create it, or leave the option out") from missing
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise SettingsError(f"{path} cannot be read: {unreadable}", "it must be a TOML file") from unreadable
+    except CatalogueError as broken:
+        raise SettingsError(broken.message, broken.next_step) from broken
+    return source
+
+
+def _explained(invalid: ValidationError, origin: Mapping[str, str], source: TomlSource) -> SettingsError:
+    problems = invalid.errors()
+    lines = []
+    for problem in problems:
+        keys = [str(part) for part in problem["loc"]]
         where = origin.get(keys[0], "settings")
-        if path is not None and where == str(path):
-            where = f"{path}, line {_line_of(keys, text)}"
-        said = error["msg"].removeprefix("Value error, ")
-        if error["type"] == "extra_forbidden":
-            model = Mirror if keys[0] == "mirrors" else Settings
-            fields.update(model.model_fields)
-            close = difflib.get_close_matches(keys[-1], list(model.model_fields), n=1)
-            said = "there is no such key" + (f"; did you mean {close[0]}?" if close else "")
-        problems.append(f"{where}: key {'.'.join(keys)}: {said[:1].lower()}{said[1:]}")
-    return "\n".join(problems), f"the keys are: {', '.join(sorted(fields))}" if fields else "correct that value"
-
-
-def _line_of(keys: list[str], text: str) -> int:
-    """The line of the deepest key that is written in the file, the first line being 1."""
-    line = 1
-    lines = text.splitlines()
-    for key in keys:
-        pattern = re.compile(rf'(^|[\[.\s"\']){re.escape(key)}["\']?\s*(=|\]|\.)')
-        for number in range(line, len(lines) + 1):
-            if pattern.search(lines[number - 1]):
-                line = number
-                break
-    return line
+        place = source.where(problem["loc"]) if where == str(source.file) else f"{where}: key {'.'.join(keys)}: "
+        lines.append(place + message(problem, Settings))
+    return SettingsError("\n".join(lines), remedy(problems, Settings) or "correct that value")

@@ -6,21 +6,21 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from harness.errors import CatalogueError, HarnessError, ToolError
+from harness.errors import HarnessError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.host.steps import Progress
 from harness.matrix.versions import numbers
 from harness.process import call
 from harness.settings import PROJECT_ROOT, Settings
+from harness.toml_source import TomlSource
 
 TOOLS_FILE = PROJECT_ROOT / "clusters" / "tools.toml"
 KUBECTL = "kubectl"
@@ -67,11 +67,8 @@ class ToolRow(BaseModel):
 
 @functools.cache
 def catalogue(file: Path = TOOLS_FILE) -> Mapping[str, ToolRow]:
-    """The rows of clusters/tools.toml by name. Raises CatalogueError."""
-    try:
-        return {name: ToolRow(**row) for name, row in tomllib.loads(file.read_text()).items()}
-    except (OSError, tomllib.TOMLDecodeError, TypeError, ValidationError) as wrong:
-        raise CatalogueError(f"{file}: {wrong}", "correct that key") from wrong
+    """The rows of clusters/tools.toml by name. Raises CatalogueError with file, line and key."""
+    return TomlSource.read(file).tables(ToolRow)
 
 
 def resolve(settings: Settings, names: Sequence[str], minors: Sequence[str] = ()) -> dict[str, Tool]:

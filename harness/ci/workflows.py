@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness.errors import CatalogueError
 from harness.matrix import expand
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Model, Scenario
 from harness.matrix.select import Selection, choose
-from harness.matrix.written import Written
 from harness.report.files import write_atomically
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 NAMES = ("ci", "e2e")
 
@@ -61,13 +61,12 @@ class CiFile(Model):
     actions: dict[str, Action]
 
 
-def read(root: Path = PROJECT_ROOT) -> tuple[CiFile, Written]:
+def read(root: Path = PROJECT_ROOT) -> tuple[CiFile, TomlSource]:
     """.github/ci.toml below `root`. Raises CatalogueError with file, line and key."""
-    written = Written.read(root / ".github" / "ci.toml")
-    try:
-        return CiFile.model_validate(written.data()), written
-    except ValidationError as invalid:
-        raise written.invalid(invalid, CiFile) from invalid
+    written = TomlSource.read(root / ".github" / "ci.toml")
+    found = written.validated(CiFile)
+    written.require_unique("event", "on", (it.on for it in found.event))
+    return found, written
 
 
 def render(catalogue: Catalogue, scenarios: Mapping[str, Scenario], root: Path = PROJECT_ROOT) -> dict[Path, str]:

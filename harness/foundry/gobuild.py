@@ -12,16 +12,16 @@ from __future__ import annotations
 import functools
 import re
 import shutil
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness import process
 from harness.errors import CatalogueError, ToolError
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 MODULES = PROJECT_ROOT / "clusters" / "nodes" / "modules"
 
@@ -54,14 +54,11 @@ def modules() -> list[str]:
 def build_file(module: str) -> BuildFile:
     """The build.toml of a module. Raises CatalogueError when there is none or it is wrong."""
     path = MODULES / module / "build.toml"
-    try:
-        return BuildFile(**tomllib.loads(path.read_text()))
-    except FileNotFoundError as missing:
+    if not path.is_file():
         raise CatalogueError(
             f"there is no Go tool module {module!r}: {path} does not exist", f"the modules are: {', '.join(modules())}"
-        ) from missing
-    except (tomllib.TOMLDecodeError, ValidationError) as wrong:
-        raise CatalogueError(f"{path}: {wrong}", "correct that key") from wrong
+        )
+    return TomlSource.read(path).validated(BuildFile)
 
 
 def packages(module: str) -> list[str]:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import functools
-import tomllib
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from harness.errors import CatalogueError
 from harness.foundry import gobuild
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 NODES = PROJECT_ROOT / "clusters" / "nodes"
 _FILE = NODES / "kubernetes.toml"
@@ -55,15 +56,27 @@ class KubernetesRow(BaseModel):
         }
 
 
+class KubernetesFile(BaseModel):
+    """The file. `hold` has the references of the images that a node with images holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hold: tuple[str, ...] = ()
+    kubernetes: tuple[KubernetesRow, ...]
+
+
+def read(file: Path) -> KubernetesFile:
+    """A file of versions. Raises CatalogueError with file, line and key."""
+    source = TomlSource.read(file)
+    found = source.validated(KubernetesFile)
+    source.require_unique("kubernetes", "version", (it.version for it in found.kubernetes))
+    return found
+
+
 @functools.cache
 def rows() -> dict[str, KubernetesRow]:
     """Version → row. Raises CatalogueError when the file is wrong or a module is missing."""
-    try:
-        found = [KubernetesRow(**row) for row in tomllib.loads(_FILE.read_text())["kubernetes"]]
-    except (OSError, KeyError, tomllib.TOMLDecodeError, ValidationError) as wrong:
-        raise CatalogueError(
-            f"{_FILE}: {wrong}", "each [[kubernetes]] row needs version, etcd, coredns, pause"
-        ) from wrong
+    found = read(_FILE).kubernetes
     for row in found:
         for module in (row.module, row.etcd_module, row.coredns_module):
             gobuild.build_file(module)
@@ -73,10 +86,7 @@ def rows() -> dict[str, KubernetesRow]:
 @functools.cache
 def held_images() -> tuple[str, ...]:
     """References of the images that a node with images holds. Raises CatalogueError when the file is wrong."""
-    try:
-        return tuple(str(reference) for reference in tomllib.loads(_FILE.read_text())["hold"])
-    except (OSError, KeyError, TypeError, tomllib.TOMLDecodeError) as wrong:
-        raise CatalogueError(f"{_FILE}: {wrong}", "`hold` lists image references") from wrong
+    return read(_FILE).hold
 
 
 def row(version: str) -> KubernetesRow:

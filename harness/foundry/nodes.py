@@ -13,7 +13,6 @@ import json
 import shutil
 import tarfile
 import tempfile
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +22,8 @@ from harness.foundry import assemble, debian, gobuild
 from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
+from harness.matrix.model import Model
+from harness.toml_source import TomlSource
 
 REPOSITORY = "spark-operator-harness/kind-node"
 """Repository of foundry node images in the container engine; they are never pushed."""
@@ -76,19 +77,31 @@ ctr -n k8s.io images rm --sync none.invalid/none:none
 """
 
 
+class BaseSystems(Model):
+    """clusters/nodes/base.toml."""
+
+    node: debian.BaseSystem
+    proxy: debian.BaseSystem
+
+
 def node_modules(row: KubernetesRow) -> list[str]:
     """The Go tool modules whose programs a node holds."""
     return [*_NODE_TOOLS, "cni", row.etcd_module, row.coredns_module, row.module]
 
 
 def base_system() -> debian.BaseSystem:
-    """The Debian base of a node."""
-    return debian.BaseSystem(**tomllib.loads(_BASE_FILE.read_text())["node"])
+    """The Debian base of a node. Raises CatalogueError."""
+    return read_bases(_BASE_FILE).node
 
 
 def proxy_system() -> debian.BaseSystem:
-    """The Debian base of the kube-proxy image, which calls iptables."""
-    return debian.BaseSystem(**tomllib.loads(_BASE_FILE.read_text())["proxy"])
+    """The Debian base of the kube-proxy image, which calls iptables. Raises CatalogueError."""
+    return read_bases(_BASE_FILE).proxy
+
+
+def read_bases(file: Path) -> BaseSystems:
+    """A file of base systems. Raises CatalogueError with file, line and key."""
+    return TomlSource.read(file).validated(BaseSystems)
 
 
 def pause_recipe(row: KubernetesRow) -> Recipe:

@@ -10,12 +10,9 @@ from __future__ import annotations
 import functools
 import gzip
 import tarfile
-import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, cast
-
-from pydantic import ValidationError
 
 from harness.errors import CatalogueError
 from harness.foundry import gobuild, spark
@@ -23,6 +20,7 @@ from harness.foundry.assemble import ImageConfig, labels, write_image
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.matrix.model import Model, Release
+from harness.toml_source import TomlSource
 
 _FILE = spark.RECIPES / "operator.toml"
 _ENTRYPOINT = spark.RECIPES / "operator" / "entrypoint.sh"
@@ -64,11 +62,16 @@ class OperatorCatalogue(Model):
 
 @functools.cache
 def catalogue() -> OperatorCatalogue:
-    """The catalogue of operator images. Raises CatalogueError."""
-    try:
-        return OperatorCatalogue(**tomllib.loads(_FILE.read_text()))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as wrong:
-        raise CatalogueError(f"{_FILE}: {wrong}", "correct that key") from wrong
+    """The catalogue of operator images. Raises CatalogueError with file, line and key."""
+    return read_catalogue(_FILE)
+
+
+def read_catalogue(file: Path) -> OperatorCatalogue:
+    """The catalogue in a file. Raises CatalogueError with file, line and key."""
+    source = TomlSource.read(file)
+    found = source.validated(OperatorCatalogue)
+    source.require_unique("operator", "version", (it.version for it in found.operator))
+    return found
 
 
 def recipe(release: Release) -> Recipe:

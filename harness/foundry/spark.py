@@ -14,11 +14,8 @@ import os
 import shutil
 import sys
 import tarfile
-import tomllib
 import zipfile
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from harness import process
 from harness.errors import BuildError, CatalogueError, CommandError, ToolError
@@ -28,6 +25,7 @@ from harness.foundry.layers import Compression, Layer, LayerWriter, Owner, extra
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.matrix.model import Model
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 RECIPES = PROJECT_ROOT / "charts" / "images"
 
@@ -83,12 +81,16 @@ class SparkCatalogue(Model):
 
 @functools.cache
 def catalogue() -> SparkCatalogue:
-    """The catalogue of Spark images. Raises CatalogueError."""
-    path = RECIPES / "spark.toml"
-    try:
-        return SparkCatalogue(**tomllib.loads(path.read_text()))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as wrong:
-        raise CatalogueError(f"{path}: {wrong}", "correct that key") from wrong
+    """The catalogue of Spark images. Raises CatalogueError with file, line and key."""
+    return read_catalogue(RECIPES / "spark.toml")
+
+
+def read_catalogue(file: Path) -> SparkCatalogue:
+    """The catalogue in a file. Raises CatalogueError with file, line and key."""
+    source = TomlSource.read(file)
+    found = source.validated(SparkCatalogue)
+    source.require_unique("spark", "version", (it.version for it in found.spark))
+    return found
 
 
 def reference(version: str) -> str:

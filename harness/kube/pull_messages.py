@@ -16,14 +16,14 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from harness.errors import UsageError
 from harness.images.mirrors import BLOCKED
 from harness.images.references import ImageReference
 from harness.matrix.model import Model
-from harness.matrix.written import Written
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 FILE = PROJECT_ROOT / "clusters" / "pull-messages.toml"
 
@@ -179,16 +179,10 @@ class _File(Model):
 @cache
 def load(file: Path = FILE) -> Messages:
     """The catalogue. Raises CatalogueError with file, line and key."""
-    written = Written.read(file)
-    try:
-        rows = _File.model_validate(written.data())
-    except ValidationError as wrong:
-        location = wrong.errors()[0]["loc"]
-        raise written.invalid(wrong, KindRow if location[:1] == ("kind",) else MessageRow) from wrong
+    written = TomlSource.read(file)
+    rows = written.validated(_File)
+    written.require_unique("kind", "name", (row.name for row in rows.kind))
     kinds = {row.name: row for row in rows.kind}
-    for number, row in enumerate(rows.kind):
-        if kinds[row.name] is not row:
-            raise written.error("kind", number, "name", f"{row.name!r} is there twice")
     for number, message in enumerate(rows.message):
         if message.kind not in kinds:
             raise written.error("message", number, "kind", f"{message.kind!r} is not one of {', '.join(kinds)}")

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from harness.matrix.model import DYNAMIC, Default, Fact, Feature, LogNoise, Metric, Release, Rule
 from harness.matrix.versions import VERSION, numbers
-from harness.matrix.written import Written
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 FILE = PROJECT_ROOT / "charts" / "behaviour.toml"
 
@@ -48,7 +48,7 @@ def _holding(facts: Sequence[_F], release: Release) -> tuple[_F, ...]:
     return tuple(it for it in facts if it.holds(release.version))
 
 
-def read(written: Written) -> Behaviour:
+def read(written: TomlSource) -> Behaviour:
     """The file. Raises CatalogueError with file, line and key, also for two rows about one thing that hold at once."""
     tables: dict[str, tuple[type[Fact], str]] = {
         "default": (Default, "field"),
@@ -57,8 +57,7 @@ def read(written: Written) -> Behaviour:
         "metric": (Metric, "name"),
         "log-noise": (LogNoise, "says"),
     }
-    for stray in written.data().keys() - tables.keys():
-        raise written.error("", 0, stray, f"only {', '.join(f'[[{it}]]' for it in tables)} rows belong here")
+    written.require_only(*tables)
     for table, (model, named) in tables.items():
         _require_sense(written, table, written.rows(table, model), named)
     return Behaviour(
@@ -70,7 +69,7 @@ def read(written: Written) -> Behaviour:
     )
 
 
-def _require_sense(written: Written, table: str, rows: Sequence[Fact], named: str) -> None:
+def _require_sense(written: TomlSource, table: str, rows: Sequence[Fact], named: str) -> None:
     for number, row in enumerate(rows):
         for key, why in (*_period(row), *_condition(row), *_pattern(row)):
             raise written.error(table, number, key, why)
@@ -172,4 +171,4 @@ def _shown(value: bool | int | str) -> str:
 
 
 if __name__ == "__main__":
-    print(table(read(Written.read(FILE)).defaults), end="")
+    print(table(read(TomlSource.read(FILE)).defaults), end="")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field
 
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import behaviour, edges
@@ -18,8 +18,8 @@ from harness.matrix.model import Environment, Model, Release, ReleaseRow, Reloca
 from harness.matrix.names import unknown
 from harness.matrix.rules import Exclusion, Rules, Tier
 from harness.matrix.versions import VERSION
-from harness.matrix.written import Written
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 _RELEASE_TABLES = ("release", "relocation")
 _REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(?::\d+)?/[a-z0-9._/-]+:(?P<tag>[\w.-]+)(?:@sha256:[0-9a-f]{64})?")
@@ -52,7 +52,7 @@ class Catalogue:
     relocations: tuple[Relocation, ...] = ()
     rules: Rules = field(default_factory=Rules)
     upgrades: Upgrades = field(default_factory=Upgrades)
-    written: Mapping[str, Written] = field(default_factory=dict)
+    written: Mapping[str, TomlSource] = field(default_factory=dict)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name. Raises UsageError with what was probably meant."""
@@ -109,14 +109,14 @@ def load(root: Path = PROJECT_ROOT) -> Catalogue:
         "default": root / "clusters" / "default.toml",
         "matrix": root / "clusters" / "matrix.toml",
     }
-    known = behaviour.read(Written.read(files["behaviour"]))
+    known = behaviour.read(TomlSource.read(files["behaviour"]))
     found = Catalogue(
         environments=read_environments(files["environments"]),
         releases=tuple(map(known.of, read_releases(files["releases"]))),
         relocations=read_relocations(files["releases"]),
         defaults=read_defaults(files["default"]),
         rules=read_rules(files["matrix"]),
-        written={name: Written.read(file) for name, file in files.items()},
+        written={name: TomlSource.read(file) for name, file in files.items()},
     )
     _require_foundry_parts(found, root / "clusters" / "nodes")
     return replace(found, upgrades=edges.read(found.written["upgrades"], found.release))
@@ -124,47 +124,43 @@ def load(root: Path = PROJECT_ROOT) -> Catalogue:
 
 def read_environments(file: Path) -> tuple[Environment, ...]:
     """The `[[environment]]` rows of a file."""
-    return _unique(Written.read(file), "environment", Environment, "name", _environment_problems)
+    return _unique(TomlSource.read(file), "environment", Environment, "name", _environment_problems)
 
 
 def read_releases(file: Path) -> tuple[Release, ...]:
     """The `[[release]]` rows of a file, without what charts/behaviour.toml says of them."""
-    rows = _unique(Written.read(file), "release", ReleaseRow, "version", _release_problems, _RELEASE_TABLES)
+    rows = _unique(TomlSource.read(file), "release", ReleaseRow, "version", _release_problems, _RELEASE_TABLES)
     return tuple(Release(**row.model_dump()) for row in rows)
 
 
 def read_relocations(file: Path) -> tuple[Relocation, ...]:
     """The `[[relocation]]` rows of a file; it may have none."""
-    written = Written.read(file)
-    if "relocation" not in written.data():
+    written = TomlSource.read(file)
+    if "relocation" not in written.data:
         return ()
     return _unique(written, "relocation", Relocation, "host", _relocation_problems, _RELEASE_TABLES)
 
 
 def read_defaults(file: Path) -> Defaults:
     """The default selection of a file."""
-    written = Written.read(file)
-    try:
-        return Defaults.model_validate(written.data())
-    except ValidationError as invalid:
-        raise written.invalid(invalid, Choice) from invalid
+    return TomlSource.read(file).validated(Defaults)
 
 
 def read_rules(file: Path) -> Rules:
     """The `[[tier]]` and `[[exclude]]` rows of a file."""
-    written = Written.read(file)
+    written = TomlSource.read(file)
     tables = ("tier", "exclude")
     return Rules(
         tiers=_rows(written, "tier", Tier, tables),
-        exclusions=_rows(written, "exclude", Exclusion, tables) if "exclude" in written.data() else (),
+        exclusions=_rows(written, "exclude", Exclusion, tables) if "exclude" in written.data else (),
         written=written,
     )
 
 
 def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
     """Raise CatalogueError for a version of which the foundry is said to build something, and cannot."""
-    rows = Written.read(nodes / "kubernetes.toml")
-    versions = [row.get("version") for row in rows.data().get("kubernetes", [])]
+    rows = TomlSource.read(nodes / "kubernetes.toml")
+    versions = [row.get("version") for row in rows.data.get("kubernetes", [])]
     for number, environment in enumerate(found.environments):
         if environment.foundry and environment.kubernetes not in versions:
             raise found.written["environments"].error(
@@ -230,7 +226,7 @@ _Row = TypeVar("_Row", bound=Model)
 
 
 def _unique(
-    written: Written,
+    written: TomlSource,
     table: str,
     model: type[_Row],
     key: str,
@@ -238,22 +234,16 @@ def _unique(
     tables: Sequence[str] = (),
 ) -> tuple[_Row, ...]:
     rows = _rows(written, table, model, tables or (table,))
-    seen: set[str] = set()
     for number, row in enumerate(rows):
         for wrong, why in problems(row):
             raise written.error(table, number, wrong, why)
-        name = str(getattr(row, key))
-        if name in seen:
-            raise written.error(table, number, key, f"a second row with {name!r}")
-        seen.add(name)
+    written.require_unique(table, key, (str(getattr(row, key)) for row in rows))
     return rows
 
 
-def _rows(written: Written, table: str, model: type[_Row], tables: Sequence[str]) -> tuple[_Row, ...]:
-    data = written.data()
-    for stray in data.keys() - set(tables):
-        named = " and ".join(f"[[{it}]]" for it in tables)
-        raise written.error("", 0, stray, f"only {named} rows belong here")
-    if not isinstance(data.get(table), list) or not data[table]:
+def _rows(written: TomlSource, table: str, model: type[_Row], tables: Sequence[str]) -> tuple[_Row, ...]:
+    written.require_only(*tables)
+    rows = written.rows(table, model)
+    if not rows:
         raise CatalogueError(f"{written.file} has no [[{table}]] row", f"add one; see the head of {written.file.name}")
-    return written.rows(table, model)
+    return rows

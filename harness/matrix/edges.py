@@ -12,12 +12,12 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from harness.errors import UsageError
 from harness.matrix.model import CrdMode, Known, Model, Move, Path, PathKind, Release, ValuesMode
 from harness.matrix.versions import numbers
-from harness.matrix.written import Written
+from harness.toml_source import TomlSource
 
 Basis = Literal["run", "upstream-issue", "code"]
 """How a known break is known: seen in a run of this harness, reported upstream, or read from the operator's code."""
@@ -159,7 +159,7 @@ class Upgrades:
     defaults: LimitDefaults = field(default_factory=LimitDefaults)
     known: tuple[KnownRow, ...] = ()
     notes: tuple[Note, ...] = ()
-    written: Written = field(default_factory=Written)
+    written: TomlSource = field(default_factory=TomlSource)
 
     def path(self, kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode) -> Path:
         """The path, with its row's limits or the defaults, and with every break that is known of one of its moves."""
@@ -263,19 +263,14 @@ def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode) -> str:
     return ""
 
 
-def read(written: Written, release: Callable[[str], Release]) -> Upgrades:
+def read(written: TomlSource, release: Callable[[str], Release]) -> Upgrades:
     """The file. `release` finds a release by its name, or raises UsageError.
 
     Raises CatalogueError with file, line and key: for unknown releases, for an edge from a release to itself, for a
     downgrade that is written as an upgrade, for a path that two rows have, and for matchers that mean nothing.
     """
-    tables = {"edge", "rollback", "chain", "known", "note"}
-    for stray in written.data().keys() - tables - {"defaults"}:
-        raise written.error("", 0, stray, f"only [defaults] and {', '.join(f'[[{it}]]' for it in sorted(tables))} rows")
-    try:
-        defaults = LimitDefaults.model_validate(written.data().get("defaults", {}))
-    except ValidationError as invalid:
-        raise written.invalid(invalid, LimitDefaults, ("defaults",)) from invalid
+    written.require_only("edge", "rollback", "chain", "known", "note", beside="defaults")
+    defaults = written.table("defaults", LimitDefaults)
     found = Upgrades(
         defaults=defaults,
         known=written.rows("known", KnownRow),
@@ -318,7 +313,7 @@ def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tup
             yield "chain", number, found._path("upgrade", chain.releases, crds, "default", chain, chain.tags)
 
 
-def _pairs(written: Written, table: str, number: int, row: EdgeRow) -> Iterator[tuple[str, str]]:
+def _pairs(written: TomlSource, table: str, number: int, row: EdgeRow) -> Iterator[tuple[str, str]]:
     """The pairs of a row that lead the right way. Raises CatalogueError for a name of which none does."""
 
     def leads(origin: str, target: str) -> bool:
@@ -341,7 +336,7 @@ def _pairs(written: Written, table: str, number: int, row: EdgeRow) -> Iterator[
     yield from pairs
 
 
-def _release(written: Written, table: str, number: int, name: str, release: Callable[[str], Release]) -> Release:
+def _release(written: TomlSource, table: str, number: int, name: str, release: Callable[[str], Release]) -> Release:
     try:
         return release(name)
     except UsageError as error:
@@ -349,14 +344,14 @@ def _release(written: Written, table: str, number: int, name: str, release: Call
         raise written.error(table, number, key, error.message, error.next_step) from error
 
 
-def _key_with(written: Written, table: str, number: int, name: str) -> str:
+def _key_with(written: TomlSource, table: str, number: int, name: str) -> str:
     """The key of the row in which this name stands."""
-    row = written.data()[table][number]
+    row = written.data[table][number]
     return next((key for key, value in row.items() if isinstance(value, list) and name in value), "")
 
 
 def _require_meaning(
-    written: Written, table: str, number: int, row: KnownRow | Note, release: Callable[[str], Release]
+    written: TomlSource, table: str, number: int, row: KnownRow | Note, release: Callable[[str], Release]
 ) -> None:
     for key, patterns in (("from", row.origins), ("to", row.targets)):
         for pattern in patterns:

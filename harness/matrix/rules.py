@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from harness.matrix.model import Cell, Environment, Model, Release
 from harness.matrix.names import covers
-from harness.matrix.written import Written
+from harness.toml_source import TomlSource
 
 
 class Tier(Model):
@@ -83,7 +83,7 @@ class Rules:
 
     tiers: tuple[Tier, ...] = ()
     exclusions: tuple[Exclusion, ...] = ()
-    written: Written = field(default_factory=Written)
+    written: TomlSource = field(default_factory=TomlSource)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from harness.matrix.imported import NOTHING, Imported, why_not_offered
 from harness.matrix.model import Cell, Path, Scenario
 from harness.matrix.names import NOT, covers, effective, is_glob, matching, unknown
 from harness.matrix.rules import Exclusion, LeftOut, Tier
-from harness.matrix.written import Written
+from harness.toml_source import TomlSource
 
 _KINDS = ("environments", "paths", "scenarios")
 _ALL = Choice(environments=("*",), paths=("*",), scenarios=("*",))
@@ -97,7 +97,7 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
             _require_some(catalogue, filter(tier.has, cells), rules.written, "tier", number)
     for number, row in enumerate(rules.exclusions):
         _of_row(catalogue, _choice_of(row), scenarios, rules.written, "exclude", number)
-    written = catalogue.written.get("default", Written())
+    written = catalogue.written.get("default", TomlSource())
     for number, choice in enumerate(catalogue.defaults.default):
         cells = _of_row(catalogue, choice, scenarios, written, "default", number)
         _require_some(catalogue, cells, written, "default", number)
@@ -116,7 +116,12 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
 
 
 def _of_row(
-    catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scenario], written: Written, table: str, number: int
+    catalogue: Catalogue,
+    choice: Choice,
+    scenarios: Mapping[str, Scenario],
+    written: TomlSource,
+    table: str,
+    number: int,
 ) -> list[Cell]:
     """The cells of a row, without the tags of tiers. Raises CatalogueError for a name or glob in it that is nothing."""
     known = {
@@ -156,7 +161,7 @@ def _lenient(choice: Choice, scenarios: Mapping[str, Scenario]) -> Choice:
     return choice.model_copy(update={"scenarios": effective(choice.scenarios, list(scenarios))})
 
 
-def _require_some(catalogue: Catalogue, cells: Iterable[Cell], written: Written, table: str, number: int) -> None:
+def _require_some(catalogue: Catalogue, cells: Iterable[Cell], written: TomlSource, table: str, number: int) -> None:
     out = [_left_out(catalogue, cell) for cell in cells]
     if out and all(out):
         reason = next(it.reason for it in out if it)

@@ -12,9 +12,9 @@ from harness.errors import CatalogueError
 from harness.matrix import behaviour, catalogue
 from harness.matrix.model import SUSPEND, Release
 from harness.matrix.versions import numbers, within
-from harness.matrix.written import Written
 from harness.releases import admission_samples
 from harness.stories.installs.scenarios import discover
+from harness.toml_source import TomlSource
 
 REAL = catalogue.load()
 FILLED = {"mode", "restartPolicy.type"}
@@ -117,7 +117,7 @@ def test_going_back_changes_it_back() -> None:
 def test_a_change_is_told_once_for_all_applications_that_it_meets(tmp_path: Path) -> None:
     file = tmp_path / "behaviour.toml"
     file.write_text(GOOD + 'until = "2.3.0"\n' + GOOD.replace("2.0.0", "2.4.0").replace("cluster", "client"))
-    known = behaviour.read(Written.read(file))
+    known = behaviour.read(TomlSource.read(file))
     (told,) = behaviour.changes(known.of(REAL.release("2.3.0")), known.of(REAL.release("2.5.2")))
     assert told.startswith("applications that leave out mode get client from the webhook under 2.5.2, where they got")
     (gone,) = behaviour.changes(
@@ -173,20 +173,20 @@ source = "https://example.org/a"
         (RULE + RULE, 9, "since", "a row above has 'it'"),
         (NOISE.replace('"no"', '"("'), 2, "says", "no regular expression"),
         (NOISE + NOISE, 9, "since", "a row above has"),
-        (RULE.replace("says", "words"), 4, "words", "extra inputs"),
+        (RULE.replace("says", "words"), 4, "words", "no such key"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_by_file_line_and_key(tmp_path: Path, text: str, line: int, key: str, why: str) -> None:
     file = tmp_path / "behaviour.toml"
     file.write_text(text)
     with pytest.raises(CatalogueError, match=rf"behaviour\.toml, line {line}: key {key}: .*{why}"):
-        behaviour.read(Written.read(file))
+        behaviour.read(TomlSource.read(file))
 
 
 def test_two_rows_about_one_field_may_follow_each_other(tmp_path: Path) -> None:
     file = tmp_path / "behaviour.toml"
     file.write_text(GOOD + 'until = "2.3.0"\n' + GOOD.replace("2.0.0", "2.4.0").replace("cluster", "client"))
-    found = behaviour.read(Written.read(file))
+    found = behaviour.read(TomlSource.read(file))
     values = [found.of(row).defaults[0].value for row in REAL.releases]
     assert (values[0], values[-1]) == ("cluster", "client")
 

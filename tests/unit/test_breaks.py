@@ -10,9 +10,9 @@ import pytest
 
 from harness.matrix import behaviour, breaks, catalogue, edges, expand
 from harness.matrix.edges import KnownRow, Note, Upgrades
-from harness.matrix.written import Written
 from harness.report.advice import Answer
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 REAL = catalogue.load()
 TEXT = (PROJECT_ROOT / "docs" / "upgrades.md").read_text()
@@ -26,7 +26,7 @@ def test_the_table_is_the_one_of_the_catalogue() -> None:
 
 def test_the_table_of_defaults_is_the_one_of_the_catalogue() -> None:
     (found,) = re.findall(r"<!-- begin: python -m harness.matrix.behaviour -->\n(.*?)<!-- end -->", TEXT, re.S)
-    rows = behaviour.read(Written.read(behaviour.FILE)).defaults
+    rows = behaviour.read(TomlSource.read(behaviour.FILE)).defaults
     assert found == behaviour.table(rows), "run python -m harness.matrix.behaviour"
 
 

@@ -13,7 +13,7 @@ from harness.matrix import catalogue, edges
 from harness.matrix.edges import KnownRow, Upgrades, matches, name_of, parse
 from harness.matrix.model import Move
 from harness.matrix.versions import numbers
-from harness.matrix.written import Written
+from harness.toml_source import TomlSource
 
 REAL = catalogue.load()
 BUILT = [release.version for release in REAL.releases if "foundry" in release.sources]
@@ -41,7 +41,7 @@ basis = "code"
 
 
 def read(text: str) -> Upgrades:
-    return edges.read(Written(file=Path("upgrades.toml"), text=text), REAL.release)
+    return edges.read(TomlSource(file=Path("upgrades.toml"), text=text), REAL.release)
 
 
 def test_every_pair_of_the_releases_that_are_built_here_has_a_row_in_every_mode() -> None:
@@ -168,7 +168,7 @@ def test_every_name_leads_back_to_its_path(path: edges.Path) -> None:
         ('[[edge]]\nfrom = ["2.2.1@nowhere"]\nto = ["2.5.2"]\n', 2, "from", "says nothing of copies at nowhere"),
         ('[[edge]]\nfrom = ["2.1.1"]\nto = ["2.2.1"]\ncrds = ["hook"]\n', 4, "crds", "2.2.1 has no hook"),
         ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\ncrds = ["aply"]\n', 4, "crds", "'none', 'apply' or 'hook'"),
-        ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\nlimit = 3\n', 4, "limit", "extra inputs"),
+        ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\nlimit = 3\n', 4, "limit", "no such key"),
         (EDGE + EDGE, 6, r"\[edge\]", "a row above has upgrade-2.2.1-2.4.0"),
         ('[[chain]]\nreleases = ["2.2.1", "2.5.2", "2.4.0"]\n', 2, "releases", "2.4.0 is older than 2.5.2"),
         ('[[chain]]\nreleases = ["2.2.1", "2.5.2"]\n', 2, "releases", "at least 3"),
@@ -178,7 +178,7 @@ def test_every_name_leads_back_to_its_path(path: edges.Path) -> None:
         (KNOWN.replace("https", "http"), 9, "link", "should match pattern"),
         (KNOWN.replace('"code"', '"rumour"'), 11, "basis", "'run', 'upstream-issue' or 'code'"),
         ("[[edges]]\n", 1, "edges", r"only \[defaults\]"),
-        ("[defaults]\nhelm = 3\n", 2, "helm", "valid string"),
+        ("[defaults]\nhelm = 3\n", 2, r"defaults\.helm", "valid string, not 3"),
     ],
 )
 def test_a_wrong_row_is_named_by_file_line_and_key(text: str, line: int, key: str, why: str) -> None:

@@ -141,7 +141,7 @@ def test_cells_of_a_family_share_a_cluster_that_no_other_cell_has() -> None:
         ('how = "revoked"', 'how = "stolen"', "stolen"),
         ('kind = "status", status = 503', 'kind = "status", status = 418', "418"),
         ('home = "cache"', 'home = "quay.io"', "quay.io"),
-        ('name = "503"', 'name = "500"', "500 is there twice"),
+        ('name = "503"', 'name = "500"', r"pulls\.toml, line \d+: key name: a second row with '500'"),
         ('says = "503 Service Unavailable"', 'says = "("', "unterminated"),
         ('says = "503 Service Unavailable"\n', "", "needs says and cause"),
     ],

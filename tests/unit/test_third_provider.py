@@ -16,10 +16,10 @@ from harness.cluster import LABEL_RUN, Cluster
 from harness.errors import CatalogueError
 from harness.evidence.ledger import Entry, cluster_name
 from harness.matrix import catalogue
-from harness.matrix.written import Written
 from harness.process import Completed
 from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec, ProviderTools
+from harness.toml_source import TomlSource
 from harness.upgrades import detour
 
 RUN = "20260102-030405-ab12"
@@ -145,7 +145,7 @@ def test_an_environment_of_an_unknown_provider_is_named_by_file_line_and_key(tmp
     wrong = replace(
         catalogue.load(),
         environments=catalogue.read_environments(file),
-        written={"environments": Written.read(file)},
+        written={"environments": TomlSource.read(file)},
     )
     with pytest.raises(
         CatalogueError, match=r"environments\.toml, line 3: key provider: there is no provider 'fourth'"

@@ -139,7 +139,7 @@ def test_a_changed_workflow_is_shown_and_written_anew(root: Path) -> None:
         ("clusters_per_shard = 2", "clusters_per_shard = 0", r"line \d+: key clusters_per_shard: input should be"),
         ('version = "v6.0.2"', 'version = "v6"', r"line \d+: key .*: string should match"),
         ('[actions."actions/cache"]', '[actions."actions/cash"]', "has no actions/cache"),
-        ("retention_days", "retention", r"line \d+: key .*: field required"),
+        ("retention_days", "retention", r"line \d+: key .*: this key is missing"),
     ],
 )
 def test_wrong_settings_are_named(root: Path, old: str, new: str, why: str) -> None:

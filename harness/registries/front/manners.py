@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.errors import CatalogueError, UsageError
+from harness.errors import UsageError
 from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
 
 MANNERS_FILE = PROJECT_ROOT / "clusters" / "registries.toml"
 
@@ -97,12 +97,8 @@ class Manners(BaseModel):
 
 
 def profiles(file: Path = MANNERS_FILE) -> dict[str, Manners]:
-    """All manners by registry host. Raises CatalogueError with the file and the key."""
-    try:
-        rows = tomllib.loads(file.read_text())
-        return {host: Manners(host=host, **row) for host, row in rows.items()}
-    except (OSError, tomllib.TOMLDecodeError, TypeError, ValidationError) as wrong:
-        raise CatalogueError(f"{file}: {wrong}", "correct that key") from wrong
+    """All manners by registry host. Raises CatalogueError with file, line and key."""
+    return TomlSource.read(file).tables(Manners, "host")
 
 
 def profile(host: str) -> Manners:

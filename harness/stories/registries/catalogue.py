@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from harness.errors import CatalogueError
 from harness.registries.front.faults import Fault
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries.own_registries import Home
+from harness.toml_source import TomlSource
 
 FILE = PROJECT_ROOT / "clusters" / "pulls.toml"
 
@@ -87,19 +86,13 @@ class Rows(_Row):
     fault: tuple[FaultRow, ...] = Field(min_length=1)
     limit: tuple[LimitRow, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _once(self) -> Rows:
-        for rows in (self.token, self.fault, self.limit):
-            names = [it.name for it in rows]
-            if twice := sorted({it for it in names if names.count(it) > 1}):
-                raise ValueError(f"{', '.join(twice)} is there twice")
-        return self
-
 
 @cache
 def load(file: Path = FILE) -> Rows:
-    """All rows. Raises CatalogueError with the file and the key."""
-    try:
-        return Rows.model_validate(tomllib.loads(file.read_text()))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as wrong:
-        raise CatalogueError(f"{file}: {wrong}", "correct that key") from wrong
+    """All rows. Raises CatalogueError with file, line and key."""
+    source = TomlSource.read(file)
+    rows = source.validated(Rows)
+    source.require_unique("token", "name", (it.name for it in rows.token))
+    source.require_unique("fault", "name", (it.name for it in rows.fault))
+    source.require_unique("limit", "moment", (it.name for it in rows.limit))
+    return rows
