@@ -295,8 +295,11 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
     def checks(cluster: Cluster, installed: InstalledRelease, **_: Any) -> list[Finding]:
         return stage.checks()
 
+    real = scenarios.discover()
+
     def discover() -> dict[str, Any]:
-        return {name: SimpleNamespace(run=play) for name, play in stage.plays.items()}
+        known = {name: it.SCENARIO for name, it in real.items()}
+        return {name: SimpleNamespace(SCENARIO=known.get(name), run=play) for name, play in stage.plays.items()}
 
     patches.setitem(PROVIDERS, "kind", lambda tools: FakeProvider(stage))
     patches.setattr(preparation, "install", install)
