@@ -14,7 +14,7 @@ from harness.matrix.model import CrdMode
 from harness.matrix.versions import numbers
 from harness.report.model import CellResult, CheckResult, Model, RunResult
 from harness.report.text import first_line
-from harness.report.ways import IN_WORDS, LOOKED, OWN, WATCHED, Report, Seen, State, Way, ways
+from harness.report.ways import IN_WORDS, LOOKED, ON_PURPOSE, OWN, WATCHED, Report, Seen, State, Way, ways
 from harness.verdicts import Verdict
 
 Origin = Literal["run here", "from the catalogue", "from the chart"]
@@ -82,7 +82,7 @@ class Advice(Model):
 
 def of_run(run: RunResult, folder: str = "") -> list[Advice]:
     """The advice for each edge that a run went along, in the order of its cells; from this run alone."""
-    named = [edges.parse(cell.path) for cell in run.cells if cell.scenario in WATCHED]
+    named = [edges.parse(cell.path) for cell in run.cells if not cell.scenario.startswith(ON_PURPOSE)]
     pairs = dict.fromkeys(it.releases for it in named if it and it.kind == "upgrade" and len(it.releases) == 2)
     report = Report(folder=folder, run=run)
     return [advise(origin, target, [report]) for origin, target in pairs]
@@ -275,7 +275,7 @@ def _of_catalogue(upgrades: Upgrades | None, origin: str, target: str, found: Se
     }
     for row in upgrades.known:
         about = edges.matches(row.origins, origin) and edges.matches(row.targets, target)
-        if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith("fault-"):
+        if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith(ON_PURPOSE):
             continue
         modes = [*(IN_WORDS[mode] for mode in row.crds), *(f"with values {mode}" for mode in row.values)]
         often = "" if row.strikes == "always" else "sometimes, "

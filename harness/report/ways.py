@@ -18,6 +18,9 @@ WATCHED = ("admission", "operator-health", "running-apps", "schedules", "submiss
 OWN = "user-apps"
 """The scenario of the user's own applications (--apps); it counts where it ran."""
 
+ON_PURPOSE = ("fault-", "registry-")
+"""How the names of scenarios begin that make something fail: what they show is not what the path itself does."""
+
 LOOKED = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN, Verdict.FAILED})
 """Verdicts of cells that say something of the product."""
 
@@ -87,8 +90,8 @@ class Way:
 
     @property
     def watched(self) -> dict[str, Seen]:
-        """With the user's own applications where they ran; without failures that were made on purpose."""
-        return {name: it for name, it in self.seen.items() if name in (*WATCHED, OWN)}
+        """All but failures that were made on purpose."""
+        return {name: it for name, it in self.seen.items() if not name.startswith(ON_PURPOSE)}
 
 
 def ways(reports: Sequence[Report], kind: str, releases: tuple[str, ...]) -> list[Way]:

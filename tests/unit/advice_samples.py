@@ -12,7 +12,7 @@ from harness.checks import expectation
 from harness.matrix import catalogue, expand
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.report.model import CellResult, RunResult, cell_result
-from harness.report.ways import OWN, WATCHED, Report
+from harness.report.ways import WATCHED, Report
 from harness.verdicts import Finding, failed, passed
 
 CATALOGUE = catalogue.load()
@@ -48,10 +48,13 @@ STRUCK = [
 def cells(
     path: str, changed: Mapping[str, list[Finding]] | None = None, *, environment: str = "kind-1.34"
 ) -> list[CellResult]:
-    """A cell for each watched scenario of a path, judged as a run judges them; `changed` is what is not good."""
+    """A cell for each scenario of a path that must have looked, judged as a run judges them.
+
+    `changed` has what is not good, also of other scenarios.
+    """
     found = expand.find_path(CATALOGUE, path)
     results = []
-    for name in (*WATCHED, *([OWN] if changed and OWN in changed else [])):
+    for name in dict.fromkeys((*WATCHED, *(changed or {}))):
         scenario = Scenario(name=name, summary=name, needs=ClusterNeeds(paths=("upgrade", "rollback")))
         findings = expectation.judge({**GOOD, **(changed or {})}[name], found.known, name)
         cell = expand.cell(CATALOGUE.environment(environment), found, scenario)

@@ -11,11 +11,11 @@ import pytest
 from advice_samples import CATALOGUE, COMMANDS, CRASHED, GOOD, STRUCK, cells, report, run
 from rich.console import Console
 
+from harness import stories
 from harness.report import advice_text, advice_values, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
 from harness.report.advice_values import End
-from harness.report.ways import OWN, WATCHED
-from harness.stories.moves import scenarios as judged
+from harness.report.ways import ON_PURPOSE, OWN, WATCHED
 from harness.stories.user_apps import story
 from harness.verdicts import errored, failed, passed
 
@@ -28,8 +28,19 @@ def texts(sentences: tuple[Sentence, ...]) -> str:
     return "\n".join(map(str, sentences))
 
 
-def test_everything_that_is_watched_must_have_looked() -> None:
-    assert [name for name, it in judged.discover().items() if "upgrade" in it.SCENARIO.needs.paths] == list(WATCHED)
+def test_what_must_have_looked_are_scenarios_of_upgrades() -> None:
+    assert set(WATCHED) <= {name for name, it in stories.scenarios().items() if "upgrade" in it.needs.paths}
+
+
+def test_what_makes_things_fail_on_purpose_is_told_by_its_name() -> None:
+    for name, scenario in stories.scenarios().items():
+        assert name.startswith(ON_PURPOSE) == stories.of(scenario).breaks_things
+
+
+def test_a_failure_that_nobody_made_counts_whatever_its_scenario_is_called() -> None:
+    unheard_of = {"next-years": [failed("runs", "it does not")]}
+    found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", unheard_of))])
+    assert found.answer is Answer.NOT_SAFE
 
 
 def test_an_upgrade_that_needs_nothing_is_safe() -> None:

@@ -4,31 +4,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from harness.apps.samples import chart_values
 from harness.matrix import catalogue
+from harness.stories.installs import scenarios
 from harness.stories.installs.scenarios import discover
-
-NAMES = [
-    "bad-submission",
-    "config-map",
-    "custom-resources",
-    "dynamic-allocation",
-    "namespaces",
-    "pod-template",
-    "pyspark-pi",
-    "retry",
-    "scheduled",
-    "spark-3.5",
-    "spark-connect",
-    "spark-pi",
-    "suspend-resume",
-    "ttl",
-]
 
 
 def test_every_module_is_a_scenario() -> None:
-    assert list(discover()) == NAMES
+    modules = {path.stem for path in Path(scenarios.__file__).parent.glob("*.py")} - {"__init__"}
+    assert {module.__name__.rpartition(".")[2] for module in discover().values()} == modules
+    assert list(discover()) == sorted(discover())
 
 
 def test_a_scenario_is_named_like_its_module() -> None:
@@ -51,7 +38,3 @@ def test_images_are_those_of_the_chart() -> None:
     known = set(chart_values().spark.images.values())
     for module in discover().values():
         assert set(module.SCENARIO.images) <= known
-
-
-def test_only_what_makes_no_pod_needs_no_image() -> None:
-    assert [name for name, module in discover().items() if not module.SCENARIO.images] == ["bad-submission"]

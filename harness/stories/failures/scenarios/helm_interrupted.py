@@ -22,7 +22,9 @@ from harness.stories.failures.fault import FaultContext
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import until
 
-SCENARIO = fault.scenario("fault-helm-interrupted", "Helm is ended, and killed, in the middle of an upgrade")
+SCENARIO = fault.scenario(
+    "fault-helm-interrupted", "Helm is terminated, and killed, and leaves the release in `pending-upgrade`"
+)
 
 _PENDING = "pending-upgrade"
 _PENDING_SECONDS = 60.0

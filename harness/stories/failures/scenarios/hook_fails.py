@@ -18,7 +18,7 @@ from harness.stories.failures.bystanders import Bystanders
 from harness.stories.failures.fault import FaultContext
 from harness.verdicts import Finding, failed, passed, unavailable
 
-SCENARIO = fault.scenario("fault-hook-fails", "the hook that upgrades the CRDs has an image that nobody pushed")
+SCENARIO = fault.scenario("fault-hook-fails", "the hook that upgrades the CRDs uses an image that does not exist")
 
 _HELM_SECONDS = 30.0
 """In place of Helm's own five minutes."""

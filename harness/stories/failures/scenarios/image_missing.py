@@ -14,7 +14,9 @@ from harness.stories.failures.bystanders import Bystanders
 from harness.stories.failures.fault import FaultContext
 from harness.verdicts import Finding, errored, failed, passed
 
-SCENARIO = fault.scenario("fault-image-missing", "the new image is not where pinned values ask for it")
+SCENARIO = fault.scenario(
+    "fault-image-missing", "pinned values ask for the new image in a registry that does not have it"
+)
 
 _REGISTRY = "docker.io"
 _REPOSITORIES = ("kubeflow/spark-operator", "kubeflow/spark-operator-of-before")

@@ -23,7 +23,7 @@ from harness.upgrades.workload_seen import ApplicationSeen
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import watch_until
 
-SCENARIO = fault.scenario("fault-operator-killed", "the controller is killed between a driver's start and its record")
+SCENARIO = fault.scenario("fault-operator-killed", "the controller is killed while applications are being submitted")
 
 CHECK = "applications-struck"
 

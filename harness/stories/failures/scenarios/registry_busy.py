@@ -13,7 +13,7 @@ from harness.stories.failures.fault import FaultContext
 from harness.upgrades import detour
 from harness.verdicts import Finding
 
-SCENARIO = fault.scenario("fault-registry-busy", "the registry answers 429 while the new image is to be pulled")
+SCENARIO = fault.scenario("fault-registry-busy", "the registry answers 429 when the new image is pulled")
 
 
 def run(ctx: FaultContext) -> list[Finding]:

@@ -18,7 +18,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="bad-submission",
-    summary="an application that cannot be submitted ends FAILED after SUBMISSION_FAILED, without a driver pod",
+    summary="an application that spark-submit rejects ends FAILED after SUBMISSION_FAILED, and never gets a driver pod",
 )
 
 _SPARK_SAYS = "spark.kubernetes.file.upload.path"

@@ -20,7 +20,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="config-map",
-    summary="application code from a ConfigMap, and a ConfigMap that driver and executor read",
+    summary="code and settings come from ConfigMaps",
     images=(_VALUES.spark.image,),
 )
 

@@ -19,7 +19,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="custom-resources",
-    summary="requests and limits of cores and memory reach driver and executor",
+    summary="requests and limits reach the driver and the executors",
     images=(_VALUES.spark.image,),
 )
 

@@ -22,7 +22,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="dynamic-allocation",
-    summary="executors grow with the work and shrink without it",
+    summary="executors are added when there is work and removed when there is none",
     timeout=600.0,
     images=(_VALUES.spark.image,),
 )

@@ -22,7 +22,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="namespaces",
-    summary="an application in a namespace that is not listed stays untouched, one in a listed namespace runs",
+    summary="an application in a namespace that the operator does not watch is left alone",
     images=(_VALUES.spark.image,),
 )
 

@@ -19,7 +19,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="pod-template",
-    summary="pod templates of driver and executor reach the pods",
+    summary="pod templates reach the pods",
     images=(_VALUES.spark.image,),
     needs_features=("pod-template",),
 )

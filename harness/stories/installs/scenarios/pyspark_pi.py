@@ -16,7 +16,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="pyspark-pi",
-    summary="a PySpark application computes π on an executor",
+    summary="a Python application computes π",
     images=(_VALUES.spark.image,),
 )
 

@@ -19,7 +19,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="retry",
-    summary="a failing application is tried again, its attempts are counted, it ends FAILED",
+    summary="a failing application is retried, its attempts are counted, and it ends FAILED",
     images=(_VALUES.spark.image,),
 )
 

@@ -21,7 +21,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="scheduled",
-    summary="a schedule fires at least twice and keeps its history limits",
+    summary="a schedule fires at least twice and keeps to its history limits",
     timeout=600.0,
     images=(_VALUES.spark.image,),
     needs_crds=("sparkapplications.sparkoperator.k8s.io", "scheduledsparkapplications.sparkoperator.k8s.io"),

@@ -20,7 +20,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="spark-connect",
-    summary="a Spark Connect server is Ready and answers a real client's query",
+    summary="a Spark Connect server answers a real client",
     images=(_VALUES.spark.image,),
     needs_crds=("sparkconnects.sparkoperator.k8s.io",),
 )

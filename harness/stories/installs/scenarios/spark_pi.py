@@ -16,7 +16,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="spark-pi",
-    summary="a JVM application computes π on an executor",
+    summary="a JVM application computes π",
     images=(_VALUES.spark.image,),
 )
 

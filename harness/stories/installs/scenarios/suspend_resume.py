@@ -22,7 +22,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="suspend-resume",
-    summary="suspending stops a running application, resuming runs it again to its end",
+    summary="suspending stops a running application, and resuming runs it again",
     timeout=700.0,
     needs_features=(SUSPEND,),
     images=(_VALUES.spark.image,),

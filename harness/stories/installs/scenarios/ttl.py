@@ -18,7 +18,7 @@ _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="ttl",
-    summary="an application with a time to live is gone when it is due, with its pods",
+    summary="an application with a time to live is deleted when that time is up",
     images=(_VALUES.spark.image,),
 )
 

@@ -20,7 +20,7 @@ from harness.verdicts import Finding, errored, failed, passed
 
 SCENARIO = Scenario(
     name="admission",
-    summary="creates are refused or delayed for no longer than the path's limits",
+    summary="for how long creates were rejected or slow",
     timeout=420.0,
     needs=ClusterNeeds(paths=("upgrade", "rollback")),
 )

@@ -15,7 +15,7 @@ from harness.verdicts import Finding, Verdict, errored, failed, passed
 
 SCENARIO = Scenario(
     name="operator-health",
-    summary="the new release serves and leads, with its own images, CRDs and rights",
+    summary="the new release serves and leads, with its own images, CRDs and permissions",
     timeout=420.0,
     needs=ClusterNeeds(paths=("upgrade", "rollback")),
 )

@@ -16,7 +16,7 @@ from harness.verdicts import Finding, errored, failed, passed
 
 SCENARIO = Scenario(
     name="reinstall",
-    summary="after a rollback, uninstall and install anew work, and nothing that had ended runs again",
+    summary="after a rollback, the release can be uninstalled and installed again, and nothing finished runs again",
     timeout=420.0,
     images=(chart_values().spark.image,),
     needs=ClusterNeeds(paths=("rollback",), applications=("standing",)),

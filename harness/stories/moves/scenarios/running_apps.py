@@ -18,7 +18,7 @@ _VALUES = chart_values()
 
 SCENARIO = Scenario(
     name="running-apps",
-    summary="running, ended, suspended and retrying applications and SparkConnect survive the move",
+    summary="applications that were running keep running, and do not run twice",
     timeout=420.0,
     images=(_VALUES.spark.image,),
     needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("standing",)),

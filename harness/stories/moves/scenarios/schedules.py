@@ -21,7 +21,7 @@ _VALUES = chart_values()
 
 SCENARIO = Scenario(
     name="schedules",
-    summary="a schedule misses no slot beyond the leadership gap, doubles none, keeps its history",
+    summary="no scheduled run is missed beyond the time without a leader, and none is duplicated",
     timeout=420.0,
     images=(_VALUES.spark.image,),
     needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("schedules",)),

@@ -20,7 +20,7 @@ _VALUES = chart_values()
 
 SCENARIO = Scenario(
     name="submissions",
-    summary="applications submitted before, while and after the move run exactly once",
+    summary="every application runs exactly once",
     timeout=420.0,
     images=(_VALUES.spark.image,),
     needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("submissions",)),
