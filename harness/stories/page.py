@@ -12,7 +12,7 @@ from harness.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "scenarios.md"
 
-_TABLE = re.compile(r"<!-- scenarios: (?P<story>[\w-]+) -->\n(?P<head>\|.*\|\n\|.*\|\n)(?P<rows>(?:\|.*\|\n)*)")
+_TABLE = re.compile(r"<!-- scenarios: (?P<story>[\w-]+) -->\n\n(?P<head>\|.*\|\n\|.*\|\n)(?P<rows>(?:\|.*\|\n)*)")
 """A table under the name of its story. Its head is written by hand."""
 
 
@@ -21,7 +21,7 @@ def written(text: str) -> str:
     rows = _rows()
 
     def table(found: re.Match[str]) -> str:
-        return f"<!-- scenarios: {found['story']} -->\n{found['head']}{rows.get(found['story'], '')}"
+        return f"<!-- scenarios: {found['story']} -->\n\n{found['head']}{rows.get(found['story'], '')}"
 
     return _TABLE.sub(table, text)
 
