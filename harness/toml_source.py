@@ -68,9 +68,9 @@ class TomlSource:
         try:
             return _parsed(self.text)
         except tomllib.TOMLDecodeError as broken:
-            raise CatalogueError(f"{self.file} is not valid TOML: {self.why(broken)}", "correct that line") from broken
+            raise CatalogueError(f"{self.file} is not valid TOML: {self._why(broken)}", "correct that line") from broken
 
-    def why(self, broken: tomllib.TOMLDecodeError) -> str:
+    def _why(self, broken: tomllib.TOMLDecodeError) -> str:
         """What tomllib says, with a line also where it says `at end of document`."""
         return str(broken).replace("at end of document", f"at the end, line {len(self.text.splitlines())}")
 

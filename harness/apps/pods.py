@@ -109,11 +109,6 @@ def by_role(pods: Iterable[SparkPod], role: str) -> list[SparkPod]:
     return [pod for pod in pods if pod.role == role]
 
 
-def same_quantity(left: str, right: str) -> bool:
-    """Whether two Kubernetes quantities are the same amount: `0.5` and `500m`, `1Gi` and `1024Mi`."""
-    return amount(left) == amount(right)
-
-
 def amount(quantity: str) -> Decimal:
     """A Kubernetes quantity as a number: cores or bytes."""
     return Decimal(parse_quantity(quantity))  # type: ignore[no-untyped-call]

@@ -49,7 +49,7 @@ class EvidenceRequest:
 
     `namespaces` are the cell's; `node_logs` writes the nodes' logs into a folder, `registry_logs` returns the access
     logs by registry host; `versions` is whatever tells versions and digests; `secrets` are values that must not appear.
-    `folder` is the cell's own (see `evidence_folder`).
+    `folder` is the cell's own, `title` the heading of its summary.
     """
 
     cluster: Cluster
@@ -59,22 +59,17 @@ class EvidenceRequest:
     kubectl: Path
     helm: Path
     folder: Path
+    title: str
     node_logs: Callable[[Path], None] | None = None
     registry_logs: Callable[[], Mapping[str, str]] | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     secrets: Sequence[str] = ()
-    title: str = ""
 
     @property
     def all_namespaces(self) -> tuple[str, ...]:
         """The cell's and the operator's, each once."""
         return tuple(dict.fromkeys((*self.namespaces, self.operator_namespace)))
-
-
-def evidence_folder(run_folder: Path, cell_id: str) -> Path:
-    """`reports/<run id>/<cell id, with / as __>`."""
-    return run_folder / cell_id.replace("/", "__")
 
 
 def collect(request: EvidenceRequest) -> list[Collected]:
@@ -108,7 +103,7 @@ def collect(request: EvidenceRequest) -> list[Collected]:
         results = _told_once(desk, results)
     write_summary(
         request.folder / "summary.md",
-        title=request.title or request.folder.name.replace("__", "/"),
+        title=request.title,
         findings=request.findings,
         seen=desk.seen(),
         collected=results,

@@ -85,12 +85,6 @@ def docker_config_json(credentials: Mapping[str, Credentials]) -> SecretStr:
     return SecretStr(json.dumps({"auths": auths}))
 
 
-def write_docker_config(folder: Path, credentials: Mapping[str, Credentials]) -> Path:
-    """Write `<folder>/config.json` (mode 0600) for programs that take DOCKER_CONFIG, and return the folder."""
-    write_secret(folder / "config.json", docker_config_json(credentials).get_secret_value())
-    return folder
-
-
 def write_secret(file: Path, text: str) -> Path:
     """Write a file that only its owner can read, from its first byte on."""
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -196,10 +196,6 @@ class RegistryClient:
             return frozenset({top.digest})
         return frozenset({top.digest, self._for_platform(reference, platform).descriptor.digest})
 
-    def config_digest(self, reference: ImageReference, *, platform: str = "linux/amd64") -> str:
-        """The configuration's digest: the image id that a node reports for an image that was loaded, not pulled."""
-        return str(self._for_platform(reference, platform).content["config"]["digest"])
-
     def tags(self, repository: str) -> list[str]:
         """All tags of a repository, sorted."""
         reference = ImageReference(registry=self.host, repository=repository, tag="latest")

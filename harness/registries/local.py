@@ -215,16 +215,6 @@ class NodeRegistries:
         # The server writes its access log to stdout and everything else to stderr (registry/registry.go).
         return self._call("logs", name).stdout
 
-    def save_access_logs(self, folder: Path) -> list[Path]:
-        """Write `<folder>/<host>.log` for every host and return the files."""
-        folder.mkdir(parents=True, exist_ok=True)
-        files = []
-        for host in sorted(self._containers):
-            file = folder / f"{host}.log"
-            file.write_text(self.access_log(host))
-            files.append(file)
-        return files
-
     def _run(self, host: str, *, run_id: str, network: str, image: str) -> Mirror:
         name = container_name(run_id, host)
         self._call(

@@ -47,10 +47,6 @@ class ReportWriter:
         """What is known so far."""
         return self._run
 
-    def evidence_folder(self, cell_id: str, attempt: int = 1) -> Path:
-        """Where the evidence of a cell belongs (it is not made here)."""
-        return self.folder / (cell_id if attempt == 1 else f"{cell_id}.attempt-{attempt}")
-
     def relative(self, folder: Path) -> str:
         """A folder as results.json names it: relative to the report's folder."""
         return folder.relative_to(self.folder).as_posix()

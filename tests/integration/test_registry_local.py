@@ -97,9 +97,7 @@ def filled(registry_binary: Path, tmp_path: Path) -> Path:
 
 
 @needs_engine
-def test_each_host_has_a_container_that_serves_its_images(
-    registry_binary: Path, filled: Path, network: str, tmp_path: Path
-) -> None:
+def test_each_host_has_a_container_that_serves_its_images(registry_binary: Path, filled: Path, network: str) -> None:
     run_id = new_run_id()
     announced: list[str] = []
     registries = NodeRegistries(binary=registry_binary, storage=filled, announce=announced.append)
@@ -114,8 +112,6 @@ def test_each_host_has_a_container_that_serves_its_images(
         assert sorted(running) == sorted(announced) == [container_name(run_id, host) for host in mirrors.mirrors]
         assert mirrors.mirrors["ghcr.io"].url == f"http://{container_name(run_id, 'ghcr.io')}:5000"
         assert '"HEAD /v2/a/b/manifests/2 HTTP/1.1" 404' in registries.access_log("ghcr.io")
-        saved = registries.save_access_logs(tmp_path / "logs")
-        assert [file.name for file in saved] == ["docker.io.log", "ghcr.io.log"]
     finally:
         registries.stop()
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from kubernetes import client
 
-from harness.apps.pods import amount, by_role, java_memory, observe, same_quantity
+from harness.apps.pods import amount, by_role, java_memory, observe
 
 
 def driver(**metadata: object) -> client.V1Pod:
@@ -83,7 +83,7 @@ def test_pods_are_told_apart_by_role() -> None:
 
 @pytest.mark.parametrize(("left", "right"), [("0.5", "500m"), ("1Gi", "1024Mi"), ("1", "1000m")])
 def test_quantities_are_compared_as_amounts(left: str, right: str) -> None:
-    assert same_quantity(left, right)
+    assert amount(left) == amount(right)
 
 
 @pytest.mark.parametrize(("java", "kubernetes"), [("512m", "512Mi"), ("1g", "1Gi"), ("1G", "1024Mi"), ("2048k", "2Mi")])

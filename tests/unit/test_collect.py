@@ -16,7 +16,7 @@ from harness.cluster import Cluster
 from harness.errors import HostError, ToolError
 from harness.evidence import observed
 from harness.evidence.bundle import bundle
-from harness.evidence.collect import EvidenceRequest, collect, evidence_folder
+from harness.evidence.collect import EvidenceRequest, collect
 from harness.evidence.summary import Collected
 from harness.matrix.model import Environment
 from harness.verdicts import failed, passed
@@ -187,7 +187,8 @@ def request_(tmp_path: Path) -> EvidenceRequest:
         release_name="spark-operator",
         kubectl=program(tmp_path, "kubectl", KUBECTL),
         helm=program(tmp_path, "helm", HELM),
-        folder=evidence_folder(tmp_path / "run", CELL),
+        folder=tmp_path / "run" / CELL,
+        title=CELL,
         node_logs=export,
         registry_logs=lambda: {"ghcr.io": "GET /v2/ 200\n", "docker.io": ""},
         versions={"helm": "3.22.0"},
@@ -201,10 +202,6 @@ def with_(request: EvidenceRequest, **changes: Any) -> EvidenceRequest:
 
 def by_name(results: list[Collected]) -> dict[str, Collected]:
     return {result.name: result for result in results}
-
-
-def test_the_folder_of_a_cell() -> None:
-    assert evidence_folder(Path("reports/x"), CELL) == Path("reports/x/kind-1.34__install-2.5.2__spark-pi")
 
 
 def test_the_summary_starts_with_what_is_wrong(request_: EvidenceRequest) -> None:

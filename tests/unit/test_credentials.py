@@ -15,7 +15,6 @@ from harness.images.credentials import (
     Credentials,
     docker_config_json,
     from_docker_config,
-    write_docker_config,
     write_secret,
 )
 
@@ -109,10 +108,10 @@ def test_secrets_do_not_show_in_texts() -> None:
 def test_what_is_written_for_docker_is_read_back(tmp_path: Path) -> None:
     logins = {host: Credentials(username=host, password=SecretStr(PASSWORD)) for host in ("docker.io", "ghcr.io")}
 
-    folder = write_docker_config(tmp_path / "docker", logins)
+    file = write_secret(tmp_path / "docker" / "config.json", docker_config_json(logins).get_secret_value())
 
-    assert {host: from_docker_config(host, folder) for host in logins} == logins
-    assert (folder / "config.json").stat().st_mode & 0o777 == 0o600
+    assert {host: from_docker_config(host, file.parent) for host in logins} == logins
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_secret_file_is_closed_to_others_also_when_it_was_open(tmp_path: Path) -> None:

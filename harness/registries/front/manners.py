@@ -91,10 +91,6 @@ class Manners(BaseModel):
             raise UsageError(f"{self.host} has no pull limits", "use the profile docker.io")
         return self.model_copy(update={"limits": limits})
 
-    def deleting(self) -> Manners:
-        """The same registry, but with deletion by the registry's API, as the conformance suite wants it."""
-        return self.model_copy(update={"deletes": True})
-
 
 def profiles(file: Path = MANNERS_FILE) -> dict[str, Manners]:
     """All manners by registry host. Raises CatalogueError with file, line and key."""
