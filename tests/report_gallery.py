@@ -70,7 +70,7 @@ STRUCK = [
         "2 of 30 applications ended FAILED with 'driver pod already exist' although their driver succeeded",
         total=30,
         failed=2,
-        windows={"while nobody led": 2},
+        windows={"while there was no leader": 2},
     )
 ]
 SCENARIOS = [*discover()]

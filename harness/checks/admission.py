@@ -14,7 +14,7 @@ from harness.releases.serving import answering
 from harness.releases.webhook import Attempt, problems, same_certificates, validity
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 
-_OFF = "the values switch the webhook off (webhook.enable)"
+_OFF = "the webhook is disabled in the values (webhook.enable)"
 
 
 def certificate(observed: ObservedOperator) -> Finding:

@@ -28,7 +28,7 @@ def left_clean(before: SharedState, after: SharedState, *, others: Collection[st
         return failed(CHECK, "; ".join(wrong), came=came, went=went)
     return passed(
         CHECK,
-        f"{len(after.objects)} objects without a namespace are those from before, and the operator's "
+        f"{len(after.objects)} cluster-scoped objects are unchanged, and the operator's "
         f"{len(after.restarts)} pods did not restart",
     )
 

@@ -48,4 +48,4 @@ def equal_to_chart(observed: ObservedOperator) -> Finding:
     if wrong:
         first = "; ".join(f"{crd}: {lines[0]}" for crd, lines in wrong.items())
         return failed(name, f"the cluster's CRDs are not the chart's: {first}", differences=wrong)
-    return passed(name, f"{len(cluster)} CRDs mean the same as in the chart", crds=sorted(cluster))
+    return passed(name, f"{len(cluster)} CRDs have the same schemas as in the chart", crds=sorted(cluster))

@@ -54,7 +54,7 @@ def _did_not_strike(row: Known, findings: Sequence[Finding]) -> list[Finding]:
     expected = f"{row.why} (that {where} says /{row.says}/)"
     facts = {"why": row.why, "link": row.link, "way_out": row.way_out, "expected": {"check": where, "says": row.says}}
     if not looked:
-        return [errored(CHECK, f"the catalogue expects that {expected}, but no check of that name looked", **facts)]
+        return [errored(CHECK, f"the catalogue expects that {expected}, but no check of that name ran", **facts)]
     bad = [finding for finding in looked if finding.verdict is not Verdict.PASSED]
     if bad:
         story = "it broke in another way: " + "; ".join(f"{it.check}: {it.message}" for it in bad)

@@ -69,7 +69,7 @@ def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:
     evidence = {"containers": seen, "served": {image: sorted(known) for image, known in served.items()}}
     if wrong:
         return failed(name, "; ".join(wrong), **evidence)
-    return passed(name, f"{len(seen)} containers run what the registry serves", **evidence)
+    return passed(name, f"{len(seen)} containers run the digests that the registry serves", **evidence)
 
 
 def _containers(pods: tuple[PodSeen, ...]) -> Iterator[tuple[PodSeen, ContainerSeen]]:

@@ -140,7 +140,7 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
     if host.memory_available < _LITTLE_MEMORY:
         yield Diagnosis(cause=Cause.HOST_MEMORY, message=f"the host is out of memory: {_memory(host)}")
     if host.load > _HEAVY_LOAD:
-        told = f"{host.load:.0f} programs wanted each processor at a time, on average since its cluster was begun"
+        told = f"{host.load:.0f} runnable processes per processor, on average since the creation of its cluster began"
         yield Diagnosis(cause=Cause.HOST_BUSY, message=f"the host was too busy for this to prove anything: {told}")
 
 

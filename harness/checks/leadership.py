@@ -23,7 +23,7 @@ def one_leader(observed: ObservedOperator) -> Finding:
         return errored(name, observed.pods.reason)
     electing = [it for it in observed.deployments if it.flag("leader-election-lock-name")]
     if not electing:
-        return unavailable(name, "no Deployment elects a leader with these values")
+        return unavailable(name, "leader election is disabled in the values")
     pods = {pod.name: pod for pod in observed.pods}
     wrong, leaders = [], {}
     for deployment in electing:
@@ -37,7 +37,7 @@ def one_leader(observed: ObservedOperator) -> Finding:
             wrong.append(trouble)
     if wrong:
         return failed(name, "; ".join(wrong), leaders=leaders)
-    return passed(name, f"one leader a lease: {', '.join(f'{k} → {v}' for k, v in leaders.items())}", leaders=leaders)
+    return passed(name, f"one leader per lease: {', '.join(f'{k} → {v}' for k, v in leaders.items())}", leaders=leaders)
 
 
 def _trouble(lease: LeaseSeen, deployment: DeploymentSeen, pod: PodSeen | None) -> str:

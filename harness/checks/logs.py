@@ -33,7 +33,9 @@ def clean(observed: ObservedOperator) -> Finding:
             else:
                 bad.append(f"{log.pod}/{log.container}{' (previous)' if log.previous else ''}: {line.strip()}")
     if not lines:
-        return errored(name, f"{len(observed.logs)} containers have logged nothing to look at")
+        return errored(name, f"{len(observed.logs)} containers have logged nothing to check")
     if bad:
         return failed(name, f"{len(bad)} lines tell of trouble, the first: {bad[0]}", lines=bad[:_SHOWN], known=known)
-    return passed(name, f"{lines} lines of {len(observed.logs)} logs are clean", lines=lines, known=known)
+    return passed(
+        name, f"{lines} lines in {len(observed.logs)} logs contain no known sign of trouble", lines=lines, known=known
+    )

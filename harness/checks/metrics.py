@@ -18,7 +18,7 @@ def served(observed: ObservedOperator) -> Finding:
     name = "metrics-served"
     configured = _metrics_values(observed)
     if configured.get("enable") is False:
-        return unavailable(name, "the values switch metrics off (prometheus.metrics.enable)")
+        return unavailable(name, "metrics are disabled in the values (prometheus.metrics.enable)")
     if not observed.release.metrics:
         return errored(name, f"the catalogue documents no metrics of release {observed.release.version}")
     page = observed.metrics
@@ -35,7 +35,7 @@ def served(observed: ObservedOperator) -> Finding:
         return errored(name, f"no documented metric was due, so that none was looked at: {why}", **evidence)
     return passed(
         name,
-        f"{page.address} serves {len(documented)} documented names that are due; {len(later)} have counted nothing yet",
+        f"{page.address} serves {len(documented)} documented metrics that are due; {len(later)} have no samples yet",
         **evidence,
     )
 

@@ -40,7 +40,7 @@ STRUCK = [
         "2 of 30 applications ended FAILED with 'driver pod already exist'",
         total=30,
         failed=2,
-        windows={"while nobody led": 2},
+        windows={"while there was no leader": 2},
     )
 ]
 

@@ -81,7 +81,7 @@ def test_where_only_the_crds_make_it_safe_their_commands_are_the_steps() -> None
 def test_a_race_is_told_with_how_often_and_what_to_do_after() -> None:
     found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", {"submissions": STRUCK}))])
     assert found.answer is Answer.WITH_STEPS
-    assert "2 of 30 applications ended FAILED although their driver succeeded (2 while nobody led)" in texts(
+    assert "2 of 30 applications ended FAILED although their driver succeeded (2 while there was no leader)" in texts(
         found.expect
     )
     last = found.steps[-1]

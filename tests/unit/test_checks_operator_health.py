@@ -60,7 +60,7 @@ def test_a_healthy_upgrade_passes_with_its_commands_and_its_gap() -> None:
     assert worst(found.values()) is Verdict.PASSED
     assert found["steps"].evidence["commands"] == ["helm upgrade it"]
     assert found["steps"].evidence["lead_gap_s"] == 20.0
-    assert found["leadership-moved"].message == "nobody led for 20.0 s"
+    assert found["leadership-moved"].message == "there was no leader for 20.0 s"
     assert found["permissions-compared"].evidence["gained"] == ["a in x: get pods"]
 
 
@@ -69,7 +69,7 @@ def test_a_healthy_upgrade_passes_with_its_commands_and_its_gap() -> None:
     [
         ({"helm_error": "template: nil pointer"}, "move-completed", "nil pointer"),
         ({"rollout_error": "no such image", "times": dataclasses.replace(HEALTHY.times, settled=None)}, *(
-            "move-completed", "Helm was done after 2.0 s, but then: no such image")),
+            "move-completed", "Helm finished after 2.0 s, but then: no such image")),
         ({"watch": dataclasses.replace(HEALTHY.watch, gap_ended=None)}, "leadership-moved", "no controller of 2.5.2"),
         ({"old_pods": ("old-1 (docker.io/it:1)",)}, "no-old-pods", "old-1 (docker.io/it:1)"),
         ({"orphans": ("Role/x/left",)}, "no-orphans", "Role/x/left"),

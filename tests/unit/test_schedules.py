@@ -53,7 +53,7 @@ def test_a_schedule_that_fires_in_every_slot_passes() -> None:
 def test_a_slot_in_the_leadership_gap_is_counted_and_excused() -> None:
     found = judged(schedule(-50, -20, 32, 62, 92, 122))["slots-kept"]
     assert found.verdict is Verdict.PASSED
-    assert found.evidence["missed_in_gap"] == ["12:00:10Z (nobody led: 2.4.0 → 2.5.2)"]
+    assert found.evidence["missed_in_gap"] == ["12:00:10Z (no leader: 2.4.0 → 2.5.2)"]
 
 
 def test_a_slot_missed_at_another_time_fails() -> None:

@@ -39,7 +39,7 @@ def test_the_race_is_counted_with_its_window_and_is_known() -> None:
     race = found["exactly-once"]
     assert race.verdict is Verdict.FAILED
     assert "1 of 3" in race.message
-    assert race.evidence["windows"] == {"while nobody led (2.4.0 → 2.5.2)": 1}
+    assert race.evidence["windows"] == {"while there was no leader (2.4.0 → 2.5.2)": 1}
     assert found["no-other-loss"].verdict is Verdict.PASSED
     rows = catalogue.load().upgrades.path("upgrade", ("2.4.0", "2.5.2"), "apply", "default").known
     assert [it.verdict for it in expectation.judge([race], rows, "submissions")] == [Verdict.BROKEN_AS_KNOWN]

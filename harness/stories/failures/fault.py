@@ -129,7 +129,7 @@ def tell(ctx: FaultContext, story: Story) -> list[Finding]:
         ctx.cluster, ctx.namespace, helm=ctx.programs.helm, folder=ctx.folder, images=ctx.spark_images
     ) as by:
         here = ctx.arrive()
-        ctx.say("submitting the application that runs meanwhile")
+        ctx.say("submitting the application that runs during the upgrade")
         by.begin()
         found: list[Finding] = []
         try:
@@ -145,7 +145,7 @@ def tell(ctx: FaultContext, story: Story) -> list[Finding]:
             found.append(failed(WAY_OUT, f"the way out does not work: {error}"))
         except PullError as error:
             found.append(errored(WAY_OUT, f"whether the way out works could not be seen: {error}"))
-        ctx.say("following the applications to their ends")
+        ctx.say("waiting for the applications to finish")
         found += by.finish()
     return [*found, *install_checks.run(ctx.cluster, here, resolve=ctx.resolve, seed=ctx.seed)]
 

@@ -76,8 +76,8 @@ def upgrade_through(
     seconds = (came.settled - mended).total_seconds()
     yield passed(
         fault.WAY_OUT,
-        f"once the registry was back, the upgrade came right by itself after {seconds:.0f} s (the kubelet tries again "
-        "after 10 s, 20 s, 40 s, … up to 300 s); nothing is to be done",
+        f"once the registry was back, the upgrade recovered by itself after {seconds:.0f} s (the kubelet tries again "
+        "after 10 s, 20 s, 40 s, … up to 300 s); no action is needed",
         seconds=round(seconds, 1),
         commands=[step.command for step in came.steps],
     )

@@ -79,7 +79,7 @@ def hook(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pul
 
     def statuses() -> str:
         latest = ctx.binary.history(installed.name, installed.namespace)[-1]
-        return f"Helm says {latest.status!r} of revision {latest.number}, and the operator of before goes on"
+        return f"Helm says {latest.status!r} of revision {latest.number}, and the previous operator keeps serving"
 
     with ThreadPoolExecutor(1, "helm") as pool:
         upgrading = pool.submit(

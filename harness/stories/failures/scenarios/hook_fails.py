@@ -59,7 +59,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
         yield passed(
             fault.STATE,
             f"Helm gives up after its timeout: {' '.join(said.split())!r}; the revisions are {_shown(statuses)}; no "
-            f"object of the operator was touched, all {len(serving)} pods are those of before; left over: "
+            f"object of the operator was touched, all {len(serving)} pods are the previous ones; left over: "
             f"{', '.join(left) or 'nothing'}",
             **facts,
         )

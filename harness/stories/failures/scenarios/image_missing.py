@@ -36,12 +36,12 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     by.await_end("meanwhile", timeout=_EARLY_SECONDS)
     yield _state(ctx, came, fault.untouched(before, ctx.pods()))
     back = change.rollback(ctx.cluster, came.installed, here, ctx.programs)
-    yield fault.way_out(back, why="back to the release of before", check="way-back")
+    yield fault.way_out(back, why="back to the previous release", check="way-back")
     again = ctx.upgrade(back.installed, pin)
     if again.settled:
-        yield errored(fault.STATE, "the second upgrade with the pin found its image")
+        yield errored(fault.STATE, "the second upgrade with the pinned values found its image")
     out = ctx.upgrade(again.installed, mode="default")
-    yield fault.way_out(out, why="on to the new release, without the pin")
+    yield fault.way_out(out, why="on to the new release, without the pinned values")
     yield out.installed
 
 

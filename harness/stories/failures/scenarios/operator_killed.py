@@ -42,7 +42,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     pod, node, pid = _controller(ctx)
     struck_by = _kill_at_first_driver(ctx, by, node, pid)
     came = ctx.upgrade(here)
-    yield fault.way_out(came, why="the upgrade gets to its end all the same", check="upgrade-completed")
+    yield fault.way_out(came, why="the upgrade completes anyway", check="upgrade-completed")
     if came.helm_error:
         return
     yield came.installed
@@ -67,9 +67,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     else:
         yield passed(
             fault.WAY_OUT,
-            f"deleted and created anew, {', '.join(lost)} COMPLETED"
-            if lost
-            else "nothing is to be done: all COMPLETED",
+            f"deleted and created anew, {', '.join(lost)} COMPLETED" if lost else "no action is needed: all COMPLETED",
             commands=[f"kubectl delete sparkapplication {it} && kubectl apply -f {it}.yaml" for it in lost],
         )
 
@@ -87,7 +85,7 @@ def judge(applications: Sequence[ApplicationSeen]) -> Finding:
         "errors": {it.name: it.error for it in lost},
     }
     if not applications:
-        return failed(CHECK, "no application was there to be struck")
+        return failed(CHECK, "there was no application to be affected")
     if lost or twice:
         said = next((it.error for it in lost if it.error), "")
         return failed(

@@ -78,9 +78,9 @@ def completed(move: ObservedMove) -> Finding:
         )
     took = (times.helm_done - times.began).total_seconds()
     if move.rollout_error or times.settled is None:
-        return not_done(name, f"Helm was done after {took:.1f} s, but then: {move.rollout_error}")
+        return not_done(name, f"Helm finished after {took:.1f} s, but then: {move.rollout_error}")
     ready = (times.settled - times.helm_done).total_seconds()
-    return passed(name, f"Helm was done after {took:.1f} s, and the rollout {ready:.1f} s later")
+    return passed(name, f"Helm finished after {took:.1f} s, and the rollout {ready:.1f} s later")
 
 
 def leadership(move: ObservedMove) -> Finding:
@@ -91,16 +91,16 @@ def leadership(move: ObservedMove) -> Finding:
         return errored(name, f"the operator could not be watched: {watch.trouble}")
     holders = [f"{it.at:%H:%M:%S}Z {it.pod} ({it.image})" for it in watch.leases if it.of_controller]
     if move.helm_error:
-        return passed(name, "no leader was to change, since Helm did not get to its end", holders=holders)
+        return passed(name, "the leader was not expected to change, because Helm did not finish", holders=holders)
     if not holders:
-        return passed(name, "no lease was held: the values switch the election of a leader off")
+        return passed(name, "no lease was held: leader election is disabled in the values")
     if watch.gap is None:
         return failed(
             name,
             f"no controller of {move.target.name} ever held the lease; the last holder is {holders[-1]}",
             holders=holders,
         )
-    return passed(name, f"nobody led for {watch.gap:.1f} s", lead_gap_s=round(watch.gap, 1), holders=holders)
+    return passed(name, f"there was no leader for {watch.gap:.1f} s", lead_gap_s=round(watch.gap, 1), holders=holders)
 
 
 def no_old_pods(move: ObservedMove) -> Finding:
@@ -137,12 +137,14 @@ def stored_objects_fit(move: ObservedMove) -> Finding:
 
 
 def permissions(move: ObservedMove) -> Finding:
-    """Not a claim but the record: which rights came and which went; what they break shows in the logs."""
+    """Not a claim but the record: which permissions were added and which went; what they break shows in the logs."""
     name = "permissions-compared"
     if isinstance(move.permissions, Unseen):
         return errored(name, move.permissions.reason)
     gained, lost = move.permissions.gained, move.permissions.lost
-    return passed(name, f"{len(gained)} rights came and {len(lost)} went", gained=list(gained), lost=list(lost))
+    return passed(
+        name, f"{len(gained)} permissions were added and {len(lost)} removed", gained=list(gained), lost=list(lost)
+    )
 
 
 def _values(move: ObservedMove) -> dict[str, object]:

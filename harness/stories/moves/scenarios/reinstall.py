@@ -31,7 +31,7 @@ def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
 def judge(seen: ReinstallSeen | Unseen | None) -> Iterator[Finding]:
     """Everything that must hold. None: it was not tried, which proves nothing."""
     if seen is None or isinstance(seen, Unseen):
-        yield errored("reinstall-observed", seen.reason if seen else "uninstall and reinstall were not tried")
+        yield errored("reinstall-observed", seen.reason if seen else "uninstall and reinstall were not attempted")
         return
     yield uninstalled(seen)
     yield resources_stay(seen)
@@ -56,10 +56,10 @@ def resources_stay(seen: ReinstallSeen) -> Finding:
     name = "custom-resources-stay"
     before, after = seen.custom_resources
     if before == 0:
-        return errored(name, "there was no custom resource before, so that none could be lost")
+        return errored(name, "there were no custom resources before, so none could be lost")
     if after != before:
         return failed(name, f"there were {before} custom resources before the uninstall, and {after} after it")
-    return passed(name, f"the {before} custom resources of before are still there")
+    return passed(name, f"the {before} earlier custom resources are still there")
 
 
 def installed(seen: ReinstallSeen) -> Finding:

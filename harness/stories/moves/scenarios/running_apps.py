@@ -127,7 +127,7 @@ def no_invalidating(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     }
     if struck:
         return failed(name, f"{len(struck)} of {len(mine)} applications: {struck}", applications=struck)
-    return passed(name, f"none of {len(mine)} applications of before was INVALIDATING")
+    return passed(name, f"none of {len(mine)} earlier applications was INVALIDATING")
 
 
 def suspended_resumes(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
@@ -165,7 +165,7 @@ def retrying_keeps_count(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
         told = f"{app.name} counted {before.execution_attempts} attempts before and {now} after, not {wanted}"
         return failed(name, f"{told}, and had {len(app.drivers)} driver pods ({shown(app.history)})", **evidence)
     if app.state is not State.COMPLETED:
-        return failed(name, f"{app.name} was tried again and is {app.outcome}", **evidence)
+        return failed(name, f"{app.name} was retried and is {app.outcome}", **evidence)
     return passed(
         name, f"{app.name} had {before.execution_attempts} attempts, then {now}, and is COMPLETED", **evidence
     )
@@ -180,10 +180,12 @@ def connect_answers(seen: WorkloadSeen) -> Finding:
     before = [query for query in server.queries if query.when is When.BEFORE]
     after = [query for query in server.queries if query.when is When.AFTER]
     if not any(query.right for query in before):
-        return errored(name, f"{server.name} gave no right answer before the first move, so that none proves anything")
+        return errored(
+            name, f"{server.name} gave no correct answer before the first move, so later answers prove nothing"
+        )
     pods = [f"{pod.name} {pod.uid}" for pod in server.servers]
     if not any(query.right for query in after):
-        told = after[-1].answer or after[-1].log_end if after else "it was not Ready, and so was not asked"
+        told = after[-1].answer or after[-1].log_end if after else "it was not Ready, so it was not queried"
         return failed(name, f"{server.name} is {server.state or '(new)'} and gave no right answer: {told}", pods=pods)
     return passed(name, f"{server.name} answers {after[-1].answer!r}, with {len(pods)} server pods in all", pods=pods)
 

@@ -42,7 +42,7 @@ class Missed:
     gap: str
 
     def __str__(self) -> str:
-        return f"{self.due:%H:%M:%S}Z" + (f" (nobody led: {self.gap})" if self.gap else "")
+        return f"{self.due:%H:%M:%S}Z" + (f" (no leader: {self.gap})" if self.gap else "")
 
 
 def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
@@ -91,7 +91,7 @@ def slots_kept(observed: ObservedPath, schedule: ScheduleSeen) -> Finding:
         "missed": [str(it) for it in own],
         "missed_in_gap": [str(it) for it in lost if it.gap],
     }
-    told = f"{len(schedule.runs)} runs; {len(lost) - len(own)} slots had none in time while nobody led"
+    told = f"{len(schedule.runs)} runs; {len(lost) - len(own)} slots had no run in time while there was no leader"
     if own:
         slots = ", ".join(str(it) for it in own)
         return failed("slots-kept", f"{told}, and {len(own)} at other times: {slots}", **evidence)

@@ -131,7 +131,7 @@ def window(observed: ObservedPath, moment: datetime) -> str:
         if not times.began <= moment <= times.ended:
             continue
         if watch.gap_began and watch.gap_ended and watch.gap_began <= moment <= watch.gap_ended:
-            return f"while nobody led ({seen.move})"
+            return f"while there was no leader ({seen.move})"
         if moment <= times.helm_done:
             return f"while Helm worked ({seen.move})"
         if times.settled is None or moment <= times.settled:
