@@ -24,7 +24,7 @@ def test_a_cluster_that_is_as_before_is_clean() -> None:
     found = left_clean(BEFORE, BEFORE)
 
     assert found.verdict is Verdict.PASSED
-    assert "3 objects" in found.message
+    assert "3 cluster-scoped objects" in found.message
 
 
 @pytest.mark.parametrize(

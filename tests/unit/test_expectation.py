@@ -75,7 +75,7 @@ def test_a_cell_that_got_nowhere_is_left_as_it_is() -> None:
 def test_a_prediction_about_a_check_that_there_is_not_is_an_error() -> None:
     *_, story = judged(OTHER)
     assert (story.check, story.verdict) == (CHECK, Verdict.ERROR)
-    assert "no check of that name looked" in story.message
+    assert "no check of that name ran" in story.message
 
 
 def test_predictions_of_other_scenarios_are_not_asked() -> None:

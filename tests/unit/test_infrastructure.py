@@ -239,7 +239,7 @@ def test_a_host_that_is_far_too_busy_proves_nothing() -> None:
     assert found is not None
     assert found.cause is Cause.HOST_BUSY
     assert found.again
-    assert "12 programs wanted each processor" in found.finding().message
+    assert "12 runnable processes per processor" in found.finding().message
     assert diagnose(HostSeen(**{**busy.__dict__, "load": 5.0})) is None
 
 

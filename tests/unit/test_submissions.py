@@ -116,7 +116,7 @@ def test_where_nothing_was_submitted_nothing_is_proved() -> None:
         (-60, "before the"),
         (-1, "shortly before"),
         (1, "Helm"),
-        (6, "nobody led"),
+        (6, "no leader"),
         (31, "had rolled out"),
         (101, "after the last"),
     ],
