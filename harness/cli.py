@@ -202,7 +202,7 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         *rest,
         str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),
     ]
-    status = pytest.main(words)
+    status = pytest.main(words, plugins=[setup.Understood(request=asked)])
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         print(f"UsageError: {' '.join(rest)} leaves none of the {len(asked.cells)} cells", file=sys.stderr)
         print("  next: see their ids with --collect-only", file=sys.stderr)

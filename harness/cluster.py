@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kubernetes import client, config
-
+from harness.late import client, config
 from harness.matrix.model import Environment
 
 LABEL_RUN = "spark-operator-harness.run"

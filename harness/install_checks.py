@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.checks import operator
 from harness.checks.images import Resolve
 from harness.cluster import Cluster
+from harness.kube.api_errors import api_errors
 from harness.releases.install import InstalledRelease
 from harness.releases.observe import DEFAULT_SOAK, observe
 from harness.verdicts import Finding, errored
@@ -24,6 +22,6 @@ def run(
     """
     try:
         observed = observe(cluster, installed, soak=soak, seed=seed)
-    except (client.ApiException, HTTPError, OSError) as away:
+    except api_errors(OSError) as away:
         return [errored("operator-observed", f"the operator could not be looked at: {away}")]
     return operator.judge(observed, resolve)

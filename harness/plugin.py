@@ -198,7 +198,7 @@ class Session:
         self._config = config
         self._worker = getattr(config, "workerinput", None)
         self._options = run_options.read(config.option)
-        self.asked = setup.request(self._options)
+        self.asked = _understood(config) or setup.request(self._options)
         if self._worker:
             self.asked = replace(self.asked, seed=self._worker["seed"])
         self.run_id: str = self._worker["run_id"] if self._worker else new_run_id()
@@ -435,6 +435,12 @@ class _Undisturbed:
     @staticmethod
     def _note(number: int, frame: FrameType | None) -> None:
         os.write(2, b"still cleaning up; please wait\n")
+
+
+def _understood(config: pytest.Config) -> setup.Request | None:
+    """The request as `harness run` has understood it; None where pytest was called by itself, or is a worker."""
+    handed = [it.request for it in config.pluginmanager.get_plugins() if isinstance(it, setup.Understood)]
+    return handed[0] if handed else None
 
 
 def _is_controller(config: pytest.Config) -> bool:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import tenacity
-from kubernetes import client, watch
-from urllib3.exceptions import HTTPError
 
 from harness.errors import HarnessError, WaitTimeout
+from harness.late import client, urllib3, watch
 
 T = TypeVar("T")
 
@@ -177,7 +176,7 @@ def watch_until(
             arguments.pop("resource_version", None)
             seen = f"API server answered {error.status} {error.reason}"
             _cancelled.wait(0.5)
-        except HTTPError as error:
+        except urllib3.exceptions.HTTPError as error:
             seen = f"API server away: {error}"
             away = away or Deadline(seconds=AWAY_SECONDS)
             _cancelled.wait(0.5)

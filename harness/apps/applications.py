@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.pods import SparkPod, Waiting
 from harness.apps.states import TERMINAL, State, shown
 from harness.errors import WaitTimeout
 from harness.kube import pull_messages
+from harness.kube.api_errors import api_errors
 from harness.kube.pull_messages import PullFailure
 from harness.verdicts import Finding, errored, failed
 from harness.waiting import watch_until
@@ -157,7 +155,7 @@ class ImagePulls:
         """Why waiting is in vain, in words; empty as long as it is not. To be asked every few seconds."""
         try:
             stuck = pull_failures(self._objects)
-        except (client.ApiException, HTTPError):
+        except api_errors():
             return ""
         self._looks = self._looks + 1 if stuck else 0
         for pod, failure in stuck:

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubernetes import client
-
 from harness.cluster import Cluster
+from harness.late import client
 from harness.matrix.model import Release
 from harness.releases import crds
 from harness.releases.charts import Chart

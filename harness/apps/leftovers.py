@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import RESOURCES, Objects
 from harness.errors import WaitTimeout
+from harness.kube.api_errors import api_errors
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import Deadline, until
 
@@ -45,7 +43,7 @@ def check_nothing_left(ctx: ScenarioContext) -> Finding:
             )
         finally:
             _remove_samples(objects)
-    except (client.ApiException, HTTPError) as error:
+    except api_errors() as error:
         return errored(CHECK, f"could not look at the namespace {ctx.namespace}: {error}")
     return passed(
         CHECK,

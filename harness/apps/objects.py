@@ -9,11 +9,10 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from kubernetes import client
-
 from harness.apps.pods import LABEL_LAUNCHED, SparkPod, observe
 from harness.apps.samples import Manifest
 from harness.errors import HarnessError
+from harness.late import client
 from harness.releases import webhook
 
 GROUP = "sparkoperator.k8s.io"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from kubernetes.utils.quantity import parse_quantity
+from harness.late import quantities
 
 LABEL_ROLE = "spark-role"
 LABEL_LAUNCHED = "sparkoperator.k8s.io/launched-by-spark-operator"
@@ -111,7 +111,7 @@ def by_role(pods: Iterable[SparkPod], role: str) -> list[SparkPod]:
 
 def amount(quantity: str) -> Decimal:
     """A Kubernetes quantity as a number: cores or bytes."""
-    return Decimal(parse_quantity(quantity))  # type: ignore[no-untyped-call]
+    return Decimal(quantities.parse_quantity(quantity))  # type: ignore[no-untyped-call]
 
 
 def java_memory(quantity: str) -> Decimal:

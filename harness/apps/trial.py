@@ -6,14 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.apps import applications, claims
 from harness.apps.context import ScenarioContext
 from harness.apps.leftovers import check_nothing_left
 from harness.apps.objects import Objects, Refused
 from harness.errors import WaitTimeout
+from harness.kube.api_errors import api_errors
 from harness.kube.interruptions import finding_of
 from harness.verdicts import Finding, Verdict, errored, failed
 from harness.waiting import Cancelled
@@ -62,5 +60,5 @@ def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
             "events": [f"{event.about} {event.reason}: {event.message}" for event in objects.events()[-15:]],
         }
         return applications.late(objects, "in-time", WaitTimeout(told, late.next_step), **evidence)
-    except (client.ApiException, HTTPError) as error:
+    except api_errors() as error:
         return errored("in-time", f"{late}; the API server does not answer: {error}")

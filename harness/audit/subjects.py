@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client, config
-from kubernetes.config.config_exception import ConfigException
-from urllib3.exceptions import HTTPError
-
 from harness.apps import samples
 from harness.audit import charts as audited_charts
 from harness.audit import gather
@@ -22,6 +18,8 @@ from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
 from harness.imports import at_hand
+from harness.kube.api_errors import api_errors
+from harness.late import client, config
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import ChartSource, Release
 from harness.releases import charts
@@ -101,14 +99,14 @@ def of_context(context: str) -> Subject:
     """
     try:
         api = config.new_client_from_config(context=context)  # type: ignore[no-untyped-call]
-    except ConfigException as unknown:
+    except config.ConfigException as unknown:
         raise UsageError(f"the context {context} cannot be used: {unknown}", "kubectl config get-contexts") from unknown
     with api:
         try:
             pods = client.CoreV1Api(api).list_pod_for_all_namespaces(_request_timeout=_API_SECONDS)
             objects = [_with_kind(api.sanitize_for_serialization(pod), "Pod") for pod in pods.items]
             objects += _custom_resources(api)
-        except (client.ApiException, HTTPError) as away:
+        except api_errors() as away:
             said = str(away).strip().splitlines() or ["nothing"]
             raise ClusterError(
                 f"the cluster of context {context} did not tell its pods: {said[0]}",

@@ -35,7 +35,7 @@ from harness.errors import HarnessError, UsageError
 from harness.evidence.ledger import new_run_id
 from harness.matrix.select import Selection
 from harness.providers import network
-from harness.registries.front import Front
+from harness.registries.front.server import Front
 from harness.run.resources import Resources
 from harness.run.setup import host, request
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from harness import process
 from harness.bench.pull_images import Pulled
 from harness.errors import HarnessError
-from harness.registries.front import Front
+from harness.registries.front.server import Front
 
 _PULL_SECONDS = 300.0
 _CALL_SECONDS = 60.0

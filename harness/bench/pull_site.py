@@ -16,8 +16,8 @@ from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.registries import local
 from harness.registries.client import RegistryClient
-from harness.registries.front import Front
 from harness.registries.front.manners import Limits, profile
+from harness.registries.front.server import Front
 from harness.waiting import until
 
 HOSTS = ("ghcr.io", "docker.io")

@@ -6,10 +6,8 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.errors import HarnessError, WaitTimeout
+from harness.late import client, urllib3
 from harness.verdicts import Finding, errored, failed
 from harness.waiting import Cancelled
 
@@ -42,6 +40,6 @@ def finding_of(check: str, error: Exception, verdicts: Mapping[type[HarnessError
         return make(check, str(error))
     if isinstance(error, client.ApiException):
         return errored(check, f"the API server failed: it answered {error.status} {error.reason}: {error.body}")
-    if isinstance(error, HTTPError):
+    if isinstance(error, urllib3.exceptions.HTTPError):
         return errored(check, f"the API server failed: it cannot be reached: {error}")
     return errored(check, f"the harness failed: {type(error).__name__}: {error}", traceback=traceback.format_exc())

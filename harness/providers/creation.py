@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness import waiting
 from harness.cluster import Cluster
 from harness.errors import ClusterError, CommandError, HarnessError, WaitTimeout
+from harness.kube.api_errors import api_errors
 from harness.providers.base import ClusterSpec
 from harness.providers.containers import last_words, without_colours
 from harness.providers.preload import Preload
@@ -53,7 +51,7 @@ def create(spec: ClusterSpec, ways: Ways) -> Cluster:
         cluster = Cluster(name=spec.name, environment=spec.environment, kubeconfig=kubeconfig, nodes=nodes)
         ways.adjust(cluster)
         waits = wait_ready(cluster, deadline, ways.kubectl)
-    except (CommandError, WaitTimeout, client.ApiException, HTTPError) as error:
+    except api_errors(CommandError, WaitTimeout) as error:
         preload.cancel()
         said = error.message if isinstance(error, HarnessError) else f"the API server failed: {error}"
         words = last_words(ways.nodes, lambda: ways.save_logs(spec.folder / "nodes"))

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
-from kubernetes import client
 
 from harness import process
 from harness.cluster import OWN_IMAGES, Cluster
 from harness.images.mirrors import CERTS_D, write_hosts
+from harness.late import client
 from harness.matrix.model import Environment
 from harness.providers import containers, creation
 from harness.providers.base import ClusterSpec, ProviderTools

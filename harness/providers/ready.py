@@ -7,11 +7,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness import process, waiting
 from harness.cluster import Cluster
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.providers.containers import execute
 
 
@@ -44,7 +43,7 @@ def wait_ready(cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[s
             what="the default service account and the API server's own service",
             timeout=max(1.0, deadline.left),
             interval=0.1,
-            ignore=(client.ApiException, HTTPError),
+            ignore=api_errors(),
         )
 
     def through_service() -> process.Completed:

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
-import httpx
-
 from harness.errors import RegistryError, SettingsError
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference
+from harness.late import httpx
 from harness.registries.problems import answered, unreachable
 from harness.waiting import pause
 
@@ -94,7 +93,7 @@ class RegistryClient:
         attempts: int = 3,
     ) -> None:
         self.host = host
-        self.root = api_root(mirror.reachable_url if mirror else _public_address(host))
+        self.root = api_root(address_of(mirror, host))
         self._credentials = (mirror.credentials if mirror else None) or credentials
         self._attempts = attempts
         self._lock = threading.Lock()
@@ -120,7 +119,7 @@ class RegistryClient:
     @property
     def server(self) -> str:
         """Who answers, in words: `ghcr.io`, or `the mirror http://127.0.0.1:5000 of ghcr.io`."""
-        if self.root == api_root(_public_address(self.host)):
+        if self.root == api_root(address_of(None, self.host)):
             return self.host
         return f"the mirror {self.root.removesuffix('/v2')} of {self.host}"
 
@@ -346,7 +345,10 @@ class RegistryClient:
             raise unreachable(f"{self.server}'s token server {urlsplit(realm).netloc}", self.host, error) from error
 
 
-def _public_address(host: str) -> str:
+def address_of(mirror: Mirror | None, host: str) -> str:
+    """The server that answers for a registry host: its mirror's for this machine, or the public one's."""
+    if mirror:
+        return mirror.reachable_url
     if host == DOCKER_HUB:
         return "https://registry-1.docker.io"
     return f"{'http' if _is_loopback(host.rsplit(':', 1)[0]) else 'https'}://{host}"

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import yaml
 
 from harness import process
@@ -22,6 +21,7 @@ from harness.errors import CommandError, EngineError, HarnessError, HostError, T
 from harness.evidence.ledger import NAME_PREFIX, short_run_id
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
+from harness.late import httpx
 from harness.waiting import until
 
 LABEL_TOOL = "spark-operator-harness.tool"
@@ -292,7 +292,7 @@ def container_name(run_id: str, host: str) -> str:
 
 def _wait_for_api(url: str, what: str, next_step: str) -> None:
     # A proxy of the environment has no say about addresses of this machine.
-    with httpx.Client(trust_env=False, verify=False, timeout=5.0) as client:  # noqa: S501
+    with httpx.Client(trust_env=False, verify=False, timeout=5.0) as client:
         until(
             lambda: client.get(f"{url}/v2/").status_code,
             lambda status: status in (200, 401),

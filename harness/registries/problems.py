@@ -9,10 +9,9 @@ import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 
-import httpx
-
 from harness.errors import RegistryError
 from harness.kube import pull_messages
+from harness.late import httpx
 
 
 def answered(server: str, host: str, response: httpx.Response, asked_for: str, hint: str = "") -> RegistryError:

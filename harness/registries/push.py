@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-import httpx
-
 from harness.errors import RegistryError
+from harness.late import httpx
 from harness.registries.client import INDEX_TYPES, MANIFEST_TYPES, RegistryClient
 from harness.registries.problems import answered, unreachable
 from harness.waiting import pause
@@ -26,7 +25,7 @@ from harness.waiting import pause
 _CHUNK = 1 << 20
 _LONGEST_PAUSE = 10.0
 # A registry may hash a whole layer before it answers that it has it.
-_UPLOAD_SECONDS = httpx.Timeout(10.0, read=600.0, write=120.0)
+_UPLOAD_SECONDS = {"timeout": 10.0, "read": 600.0, "write": 120.0}
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 
@@ -246,7 +245,7 @@ class Transfer(RegistryClient):
                     url,
                     headers=headers,
                     content=self._sent(content) if isinstance(content, Path) else content,
-                    timeout=_UPLOAD_SECONDS,
+                    timeout=httpx.Timeout(**_UPLOAD_SECONDS),
                     follow_redirects=False,
                 )
             except httpx.HTTPError as error:

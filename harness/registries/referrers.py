@@ -15,9 +15,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urljoin
 
-import httpx
-
 from harness.errors import RegistryError
+from harness.late import httpx
 from harness.registries.client import INDEX_TYPES, RegistryClient
 from harness.registries.problems import answered
 

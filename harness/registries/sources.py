@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +18,7 @@ from harness.errors import RegistryError, UnavailableError, UsageError
 from harness.images.credentials import from_docker_config
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import DOCKER_HUB, ImageReference
-from harness.registries.client import RegistryClient
+from harness.registries.client import RegistryClient, address_of
 from harness.settings import Settings, SourceKind
 from harness.waiting import Deadline
 
@@ -292,6 +295,12 @@ def probe_all(
 
     def probe(host: str) -> None:
         mirror: Mirror | None = mirrors.mirrors.get(host) if mirrors else None
+        address = address_of(mirror, host)
+        unknown = _name_unknown(address)
+        if unknown:
+            server = f"the mirror {address} of {host}" if mirror else host
+            answers[host] = f"{server} could not be reached: {unknown}"
+            return
         try:
             with RegistryClient(mirror, host, timeout=timeout, attempts=1) as client:
                 client.ping()
@@ -307,6 +316,20 @@ def probe_all(
     for thread in threads:
         thread.join(deadline.left)
     return {host: answers.get(host, f"{host} did not answer within {timeout:.0f} s") for host in wanted}
+
+
+def _name_unknown(address: str) -> str:
+    """Why this machine knows no such server; empty when it does, or when a proxy would find it.
+
+    Where no name of a registry is known, the HTTP client need not even be loaded.
+    """
+    if getproxies():
+        return ""
+    try:
+        socket.getaddrinfo(urlsplit(address).hostname, None)
+    except OSError as error:
+        return str(error)
+    return ""
 
 
 def preflight(source: Source, references: Iterable[str]) -> dict[str, UnavailableError | None]:

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
-import jwt
-
 from harness.errors import UsageError
 from harness.images.credentials import write_secret
+from harness.late import jwt
 
 Right = Literal["pull", "push", "delete"]
 """What a request does, in the words of the token service's scopes."""

@@ -15,12 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness import process
 from harness.cluster import Cluster
 from harness.errors import ClusterError, CommandError, PullError, ReleaseError, UsageError
+from harness.kube.api_errors import api_errors
 from harness.matrix.model import CrdMode, Release, ValuesMode
 from harness.releases import rollout
 from harness.releases.charts import Chart
@@ -267,7 +265,7 @@ def _change(
                     rollout.await_admission(api, target.release, CHECK_NAMESPACE, deadline)
                 except (ReleaseError, PullError) as error:
                     rollout_error, outside = str(error), isinstance(error, PullError)
-    except (client.ApiException, HTTPError) as away:
+    except api_errors() as away:
         raise ClusterError(
             f"the API server of {cluster.name} failed at the {what}: {rollout.brief(away)}",
             "see the node's logs in the evidence",

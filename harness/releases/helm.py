@@ -15,15 +15,18 @@ import threading
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyhelm3
 import semver
-from pyhelm3.command import Command
 
 from harness import process
 from harness.errors import ClusterError, CommandTimeout, ReleaseError, ToolError
 from harness.releases.charts import Chart
+
+if TYPE_CHECKING:
+    import pyhelm3
+
+    from harness.releases.helm_command import HelmCommand
 
 T = TypeVar("T")
 
@@ -31,7 +34,7 @@ _LOCAL_SECONDS = 60.0
 _SLACK_SECONDS = 15.0
 """How much longer than its own --timeout Helm may live, for what it does before and after waiting."""
 
-_NEUTRAL = dict.fromkeys(
+NEUTRAL = dict.fromkeys(
     ("HELM_DRIVER", "HELM_NAMESPACE", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBEASUSER"), ""
 )
 """The user's Helm variables that would send a call to another cluster, namespace or store."""
@@ -103,7 +106,7 @@ class Helm:
     @property
     def version(self) -> str:
         """Helm's version without `v`."""
-        return str(_version(str(self.binary)))
+        return str(version_of(str(self.binary)))
 
     def template(
         self, chart: Chart, name: str, namespace: str, values: Mapping[str, Any], *, include_crds: bool = False
@@ -112,7 +115,7 @@ class Helm:
         client, command = self._client(_LOCAL_SECONDS)
         rendered = _run(
             client.template_resources(
-                _pyhelm_chart(command, chart), name, dict(values), namespace=namespace, include_crds=include_crds
+                command.chart_of(chart), name, dict(values), namespace=namespace, include_crds=include_crds
             )
         )
         return [document for document in rendered if document]
@@ -138,7 +141,7 @@ class Helm:
         done = _run(
             client.install_or_upgrade_release(
                 name,
-                _pyhelm_chart(command, chart),
+                command.chart_of(chart),
                 dict(values),
                 namespace=namespace,
                 create_namespace=False,
@@ -222,45 +225,16 @@ class Helm:
 
     def crds(self, chart: Chart) -> str:
         """The chart's CustomResourceDefinitions as YAML, `helm show crds`. Asks no cluster."""
-        done = process.call([self.binary, "show", "crds", chart.path], timeout=_LOCAL_SECONDS, env=_NEUTRAL)
+        done = process.call([self.binary, "show", "crds", chart.path], timeout=_LOCAL_SECONDS, env=NEUTRAL)
         return done.stdout
 
     def _client(
         self, seconds: float, stop: threading.Event | None = None, flags: Sequence[str] = ()
-    ) -> tuple[pyhelm3.Client, _Command]:
-        command = _Command(self.binary, self.kubeconfig, seconds=seconds, stop=stop, flags=flags)
-        return pyhelm3.Client(command, executable=str(self.binary)), command
+    ) -> tuple[pyhelm3.Client, HelmCommand]:
+        # Late, since pyhelm3 is slow to import.
+        from harness.releases import helm_command
 
-
-class _Command(Command):  # type: ignore[misc]
-    """pyhelm3's command lines, run by harness.process."""
-
-    def __init__(
-        self,
-        binary: Path,
-        kubeconfig: Path | None,
-        *,
-        seconds: float,
-        stop: threading.Event | None = None,
-        flags: Sequence[str] = (),
-    ) -> None:
-        super().__init__(executable=str(binary), kubeconfig=kubeconfig)
-        self._seconds = seconds
-        self._stop = stop
-        self._flags = flags
-
-    async def run(self, command: Sequence[Any], input: bytes | None = None) -> bytes:
-        argv = [self._executable, *(str(word) for word in command), *self._flags]
-        if self._kubeconfig:
-            argv += ["--kubeconfig", str(self._kubeconfig)]
-        # The loop belongs to this one call, so that blocking it keeps nobody waiting.
-        done = process.call(argv, timeout=self._seconds, env=_NEUTRAL, stdin=input, check=False, stop=self._stop)
-        if done.returncode != 0:
-            raise _explained(argv[1:], done.stderr or done.stdout)
-        return done.stdout.encode()
-
-    def client_version(self) -> semver.Version:
-        return _version(self._executable)
+        return helm_command.client(self.binary, self.kubeconfig, seconds=seconds, stop=stop, flags=flags)
 
 
 def _run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -276,10 +250,8 @@ def _run(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 @functools.cache
-def _version(binary: str) -> semver.Version:
-    said = process.call(
-        [binary, "version", "--template", "{{ .Version }}"], timeout=_LOCAL_SECONDS, env=_NEUTRAL
-    ).stdout
+def version_of(binary: str) -> semver.Version:
+    said = process.call([binary, "version", "--template", "{{ .Version }}"], timeout=_LOCAL_SECONDS, env=NEUTRAL).stdout
     try:
         version = semver.Version.parse(said.strip().removeprefix("v"), optional_minor_and_patch=True)
     except ValueError as unknown:
@@ -289,12 +261,7 @@ def _version(binary: str) -> semver.Version:
     return version
 
 
-def _pyhelm_chart(command: _Command, chart: Chart) -> pyhelm3.Chart:
-    # Chart.yaml has been read already: asking Helm for it again would cost a process.
-    return pyhelm3.Chart(command, ref=str(chart.path), metadata=dict(chart.metadata))
-
-
-def _explained(argv: Sequence[str], stderr: str) -> ReleaseError | ClusterError:
+def explained(argv: Sequence[str], stderr: str) -> ReleaseError | ClusterError:
     noise = ("WARNING:", "Use --debug flag")
     lines = [
         line.removeprefix("Error: ") for line in stderr.splitlines() if line.strip() and not line.startswith(noise)

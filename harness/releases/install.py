@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.cluster import Cluster
 from harness.errors import ClusterError, UsageError
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.matrix.model import Release
 from harness.releases import charts, rollout, seen
 from harness.releases.charts import Chart
@@ -91,7 +90,7 @@ def install(
             seconds["ready"] = deadline.elapsed - sum(seconds.values())
             rollout.await_admission(api, release, CHECK_NAMESPACE, deadline)
             seconds["admission"] = deadline.elapsed - sum(seconds.values())
-    except (client.ApiException, HTTPError) as away:
+    except api_errors() as away:
         raise ClusterError(
             f"the API server of {cluster.name} failed while {release.version} was installed: {rollout.brief(away)}",
             "see the node's logs in the evidence",

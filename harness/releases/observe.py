@@ -15,12 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness import seeds
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.matrix.model import Release, Rule
 from harness.releases import admission_samples, crds, metrics, seen, webhook
 from harness.releases import soak as soaks
@@ -329,7 +328,7 @@ def _seen(what: str, act: Callable[[], T]) -> T | Unseen:
         return act()
     except Cancelled:
         raise
-    except (client.ApiException, HTTPError, OSError, HarnessError) as failed:
+    except api_errors(OSError, HarnessError) as failed:
         return Unseen(reason=f"{what} could not be looked at: {soaks.reason(failed)}")
 
 

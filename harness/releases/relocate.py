@@ -6,10 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kubernetes import client
-
 from harness.cluster import Cluster
 from harness.images.credentials import Credentials, docker_config_json
+from harness.late import client
 from harness.matrix.model import Release
 
 PULL_SECRET = "relocated-registry"  # noqa: S105 - the name of a Secret

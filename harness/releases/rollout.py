@@ -13,10 +13,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.errors import HarnessError, HostError, PullError, ReleaseError, WaitTimeout
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.matrix.model import Release
 from harness.releases import seen, webhook
 from harness.releases.admission_samples import sample
@@ -66,7 +65,7 @@ def run_helm(
                 what="Helm",
                 timeout=deadline.left + _API_SECONDS,
                 interval=0.1,
-                ignore=(client.ApiException, HTTPError),
+                ignore=api_errors(),
             )
         finally:
             # Also when the run is being ended: the pool waits for Helm.
@@ -248,7 +247,7 @@ def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
                 _preload_content=False,
                 _request_timeout=_API_SECONDS,
             )
-        except (client.ApiException, HTTPError) as gone:
+        except api_errors() as gone:
             unread = f"  | its log cannot be read: {brief(gone)}"
             continue
         lines = response.data.decode(errors="replace").strip().splitlines()

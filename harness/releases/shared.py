@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from kubernetes import client
-
 from harness.cluster import Cluster
+from harness.late import client
 from harness.releases.seen import listed
 
 _API_SECONDS = 15.0

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
+from harness.kube.api_errors import api_errors
+from harness.late import client, urllib3
 from harness.releases import metrics, seen
 from harness.releases.install import InstalledRelease
 from harness.waiting import watch_until
@@ -87,7 +86,7 @@ def _watch(call: Callable[..., Any], on_event: Callable[[str, Any], None], secon
     except WaitTimeout as ended:
         # Time that is up is how a soak ends; only a server that was away at the end leaves words here.
         return ended.last_seen if ended.last_seen.startswith("API server") else ""
-    except (client.ApiException, HTTPError) as failed:
+    except api_errors() as failed:
         return reason(failed)
     return ""
 
@@ -96,7 +95,7 @@ def reason(failed: BaseException) -> str:
     """Why the API server could not be asked, in a few words."""
     if isinstance(failed, client.ApiException):
         return f"the API server answered {failed.status} {failed.reason}"
-    if isinstance(failed, HTTPError):
+    if isinstance(failed, urllib3.exceptions.HTTPError):
         # urllib3 wraps what happened into the address and the count of its attempts.
         return f"the API server is away: {getattr(failed, 'reason', None) or failed}"
     return failed.message if isinstance(failed, HarnessError) else f"{type(failed).__name__}: {failed}"

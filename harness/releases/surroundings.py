@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes import client
-from kubernetes.utils.quantity import parse_quantity
-
 from harness.cluster import Cluster
+from harness.late import client, quantities
 from harness.releases import seen
 from harness.releases.seen import ContainerSeen, listed
 
@@ -121,6 +119,6 @@ def event(item: Mapping[str, Any]) -> EventSeen:
 def quantity(text: str) -> int:
     """A Kubernetes quantity of bytes, `1408Mi`, as a number; 0 for what is none."""
     try:
-        return int(parse_quantity(text))  # type: ignore[no-untyped-call]
+        return int(quantities.parse_quantity(text))  # type: ignore[no-untyped-call]
     except ValueError:
         return 0

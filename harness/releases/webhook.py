@@ -11,12 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from kubernetes import client
-from kubernetes.stream import portforward
-
 from harness.errors import WaitTimeout
+from harness.late import client, streams, x509
 from harness.matrix.model import SUSPEND, Release
 from harness.releases.admission_samples import sample
 from harness.releases.seen import listed
@@ -173,7 +169,9 @@ def handshake(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    forward = portforward(client.CoreV1Api(api).connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
+    forward = streams.portforward(
+        client.CoreV1Api(api).connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
+    )
     raw = forward.socket(port)
     try:
         raw.settimeout(timeout)
@@ -238,6 +236,8 @@ def same_certificates(one: bytes, other: bytes) -> bool:
 
 
 def _signed(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
     try:
         leaf.verify_directly_issued_by(authority)
     except (ValueError, TypeError, InvalidSignature):

@@ -9,13 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness import seeds, stories
 from harness.checks import infrastructure
 from harness.checks.infrastructure import Diagnosis
 from harness.errors import HarnessError
+from harness.kube.api_errors import api_errors
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
@@ -173,7 +171,7 @@ class CellReports:
         try:
             namespaces = [*story.job_namespaces(attempt.cell), OPERATOR_NAMESPACE]
             around = surroundings.look(made.cluster, namespaces)
-        except (client.ApiException, HTTPError) as away:
+        except api_errors() as away:
             return infrastructure.node_lost(host, str(away))
         source = self._resources.source
         mirrored = source.mirrors.mirrors if source.kind == "mirror" else ()

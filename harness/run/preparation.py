@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kubernetes import client
-
 from harness import providers, stories
 from harness.checks import infrastructure
 from harness.cluster import Cluster
 from harness.errors import ClusterError, ReleaseError, UnavailableError
 from harness.host import pressure
 from harness.kube.interruptions import finding_of
+from harness.late import client
 from harness.machine import HostSeen
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.releases import relocate, shared

@@ -61,6 +61,13 @@ class Request:
         return tuple(self.catalogue.release(version) for version in versions)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Understood:
+    """A request on its way from the command to the pytest plugin, to which it is handed as another plugin."""
+
+    request: Request
+
+
 @dataclass(frozen=True, kw_only=True)
 class Host:
     """A host that can run the request, with the programs and the source of images that it will use."""

@@ -6,8 +6,6 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from kubernetes import client
-from kubernetes.stream import stream
 from websocket import WebSocketException
 
 from harness.apps import samples
@@ -15,6 +13,7 @@ from harness.apps.logs import announced, pod_log, tail
 from harness.apps.objects import Objects
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
+from harness.late import client, streams
 from harness.upgrades.workload_seen import Query, When
 from harness.waiting import until
 
@@ -71,7 +70,7 @@ def let_end(cluster: Cluster, namespace: str, driver: str) -> None:
     with cluster.api_client() as api:
         try:
             # Not read ahead, since the client leaves the socket of what it has read ahead open.
-            channel = stream(
+            channel = streams.stream(
                 client.CoreV1Api(api).connect_get_namespaced_pod_exec,
                 driver,
                 namespace,

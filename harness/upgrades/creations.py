@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.apps.objects import RESOURCES, Objects, Refused
 from harness.apps.samples import Manifest
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.upgrades.workload_seen import Part, RefusedCreate, When
 
 _KINDS = frozenset(resource.kind for resource in RESOURCES)
@@ -55,7 +54,7 @@ class Creations:
             at, started = datetime.now(UTC), time.monotonic()
             try:
                 made = objects.create([manifest])
-            except (Refused, client.ApiException, HTTPError) as refused:
+            except api_errors(Refused) as refused:
                 self._refuse(objects.namespace, manifest, part, when, at, time.monotonic() - started, words_of(refused))
                 return None
             if made:

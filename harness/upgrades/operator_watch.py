@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.cluster import Cluster
 from harness.errors import WaitTimeout
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.releases import seen
 from harness.waiting import watch_until
 
@@ -181,7 +180,7 @@ class OperatorWatcher:
                     )
                 except WaitTimeout as ended:
                     return "" if self._ended.is_set() else ended.message
-                except (client.ApiException, HTTPError) as away:
+                except api_errors() as away:
                     return f"{call} {options.get('plural', '')}: {away}"
             return ""
 

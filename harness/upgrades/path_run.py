@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
+from harness.kube.api_errors import api_errors
 from harness.matrix.model import Move, Path, Release
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
@@ -152,7 +150,7 @@ class PathRun:
             return self.applications.finish(times, leads)
         except Cancelled:
             raise
-        except (HarnessError, client.ApiException, HTTPError) as error:
+        except api_errors(HarnessError) as error:
             return Unseen(reason=f"the applications could not be followed to their ends: {error}")
 
     def _move(
@@ -252,7 +250,7 @@ class PathRun:
     ) -> ObservedOperator | Unseen:
         try:
             return observe(self.cluster, target, others=others, soak=soak, seed=self.seed)
-        except (client.ApiException, HTTPError, OSError) as away:
+        except api_errors(OSError) as away:
             return Unseen(reason=f"the operator could not be looked at: {away}")
 
     def _still_there(self, namespace: str, before: Mapping[str, str]) -> tuple[str, ...]:
@@ -265,7 +263,7 @@ def _later(pool: ThreadPoolExecutor, look: Callable[[], T]) -> Future[T | Unseen
     def guarded() -> T | Unseen:
         try:
             return look()
-        except (HarnessError, client.ApiException, HTTPError) as away:
+        except api_errors(HarnessError) as away:
             if isinstance(away, Cancelled):
                 raise
             return Unseen(reason=f"it could not be looked at: {away}")

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes import client
-
 from harness.cluster import Cluster
+from harness.late import client
 from harness.releases.seen import listed
 
 _API_SECONDS = 15.0

@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.cluster import Cluster
+from harness.kube.api_errors import api_errors
+from harness.late import client, urllib3
 from harness.releases import admission_samples
 from harness.releases.webhook import Attempt, dry_run
 
@@ -122,7 +121,7 @@ class Prober:
             words = f"{other.status} {other.reason}: {str(other.body or '')[:300]}"
             # 404: the API server works, and knows no SparkApplications.
             return (Outcome.REJECTED if other.status == 404 else Outcome.SERVER_AWAY), words, {}
-        except HTTPError as late:
+        except urllib3.exceptions.HTTPError as late:
             if self._alive(api):
                 return Outcome.WEBHOOK_AWAY, f"no answer within {ANSWER_SECONDS:g} s, while the API server answers", {}
             return Outcome.SERVER_AWAY, str(late), {}
@@ -141,7 +140,7 @@ class Prober:
     def _alive(self, api: client.ApiClient) -> bool:
         try:
             client.VersionApi(api).get_code(_request_timeout=_ALIVE_SECONDS)
-        except (client.ApiException, HTTPError):
+        except api_errors():
             return False
         return True
 

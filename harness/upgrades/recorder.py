@@ -9,13 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from kubernetes import client
-
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, CONNECT, GROUP, SCHEDULED, Resource
 from harness.apps.pods import LABEL_LAUNCHED, LABEL_ROLE, LABEL_SUBMISSION, MAIN_CONTAINERS
 from harness.cluster import Cluster
 from harness.errors import WaitTimeout
+from harness.late import client
 from harness.upgrades.workload_seen import ConnectLook, Look, PodSeen, ScheduleLook
 from harness.waiting import Cancelled, pause, watch_until
 
@@ -29,7 +28,8 @@ _AGAIN_SECONDS = 0.5
 
 L = TypeVar("L", Look, ScheduleLook, ConnectLook)
 
-_Listing = Callable[[client.ApiClient], tuple[Callable[..., Any], dict[str, Any]]]
+# Takes an API client; the name is for type checkers alone, since it would load the client's library here.
+_Listing = Callable[["client.ApiClient"], tuple[Callable[..., Any], dict[str, Any]]]
 
 
 @dataclass

@@ -10,14 +10,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.apps import samples
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES, Objects
 from harness.apps.states import TERMINAL, State
 from harness.cluster import Cluster
 from harness.errors import HarnessError, ReleaseError, WaitTimeout
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.releases import install as installing
 from harness.releases import rollout
 from harness.releases.helm import Helm
@@ -78,7 +77,7 @@ def reinstall(
         )
     except Cancelled:
         raise
-    except (HarnessError, client.ApiException, HTTPError) as away:
+    except api_errors(HarnessError) as away:
         return Unseen(reason=f"uninstall and reinstall could not be followed: {away}")
 
 

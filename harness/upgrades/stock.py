@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from kubernetes import client
-
 from harness.apps.objects import GROUP, RESOURCES
 from harness.cluster import Cluster
+from harness.late import client
 from harness.releases import webhook
 from harness.releases.seen import listed
 

@@ -12,9 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
@@ -22,6 +19,8 @@ from harness.apps.states import State
 from harness.apps.users import UserManifests
 from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.matrix.model import SUSPEND, CrdMode, Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed, words_of
@@ -323,7 +322,7 @@ class Workload:
             return
         try:
             asked.result()
-        except (client.ApiException, HTTPError) as refused:
+        except api_errors() as refused:
             self._notes.trouble.append(f"a Connect client could not be started: {words_of(refused)}")
 
     def _create(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from harness.registries.front import Front
+from harness.registries.front.server import Front
 
 LAYER = os.urandom(300_000)
 """Does not compress, so that its blob is about as long."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fronts import Crane
 
-from harness.registries.front import Front
 from harness.registries.front.manners import profile
+from harness.registries.front.server import Front
 from harness.stories.registries.own_registries import GHCR, HUB
 
 SPARK = "apache/spark"

@@ -23,8 +23,8 @@ import yaml
 
 from harness import process, settings
 from harness.bootstrap import tools
-from harness.registries.front import Front
 from harness.registries.front.manners import profile
+from harness.registries.front.server import Front
 from harness.settings import PROJECT_ROOT
 
 EXAMPLES = PROJECT_ROOT / "docs" / "examples" / "publishing"

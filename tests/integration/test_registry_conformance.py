@@ -18,8 +18,8 @@ import pytest
 
 from harness import settings
 from harness.bootstrap import tools
-from harness.registries.front import Front
 from harness.registries.front.manners import profile
+from harness.registries.front.server import Front
 
 _OFF = {"OCI_DATA_SHA512": "false", "OCI_API_REFERRER": "false", "OCI_DATA_NONDISTRIBUTABLE": "false"}
 _DELETIONS = ("OCI_API_TAGS_DELETE", "OCI_API_MANIFESTS_DELETE", "OCI_API_BLOBS_DELETE")

@@ -21,8 +21,8 @@ from pushing import INDEX, MANIFEST, digest_of, push_image, push_index
 from harness import cli, settings
 from harness.bootstrap import tools
 from harness.process import call
-from harness.registries.front import Front
 from harness.registries.front.manners import profile
+from harness.registries.front.server import Front
 from harness.registries.local import Server, serve
 from harness.registries.referrers import fallback_tag
 from harness.settings import PROJECT_ROOT

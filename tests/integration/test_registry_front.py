@@ -22,8 +22,8 @@ from harness.bootstrap import tools
 from harness.errors import DiskError, HostError, RegistryError
 from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
-from harness.registries.front import Front
 from harness.registries.front.manners import Limits, profile
+from harness.registries.front.server import Front
 
 SENTINEL = "ghp_SENTINELsentinelSENTINELsentinel0123"
 

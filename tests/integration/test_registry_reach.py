@@ -19,8 +19,8 @@ from harness.errors import EngineError
 from harness.evidence.ledger import NAME_PREFIX, new_run_id, short_run_id
 from harness.process import call
 from harness.providers import network
-from harness.registries.front import Front
 from harness.registries.front.manners import profile
+from harness.registries.front.server import Front
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ import pytest
 import scripted_run
 
 from harness import __version__, cli
+from harness.options import RunOptions
+from harness.run import setup
 
 PI = "kind-1.34/install-2.5.2/spark-pi"
 
@@ -103,6 +105,21 @@ def test_the_words_of_pytest_work_beside_ours(folder: Path) -> None:
     assert scripted(*words, "-k", "retry") == 0
     assert asked(folder) == ["retry"]
     assert (folder / "cache" / "pytest").is_dir()
+
+
+def test_a_request_is_understood_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    understand = setup.request
+    times: list[RunOptions] = []
+
+    def request(options: RunOptions) -> setup.Request:
+        times.append(options)
+        return understand(options)
+
+    monkeypatch.setattr(setup, "request", request)
+    write_script(folder, **{PI: "passed"})
+
+    assert scripted("--cell", PI) == 0
+    assert len(times) == 1
 
 
 def test_collecting_starts_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.errors import ClusterError, ReleaseError
-from harness.releases.helm import HelmError, NoSuchRelease, _explained
+from harness.releases.helm import HelmError, NoSuchRelease, explained
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from harness.releases.helm import HelmError, NoSuchRelease, _explained
     ],
 )
 def test_errors_say_what_to_do_next(stderr: str, kind: type[Exception], next_step: str) -> None:
-    error = _explained(["upgrade", "spark-operator", "/charts/x"], f"WARNING: group-readable\n{stderr}\n")
+    error = explained(["upgrade", "spark-operator", "/charts/x"], f"WARNING: group-readable\n{stderr}\n")
     assert type(error) is kind
     assert isinstance(error, ReleaseError | ClusterError)
     assert next_step in error.next_step

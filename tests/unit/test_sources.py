@@ -13,6 +13,7 @@ from registry_fakes import Answer, answering
 
 from harness.errors import UsageError
 from harness.images.mirrors import Mirror, MirrorMap
+from harness.registries.client import RegistryClient
 from harness.registries.sources import Foundry, Mirrored, Upstream, detect, preflight, probe_all, source_for
 from harness.settings import Settings
 
@@ -83,6 +84,29 @@ def test_probes_run_at_the_same_time_and_end(silent: str, public: str) -> None:
     assert time.monotonic() - started < 5
     assert answers[public] == ""
     assert "in time" in answers[silent] or "within" in answers[silent]
+
+
+def test_a_name_that_nobody_knows_is_told_without_asking_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("nobody is to be asked")
+
+    monkeypatch.setattr(RegistryClient, "ping", refuse)
+    monkeypatch.setattr("harness.registries.sources.getproxies", dict)
+    mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url="https://mirror.invalid/v2")})
+
+    answers = probe_all(["registry.invalid", "ghcr.io"], mirrors=mirrors)
+
+    assert answers["registry.invalid"].startswith("registry.invalid could not be reached: ")
+    assert answers["ghcr.io"].startswith("the mirror https://mirror.invalid/v2 of ghcr.io could not be reached: ")
+
+
+def test_a_proxy_may_know_a_name_that_this_machine_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(RegistryClient, "ping", lambda self: asked.append(self.host))
+    monkeypatch.setattr("harness.registries.sources.getproxies", lambda: {"https": "http://proxy.invalid:3128"})
+
+    assert probe_all(["registry.invalid"]) == {"registry.invalid": ""}
+    assert asked == ["registry.invalid"]
 
 
 def test_a_web_page_is_no_registry() -> None:

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import httpx
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import HarnessError, HostError, UsageError
+from harness.late import httpx
 from harness.registries.front.manners import Limits, Visibility
 from harness.registries.front.server import Front, fault_of
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
-from kubernetes import client
-
 from harness.checks import infrastructure
 from harness.kube.pull_messages import REGISTRY_BUSY
+from harness.late import client
 from harness.releases import rollout, seen, surroundings
 from harness.releases.change import Change
 from harness.releases.install import InstalledRelease

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kubernetes import client
-from urllib3.exceptions import HTTPError
-
 from harness.errors import WaitTimeout
+from harness.kube.api_errors import api_errors
+from harness.late import client
 from harness.releases import seen
 from harness.releases.seen import PodSeen
 from harness.stories.registries.context import PullContext
@@ -21,7 +20,6 @@ from harness.waiting import Deadline, until
 _API_SECONDS = 15.0
 _LOOK = 0.25
 _EVENT_SECONDS = 20.0
-_AWAY = (client.ApiException, HTTPError)
 
 REASONS = ("ErrImagePull", "ImagePullBackOff")
 """What a container waits with, in turns."""
@@ -89,7 +87,7 @@ def await_stuck(
         what=f"{what} to wait for its image",
         timeout=ctx.within(seconds),
         interval=_LOOK,
-        ignore=_AWAY,
+        ignore=api_errors(),
     )
     assert pod is not None  # noqa: S101 - the wait ends with one
     events = until(
@@ -98,7 +96,7 @@ def await_stuck(
         what=f"an event about {pod.name}",
         timeout=ctx.within(_EVENT_SECONDS),
         interval=_LOOK,
-        ignore=_AWAY,
+        ignore=api_errors(),
     )
     failures = [it for it in events if it.reason == "Failed" and it.message.startswith("Failed to pull image")]
     others = [f"{it.reason}: {it.message}" for it in events if it.kind == "Warning" and it not in failures]
@@ -127,7 +125,7 @@ def await_started(ctx: PullContext, namespace: str, uid: str, *, what: str, seco
         what=f"{what} to start",
         timeout=ctx.within(seconds),
         interval=_LOOK,
-        ignore=_AWAY,
+        ignore=api_errors(),
     )
     return round(clock.elapsed, 1)
 
@@ -188,7 +186,7 @@ def await_running(ctx: PullContext, namespace: str, belongs: Belongs, *, what: s
 
     words: list[str] = []
     try:
-        return until(look, what=f"{what} to run", timeout=ctx.within(seconds), interval=_LOOK, ignore=_AWAY)[0]
+        return until(look, what=f"{what} to run", timeout=ctx.within(seconds), interval=_LOOK, ignore=api_errors())[0]
     except WaitTimeout as late:
         raise WaitTimeout(f"{late.message}; pods: {'; '.join(words) or 'none'}", late.next_step) from late
 
@@ -214,7 +212,7 @@ def await_again(ctx: PullContext, namespace: str, before: Mapping[str, int], *, 
         what="the pods of the operator to run again",
         timeout=ctx.within(seconds),
         interval=1.0,
-        ignore=_AWAY,
+        ignore=api_errors(),
     )
     return [it.name for it in found]
 

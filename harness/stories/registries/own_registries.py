@@ -10,17 +10,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
 from harness.matrix.model import Release
 from harness.registries.front.manners import profile
-from harness.registries.front.server import Front
 from harness.registries.local import serve
 from harness.registries.tokens import PackageScope
 from harness.stories.registries import storage
+
+if TYPE_CHECKING:
+    from harness.registries.front.server import Front
 
 GHCR: Literal["ghcr.io"] = "ghcr.io"
 HUB: Literal["docker.io"] = "docker.io"
@@ -62,6 +64,9 @@ class ClusterRegistries:
         login: Credentials | None = None,
     ) -> None:
         """`copy` is the release as a site has it on docker.io, `login` one that docker.io is to take."""
+        # Late, since a web server is slow to import.
+        from harness.registries.front.server import Front
+
         self.setup = setup
         self.release = release
         self.copy = copy

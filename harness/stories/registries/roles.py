@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kubernetes import client
-
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, Objects
 from harness.errors import HarnessError
+from harness.late import client
 from harness.releases.seen import PodSeen
 from harness.stories.registries import kubelet, private_packages
 from harness.stories.registries.context import PullContext

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes import client
 from pydantic import SecretStr
 
 from harness.images.credentials import Credentials, docker_config_json
+from harness.late import client
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import GHCR, READ
 

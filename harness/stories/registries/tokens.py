@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from kubernetes import client
-
+from harness.late import client
 from harness.registries.tokens import Accounts
 from harness.stories.registries import secrets
 from harness.stories.registries.catalogue import How

@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from kubernetes import client
-
 from harness.errors import CommandTimeout
+from harness.late import client
 from harness.releases import seen
 from harness.releases.change import values_of
 from harness.releases.helm import HelmError

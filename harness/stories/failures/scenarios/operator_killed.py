@@ -9,11 +9,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from kubernetes import client
-
 from harness.apps.pods import LABEL_ROLE
 from harness.apps.states import State
 from harness.errors import HarnessError
+from harness.late import client
 from harness.releases.install import InstalledRelease
 from harness.stories.failures import fault
 from harness.stories.failures.bystanders import STRUCK, Bystanders, driver_ran

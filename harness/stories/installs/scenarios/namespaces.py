@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubernetes import client
-
 from harness.apps import claims, samples
 from harness.apps.applications import parse, until_end
 from harness.apps.context import ScenarioContext
@@ -14,6 +12,7 @@ from harness.apps.leftovers import delete_all
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import State
 from harness.apps.trial import trial
+from harness.late import client
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import Deadline, pause, until

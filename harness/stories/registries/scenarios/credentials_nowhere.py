@@ -7,12 +7,11 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kubernetes import client
-
 from harness.apps.applications import until_end
 from harness.apps.objects import APPLICATION, GROUP, Objects
 from harness.apps.trial import trial
 from harness.evidence import sentinel
+from harness.late import client
 from harness.matrix.model import Scenario
 from harness.stories.registries import kubelet, private_packages, secrets, tokens
 from harness.stories.registries.context import PullContext

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kubernetes import client
-
 from harness.apps import claims
 from harness.apps.applications import until_end
 from harness.apps.objects import Objects
 from harness.apps.trial import trial
+from harness.late import client
 from harness.matrix.model import Scenario
 from harness.releases import seen
 from harness.stories.registries import private_packages

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Libraries that are slow to import, loaded when something of them is first used.
+
+Together they take longer than all the rest of a command. `harness matrix` uses none of them, and a run uses them while
+its first cluster is being made. A name from here stands for the module: after `from harness.late import client`,
+`client.CoreV1Api` loads it. Base classes, and values at the top of a module, would load it with that module.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
+    import jwt
+    import urllib3
+    from cryptography import x509
+    from kubernetes import client, config, watch
+    from kubernetes import stream as streams
+    from kubernetes.utils import quantity as quantities
+
+__all__ = ["client", "config", "httpx", "jwt", "quantities", "streams", "urllib3", "watch", "x509"]
+
+
+class _Module:
+    """Stands for a module; safe to use from several threads, as importing is."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+if not TYPE_CHECKING:
+    client = _Module("kubernetes.client")
+    config = _Module("kubernetes.config")
+    httpx = _Module("httpx")
+    jwt = _Module("jwt")
+    quantities = _Module("kubernetes.utils.quantity")
+    streams = _Module("kubernetes.stream")
+    urllib3 = _Module("urllib3")
+    watch = _Module("kubernetes.watch")
+    x509 = _Module("cryptography.x509")

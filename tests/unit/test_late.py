@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is slow to import is not imported before it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from harness import late
+
+_SLOW = {"aiohttp", "cryptography", "httpx", "kubernetes", "pyhelm3", "requests", "urllib3"}
+_PROGRAM = """
+import contextlib, io, json, sys
+{act}
+print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
+"""
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "from harness.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['matrix', '--json'])",
+        "import harness.plugin",
+    ],
+    ids=["harness matrix", "the beginning of a run"],
+)
+def test_slow_libraries_are_left_alone(act: str) -> None:
+    # A process of its own: this one has loaded them long ago.
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(act=act)], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert not _SLOW & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_a_late_module_is_the_module() -> None:
+    from kubernetes import client
+
+    assert late.client.CoreV1Api is client.CoreV1Api
+    with pytest.raises(AttributeError, match="NoSuchApi"):
+        late.client.NoSuchApi  # noqa: B018
