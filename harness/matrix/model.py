@@ -290,14 +290,15 @@ class ClusterNeeds(Model):
     `paths` are the kinds of paths on which it can be asked. Scenarios with the same `cluster` share one for each
     environment and path: most have the common one, whose name is empty; a scenario that changes what the others rely on
     has a name of its own. `installed` says what is on the cluster before the first cell: the first release of the path,
-    or nothing, since the cells install it themselves. `applications` are the kinds of applications that it judges along
-    a path with moves, which brings no others. `places` is how many of the host's places for paths it takes on one; with
-    applications there are at least two.
+    or nothing, since the cells install it themselves. `nodes` is how many nodes the cluster has. `applications` are the
+    kinds of applications that it judges along a path with moves, which brings no others. `places` is how many of the
+    host's places for paths it takes on one; with applications there are at least two.
     """
 
     paths: tuple[PathKind, ...] = ("install",)
     cluster: str = ""
     installed: Literal["first-release", "nothing"] = "first-release"
+    nodes: int = Field(default=1, ge=1)
     applications: tuple[str, ...] = ()
     places: int = 1
 

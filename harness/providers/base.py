@@ -33,10 +33,10 @@ class ProviderTools:
 class ClusterSpec:
     """What a cluster is made from.
 
-    `name` is unique on this host; `node_image` is what the engine can run; `network` is the run's network; `preload`
-    are images that the node pulls while its control plane starts; `helper_image` is for containers that the provider
-    starts beside its nodes, where that is not left to it; `folder` is where the kubeconfig, the provider's
-    configuration and its logs go; `timeout` is in seconds.
+    `name` is unique on this host; `node_image` is what the engine can run; `nodes` is how many there are, the first of
+    which is the control plane; `network` is the run's network; `preload` are images that the first node pulls while its
+    control plane starts; `helper_image` is for containers that the provider starts beside its nodes, where that is not
+    left to it; `folder` is where the kubeconfig, the provider's configuration and its logs go; `timeout` is in seconds.
     """
 
     name: str
@@ -46,6 +46,7 @@ class ClusterSpec:
     network: str
     mirrors: MirrorMap
     folder: Path
+    nodes: int = 1
     preload: tuple[str, ...] = ()
     helper_image: str = ""
     timeout: float = 300.0

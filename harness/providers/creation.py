@@ -50,7 +50,7 @@ def create(spec: ClusterSpec, ways: Ways) -> Cluster:
         nodes = ways.nodes()
         cluster = Cluster(name=spec.name, environment=spec.environment, kubeconfig=kubeconfig, nodes=nodes)
         ways.adjust(cluster)
-        waits = wait_ready(cluster, deadline, ways.kubectl)
+        waits = wait_ready(cluster, deadline, ways.kubectl, nodes=spec.nodes)
     except api_errors(CommandError, WaitTimeout) as error:
         preload.cancel()
         said = error.message if isinstance(error, HarnessError) else f"the API server failed: {error}"

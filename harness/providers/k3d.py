@@ -39,7 +39,7 @@ class K3d:
         self._tools = tools
 
     def create(self, spec: ClusterSpec) -> Cluster:
-        """Make a one-node cluster. Raises ClusterError that holds the end of the node's log."""
+        """Make a cluster. Raises ClusterError that holds the end of the node's log."""
         spec.folder.mkdir(parents=True, exist_ok=True)
         return creation.create(
             spec,
@@ -126,21 +126,25 @@ class K3d:
 
 def words(spec: ClusterSpec, registries: Path | None) -> list[str | Path]:
     """What k3d is told to make."""
+    every = "@server:*;agent:*" if spec.nodes > 1 else "@server:*"
     asked: list[str | Path] = [
         *("cluster", "create", spec.name, "--image", spec.node_image, "--network", spec.network),
         # The node of a failed creation is wanted for its logs, and nobody balances the load of one server.
         *("--no-lb", "--no-rollback", "--api-port", "127.0.0.1:random"),
         *("--kubeconfig-update-default=false", "--kubeconfig-switch-context=false"),
         *("--timeout", f"{spec.timeout:.0f}s"),
-        *("--runtime-label", f"{LABEL_RUN}={spec.run_id}@server:*"),
+        *("--runtime-label", f"{LABEL_RUN}={spec.run_id}{every}"),
     ]
+    if spec.nodes > 1:
+        asked += ["--agents", str(spec.nodes - 1)]
     if registries:
         asked += ["--registry-config", registries]
         # k3d passes on that file alone, which names these.
         for ca in sorted(registries.parent.glob("*.pem")):
-            asked += ["--volume", f"{ca.resolve()}:{K3S_FOLDER}/{ca.name}@server:*"]
+            asked += ["--volume", f"{ca.resolve()}:{K3S_FOLDER}/{ca.name}{every}"]
     for argument in k3s_arguments(spec):
-        asked += ["--k3s-arg", f"{argument}@server:*"]
+        # What is left out is the server's to know; an agent refuses it.
+        asked += ["--k3s-arg", f"{argument}{'@server:*' if argument.startswith('--disable=') else every}"]
     return asked
 
 

@@ -40,7 +40,7 @@ class Kind:
         self._tools = tools
 
     def create(self, spec: ClusterSpec) -> Cluster:
-        """Make a one-node cluster. Raises ClusterError that holds the end of the node's log."""
+        """Make a cluster. Raises ClusterError that holds the end of the node's log."""
         spec.folder.mkdir(parents=True, exist_ok=True)
         config = self._write_config(spec)
         kubeconfig = spec.folder / "kubeconfig"
@@ -106,6 +106,7 @@ class Kind:
             hosts = write_hosts(spec.mirrors, spec.folder / "certs.d")
             mount = {"hostPath": str(hosts.resolve()), "containerPath": CERTS_D, "readOnly": True}
             config["nodes"][0]["extraMounts"] = [mount]
+        config["nodes"] += [{**config["nodes"][0], "role": "worker"} for _ in range(1, spec.nodes)]
         path = spec.folder / "kind.yaml"
         path.write_text(yaml.safe_dump(config, sort_keys=False))
         return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from harness import process, waiting
@@ -14,8 +15,10 @@ from harness.late import client
 from harness.providers.containers import execute
 
 
-def wait_ready(cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[str]) -> dict[str, float]:
-    """Wait until the node is Ready, services work and names are resolved; returns what each took, in seconds.
+def wait_ready(
+    cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[str], *, nodes: int = 1
+) -> dict[str, float]:
+    """Wait until so many nodes are Ready, services work and names are resolved; returns what each took, in seconds.
 
     `kubectl` are the words by which a node's own kubectl asks as an administrator. Raises WaitTimeout, and
     ApiException or HTTPError when the API server refuses or goes away.
@@ -25,8 +28,8 @@ def wait_ready(cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[s
         core = client.CoreV1Api(api)
         waiting.watch_until(
             core.list_node,
-            _ready,
-            what=f"the node of {cluster.name} to be Ready",
+            partial(_ready, set(), nodes),
+            what=f"{'the node' if nodes == 1 else f'all {nodes} nodes'} of {cluster.name} to be Ready",
             timeout=max(1.0, deadline.left),
             describe=_condition,
         )
@@ -79,9 +82,14 @@ def _available(event: str, deployment: Any) -> bool | None:
     return True if (deployment.status.available_replicas or 0) > 0 else None
 
 
-def _ready(event: str, node: Any) -> bool | None:
+def _ready(ready: set[str], nodes: int, event: str, node: Any) -> bool | None:
+    """True once so many nodes are Ready; `ready` are the names of those that were seen so."""
     conditions = {condition.type: condition.status for condition in node.status.conditions or []}
-    return True if conditions.get("Ready") == "True" else None
+    if conditions.get("Ready") == "True":
+        ready.add(node.metadata.name)
+    else:
+        ready.discard(node.metadata.name)
+    return True if len(ready) >= nodes else None
 
 
 def _condition(node: Any) -> str:

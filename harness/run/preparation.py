@@ -115,6 +115,7 @@ class Preparation:
             run_id=self._resources.run_id,
             environment=self._environment,
             node_image=node,
+            nodes=max(attempt.cell.scenario.needs.nodes for attempt in self._attempts),
             network=self._resources.network,
             mirrors=own.mirrors(mirrors) if own else mirrors,
             # What own registries are asked for is the cells' business.

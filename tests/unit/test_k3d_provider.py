@@ -7,6 +7,7 @@ clusters come with every cell.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "inspected").write_text(json.dumps(INSPECTED))
     (folder / "registries.yaml").write_text(yaml.safe_dump(REGISTRIES))
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl: {"node-ready": 1.0})
+    monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl, *, nodes: {"node-ready": 1.0})
     return folder
 
 
@@ -162,6 +163,18 @@ def test_mirrors_reach_the_node_and_nothing_else_is_asked(provider: K3d, program
     assert f"--volume {registries}/docker.io-ca.pem:/etc/rancher/k3s/docker.io-ca.pem@server:*" in create
     assert "--k3s-arg --disable-default-registry-endpoint@server:*" in create
     assert "s3cret" not in create
+
+
+def test_agents_are_told_what_the_server_is_but_for_what_only_a_server_has(
+    provider: K3d, programs: Path, tmp_path: Path
+) -> None:
+    provider.create(dataclasses.replace(spec(tmp_path, mirrors=MIRRORS), nodes=3))
+
+    (create,) = (line for line in asked(programs) if line.startswith("k3d cluster create"))
+    assert "--agents 2" in create
+    assert "--k3s-arg --disable-default-registry-endpoint@server:*;agent:*" in create
+    assert "spark-operator-harness.run=20260801-101500-ab12@server:*;agent:*" in create
+    assert "--k3s-arg --disable=traefik,metrics-server,servicelb@server:*" in create.replace("@server:*;agent:*", "")
 
 
 def test_an_old_k3s_is_not_asked_what_it_does_not_know(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from harness.errors import ClusterError, CommandError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
-from harness.providers import containers, creation, kind
+from harness.providers import containers, creation, kind, ready
 from harness.providers.base import ClusterSpec, ProviderTools
 from harness.providers.kind import Kind
 
@@ -75,7 +77,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl: {"node-ready": 1.0})
+    monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl, *, nodes: {"node-ready": 1.0})
     monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: None)
     return folder
 
@@ -174,7 +176,7 @@ def test_an_engine_that_is_gone_does_not_hide_why_the_creation_failed(
 def test_an_api_server_that_fails_is_an_error_of_the_cluster(
     provider: Kind, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait(made: Cluster, deadline: object, kubectl: object) -> None:
+    def wait(made: Cluster, deadline: object, kubectl: object, *, nodes: int) -> None:
         raise client.ApiException(status=500, reason="Internal Server Error")
 
     monkeypatch.setattr(creation, "wait_ready", wait)
@@ -187,12 +189,33 @@ def test_kube_proxy_gets_its_part_of_a_busy_node_before_the_cluster_is_waited_fo
 ) -> None:
     order: list[Any] = []
     monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: order.append(of))
-    monkeypatch.setattr(creation, "wait_ready", lambda *of: order.append("wait") or {})
+    monkeypatch.setattr(creation, "wait_ready", lambda *of, **how: order.append("wait") or {})
     provider.create(spec(tmp_path))
     (name, namespace, change), waits = order
     assert (name, namespace, waits) == ("kube-proxy", "kube-system", "wait")
     (container,) = change["spec"]["template"]["spec"]["containers"]
     assert container == {"name": "kube-proxy", "resources": {"requests": {"cpu": "100m"}}}
+
+
+def test_a_cluster_of_several_nodes_has_workers_that_are_told_the_same(provider: Kind, tmp_path: Path) -> None:
+    mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url="http://registry-ghcr-io:5000")})
+    (tmp_path / "scratch").mkdir()
+    three = dataclasses.replace(spec(tmp_path, mirrors=mirrors), nodes=3)
+    nodes = yaml.safe_load(provider._write_config(three).read_text())["nodes"]
+
+    assert [node["role"] for node in nodes] == ["control-plane", "worker", "worker"]
+    assert len({str(node["extraMounts"]) for node in nodes}) == 1
+
+
+def test_a_cluster_is_ready_when_all_its_nodes_are() -> None:
+    def node(name: str, status: str) -> Any:
+        condition = SimpleNamespace(type="Ready", status=status)
+        return SimpleNamespace(metadata=SimpleNamespace(name=name), status=SimpleNamespace(conditions=[condition]))
+
+    look = partial(ready._ready, set(), 2)
+    seen = [node("a", "True"), node("a", "True"), node("b", "False"), node("a", "False"), node("b", "True")]
+    assert [look("MODIFIED", it) for it in seen] == [None] * 5
+    assert look("MODIFIED", node("a", "True")) is True
 
 
 def test_nodes_are_told_of_the_mirrors(provider: Kind, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_they_are_planned_run_judged_and_reported(environment: dict[str, str], t
     told = json.loads((tmp_path / "told.json").read_text())
     assert "install 2.4.0 for sixth-breaks sixth-shared sixth-holds" in told["events"]
     assert told["mirrors"][shared["cluster"]] == ["ghcr.io"]
+    assert sorted(told["nodes"].values()) == [1, 3]
     assert "s3cr3t" in told["secrets"]
     junit = (tmp_path / "reports" / "latest" / "junit.xml").read_text()
     assert all(name in junit for name in SCENARIOS)

@@ -15,7 +15,7 @@ from harness.stories.cluster import PreparedCluster
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
 from harness.verdicts import Finding, failed, passed
 
-_NEEDS = ClusterNeeds(paths=("upgrade",), cluster="sixth", applications=("sixth-things",), places=3)
+_NEEDS = ClusterNeeds(paths=("upgrade",), cluster="sixth", nodes=3, applications=("sixth-things",), places=3)
 
 
 class Sixth(Story):
