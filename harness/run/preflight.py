@@ -22,7 +22,7 @@ from harness.verdicts import Finding, unavailable
 
 CHECK = "in-the-mirror"
 ABSENT_CHECK = "nobody-copied-it"
-USERS_CHECK = "images-reachable"
+REACHABLE_CHECK = "images-reachable"
 
 
 class Preflight:
@@ -90,7 +90,7 @@ class Preflight:
         errors = [error for it in references if (error := self._answers[it])]
         told = "; ".join(it.message for it in errors)
         steps = "; ".join(dict.fromkeys(it.next_step for it in errors if it.next_step))
-        check = CHECK if self._source.kind == "mirror" else USERS_CHECK
+        check = CHECK if self._source.kind == "mirror" else REACHABLE_CHECK
         return unavailable(check, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
 
     def _wanted(self, cell: Cell) -> Iterator[str]:

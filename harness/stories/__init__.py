@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
@@ -38,7 +38,8 @@ def discover() -> Mapping[str, Story]:
 def scenarios(given: Given = NOTHING) -> Mapping[str, Scenario]:
     """Every scenario that there is with what a user gave, by name, in alphabetical order.
 
-    Raises CatalogueError for a module that lacks its parts, and for a name that two have.
+    Raises CatalogueError for a module that lacks its parts, for a name that two have, and for scenarios that share a
+    cluster and need it in different states.
     """
     found: dict[str, Scenario] = {}
     for story in discover().values():
@@ -46,6 +47,7 @@ def scenarios(given: Given = NOTHING) -> Mapping[str, Scenario]:
             if scenario.name in found:
                 raise CatalogueError(f"{story.name} has a second scenario {scenario.name}", "rename one of them")
             found[scenario.name] = scenario.model_copy(update={"story": story.name})
+    _require_agreement(found.values())
     return dict(sorted(found.items()))
 
 
@@ -60,6 +62,19 @@ def of(scenario: Scenario) -> Story:
         ) from None
 
 
+def _require_agreement(found: Iterable[Scenario]) -> None:
+    """Raise CatalogueError when scenarios of one cluster want another release on it than the others."""
+    first: dict[str, Scenario] = {}
+    for scenario in found:
+        other = first.setdefault(scenario.needs.cluster, scenario)
+        if scenario.needs.installed != other.needs.installed:
+            raise CatalogueError(
+                f"{scenario.name} and {other.name} share the cluster {scenario.needs.cluster or 'of most scenarios'}: "
+                f"installed is {scenario.needs.installed} for one and {other.needs.installed} for the other",
+                "give one of them another cluster",
+            )
+
+
 def _packages() -> Iterator[tuple[str, object]]:
     for info in pkgutil.iter_modules(__path__):
         if info.ispkg:
@@ -69,4 +84,11 @@ def _packages() -> Iterator[tuple[str, object]]:
 
 def _distributions() -> Iterator[tuple[str, object]]:
     for point in entry_points(group=ENTRY_POINTS):
-        yield point.value, point.load()
+        try:
+            yield point.value, point.load()
+        except Exception as broken:
+            raise CatalogueError(
+                f"the entry point {point.name} = {point.value} of the group {ENTRY_POINTS} cannot be loaded: "
+                f"{type(broken).__name__}: {broken}",
+                "update the package that it belongs to, or uninstall it",
+            ) from broken

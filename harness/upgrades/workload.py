@@ -23,10 +23,10 @@ from harness.kube.api_errors import api_errors
 from harness.late import client
 from harness.matrix.model import SUSPEND, CrdMode, Release
 from harness.upgrades import assembling, clients
+from harness.upgrades.application_states import RUNNING_APPS, SCHEDULES, ApplicationStates
 from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Recorder
-from harness.upgrades.standing import RUNNING_APPS, SCHEDULES, Standing
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import USER_APPS, Users, own
 from harness.upgrades.workload_seen import NEW_CONNECT, Part, Query, When, WorkloadSeen
@@ -122,7 +122,7 @@ class Workload:
         self._api = ctx.cluster.api_client()
         self._objects = {name: Objects(self._api, name) for name in names}
         self._users = Users(ctx.user_apps, self._objects.get(USER_APPS), self._creations, self._recorder)
-        self._standing = Standing(self._recorder, self._creations, self._users)
+        self._states = ApplicationStates(self._recorder, self._creations, self._users)
         self._submitter: Submitter | None = None
         self._notes = _Notes()
         self._from = datetime.now(UTC)
@@ -132,13 +132,13 @@ class Workload:
         self._from = datetime.now(UTC)
         self._recorder.start(connect=_CONNECT_CRD in self._ctx.releases[0].crds)
         ready: dict[str, Callable[[], bool]] = {
-            "the completed application to be COMPLETED": lambda: self._standing.is_in("completed", State.COMPLETED)
+            "the completed application to be COMPLETED": lambda: self._states.is_in("completed", State.COMPLETED)
         }
         with self._phase("begin"), ThreadPoolExecutor(1, "connect-query") as beside:
             # The schedule first, since its first run takes the longest to come.
             if "schedules" in self._ctx.watched:
                 self._create(SCHEDULES, "small-scheduled", Part.RUN, When.BEFORE)
-                ready["the first scheduled run"] = lambda: bool(self._standing.runs("small-scheduled"))
+                ready["the first scheduled run"] = lambda: bool(self._states.runs("small-scheduled"))
             asked = self._begin_standing(beside) if "standing" in self._ctx.watched else None
             self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
             self._users.submit(When.BEFORE)
@@ -147,8 +147,8 @@ class Workload:
                     self._suspend()
                 else:
                     self._notes.absent["suspended"] = "not every release of the path has spec.suspend"
-                ready["the long application's executor to run"] = self._standing.executor_runs
-                ready["the retrying application to wait"] = lambda: self._standing.is_in("late-retry", State.FAILING)
+                ready["the long application's executor to run"] = self._states.executor_runs
+                ready["the retrying application to wait"] = lambda: self._states.is_in("late-retry", State.FAILING)
             self._wait({**ready, **self._users.under_way(When.BEFORE)}, _BEGIN_SECONDS)
             if "standing" in self._ctx.watched:
                 self._tell_retry()
@@ -179,7 +179,7 @@ class Workload:
             small,
             self._creations,
             interval=_SUBMIT_EVERY,
-            under_way=self._standing.small_under_way,
+            under_way=self._states.small_under_way,
             most=_MOST_UNDER_WAY,
         )
         self._submitter.start()
@@ -195,7 +195,7 @@ class Workload:
             and "standing" in self._ctx.watched
             and now.has(SUSPEND)
             and not following.has(SUSPEND)
-            and self._standing.application("suspended") is None
+            and self._states.application("suspended") is None
         ):
             self._suspend()
             del self._notes.absent["suspended"]
@@ -207,11 +207,11 @@ class Workload:
 
     def finish(self, times: Sequence[MoveSpan], leads: Release) -> WorkloadSeen:
         """Let all come to its end, create what is new under the release that leads now, and tell what was seen."""
-        over: dict[str, Callable[[], bool]] = {"every application to end": self._standing.all_ended}
+        over: dict[str, Callable[[], bool]] = {"every application to end": self._states.all_ended}
         with self._phase("finish"), ThreadPoolExecutor(4, "beside") as beside:
             fired: list[Future[None]] = []
             if "schedules" in self._ctx.watched:
-                fired.append(beside.submit(self._fire_until, "small-scheduled", self._standing.has_history))
+                fired.append(beside.submit(self._fire_until, "small-scheduled", self._states.has_history))
             asked = [beside.submit(self._ask_connect, *of) for of in self._servers_after(leads)]
             if "submissions" in self._ctx.watched:
                 self._create(SUBMISSIONS, "spark-pi", Part.NEW, When.AFTER, name="new-pi")
@@ -220,12 +220,12 @@ class Workload:
             if "schedules" in self._ctx.watched:
                 every = {"smallScheduled": {"everySeconds": _NEW_SCHEDULE_EVERY}}
                 self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
-                fired.append(beside.submit(self._fire_until, "new-scheduled", self._standing.runs))
-                over["a run of the new schedule to end"] = lambda: self._standing.run_ended("new-scheduled")
+                fired.append(beside.submit(self._fire_until, "new-scheduled", self._states.runs))
+                over["a run of the new schedule to end"] = lambda: self._states.run_ended("new-scheduled")
             self._users.submit(When.AFTER)
             self._let_go()
             if NEW_CONNECT not in self._notes.absent:
-                over["the new SparkConnect to be Ready"] = lambda: self._standing.server_ready(NEW_CONNECT)
+                over["the new SparkConnect to be Ready"] = lambda: self._states.server_ready(NEW_CONNECT)
             self._wait({**over, **self._users.under_way(When.AFTER)}, _FINISH_SECONDS)
             for future in asked:
                 self._result(future)
@@ -245,14 +245,14 @@ class Workload:
 
         Whether one is accepted is asked wherever the last release has it; whether it gets Ready, of one that leads.
         """
-        if self._standing.server("spark-connect") is not None:
+        if self._states.server("spark-connect") is not None:
             yield RUNNING_APPS, "spark-connect", When.AFTER
         if "submissions" in self._ctx.watched and _CONNECT_CRD in self._ctx.releases[-1].crds:
             self._recorder.watch_connects()
             self._create(SUBMISSIONS, "spark-connect", Part.NEW, When.AFTER, name=NEW_CONNECT)
             if _CONNECT_CRD not in leads.crds:
                 self._notes.absent[NEW_CONNECT] = f"{leads.name} leads, which has no SparkConnect"
-            elif self._standing.server("spark-connect") is None:
+            elif self._states.server("spark-connect") is None:
                 yield SUBMISSIONS, NEW_CONNECT, When.AFTER
 
     def _suspend(self) -> None:
@@ -261,11 +261,7 @@ class Workload:
         objects = self._objects[RUNNING_APPS]
         if self._creations.create(objects, manifests, Part.SUSPENDED, When.BEFORE) is not None:
             self._wait(
-                {
-                    "the suspended application to be SUSPENDED": lambda: self._standing.is_in(
-                        "suspended", State.SUSPENDED
-                    )
-                },
+                {"the suspended application to be SUSPENDED": lambda: self._states.is_in("suspended", State.SUSPENDED)},
                 _SUSPENDED_SECONDS,
             )
 
@@ -276,7 +272,7 @@ class Workload:
 
     def _let_go(self) -> None:
         """Resume the suspended application, and tell the long one to end."""
-        suspended, long = self._standing.application("suspended"), self._standing.application("long")
+        suspended, long = self._states.application("suspended"), self._states.application("long")
         if suspended is not None:
             try:
                 self._objects[RUNNING_APPS].patch(APPLICATION, suspended.name, {"spec": {"suspend": False}})
@@ -294,7 +290,7 @@ class Workload:
 
         From a thread of its own.
         """
-        if not self._standing.was_created(name):
+        if not self._states.was_created(name):
             return
         self._wait({f"the schedule {name} to show what it is there for": lambda: bool(shown(name))}, _FINISH_SECONDS)
         self._notes.suspended[name] = datetime.now(UTC)
@@ -307,8 +303,8 @@ class Workload:
 
     def _ask_connect(self, namespace: str, name: str, when: When) -> None:
         """Wait until a server is Ready and ask it; from a thread of its own."""
-        self._wait({f"SparkConnect {name} to be Ready": lambda: self._standing.ready(name)}, _BEGIN_SECONDS)
-        service = str(((self._standing.server(name) or {}).get("server") or {}).get("serviceName", ""))
+        self._wait({f"SparkConnect {name} to be Ready": lambda: self._states.ready(name)}, _BEGIN_SECONDS)
+        service = str(((self._states.server(name) or {}).get("server") or {}).get("serviceName", ""))
         if not service:
             return
         with self._ctx.cluster.api_client() as api:
@@ -356,11 +352,11 @@ class Workload:
 
         with suppress(WaitTimeout):
             until(over, what="; ".join(conditions), timeout=min(seconds, self._ctx.deadline.left), interval=0.05)
-        self._notes.waited += [f"{what} ({self._standing.unfinished()})" for what in left]
+        self._notes.waited += [f"{what} ({self._states.unfinished()})" for what in left]
 
     def _read_output(self) -> None:
         """What the long application's driver says of its work."""
-        long = self._standing.application("long")
+        long = self._states.application("long")
         if long is not None:
             log = pod_log(self._objects[RUNNING_APPS].core, RUNNING_APPS, "long-driver")
             self._notes.output[long.uid] = tuple(announced(log, "worked"))

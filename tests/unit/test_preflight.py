@@ -19,7 +19,7 @@ from harness.matrix import expand
 from harness.matrix.model import Cell, ClusterNeeds, Environment
 from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
-from harness.run.preflight import ABSENT_CHECK, CHECK, USERS_CHECK, Preflight
+from harness.run.preflight import ABSENT_CHECK, CHECK, REACHABLE_CHECK, Preflight
 from harness.stories.user_apps import story
 from harness.verdicts import Verdict
 
@@ -197,7 +197,7 @@ def test_images_of_a_users_applications_are_asked_of_any_source(tmp_path: Path, 
         return
     (finding,) = found.values()
     assert list(found) == [theirs.id]
-    assert (finding.check, finding.verdict) == (USERS_CHECK, Verdict.UNAVAILABLE)
+    assert (finding.check, finding.verdict) == (REACHABLE_CHECK, Verdict.UNAVAILABLE)
     assert "docker.io/apache/spark:4.0.4" in finding.message
 
 

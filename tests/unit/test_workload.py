@@ -16,7 +16,7 @@ from kubernetes import client
 from harness.apps import samples
 from harness.apps.objects import Objects, Resource
 from harness.matrix import catalogue
-from harness.upgrades.standing import SCHEDULES
+from harness.upgrades.application_states import SCHEDULES
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.workload import Workload, WorkloadContext
 from harness.upgrades.workload_seen import Part, When
@@ -77,7 +77,7 @@ def patched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
 
 def test_a_schedule_fires_until_it_has_a_history(workload: Workload, patched: list[Any]) -> None:
     schedule(workload)
-    beside = threading.Thread(target=workload._fire_until, args=("small-scheduled", workload._standing.has_history))
+    beside = threading.Thread(target=workload._fire_until, args=("small-scheduled", workload._states.has_history))
     beside.start()
     beside.join(0.3)
     assert beside.is_alive()
@@ -92,7 +92,7 @@ def test_a_schedule_fires_until_it_has_a_history(workload: Workload, patched: li
 
 
 def test_a_schedule_that_was_refused_is_not_waited_for(workload: Workload, patched: list[Any]) -> None:
-    workload._fire_until("small-scheduled", workload._standing.has_history)
+    workload._fire_until("small-scheduled", workload._states.has_history)
     assert patched == []
 
 
@@ -104,7 +104,7 @@ def test_a_schedule_that_cannot_be_suspended_is_judged_to_the_end(
 
     monkeypatch.setattr(Objects, "patch", patch)
     schedule(workload, "small-scheduled-1")
-    workload._fire_until("small-scheduled", workload._standing.has_history)
+    workload._fire_until("small-scheduled", workload._states.has_history)
     seen = workload._tell([])
     assert "the schedule small-scheduled could not be suspended: 500" in seen.trouble[0]
     assert seen.schedules[0].watched_until == seen.watched_until

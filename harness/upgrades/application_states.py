@@ -16,7 +16,7 @@ RUNNING_APPS = "running-apps"
 SCHEDULES = "schedules"
 
 
-class Standing:
+class ApplicationStates:
     """Answers at once, from memory, to any thread. Only `all_ended` and `unfinished` know of a user's applications."""
 
     def __init__(self, recorder: Recorder, creations: Creations, users: Users) -> None:
