@@ -283,6 +283,8 @@ def test_the_readme_is_a_front_door() -> None:
     assert {"python3 -m pip install nox && nox -s bootstrap e2e", "nox -s tests"} <= set(_commands(_README))
     linked = {target.partition("#")[0] for target in _LINK.findall(_prose(text))}
     assert {f"docs/{page.name}" for page in _DOCS.glob("*.md")} - linked == {"docs/index.md"}
+    assert "docs/images/report.png" in linked
+    assert (_DOCS / "images" / "report.png").stat().st_size < 300_000
 
 
 def _project() -> dict[str, dict[str, list[str]]]:
