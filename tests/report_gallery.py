@@ -11,7 +11,7 @@ from typing import Any
 from harness.checks import expectation
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Cell, Environment, Path, Scenario
-from harness.report.beside import Beside
+from harness.report.attachments import Attachments
 from harness.report.flakes import flakes
 from harness.report.model import (
     CellResult,
@@ -181,7 +181,7 @@ def many() -> RunResult:
     return _run([*cells, installed("kind-1.34", long)])
 
 
-def pulls() -> Beside:
+def pulls() -> Attachments:
     """The pull benchmark as it lies beside a report."""
     rows = []
     for image in ("ghcr.io/kubeflow/spark-operator/controller:2.5.2", "docker.io/apache/spark:4.0.4"):
@@ -198,7 +198,7 @@ def pulls() -> Beside:
                         PullRow.model_validate(row | {"parallel": parallel, "samples": samples, "median": median})
                     )
     notes = {"node": "kindest/node:v1.34.4", "rounds": "5", "stand-ins": "30 ms latency, 100 Mbit/s"}
-    return Beside(pulls=tuple(rows), pulls_from="bench-pull.json of 2026-08-01 09:12 UTC", pulls_notes=notes)
+    return Attachments(pulls=tuple(rows), pulls_from="bench-pull.json of 2026-08-01 09:12 UTC", pulls_notes=notes)
 
 
 def _run(cells: Sequence[CellResult], **changes: Any) -> RunResult:

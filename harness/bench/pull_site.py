@@ -16,7 +16,7 @@ from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.registries import local
 from harness.registries.client import RegistryClient
-from harness.registries.front.manners import Limits, profile
+from harness.registries.front.profile import Limits, profile
 from harness.registries.front.server import Front
 from harness.waiting import until
 
@@ -131,7 +131,7 @@ def site(binary: Path, folder: Path, storage: Path, gateway: str, away: Profile)
                 packages={"*": "public"},
             )
             fronts[host] = stack.enter_context(front)
-            if front.manners.limits:
+            if front.profile.limits:
                 front.limit(_PLENTY)
             if away.latency:
                 front.fault("latency", seconds=away.latency)

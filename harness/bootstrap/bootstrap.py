@@ -15,7 +15,7 @@ from harness.bootstrap import tools
 from harness.errors import CommandError, EngineError, ToolError, UnavailableError
 from harness.foundry import gobuild, plan
 from harness.foundry.store import Store
-from harness.host import disk, display, engine, packages, runner
+from harness.host import disk, display, engine, packages, step_runner
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
 from harness.matrix.model import Environment, Release
 from harness.process import call
@@ -29,7 +29,7 @@ _INSPECT_TIMEOUT = 30.0
 class BootstrapReport:
     """What a bootstrap found and did. `seconds` is the whole wall-clock time."""
 
-    outcomes: tuple[runner.Outcome, ...]
+    outcomes: tuple[step_runner.Outcome, ...]
     seconds: float
 
     @property
@@ -60,11 +60,11 @@ def bootstrap(
     started = time.monotonic()
     console.print(f"Source of images: {source}. Cache: {settings.cache_dir}.", soft_wrap=True, highlight=False)
     steps = all_steps(settings, source=source, environments=environments, releases=releases, providers=providers)
-    known = runner.what_is_there(steps)
+    known = step_runner.what_is_there(steps)
     require_room(settings, [step for step in steps if not known[step.name]])
     display.print_plan(console, steps, known)
     with display.shown(console) as shown:
-        outcomes = runner.run(steps, shown, known=known)
+        outcomes = step_runner.run(steps, shown, known=known)
     report = BootstrapReport(outcomes=tuple(outcomes), seconds=time.monotonic() - started)
     if report.changed and not to_be_continued:
         console.print("Removing the Go caches of these builds (several GB, up to a few minutes) …", highlight=False)

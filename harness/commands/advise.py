@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.matrix.model import Release
     from harness.report.advice import Sentence
     from harness.report.advice_values import End
-    from harness.report.ways import Report
+    from harness.report.path_results import Report
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def latest_first(reports_dir: Path) -> list[Report]:
     """The reports below a folder, the latest first; one that cannot be read is left out, with a warning."""
 
-    from harness.report.ways import Report
+    from harness.report.path_results import Report
     from harness.report.writer import RESULTS, read
 
     found = []

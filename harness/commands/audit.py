@@ -50,7 +50,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
 
 
 def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.audit import images, written
+    from harness.audit import images, render
     from harness.audit.homes import Homes
     from harness.audit.look import Eyes
     from harness.matrix import catalogue as catalogues
@@ -72,14 +72,14 @@ def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         notes=(str(choice), *subject.notes),
     )
     if parsed.json:
-        print(written.as_json(audit))
+        print(render.as_json(audit))
     else:
-        wide_console().print(written.as_table(audit))
+        wide_console().print(render.as_table(audit))
     return audit.exit_status
 
 
 def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.audit import docs, sarif, written
+    from harness.audit import docs, render, sarif
     from harness.audit.homes import Homes
     from harness.errors import UsageError
     from harness.matrix import catalogue as catalogues
@@ -91,9 +91,9 @@ def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         except OSError as refused:
             raise UsageError(f"{parsed.sarif} cannot be written: {refused.strerror}", "give another file") from refused
     if parsed.json:
-        print(written.documents_json(audit))
+        print(render.documents_json(audit))
     else:
-        print("\n".join(written.documents_lines(audit)))
+        print("\n".join(render.documents_lines(audit)))
     return 1 if audit.findings else 0
 
 

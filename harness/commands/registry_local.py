@@ -14,8 +14,8 @@ from harness.errors import HostError, UsageError
 from harness.report.text import wide_console
 
 if TYPE_CHECKING:
-    from harness.registries.front.journal import Request
-    from harness.registries.front.manners import Visibility
+    from harness.registries.front.access_log import Request
+    from harness.registries.front.profile import Visibility
     from harness.registries.front.records import Record
 
 _LOOK_SECONDS = 0.2
@@ -161,7 +161,7 @@ def _status(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def _log(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.registries import fronts
-    from harness.registries.front import journal
+    from harness.registries.front import access_log
     from harness.waiting import pause
 
     record = fronts.find(run_options.settings_of(parsed), parsed.name)
@@ -169,7 +169,7 @@ def _log(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     try:
         while True:
             going_on = parsed.follow and record.alive
-            requests = journal.read(record.log)
+            requests = access_log.read(record.log)
             for it in requests[shown:]:
                 print(json.dumps(asdict(it)) if parsed.json else _line(it), flush=True)
             shown = len(requests)
@@ -249,7 +249,7 @@ def _user(text: str) -> tuple[str, list[str]]:
 
 
 def _limits(text: str | None) -> Any:
-    from harness.registries.front.manners import Limits
+    from harness.registries.front.profile import Limits
 
     if text is None:
         return None

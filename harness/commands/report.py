@@ -56,10 +56,10 @@ def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _open(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.report import shelf
+    from harness.report import stored
 
-    folder = shelf.find(run_options.settings_of(parsed).reports_dir, parsed.run)
-    file = shelf.write_page(folder)
+    folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
+    file = stored.write_page(folder)
     print(file, flush=True)
     if not webbrowser.open(file.as_uri()):
         print(f"no browser was found here; `harness report serve {folder.name}` serves the page to one elsewhere")
@@ -69,11 +69,11 @@ def _open(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _serve(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from functools import partial
 
-    from harness.report import shelf
+    from harness.report import stored
     from harness.report.serve import ReportServer
 
-    folder = shelf.find(run_options.settings_of(parsed).reports_dir, parsed.run)
-    with ReportServer(folder, partial(shelf.page, folder), parsed.port) as server:
+    folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
+    with ReportServer(folder, partial(stored.page, folder), parsed.port) as server:
         print(f"{server.url} serves {folder}; Ctrl-C ends it", flush=True)
         try:
             server.serve_forever()

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from harness.host.runner import Display, Outcome
+from harness.host.step_runner import Display, Outcome
 from harness.host.steps import Step
 
 _QUIET_SECONDS = 15.0

@@ -23,7 +23,7 @@ from harness.errors import DiskError, HarnessError, HostError, UsageError
 from harness.evidence.ledger import Ledger, ledger_folder, new_run_id, temp_prefix
 from harness.host import disk
 from harness.images.references import ImageReference
-from harness.registries.front.manners import Limits, Visibility, profile
+from harness.registries.front.profile import Limits, Visibility, profile
 from harness.registries.front.records import FILES, Failure, Plan, Record, write
 from harness.registries.front.server import USERS
 from harness.registries.tokens import Accounts
@@ -128,9 +128,9 @@ def fronts_folder(settings: Settings) -> Path:
 
 def check(request: Request) -> None:
     """Raise UsageError for a name, package, user, scope, port or limit that cannot be."""
-    manners = profile(request.profile)
+    chosen = profile(request.profile)
     if request.limits:
-        manners.with_limits(request.limits)
+        chosen.with_limits(request.limits)
     if request.name and not _NAME.fullmatch(request.name):
         raise UsageError(f"{request.name!r} is not a name for a local registry", "use letters, digits, '.' and '-'")
     if not 0 <= request.port < 65536:
@@ -138,7 +138,7 @@ def check(request: Request) -> None:
     for package in request.packages:
         # A glob is a name with something left open.
         ImageReference.parse(f"{request.profile}/{package.replace('*', 'x')}")
-    trial = Accounts(manners.personal_prefix)
+    trial = Accounts(chosen.personal_prefix)
     for user, scopes in request.users.items():
         trial.issue(user, scopes)
 

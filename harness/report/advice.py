@@ -13,8 +13,19 @@ from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
 from harness.matrix.versions import numbers
 from harness.report.model import CellResult, CheckResult, Model, RunResult
+from harness.report.path_results import (
+    IN_WORDS,
+    LOOKED,
+    ON_PURPOSE,
+    OWN,
+    WATCHED,
+    PathResult,
+    Report,
+    Seen,
+    State,
+    path_results,
+)
 from harness.report.text import first_line
-from harness.report.ways import IN_WORDS, LOOKED, ON_PURPOSE, OWN, WATCHED, Report, Seen, State, Way, ways
 from harness.verdicts import Verdict
 
 Origin = Literal["run here", "from the catalogue", "from the chart"]
@@ -102,41 +113,41 @@ def advise(
 
     What no run has shown is told from `upgrades`, and makes nothing safe. `changes` are what applications get otherwise
     under the target, which results of a run have too; `values` are sentences about the user's; `cannot` is why no run
-    can go this way.
+    can take this path.
     """
-    found = ways(reports, "upgrade", (origin, target))
-    usual = [way for way in found if way.values == "default"]
-    others = [way for way in found if way.values != "default"]
+    found = path_results(reports, "upgrade", (origin, target))
+    usual = [result for result in found if result.values == "default"]
+    others = [result for result in found if result.values != "default"]
     answer, chosen = _answer(usual)
-    best = [way for way in usual if way.crds == chosen]
+    best = [result for result in usual if result.crds == chosen]
     return Advice(
         origin=origin,
         target=target,
         answer=answer,
         path=best[0].path if best else "",
-        why=tuple(sentence for way in usual for sentence in _why(way)),
+        why=tuple(sentence for result in usual for sentence in _why(result)),
         steps=tuple(_steps(best)),
         expect=(
             *_changed(changes, found),
-            *(sentence for way in best or usual for sentence in _expect(way, named=not best)),
+            *(sentence for result in best or usual for sentence in _expect(result, named=not best)),
             *_back(reports, origin, target),
         ),
         breaks=(
-            *(sentence for way in others for sentence in _why(way)),
-            *(sentence for way in found for sentence in _on_purpose(way)),
+            *(sentence for result in others for sentence in _why(result)),
+            *(sentence for result in found for sentence in _on_purpose(result)),
             *_of_catalogue(upgrades, origin, target, found),
         ),
         values=tuple(values),
         unknown=tuple(_unknown(origin, target, usual, reports, cannot)),
-        evidence=tuple(_proof(seen) for way in found for seen in way.seen.values()),
+        evidence=tuple(_proof(seen) for result in found for seen in result.seen.values()),
     )
 
 
-def _answer(found: Sequence[Way]) -> tuple[Answer, CrdMode | None]:
+def _answer(found: Sequence[PathResult]) -> tuple[Answer, CrdMode | None]:
     """The answer, and the CRD mode whose steps are told: the least work of those that did best everywhere."""
     states: dict[CrdMode, set[State]] = {}
-    for way in found:
-        states.setdefault(way.crds, set()).add(way.state)
+    for result in found:
+        states.setdefault(result.crds, set()).add(result.state)
     # Worst first: broken in one environment is broken, and what was not wholly looked at in one is not known.
     worst = {
         mode: next(state for state in (State.BROKEN, State.UNSEEN, State.RACE, State.CLEAN) if state in seen)
@@ -147,19 +158,19 @@ def _answer(found: Sequence[Way]) -> tuple[Answer, CrdMode | None]:
             if worst.get(mode) is wanted:
                 plain = mode == "none" and wanted is State.CLEAN
                 return (Answer.SAFE if plain else Answer.WITH_STEPS), mode
-    # A way that was not wholly looked at may yet turn out to be the safe one.
+    # A path that was not fully tested may yet turn out to be the safe one.
     broken = State.BROKEN in worst.values() and State.UNSEEN not in worst.values()
     return (Answer.NOT_SAFE if broken else Answer.NOT_KNOWN), None
 
 
-def _why(way: Way) -> Iterator[Sentence]:
+def _why(result: PathResult) -> Iterator[Sentence]:
     """How the path did, a sentence for each thing that did not hold."""
-    how = IN_WORDS[way.crds] + (f" and values {way.values}" if way.values != "default" else "")
-    if way.state is State.CLEAN:
-        yield _here(f"{how} everything held", way.any)
+    how = IN_WORDS[result.crds] + (f" and values {result.values}" if result.values != "default" else "")
+    if result.state is State.CLEAN:
+        yield _here(f"{how} everything held", result.any)
         return
     told: set[str] = set()
-    for scenario, seen in way.watched.items():
+    for scenario, seen in result.watched.items():
         for check in seen.cell.checks:
             known = check.evidence.get("why")
             if check.verdict is Verdict.BROKEN_AS_KNOWN and known:
@@ -173,44 +184,44 @@ def _why(way: Way) -> Iterator[Sentence]:
                 yield _here(text, seen)
 
 
-def _steps(best: Sequence[Way]) -> Iterator[Sentence]:
+def _steps(best: Sequence[PathResult]) -> Iterator[Sentence]:
     """The commands that were run, and what is to be done after them."""
     if not best:
         return
     ways_out: dict[str, Sentence] = {}
-    for seen in (seen for way in best for seen in way.watched.values()):
+    for seen in (seen for result in best for seen in result.watched.values()):
         for check in seen.cell.checks:
             out = check.evidence.get("way_out")
             if check.verdict is Verdict.BROKEN_AS_KNOWN and isinstance(out, str):
                 link = str(check.evidence.get("link", ""))
                 ways_out.setdefault(out, Sentence(text=f"mind: {out}", origin="from the catalogue", where=link))
-    for way in best:
-        commands = [(seen, it) for seen in way.watched.values() for it in _listed(seen.cell, "steps", "commands")]
+    for result in best:
+        commands = [(seen, it) for seen in result.watched.values() for it in _listed(seen.cell, "steps", "commands")]
         if commands:
             yield from (_here(command, seen) for seen, command in commands)
             break
     yield from ways_out.values()
 
 
-def _changed(changes: Iterable[str], found: Sequence[Way]) -> Iterator[Sentence]:
+def _changed(changes: Iterable[str], found: Sequence[PathResult]) -> Iterator[Sentence]:
     """What the webhook fills in otherwise than before, each once."""
     told = [
         text
-        for way in found
-        for seen in way.watched.values()
+        for result in found
+        for seen in result.watched.values()
         for text in _listed(seen.cell, "always-mutated", "changes")
     ]
     for text in dict.fromkeys((*changes, *told)):
         yield Sentence(text=text, origin="from the catalogue", where="charts/behaviour.toml")
 
 
-def _expect(way: Way, *, named: bool) -> Iterator[Sentence]:
+def _expect(result: PathResult, *, named: bool) -> Iterator[Sentence]:
     """What the user will see: for how long creates are refused and nobody leads, what is lost and what runs again.
 
     `named` puts the CRD mode before each, where no mode was chosen.
     """
-    how = f"{IN_WORDS[way.crds]}, " if named else ""
-    for seen in way.watched.values():
+    how = f"{IN_WORDS[result.crds]}, " if named else ""
+    for seen in result.watched.values():
         for check in seen.cell.checks:
             text = _expected(check)
             if text:
@@ -221,16 +232,16 @@ def _expect(way: Way, *, named: bool) -> Iterator[Sentence]:
         OWN: "your own applications went on, and what you submit afterwards ran",
     }
     for scenario, text in held.items():
-        if scenario in way.seen and way.seen[scenario].cell.verdict is Verdict.PASSED:
-            yield _here(f"{how}{text}", way.seen[scenario])
+        if scenario in result.seen and result.seen[scenario].cell.verdict is Verdict.PASSED:
+            yield _here(f"{how}{text}", result.seen[scenario])
 
 
-def _on_purpose(way: Way) -> Iterator[Sentence]:
+def _on_purpose(result: PathResult) -> Iterator[Sentence]:
     """What came of failures that were made in the middle, and whether the way out of each worked."""
-    for scenario, seen in way.seen.items():
-        if scenario not in way.watched and seen.cell.verdict in LOOKED:
+    for scenario, seen in result.seen.items():
+        if scenario not in result.watched and seen.cell.verdict in LOOKED:
             said = _short(seen.cell.reason) or "what the user is left with, and the way out, are as documented"
-            yield _here(f"{scenario} in the middle, {IN_WORDS[way.crds]}: {seen.cell.verdict}: {said}", seen)
+            yield _here(f"{scenario} in the middle, {IN_WORDS[result.crds]}: {seen.cell.verdict}: {said}", seen)
 
 
 def _expected(check: CheckResult) -> str:
@@ -256,23 +267,25 @@ def _expected(check: CheckResult) -> str:
 
 def _back(reports: Sequence[Report], origin: str, target: str) -> Iterator[Sentence]:
     """How going back did, where it was tried."""
-    for way in ways(reports, "rollback", (origin, target)):
-        how = f"going back from {target} to {origin} with helm rollback, {IN_WORDS[way.crds]}"
-        bad = [it for it in way.seen.values() if it.cell.verdict in (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)]
+    for result in path_results(reports, "rollback", (origin, target)):
+        how = f"going back from {target} to {origin} with helm rollback, {IN_WORDS[result.crds]}"
+        bad = [it for it in result.seen.values() if it.cell.verdict in (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)]
         for seen in bad:
             said = _short(seen.cell.reason)
             yield _here(f"{how}: {seen.cell.scenario} is {seen.cell.verdict}: {said}", seen)
-        if way.state is State.CLEAN:
-            yield _here(f"{how}: everything held", way.any)
+        if result.state is State.CLEAN:
+            yield _here(f"{how}: everything held", result.any)
 
 
-def _of_catalogue(upgrades: Upgrades | None, origin: str, target: str, found: Sequence[Way]) -> Iterator[Sentence]:
+def _of_catalogue(
+    upgrades: Upgrades | None, origin: str, target: str, found: Sequence[PathResult]
+) -> Iterator[Sentence]:
     """What the catalogue knows of the edge and no run here has shown."""
     if upgrades is None:
         return
-    shown = {check.evidence.get("why") for way in found for seen in way.seen.values() for check in seen.cell.checks} - {
-        None
-    }
+    shown = {
+        check.evidence.get("why") for result in found for seen in result.seen.values() for check in seen.cell.checks
+    } - {None}
     for row in upgrades.known:
         about = edges.matches(row.origins, origin) and edges.matches(row.targets, target)
         if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith(ON_PURPOSE):
@@ -290,7 +303,9 @@ def _of_catalogue(upgrades: Upgrades | None, origin: str, target: str, found: Se
             yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
 
 
-def _unknown(origin: str, target: str, found: Sequence[Way], reports: Sequence[Report], cannot: str) -> Iterator[str]:
+def _unknown(
+    origin: str, target: str, found: Sequence[PathResult], reports: Sequence[Report], cannot: str
+) -> Iterator[str]:
     """What nobody has looked at, and how to."""
     if not found:
         path = edges.name_of("upgrade", (origin, target), "apply", "default")
@@ -298,13 +313,13 @@ def _unknown(origin: str, target: str, found: Sequence[Way], reports: Sequence[R
         near = _nearest(origin, target, reports)
         if near:
             yield f"the nearest edge of which there are results is {near}"
-    for way in found:
-        looked = {name for name, seen in way.seen.items() if seen.cell.verdict in LOOKED}
+    for result in found:
+        looked = {name for name, seen in result.seen.items() if seen.cell.verdict in LOOKED}
         missing = [name for name in WATCHED if name not in looked]
         if missing:
             yield (
-                f"{IN_WORDS[way.crds]} on {way.environment}, {', '.join(missing)} said nothing: "
-                f"nox -s e2e -- --env {way.environment} --path '{way.path}'"
+                f"{IN_WORDS[result.crds]} on {result.environment}, {', '.join(missing)} said nothing: "
+                f"nox -s e2e -- --env {result.environment} --path '{result.path}'"
             )
 
 

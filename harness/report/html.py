@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.report import advice, advice_text, grid, picture, timeline
-from harness.report.beside import Beside
+from harness.report.attachments import Attachments
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, CheckResult, RunResult, exit_status
 from harness.report.summary import headline
@@ -56,9 +56,9 @@ class CellView:
         return self.cell.id if self.cell.attempt == 1 else f"{self.cell.id} (attempt {self.cell.attempt})"
 
 
-def render(run: RunResult, beside: Beside | None = None) -> str:
-    """The page. What lies beside the report is on it as far as `beside` knows of it."""
-    known = beside or Beside()
+def render(run: RunResult, attachments: Attachments | None = None) -> str:
+    """The page. `attachments` are the files next to the report that it shows or links to."""
+    known = attachments or Attachments()
     views = [_view(cell, number, known) for number, cell in enumerate(run.cells, 1)]
     worst_first = sorted(views, key=lambda view: -view.cell.verdict.severity)
     style, script = _part("style.css"), _part("script.js")
@@ -116,7 +116,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _view(cell: CellResult, number: int, beside: Beside) -> CellView:
+def _view(cell: CellResult, number: int, attachments: Attachments) -> CellView:
     ordered = sorted(cell.checks, key=lambda check: -check.verdict.severity)
     return CellView(
         cell=cell,
@@ -125,7 +125,7 @@ def _view(cell: CellResult, number: int, beside: Beside) -> CellView:
         good=tuple(check for check in ordered if check.verdict is Verdict.PASSED),
         bars=timeline.phases(cell),
         steps=timeline.steps(cell),
-        evidence=tuple(beside.evidence.get(cell.evidence, ())),
+        evidence=tuple(attachments.evidence.get(cell.evidence, ())),
     )
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HostError, UsageError
-from harness.report import beside, html, junit, summary
+from harness.report import attachments, html, junit, summary
 from harness.report.files import write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, RunResult, ShardResult, SourceResult
@@ -137,7 +137,7 @@ def write(
             _copy(shard, folder, {old: new for (of, old), new in merged.moved.items() if of == shard.folder})
         write_atomically(folder / RESULTS, run.model_dump_json(indent=2) + "\n")
         write_atomically(folder / JUNIT, junit.render(run))
-        write_atomically(folder / HTML, html.render(run, beside.look(folder, run)))
+        write_atomically(folder / HTML, html.render(run, attachments.find(folder, run)))
         page = summary.markdown(run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
         write_atomically(folder / SUMMARY, page)
         if variables.get("GITHUB_STEP_SUMMARY"):

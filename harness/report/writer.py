@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HostError
-from harness.report import beside, html, junit, summary
+from harness.report import attachments, html, junit, summary
 from harness.report.files import point_at, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, PlannedCluster, RunResult
@@ -81,7 +81,7 @@ class ReportWriter:
             }
             self._run = self._run.model_copy(update=changes)
             self._write_machine_readable()
-            write_atomically(self.folder / HTML, html.render(self._run, beside.look(self.folder, self._run)))
+            write_atomically(self.folder / HTML, html.render(self._run, attachments.find(self.folder, self._run)))
             variables = os.environ if environment is None else environment
             page = summary.markdown(self._run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
             write_atomically(self.folder / SUMMARY, page)

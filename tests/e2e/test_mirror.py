@@ -38,7 +38,7 @@ from harness.options import RunOptions
 from harness.process import call
 from harness.providers import PROVIDERS, network
 from harness.providers.base import ClusterSpec, Provider
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 from harness.report.model import CellResult
 from harness.run import setup

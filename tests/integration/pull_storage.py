@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fronts import Crane
 
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 from harness.stories.registries.own_registries import GHCR, HUB
 

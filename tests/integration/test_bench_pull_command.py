@@ -23,7 +23,7 @@ from harness.images.references import ImageReference
 from harness.process import call
 from harness.registries import local
 from harness.registries.client import RegistryClient
-from harness.registries.front.manners import Limits
+from harness.registries.front.profile import Limits
 from harness.registries.push import Transfer
 
 SIZE = 40_000

@@ -23,7 +23,7 @@ import yaml
 
 from harness import process, settings
 from harness.bootstrap import tools
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 from harness.settings import PROJECT_ROOT
 

@@ -112,7 +112,7 @@ def test_when_all_pulls_are_spent_a_head_still_answers_and_tells_it(stage: Clust
         assert refused.json()["errors"][0]["code"] == "TOOMANYREQUESTS"
         assert anybody.ask("HEAD", SPARK, "manifests/4.0.4").status_code == 200
     assert str(pulls_left(image, mirror)) == "0 of 100 pulls left, window 6 h"
-    stage.hub.limit(stage.hub.manners.limits)
+    stage.hub.limit(stage.hub.profile.limits)
     assert str(pulls_left(image, mirror)) == "100 of 100 pulls left, window 6 h"
 
 

@@ -75,7 +75,7 @@ def test_a_token_that_is_no_good(row: TokenRow, stage: ClusterRegistries, node: 
     assert node.pull(image, login=login) == ""
     node.forget(image)
     if row.how == "wrong":
-        login = _USER, Accounts(stage.ghcr.manners.personal_prefix).issue(_USER, READ).secret
+        login = _USER, Accounts(stage.ghcr.profile.personal_prefix).issue(_USER, READ).secret
     elif row.how in ("empty", "gone"):
         login = None
     else:
@@ -121,7 +121,7 @@ def test_a_limit_that_is_reached(stage: ClusterRegistries, node: BareNode) -> No
     said = node.pull(image)
     assert re.search(pull_limit.SAYS, said, re.S), said
     assert pull_messages.read(event(image, said)).with_limit(pulls_left(image, stage.hub.mirror())) == pull_limit.CAUSE
-    stage.hub.limit(stage.hub.manners.limits)
+    stage.hub.limit(stage.hub.profile.limits)
     assert node.pull(image) == ""
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from harness import settings
 from harness.bootstrap import tools
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 
 _OFF = {"OCI_DATA_SHA512": "false", "OCI_API_REFERRER": "false", "OCI_DATA_NONDISTRIBUTABLE": "false"}
@@ -38,10 +38,10 @@ def suite() -> Path:
 def test_it_does_what_the_specification_says(
     suite: Path, registry_binary: Path, tmp_path: Path, host: str, deletes: bool, least: int
 ) -> None:
-    manners = profile(host).with_limits(None)
+    chosen = profile(host).with_limits(None)
     # The suite asks for deletions, which ghcr.io has not.
-    manners = manners.model_copy(update={"deletes": deletes})
-    with Front(manners, folder=tmp_path / "front", binary=registry_binary) as front:
+    chosen = chosen.model_copy(update={"deletes": deletes})
+    with Front(chosen, folder=tmp_path / "front", binary=registry_binary) as front:
         token = front.accounts.of("owner").secret
         done = subprocess.run(
             [suite],

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`harness registry copy` and `verify` between real registries, with the manners of GHCR where a token matters."""
+"""`harness registry copy` and `verify` between real registries, behaving like GHCR where a token matters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pushing import INDEX, MANIFEST, digest_of, push_image, push_index
 from harness import cli, settings
 from harness.bootstrap import tools
 from harness.process import call
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 from harness.registries.local import Server, serve
 from harness.registries.referrers import fallback_tag

@@ -22,7 +22,7 @@ from harness.bootstrap import tools
 from harness.errors import DiskError, HostError, RegistryError
 from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
-from harness.registries.front.manners import Limits, profile
+from harness.registries.front.profile import Limits, profile
 from harness.registries.front.server import Front
 
 SENTINEL = "ghp_SENTINELsentinelSENTINELsentinel0123"
@@ -41,8 +41,8 @@ def start(registry_binary: Path, tmp_path: Path) -> Iterator[Callable[..., Front
         def make(host: str, **details: Any) -> Front:
             folder = details.pop("folder", tmp_path / f"front-{host}")
             limits = details.pop("limits", None)
-            manners = profile(host).with_limits(limits) if limits else profile(host)
-            return stack.enter_context(Front(manners, folder=folder, binary=registry_binary, **details))
+            chosen = profile(host).with_limits(limits) if limits else profile(host)
+            return stack.enter_context(Front(chosen, folder=folder, binary=registry_binary, **details))
 
         yield make
 

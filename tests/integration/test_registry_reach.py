@@ -19,7 +19,7 @@ from harness.errors import EngineError
 from harness.evidence.ledger import NAME_PREFIX, new_run_id, short_run_id
 from harness.process import call
 from harness.providers import network
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 
 
@@ -65,9 +65,9 @@ def test_a_container_pulls_by_the_gateway_of_its_network(
     registry_binary: Path, crane_binary: Path, gateway: str, image: str, run_id: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "front"
-    manners = profile("ghcr.io")
+    chosen = profile("ghcr.io")
     with Front(
-        manners, folder=folder, binary=registry_binary, addresses=[gateway], packages={"open/*": "public"}
+        chosen, folder=folder, binary=registry_binary, addresses=[gateway], packages={"open/*": "public"}
     ) as front:
         crane = Crane(program=crane_binary, front=front, home=tmp_path)
         crane.login("writer")

@@ -25,7 +25,7 @@ from harness.evidence.ledger import ledger_folder, new_run_id, stale_ledgers, te
 from harness.foundry.store import Store
 from harness.host import disk
 from harness.registries import fronts
-from harness.registries.front.journal import Journal, Request
+from harness.registries.front.access_log import AccessLog, Request
 from harness.registries.front.records import Record
 from harness.settings import Settings
 from harness.waiting import until
@@ -249,7 +249,7 @@ def test_a_full_disk_is_named(harness: Harness, cache: Settings, monkeypatch: py
 def test_a_log_on_a_full_disk_is_an_error() -> None:
     request = Request(time="", method="GET", path="/", status=200, bytes=0, source="127.0.0.1", seconds=0.0)
     with (
-        Journal(Path("/dev/full")) as log,
+        AccessLog(Path("/dev/full")) as log,
         pytest.raises(DiskError, match="cannot be written: No space left on device"),
     ):
         log.write(request)

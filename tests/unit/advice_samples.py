@@ -12,7 +12,7 @@ from harness.checks import expectation
 from harness.matrix import catalogue, expand
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.report.model import CellResult, RunResult, cell_result
-from harness.report.ways import WATCHED, Report
+from harness.report.path_results import WATCHED, Report
 from harness.verdicts import Finding, failed, passed
 
 CATALOGUE = catalogue.load()

@@ -15,7 +15,7 @@ from harness import stories
 from harness.report import advice_text, advice_values, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
 from harness.report.advice_values import End
-from harness.report.ways import ON_PURPOSE, OWN, WATCHED
+from harness.report.path_results import ON_PURPOSE, OWN, WATCHED
 from harness.stories.user_apps import story
 from harness.verdicts import errored, failed, passed
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.registries.front.access import Route, Wanted, basic, bearer, judge, route, visibility_of, wanted
-from harness.registries.front.manners import Case, Visibility, profile
+from harness.registries.front.profile import Case, Visibility, profile
 from harness.registries.tokens import PackageScope, PersonalToken, Right
 
 

@@ -7,7 +7,7 @@ import pytest
 from front_clock import Clock
 
 from harness.registries.front.limits import PullCounter, source_of
-from harness.registries.front.manners import Limits
+from harness.registries.front.profile import Limits
 
 LIMITS = Limits(anonymous=2, user=3, window=21600)
 

@@ -13,7 +13,7 @@ from harness.kube import pull_messages
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue as catalogues
 from harness.matrix.select import Selection, select
-from harness.registries.front.journal import Request
+from harness.registries.front.access_log import Request
 from harness.run import plan
 from harness.run.attempt import Attempt
 from harness.stories.registries import catalogue, claims, private_packages, pull_limit, scenarios

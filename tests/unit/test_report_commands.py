@@ -17,7 +17,7 @@ import pytest
 from report_samples import run
 
 from harness import cli
-from harness.report.beside import PULLS
+from harness.report.attachments import PULLS
 from harness.report.writer import ReportWriter
 
 RUN = "20260801-101500-ab12"

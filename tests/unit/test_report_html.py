@@ -17,7 +17,7 @@ import report_gallery as gallery
 from report_samples import FINDINGS, LOCK, run
 
 from harness.report import html
-from harness.report.beside import Beside
+from harness.report.attachments import Attachments
 from harness.report.model import RunResult
 from harness.verdicts import Verdict
 
@@ -152,7 +152,9 @@ def test_what_is_wrong_comes_before_what_held_and_the_worst_first() -> None:
 
 
 def test_each_cell_has_its_command_its_evidence_and_its_times(document: Document) -> None:
-    plain = Document(html.render(run("retry"), Beside(evidence={"kind-1.34/install-2.5.2/retry": ("a/summary.md",)})))
+    plain = Document(
+        html.render(run("retry"), Attachments(evidence={"kind-1.34/install-2.5.2/retry": ("a/summary.md",)}))
+    )
     commands = [text for _, text in plain.all("code")]
     assert f"nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --lock {LOCK}" in commands
     links = [it["href"] for it, _ in plain.all("a")]

@@ -18,7 +18,7 @@ from harness.errors import HarnessError
 from harness.foundry import gobuild, kubernetes, nodes, operator, spark
 from harness.kube import pull_messages
 from harness.matrix import behaviour, catalogue, edges
-from harness.registries.front import manners
+from harness.registries.front import profile
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries import catalogue as pulls
 from harness.toml_source import TomlSource
@@ -61,7 +61,7 @@ FILES = [
     _File(path="clusters/matrix.toml", read=catalogue.read_rules, row="[[tier]]", key="name"),
     _File(path="clusters/pulls.toml", read=pulls.load, row="[[fault]]", key="outcome", name="name"),
     _File(path="clusters/pull-messages.toml", read=pull_messages.load, row="[[kind]]", key="fault", name="name"),
-    _File(path="clusters/registries.toml", read=manners.profiles, row='["ghcr.io"]', key="service"),
+    _File(path="clusters/registries.toml", read=profile.profiles, row='["ghcr.io"]', key="service"),
     _File(path="clusters/tools.toml", read=tools.catalogue, row="[kind]", key="module"),
     _File(path="clusters/nodes/base.toml", read=nodes.read_bases, row="[node]", key="suite"),
     _File(

@@ -16,7 +16,7 @@ from harness import process
 from harness.errors import HarnessError
 from harness.evidence.ledger import start_time
 from harness.registries.front.control import controlled
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.front.records import Failure, Plan, Record, write
 from harness.registries.front.server import Front
 
@@ -39,9 +39,9 @@ def main(file: Path) -> int:
 
 
 def _serve(plan: Plan, folder: Path, stop: threading.Event) -> None:
-    manners = profile(plan.profile)
+    chosen = profile(plan.profile)
     front = Front(
-        manners.with_limits(plan.limits) if plan.limits else manners,
+        chosen.with_limits(plan.limits) if plan.limits else chosen,
         folder=folder,
         binary=plan.binary,
         addresses=plan.addresses,

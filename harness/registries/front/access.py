@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what with a package: pure decisions, with the registry's manners as data."""
+"""Who may do what with a package: pure decisions, with the registry's profile as data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.registries.front.faults import Target
-from harness.registries.front.manners import Case, Manners, Visibility
+from harness.registries.front.profile import Case, Profile, Visibility
 from harness.registries.tokens import PersonalToken, Right
 
 _ROUTE = re.compile(
@@ -87,7 +87,7 @@ def wanted(scopes: Sequence[str]) -> list[Wanted]:
 
 
 def judge(
-    manners: Manners, caller: PersonalToken | None, right: Right, package: str, visibility: Visibility, *, exists: bool
+    profile: Profile, caller: PersonalToken | None, right: Right, package: str, visibility: Visibility, *, exists: bool
 ) -> Case | None:
     """Why a caller (None: nobody in particular) may not do this with a package; None when it is allowed.
 
@@ -100,7 +100,7 @@ def judge(
     if not caller.reaches(package) and not (right == "pull" and visibility == "public"):
         return "package-denied"
     # Who may push there finds out by looking what is there already.
-    if not exists and manners.hides_missing and right != "push" and not caller.allows("push"):
+    if not exists and profile.hides_missing and right != "push" and not caller.allows("push"):
         return "package-denied"
     return None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of a request through a registry front: fault, gate, limit, storage, log."""
+"""How a registry front handles a request: fault, authorization, rate limit, storage, log."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from harness.errors import DiskError
-from harness.registries.front import journal
+from harness.registries.front import access_log
 from harness.registries.front.access import Route, basic, route
+from harness.registries.front.access_log import AccessLog
+from harness.registries.front.auth import NOBODY, Authorizer, Caller, Refusal, error_body
 from harness.registries.front.faults import Fault, FaultPlan, Struck
-from harness.registries.front.gate import NOBODY, Caller, Gate, Refusal, error_body
-from harness.registries.front.journal import Journal
 from harness.registries.front.limits import Balance, PullCounter
-from harness.registries.front.manners import Case
+from harness.registries.front.profile import Case
 
 _HOP = {"connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
 _KEPT_BACK = {*_HOP, "authorization", "host", "content-length", "expect"}
@@ -55,9 +55,15 @@ class FrontApp:
     """Answers requests in the place of the registry server at `storage_url`. Lives in one event loop."""
 
     def __init__(
-        self, gate: Gate, faults: FaultPlan, counter: PullCounter, log: Journal, storage_url: str, pushed: set[str]
+        self,
+        authorizer: Authorizer,
+        faults: FaultPlan,
+        counter: PullCounter,
+        log: AccessLog,
+        storage_url: str,
+        pushed: set[str],
     ) -> None:
-        self._gate = gate
+        self._authorizer = authorizer
         self._faults = faults
         self._counter = counter
         self._log = log
@@ -120,8 +126,8 @@ class FrontApp:
             self.under_way -= 1
 
     def _write(self, request: web.Request, asked: Route | None, note: _Note, seconds: float) -> None:
-        entry = journal.Request(
-            time=journal.now(),
+        entry = access_log.Request(
+            time=access_log.now(),
             method=request.method,
             path=request.rel_url.path,
             scope=note.scope,
@@ -146,7 +152,7 @@ class FrontApp:
         )
         note.fault = struck.words
         header = request.headers.get(hdrs.AUTHORIZATION, "")
-        known = self._gate.caller(header) if not is_token else None
+        known = self._authorizer.caller(header) if not is_token else None
         if isinstance(known, Caller):
             note.user = known.user
         late = struck.of("latency")
@@ -163,21 +169,21 @@ class FrontApp:
 
     async def _token(self, request: web.Request, note: _Note) -> web.StreamResponse:
         scopes: Sequence[str] = request.query.getall("scope", [])
-        if request.method == hdrs.METH_POST and self._gate.manners.token_post:
+        if request.method == hdrs.METH_POST and self._authorizer.profile.token_post:
             form = await request.post()
             if form.get("grant_type") != "password":
-                return self._say(note, self._gate.refusal("wrong-credentials"))
+                return self._say(note, self._authorizer.refusal("wrong-credentials"))
             credentials: tuple[str, str] | None = (str(form.get("username", "")), str(form.get("password", "")))
             scopes = [str(it) for it in form.getall("scope", [])]
         elif request.method in (hdrs.METH_GET, hdrs.METH_HEAD):
             header = request.headers.get(hdrs.AUTHORIZATION, "")
             credentials = basic(header)
             if header and credentials is None:
-                return self._say(note, self._gate.refusal("wrong-credentials"))
+                return self._say(note, self._authorizer.refusal("wrong-credentials"))
         else:
             return self._say(note, Refusal(status=405, body=error_body("UNSUPPORTED", "The operation is unsupported.")))
         note.scope = " ".join(scopes)
-        caller, answer = await self._gate.token_for(credentials, scopes)
+        caller, answer = await self._authorizer.token_for(credentials, scopes)
         note.user = caller.user
         if isinstance(answer, Refusal):
             return self._say(note, answer)
@@ -189,16 +195,16 @@ class FrontApp:
         caller, case = (known, None) if isinstance(known, Caller) else (NOBODY, known)
         right = asked.right(request.method)
         if case is None and asked.repository:
-            case = await self._gate.refuses(caller, right, asked.repository)
-        if case is None and right == "delete" and not self._gate.manners.deletes:
+            case = await self._authorizer.refuses(caller, right, asked.repository)
+        if case is None and right == "delete" and not self._authorizer.profile.deletes:
             case = "delete-unsupported"
         if case:
-            return self._say(note, self._gate.refusal(case, host=request.host, route=asked, right=right))
+            return self._say(note, self._authorizer.refusal(case, host=request.host, route=asked, right=right))
         balance = self._balance(request, asked, caller)
         if balance and asked.is_pull(request.method) and not balance.counted:
             headers = {**balance.headers, "Retry-After": str(balance.retry_after)}
             spent: Case = "limit-user" if caller.user else "limit-anonymous"
-            return self._say(note, self._gate.refusal(spent, headers=headers))
+            return self._say(note, self._authorizer.refusal(spent, headers=headers))
         answer = await self._forward(request, asked, caller, note, balance.headers if balance else {})
         if balance and note.status != 200:
             self._counter.refund(balance)
@@ -207,7 +213,7 @@ class FrontApp:
         return answer
 
     def _balance(self, request: web.Request, asked: Route, caller: Caller) -> Balance | None:
-        limits = self._gate.manners.limits
+        limits = self._authorizer.profile.limits
         if limits is None or asked.target != "manifests" or request.method not in ("GET", "HEAD"):
             return None
         act = self._counter.pull if request.method == hdrs.METH_GET else self._counter.look
@@ -246,7 +252,7 @@ class FrontApp:
     async def _path(self, request: web.Request, asked: Route, caller: Caller) -> str:
         """What the storage is asked for: without the wish to mount from a repository that the caller may not read."""
         origin = request.query.get("from", "")
-        if asked.target == "uploads" and origin and await self._gate.refuses(caller, "pull", origin):
+        if asked.target == "uploads" and origin and await self._authorizer.refuses(caller, "pull", origin):
             return request.rel_url.without_query_params("mount", "from").raw_path_qs
         return request.raw_path
 
@@ -289,12 +295,12 @@ class FrontApp:
             code, message = _MISSING.get(asked.target if asked else "", ("NAME_UNKNOWN", "repository name not known"))
         else:
             code, message = _SAID[fault.status]
-        if fault.status == 429 and "limit-anonymous" in self._gate.manners.answers:
-            message = self._gate.manners.answers["limit-anonymous"].message
+        if fault.status == 429 and "limit-anonymous" in self._authorizer.profile.answers:
+            message = self._authorizer.profile.answers["limit-anonymous"].message
         headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         if fault.status == 401:
             # With its challenge, as a registry that takes no token for good enough.
-            headers |= self._gate.refusal("token-ended", host=host, route=asked).headers
+            headers |= self._authorizer.refusal("token-ended", host=host, route=asked).headers
         return Refusal(status=fault.status, body=error_body(code, message), headers=headers)
 
     def _say(self, note: _Note, refusal: Refusal) -> web.Response:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import HarnessError, HostError, UsageError
 from harness.late import httpx
-from harness.registries.front.manners import Limits, Visibility
+from harness.registries.front.profile import Limits, Visibility
 from harness.registries.front.server import Front, fault_of
 
 _SECONDS = 20.0
@@ -56,7 +56,7 @@ def ask(socket: Path, method: str, path: str, body: object = None) -> Any:
 
 def _application(front: Front, tokens: Path) -> web.Application:
     def state(_: Any) -> object:
-        limits = front.manners.limits
+        limits = front.profile.limits
         return {
             "faults": [f"{it}, {it.count} more" if it.count else str(it) for it in front.faults()],
             "packages": front.packages(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from harness.evidence.ledger import process_is
-from harness.registries.front.manners import Limits, Visibility
+from harness.registries.front.profile import Limits, Visibility
 
 
 class Plan(BaseModel):

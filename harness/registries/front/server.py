@@ -18,13 +18,13 @@ from pydantic import SecretStr, ValidationError
 
 from harness.errors import HarnessError, HostError, UsageError, WaitTimeout
 from harness.images.mirrors import Mirror
-from harness.registries.front import certificates, journal
+from harness.registries.front import access_log, certificates
+from harness.registries.front.access_log import AccessLog, Request
 from harness.registries.front.app import FrontApp
+from harness.registries.front.auth import Authorizer
 from harness.registries.front.faults import Fault, FaultKind, FaultPlan
-from harness.registries.front.gate import Gate
-from harness.registries.front.journal import Journal, Request
 from harness.registries.front.limits import PullCounter
-from harness.registries.front.manners import Limits, Manners, Visibility
+from harness.registries.front.profile import Limits, Profile, Visibility
 from harness.registries.local import serve
 from harness.registries.tokens import SCOPES, Accounts, PersonalToken
 from harness.waiting import until
@@ -44,17 +44,17 @@ USERS: Mapping[str, tuple[str, ...]] = {
 
 
 class Front:
-    """A registry with the manners of a public one, before a real distribution server.
+    """A registry that behaves like a public one, in front of a real distribution server.
 
     `folder` gets certificates and the log, and the storage unless `storage` names another. It listens on 127.0.0.1 and
     on `addresses`, say the gateway of a run's network, by which nodes reach it; never on all of them. `port` 0: any
-    free one. `packages` maps names or globs of repositories to their visibility; what is not in it is as the manners
-    say of new packages. `users` maps a user to the scopes of a token. Entering raises HostError when it cannot listen.
+    free one. `packages` maps names or globs of repositories to their visibility; what is not in it is as the profile
+    says of new packages. `users` maps a user to the scopes of a token. Entering raises HostError when it cannot listen.
     """
 
     def __init__(
         self,
-        manners: Manners,
+        profile: Profile,
         *,
         folder: Path,
         binary: Path,
@@ -66,7 +66,7 @@ class Front:
         users: Mapping[str, Sequence[str]] = USERS,
     ) -> None:
         self.folder = folder
-        self.accounts = Accounts(manners.personal_prefix)
+        self.accounts = Accounts(profile.personal_prefix)
         self._binary = binary
         self._storage = storage or folder / "storage"
         self._readonly = readonly
@@ -75,7 +75,7 @@ class Front:
         self._faults = FaultPlan()
         self._counter = PullCounter()
         self._app: FrontApp | None = None
-        self._gate = Gate(manners, self.accounts, dict(packages or {}), self._exists)
+        self._authorizer = Authorizer(profile, self.accounts, dict(packages or {}), self._exists)
         self._stack = ExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
         for user, scopes in users.items():
@@ -84,12 +84,12 @@ class Front:
     @property
     def host(self) -> str:
         """The registry host that it stands for: `ghcr.io`."""
-        return self._gate.manners.host
+        return self._authorizer.profile.host
 
     @property
-    def manners(self) -> Manners:
+    def profile(self) -> Profile:
         """What it does as the public one does."""
-        return self._gate.manners
+        return self._authorizer.profile
 
     @property
     def port(self) -> int:
@@ -143,23 +143,23 @@ class Front:
 
     def limit(self, limits: Limits | None) -> None:
         """Set the pull limits, and begin to count anew. Raises UsageError for a registry that has none."""
-        self._gate.manners = self._gate.manners.with_limits(limits)
+        self._authorizer.profile = self._authorizer.profile.with_limits(limits)
         self._counter.reset()
 
     def spend(self, addresses: Iterable[str]) -> None:
         """Let these addresses, without a login, have made every pull that they may in this window."""
-        limits = self.manners.limits
+        limits = self.profile.limits
         for address in addresses if limits else ():
             while limits and self._counter.pull(limits, user="", address=address).counted:
                 pass
 
     def publish(self, package: str, visibility: Visibility) -> None:
         """Make a package, or those that match a glob, private or public."""
-        self._gate.packages[package] = visibility
+        self._authorizer.packages[package] = visibility
 
     def packages(self) -> dict[str, Visibility]:
         """What was said of packages."""
-        return dict(self._gate.packages)
+        return dict(self._authorizer.packages)
 
     def issue(self, user: str, scopes: Sequence[str], **details: Any) -> PersonalToken:
         """Give a user a new token; see `Accounts.issue`."""
@@ -182,16 +182,16 @@ class Front:
                 )
             if app.failure:
                 raise app.failure
-        return journal.read(self.log_file)
+        return access_log.read(self.log_file)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            made = certificates.make(self.folder / "tls", self.manners.names, self._addresses)
-            log = stack.enter_context(Journal(self.log_file))
+            made = certificates.make(self.folder / "tls", self.profile.names, self._addresses)
+            log = stack.enter_context(AccessLog(self.log_file))
             storage = stack.enter_context(
                 serve(self._binary, self._storage, self.folder / "storage.log", readonly=self._readonly)
             )
-            self._app = FrontApp(self._gate, self._faults, self._counter, log, storage.url, set())
+            self._app = FrontApp(self._authorizer, self._faults, self._counter, log, storage.url, set())
             self._loop = asyncio.new_event_loop()
             thread = threading.Thread(target=self._loop.run_forever, name=f"front-{self.host}", daemon=True)
             thread.start()

@@ -16,7 +16,7 @@ from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
 from harness.matrix.model import Release
-from harness.registries.front.manners import profile
+from harness.registries.front.profile import profile
 from harness.registries.local import serve
 from harness.registries.tokens import PackageScope
 from harness.stories.registries import storage

@@ -12,7 +12,7 @@ from harness.apps import samples
 from harness.apps.samples import Manifest
 from harness.images.references import ImageReference
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.registries.front.journal import Request
+from harness.registries.front.access_log import Request
 from harness.releases.install import InstalledRelease
 from harness.stories.registries import secrets
 from harness.stories.registries.context import PullContext

@@ -15,7 +15,7 @@ from harness.apps.objects import Objects
 from harness.apps.states import State
 from harness.errors import PullError, ReleaseError
 from harness.providers import containers
-from harness.registries.front.journal import Request
+from harness.registries.front.access_log import Request
 from harness.registries.limits import pulls_left
 from harness.releases import change, relocate
 from harness.releases.change import Wanted
@@ -76,16 +76,16 @@ def through(ctx: PullContext, doing: Doing, row: LimitRow) -> Iterator[Finding]:
                     told = acting.result()
                     yield from _held(ctx, doing, told, hub.requests()[asked:], row.home, began.elapsed)
             finally:
-                hub.limit(hub.manners.limits)
+                hub.limit(hub.profile.limits)
     finally:
-        hub.limit(hub.manners.limits)
+        hub.limit(hub.profile.limits)
 
 
 def _stuck(ctx: PullContext, doing: Doing, acting: Future[str]) -> Iterator[Finding]:
     stuck = kubelet.await_stuck(ctx, doing.namespace, doing.belongs, what=doing.what)
     left = pulls_left(stuck.image, ctx.registries.hub.mirror())
     yield from claims.all_of("pull", stuck, says=SAYS, cause=CAUSE, left=left)
-    ctx.registries.hub.limit(ctx.registries.hub.manners.limits)
+    ctx.registries.hub.limit(ctx.registries.hub.profile.limits)
     seconds = kubelet.await_started(ctx, doing.namespace, stuck.uid, what=stuck.pod)
     yield claims.recovered("recovered", stuck.pod, seconds, "once the window was over")
     yield passed("came-right", acting.result())
@@ -120,7 +120,7 @@ def spend(ctx: PullContext) -> None:
     address, as machines of a site do. Raises HostError.
     """
     hub = ctx.registries.hub
-    hub.limit(hub.manners.limits)
+    hub.limit(hub.profile.limits)
     addresses = {it.source for it in hub.requests() if it.source} | {"127.0.0.1"}
     for node in ctx.cluster.nodes:
         said = detour.run(ctx.provider, ctx.cluster, node, ["hostname", "-i"])

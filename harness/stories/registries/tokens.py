@@ -20,7 +20,7 @@ def spoil(ctx: PullContext, secret: PullSecret, how: How) -> None:
     accounts = ctx.registries.ghcr.accounts
     if how == "wrong":
         # Looks like a token, and is none: another registry's.
-        never_issued = Accounts(ctx.registries.ghcr.manners.personal_prefix).issue(secret.user, READ)
+        never_issued = Accounts(ctx.registries.ghcr.profile.personal_prefix).issue(secret.user, READ)
         secrets.write(ctx, secret, never_issued.secret)
     elif how == "empty":
         secrets.write(ctx, secret, "")

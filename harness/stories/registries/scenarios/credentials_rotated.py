@@ -11,7 +11,7 @@ from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import State
 from harness.apps.trial import trial
 from harness.matrix.model import Scenario
-from harness.registries.front.journal import Request
+from harness.registries.front.access_log import Request
 from harness.stories.registries import kubelet, private_packages, roles, secrets
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import RegistrySetup

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CatalogueError, UsageError
-from harness.registries.front.manners import MANNERS_FILE, Limits, profile, profiles
+from harness.registries.front.profile import PROFILES_FILE, Limits, profile, profiles
 
 
 def test_both_public_registries_are_there() -> None:
@@ -56,7 +56,7 @@ def test_a_wrong_name_gets_a_guess() -> None:
 )
 def test_a_wrong_row_names_file_and_key(tmp_path: Path, old: str, new: str, said: str) -> None:
     file = tmp_path / "registries.toml"
-    file.write_text(MANNERS_FILE.read_text().replace(old, new, 1) if old != "[" else "[")
+    file.write_text(PROFILES_FILE.read_text().replace(old, new, 1) if old != "[" else "[")
     with pytest.raises(CatalogueError) as raised:
         profiles(file)
     assert str(file) in str(raised.value)
@@ -64,7 +64,7 @@ def test_a_wrong_row_names_file_and_key(tmp_path: Path, old: str, new: str, said
 
 
 def test_an_answer_that_is_missing_is_named(tmp_path: Path) -> None:
-    text = MANNERS_FILE.read_text()
+    text = PROFILES_FILE.read_text()
     begin = text.index('["ghcr.io".answers.token-ended]')
     file = tmp_path / "registries.toml"
     file.write_text(text[:begin] + text[text.index('["ghcr.io".answers.delete-unsupported]') :])

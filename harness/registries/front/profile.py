@@ -14,7 +14,7 @@ from harness.errors import UsageError
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 
-MANNERS_FILE = PROJECT_ROOT / "clusters" / "registries.toml"
+PROFILES_FILE = PROJECT_ROOT / "clusters" / "registries.toml"
 
 Visibility = Literal["private", "public"]
 
@@ -55,7 +55,7 @@ class Limits(BaseModel):
     window: int = Field(ge=1)
 
 
-class Manners(BaseModel):
+class Profile(BaseModel):
     """One table of clusters/registries.toml; the keys are explained there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,7 +75,7 @@ class Manners(BaseModel):
     answers: Mapping[Case, Answer]
 
     @model_validator(mode="after")
-    def _complete(self) -> Manners:
+    def _complete(self) -> Profile:
         needed = set(get_args(Case))
         if not self.limits:
             needed -= {"limit-anonymous", "limit-user"}
@@ -85,20 +85,20 @@ class Manners(BaseModel):
             raise ValueError(f"there are no answers for {', '.join(missing)}")
         return self
 
-    def with_limits(self, limits: Limits | None) -> Manners:
+    def with_limits(self, limits: Limits | None) -> Profile:
         """The same registry with other pull limits. Raises UsageError for one that has none."""
         if limits is not None and "limit-user" not in self.answers:
             raise UsageError(f"{self.host} has no pull limits", "use the profile docker.io")
         return self.model_copy(update={"limits": limits})
 
 
-def profiles(file: Path = MANNERS_FILE) -> dict[str, Manners]:
-    """All manners by registry host. Raises CatalogueError with file, line and key."""
-    return TomlSource.read(file).tables(Manners, "host")
+def profiles(file: Path = PROFILES_FILE) -> dict[str, Profile]:
+    """All profiles by registry host. Raises CatalogueError with file, line and key."""
+    return TomlSource.read(file).tables(Profile, "host")
 
 
-def profile(host: str) -> Manners:
-    """The manners of one registry host. Raises UsageError with the names that there are."""
+def profile(host: str) -> Profile:
+    """The profile of one registry host. Raises UsageError with the names that there are."""
     known = profiles()
     if host not in known:
         close = difflib.get_close_matches(host, known, n=1, cutoff=0.5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies beside a report and its page shows or leads to: the evidence that is there, and the pull benchmark."""
+"""Files next to a report that its page shows or links to: the evidence and the pull benchmark."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ROWS = TypeAdapter(tuple[PullRow, ...])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Beside:
+class Attachments:
     """`evidence` has, for each folder of evidence that is there, files to begin with, relative to the report's folder.
 
     `pulls` are the rows of the pull benchmark, `pulls_from` says where they come from, or why they cannot be read;
@@ -37,15 +37,15 @@ class Beside:
     pulls_notes: Mapping[str, str] = field(default_factory=dict)
 
 
-def look(folder: Path, run: RunResult) -> Beside:
-    """What is there now."""
+def find(folder: Path, run: RunResult) -> Attachments:
+    """The attachments that exist now."""
     evidence = {}
     named = [name for cell in run.cells for name in (cell.evidence, *(it.evidence for it in cell.retries)) if name]
     for name in dict.fromkeys(named):
         files = [f"{name}/{first}" for first in _FIRST_PAGES] + [name + _BUNDLE]
         evidence[name] = tuple(file for file in files if (folder / file).is_file())
     file = pulls_file(folder)
-    return replace(_read(file) if file else Beside(), evidence=evidence)
+    return replace(_read(file) if file else Attachments(), evidence=evidence)
 
 
 def pulls_file(folder: Path) -> Path | None:
@@ -53,7 +53,7 @@ def pulls_file(folder: Path) -> Path | None:
     return next((file for file in (folder / PULLS, folder.parent / PULLS) if file.is_file()), None)
 
 
-def _read(file: Path) -> Beside:
+def _read(file: Path) -> Attachments:
     try:
         document = json.loads(file.read_text())
         document = document if isinstance(document, dict) else {"rows": document}
@@ -62,9 +62,9 @@ def _read(file: Path) -> Beside:
     except (OSError, ValueError, KeyError) as wrong:
         # ValidationError and JSON's errors are ValueErrors. A benchmark that is unreadable must not cost the report.
         said = f"{wrong.error_count()} fields are wrong" if isinstance(wrong, ValidationError) else str(wrong)
-        return Beside(pulls_from=f"{file.name} cannot be read: {type(wrong).__name__}: {said}")
+        return Attachments(pulls_from=f"{file.name} cannot be read: {type(wrong).__name__}: {said}")
     notes = {name: str(document[key]) for key, name in _NOTES.items() if isinstance(document.get(key), str | int)}
     stand_ins = document.get("stand_ins")
     if isinstance(stand_ins, dict) and "profile" in stand_ins:
         notes["stand-ins"] = str(stand_ins["profile"])
-    return Beside(pulls=rows, pulls_from=f"{file.name} of {measured:%Y-%m-%d %H:%M} UTC", pulls_notes=notes)
+    return Attachments(pulls=rows, pulls_from=f"{file.name} of {measured:%Y-%m-%d %H:%M} UTC", pulls_notes=notes)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness.errors import HostError, UsageError
-from harness.report import beside, html
+from harness.report import attachments, html
 from harness.report.files import write_atomically
 from harness.report.writer import HTML, RESULTS, read
 
@@ -42,7 +42,7 @@ def page(folder: Path) -> str:
         if _up_to_date(folder):
             return (folder / HTML).read_text(encoding="utf-8")
         run = read(folder / RESULTS)
-        return html.render(run, beside.look(folder, run))
+        return html.render(run, attachments.find(folder, run))
     except ValueError as wrong:
         raise UsageError(
             f"{folder / RESULTS} cannot be read as results of this version of the harness: {wrong}",
@@ -68,7 +68,7 @@ def write_page(folder: Path) -> Path:
 
 
 def _up_to_date(folder: Path) -> bool:
-    pulls = beside.pulls_file(folder)
+    pulls = attachments.pulls_file(folder)
     made_of = [folder / RESULTS, *([pulls] if pulls else [])]
     file = folder / HTML
     return file.is_file() and all(file.stat().st_mtime >= it.stat().st_mtime for it in made_of)

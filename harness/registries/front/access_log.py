@@ -36,7 +36,7 @@ class Request:
     fault: str = ""
 
 
-class Journal:
+class AccessLog:
     """The log file of a registry, appended to; every line is in the file when `write` returns."""
 
     def __init__(self, file: Path) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from harness import process, waiting
 from harness.errors import BuildError, HarnessError
-from harness.host import display, runner
+from harness.host import display, step_runner
 from harness.host.display import PlainDisplay
 from harness.host.steps import Progress, Step, ordered
 
@@ -49,9 +49,9 @@ class Work:
         )
 
 
-def run(steps: list[Step], output: io.StringIO | None = None) -> list[runner.Outcome]:
+def run(steps: list[Step], output: io.StringIO | None = None) -> list[step_runner.Outcome]:
     console = Console(file=output or io.StringIO(), width=100)
-    return runner.run(steps, PlainDisplay(console), known=runner.what_is_there(steps))
+    return step_runner.run(steps, PlainDisplay(console), known=step_runner.what_is_there(steps))
 
 
 def test_needs_come_first() -> None:
@@ -101,11 +101,11 @@ def test_what_needs_a_missing_step_is_looked_at_only_afterwards() -> None:
     image = Step(name="image", needs=("engine",), done=look, run=lambda progress: None)
     steps = [work.step("engine"), image]
 
-    known = runner.what_is_there(steps)
+    known = step_runner.what_is_there(steps)
 
     assert known == {"engine": False, "image": None}
     assert looked == []
-    outcomes = runner.run(steps, PlainDisplay(Console(file=io.StringIO())), known=known)
+    outcomes = step_runner.run(steps, PlainDisplay(Console(file=io.StringIO())), known=known)
     assert [outcome.state for outcome in outcomes] == ["done", "there"]
 
 
@@ -201,8 +201,8 @@ def test_plain_output_shows_life_every_15_seconds() -> None:
 def test_the_summary_has_sizes_and_times() -> None:
     output = io.StringIO()
     outcomes = [
-        runner.Outcome(name="kind", state="there", seconds=0.01, size=8_000_000),
-        runner.Outcome(name="kubernetes 1.34.4", state="done", seconds=400, size=1_250_000_000),
+        step_runner.Outcome(name="kind", state="there", seconds=0.01, size=8_000_000),
+        step_runner.Outcome(name="kubernetes 1.34.4", state="done", seconds=400, size=1_250_000_000),
     ]
 
     Console(file=output, width=100).print(display.summary(outcomes))

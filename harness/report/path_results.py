@@ -63,7 +63,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class PathResult:
     """One path in one environment: what its latest cells say, by scenario."""
 
     environment: str
@@ -94,7 +94,7 @@ class Way:
         return {name: it for name, it in self.seen.items() if not name.startswith(ON_PURPOSE)}
 
 
-def ways(reports: Sequence[Report], kind: str, releases: tuple[str, ...]) -> list[Way]:
+def path_results(reports: Sequence[Report], kind: str, releases: tuple[str, ...]) -> list[PathResult]:
     """Each path of these releases in each environment, with its latest results; without CRD changes first."""
     latest: dict[tuple[str, str], dict[str, Seen]] = {}
     for report in reports:
@@ -114,8 +114,10 @@ def ways(reports: Sequence[Report], kind: str, releases: tuple[str, ...]) -> lis
         parsed = edges.parse(path)
         crds: CrdMode = (parsed.crds if parsed else "") or "none"  # type: ignore[assignment]
         values = (parsed.values if parsed else "") or "default"
-        found.append(Way(environment=environment, path=path, crds=crds, values=values, seen=dict(sorted(seen.items()))))
-    return sorted(found, key=lambda way: (order.index(way.crds), way.environment))
+        found.append(
+            PathResult(environment=environment, path=path, crds=crds, values=values, seen=dict(sorted(seen.items())))
+        )
+    return sorted(found, key=lambda result: (order.index(result.crds), result.environment))
 
 
 def _breaks_always(cell: CellResult) -> bool:

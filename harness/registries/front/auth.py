@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from harness.registries.front.access import Route, basic, bearer, judge, spoken, visibility_of, wanted
-from harness.registries.front.manners import Answer, Case, Manners, Visibility
+from harness.registries.front.profile import Answer, Case, Profile, Visibility
 from harness.registries.tokens import Access, Accounts, Grants, Issuer, PersonalToken, Right
 
 
@@ -39,20 +39,20 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Gate:
-    """Decides by the manners of a registry. `exists` looks whether there is such a repository."""
+class Authorizer:
+    """Authenticates and authorizes as a registry's profile says. `exists` tells whether a repository exists."""
 
     def __init__(
         self,
-        manners: Manners,
+        profile: Profile,
         accounts: Accounts,
         packages: dict[str, Visibility],
         exists: Callable[[str], Awaitable[bool]],
     ) -> None:
-        self.manners = manners
+        self.profile = profile
         self.accounts = accounts
         self.packages = packages
-        self._issuer = Issuer(manners.bearer_form, manners.service, manners.token_seconds)
+        self._issuer = Issuer(profile.bearer_form, profile.service, profile.token_seconds)
         self._exists = exists
 
     def caller(self, authorization: str) -> Caller | Case:
@@ -63,7 +63,7 @@ class Gate:
         if given:
             # Neither registry documents this. A node's hosts.toml can only send a fixed header, though, and a mirror
             # must take what a mirror map says.
-            token = self.accounts.find(*given, checks_user=self.manners.checks_user)
+            token = self.accounts.find(*given, checks_user=self.profile.checks_user)
             return Caller(token=token) if token else "token-ended"
         access = self._issuer.read(bearer(authorization))
         if access is None:
@@ -71,19 +71,19 @@ class Gate:
         if not access.user:
             return Caller(grants=access.grants)
         holder = self.accounts.current(access.user)
-        if holder is None and self.manners.bearer_form == "opaque":
+        if holder is None and self.profile.bearer_form == "opaque":
             return "token-ended"
         return Caller(token=holder or self.accounts.of(access.user), grants=access.grants)
 
     async def refuses(self, caller: Caller, right: Right, repository: str) -> Case | None:
         """Why the registry does not let a caller do this."""
         granted = caller.grants is not None and right in caller.grants.get(repository, ())
-        if self.manners.bearer_form == "jwt" and granted:
+        if self.profile.bearer_form == "jwt" and granted:
             return None
         case = await self._judge(caller.token, right, repository)
         if case is None and caller.grants is not None and not granted:
             # It would be given a token for this, but has brought another. An opaque one of a user is good for all.
-            narrow = self.manners.bearer_form == "jwt" or caller.token is None
+            narrow = self.profile.bearer_form == "jwt" or caller.token is None
             return "no-credentials" if narrow else None
         return case
 
@@ -93,7 +93,7 @@ class Gate:
         """What the token service answers: the JSON text with the token, or a refusal."""
         token = None
         if credentials is not None:
-            token = self.accounts.find(*credentials, checks_user=self.manners.checks_user)
+            token = self.accounts.find(*credentials, checks_user=self.profile.checks_user)
             if token is None:
                 return NOBODY, self.refusal("wrong-credentials")
         caller = Caller(token=token, grants={})
@@ -104,7 +104,7 @@ class Gate:
                 case = await self._judge(token, right, it.repository)
                 if case is None:
                     allowed.add(right)
-                elif self.manners.answers[case].at == "token":
+                elif self.profile.answers[case].at == "token":
                     return caller, self.refusal(case, right=right)
             grants[it.repository] = frozenset(allowed) | grants.get(it.repository, frozenset())
         secret = self._issuer.issue(Access(user=caller.user, grants=grants))
@@ -126,14 +126,14 @@ class Gate:
         headers: Mapping[str, str] | None = None,
     ) -> Refusal:
         """The answer for a case; with `host`, the address that was asked, a 401 of the registry has its challenge."""
-        answer = self.manners.answers[case]
+        answer = self.profile.answers[case]
         told = dict(headers or {})
         if host and answer.status == 401:
             told["WWW-Authenticate"] = self._challenge(host, route, right, answer.error)
         return Refusal(status=answer.status, body=_body(answer, route, right), headers=told)
 
     def _challenge(self, host: str, route: Route | None, right: Right, error: str) -> str:
-        parts = {"realm": f"https://{host}/token", "service": self.manners.service}
+        parts = {"realm": f"https://{host}/token", "service": self.profile.service}
         if route and route.repository:
             actions = "pull,push" if right == "push" else right
             parts["scope"] = f"repository:{route.repository}:{actions}"
@@ -142,8 +142,8 @@ class Gate:
         return "Bearer " + ",".join(f'{key}="{value}"' for key, value in parts.items())
 
     async def _judge(self, token: PersonalToken | None, right: Right, repository: str) -> Case | None:
-        seen = visibility_of(self.packages, repository, self.manners.new_packages)
-        return judge(self.manners, token, right, repository, seen, exists=await self._exists(repository))
+        seen = visibility_of(self.packages, repository, self.profile.new_packages)
+        return judge(self.profile, token, right, repository, seen, exists=await self._exists(repository))
 
 
 def error_body(code: str, message: str, detail: object = None) -> bytes:
