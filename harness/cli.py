@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         level=logging.DEBUG if parsed.verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
     )
     if not parsed.verbose:
-        # A client that tries again is no news: what goes on without an answer is told by the wait that it ends.
+        # Retries are not worth a warning: when they are exhausted, the wait that fails reports it.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         return int(parsed.act(parsed, rest))
@@ -90,7 +90,7 @@ def _refuse_empty(parser: argparse.ArgumentParser, words: Sequence[str]) -> None
 
 
 def _split(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
-    """The words for argparse, and with `shell` the command after `--`, whose options are not ours."""
+    """The arguments for argparse and, with `shell`, the command after `--`, whose options are not the harness's."""
     named = next((word for word in words if not word.startswith("-")), "")
     if named != "shell" or "--" not in words:
         return words, []
@@ -113,38 +113,49 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", _run, "run cells on real clusters; further options go to pytest (-k, -x, --lf, -n)")
     run_options.declare(run.add_argument, (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS))
 
-    boot = _command(commands, "bootstrap", _bootstrap, "make this host able to run: engine, tools, images")
+    boot = _command(commands, "bootstrap", _bootstrap, "prepare this host: container engine, tools and images")
     boot.add_argument(
         "--first",
         action="store_true",
-        help="only what the first of these cells needs; `harness run --bootstrap` makes the rest while it runs",
+        help="prepare only what the first of these cells needs; `harness run --bootstrap` prepares the rest during "
+        "the run",
     )
     run_options.declare(boot.add_argument, (*run_options.SELECTION_OPTIONS, *_SOURCE_AND_CONFIG))
 
-    doctor = _command(commands, "doctor", _doctor, "show every prerequisite with its remedy")
+    doctor = _command(commands, "doctor", _doctor, "check every prerequisite and say how to fix what is missing")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     run_options.declare(doctor.add_argument, run_options.CONFIG)
 
     matrix = _command(commands, "matrix", _matrix, "list the cells")
-    matrix.add_argument("--json", action="store_true", help="print the JSON that a CI matrix reads")
-    matrix.add_argument("--shards", type=int, metavar="N", help="spread the cells evenly over N machines")
+    matrix.add_argument("--json", action="store_true", help="print JSON for a CI job matrix")
+    matrix.add_argument("--shards", type=int, metavar="N", help="split the cells into N shards of about equal duration")
     run_options.declare(matrix.add_argument, (*run_options.SELECTION_OPTIONS, *_JOBS, *_SOURCE_AND_CONFIG))
 
-    foundry = _command(commands, "foundry", _foundry, "list, build or prune what is built from package registries")
+    foundry = _command(
+        commands, "foundry", _foundry, "list, build or prune the artefacts built from package registries"
+    )
     foundry.add_argument("action", choices=("list", "build", "prune", "add-kubernetes", "add-release"))
     foundry.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="with build: what to build, without a name it lists them; with add-kubernetes and add-release: a version",
+        help="with build: the artefacts to build (none: list the names); with add-kubernetes and add-release: a "
+        "version",
     )
     run_options.declare(foundry.add_argument, run_options.CONFIG)
 
-    shell = _command(commands, "shell", _shell, "a shell in a kept cluster; a command after -- is run there instead")
+    shell = _command(commands, "shell", _shell, "open a shell in a kept cluster, or run the command after -- there")
     shell.add_argument("cell", nargs="?", metavar="CELL", help="a cell whose cluster was kept")
-    shell.add_argument("--run", metavar="ID", default="", help="the cluster that this run kept (default: the latest)")
     shell.add_argument(
-        "--node", nargs="?", const="", default=None, metavar="NAME", help="in a node (default: the first) instead"
+        "--run", metavar="ID", default="", help="the run whose kept cluster to use (default: the latest)"
+    )
+    shell.add_argument(
+        "--node",
+        nargs="?",
+        const="",
+        default=None,
+        metavar="NAME",
+        help="open the shell on a node (default: the first)",
     )
     shell.add_argument("--list", action="store_true", help="list the kept clusters of all runs")
     shell.set_defaults(program=[])
@@ -152,14 +163,23 @@ def _parser() -> argparse.ArgumentParser:
 
     report_commands.declare(commands, _command)
 
-    workflow = _command(commands, "workflow", _workflow, "the workflows for GitHub, generated from the matrix")
+    workflow = _command(commands, "workflow", _workflow, "generate the GitHub Actions workflows from the matrix")
     how = workflow.add_mutually_exclusive_group()
     how.add_argument("--write", action="store_true", help="write them to .github/workflows/")
-    how.add_argument("--check", action="store_true", help="show how those there differ; exit status 1 when they do")
+    how.add_argument(
+        "--check",
+        action="store_true",
+        help="show differences from the existing workflows; exit status 1 if there are any",
+    )
 
-    tool = _command(commands, "tool", _tool, "build a program that the harness drives, where PATH has none, and run it")
-    tool.add_argument("name", metavar="NAME", help="kind, helm, kubectl, …; a wrong one lists them")
-    tool.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="after --: run it so; without, print its path")
+    tool = _command(commands, "tool", _tool, "run a tool of the harness; build it first if it is not on PATH")
+    tool.add_argument("name", metavar="NAME", help="kind, helm, kubectl, …; an unknown name lists them all")
+    tool.add_argument(
+        "arguments",
+        nargs="*",
+        metavar="ARGUMENT",
+        help="after --: run the tool with these arguments; without them, print its path",
+    )
     run_options.declare(tool.add_argument, run_options.CONFIG)
 
     registry_commands.declare(commands, _command)
@@ -167,9 +187,11 @@ def _parser() -> argparse.ArgumentParser:
     advise.declare(commands, _command)
     audit_commands.declare(commands, _command)
 
-    clean = _command(commands, "clean", _clean, "remove everything that the harness ever made here, and prove it")
-    clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left or kept")
-    clean.add_argument("--keep-cache", action="store_true", help="leave built images, tools and the engine's data")
+    clean = _command(
+        commands, "clean", _clean, "remove everything that the harness has created on this machine, and prove it"
+    )
+    clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left behind or kept")
+    clean.add_argument("--keep-cache", action="store_true", help="keep built images, tools and the engine's data")
     run_options.declare(clean.add_argument, run_options.CONFIG)
     return parser
 
@@ -204,8 +226,8 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     ]
     status = pytest.main(words, plugins=[setup.Understood(request=asked)])
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
-        print(f"UsageError: {' '.join(rest)} leaves none of the {len(asked.cells)} cells", file=sys.stderr)
-        print("  next: see their ids with --collect-only", file=sys.stderr)
+        print(f"UsageError: {' '.join(rest)} deselects all of the {len(asked.cells)} cells", file=sys.stderr)
+        print("  next: list their ids with --collect-only", file=sys.stderr)
     elif status == pytest.ExitCode.USAGE_ERROR and rest:
         print("  next: `harness run --help` and `pytest --help` list the options", file=sys.stderr)
     # pytest's own words for a wrong command line, for nothing chosen and for Ctrl-C.
@@ -214,12 +236,12 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _refuse_misspelt(words: Sequence[str]) -> None:
-    """Raise UsageError for a word that pytest would get, but is nearly one of our options."""
+    """Raise UsageError for an option that would go to pytest, but is a near miss of one of the harness's."""
     flags = [option.flag for option in (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS)]
     for word in words:
         close = difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.85) if word.startswith("--") else []
         if close:
-            raise UsageError(f"there is no option {word}; did you mean {close[0]}?", "`harness run --help` lists them")
+            raise UsageError(f"unknown option {word}; did you mean {close[0]}?", "`harness run --help` lists them")
 
 
 def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -275,7 +297,7 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     learnt = History(wanted.cache_dir / "history.json").learnt()
     estimator = Estimator(learnt, slots=wanted.app_slots, path_slots=wanted.path_slots)
     if parsed.shards is not None and parsed.shards < 1:
-        raise UsageError(f"--shards {parsed.shards} is no number of shards", "give a number from 1 on")
+        raise UsageError(f"--shards {parsed.shards} is not a valid shard count", "give a number of at least 1")
     parts = shards.shards(cells, estimator, parsed.shards, jobs=wanted.jobs) if parsed.shards else []
     if parsed.json:
         print(shards.as_json(parts) if parsed.shards else listing.as_json(cells, estimator))
@@ -305,7 +327,9 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     elif parsed.action == "build":
         if not parsed.names:
             names = ", ".join(inventory.names(wanted, known.environments, releases))
-            raise UsageError("harness foundry build needs the names of what to build", f"the names are: {names}")
+            raise UsageError(
+                "harness foundry build needs the names of the artefacts to build", f"the names are: {names}"
+            )
         inventory.build(wanted, known.environments, releases, parsed.names, console.print)
     elif parsed.action in ("add-kubernetes", "add-release"):
         for line in _add_to_foundry(wanted, known, parsed.action, parsed.names, console.print):
@@ -314,7 +338,7 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         live = live_runs(ledger_folder(wanted))
         if live:
             raise UsageError(
-                f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "prune when it has ended"
+                f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "prune after it has ended"
             )
         inventory.prune(wanted, releases, console.print)
     return 0
@@ -323,9 +347,9 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _add_to_foundry(
     wanted: settings.Settings, known: Catalogue, action: str, versions: Sequence[str], say: Callable[[str], None]
 ) -> Iterable[str]:
-    """Add a version to the checkout; what was done and what comes next, in lines."""
+    """Add a version to the checkout; returns lines that say what was done and what to do next."""
     if len(versions) != 1:
-        raise UsageError(f"harness foundry {action} needs one version", "give it in full, like 1.38.0 or 2.5.2")
+        raise UsageError(f"harness foundry {action} needs one version", "give it in full, such as 1.38.0 or 2.5.2")
     (version,) = versions
     if action == "add-kubernetes":
         from harness.foundry import add_kubernetes
@@ -344,7 +368,9 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         wide_console().print(shell.listing(kept.kept_clusters(wanted)))
         return 0
     if parsed.cell is None:
-        raise UsageError("harness shell needs the cell whose cluster was kept", "`harness shell --list` lists them")
+        raise UsageError(
+            "harness shell needs the id of a cell whose cluster was kept", "`harness shell --list` lists them"
+        )
     found = kept.find(wanted, parsed.cell, parsed.run)
     if parsed.node is not None:
         return shell.open_node(found, parsed.node, parsed.program)

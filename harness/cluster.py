@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Kubernetes cluster that answers, and how everything that a run made is marked as its own."""
+"""A running Kubernetes cluster, and the label that marks everything a run creates."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from harness.late import client, config
 from harness.matrix.model import Environment
 
 LABEL_RUN = "spark-operator-harness.run"
-"""Docker label (and Kubernetes annotation) that ties an object to the run that made it."""
+"""Docker label (and Kubernetes annotation) that ties an object to the run that created it."""
 
 OWN_IMAGES = "spark-operator-harness/"
-"""Images that exist for the harness's own use are named so; of nodes' images, those that the foundry made."""
+"""Name prefix of images for the harness's own use, among them the node images that the foundry builds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A cluster that answers. `kubeconfig` belongs to this cluster alone."""
+    """A running cluster. `kubeconfig` belongs to this cluster alone."""
 
     name: str
     environment: Environment
@@ -28,7 +28,7 @@ class Cluster:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def api_client(self) -> client.ApiClient:
-        """A client of its own for the caller (one a thread)."""
+        """A new client for the caller (use one per thread)."""
         made: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
             config_file=str(self.kubeconfig)
         )

@@ -4,20 +4,20 @@
 HarnessError (3)
 ├── UsageError (2)            wrong names, contradictory options
 │   ├── SettingsError         harness.toml, environment variables
-│   └── CatalogueError        a row of clusters/ or charts/ that cannot be
-├── HostError (3)             this machine
+│   └── CatalogueError        an invalid row of clusters/ or charts/
+├── HostError (3)             a problem of this machine
 │   ├── EngineError           no container engine, or no permission to use it
 │   ├── ToolError             kind, Helm or kubectl missing or unusable
-│   └── DiskError             too little room
+│   └── DiskError             too little free disk space
 ├── CommandError (3)          a program ended with a status other than 0
 │   └── CommandTimeout
 ├── BuildError (3)            the foundry could not build an artefact
-├── UnavailableError (3)      an input cannot be had: image, chart, package
-│   └── RegistryError         a registry answered, or did not, in an unexpected way
-├── ClusterError (3)          a cluster could not be made, or went away
+├── UnavailableError (3)      an input is not available: image, chart, package
+│   └── RegistryError         a registry refused, failed or did not answer
+├── ClusterError (3)          a cluster could not be created, or disappeared
 ├── ReleaseError (3)          Helm refused or failed
 ├── PullError (3)             a node could not pull an image, and the release is not to blame
-└── WaitTimeout (3)           a condition did not come true in time
+└── WaitTimeout (3)           a condition was not met in time
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class UsageError(HarnessError):
 
 
 class SettingsError(UsageError):
-    """harness.toml or an environment variable holds something unusable."""
+    """harness.toml or an environment variable has an invalid value."""
 
 
 class CatalogueError(UsageError):
@@ -69,13 +69,13 @@ class ToolError(HostError):
 
 
 class DiskError(HostError):
-    """There is too little disk left."""
+    """There is too little free disk space."""
 
 
 class CommandError(HarnessError):
     """A program ended with a status other than 0.
 
-    `returncode`, `stdout` and `stderr` hold what it left (already redacted).
+    `returncode`, `stdout` and `stderr` hold its result (already redacted).
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class CommandError(HarnessError):
 
 
 class CommandTimeout(CommandError):
-    """A program was ended because its time was up."""
+    """A program was terminated because it exceeded its timeout."""
 
 
 class BuildError(HarnessError):
@@ -96,7 +96,7 @@ class BuildError(HarnessError):
 
 
 class UnavailableError(HarnessError):
-    """An input cannot be had from the chosen source."""
+    """An input is not available from the chosen source."""
 
 
 class RegistryError(UnavailableError):
@@ -108,7 +108,7 @@ class RegistryError(UnavailableError):
 
 
 class ClusterError(HarnessError):
-    """A cluster could not be made or went away."""
+    """A cluster could not be created, or disappeared."""
 
 
 class ReleaseError(HarnessError):
@@ -116,11 +116,11 @@ class ReleaseError(HarnessError):
 
 
 class PullError(HarnessError):
-    """A node could not pull an image because of the network, a registry, the node, a login, or nobody knows why."""
+    """A node could not pull an image because of the network, a registry, the node, a login, or an unknown cause."""
 
 
 class WaitTimeout(HarnessError):
-    """A condition did not come true before its deadline. `last_seen` is the last observation, in words."""
+    """A condition was not met before its deadline. `last_seen` describes the last observation."""
 
     def __init__(self, message: str, next_step: str = "", *, last_seen: str = "") -> None:
         super().__init__(message, next_step)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Observes a freshly installed operator for a while, and has it judged."""
+"""Observes a freshly installed operator for a while and runs the checks on it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from harness.verdicts import Finding, errored
 def run(
     cluster: Cluster, installed: InstalledRelease, *, resolve: Resolve, soak: float = DEFAULT_SOAK, seed: int = 0
 ) -> list[Finding]:
-    """Watch the operator for `soak` seconds, look at all of it and judge.
+    """Watch the operator for `soak` seconds, observe all of it and run the checks.
 
     `resolve` gives the digests that the source's registry serves for a reference; `seed` is the attempt's. Raises only
-    Cancelled, when the run is being ended.
+    Cancelled, when the run is being stopped.
     """
     try:
         observed = observe(cluster, installed, soak=soak, seed=seed)
     except api_errors(OSError) as away:
-        return [errored("operator-observed", f"the operator could not be looked at: {away}")]
+        return [errored("operator-observed", f"the operator could not be inspected: {away}")]
     return operator.judge(observed, resolve)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was observed of the machine that a run is on: a model without any access to it."""
+"""What was observed of the machine that a run is on, as plain data."""
 
 from __future__ import annotations
 

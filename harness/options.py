@@ -44,27 +44,36 @@ SELECTION_OPTIONS = (
 RUN_OPTIONS = (
     Option(
         flag="--source",
-        arguments={"choices": SOURCES, "default": None, "help": "where images come from; detected when not given"},
+        arguments={"choices": SOURCES, "default": None, "help": "where images come from (default: detected)"},
     ),
     Option(
         flag="--bootstrap",
         arguments={
             "action": "store_true",
             "default": False,
-            "help": "let the foundry make what cells lack while those that lack nothing run",
+            "help": "build missing images during the run; cells that need none of them start at once",
         },
     ),
     Option(
         flag="--keep",
-        arguments={"action": "store_true", "default": False, "help": "leave the clusters up and say how to reach them"},
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "keep the clusters running and print how to reach them",
+        },
     ),
     Option(
         flag="--jobs",
-        arguments={"type": int, "default": None, "metavar": "N", "help": "clusters at a time (default: 1)"},
+        arguments={"type": int, "default": None, "metavar": "N", "help": "clusters in parallel (default: 1)"},
     ),
     Option(
         flag="--repeat",
-        arguments={"type": int, "default": 1, "metavar": "N", "help": "run every cell N times, on fresh clusters"},
+        arguments={
+            "type": int,
+            "default": 1,
+            "metavar": "N",
+            "help": "run every cell N times, each time on a fresh cluster",
+        },
     ),
     Option(
         flag="--fresh",
@@ -72,7 +81,7 @@ RUN_OPTIONS = (
     ),
     Option(
         flag="--values",
-        arguments=_many("FILE", "values for the operator's chart, merged last as Helm merges (may be repeated)"),
+        arguments=_many("FILE", "values for the operator's chart, merged last by Helm's rules (may be repeated)"),
     ),
     Option(
         flag="--apps",
@@ -80,7 +89,7 @@ RUN_OPTIONS = (
             "default": None,
             "metavar": "DIR",
             "help": "a folder with YAML files of your SparkApplications, ScheduledSparkApplications and SparkConnects, "
-            "which the scenario user-apps runs, before and after an upgrade too",
+            "which the scenario user-apps runs, also across an upgrade",
         },
     ),
     Option(
@@ -97,7 +106,7 @@ RUN_OPTIONS = (
             "type": int,
             "default": None,
             "metavar": "N",
-            "help": "what names and phrases that a run makes up follow from (default: another one each time)",
+            "help": "seed for the names and phrases that a run generates (default: random)",
         },
     ),
     Option(
@@ -105,7 +114,8 @@ RUN_OPTIONS = (
         arguments={
             "default": None,
             "metavar": "LOCK",
-            "help": "run a cell as it ran before: the digest of its lock, or a lock file, evidence folder or bundle",
+            "help": "repeat an earlier run of a cell exactly: the digest of its lock, a lock file, an evidence "
+            "folder or a bundle",
         },
     ),
     Option(
@@ -113,7 +123,7 @@ RUN_OPTIONS = (
         arguments={
             "action": "store_true",
             "default": False,
-            "help": "with --lock: run although inputs differ from the lock, and list the differences",
+            "help": "with --lock: run even if inputs differ from the lock, and list the differences",
         },
     ),
     Option(
@@ -121,7 +131,7 @@ RUN_OPTIONS = (
         arguments={
             "default": None,
             "metavar": "FILE",
-            "help": "settings (default: harness.toml here or in the checkout)",
+            "help": "settings file (default: harness.toml in the current folder or the checkout)",
         },
     ),
 )
@@ -131,7 +141,7 @@ CONFIG = tuple(option for option in RUN_OPTIONS if option.flag == "--config")
 """For commands that run nothing."""
 
 Command = Callable[[Any, str, Any, str], argparse.ArgumentParser]
-"""Adds a subcommand: the parent's subparsers, its name, what it does, its help."""
+"""Adds a subcommand, given the parent's subparsers, its name, the function that runs it, and its help."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +171,7 @@ def declare(add: Callable[..., Any], options: Sequence[Option]) -> None:
 
 
 def read(parsed: argparse.Namespace | Any) -> RunOptions:
-    """The options as the rest of the harness wants them."""
+    """The parsed options as a Request."""
 
     def get(flag: str, otherwise: Any = None) -> Any:
         return getattr(parsed, Option(flag=flag).dest, otherwise)
@@ -191,12 +201,12 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
 
 
 def settings_of(parsed: argparse.Namespace) -> settings.Settings:
-    """The settings that a command was given with --config. Raises SettingsError."""
+    """The settings, read from the file that --config names. Raises SettingsError."""
     return settings.load(file=read(parsed).config)
 
 
 def words(options: RunOptions) -> list[str]:
-    """The options as command-line words, for another process or a reader."""
+    """The options as command-line arguments, for another process or a reader."""
     found: list[str] = []
     many = {
         "--cell": options.selection.cells,

@@ -58,7 +58,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Understand the request before anything is collected; what is wrong with it ends pytest with its exit status."""
+    """Parse the request before anything is collected; an invalid one ends pytest with its exit status."""
     try:
         session = Session(config)
     except HarnessError as error:
@@ -75,7 +75,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """Start the run once it is known which cells were chosen; True, which ends pytest's loop, where that fails."""
+    """Start the run once the selection is known; returns True, which ends pytest's loop, if that fails."""
     if session.config.option.collectonly or _is_worker(session.config):
         return None
     chosen = [item.attempt for item in getattr(session, "items", ()) if isinstance(item, CellItem)]
@@ -112,16 +112,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell an xdist worker the name and the seed of the run, and give it time at its end."""
+    """Pass the run's id and seed to an xdist worker, and give it time to shut down."""
     node.workerinput["run_id"] = node.config.stash[_KEY].run_id
     node.workerinput["seed"] = node.config.stash[_KEY].asked.seed
-    # After Ctrl-C xdist would end its workers in the middle of removing their clusters.
+    # After Ctrl-C, xdist would otherwise kill its workers while they remove their clusters.
     node.nodemanager.EXIT_TIMEOUT = _WORKER_END_SECONDS
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object | None) -> None:
-    """Hear from an xdist worker what it left behind."""
+    """Receive from an xdist worker what it left behind."""
     output = getattr(node, "workeroutput", {})
     node.config.stash[_KEY].hear(output.get(_LEAKS, []), output.get(_KEPT, []))
 
@@ -157,7 +157,7 @@ class Matrix(pytest.File):
 
 
 class CellItem(pytest.Item):
-    """One cell. Set-up waits for its result and fails with an error of the host; the call fails with the product."""
+    """One cell. Its set-up waits for the result and fails on host errors; its call fails if the product failed."""
 
     def __init__(self, *, attempt: Attempt, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -178,7 +178,7 @@ class CellItem(pytest.Item):
             pytest.skip(f"unavailable: {self.result.reason}")
 
     def runtest(self) -> None:
-        """Turn the verdict into pytest's outcome."""
+        """Translate the verdict into pytest's outcome."""
         if self.result is None:
             _without_traceback(f"{self.name} has no result")
         if self.result.verdict is Verdict.FAILED:
@@ -187,12 +187,13 @@ class CellItem(pytest.Item):
             pytest.xfail(self.result.reason)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        """How pytest names the item in its report. pytest mangles the dots of a name that ends its node id."""
+        """The item's name in pytest's report. pytest mangles dots in the last part of a node id."""
         return self.path, None, f"cell {self.attempt.name}"
 
 
 class Session:
-    """The run behind one pytest session: in one process both halves, under xdist the controller's or a worker's."""
+    """The run behind a pytest session: all of it in a single process, or under xdist the controller's or a worker's
+    part."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -217,7 +218,7 @@ class Session:
         config.pluginmanager.register(_Listener(self), "cells-listener")
 
     def begin(self, chosen: Sequence[Attempt]) -> bool:
-        """Look at the host, open the report, and start the clusters. False when that failed; `show` tells why."""
+        """Inspect the host, open the report and start the clusters. False if that failed; `show` says why."""
         self._chosen = len(chosen)
         try:
             host = setup.host(self.asked)
@@ -231,11 +232,11 @@ class Session:
         except HarnessError as error:
             self._error = error
         except OSError as error:
-            self._error = HostError(f"the run cannot start: {error}", "see `harness doctor`, and HARNESS_CACHE")
+            self._error = HostError(f"the run cannot start: {error}", "run `harness doctor`, and check HARNESS_CACHE")
         return self._error is None
 
     def result(self, attempt: Attempt, items: Sequence[pytest.Item]) -> CellResult:
-        """Wait for a cell; its group is started if this process has not done so. Raises HarnessError."""
+        """Wait for a cell's result, starting its group if necessary. Raises HarnessError."""
         if self._error is not None:
             raise self._error
         runner = self._runner or self._open_worker()
@@ -249,17 +250,17 @@ class Session:
         return runner.result(attempt)
 
     def hear(self, leaks: Sequence[str], kept: Sequence[Mapping[str, str]]) -> None:
-        """Take what an xdist worker says at its end."""
+        """Take over what an xdist worker reports when it ends."""
         self._leaks += leaks
         self._kept += kept
 
     @property
     def planned(self) -> list[str]:
-        """The names of the attempts in the order of the plan; empty where workers plan for themselves."""
+        """The names of the attempts in the order of the plan; empty under xdist, where each worker has its own plan."""
         return [name for cluster in (self._runner.plan if self._runner else ()) for name in cluster.cells]
 
     def add(self, result: CellResult) -> None:
-        """Put a result into the report, unless it is there."""
+        """Add a result to the report, unless it is already there."""
         with self._lock:
             if self._report is None or (result.id, result.attempt) in self._added:
                 return
@@ -273,14 +274,14 @@ class Session:
         self._report.add(result)
 
     def _hear(self, result: CellResult) -> None:
-        """Take a result as it comes: pytest asks for them one after the other, and this run may be killed before."""
+        """Store a result at once: pytest asks for results in order, and the run may be killed before it does."""
         if self._worker is not None:
             return
         self.add(result)
         self._say(f"{result.name}: {result.verdict} ({len(self._added)} of {self._chosen})")
 
     def _relative(self, result: CellResult, report: ReportWriter) -> CellResult:
-        """The result with folders of evidence as results.json names them."""
+        """The result with evidence folders as results.json names them."""
 
         def relative(folder: str) -> str:
             return report.relative(Path(folder)) if folder else ""
@@ -289,7 +290,8 @@ class Session:
         return result.model_copy(update={"evidence": relative(result.evidence), "retries": tuple(retries)})
 
     def end(self) -> int | None:
-        """Tear everything down and close the report; returns the exit status, None for a worker or an empty session."""
+        """Tear everything down and close the report; returns the exit status, or None for a worker or an empty
+        session."""
         if self._runner is not None:
             with _Undisturbed():
                 self._leaks += self._runner.close()
@@ -307,7 +309,7 @@ class Session:
         return self._error.exit_status if self._error else exit_status(self._finished)
 
     def show(self) -> None:
-        """Print the run's summary, or why there was no run."""
+        """Print the run's summary, or why nothing ran."""
         if self._finished is not None and self._report is not None and self._error is None:
             summary.terminal(self._finished, self._console, self._report.folder)
         for kept in self._kept:
@@ -359,7 +361,7 @@ class Session:
             self._say(line)
 
     def _open_worker(self) -> Runner:
-        """The runner of an xdist worker, made for its first cell: a worker without cells makes nothing."""
+        """The runner of an xdist worker, created for its first cell: a worker without cells creates nothing."""
         if self._worker is None:
             raise HarnessError("the run was not started")
         try:
@@ -408,7 +410,7 @@ class Session:
 
 
 class _Listener:
-    """Hears of every finished item, in this process or from an xdist worker."""
+    """Receives every finished item, from this process or from an xdist worker."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -423,7 +425,7 @@ class _Listener:
 
 
 class _Undisturbed:
-    """Keeps SIGINT and SIGTERM away from the block: a second Ctrl-C must not stop the clean-up."""
+    """Ignores SIGINT and SIGTERM within the block: a second Ctrl-C must not interrupt the clean-up."""
 
     def __enter__(self) -> None:
         self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -452,7 +454,7 @@ def _is_worker(config: pytest.Config) -> bool:
 
 
 def _without_traceback(said: str) -> NoReturn:
-    """Fail with the finding alone: where in the harness it was raised is of no use to its reader."""
+    """Fail with the finding alone: a traceback through the harness would be of no use to the reader."""
     pytest.fail(said, pytrace=False)
 
 
@@ -461,5 +463,5 @@ def _told(error: HarnessError) -> str:
 
 
 def _pytest_status(status: int) -> int:
-    """pytest has a word of its own for wrong usage, and means an interruption by 2."""
+    """pytest has an exit code of its own for usage errors; its 2 means an interruption."""
     return int(pytest.ExitCode.USAGE_ERROR) if status == UsageError.exit_status else status

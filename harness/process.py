@@ -24,7 +24,8 @@ from harness.errors import CommandError, CommandTimeout, ToolError
 log = logging.getLogger(__name__)
 
 RUN_VARIABLE = "SPARK_OPERATOR_HARNESS_RUN"
-"""Environment variable with the run's id, which every program that a run starts inherits, so that none gets lost."""
+"""Environment variable with the run's id, which every program that a run starts inherits, so that all of them can be
+found."""
 
 _GRACE_SECONDS = 5.0
 _STOP_SECONDS = 0.2
@@ -34,7 +35,7 @@ _TAIL_LINES = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Completed:
-    """What a program left. `seconds` is its wall-clock time."""
+    """The result of a program. `seconds` is its wall-clock time."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -44,7 +45,7 @@ class Completed:
 
 
 class _Running:
-    """Children that are alive, so that a signal handler can end them."""
+    """Child processes that are alive, so that a signal handler can terminate them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -86,14 +87,14 @@ def call(
     secrets: Sequence[str] = (),
     stop: threading.Event | None = None,
 ) -> Completed:
-    """Run a program to its end.
+    """Run a program and wait for it to exit.
 
-    `timeout` is in seconds; when it is up, the program and its children get SIGTERM, then SIGKILL. The same happens as
-    soon as `stop` is set by another thread; the program then ends with the status that it chose.
-    `env` is added to this process's environment. `log_file` receives both output streams as they come
-    (appended); they are then returned as `stdout`. `secrets` are replaced by *** in what is returned or raised, and in
-    the log file as soon as the program has ended.
-    Raises ToolError when the program is missing, CommandTimeout, and CommandError unless `check` is false.
+    `timeout` is in seconds; when it expires, the program and its children get SIGTERM, then SIGKILL. The same happens
+    as soon as another thread sets `stop`; the result then has whatever exit status the program ended with. `env` is
+    added to this process's environment. `log_file` receives both output streams as they come (appended); they are then
+    returned as `stdout`. `secrets` are replaced by *** in what is returned or raised, and in the log file as soon as
+    the program has ended. Raises ToolError when the program is missing, CommandTimeout, and CommandError unless `check`
+    is false.
     """
     words = [str(word) for word in argv]
     line = shown(words, secrets)
@@ -117,7 +118,7 @@ def call(
                 said = _tail(_read(sink, start) + _read(err, 0), secrets)
                 raise CommandTimeout(
                     f"{line} did not finish within {timeout:.0f} s\n{said}",
-                    f"see {log_file}" if log_file else "run it by hand to see where it hangs",
+                    f"see {log_file}" if log_file else "run it manually to see where it hangs",
                     stdout=_redact(_read(sink, start), secrets),
                     stderr=_redact(_read(err, 0), secrets),
                 ) from expired
@@ -139,7 +140,7 @@ def call(
                 sink.close()
     if check and done.returncode != 0:
         raise CommandError(
-            f"{line} ended with status {done.returncode}\n{_tail(done.stderr or done.stdout, ())}",
+            f"{line} exited with status {done.returncode}\n{_tail(done.stderr or done.stdout, ())}",
             f"see {log_file}" if log_file else "",
             returncode=done.returncode,
             stdout=done.stdout,
@@ -152,7 +153,7 @@ def call(
 def background(
     argv: Sequence[str | Path], *, log_file: Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program beside the block and end it (SIGTERM, then SIGKILL) when the block is left.
+    """Run a program in the background of the block and terminate it (SIGTERM, then SIGKILL) at the block's end.
 
     Both of its output streams are appended to `log_file`. Raises ToolError when the program is missing.
     """
@@ -172,19 +173,19 @@ def background(
 def daemon(
     argv: Sequence[str | Path], *, log_file: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a program that outlives this process and its run, in a session of its own.
+    """Start a detached program, in a session of its own, that outlives this process and its run.
 
     Raises ToolError when it is missing.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in argv]
-    log.debug("+ %s & (stays)", shown(words))
+    log.debug("+ %s & (detached)", shown(words))
     with log_file.open("ab") as sink:
         return _start(words, env=env, cwd=None, stdin=None, stdout=sink, stderr=sink, without=(RUN_VARIABLE,))
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
-    """End a child and everything in its process group, also when it left children: SIGTERM, five seconds, SIGKILL."""
+    """Terminate a child and everything left in its process group: SIGTERM, five seconds, SIGKILL."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         if not _group_alive(child):
             break
@@ -199,14 +200,14 @@ def end(child: subprocess.Popen[bytes]) -> None:
 
 
 def end_all() -> None:
-    """End every child that is still alive, except sheltered ones; for signal handlers and the last line of a run."""
+    """Terminate every child that is still alive, except sheltered ones; for signal handlers and the end of a run."""
     for child in _running.snapshot():
         end(child)
 
 
 @contextmanager
 def sheltered() -> Iterator[None]:
-    """Keep what this thread starts in the block from `end_all`: who removes things must get to the end of it."""
+    """Exempt what this thread starts in the block from `end_all`: a clean-up must be able to finish."""
     _running.local.sheltered = True
     try:
         yield
@@ -215,7 +216,7 @@ def sheltered() -> Iterator[None]:
 
 
 def _group_alive(child: subprocess.Popen[bytes]) -> bool:
-    """Whether anything in the child's process group still runs; zombies, which nobody may ever reap, do not."""
+    """Whether anything in the child's process group still runs; zombies, which may never be reaped, do not count."""
     if child.poll() is None:
         return True
     try:
@@ -257,7 +258,7 @@ def _start(
     except OSError as refused:
         if cwd is not None and not cwd.is_dir():
             raise ToolError(
-                f"{words[0]} cannot be run in {cwd}, which is no folder", "run `nox -s clean`, then start again"
+                f"{words[0]} cannot be run in {cwd}, which is not a folder", "run `nox -s clean`, then start again"
             ) from refused
         if isinstance(refused, FileNotFoundError):
             raise ToolError(
@@ -286,7 +287,7 @@ def _pass_on_niceness(pid: int) -> None:
 
 @contextmanager
 def _input(data: str | bytes | None) -> Iterator[IO[bytes] | None]:
-    """Input as a file: unlike a pipe it needs nobody who goes on writing."""
+    """Standard input as a file: unlike a pipe, it needs no writer."""
     if data is None:
         yield None
         return
@@ -297,7 +298,7 @@ def _input(data: str | bytes | None) -> Iterator[IO[bytes] | None]:
 
 
 def _wait(child: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None) -> None:
-    """Wait for a child's end, or end it when `stop` is set. Raises subprocess.TimeoutExpired."""
+    """Wait for a child to exit, or terminate it when `stop` is set. Raises subprocess.TimeoutExpired."""
     if stop is None:
         child.wait(timeout)
         return

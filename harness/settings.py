@@ -36,12 +36,12 @@ def _default_cache() -> Path:
 
 
 def _default_app_slots() -> int:
-    """One more than there are processors, since a scenario also waits; at most eight."""
+    """One more than the number of CPUs, since scenarios spend time waiting; at most eight."""
     return min(8, (os.cpu_count() or 1) + 1)
 
 
 def _default_path_slots() -> int:
-    """A path with applications takes two places, and keeps two processors busy from its beginning to its end."""
+    """A path with applications takes two slots, and keeps two CPUs busy from start to end."""
     return os.cpu_count() or 1
 
 
@@ -55,14 +55,17 @@ class Settings(BaseModel):
     source: SourceKind | None = None
     jobs: int = Field(default=1, ge=1, le=64)
     app_slots: int = Field(
-        default_factory=_default_app_slots, ge=1, le=64, description="scenarios that run at a time, over all clusters"
+        default_factory=_default_app_slots, ge=1, le=64, description="scenarios that run in parallel, over all clusters"
     )
     path_slots: int = Field(
-        default_factory=_default_path_slots, ge=1, le=64, description="places for paths with moves, over all runs"
+        default_factory=_default_path_slots,
+        ge=1,
+        le=64,
+        description="slots for paths with upgrades or rollbacks, over all runs",
     )
-    min_disk_gb: float = Field(default=3.0, ge=0, description="a run does not start with less free disk, in 10⁹ bytes")
-    cluster_timeout: float = Field(default=300.0, gt=0, description="seconds until a cluster must be Ready")
-    isolated: bool = Field(default=False, description="nodes reach nothing beyond this machine")
+    min_disk_gb: float = Field(default=3.0, ge=0, description="free disk space that a run needs to start, in 10⁹ bytes")
+    cluster_timeout: float = Field(default=300.0, gt=0, description="seconds within which a cluster must be Ready")
+    isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
 
     @field_validator("mirrors")
@@ -112,9 +115,9 @@ def _source(path: Path) -> TomlSource:
         source = TomlSource(file=path, text=path.read_text())
         _ = source.data
     except FileNotFoundError as missing:
-        raise SettingsError(f"{path} does not exist", "create it, or leave the option out") from missing
+        raise SettingsError(f"{path} does not exist", "create it, or omit the option") from missing
     except (OSError, UnicodeDecodeError) as unreadable:
-        raise SettingsError(f"{path} cannot be read: {unreadable}", "it must be a TOML file") from unreadable
+        raise SettingsError(f"{path} cannot be read: {unreadable}", "it must be a readable TOML file") from unreadable
     except CatalogueError as broken:
         raise SettingsError(broken.message, broken.next_step) from broken
     return source

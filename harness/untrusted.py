@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a file from somebody else may name: identifiers by type, paths that stay in their folder, bounded archives.
+"""What an untrusted file may name: identifiers by type, paths that stay in their folder, bounded archives.
 
 Locks, reports, evidence and image archives are handed from one machine to another. Nothing in them decides where
 this machine writes or what it reads.
@@ -28,7 +28,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
-_NEXT = "use it as the harness wrote it; one from somebody whom you do not trust is better not used at all"
+_NEXT = "use the file unmodified, as the harness wrote it; do not use files from people you do not trust"
 
 
 def _matches(pattern: re.Pattern[str], what: str, *, or_empty: bool = False) -> Callable[[str], str]:
@@ -61,19 +61,19 @@ CellId = Annotated[str, AfterValidator(_cell_id)]
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The path of `name` below a folder. Raises UsageError for one that leads out of it, also through a link."""
+    """The path of `name` below a folder. Raises UsageError for one that leaves the folder, also through a link."""
     try:
         require_relative(name)
     except ValueError as wrong:
-        raise UsageError(f"a file names a path that is not used: {wrong}", _NEXT) from wrong
+        raise UsageError(f"refused a path that a file names: {wrong}", _NEXT) from wrong
     path = folder / name
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(f"{name} leads out of {folder} through a link", _NEXT)
+        raise UsageError(f"{name} leads outside {folder} through a link", _NEXT)
     return path
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """The regular files below a folder, in order. Links, devices and what lies behind them are left out."""
+    """The regular files below a folder, in order. Links, devices and what they point to are omitted."""
     for path in sorted(folder.iterdir()):
         if path.is_symlink():
             continue
@@ -121,7 +121,7 @@ class Archive:
         total = 0
         for number, member in enumerate(self._tar, 1):
             if number > self._bounds.entries:
-                raise self._refused(f"it holds more than {self._bounds.entries} entries")
+                raise self._refused(f"it has more than {self._bounds.entries} entries")
             name = member.name.removeprefix("./") or "."
             try:
                 require_relative(name)
@@ -132,7 +132,7 @@ class Archive:
             if member.size > self._bounds.file:
                 raise self._refused(f"{name[:80]!r} is a file of {member.size >> 20} MiB")
             if total > self._bounds.total:
-                raise self._refused(f"it comes to more than {self._bounds.total >> 20} MiB")
+                raise self._refused(f"its files add up to more than {self._bounds.total >> 20} MiB")
             yield member
 
     def files(self) -> Iterator[tuple[str, bytes]]:
@@ -150,15 +150,18 @@ class Archive:
         for member in self.members():
             if member.isfile() and shutil.disk_usage(folder).free - member.size < reserve:
                 raise DiskError(
-                    f"{self._where} needs more room than {folder} has: {member.size >> 20} MiB more, and "
-                    f"{reserve >> 20} MiB are to stay free",
-                    "make room, or set HARNESS_CACHE to another disk",
+                    f"not enough free disk space in {folder} to unpack {self._where}: it needs {member.size >> 20} "
+                    f"MiB more, and "
+                    f"{reserve >> 20} MiB must stay free",
+                    "free some space, or set HARNESS_CACHE to another disk",
                 )
             try:
                 self._tar.extract(member, folder, filter="data")
             except OSError as full:
                 if full.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise DiskError(f"{self._where} needs more room than {folder} has", "make room") from full
+                    raise DiskError(
+                        f"not enough free disk space in {folder} to unpack {self._where}", "free some space"
+                    ) from full
                 raise
 
     def _require_kind(self, member: tarfile.TarInfo, name: str) -> None:
@@ -170,22 +173,22 @@ class Archive:
             raise ValueError(f"{name[:80]!r} is a link")
         start = PurePosixPath(name).parent if member.issym() else PurePosixPath()
         if posixpath.isabs(member.linkname) or posixpath.normpath(start / member.linkname).startswith(".."):
-            raise ValueError(f"the link {name[:80]!r} leads out of it")
+            raise ValueError(f"the link {name[:80]!r} leads outside it")
 
     def _refused(self, what: str) -> UsageError:
-        return UsageError(f"{self._where} is not unpacked: {what}", _NEXT)
+        return UsageError(f"refused to unpack {self._where}: {what}", _NEXT)
 
 
 @contextmanager
 def opened(path: Path, bounds: Bounds) -> Iterator[Archive]:
-    """A tar archive, packed with gzip or not. Raises UsageError for a file that is none, or is damaged."""
+    """A tar archive, with or without gzip. Raises UsageError for a file that is not one, or is damaged."""
     try:
         with tarfile.open(path) as tar:
             yield Archive(tar, path, bounds)
     except (tarfile.TarError, EOFError, OSError) as broken:
-        raise UsageError(f"{path} cannot be read as a tar archive: {broken}", "check the path, or get it again") from (
-            broken
-        )
+        raise UsageError(
+            f"{path} cannot be read as a tar archive: {broken}", "check the path, or download it again"
+        ) from (broken)
 
 
 def require_relative(name: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts and findings: the words in which every check speaks."""
+"""Verdicts and findings: what every check returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Verdict(StrEnum):
-    """What a check, or a cell, came to. Listed from best to worst."""
+    """The outcome of a check or a cell, listed from best to worst."""
 
     PASSED = "passed"
     BROKEN_AS_KNOWN = "broken-as-known"
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
 class Finding(BaseModel):
     """One claim, proved or refuted.
 
-    `check` names the claim (`images-from-registry`), `message` says in one sentence what was seen,
+    `check` names the claim (`images-from-registry`), `message` says in one sentence what was observed,
     `evidence` holds small facts (digests, counts, object names) that a reader needs to believe it.
     """
 
@@ -41,26 +41,26 @@ class Finding(BaseModel):
 
 
 def passed(check: str, message: str, **evidence: Any) -> Finding:
-    """A claim that was looked at and held."""
+    """A claim that was checked and holds."""
     return Finding(check=check, verdict=Verdict.PASSED, message=message, evidence=evidence)
 
 
 def failed(check: str, message: str, **evidence: Any) -> Finding:
-    """A claim that was looked at and did not hold."""
+    """A claim that was checked and does not hold."""
     return Finding(check=check, verdict=Verdict.FAILED, message=message, evidence=evidence)
 
 
 def errored(check: str, message: str, **evidence: Any) -> Finding:
-    """A claim that could not be looked at, through no fault of the product."""
+    """A claim that could not be checked, through no fault of the product."""
     return Finding(check=check, verdict=Verdict.ERROR, message=message, evidence=evidence)
 
 
 def unavailable(check: str, message: str, **evidence: Any) -> Finding:
-    """A claim that could not be looked at because an input cannot be had."""
+    """A claim that could not be checked because an input is not available."""
     return Finding(check=check, verdict=Verdict.UNAVAILABLE, message=message, evidence=evidence)
 
 
 def worst(findings: Iterable[Finding]) -> Verdict:
-    """The verdict of a cell: the worst of its findings; with no finding nothing was proved, so `error`."""
+    """The verdict of a cell: the worst of its findings, or `error` without findings, since nothing was proved."""
     verdicts = [finding.verdict for finding in findings]
     return max(verdicts, key=lambda verdict: verdict.severity) if verdicts else Verdict.ERROR

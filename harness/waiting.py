@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The only place that waits: tenacity policies, deadlines, and what was last seen when time is up."""
+"""The only place that waits: tenacity policies, deadlines, and the last observation when a deadline expires."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 
 class Cancelled(HarnessError):
-    """The run is being ended; whoever waits gives up."""
+    """The run is being stopped; every wait gives up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Deadline:
-    """A point in time by which something must have happened. `seconds` is the whole allowance."""
+    """A point in time by which something must have happened. `seconds` is the whole time allowed."""
 
     seconds: float
     started: float = field(default_factory=time.monotonic)
@@ -48,7 +48,7 @@ def cancel_all() -> None:
 
 
 def cancelled() -> bool:
-    """Whether the run is being ended."""
+    """Whether the run is being stopped."""
     return _cancelled.is_set()
 
 
@@ -68,18 +68,18 @@ def until(
     ignore: tuple[type[BaseException], ...] = (),
     heed_cancel: bool = True,
 ) -> T:
-    """Observe again and again until `done` holds of what was seen, and return that.
+    """Observe repeatedly until `done` accepts the observation, and return it.
 
-    `interval` seconds lie between two looks at first, up to ten times that later. Exceptions of `ignore` count as
-    "not yet" and are remembered as last seen. Raises WaitTimeout after `timeout` seconds, Cancelled when the run is
-    being ended.
+    `interval` is the initial number of seconds between two observations; it grows up to tenfold. Exceptions of `ignore`
+    count as "not yet" and are remembered as last seen. Raises WaitTimeout after `timeout` seconds, Cancelled when the
+    run is being stopped.
     """
     seen = "nothing yet"
 
     def look() -> tuple[bool, Any]:
         nonlocal seen
         if heed_cancel and cancelled():
-            raise Cancelled(f"gave up waiting for {what}: the run is being ended")
+            raise Cancelled(f"gave up waiting for {what}: the run is being stopped")
         try:
             observed = observe()
         except ignore as error:
@@ -111,7 +111,7 @@ def retry(
     first_pause: float = 0.5,
     when: Callable[[BaseException], bool] = lambda error: True,
 ) -> T:
-    """Do something again when it raises one of `on` (and `when` agrees); the last error is raised as it is."""
+    """Retry when one of `on` is raised (and `when` agrees); the last error is raised unchanged."""
     policy = tenacity.Retrying(
         retry=tenacity.retry_if_exception(lambda error: isinstance(error, on) and when(error)),
         stop=tenacity.stop_after_attempt(attempts),
@@ -122,7 +122,7 @@ def retry(
 
 
 AWAY_SECONDS = 60.0
-"""A node that is started again has its API server back within half of this."""
+"""After a node is restarted, its API server is back within half of this."""
 
 
 def watch_until(
@@ -141,17 +141,17 @@ def watch_until(
 
     The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
     `arguments`. Objects that exist already come first, as ADDED; after that no change is missed, since a window goes
-    on where the last one ended. Only an expired resource version starts the watch anew. `hopeless` is asked every few
-    seconds; words of why the condition cannot come true any more end the wait, and so does an API server to which
-    nobody can connect for AWAY_SECONDS. Raises WaitTimeout with the last object as `describe` puts it (`seen` as long
-    as there was none), and Cancelled.
+    on where the last one ended. Only an expired resource version restarts the watch. `hopeless` is called every few
+    seconds; if it returns a reason why the condition can no longer be met, the wait ends, and so it does when
+    the API server cannot be reached for AWAY_SECONDS. Raises WaitTimeout with the last object as `describe` puts it
+    (`seen` as long as there was none), and Cancelled.
     """
     deadline = Deadline(seconds=timeout)
     away: Deadline | None = None
     watcher = watch.Watch()  # type: ignore[no-untyped-call]
     while deadline.left > 0:
         if cancelled():
-            raise Cancelled(f"gave up waiting for {what}: the run is being ended")
+            raise Cancelled(f"gave up waiting for {what}: the run is being stopped")
         # Short windows, since a blocked read cannot hear a cancellation.
         window = max(1, min(5, int(deadline.left) + 1))
         if watcher.resource_version is not None:
@@ -177,13 +177,13 @@ def watch_until(
             seen = f"API server answered {error.status} {error.reason}"
             _cancelled.wait(0.5)
         except urllib3.exceptions.HTTPError as error:
-            seen = f"API server away: {error}"
+            seen = f"API server unreachable: {error}"
             away = away or Deadline(seconds=AWAY_SECONDS)
             _cancelled.wait(0.5)
         finally:
             watcher.stop()  # type: ignore[no-untyped-call]
         gone = away is not None and away.left <= 0
-        why = f"nobody could connect to the API server for {AWAY_SECONDS:.0f} s" if gone else hopeless()
+        why = f"the API server could not be reached for {AWAY_SECONDS:.0f} s" if gone else hopeless()
         if why:
             told = f"gave up after {deadline.elapsed:.0f} s waiting for {what}: {why}; last seen: {seen}"
             raise WaitTimeout(told, next_step, last_seen=seen)
@@ -191,9 +191,10 @@ def watch_until(
 
 
 def pause(seconds: float, *, what: str) -> None:
-    """Let time pass where time itself is the condition (a soak, a schedule). Raises Cancelled when the run is ended."""
+    """Let time pass where time itself is the condition (a soak, a schedule). Raises Cancelled when the run is
+    stopped."""
     if _cancelled.wait(seconds):
-        raise Cancelled(f"gave up {what}: the run is being ended")
+        raise Cancelled(f"gave up {what}: the run is being stopped")
 
 
 def _rest(seconds: float) -> None:

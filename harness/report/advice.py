@@ -283,9 +283,9 @@ def _of_catalogue(
     """What the catalogue knows of the edge and no run here has shown."""
     if upgrades is None:
         return
-    shown = {
-        check.evidence.get("why") for result in found for seen in result.seen.values() for check in seen.cell.checks
-    } - {None}
+    cells = (seen.cell for result in found for seen in result.seen.values())
+    cells = (seen.cell for result in found for seen in result.seen.values())
+    shown = {check.evidence.get("why") for cell in cells for check in cell.checks} - {None}
     for row in upgrades.known:
         about = edges.matches(row.origins, origin) and edges.matches(row.targets, target)
         if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith(ON_PURPOSE):

@@ -144,8 +144,8 @@ def test_collecting_starts_nothing(folder: Path, capsys: pytest.CaptureFixture[s
         (["--jobs", "0"], "command line: key jobs"),
         (["--values", "none.yaml"], "none.yaml does not exist"),
         (["--config", "none.toml"], "none.toml does not exist"),
-        (["--scenarios", "ttl"], "there is no option --scenarios; did you mean --scenario?"),
-        (["--scenario", "ttl", "-k", "retry"], "-k retry leaves none of the 1 cells"),
+        (["--scenarios", "ttl"], "unknown option --scenarios; did you mean --scenario?"),
+        (["--scenario", "ttl", "-k", "retry"], "-k retry deselects all of the 1 cells"),
     ],
     ids=lambda it: " ".join(it)[:40] if isinstance(it, list) else "",
 )

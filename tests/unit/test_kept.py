@@ -197,7 +197,7 @@ def test_a_cluster_that_does_not_answer_says_how_to_remove_it(settings: Settings
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "needs the cell"),
+        ((), "needs the id of a cell"),
         ((TTL,), f"no cluster of cell {TTL} was kept"),
         ((PI, "--run", OLD), f"of run {OLD} was kept"),
         ((PI, "--node", "nope"), "has no node nope"),

@@ -183,7 +183,7 @@ def test_applications_are_closed_when_nothing_can_be_submitted(gone: Any) -> Non
     stage = Stage()
 
     def fails() -> None:
-        raise waiting.Cancelled("the run is being ended")
+        raise waiting.Cancelled("the run is being stopped")
 
     stage.begin = fails  # type: ignore[method-assign]
     with pytest.raises(waiting.Cancelled):

@@ -53,7 +53,7 @@ def test_a_status_other_than_0_raises_with_the_command_and_what_it_said() -> Non
         process.call(["sh", "-c", "echo before; echo 'no such thing' >&2; exit 4"], timeout=20)
 
     assert raised.value.returncode == 4
-    assert "ended with status 4" in raised.value.message
+    assert "exited with status 4" in raised.value.message
     assert "  | no such thing" in raised.value.message
     assert "sh -c" in raised.value.message
     assert raised.value.stdout == "before\n"

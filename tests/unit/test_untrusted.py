@@ -93,7 +93,7 @@ def special(name: str, kind: bytes, target: str = "") -> tuple[tarfile.TarInfo, 
         ([special("x", tarfile.FIFOTYPE)], "is a device"),
         ([regular(str(number)) for number in range(6)], "more than 5 entries"),
         ([regular("x", b"0" * 1001)], "is a file of"),
-        ([regular(str(number), b"0" * 900) for number in range(3)], "comes to more than"),
+        ([regular(str(number), b"0" * 900) for number in range(3)], "add up to more than"),
     ],
 )
 def test_an_archive_beyond_its_bounds_is_refused(
@@ -124,7 +124,7 @@ def test_links_within_an_archive_of_images_are_unpacked_and_others_are_not(tmp_p
         archive.extract(tmp_path / "good", reserve=0)
     assert (tmp_path / "good" / "b" / "layer.tar").read_bytes() == b"1"
     bad = packed(tmp_path, special("b/layer.tar", tarfile.SYMTYPE, "../../layer.tar"))
-    with opened(bad, bounds) as archive, pytest.raises(UsageError, match="leads out of it"):
+    with opened(bad, bounds) as archive, pytest.raises(UsageError, match="leads outside it"):
         archive.extract(tmp_path / "good", reserve=0)
 
 
@@ -137,6 +137,6 @@ def test_an_archive_that_unpacks_to_more_than_the_disk_has_room_for_is_stopped(
     usage = type("Usage", (), {})
     monkeypatch.setattr(untrusted.shutil, "disk_usage", lambda path: setattr(usage, "free", next(free)) or usage)
     (tmp_path / "into").mkdir()
-    with opened(file, SMALL) as archive, pytest.raises(DiskError, match="needs more room"):
+    with opened(file, SMALL) as archive, pytest.raises(DiskError, match="not enough free disk space"):
         archive.extract(tmp_path / "into", reserve=1000)
     assert [it.name for it in (tmp_path / "into").iterdir()] == ["first"]

@@ -84,7 +84,7 @@ def test_whoever_waits_gives_up_when_the_run_is_ended() -> None:
         running = [pool.submit(wait) for wait in waits]
         threading.Timer(0.2, waiting.cancel_all).start()
         for future in running:
-            with pytest.raises(waiting.Cancelled, match="the run is being ended"):
+            with pytest.raises(waiting.Cancelled, match="the run is being stopped"):
                 future.result(30)
 
 
