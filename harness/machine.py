@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class HostSeen:
     """The host at one moment. Free disk and available memory are in bytes; `disk` is the folder with the least.
 
-    `load` is how many programs wanted a processor at a time, on average, for each processor that there is: since a
+    `load` is the average number of runnable processes per CPU: since a
     mark, or without one over the last five minutes.
     """
 

@@ -440,7 +440,7 @@ class _Undisturbed:
 
 
 def _understood(config: pytest.Config) -> setup.Request | None:
-    """The request as `harness run` has understood it; None where pytest was called by itself, or is a worker."""
+    """The request as parsed by `harness run`; None if pytest was called directly, or is a worker."""
     handed = [it.request for it in config.pluginmanager.get_plugins() if isinstance(it, setup.Understood)]
     return handed[0] if handed else None
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TOML files, whose mistakes are errors with file, line and key, and with what to do.
+"""Reads TOML files; mistakes are errors with file, line and key, and with what to do.
 
 Every TOML file that the harness reads is read here: catalogues, recipes and settings.
 """
@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from harness.errors import CatalogueError
 
 Location = tuple[str | int, ...]
-"""Where a value is: keys, and the numbers of rows, counted from 0. `("edge", 2, "from")`"""
+"""The location of a value: keys, and row numbers counted from 0. `("edge", 2, "from")`"""
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -64,14 +64,14 @@ class TomlSource:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What the file says, not to be changed. Raises CatalogueError when it is not TOML."""
+        """The parsed content, read-only. Raises CatalogueError when it is not TOML."""
         try:
             return _parsed(self.text)
         except tomllib.TOMLDecodeError as broken:
             raise CatalogueError(f"{self.file} is not valid TOML: {self._why(broken)}", "correct that line") from broken
 
     def _why(self, broken: tomllib.TOMLDecodeError) -> str:
-        """What tomllib says, with a line also where it says `at end of document`."""
+        """tomllib's message, with a line number also for `at end of document`."""
         return str(broken).replace("at end of document", f"at the end, line {len(self.text.splitlines())}")
 
     def validated(self, model: type[_M]) -> _M:
@@ -85,7 +85,7 @@ class TomlSource:
         """The `[[table]]` rows; none where the file has none. Raises CatalogueError."""
         rows = self.data.get(table, [])
         if not isinstance(rows, list):
-            raise self.error(table, 0, "", f"these are rows: write [[{table}]]")
+            raise self.error(table, 0, "", f"this table has rows: write [[{table}]]")
         return tuple(self._model(model, values, (table, number)) for number, values in enumerate(rows))
 
     def table(self, table: str, model: type[_M]) -> _M:
@@ -100,9 +100,9 @@ class TomlSource:
         found = {}
         for table, values in self.data.items():
             if not isinstance(values, dict):
-                raise self.error(table, 0, "", "there are only tables here", f"write [{table}], and its keys below")
+                raise self.error(table, 0, "", "only tables are allowed here", f"write [{table}], and its keys below")
             if name in values:
-                raise self.error(table, 0, name, "the name of the table says this", "leave this key out")
+                raise self.error(table, 0, name, "the table's name is its value", "remove this key")
             found[table] = self._model(model, {**values, name: table} if name else values, (table,))
         return found
 
@@ -114,7 +114,7 @@ class TomlSource:
             if stray not in (*tables, beside):
                 raise CatalogueError(
                     f"{self.file}, line {self._place((stray,))[0]}: key {stray}: only {shown} rows belong here",
-                    f"rename it, or leave it out; the head of {self.file.name} explains what there is",
+                    f"rename or remove it; the head of {self.file.name} explains the tables",
                 )
 
     def require_unique(self, table: str, key: str, names: Iterable[str]) -> None:
@@ -122,11 +122,11 @@ class TomlSource:
         seen: set[str] = set()
         for number, name in enumerate(names):
             if name in seen:
-                raise self.error(table, number, key, f"a second row with {name!r}", "rename it, or leave the row out")
+                raise self.error(table, number, key, f"a second row with {name!r}", "rename it, or remove the row")
             seen.add(name)
 
     def where(self, location: Location) -> str:
-        """How an error names a place: file, line, key."""
+        """The place for an error message: file, line, key."""
         line, is_table = self._place(location)
         keys = [it for it in location if isinstance(it, str)]
         if not keys:
@@ -145,7 +145,7 @@ class TomlSource:
         return CatalogueError(self.where(location) + why, next_step or explained)
 
     def invalid(self, error: ValidationError, model: type[BaseModel], prefix: Location = ()) -> CatalogueError:
-        """The error for what pydantic says about a value; `model` is what should be at `prefix`."""
+        """The error for a value that pydantic rejects; `model` is the type expected at `prefix`."""
         problems = error.errors()
         lines = [self.where((*prefix, *problem["loc"])) + message(problem, model) for problem in problems]
         return CatalogueError("\n".join(lines), remedy(problems, model) or "correct that value")
@@ -181,7 +181,7 @@ def _parsed(text: str) -> Mapping[str, Any]:
 
 
 def message(problem: ErrorDetails, model: type[BaseModel]) -> str:
-    """What pydantic says is wrong, as a part of a sentence; `model` is what was validated."""
+    """pydantic's message as a clause; `model` is what was validated."""
     if problem["type"] == "missing":
         return "this key is missing"
     if problem["type"] == "extra_forbidden":
@@ -199,7 +199,7 @@ def message(problem: ErrorDetails, model: type[BaseModel]) -> str:
 
 
 def remedy(problems: Iterable[ErrorDetails], model: type[BaseModel]) -> str:
-    """Which keys there are, where one is missing or too many; else nothing."""
+    """The list of valid keys, if one is missing or unknown; else empty."""
     at_fault = [_model_at(model, it["loc"]) for it in problems if it["type"] in ("missing", "extra_forbidden")]
     keys = dict.fromkeys(key for each in at_fault for key in keys_of(each))
     return f"the keys are: {', '.join(keys)}" if keys else ""
@@ -270,7 +270,7 @@ def _names(dotted: str) -> list[str]:
 
 
 def _with_row(table: Location, rows: Mapping[Location, int]) -> Location:
-    """What a table is called by those below it: where it has rows, its last one."""
+    """The name that tables below a table use for it: its last row, if it has rows."""
     return (*table, rows[table]) if table in rows else table
 
 

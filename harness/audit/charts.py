@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A chart rendered with its switches on, off and one by one, so that no image of it stays hidden.
+"""Renders a chart with its switches on, off and one by one, so that all of its images show up.
 
-The switches are read from the chart: whatever its values.yaml has as true or false. Nothing is known here of one chart.
+The switches are read from the chart: all booleans in its values.yaml. Nothing here is specific to one chart.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _API_VERSION = re.compile(r"\.Capabilities\.APIVersions\.Has\s+\"([^\"]+)\"")
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """Every object that a chart renders to with any of its switches.
+    """Every object that a chart renders with any of its switches.
 
-    `switches` are the keys that were turned, `refused` those with which the chart does not render, and Helm's reason.
+    `switches` are the keys that were toggled, `refused` those with which the chart does not render, with Helm's reason.
     """
 
     objects: tuple[tuple[str, dict[str, Any]], ...] = field(repr=False)
@@ -40,9 +40,9 @@ class Rendering:
 
 
 def render(helm: Path, chart: Chart, values: Mapping[str, Any]) -> Rendering:
-    """Render a chart as it is, with all switches on, with all off, and with each one turned alone.
+    """Render a chart unchanged, with all switches on, with all off, and with each one toggled alone.
 
-    Hooks and CRDs are in the result. Raises ReleaseError when it does not even render as it is.
+    Hooks and CRDs are included. Raises ReleaseError when the unchanged chart does not render.
     """
     files = dict(_texts(chart.path))
     own = yaml.safe_load(files.get("values.yaml", "")) or {}
@@ -108,7 +108,7 @@ def _apis(text: str) -> list[str]:
 
 
 def _switches(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, bool]]:
-    """Keys of booleans, dotted, with the value that they have."""
+    """Dotted keys of booleans with their values."""
     for key, value in values.items():
         if "." in str(key):
             continue
@@ -120,7 +120,7 @@ def _switches(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, bool]
 
 
 def _several(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Two replicas of whatever has a number of them."""
+    """Two replicas wherever there is a replica count."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if key == "replicas" and isinstance(value, int) and not isinstance(value, bool):
@@ -139,7 +139,7 @@ def _at(path: str, value: object) -> dict[str, Any]:
     for key in reversed(path.split(".")):
         made = {key: made}
     if not isinstance(made, dict):
-        raise UsageError(f"{path!r} is no key of values", "give a key")
+        raise UsageError(f"{path!r} is not a valid key of values", "give a key")
     return made
 
 

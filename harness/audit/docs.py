@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The audit of documents: stale names of the operator's images in text of any kind, with line and replacement.
+"""The audit of documents: stale names of the operator's images in any text file, with line and replacement.
 
-Text is read line by line, since most of it is no document that a parser would take: Go, Make, Dockerfiles, templates,
+Text is read line by line, since parsers do not accept most of it: Go, Make, Dockerfiles, templates,
 YAML in Markdown. A name counts where it can only be an image: with a registry before it, with a tag behind it, as the
 value of a key or the argument of a command that takes images, or split into registry and repository.
 """
@@ -23,7 +23,7 @@ from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host, is_tagged
 
 MARKER = "audit-docs:"
-"""Excuses what tells history: `audit-docs: history` for its line and the next, `off` and `on` for what is between."""
+"""Exempts historical text: `audit-docs: history` its own line and the next, `off` and `on` what is between them."""
 
 _SUFFIXES = frozenset(
     (
@@ -46,9 +46,9 @@ _COMMANDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Stale:
-    """A finding in a file: lines and columns begin with 1, `end` is the column behind the last character.
+    """A finding in a file: lines and columns count from 1, `end` is the column after the last character.
 
-    `fixable` says that the replacement can be put in the place of the text as it is.
+    `fixable` says that the replacement can be substituted for the text as it is.
     """
 
     file: str
@@ -65,7 +65,8 @@ class Stale:
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentAudit:
-    """All findings below a folder. `excused` counts what a marker excused; `left_out` are changelogs, not read."""
+    """All findings below a folder. `excused` counts what a marker excused; `left_out` are changelogs, which were
+    skipped."""
 
     folder: Path
     files: int
@@ -75,12 +76,12 @@ class DocumentAudit:
 
 
 def audit(folder: Path, homes: Homes, *, histories: bool = False) -> DocumentAudit:
-    """Look through all text below a folder, or one file; changelogs too with `histories`.
+    """Audit all text files below a folder, or one file; with `histories` also changelogs.
 
-    What Git ignores is left alone. Raises UsageError for a folder that is not there.
+    Files that Git ignores are skipped. Raises UsageError for a folder that does not exist.
     """
     if not folder.exists():
-        raise UsageError(f"{folder} does not exist", "give the folder of the documents")
+        raise UsageError(f"{folder} does not exist", "give a folder with documents")
     scanner = Scanner(homes)
     found: list[Stale] = []
     left_out: list[str] = []
@@ -101,7 +102,7 @@ def audit(folder: Path, homes: Homes, *, histories: bool = False) -> DocumentAud
 
 
 class Scanner:
-    """Finds stale names in text. What is stale is decided by Homes alone."""
+    """Finds stale names in text. `Homes` alone decides what is stale."""
 
     def __init__(self, homes: Homes) -> None:
         self._homes = homes
@@ -117,7 +118,7 @@ class Scanner:
         self._pages = re.compile(rf"https?://hub\.docker\.com/r/(?P<name>{names})(?:/tags|/general)?/?(?![\w/-])")
 
     def scan(self, text: str, file: str) -> tuple[list[Stale], int]:
-        """The findings of a text, and how many a marker excused."""
+        """The findings of a text, and how many a marker exempted."""
         lines = text.splitlines()
         excused = _excused(lines)
         found: dict[tuple[int, int], Stale] = {}
@@ -166,7 +167,7 @@ class Scanner:
                 )
 
     def _joined(self, split: Split) -> ImageReference | None:
-        """The image that the parts make; None when it is none of the operator's."""
+        """The image that the parts form; None when it is not one of the operator's."""
         host = split.registry.value if split.registry else ""
         tag = split.tag.value if split.tag else split.version
         if split.repository is None:
@@ -185,7 +186,7 @@ class Scanner:
 
 
 def _in_parts(finding: Finding) -> Finding:
-    """The replacement as registry and repository, since that is how the text has it."""
+    """The replacement as registry and repository, the form that the text uses."""
     name, _, tag = finding.replacement.partition(":")
     host, _, repository = name.partition("/")
     written = f"registry {host}, repository {repository}" + (f", tag {tag}" if tag else "")
@@ -207,7 +208,7 @@ def _stale(file: str, line: int, start: int, text: str, finding: Finding) -> Sta
 
 
 def _excused(lines: list[str]) -> set[int]:
-    """The numbers of lines that a marker excuses."""
+    """The numbers of lines that a marker exempts."""
     found: set[int] = set()
     off = False
     for number, line in enumerate(lines, 1):
@@ -235,7 +236,7 @@ def _files(folder: Path) -> Iterable[Path]:
 
 
 def _known_to_git(folder: Path) -> list[Path]:
-    """The files of a checkout that Git does not ignore; none where there is no Git, or no checkout."""
+    """The files of a checkout that Git does not ignore; none without Git, or outside a checkout."""
     if shutil.which("git") is None:
         return []
     listed = process.call(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit finds: a rule, how bad it is, what is wrong, and what to write instead."""
+"""The findings of an audit: rule, severity, message and replacement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """From worst to best. An error cannot be pulled, or not as meant; a warning will hurt later; a note informs."""
+    """From worst to best. error: the pull fails or gets the wrong image; warning: it will cause trouble; note: for
+    information."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -17,7 +18,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """One thing that an audit looks for; `name` is stable, `meaning` a sentence for SARIF and the documents."""
+    """One rule of an audit; `name` is stable, `meaning` a sentence for SARIF and the documents."""
 
     name: str
     severity: Severity
@@ -28,59 +29,59 @@ _RULES = (
     Rule(
         name="stale-registry",
         severity=Severity.ERROR,
-        meaning="The reference points at a registry from which this version of the image has moved away.",
+        meaning="The reference points to a registry that this version of the image has moved away from.",
     ),
     Rule(
         name="old-release",
         severity=Severity.WARNING,
-        meaning="The reference names a release that is only in the former registry, which gets no new ones.",
+        meaning="The reference names a release that exists only in the former registry, which gets no new releases.",
     ),
     Rule(
         name="mixed-up-host",
         severity=Severity.ERROR,
-        meaning="The reference joins the host of one registry with the repository of another.",
+        meaning="The reference combines the host of one registry with the repository of another.",
     ),
     Rule(
         name="not-published",
         severity=Severity.ERROR,
-        meaning="The reference names a version that was published in another registry only.",
+        meaning="The reference names a version that was published only in another registry.",
     ),
     Rule(
         name="tag-with-v",
         severity=Severity.ERROR,
-        meaning="The tag begins with a v, as Git tags of the project do and tags of its images do not.",
+        meaning="The tag starts with v: Git tags of the project do, tags of its images do not.",
     ),
     Rule(name="malformed", severity=Severity.ERROR, meaning="The text is not an image reference."),
     Rule(
         name="mutable-tag",
         severity=Severity.WARNING,
-        meaning="The tag is missing or moves with every release, so that a restart may bring another image.",
+        meaning="The tag is missing or moves with every release, so a restart may pull another image.",
     ),
     Rule(name="no-digest", severity=Severity.NOTE, meaning="The tag is not pinned by a digest."),
     Rule(name="missing", severity=Severity.ERROR, meaning="The registry does not have the image."),
     Rule(
         name="refused",
         severity=Severity.ERROR,
-        meaning="The registry does not let this machine see the image: it is private, or not there.",
+        meaning="The registry denies access to the image: it is private or does not exist.",
     ),
-    Rule(name="private", severity=Severity.WARNING, meaning="The image can be pulled with credentials only."),
-    Rule(name="one-platform", severity=Severity.NOTE, meaning="The image is there for one platform only."),
+    Rule(name="private", severity=Severity.WARNING, meaning="The image can only be pulled with credentials."),
+    Rule(name="one-platform", severity=Severity.NOTE, meaning="The image is available for one platform only."),
     Rule(
         name="no-provenance",
         severity=Severity.NOTE,
-        meaning="Neither labels nor annotations say from which source and revision the image was built.",
+        meaning="Neither labels nor annotations name the source and revision that the image was built from.",
     ),
     Rule(name="unsigned", severity=Severity.NOTE, meaning="The image has neither a signature nor an attestation."),
-    Rule(name="unreadable", severity=Severity.WARNING, meaning="A file could not be read, so that it was not audited."),
+    Rule(name="unreadable", severity=Severity.WARNING, meaning="A file could not be read and was not audited."),
 )
 
 RULES = {rule.name: rule for rule in _RULES}
-"""Every rule by its name."""
+"""All rules by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `replacement` is what to write instead, or empty where only its author can know."""
+    """One thing that is wrong. `replacement` is what to write instead, or empty if only the author can know."""
 
     rule: str
     message: str
@@ -88,7 +89,7 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """How bad it is: that of its rule."""
+        """The severity of its rule."""
         return RULES[self.rule].severity
 
     def __str__(self) -> str:

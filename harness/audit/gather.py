@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every image that Kubernetes objects name: in pod specs, the operator's resources, Spark settings, CRD defaults."""
+"""Collects every image in Kubernetes objects: pod specs, the operator's resources, Spark settings, CRD defaults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, kw_only=True)
 class Mention:
-    """An image as it is written, and where. `partial` says that its tag comes from elsewhere, as a chart's does."""
+    """An image as written, and where. `partial` says that its tag is elsewhere, as a chart's appVersion."""
 
     text: str
     where: str
@@ -29,22 +29,22 @@ class Mention:
 
 @dataclass(frozen=True, kw_only=True)
 class Unreadable:
-    """A file, or a part of it, that could not be read, and why."""
+    """A file or a part of it that could not be read, and why."""
 
     where: str
     why: str
 
 
 def of_objects(objects: Iterable[Any], origin: str) -> list[Mention]:
-    """The images that objects name; `origin` says where the objects come from."""
+    """The images in objects; `origin` says where the objects come from."""
     return [mention for it in objects for mention in _of_object(it, origin)]
 
 
 def of_values(values: Mapping[str, Any], origin: str, repositories: Mapping[str, str]) -> list[Mention]:
-    """The images that Helm values name whole, or in parts (`registry`, `repository`, `tag`).
+    """The images in Helm values, as one string or in parts (`registry`, `repository`, `tag`).
 
-    `repositories` are the chart's own by the key that holds them (`image`, `hook.image`), for values that name nothing
-    but another registry.
+    `repositories` are the chart's own by key (`image`, `hook.image`), for values that override nothing
+    but the registry.
     """
     found = list(_walk(values, origin, ""))
     for path, repository in repositories.items():
@@ -133,7 +133,7 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
 
 
 def _in_parts(value: Mapping[str, Any], where: str, path: str) -> Iterator[Mention]:
-    """`registry`, `repository` and `tag` beside each other, as in values of charts."""
+    """`registry`, `repository` and `tag` as sibling keys, as in charts' values."""
     repository, registry = value.get("repository"), value.get("registry")
     if not isinstance(repository, str) or not repository or "://" in repository or "{{" in repository:
         return
@@ -163,7 +163,7 @@ def _defaults(value: Any, where: str, path: str) -> Iterator[Mention]:
 
 
 def _texts(data: Mapping[str, Any], where: str) -> Iterator[Mention]:
-    """Spark properties and pod templates that a ConfigMap holds as text."""
+    """Spark properties and pod templates in the text of a ConfigMap."""
     for key, text in data.items():
         if not isinstance(text, str):
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the operator's images live, as charts/releases.toml says, and what is wrong with a name that says otherwise."""
+"""Where the operator's images are published, by charts/releases.toml, and what is wrong with other names."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Home:
 
 
 class Homes:
-    """Every home of every image of the operator; the last one of a role is where new releases go."""
+    """Every home of every image of the operator; the last one of a role gets new releases."""
 
     def __init__(self, releases: Iterable[Release]) -> None:
         found: dict[tuple[Role, str, str], list[str]] = {}
@@ -55,20 +55,20 @@ class Homes:
         self.repositories = frozenset(home.repository for home in self.all)
 
     def current(self, role: Role) -> Home:
-        """Where new releases go."""
+        """The home of new releases."""
         return [home for home in self.all if home.role == role][-1]
 
     def of(self, role: Role, tag: str) -> Home:
-        """The home that a version has, or would have: that of the nearest older one that is known."""
+        """The home of a version; for an unknown version, that of the nearest older known one."""
         mine = [home for home in self.all if home.role == role]
         known = sorted((_numbers(version), home) for home in mine for version in home.versions)
         older = [home for numbers, home in known if numbers <= _numbers(tag)]
         return older[-1] if older else known[0][1]
 
     def judge(self, image: ImageReference, *, tagged: bool = True) -> Finding | None:
-        """What is wrong with the place that a name points at; None for all images that are not the operator's.
+        """What is wrong with the place that a name points to; None for images other than the operator's.
 
-        `tagged` is false where the text had no tag, so that `latest` is only what an engine would make of it.
+        `tagged` is false if the text had no tag; `latest` is then only the engine's default.
         """
         home = next((it for it in self.all if (it.registry, it.repository) == (image.registry, image.repository)), None)
         if home is None:
@@ -78,7 +78,7 @@ class Homes:
             right = self.of(home.role, image.tag[1:])
             return Finding(
                 rule="tag-with-v",
-                message=f"{right} has no tag {image.tag}: its tags are versions without a v",
+                message=f"{right} has no tag {image.tag}: its tags are versions without v",
                 replacement=f"{right}:{image.tag[1:]}",
             )
         current = self.current(home.role)
@@ -86,10 +86,10 @@ class Homes:
             return self._left_behind(image, home, current, tagged=tagged)
         if version and _numbers(image.tag) < _numbers(home.versions[0]):
             right = self.of(home.role, image.tag)
-            where = f"{image.tag} is in {right} only" if right is not home else "there was none before"
+            where = f"{image.tag} exists only in {right}" if right is not home else "there is no earlier release"
             return Finding(
                 rule="not-published",
-                message=f"{home} begins with {home.versions[0]}: {where}",
+                message=f"the first version in {home} is {home.versions[0]}: {where}",
                 replacement=f"{right}:{image.tag}" if right is not home else f"{home}:{home.versions[0]}",
             )
         return None
@@ -100,19 +100,19 @@ class Homes:
         if is_version and _numbers(image.tag) > _numbers(last):
             return Finding(
                 rule="stale-registry",
-                message=f"{home} ends with {last}; {image.tag} is in {self.of(home.role, image.tag)}",
+                message=f"the last version in {home} is {last}; {image.tag} is in {self.of(home.role, image.tag)}",
                 replacement=f"{self.of(home.role, image.tag)}:{image.tag}",
             )
         if is_version or (tagged and image.tag not in ("", "latest")):
             return Finding(
                 rule="old-release",
-                message=f"{image.tag} is in {home} only, which ends with {last}; "
+                message=f"{image.tag} exists only in {home}, whose last version is {last}; "
                 f"releases from {current.versions[0]} on are in {current}",
                 replacement=f"{current}:{current.versions[-1]}",
             )
         return Finding(
             rule="stale-registry",
-            message=f"{home} ends with {last}; releases from {current.versions[0]} on are in {current}",
+            message=f"the last version in {home} is {last}; releases from {current.versions[0]} on are in {current}",
             replacement=f"{current}:{current.versions[-1]}" if image.tag and tagged else current.name,
         )
 

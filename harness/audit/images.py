@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The audit of images: every mention joined with what its registry says, and the findings that follow."""
+"""The audit of images: every mention with its registry's answer, and the resulting findings."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MOVING_TAGS = frozenset({"latest", "master", "main", "edge", "nightly", "snapsh
 
 @dataclass(frozen=True, kw_only=True)
 class Audited:
-    """One image: how it is written (canonical where it can be read), where, what its registry said, what is wrong.
+    """One image: its reference (canonical if valid), where it occurs, its registry's answer, and its findings.
 
-    `seen` is None for a text that is no reference, and for a name whose tag comes from elsewhere.
+    `seen` is None for text that is not a reference, and for a name whose tag is elsewhere.
     """
 
     reference: str
@@ -31,7 +31,7 @@ class Audited:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageAudit:
-    """What was audited (`subject`), from which source, with which images; `notes` is what else should be known."""
+    """What was audited (`subject`), from which source, with which images; `notes` are remarks on the audit."""
 
     subject: str
     source: str
@@ -40,23 +40,23 @@ class ImageAudit:
     notes: tuple[str, ...] = ()
 
     def count(self, severity: Severity) -> int:
-        """How many findings of a severity there are."""
+        """The number of findings of a severity."""
         found = sum(it.severity is severity for image in self.images for it in image.findings)
         return found + (len(self.unreadable) if severity is Severity.WARNING else 0)
 
     @property
     def unavailable(self) -> int:
-        """Of how many images nothing is known, since nobody who could know was in reach."""
+        """The number of images about which nothing is known, because no server for them could be reached."""
         return sum(it.seen is not None and it.seen.state == "unavailable" for it in self.images)
 
     @property
     def exit_status(self) -> int:
-        """1 when there is an error, else 0: what is unavailable is not wrong, and not fine either."""
+        """1 when there is an error, else 0: an unavailable image is neither right nor wrong."""
         return 1 if self.count(Severity.ERROR) else 0
 
 
 def wanted(mentions: Iterable[Mention]) -> list[ImageReference]:
-    """The images to ask registries for: what can be read, and has its tag where it is written."""
+    """The images to look up in registries: valid references whose tag is in place."""
     found = []
     for mention in mentions:
         try:
@@ -70,7 +70,7 @@ def wanted(mentions: Iterable[Mention]) -> list[ImageReference]:
 
 
 def audit(mentions: Sequence[Mention], seen: Mapping[str, Seen], homes: Homes) -> tuple[Audited, ...]:
-    """Every image once, in the order of their first mention; `seen` is by canonical name."""
+    """Every image, without duplicates, in the order of first mention; `seen` is by canonical name."""
     places: dict[tuple[str, bool, bool], list[str]] = {}
     for mention in mentions:
         text = mention.text.strip()
@@ -94,7 +94,7 @@ def _audited(
     except UsageError as malformed:
         # The message begins with the text, which the table shows already.
         what = malformed.message.partition(": ")[2] or malformed.message
-        finding = Finding(rule="malformed", message=f"it is no image reference: {what}")
+        finding = Finding(rule="malformed", message=f"not an image reference: {what}")
         return Audited(reference=text, places=tuple(places), seen=None, findings=(finding,))
     found: list[Finding] = []
     placed = homes.judge(image, tagged=tagged)
@@ -117,31 +117,35 @@ def _pinned(image: ImageReference, seen: Seen | None, *, tagged: bool) -> list[F
     digest = seen.digest if seen and seen.state == "found" else ""
     pinned = f"{image.canonical}@{digest}" if digest else ""
     if image.tag.lower() in _MOVING_TAGS:
-        said = f"the tag {image.tag} moves" if tagged else "without a tag, it is whatever latest is"
-        return [Finding(rule="mutable-tag", message=f"{said}: a restart may bring another image")]
+        said = f"the tag {image.tag} moves" if tagged else "without a tag, it is latest"
+        return [Finding(rule="mutable-tag", message=f"{said}: a restart may pull another image")]
     return [Finding(rule="no-digest", message=f"the tag {image.tag} is not pinned by a digest", replacement=pinned)]
 
 
 def _told(image: ImageReference, seen: Seen | None, *, known_bad: bool) -> list[Finding]:
-    """What follows from a registry's answer."""
+    """The findings that follow from a registry's answer."""
     if seen is None or seen.state == "unavailable":
         return []
     if seen.state == "missing":
         # The place where it is has been said already.
         return [] if known_bad else [Finding(rule="missing", message=seen.message)]
     if seen.state == "refused":
-        return [Finding(rule="refused", message=f"{seen.message}; it is private, or not there")]
+        return [Finding(rule="refused", message=f"{seen.message}; it is private or does not exist")]
     found = []
     if seen.private:
-        found.append(Finding(rule="private", message=f"{image.registry} shows it only to who logs in"))
+        found.append(Finding(rule="private", message=f"{image.registry} requires a login for it"))
     if len(seen.platforms) < 2:
         found.append(
-            Finding(rule="one-platform", message=f"it is there for {', '.join(seen.platforms) or 'none'} only")
+            Finding(
+                rule="one-platform", message=f"it is available for {', '.join(seen.platforms) or 'no platform'} only"
+            )
         )
     said = {**seen.labels, **seen.annotations}
     missing = [key for key in ("source", "revision") if not said.get(f"org.opencontainers.image.{key}")]
     if missing:
-        found.append(Finding(rule="no-provenance", message=f"nothing says its {' and '.join(missing)}"))
+        found.append(
+            Finding(rule="no-provenance", message=f"it has no label or annotation for its {' and '.join(missing)}")
+        )
     if not seen.proofs and not seen.unproven:
         found.append(Finding(rule="unsigned", message="it has neither a signature nor an attestation"))
     return found

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a registry says of an image: whether it is there, for whom, with which platforms, labels and signatures."""
+"""Looks up images in registries: existence, visibility, platforms, labels and signatures."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _PREFIX = "org.opencontainers.image."
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What came of asking for one image. All but `state`, `message` and `server` are of an image that was found.
+    """The result of looking up one image. All fields but `state`, `message` and `server` need an image that was found.
 
-    `state` is `unavailable` where nobody who could know was in reach: then nothing is known about the image, and what
-    is said below is of the foundry's own build, if there is one (`stand_in`). `message` says what was answered. `size`
+    `state` is `unavailable` if no server for it could be reached: then nothing is known about the image, and what
+    follows is about the foundry's own build, if there is one (`stand_in`). `message` is the answer in words. `size`
     is that of the manifest, in bytes. `labels` are those of the image configuration (of the first platform),
     `annotations` those of manifest or index, both of `org.opencontainers.image.*` only. `unproven` says why signatures
-    could not be asked for.
+    could not be looked up.
     """
 
     state: State
@@ -52,9 +52,9 @@ class Seen:
 
 
 class Eyes:
-    """Asks for images through a source: the public registries, the mirrors, or the foundry's own registries.
+    """Looks up images through a source: the public registries, the mirrors, or the foundry's own registries.
 
-    Each registry is asked as a stranger first, so that a private image shows; then with what is stored for it.
+    Each request is anonymous first, so that private images are recognised; then with stored credentials.
     """
 
     def __init__(self, kind: SourceKind, mirrors: MirrorMap, *, timeout: float = 10.0) -> None:
@@ -75,7 +75,7 @@ class Eyes:
                 client.close()
 
     def look_at(self, images: Iterable[ImageReference]) -> dict[str, Seen]:
-        """Each image by its canonical name, all at the same time. Raises SettingsError for an unusable CA."""
+        """Each image by its canonical name, looked up in parallel. Raises SettingsError for an unusable CA."""
         wanted = list(dict.fromkeys(images))
         with ThreadPoolExecutor(_THREADS) as pool:
             return dict(zip((it.canonical for it in wanted), pool.map(self.look, wanted), strict=True))
@@ -83,10 +83,10 @@ class Eyes:
     def look(self, image: ImageReference) -> Seen:
         """One image. Raises SettingsError for an unusable CA or login."""
         if self._nobody_answers_for(image.registry):
-            return Seen(state="unavailable", message=f"nobody answers for {image.registry}: {self._why_nobody()}")
+            return Seen(state="unavailable", message=f"there is no server for {image.registry}: {self._why_nobody()}")
         stranger = self._client(image.registry, known=False)
         if stranger is None:
-            raise SettingsError(f"there is no client for {image.registry}", "name another source")
+            raise SettingsError(f"there is no client for {image.registry}", "use another source")
         try:
             return self._described(stranger, image, private=False)
         except RegistryError as refusal:
@@ -114,7 +114,7 @@ class Eyes:
         stand_in = self.kind == "foundry"
         return Seen(
             state="unavailable" if stand_in else "found",
-            message="only the foundry's own build is in reach, which says nothing of the published image"
+            message="only the foundry's own build is available, which says nothing about the published image"
             if stand_in
             else "",
             stand_in=stand_in,
@@ -144,11 +144,11 @@ class Eyes:
     def _why_nobody(self) -> str:
         there = ", ".join(self._mirrors.mirrors) or "no registry host"
         if self.kind == "foundry":
-            return f"the public registries are not in reach, and the foundry has images of {there}"
+            return f"the public registries cannot be reached, and the foundry has images of {there}"
         return f"the mirror map has {there}"
 
     def _client(self, host: str, *, known: bool) -> RegistryClient | None:
-        """The client of a stranger, or of who logs in; None where there is no login."""
+        """The anonymous client, or the one that logs in; None without a login."""
         with self._lock:
             if (host, known) not in self._clients:
                 self._clients[host, known] = self._connect(host, known=known)
@@ -165,7 +165,7 @@ class Eyes:
 
 
 def _proofs(client: RegistryClient, repository: str, manifest: Manifest) -> tuple[tuple[Referrer, ...], str]:
-    """What refers to the image; and why that could not be asked, since an image is not unsigned for that."""
+    """The image's referrers; and why they could not be looked up, since that does not make an image unsigned."""
     inside = in_index(manifest.content)
     try:
         return (*inside, *referrers(client, repository, manifest.descriptor.digest)), ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image names that are split over keys, in text of any kind: `registry: docker.io` and `repository: a/b` near it."""
+"""Finds image names split into keys, in any text: `registry: docker.io` with `repository: a/b` nearby."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_LINE = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One key with its value. `stem` is the key without its last word; `line` begins with 1, columns with 0.
+    """One key with its value. `stem` is the key without its last word; lines count from 1, columns from 0.
 
     `indent` is the column where the line begins, `count` the number of lines with content up to here.
     """
@@ -41,7 +41,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A name in parts; one that is not there is None, but a registry or a repository is. `version` is the chart's."""
+    """A split name with at least a registry or a repository; missing parts are None. `version` is the chart's."""
 
     registry: Part | None
     repository: Part | None
@@ -50,12 +50,12 @@ class Split:
 
     @property
     def given(self) -> list[Part]:
-        """Registry and repository, as far as they are there."""
+        """Registry and repository, if present."""
         return [it for it in (self.registry, self.repository) if it]
 
 
 def pairs(lines: Sequence[str]) -> Iterator[Split]:
-    """The names that are split.
+    """The split names of a text.
 
     A repository without a registry counts where it belongs to a key `image`, and a registry without a repository in
     the words of a Helm command for the operator.
@@ -103,7 +103,7 @@ def _parts(lines: Sequence[str]) -> Iterator[Part]:
 
 
 def _near(lines: Sequence[str], parts: Sequence[Part], this: Part, word: str) -> Part | None:
-    """The nearest other part of the same name: same stem, same mapping, few lines away."""
+    """The nearest other part of the same name: same stem, same mapping, a few lines away."""
     alike = [it for it in parts if it.stem == this.stem and abs(it.count - this.count) <= _REACH]
     rivals = [it for it in alike if it.word == this.word and it != this]
     close = [
@@ -115,7 +115,7 @@ def _near(lines: Sequence[str], parts: Sequence[Part], this: Part, word: str) ->
 
 
 def _together(lines: Sequence[str], one: Part, two: Part) -> bool:
-    """Whether two parts are of one mapping: on one line, or at the same depth with nothing less deep between them."""
+    """Whether two parts belong to one mapping: on one line, or at the same depth with nothing shallower in between."""
     if one.line == two.line:
         return True
     first, last = sorted((one.line, two.line))
@@ -143,7 +143,7 @@ def _of_an_image(lines: Sequence[str], part: Part) -> bool:
 
 
 def _command(lines: Sequence[str], part: Part) -> str:
-    """The command that a part is a word of, its continued lines joined."""
+    """The command line that contains a part, with continued lines joined."""
     first = last = part.line - 1
     while first > 0 and lines[first - 1].rstrip().endswith("\\"):
         first -= 1

@@ -41,7 +41,7 @@ def as_json(audit: ImageAudit) -> str:
 
 
 def as_table(audit: ImageAudit) -> RenderableType:
-    """The images with what their registries say, then the findings from worst to best, then the sum."""
+    """The images with their registries' answers, then the findings from worst to best, then a summary line."""
     table = Table("image", "state", "digest", "platforms", "signatures and attestations")
     for image in audit.images:
         table.add_row(escape(plain(image.reference)), *map(escape, _columns(image)))
@@ -52,9 +52,10 @@ def as_table(audit: ImageAudit) -> RenderableType:
 
 
 def summary(audit: ImageAudit) -> str:
-    """One line: `3 images of release 2.5.2: 1 error, 0 warnings, 4 notes; 3 unavailable (nothing is known of them)`."""
+    """One line: `3 images of release 2.5.2: 1 error, 0 warnings, 4 notes; 3 unavailable (nothing is known about
+    them)`."""
     counts = ", ".join(counted(audit.count(it), it.value) for it in Severity)
-    unknown = f"; {audit.unavailable} unavailable (nothing is known of them)" if audit.unavailable else ""
+    unknown = f"; {audit.unavailable} unavailable (nothing is known about them)" if audit.unavailable else ""
     return f"{counted(len(audit.images), 'image')} of {audit.subject}: {counts}{unknown}"
 
 
@@ -62,12 +63,12 @@ def _columns(image: Audited) -> tuple[str, str, str, str]:
     seen = image.seen
     if seen is None:
         malformed = any(it.rule == "malformed" for it in image.findings)
-        return "malformed" if malformed else "not asked: no tag here", "", "", ""
+        return "malformed" if malformed else "not looked up: no tag", "", "", ""
     state = f"{seen.state}, private" if seen.private else seen.state
     if seen.stand_in:
         state = f"{seen.state}; built here"
     proofs = [f"{it.kind} ({it.way})" for it in seen.proofs]
-    told = ", ".join(dict.fromkeys(proofs)) or ("not asked" if seen.unproven else "none")
+    told = ", ".join(dict.fromkeys(proofs)) or ("not looked up" if seen.unproven else "none")
     return state, seen.digest[:19], ", ".join(seen.platforms), told if seen.digest else ""
 
 
@@ -131,17 +132,17 @@ def finding_json(finding: Finding) -> dict[str, str]:
 
 
 def documents_lines(audit: DocumentAudit) -> Iterator[str]:
-    """Each stale name as compilers print it, then the sum."""
+    """Each stale name in the format of compiler messages, then a summary line."""
     for it in audit.findings:
         yield plain(f"{it.file}:{it.line}:{it.column}: {it.finding.severity.value}: {it.text}: {it.finding}")
     said = f"{counted(len(audit.findings), 'stale reference')} in {counted(audit.files, 'file')}"
-    excused = f"; {audit.excused} excused by a marker" if audit.excused else ""
-    left_out = f"; not read, since they tell of the past: {', '.join(audit.left_out)}" if audit.left_out else ""
+    excused = f"; {audit.excused} exempted by a marker" if audit.excused else ""
+    left_out = f"; skipped, since they refer to the past: {', '.join(audit.left_out)}" if audit.left_out else ""
     yield plain(said + excused + left_out)
 
 
 def documents_json(audit: DocumentAudit) -> str:
-    """The same for programs."""
+    """The same as JSON."""
     findings = [
         {"file": it.file, "line": it.line, "column": it.column, "text": it.text, **finding_json(it.finding)}
         for it in audit.findings

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An audit of documents as SARIF 2.1.0, which code review tools show beside the lines.
+"""An audit of documents as SARIF 2.1.0, which code review tools show next to the lines.
 
 The format is that of docs.oasis-open.org/sarif/sarif/v2.1.0; GitHub reads the subset that is written here
 (docs.github.com, "SARIF support for code scanning").
@@ -29,7 +29,7 @@ def write(audit: DocumentAudit, file: Path) -> None:
 
 
 def text(audit: DocumentAudit) -> str:
-    """The log with one run, whose rules are those that were broken."""
+    """The log with one run, with the rules that were violated."""
     broken = sorted({it.finding.rule for it in audit.findings})
     run = {
         "tool": {

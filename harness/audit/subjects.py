@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an audit of images looks through: a release, a chart, values, a folder of manifests, or a running cluster."""
+"""The subjects of an image audit: a release, a chart, values, a folder of manifests, or a running cluster."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _GROUP = "sparkoperator.k8s.io"
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What was looked through, with all images that it names."""
+    """An audited subject with all of its images."""
 
     name: str
     mentions: tuple[Mention, ...]
@@ -46,7 +46,7 @@ def of_release(
 ) -> Subject:
     """A release: its chart with every switch, and the sample applications of charts/spark-samples.
 
-    Raises UsageError for an unknown release, UnavailableError where its chart cannot be had.
+    Raises UsageError for an unknown release, UnavailableError if its chart is not available.
     """
     release = known.release(name)
     chart = _chart_of(release, kind, settings, helm, folder)
@@ -63,7 +63,7 @@ def of_chart(chart: Chart, helm: Path, values: Sequence[Path], base: Mapping[str
     given = merge(base or {}, *(load_values(file) for file in values))
     rendered = audited_charts.render(helm, chart, given)
     mentions = [it for source, made in rendered.objects for it in gather.of_objects([made], source)]
-    notes = [f"{len(rendered.switches)} switches of the chart were turned: all on, all off, and each alone"]
+    notes = [f"{len(rendered.switches)} switches of the chart were tried: all on, all off, and each alone"]
     notes += [f"not rendered with {turn}: {why}" for turn, why in rendered.refused.items()]
     return Subject(
         name=f"chart {chart.name} {chart.version}", mentions=tuple(dict.fromkeys(mentions)), notes=tuple(notes)
@@ -71,14 +71,14 @@ def of_chart(chart: Chart, helm: Path, values: Sequence[Path], base: Mapping[str
 
 
 def of_values(files: Sequence[Path], homes: Homes) -> Subject:
-    """Values files alone: what they name whole or in parts. Raises UsageError with file and line."""
+    """Values files alone: images as one string or in parts. Raises UsageError with file and line."""
     repositories = {"image": homes.current("operator").repository, "hook.image": homes.current("hook").repository}
     mentions = [it for file in files for it in gather.of_values(load_values(file), str(file), repositories)]
     return Subject(name=", ".join(map(str, files)), mentions=tuple(mentions))
 
 
 def of_manifests(folders: Sequence[Path]) -> Subject:
-    """Manifests in folders or files. Raises UsageError for a path that is not there."""
+    """Manifests in folders or files. Raises UsageError for a path that does not exist."""
     mentions: list[Mention] = []
     problems: list[Unreadable] = []
     for folder in folders:
@@ -93,7 +93,7 @@ def of_manifests(folders: Sequence[Path]) -> Subject:
 
 
 def of_context(context: str) -> Subject:
-    """The pods of a cluster, and the applications of the operator there, by a context of the kubeconfig.
+    """The pods and the operator's applications of a cluster, by a context of the kubeconfig.
 
     Raises UsageError for an unknown context, ClusterError when the cluster does not answer.
     """
@@ -109,7 +109,7 @@ def of_context(context: str) -> Subject:
         except api_errors() as away:
             said = str(away).strip().splitlines() or ["nothing"]
             raise ClusterError(
-                f"the cluster of context {context} did not tell its pods: {said[0]}",
+                f"the pods in the cluster of context {context} could not be listed: {said[0]}",
                 f"kubectl --context {context} get pods --all-namespaces",
             ) from away
     mentions = [it for made in objects for it in gather.of_objects([made], _namespace(made))]
@@ -117,7 +117,7 @@ def of_context(context: str) -> Subject:
 
 
 def _custom_resources(api: client.ApiClient) -> list[dict[str, Any]]:
-    """Every object of the operator's API group, in all versions that are served for its kinds."""
+    """Every object of the operator's API group, in all served versions of its kinds."""
     custom = client.CustomObjectsApi(api)
     found: list[dict[str, Any]] = []
     crds = client.ApiextensionsV1Api(api).list_custom_resource_definition(_request_timeout=_API_SECONDS)
@@ -147,7 +147,7 @@ def _chart_of(release: Release, kind: SourceKind, settings: Settings, helm: Path
             return found
         if "foundry" not in release.sources:
             raise UnavailableError(
-                f"there is no chart of release {release.name}: the foundry has none, and none was imported",
+                f"there is no chart of release {release.name}: neither packaged by the foundry nor imported",
                 "choose a release of `harness foundry list`, `harness charts import` it, pass --chart, or use "
                 "--source upstream",
             )

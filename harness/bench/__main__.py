@@ -58,8 +58,8 @@ def parsed_words(words: Sequence[str]) -> argparse.Namespace:
     for name, module in MEASUREMENTS.items():
         about = (module.__doc__ or "").partition("\n")[0]
         sub = names.add_parser(name, help=about, description=module.__doc__, allow_abbrev=False)
-        sub.add_argument("--output", type=Path, default=None, help="write what was measured to this JSON file")
-        sub.add_argument("--quick", action="store_true", help=f"{module.QUICK}; nothing is judged")
+        sub.add_argument("--output", type=Path, default=None, help="write the measurements to this JSON file")
+        sub.add_argument("--quick", action="store_true", help=f"{module.QUICK}; no limit is checked")
         module.declare(sub)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):
         words = [_DEFAULT, *words]
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("ended early; what was made is removed", file=sys.stderr)
+        print("interrupted; everything it created was removed", file=sys.stderr)
         return 130
     console.print(str(outcome))
     if parsed.output:

@@ -67,11 +67,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--env", action="append", default=[], metavar="NAME", help="environments (default: all eight)")
     parser.add_argument("--scenario", action="append", default=[], metavar="NAME", help="scenarios (default: all)")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="clusters at a time through the harness")
+    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="clusters in parallel through the harness")
     parser.add_argument(
-        "--sample", type=int, default=0, metavar="N", help="run only N cells an environment for the baseline"
+        "--sample", type=int, default=0, metavar="N", help="run only N cells per environment for the baseline"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="which cells are the sample")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed for the sample of cells")
 
 
 def run(parsed: argparse.Namespace, console: Console) -> Outcome:
@@ -89,7 +89,7 @@ def run(parsed: argparse.Namespace, console: Console) -> Outcome:
     console.print(f"{len(cells)} cells; baseline: {len(sample)} of them, one after the other on fresh clusters")
     with tempfile.TemporaryDirectory(prefix="soh-bench-") as scratch:
         shared = _run(Path(scratch) / "shared", [*_words(cells), "--jobs", str(parsed.jobs)], folders)
-        console.print(f"shared clusters, {parsed.jobs} at a time: {shared.seconds:.0f} s")
+        console.print(f"shared clusters, {parsed.jobs} in parallel: {shared.seconds:.0f} s")
         apart = _run(Path(scratch) / "apart", [*_words(sample), "--fresh", "--jobs", "1"], folders)
         console.print(f"one after the other: {apart.seconds:.0f} s for {len(sample)} cells")
     baseline = apart.seconds * len(cells) / len(sample)
@@ -100,7 +100,7 @@ def run(parsed: argparse.Namespace, console: Console) -> Outcome:
         ratio=shared.seconds / baseline,
         limit=LIMIT,
         measured={"cells": len(cells), "sample": len(sample), "shared": asdict(shared), "apart": asdict(apart)},
-        note="" if whole else f"the baseline is reckoned from {len(sample)} of {len(cells)} cells",
+        note="" if whole else f"the baseline is extrapolated from {len(sample)} of {len(cells)} cells",
         judged=not parsed.quick,
     )
 
@@ -140,7 +140,7 @@ def table(shared: Way, apart: Way, *, cells: int, sample: int, baseline: float) 
     add("shared clusters", cells, shared.seconds, shared)
     add("fresh clusters, one after the other", sample, apart.seconds, apart)
     if sample != cells:
-        add("  reckoned for all", cells, baseline, None)
+        add("  extrapolated to all", cells, baseline, None)
     return shown
 
 
@@ -172,7 +172,7 @@ def _run(folder: Path, words: Sequence[str], disks: Sequence[Path]) -> Way:
     seconds = time.monotonic() - started
     results = folder / "reports" / "latest" / "results.json"
     if not results.exists():
-        raise HarnessError(f"the run wrote no results; it said:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        raise HarnessError(f"the run wrote no results; its output:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     run_result = read(results)
     _require_passed(run_result)
     return Way(

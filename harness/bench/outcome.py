@@ -33,7 +33,7 @@ class Outcome:
         return not self.judged or self.ratio <= self.limit
 
     def __str__(self) -> str:
-        limit = f"at most {self.limit}" if self.judged else f"the limit of {self.limit} is not judged with --quick"
+        limit = f"at most {self.limit}" if self.judged else f"the limit of {self.limit} is not checked with --quick"
         said = f"ratio: {self.ratio:.2f} ({limit})"
         return f"{said}; {self.note}" if self.note else said
 

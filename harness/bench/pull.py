@@ -61,7 +61,7 @@ class PullOutcome:
 
     def __str__(self) -> str:
         said = f"{len(self.document['rows'])} rows of {self.document['rounds']} rounds, seed {self.document['seed']}"
-        return said if self.holds else f"{said}; {self.rounds} rounds were asked for, but time was up"
+        return said if self.holds else f"{said}; {self.rounds} rounds were requested, but the time limit was reached"
 
     def write(self, file: Path) -> None:
         """Write everything as JSON."""
@@ -114,9 +114,9 @@ class _Bench:
         traffic = server.traffic().since(before) if server.traffic and before else None
         upstream = self.site.upstream(unit.host).since(aside) if aside and unit.manner != "direct" else None
         if unit.manner == "mirrored" and upstream != Traffic():
-            raise HarnessError(f"{unit}: the registry behind the mirror was asked, too: {upstream}")
+            raise HarnessError(f"{unit}: the registry behind the mirror was contacted as well: {upstream}")
         if traffic is not None and traffic.requests == 0:
-            raise HarnessError(f"{unit}, {state}: nothing was asked, so that nothing is measured")
+            raise HarnessError(f"{unit}, {state}: there were no requests, so nothing was measured")
         return Sample(state=state, seconds=seconds, traffic=traffic, upstream=upstream)
 
     def _by_peer(self, unit: Unit, subject: Subject) -> Sample:
@@ -138,13 +138,19 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rounds", type=int, default=None, metavar="N", help=f"samples of each row (default: {_ROUNDS})"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="what the order of each round follows from")
-    parser.add_argument("--env", default="kind-1.34", metavar="NAME", help="the node's environment, of kind")
-    parser.add_argument("--minutes", type=float, default=15.0, metavar="N", help="begin no round after this time (15)")
-    parser.add_argument("--latency-ms", type=float, default=30.0, metavar="MS", help="of each answer of a stand-in")
-    parser.add_argument("--bandwidth-mb", type=float, default=100.0, metavar="MB", help="per second, of a stand-in")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed for the order within each round")
+    parser.add_argument("--env", default="kind-1.34", metavar="NAME", help="the environment of the node (kind only)")
     parser.add_argument(
-        "--registries", choices=("auto", "local"), default="auto", help="local: leave the public registries alone"
+        "--minutes", type=float, default=15.0, metavar="N", help="start no round after this time (default: 15)"
+    )
+    parser.add_argument(
+        "--latency-ms", type=float, default=30.0, metavar="MS", help="latency of each response of a stand-in"
+    )
+    parser.add_argument(
+        "--bandwidth-mb", type=float, default=100.0, metavar="MB", help="bandwidth of a stand-in, per second"
+    )
+    parser.add_argument(
+        "--registries", choices=("auto", "local"), default="auto", help="local: do not use the public registries"
     )
 
 
@@ -153,12 +159,12 @@ def run(parsed: argparse.Namespace, console: Console) -> PullOutcome:
     if parsed.rounds is None:
         parsed.rounds = 1 if parsed.quick else _ROUNDS
     if parsed.rounds < 1:
-        raise UsageError(f"--rounds {parsed.rounds} is no number of rounds", "give a number from 1 on")
+        raise UsageError(f"--rounds {parsed.rounds} is not a valid number of rounds", "give a number of at least 1")
     cell = f"{parsed.env}/install-2.5.2/spark-pi"
     asked = request(run_options.RunOptions(selection=Selection(cells=(cell,))))
     environment = asked.cells[0].environment
     if environment.provider != "kind":
-        raise UsageError(f"{parsed.env} is no environment of kind, whose nodes are led from registry to registry")
+        raise UsageError(f"{parsed.env} is not a kind environment, whose nodes can be switched between registries")
     found = host(asked)
     programs = tools.ensure(asked.settings, ["registry", "crane"], progress=console.print)
     away = Profile(latency=parsed.latency_ms / 1000, rate=int(parsed.bandwidth_mb * 1e6))

@@ -56,7 +56,7 @@ class Node:
         return self.cluster.nodes[0]
 
     def lead(self, mirrors: Mapping[str, Mirror]) -> None:
-        """Have containerd ask these servers, by registry host, and nobody else; without any, the public registries."""
+        """Make containerd use only these servers, by registry host; without any, the public registries."""
         for file in sorted(self.hosts.rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()
         write_hosts(MirrorMap(mirrors=mirrors), self.hosts)
@@ -106,7 +106,9 @@ class Node:
         done = self.provider.node_exec(self.cluster, self.name, argv, timeout=timeout)
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip()[-1500:]
-            raise HostError(f"{shlex.join(argv[:2])} in {self.name} ended with {done.returncode}: {said}", "see it")
+            raise HostError(
+                f"{shlex.join(argv[:2])} in {self.name} exited with status {done.returncode}: {said}", "see its output"
+            )
         return done.stdout
 
 

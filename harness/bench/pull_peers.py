@@ -72,7 +72,7 @@ def _docker(front: Front, image: Pulled, folder: Path) -> float:
     try:
         done = process.call(["docker", "pull", reference], timeout=_PULL_SECONDS, env=env)
         if "Already exists" in done.stdout:
-            raise HarnessError(f"the engine had layers of {reference} already, so that its pull was not cold")
+            raise HarnessError(f"the engine already had layers of {reference}, so its pull was not cold")
         return done.seconds
     finally:
         process.call(["docker", "rmi", "--force", reference], timeout=_CALL_SECONDS, check=False)

@@ -40,7 +40,7 @@ class Unit:
     public: bool = False
 
     def __str__(self) -> str:
-        at_once = f" {self.parallel} at once" if self.parallel > 1 else ""
+        at_once = f" {self.parallel} in parallel" if self.parallel > 1 else ""
         where = self.host if self.public else f"{self.host} stand-in"
         return f"{self.subject} from {where}, {self.tool or self.manner}{at_once}"
 

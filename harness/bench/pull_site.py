@@ -35,7 +35,7 @@ class Profile:
     rate: int
 
     def __str__(self) -> str:
-        return f"{self.latency * 1000:.0f} ms for each answer, {self.rate / 1e6:.0f} MB/s for all connections together"
+        return f"{self.latency * 1000:.0f} ms for each response, {self.rate / 1e6:.0f} MB/s in total"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +107,7 @@ class Site:
                 raise UnavailableError(why, "fewer --rounds, or wait for the next window")
 
     def upstream(self, host: str) -> Traffic:
-        """What the stand-in was asked so far, by whomsoever."""
+        """All requests to the stand-in so far."""
         return of_front(self.fronts[host])
 
 
@@ -189,7 +189,7 @@ def too_few(client: RegistryClient, reference: ImageReference, needed: int) -> s
     left = pulls_left(client, reference)
     if left is None or left >= needed:
         return ""
-    return f"{client.server} allows {left} more pulls in this window, and {needed} are needed"
+    return f"{client.server} allows {left} more pulls in this window, but {needed} are needed"
 
 
 def _mirror(server: local.Server) -> Mirror:

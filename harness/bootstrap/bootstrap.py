@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes this host able to run: engine, tools and, with the foundry, the images of the cells that are wanted."""
+"""Prepares this host: engine, tools and, with the foundry, the images of the requested cells."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def bootstrap(
     verdict = "Ready" if report.changed else "Nothing to do"
     console.print(f"{verdict}, {display.duration(report.seconds)}.", highlight=False)
     if to_be_continued:
-        console.print("What only later cells need is made while the first ones run.", highlight=False)
+        console.print("What only later cells need is built while the first ones run.", highlight=False)
     return report
 
 
@@ -190,7 +190,7 @@ def _node_image_step(settings: Settings, environment: Environment) -> Step:
         except CommandError as error:
             raise UnavailableError(
                 f"the node image {reference} cannot be pulled: {error.message}",
-                "look at `harness doctor`; where no registry can be reached use --source foundry or mirror",
+                "run `harness doctor`; without access to the registry use --source foundry or mirror",
             ) from error
 
     return Step(

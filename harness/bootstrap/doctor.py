@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks at this host and says of each prerequisite whether it is met, and what to do if not. Changes nothing."""
+"""Checks each prerequisite on this host, with a remedy for those that are not met. Read-only."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FOR_EVERY_CELL = ("helm", tools.KUBECTL)
 
 
 class Status(StrEnum):
-    """How a prerequisite stands, from best to worst."""
+    """The status of a prerequisite, from best to worst."""
 
     OK = "ok"
     WARNING = "warning"
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 
 class Prerequisite(BaseModel):
-    """One thing that the harness relies on: what was found, and how to mend it (empty when it is ok)."""
+    """One prerequisite: what was found, and how to fix it (empty when it is ok)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,7 +62,7 @@ class Prerequisite(BaseModel):
 
 
 def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite]:
-    """Look at every prerequisite. `minors` are the Kubernetes minors that kubectl has to fit.
+    """Check every prerequisite. `minors` are the Kubernetes minors that kubectl must support.
 
     Each registry is asked once, all at the same time, for at most five seconds.
     """
@@ -99,7 +99,7 @@ def render(prerequisites: Sequence[Prerequisite]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("prerequisite", "status"):
         table.add_column(column, no_wrap=True)
-    table.add_column("found, and what to do", overflow="fold")
+    table.add_column("found, and remedy", overflow="fold")
     style = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "red"}
     for it in prerequisites:
         text = Text(it.found)
@@ -135,12 +135,12 @@ def _engine(settings: Settings) -> tuple[engine.Engine | None, list[Prerequisite
     except EngineError as absent:
         return None, [
             _failure(name, absent.message, absent.next_step),
-            _warning(access, "cannot be told while no engine answers", "see above"),
+            _warning(access, "unknown, since no engine answers", "see above"),
         ]
     by = ", started by the harness" if found.ours else ""
     return found, [
         _ok(name, f"Docker {found.version} on {found.operating_system}{by}"),
-        _ok(access, "this user may use it"),
+        _ok(access, "this user has access"),
         _warning(storage, "vfs, which copies every layer", "put the data root on ext4 or xfs, so that overlay2 works")
         if found.storage_driver == "vfs"
         else _ok(storage, f"{found.storage_driver} in {found.data_root}"),
@@ -152,19 +152,17 @@ def _capabilities(found: engine.Engine | None) -> Prerequisite:
     absent = capabilities.missing()
     if not absent:
         return _ok(name, "all")
-    listed = f"this host lacks {', '.join(sorted(absent))}"
+    listed = f"missing on this host: {', '.join(sorted(absent))}"
     hard = [it for it in capabilities.NEEDED_BY_NODES if it in absent and it != "CAP_SYS_RESOURCE"]
     if hard:
-        return _failure(
-            name, listed, f"nodes need {' and '.join(hard)}: run on a host, or in a container, that has them"
-        )
+        return _failure(name, listed, f"nodes need {' and '.join(hard)}: use a host or a container that has them")
     if found and not found.ours and found.default_runtime == "runc":
         return _warning(
             name,
-            f"{listed}, and the running engine's runtime does not allow for that",
+            f"{listed}, and the running engine's runtime does not work around that",
             "if privileged containers fail with 'unable to apply caps', stop that engine and run `nox -s bootstrap`",
         )
-    return _ok(name, f"{listed}; the harness's engine starts privileged containers without")
+    return _ok(name, f"{listed}; the harness's engine starts privileged containers without them")
 
 
 def _cgroups() -> Prerequisite:
@@ -177,17 +175,19 @@ def _cgroups() -> Prerequisite:
     if version == 1:
         return _warning(
             name,
-            "version 1, which Kubernetes leaves behind: from 1.35 on the harness must tell the kubelet to bear with it",
-            "boot with systemd.unified_cgroup_hierarchy=1 where you can",
+            "version 1, which Kubernetes deprecates: from 1.35 on the harness sets failCgroupV1: false for the kubelet",
+            "if possible, boot with systemd.unified_cgroup_hierarchy=1",
         )
-    return _failure(name, "none are mounted", "mount them on /sys/fs/cgroup; no container engine runs without")
+    return _failure(name, "not mounted", "mount cgroups on /sys/fs/cgroup; container engines need them")
 
 
 def _disk(name: str, folder: Path, settings: Settings) -> Prerequisite:
     there = disk.free(folder)
     found = f"{there / disk.GIGABYTE:.0f} GB free for {folder}"
     if there < settings.min_disk_gb * disk.GIGABYTE:
-        return _failure(name, found, f"make room: a run needs {settings.min_disk_gb:.0f} GB (`harness foundry prune`)")
+        return _failure(
+            name, found, f"free some space: a run needs {settings.min_disk_gb:.0f} GB (`harness foundry prune`)"
+        )
     if there < _COLD_BYTES and not Store.of(settings).artifacts():
         return _warning(name, found, f"a first bootstrap with the foundry needs {_COLD_BYTES / disk.GIGABYTE:.0f} GB")
     return _ok(name, found)
@@ -199,14 +199,14 @@ def _memory() -> Prerequisite:
     if memory.total < _MEMORY_NEEDED:
         return _failure(name, found, "a cluster with an operator and an application needs 4 GB")
     if memory.available < _MEMORY_WANTED:
-        return _warning(name, found, "two clusters side by side want 8 GB: end other work, or use --jobs 1")
+        return _warning(name, found, "two clusters in parallel need 8 GB: stop other programs, or use --jobs 1")
     return _ok(name, found)
 
 
 def _processors() -> Prerequisite:
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if usable < _CPUS_WANTED:
-        return _warning("processors", str(usable), "waits may expire with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
+        return _warning("processors", str(usable), "waits may time out with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
     return _ok("processors", str(usable))
 
 
@@ -214,12 +214,12 @@ def _inotify() -> Prerequisite:
     # Nodes share the host's limit: https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files
     name, file = "inotify instances", Path("/proc/sys/fs/inotify/max_user_instances")
     if not file.is_file():
-        return _ok(name, "not limited here")
+        return _ok(name, "not limited on this host")
     limit = int(file.read_text())
     if limit < _INOTIFY_WANTED:
         return _warning(
             name,
-            f"{limit} a user, enough for about two nodes",
+            f"{limit} per user, enough for about two nodes",
             f"sudo sysctl fs.inotify.max_user_instances={_INOTIFY_WANTED}",
         )
     return _ok(name, f"{limit} a user")
@@ -243,7 +243,7 @@ def _go() -> Prerequisite:
     if version >= _GO:
         return _ok(name, f"{answer} at {program}")
     if version >= _GO_FETCHES_ITSELF:
-        return _ok(name, f"{answer} at {program}, which fetches the toolchain that a module asks for")
+        return _ok(name, f"{answer} at {program}, which downloads the toolchain that a module requires")
     return _warning(name, f"{answer or 'no version'} at {program}", "the foundry needs Go 1.26 or newer")
 
 
@@ -290,8 +290,8 @@ def _ports() -> Prerequisite:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
     except OSError as error:
-        return _failure(name, f"none can be bound on 127.0.0.1: {error}", "allow this user to listen on 127.0.0.1")
-    return _ok(name, f"free ones can be had on 127.0.0.1 (just now {port})")
+        return _failure(name, f"cannot bind a port on 127.0.0.1: {error}", "allow this user to listen on 127.0.0.1")
+    return _ok(name, f"available on 127.0.0.1 (for example {port})")
 
 
 def _proxy() -> Prerequisite:
@@ -303,7 +303,7 @@ def _proxy() -> Prerequisite:
         return _ok(name, f"set for {', '.join(sorted(proxies))}, not used for 127.0.0.1")
     return _warning(
         name,
-        f"set for {', '.join(sorted(proxies))}, also for 127.0.0.1, where clusters and registries answer",
+        f"set for {', '.join(sorted(proxies))}, also for 127.0.0.1, where clusters and registries listen",
         "export NO_PROXY=127.0.0.1,localhost,.svc,10.0.0.0/8,172.16.0.0/12",
     )
 

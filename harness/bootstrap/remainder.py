@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the first cells do not need is made while they run, by a bootstrap of its own that yields to everything else.
+"""Builds what the first cells do not need while they run, in a background bootstrap of the lowest priority.
 
 Who takes what from it waits for that alone. Whether it is there is looked for where it belongs, in the foundry's store
 and in the container engine, so that it does not matter who made it.
@@ -29,7 +29,7 @@ _YIELDING = ("nice", "-n", "19")
 
 
 class Remainder:
-    """Makes what is missing for some takers, each known by its name. `close` ends it."""
+    """Builds what is missing for some takers, each identified by name. `close` stops it."""
 
     def __init__(self, settings: Settings, *, config: Path | None, say: Callable[[str], None]) -> None:
         self._settings = settings
@@ -60,12 +60,12 @@ class Remainder:
         self._thread.start()
 
     def ready(self, name: str) -> bool:
-        """Whether a taker need not wait any longer: all that it takes is there, or nobody is making it any more."""
+        """Whether a taker need not wait any longer: everything that it needs exists, or is no longer being built."""
         with self._changed:
             return name not in self._missing
 
     def close(self) -> None:
-        """End what is still being made; what is finished stays."""
+        """Stop builds in progress; finished ones stay."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
@@ -79,15 +79,16 @@ class Remainder:
                         return
             self._look()
             if child.returncode and not cancelled():
-                self._say(f"the bootstrap beside the run ended with status {child.returncode}; see {self._log_file}")
+                self._say(f"the background bootstrap exited with status {child.returncode}; see {self._log_file}")
         except HarnessError as error:
-            self._say(f"the bootstrap beside the run failed: {error}")
+            self._say(f"the background bootstrap failed: {error}")
         finally:
             with self._changed:
                 self._missing = {}
 
     def _look(self) -> None:
-        """See who need not wait any longer, and tell what the others wait for: what is new, and now and then again."""
+        """Release takers that need not wait any longer, and report what the others wait for, from time to time
+        again."""
         for name, steps in [*self._missing.items()]:
             if _all_there(steps):
                 with self._changed:
@@ -98,12 +99,12 @@ class Remainder:
             if words and (self._told.get(name) != words or self._reminder.left <= 0):
                 self._told[name] = words
                 together = duration(sum(step.estimate for step in left))
-                self._say(f"{name} waits for {', '.join(words)}; together at most {together} on an idle host")
+                self._say(f"{name} waits for {', '.join(words)}; at most {together} in total on an idle host")
                 self._reminder = Deadline(seconds=_REMIND_SECONDS)
 
 
 def command(environments: Sequence[str], paths: Sequence[str], config: Path | None) -> list[str]:
-    """The command line of a bootstrap for these environments and paths that yields to whatever else wants to run."""
+    """The command line of a bootstrap for these environments and paths at the lowest priority."""
     words = [word for name in dict.fromkeys(environments) for word in ("--env", name)]
     words += [word for path in dict.fromkeys(paths) for word in ("--path", path)]
     words += ["--config", str(config)] if config else []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs that the harness drives: found on PATH in a supported version, else built from a pinned Go module."""
+"""The tools of the harness: found on PATH in a supported version, else built from a pinned Go module."""
 
 from __future__ import annotations
 
@@ -115,12 +115,12 @@ def on_path(name: str, minor: str = "") -> tuple[Tool | None, str]:
         return None, f"{name} is not on PATH" if row.path else f"{name} is not built yet"
     version = _version_of(program, row.version_argv)
     if not version:
-        return None, f"{program} does not say its version"
+        return None, f"{program} does not report its version"
     if name == KUBECTL and minor:
         if not _within_one_minor(version, minor):
             return None, f"{program} is {version}, which is more than one minor away from Kubernetes {minor}"
     elif not row.supports(version):
-        return None, f"{program} is {version}, supported is {row.range}"
+        return None, f"{program} is {version}, supported: {row.range}"
     return Tool(name=name, path=Path(program), version=version, origin="PATH"), ""
 
 
@@ -129,7 +129,7 @@ def kubectl_for(tools: Mapping[str, Tool], minor: str) -> Tool:
     try:
         return tools[f"{KUBECTL}-{minor}"]
     except KeyError:
-        raise ToolError(f"no kubectl was asked for Kubernetes {minor}", "pass that minor to tools.resolve") from None
+        raise ToolError(f"no kubectl was resolved for Kubernetes {minor}", "pass that minor to tools.resolve") from None
 
 
 def module_for(name: str, minor: str = "") -> str:

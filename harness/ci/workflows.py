@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes .github/workflows/ from the tiers of the matrix and from .github/ci.toml, and says where they differ."""
+"""Generates .github/workflows/ from the tiers of the matrix and .github/ci.toml, and shows differences."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ NAMES = ("ci", "e2e")
 
 
 class Action(Model):
-    """An action by its commit."""
+    """A GitHub action, pinned by commit."""
 
     sha: str = Field(pattern=r"^[0-9a-f]{40}$")
     version: str = Field(pattern=r"^v\d+\.\d+\.\d+$")
 
 
 class Event(Model):
-    """What starts a run of cells by itself."""
+    """A trigger that runs cells automatically."""
 
     on: Literal["pull_request", "schedule"]
     tier: str
@@ -41,7 +41,7 @@ class Event(Model):
 
 
 class Minutes(Model):
-    """After so long a job is ended."""
+    """A job's timeout-minutes."""
 
     plan: int = Field(ge=1)
     cells: int = Field(ge=1)
@@ -50,7 +50,7 @@ class Minutes(Model):
 
 
 class CiFile(Model):
-    """.github/ci.toml, whose head explains the keys."""
+    """.github/ci.toml, which documents its keys at the top."""
 
     runner: str
     python: str
@@ -72,17 +72,17 @@ def read(root: Path = PROJECT_ROOT) -> tuple[CiFile, TomlSource]:
 def render(catalogue: Catalogue, scenarios: Mapping[str, Scenario], root: Path = PROJECT_ROOT) -> dict[Path, str]:
     """The text of every workflow, by its file.
 
-    How many machines run a tier follows from how many clusters it has, not from how long they took somewhere, so that
-    the same text comes out on every machine. Raises CatalogueError.
+    The number of machines for a tier depends on its number of clusters, not on measured durations, so that
+    every machine generates the same text. Raises CatalogueError.
     """
     ci, written = read(root)
     shards = {}
     for number, event in enumerate(ci.event):
         if event.tier not in catalogue.rules.names:
             known = ", ".join(catalogue.rules.names)
-            raise written.error("event", number, "tier", f"there is no tier {event.tier!r}", f"the tiers are: {known}")
+            raise written.error("event", number, "tier", f"unknown tier {event.tier!r}", f"the tiers are: {known}")
         if (event.on == "schedule") != bool(event.cron):
-            raise written.error("event", number, "cron", "a schedule, and nothing else, needs a cron")
+            raise written.error("event", number, "cron", "a schedule needs `cron`, and no other event may have it")
         cells = choose(catalogue, Selection(tags=(event.tier,)), scenarios).cells
         shards[event.on] = math.ceil(len(expand.groups(cells)) / event.clusters_per_shard)
 
@@ -118,7 +118,7 @@ def render(catalogue: Catalogue, scenarios: Mapping[str, Scenario], root: Path =
 
 
 def write(texts: Mapping[Path, str]) -> list[Path]:
-    """Write the workflows that differ; those that were written."""
+    """Write the workflows that differ; returns those that were written."""
     changed = [file for file, text in texts.items() if not file.is_file() or file.read_text() != text]
     for file in changed:
         write_atomically(file, texts[file])
@@ -126,7 +126,7 @@ def write(texts: Mapping[Path, str]) -> list[Path]:
 
 
 def differences(texts: Mapping[Path, str]) -> list[str]:
-    """A unified diff from what is there to what should be; empty when nothing differs."""
+    """A unified diff from the existing workflows to the generated ones; empty when they are equal."""
     lines: list[str] = []
     for file, text in texts.items():
         there = file.read_text().splitlines() if file.is_file() else []

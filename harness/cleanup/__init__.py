@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds what runs left on this host, removes what is the harness's own, and proves what is gone."""
+"""Finds what runs left on this host, removes what belongs to the harness, and proves that it is gone."""

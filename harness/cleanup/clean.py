@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Removes what dead runs left, or everything that the harness ever made on this host, and proves it."""
+"""Removes what dead runs left, or everything that the harness has created on this host, and proves it."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ _CACHE_PARTS = (
 
 
 def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str]:
-    """Remove what dead runs of this cache left; returns what was done, in words. For the start of a run.
+    """Remove what dead runs of this cache left; returns messages on what was done. For the start of a run.
 
-    What cannot be removed, or looked at, stays in its ledger for the next time; what a user kept is left alone.
-    `say` is told while it happens.
+    What cannot be removed or inspected stays in its ledger for the next time; what a user kept is not touched.
+    `say` receives progress messages.
     """
     told: list[str] = []
 
@@ -69,21 +69,23 @@ def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str
 
     for stale in stale_ledgers(ledger_folder(settings)):
         if not stale.owner.kept:
-            _remove_run(stale, "was ended before it could tidy up", tell)
+            _remove_run(stale, "was terminated before it could clean up", tell)
     return told
 
 
 def clean_run(settings: Settings, run_id: str, *, say: Say) -> list[str]:
-    """Remove what one run left or kept, and nothing else; returns what is still there, in words.
+    """Remove what one run left behind or kept, and nothing else; returns descriptions of what remains.
 
-    Raises UsageError when no such run left anything, HostError when it is still at work.
+    Raises UsageError when no such run left anything, HostError when it is still in progress.
     """
     stale = {it.owner.run_id: it for it in stale_ledgers(ledger_folder(settings))}
     if run_id in {owner.run_id for owner in live_runs(ledger_folder(settings))}:
-        raise HostError(f"run {run_id} is still at work", "wait until it has ended, or end it with Ctrl-C")
+        raise HostError(f"run {run_id} is still in progress", "wait until it has ended, or stop it with Ctrl-C")
     if run_id not in stale:
         known = ", ".join(sorted(stale)) or "none"
-        raise UsageError(f"run {run_id} left nothing here", f"runs that left or kept something: {known}")
+        raise UsageError(
+            f"run {run_id} has left nothing on this host", f"runs with leftovers or kept clusters: {known}"
+        )
     return _remove_run(stale[run_id], "is over", say)
 
 
@@ -100,16 +102,16 @@ def _remove_run(stale: StaleLedger, why: str, tell: Say) -> list[str]:
         after = look(run_id, entries, used_engine=used_engine) if before.remains else before
         _settle(ledger, entries, after)
         for problem in (*problems, *after.unseen):
-            tell(f"left of run {run_id}: {problem}")
+            tell(f"not removed of run {run_id}: {problem}")
         return [*map(str, after.removable), *after.unseen]
 
 
 def clean(
     settings: Settings, *, keep_cache: bool = False, console: Console | None = None, say: Say = lambda line: None
 ) -> list[str]:
-    """Remove everything that the harness ever made on this host, look again, print the proof.
+    """Remove everything that the harness has created on this host, inspect the host again, and print the proof.
 
-    Returns what is still there or could not be looked at; empty means clean. With `keep_cache` the foundry's artefacts,
+    Returns what remains or could not be inspected; empty means clean. With `keep_cache` the foundry's artefacts,
     the tools, the harness's images and its engine's data stay. Reports stay in any case. Raises HostError when a run
     is alive.
     """
@@ -128,12 +130,12 @@ def clean(
         for ledger in claimed_ledgers:
             _settle(ledger, ledger.open_entries(), after)
         rows += [_row(kind, before, after) for kind in _KINDS if not (keep_cache and kind == "image")]
-    leaks += [f"still there: {remain}" for remain in after.removable]
+    leaks += [f"still exists: {remain}" for remain in after.removable]
     leaks += problems if after.removable else []
     engine, unseen = _end_engine(settings, after.unseen, keep_cache=keep_cache, say=say)
     rows.append(engine)
     leaks += [engine.note] if engine.left else []
-    leaks += [f"could not be looked at: {what}" for what in unseen]
+    leaks += [f"could not be inspected: {what}" for what in unseen]
     cache = _remove_cache(settings, keep_cache=keep_cache, leaks=leaks)
     rows.append(cache)
     leaks += [cache.note] if cache.left else []
@@ -143,7 +145,7 @@ def clean(
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A line of the proof: how many there were, how many are left, and what there is to say."""
+    """A line of the proof: how many were found, how many are left, and a note."""
 
     what: str
     found: int
@@ -157,13 +159,13 @@ def _refuse_if_alive(settings: Settings) -> None:
     if alive:
         which = ", ".join(f"{what} (process {pid})" for what, pid in sorted(alive.items()))
         raise HostError(
-            f"nothing was removed, since the harness is at work: {which}",
-            "wait until it has ended, or end it (Ctrl-C, or kill and its process number), then clean",
+            f"nothing was removed, because the harness is running: {which}",
+            "wait until it has ended, or stop it (Ctrl-C, or kill with its process id), then clean again",
         )
 
 
 def _at_work(cache: Path) -> Iterator[tuple[str, int]]:
-    """Processes that have a ledger open, of any cache on this host, or the lock of an artefact of this one."""
+    """Processes that hold a ledger of any cache on this host, or the lock of an artefact of this cache."""
     ledger = re.compile(rf".*/ledger/({RUN_ID_PATTERN.pattern})\.jsonl")
     artifacts = cache.resolve() / "artifacts"
     for process in psutil.process_iter():
@@ -179,7 +181,7 @@ def _at_work(cache: Path) -> Iterator[tuple[str, int]]:
 
 
 def _settle(ledger: Ledger, entries: Sequence[Entry], after: Survey) -> None:
-    """Cross out in a ledger what is seen to be gone."""
+    """Mark in a ledger what is proved to be gone."""
     left = {(remain.kind, remain.name) for remain in after.remains} | {
         (remain.kind, remain.id) for remain in after.remains
     }
@@ -211,7 +213,7 @@ def _row(kind: str, before: Survey, after: Survey) -> _Row:
     note += "".join(f" (kept {remain.name}: used by {', '.join(remain.used_by)})" for remain in used)
     plural = "processes" if kind == "process" else f"{kind}s"
     if kind in IN_ENGINE and after.unseen:
-        note = "could not be looked at"
+        note = "could not be inspected"
     return _Row(what={"context": "contexts in your kubeconfig", "folder": "temporary folders"}.get(kind, plural),
                 found=len(found), left=len(left), note=note.strip())  # fmt: skip
 
@@ -219,7 +221,7 @@ def _row(kind: str, before: Survey, after: Survey) -> _Row:
 def _end_engine(
     settings: Settings, unseen: Sequence[str], *, keep_cache: bool, say: Say
 ) -> tuple[_Row, tuple[str, ...]]:
-    """End our own engine. What could not be looked at in it is gone when its data is."""
+    """Stop the harness's own engine. What could not be inspected in it is gone once its data is."""
     folder = settings.cache_dir / "engine"
     had_data = (folder / "data").exists()
     try:
@@ -228,7 +230,7 @@ def _end_engine(
         return _Row(what="engine started by the harness", found=1, left=1, note=str(error)), tuple(unseen)
     if had_data and not keep_cache and not folder.exists():
         unseen = ()
-    note = ("ended, its data stays in the cache" if keep_cache else "ended, its data removed") if ours else ""
+    note = ("stopped, its data stays in the cache" if keep_cache else "stopped, its data removed") if ours else ""
     return _Row(what="engine started by the harness", found=int(ours), left=0, note=note), tuple(unseen)
 
 
@@ -239,7 +241,7 @@ def _remove_cache(settings: Settings, *, keep_cache: bool, leaks: Sequence[str])
     for path in not_ledgers(ledger_folder(settings)):
         path.unlink()
     if keep_cache:
-        return _Row(what="cache folder", found=1, left=0, note=f"{cache} stays, as asked")
+        return _Row(what="cache folder", found=1, left=0, note=f"{cache} stays, as requested")
     if leaks:
         # The ledgers and the engine's data are what a second try needs.
         return _Row(what="cache folder", found=1, left=1, note=f"{cache} stays until the rest is gone")
@@ -261,7 +263,7 @@ def _remove_cache(settings: Settings, *, keep_cache: bool, leaks: Sequence[str])
 
 
 def _print(console: Console, rows: Sequence[_Row], leaks: Sequence[str], settings: Settings) -> None:
-    table = Table(title="What the harness made on this host", title_justify="left")
+    table = Table(title="What the harness created on this host", title_justify="left")
     for name, justify in (("", "left"), ("found", "right"), ("left", "right"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
     for row in rows:
@@ -275,9 +277,9 @@ def _print(console: Console, rows: Sequence[_Row], leaks: Sequence[str], setting
         except ValueError:
             shown = settings.reports_dir
         console.print(f"The reports stay: {shown}", markup=False)
-    console.print("Clean: looked again, and nothing is left." if not leaks else "Not clean.", markup=False)
+    console.print("Clean: a second inspection found nothing." if not leaks else "Not clean.", markup=False)
     if leaks and shutil.which("docker") is None:
-        console.print("The program docker is not on PATH, so that containers could not be looked at.", markup=False)
+        console.print("The program docker is not on PATH, so containers could not be inspected.", markup=False)
 
 
 def _listed(found: Sequence[Remain]) -> str:

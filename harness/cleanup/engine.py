@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the container engine holds, as far as the leak proof is concerned: looked up with the docker CLI."""
+"""The container engine's objects that matter to the leak proof, listed with the docker CLI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.process import Completed, call
 from harness.providers import PROVIDERS
 
 LABEL_PREFIX = "spark-operator-harness."
-"""Every Docker label of the harness begins with this."""
+"""Prefix of every Docker label of the harness."""
 
 _LOOK_SECONDS = 60.0
 _REMOVE_SECONDS = 180.0
@@ -38,7 +38,7 @@ def check_engine() -> None:
 
 
 def containers() -> list[DockerObject]:
-    """All containers, also stopped ones."""
+    """All containers, including stopped ones."""
     rows = _rows("ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.State}}" + _labels())
     return [
         DockerObject(id=row[0], name=row[1].split(",")[0], state=row[2], run_id=row[3], cluster=_first(row[4:]))
@@ -57,7 +57,7 @@ def volumes() -> list[DockerObject]:
 
 
 def images() -> list[DockerObject]:
-    """The images that the harness made, by their name or by a label."""
+    """The images that the harness created, by name or label."""
     rows = _rows("image", "ls", "--no-trunc", "--format", "{{.ID}}\t{{.Repository}}:{{.Tag}}")
     if not rows:
         return []
@@ -88,12 +88,12 @@ def anonymous_volumes(containers: Sequence[str]) -> list[str]:
 
 
 def attached(network: str) -> list[str]:
-    """Names of the containers on a network, also stopped ones."""
+    """Names of the containers on a network, including stopped ones."""
     return [row[0] for row in _rows("ps", "--all", "--filter", f"network={network}", "--format", "{{.Names}}")]
 
 
 def remove(kind: str, ids: Sequence[str]) -> str:
-    """Remove containers (with their anonymous volumes), networks, volumes or images; what is gone is no error.
+    """Remove containers (with their anonymous volumes), networks, volumes or images; missing ones are not an error.
 
     Returns what Docker said when something could not be removed.
     """
@@ -132,8 +132,8 @@ def _docker(*words: str, check: bool = True) -> Completed:
     try:
         done = call(["docker", *words], timeout=_LOOK_SECONDS, check=False)
     except HarnessError as error:
-        raise EngineError(f"the container engine cannot be asked: {error.message}", error.next_step) from error
+        raise EngineError(f"the container engine cannot be queried: {error.message}", error.next_step) from error
     if check and done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"docker ended with status {done.returncode}"])[-1]
-        raise EngineError(f"the container engine does not answer: {last}", "start it, then look again")
+        last = (done.stderr.strip().splitlines() or [f"docker exited with status {done.returncode}"])[-1]
+        raise EngineError(f"the container engine does not answer: {last}", "start it, then try again")
     return done

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The leak proof: finds what a run left on this host, removes it, and touches nothing that anybody else made.
+"""The leak proof: finds what a run left on this host, removes it, and touches nothing that others created.
 
-Things are recognised as the harness's own by the run's Docker label, by a cluster name that only the harness gives, by
+Things are recognised as the harness's own by the run's Docker label, by a cluster name that only the harness uses, by
 the ledger, and, for processes, by the run's id in their environment. Nothing is recognised by its age or its image.
 """
 
@@ -58,9 +58,9 @@ _all_processes = psutil.process_iter
 
 @dataclass(frozen=True, kw_only=True)
 class Remain:
-    """Something of the harness's that is there. `id` is what removes it: a Docker id, a process number, a path.
+    """Something of the harness's that still exists. `id` identifies it for removal: a Docker id, a process id, a path.
 
-    `used_by` names what else needs it; then it is left alone. `started` is a process's start time.
+    `used_by` names what else uses it; then it is not removed. `started` is a process's start time.
     """
 
     kind: RemainKind
@@ -76,20 +76,20 @@ class Remain:
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What was found, and what could not be looked at, in words."""
+    """What was found, and descriptions of what could not be inspected."""
 
     remains: tuple[Remain, ...]
     unseen: tuple[str, ...] = ()
 
     @property
     def removable(self) -> tuple[Remain, ...]:
-        """What is nobody else's business."""
+        """What nothing else uses."""
         return tuple(remain for remain in self.remains if not remain.used_by)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Scope:
-    """Whose things are looked for: one run's, or (without `run_id`) those of every run."""
+    """The scope of a search: one run or, without `run_id`, all runs."""
 
     run_id: str = ""
     entries: tuple[Entry, ...] = ()
@@ -116,11 +116,11 @@ class _Scope:
 def remains(run_id: str, entries: Sequence[Entry] = ()) -> list[Remain]:
     """What a run left. `entries` are the open ones of its ledger.
 
-    Raises EngineError when the engine does not answer, since then nothing is proved; `look` goes on.
+    Raises EngineError when the engine does not answer, since then nothing is proved; `look` continues.
     """
     survey = look(run_id, entries)
     if survey.unseen:
-        raise EngineError("; ".join(survey.unseen), "start the container engine, then look again")
+        raise EngineError("; ".join(survey.unseen), "start the container engine, then try again")
     return list(survey.remains)
 
 
@@ -139,9 +139,9 @@ def look_for_all(entries: Sequence[Entry] = ()) -> Survey:
 
 
 def remove(found: Sequence[Remain]) -> list[str]:
-    """Remove what was found, except what something else uses; returns what went wrong, in words.
+    """Remove what was found, except what something else uses; returns descriptions of what went wrong.
 
-    Whether it is gone is for the next look to say.
+    Only another search proves that it is gone.
     """
     problems = []
     for kind in _ORDER:
@@ -261,7 +261,7 @@ def _end_process(remain: Remain) -> str:
             return f"process {pid} ({remain.name}) belongs to another user"
         except WaitTimeout:
             continue
-    return "" if not process_is(pid, remain.started) else f"process {pid} ({remain.name}) does not end"
+    return "" if not process_is(pid, remain.started) else f"process {pid} ({remain.name}) does not exit"
 
 
 def _remove_file(remain: Remain) -> str:
@@ -273,7 +273,7 @@ def _remove_file(remain: Remain) -> str:
 
 
 def _remove_context(remain: Remain) -> str:
-    """Take a cluster of ours out of the user's kubeconfig: the context, what it points to, nothing else."""
+    """Remove a cluster of ours from the user's kubeconfig: the context and what it refers to, nothing else."""
     path = Path(remain.id)
     document = _read_yaml(path)
     for section in ("contexts", "clusters", "users"):
@@ -288,7 +288,7 @@ def _remove_context(remain: Remain) -> str:
         draft.replace(path.resolve())
     except OSError as error:
         draft.unlink(missing_ok=True)
-        return f"context {remain.name} cannot be taken out of {path}: {error.strerror}"
+        return f"context {remain.name} cannot be removed from {path}: {error.strerror}"
     return ""
 
 
@@ -297,16 +297,16 @@ def _remove_found_folder(remain: Remain) -> str:
 
 
 def remove_folder(folder: Path) -> str:
-    """Remove a folder with everything in it, also what is read-only; returns what went wrong, in words.
+    """Remove a folder with everything in it, including read-only files; returns a description of what went wrong.
 
-    A link is removed, not followed. A folder in which something is mounted is left alone.
+    A link is removed, not followed. A folder with a mount point in it is not removed.
     """
     if folder.is_symlink():
         folder.unlink()
         return ""
     resolved = folder.resolve()
     if len(resolved.parts) < 3 or Path.home().resolve().is_relative_to(resolved):
-        return f"{folder} is not removed: it holds more than the harness's own"
+        return f"{folder} is not removed: it has files that are not the harness's"
     mounted = [mount for mount in _mount_points() if mount.is_relative_to(resolved)]
     if mounted:
         return f"{folder} is not removed: {mounted[0]} is mounted in it (umount {mounted[0]})"
@@ -365,7 +365,7 @@ def _is_ours(context: str, cluster: Callable[[str], bool]) -> bool:
 
 
 def _mount_points() -> list[Path]:
-    """Where things are mounted (Linux; elsewhere nothing of the harness's mounts)."""
+    """The mount points of this host (Linux only; the harness mounts nothing elsewhere)."""
     try:
         lines = Path("/proc/self/mounts").read_text().splitlines()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `harness advise`: is this upgrade safe, from the latest results of runs on this machine."""
+"""The command `harness advise`: whether an upgrade is safe, from the latest results of this machine's runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ _CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in (
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `advise` to the parser of `harness`."""
-    parser = command(commands, "advise", _advise, "say whether an upgrade is safe, from the latest results here")
+    parser = command(
+        commands, "advise", _advise, "say whether an upgrade is safe, from the latest results on this machine"
+    )
     parser.add_argument("--from", dest="origin", required=True, metavar="RELEASE", help="the release that is installed")
     parser.add_argument("--to", dest="target", required=True, metavar="RELEASE", help="the release to upgrade to")
     parser.add_argument("--json", action="store_true", help="print JSON")
@@ -69,7 +71,7 @@ def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def latest_first(reports_dir: Path) -> list[Report]:
-    """The reports below a folder, the latest first; one that cannot be read is left out, with a warning."""
+    """The reports below a folder, the latest first; one that cannot be read is skipped, with a warning."""
 
     from harness.report.path_results import Report
     from harness.report.writer import RESULTS, read
@@ -81,23 +83,23 @@ def latest_first(reports_dir: Path) -> list[Report]:
         try:
             found.append(Report(folder=str(file.parent), run=read(file)))
         except (OSError, ValueError) as unreadable:
-            log.warning("%s is left out: %s", file, str(unreadable).splitlines()[0])
+            log.warning("%s is skipped: %s", file, str(unreadable).splitlines()[0])
     return sorted(found, key=lambda report: report.run.started, reverse=True)
 
 
 def require_edge(known: Catalogue, origin: End, target: End) -> str:
-    """Why no run can go from one to the other, although it is known of; empty when one can.
+    """Why no run can upgrade from one to the other, although advice is possible; empty when one can.
 
-    Raises UsageError for what is no upgrade, and for a release without a row that is not older than all that have one.
+    Raises UsageError if it is not an upgrade, and for a release without a row that is not older than all with one.
     """
     from harness.matrix.versions import numbers
 
     if origin.name == target.name:
-        raise UsageError(f"--from and --to are both {origin.name}", "name two releases")
+        raise UsageError(f"--from and --to are both {origin.name}", "give two different releases")
     if numbers(origin.name) > numbers(target.name):
         raise UsageError(
-            f"{target.name} is older than {origin.name}, and Helm goes back by rolling back",
-            f"`harness advise --from {target.name} --to {origin.name}` also says what going back does",
+            f"{target.name} is older than {origin.name}: Helm goes back by rollback",
+            f"`harness advise --from {target.name} --to {origin.name}` also covers the rollback",
         )
     without = [end.name for end in (origin, target) if end.release is None]
     if not without:
@@ -106,7 +108,7 @@ def require_edge(known: Catalogue, origin: End, target: End) -> str:
     for name in without:
         if numbers(name) > oldest:
             known.release(name)
-    return f"no run can go from {origin.name} to {target.name}: charts/releases.toml has no row for {without[0]}"
+    return f"no run can upgrade from {origin.name} to {target.name}: charts/releases.toml has no row for {without[0]}"
 
 
 def _end(wanted: settings.Settings, known: Catalogue, name: str) -> End:
@@ -114,7 +116,9 @@ def _end(wanted: settings.Settings, known: Catalogue, name: str) -> End:
     from harness.report.advice_values import End
 
     if not edges.is_release(name):
-        raise UsageError(f"{name!r} is no release", "write a version, 2.5.2, or a relocated one, 2.2.1@docker.io")
+        raise UsageError(
+            f"{name!r} is not a release name", "give a version (2.5.2) or a relocated release (2.2.1@docker.io)"
+        )
     if any(row.version == name.partition("@")[0] for row in known.releases):
         release = known.release(name)
         return End(name=release.name, release=release, defaults=_defaults(wanted, release))
@@ -122,7 +126,7 @@ def _end(wanted: settings.Settings, known: Catalogue, name: str) -> End:
 
 
 def _defaults(wanted: settings.Settings, release: Release) -> dict[str, Any] | None:
-    """The values of a release's chart where it lies on this machine: imported, or made by the foundry."""
+    """The values of a release's chart if it is on this machine: imported, or packaged by the foundry."""
     import yaml
 
     from harness.imports import at_hand

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `harness audit` command: images that are named somewhere, and documents that name them."""
+"""The `harness audit` command: image references, and documents that contain them."""
 
 from __future__ import annotations
 
@@ -20,32 +20,39 @@ _SOURCE = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `audit` with its actions to the parser of `harness`."""
-    audit = command(commands, "audit", None, "find image references that point at the wrong place, or at nothing")
+    audit = command(commands, "audit", None, "find image references that are stale or do not exist")
     actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    images = command(actions, "images", _images, "every image of a release, chart, values, manifests or cluster")
+    images = command(actions, "images", _images, "check every image of a release, chart, values, manifests or cluster")
     what = images.add_mutually_exclusive_group()
-    what.add_argument("--release", metavar="NAME", help="a release of charts/releases.toml, and the samples")
+    what.add_argument(
+        "--release", metavar="NAME", help="a release of charts/releases.toml, with its sample applications"
+    )
     what.add_argument("--chart", metavar="CHART", type=Path, help="a chart's folder or .tgz")
     what.add_argument(
-        "--manifests", metavar="DIR", type=Path, action="append", help="a folder of manifests, or one (may be repeated)"
+        "--manifests",
+        metavar="DIR",
+        type=Path,
+        action="append",
+        help="a folder of manifests, or a single file (may be repeated)",
     )
-    what.add_argument("--context", metavar="NAME", help="pods and applications of a cluster, by a kubeconfig context")
+    what.add_argument("--context", metavar="NAME", help="pods and applications of the cluster of a kubeconfig context")
     images.add_argument(
         "--values",
         metavar="FILE",
         type=Path,
         action="append",
         default=[],
-        help="values: with --release or --chart merged as Helm merges, else looked through alone (may be repeated)",
+        help="values file: merged by Helm's rules with --release or --chart, otherwise checked on its own (may be "
+        "repeated)",
     )
     images.add_argument("--json", action="store_true", help="print JSON")
     run_options.declare(images.add_argument, (*_SOURCE, *run_options.CONFIG))
 
-    docs = command(actions, "docs", _docs, "stale references in Markdown, YAML, Go, shell, Dockerfiles and values")
-    docs.add_argument("folder", metavar="DIR", type=Path, help="a folder, or one file")
+    docs = command(actions, "docs", _docs, "find stale references in Markdown, YAML, Go, shell, Dockerfiles and values")
+    docs.add_argument("folder", metavar="DIR", type=Path, help="a folder or a file")
     docs.add_argument("--sarif", metavar="FILE", type=Path, help="write the findings as SARIF 2.1.0, for code review")
-    docs.add_argument("--changelogs", action="store_true", help="read changelogs, too, which tell of the past")
+    docs.add_argument("--changelogs", action="store_true", help="include changelogs, which refer to the past")
     docs.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -104,7 +111,7 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
     from harness.releases import charts
 
     if (parsed.manifests or parsed.context) and parsed.values:
-        raise UsageError("--values belong to --release or --chart, or stand alone", "leave one of the two out")
+        raise UsageError("--values can only be combined with --release or --chart", "omit one of the options")
     if parsed.manifests:
         return subjects.of_manifests(parsed.manifests)
     if parsed.context:
@@ -113,7 +120,7 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
         return subjects.of_values(parsed.values, homes)
     if not (parsed.release or parsed.chart):
         raise UsageError(
-            "harness audit images needs something to look through",
+            "harness audit images needs something to check",
             "give --release, --chart, --values, --manifests or --context",
         )
     helm = tools.ensure(wanted, ["helm"])["helm"].path
@@ -125,7 +132,7 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
 
 @contextmanager
 def _registries(wanted: settings.Settings, kind: Any) -> Iterator[Any]:
-    """The mirror map of the source; the foundry's storages are served for as long as the block lasts."""
+    """The mirror map of the source; within the block, the foundry's images are served."""
     from harness.bootstrap import tools
     from harness.images.mirrors import Mirror, MirrorMap
     from harness.registries import local
@@ -151,7 +158,7 @@ def _registries(wanted: settings.Settings, kind: Any) -> Iterator[Any]:
 
 @contextmanager
 def _heeding_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that servers which were started in it end, too."""
+    """Make SIGTERM interrupt the block as Ctrl-C does, so that servers started in it are stopped."""
 
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt

@@ -16,23 +16,30 @@ from harness.report.text import wide_console
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `images` and `charts` with their actions to the parser of `harness`."""
-    images = command(commands, "images", None, "images that you bring along, where no registry can be reached")
+    images = command(commands, "images", None, "manage images from files, for hosts without access to a registry")
     actions = images.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add = command(actions, "import", _import_image, "take an image from a tar file: an OCI layout or `docker save`")
+    add = command(
+        actions,
+        "import",
+        _import_image,
+        "import an image from a tar file: an OCI layout or the output of `docker save`",
+    )
     add.add_argument("file", metavar="FILE", type=Path, help="the tar file")
     add.add_argument(
-        "--as", dest="reference", metavar="REF", required=True, help="its full name, docker.io/owner/name:tag"
+        "--as", dest="reference", metavar="REF", required=True, help="the image's full name, docker.io/owner/name:tag"
     )
     listing = command(actions, "list", _list_images, "list the imported images")
-    remove = command(actions, "remove", _remove_image, "forget an imported image")
-    remove.add_argument("reference", metavar="REF", help="its full name")
-    charts = command(commands, "charts", None, "charts that you bring along, where no repository can be reached")
+    remove = command(actions, "remove", _remove_image, "remove an imported image")
+    remove.add_argument("reference", metavar="REF", help="the image's full name")
+    charts = command(
+        commands, "charts", None, "manage charts from files, for hosts without access to a chart repository"
+    )
     chart_actions = charts.add_subparsers(dest="action", required=True, metavar="ACTION")
-    add_chart = command(chart_actions, "import", _import_chart, "take the operator's chart from a .tgz")
+    add_chart = command(chart_actions, "import", _import_chart, "import the operator's chart from a .tgz")
     add_chart.add_argument("file", metavar="FILE", type=Path, help="the .tgz")
     chart_listing = command(chart_actions, "list", _list_charts, "list the imported charts")
-    remove_chart = command(chart_actions, "remove", _remove_chart, "forget an imported chart")
-    remove_chart.add_argument("version", metavar="VERSION", help="its version")
+    remove_chart = command(chart_actions, "remove", _remove_chart, "remove an imported chart")
+    remove_chart.add_argument("version", metavar="VERSION", help="the chart's version")
     for parser in (add, listing, remove, add_chart, chart_listing, remove_chart):
         run_options.declare(parser.add_argument, run_options.CONFIG)
 
@@ -93,5 +100,6 @@ def _refuse_while_in_use(wanted: settings.Settings) -> None:
     live = live_runs(ledger_folder(wanted))
     if live:
         raise UsageError(
-            f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "remove it when it has ended"
+            f"run {live[0].run_id} (process {live[0].pid}) is using the registries",
+            "remove it after that run has ended",
         )

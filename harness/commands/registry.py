@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `harness registry` command: each feature declares its own actions."""
+"""The `harness registry` command; its actions are declared by the modules that implement them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`harness registry up|down|status|log|fault|mend|token`: local registries by hand."""
+"""`harness registry up|down|status|log|fault|mend|token`: local registries, started manually."""
 
 from __future__ import annotations
 
@@ -23,49 +23,53 @@ _LOOK_SECONDS = 0.2
 
 def declare(actions: Any, command: run_options.Command) -> None:
     """Add the actions about local registries."""
-    up = command(actions, "up", _up, "start a local registry in the background, and say how to reach it")
+    up = command(actions, "up", _up, "start a local registry in the background and print how to reach it")
     up.add_argument("--profile", default="ghcr.io", metavar="HOST", help="ghcr.io (default) or docker.io")
-    up.add_argument("--name", default="", metavar="NAME", help="how to call it (default: as the profile)")
-    up.add_argument("--port", type=int, default=0, metavar="N", help="on 127.0.0.1 (default: any that is free)")
+    up.add_argument("--name", default="", metavar="NAME", help="its name (default: the profile)")
+    up.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
     up.add_argument(
         "--package",
         action="append",
         default=[],
         metavar="NAME=private|public",
-        help="how visible a package is, by name or glob (may be repeated)",
+        help="visibility of packages, by name or glob (may be repeated)",
     )
     up.add_argument(
         "--user",
         action="append",
         default=[],
         metavar="NAME=SCOPE,…",
-        help="a user and the scopes of its token, in the place of reader, writer and owner (may be repeated)",
+        help="a user and its token's scopes, replacing the defaults reader, writer and owner (may be repeated)",
     )
-    up.add_argument("--limit", metavar="ANONYMOUS,USER,SECONDS", help="pulls in a window, as Docker Hub limits them")
+    up.add_argument(
+        "--limit", metavar="ANONYMOUS,USER,SECONDS", help="pull limits within a time window, as on Docker Hub"
+    )
 
-    down = command(actions, "down", _down, "end a local registry and remove everything of it")
+    down = command(actions, "down", _down, "stop a local registry and remove everything of it")
     _named(down)
     down.add_argument("--all", action="store_true", help="all of them")
 
-    status = command(actions, "status", _status, "list the local registries that are up")
+    status = command(actions, "status", _status, "list the running local registries")
     status.add_argument("--json", action="store_true", help="print JSON")
 
-    log = command(actions, "log", _log, "the requests that a local registry has answered")
+    log = command(actions, "log", _log, "show the access log of a local registry")
     _named(log)
-    log.add_argument("--json", action="store_true", help="as they are written: one JSON object a line")
-    log.add_argument("--follow", action="store_true", help="go on until Ctrl-C, or until the registry ends")
+    log.add_argument("--json", action="store_true", help="print the raw log: one JSON object per line")
+    log.add_argument("--follow", action="store_true", help="follow the log until Ctrl-C or until the registry stops")
 
-    fault = command(actions, "fault", _fault, "let a local registry fail; docs/registries.md has the kinds")
+    fault = command(
+        actions, "fault", _fault, "inject a fault into a local registry; docs/registries.md lists the kinds"
+    )
     fault.add_argument("kind", metavar="KIND", help="status, cut, truncated, wrong-digest, expired-certificate, …")
     _named(fault)
     for flag, kind, text in (
-        ("--status", int, "of kind status: 401, 403, 404, 429, 500 or 503"),
-        ("--retry-after", int, "of kind status: seconds of this header"),
-        ("--seconds", float, "of latency and slow-first-byte: how long"),
-        ("--rate", int, "of bandwidth: bytes per second"),
-        ("--after", int, "of cut and truncated: bytes that come before (default: half)"),
-        ("--count", int, "how many requests it meets (default: all)"),
-        ("--lasts", float, "seconds until it ends by itself"),
+        ("--status", int, "for status: 401, 403, 404, 429, 500 or 503"),
+        ("--retry-after", int, "for status: the Retry-After header, in seconds"),
+        ("--seconds", float, "for latency and slow-first-byte: the delay"),
+        ("--rate", int, "for bandwidth: bytes per second"),
+        ("--after", int, "for cut and truncated: body bytes sent before (default: half)"),
+        ("--count", int, "number of requests affected (default: all)"),
+        ("--lasts", float, "seconds after which the fault is removed"),
     ):
         fault.add_argument(flag, type=kind, metavar="N", help=text)
     fault.add_argument("--repository", metavar="GLOB", help="only these repositories")
@@ -73,14 +77,14 @@ def declare(actions: Any, command: run_options.Command) -> None:
 
     _named(command(actions, "mend", _mend, "remove all faults of a local registry"))
 
-    token = command(actions, "token", _token, "give a user of a local registry a new token, or revoke it")
-    token.add_argument("user", metavar="USER", help="whose token")
+    token = command(actions, "token", _token, "issue a new token for a user of a local registry, or revoke it")
+    token.add_argument("user", metavar="USER", help="the owner of the token")
     _named(token)
     token.add_argument(
         "--scope", action="append", default=[], metavar="SCOPE", help="read:packages, … (may be repeated)"
     )
-    token.add_argument("--expires", type=float, metavar="SECONDS", help="when it expires (default: never)")
-    token.add_argument("--revoke", action="store_true", help="make it worthless at once")
+    token.add_argument("--expires", type=float, metavar="SECONDS", help="seconds until it expires (default: never)")
+    token.add_argument("--revoke", action="store_true", help="revoke the user's token")
 
     for parser in (up, down, status, log, fault, token):
         run_options.declare(parser.add_argument, run_options.CONFIG)
@@ -88,7 +92,9 @@ def declare(actions: Any, command: run_options.Command) -> None:
 
 
 def _named(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", default="", metavar="NAME", help="which, when several are up")
+    parser.add_argument(
+        "name", nargs="?", default="", metavar="NAME", help="the registry's name, if several are running"
+    )
 
 
 def _up(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -112,7 +118,7 @@ def _up(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _told(record: Record) -> Iterator[str]:
-    yield f"{record.name} is up: it behaves like {record.profile}, its images are at {record.address}/…"
+    yield f"{record.name} is running: it behaves like {record.profile}, its images are at {record.address}/…"
     yield f"  CA       {record.ca}"
     for user, file in record.tokens.items():
         yield f"  token    {file} (user {user})"
@@ -122,9 +128,9 @@ def _told(record: Record) -> Iterator[str]:
     yield "with crane:"
     yield f"  export SSL_CERT_FILE={record.ca}"
     yield f"  crane auth login {record.address} --username {user} --password-stdin < {file}"
-    yield "with docker, which asks for no CA on 127.0.0.1:"
+    yield "with docker, which needs no CA for 127.0.0.1:"
     yield f"  docker login {record.address} --username {user} --password-stdin < {file}"
-    yield f"away with it: harness registry down {record.name}"
+    yield f"remove it: harness registry down {record.name}"
 
 
 def _down(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -132,14 +138,14 @@ def _down(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     wanted = run_options.settings_of(parsed)
     if parsed.all and parsed.name:
-        raise UsageError("--all and a name contradict each other", "leave one of them out")
+        raise UsageError("--all cannot be combined with a name", "omit one of them")
     records = fronts.recorded(wanted) if parsed.all else [fronts.find(wanted, parsed.name)]
     left = []
     for record in records:
         left += fronts.down(wanted, record, print)
-        print(f"{record.name} is gone" if not left else f"left of {record.name}: {'; '.join(left)}")
+        print(f"{record.name} is removed" if not left else f"not removed of {record.name}: {'; '.join(left)}")
     if not records:
-        print("no local registry is up")
+        print("no local registry is running")
     return 3 if left else 0
 
 
@@ -155,7 +161,7 @@ def _status(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     elif found:
         wide_console().print(fronts.table(found, {name: it["faults"] for name, it in states.items()}))
     else:
-        print("no local registry is up")
+        print("no local registry is running")
     return 0
 
 
@@ -183,7 +189,7 @@ def _log(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def _line(it: Request) -> str:
     words = [it.time[11:23], str(it.status or "cut"), it.method, it.path + (f" ({it.scope})" if it.scope else "")]
-    words += [f"{it.bytes} B", it.user or "nobody", it.source]
+    words += [f"{it.bytes} B", it.user or "anonymous", it.source]
     return "  ".join([*words, f"[{it.fault}]"] if it.fault else words)
 
 
@@ -191,7 +197,7 @@ def _fault(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     names = ("kind", "status", "retry_after", "seconds", "rate", "after", "count", "lasts", "repository", "target")
     details = {name: getattr(parsed, name) for name in names if getattr(parsed, name) is not None}
     record = _alive(parsed)
-    print(f"{record.name} will fail: {_ask(record, 'POST', '/faults', details)['fault']}")
+    print(f"fault set for {record.name}: {_ask(record, 'POST', '/faults', details)['fault']}")
     return 0
 
 
@@ -205,7 +211,7 @@ def _mend(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _token(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     record = _alive(parsed)
     if parsed.revoke and (parsed.scope or parsed.expires is not None):
-        raise UsageError("--revoke and a new token contradict each other", "give --revoke alone")
+        raise UsageError("--revoke cannot be combined with options for a new token", "use --revoke alone")
     if parsed.revoke:
         _ask(record, "DELETE", "/tokens", {"user": parsed.user})
         print(f"the token of {parsed.user} is revoked")
@@ -222,7 +228,7 @@ def _alive(parsed: argparse.Namespace) -> Record:
     record = fronts.find(run_options.settings_of(parsed), parsed.name)
     if not record.alive:
         raise HostError(
-            f"the local registry {record.name} has ended (process {record.pid})",
+            f"the local registry {record.name} has stopped (process {record.pid})",
             f"remove it (harness registry down {record.name}) and start another",
         )
     return record
@@ -237,14 +243,18 @@ def _ask(record: Record, method: str, path: str, body: object = None) -> Any:
 def _package(text: str) -> tuple[str, Visibility]:
     name, _, visibility = text.rpartition("=")
     if not name or visibility not in ("private", "public"):
-        raise UsageError(f"--package {text!r} is not NAME=private or NAME=public", "say --package kubeflow/app=private")
+        raise UsageError(
+            f"--package {text!r} is not NAME=private or NAME=public", "for example --package kubeflow/app=private"
+        )
     return name, cast("Visibility", visibility)
 
 
 def _user(text: str) -> tuple[str, list[str]]:
     name, _, scopes = text.partition("=")
     if not name or not scopes:
-        raise UsageError(f"--user {text!r} is not NAME=SCOPE,…", "say --user robot=read:packages,write:packages")
+        raise UsageError(
+            f"--user {text!r} is not NAME=SCOPE,…", "for example --user robot=read:packages,write:packages"
+        )
     return name, scopes.split(",")
 
 
@@ -255,5 +265,7 @@ def _limits(text: str | None) -> Any:
         return None
     parts = text.split(",")
     if len(parts) != 3 or not all(it.isdecimal() for it in parts) or int(parts[2]) < 1:
-        raise UsageError(f"--limit {text!r} is not three numbers", "say --limit 100,200,21600, as Docker Hub has it")
+        raise UsageError(
+            f"--limit {text!r} is not three numbers", "for example --limit 100,200,21600, as on Docker Hub"
+        )
     return Limits(anonymous=int(parts[0]), user=int(parts[1]), window=int(parts[2]))

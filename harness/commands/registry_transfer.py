@@ -29,21 +29,23 @@ _SECONDS = 30.0
 def declare(actions: Any, command: run_options.Command) -> None:
     """Add the two actions to `harness registry`."""
     copy = command(actions, "copy", _copy, "copy an image with all its platforms, signatures and attestations")
-    verify = command(actions, "verify", _verify, "prove that two names hold the same image, reading all of the second")
+    verify = command(
+        actions, "verify", _verify, "prove that two names refer to the same image, by reading all of the second"
+    )
     for action in (copy, verify):
         action.add_argument("src", metavar="SRC", help="an image, ghcr.io/owner/name:tag or name@sha256:…")
-        action.add_argument("dst", metavar="DST", help="where to; without a tag that of SRC")
-        action.add_argument("--source", choices=("upstream", "mirror"), help="whether names go through the mirror map")
-        action.add_argument("--username", metavar="NAME", default="", help="whom the token for DST belongs to")
+        action.add_argument("dst", metavar="DST", help="the destination (default tag: that of SRC)")
+        action.add_argument("--source", choices=("upstream", "mirror"), help="whether to apply the mirror map to names")
+        action.add_argument("--username", metavar="NAME", default="", help="the user name for the token for DST")
         how = action.add_mutually_exclusive_group()
         how.add_argument("--token-file", metavar="FILE", type=Path, help="the token for DST, in a file of mode 0600")
         how.add_argument("--token-stdin", action="store_true", help="the token for DST, on standard input")
         action.add_argument("--ca", metavar="FILE", type=Path, help="the CA (PEM) that signed DST's certificate")
-        action.add_argument("--jobs", metavar="N", type=int, default=4, help="blobs at a time (default: 4)")
-        action.add_argument("--no-referrers", action="store_true", help="leave out signatures and attestations")
+        action.add_argument("--jobs", metavar="N", type=int, default=4, help="blobs in parallel (default: 4)")
+        action.add_argument("--no-referrers", action="store_true", help="skip signatures and attestations")
         action.add_argument("--json", action="store_true", help="print JSON")
         run_options.declare(action.add_argument, run_options.CONFIG)
-    copy.add_argument("--replace", action="store_true", help="move a tag of DST that names another image")
+    copy.add_argument("--replace", action="store_true", help="move the tag of DST if it names another image")
 
 
 def _copy(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -73,15 +75,15 @@ def _copy(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
                 )
                 shutil.rmtree(folder, ignore_errors=True)
         except Timeout as busy:
-            raise UsageError(f"{image} is being copied to {to} already", "wait for the other one") from busy
+            raise UsageError(f"{image} is already being copied to {to}", "wait for the other copy to finish") from busy
     if parsed.json:
         print(json.dumps({"source": str(image), "target": str(to), **dataclasses.asdict(done)}, indent=2))
     elif done.nothing_to_do:
-        print(f"{to} had everything of {done.digest} already")
+        print(f"{to} already had everything of {done.digest}")
     else:
         print(
             f"copied {image} to {to}: {done.blobs} blobs ({done.bytes / 1e6:.1f} MB) and {done.manifests} manifests; "
-            f"{done.blobs_there} blobs and {done.manifests_there} manifests were there; {done.referrers} are referrers"
+            f"{done.blobs_there} blobs and {done.manifests_there} manifests existed; {done.referrers} are referrers"
         )
     return 0
 
@@ -107,13 +109,13 @@ def _verify(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _both(
     parsed: argparse.Namespace, *, push: bool
 ) -> Iterator[tuple[settings.Settings, Transfer, ImageReference, Transfer, ImageReference]]:
-    """Both ends with their clients, which are closed behind the block."""
+    """Both ends with their clients, which are closed after the block."""
     from harness.errors import UsageError
     from harness.images.references import ImageReference, is_tagged
     from harness.registries import login
 
     if not 1 <= parsed.jobs <= 64:
-        raise UsageError(f"--jobs {parsed.jobs} is no number of blobs at a time", "give a number from 1 to 64")
+        raise UsageError(f"--jobs {parsed.jobs} is not a valid number of parallel blobs", "give a number from 1 to 64")
     image, to = ImageReference.parse(parsed.src), ImageReference.parse(parsed.dst)
     if not is_tagged(parsed.dst) and not to.digest:
         to = dataclasses.replace(to, tag=image.tag, digest="" if image.tag else image.digest)
@@ -147,8 +149,9 @@ def _end(
 ) -> Transfer:
     """The client for one name.
 
-    A host of the mirror map is answered by its mirror, unless `kind` is upstream. Any other is asked itself, with the
-    CA and the login that the map has for a server of that address, else with what `docker login` has stored.
+    A host of the mirror map is served by its mirror, unless `kind` is upstream. Any other is contacted directly, with
+    the CA and the login that the map has for a server at that address, else with the credentials stored by `docker
+    login`.
     """
     from harness.images.credentials import from_docker_config
     from harness.images.mirrors import Mirror
@@ -175,6 +178,6 @@ def _end(
 
 
 def _name(source: Transfer, image: ImageReference, target: Transfer, to: ImageReference) -> str:
-    """A folder's name for what was fetched of this copy, the same for the next try."""
+    """The folder name for this copy's fetched blobs, the same for a retry."""
     ends = (source.address(image.repository), image.identifier, target.address(to.repository), to.identifier)
     return hashlib.sha256("\n".join(ends).encode()).hexdigest()[:24]

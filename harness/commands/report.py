@@ -17,23 +17,32 @@ def declare(commands: Any, command: run_options.Command) -> None:
     report = command(commands, "report", None, "work with the reports of runs")
     actions = report.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    merge = command(actions, "merge", _merge, "make one report of several, as of the shards of a CI run")
+    merge = command(actions, "merge", _merge, "merge several reports into one, such as the shards of a CI run")
     merge.add_argument(
-        "folders", nargs="+", metavar="DIR", type=Path, help="reports, or folders that have some in them"
+        "folders", nargs="+", metavar="DIR", type=Path, help="report folders, or folders that contain some"
     )
-    merge.add_argument("--output", metavar="DIR", type=Path, help="where to (default: beside the reports of runs)")
     merge.add_argument(
-        "--plan", metavar="FILE", type=Path, help="what `matrix --json --shards N` printed: what must be there"
+        "--output", metavar="DIR", type=Path, help="the folder to write (default: next to the reports of runs)"
     )
-    merge.add_argument("--learn", action="store_true", help="reckon with how long these cells took, in `matrix`")
+    merge.add_argument(
+        "--plan",
+        metavar="FILE",
+        type=Path,
+        help="the output of `matrix --json --shards N`: cells that must have a result",
+    )
+    merge.add_argument(
+        "--learn", action="store_true", help="use the durations of these cells for estimates in `matrix`"
+    )
     run_options.declare(merge.add_argument, run_options.CONFIG)
 
     for name, act, text in (
-        ("open", _open, "show a report's page in the browser, and say where it is"),
-        ("serve", _serve, "serve a report to browsers on this machine until Ctrl-C; changes nothing"),
+        ("open", _open, "show a report's page in the browser, and print where it is"),
+        ("serve", _serve, "serve a report read-only on this machine until Ctrl-C"),
     ):
         action = command(actions, name, act, text)
-        action.add_argument("run", nargs="?", default="", metavar="RUN", help="a run's id or folder (the latest)")
+        action.add_argument(
+            "run", nargs="?", default="", metavar="RUN", help="a run id or a report folder (default: the latest)"
+        )
         run_options.declare(action.add_argument, run_options.CONFIG)
         if name == "serve":
             action.add_argument("--port", type=int, default=0, metavar="N", help="the port (default: a free one)")
@@ -62,7 +71,9 @@ def _open(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     file = stored.write_page(folder)
     print(file, flush=True)
     if not webbrowser.open(file.as_uri()):
-        print(f"no browser was found here; `harness report serve {folder.name}` serves the page to one elsewhere")
+        print(
+            f"no browser found; `harness report serve {folder.name}` serves the page to other programs on this machine"
+        )
     return 0
 
 
@@ -74,7 +85,7 @@ def _serve(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
     with ReportServer(folder, partial(stored.page, folder), parsed.port) as server:
-        print(f"{server.url} serves {folder}; Ctrl-C ends it", flush=True)
+        print(f"serving {folder} at {server.url}; stop with Ctrl-C", flush=True)
         try:
             server.serve_forever()
         except KeyboardInterrupt:

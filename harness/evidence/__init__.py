@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was created, what was seen, and proof that it is gone."""
+"""Records what a run creates, and collects the evidence of cells that did not pass."""

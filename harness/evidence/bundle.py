@@ -10,13 +10,15 @@ from harness.errors import HostError
 
 
 def bundle(folder: Path, target: Path | None = None) -> Path:
-    """Pack an evidence folder into a .tar.gz beside it (or at `target`) and return that file.
+    """Pack an evidence folder into a .tar.gz next to it (or at `target`) and return that file.
 
     The archive holds one folder, without owners and links, and `summary.md` first. Raises HostError.
     """
     path = target or folder.with_name(folder.name + ".tar.gz")
     if not folder.is_dir():
-        raise HostError(f"there is no evidence to pack: {folder} does not exist", "look into reports/ for the cells")
+        raise HostError(
+            f"there is no evidence to pack: {folder} does not exist", "look into reports/ for existing folders"
+        )
     files = sorted(
         (file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()),
         key=lambda file: (file != folder / "summary.md", file),
@@ -29,7 +31,9 @@ def bundle(folder: Path, target: Path | None = None) -> Path:
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise HostError(f"{folder} could not be packed into {path}: {error.strerror}", "free some disk") from error
+        raise HostError(
+            f"{folder} could not be packed into {path}: {error.strerror}", "free some disk space"
+        ) from error
     return path
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gathers the evidence for a cell that did not pass, before anything is deleted.
 
-Each collector is a small function with its own timeout; they run side by side, and one that fails is recorded and stops
-nobody. Everything that is written is redacted first. Secrets are not collected at all.
+Each collector is a small function with its own timeout; they run in parallel, and a failure is recorded without
+stopping the others. Everything is redacted before it is written. Secrets are not collected at all.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ _AWAY = (
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceRequest:
-    """Whose evidence, and how to get at it.
+    """Whose evidence to collect, and how to get it.
 
     `namespaces` are the cell's; `node_logs` writes the nodes' logs into a folder, `registry_logs` returns the access
-    logs by registry host; `versions` is whatever tells versions and digests; `secrets` are values that must not appear.
+    logs by registry host; `versions` are versions and digests by name; `secrets` are values that must not appear.
     `folder` is the cell's own, `title` the heading of its summary.
     """
 
@@ -68,12 +68,12 @@ class EvidenceRequest:
 
     @property
     def all_namespaces(self) -> tuple[str, ...]:
-        """The cell's and the operator's, each once."""
+        """The cell's and the operator's, without duplicates."""
         return tuple(dict.fromkeys((*self.namespaces, self.operator_namespace)))
 
 
 def collect(request: EvidenceRequest) -> list[Collected]:
-    """Gather everything and write `summary.md`, which starts with what is wrong; says what each collector got."""
+    """Collect everything and write `summary.md`, problems first; returns the result of each collector."""
     desk = _Desk(request)
     api: list[_Collector] = [
         *(_Collector(f"events {ns}", partial(_events, desk, ns)) for ns in request.all_namespaces),
@@ -97,7 +97,7 @@ def collect(request: EvidenceRequest) -> list[Collected]:
     with ThreadPoolExecutor(_WORKERS) as pool:
         results = list(pool.map(_run, [*beside, *(() if away else api)]))
     if away:
-        told = f"does not answer, so nothing was asked of it: {away}"
+        told = f"does not answer, so nothing was collected from it: {away}"
         results.insert(0, Collected(name="API server", message=told, ok=False))
     else:
         results = _told_once(desk, results)
@@ -131,18 +131,18 @@ def _run(collector: _Collector) -> Collected:
 
 
 def _told_once(desk: _Desk, results: list[Collected]) -> list[Collected]:
-    """When the API server went away meanwhile, one line says so in place of one for each collector."""
+    """If the API server became unreachable meanwhile, report that once instead of for each collector."""
     cut = [result for result in results if not result.ok and any(word in result.message for word in _AWAY)]
     away = desk.api_is_away() if cut else ""
     if not away:
         return results
     names = ", ".join(result.name for result in cut)
-    told = Collected(name="API server", message=f"went away while it was asked for {names}: {away}", ok=False)
+    told = Collected(name="API server", message=f"became unreachable while {names} were collected: {away}", ok=False)
     return [told, *(result for result in results if result not in cut)]
 
 
 class _Desk:
-    """Where collectors ask and write; keeps what the summary needs."""
+    """Gives collectors access to the cluster and the folder; keeps what the summary needs."""
 
     def __init__(self, request: EvidenceRequest) -> None:
         self.request = request
@@ -163,7 +163,7 @@ class _Desk:
         return ""
 
     def kubectl(self, *words: str, timeout: float = _CALL_SECONDS) -> str:
-        """What kubectl answers. Raises CommandError with kubectl's last words."""
+        """The output of kubectl. Raises CommandError with the end of its error output."""
         return self._call(
             self.request.kubectl,
             "--kubeconfig", str(self.request.cluster.kubeconfig), f"--request-timeout={timeout * 0.8:.0f}s", *words,
@@ -171,7 +171,7 @@ class _Desk:
         )  # fmt: skip
 
     def helm(self, *words: str) -> str:
-        """What Helm answers about the release."""
+        """Helm's output about the release."""
         request = self.request
         return self._call(
             request.helm,
@@ -186,7 +186,7 @@ class _Desk:
         return answer if isinstance(answer, dict) else {}
 
     def write(self, name: str, text: str) -> None:
-        """Put a redacted file into the cell's folder."""
+        """Write a redacted file into the cell's folder."""
         path = self.request.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.redactor.text(text if text.endswith("\n") else text + "\n"), errors="surrogateescape")
@@ -271,7 +271,7 @@ def _pods(desk: _Desk, namespace: str) -> str:
 
 def _log(text: str) -> str:
     if not text:
-        return "(nothing: the container wrote nothing, or has not started)"
+        return "(empty: the container wrote nothing, or has not started)"
     cut = text.count("\n") >= _LOG_LINES
     return f"(only the last {_LOG_LINES} lines)\n{text}" if cut else text
 
@@ -333,7 +333,7 @@ def _leases(desk: _Desk) -> str:
     namespace = desk.request.operator_namespace
     listing = desk.listing("leases.coordination.k8s.io", "--namespace", namespace)
     holders = [
-        f"{item['metadata']['name']} held by {(item.get('spec') or {}).get('holderIdentity') or 'nobody'}"
+        f"{item['metadata']['name']} held by {(item.get('spec') or {}).get('holderIdentity') or 'no one'}"
         for item in listing.get("items", [])
     ]
     if not holders:
@@ -392,7 +392,7 @@ def _node_logs(desk: _Desk) -> str:
 
 def _registry_logs(desk: _Desk) -> str:
     if desk.request.registry_logs is None:
-        return "no registry of the harness's own was used"
+        return "no local registry was used"
     logs = desk.request.registry_logs()
     told = []
     for host, text in sorted(logs.items()):
@@ -410,6 +410,6 @@ def _versions(desk: _Desk) -> str:
 
 def _findings(desk: _Desk) -> str:
     if not desk.request.findings:
-        return "no check had looked yet"
+        return "no check had run yet"
     desk.write("findings.json", json.dumps([it.model_dump(mode="json") for it in desk.request.findings], indent=2))
     return f"{len(desk.request.findings)} checks"

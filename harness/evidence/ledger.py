@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ledger: what a run creates is written down before it is created, so that it can be found and removed afterwards.
+"""The ledger: what a run creates is recorded before it is created, so that it can be found and removed afterwards.
 
-One file a run, `<folder>/<run id>.jsonl`, one JSON object a line, each line on disk (fsync) before the call returns.
+One file per run, `<folder>/<run id>.jsonl`, one JSON object per line, each on disk (fsync) before the call returns.
 The first line names the run and its process. Every process of the run holds a shared lock on the file for as long as it
-lives; a ledger whose lock can be had, and whose process is gone, belongs to a dead run.
+lives; a ledger whose lock is free, and whose process is gone, belongs to a dead run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from harness.settings import Settings
 Kind = Literal["cluster", "container", "network", "volume", "process", "folder", "kubeconfig"]
 
 NAME_PREFIX = "soh-"
-"""Clusters and temporary folders of the harness begin with this."""
+"""Name prefix of the harness's clusters and temporary folders."""
 
 RUN_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
@@ -46,7 +46,7 @@ def new_run_id(now: datetime | None = None) -> str:
 
 
 def short_run_id(run_id: str) -> str:
-    """What goes into names that must stay short: the run id without its date, `221005-ab12`."""
+    """A short form for names: the run id without its date, `221005-ab12`."""
     return run_id.split("-", 1)[-1]
 
 
@@ -56,18 +56,18 @@ def cluster_name(run_id: str, number: int) -> str:
 
 
 def temp_prefix(run_id: str) -> str:
-    """The prefix for `tempfile.mkdtemp` of everything that a run puts into the temporary folder."""
+    """The prefix for `tempfile.mkdtemp` of all temporary folders of a run."""
     return f"{NAME_PREFIX}{run_id}-"
 
 
 def ledger_folder(settings: Settings) -> Path:
-    """Where the ledgers of this cache are."""
+    """The folder of this cache's ledgers."""
     return settings.cache_dir / "ledger"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One thing that a run was about to create. `facts` were learnt before or after its creation."""
+    """Something that a run planned to create. `facts` were recorded before or after its creation."""
 
     kind: Kind
     name: str
@@ -78,7 +78,7 @@ class Entry:
 class Owner:
     """The process that opened a ledger. `started` is its start time in seconds since the epoch.
 
-    `closed`: it let go of the ledger in good order, although something was left. `kept`: that was the user's wish.
+    `closed`: it closed the ledger properly, although something was left. `kept`: the user asked for that.
     """
 
     run_id: str
@@ -89,12 +89,12 @@ class Owner:
 
     @property
     def alive(self) -> bool:
-        """Whether that very process, not another with its number, still works on the run."""
+        """Whether exactly that process, not another with its id, is still working on the run."""
         return not self.closed and process_is(self.pid, self.started)
 
 
 def process_is(pid: int, started: float) -> bool:
-    """Whether a process with this number runs and began at this time (seconds since the epoch)."""
+    """Whether a process with this id is running and was started at this time (seconds since the epoch)."""
     try:
         process = psutil.Process(pid)
         return (
@@ -106,7 +106,7 @@ def process_is(pid: int, started: float) -> bool:
 
 
 def start_time(pid: int) -> float:
-    """When a process began, in seconds since the epoch; 0 when it is gone already."""
+    """The start time of a process, in seconds since the epoch; 0 when it no longer exists."""
     try:
         return float(psutil.Process(pid).create_time())
     except psutil.NoSuchProcess:
@@ -125,14 +125,14 @@ class Ledger:
 
     @property
     def run_id(self) -> str:
-        """The run's name."""
+        """The run's id."""
         return self.owner.run_id
 
     @classmethod
     def open(cls, run_id: str, folder: Path) -> Self:
         """Begin the ledger of a new run, owned by this process.
 
-        Programs that this process starts from now on carry the run's name in their environment. Raises HostError when
+        Programs that this process starts from now on have the run's id in their environment. Raises HostError when
         the folder cannot be written or the run exists already.
         """
         owner = Owner(run_id=run_id, pid=os.getpid(), started=start_time(os.getpid()))
@@ -157,9 +157,7 @@ class Ledger:
             os.close(descriptor)
         except FileExistsError as exists:
             os.close(descriptor)
-            raise HostError(
-                f"run {run_id} exists already: {path}", "start again; every run gets a name of its own"
-            ) from exists
+            raise HostError(f"run {run_id} already exists: {path}", "start again; every run gets a new id") from exists
         except OSError as error:
             os.close(descriptor)
             raise _unwritable(path, error) from error
@@ -182,28 +180,29 @@ class Ledger:
         return cls(path, descriptor, owner, owns=False)
 
     def planned(self, kind: Kind, name: str, **facts: Any) -> None:
-        """Write down what is about to be created, or (the same kind and name again) what was learnt about it since."""
+        """Record what is about to be created or, for the same kind and name again, further facts about it."""
         if kind not in get_args(Kind):
-            raise ValueError(f"the ledger knows no kind {kind!r}")
+            raise ValueError(f"unknown kind of ledger entry {kind!r}")
         self._append({"planned": kind, "name": name, "facts": facts})
 
     def running(self, name: str, pid: int) -> None:
-        """Add its number and start time to a planned process, so that nobody else's can be taken for it."""
+        """Add its id and start time to a planned process, so that no other process can be mistaken for it."""
         self.planned("process", name, pid=pid, started=start_time(pid))
 
     def gone(self, kind: Kind, name: str) -> None:
-        """Write down that something was removed, and that this was seen."""
+        """Record that something was removed, and that this was verified."""
         self._append({"gone": kind, "name": name})
 
     @contextmanager
     def creating(self, kind: Kind, name: str, **facts: Any) -> Iterator[None]:
-        """Around the creation and use of something: planned before, gone when the block was left without an error."""
+        """A block around the creation and use of something: planned before, gone when the block ends without an
+        error."""
         self.planned(kind, name, **facts)
         yield
         self.gone(kind, name)
 
     def keep(self) -> None:
-        """Write down that what is open stays because the user asked for it: the next run leaves it alone."""
+        """Record that open entries stay because the user asked for it: the next run does not touch them."""
         self._append({"kept": True})
 
     def open_entries(self) -> list[Entry]:
@@ -211,7 +210,7 @@ class Ledger:
         return read(self.path)[1]
 
     def ever_planned(self) -> set[str]:
-        """The kinds of everything that was ever planned, gone or not."""
+        """The kinds of all entries, gone or not."""
         kinds = set()
         for line in self.path.read_bytes().splitlines():
             with suppress(ValueError):  # A half-written line: what it was about to announce was never created.
@@ -219,7 +218,7 @@ class Ledger:
         return kinds - {""}
 
     def close(self) -> bool:
-        """Let go of the ledger; its owner removes the file when nothing is left. True when the file is gone."""
+        """Close the ledger; its owner removes the file when no entry is open. Returns whether the file was removed."""
         if self._descriptor < 0:
             return not self.path.exists()
         finished = self._owns and not self.open_entries()
@@ -262,7 +261,7 @@ class Ledger:
 def read(path: Path) -> tuple[Owner, list[Entry]]:
     """The owner and the open entries of a ledger. Raises HostError when it is not one.
 
-    A line that a killed process left half-written is skipped: what it was about to announce was never created.
+    A line that a killed process left incomplete is skipped: what it announced was never created.
     """
     owner: Owner | None = None
     entries: dict[tuple[str, str], Entry] = {}
@@ -288,7 +287,7 @@ def read(path: Path) -> tuple[Owner, list[Entry]]:
         elif "gone" in data:
             entries.pop((data["gone"], data["name"]), None)
     if owner is None:
-        raise HostError(f"{path} is not a ledger: its first line names no run", "look at it, then remove it")
+        raise HostError(f"{path} is not a ledger: its first line names no run", "inspect the file, then remove it")
     return owner, list(entries.values())
 
 
@@ -307,7 +306,7 @@ class StaleLedger:
 
 
 def stale_ledgers(folder: Path) -> list[StaleLedger]:
-    """The ledgers of dead runs, oldest first; also of those whose things are kept (`owner.kept`)."""
+    """The ledgers of dead runs, oldest first, including runs with kept clusters (`owner.kept`)."""
     stale = []
     for path, owner in _ledgers(folder):
         if not owner.alive and not _is_locked(path):
@@ -318,9 +317,9 @@ def stale_ledgers(folder: Path) -> list[StaleLedger]:
 
 @contextmanager
 def claimed(stale: StaleLedger) -> Iterator[Ledger | None]:
-    """Hold the ledger of a dead run while its remains are removed; None when another process does so already.
+    """Lock the ledger of a dead run while its remains are removed; None when another process already has the lock.
 
-    When the block is left with no open entry, the file is removed.
+    If the block ends with no open entry, the file is removed.
     """
     try:
         descriptor = os.open(stale.path, os.O_RDWR | os.O_APPEND)
@@ -341,7 +340,7 @@ def claimed(stale: StaleLedger) -> Iterator[Ledger | None]:
 
 
 def not_ledgers(folder: Path) -> Sequence[Path]:
-    """Files in the folder that should be ledgers and cannot be read as such."""
+    """Files in the folder that should be ledgers but cannot be read as such."""
     known = {path for path, _ in _ledgers(folder)}
     return [path for path in sorted(folder.glob("*.jsonl")) if path not in known]
 
@@ -371,7 +370,7 @@ def _is_locked(path: Path) -> bool:
 def _unwritable(path: Path, error: OSError) -> HostError:
     return HostError(
         f"the ledger {path} cannot be written: {error.strerror}",
-        "without it nothing that a run creates could be found again; free disk, or set HARNESS_CACHE to another folder",
+        "without it, leftovers of a run could not be found; free disk space, or set HARNESS_CACHE to another folder",
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API server says about pods, events and applications, reduced to what a summary needs.
+"""Pods, events and applications from the API server, reduced to what a summary needs.
 
 Field names are those of the core/v1 and sparkoperator.k8s.io APIs.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A container of a pod. `problem` says in words why it does not run, empty when it does or has done its work."""
+    """A container of a pod. `problem` says why it is not running; empty when it is or has completed."""
 
     name: str
     restarts: int
@@ -24,7 +24,7 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """A pod and, in words, what is wrong with it."""
+    """A pod with descriptions of its problems."""
 
     namespace: str
     name: str
@@ -40,7 +40,7 @@ class Pod:
 
     @property
     def healthy(self) -> bool:
-        """Ready, or finished well, and never restarted."""
+        """Ready or succeeded, and never restarted."""
         return not self.problems and not self.restarts and (self.ready or self.phase == "Succeeded")
 
     @property
@@ -82,7 +82,7 @@ class Application:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A Deployment. `problems` are what its conditions complain of."""
+    """A Deployment. `problems` come from its conditions."""
 
     namespace: str
     name: str
@@ -108,7 +108,7 @@ def events(listing: Mapping[str, Any]) -> list[Event]:
 
 
 def applications(listing: Mapping[str, Any]) -> list[Application]:
-    """The custom resources of a list, with what their status says."""
+    """The custom resources of a list, with their status."""
     found = []
     for item in listing.get("items", []):
         status = item.get("status") or {}
@@ -181,7 +181,7 @@ def _container(name: str, status: Mapping[str, Any]) -> Container:
         problem = _ended(ended)
     last = (status.get("lastState") or {}).get("terminated")
     if last and _ended(last):
-        problem = "; before that ".join(filter(None, (problem, _ended(last))))
+        problem = "; previously ".join(filter(None, (problem, _ended(last))))
     return Container(
         name=name,
         restarts=int(status.get("restartCount") or 0),
@@ -195,7 +195,7 @@ def _ended(terminated: Mapping[str, Any]) -> str:
     if code == 0:
         return ""
     why = ": ".join(filter(None, (terminated.get("reason"), (terminated.get("message") or "").strip())))
-    return f"ended with status {code}" + (f" ({why})" if why else "")
+    return f"exited with code {code}" + (f" ({why})" if why else "")
 
 
 def _event(item: Mapping[str, Any]) -> Event:
@@ -225,5 +225,5 @@ _ERROR_LINE = re.compile(
 
 
 def error_lines(log: str, limit: int = 10) -> list[str]:
-    """The last lines of a log that tell of an error in the words of zap, klog, Go's runtime or Java."""
+    """The last lines of a log that report an error in the format of zap, klog, Go's runtime or Java."""
     return [line for line in log.splitlines() if _ERROR_LINE.search(line)][-limit:]

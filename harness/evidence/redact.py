@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes secrets out of evidence: names stay, values become ***, public certificates stay.
+"""Redacts evidence: names of secrets stay, values become ***, public certificates stay.
 
 What is recognised: PEM private keys (also base64-encoded), JSON web tokens, Authorization headers, values of keys that
 are called password, token, secret and the like, passwords in addresses, Docker credentials, the data of Kubernetes
@@ -92,7 +92,7 @@ _MAX_BLOCK_LINES = 20_000
 
 @dataclass(frozen=True)
 class Redactor:
-    """Takes secrets out of text, line by line, so that files of any size pass in little memory.
+    """Redacts text line by line, so that files of any size need little memory.
 
     `literals` are values that are secret wherever they appear, also base64- or URL-encoded.
     """
@@ -119,7 +119,7 @@ class Redactor:
             writer.writelines(self.lines(reader))
 
     def tree(self, source: Path, target: Path) -> list[Path]:
-        """Copy a folder without its secrets and return the new files. Links and special files are left out."""
+        """Copy a folder without its secrets and return the new files. Links and special files are skipped."""
         written = []
         for folder, _, names in os.walk(source):
             for name in sorted(names):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks for secrets where none may be: in files, in the argument lists of processes and in their environments."""
+"""Searches for secrets where there must be none: in files, and in argv and environment of processes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 _PROC = Path("/proc")
 _SHORTEST = 12
-"""Anything shorter would be found by accident."""
+"""Anything shorter would match by chance."""
 
 
 def forms(secret: str) -> list[bytes]:
-    """How a secret can show up: as it is, URL-encoded, and within base64 of something, at each of three offsets."""
+    """The forms in which a secret can appear: plain, URL-encoded, and base64-encoded at each of three offsets."""
     plain = secret.encode()
     found = {plain, quote(secret, safe="").encode()}
     for before in range(3):
@@ -26,7 +26,7 @@ def forms(secret: str) -> list[bytes]:
 
 
 def in_files(secrets: Sequence[str], places: Iterable[Path]) -> list[str]:
-    """Of these files, and of those below these folders, the ones that hold a secret; the secret itself is not told."""
+    """Those of these files, and of the files below these folders, that contain a secret; the secret is not returned."""
     wanted = _all_forms(secrets)
     found = {it for place in places for it in ([place] if place.is_file() else place.rglob("*"))}
     files = sorted(it for it in found if it.is_file() and not it.is_symlink())
@@ -34,13 +34,13 @@ def in_files(secrets: Sequence[str], places: Iterable[Path]) -> list[str]:
 
 
 def in_processes(secrets: Sequence[str], proc: Path = _PROC) -> list[str]:
-    """The processes that have one of the secrets in argv or environment, as `1234 argv`; those of containers, too."""
+    """The processes with one of the secrets in argv or environment, as `1234 argv`; including those in containers."""
     wanted = _all_forms(secrets)
     return [f"{number} {where}" for number, where, text in _said(proc) if any(it in text for it in wanted)]
 
 
 def processes(proc: Path = _PROC) -> int:
-    """How many processes there are to look at."""
+    """The number of processes that can be inspected."""
     return len({number for number, _, _ in _said(proc)})
 
 

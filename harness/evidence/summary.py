@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first page of a cell's evidence, `summary.md`: what is wrong comes first, what was collected last."""
+"""The first page of a cell's evidence, `summary.md`: problems first, the list of collected files last."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FINE_STATES = ("COMPLETED", "Scheduled", "Ready", "RUNNING")
 
 @dataclass(frozen=True, kw_only=True)
 class Collected:
-    """What a collector got, in words. `seconds` is how long it took."""
+    """The result of a collector, in words. `seconds` is its duration."""
 
     name: str
     message: str
@@ -29,7 +29,7 @@ class Collected:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What the API server told about the cell's namespaces and the operator's. Pods come worst first."""
+    """What the API server returned about the cell's and the operator's namespaces. Pods are sorted worst first."""
 
     pods: Sequence[Pod] = ()
     events: Sequence[Event] = ()
@@ -76,7 +76,7 @@ def _checks(findings: Sequence[Finding]) -> Iterator[str]:
             yield f"  - {name}: {shown}"
     passed = len(findings) - len(wrong)
     if not wrong:
-        yield "None." if findings else "No check had looked before the cell ended."
+        yield "None." if findings else "No check ran before the cell ended."
     if passed:
         yield ""
         yield f"{passed} passed."
@@ -126,7 +126,7 @@ def _pods(pods: Sequence[Pod]) -> Iterator[str]:
         yield from (f"  - {_one_line(problem)}" for problem in pod.problems)
     healthy = len(pods) - len(wrong)
     if healthy:
-        yield f"- {healthy} of {len(pods)} pods: ready or finished well, and never restarted"
+        yield f"- {healthy} of {len(pods)} pods: ready or succeeded, and never restarted"
     yield ""
 
 
@@ -140,7 +140,7 @@ def _events(events: Sequence[Event]) -> Iterator[str]:
         times = f" (×{event.count})" if event.count > 1 else ""
         yield f"- {event.at} {event.reason} {event.about}{times}: {event.message}"
     if len(warnings) > _EVENTS:
-        yield f"- and {len(warnings) - _EVENTS} earlier ones, see events/"
+        yield f"- {len(warnings) - _EVENTS} earlier ones: see events/"
     if not warnings:
         yield f"None among {len(events)} events."
     yield ""

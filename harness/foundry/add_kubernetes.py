@@ -34,17 +34,17 @@ _CONSTANTS = "cmd/kubeadm/app/constants/constants.go"
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """What came into the checkout: folders of Go tool modules, and names of environments."""
+    """What was added to the checkout: folders of Go tool modules, and names of environments."""
 
     modules: tuple[str, ...]
     environments: tuple[str, ...]
     kept: tuple[str, ...]
-    """Environments of that minor that were there before and stay as they are."""
+    """Environments of that minor that already existed and stay unchanged."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Needs:
-    """What a Kubernetes version's own sources ask for. `etcd_tag` and the rest have no `v`."""
+    """What a Kubernetes version requires by its own sources. `etcd_tag` and the others have no `v`."""
 
     staging: tuple[str, ...]
     godebug: tuple[str, ...]
@@ -62,21 +62,21 @@ def add_kubernetes(
 ) -> Added:
     """Write what the foundry needs for Kubernetes `version` (`1.38.0`) into the checkout at `root`.
 
-    Everything is fetched before the first file is written. Raises UsageError for what is no version or is there
-    already, BuildError with the module registry's own words when it refuses something.
+    Everything is fetched before the first file is written. Raises UsageError for an invalid version or one that
+    exists already, BuildError with the module registry's message when it refuses something.
     """
     if not re.fullmatch(r"1\.\d+\.\d+", version):
-        raise UsageError(f"{version!r} is not a full Kubernetes version", "give one like 1.36.3, without v")
+        raise UsageError(f"{version!r} is not a full Kubernetes version", "give a version like 1.36.3, without v")
     modules = root / "clusters" / "nodes" / "modules"
     if (modules / f"kubernetes-{version}").exists():
         raise UsageError(
-            f"the foundry has Kubernetes {version} already", f'build it: `harness foundry build "Kubernetes {version}"`'
+            f"the foundry already has Kubernetes {version}", f'build it: `harness foundry build "Kubernetes {version}"`'
         )
     store = Store.of(settings)
     log_file = settings.cache_dir / "logs" / f"add-kubernetes-{version}.log"
-    say(f"asking for {KUBERNETES} v{version}")
+    say(f"requesting {KUBERNETES} v{version}")
     needs = _needs(toolmodule.download(store, f"{KUBERNETES}@v{version}", log_file))
-    say(f"it asks for etcd {needs.etcd_tag}, CoreDNS {needs.coredns} and pause {needs.pause}")
+    say(f"it requires etcd {needs.etcd_tag}, CoreDNS {needs.coredns} and pause {needs.pause}")
     wanted = [module for module in _modules(version, needs) if not (modules / module.name).exists()]
     with tempfile.TemporaryDirectory(prefix="soh-add-") as scratch:
         made = []
@@ -97,7 +97,7 @@ def _needs(source: Source) -> _Needs:
         found = re.search(rf'\b{name}\s*=\s*"v?([^"]+)"', text)
         if not found:
             raise BuildError(
-                f"{source.folder / _CONSTANTS} has no {name}", "read there what took its place, and add it here"
+                f"{source.folder / _CONSTANTS} has no {name}", "find out what replaced it there, and adapt this command"
             )
         return found[1]
 
@@ -194,11 +194,11 @@ def _environment_row(name: str, version: str, like: Environment) -> str:
 
 
 def told(added: Added, version: str) -> Iterable[str]:
-    """What to do with it, in lines."""
+    """What was added and what to do next, in lines."""
     yield f"added {', '.join(f'clusters/nodes/modules/{name}' for name in added.modules)}"
     yield f"added the row {version} to clusters/nodes/kubernetes.toml"
     for name in added.environments:
         yield f"added the environment {name}; give it a node_image when upstream has published one"
     for name in added.kept:
-        yield f"the environment {name} was there and stays as it is; set `kubernetes` and `foundry` there by hand"
+        yield f"the environment {name} already exists and was not changed; set `kubernetes` and `foundry` in its row"
     yield f"next: nox -s bootstrap e2e -- --env '*-{version.rsplit('.', 1)[0]}' --tag smoke"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lets the foundry build another release of the operator: its Go tool module and its rows.
 
-The release's facts are in charts/releases.toml already; what the module itself says of them is compared.
+The release's facts are already in charts/releases.toml; they are compared with the module's own.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _MAIN = "cmd/operator"
 
 @dataclass(frozen=True, kw_only=True)
 class Added:
-    """What came into the checkout. `spark_missing` is a Spark version that charts/images/spark.toml has no row for."""
+    """What was added to the checkout. `spark_missing` is a Spark version that charts/images/spark.toml has no row
+    for."""
 
     module: str
     spark_missing: str = ""
@@ -50,13 +51,13 @@ def add_release(
     modules = root / "clusters" / "nodes" / "modules"
     if (modules / name).exists():
         raise UsageError(
-            f"the foundry has release {version} already",
+            f"the foundry already has release {version}",
             f'build it: `harness foundry build "image operator-{version}"`',
         )
     store = Store.of(settings)
     known = operator.catalogue()
     log_file = settings.cache_dir / "logs" / f"add-release-{version}.log"
-    say(f"asking for {known.go_module} v{version}")
+    say(f"requesting {known.go_module} v{version}")
     source = toolmodule.download(store, f"{known.go_module}@v{version}", log_file)
     _compare(source, release, known.chart_folder)
     with tempfile.TemporaryDirectory(prefix="soh-add-") as scratch:
@@ -77,20 +78,20 @@ def add_release(
 
 
 def _compare(source: Source, release: Release, chart_folder: str) -> None:
-    """Raise BuildError where the module says something else than the release's row."""
+    """Raise BuildError if the module contradicts the release's row."""
     if not (source.folder / _MAIN).is_dir():
         raise BuildError(f"{source.folder} has no {_MAIN}", "see how that release is built, and adapt this command")
     said = re.search(r"^ARG SPARK_IMAGE=\S*:(\S+)", (source.folder / "Dockerfile").read_text(), re.M)
     if said and said[1] != release.spark:
         raise BuildError(
-            f"the Dockerfile of release {release.version} has Spark {said[1]}, its row {release.spark}",
+            f"the Dockerfile of release {release.version} has Spark {said[1]}, but its row has {release.spark}",
             "correct `spark` in charts/releases.toml",
         )
     there = {path.name for path in (source.folder / chart_folder / "crds").glob("*.yaml")}
     wanted = {f"sparkoperator.k8s.io_{name.partition('.')[0]}.yaml" for name in release.crds}
     if there != wanted:
         raise BuildError(
-            f"the chart of release {release.version} has {', '.join(sorted(there))}, and not the CRDs of its row",
+            f"the chart of release {release.version} has {', '.join(sorted(there))}, which are not the CRDs in its row",
             "correct `crds` in charts/releases.toml",
         )
 
@@ -117,7 +118,7 @@ def _module(name: str, version: str, source: Source, go_module: str) -> ToolModu
 
 
 def _offer(file: Path, version: str) -> None:
-    """Say in the release's row that the foundry builds it."""
+    """Record in the release's row that the foundry builds it."""
     head, *parts = re.split(r"^(?=\[\[release\]\])", file.read_text(), flags=re.M)
     for number, text in enumerate(parts):
         if rows.value(text, "version") == version:
@@ -126,7 +127,7 @@ def _offer(file: Path, version: str) -> None:
 
 
 def told(added: Added, version: str) -> Iterable[str]:
-    """What to do with it, in lines."""
+    """What was added and what to do next, in lines."""
     yield f"added clusters/nodes/modules/{added.module}, a row in charts/images/operator.toml, and its source"
     if added.spark_missing:
         yield (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images from layers: an OCI image layout, written and pushed from here; no builder and no engine take part.
+"""Builds images from layers: an OCI image layout, written and pushed without a builder or container engine.
 
 The documents follow the OCI image specification 1.1 (config.md, manifest.md, image-layout.md).
 """
@@ -20,7 +20,7 @@ from harness.errors import BuildError
 from harness.foundry.layers import Layer
 
 LABEL_BUILT_FROM = "spark-operator-harness.built-from"
-"""Image label: the module or package, with its version, that the content comes from."""
+"""Image label: the module or package, with version, that the content comes from."""
 
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -31,7 +31,7 @@ _GOARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 @dataclass(frozen=True, kw_only=True)
 class ImageConfig:
-    """What a container of the image starts with, and what the image says about itself."""
+    """The runtime configuration of an image, and its labels."""
 
     entrypoint: Sequence[str] = ()
     command: Sequence[str] = ()
@@ -80,13 +80,13 @@ def labels(
 
 
 def architecture() -> str:
-    """This machine's architecture in Go's words, which images use."""
+    """This machine's architecture in Go's terms, which images use."""
     machine = platform.machine()
     return _GOARCH.get(machine, machine)
 
 
 def write_image(folder: Path, layers: Sequence[tuple[str, Layer]], config: ImageConfig) -> Image:
-    """Write an image of these layers, lowest first, each with a word on what it holds.
+    """Write an image of these layers, lowest first, each with a description of its content.
 
     Layers are hard links where the file system allows it, so that images which share layers share the disk, too.
     """
@@ -128,7 +128,7 @@ def read_image(folder: Path) -> Image:
         ) from broken
     if wrong:
         raise BuildError(
-            f"the image in {folder} has damaged blobs: {', '.join(wrong)}", f"remove {folder} and build it again"
+            f"the image in {folder} has corrupt blobs: {', '.join(wrong)}", f"remove {folder} and build it again"
         )
     return Image(
         folder=folder,
@@ -139,7 +139,7 @@ def read_image(folder: Path) -> Image:
 
 
 def share(source: Path, target: Path) -> None:
-    """Make a file appear under a second name, by a hard link or, across file systems, by a copy."""
+    """Create a second name for a file, by a hard link or, across file systems, by a copy."""
     if target.exists():
         return
     try:
@@ -149,7 +149,7 @@ def share(source: Path, target: Path) -> None:
 
 
 def blob_file(folder: Path, digest: str) -> Path:
-    """Where a layout keeps a blob (image-layout.md)."""
+    """The path of a blob in a layout (image-layout.md)."""
     algorithm, _, digits = digest.partition(":")
     return folder / "blobs" / algorithm / digits
 

@@ -42,7 +42,7 @@ class BaseSystem(Model):
 
 
 def recipe(base: BaseSystem) -> Recipe:
-    """What a base layer depends on, besides what the Debian mirror offers on the day of its build."""
+    """The inputs of a base layer, apart from the state of the Debian mirror on the day of its build."""
     return Recipe(kind="layer", name=base.name, inputs={"base": base.model_dump_json(), "suite": base.suite})
 
 
@@ -65,7 +65,9 @@ def make_tarball(base: BaseSystem, target: Path, log_file: Path) -> None:
     Raises ToolError when mmdebstrap is missing, CommandError when it fails.
     """
     if shutil.which("mmdebstrap") is None:
-        raise ToolError("mmdebstrap was not found, which makes Debian base systems", "apt-get install mmdebstrap")
+        raise ToolError(
+            "mmdebstrap was not found; it is needed to build Debian base systems", "apt-get install mmdebstrap"
+        )
     argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(base.packages)}"]
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in base.exclude]
     argv += [f"--dpkgopt=path-include={pattern}" for pattern in base.keep]
@@ -86,7 +88,7 @@ def make_tarball(base: BaseSystem, target: Path, log_file: Path) -> None:
 
 
 def copy_tarball(tree: Path, layer: LayerWriter) -> None:
-    """Copy a base system into a layer, without device nodes, caches and what differs from host to host."""
+    """Copy a base system into a layer, without device nodes, caches and host-specific files."""
     with tarfile.open(tree) as source:
         for member in source:
             path = str(PurePosixPath(member.name))

@@ -3,8 +3,8 @@
 
 A module whose `tool` line names its own path holds the program's source, too.
 
-The module and build caches lie in the harness's own cache folder, so that they can be dropped once every artefact is
-stored, and the user's own Go caches stay as they are.
+The module and build caches are in the harness's own cache folder, so that they can be removed once every artefact is
+stored, and the user's own Go caches are not touched.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def recipe(module: str, programs: Sequence[str] | None = None) -> Recipe:
 def build(store: Store, module: str, programs: Sequence[str] | None = None) -> Artifact:
     """The programs of a module as `<folder>/bin/<program>`.
 
-    A whole build that is stored already also answers for some of its programs. Raises BuildError that names the log.
+    A stored build of all programs also serves requests for some of them. Raises BuildError that names the log.
     """
     whole = store.get(recipe(module))
     if whole:
@@ -187,5 +187,5 @@ def _program(package: str, settings: BuildFile) -> str:
 @functools.cache
 def _go_version() -> str:
     if shutil.which("go") is None:
-        raise ToolError("Go was not found, which builds kind, Helm and Kubernetes here", "install Go 1.26 or newer")
+        raise ToolError("Go was not found; it is needed to build kind, Helm and Kubernetes", "install Go 1.26 or newer")
     return process.call(["go", "env", "GOVERSION"], timeout=60).stdout.strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The images that the foundry builds for applications and operators, each as one thing that can be done or not yet."""
+"""The images that the foundry builds for applications and operators, each with its state."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ImageBuild:
     settings: Settings
 
     def done(self) -> bool:
-        """Whether the image is stored and its registry's storage holds just that digest, or one that was imported."""
+        """Whether the image is stored and its registry's storage has exactly that digest, or an imported one."""
         if self.imported:
             return True
         artifact = Store.of(self.settings).get(self.recipe)
@@ -50,7 +50,7 @@ class ImageBuild:
     def build(self, progress: Progress) -> str:
         """Build what is missing, publish it, and return the digest. Raises BuildError or RegistryError.
 
-        What a user imported under this name stays.
+        An image that a user imported under this name is kept.
         """
         if self.imported:
             return published(registries(self.settings), self.reference)
@@ -61,7 +61,7 @@ class ImageBuild:
 
     @property
     def imported(self) -> bool:
-        """Whether a user imported an image under this name, which then stands for ours."""
+        """Whether a user imported an image under this name, which then replaces the foundry's."""
         known = Imports.of(self.settings).read().image(self.reference)
         return known is not None and published(registries(self.settings), self.reference) == known.digest
 
@@ -74,7 +74,7 @@ class ImageBuild:
             return ""
 
     def size(self) -> int:
-        """What a node pulls, in bytes; 0 when it is not built."""
+        """The pull size in bytes; 0 when it is not built."""
         artifact = Store.of(self.settings).get(self.recipe)
         return read_image(artifact.folder).size if artifact else 0
 
@@ -102,7 +102,7 @@ def recipes(settings: Settings, releases: Iterable[Release]) -> list[Recipe]:
 
 
 def registries(settings: Settings) -> Path:
-    """The folder with one storage a registry host."""
+    """The folder with one storage per registry host."""
     return settings.cache_dir / "registry"
 
 

@@ -35,7 +35,7 @@ class ImportedImage(Model):
 
     @property
     def obtained(self) -> str:
-        """How reports say where it came from."""
+        """Its origin, for reports."""
         return f"imported from {self.file}, sha256:{self.sha256}"
 
 
@@ -50,7 +50,7 @@ class ImportedChart(Model):
 
     @property
     def obtained(self) -> str:
-        """How reports say where it came from."""
+        """Its origin, for reports."""
         return f"imported from {self.file}, sha256:{self.sha256}"
 
 
@@ -110,13 +110,13 @@ class Imports:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Nobody else changes what is imported during the block."""
+        """Lock the record of imports for the block."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(str(self.folder) + ".lock"):
             yield
 
     def write(self, records: Records) -> None:
-        """Put these in the place of what was there. Only inside `changing`."""
+        """Replace the record. Only inside `changing`."""
         draft = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         draft.write_text(_File(records=records).model_dump_json(indent=2) + "\n")
         draft.replace(self._file)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the foundry has, could have and no longer needs: `harness foundry list`, `build` and `prune`."""
+"""The foundry's artefacts, stored, missing and stale: `harness foundry list`, `build` and `prune`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Identity = tuple[str, str, str]
 class Entry:
     """An artefact, stored or not. `size` is in bytes and counts shared layers once, with the first that holds them.
 
-    `stale` is an artefact that no row of the catalogues leads to any more; `missing` one that is not built yet.
+    `stale` is an artefact that no catalogue row needs any more; `missing` one that is not built yet.
     """
 
     kind: str
@@ -51,7 +51,7 @@ class Pruned:
 
 
 def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, str]:
-    """Every artefact that the catalogues lead to, with its image reference where it is an image's."""
+    """Every artefact that the catalogues need, with its image reference if it is an image."""
     found: dict[Identity, str] = {}
     rows = kubernetes.rows().values()
     known = list(releases)
@@ -105,7 +105,7 @@ def table(found: Iterable[Entry]) -> Table:
 
 
 def names(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[str]:
-    """What `build` can be asked for."""
+    """The names that `build` accepts."""
     return [step.name for step in plan.steps(settings, environments, releases)]
 
 
@@ -116,9 +116,9 @@ def build(
     wanted: Sequence[str],
     progress: Progress,
 ) -> list[str]:
-    """Build these by name, and what they need from the foundry, unless it is there; returns what was built.
+    """Build these artefacts, and what they need from the foundry, if missing; returns what was built.
 
-    Raises UsageError with what was probably meant, BuildError that names the log.
+    Raises UsageError with suggestions for an unknown name, BuildError that names the log.
     """
     steps = {step.name: step for step in plan.steps(settings, environments, releases)}
     built: list[str] = []
@@ -141,9 +141,9 @@ def build(
 
 
 def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -> Pruned:
-    """Remove stale artefacts, what interrupted builds left, and images in the registries that nothing leads to.
+    """Remove stale artefacts, leftovers of interrupted builds, and unreferenced images in the registries.
 
-    Builds that are going on at the moment are left alone. Raises CommandError when a registry cannot be swept.
+    Builds in progress are not touched. Raises CommandError when garbage collection of a registry fails.
     """
     known = list(releases)
     store = Store.of(settings)
@@ -165,7 +165,7 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
     references += [image.reference for image in Imports.of(settings).read().images]
     references += [reference for row in kubernetes.rows().values() for reference in row.images().values()]
     if images.registries(settings).is_dir():
-        progress("sweeping the registries")
+        progress("collecting garbage in the registries")
         images.publisher(settings).sweep(references)
     return Pruned(removed=tuple(removed), freed=max(0, before - sum(_bytes(root, set()) for root in roots)))
 
@@ -189,7 +189,7 @@ def _entry(artifact: Artifact, wanted: dict[Identity, str], size: int) -> Entry:
 
 
 def _bytes(folder: Path, seen: set[tuple[int, int]]) -> int:
-    """What the files below a folder take, each hard-linked file once over all calls with the same `seen`."""
+    """The disk usage of a folder in bytes, counting each hard-linked file once over all calls with the same `seen`."""
     total = 0
     for path in folder.rglob("*") if folder.is_dir() else ():
         status = path.lstat()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""k3s-shaped nodes: upstream Kubernetes as k3d expects a k3s node, one thin layer above the node with images.
+"""k3s-shaped nodes: upstream Kubernetes in the form that k3d expects of k3s, one thin layer on the node with images.
 
 The control plane's programs are those of the images that the node below holds unpacked; kine and our own /bin/k3s
 (clusters/nodes/modules/k3s-shaped-node) come on top.
@@ -69,7 +69,7 @@ class K3sShapedNode:
 
     @property
     def identity(self) -> str:
-        """What makes it the same on another machine, whatever images it holds besides."""
+        """Its identity across machines, regardless of the images in it."""
         held = {"base": nodes.node_recipe(self.row).key}
         return Recipe(kind="", name="", inputs={**self.recipe.inputs, **held}).key
 
@@ -80,7 +80,7 @@ class K3sShapedNode:
 
     @property
     def plain(self) -> str:
-        """There is none without images."""
+        """Empty: there is no k3s-shaped node without images."""
         return self.reference
 
     @property
@@ -89,7 +89,7 @@ class K3sShapedNode:
         return self.base.held
 
     def exists(self) -> bool:
-        """Whether the container engine holds it."""
+        """Whether the container engine has it."""
         return nodes.image_size(self.reference) > 0
 
     def build(self, store: Store) -> Artifact:
@@ -115,7 +115,7 @@ class K3sShapedNode:
         return store.build(self.recipe, make)
 
     def _commit(self, layer: Path, log_file: Path) -> None:
-        """Put the layer onto the node below, and commit the result with what k3d asks of an image."""
+        """Add the layer to the base node, and commit the result with what k3d requires of an image."""
 
         def docker(*words: str | Path, check: bool = True) -> None:
             process.call(["docker", *words], timeout=_ENGINE_SECONDS, log_file=log_file, check=check)
@@ -159,9 +159,9 @@ def _facts(row: KubernetesRow) -> str:
 
 
 def _containerd_config(row: KubernetesRow) -> str:
-    """A kind node's, but there is no systemd to ask for cgroups."""
+    """That of a kind node, but without systemd as cgroup driver."""
     text = nodes.containerd_config(row)
     managed, alone = "SystemdCgroup = true", "SystemdCgroup = false"
     if managed not in text:
-        raise BuildError(f"containerd's config.toml of the nodes does not say {managed}", "correct it")
+        raise BuildError(f"containerd's config.toml of the nodes has no {managed}", "correct it")
     return text.replace(managed, alone)

@@ -20,7 +20,7 @@ CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", 
 
 
 class KubernetesRow(BaseModel):
-    """One version and what `kubeadm config images list` asks for beside it. Versions have no `v`."""
+    """One version and the images that `kubeadm config images list` adds. Versions have no `v`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,7 +46,7 @@ class KubernetesRow(BaseModel):
         return f"coredns-{self.coredns}"
 
     def images(self) -> dict[str, str]:
-        """Program → image reference, as kubeadm asks for them."""
+        """Program → image reference, as in kubeadm."""
         registry = "registry.k8s.io"
         return {
             **{program: f"{registry}/{program}:v{self.version}" for program in CONTROL_PLANE},

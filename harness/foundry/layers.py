@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers of images: tarballs that come out the same, byte by byte, whenever they are made from the same files."""
+"""Reproducible image layers: the same files give the same tarball, byte for byte."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 class Compression(IntEnum):
-    """gzip levels. Nodes unpack a layer more often than anybody stores it: speed comes before size.
+    """gzip levels. Layers are unpacked more often than stored: speed comes before size.
 
     NONE is gzip's framing around stored bytes, for files that are compressed already, such as jars.
     """
@@ -59,8 +59,8 @@ class Layer:
 class LayerWriter:
     """Puts files into a layer in the order of the calls; every time stamp is the epoch, and owners have no names.
 
-    Folders on the way to a file that were not put in before are put in as root's, mode 0755: a container engine makes
-    missing ones so, whatever a lower layer says, but with the time of day.
+    Missing parent folders of a file are added as root's, mode 0755: a container engine would create
+    them the same way, whatever a lower layer has, but with the current time.
     """
 
     def __init__(self, archive: tarfile.TarFile) -> None:
@@ -94,7 +94,7 @@ class LayerWriter:
         self._add(entry)
 
     def tree(self, path: str, source: Path, *, owner: Owner = ROOT) -> None:
-        """A folder with all that is in it, sorted by name."""
+        """A folder with everything in it, sorted by name."""
         self.folder(path, owner=owner)
         for child in sorted(source.iterdir()):
             if child.is_dir():
@@ -140,7 +140,7 @@ def write_layer(
 
 
 def read_layer(folder: Path, name: str = "layer") -> Layer:
-    """A layer that `write_layer` left in a folder."""
+    """A layer that `write_layer` wrote into a folder."""
     data = json.loads((folder / f"{name}.json").read_text())
     return Layer(file=folder / f"{name}.tar.gz", digest=data["digest"], diff_id=data["diff_id"], size=data["size"])
 

@@ -48,7 +48,7 @@ class LoadedNode:
 
     @property
     def identity(self) -> str:
-        """What makes it the same on another machine, whatever images it holds besides."""
+        """Its identity across machines, regardless of the images in it."""
         return nodes.node_recipe(self.row).key
 
     @property
@@ -57,7 +57,7 @@ class LoadedNode:
         return tuple(build.reference for build in self.builds)
 
     def exists(self) -> bool:
-        """Whether the container engine holds it."""
+        """Whether the container engine has it."""
         return nodes.image_size(self.reference) > 0
 
     def build(self, store: Store) -> Artifact:
@@ -79,7 +79,8 @@ class LoadedNode:
 
 
 def loaded_node(settings: Settings, row: KubernetesRow) -> LoadedNode:
-    """The node with images for a Kubernetes version. Raises CatalogueError when `hold` names what nobody builds."""
+    """The node with images for a Kubernetes version. Raises CatalogueError when `hold` names an image that the foundry
+    does not build."""
     known = {build.reference: build for build in images.builders(settings, catalogue.load().releases)}
     return LoadedNode(row=row, builds=tuple(_known(reference, known) for reference in kubernetes.held_images()))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """kind node images: a Debian base, upstream Kubernetes, containerd, and the control plane's images inside.
 
-What kind asks of a node image is read from its sources: pkg/cluster/internal/providers/docker/provision.go (how the
-container is started), pkg/cluster/internal/providers/common/cgroups.go (the console line that it waits for) and
+The requirements of kind on a node image come from its sources: pkg/cluster/internal/providers/docker/provision.go (how
+the container is started), pkg/cluster/internal/providers/common/cgroups.go (the console line that it waits for) and
 pkg/build/nodeimage/const.go (the files under /kind).
 """
 
@@ -204,7 +204,7 @@ def containerd_config(row: KubernetesRow) -> str:
 
 
 def _filled(file: Path, row: KubernetesRow) -> str:
-    """A file of the nodes, with what differs between versions put in."""
+    """A file of the nodes, with version-specific parts filled in."""
     return file.read_text().replace("@PAUSE@", row.images()["pause"]).replace("@VERSION@", f"v{row.version}")
 
 
@@ -219,7 +219,7 @@ def node_image(row: KubernetesRow) -> str:
 
 
 def image_size(reference: str) -> int:
-    """What an image takes in the container engine, in bytes; 0 when it is not there, or when there is no engine."""
+    """The size of an image in the container engine, in bytes; 0 if it does not exist, or without an engine."""
     if shutil.which("docker") is None:
         return 0
     argv = ["docker", "image", "inspect", "--format", "{{.Size}}", reference]
@@ -228,9 +228,9 @@ def image_size(reference: str) -> int:
 
 
 def remove_image_of(artifact: Artifact) -> None:
-    """Remove the image that a node's artefact stands for from the container engine; other artefacts have none.
+    """Remove the image of a node's artefact from the container engine; other artefacts have none.
 
-    Only this cache's own images: another cache on this host may have others. Raises CommandError when one is in use.
+    Only this cache's own images: another cache on this host may use others. Raises CommandError when one is in use.
     """
     note = artifact.folder / "image.txt"
     reference = note.read_text().split()[0] if note.is_file() else ""
@@ -241,7 +241,7 @@ def remove_image_of(artifact: Artifact) -> None:
 def build_node(store: Store, row: KubernetesRow) -> Artifact:
     """Build the kind node image inside the container engine; the artefact holds only its id.
 
-    The engine may have lost the image since: then it is made again. Raises BuildError that names the log.
+    If the engine no longer has the image, it is built again. Raises BuildError that names the log.
     """
     recipe = node_recipe(row)
     stored = store.get(recipe)
@@ -275,7 +275,7 @@ def _put_program(layer: LayerWriter, *, path: str, binary: Path) -> None:
 
 
 def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path]) -> None:
-    """Everything that a node has above Debian, as one layer."""
+    """Everything that a node has on top of Debian, as one layer."""
 
     def fill(layer: LayerWriter) -> None:
         folders: set[str] = set()
@@ -352,7 +352,7 @@ def write_import(target: Path, layouts: Mapping[str, Path]) -> None:
 
 
 def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_file: Path) -> None:
-    """Stack base and overlay, let the node's own containerd take in the images, and commit the result."""
+    """Stack base and overlay, import the images with the node's own containerd, and commit the result."""
     stage = f"{REPOSITORY}-base:{node_recipe(row).key}"
     process.call(["docker", "import", base, stage], timeout=_ENGINE_SECONDS, log_file=log_file)
     labels = assemble.labels(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operator images, the images of the chart's CRD hook, and charts, all from the Go module of a release.
+"""Builds operator images, images of the chart's CRD hook, and charts, all from the Go module of a release.
 
-The operator's image is the release's own binary on our Spark image, put together as the release's Dockerfile does; the
+The operator's image is the release's own binary on our Spark image, assembled as in the release's Dockerfile; the
 hook's image holds kubectl and the chart's CRDs and nothing else, where upstream's has Alpine below them.
 """
 

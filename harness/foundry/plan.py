@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What bootstrap must build for cells whose images come from the foundry, as steps."""
+"""The steps that bootstrap needs for cells with images from the foundry."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _base_step(store: Store) -> Step:
 
     def run(progress: Progress) -> None:
         for system in systems:
-            progress(f"making the base system {system.name}")
+            progress(f"building the base system {system.name}")
             debian.build(store, system)
 
     return Step(
@@ -240,7 +240,7 @@ def _chart_step(store: Store, release: Release) -> Step:
     recipe = operator.chart_recipe(release.version)
 
     def run(progress: Progress) -> None:
-        progress(f"packing the chart of {release.version}")
+        progress(f"packaging the chart of {release.version}")
         operator.chart(store, release.version)
 
     return Step(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Publishing: foundry images go into the storages of our registries, under the names that the world knows them by.
+"""Publishes foundry images into the storages of the harness's registries, under their real names.
 
 A storage is what a distribution server keeps on a file system: `<registry host>/docker/registry/v2/…`.
 """
@@ -26,7 +26,8 @@ _SWEEP_SECONDS = 600.0
 
 
 class Publisher:
-    """Puts images into the storages below `root`, one folder a registry host; `registry` is the server's program."""
+    """Pushes images into the storages below `root`, one folder per registry host; `registry` is the server's
+    program."""
 
     def __init__(self, root: Path, *, registry: Path, logs: Path) -> None:
         self.root = root
@@ -36,8 +37,8 @@ class Publisher:
     def publish(self, image: Image, reference: str) -> str:
         """Push an image under its real name and return its digest.
 
-        What is there already is left alone. A real server checks the manifest and answers for the digest afterwards.
-        Raises RegistryError when it refuses something or answers with another digest.
+        Existing images are skipped. A real server verifies the manifest and then reports the digest.
+        Raises RegistryError when it refuses something or reports another digest.
         """
         name = ImageReference.parse(reference)
         storage = self.root / name.registry
@@ -54,13 +55,13 @@ class Publisher:
                 digest = client.digest_at(name.repository, name.tag)
         if digest != image.digest:
             raise RegistryError(
-                f"{reference} was pushed as {image.digest}, but the registry answers {digest}",
+                f"{reference} was pushed with digest {image.digest}, but the registry reports {digest}",
                 f"remove {storage} and publish again",
             )
         return digest
 
     def withdraw(self, reference: str) -> None:
-        """Forget a tag; what it led to goes with the next sweep. No server may serve the storage meanwhile."""
+        """Delete a tag; its content goes with the next garbage collection. No server may use the storage meanwhile."""
         name = ImageReference.parse(reference)
         storage = self.root / name.registry
         tag = _base(storage) / "repositories" / name.repository / "_manifests" / "tags" / name.tag
@@ -68,9 +69,9 @@ class Publisher:
             shutil.rmtree(tag, ignore_errors=True)
 
     def sweep(self, keep: Collection[str]) -> None:
-        """Forget every tag that is not one of these references, and every manifest and blob without a tag.
+        """Delete every tag that is not one of these references, and every manifest and blob without a tag.
 
-        The server's own garbage collector does it; no server may serve the storages meanwhile. Raises CommandError.
+        This runs the server's own garbage collector; no server may use the storages meanwhile. Raises CommandError.
         """
         wanted = {(name.registry, name.repository, name.tag) for name in map(ImageReference.parse, keep)}
         for host in local.stored_hosts(self.root):
@@ -92,9 +93,9 @@ class Publisher:
 
 
 def published(root: Path, reference: str) -> str:
-    """The digest that a storage holds for a reference, with all its blobs whole, or an empty string.
+    """The digest that a storage has for a reference with all of its blobs intact, or an empty string.
 
-    Reads the layout that distribution documents in registry/storage/paths.go, so that no server is needed to know.
+    Reads the layout documented in distribution's registry/storage/paths.go, so that no server is needed.
     """
     name = ImageReference.parse(reference)
     base = _base(root / name.registry)
@@ -108,7 +109,7 @@ def published(root: Path, reference: str) -> str:
 
 
 def _whole(base: Path, digest: str) -> bool:
-    """Whether all that a manifest names is there, with its size. Raises OSError, ValueError or KeyError when not."""
+    """Whether everything that a manifest lists exists with its size. Raises OSError, ValueError or KeyError if not."""
     manifest = json.loads(_data(base, digest).read_text())
     children = manifest.get("manifests", [])
     parts = children or [manifest["config"], *manifest["layers"]]
@@ -118,7 +119,7 @@ def _whole(base: Path, digest: str) -> bool:
 
 
 def _push(client: Transfer, repository: str, image: Image, digest: str, identifier: str) -> None:
-    """Push a manifest or index of the image, and before it all that it names."""
+    """Push a manifest or index of the image, after everything that it lists."""
     manifest = as_manifest(blob_file(image.folder, digest).read_bytes())
     for child in manifest.children:
         _push(client, repository, image, child, child)
@@ -129,7 +130,7 @@ def _push(client: Transfer, repository: str, image: Image, digest: str, identifi
 
 
 def _seed(storage: Path, repository: str, image: Image) -> None:
-    """Let the storage share the image's blobs, so that they are neither sent nor stored twice.
+    """Hard-link the image's blobs into the storage, so that they are neither sent nor stored twice.
 
     The push asks for each blob and sends only what the server does not know: a server with another layout would just
     get everything.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Puts rows into the TOML files of the catalogues, where comments and order are people's."""
+"""Inserts rows into the catalogues' TOML files, keeping comments and order."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from harness.matrix.versions import numbers
 
 
 def insert(file: Path, table: str, row: str, *, key: str, like: Sequence[str] = ()) -> None:
-    """Put a row where its version, given by `key`, belongs among the rows that have the same values of `like`.
+    """Insert a row by its version, given by `key`, among the rows that have the same values of `like`.
 
-    Behind the last one of a lower version, else before the first one of a higher; at the end where there is none.
+    After the last one of a lower version, else before the first one of a higher; at the end if there are none.
     """
     head, *rows = re.split(rf"^(?=\[\[{table}\]\])", file.read_text(), flags=re.M)
     own = numbers(value(row, key))

@@ -28,7 +28,7 @@ class FoundryNode(Protocol):
 
     @property
     def identity(self) -> str:
-        """What makes it the same on another machine, whatever images it holds."""
+        """Its identity across machines, regardless of the images in it."""
 
     @property
     def reference(self) -> str:
@@ -36,14 +36,14 @@ class FoundryNode(Protocol):
 
     @property
     def plain(self) -> str:
-        """The name of the same node without images, where there is one."""
+        """The name of the same node without images, if there is one."""
 
     @property
     def held(self) -> tuple[str, ...]:
         """References of the images in it."""
 
     def exists(self) -> bool:
-        """Whether the container engine holds it."""
+        """Whether the container engine has it."""
 
     def build(self, store: Store) -> Artifact:
         """Build it, and what is below it, when they are missing. Raises BuildError that names the log."""
@@ -79,11 +79,11 @@ def all_nodes(settings: Settings, version: KubernetesRow) -> list[FoundryNode]:
 
 
 def shaped(node: LoadedNode, distribution: str) -> FoundryNode:
-    """The node of that distribution. Raises CatalogueError when the foundry knows no such one."""
+    """The node of that distribution. Raises CatalogueError when the foundry has none."""
     try:
         return SHAPES[distribution](node)
     except KeyError:
         raise CatalogueError(
             f"clusters/environments.toml: the foundry builds no node for the distribution {distribution!r}",
-            f"it builds {', '.join(SHAPES)}; leave out foundry = true",
+            f"it builds {', '.join(SHAPES)}; remove foundry = true",
         ) from None

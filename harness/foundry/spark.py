@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Spark images with the layout of the public apache/spark image, from the pyspark source distribution on PyPI.
 
-Three layers: the Debian base system with Java and Python, which all Spark versions share; Spark itself, as the source
-distribution has it; and what that lacks: entry point, Spark Connect scripts, and the JVM SparkPi.
+Three layers: the Debian base system with Java and Python, which all Spark versions share; Spark itself, from the source
+distribution; and what that lacks: entry point, Spark Connect scripts, and the JVM SparkPi.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def build(store: Store, version: str) -> Artifact:
 
 
 def layers(store: Store, version: str) -> list[tuple[str, Layer]]:
-    """The layers of a Spark image, built when they are not there, each with a word on what it holds."""
+    """The layers of a Spark image, built when they are not there, each with a description of its content."""
     spark = catalogue().row(version)
     return [
         (f"Debian {catalogue().base.suite} by mmdebstrap", read_layer(debian.build(store, catalogue().base).folder)),
@@ -138,7 +138,7 @@ def layers(store: Store, version: str) -> list[tuple[str, Layer]]:
 
 
 def config(version: str) -> ImageConfig:
-    """What a container of the image starts with."""
+    """The runtime configuration of the image."""
     return ImageConfig(
         entrypoint=["/opt/entrypoint.sh"],
         environment={
@@ -203,7 +203,8 @@ def download(spark: SparkVersion, folder: Path, log_file: Path) -> Path:
     """
     if importlib.util.find_spec("pip") is None:
         raise ToolError(
-            f"pip is not installed for {sys.executable}, which fetches pyspark", f"{sys.executable} -m ensurepip"
+            f"pip is not installed for {sys.executable}; it is needed to fetch pyspark",
+            f"{sys.executable} -m ensurepip",
         )
     folder.mkdir(parents=True)
     requirements = folder / "requirements.txt"
@@ -220,14 +221,14 @@ def download(spark: SparkVersion, folder: Path, log_file: Path) -> Path:
     except CommandError as error:
         raise BuildError(
             f"pip could not fetch pyspark {spark.version}: {error.message}",
-            f"see {log_file}; is the package index in reach? pip config list",
+            f"see {log_file}; check the package index: pip config list",
         ) from error
     archive = folder / f"pyspark-{spark.version}.tar.gz"
     with archive.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if found != spark.sha256:
         raise BuildError(
-            f"{archive.name} has the SHA-256 {found}, not {spark.sha256}", "the package index serves another file"
+            f"{archive.name} has SHA-256 {found}, expected {spark.sha256}", "the package index serves a different file"
         )
     return archive
 
@@ -269,7 +270,9 @@ def _fill_additions(layer: LayerWriter, jar: Path, spark: SparkVersion) -> None:
 
 def _compile_examples(work: Path, class_path: list[Path], log_file: Path) -> Path:
     if shutil.which("javac") is None:
-        raise ToolError("javac was not found, which compiles SparkPi", "apt-get install openjdk-17-jdk-headless")
+        raise ToolError(
+            "javac was not found; it is needed to compile SparkPi", "apt-get install openjdk-17-jdk-headless"
+        )
     classes = work / "classes"
     process.call(
         [

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The foundry's store: artefacts keyed by the hash of their inputs, each built once, also by two runs at a time.
+"""The foundry's store: artefacts keyed by the hash of their inputs, each built once, even by concurrent runs.
 
-An artefact is a folder `<cache>/artifacts/<kind>/<name>-<key>`; it appears by one rename: whole or not at all.
+An artefact is a folder `<cache>/artifacts/<kind>/<name>-<key>`; it is created atomically, by one rename.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PARTIAL = ".partial"
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What makes an artefact what it is.
+    """The identity of an artefact.
 
     `kind` and `name` are for people (`kubernetes`, `1.34.4`); `inputs` are all that the result depends on: versions,
     the text of recipe files, keys of other artefacts.
@@ -71,20 +71,20 @@ class Store:
         return cls(settings.cache_dir / "artifacts", settings.cache_dir / "logs")
 
     def folder(self, recipe: Recipe) -> Path:
-        """Where the artefact is, or will be."""
+        """The folder of the artefact, whether it exists or not."""
         return self.root / recipe.kind / f"{recipe.name}-{recipe.key}"
 
     def log_file(self, recipe: Recipe) -> Path:
-        """Where the build's output goes."""
+        """The log of the build."""
         return self.logs / f"{recipe.kind}-{recipe.name}-{recipe.key}.log"
 
     def get(self, recipe: Recipe) -> Artifact | None:
-        """The artefact, when it is there."""
+        """The artefact, if it exists."""
         folder = self.folder(recipe)
         return _read(folder) if (folder / _MANIFEST).is_file() else None
 
     def build(self, recipe: Recipe, make: Callable[[Path, Path], None]) -> Artifact:
-        """The artefact, made by `make(folder, log file)` when it is not there yet.
+        """The artefact, built by `make(folder, log file)` if it does not exist yet.
 
         A second caller, in this process or another, waits for the first. Raises BuildError that names the log.
         """
@@ -131,7 +131,7 @@ class Store:
         return sorted(map(_read, whole), key=lambda it: it.created)
 
     def remove(self, artifact: Artifact) -> None:
-        """Forget an artefact."""
+        """Remove an artefact."""
         shutil.rmtree(artifact.folder)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes Go tool modules: asks the module registry for a version, and lets Go resolve all that it needs."""
+"""Creates Go tool modules: requests a version from the module registry, and has Go resolve its requirements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LICENCE = "Apache-2.0"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A module as the registry gave it. `revision` is the commit of its tag, empty where the registry does not say."""
+    """A module from the registry. `revision` is the commit of its tag, empty if the registry does not report it."""
 
     folder: Path
     go_mod: Path
@@ -44,7 +44,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class ToolModule:
-    """A tool module that is to be written. `replace` are lines `path => path version`; `at` is the tools' version."""
+    """A tool module to write. `replace` are lines `path => path version`; `at` is the tools' version."""
 
     name: str
     packages: tuple[str, ...]
@@ -55,7 +55,7 @@ class ToolModule:
 
 
 def download(store: Store, wanted: str, log_file: Path) -> Source:
-    """A module at a version, `k8s.io/kubernetes@v1.36.3`. Raises BuildError with what the registry said."""
+    """A module at a version, `k8s.io/kubernetes@v1.36.3`. Raises BuildError with the registry's message."""
     done = process.call(
         ["go", "mod", "download", "-json", wanted],
         cwd=store.root.parent if store.root.parent.is_dir() else Path.cwd(),
@@ -67,10 +67,10 @@ def download(store: Store, wanted: str, log_file: Path) -> Source:
     try:
         told = json.loads(done.stdout)
     except json.JSONDecodeError:
-        told = {"Error": done.stderr.strip() or f"go ended with status {done.returncode}"}
+        told = {"Error": done.stderr.strip() or f"go exited with status {done.returncode}"}
     if told.get("Error"):
         raise BuildError(
-            f"the Go module registry does not give {wanted}: {told['Error']}",
+            f"the Go module registry does not provide {wanted}: {told['Error']}",
             "a registry may hold only some versions: try another patch of that minor, or another GOPROXY",
         )
     revision = (told.get("Origin") or {}).get("Hash", "")
@@ -80,7 +80,7 @@ def download(store: Store, wanted: str, log_file: Path) -> Source:
 def build_file(
     purpose: str, version: str, ldflags: Sequence[str] = (), *, rename: tuple[str, str] | None = None
 ) -> str:
-    """The text of a build.toml. `rename` is what Go calls the program, and what people call it."""
+    """The text of a build.toml. `rename` is the program's name from Go, and its usual name."""
     lines = [
         "# SPDX-License-Identifier: Apache-2.0",
         f"# {purpose}",
@@ -95,7 +95,7 @@ def build_file(
 
 
 def resolve(store: Store, module: ToolModule, folder: Path, log_file: Path) -> Path:
-    """Write go.mod, go.sum and build.toml into a new folder. Raises BuildError with what Go said."""
+    """Write go.mod, go.sum and build.toml into a new folder. Raises BuildError with Go's message."""
     folder.mkdir(parents=True)
     (folder / "go.mod").write_text(_go_mod(module))
     environment = {**gobuild.environment(store), "GOFLAGS": "-mod=mod -modcacherw", "CGO_ENABLED": "0"}
@@ -109,7 +109,8 @@ def resolve(store: Store, module: ToolModule, folder: Path, log_file: Path) -> P
         go("list", "-deps", *module.packages)
     except CommandError as error:
         raise BuildError(
-            f"the Go module registry does not give all that {module.name} needs: {error.message}", f"see {log_file}"
+            f"the Go module registry does not provide everything that {module.name} needs: {error.message}",
+            f"see {log_file}",
         ) from error
     (folder / "build.toml").write_text(module.build)
     return folder

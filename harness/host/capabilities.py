@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a process on this host may do, as the kernel says it."""
+"""Capabilities and cgroups of this host, as the kernel reports them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.host import oci_wrapper
 
 NEEDED_BY_NODES = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN", "CAP_SYS_RESOURCE")
-"""Capabilities that a privileged node container wants; only the last can be done without."""
+"""Capabilities that a privileged node container needs; only the last one is optional."""
 
 
 def missing(pid: int | None = None) -> frozenset[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Free disk, where the harness is going to write."""
+"""Free disk space where the harness is going to write."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def free(folder: Path) -> int:
 
 
 def require(folder: Path, needed: float, *, what: str) -> None:
-    """Raise DiskError unless there is room for `needed` bytes; `what` says for what they are."""
+    """Raise DiskError unless `needed` bytes are free; `what` names what they are for."""
     there = free(folder)
     if there < needed:
         raise DiskError(
             f"the disk of {folder} is nearly full: {there / GIGABYTE:.1f} GB are free, {what} needs "
             f"{needed / GIGABYTE:.1f} GB",
-            "make room (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
+            "free some space (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shows the steps of a bootstrap: live on a terminal, as plain lines elsewhere, and what they came to."""
+"""Shows the steps of a bootstrap, live on a terminal and as plain lines elsewhere, and their results."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _HOUR = 3600.0
 
 @dataclass
 class _Current:
-    """A step at work."""
+    """A step in progress."""
 
     started: float
     line: str = ""
 
 
 class _Lines:
-    """Keeps what is being done, and prints a line when a step begins, ends or fails."""
+    """Tracks steps in progress, and prints a line when a step begins, ends or fails."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
@@ -71,7 +71,7 @@ class _Lines:
 
 
 class PlainDisplay(_Lines):
-    """One line for what begins, for what a step says, and at least every 15 s for what goes on."""
+    """One line for each start and progress message of a step, and at least every 15 s for steps in progress."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(console, clock)
@@ -95,7 +95,7 @@ class PlainDisplay(_Lines):
 
 
 class LiveDisplay(_Lines):
-    """Lines for what is over, and below them what is going on, redrawn in place."""
+    """Lines for finished steps, and below them the steps in progress, redrawn in place."""
 
     def __rich__(self) -> Group:
         with self._lock:
@@ -121,22 +121,22 @@ def shown(console: Console) -> Iterator[Display]:
 
 
 def print_plan(console: Console, steps: Sequence[Step], known: Mapping[str, bool | None]) -> None:
-    """What is there, what is going to be done, and how long that takes."""
+    """Print what exists already, what is going to be done, and how long that takes."""
     there = [step.name for step in steps if known[step.name]]
     if there:
-        console.print(Text(f"There already: {', '.join(there)}."), soft_wrap=True)
+        console.print(Text(f"Already present: {', '.join(there)}."), soft_wrap=True)
     todo = [step for step in steps if not known[step.name]]
     if not todo:
         return
     console.print(Text(f"To do, at most {duration(sum(step.estimate for step in todo))} on two cores:"), soft_wrap=True)
     for step in todo:
-        unsure = "" if known[step.name] is False else ", if it is not there"
+        unsure = "" if known[step.name] is False else ", if missing"
         about = f" (about {duration(step.estimate)})" if step.estimate else ""
         console.print(Text(f"  - {step.name}{about}{unsure}"), soft_wrap=True)
 
 
 def summary(outcomes: Sequence[Outcome]) -> Table:
-    """A table of what each step came to, with sizes and times."""
+    """A table of the result of each step, with sizes and times."""
     table = Table("step", "state", box=None, pad_edge=False)
     table.add_column("size", justify="right")
     table.add_column("time", justify="right")
@@ -147,7 +147,7 @@ def summary(outcomes: Sequence[Outcome]) -> Table:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `0.4 s`, `75 s`, `7 min 10 s`, `12 min`, `1 h 5 min`."""
+    """A duration for people: `0.4 s`, `75 s`, `7 min 10 s`, `12 min`, `1 h 5 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 2 * _MINUTE:
@@ -161,7 +161,7 @@ def duration(seconds: float) -> str:
 
 
 def amount(size: float) -> str:
-    """Bytes as people say them, in powers of ten: `980 MB`, `1.2 GB`."""
+    """A size for people, in powers of ten: `980 MB`, `1.2 GB`."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}" if unit == "GB" else f"{size / factor:.0f} {unit}"

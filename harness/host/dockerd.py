@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A dockerd of our own, for hosts where no service manager runs one: started, recognised, ended.
+"""The harness's own dockerd, for hosts where no service manager runs one: started, recognised, stopped.
 
-Everything of it lies in one folder: `data/` (images, containers, volumes), `dockerd.log`, `dockerd.pid`, `engine.json`
+All of its files are in one folder: `data/` (images, containers, volumes), `dockerd.log`, `dockerd.pid`, `engine.json`
 (which process it is) and, where the host lacks capabilities, the runtime wrapper.
 """
 
@@ -33,7 +33,7 @@ _LOG_TAIL = 12
 
 
 class _Record(BaseModel):
-    """Which process our dockerd is. `start_ticks` is field 22 of /proc/<pid>/stat, `boot` the kernel's boot id."""
+    """The process of our dockerd. `start_ticks` is field 22 of /proc/<pid>/stat, `boot` the kernel's boot id."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,7 +43,7 @@ class _Record(BaseModel):
 
 
 def log_file(folder: Path) -> Path:
-    """Where our dockerd writes."""
+    """The log of our dockerd."""
     return folder / "dockerd.log"
 
 
@@ -84,28 +84,28 @@ def start(folder: Path, *, timeout: float) -> int:
                 f"dockerd does not answer after {timeout:.0f} s:\n{_tail(folder)}", f"see {log_file(folder)}"
             ) from late
         if has_ended() is not None:
-            raise EngineError(f"dockerd ended at once:\n{_tail(folder)}", f"see {log_file(folder)}")
+            raise EngineError(f"dockerd exited immediately:\n{_tail(folder)}", f"see {log_file(folder)}")
         return alive
 
 
 def stop(folder: Path, *, remove_data: bool, progress: Progress) -> bool:
-    """End our dockerd and, with `remove_data`, remove all that it held. Returns whether there was any of it.
+    """Stop our dockerd and, with `remove_data`, remove all of its data. Returns whether there was anything.
 
-    Raises EngineError when containers are in it (with `remove_data`), or when it does not end.
+    Raises EngineError when it still has containers (with `remove_data`), or when it does not exit.
     """
     if not folder.exists():
         return False
     pid = running(folder)
     if pid is None and remove_data and _orphans(folder):
         # Containers survive a killed dockerd; a new one finds and ends them.
-        progress("starting dockerd again, to end the containers that it left")
+        progress("starting dockerd again, to stop the containers that it left")
         pid = start(folder, timeout=_STOP_TIMEOUT)
     bridges: list[str] = []
     if pid is not None:
         if remove_data:
             _refuse_if_used()
             bridges = _bridges()
-        progress(f"ending dockerd (process {pid})")
+        progress(f"stopping dockerd (process {pid})")
         _end(folder, pid)
     if remove_data:
         network.restore(folder / "network-before.json", bridges, _path())
@@ -185,7 +185,7 @@ def _refuse_if_used() -> None:
     names = _ask("ps", "--all", "--format={{.Names}}")
     if names:
         raise EngineError(
-            f"the engine that the harness started still holds containers: {', '.join(names)}",
+            f"the engine that the harness started still has containers: {', '.join(names)}",
             "remove them first (docker rm -f …), then run `nox -s clean` again",
         )
 
@@ -198,7 +198,7 @@ def _end(folder: Path, pid: int) -> None:
         try:
             until(
                 lambda: running(folder) is None,
-                what=f"dockerd (process {pid}) to end",
+                what=f"dockerd (process {pid}) to exit",
                 timeout=timeout,
                 heed_cancel=False,
             )

@@ -24,7 +24,7 @@ _SERVICE_TIMEOUT = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A container engine that answers. `memory` is in bytes; `ours` says whether the harness started it."""
+    """A running container engine. `memory` is in bytes; `ours` says whether the harness started it."""
 
     client: Path
     version: str
@@ -39,7 +39,7 @@ class Engine:
 
 
 def probe(settings: Settings) -> Engine:
-    """The engine that answers now. Starts nothing. Raises EngineError with the remedy."""
+    """The running engine. Starts nothing. Raises EngineError with the remedy."""
     client = shutil.which("docker")
     if client is None:
         raise EngineError("there is no container engine: the program docker is not on PATH", _how_to_install())
@@ -70,7 +70,7 @@ def probe(settings: Settings) -> Engine:
 
 
 def ensure_engine(settings: Settings, progress: Progress = lambda line: None) -> Engine:
-    """An engine that answers: the one that runs already, else one that is installed and started here.
+    """A running engine: an existing one, else one that is installed and started here.
 
     Installing needs root and apt. Under systemd the service is started; elsewhere, and where root lacks
     CAP_SYS_RESOURCE, a dockerd of our own with its data in the cache folder. Raises EngineError with the remedy.
@@ -101,7 +101,7 @@ def ensure_engine(settings: Settings, progress: Progress = lambda line: None) ->
 
 
 def stop_engine(settings: Settings, *, remove_data: bool = False, progress: Progress = lambda line: None) -> bool:
-    """End the dockerd that the harness started, if it did; no other is touched.
+    """Stop the dockerd that the harness started, if any; no other is touched.
 
     With `remove_data` its images, containers and volumes are removed too. Returns whether there was anything of ours.
     Raises EngineError when containers are left in it that something else may still need.
@@ -110,7 +110,7 @@ def stop_engine(settings: Settings, *, remove_data: bool = False, progress: Prog
 
 
 class EngineRefusal(EngineError):
-    """An engine is there, but not for this user."""
+    """There is an engine, but this user has no access to it."""
 
 
 def _folder(settings: Settings) -> Path:
@@ -134,7 +134,7 @@ def _refusal(problem: str, settings: Settings) -> EngineError:
     host = os.environ.get("DOCKER_HOST")
     if "permission denied" in lowered:
         return EngineRefusal(
-            f"the container engine refuses this user: {problem}",
+            f"the container engine denies access to this user: {problem}",
             "add the user to the group docker and log in again: sudo usermod -aG docker $USER",
         )
     if host:
@@ -143,11 +143,11 @@ def _refusal(problem: str, settings: Settings) -> EngineError:
             "correct DOCKER_HOST, or unset it to use this machine's own engine",
         )
     if "podman" in lowered:
-        return EngineRefusal("docker is podman here, which kind drives differently", _how_to_install())
+        return EngineRefusal("the docker command is Podman here, which the harness does not support", _how_to_install())
     log_file = dockerd.log_file(_folder(settings))
     seen = f" (log of the one that the harness started: {log_file})" if log_file.is_file() else ""
     remedy = "run `nox -s bootstrap`, which starts it" if _may_start() else _how_to_install()
-    return EngineError(f"the container engine does not run{seen}: {problem}", remedy)
+    return EngineError(f"the container engine is not running{seen}: {problem}", remedy)
 
 
 def _how_to_install() -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What dockerd leaves in this host's network when it ends: bridges and packet filter rules, taken away again."""
+"""Removes what dockerd leaves in this host's network when it exits: bridges and packet filter rules."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILTERS = (("iptables-save", "iptables-restore"), ("ip6tables-save", "ip6tables
 
 
 class Before(BaseModel):
-    """How the network was before the first start: whether another engine had left its traces, FORWARD's policy."""
+    """The network before the first start: whether another engine had left its traces, and FORWARD's policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ class Before(BaseModel):
 
 
 def remember(file: Path, path: str) -> None:
-    """Write down how the network is, unless that was done before. `path` is where programs are looked for."""
+    """Record the state of the network, unless that was done before. `path` is the search path for programs."""
     if file.exists():
         return
     rules = _rules(_FILTERS[0][0], path)

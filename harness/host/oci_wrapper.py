@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An OCI runtime that asks runc only for rights that this host can give.
+"""An OCI runtime that limits requests to runc to what this host can grant.
 
 Where root lacks capabilities (CAP_SYS_RESOURCE in many sandboxes), runc refuses every privileged container with "unable
 to apply caps", since the engine asks for all capabilities. This program stands between engine and runc: it takes out of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian packages: which are there, and apt for those that are not."""
+"""Debian packages: finds missing ones and installs them with apt."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def missing(names: Sequence[str]) -> list[str]:
 
 
 def install(names: Sequence[str], *, log_file: Path, progress: Progress) -> None:
-    """Install packages with apt, without the recommended ones; what is there already is left as it is.
+    """Install packages with apt, without recommended ones; installed packages are not changed.
 
     The package lists are fetched only when apt does not know a name or its files have gone from the mirror.
     Raises HostError that names the packages and the log.
@@ -74,12 +74,12 @@ def install(names: Sequence[str], *, log_file: Path, progress: Progress) -> None
         except CommandError as error:
             raise HostError(
                 f"installing the Debian packages {wanted} failed: {error.message}",
-                f"see {log_file}, or install them yourself: apt-get install {wanted}",
+                f"see {log_file}, or install them manually: apt-get install {wanted}",
             ) from error
 
 
 def missing_build_packages() -> list[str]:
-    """The Debian packages that the foundry needs and that are not there."""
+    """The Debian packages that the foundry needs and that are not installed."""
     absent = missing(_BUILD_PACKAGES)
     if javac_version() < _JDK_SINCE:
         absent += missing([_jdk()])
@@ -137,7 +137,7 @@ def _apt_install(names: Sequence[str], log_file: Path) -> None:
 
 @contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """Keep packages from starting their services where no systemd would look after them.
+    """Keep packages from starting their services on hosts without systemd.
 
     Debian's interface for that is the program policy-rc.d, which answers 101 for "not allowed"
     (/usr/share/doc/init-system-helpers/README.policy-rc.d.gz). One that exists is left alone.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much room a host has left at this moment: disk, memory and processors."""
+"""The host's free resources at this moment: disk, memory and processors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Mark:
 
 
 def look(folders: Iterable[Path], since: Mark | None = None) -> HostSeen:
-    """Look at the disks of these folders, which need not exist, at the memory and the processors."""
+    """Measure the disks of these folders, which need not exist, the memory and the processors."""
     now = Mark.now()
     free, folder = min((disk.free(folder), str(folder)) for folder in folders)
     return HostSeen(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs bootstrap steps: what is done already is skipped, what is independent overlaps, a failure ends the rest."""
+"""Runs bootstrap steps: finished ones are skipped, independent ones run in parallel, a failure stops the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _END_SECONDS = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of a step: it was `there` already, or it was `done`. `size` is in bytes."""
+    """The result of a step: it was already `there`, or it was `done`. `size` is in bytes."""
 
     name: str
     state: Literal["there", "done"]
@@ -29,26 +29,26 @@ class Outcome:
 
 
 class Display(Protocol):
-    """Who shows what happens. `said` is called from other threads."""
+    """Shows progress. `said` is called from other threads."""
 
     def started(self, step: Step) -> None:
         """A step's work begins."""
 
     def said(self, step: Step, line: str) -> None:
-        """What a step is doing at the moment."""
+        """A progress message of a step."""
 
     def finished(self, step: Step, outcome: Outcome) -> None:
-        """A step is done, or was there already."""
+        """A step is done, or was already."""
 
     def failed(self, step: Step, error: BaseException) -> None:
-        """A step could not be done."""
+        """A step failed."""
 
     def tick(self) -> None:
         """Time has passed; called about twice a second."""
 
 
 def what_is_there(steps: Sequence[Step]) -> dict[str, bool | None]:
-    """For each step whether it is done; None where that can be told only once the steps that it needs are."""
+    """For each step whether it is done; None if that is known only once the steps that it needs are done."""
     state: dict[str, bool | None] = {}
     for step in ordered(steps):
         state[step.name] = step.done() if all(state[need] for need in step.needs) else None
@@ -58,10 +58,10 @@ def what_is_there(steps: Sequence[Step]) -> dict[str, bool | None]:
 def run(
     steps: Sequence[Step], display: Display, *, known: Mapping[str, bool | None], threads: int = 2
 ) -> list[Outcome]:
-    """Do all steps that are not done, at most `threads` at a time and one heavy one at a time.
+    """Run all steps that are not done, at most `threads` in parallel, of which at most one heavy one.
 
-    `known` is what `what_is_there` said. The first failure ends the programs of the other steps and is raised; so does
-    an interruption. What was finished stays, so that a second call goes on from there.
+    `known` is the result of `what_is_there`. The first failure stops the programs of the other steps and is raised; so
+    does an interruption. Finished steps stay finished, so that a second call continues from there.
     """
     return _Run(steps, display, known).to_the_end(threads)
 
@@ -126,7 +126,7 @@ class _Run:
         self._display.finished(step, future.result())
 
     def _end_the_rest(self) -> None:
-        """End what still runs, so that the pool's threads come to an end."""
+        """Terminate what is still running, so that the pool's threads end."""
         self._stopping.set()
         waiting.cancel_all()
         deadline = waiting.Deadline(seconds=_END_SECONDS)

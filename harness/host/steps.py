@@ -25,7 +25,7 @@ def _no_size() -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One piece of work that makes the host able to run.
+    """One step of preparing the host.
 
     `done` looks, quickly and without changing anything, whether the work is needed. `run` does it, and may be called
     again after an interruption. `needs` names the steps that must be done before; `heavy` marks work that saturates the
@@ -53,7 +53,7 @@ def ordered(steps: Iterable[Step]) -> list[Step]:
     by_name = {step.name: step for step in given}
     if len(by_name) != len(given):
         twice = sorted({step.name for step in given if sum(other.name == step.name for other in given) > 1})
-        raise HarnessError(f"these bootstrap steps are there twice: {', '.join(twice)}")
+        raise HarnessError(f"duplicate bootstrap steps: {', '.join(twice)}")
     for step in given:
         missing = [need for need in step.needs if need not in by_name]
         if missing:
@@ -61,14 +61,14 @@ def ordered(steps: Iterable[Step]) -> list[Step]:
     try:
         order = [*TopologicalSorter({step.name: step.needs for step in given}).static_order()]
     except CycleError as circle:
-        raise HarnessError(f"bootstrap steps need each other in a circle: {' → '.join(circle.args[1])}") from circle
+        raise HarnessError(f"bootstrap steps have a dependency cycle: {' → '.join(circle.args[1])}") from circle
     left = _seconds_to_the_end(by_name, order)
     # Stable, and a need has at least as much behind it as what needs it: the order of the needs stays.
     return [by_name[name] for name in sorted(order, key=lambda name: -left[name])]
 
 
 def results(steps: Sequence[Step]) -> list[Step]:
-    """Those that no other of them needs: what all this is done for."""
+    """The steps that no other step needs: the actual goals."""
     needed = {need for step in steps for need in step.needs}
     return [step for step in steps if step.name not in needed]
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of images, the mirrors that answer for their registries, and the credentials for both."""
+"""Image references, the mirrors of their registries, and credentials."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Credentials for registries: read from Docker's configuration, written for nodes and pull secrets, never shown.
+"""Credentials for registries: read from Docker's configuration, written for nodes and pull secrets, never printed.
 
-Secrets travel in files of mode 0600 and on standard input; they are in no argv and in no repr.
+Secrets are passed in files of mode 0600 and on standard input; they never appear in argv or a repr.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Credentials(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """Every form in which the secret could show up in a log, for redaction."""
+        """Every form in which the secret could appear in a log, for redaction."""
         plain = [self.password.get_secret_value(), self.identity_token.get_secret_value()]
         encoded = [_encode(self.username, self.password)] if plain[0] else []
         return [word for word in (*plain, *encoded) if word]
 
 
 def from_docker_config(host: str, folder: Path | None = None) -> Credentials | None:
-    """What `docker login` has stored for a registry host; None when it has stored nothing.
+    """The credentials that `docker login` has stored for a registry host; None if there are none.
 
     `folder` holds config.json (default: $DOCKER_CONFIG, else ~/.docker). Credential helpers are asked too. Raises
     SettingsError when the file is broken or a helper fails.
@@ -61,7 +61,7 @@ def from_docker_config(host: str, folder: Path | None = None) -> Credentials | N
         # The text is not quoted: it may hold a secret.
         raise SettingsError(f"{file} cannot be read as JSON: {type(broken).__name__}", "log in again") from broken
     if not isinstance(config, dict):
-        raise SettingsError(f"{file} holds no JSON object", "log in again: docker login")
+        raise SettingsError(f"{file} does not contain a JSON object", "log in again: docker login")
     helper = _mapping(config, "credHelpers").get(host) or config.get("credsStore")
     if helper:
         found = _ask_helper(str(helper), host)
@@ -86,7 +86,7 @@ def docker_config_json(credentials: Mapping[str, Credentials]) -> SecretStr:
 
 
 def write_secret(file: Path, text: str) -> Path:
-    """Write a file that only its owner can read, from its first byte on."""
+    """Write a file that only its owner can read, from the start."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as stream:
@@ -122,7 +122,7 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
         if "not found" in (asked.stdout + asked.stderr).lower():
             return None
         raise CommandError(
-            f"{program} could not give the credentials of {host}: {asked.stderr.strip() or asked.stdout.strip()}",
+            f"{program} could not return the credentials of {host}: {asked.stderr.strip() or asked.stdout.strip()}",
             f"log in again: docker login {host}",
             returncode=asked.returncode,
         )
@@ -131,7 +131,7 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
         username, secret = str(answer["Username"]), str(answer["Secret"])
     except (ValueError, KeyError, TypeError) as broken:
         raise SettingsError(
-            f"{program} gave no credentials for {host}", f"log in again: docker login {host}"
+            f"{program} returned no credentials for {host}", f"log in again: docker login {host}"
         ) from broken
     if username == "<token>":
         return Credentials(identity_token=SecretStr(secret))

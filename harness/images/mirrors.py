@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mirror map: which server answers for which registry host, and how containerd is told."""
+"""The mirror map: the mirror of each registry host, and its configuration for containerd."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from harness.images.credentials import Credentials, write_secret
 from harness.images.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host
 
 BLOCKED = "http://127.0.0.1:1/not-in-the-mirror-map"
-"""Where every registry host without a mirror leads: a port that refuses at once, and a name that explains itself."""
+"""The endpoint for registry hosts without a mirror: a port that refuses at once, and a self-explanatory name."""
 
 CERTS_D = "/etc/containerd/certs.d"
 """Where kind's nodes have their hosts.toml files."""
@@ -28,7 +28,7 @@ K3S_FOLDER = "/etc/rancher/k3s"
 
 
 class Mirror(BaseModel):
-    """A server that answers for a registry host.
+    """A mirror of a registry host.
 
     `url` is what the nodes use (`http://registry-ghcr-io:5000`), `host_url` what this machine uses when that differs.
     `ca` is a PEM file that signs the server's certificate.
@@ -47,9 +47,9 @@ class Mirror(BaseModel):
     def _an_address(cls, value: str) -> str:
         parts = urlsplit(value)
         if value and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError(f"{value!r} is not an address like https://mirror.example.com or http://127.0.0.1:5000")
+            raise ValueError(f"{value!r} is not a URL like https://mirror.example.com or http://127.0.0.1:5000")
         if parts.username or parts.password:
-            raise ValueError("it holds credentials; use the keys username and password")
+            raise ValueError("it contains credentials; use the keys username and password")
         return value.rstrip("/")
 
     @property
@@ -59,7 +59,7 @@ class Mirror(BaseModel):
 
     @property
     def credentials(self) -> Credentials | None:
-        """What the server is told about who asks."""
+        """The credentials for the server."""
         if not self.username and not self.password.get_secret_value():
             return None
         return Credentials(username=self.username, password=self.password)
@@ -74,9 +74,9 @@ def _registry_host(value: str) -> str:
 
 
 def without_loops(mirrors: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
-    """The mirrors as they are. Raises ValueError where following them leads back: such a map names no server at all.
+    """The mirrors unchanged. Raises ValueError for a loop: such a map does not lead to any server.
 
-    A host may be led to itself where the row adds a login or a CA.
+    A host may map to itself if the row adds a login or a CA.
     """
     for start in mirrors:
         way = [start]
@@ -87,13 +87,15 @@ def without_loops(mirrors: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
                 break
             if host in way:
                 shown = " → ".join((*way[way.index(host) :], host))
-                raise ValueError(f"the mirror map has a loop: {shown}; the url of a mirror is that of another server")
+                raise ValueError(
+                    f"the mirror map has a loop: {shown}; the url of a mirror must be that of another server"
+                )
             way.append(host)
     return mirrors
 
 
 RegistryHost = Annotated[str, AfterValidator(_registry_host)]
-"""The host that image names begin with, with its port when it has one."""
+"""The host at the start of image names, with its port if it has one."""
 
 
 class MirrorMap(BaseModel):
@@ -113,7 +115,7 @@ class MirrorMap(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """Everything in the map that must not be shown, for redaction."""
+        """All secrets of the map, for redaction."""
         return [word for it in self.mirrors.values() if it.credentials for word in it.credentials.secrets]
 
 
@@ -149,7 +151,7 @@ def write_hosts(mirrors: MirrorMap, folder: Path) -> Path:
 
 
 def hosts_toml(mirror: Mirror) -> str:
-    """The text of a hosts.toml that knows this mirror and nothing else. A CA is expected beside it as ca.pem."""
+    """The text of a hosts.toml with only this mirror. A CA is expected next to it as ca.pem."""
     root = api_root(mirror.url)
     lines = [f"server = {_quoted(root)}", 'capabilities = ["pull", "resolve"]']
     if not root.endswith("/v2"):
@@ -204,9 +206,7 @@ def write_registries_yaml(mirrors: MirrorMap, folder: Path, *, node_folder: str 
 def _copy_ca(host: str, ca: Path, target: Path) -> None:
     try:
         if "BEGIN CERTIFICATE" not in ca.read_text(errors="replace"):
-            raise SettingsError(
-                f"the CA file {ca} of the mirror for {host} holds no PEM certificate", "give a PEM file"
-            )
+            raise SettingsError(f"the CA file {ca} of the mirror for {host} has no PEM certificate", "give a PEM file")
         shutil.copyfile(ca, target)
     except OSError as missing:
         raise SettingsError(

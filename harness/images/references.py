@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image references, read as container engines read them: `spark:3` is `docker.io/library/spark:3`.
+"""Image references, parsed as container engines do: `spark:3` is `docker.io/library/spark:3`.
 
 The grammar is that of github.com/distribution/reference (reference.go, normalize.go).
 """
@@ -13,7 +13,7 @@ from harness.errors import UsageError
 
 DOCKER_HUB = "docker.io"
 HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
-"""Names of Docker Hub's servers, which are no registry hosts of images: those are named `docker.io`."""
+"""Names of Docker Hub's servers, which are not used in image names: those have `docker.io`."""
 
 _MAX_NAME = 255
 _DOMAIN_PART = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -35,15 +35,15 @@ class ImageReference:
 
     @classmethod
     def parse(cls, text: str) -> ImageReference:
-        """Read a reference as a user, a chart or containerd writes it; without tag and digest, the tag is `latest`.
+        """Parse a reference written by a user, a chart or containerd; without tag and digest, the tag is `latest`.
 
-        Raises UsageError that says which part is wrong.
+        Raises UsageError that names the invalid part.
         """
         rest = text.strip()
         if not rest:
             raise _wrong(text, "it is empty")
         if "://" in rest:
-            raise _wrong(text, "it begins with a scheme", f"write {rest.split('://', 1)[1]}")
+            raise _wrong(text, "it starts with a URL scheme", f"write {rest.split('://', 1)[1]}")
         rest, at, digest = rest.partition("@")
         if at:
             _check_digest(text, digest)
@@ -53,7 +53,7 @@ class ImageReference:
         if colon and "/" not in tail:
             rest, tag = head, tail
             if not _TAG.fullmatch(tag):
-                raise _wrong(text, f"the tag {tag!r} is not 1 to 128 of letters, digits, '_', '.' and '-'")
+                raise _wrong(text, f"the tag {tag!r} is not 1 to 128 characters of letters, digits, '_', '.' and '-'")
         registry, repository = _split(rest)
         if registry != DOCKER_HUB and not _DOMAIN.fullmatch(registry):
             raise _wrong(text, f"{registry!r} is not a registry host")
@@ -69,7 +69,7 @@ class ImageReference:
 
     @property
     def identifier(self) -> str:
-        """What a registry is asked for: the digest, else the tag."""
+        """The identifier for requests to a registry: the digest, else the tag."""
         return self.digest or self.tag
 
     @property
@@ -103,12 +103,12 @@ class ImageReference:
 
 
 def is_tagged(text: str) -> bool:
-    """Whether a reference, as somebody wrote it, has a tag of its own."""
+    """Whether a reference, as written, has an explicit tag."""
     return ":" in text.partition("@")[0].rpartition("/")[2]
 
 
 def image_host(server: str) -> str:
-    """The host by which images of this server are named: that of Docker Hub for each of its servers."""
+    """The host in image names for this server: `docker.io` for each of Docker Hub's servers."""
     return DOCKER_HUB if server in HUB_SERVERS else server
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images and charts that a user brings along where no registry can be reached."""
+"""Imports images and charts from files, for hosts without access to a registry."""

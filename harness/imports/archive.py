@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image archives, unpacked into an OCI layout and checked: `docker save`, and tar files of an OCI layout.
+"""Unpacks image archives into an OCI layout and verifies them: `docker save`, and tar files of an OCI layout.
 
 The forms are those of the OCI image specification 1.1 (image-layout.md, image-index.md) and of the Docker image
 specification 1.2, whose archive has a manifest.json and plain layers.
@@ -26,7 +26,7 @@ _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _RESERVE = 1024 * MEBIBYTE
-"""Of the disk, which an archive that unpacks to more than it seems must not take."""
+"""Disk space that unpacking must leave free."""
 _HOW = "write one with `docker save IMAGE -o FILE.tar`, or `skopeo copy docker://IMAGE oci-archive:FILE.tar`"
 
 Descriptor = Mapping[str, Any]
@@ -34,9 +34,10 @@ Descriptor = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Unpacked:
-    """An image in an OCI layout of its own, each of its blobs compared with its digest.
+    """An image in an OCI layout of its own, each of its blobs verified against its digest.
 
-    `platforms` are those that it has (`linux/amd64`); `left_out` are those of which the archive held the name only.
+    `platforms` are those that it has (`linux/amd64`); `left_out` are those that the archive lists without their
+    content.
     """
 
     image: Image
@@ -47,8 +48,8 @@ class Unpacked:
 def unpack(file: Path, folder: Path, wanted: ImageReference, architecture: str) -> Unpacked:
     """Unpack the image that `wanted` names into `folder`, which must be empty.
 
-    An archive with one image may call it anything; of several, the one with that name or digest is taken. Raises
-    UsageError for what is no such archive, is damaged, has another digest or is not for this architecture.
+    An archive with one image may use any name for it; of several, the one with that name or digest is used. Raises
+    UsageError for a file that is not such an archive, is corrupt, has another digest or is not for this architecture.
     """
     root = _extract(file, folder)
     if (root / "oci-layout").is_file() and (root / "index.json").is_file():
@@ -56,7 +57,7 @@ def unpack(file: Path, folder: Path, wanted: ImageReference, architecture: str) 
     elif (root / "manifest.json").is_file():
         chosen = _of_docker(file, root, wanted)
     else:
-        raise UsageError(f"{file} is neither an OCI layout nor a docker archive", _HOW)
+        raise UsageError(f"{file} is neither an OCI layout nor a `docker save` archive", _HOW)
     chosen, platforms, left_out = _for_machine(file, root, chosen, f"linux/{architecture}")
     blobs = dict(_content(file, root, chosen))
     (root / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [dict(chosen)]}))
@@ -85,8 +86,8 @@ def _of_layout(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
         there = {it["digest"]: it for it in _all(file, root, top)}
         if wanted.digest not in there:
             raise UsageError(
-                f"{file} does not hold {wanted.digest}, but {', '.join(it['digest'] for it in top) or 'nothing'}",
-                "leave the digest out of --as, or get the archive of that digest",
+                f"{file} does not contain {wanted.digest}, but {', '.join(it['digest'] for it in top) or 'nothing'}",
+                "omit the digest from --as, or get the archive of that digest",
             )
         return there[wanted.digest]
     if len(top) == 1:
@@ -96,7 +97,7 @@ def _of_layout(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
     if len(named) == 1:
         return named[0]
     raise UsageError(
-        f"{file} holds {len(top)} images, and {len(named)} of them are called {wanted.canonical}",
+        f"{file} contains {len(top)} images, {len(named)} of them named {wanted.canonical}",
         f"name one by its digest, --as {wanted.canonical}@DIGEST: {', '.join(it['digest'] for it in top) or 'none'}",
     )
 
@@ -115,19 +116,22 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
         tagged = [it for it in entries if {wanted.canonical, wanted.familiar} & set(it.get("RepoTags") or [])]
         found = entries if len(entries) == 1 else tagged
         if len(found) != 1:
-            tags = [tag for it in entries for tag in it.get("RepoTags") or ["one without a name"]]
+            tags = [tag for it in entries for tag in it.get("RepoTags") or ["an untagged one"]]
             raise UsageError(
-                f"{file} holds {len(entries)} images, and {len(found)} of them are called {wanted.familiar}: "
+                f"{file} contains {len(entries)} images, {len(found)} of them named {wanted.familiar}: "
                 f"{', '.join(tags)}",
-                "save the image alone",
+                "save the image on its own",
             )
         config_file = _inside(file, root, found[0]["Config"])
         layers = [_inside(file, root, name) for name in found[0]["Layers"]]
         diff_ids = json.loads(config_file.read_text())["rootfs"]["diff_ids"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
-        raise UsageError(f"{file} is a damaged docker archive: {broken}", "save the image again") from broken
+        raise UsageError(f"{file} is a corrupt `docker save` archive: {broken}", "save the image again") from broken
     if len(layers) != len(diff_ids):
-        raise UsageError(f"{file} has {len(layers)} layers, its image {len(diff_ids)}", "save the image again")
+        raise UsageError(
+            f"{file} has {len(layers)} layers, but its image configuration lists {len(diff_ids)}",
+            "save the image again",
+        )
     document = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST_TYPE,
@@ -139,9 +143,9 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
     made = _add(root, manifest, _MANIFEST_TYPE)
     if wanted.digest and wanted.digest != made["digest"]:
         raise UsageError(
-            f"the image of {file} comes to {made['digest']}, not {wanted.digest}",
-            "a docker archive holds layers without their compression, so that its digest is another than that of the "
-            "registry: leave the digest out of --as, or get an OCI archive",
+            f"the image of {file} has digest {made['digest']}, expected {wanted.digest}",
+            "a `docker save` archive has uncompressed layers, so its digest differs from that in the "
+            "registry: omit the digest from --as, or get an OCI archive",
         )
     return made
 
@@ -158,7 +162,9 @@ def _add_layer(file: Path, root: Path, layer: Path, diff_id: str) -> Descriptor:
     except (OSError, EOFError) as broken:
         raise UsageError(f"{file}: the layer {layer.name} cannot be read: {broken}", "save the image again") from broken
     if found != diff_id:
-        raise UsageError(f"{file}: a layer comes to {found}, not {diff_id}", "the archive is damaged: save it again")
+        raise UsageError(
+            f"{file}: a layer has digest {found}, expected {diff_id}", "the archive is corrupt: save it again"
+        )
     return _add(root, layer, f"{_LAYER_TYPE}+gzip" if packed else _LAYER_TYPE)
 
 
@@ -173,7 +179,7 @@ def _add(root: Path, source: Path, media_type: str) -> dict[str, Any]:
 def _for_machine(
     file: Path, root: Path, chosen: Descriptor, machine: str
 ) -> tuple[Descriptor, tuple[str, ...], tuple[str, ...]]:
-    """The descriptor to publish, its platforms, and those that are in name only. Raises UsageError without ours."""
+    """The descriptor to publish, its platforms, and those without content. Raises UsageError without this machine's."""
     document = _document(file, _checked(file, root, chosen))
     if "manifests" not in document:
         platform = _platform(file, root, chosen)
@@ -194,8 +200,8 @@ def _for_machine(
 
 def _other_machine(file: Path, found: list[str], machine: str) -> UsageError:
     return UsageError(
-        f"{file} holds an image for {', '.join(found) or 'no platform'}, and nodes here are {machine}",
-        f"get it for this one: `docker pull --platform {machine} IMAGE`, then `docker save`",
+        f"{file} has an image for {', '.join(found) or 'no platform'}, but nodes on this machine are {machine}",
+        f"get it for this platform: `docker pull --platform {machine} IMAGE`, then `docker save`",
     )
 
 
@@ -221,7 +227,7 @@ def _platform(file: Path, root: Path, descriptor: Descriptor) -> str:
 
 
 def _content(file: Path, root: Path, descriptor: Descriptor) -> Iterator[tuple[str, Path]]:
-    """Every blob that is no manifest, compared with its digest."""
+    """Every blob that is not a manifest, verified against its digest."""
     document = _document(file, _checked(file, root, descriptor))
     for child in document.get("manifests", []):
         yield from _content(file, root, child)
@@ -234,7 +240,9 @@ def _checked(file: Path, root: Path, descriptor: Descriptor) -> Path:
     if not blob.is_file():
         raise UsageError(f"{file} lacks {descriptor['digest']}", "the archive is not complete: save it again")
     if _hash(blob) != descriptor["digest"]:
-        raise UsageError(f"{file}: {descriptor['digest']} comes to {_hash(blob)}", "it is damaged: save it again")
+        raise UsageError(
+            f"{file}: {descriptor['digest']} has digest {_hash(blob)}", "the archive is corrupt: save it again"
+        )
     return blob
 
 
@@ -247,16 +255,16 @@ def _document(file: Path, path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as broken:
-        raise UsageError(f"{file} is damaged: {path.name}: {broken}", "save the image again") from broken
+        raise UsageError(f"{file} is corrupt: {path.name}: {broken}", "save the image again") from broken
     if not isinstance(found, dict):
-        raise UsageError(f"{file} is damaged: {path.name} is no JSON object", "save the image again")
+        raise UsageError(f"{file} is corrupt: {path.name} is not a JSON object", "save the image again")
     return found
 
 
 def _blob(root: Path, digest: str) -> Path:
     algorithm, _, digits = str(digest).partition(":")
     if algorithm != "sha256" or not digits.isalnum():
-        raise UsageError(f"the archive names a blob {digest!r}, which is no SHA-256 digest", "save the image again")
+        raise UsageError(f"the archive names a blob {digest!r}, which is not a SHA-256 digest", "save the image again")
     return root / "blobs" / algorithm / digits
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chart of a release that lies on this machine: what a user imported stands for what the foundry packed."""
+"""The chart of a release on this machine: a user's imported one replaces the one that the foundry packaged."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from harness.settings import Settings
 
 
 def chart(settings: Settings, release: Release) -> Chart | None:
-    """The imported chart, else the one that the foundry has packed; None where there is neither. Builds nothing.
+    """The imported chart, else the one that the foundry has packaged; None if there is neither. Builds nothing.
 
-    Raises UnavailableError for an imported one whose file is gone or holds something else by now.
+    Raises UnavailableError for an imported one whose file is missing or has changed.
     """
     found = imported.find(settings, release.version)
     if found is not None:

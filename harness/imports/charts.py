@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports packaged charts of the operator, which are found by their version."""
+"""Imports packaged charts of the operator, identified by version."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from harness.settings import Settings
 
 
 def add(settings: Settings, file: Path, releases: Sequence[Release]) -> ImportedChart:
-    """Import a .tgz of the operator's chart. The same content again changes nothing.
+    """Import a .tgz of the operator's chart. Importing the same content again changes nothing.
 
-    Raises UsageError for what is no chart of a known release, and for another content of a version that is there.
+    Raises UsageError if it is not the chart of a known release, or if its version exists with other content.
     """
     if not file.is_file():
         raise UsageError(f"the chart {file} does not exist", "give the path of a .tgz; `helm package` writes one")
     chart = charts.from_path(file)
     if chart.name != CHART_NAME:
-        raise UsageError(f"{file} is the chart {chart.name}", f"the operator's chart is called {CHART_NAME}")
+        raise UsageError(f"{file} is the chart {chart.name}", f"the operator's chart is named {CHART_NAME}")
     if chart.version not in [release.version for release in releases]:
         raise unknown("release", chart.version, (release.version for release in releases))
     imports = Imports.of(settings)
@@ -39,7 +39,7 @@ def add(settings: Settings, file: Path, releases: Sequence[Release]) -> Imported
             return there
         if there and there.content != chart.sha256:
             raise UsageError(
-                f"a chart {chart.version} with another content was imported from {there.file} "
+                f"a chart {chart.version} with different content was imported from {there.file} "
                 f"(sha256:{there.content[:12]}…; this one is sha256:{chart.sha256[:12]}…)",
                 f"remove that one first: `harness charts remove {chart.version}`",
             )
@@ -57,7 +57,7 @@ def add(settings: Settings, file: Path, releases: Sequence[Release]) -> Imported
 
 
 def remove(settings: Settings, version: str) -> ImportedChart:
-    """Forget an imported chart. Raises UsageError with those there are."""
+    """Remove an imported chart. Raises UsageError with the existing ones."""
     imports = Imports.of(settings)
     with imports.changing():
         known = imports.read()
@@ -72,7 +72,7 @@ def remove(settings: Settings, version: str) -> ImportedChart:
 def find(settings: Settings, version: str) -> Chart | None:
     """The imported chart of a version; None when none was imported.
 
-    Raises UnavailableError when its file is gone or holds something else by now.
+    Raises UnavailableError when its file is missing or has changed.
     """
     imports = Imports.of(settings)
     known = imports.read().chart(version)
@@ -85,7 +85,7 @@ def find(settings: Settings, version: str) -> Chart | None:
     )
     if chart.sha256 != known.content:
         raise UnavailableError(
-            f"the imported chart {version} comes to sha256:{chart.sha256}, not sha256:{known.content}",
+            f"the imported chart {version} has digest sha256:{chart.sha256}, expected sha256:{known.content}",
             f"import it again: `harness charts remove {version}`, then `harness charts import {known.file}`",
         )
     return chart

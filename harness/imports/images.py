@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports image archives: unpacks and checks them, and puts them into the storage of the registry in their name."""
+"""Imports image archives: unpacks and verifies them, and pushes them into the storage of their registry."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ Say = Callable[[str], None]
 def add(settings: Settings, file: Path, name: str, *, say: Say, publisher: Publisher | None = None) -> ImportedImage:
     """Import an archive under a full name, `docker.io/kubeflow/spark-operator:2.1.1`; with `@sha256:…` by its digest.
 
-    What was imported under that name before is replaced. Raises UsageError for a name or an archive that cannot be
-    used, DiskError when there is no room, RegistryError when the registry answers with another digest.
+    An earlier import under that name is replaced. Raises UsageError for a name or an archive that cannot be
+    used, DiskError for lack of space, RegistryError when the registry reports another digest.
     """
     wanted = full_reference(name)
     if not file.is_file():
@@ -41,7 +41,7 @@ def add(settings: Settings, file: Path, name: str, *, say: Say, publisher: Publi
         say(f"unpacking {file}")
         found = unpack(file, Path(scratch), wanted, architecture())
         if found.left_out:
-            say(f"the archive holds nothing of {', '.join(found.left_out)}: taking {found.platforms[0]} alone")
+            say(f"the archive has no content for {', '.join(found.left_out)}: importing only {found.platforms[0]}")
         reference = f"{wanted.name}:{wanted.tag}"
         say(f"publishing {reference}")
         digest = (publisher or foundry_images.publisher(settings)).publish(found.image, reference)
@@ -63,9 +63,9 @@ def add(settings: Settings, file: Path, name: str, *, say: Say, publisher: Publi
 
 
 def remove(settings: Settings, name: str, *, publisher: Publisher | None = None) -> ImportedImage:
-    """Forget an imported image. Its blobs go with the next `harness foundry prune`. Raises UsageError for others.
+    """Remove an imported image. Its blobs go with the next `harness foundry prune`. Raises UsageError for others.
 
-    A name that the foundry publishes, too, is the foundry's again after the next bootstrap.
+    If the foundry publishes the same name, the next bootstrap restores the foundry's image.
     """
     wanted = full_reference(name)
     imports = Imports.of(settings)
@@ -92,11 +92,13 @@ def table(known: Records) -> Table:
 
 
 def full_reference(name: str) -> ImageReference:
-    """A reference with its registry and its tag, as nodes are asked for it. Raises UsageError."""
+    """A reference with registry and tag, as nodes pull it. Raises UsageError."""
     wanted = ImageReference.parse(name)
     host = name.partition("/")[0]
     if "/" not in name or not ("." in host or ":" in host or host == "localhost"):
-        raise UsageError(f"{name} does not name its registry", f"write it in full: {wanted.canonical}")
+        raise UsageError(f"{name} has no registry host", f"give the full name: {wanted.canonical}")
     if not wanted.tag or ":" not in name.partition("@")[0].rpartition("/")[2]:
-        raise UsageError(f"{name} has no tag, by which charts ask for an image", f"write it like {wanted.name}:2.1.1")
+        raise UsageError(
+            f"{name} has no tag, which charts need to refer to an image", f"write it like {wanted.name}:2.1.1"
+        )
     return wanted

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogues, expanded and selected into cells."""
+"""Reads the catalogues, and expands and selects cells."""

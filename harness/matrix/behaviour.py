@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""charts/behaviour.toml: what releases of the operator do, each fact with the releases that it holds of."""
+"""charts/behaviour.toml: the behaviour of the operator's releases, each fact with the releases that it applies to."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Behaviour:
     noise: tuple[LogNoise, ...] = ()
 
     def of(self, release: Release) -> Release:
-        """The release with what holds of it."""
+        """The release with the facts that apply to it."""
         defaults = _holding(self.defaults, release)
         filled = {it.field for it in defaults}
         return release.model_copy(
@@ -49,7 +49,7 @@ def _holding(facts: Sequence[_F], release: Release) -> tuple[_F, ...]:
 
 
 def read(written: TomlSource) -> Behaviour:
-    """The file. Raises CatalogueError with file, line and key, also for two rows about one thing that hold at once."""
+    """The file. Raises CatalogueError with file, line and key, including for overlapping rows about the same thing."""
     tables: dict[str, tuple[type[Fact], str]] = {
         "default": (Default, "field"),
         "rule": (Rule, "name"),
@@ -98,7 +98,7 @@ def _pattern(row: Fact) -> Iterator[tuple[str, str]]:
         try:
             re.compile(row.says)
         except re.error as broken:
-            yield "says", f"{row.says!r} is no regular expression: {broken}"
+            yield "says", f"{row.says!r} is not a valid regular expression: {broken}"
 
 
 def _overlap(one: Fact, other: Fact) -> bool:
@@ -113,9 +113,9 @@ _SITUATIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def changes(origin: Release, target: Release) -> list[str]:
-    """What applications that leave a field out get otherwise under another release, in sentences.
+    """How defaults for applications change with another release, in sentences.
 
-    A default that is Spark's own changes nothing where the webhook begins or ceases to fill it in.
+    It is no change when the webhook starts or stops setting a field to Spark's own default.
     """
     found: dict[tuple[str, _Got, _Got], list[str]] = {}
     for field in dict.fromkeys(it.field for it in (*origin.defaults, *target.defaults)):
@@ -124,22 +124,22 @@ def changes(origin: Release, target: Release) -> list[str]:
             if before.value != after.value:
                 found.setdefault((field, before, after), []).append(situation)
     return [
-        f"applications{_in_words(situations)} that leave out {field} get {after.words} under {target.version}, where "
-        f"they got {before.words} under {origin.version}: set it where it matters"
+        f"applications{_in_words(situations)} that do not set {field} get {after.words} with {target.version}, but "
+        f"{before.words} with {origin.version}: set it if that matters"
         for (field, before, after), situations in found.items()
     ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Got:
-    """What an application gets in a field that it leaves out."""
+    """The value of a field that an application does not set."""
 
     value: bool | int | str | None
     words: str
 
 
 def _gets(release: Release, other: Release, field: str, spec: Mapping[str, Any]) -> _Got:
-    """`other` is asked for Spark's own default where the release never fills the field in."""
+    """`other` supplies Spark's own default if the release never sets the field."""
     for row in release.defaults:
         if row.field == field and row.applies(spec):
             return _Got(value=row.value, words=f"{row.value} from the webhook")
@@ -152,7 +152,7 @@ def _in_words(situations: Sequence[str]) -> str:
 
 
 def table(defaults: Sequence[Default]) -> str:
-    """The table of docs/upgrades.md: what webhooks fill in, a row each, in the order of the file."""
+    """The table of docs/upgrades.md: defaults set by the webhook, in the order of the file."""
     head = "| field of `spec` | filled in | by | where | otherwise |\n| --- | --- | --- | --- | --- |"
     return "\n".join([head, *map(_row, defaults)]) + "\n"
 

@@ -25,7 +25,7 @@ def _row(row: KnownRow | Note) -> str:
 
 
 def _edge(row: KnownRow | Note) -> str:
-    """The moves that a row is about, in words."""
+    """The upgrades and rollbacks that a row is about, in words."""
     ends = [_names(row.origins), _names(row.targets)]
     told = "any" if ends == ["any", "any"] else f"{ends[0]} → {ends[1]}"
     return ", ".join([told, *_conditions(row)])

@@ -34,7 +34,7 @@ class Choice(Model):
 
 
 class Defaults(Model):
-    """clusters/default.toml: the default selection, and what an option that was not given falls back to."""
+    """clusters/default.toml: the default selection, and defaults of omitted options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -55,7 +55,7 @@ class Catalogue:
     written: Mapping[str, TomlSource] = field(default_factory=dict)
 
     def environment(self, name: str) -> Environment:
-        """The environment of that name. Raises UsageError with what was probably meant."""
+        """The environment of that name. Raises UsageError with suggestions."""
         for environment in self.environments:
             if environment.name == name:
                 return environment
@@ -64,7 +64,7 @@ class Catalogue:
     def release(self, name: str) -> Release:
         """The release of that name: a version, `2.5.2`, or one that was copied to another registry, `2.2.1@docker.io`.
 
-        Raises UsageError with what was probably meant, and for a copy to where upstream publishes the release itself.
+        Raises UsageError with suggestions, and for a copy in the registry where upstream publishes the release itself.
         """
         version, at, host = name.partition("@")
         found = next((release for release in self.releases if release.version == version), None)
@@ -79,14 +79,14 @@ class Catalogue:
         relocation = next((it for it in self.relocations if it.host == host), None)
         if relocation is None:
             raise UsageError(
-                f"release {name}: charts/releases.toml says nothing of copies at {host or 'no registry'}",
-                f"the registries that it knows are: {', '.join(it.host for it in self.relocations) or 'none'}; "
+                f"release {name}: charts/releases.toml has no relocation to {host or 'no registry'}",
+                f"its relocations are to: {', '.join(it.host for it in self.relocations) or 'none'}; "
                 "add a [[relocation]] row for another",
             )
         return relocation.of(found)
 
     def copies(self) -> tuple[Release, ...]:
-        """Every release that can be relocated, at each registry where upstream does not publish it."""
+        """Every release that can be relocated, in each registry where upstream does not publish it."""
         return tuple(
             place.of(release)
             for place in self.relocations
@@ -98,8 +98,8 @@ class Catalogue:
 def load(root: Path = PROJECT_ROOT) -> Catalogue:
     """Read the catalogues in `clusters/` and `charts/` below `root`.
 
-    Raises CatalogueError with file, line and key: also for what the foundry is said to build and has no parts for.
-    Names in the tiers, exclusions and defaults are looked at once the scenarios are known, in `select.choose`.
+    Raises CatalogueError with file, line and key: including releases marked for the foundry that it cannot build.
+    Names in tiers, exclusions and defaults are checked once the scenarios are known, in `select.choose`.
     """
     files = {
         "environments": root / "clusters" / "environments.toml",
@@ -128,7 +128,7 @@ def read_environments(file: Path) -> tuple[Environment, ...]:
 
 
 def read_releases(file: Path) -> tuple[Release, ...]:
-    """The `[[release]]` rows of a file, without what charts/behaviour.toml says of them."""
+    """The `[[release]]` rows of a file, without the facts of charts/behaviour.toml."""
     rows = _unique(TomlSource.read(file), "release", ReleaseRow, "version", _release_problems, _RELEASE_TABLES)
     return tuple(Release(**row.model_dump()) for row in rows)
 
@@ -158,7 +158,7 @@ def read_rules(file: Path) -> Rules:
 
 
 def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
-    """Raise CatalogueError for a version of which the foundry is said to build something, and cannot."""
+    """Raise CatalogueError for a version that is marked for the foundry, which cannot build it."""
     rows = TomlSource.read(nodes / "kubernetes.toml")
     versions = [row.get("version") for row in rows.data.get("kubernetes", [])]
     for number, environment in enumerate(found.environments):
@@ -168,13 +168,13 @@ def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
                 number,
                 "foundry",
                 f"{rows.file} has no row for Kubernetes {environment.kubernetes}",
-                "add one with `harness foundry add-kubernetes VERSION`, or leave out `foundry`",
+                "add one with `harness foundry add-kubernetes VERSION`, or remove `foundry`",
             )
     for number, release in enumerate(found.releases):
         module = nodes / "modules" / f"spark-operator-{release.version}"
         if "foundry" in release.sources and not module.is_dir():
             raise found.written["releases"].error(
-                "release", number, "sources", f"there is no Go tool module {module}", "add it, or leave out `foundry`"
+                "release", number, "sources", f"there is no Go tool module {module}", "add it, or remove `foundry`"
             )
 
 
@@ -185,7 +185,7 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
         if value and not VERSION.fullmatch(value)
     ]
     if row.upstream_kubernetes and not row.upstream_kubernetes.startswith(f"{row.minor}."):
-        problems.append(("upstream_kubernetes", f"{row.upstream_kubernetes} is no patch of {row.minor}"))
+        problems.append(("upstream_kubernetes", f"{row.upstream_kubernetes} is not a patch version of {row.minor}"))
     if row.node_image:
         image = _REFERENCE.fullmatch(row.node_image)
         version = row.kubernetes_from("upstream")
@@ -205,7 +205,7 @@ def _release_problems(row: ReleaseRow) -> list[tuple[str, str]]:
     if not VERSION.fullmatch(row.version):
         problems.append(("version", f"{row.version!r} is not a full version such as 2.5.2"))
     if bool(row.hook_registry) != bool(row.hook_repository):
-        problems.append(("hook_repository", "hook_registry and hook_repository are given together"))
+        problems.append(("hook_repository", "hook_registry and hook_repository must be given together"))
     if not row.sources:
         problems.append(("sources", "name at least one source"))
     if not row.crds:

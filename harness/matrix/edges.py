@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""charts/upgrades.toml: upgrades, rollbacks and chains as rows, and the breaks that are known of them."""
+"""charts/upgrades.toml: upgrades, rollbacks and chains as rows, and their known breaks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.matrix.versions import numbers
 from harness.toml_source import TomlSource
 
 Basis = Literal["run", "upstream-issue", "code"]
-"""How a known break is known: seen in a run of this harness, reported upstream, or read from the operator's code."""
+"""The basis of a known break: observed in a run of this harness, reported upstream, or read in the operator's code."""
 
 _LINK = r"^https://[^\s/]+/\S+$"
 _HELM = r"^\d+\.\d+\.\d+$"
@@ -34,7 +34,8 @@ _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operato
 
 
 class Limits(Model):
-    """What a path may cost: milliseconds without admission, milliseconds of one create, and the oldest Helm."""
+    """The limits of a path: milliseconds without admission, milliseconds for one create, and the minimum Helm
+    version."""
 
     outage_limit: float | None = Field(default=None, gt=0)
     delay_limit: float | None = Field(default=None, gt=0)
@@ -42,9 +43,9 @@ class Limits(Model):
 
 
 class LimitDefaults(Model):
-    """`[defaults]`: the same for rows that do not say it, and for paths without a row.
+    """`[defaults]`: the limits of rows that do not set them, and of paths without a row.
 
-    `helm_for` has the oldest Helm of values modes that need a newer one.
+    `helm_for` has the minimum Helm version of values modes that need a newer one.
     """
 
     outage_limit: float = Field(default=5000.0, gt=0)
@@ -72,7 +73,7 @@ class ChainRow(Limits):
 
 
 class Consequence(Model):
-    """Another check that a known break may fail, too."""
+    """Another check that may fail because of a known break."""
 
     scenario: str = ""
     check: str
@@ -83,7 +84,7 @@ class KnownRow(Model):
     """`[[known]]`: a break that the catalogue predicts, and the moves that it is about.
 
     `origins` and `targets` are matchers as in `matches`; empty `crds` and `values` stand for every mode. `message` is
-    what the program that breaks says, word for word.
+    the verbatim error message.
     """
 
     origins: tuple[str, ...] = Field(default=("*",), alias="from", min_length=1)
@@ -103,7 +104,7 @@ class KnownRow(Model):
     basis: Basis
 
     def about(self, move: Move, crds: CrdMode, values: ValuesMode) -> bool:
-        """Whether the row says something of this move. A rollback of Helm's takes neither CRDs nor values anew."""
+        """Whether the row applies to this step. A Helm rollback changes neither the CRDs nor the values mode."""
         return (
             move.kind in self.kinds
             and matches(self.origins, move.origin)
@@ -121,7 +122,7 @@ class KnownRow(Model):
 
 
 class Note(Model):
-    """`[[note]]`: what is known of an edge that no path has, since a release in it or a setting has no row.
+    """`[[note]]`: a known fact about an edge without a path, since one of its releases or a setting has no row.
 
     `value` is the key of the chart's values that it is about; empty when it is about any.
     """
@@ -143,7 +144,7 @@ class Note(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Parsed:
-    """The name of a path, taken apart; `releases` in the order in which they are installed."""
+    """A parsed path name; `releases` in order of installation."""
 
     kind: PathKind
     releases: tuple[str, ...]
@@ -162,7 +163,7 @@ class Upgrades:
     written: TomlSource = field(default_factory=TomlSource)
 
     def path(self, kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode) -> Path:
-        """The path, with its row's limits or the defaults, and with every break that is known of one of its moves."""
+        """The path, with its row's limits or the defaults, and with the known breaks of its steps."""
         name = name_of(kind, releases, crds, values)
         return self.paths.get(name) or self._path(kind, releases, crds, values, Limits(), ())
 
@@ -199,14 +200,14 @@ class Upgrades:
 
 
 def is_release(name: str) -> bool:
-    """Whether this is written as the name of a release is: `2.5.2`, `2.2.1@docker.io`."""
+    """Whether this has the form of a release name: `2.5.2`, `2.2.1@docker.io`."""
     return re.fullmatch(_RELEASE, name) is not None
 
 
 def matches(patterns: Iterable[str], release: str) -> bool:
-    """Whether one of the patterns stands for the release.
+    """Whether one of the patterns matches the release.
 
-    A pattern is a version, which stands for relocated ones too; a name or a glob of names (`*@docker.io`); or
+    A pattern is a version, which includes relocated ones; a name or a glob of names (`*@docker.io`); or
     comparisons of versions, all of which must hold (`>=2.3.0,<2.5.0`).
     """
     return any(_matches(pattern, release) for pattern in patterns)
@@ -224,13 +225,13 @@ def _matches(pattern: str, release: str) -> bool:
 
 
 def name_of(kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode) -> str:
-    """The canonical name of a path with moves."""
+    """The canonical name of an upgrade or rollback path."""
     shown = "-".join(reversed(releases) if kind == "rollback" else releases)
     return f"{kind}-{shown}+crds={crds}" + ("" if values == "default" else f"+values={values}")
 
 
 def parse(name: str) -> Parsed | None:
-    """A path's name, canonical or not, taken apart; None for what is no path."""
+    """Parse a path's name, canonical or not; None if it is not a path."""
     found = _NAME.fullmatch(name)
     if not found:
         return None
@@ -245,21 +246,21 @@ def parse(name: str) -> Parsed | None:
 
 
 def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode) -> str:
-    """Why there cannot be such a path; empty when there can. `releases` in the order in which they are installed."""
+    """Why such a path is impossible; empty if it is possible. `releases` in order of installation."""
     if len(releases) < 2 or (kind == "rollback" and len(releases) != 2):
-        return f"a path of this kind has two releases{' or more' if kind == 'upgrade' else ''}, {kind}-A-B"
+        return f"a path of this kind needs two releases{' or more' if kind == 'upgrade' else ''}: {kind}-A-B"
     for origin, target in pairwise(releases):
         if origin.name == target.name:
-            return f"it would compare {origin.name} with itself"
+            return f"both ends are {origin.name}"
         if numbers(origin.name) > numbers(target.name):
             if kind == "rollback":
-                return f"a rollback goes back, to the older release: rollback-{origin.name}-{target.name}"
+                return f"a rollback goes to an older release: rollback-{origin.name}-{target.name}"
             return (
-                f"{target.name} is older than {origin.name}, and Helm goes back by rolling back: "
+                f"{target.name} is older than {origin.name}: Helm goes back by rollback: "
                 f"rollback-{origin.name}-{target.name}"
             )
         if crds == "hook" and not target.hook_image:
-            return f"the chart of {target.name} has no hook for CRDs; it came with 2.3.0"
+            return f"the chart of {target.name} has no CRD hook; 2.3.0 introduced it"
     return ""
 
 
@@ -267,7 +268,7 @@ def read(written: TomlSource, release: Callable[[str], Release]) -> Upgrades:
     """The file. `release` finds a release by its name, or raises UsageError.
 
     Raises CatalogueError with file, line and key: for unknown releases, for an edge from a release to itself, for a
-    downgrade that is written as an upgrade, for a path that two rows have, and for matchers that mean nothing.
+    downgrade that is written as an upgrade, for a path that two rows have, and for invalid matchers.
     """
     written.require_only("edge", "rollback", "chain", "known", "note", beside="defaults")
     defaults = written.table("defaults", LimitDefaults)
@@ -284,7 +285,7 @@ def read(written: TomlSource, release: Callable[[str], Release]) -> Upgrades:
     paths: dict[str, Path] = {}
     for table, number, path in _of_rows(found, release):
         if path.name in paths:
-            raise written.error(table, number, "", f"a row above has {path.name} already")
+            raise written.error(table, number, "", f"a row above already has {path.name}")
         paths[path.name] = path
     return Upgrades(paths=paths, defaults=defaults, known=found.known, notes=found.notes, written=written)
 
@@ -314,7 +315,7 @@ def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tup
 
 
 def _pairs(written: TomlSource, table: str, number: int, row: EdgeRow) -> Iterator[tuple[str, str]]:
-    """The pairs of a row that lead the right way. Raises CatalogueError for a name of which none does."""
+    """The pairs of a row in the right direction. Raises CatalogueError for a name without such a pair."""
 
     def leads(origin: str, target: str) -> bool:
         older, newer = (target, origin) if table == "rollback" else (origin, target)
@@ -329,9 +330,9 @@ def _pairs(written: TomlSource, table: str, number: int, row: EdgeRow) -> Iterat
             if name in others and len(set(others)) == 1:
                 why = f"an edge from {name} to itself proves nothing"
             elif table == "rollback":
-                why = f"a rollback leads to an older release, and {name} has no such partner here"
+                why = f"a rollback goes to an older release, and this row has none for {name}"
             else:
-                why = f"an upgrade leads to a newer release, and {name} has no such partner here; see [[rollback]]"
+                why = f"an upgrade goes to a newer release, and this row has none for {name}; see [[rollback]]"
             raise written.error(table, number, key, why)
     yield from pairs
 
@@ -358,7 +359,7 @@ def _require_meaning(
             parts = pattern.split(",") if pattern[:1] in ("<", ">") else []
             for part in parts:
                 if not _COMPARISON.fullmatch(part.strip()):
-                    raise written.error(table, number, key, f"{part.strip()!r} compares nothing, as <2.3.0 would")
+                    raise written.error(table, number, key, f"{part.strip()!r} is not a comparison like <2.3.0")
             if table == "known" and re.fullmatch(_RELEASE, pattern):
                 _release(written, table, number, pattern, release)
     if isinstance(row, KnownRow):
@@ -366,7 +367,9 @@ def _require_meaning(
             try:
                 re.compile(said)
             except re.error as broken:
-                raise written.error(table, number, "says", f"{said!r} is no regular expression: {broken}") from broken
+                raise written.error(
+                    table, number, "says", f"{said!r} is not a valid regular expression: {broken}"
+                ) from broken
 
 
 CRD_MODES: tuple[CrdMode, ...] = get_args(CrdMode)

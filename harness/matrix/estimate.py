@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long cells will take, from what earlier runs have taught: pure arithmetic, guesses marked as such."""
+"""Estimates durations of cells from earlier runs: pure arithmetic, with guesses marked as such."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from harness.matrix import edges, expand
 from harness.matrix.model import Cell
 
 CLUSTER_SECONDS = 60.0
-"""A cluster with an installed release, where nothing was learnt yet."""
+"""Default: a cluster with an installed release, in seconds."""
 
 MOVE_SECONDS = 150.0
-"""An upgrade or a rollback with the time after it in which the operator is watched, where nothing was learnt yet."""
+"""Default: an upgrade or a rollback with the soak after it, in seconds."""
 
 JUDGING_SECONDS = 2.0
-"""So long it takes to judge what a scenario saw of it, where nothing was learnt yet."""
+"""Default: the checks of a scenario on an upgrade path, in seconds."""
 
 _OF_TIMEOUT = 0.1
-"""So much of its timeout a scenario takes where nothing was learnt yet; measured ones take between 0.03 and 0.3."""
+"""Default: the fraction of its timeout that a scenario takes; measured ones take between 0.03 and 0.3."""
 
 _EVERYTHING = frozenset({"standing", "schedules", "submissions"})
-"""What all cells of a path watch between them. A user's own applications come on top."""
+"""All kinds of applications that cells of a path can watch. A user's own applications come on top."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
-    """What earlier runs took, in seconds.
+    """Durations of earlier runs, in seconds.
 
     `own` is a cell without its cluster, by cell id; `shared` is what the cells of a group have in common: cluster,
     install and the moves of their path, by `pass_name` (`kind-1.34/install-2.5.2`).
@@ -41,21 +41,21 @@ class Learnt:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """A duration in seconds; `guess` when no earlier run of just this says so."""
+    """A duration in seconds; `guess` when it is not from an earlier run of exactly this."""
 
     seconds: float
     guess: bool = False
 
     @property
     def minutes(self) -> str:
-        """As people read it: `1.5`, a guess `~1.5`."""
+        """For display: `1.5`, a guess as `~1.5`."""
         return f"{'~' if self.guess else ''}{self.seconds / 60:.1f}"
 
 
 def pass_name(group: str, watched: Collection[str]) -> str:
-    """A pass along a path: its group, and what is watched on it, where that is not all that there is.
+    """The name of a pass along a path: its group, and what is watched on it unless that is everything.
 
-    Of a path without moves it is the group.
+    For an install it is the group.
     """
     if _moves(group) == 0 or set(watched) == _EVERYTHING:
         return group
@@ -63,14 +63,14 @@ def pass_name(group: str, watched: Collection[str]) -> str:
 
 
 def watched_by(cells: Iterable[Cell]) -> frozenset[str]:
-    """What these cells of one path watch on its pass."""
+    """The kinds of applications that these cells of one path watch."""
     return frozenset(kind for cell in cells if cell.path.moves for kind in cell.scenario.needs.applications)
 
 
 def places_of(cells: Sequence[Cell], watched: Collection[str]) -> int:
-    """How many places for paths these cells of one cluster take: none without moves, at least two with applications.
+    """The path slots that these cells of one cluster take: none for installs, at least two with applications.
 
-    Where only the operator is watched, which is waiting for the most part, a scenario needs one.
+    If only the operator is watched, which is mostly waiting, a scenario needs one.
     """
     if not cells[0].path.moves:
         return 0
@@ -78,7 +78,8 @@ def places_of(cells: Sequence[Cell], watched: Collection[str]) -> int:
 
 
 class Estimator:
-    """Expected durations. `slots` is how many scenarios run at a time on this host; `path_slots` as in `beginnings`."""
+    """Expected durations. `slots` is the number of scenarios in parallel on this host; `path_slots` as in
+    `beginnings`."""
 
     def __init__(self, learnt: Learnt, *, slots: int, path_slots: int = 2) -> None:
         self._learnt = learnt
@@ -86,9 +87,9 @@ class Estimator:
         self._path_slots = max(1, path_slots)
 
     def cell(self, cell: Cell) -> Expected:
-        """A cell alone, its cluster not counted. Unknown: as the same scenario elsewhere, else by its timeout.
+        """A cell alone, without its cluster. If unknown: as the same scenario elsewhere, else by its timeout.
 
-        On a path with moves that is only the judging, since what it watches is one pass for all cells of the path.
+        On an upgrade path these are only the checks, since all cells of the path share one pass.
         """
         known = self._learnt.own.get(cell.id)
         if known is not None:
@@ -99,7 +100,7 @@ class Estimator:
         return Expected(seconds=statistics.median(like) if like else cell.scenario.timeout * _OF_TIMEOUT, guess=True)
 
     def shared(self, cells: Sequence[Cell]) -> Expected:
-        """Cluster and install, and the moves of the path, if it has any, with what these cells watch on it.
+        """Cluster and install, and the path's steps, if it has any, with what these cells watch on it.
 
         Unknown: as the same path with other things watched, then as the same environment with another path of as many
         moves, else as any cluster with as many; where none had as many, as one without, and each move by itself.
@@ -121,7 +122,7 @@ class Estimator:
         return Expected(seconds=CLUSTER_SECONDS + MOVE_SECONDS * moves, guess=True)
 
     def group(self, cells: Sequence[Cell], *, slots: int | None = None) -> Expected:
-        """Cells that share a cluster: what they share once, then the cells beside each other.
+        """Cells that share a cluster: the shared part once, then the cells in parallel.
 
         Those of a path with moves are all watched in one and the same pass, which is part of what they share.
         """
@@ -134,7 +135,7 @@ class Estimator:
         return Expected(seconds=seconds, guess=shared.guess or any(it.guess for it in own))
 
     def run(self, cells: Iterable[Cell], *, jobs: int) -> Expected:
-        """A whole run with so many clusters at a time, which share the slots."""
+        """A whole run with this number of clusters in parallel, which share the slots."""
         groups = list(expand.groups(cells).values())
         at_once = max(1, min(jobs, len(groups)))
         expected = [self.group(group, slots=max(1, self._slots // at_once)) for group in groups]
@@ -152,7 +153,7 @@ def _group(name: str) -> str:
 
 
 def _moves(name: str) -> int:
-    """How many moves the path of this pass has."""
+    """The number of steps of this pass's path."""
     parsed = edges.parse(_group(name).partition("/")[2])
     if parsed is None or parsed.kind == "install":
         return 0
@@ -161,16 +162,16 @@ def _moves(name: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What occupies one of the `--jobs` for so many seconds, and so many places for paths."""
+    """Something that occupies one of the `--jobs` for some seconds, and some path slots."""
 
     seconds: float
     places: int = 0
 
 
 def beginnings(works: Iterable[Work], *, jobs: int, path_slots: int) -> list[float]:
-    """The second in which each begins. In their order, but one that has to wait for places lets others go first.
+    """The start of each in seconds. In order, except that one that has to wait for slots lets others go first.
 
-    There are `path_slots` places for paths. Who needs more than that takes all.
+    There are `path_slots` path slots. One that needs more takes all of them.
     """
     all_works = list(works)
     begun = [0.0] * len(all_works)
@@ -192,7 +193,7 @@ def beginnings(works: Iterable[Work], *, jobs: int, path_slots: int) -> list[flo
 
 
 def makespan(seconds: Iterable[float], places: int) -> float:
-    """When the last of these is done, the longest begun first, so many at a time."""
+    """When the last of these is done, starting with the longest, with this many in parallel."""
     return _last_end([Work(seconds=each) for each in seconds], jobs=places, path_slots=1)
 
 

@@ -15,7 +15,7 @@ from harness.matrix.names import unknown
 
 
 def install_path(release: Release) -> Path:
-    """The path that puts this release on an empty cluster."""
+    """The path that installs this release on an empty cluster."""
     return _install_path(release.name)
 
 
@@ -31,10 +31,10 @@ def paths(catalogue: Catalogue) -> dict[str, Path]:
 
 
 def find_path(catalogue: Catalogue, name: str) -> Path:
-    """The path of that name, also of one between known releases that has no row.
+    """The path of that name, including one between known releases that has no row.
 
-    Without `+crds=` CRDs are left alone, without `+values=` the values are the user's. Raises UsageError for a name
-    that is no path, with what was probably meant, and for a path that cannot be, with the reason.
+    Without `+crds=` CRDs are left unchanged, without `+values=` the values are the user's. Raises UsageError for a name
+    that is not a path, with suggestions, and for an impossible path, with the reason.
     """
     known = paths(catalogue)
     if name in known:
@@ -45,7 +45,7 @@ def find_path(catalogue: Catalogue, name: str) -> Path:
     releases = [catalogue.release(each) for each in parsed.releases]
     if parsed.kind == "install":
         if len(releases) > 1 or parsed.crds or parsed.values:
-            wrong = "one release" if len(releases) > 1 else "no modes: nothing is there before it"
+            wrong = "one release" if len(releases) > 1 else "no modes: nothing is installed before it"
             raise UsageError(f"path {name}: an install has {wrong}", f"write install-{releases[-1].name}")
         return install_path(releases[0])
     crds = _mode("CRD mode", parsed.crds or "none", edges.CRD_MODES)
@@ -75,7 +75,7 @@ def cell(environment: Environment, path: Path, scenario: Scenario) -> Cell:
 def cells(
     environments: Iterable[Environment], path_list: Iterable[Path], scenarios: Mapping[str, Scenario]
 ) -> list[Cell]:
-    """Environments × paths × scenarios: cells that share a cluster are neighbours."""
+    """Environments × paths × scenarios: cells that share a cluster are adjacent."""
     all_paths = list(path_list)
     return [
         cell(environment, path, scenario)
@@ -87,7 +87,7 @@ def cells(
 
 
 def groups(chosen: Iterable[Cell]) -> dict[str, list[Cell]]:
-    """Cells by the cluster that they share, in their order."""
+    """Cells grouped by the cluster that they share, in order."""
     found: dict[str, list[Cell]] = {}
     for each in chosen:
         found.setdefault(each.cluster, []).append(each)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user imported, as the matrix sees it, and why a release cannot be had from a source."""
+"""A user's imports, for the matrix, and why a release is not available from a source."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _because(release: Release) -> str:
 
 
 def _missing(release: Release, imported: Imported, *, hook: bool) -> Iterator[str]:
-    """The commands that import what is not there yet."""
+    """The commands that import what is missing."""
     wanted = [release.image, *([release.hook_image] if hook and release.hook_image else [])]
     for reference in wanted:
         if reference not in imported.images:

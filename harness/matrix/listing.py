@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix as people and as CI read it: a table with notes, and JSON."""
+"""The matrix for people and for CI: a table with notes, and JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def table(
     unavailable: Mapping[str, str] | None = None,
     shards: Sequence[Shard] = (),
 ) -> Table:
-    """A table of cells. Minutes are those of a cell alone; what its cluster takes with all cells stands at the first.
+    """A table of cells. Minutes are those of a cell alone; the first cell of a cluster also has the cluster's total.
 
     `unavailable` are reasons by cell id.
     """
@@ -53,7 +53,7 @@ def table(
 def notes(
     cells: Sequence[Cell], estimator: Estimator, *, jobs: int, left_out: Iterable[LeftOut] = (), public: bool = False
 ) -> Iterator[str]:
-    """What stands under the table: sums, guesses, what is left out and why.
+    """The notes under the table: totals, guesses, excluded cells and why.
 
     With `public` the node images come from public registries: those without a digest are named.
     """
@@ -61,17 +61,17 @@ def notes(
     time = f"{'~' if whole.guess else 'about '}{whole.seconds / 60:.0f}"
     yield f"{counted(len(cells), 'cell')} on {counted(len(clusters), 'cluster')}, {time} minutes with --jobs {jobs}"
     if whole.guess:
-        yield "~ is a guess: no earlier run on this machine says more"
+        yield "~ marks estimates that are not based on an earlier run on this machine"
     why: dict[tuple[str, str], int] = {}
     for out in left_out:
         why[out.reason, out.link] = why.get((out.reason, out.link), 0) + 1
     for (reason, link), number in why.items():
-        yield f"left out: {counted(number, 'cell')}: {reason} ({link})"
+        yield f"excluded: {counted(number, 'cell')}: {reason} ({link})"
     loose = dict.fromkeys(
         it.environment.name for it in cells if it.environment.node_image and not it.environment.pinned
     )
     if public and loose:
-        yield f"node image without a digest, so that it may be another one tomorrow: {', '.join(loose)}"
+        yield f"node image without a digest, which may change at any time: {', '.join(loose)}"
 
 
 def shard_notes(shards: Iterable[Shard]) -> Iterator[str]:

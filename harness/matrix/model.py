@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of the matrix as frozen models: environment, release, path, scenario, cell."""
+"""The matrix as frozen models: environment, release, path, scenario, cell."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from harness.matrix.versions import within
 
 
 class Model(BaseModel):
-    """Base of all catalogue rows: frozen, and unknown keys are errors."""
+    """Base class of all catalogue rows: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class Environment(Model):
     `kubernetes` is the full version without `v` (`1.34.4`). `node_image` is the public image, pinned by digest where
     that is known, or empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream
     published another patch of the same minor, and `distribution` what runs in it (`kubernetes`, `k3s`). `foundry` says
-    whether clusters/nodes/ has the rows to build a node, and `foundry_distribution` what runs in that one, where it is
+    whether clusters/nodes/ has the rows to build a node, and `foundry_distribution` what runs on that one, if it is
     something else.
     """
 
@@ -48,12 +48,12 @@ class Environment(Model):
         return self.kubernetes if source == "foundry" else self.upstream_kubernetes or self.kubernetes
 
     def distribution_from(self, source: str) -> str:
-        """What really runs in nodes from this source."""
+        """What really runs on nodes from this source."""
         return self.foundry_distribution or self.distribution if source == "foundry" else self.distribution
 
     @property
     def pinned(self) -> bool:
-        """Whether the public node image is named by its digest, so that it is the same one each time."""
+        """Whether the public node image is pinned by digest."""
         return "@sha256:" in self.node_image
 
 
@@ -68,14 +68,14 @@ class ChartSource(StrEnum):
 
 
 class Fact(Model):
-    """Something that holds of releases from `since` on, up to `until` where that is given; `source` shows it."""
+    """A fact about releases from `since` up to `until`, if given; `source` is its reference."""
 
     since: str
     until: str = ""
     source: str = Field(pattern=r"^https://[^\s/]+/\S+$")
 
     def holds(self, version: str) -> bool:
-        """Whether it holds of this release."""
+        """Whether it applies to this release."""
         return within(version, self.since, self.until)
 
 
@@ -84,10 +84,10 @@ DYNAMIC = "dynamicAllocation"
 
 
 class Default(Fact):
-    """A value that the mutating webhook fills into a SparkApplication whose spec leaves `field` out.
+    """A default that the mutating webhook sets in a SparkApplication whose spec does not set `field`.
 
-    `only_with` is what spec must have besides for that; with something of `unless`, which are keys of sparkConf or
-    DYNAMIC, the field is left alone, and Spark takes its own default, `spark`.
+    `only_with` is what spec must also have for that; with any of `unless`, which are keys of sparkConf or
+    DYNAMIC, the field is not set, and Spark uses its own default, `spark`.
     """
 
     field: str = Field(pattern=r"^[a-z]\w*(\.[a-z]\w*)*$")
@@ -106,9 +106,9 @@ class Default(Fact):
 
 
 class Rule(Fact):
-    """What the validating webhook refuses, with the words of its refusal.
+    """What the validating webhook rejects, with its message.
 
-    `breaks` is what a valid application is changed by so that it breaks this rule, and no other.
+    `breaks` is the change to a valid application that violates this rule, and no other.
     """
 
     name: str
@@ -117,24 +117,24 @@ class Rule(Fact):
 
 
 SUSPEND = "suspend"
-"""The feature that more than a scenario asks for."""
+"""The feature that more than one scenario needs."""
 
 
 class Feature(Fact):
-    """What an application can ask for; scenarios name it in `needs_features`. `means` says what is missing before."""
+    """A feature for applications; scenarios name it in `needs_features`. `means` describes it."""
 
     name: str
     means: str = Field(min_length=1)
 
 
 class Metric(Fact):
-    """A name that the controller registers. It is on the endpoint once what it counts has happened."""
+    """A metric of the controller. It is on the endpoint once what it counts has happened."""
 
     name: str
 
 
 class LogNoise(Fact):
-    """Log lines that look bad and are normal: a regular expression, and why they come."""
+    """Harmless log lines that look like errors: a regular expression, and the reason."""
 
     says: str
     why: str = Field(min_length=1)
@@ -159,11 +159,11 @@ class ReleaseRow(Model):
 
 
 class Release(ReleaseRow):
-    """A release with its row, and with what charts/behaviour.toml says of it.
+    """A release with its row and its facts in charts/behaviour.toml.
 
     `relocated` says that its images were copied to a registry and repository to which upstream does not publish them.
-    `left_alone` are fields that other releases' webhooks fill in, and this one's never does. `features` are all that
-    any release has; `metrics` are names, `known_log_noise` regular expressions.
+    `left_alone` are fields that only other releases' webhooks set. `features` are those of
+    all releases; `metrics` are names, `known_log_noise` regular expressions.
     """
 
     relocated: bool = False
@@ -175,12 +175,12 @@ class Release(ReleaseRow):
     known_log_noise: tuple[str, ...] = ()
 
     def has(self, feature: str) -> bool:
-        """Whether an application can ask this release for a feature, by its name."""
+        """Whether this release has a feature, by name."""
         return any(it.name == feature and it.holds(self.version) for it in self.features)
 
     @property
     def name(self) -> str:
-        """How paths name it: the version, of a relocated one with its registry, `2.2.1@docker.io`."""
+        """Its name in paths: the version, for a relocated one with its registry, `2.2.1@docker.io`."""
         return f"{self.version}@{self.registry}" if self.relocated else self.version
 
     @property
@@ -200,7 +200,7 @@ class Release(ReleaseRow):
 
 
 class Relocation(Model):
-    """A registry to which sites copy releases: its host, and the repositories there of operator and hook images."""
+    """A registry that sites copy releases to: its host, and the repositories of operator and hook images there."""
 
     host: str
     repository: str
@@ -221,17 +221,17 @@ CrdMode = Literal["none", "apply", "hook"]
 of the target chart's before Helm, or the chart's own hook (`hook.upgradeCrd=true`)."""
 
 ValuesMode = Literal["default", "reuse", "reset-then-reuse", "pinned-registry"]
-"""Which values an upgrade is given: those of its user alone, Helm's `--reuse-values` or `--reset-then-reuse-values`, or
-the user's with `image.registry` and `image.repository` written down as they were for the release before."""
+"""The values of an upgrade: the user's alone, Helm's `--reuse-values` or `--reset-then-reuse-values`, or
+the user's with `image.registry` and `image.repository` set explicitly to those of the previous release."""
 
 
 class Known(Model):
     """A break that the catalogue predicts.
 
     `scenario` and `check` are names or globs; `says` is a regular expression that the check's message must match.
-    `strikes` says whether it breaks each time, is a race, or follows from another break, so that it may show there too.
+    `strikes` says whether it breaks every time, is a race, or follows from another break.
     `why` is the cause in a sentence, `link` the upstream issue or the file of the chart that explains it, `way_out`
-    what its user does. `move` is the step of a path of several that it is about, as findings name it.
+    the workaround. `move` is the step of a longer path that it is about, as named in findings.
     """
 
     scenario: str
@@ -245,7 +245,7 @@ class Known(Model):
 
 
 class Move(Model):
-    """One step of a path: from a release to another, by `helm upgrade` or by `helm rollback`. Names of releases."""
+    """One step of a path, by `helm upgrade` or `helm rollback`, between two releases given by name."""
 
     kind: Literal["upgrade", "rollback"]
     origin: str
@@ -258,9 +258,9 @@ class Move(Model):
 class Path(Model):
     """How a release gets onto the cluster.
 
-    `releases` are the names of releases in the order in which they are installed for the first time; a rollback goes
-    back from the last to the first. `outage_limit` and `delay_limit` bound, in milliseconds, how long creates may be
-    refused while it happens and how long one may take; `helm` is the oldest Helm version that can do it.
+    `releases` are the names of releases in the order of their first installation; a rollback goes
+    back from the last to the first. `outage_limit` and `delay_limit` limit, in milliseconds, how long creates may be
+    rejected meanwhile and how long one may take; `helm` is the minimum Helm version.
     """
 
     name: str
@@ -276,7 +276,7 @@ class Path(Model):
 
     @property
     def moves(self) -> tuple[Move, ...]:
-        """The steps after the first install, in their order; none of an install."""
+        """The steps after the first install, in order; empty for an install path."""
         pairs = list(zip(self.releases, self.releases[1:], strict=False))
         found = [Move(kind="upgrade", origin=origin, target=target) for origin, target in pairs]
         if self.kind == "rollback":
@@ -287,12 +287,12 @@ class Path(Model):
 class ClusterNeeds(Model):
     """What a scenario needs of the cluster that it runs on.
 
-    `paths` are the kinds of paths on which it can be asked. Scenarios with the same `cluster` share one for each
+    `paths` are the kinds of paths on which it can run. Scenarios with the same `cluster` share one for each
     environment and path: most have the common one, whose name is empty; a scenario that changes what the others rely on
-    has a name of its own. `installed` says what is on the cluster before the first cell: the first release of the path,
-    or nothing, since the cells install it themselves. `nodes` is how many nodes the cluster has. `applications` are the
-    kinds of applications that it judges along a path with moves, which brings no others. `places` is how many of the
-    host's places for paths it takes on one; with applications there are at least two.
+    has its own. `installed` says what is on the cluster before the first cell: the first release of the path,
+    or nothing, since the cells install it themselves. `nodes` is the number of nodes. `applications` are the kinds of
+    applications that it checks on an upgrade path, which runs no others. `places` is the number of the host's path
+    slots that it takes on one; with applications there are at least two.
     """
 
     paths: tuple[PathKind, ...] = ("install",)
@@ -304,11 +304,11 @@ class ClusterNeeds(Model):
 
 
 class Scenario(Model):
-    """What an operator's user does, and what must hold.
+    """What a user of the operator does, and what must hold.
 
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs, and `needs_features`
-    those of features (charts/behaviour.toml), without which a release cannot be asked to do it; `needs` is what it
-    needs of its cluster. `story` names the kind of scenarios that it is one of, see `harness/stories/`.
+    those of features (charts/behaviour.toml), which a release must have for it; `needs` is what it
+    needs of its cluster. `story` names the kind of scenario, see `harness/stories/`.
     """
 
     name: str
@@ -323,7 +323,7 @@ class Scenario(Model):
 
     @property
     def namespace(self) -> str:
-        """The namespace in which it runs: its name, made a DNS-1123 label."""
+        """The namespace in which it runs: its name as a DNS-1123 label."""
         return self.name.replace(".", "-")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names as a user types them: globs, exclusions, and what was probably meant when nothing has that name."""
+"""Names as typed by users: globs, exclusions, and suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GLOB = frozenset("*?[")
 _MOST_LISTED = 30
 
 NOT = "!"
-"""Begins a name or glob that is taken away."""
+"""Prefix of a name or glob to exclude."""
 
 
 def is_glob(name: str) -> bool:
@@ -23,7 +23,7 @@ def is_glob(name: str) -> bool:
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for a name that nothing has: what was probably meant, and the whole list."""
+    """The error for an unknown name, with suggestions and the whole list."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     meant = f"; did you mean {' or '.join(close)}?" if close else ""
@@ -31,7 +31,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
 
 
 def covers(patterns: Sequence[str], name: str) -> bool:
-    """Whether names and globs stand for this name; `!pattern` takes away, from everything when it stands alone."""
+    """Whether names and globs match this name; `!pattern` excludes, on its own from everything."""
     return _covers(tuple(patterns), name)
 
 
@@ -43,10 +43,10 @@ def _covers(patterns: tuple[str, ...], name: str) -> bool:
 
 
 def matching(what: str, patterns: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The known names that the patterns stand for, in the order of `known`.
+    """The known names that the patterns match, in the order of `known`.
 
-    Names and globs add up, `!pattern` takes away, from everything when it stands alone. Raises UsageError for a name
-    that is not known, for a glob that matches nothing, and when nothing is left.
+    Names and globs add up; `!pattern` excludes, on its own from everything. Raises UsageError for a name
+    that is unknown, for a glob that matches nothing, and when nothing is left.
     """
     wanted, unwanted = _apart(patterns)
     for pattern in (*wanted, *unwanted):
@@ -60,12 +60,12 @@ def matching(what: str, patterns: Sequence[str], known: Sequence[str]) -> list[s
         raise unknown(what, pattern, known)
     left = [name for name in known if covers(patterns, name)]
     if not left:
-        raise UsageError(f"{' '.join(patterns)} leaves no {what}", "take away less, or name what shall stay")
+        raise UsageError(f"{' '.join(patterns)} leaves no {what}", "exclude less, or add names")
     return left
 
 
 def effective(patterns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The patterns without globs that take away what is not there: a row may provide for what comes later."""
+    """The patterns without globs that exclude unknown names: a row may provide for future ones."""
     return tuple(
         pattern
         for pattern in patterns
@@ -75,7 +75,7 @@ def effective(patterns: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
 
 
 def _apart(patterns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Patterns that add, and patterns that take away, without their mark."""
+    """Including patterns, and excluding patterns without their prefix."""
     unwanted = [pattern.removeprefix(NOT) for pattern in patterns if pattern.startswith(NOT)]
     return [pattern for pattern in patterns if not pattern.startswith(NOT)], unwanted
 

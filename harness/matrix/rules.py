@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""clusters/matrix.toml: tiers, which are tags for cells, and the cells that there are not."""
+"""clusters/matrix.toml: tiers, which are tags for cells, and exclusions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from harness.toml_source import TomlSource
 
 
 class Tier(Model):
-    """A row that gives its cells a tag. Names may repeat; `includes` takes over the cells of other tiers.
+    """A row that tags its cells. Names may repeat; `includes` adds the cells of other tiers.
 
-    With `foundry` only environments count of which the foundry can build nodes.
+    With `foundry`, only environments count whose nodes the foundry can build.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -42,7 +42,7 @@ class Tier(Model):
         return covers(self.environments, environment.name) and (environment.foundry or not self.foundry)
 
     def has(self, cell: Cell) -> bool:
-        """Whether this row names the cell (`includes` are not looked at)."""
+        """Whether this row matches the cell, ignoring `includes`."""
         return (
             self.offers(cell.environment)
             and covers(self.paths, cell.path.name)
@@ -51,7 +51,7 @@ class Tier(Model):
 
 
 class Exclusion(Model):
-    """A row that takes cells away, with the reason and where upstream says so."""
+    """A row that excludes cells, with the reason and a link to upstream."""
 
     environments: tuple[str, ...] = Field(default=("*",), min_length=1)
     paths: tuple[str, ...] = Field(default=("*",), min_length=1)
@@ -60,7 +60,7 @@ class Exclusion(Model):
     link: str = Field(pattern=r"^https://[^\s/]+/\S+$")
 
     def has(self, cell: Cell) -> bool:
-        """Whether this row takes the cell away."""
+        """Whether this row excludes the cell."""
         return (
             covers(self.environments, cell.environment.name)
             and covers(self.paths, cell.path.name)
@@ -70,7 +70,7 @@ class Exclusion(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """A cell that there is not, why, and where upstream says so."""
+    """An excluded cell, why, and a link to upstream."""
 
     cell: Cell
     reason: str
@@ -87,7 +87,7 @@ class Rules:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the tiers, each once."""
+        """The names of the tiers, without duplicates."""
         return tuple(dict.fromkeys(tier.name for tier in self.tiers))
 
     def rows_of(self, names: Iterable[str]) -> list[Tier]:
@@ -102,7 +102,7 @@ class Rules:
         return cell.model_copy(update={"tags": tuple(dict.fromkeys((*tags, *cell.tags)))})
 
     def left_out(self, cell: Cell, releases: Iterable[Release]) -> LeftOut | None:
-        """Why there is no such cell, or None; `releases` are those of its path."""
+        """Why the cell is excluded, or None; `releases` are those of its path."""
         for row in self.exclusions:
             if row.has(cell):
                 return LeftOut(cell=cell, reason=row.reason, link=row.link)
@@ -122,11 +122,11 @@ class Rules:
 
     @cached_property
     def _behind_each(self) -> dict[str, frozenset[str]]:
-        """For each tier all that it includes, in the order of the file."""
+        """For each tier everything that it includes, in the order of the file."""
         return {name: frozenset(self._behind(name)) for name in self.names}
 
     def _behind(self, name: str, seen: frozenset[str] = frozenset()) -> list[str]:
-        """The tier and all that it includes."""
+        """The tier and everything that it includes."""
         if name in seen:
             return []
         more = [other for tier in self.tiers if tier.name == name for other in tier.includes]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From what the command line says to the cells that run."""
+"""From the command line to the cells to run."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _ALL = Choice(environments=("*",), paths=("*",), scenarios=("*",))
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """What was asked for. Names and globs in `environments`, `paths`, `scenarios`; exact ids in `cells`.
+    """A request. Names and globs in `environments`, `paths`, `scenarios`; exact ids in `cells`.
 
-    A cell stays when it has at least one of the `tags`. `!` before a name, glob or tag takes away.
+    A cell is selected if it has at least one of the `tags`. `!` before a name, glob or tag excludes.
     """
 
     cells: tuple[str, ...] = ()
@@ -34,18 +34,18 @@ class Selection:
 
     @property
     def is_default(self) -> bool:
-        """Whether nothing at all was asked for."""
+        """Whether the request is empty."""
         return not (self.cells or self.environments or self.paths or self.scenarios or self.tags)
 
     @property
     def wanted_tags(self) -> tuple[str, ...]:
-        """The tags of which a cell needs one."""
+        """The tags of which a cell needs at least one."""
         return tuple(tag for tag in self.tags if not tag.startswith(NOT))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chosen:
-    """The cells of a selection, and those that it would have if they could be."""
+    """The cells of a selection, and its excluded cells."""
 
     cells: tuple[Cell, ...]
     left_out: tuple[LeftOut, ...] = ()
@@ -57,11 +57,11 @@ def select(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
 
 
 def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> Chosen:
-    """The cells of a selection: each once, grouped by environment and path, always in the same order.
+    """The cells of a selection: without duplicates, grouped by environment and path, always in the same order.
 
     Raises CatalogueError for rows of the tiers, exclusions and defaults that name nothing, with file and line.
     Raises UsageError for unknown names, globs that match nothing, options that contradict each other, and for an
-    excluded cell that is asked for by its name; one that a glob stands for is left out.
+    excluded cell that is requested by name; one that only a glob matches is omitted.
     """
     check(catalogue, scenarios)
     if selection.is_default:
@@ -87,13 +87,15 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
     for number, tier in enumerate(rules.tiers):
         for name in tier.includes:
             if name not in [other.name for other in rules.tiers[:number]]:
-                raise rules.written.error("tier", number, "includes", f"no tier {name!r} stands above this row")
+                raise rules.written.error("tier", number, "includes", f"no row above this one is a tier {name!r}")
         if tier.environments:
             cells = _of_row(catalogue, _choice_of(tier), scenarios, rules.written, "tier", number)
             if not cells:
-                raise rules.written.error("tier", number, "scenarios", "none of these is asked on these kinds of paths")
+                raise rules.written.error("tier", number, "scenarios", "none of these runs on these kinds of paths")
             if not any(tier.has(cell) for cell in cells):
-                raise rules.written.error("tier", number, "foundry", "the foundry builds no node of these environments")
+                raise rules.written.error(
+                    "tier", number, "foundry", "the foundry builds no node for these environments"
+                )
             _require_some(catalogue, filter(tier.has, cells), rules.written, "tier", number)
     for number, row in enumerate(rules.exclusions):
         _of_row(catalogue, _choice_of(row), scenarios, rules.written, "exclude", number)
@@ -111,7 +113,7 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
         if tag in rules.names:
             raise CatalogueError(
                 f"{what} has the tag {tag}, which is the name of a tier",
-                f"say it in {rules.written.file}, or rename it",
+                f"put it into {rules.written.file}, or rename the tag",
             )
 
 
@@ -123,7 +125,8 @@ def _of_row(
     table: str,
     number: int,
 ) -> list[Cell]:
-    """The cells of a row, without the tags of tiers. Raises CatalogueError for a name or glob in it that is nothing."""
+    """The cells of a row, without the tags of tiers. Raises CatalogueError for a name or glob in it that matches
+    nothing."""
     known = {
         "environments": [it.name for it in catalogue.environments],
         "scenarios": list(scenarios),
@@ -143,12 +146,12 @@ def _of_row(
 
 
 def _require_canonical(catalogue: Catalogue, patterns: Iterable[str]) -> None:
-    """Raise UsageError for a path that a row calls by a short name, since cells have the whole one."""
+    """Raise UsageError for a path with an abbreviated name in a row, since cells have the full one."""
     for pattern in patterns:
         name = pattern.removeprefix(NOT)
         whole = name if is_glob(name) else expand.find_path(catalogue, name).name
         if whole != name:
-            raise UsageError(f"path {name} is called {whole}", f"write {whole}")
+            raise UsageError(f"the full name of path {name} is {whole}", f"write {whole}")
 
 
 def _choice_of(row: Tier | Exclusion) -> Choice:
@@ -157,7 +160,7 @@ def _choice_of(row: Tier | Exclusion) -> Choice:
 
 
 def _lenient(choice: Choice, scenarios: Mapping[str, Scenario]) -> Choice:
-    """The choice of a row, which may take away scenarios that there are not."""
+    """The selection of a row, which may exclude unknown scenarios."""
     return choice.model_copy(update={"scenarios": effective(choice.scenarios, list(scenarios))})
 
 
@@ -173,25 +176,25 @@ def _left_out(catalogue: Catalogue, cell: Cell) -> LeftOut | None:
 
 
 def _possible(catalogue: Catalogue, cells: Sequence[Cell], *, exact: bool) -> Chosen:
-    """What of the cells can be. Raises UsageError when one that cannot was named, and when nothing is left."""
+    """The cells that are not excluded. Raises UsageError when an excluded one was named, and when nothing is left."""
     out = {cell.id: _left_out(catalogue, cell) for cell in cells}
     left_out = [found for found in out.values() if found]
     if left_out and (exact or len(left_out) == len(cells)):
         first = left_out[0]
-        raise UsageError(f"there is no cell {first.cell.id}: {first.reason}", f"see {first.link}")
+        raise UsageError(f"cell {first.cell.id} is excluded: {first.reason}", f"see {first.link}")
     return Chosen(cells=tuple(cell for cell in cells if not out[cell.id]), left_out=tuple(left_out))
 
 
 def all_cells(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> list[Cell]:
-    """Every cell that there is."""
+    """All cells that are not excluded."""
     return expand.cells(catalogue.environments, expand.paths(catalogue).values(), scenarios)
 
 
 def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str, imported: Imported = NOTHING) -> str:
-    """Why this cell cannot run from this source, as the catalogues have it; empty when nothing speaks against it.
+    """Why this cell cannot run from this source according to the catalogues; empty if it can.
 
-    `source` is `upstream`, `mirror` (which offers what upstream offers) or `foundry`, which serves what was imported,
-    too.
+    `source` is `upstream`, `mirror` (which offers what upstream offers) or `foundry`, which also serves imported
+    images.
     """
     offer = "foundry" if source == "foundry" else "upstream"
     environment = cell.environment
@@ -221,13 +224,13 @@ def _names_tiers(catalogue: Catalogue, selection: Selection) -> bool:
 
 
 def _is_tiers(catalogue: Catalogue, selection: Selection) -> bool:
-    """Whether nothing but tiers was asked for."""
+    """Whether the request has only tiers."""
     other = selection.environments or selection.paths or selection.scenarios
     return not other and _names_tiers(catalogue, selection)
 
 
 def _of_tiers(catalogue: Catalogue, names: Iterable[str], scenarios: Mapping[str, Scenario]) -> list[Cell]:
-    """The cells of these tiers: a small part of all that there are, which would take seconds to multiply."""
+    """The cells of these tiers: a small part of all cells, whose expansion would take seconds."""
     found: dict[str, Cell] = {}
     for tier in catalogue.rules.rows_of(names):
         row = _lenient(_choice_of(tier), scenarios)
@@ -250,7 +253,7 @@ def _untagged(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scen
 
 
 def _path_names(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
-    """The paths that names and globs stand for, by their canonical names: globs for those that have a row."""
+    """The paths that names and globs match, by canonical name; globs match only paths that have a row."""
     # find_path knows more about a name that has no row than a list of names could say.
     named = {
         pattern: expand.find_path(catalogue, pattern.removeprefix(NOT)).name
@@ -272,7 +275,7 @@ def _require_use(
     found: Sequence[Cell],
     scenarios: Mapping[str, Scenario],
 ) -> None:
-    """Raise UsageError for a path or scenario that was asked for by its name and is of no use with the others."""
+    """Raise UsageError for a path or scenario that was requested by name but cannot be combined with the others."""
     used = {cell.scenario.name for cell in found}
     for name in selection.scenarios:
         if name in scenarios and name not in used and covers(choice.scenarios, name):
@@ -288,19 +291,19 @@ def _require_use(
     if not found:
         asked = " ".join((*choice.paths, *choice.scenarios))
         raise UsageError(
-            f"no cell is left of {asked}: none of these scenarios is asked on a path of these kinds",
-            "`nox -s matrix` lists cells; --path 'upgrade-*' or --path 'install-*' chooses the kind",
+            f"no cell is left of {asked}: none of these scenarios runs on paths of these kinds",
+            "`nox -s matrix` lists cells; --path 'upgrade-*' or --path 'install-*' selects the kind",
         )
 
 
 def _require_kind(path: Path, scenario: Scenario) -> None:
-    """Raise UsageError for a scenario that cannot be asked on a path of this kind."""
+    """Raise UsageError for a scenario that does not run on a path of this kind."""
     if path.kind in scenario.needs.paths:
         return
     kinds = " or ".join(scenario.needs.paths)
     article = "an" if path.kind in ("install", "upgrade") else "a"
     raise UsageError(
-        f"the scenario {scenario.name} is for paths of the kind {kinds}, and {path.name} is {article} {path.kind}",
+        f"the scenario {scenario.name} runs on paths of kind {kinds}, but {path.name} is {article} {path.kind}",
         f"`nox -s matrix -- --scenario {scenario.name} --path '{scenario.needs.paths[0]}-*'` lists its cells",
     )
 
@@ -320,20 +323,22 @@ def _exact(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
             if getattr(cell, what).name not in allowed:
                 raise UsageError(
                     f"--cell {cell.id} contradicts {option} {' '.join(patterns)}",
-                    f"--cell is exact and needs no other option: leave out {option}, or leave out --cell",
+                    f"--cell is exact and needs no other option: omit {option}, or omit --cell",
                 )
     for cell in chosen:
         if not _has_tags(cell, selection.tags):
             raise UsageError(
                 f"--cell {cell.id} contradicts --tag {' '.join(selection.tags)}",
-                f"its tags are: {', '.join(cell.tags) or 'none'}; leave out --tag, or leave out --cell",
+                f"its tags are: {', '.join(cell.tags) or 'none'}; omit --tag, or omit --cell",
             )
     return chosen
 
 
 def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) -> Cell:
     if is_glob(name):
-        raise UsageError(f"--cell {name!r} is exact and takes no globs", "use --env, --path and --scenario, which do")
+        raise UsageError(
+            f"--cell {name!r} is exact and does not accept globs", "use --env, --path and --scenario, which do"
+        )
     parts = name.split("/")
     if len(parts) != 3:
         error = unknown("cell", name, _like(parts, [cell.id for cell in all_cells(catalogue, scenarios)]))
@@ -346,7 +351,7 @@ def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) ->
 
 
 def _like(parts: Sequence[str], ids: list[str]) -> list[str]:
-    """Of the ids those with as many of these parts as any has, the newest path last."""
+    """The ids with the most matching parts, the newest path last."""
 
     def shared(cell_id: str) -> int:
         return len(set(parts) & set(cell_id.split("/")))
@@ -366,8 +371,8 @@ def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
     if chosen and not kept:
         known = sorted({tag for cell in chosen for tag in cell.tags})
         raise UsageError(
-            f"none of the {len(chosen)} chosen cells has the tag {' or '.join(tags)}",
-            f"their tags are: {', '.join(known) or 'none'}; --env and --path widen the choice",
+            f"none of the {len(chosen)} selected cells has the tag {' or '.join(tags)}",
+            f"their tags are: {', '.join(known) or 'none'}; --env and --path widen the selection",
         )
     return kept
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cells of a run spread evenly over several machines, whole clusters where that is even enough."""
+"""Splits the cells of a run evenly over several machines, keeping clusters whole where that is even enough."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from harness.matrix.estimate import Estimator, Expected
 from harness.matrix.model import Cell
 
 _SHARES = (1.0, 0.75, 0.5, 0.33)
-"""How long a part of a cluster may be that is tried, as parts of an even share."""
+"""The lengths to try for a part of a cluster, as fractions of an even share."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """What one machine runs. `number` counts from 1 to `of`."""
+    """The cells of one machine. `number` counts from 1 to `of`."""
 
     number: int
     of: int
@@ -28,15 +28,15 @@ class Shard:
 
     @property
     def name(self) -> str:
-        """`1-of-4`, which is also good for the name of a file."""
+        """`1-of-4`, which can be part of a file name."""
         return f"{self.number}-of-{self.of}"
 
     @property
     def arguments(self) -> str:
-        """The cells as words for `nox -s e2e --`.
+        """The cells as arguments for `nox -s e2e --`.
 
-        Exact ids, since how evenly N shards turn out depends on what a machine has learnt: another machine that splits
-        for itself might leave out a cell.
+        Exact ids, since the split depends on the durations that a machine has recorded: another machine that splits
+        on its own might miss a cell.
         """
         return shlex.join(word for cell in self.cells for word in ("--cell", cell.id))
 
@@ -44,8 +44,8 @@ class Shard:
 def shards(cells: Sequence[Cell], estimator: Estimator, count: int, *, jobs: int = 1) -> list[Shard]:
     """At most `count` shards, none empty; the cells of each in their own order.
 
-    Clusters stay whole unless it takes less time until the last shard is done when some are split, scenario by
-    scenario, over several machines. What takes longest is placed first, each where it adds up to least.
+    Clusters stay whole unless the last shard is done earlier when some are split, scenario by
+    scenario, over several machines. The longest are placed first, each on the least loaded machine.
     """
     groups = list(expand.groups(cells).values())
     even = sum(estimator.group(group).seconds for group in groups) / max(1, count)
@@ -93,7 +93,7 @@ def _seconds(parts: Iterable[Sequence[Cell]], estimator: Estimator) -> float:
 
 
 def _parts(group: list[Cell], estimator: Estimator, most: float) -> list[list[Cell]]:
-    """The group, or the fewest parts of it that take no longer than `most`, as far as its cells let it be split.
+    """The group, or the fewest parts of it that take no longer than `most`, as far as it can be split.
 
     Cells that are watched in one pass stay together: apart, each part would take as long as all of them.
     """

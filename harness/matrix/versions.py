@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Versions of releases, of Kubernetes and of tools, and what they are ordered by."""
+"""Versions of releases, Kubernetes and tools, and their order."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from functools import lru_cache
 import semver
 
 VERSION = re.compile(r"\d+\.\d+\.\d+")
-"""How a full version is written in the catalogues."""
+"""The format of a full version in the catalogues."""
 
 
 @lru_cache(maxsize=10_000)
 def numbers(version: str) -> tuple[int, int, int]:
-    """What a version is ordered by: `(2, 5, 2)` of `2.5.2`, `v2.5.2`, `2.5.2-rc.1` and of the copy `2.5.2@docker.io`.
+    """The sort key of a version: `(2, 5, 2)` for `2.5.2`, `v2.5.2`, `2.5.2-rc.1` and of the copy `2.5.2@docker.io`.
 
-    Numbers that are left out are 0. Raises ValueError for what is no version.
+    Missing numbers are 0. Raises ValueError if it is not a version.
     """
     plain = version.partition("@")[0].removeprefix("v")
     parsed = semver.Version.parse(plain, optional_minor_and_patch=True)

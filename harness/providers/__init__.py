@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ways to get a cluster: one module for each provider, and one dict that lists them."""
+"""Cluster providers: one module for each, and one dict that lists them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from harness.providers.k3d import K3d
 from harness.providers.kind import Kind
 
 PROVIDERS: dict[str, type[Provider]] = {Kind.name: Kind, K3d.name: K3d}
-"""Provider name, as in clusters/environments.toml → its class. All that differs between providers is there."""
+"""Provider name, as in clusters/environments.toml → its class. Everything that differs between providers is in these
+classes."""
 
 
 def named(name: str) -> type[Provider]:
@@ -18,7 +19,7 @@ def named(name: str) -> type[Provider]:
     try:
         return PROVIDERS[name]
     except KeyError:
-        raise CatalogueError(f"there is no provider {name!r}", _there_are()) from None
+        raise CatalogueError(f"unknown provider {name!r}", _there_are()) from None
 
 
 def require_known(catalogue: Catalogue) -> None:
@@ -26,7 +27,7 @@ def require_known(catalogue: Catalogue) -> None:
     for number, environment in enumerate(catalogue.environments):
         if environment.provider not in PROVIDERS:
             raise catalogue.written["environments"].error(
-                "environment", number, "provider", f"there is no provider {environment.provider!r}", _there_are()
+                "environment", number, "provider", f"unknown provider {environment.provider!r}", _there_are()
             )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every provider offers: clusters that can be made, looked into and removed."""
+"""The interface of providers: clusters that can be created, inspected and removed."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from harness.process import Completed
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderTools:
-    """The verified programs that providers call, by their names; `kubectl` is the one for the environment's version."""
+    """The verified tools that providers call, by name; `kubectl` is the one for the environment's version."""
 
     programs: Mapping[str, Path]
 
     def path(self, name: str) -> Path:
-        """The program of that name. Raises ToolError when it was not asked for."""
+        """The program of that name. Raises ToolError when it was not resolved."""
         try:
             return self.programs[name]
         except KeyError:
-            raise ToolError(f"{name} was not looked for", "run `nox -s bootstrap` for that environment") from None
+            raise ToolError(f"{name} was not resolved", "run `nox -s bootstrap` for that environment") from None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSpec:
-    """What a cluster is made from.
+    """The specification of a cluster.
 
     `name` is unique on this host; `node_image` is what the engine can run; `nodes` is how many there are, the first of
     which is the control plane; `network` is the run's network; `preload` are images that the first node pulls while its
@@ -53,11 +53,11 @@ class ClusterSpec:
 
 
 class Provider(Protocol):
-    """One way to get a cluster, and everything in which it differs from others.
+    """One way to get a cluster, with everything in which it differs from others.
 
     `name` is what clusters/environments.toml calls it, and the row of its program in clusters/tools.toml.
-    `cluster_label` is the Docker label in which it writes the cluster's name on all that it makes: how the leak proof
-    finds what was left behind. `context_prefix` precedes the cluster's name in the contexts that its program writes
+    `cluster_label` is the Docker label with the cluster's name on everything that it creates: by it, the leak proof
+    finds leftovers. `context_prefix` precedes the cluster's name in the contexts that its program writes
     into kubeconfigs. `helper_repository` is the public image that it starts beside its nodes, tagged with the version
     of its program; empty when it starts none. `hosts_folder` is where containerd in its nodes reads hosts.toml.
     """
@@ -69,13 +69,13 @@ class Provider(Protocol):
     hosts_folder: ClassVar[str]
 
     def __init__(self, tools: ProviderTools) -> None:
-        """`tools` are the programs that it calls."""
+        """`tools` are the tools that it calls."""
 
     def create(self, spec: ClusterSpec) -> Cluster:
-        """Make a cluster and wait until its node is Ready. Raises ClusterError with the node's logs in it."""
+        """Create a cluster and wait until its node is Ready. Raises ClusterError that includes the node's logs."""
 
     def delete(self, cluster_name: str) -> None:
-        """Remove a cluster and everything that belongs to it; a cluster that is not there is no error."""
+        """Remove a cluster and everything that belongs to it; it is not an error if the cluster does not exist."""
 
     def node_exec(self, cluster: Cluster, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
         """Run a command in a node. Does not raise on a status other than 0."""
@@ -84,4 +84,4 @@ class Provider(Protocol):
         """Write the nodes' logs into a folder."""
 
     def shell_hint(self, cluster: Cluster) -> str:
-        """The command that gives a person a shell in the first node."""
+        """The command for an interactive shell on the first node."""

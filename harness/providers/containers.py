@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that are containers of the local engine: found by a label, looked into, and kept in words when they fail."""
+"""Nodes that are containers of the local engine: listed by label, inspected, and described when they fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness import process
 from harness.errors import HarnessError
 
 ENGINE_SECONDS = 60.0
-"""How long one question to the engine may take."""
+"""Timeout of one call to the engine."""
 
 _LAST_LINES = 15
 _LOOKED_AT = 500
@@ -21,7 +21,7 @@ _NOISE = re.compile(r"memcache\.go:|The connection to the server localhost:8080 
 
 
 def labelled(label: str, value: str) -> tuple[str, ...]:
-    """Names of the containers with this label, also of stopped ones. Raises CommandError."""
+    """Names of the containers with this label, including stopped ones. Raises CommandError."""
     argv = ["docker", "ps", "--all", "--filter", f"label={label}={value}", "--format", "{{.Names}}"]
     return tuple(sorted(process.call(argv, timeout=ENGINE_SECONDS).stdout.split()))
 
@@ -32,13 +32,13 @@ def execute(node: str, argv: Sequence[str], *, timeout: float = ENGINE_SECONDS) 
 
 
 def save(node: str, target: Path, argv: Sequence[str] = ()) -> None:
-    """Write what a command in a node says, or without one the node's console, into a file."""
+    """Write the output of a command in a node or, without one, the node's console into a file."""
     words = ["docker", "exec", node, *argv] if argv else ["docker", "logs", node]
     process.call(words, timeout=ENGINE_SECONDS, check=False, log_file=target)
 
 
 def restart(node: str) -> None:
-    """Let a node go down and come up again, as after a power cut of the machine. Raises CommandError."""
+    """Restart a node, as after a power failure of the machine. Raises CommandError."""
     process.call(["docker", "restart", "--time", "10", node], timeout=ENGINE_SECONDS)
 
 
@@ -49,7 +49,7 @@ def remove(nodes: Sequence[str]) -> None:
 
 
 def last_words(nodes: Callable[[], Sequence[str]], save_logs: Callable[[], None]) -> str:
-    """The ends of the nodes' consoles, after their logs were saved: for the report of a creation that failed."""
+    """Save the nodes' logs and return the ends of their consoles, for the report of a failed creation."""
     lines: list[str] = []
     try:
         save_logs()
@@ -60,14 +60,14 @@ def last_words(nodes: Callable[[], Sequence[str]], save_logs: Callable[[], None]
             lines += [f"  {node} | {line}" for line in told[-_LAST_LINES:]]
     except HarnessError as lost:
         lines.append(f"  the nodes' logs cannot be read: {lost.message}")
-    return "\n".join(lines) if lines else "  no node container was made"
+    return "\n".join(lines) if lines else "  no node container was created"
 
 
 def without_colours(text: str) -> str:
-    """Text without the terminal's colours, which k3d also writes where there is no terminal."""
+    """Text without terminal colours, which k3d writes even without a terminal."""
     return _COLOUR.sub("", text)
 
 
 def cgroup_v1() -> bool:
-    """Whether this host has the first version of control groups."""
+    """Whether this host uses cgroup v1."""
     return not Path("/sys/fs/cgroup/cgroup.controllers").exists()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a cluster of containers comes to be: made, waited for, and told in full when it does not."""
+"""Creates clusters of containers: creation, waiting, and a full report on failure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from harness.providers.ready import wait_ready
 class Ways:
     """What differs between providers of containers.
 
-    `make` creates the cluster and writes `<folder>/kubeconfig`; `adjust` changes what is in it before it is waited for;
-    `nodes` names its containers; `first_node` is the name that its control plane will have; `kubectl` are the words by
-    which that node's kubectl asks as an administrator; `save_logs` writes what the nodes' containers have to say below
+    `make` creates the cluster and writes `<folder>/kubeconfig`; `adjust` modifies it before the wait;
+    `nodes` names its containers; `first_node` is the name of its control plane; `kubectl` is the command line by
+    which that node's kubectl acts as an administrator; `save_logs` writes the logs of the nodes' containers into
     a folder.
     """
 
@@ -38,7 +38,7 @@ class Ways:
 
 
 def create(spec: ClusterSpec, ways: Ways) -> Cluster:
-    """Make a cluster and wait until it can be used. Raises ClusterError that holds the end of the nodes' logs."""
+    """Create a cluster and wait until it can be used. Raises ClusterError with the end of the nodes' logs."""
     kubeconfig = spec.folder / "kubeconfig"
     deadline = waiting.Deadline(seconds=spec.timeout)
     started = time.monotonic()

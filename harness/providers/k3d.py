@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """k3d clusters: one server without a load balancer, on the run's network, with a kubeconfig of its own.
 
-The node is k3s, or with the foundry upstream Kubernetes in a k3s-shaped node: the same words are passed to either.
+The node is k3s, or with the foundry upstream Kubernetes in a k3s-shaped node: both get the same arguments.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class K3d:
     context_prefix: ClassVar[str] = "k3d-"
     helper_repository: ClassVar[str] = "ghcr.io/k3d-io/k3d-tools"
     hosts_folder: ClassVar[str] = "/var/lib/rancher/k3s/agent/etc/containerd/certs.d"
-    """Where k3s writes what registries.yaml says (docs.k3s.io, private registry configuration)."""
+    """Where k3s writes the hosts.toml files from registries.yaml (docs.k3s.io, private registry configuration)."""
 
     def __init__(self, tools: ProviderTools) -> None:
         self._tools = tools
 
     def create(self, spec: ClusterSpec) -> Cluster:
-        """Make a cluster. Raises ClusterError that holds the end of the node's log."""
+        """Create a cluster. Raises ClusterError with the end of the node's log."""
         spec.folder.mkdir(parents=True, exist_ok=True)
         return creation.create(
             spec,
@@ -54,7 +54,7 @@ class K3d:
         )
 
     def delete(self, cluster_name: str) -> None:
-        """Remove nodes, helpers and volumes, and check that none is left."""
+        """Remove nodes, helpers and volumes, and verify that none is left."""
         with tempfile.TemporaryDirectory(prefix="soh-k3d-") as folder:
             # Whatever k3d leaves, or fails over, is looked for and removed below; that must succeed.
             self._k3d("cluster", "delete", cluster_name, folder=Path(folder), timeout=_DELETE_SECONDS, check=False)
@@ -69,15 +69,15 @@ class K3d:
         return containers.execute(node, argv, timeout=timeout)
 
     def export_logs(self, cluster: Cluster, folder: Path) -> None:
-        """Consoles, logs of processes and pods, and what the nodes are; k3d itself exports nothing."""
+        """Consoles, logs of processes and pods, and details of the nodes; k3d itself has no export."""
         k3d_logs.export(self._nodes(cluster.name), folder, k3d=self._tools.path("k3d"))
 
     def shell_hint(self, cluster: Cluster) -> str:
-        """How a person gets a shell in the node. k3s has no bash."""
+        """The command for an interactive shell on the node. k3s has no bash."""
         return f"docker exec -it {cluster.nodes[0]} sh"
 
     def _make(self, spec: ClusterSpec) -> None:
-        """Let k3d create the cluster, and write its kubeconfig. Raises CommandError."""
+        """Have k3d create the cluster, and write its kubeconfig. Raises CommandError."""
         log_file = spec.folder / "create.log"
         self._k3d(
             *words(spec, self._registries(spec)),
@@ -110,8 +110,8 @@ class K3d:
         environment: dict[str, str] | None = None,
         check: bool = True,
     ) -> process.Completed:
-        """Call k3d with nothing of the user's: `cluster delete` rewrites the kubeconfig that KUBECONFIG names, and a
-        folder for its own configuration is made wherever XDG_CONFIG_HOME points.
+        """Call k3d isolated from the user's configuration: `cluster delete` rewrites the kubeconfig of KUBECONFIG, and
+        a folder for its own configuration is created in XDG_CONFIG_HOME.
         """
         own = {"KUBECONFIG": str(folder / "no-kubeconfig"), "XDG_CONFIG_HOME": str(folder / "k3d-config")}
         return process.call(
@@ -125,7 +125,7 @@ class K3d:
 
 
 def words(spec: ClusterSpec, registries: Path | None) -> list[str | Path]:
-    """What k3d is told to make."""
+    """The arguments of `k3d cluster create`."""
     every = "@server:*;agent:*" if spec.nodes > 1 else "@server:*"
     asked: list[str | Path] = [
         *("cluster", "create", spec.name, "--image", spec.node_image, "--network", spec.network),
@@ -149,7 +149,7 @@ def words(spec: ClusterSpec, registries: Path | None) -> list[str | Path]:
 
 
 def k3s_arguments(spec: ClusterSpec) -> list[str]:
-    """What k3s, or what stands for it, is told."""
+    """The arguments of k3s, or of its stand-in."""
     minor = int(spec.environment.minor.split(".")[1])
     arguments = [f"--disable={_LEFT_OUT}"]
     if spec.mirrors and minor >= 26:

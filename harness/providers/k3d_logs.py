@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a k3d node has to say: k3d has no export of logs, so it is written here, on par with `kind export logs`."""
+"""Exports the logs of k3d nodes: k3d cannot do that itself. The result is on a par with `kind export logs`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _ASKED: Mapping[str, tuple[str, ...]] = {
 
 
 def export(nodes: Sequence[str], folder: Path, *, k3d: Path) -> None:
-    """Write everything into `<folder>/<node>/`. What a node does not have, or does not answer, is left out."""
+    """Write everything into `<folder>/<node>/`. What a node does not have or does not return is skipped."""
     folder.mkdir(parents=True, exist_ok=True)
     process.call([k3d, "version"], timeout=ENGINE_SECONDS, check=False, log_file=folder / "k3d-version.txt")
     process.call(["docker", "info"], timeout=ENGINE_SECONDS, check=False, log_file=folder / "docker-info.txt")
@@ -48,7 +48,7 @@ def export(nodes: Sequence[str], folder: Path, *, k3d: Path) -> None:
 
 
 def save(nodes: Sequence[str], folder: Path) -> None:
-    """Write what a node has to say whether it runs or not: its console, its logs, and what it was started with."""
+    """Write what is available whether the node is running or not: console, logs, and its start configuration."""
     for node in nodes:
         target = folder / node
         containers.save(node, target / "console.log")
@@ -63,7 +63,7 @@ def save(nodes: Sequence[str], folder: Path) -> None:
 
 
 def without_token(inspected: dict[str, Any]) -> dict[str, Any]:
-    """What `docker inspect` says of a container, without the token by which nodes join."""
+    """The output of `docker inspect` for a container, without the cluster token."""
     config = dict(inspected.get("Config") or {})
     labels = config.get("Labels") or {}
     config["Labels"] = {name: _HIDDEN if name == _LABEL_TOKEN else value for name, value in labels.items()}
@@ -80,7 +80,7 @@ def without_passwords(registries: str) -> str:
             if config and config.get("auth"):
                 config["auth"] = dict.fromkeys(config["auth"], _HIDDEN)
     except (yaml.YAMLError, AttributeError) as broken:
-        return f"# it cannot be read as registries.yaml: {type(broken).__name__}\n"
+        return f"# not a valid registries.yaml: {type(broken).__name__}\n"
     return yaml.safe_dump(document, sort_keys=False)
 
 
@@ -98,7 +98,7 @@ def _write_registries(node: str, target: Path) -> None:
 
 
 def _drop_links(folder: Path) -> None:
-    """Remove links: they lead to places in the node, which mean others here."""
+    """Remove links: they refer to paths in the node, which are different ones here."""
     for path in folder.rglob("*"):
         if path.is_symlink():
             path.unlink()

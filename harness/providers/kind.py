@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kind clusters by pytest-kind's KindCluster, with verified binaries, a network of the run and bounded time."""
+"""kind clusters by pytest-kind's KindCluster, with verified binaries, the run's network and timeouts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Kind:
         self._tools = tools
 
     def create(self, spec: ClusterSpec) -> Cluster:
-        """Make a cluster. Raises ClusterError that holds the end of the node's log."""
+        """Create a cluster. Raises ClusterError with the end of the node's log."""
         spec.folder.mkdir(parents=True, exist_ok=True)
         config = self._write_config(spec)
         kubeconfig = spec.folder / "kubeconfig"
@@ -71,7 +71,7 @@ class Kind:
         )
 
     def delete(self, cluster_name: str) -> None:
-        """Remove the nodes with their volumes, and check that none is left."""
+        """Remove the nodes with their volumes, and verify that none is left."""
         process.call(
             [self._tools.path("kind"), "delete", "cluster", "--name", cluster_name],
             timeout=120,
@@ -86,7 +86,7 @@ class Kind:
         return containers.execute(node, argv, timeout=timeout)
 
     def export_logs(self, cluster: Cluster, folder: Path) -> None:
-        """`kind export logs`, and where that fails what the engine still has."""
+        """`kind export logs` or, if that fails, what the engine still has."""
         done = process.call(
             [self._tools.path("kind"), "export", "logs", folder, "--name", cluster.name], timeout=120, check=False
         )
@@ -94,7 +94,7 @@ class Kind:
             self._save_logs(cluster.name, folder)
 
     def shell_hint(self, cluster: Cluster) -> str:
-        """How a person gets a shell in the node."""
+        """The command for an interactive shell on the node."""
         return f"docker exec -it {cluster.nodes[0]} bash"
 
     def _write_config(self, spec: ClusterSpec) -> Path:
@@ -112,7 +112,7 @@ class Kind:
         return path
 
     def _retaining_kind(self, spec: ClusterSpec) -> Path:
-        """A kind that keeps the node of a failed creation: its logs are wanted, and pytest-kind cannot ask for it."""
+        """A wrapper of kind that keeps the node of a failed creation for its logs: pytest-kind cannot pass --retain."""
         kind = shlex.quote(str(self._tools.path("kind")))
         script = spec.folder / "kind"
         script.write_text(
@@ -144,9 +144,9 @@ def cluster_config(environment: Environment) -> dict[str, Any]:
 
 
 def _give_kube_proxy_a_share(cluster: Cluster) -> None:
-    """Let kube-proxy have its part of a busy processor, for which kubeadm does not ask.
+    """Give kube-proxy a CPU request, so that it gets its share of a busy host; kubeadm sets none.
 
-    Without, a Service whose pods were replaced leads to those that are gone for as long as a node is busy, which would
+    Without it, a Service keeps routing to deleted pods for as long as a node is busy, which would
     count as an outage of the operator's webhook.
     """
     container = {"name": _KUBE_PROXY, "resources": {"requests": {"cpu": "100m"}}}
@@ -158,10 +158,10 @@ def _give_kube_proxy_a_share(cluster: Cluster) -> None:
 
 
 def _without_freezing(config: dict[str, Any]) -> None:
-    """Let containerd and the kubelet make control groups themselves.
+    """Have containerd and the kubelet manage cgroups themselves (cgroupfs driver).
 
-    With systemd's first version of them, runc freezes each new container for a moment, which fails on a busy host
-    ("unable to freeze"): the kubelet then has to make it once more.
+    With systemd on cgroup v1, runc freezes each new container for a moment, which fails on a busy host
+    ("unable to freeze"): the kubelet then has to create it again.
     """
     config["kubeadmConfigPatches"].append(
         "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: cgroupfs\n"
@@ -171,12 +171,12 @@ def _without_freezing(config: dict[str, Any]) -> None:
 
 
 def _quick_start() -> list[str]:
-    """Patches that let the one control plane of a cluster start at once, instead of pacing itself.
+    """Patches that let the single control plane of a cluster start without delay.
 
-    There is nobody to hold an election with, and some forty controllers ask for their accounts one after the other at
-    20 requests a second, before the first pod of a DaemonSet is made (cmd/kube-controller-manager/app). kind applies
-    the patch whose version it writes itself: arguments are a map in v1beta3 and a list in v1beta4, where what kind
-    sets must be repeated (pkg/cluster/internal/kubeadm/config.go).
+    Leader election is pointless, and some forty controllers request their accounts one after the other at
+    20 requests per second, before the first pod of a DaemonSet is created (cmd/kube-controller-manager/app). kind
+    applies the patch whose version it writes itself: arguments are a map in v1beta3 and a list in v1beta4, where what
+    kind sets must be repeated (pkg/cluster/internal/kubeadm/config.go).
     """
     alone = {"leader-elect": "false"}
     manager = {**alone, "kube-api-qps": "500", "kube-api-burst": "1000", "enable-hostpath-provisioner": "true"}

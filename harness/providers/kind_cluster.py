@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Creates one cluster through pytest-kind, in a process of its own.
+"""Creates one cluster through pytest-kind, in a separate process.
 
 pytest-kind's KindCluster has no timeout and writes into the current folder; as a child process it gets both bounded.
 Run as `python kind_cluster.py NAME KUBECONFIG IMAGE KIND KUBECTL CONFIG`; it imports nothing of the harness.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The container network of a run: nodes and registries of one run see each other, and nobody else's."""
+"""The container network of a run: nodes and registries of one run reach each other, but not those of other runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _NO_WAY_OUT = ("--opt", "com.docker.network.bridge.enable_ip_masquerade=false")
 
 
 def create(name: str, run_id: str, *, isolated: bool = False) -> None:
-    """Make the network, labelled with the run. Made beforehand, two clusters cannot race for it (kind issue #1596).
+    """Create the network, labelled with the run, before clusters need it: two would race for it (kind issue #1596).
 
-    What an `isolated` one sends beyond this machine keeps its private address, to which no answer finds back (Docker,
-    bridge network driver, options). `--internal` would be firmer, but publishes no port, so that the API server of a
-    cluster could not be reached either.
+    Packets that an `isolated` one sends outside keep their private source address, so that no answer returns (Docker,
+    bridge network driver, options). `--internal` would be stricter, but publishes no ports, so that the API server of a
+    cluster could not be reached.
     """
     options = _NO_WAY_OUT if isolated else ()
     label = f"{LABEL_RUN}={run_id}"
@@ -26,14 +26,14 @@ def create(name: str, run_id: str, *, isolated: bool = False) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove the network; one that is not there is no error."""
+    """Remove the network; it is not an error if it does not exist."""
     done = process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS, check=False)
     if done.returncode != 0 and "not found" not in done.stderr.lower() and "no such" not in done.stderr.lower():
         process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS)
 
 
 def gateway(name: str) -> str:
-    """This machine's own address on the network: what listens there is reached by the containers on it.
+    """This machine's own address on the network, which containers can reach.
 
     Raises EngineError when the network has none.
     """

@@ -23,12 +23,12 @@ class Preload(threading.Thread):
         self._stopped = threading.Event()
 
     def cancel(self) -> None:
-        """Stop, and be gone on return: later the folder of the log may be gone, too."""
+        """Stop, and wait for the thread to end: later the folder of the log may no longer exist."""
         self._stopped.set()
         self.join()
 
     def run(self) -> None:
-        """Wait for the node's containerd, then pull one image after the other."""
+        """Wait for the node's containerd, then pull the images one by one."""
         if not self._images:
             return
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a new cluster can be used: its node runs pods, its accounts exist, services have addresses and names."""
+"""Waits until a new cluster can be used: node Ready, service accounts exist, Services and DNS work."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from harness.providers.containers import execute
 def wait_ready(
     cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[str], *, nodes: int = 1
 ) -> dict[str, float]:
-    """Wait until so many nodes are Ready, services work and names are resolved; returns what each took, in seconds.
+    """Wait until `nodes` nodes are Ready, Services work and names are resolved; returns each duration in seconds.
 
-    `kubectl` are the words by which a node's own kubectl asks as an administrator. Raises WaitTimeout, and
-    ApiException or HTTPError when the API server refuses or goes away.
+    `kubectl` is the command line by which a node's own kubectl acts as an administrator. Raises WaitTimeout, and
+    ApiException or HTTPError when the API server refuses or becomes unreachable.
     """
     started = time.monotonic()
     with cluster.api_client() as api:

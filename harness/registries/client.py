@@ -39,7 +39,7 @@ _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
-    """What a registry says of a manifest; `size` is in bytes."""
+    """The descriptor of a manifest; `size` is in bytes."""
 
     digest: str
     media_type: str
@@ -61,7 +61,7 @@ class Manifest:
 
 @dataclass(frozen=True, kw_only=True)
 class Platform:
-    """An image for one operating system and architecture; `digest` is its manifest's."""
+    """An image for one operating system and architecture; `digest` is that of its manifest."""
 
     os: str
     architecture: str
@@ -73,15 +73,15 @@ class Platform:
 
 
 class RegistryClient:
-    """Asks the server that answers for a registry host: its mirror when there is one, else the public registry.
+    """A client for a registry host: it talks to the host's mirror if there is one, else to the public registry.
 
-    `timeout` is in seconds, for connecting and for each read. 429 and 5xx are tried again up to `attempts` times,
-    `Retry-After` heeded up to ten seconds. May be used by several threads. Raises RegistryError for every answer that
-    is not the wanted one, and SettingsError for a CA file that cannot be used.
+    `timeout` is in seconds, for connecting and for each read. 429 and 5xx are retried up to `attempts` times,
+    `Retry-After` honoured up to ten seconds. May be used by several threads. Raises RegistryError for every response
+    that is not the expected one, and SettingsError for a CA file that cannot be used.
     """
 
     actions = "pull"
-    """What a token is asked for, as the scope's last part."""
+    """The actions that tokens are requested for: the last part of the scope."""
 
     def __init__(
         self,
@@ -118,13 +118,13 @@ class RegistryClient:
 
     @property
     def server(self) -> str:
-        """Who answers, in words: `ghcr.io`, or `the mirror http://127.0.0.1:5000 of ghcr.io`."""
+        """The server's name for messages: `ghcr.io`, or `the mirror http://127.0.0.1:5000 of ghcr.io`."""
         if self.root == api_root(address_of(None, self.host)):
             return self.host
         return f"the mirror {self.root.removesuffix('/v2')} of {self.host}"
 
     def ping(self) -> None:
-        """Ask whether a registry answers; being asked to log in is an answer."""
+        """Check that a registry answers; a request to log in counts as an answer."""
         try:
             response = self._http.get(f"{self.root}/")
         except httpx.HTTPError as error:
@@ -134,13 +134,13 @@ class RegistryClient:
             raise answered(self.server, self.host, response, "/v2/")
         if response.status_code == 200 and "html" in response.headers.get("content-type", ""):
             raise RegistryError(
-                f"{self.server} answered a web page where a registry would answer JSON",
+                f"{self.server} answered with a web page instead of JSON",
                 "look for a captive portal or proxy between this machine and the registry",
                 status=200,
             )
 
     def head(self, reference: ImageReference) -> Descriptor:
-        """The descriptor of what a tag or digest names, without its content where the registry can do that."""
+        """The descriptor of a tag or digest, by HEAD where the registry supports it."""
         response = self._request("HEAD", reference, "manifests", reference.identifier)
         digest = response.headers.get("docker-content-digest", "")
         media_type = _media_type(response)
@@ -154,7 +154,7 @@ class RegistryClient:
         return self.manifest(reference).descriptor
 
     def manifest(self, reference: ImageReference) -> Manifest:
-        """The manifest or index that a tag or digest names; its digest is checked."""
+        """The manifest or index of a tag or digest; its digest is verified."""
         response = self._request("GET", reference, "manifests", reference.identifier)
         if response.status_code != 200:
             raise self._refused(response, reference)
@@ -162,17 +162,17 @@ class RegistryClient:
         media_type = str(content.get("mediaType") or _media_type(response))
         if media_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
             raise RegistryError(
-                f"{self.server} answered {media_type or 'something without a type'} for {_shown(reference)}, "
-                "which is no image manifest",
-                "check that the name is an image's and the address a registry's",
+                f"{self.server} answered with {media_type or 'no media type'} for {_shown(reference)}, "
+                "which is not an image manifest",
+                "check that the name is that of an image and the address that of a registry",
                 status=200,
             )
         digest = f"sha256:{hashlib.sha256(response.content).hexdigest()}"
         claimed = reference.digest or response.headers.get("docker-content-digest") or digest
         if claimed.startswith("sha256:") and claimed != digest:
             raise RegistryError(
-                f"{self.server} answered a manifest with digest {digest} for {_shown(reference)}, claiming {claimed}",
-                "something between this machine and the registry changes what passes, or its storage is damaged",
+                f"{self.server} sent a manifest with digest {digest} for {_shown(reference)}, but announced {claimed}",
+                "a proxy between this machine and the registry alters content, or the registry's storage is corrupt",
                 status=200,
             )
         return Manifest(
@@ -180,7 +180,7 @@ class RegistryClient:
         )
 
     def platforms(self, reference: ImageReference) -> tuple[Platform, ...]:
-        """The platforms that an image is there for; attestations are left out."""
+        """The platforms of an image, without attestations."""
         return self._platforms_of(self.manifest(reference), reference)
 
     def config(self, reference: ImageReference, *, platform: str = "linux/amd64") -> Mapping[str, Any]:
@@ -189,7 +189,7 @@ class RegistryClient:
         return self._config_of(manifest, reference)
 
     def digests(self, reference: ImageReference, *, platform: str = "linux/amd64") -> frozenset[str]:
-        """The digests by which a node may know the image: that of the tag, and that of the platform's manifest."""
+        """The digests that a node may report for the image: that of the tag, and that of the platform's manifest."""
         top = self.head(reference)
         if not top.is_index:
             return frozenset({top.digest})
@@ -212,7 +212,7 @@ class RegistryClient:
         return sorted(found)
 
     def ask(self, method: str, repository: str, path: str) -> httpx.Response:
-        """Any answer of the API as it is, whatever its status: `path` is what follows `/v2/<repository>/`."""
+        """Any response of the API, whatever its status: `path` is what follows `/v2/<repository>/`."""
         name = ImageReference(registry=self.host, repository=repository, tag="latest")
         return self._send(method, f"{self.root}/{repository}/{path}", name)
 
@@ -245,7 +245,7 @@ class RegistryClient:
             digest = str(manifest.content["config"]["digest"])
         except (KeyError, TypeError) as broken:
             raise RegistryError(
-                f"the manifest of {_shown(reference)} names no configuration", "push the image again"
+                f"the manifest of {_shown(reference)} has no image configuration", "push the image again"
             ) from broken
         response = self._request("GET", reference, "blobs", digest)
         if response.status_code != 200:
@@ -277,7 +277,7 @@ class RegistryClient:
             seconds = _pause_before_next(response, attempt)
             if seconds is None or attempt == self._attempts:
                 break
-            pause(seconds, what=f"{self.server} to take requests again")
+            pause(seconds, what=f"{self.server} to accept requests again")
         return response
 
     def _send_authorized(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
@@ -294,12 +294,12 @@ class RegistryClient:
         return f"repository:{repository}:{self.actions}"
 
     def _authorization(self, scope: str) -> str | None:
-        """The header that a request within this scope begins with; None when none was asked for yet."""
+        """The Authorization header for a first request within this scope; None if no token was requested yet."""
         with self._lock:
             return self._authorizations.get(scope)
 
     def _renewed(self, refusal: httpx.Response, scope: str, tried: str | None) -> str:
-        """The header to try after a challenge, kept for what follows; empty when there is no other than `tried`."""
+        """The header to try after a challenge, cached for later requests; empty when there is no other than `tried`."""
         granted = self._authorize(refusal, scope)
         if not granted or granted == tried:
             return ""
@@ -315,7 +315,7 @@ class RegistryClient:
             raise unreachable(self.server, self.host, error) from error
 
     def _authorize(self, refusal: httpx.Response, scope: str) -> str:
-        """The Authorization header that a challenge asks for; empty when there is none to give."""
+        """The Authorization header that a challenge asks for; empty without credentials for it."""
         scheme, _, rest = refusal.headers.get("www-authenticate", "").partition(" ")
         if scheme.lower() == "basic":
             return self._credentials.basic().get_secret_value() if self._credentials else ""
@@ -374,7 +374,7 @@ def _tls(mirror: Mirror | None, host: str) -> ssl.SSLContext:
 
 
 def _pause_before_next(response: httpx.Response, attempt: int) -> float | None:
-    """Seconds to wait before the next try; None when another try makes no sense."""
+    """Seconds to wait before the next attempt; None when a retry makes no sense."""
     if response.status_code != 429 and response.status_code < 500:
         return None
     asked = response.headers.get("retry-after", "")
@@ -393,7 +393,7 @@ def _json(response: httpx.Response) -> dict[str, Any]:
         content = None
     if not isinstance(content, dict):
         raise RegistryError(
-            f"{response.url.host} answered no JSON for {response.url.path}: {response.text[:80]!r}",
+            f"{response.url.host} did not answer with JSON for {response.url.path}: {response.text[:80]!r}",
             "look for a proxy between this machine and the registry",
             status=response.status_code,
         )

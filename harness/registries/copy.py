@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copying an image from one registry to another: the same digests, all platforms, with what refers to it.
+"""Copies an image from one registry to another: the same digests, all platforms, with its referrers.
 
-Blobs go first, then manifests from the leaves up, then referrers, and the tag last: whoever pulls the tag meanwhile
-gets what it was, or all of what it will be. What is there already is left alone, so that a copy that was interrupted
-goes on where it was. crane copies images as well, but no referrers, which is why this is not left to it.
+Blobs are copied first, then manifests from the leaves up, then referrers, and the tag last: a concurrent pull of the
+tag gets either the old image or all of the new one. What DST already has is skipped, so that an interrupted copy
+resumes where it stopped. crane copies images too, but without referrers, which is why it is not used here.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Blob:
 class Tree:
     """An image with everything that belongs to it.
 
-    `manifests` are from the leaves up, the image itself the last; `referrers` those that refer to one of them (or to
+    `manifests` are ordered from the leaves up, the image itself last; `referrers` refer to one of them (or to
     one another), subjects first; `tags` are those by cosign's scheme, with the digest that each has.
     """
 
@@ -48,7 +48,7 @@ class Tree:
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
-    """What a copy did. `bytes` counts what was sent, blobs only."""
+    """The result of a copy. `bytes` counts the blobs that were sent."""
 
     digest: str
     blobs: int
@@ -60,7 +60,7 @@ class Copied:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether everything was there."""
+        """Whether nothing had to be copied."""
         return not self.blobs and not self.manifests
 
 
@@ -87,7 +87,7 @@ def read_tree(source: Transfer, image: ImageReference, *, with_referrers: bool =
             raw = source.raw(image.repository, it.digest)
             if raw is None:
                 raise RegistryError(
-                    f"{source.server} lists {it.digest} as referring to {image}, and does not have it",
+                    f"{source.server} lists {it.digest} as a referrer of {image}, but does not have it",
                     "copy without referrers (--no-referrers), or push it again",
                     status=404,
                 )
@@ -118,22 +118,20 @@ def copy(
     scratch: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Copied:
-    """Copy an image. `jobs` blobs travel at a time, each through a file below `scratch`.
+    """Copy an image. Up to `jobs` blobs are copied in parallel, each through a file below `scratch`.
 
-    Partly fetched blobs stay there when a scratch folder is given, and the next copy goes on with them. Raises
-    RegistryError, UsageError where both names are one place or `to` has another digest, and RegistryError unless
+    Partially fetched blobs stay there when a scratch folder is given, and the next copy resumes them. Raises
+    RegistryError, UsageError where both names are the same place or `to` has another digest, and RegistryError unless
     `replace` when the tag is taken by another image.
     """
     if source.address(image.repository) == target.address(to.repository) and to.tag in ("", image.tag):
         raise UsageError(
-            f"{image} and {to} are the same place: {source.address(image.repository)}",
-            "with a mirror map, name the public registry's side with --source upstream",
+            f"SRC {image} and DST {to} are the same place: {source.address(image.repository)}",
+            "with a mirror map, use --source upstream to address the public registry",
         )
     tree = read_tree(source, image, with_referrers=with_referrers)
     if to.digest and to.digest != tree.root.digest:
-        raise UsageError(
-            f"{image} has the digest {tree.root.digest}, and {to} asks for another", "leave the digest out of DST"
-        )
+        raise UsageError(f"{image} has digest {tree.root.digest}, but {to} names another", "omit the digest from DST")
     _require_free_tag(target, to, tree.root.digest, replace=replace)
     say(f"{image} is {tree.root.digest}: {len(tree.manifests)} manifests, {len(tree.blobs)} blobs, "
         f"{len(tree.referrers)} referrers")  # fmt: skip
@@ -165,9 +163,11 @@ def copy(
 
 
 def _below(source: Transfer, repository: str, manifest: RawManifest, depth: int) -> Iterator[RawManifest]:
-    """A manifest with all that it lists, leaves first, each once."""
+    """A manifest with everything that it lists, leaves first, without duplicates."""
     if depth > _DEPTH:
-        raise RegistryError(f"{repository}@{manifest.digest} lists manifests {depth} deep", "look at it with crane")
+        raise RegistryError(
+            f"{repository}@{manifest.digest} nests manifests {depth} levels deep", "inspect it with `crane manifest`"
+        )
     seen: set[str] = set()
     for digest in manifest.children:
         child = source.raw(repository, digest)
@@ -188,8 +188,8 @@ def _require_free_tag(target: Transfer, to: ImageReference, digest: str, *, repl
     there = target.digest_at(to.repository, to.tag) if to.tag else ""
     if there and there != digest and not replace:
         raise RegistryError(
-            f"{to.name}:{to.tag} is {there} already, not {digest}: tags of releases do not move",
-            "choose another tag, or move it with --replace",
+            f"{to.name}:{to.tag} already exists with digest {there}, not {digest}: release tags must not move",
+            "choose another tag, or move the tag with --replace",
             status=200,
         )
 
@@ -204,7 +204,7 @@ def _copy_blobs(
     scratch: Path | None,
     say: Callable[[str], None],
 ) -> list[Blob]:
-    """Copy what is not there, and return it. The first error ends the others before their next blob."""
+    """Copy the missing blobs and return them. After the first error, no further blob is started."""
     sent: list[Blob] = []
 
     def one(blob: Blob, folder: Path) -> None:
@@ -215,7 +215,7 @@ def _copy_blobs(
         try:
             source.download(repository, blob.digest, blob.size, file)
         except OSError as full:
-            raise DiskError(f"{blob.digest} does not fit on the disk: {full.strerror}", "free some room") from full
+            raise DiskError(f"{blob.digest} does not fit on the disk: {full.strerror}", "free some space") from full
         target.upload(to, blob.digest, file)
         sent.append(blob)
         say(f"sent {blob.digest[:19]}, {blob.size / 1e6:.1f} MB")
@@ -241,7 +241,7 @@ def _copy_blobs(
 
 
 def _end(source: Transfer, target: Transfer, pool: ThreadPoolExecutor) -> None:
-    """Let what travels stop where it is."""
+    """Abort transfers in progress."""
     source.ended.set()
     target.ended.set()
     pool.shutdown(wait=True, cancel_futures=True)

@@ -39,7 +39,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `harness registry up` is asked for; without a `name` it is the profile's, with a number when that is taken.
+    """A request of `harness registry up`; the default `name` is the profile's, with a number if that is taken.
 
     `packages` maps names or globs to their visibility, `users` a user to scopes; without users there are three.
     """
@@ -53,10 +53,10 @@ class Request:
 
 
 def up(settings: Settings, request: Request, binary: Path) -> Record:
-    """Start a local registry that outlives this process, and return when it answers.
+    """Start a local registry that outlives this process, and return once it answers.
 
-    It is in a ledger before it is there, so that `nox -s clean` finds it. Raises UsageError for names that cannot be,
-    HostError for a port that is taken, DiskError for want of room; then nothing is left.
+    It is in a ledger before it exists, so that `nox -s clean` finds it. Raises UsageError for invalid names,
+    HostError for a port in use, DiskError for lack of space; in these cases nothing is left behind.
     """
     check(request)
     disk.require(settings.cache_dir, _ROOM_BYTES, what="a local registry")
@@ -77,7 +77,7 @@ def up(settings: Settings, request: Request, binary: Path) -> Record:
 
 
 def down(settings: Settings, record: Record, say: Say) -> list[str]:
-    """End a local registry and remove everything of it; returns what is still there, in words."""
+    """Stop a local registry and remove everything of it; returns descriptions of what remains."""
     return clean_run(settings, record.run_id, say=say)
 
 
@@ -89,29 +89,29 @@ def recorded(settings: Settings) -> list[Record]:
             found.append(Record.model_validate_json(file.read_bytes()))
         except (ValidationError, OSError) as wrong:
             raise HostError(
-                f"{file} is no record of a local registry", "`nox -s clean` removes it with the rest"
+                f"{file} is not a valid record of a local registry", "`nox -s clean` removes it with the rest"
             ) from wrong
     return found
 
 
 def find(settings: Settings, name: str = "") -> Record:
-    """The local registry of this name, or the only one. Raises UsageError that says which there are."""
+    """The local registry of this name, or the only one. Raises UsageError with the names there are."""
     known = {it.name: it for it in recorded(settings)}
     names = ", ".join(known) or "none"
     if not name and len(known) == 1:
         return next(iter(known.values()))
     if not name:
-        what = "several local registries are up" if known else "no local registry is up"
+        what = "several local registries are running" if known else "no local registry is running"
         raise UsageError(what, f"name one of {names}" if known else "start one: harness registry up --profile ghcr.io")
     if name not in known:
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"there is no local registry {name!r}{hint}", f"those that are up: {names}")
+        raise UsageError(f"there is no local registry {name!r}{hint}", f"running local registries: {names}")
     return known[name]
 
 
 def table(records: Sequence[Record], faults: Mapping[str, Sequence[str]]) -> Table:
-    """The local registries as people read them; `faults` has the words of those in force by name."""
+    """A table of the local registries; `faults` describes the active ones by registry name."""
     shown = Table(title="Local registries", title_justify="left")
     for name in ("name", "profile", "address", "state", "faults", "CA"):
         shown.add_column(name, overflow="fold")
@@ -122,19 +122,21 @@ def table(records: Sequence[Record], faults: Mapping[str, Sequence[str]]) -> Tab
 
 
 def fronts_folder(settings: Settings) -> Path:
-    """Where each local registry has a folder."""
+    """The folder that has a subfolder for each local registry."""
     return settings.cache_dir / "fronts"
 
 
 def check(request: Request) -> None:
-    """Raise UsageError for a name, package, user, scope, port or limit that cannot be."""
+    """Raise UsageError for an invalid name, package, user, scope, port or limit."""
     chosen = profile(request.profile)
     if request.limits:
         chosen.with_limits(request.limits)
     if request.name and not _NAME.fullmatch(request.name):
-        raise UsageError(f"{request.name!r} is not a name for a local registry", "use letters, digits, '.' and '-'")
+        raise UsageError(
+            f"{request.name!r} is not a valid name for a local registry", "use letters, digits, '.' and '-'"
+        )
     if not 0 <= request.port < 65536:
-        raise UsageError(f"{request.port} is not a port", "give one from 1 to 65535, or leave --port out")
+        raise UsageError(f"{request.port} is not a valid port", "give one from 1 to 65535, or omit --port")
     for package in request.packages:
         # A glob is a name with something left open.
         ImageReference.parse(f"{request.profile}/{package.replace('*', 'x')}")
@@ -184,7 +186,7 @@ def _start(settings: Settings, request: Request, binary: Path, ledger: Ledger) -
 
 
 def _claim_folder(settings: Settings, request: Request, ledger: Ledger) -> Path:
-    """A new folder, whose name is the registry's; making it is what decides between two that want the same."""
+    """A new folder named after the registry; creating it decides between two requests for the same name."""
     root = fronts_folder(settings)
     root.mkdir(parents=True, exist_ok=True)
     for number in itertools.count(1):
@@ -193,7 +195,7 @@ def _claim_folder(settings: Settings, request: Request, ledger: Ledger) -> Path:
         if folder.exists():
             if request.name:
                 raise UsageError(
-                    f"there is a local registry {name!r} already",
+                    f"there is already a local registry {name!r}",
                     f"remove it (harness registry down {name}), or give another --name",
                 )
             continue
@@ -204,7 +206,7 @@ def _claim_folder(settings: Settings, request: Request, ledger: Ledger) -> Path:
             ledger.gone("folder", str(folder))
             continue
         return folder
-    raise AssertionError("numbers do not end")
+    raise AssertionError("unreachable")
 
 
 def _record_of(folder: Path, child: subprocess.Popen[bytes]) -> Record | None:
@@ -219,7 +221,7 @@ def _record_of(folder: Path, child: subprocess.Popen[bytes]) -> Record | None:
         raise _error_of(Failure.model_validate_json(failure.read_bytes()))
     said = (folder / "front.log").read_text(errors="replace").strip().splitlines()[-1:]
     raise HostError(
-        f"the local registry ended with status {ended} before it answered: {said[0] if said else 'it said nothing'}",
+        f"the local registry exited with status {ended} before it answered: {said[0] if said else 'no output'}",
         "run it again with `harness --verbose`",
     )
 
@@ -231,7 +233,7 @@ def _error_of(failure: Failure) -> HarnessError:
 
 
 def _unwritable(settings: Settings, error: OSError) -> HarnessError:
-    said = f"a local registry cannot be written down below {settings.cache_dir}: {error.strerror}"
+    said = f"the record of a local registry cannot be written to {settings.cache_dir}: {error.strerror}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskError(said, "make room, or set HARNESS_CACHE to another disk")
+        return DiskError(said, "free some space, or set HARNESS_CACHE to another disk")
     return HostError(said, "check its permissions, or set HARNESS_CACHE to another folder")

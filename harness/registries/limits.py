@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks a registry how many pulls it leaves to this machine, in a way that is no pull itself."""
+"""Asks a registry for this machine's remaining pulls, without using one up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WINDOW = 21600
 
 
 def pulls_left(reference: str, mirror: Mirror | None = None) -> PullsLeft | None:
-    """What the headers of a HEAD say; None when the registry has no limit, or does not answer.
+    """The limits in the headers of a HEAD response; None when the registry has none, or does not answer.
 
     A HEAD is not counted (https://docs.docker.com/docker-hub/usage/pulls). Raises UsageError for a bad reference.
     """

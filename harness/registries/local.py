@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Registries of our own: a distribution server as a host process, and one read-only container a registry host."""
+"""The harness's own registries: a distribution server as a host process, and read-only containers, one per host."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _LISTENING = re.compile(r"listening on (\S+?)(, tls)?[\" ]")
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A registry server that answers at `url`; its log, access log included, grows in `log_file`."""
+    """A running registry server at `url`; its log, including the access log, goes to `log_file`."""
 
     url: str
     storage: Path
@@ -45,13 +45,13 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Host and port, as image references begin: `127.0.0.1:5000`."""
+        """Host and port, for image references: `127.0.0.1:5000`."""
         return self.url.split("://", 1)[1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Security:
-    """What a server asks of its clients: TLS with `certificate` and `key`, passwords of `htpasswd` (bcrypt)."""
+    """What a server requires of its clients: TLS with `certificate` and `key`, passwords of `htpasswd` (bcrypt)."""
 
     certificate: Path | None = None
     key: Path | None = None
@@ -72,8 +72,8 @@ def write_config(
 ) -> Path:
     """Write the configuration of a distribution v3 server and return its path.
 
-    `address` is `host:port`; port 0 lets the system choose. `storage` is the folder as the server sees it. With
-    `cache_of`, the address of another registry, it is a pull-through cache of that one, which fetches what it lacks.
+    `address` is `host:port`; port 0 picks a free one. `storage` is the folder from the server's point of view. With
+    `cache_of`, the address of another registry, it is a pull-through cache of that one.
     """
     http: dict[str, object] = {"addr": address}
     if security.certificate and security.key:
@@ -112,10 +112,10 @@ def serve(
 ) -> Iterator[Server]:
     """Run a registry server on 127.0.0.1, or another `address` of this machine, for as long as the block lasts.
 
-    `port` 0 lets the system choose; `storage` is made when it is missing, unless `readonly`. The log is appended to.
-    `cache_of` makes it a pull-through cache of another registry, `ca` is then what it trusts. Raises ToolError when the
-    binary is missing, UnavailableError when a read-only storage is, HostError when the port is taken or the server ends
-    before it answers.
+    `port` 0 picks a free one; `storage` is created if missing, unless `readonly`. The log is appended to.
+    `cache_of` makes it a pull-through cache of another registry, `ca` is then the CA that it trusts. Raises ToolError
+    when the binary is missing, UnavailableError when a read-only storage is, HostError when the port is taken or the
+    server ends before it answers.
     """
     _require_binary(binary)
     if readonly:
@@ -152,8 +152,8 @@ def serve(
 class NodeRegistries:
     """Read-only registry containers that answer for `docker.io`, `ghcr.io`, … on a run's network.
 
-    `binary` is a static registry server; `storage` has one folder a registry host. `announce` is told each container's
-    name before the container is made, for the ledger. Tags that are `hidden` are as if they were not there.
+    `binary` is a static registry server; `storage` has one folder per registry host. `announce` is called with each
+    container's name before it is created, for the ledger. Tags in `hidden` are not served.
     """
 
     def __init__(
@@ -198,7 +198,7 @@ class NodeRegistries:
             raise
 
     def stop(self) -> None:
-        """Remove the containers; those that are gone already are no error."""
+        """Remove the containers; those that no longer exist are not an error."""
         names, self._containers = list(self._containers.values()), {}
         if not names:
             return
@@ -208,7 +208,7 @@ class NodeRegistries:
             raise EngineError(f"registry containers could not be removed: {'; '.join(problems)}", "nox -s clean")
 
     def access_log(self, host: str) -> str:
-        """Every request that a host's registry has answered, one a line in the combined log format."""
+        """The access log of a host's registry, in the combined log format."""
         name = self._containers.get(host)
         if name is None:
             return f"no registry was started for {host}\n"
@@ -231,7 +231,7 @@ class NodeRegistries:
         if not published:
             log = self._call("logs", name, check=False)
             raise EngineError(
-                f"the registry for {host} ended at once: {(log.stderr or log.stdout).strip()[-600:]}",
+                f"the registry for {host} exited immediately: {(log.stderr or log.stdout).strip()[-600:]}",
                 f"check the storage: ls {self.storage / host}",
             )
         host_url = f"http://{published[0]}"
@@ -239,14 +239,14 @@ class NodeRegistries:
         return Mirror(url=f"http://{name}:{_PORT}", host_url=host_url)
 
     def _covers(self, host: str) -> Iterator[str]:
-        """Mounts that lay something empty over the tags that are hidden; the storage is shared with other runs."""
+        """Mounts that put an empty folder over hidden tags; the storage is shared with other runs."""
         for it in self._hidden:
             tag = f"docker/registry/v2/repositories/{it.repository}/_manifests/tags/{it.tag}"
             if it.registry == host and (self.storage / host / tag).is_dir():
                 yield from ("--mount", f"type=tmpfs,target=/var/lib/registry/{tag}")
 
     def _image(self) -> str:
-        """The image that holds the server; made once a binary and shared by all runs."""
+        """The image with the server; built once per binary and shared by all runs."""
         with tempfile.TemporaryDirectory(prefix="soh-registry-") as scratch:
             config = write_config(
                 Path(scratch) / "config.yml", storage="/var/lib/registry", address=f":{_PORT}", readonly=True
@@ -308,11 +308,11 @@ def _server_ended(address: str, said: str, log_file: Path) -> HarnessError:
     if "address already in use" in said:
         port = address.rpartition(":")[2]
         return HostError(
-            f"the registry server could not listen on {address}: the port is taken",
-            f"see who holds it: ss -ltnp 'sport = :{port}', or use port 0",
+            f"the registry server could not listen on {address}: the port is in use",
+            f"find out which program uses it: ss -ltnp 'sport = :{port}', or use port 0",
         )
-    last = said.strip().splitlines()[-1:] or ["(it said nothing)"]
-    return HostError(f"the registry server ended before it answered: {last[0]}", f"see {log_file}")
+    last = said.strip().splitlines()[-1:] or ["(no output)"]
+    return HostError(f"the registry server exited before it answered: {last[0]}", f"see {log_file}")
 
 
 def _require_binary(binary: Path) -> None:
@@ -336,7 +336,7 @@ def _hint(error: CommandError) -> str:
     if "already in use" in said:
         return "remove what an earlier run left: nox -s clean"
     if "network" in said and "not found" in said:
-        return "make the network before the registries"
+        return "create the network before the registries"
     return error.next_step or "run `harness doctor`"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A token for one command, from a file that only its owner can read, or from standard input; never from argv."""
+"""Reads a token for one command, from a file that only its owner can read or from standard input, never from argv."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _LONGEST = 65_536
 
 
 def from_file(file: Path, username: str) -> Credentials:
-    """The token of a file, whose first line it is. Raises SettingsError when others could read it, too."""
+    """The token in the first line of a file. Raises SettingsError when others could read the file."""
     try:
         mode = file.stat().st_mode
         if not stat.S_ISREG(mode):
-            raise SettingsError(f"the token file {file} is no file", "give a file with the token in its first line")
+            raise SettingsError(f"the token file {file} is not a file", "give a file with the token in its first line")
         if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise SettingsError(
-                f"the token file {file} can be used by others: its mode is {stat.S_IMODE(mode):04o}",
-                f"chmod 600 {file}, and if others could read it, revoke the token and make another",
+                f"the token file {file} is accessible to others: its mode is {stat.S_IMODE(mode):04o}",
+                f"chmod 600 {file}, and if others could read it, revoke the token and create another",
             )
         with file.open() as stream:
             return _login(stream, username, f"the token file {file}")
     except (OSError, UnicodeDecodeError) as unreadable:
-        what = unreadable.strerror if isinstance(unreadable, OSError) else "it is no text"
+        what = unreadable.strerror if isinstance(unreadable, OSError) else "it is not text"
         raise SettingsError(f"the token file {file} cannot be read: {what}", "check --token-file") from unreadable
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors for a registry's refusal or silence; what to do about each is in clusters/pull-messages.toml."""
+"""The errors for a registry's refusals and timeouts; their next steps are in clusters/pull-messages.toml."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.late import httpx
 
 
 def answered(server: str, host: str, response: httpx.Response, asked_for: str, hint: str = "") -> RegistryError:
-    """The error for an answer that is not the wanted one: `ghcr.io answered 404 for a/b:1: MANIFEST_UNKNOWN …`.
+    """The error for an unexpected response: `ghcr.io answered 404 for a/b:1: MANIFEST_UNKNOWN …`.
 
     `host` is the registry host whose mirror or credentials the user would set; `hint` is put before the next step.
     """
@@ -43,7 +43,7 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
         )
     if tls is not None:
         return RegistryError(
-            f"{server} does not speak TLS as asked: {tls.reason or tls}",
+            f"{server} failed the TLS handshake: {tls.reason or tls}",
             pull_messages.next_step(pull_messages.PLAIN_HTTP, host),
         )
     late = isinstance(error, httpx.TimeoutException)
@@ -55,7 +55,7 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
 
 
 def _said(response: httpx.Response) -> str:
-    """The errors of the distribution specification, each its code and message; else the beginning of the text."""
+    """The errors of a response by the distribution specification, code and message; else the beginning of its text."""
     if response.request.method == "HEAD":
         return ""
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets this machine's engine pull what a mirror has, with the login of the mirror map."""
+"""Lets this machine's container engine pull from a mirror, with the login of the mirror map."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _INSPECT_SECONDS = 60.0
 
 
 def from_mirror(reference: str, mirrors: MirrorMap, *, timeout: float) -> str:
-    """Have the engine pull an image from the mirror of its host, unless it is there; returns the name that it has then.
+    """Have the engine pull an image from its host's mirror, unless present; returns the local name of the image.
 
-    Empty without a mirror for that host. The engine trusts a CA that is below its own certs.d, never the one of the
-    mirror map, which no client can hand to it; addresses in 127.0.0.0/8 it does not check at all. Raises RegistryError.
+    Empty without a mirror for that host. The engine trusts a CA in its own certs.d, never the one of the
+    mirror map, which no client can pass to it; it does not verify addresses in 127.0.0.0/8. Raises RegistryError.
     """
     name = mirrored(reference, mirrors)
     if not name:
@@ -43,7 +43,7 @@ def from_mirror(reference: str, mirrors: MirrorMap, *, timeout: float) -> str:
 
 @contextmanager
 def _login(server: str, credentials: Credentials | None) -> Iterator[Mapping[str, str]]:
-    """Environment in which docker knows this login, and the engine that the user's own configuration chooses."""
+    """Environment in which docker has this login, and uses the engine of the user's own configuration."""
     if credentials is None:
         yield {}
         return
@@ -71,7 +71,7 @@ def _refused(reference: str, server: str, mirror: Mirror, refused: CommandError)
     said = (refused.stderr or refused.message).strip().splitlines()[-1]
     if "x509" in said or "certificate" in said:
         ca = mirror.ca or "the PEM file of its CA"
-        step = f"let the engine trust the mirror: cp {ca} /etc/docker/certs.d/{server}/ca.crt"
+        step = f"make the engine trust the mirror: cp {ca} /etc/docker/certs.d/{server}/ca.crt"
     else:
-        step = f"try `docker pull {server}/…` by hand, or --source foundry"
+        step = f"try `docker pull {server}/…` manually, or use --source foundry"
     return RegistryError(f"the engine could not pull {reference} from the mirror {server}: {said}", step)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry client that moves content: blobs down to a file and up again, manifests as they are, byte for byte.
+"""A registry client that transfers content: blobs through files, manifests byte for byte.
 
 The API is that of the OCI distribution specification 1.1, "Pulling blobs" and "Push".
 """
@@ -31,7 +31,7 @@ _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
 
 @dataclass(frozen=True, kw_only=True)
 class RawManifest:
-    """A manifest or index as the registry has it. `content` is what it says, `raw` its bytes."""
+    """A manifest or index as stored in the registry. `content` is its parsed JSON, `raw` its bytes."""
 
     digest: str
     media_type: str
@@ -45,7 +45,7 @@ class RawManifest:
 
     @property
     def blobs(self) -> list[Mapping[str, Any]]:
-        """The descriptors of configuration and layers; those that are kept elsewhere, by their `urls`, are left out."""
+        """The descriptors of configuration and layers; those stored elsewhere, by their `urls`, are omitted."""
         parts = [self.content.get("config"), *(self.content.get("layers") or []), *(self.content.get("blobs") or [])]
         return [it for it in parts if it and not it.get("urls")]
 
@@ -56,12 +56,12 @@ class RawManifest:
 
     @property
     def subject(self) -> str:
-        """The digest that it refers to, or empty."""
+        """The digest of its subject, or empty."""
         return str((self.content.get("subject") or {}).get("digest") or "")
 
 
 class Transfer(RegistryClient):
-    """Moves content from and to one registry. May be used by several threads; `ended` makes them all give up."""
+    """Transfers content from and to one registry. May be used by several threads; `ended` aborts all transfers."""
 
     def __init__(self, *args: Any, push: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -70,11 +70,11 @@ class Transfer(RegistryClient):
         self._list_lock = threading.Lock()
 
     def address(self, repository: str) -> str:
-        """Where a repository is: two names with the same one are the same place."""
+        """The address of a repository: two names with the same address are the same place."""
         return f"{self.root}/{repository}"
 
     def raw(self, repository: str, identifier: str) -> RawManifest | None:
-        """A manifest by tag or digest, its digest checked; None when there is none."""
+        """A manifest by tag or digest, its digest verified; None when there is none."""
         response = self.ask("GET", repository, f"manifests/{identifier}")
         if response.status_code == 404:
             return None
@@ -84,8 +84,8 @@ class Transfer(RegistryClient):
         digest = digest_of(response.content, algorithm)
         if ":" in identifier and digest != identifier:
             raise RegistryError(
-                f"{self.server} answered a manifest with digest {digest} for {repository}@{identifier}",
-                "something between this machine and the registry changes what passes, or its storage is damaged",
+                f"{self.server} sent a manifest with digest {digest} for {repository}@{identifier}",
+                "a proxy between this machine and the registry alters content, or the registry's storage is corrupt",
                 status=200,
             )
         try:
@@ -93,12 +93,12 @@ class Transfer(RegistryClient):
             media_type = str(content.get("mediaType") or response.headers["content-type"].partition(";")[0].strip())
         except (ValueError, AttributeError, KeyError) as broken:
             raise RegistryError(
-                f"{self.server} answered no manifest for {repository} {identifier}", "check name and address"
+                f"{self.server} did not answer with a manifest for {repository} {identifier}", "check name and address"
             ) from broken
         return RawManifest(digest=digest, media_type=media_type, raw=response.content, content=content)
 
     def digest_at(self, repository: str, identifier: str) -> str:
-        """The digest that a tag or digest has there, or empty when it is not there."""
+        """The digest of a tag or digest in the registry, or empty when it does not exist."""
         response = self.ask("HEAD", repository, f"manifests/{identifier}")
         if response.status_code == 404:
             return ""
@@ -111,16 +111,16 @@ class Transfer(RegistryClient):
         return manifest.digest if manifest else ""
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """Whether a blob is there."""
+        """Whether the registry has a blob."""
         response = self.ask("HEAD", repository, f"blobs/{digest}")
         if response.status_code not in (200, 404):
             raise answered(self.server, self.host, response, f"the blob {repository}@{digest}")
         return response.status_code == 200
 
     def download(self, repository: str, digest: str, size: int, file: Path) -> None:
-        """Fetch a blob into a file and check its digest; what is in the file already is gone on with.
+        """Fetch a blob into a file and verify its digest; a partially fetched file is resumed.
 
-        A cut connection is gone on with as well, up to `attempts` times without progress. Raises RegistryError.
+        A broken connection is resumed as well, up to `attempts` times without progress. Raises RegistryError.
         """
         left = self._attempts
         file.touch()
@@ -133,7 +133,7 @@ class Transfer(RegistryClient):
                     left = self._attempts if file.stat().st_size > start else left - 1
                     if error.status in (401, 403, 404) or left <= 0 or self.ended.is_set():
                         raise
-                    self._rest(self._attempts - left, "to go on with a blob")
+                    self._rest(self._attempts - left, "to resume a blob")
                     continue
             there, found = file.stat().st_size, _file_digest(file, digest)
             if (there, found) == (size, digest):
@@ -144,14 +144,15 @@ class Transfer(RegistryClient):
                 file.write_bytes(b"")
             if left <= 0:
                 raise RegistryError(
-                    f"{self.server} gave {there} bytes with digest {found} for the blob {repository}@{digest} "
+                    f"{self.server} sent {there} bytes with digest {found} for the blob {repository}@{digest} "
                     f"of {size} bytes",
-                    "the registry's storage is damaged, or something on the way changes what passes",
+                    "the registry's storage is corrupt, or a proxy alters content",
                     status=200,
                 )
 
     def check(self, repository: str, digest: str) -> int:
-        """Read a blob wholly, keep nothing, and return its size in bytes. Raises RegistryError for a wrong digest."""
+        """Read a whole blob without storing it, and return its size in bytes. Raises RegistryError for a wrong
+        digest."""
         hasher = _DIGESTS[_algorithm(digest)]()
         size = 0
         with self._reading(repository, digest, 0) as response:
@@ -161,14 +162,14 @@ class Transfer(RegistryClient):
         found = f"{_algorithm(digest)}:{hasher.hexdigest()}"
         if found != digest:
             raise RegistryError(
-                f"{self.server} gave {size} bytes with digest {found} for the blob {repository}@{digest}",
-                "push the image again: its storage is damaged",
+                f"{self.server} sent {size} bytes with digest {found} for the blob {repository}@{digest}",
+                "push the image again: the registry's storage is corrupt",
                 status=200,
             )
         return size
 
     def upload(self, repository: str, digest: str, file: Path) -> None:
-        """Push a blob in one piece. A registry that fails meanwhile is asked again. Raises RegistryError."""
+        """Push a blob in one piece, with retries when the registry fails. Raises RegistryError."""
         for attempt in range(1, self._attempts + 1):
             try:
                 self._upload(repository, digest, file)
@@ -177,10 +178,11 @@ class Transfer(RegistryClient):
                 again = error.status in (0, 401, 408, 429) or error.status >= 500
                 if not again or attempt == self._attempts or self.ended.is_set():
                     raise
-                self._rest(attempt, "to take an upload again")
+                self._rest(attempt, "to accept an upload again")
 
     def put(self, repository: str, identifier: str, manifest: RawManifest) -> None:
-        """Push a manifest by tag or digest, and where the registry has no referrers API, list it under its subject."""
+        """Push a manifest by tag or digest; without a referrers API, also add it to the tag that lists its subject's
+        referrers."""
         url = f"{self.address(repository)}/manifests/{identifier}"
         response = self._write("PUT", repository, url, content=manifest.raw, media_type=manifest.media_type)
         if response.status_code not in (200, 201):
@@ -188,15 +190,16 @@ class Transfer(RegistryClient):
         said = response.headers.get("docker-content-digest", manifest.digest)
         if said != manifest.digest:
             raise RegistryError(
-                f"{self.server} took {manifest.digest} and calls it {said}",
-                "something between this machine and the registry changes what passes",
+                f"{self.server} accepted {manifest.digest}, but reports digest {said}",
+                "a proxy between this machine and the registry alters content",
                 status=response.status_code,
             )
         if manifest.subject and "oci-subject" not in response.headers:
             self._list_under_subject(repository, manifest)
 
     def _list_under_subject(self, repository: str, manifest: RawManifest) -> None:
-        """Keep the list of what refers to an image, as the specification asks of clients ("Referrers Tag Schema")."""
+        """Maintain the list of an image's referrers, as the specification requires of clients ("Referrers Tag
+        Schema")."""
         from harness.registries.referrers import fallback_tag
 
         tag = fallback_tag(manifest.subject)
@@ -221,7 +224,7 @@ class Transfer(RegistryClient):
     def _upload(self, repository: str, digest: str, file: Path) -> None:
         begun = self._write("POST", repository, f"{self.address(repository)}/blobs/uploads/", content=b"")
         if begun.status_code != 202 or "location" not in begun.headers:
-            raise push_refused(self, begun, f"the beginning of an upload to {repository}")
+            raise push_refused(self, begun, f"the start of an upload to {repository}")
         location = httpx.URL(urljoin(str(begun.url), begun.headers["location"]))
         put = location.copy_merge_params({"digest": digest})
         response = self._write("PUT", repository, str(put), content=file)
@@ -231,7 +234,7 @@ class Transfer(RegistryClient):
     def _write(
         self, method: str, repository: str, url: str, *, content: bytes | Path, media_type: str = ""
     ) -> httpx.Response:
-        """One request with content; after a challenge once more, with the token that was asked for."""
+        """One request with content; repeated once after a challenge, with the requested token."""
         scope = self._scope(repository)
         for last in (False, True):
             authorization = self._authorization(scope)
@@ -263,7 +266,7 @@ class Transfer(RegistryClient):
 
     @contextmanager
     def _reading(self, repository: str, digest: str, start: int) -> Iterator[httpx.Response]:
-        """A blob's content from a byte on; a registry that cannot do that begins anew, with status 200."""
+        """A blob's content from an offset on; a registry without range support sends all of it, with status 200."""
         url = f"{self.address(repository)}/blobs/{digest}"
         scope = self._scope(repository)
         for last in (False, True):
@@ -301,26 +304,28 @@ class Transfer(RegistryClient):
 
     def _go_on(self) -> None:
         if self.ended.is_set():
-            raise RegistryError(f"a transfer with {self.server} was given up", "start it again: it goes on from there")
+            raise RegistryError(
+                f"a transfer with {self.server} was aborted", "start it again: it resumes where it stopped"
+            )
 
     def _rest(self, failures: int, what: str) -> None:
         pause(min(0.25 * 2**failures, _LONGEST_PAUSE), what=f"{self.server} {what}")
 
 
 def push_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:
-    """The error for a registry that does not take something: what a token lacks is another thing than for a pull."""
+    """The error for a refused push: the token needs other rights than for a pull."""
     error = answered(client.server, client.host, response, what)
     step = error.next_step
     if response.status_code in (401, 403):
         step = (
-            "give a token that may write (on GHCR the scope write:packages, in GitHub Actions `packages: write`) "
-            "with --token-file or --token-stdin, and see that its owner may write to this package"
+            "give a token with write access (on GHCR the scope write:packages, in GitHub Actions `packages: write`) "
+            "with --token-file or --token-stdin, and check that its owner may write to this package"
         )
     return RegistryError(error.message, step, status=error.status)
 
 
 def as_manifest(raw: bytes) -> RawManifest:
-    """A manifest or index that is here. The OCI image specification leaves it free to name its own type."""
+    """A local manifest or index. In the OCI image specification, `mediaType` is optional."""
     content = json.loads(raw)
     media_type = content.get("mediaType") or (INDEX_TYPES if "manifests" in content else MANIFEST_TYPES)[0]
     return RawManifest(digest=digest_of(raw), media_type=str(media_type), raw=raw, content=content)
@@ -334,7 +339,7 @@ def digest_of(content: bytes, algorithm: str = "sha256") -> str:
 def _algorithm(digest: str) -> str:
     algorithm = digest.partition(":")[0]
     if algorithm not in _DIGESTS:
-        raise RegistryError(f"digests by {algorithm} are not known here", "push the image with sha256 digests")
+        raise RegistryError(f"digest algorithm {algorithm} is not supported", "push the image with sha256 digests")
     return algorithm
 
 

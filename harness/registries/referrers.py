@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What refers to an image: signatures, attestations and bills of materials, by each way in which they are found.
+"""The referrers of an image: signatures, attestations and SBOMs, by each way to discover them.
 
 The ways are the referrers API, its fallback tag (OCI distribution specification 1.1, "Listing Referrers" and "Referrers
 Tag Schema"), cosign's older tags (github.com/sigstore/cosign, specs/SIGNATURE_SPEC.md), and the attestations that
@@ -32,7 +32,7 @@ _ATTESTATIONS = ("in-toto", "attestation", "sigstore.bundle", "dsse")
 
 @dataclass(frozen=True, kw_only=True)
 class Referrer:
-    """A manifest that says something about an image. `tag` is the one that it has by cosign's scheme, or empty."""
+    """A manifest with metadata about an image. `tag` is its tag in cosign's scheme, or empty."""
 
     digest: str
     media_type: str
@@ -44,7 +44,7 @@ class Referrer:
 
     @property
     def kind(self) -> Kind:
-        """What it is, by its type; `other` for types that are not known here."""
+        """Its kind, by media type; `other` for unknown types."""
         words = f"{self.artifact_type} {self.annotations.get('vnd.docker.reference.type', '')}".lower()
         if self.tag.endswith(".sig") or "signature" in words or "simplesigning" in words:
             return "signature"
@@ -56,14 +56,14 @@ class Referrer:
 
 
 def referrers(client: RegistryClient, repository: str, digest: str) -> tuple[Referrer, ...]:
-    """All that refers to a manifest, each digest once. Raises RegistryError when the registry refuses to say."""
+    """All referrers of a manifest, without duplicates. Raises RegistryError when the registry refuses."""
     listed = [_with_type(client, repository, it) for it in _listed(client, repository, digest)]
     found = [*listed, *_cosign(client, repository, digest)]
     return tuple({it.digest + it.tag: it for it in found}.values())
 
 
 def _with_type(client: RegistryClient, repository: str, it: Referrer) -> Referrer:
-    """With the type that its manifest names: GHCR lists that of an empty configuration (NVIDIA/aicr#1957)."""
+    """With the type from its own manifest: GHCR lists that of an empty configuration (NVIDIA/aicr#1957)."""
     if it.artifact_type not in ("", _EMPTY):
         return it
     response = client.ask("GET", repository, f"manifests/{it.digest}")
@@ -81,7 +81,7 @@ def in_index(content: Mapping[str, Any]) -> tuple[Referrer, ...]:
 
 
 def fallback_tag(digest: str) -> str:
-    """The tag under which a registry without the API keeps the list of what refers to a digest."""
+    """The tag that lists a digest's referrers in a registry without the referrers API."""
     return digest.replace(":", "-", 1)[:128]
 
 
@@ -93,7 +93,7 @@ def _listed(client: RegistryClient, repository: str, digest: str) -> Iterator[Re
                 yield _referrer(entry, "referrers API")
         return
     if response.status_code not in (200, 400, 404, 405, 501):
-        raise answered(client.server, client.host, response, f"what refers to {repository}@{digest}")
+        raise answered(client.server, client.host, response, f"the referrers of {repository}@{digest}")
     response = _tagged(client, repository, fallback_tag(digest))
     if response.status_code == 200 and _is_index(response):
         for entry in _content(response).get("manifests") or []:
@@ -113,8 +113,8 @@ def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> It
         address = urljoin(str(page.url), following)
         if not address.startswith(base):
             raise RegistryError(
-                f"{client.server} goes on with what refers to an image at {address}, outside of {base}",
-                "report this to whoever runs the registry",
+                f"{client.server} continues its list of referrers at {address}, outside {base}",
+                "report this to the registry's operator",
                 status=page.status_code,
             )
         page = client.ask("GET", repository, address.removeprefix(base))
@@ -143,7 +143,7 @@ def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Re
 
 
 def _tagged(client: RegistryClient, repository: str, tag: str) -> httpx.Response:
-    """The manifest of a tag; most are not there, and Docker Hub counts a GET but no HEAD."""
+    """The manifest of a tag, with a HEAD first: most do not exist, and Docker Hub counts a GET but not a HEAD."""
     response = client.ask("HEAD", repository, f"manifests/{tag}")
     return client.ask("GET", repository, f"manifests/{tag}") if response.status_code == 200 else response
 

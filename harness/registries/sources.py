@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where images come from: public registries, their mirrors, or the foundry; and which of these this host can use."""
+"""Image sources: public registries, their mirrors, or the foundry; and which of these this host can use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PREFLIGHT_THREADS = 8
 
 
 class ImageRecord(BaseModel):
-    """One image as it was used: `registry` is the host in its name, `obtained` how and from where it came."""
+    """One image that was used: `registry` is the host in its name, `obtained` how and from where it was obtained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,16 +43,16 @@ class ImageRecord(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What is known of images beside the registry that answers for them, by full reference.
+    """What is known about images apart from their registry, by full reference.
 
-    `imported` says how a user's image came here; `copies` which image of upstream a relocated one is.
+    `imported` says where a user's image came from; `copies` which upstream image a relocated one is.
     """
 
     imported: Mapping[str, str] = field(default_factory=dict)
     copies: Mapping[str, str] = field(default_factory=dict)
 
     def told(self, reference: str, otherwise: str) -> str:
-        """How an image was obtained, in words."""
+        """How an image was obtained, for messages."""
         copied = f", relocated from {self.copies[reference]}" if reference in self.copies else ""
         return self.imported.get(reference, otherwise) + copied
 
@@ -66,27 +66,27 @@ class Source(Protocol):
 
     @property
     def mirrors(self) -> MirrorMap:
-        """What the nodes must be told; empty for the public registries."""
+        """The mirrors to configure on the nodes; empty for the public registries."""
 
     def resolve(self, reference: str) -> ImageRecord:
         """Ask the registry that answers for an image's digest. Raises UnavailableError with the registry's answer."""
 
     def digests(self, reference: str) -> frozenset[str]:
-        """Every digest by which a node may know the image that was pulled. Raises UnavailableError."""
+        """Every digest that a node may report for the pulled image. Raises UnavailableError."""
 
     def describe(self) -> str:
-        """The source in words, for people."""
+        """A description of the source, for messages."""
 
     def close(self) -> None:
         """Close the connections."""
 
 
 class _Registries:
-    """What the three sources share: a client a host, and each answer asked for once."""
+    """What the three sources share: a client per host, and cached answers."""
 
     kind: SourceKind
     remembers_absence = False
-    """Whether what is not there is asked for once, too: not where it may be pushed in the meantime."""
+    """Whether missing images are cached too: not where they may be pushed in the meantime."""
 
     def __init__(self, mirrors: MirrorMap, *, timeout: float = 10.0, provenance: Provenance | None = None) -> None:
         self._mirrors = mirrors
@@ -134,14 +134,14 @@ class _Registries:
             raise self._missing(image, error) from error
 
     def client(self, host: str) -> RegistryClient:
-        """The client for a registry host. Raises UnavailableError when this source has nobody to answer for it."""
+        """The client for a registry host. Raises UnavailableError when this source has no server for it."""
         with self._lock:
             if host not in self._clients:
                 self._clients[host] = self._connect(host)
             return self._clients[host]
 
     def close(self) -> None:
-        """Close the connections; they are opened again when they are needed."""
+        """Close the connections; they are reopened when needed."""
         with self._lock:
             clients, self._clients = list(self._clients.values()), {}
         for client in clients:
@@ -164,7 +164,7 @@ class _Registries:
 
 
 class Upstream(_Registries):
-    """The public registries, with what `docker login` has stored."""
+    """The public registries, with the credentials stored by `docker login`."""
 
     kind: SourceKind = "upstream"
 
@@ -179,11 +179,11 @@ class Upstream(_Registries):
         return RegistryClient(None, host, credentials=from_docker_config(host), timeout=self._timeout)
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
-        return _retold(f"{image.canonical} cannot be had", error, error.next_step)
+        return _retold(f"{image.canonical} is not available", error, error.next_step)
 
 
 class Mirrored(_Registries):
-    """The servers of the mirror map; nothing else is asked."""
+    """The servers of the mirror map, and no others."""
 
     kind: SourceKind = "mirror"
     remembers_absence = True
@@ -200,7 +200,7 @@ class Mirrored(_Registries):
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
         step = f"copy {image.canonical} to the mirror; {error.next_step}" if error.status == 404 else error.next_step
-        return _retold(f"{image.canonical} cannot be had", error, step)
+        return _retold(f"{image.canonical} is not available", error, step)
 
     def _obtained(self, host: str) -> str:
         return f"mirror {self.mirrors.mirrors[host].url}"
@@ -216,7 +216,9 @@ class Foundry(_Registries):
         return "foundry: images are built here from package registries and served by local registries"
 
     def _connect(self, host: str) -> RegistryClient:
-        mirror = _mirror_for(host, self.mirrors, "the foundry builds no image of that registry: use --source upstream")
+        mirror = _mirror_for(
+            host, self.mirrors, "the foundry does not build images of that registry: use --source upstream"
+        )
         return RegistryClient(mirror, host, timeout=self._timeout)
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
@@ -232,7 +234,7 @@ class Foundry(_Registries):
 def source_for(
     kind: SourceKind, settings: Settings, *, local: MirrorMap | None = None, provenance: Provenance | None = None
 ) -> Source:
-    """The source of a kind; `local` is the map of the run's own registries, which the foundry needs."""
+    """The source of this kind; `local` maps hosts to the run's own registries, which the foundry needs."""
     if kind == "upstream":
         return Upstream(provenance=provenance)
     if kind == "mirror":
@@ -242,7 +244,7 @@ def source_for(
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which source a run uses, and `why`."""
+    """The source that a run uses, and `why`."""
 
     kind: SourceKind
     why: str
@@ -265,19 +267,20 @@ def detect(
     hosts: Iterable[str] = PUBLIC_HOSTS,
     timeout: float = PROBE_SECONDS,
 ) -> Choice:
-    """Choose a source: what was asked for; else mirrors that are configured; else upstream when all `hosts` answer.
+    """Choose a source: the requested one; else configured mirrors; else upstream if all `hosts` answer; else the
+    foundry.
 
-    Probes every registry at the same time, once, for at most `timeout` seconds. Raises UsageError when `mirror` is
-    asked for and none is configured.
+    Probes all registries in parallel, once, for at most `timeout` seconds. Raises UsageError when `mirror` is
+    requested but none is configured.
     """
     wanted = asked or settings.source
     if wanted == "mirror" and not settings.mirrors:
         raise UsageError(
-            "--source mirror was asked for, but no mirror is configured",
+            "--source mirror needs a mirror, but none is configured",
             'add to harness.toml: [mirrors."ghcr.io"] with url = "https://…"',
         )
     if wanted:
-        return Choice(kind=wanted, why=f"source {wanted} was asked for")
+        return Choice(kind=wanted, why=f"requested with --source {wanted}")
     if settings.mirrors:
         return Choice(kind="mirror", why=f"harness.toml has mirrors for {', '.join(settings.mirrors)}")
     silent = {host: problem for host, problem in probe_all(hosts, timeout=timeout).items() if problem}
@@ -289,7 +292,7 @@ def detect(
 def probe_all(
     hosts: Iterable[str], *, mirrors: MirrorMap | None = None, timeout: float = PROBE_SECONDS
 ) -> dict[str, str]:
-    """Registry host → why it does not answer, empty when it does; all at the same time, within `timeout` seconds."""
+    """Registry host → why it does not answer, empty when it does; probed in parallel, within `timeout` seconds."""
     answers: dict[str, str] = {}
     deadline = Deadline(seconds=timeout)
 
@@ -333,7 +336,7 @@ def _name_unknown(address: str) -> str:
 
 
 def preflight(source: Source, references: Iterable[str]) -> dict[str, UnavailableError | None]:
-    """Reference → why it cannot be had, None for what is there; each is asked for once, all at the same time."""
+    """Reference → why it is not available, None if it is; each is requested once, all in parallel."""
     wanted = list(dict.fromkeys(references))
     if not wanted:
         return {}
@@ -352,7 +355,7 @@ def _problem(source: Source, reference: str) -> UnavailableError | None:
 def _mirror_for(host: str, mirrors: MirrorMap, next_step: str) -> Mirror:
     if host not in mirrors.mirrors:
         there = ", ".join(mirrors.mirrors) or "no registry host"
-        raise RegistryError(f"nobody answers for {host}: the mirror map has {there}", next_step)
+        raise RegistryError(f"there is no mirror for {host}: the mirror map has {there}", next_step)
     return mirrors.mirrors[host]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokens of a local registry: personal ones, which stand for a password, and the short ones that clients get for them.
+"""Tokens of a local registry: personal access tokens, and the short-lived tokens that clients get in exchange.
 
-A token is in memory and, when asked for, in a file of mode 0600. It is in no repr, no log and no argv.
+A token is kept in memory and, on request, in a file of mode 0600. It never appears in a repr, a log or argv.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from harness.images.credentials import write_secret
 from harness.late import jwt
 
 Right = Literal["pull", "push", "delete"]
-"""What a request does, in the words of the token service's scopes."""
+"""What a request does, in terms of the token service's scopes."""
 
 PackageScope = Literal["read:packages", "write:packages", "delete:packages"]
 
@@ -38,7 +38,7 @@ _USER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 Grants = Mapping[str, frozenset[Right]]
-"""Repository → what may be done with it."""
+"""Repository → allowed actions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +67,16 @@ class PersonalToken:
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What a token of the token service stands for: a user, empty for nobody in particular, and what was granted."""
+    """What a token of the token service stands for: a user (empty: anonymous) and the granted scopes."""
 
     user: str
     grants: Grants
 
 
 class Accounts:
-    """The personal tokens of a registry, one a user; safe to use from several threads.
+    """The personal access tokens of a registry, one per user; safe to use from several threads.
 
-    `prefix` is how they begin, so that redaction and secret scanners know them.
+    They start with `prefix`, so that redaction and secret scanners recognize them.
     """
 
     def __init__(self, prefix: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -96,10 +96,10 @@ class Accounts:
     ) -> PersonalToken:
         """Give a user a new token, in place of an old one; `seconds` until it expires, 0 or less: it has already.
 
-        Raises UsageError for a name or a scope that cannot be.
+        Raises UsageError for an invalid name or scope.
         """
         if not _USER.fullmatch(user):
-            raise UsageError(f"{user!r} is not a user name", "use letters, digits, '.', '_' and '-'")
+            raise UsageError(f"{user!r} is not a valid user name", "use letters, digits, '.', '_' and '-'")
         token = PersonalToken(
             user=user,
             secret=secret or self._prefix + "".join(secrets.choice(_ALPHABET) for _ in range(36)),
@@ -112,7 +112,7 @@ class Accounts:
         return token
 
     def revoke(self, user: str) -> None:
-        """Make a user's token worthless at once. Raises UsageError when the user has none."""
+        """Revoke a user's token immediately. Raises UsageError when the user has none."""
         with self._lock:
             self._tokens[user] = replace(self._known(user), revoked=True)
 
@@ -144,7 +144,7 @@ class Accounts:
 
     @property
     def users(self) -> tuple[str, ...]:
-        """Who has a token, sorted."""
+        """The users that have a token, sorted."""
         with self._lock:
             return tuple(sorted(self._tokens))
 
@@ -161,13 +161,13 @@ class Accounts:
 
     def _known(self, user: str) -> PersonalToken:
         if user not in self._tokens:
-            known = ", ".join(sorted(self._tokens)) or "nobody"
-            raise UsageError(f"{user!r} has no token here", f"who has one: {known}")
+            known = ", ".join(sorted(self._tokens)) or "none"
+            raise UsageError(f"{user!r} has no token", f"users with a token: {known}")
         return self._tokens[user]
 
 
 class Issuer:
-    """Hands out the short-lived tokens of a token service and reads them again.
+    """Issues and verifies the short-lived tokens of a token service.
 
     `opaque` tokens are looked up here; `jwt` tokens hold what was granted, signed with a key that only this object has.
     """
@@ -206,7 +206,7 @@ class Issuer:
         return jwt.encode(claims, self._key, algorithm="HS256")
 
     def read(self, token: str) -> Access | None:
-        """What a token stands for; None when it is not one of ours or has expired."""
+        """What a token stands for; None when it was not issued here or has expired."""
         now = self._clock()
         if self._form == "opaque":
             with self._lock:
@@ -229,4 +229,4 @@ def _scope(text: str) -> PackageScope:
     for scope in SCOPES:
         if text == scope:
             return scope
-    raise UsageError(f"there is no scope {text!r}", f"the scopes are: {', '.join(SCOPES)}")
+    raise UsageError(f"unknown scope {text!r}", f"the scopes are: {', '.join(SCOPES)}")

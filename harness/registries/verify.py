@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proving that two names hold the same image: digests, sizes, platforms, configurations, layers that can be read."""
+"""Proves that two names refer to the same image: digests, sizes, platforms, configurations, readable layers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Compared:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """All claims about a copy. `bytes` counts what was read of DST to prove it."""
+    """All claims about a copy. `bytes` is the number of bytes read from DST to prove them."""
 
     digest: str
     claims: tuple[Compared, ...]
@@ -33,7 +33,7 @@ class Verification:
 
     @property
     def same(self) -> bool:
-        """Whether every claim holds; none at all is no proof."""
+        """Whether every claim holds; False without any claim."""
         return bool(self.claims) and all(it.same for it in self.claims)
 
 
@@ -46,7 +46,7 @@ def verify(
     jobs: int = 4,
     with_referrers: bool = True,
 ) -> Verification:
-    """Compare an image with its copy, reading each blob of the copy wholly.
+    """Compare an image with its copy, reading every blob of the copy completely.
 
     Raises RegistryError when one of them is not there at all, or its registry does not answer.
     """
@@ -90,7 +90,7 @@ def _by_platform(client: Transfer, image: ImageReference, tree: Tree) -> dict[st
 
 
 def _manifests(theirs: Tree, ours: Tree) -> Iterator[Compared]:
-    """Attestations in the index, and all else that is no platform's."""
+    """Attestations in the index, and everything else that does not belong to a platform."""
     wanted, there = ({it.digest for it in tree.manifests} for tree in (theirs, ours))
     missing = sorted(wanted - there)
     yield Compared(
@@ -114,7 +114,7 @@ def _referrers(theirs: Tree, target: Transfer, to: ImageReference) -> Iterator[C
         found = {it.digest for one in everything for it in referrers(target, to.repository, one.digest)}
         missing = sorted(listed - found)
         said = f"without {', '.join(missing)}" if missing else "all of them"
-        yield Compared(what="referrers that can be found from the image", same=not missing, seen=said)
+        yield Compared(what="referrers that can be discovered from the image", same=not missing, seen=said)
 
 
 def _readable(target: Transfer, repository: str, blob: Blob, read: list[int]) -> Compared:
@@ -124,7 +124,7 @@ def _readable(target: Transfer, repository: str, blob: Blob, read: list[int]) ->
         return Compared(what=f"blob {blob.digest}", same=False, seen=error.message)
     read.append(size)
     same = size == blob.size
-    seen = f"{size} bytes, read and hashed" if same else f"{size} bytes, not {blob.size}"
+    seen = f"{size} bytes, read and hashed" if same else f"{size} bytes, expected {blob.size}"
     return Compared(what=f"blob {blob.digest}", same=same, seen=seen)
 
 

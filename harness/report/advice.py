@@ -32,11 +32,11 @@ Origin = Literal["run here", "from the catalogue", "from the chart"]
 """Where a sentence comes from: from results, from charts/upgrades.toml, or read from a chart's own values."""
 
 _SHOWN = 240
-"""So many characters of what a check said; the report has the rest."""
+"""The length, in characters, to which a check's message is shortened; the report has all of it."""
 
 
 class Answer(StrEnum):
-    """What the advice comes to."""
+    """The answer of an advice."""
 
     SAFE = "safe"
     WITH_STEPS = "safe with these steps"
@@ -45,12 +45,12 @@ class Answer(StrEnum):
 
     @property
     def exit_status(self) -> int:
-        """Of `harness advise`: 0 safe, with steps or without; 1 not safe; 3 not known."""
+        """Exit statuses of `harness advise`: 0 safe, with or without steps; 1 not safe; 3 not known."""
         return {Answer.NOT_SAFE: 1, Answer.NOT_KNOWN: 3}.get(self, 0)
 
 
 class Sentence(Model):
-    """One thing that is told, where it comes from, and the environment, run and date or the link that show it."""
+    """One statement with its origin, and `where` to verify it: environment, run and date, or a link."""
 
     text: str
     origin: Origin
@@ -73,9 +73,9 @@ class Proof(Model):
 class Advice(Model):
     """The advice for one edge.
 
-    `path` is the path whose steps are told, empty when there is none. `steps` are commands and what to do after them,
-    in their order; `expect` is what the user will see; `breaks` what breaks in other ways of doing it; `values` is
-    about the user's own; `unknown` is what nobody looked at, with the command that does.
+    `path` is the path whose steps are listed, empty when there is none. `steps` are commands and what to do after them,
+    in order; `expect` is what the user will observe; `breaks` what breaks when done differently; `values` is
+    about the user's own values; `unknown` is what has not been tested, with the command that tests it.
     """
 
     origin: str
@@ -92,7 +92,7 @@ class Advice(Model):
 
 
 def of_run(run: RunResult, folder: str = "") -> list[Advice]:
-    """The advice for each edge that a run went along, in the order of its cells; from this run alone."""
+    """The advice for each upgrade edge of a run, in the order of its cells; from this run alone."""
     named = [edges.parse(cell.path) for cell in run.cells if not cell.scenario.startswith(ON_PURPOSE)]
     pairs = dict.fromkeys(it.releases for it in named if it and it.kind == "upgrade" and len(it.releases) == 2)
     report = Report(folder=folder, run=run)
@@ -111,7 +111,7 @@ def advise(
 ) -> Advice:
     """The advice for an edge between two releases by name. `reports` are the latest first.
 
-    What no run has shown is told from `upgrades`, and makes nothing safe. `changes` are what applications get otherwise
+    What no run has shown comes from `upgrades`, and makes nothing safe. `changes` are what applications get differently
     under the target, which results of a run have too; `values` are sentences about the user's; `cannot` is why no run
     can take this path.
     """
@@ -144,11 +144,11 @@ def advise(
 
 
 def _answer(found: Sequence[PathResult]) -> tuple[Answer, CrdMode | None]:
-    """The answer, and the CRD mode whose steps are told: the least work of those that did best everywhere."""
+    """The answer, and the CRD mode to recommend: the one with the least work among those with the best results."""
     states: dict[CrdMode, set[State]] = {}
     for result in found:
         states.setdefault(result.crds, set()).add(result.state)
-    # Worst first: broken in one environment is broken, and what was not wholly looked at in one is not known.
+    # Worst first: broken in one environment is broken, and what was not fully tested in one is not known.
     worst = {
         mode: next(state for state in (State.BROKEN, State.UNSEEN, State.RACE, State.CLEAN) if state in seen)
         for mode, seen in states.items()
@@ -164,10 +164,10 @@ def _answer(found: Sequence[PathResult]) -> tuple[Answer, CrdMode | None]:
 
 
 def _why(result: PathResult) -> Iterator[Sentence]:
-    """How the path did, a sentence for each thing that did not hold."""
+    """The path's result: a sentence for each thing that did not hold."""
     how = IN_WORDS[result.crds] + (f" and values {result.values}" if result.values != "default" else "")
     if result.state is State.CLEAN:
-        yield _here(f"{how} everything held", result.any)
+        yield _here(f"{how}, everything held", result.any)
         return
     told: set[str] = set()
     for scenario, seen in result.watched.items():
@@ -185,7 +185,7 @@ def _why(result: PathResult) -> Iterator[Sentence]:
 
 
 def _steps(best: Sequence[PathResult]) -> Iterator[Sentence]:
-    """The commands that were run, and what is to be done after them."""
+    """The commands that were run, and what to do after them."""
     if not best:
         return
     ways_out: dict[str, Sentence] = {}
@@ -194,7 +194,7 @@ def _steps(best: Sequence[PathResult]) -> Iterator[Sentence]:
             out = check.evidence.get("way_out")
             if check.verdict is Verdict.BROKEN_AS_KNOWN and isinstance(out, str):
                 link = str(check.evidence.get("link", ""))
-                ways_out.setdefault(out, Sentence(text=f"mind: {out}", origin="from the catalogue", where=link))
+                ways_out.setdefault(out, Sentence(text=f"note: {out}", origin="from the catalogue", where=link))
     for result in best:
         commands = [(seen, it) for seen in result.watched.values() for it in _listed(seen.cell, "steps", "commands")]
         if commands:
@@ -204,7 +204,7 @@ def _steps(best: Sequence[PathResult]) -> Iterator[Sentence]:
 
 
 def _changed(changes: Iterable[str], found: Sequence[PathResult]) -> Iterator[Sentence]:
-    """What the webhook fills in otherwise than before, each once."""
+    """What the webhook sets differently than before, without duplicates."""
     told = [
         text
         for result in found
@@ -216,9 +216,9 @@ def _changed(changes: Iterable[str], found: Sequence[PathResult]) -> Iterator[Se
 
 
 def _expect(result: PathResult, *, named: bool) -> Iterator[Sentence]:
-    """What the user will see: for how long creates are refused and nobody leads, what is lost and what runs again.
+    """What the user will observe: how long creates are rejected and there is no leader, what is lost or runs twice.
 
-    `named` puts the CRD mode before each, where no mode was chosen.
+    `named` prefixes each sentence with the CRD mode, for when no mode was chosen.
     """
     how = f"{IN_WORDS[result.crds]}, " if named else ""
     for seen in result.watched.values():
@@ -227,9 +227,9 @@ def _expect(result: PathResult, *, named: bool) -> Iterator[Sentence]:
             if text:
                 yield _here(f"{how}{text}", seen)
     held = {
-        "running-apps": "applications of before went on, and none ran again",
-        "schedules": "schedules missed no run beyond the time without a leader",
-        OWN: "your own applications went on, and what you submit afterwards ran",
+        "running-apps": "applications from before the upgrade kept running, and none ran twice",
+        "schedules": "schedules missed no run except while there was no leader",
+        OWN: "your own applications kept running, and those submitted afterwards ran",
     }
     for scenario, text in held.items():
         if scenario in result.seen and result.seen[scenario].cell.verdict is Verdict.PASSED:
@@ -237,23 +237,24 @@ def _expect(result: PathResult, *, named: bool) -> Iterator[Sentence]:
 
 
 def _on_purpose(result: PathResult) -> Iterator[Sentence]:
-    """What came of failures that were made in the middle, and whether the way out of each worked."""
+    """The results of failures that were injected during the upgrade, and whether each workaround worked."""
     for scenario, seen in result.seen.items():
         if scenario not in result.watched and seen.cell.verdict in LOOKED:
-            said = _short(seen.cell.reason) or "what the user is left with, and the way out, are as documented"
-            yield _here(f"{scenario} in the middle, {IN_WORDS[result.crds]}: {seen.cell.verdict}: {said}", seen)
+            said = _short(seen.cell.reason) or "the resulting state and the workaround are as documented"
+            yield _here(f"{scenario} during the upgrade, {IN_WORDS[result.crds]}: {seen.cell.verdict}: {said}", seen)
 
 
 def _expected(check: CheckResult) -> str:
-    """What the figures of a check mean for a user, empty when it has none."""
+    """What the measurements of a check mean for a user; empty when it has none."""
     name = check.name.partition(" (")[0]
     facts = check.evidence
     if name == "outage" and "outage_ms" in facts:
-        longest = f", at most {_seconds(facts.get('longest_ms'))} at a time" if facts.get("outage_ms") else ""
-        return f"creates are refused for {_seconds(facts['outage_ms'])} in all{longest}"
+        longest = f", at most {_seconds(facts.get('longest_ms'))} at once" if facts.get("outage_ms") else ""
+        return f"creates are rejected for {_seconds(facts['outage_ms'])} in total{longest}"
     if name == "steps" and facts.get("lead_gap_s") is not None:
         return (
-            f"nobody leads for {facts['lead_gap_s']} s: what is submitted then waits, and runs of schedules that are "
+            f"there is no leader for {facts['lead_gap_s']} s: applications submitted then wait, and scheduled runs "
+            f"that are "
             "due then are missed"
         )
     if name == "exactly-once" and "total" in facts:
@@ -266,9 +267,9 @@ def _expected(check: CheckResult) -> str:
 
 
 def _back(reports: Sequence[Report], origin: str, target: str) -> Iterator[Sentence]:
-    """How going back did, where it was tried."""
+    """The results of rolling back, where it was tried."""
     for result in path_results(reports, "rollback", (origin, target)):
-        how = f"going back from {target} to {origin} with helm rollback, {IN_WORDS[result.crds]}"
+        how = f"rolling back from {target} to {origin} with helm rollback, {IN_WORDS[result.crds]}"
         bad = [it for it in result.seen.values() if it.cell.verdict in (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)]
         for seen in bad:
             said = _short(seen.cell.reason)
@@ -280,7 +281,7 @@ def _back(reports: Sequence[Report], origin: str, target: str) -> Iterator[Sente
 def _of_catalogue(
     upgrades: Upgrades | None, origin: str, target: str, found: Sequence[PathResult]
 ) -> Iterator[Sentence]:
-    """What the catalogue knows of the edge and no run here has shown."""
+    """What the catalogue says about the edge that no run here has shown."""
     if upgrades is None:
         return
     cells = (seen.cell for result in found for seen in result.seen.values())
@@ -292,39 +293,39 @@ def _of_catalogue(
             continue
         modes = [*(IN_WORDS[mode] for mode in row.crds), *(f"with values {mode}" for mode in row.values)]
         often = "" if row.strikes == "always" else "sometimes, "
-        text = f"{often}{' or '.join(modes) + ': ' if modes else ''}{row.why}. Way out: {row.way_out}"
+        text = f"{often}{' or '.join(modes) + ': ' if modes else ''}{row.why}. Workaround: {row.way_out}"
         yield Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")
     for note in upgrades.notes:
         if note.about(origin, target) and not note.value:
-            text = f"{note.why}. Way out: {note.way_out}"
+            text = f"{note.why}. Workaround: {note.way_out}"
             yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
         if note.about(target, origin, "rollback"):
-            text = f"if you go back: {note.why}. Way out: {note.way_out}"
+            text = f"if you roll back: {note.why}. Workaround: {note.way_out}"
             yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
 
 
 def _unknown(
     origin: str, target: str, found: Sequence[PathResult], reports: Sequence[Report], cannot: str
 ) -> Iterator[str]:
-    """What nobody has looked at, and how to."""
+    """What has not been tested, and how to test it."""
     if not found:
         path = edges.name_of("upgrade", (origin, target), "apply", "default")
-        yield cannot or f"no run here went from {origin} to {target}: nox -s e2e -- --path '{path}'"
+        yield cannot or f"no run here upgraded from {origin} to {target}: nox -s e2e -- --path '{path}'"
         near = _nearest(origin, target, reports)
         if near:
-            yield f"the nearest edge of which there are results is {near}"
+            yield f"the nearest edge with results is {near}"
     for result in found:
         looked = {name for name, seen in result.seen.items() if seen.cell.verdict in LOOKED}
         missing = [name for name in WATCHED if name not in looked]
         if missing:
             yield (
-                f"{IN_WORDS[result.crds]} on {result.environment}, {', '.join(missing)} said nothing: "
+                f"{IN_WORDS[result.crds]} on {result.environment}, {', '.join(missing)} without a result: "
                 f"nox -s e2e -- --env {result.environment} --path '{result.path}'"
             )
 
 
 def _nearest(origin: str, target: str, reports: Sequence[Report]) -> str:
-    """The edge to the same release, or from the same one, whose other end is nearest by version."""
+    """The edge with the same target or the same origin whose other end is nearest by version."""
     parsed = {it for report in reports for cell in report.run.cells if (it := edges.parse(cell.path))}
     known = {it.releases for it in parsed if it.kind == "upgrade" and len(it.releases) == 2}
 
@@ -337,7 +338,7 @@ def _nearest(origin: str, target: str, reports: Sequence[Report]) -> str:
 
 
 def _listed(cell: CellResult, name: str, key: str) -> list[str]:
-    """The texts in a list of a check's evidence."""
+    """The strings of a list in a check's evidence."""
     found = (check.evidence.get(key) for check in cell.checks if check.name.partition(" (")[0] == name)
     return [str(text) for value in found if isinstance(value, list) for text in value]
 

@@ -12,14 +12,14 @@ _MARKS = {Answer.SAFE: "✅", Answer.WITH_STEPS: "🟡", Answer.NOT_SAFE: "❌",
 
 
 def lines(advice: Advice) -> Iterator[str]:
-    """The advice, the answer first; every sentence ends with where it comes from."""
+    """The advice, the answer first; every sentence ends with its origin."""
     yield f"advice: {advice.origin} → {advice.target}: {advice.answer}"
     for title, sentences in parts(advice):
         yield f"  {title}:"
         mark = "{}." if title.startswith("steps") else "-"
         yield from (f"    {mark.format(number)} {plain(str(it))}" for number, it in enumerate(sentences, 1))
     if advice.unknown:
-        yield "  not looked at:"
+        yield "  not tested:"
         yield from (f"    - {plain(it)}" for it in advice.unknown)
     if advice.evidence:
         yield "  evidence:"
@@ -29,7 +29,7 @@ def lines(advice: Advice) -> Iterator[str]:
 
 
 def markdown(advices: Iterable[Advice]) -> Iterator[str]:
-    """The same as sections of a page; nothing when there is no advice."""
+    """The same as Markdown sections; empty when there is no advice."""
     for advice in advices:
         yield f"### {_MARKS[advice.answer]} `{advice.origin}` → `{advice.target}`: {advice.answer}"
         for title, sentences in parts(advice):
@@ -37,16 +37,16 @@ def markdown(advices: Iterable[Advice]) -> Iterator[str]:
             numbered = title.startswith("steps")
             yield from (f"{f'{number}.' if numbered else '-'} {_told(it)}" for number, it in enumerate(sentences, 1))
         if advice.unknown:
-            yield from ("", "**not looked at**", "")
+            yield from ("", "**not tested**", "")
             yield from (f"- {_prose(it)}" for it in advice.unknown)
         yield ""
 
 
 def parts(advice: Advice) -> Iterator[tuple[str, tuple[Sentence, ...]]]:
-    """What the advice says, by title, without what is empty."""
+    """The sections of the advice by title, without empty ones."""
     every = (
         ("why", advice.why),
-        (f"steps, as they were run on {advice.path}", advice.steps),
+        (f"steps, as run on {advice.path}", advice.steps),
         ("what to expect", advice.expect),
         ("what breaks otherwise", advice.breaks),
         ("your values", advice.values),

@@ -16,7 +16,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """One end of an edge: the release by name, its row where it has one, and its chart's values where it is at hand."""
+    """One end of an edge: the release's name, its row if it has one, and its chart's values if available here."""
 
     name: str
     release: Release | None = None
@@ -24,7 +24,7 @@ class End:
 
 
 def judge(values: Values, origin: End, target: End, notes: Sequence[Note] = ()) -> list[Sentence]:
-    """What to say about the user's values; one sentence says so when nothing of them matters."""
+    """Advice on the user's values; a single sentence if none of them needs a change."""
     found = [
         *_image(values, "image", origin, target),
         *_image(values, "hook.image", origin, target),
@@ -37,7 +37,7 @@ def judge(values: Values, origin: End, target: End, notes: Sequence[Note] = ()) 
 
 
 def _image(values: Values, key: str, origin: End, target: End) -> Iterator[Sentence]:
-    """What is said about values that pin an image. The hook's and the operator's have names of their own."""
+    """Advice on values that pin an image: the operator's or the hook's, as `key` says."""
     registry, repository, tag = (_at(values, f"{key}.{part}") for part in ("registry", "repository", "tag"))
     wanted, before = _row(target, key), _row(origin, key)
     if (registry or repository) and target.release and wanted != (None, None):
@@ -47,22 +47,23 @@ def _image(values: Values, key: str, origin: End, target: End) -> Iterator[Sente
             f"{key}.{part}" for part, value in (("registry", registry), ("repository", repository)) if value
         )
         if asked == wanted:
-            yield _catalogued(f"{keys}: {target.name} has the same by itself, so this can be left out", target)
+            yield _catalogued(f"{keys}: this is the default of {target.name} and can be removed", target)
         elif asked == before:
             yield _catalogued(
-                f"{keys}: {origin.name} lives there, and {target.name} would be asked for as {image}, where upstream "
-                f"does not publish it; take this out, so that it becomes {wanted[0]}/{wanted[1]}",
+                f"{keys}: this is where {origin.name} is published; {target.name} would be pulled as {image}, "
+                f"which upstream "
+                f"does not publish; remove these values to get {wanted[0]}/{wanted[1]}",
                 target,
             )
         else:
             yield _catalogued(
-                f"{keys}: with a registry of your own, {image} must be there before the upgrade, copied from "
+                f"{keys}: your own registry must have {image} before the upgrade, copied from "
                 f"{wanted[0]}/{wanted[1]}:{target.release.version}",
                 target,
             )
     if tag and target.release and str(tag) != target.release.version:
         yield _catalogued(
-            f"{key}.tag keeps the image at {tag} under the chart of {target.name}: take it out, the chart's own "
+            f"{key}.tag keeps the image at {tag} with the chart of {target.name}: remove it, the chart's own "
             "version is the default",
             target,
         )
@@ -71,21 +72,21 @@ def _image(values: Values, key: str, origin: End, target: End) -> Iterator[Sente
 def _noted(values: Values, origin: End, target: End, notes: Sequence[Note]) -> Iterator[Sentence]:
     for note in notes:
         if note.value and _at(values, note.value) and note.about(origin.name, target.name):
-            text = f"{note.value}: {note.why}. Way out: {note.way_out}"
+            text = f"{note.value}: {note.why}. Workaround: {note.way_out}"
             yield Sentence(text=text, origin="from the catalogue", where=f"{note.basis}, {note.link}")
 
 
 def _unknown_keys(values: Values, origin: End, target: End) -> Iterator[Sentence]:
-    """Keys that the target's chart does not read: Helm takes them without a word."""
+    """Keys that the target's chart does not use: Helm accepts them silently."""
     if target.defaults is None:
         yield Sentence(
-            text=f"whether {target.name} still reads all of these keys is not known: its chart is not at hand",
+            text=f"whether {target.name} still uses all of these keys is not known: its chart is not available here",
             origin="from the chart",
         )
         return
     for key in _strangers(values, target.defaults):
         there = origin.defaults is not None and _known(key, origin.defaults)
-        was = f"is in the chart of {origin.name} and no more in" if there else "is not in"
+        was = f"is in the chart of {origin.name} but no longer in" if there else "is not in"
         yield Sentence(
             text=f"{key} {was} the chart of {target.name}: it has no effect",
             origin="from the chart",
@@ -94,7 +95,7 @@ def _unknown_keys(values: Values, origin: End, target: End) -> Iterator[Sentence
 
 
 def _strangers(values: Values, defaults: Values, above: str = "") -> Iterator[str]:
-    """Keys of `values` of which `defaults` has none; below an empty map a chart takes what it is given."""
+    """Keys of `values` that `defaults` does not have; below an empty map a chart accepts any key."""
     for key, value in values.items():
         name = f"{above}{key}"
         if key not in defaults:
@@ -120,7 +121,7 @@ def _at(values: Values, key: str) -> Any:
 
 
 def _row(end: End, key: str) -> tuple[str | None, str | None]:
-    """Registry and repository of an end's image, as its row has them."""
+    """Registry and repository of an end's image, from its row."""
     if end.release is None:
         return (None, None)
     if key == "image":

@@ -15,7 +15,7 @@ from harness.report.model import RunResult
 from harness.report.picture import PullRow
 
 PULLS = "bench-pull.json"
-"""What `nox -s bench -- pull` measured: in a report's folder, or beside the reports of runs."""
+"""The results of `nox -s bench -- pull`: in a report's folder, or next to the report folders."""
 
 _FIRST_PAGES = ("summary.md", "findings.json", "lock.json")
 _BUNDLE = ".tar.gz"
@@ -25,10 +25,10 @@ _ROWS = TypeAdapter(tuple[PullRow, ...])
 
 @dataclass(frozen=True, kw_only=True)
 class Attachments:
-    """`evidence` has, for each folder of evidence that is there, files to begin with, relative to the report's folder.
+    """`evidence` has, for each existing folder of evidence, the files to read first, relative to the report's folder.
 
     `pulls` are the rows of the pull benchmark, `pulls_from` says where they come from, or why they cannot be read;
-    `pulls_notes` is what it says of itself: the node, stand-ins for registries, how its intervals are made.
+    `pulls_notes` are its own remarks: the node, stand-ins for registries, how its intervals are calculated.
     """
 
     evidence: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -61,7 +61,7 @@ def _read(file: Path) -> Attachments:
         measured = datetime.fromtimestamp(file.stat().st_mtime, UTC)
     except (OSError, ValueError, KeyError) as wrong:
         # ValidationError and JSON's errors are ValueErrors. A benchmark that is unreadable must not cost the report.
-        said = f"{wrong.error_count()} fields are wrong" if isinstance(wrong, ValidationError) else str(wrong)
+        said = f"{wrong.error_count()} fields are invalid" if isinstance(wrong, ValidationError) else str(wrong)
         return Attachments(pulls_from=f"{file.name} cannot be read: {type(wrong).__name__}: {said}")
     notes = {name: str(document[key]) for key, name in _NOTES.items() if isinstance(document.get(key), str | int)}
     stand_ins = document.get("stand_ins")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that appear whole or not at all."""
+"""Files that are written atomically."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a text file by one rename, so that a reader, or a run that is killed, never leaves half of it."""
+    """Write a text file by one rename: readers never see half of it, and a killed run never leaves half of it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     temporary = Path(name)
@@ -24,7 +24,7 @@ def write_atomically(file: Path, text: str) -> None:
 
 
 def point_at(link: Path, target: str) -> None:
-    """Make `link` a symbolic link to `target`, relative to its own folder, by one rename.
+    """Make `link` a symbolic link to `target`, relative to its own folder, atomically by one rename.
 
     Raises OSError when something that is not a link is in the way.
     """

@@ -10,11 +10,11 @@ from harness.report.model import GREEN, CellResult, FlakeResult
 from harness.verdicts import Verdict
 
 _Z = 1.959964
-"""The normal distribution has 95 % within so many standard deviations."""
+"""95 % of a normal distribution lies within this many standard deviations."""
 
 
 def flakes(cells: Iterable[CellResult]) -> tuple[FlakeResult, ...]:
-    """One entry for each cell of which there are several attempts, in the order of their first ones."""
+    """One entry for each cell with several attempts, in the order of the first attempts."""
     attempts: dict[str, list[Verdict]] = {}
     for cell in cells:
         attempts.setdefault(cell.id, []).append(cell.verdict)
@@ -35,13 +35,13 @@ def wilson(failed: int, total: int) -> tuple[float, float]:
 
 
 def told(flake: FlakeResult) -> str:
-    """`failed 2 of 20: 10 % (95 %: 3\u201330 %)`, and how many attempts proved nothing."""
+    """`failed 2 of 20: 10 % (95 %: 3\u201330 %)`, and how many attempts were inconclusive."""
     counted = flake.passed + flake.failed
     text = f"failed {flake.failed} of {counted}"
     if flake.rate is not None and flake.low is not None and flake.high is not None:
         text += f": {flake.rate * 100:.0f} % (95 %: {flake.low * 100:.0f}\u2013{flake.high * 100:.0f} %)"
     if flake.errors:
-        text += f"; {flake.errors} more proved nothing"
+        text += f"; {flake.errors} more inconclusive"
     return text
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The matrix of a run as tables: environments and paths down, scenarios across, a tile for each cell."""
+"""The matrix of a run as tables: environments and paths as rows, scenarios as columns, a tile for each cell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.verdicts import Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """A cell in the table, with all of its attempts; without any, it was chosen and has no result."""
+    """A cell in the table with all of its attempts; without attempts, it was selected but has no result."""
 
     cell_id: str
     scenario: str
@@ -25,7 +25,7 @@ class Tile:
 
     @property
     def word(self) -> str:
-        """The verdict as a word; of several attempts the worst, and how many of them came to it."""
+        """The verdict; of several attempts the worst, and how many of them have it."""
         worst = self.worst
         if worst is None:
             return "no result"
@@ -35,7 +35,7 @@ class Tile:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One environment and path. `tiles` has one for each column, or None where there is no such cell."""
+    """One environment and path. `tiles` has an entry for each column, None where there is no such cell."""
 
     environment: str
     path: str
@@ -44,20 +44,20 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Rows that have scenarios in common, by environment, and the scenarios that are the columns."""
+    """Rows that share scenarios, by environment, and the scenarios that are the columns."""
 
     scenarios: tuple[str, ...]
     environments: Mapping[str, tuple[Row, ...]]
 
     @property
     def path(self) -> str:
-        """The path of all rows, empty when they have several."""
+        """The path of all rows, empty when they differ."""
         paths = {row.path for rows in self.environments.values() for row in rows}
         return paths.pop() if len(paths) == 1 else ""
 
 
 def tables(run: RunResult) -> tuple[Table, ...]:
-    """The tables, in the order of the cells. What has no scenario in common is apart, so that few tiles are empty."""
+    """The tables, in the order of the cells. Rows without a common scenario are in separate tables: few empty tiles."""
     attempts: dict[str, list[CellResult]] = {name: [] for name in run.planned}
     for cell in run.cells:
         attempts.setdefault(cell.id, []).append(cell)
@@ -81,7 +81,7 @@ _Rows = dict[tuple[str, str], dict[str, Tile]]
 
 
 def _families(rows: _Rows) -> list[_Rows]:
-    """The rows, parted so that no scenario is in two parts."""
+    """The rows, partitioned so that no scenario is in two parts."""
     families: list[tuple[set[str], _Rows]] = []
     for key, tiles in rows.items():
         related = [family for family in families if family[0] & tiles.keys()]
@@ -103,6 +103,6 @@ def _table(rows: _Rows) -> Table:
 
 
 def counts(run: RunResult) -> dict[str, int]:
-    """How many cells have each verdict, the best first, as a bar shows them; those without a result come last."""
+    """The number of cells with each verdict, the best first, for a bar; cells without a result come last."""
     found = {verdict.value: run.counts[verdict] for verdict in Verdict if verdict in run.counts}
     return {**found, "no result": len(run.missing)} if run.missing else found

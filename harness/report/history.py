@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long cells took on this machine: learnt from green runs, used to say how long the next one will take."""
+"""How long cells took on this machine: recorded in green runs, used to estimate the next one."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from harness.report.model import GREEN, CellResult, Model
 log = logging.getLogger(__name__)
 
 KEPT = 10
-"""So many durations of each are remembered."""
+"""The number of durations that are kept for each."""
 
 
 _SHARED = ("cluster-", "install-", "path-")
-"""How the names of phases begin that the cells of a cluster have in common."""
+"""Prefixes of the phases that the cells of a cluster share."""
 
 
 class _Durations(Model):
@@ -40,7 +40,7 @@ class History:
         self.file = file
 
     def record(self, results: Iterable[CellResult]) -> None:
-        """Learn from finished cells. Cells that did not pass are left out: they end early, or at a timeout."""
+        """Record finished cells, except those that did not pass: they end early, or at a timeout."""
         learnt = [cell for cell in results if cell.verdict in GREEN and cell.phases]
         if not learnt:
             return
@@ -62,7 +62,7 @@ class History:
     def learnt(self) -> Learnt:
         """The medians of the last ten durations.
 
-        A cell that was last seen by a harness that did not tell apart what is shared counts what it took beyond that.
+        For a cell recorded by a version that did not separate shared phases, the rest of its duration counts.
         """
         durations = self._read()
         shared = _medians(durations.shared)
@@ -80,7 +80,7 @@ class History:
             return _Durations(cells={})
         except (ValidationError, UnicodeDecodeError) as broken:
             # What was learnt can be learnt again; a run must not fail for it.
-            log.warning("%s is unreadable and is begun anew: %s", self.file, broken)
+            log.warning("%s is unreadable and is started afresh: %s", self.file, broken)
             return _Durations(cells={})
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""index.html: a run as one page without outside parts, what is wrong first."""
+"""index.html: a run as one self-contained page, problems first."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNFINISHED = "The run has not ended"
 
 @dataclass(frozen=True, kw_only=True)
 class CellView:
-    """A cell as the page shows it: its anchor, its checks apart, where its time went, its evidence."""
+    """A cell as the page shows it: its anchor, its checks by outcome, where its time went, its evidence."""
 
     cell: CellResult
     anchor: str
@@ -46,13 +46,13 @@ class CellView:
 
     @property
     def remark(self) -> str:
-        """The cell's remark, unless a check that is shown says the same."""
+        """The cell's remark, unless a check on the page says the same."""
         said = {check.message for check in self.bad}
         return "" if self.cell.remark in said or self.cell.retries else self.cell.remark
 
     @property
     def title(self) -> str:
-        """The id, and which attempt it is, where there are several."""
+        """The id, with the number of the attempt if there are several."""
         return self.cell.id if self.cell.attempt == 1 else f"{self.cell.id} (attempt {self.cell.attempt})"
 
 
@@ -146,7 +146,7 @@ def _picture(rows: Sequence[picture.PullRow]) -> Markup:
 
 
 def _shown(value: Any) -> Any:
-    """Every text that the page writes, without what steers terminals and what HTML cannot hold."""
+    """Any text for the page, without terminal escapes and characters that HTML does not allow."""
     return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -162,12 +162,12 @@ def _facts(value: object) -> str:
 
 
 def _href(path: str) -> str:
-    """A path beside the report as a link, which can lead to no other host whatever the path says."""
+    """A path relative to the report as a link, which cannot point to another host whatever the path contains."""
     return "./" + quote(path)
 
 
 def _linked(text: str) -> Markup:
-    """Text in which addresses are links."""
+    """Text with its URLs as links."""
     text, parts, at = plain(text), [], 0
     for found in _LINK.finditer(text):
         parts += [escape(text[at : found.start()]), _upstream(found[0])]
@@ -183,7 +183,7 @@ def _upstream(address: str) -> Markup:
 
 
 def _nearby(where: str, run: RunResult) -> str:
-    """Where something was seen, without what is the same on the whole page."""
+    """Where something was observed, without what is the same for the whole page."""
     return where.removesuffix(f", run {run.run_id}, {run.started:%Y-%m-%d}")
 
 
@@ -192,5 +192,5 @@ def _sentence(title: str) -> str:
 
 
 def _bytes(number: float | None) -> str:
-    """Bytes in MiB; nothing where they are not known."""
+    """Bytes in MiB; empty if not known."""
     return "" if number is None else f"{number / 2**20:.1f} MiB"

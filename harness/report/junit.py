@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""junit.xml: the form of a report that every CI system can read."""
+"""junit.xml: the report format that every CI system reads."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _OUTCOME = {
 
 
 def render(run: RunResult) -> str:
-    """The document: one test case a cell, with its repro line as a property.
+    """The document: one test case per cell, with its repro line as a property.
 
-    A cell that is broken as known, or unavailable, is `skipped` with the reason; a cell that was chosen and has no
+    A cell that is broken as known, or unavailable, is `skipped` with the reason; a cell that was selected but has no
     result is an `error` once the run has ended.
     """
     missing = run.missing if run.ended else ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several reports made into one: the shards of a CI run, with their evidence, as if one machine had run all cells."""
+"""Merges reports: the shards of a CI run, with their evidence, as if one machine had run all cells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BUNDLE = ".tar.gz"
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A report that is merged, and the folder that it is in."""
+    """A report to merge, and its folder."""
 
     folder: Path
     run: RunResult
@@ -34,32 +34,32 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class Merged:
-    """The one report. `moved` has folders of evidence that got another name: (shard's folder, old) → new."""
+    """The merged report. `moved` maps renamed folders of evidence: (shard's folder, old name) → new name."""
 
     run: RunResult
     moved: Mapping[tuple[Path, str], str]
 
 
 def find(folders: Sequence[Path]) -> list[Shard]:
-    """The reports in these folders, at any depth, the earliest first; one that is there twice counts once.
+    """The reports in these folders, at any depth, the earliest first, without duplicates.
 
-    Raises UsageError for a folder that is none or has no report, for a results.json that cannot be read, and for two
-    different reports with the same run id.
+    Raises UsageError for a path that is not a folder or has no report, for a results.json that cannot be read, and for
+    two different reports with the same run id.
     """
     found: dict[str, Shard] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder", "give folders of reports, or folders that have some in them")
+            raise UsageError(f"{folder} is not a folder", "give report folders, or folders that contain some")
         files = [file for file in files_below(folder) if file.name == RESULTS]
         if not files:
-            raise UsageError(f"{folder} has no {RESULTS} in it", "download the reports first, or leave the folder out")
+            raise UsageError(f"{folder} has no {RESULTS} in it", "download the reports first, or omit the folder")
         for file in files:
             shard = Shard(folder=file.parent, run=_read(file))
             known = found.setdefault(shard.run.run_id, shard)
             if known.run != shard.run:
                 raise UsageError(
                     f"{known.folder} and {shard.folder} both have run {shard.run.run_id}, with different results",
-                    "leave one of them out; which is right cannot be told from here",
+                    "omit one of them; the harness cannot decide which one is right",
                 )
     # A report that was merged before has nothing that is not in its shards.
     whole = [it for it in found.values() if not it.run.shards or {of.run_id for of in it.run.shards} - found.keys()]
@@ -73,23 +73,26 @@ def planned_cells(plan: Path) -> list[str]:
         return [str(cell) for shard in shards for cell in shard["cells"]]
     except (OSError, ValueError, TypeError, KeyError) as wrong:
         raise UsageError(
-            f"{plan} is no plan of shards: {type(wrong).__name__}: {wrong}",
+            f"{plan} is not a shard plan: {type(wrong).__name__}: {wrong}",
             "write it with `harness matrix --json --shards N`",
         ) from wrong
 
 
 def merge(shards: Sequence[Shard], *, planned: Iterable[str] = ()) -> Merged:
-    """One report of several; `planned` are cells that must have a result beside those that the shards had planned.
+    """One report of several; `planned` are cells that must have a result in addition to those that the shards planned.
 
-    A cell that several shards ran keeps the result of each as a further attempt. Raises UsageError when there is no
+    If several shards ran a cell, each result counts as a further attempt. Raises UsageError when there is no
     shard, and for shards of different versions of the harness, whose verdicts do not mean the same.
     """
     if not shards:
-        raise UsageError("there is no report to merge", "give folders of reports")
+        raise UsageError("there is no report to merge", "give report folders")
     versions = {it.run.harness_version: it.folder for it in shards}
     if len(versions) > 1:
-        told = ", ".join(f"{folder} is of {version}" for version, folder in versions.items())
-        raise UsageError(f"the reports are of different versions of the harness: {told}", "run them with the same one")
+        told = ", ".join(f"{folder} has {version}" for version, folder in versions.items())
+        raise UsageError(
+            f"the reports were written by different versions of the harness: {told}",
+            "run all shards with the same version",
+        )
     runs = [it.run for it in shards]
     cells, moved = _cells(shards)
     every = [*planned, *(name for run in runs for name in run.planned)]
@@ -127,7 +130,7 @@ def write(
     Raises HostError when a file cannot be copied, and UsageError when the folder is one of the shards or has files.
     """
     if any(folder.resolve() == it.folder.resolve() for it in shards):
-        raise UsageError(f"{folder} is one of the reports that are merged", "give another folder to --output")
+        raise UsageError(f"{folder} is one of the reports to merge", "give another folder to --output")
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} is not empty", "remove it, or give another folder to --output")
     variables = os.environ if environment is None else environment
@@ -145,7 +148,7 @@ def write(
                 stream.write(page)
     except OSError as error:
         raise HostError(
-            f"cannot write the merged report to {folder}: {error}", "free its disk or give another"
+            f"cannot write the merged report to {folder}: {error}", "free disk space there, or give another folder"
         ) from error
 
 
@@ -160,7 +163,7 @@ def _read(file: Path) -> RunResult:
 
 
 def _cells(shards: Sequence[Shard]) -> tuple[list[CellResult], dict[tuple[Path, str], str]]:
-    """All results, each with its shard, and attempts that no two of a cell have in common."""
+    """All results, each with its shard, and with attempts numbered uniquely within each cell."""
     found: list[CellResult] = []
     moved: dict[tuple[Path, str], str] = {}
     last: dict[str, int] = {}
@@ -191,7 +194,7 @@ def _shard(shard: Shard) -> ShardResult:
 
 
 def _run_id(runs: Sequence[RunResult]) -> str:
-    """In the form of any run's, and the same each time that the same runs are merged."""
+    """A run id in the usual format, the same each time that the same runs are merged."""
     together = hashlib.sha256(" ".join(run.run_id for run in runs).encode()).hexdigest()
     return f"{runs[0].run_id[:15]}-{together[:4]}"
 
@@ -201,7 +204,7 @@ def _source(runs: Sequence[RunResult]) -> SourceResult:
     if len(kinds) == 1:
         return runs[0].source
     told = ", ".join(f"{run.run_id} from {run.source.kind}" for run in runs)
-    return SourceResult(kind=runs[0].source.kind, why=f"the shards took images from different sources: {told}")
+    return SourceResult(kind=runs[0].source.kind, why=f"the shards used different image sources: {told}")
 
 
 def _tools(runs: Sequence[RunResult]) -> dict[str, str]:
@@ -218,11 +221,11 @@ def _selection(runs: Sequence[RunResult]) -> tuple[str, ...]:
 
 
 def _unproved(run: RunResult) -> tuple[str, ...]:
-    return () if run.ended else ("the run did not end, so that nobody looked for what it left behind",)
+    return () if run.ended else ("the run did not end, so there was no leak proof",)
 
 
 def _copy(shard: Shard, folder: Path, moved: Mapping[str, str]) -> None:
-    """Every regular file of a report that is not written anew, under its new name where it has one."""
+    """Every regular file of a report that is not regenerated, with its new name."""
     for file in files_below(shard.folder):
         relative = file.relative_to(shard.folder).as_posix()
         if relative in _WRITTEN:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run found, as frozen models: results.json is their JSON, docs/results.schema.json their schema."""
+"""The results of a run as frozen models: results.json is their JSON, docs/results.schema.json their schema."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from harness.verdicts import Finding, Verdict, worst
 SCHEMA_VERSION: Literal[1] = 1
 
 GREEN = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN})
-"""Verdicts that leave a run green."""
+"""Verdicts with which a run is green."""
 
 
 class Model(BaseModel):
-    """Base of all parts of a report: frozen, and unknown keys are errors."""
+    """Base class of all parts of a report: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ImageResult(Model):
-    """One image that a cell used. `registry` is the host that its name asks for, `obtained` how it really came."""
+    """One image that a cell used. `registry` is the host in its name, `obtained` where it really came from."""
 
     reference: str
     digest: str
@@ -38,7 +38,7 @@ class ImageResult(Model):
 
 
 class CheckResult(Model):
-    """One check of a cell: a claim by its name, what came out, and the facts behind it."""
+    """One check of a cell: its name, its verdict with a message, and the facts behind it."""
 
     name: str
     verdict: Verdict
@@ -47,7 +47,7 @@ class CheckResult(Model):
 
     @classmethod
     def of(cls, finding: Finding) -> CheckResult:
-        """The finding as it goes into the report; facts that JSON does not know become text."""
+        """The finding as it goes into the report; facts that JSON cannot represent become strings."""
         facts = to_jsonable_python(finding.evidence, fallback=str)
         return cls(name=finding.check, verdict=finding.verdict, message=finding.message, evidence=facts)
 
@@ -58,7 +58,7 @@ def attempt_name(cell_id: str, number: int) -> str:
 
 
 class RetryResult(Model):
-    """A try of a cell that the host, the cluster or a registry brought to nothing; the cell was tried once more.
+    """An attempt at a cell that the host, the cluster or a registry spoilt; the cell was then retried.
 
     `cause` is the kind of trouble (`node-lost`), `message` the diagnosis, `evidence` a folder as in the cell.
     """
@@ -73,8 +73,8 @@ class PlannedCluster(Model):
     """One cluster of the plan: which cells run on it, and when.
 
     `starts` and `seconds` are what was expected before the run, in seconds from its start and as a duration; `guess`
-    says that they come from no earlier run of these cells. `started` and `ended` are what happened, in seconds from the
-    run's start; null when it did not. `why` is why a cluster was made that was not planned.
+    says that they do not come from earlier runs of these cells. `started` and `ended` are what happened, in seconds
+    from the run's start; null when it did not. `why` is the reason for a cluster that was not planned.
     """
 
     cluster: str
@@ -90,14 +90,14 @@ class PlannedCluster(Model):
 
 
 class CellResult(Model):
-    """What came of one cell.
+    """The result of one cell.
 
-    `distribution` is what really ran in the nodes: `kubernetes`, `k3s`, or what stood for it. `phases` are seconds by
-    name; phases that cells share (cluster, install) are in each of them. `repro` is the one command that runs this cell
-    again. `evidence` is a folder relative to the report's, empty when there is none. `attempt` counts from 1 when a run
-    repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/` of the report; `drift` is what
-    differed from the lock that the run was given. `retries` are the tries before this one that trouble outside the
-    product brought to nothing. `watched` are the kinds of applications that ran along a path with moves.
+    `distribution` is what really ran on the nodes: `kubernetes`, `k3s`, or what stood in for it. `phases` are seconds
+    by name; phases that cells share (cluster, install) are in each of them. `repro` is the one command that runs this
+    cell again. `evidence` is a folder relative to the report's, empty when there is none. `attempt` counts from 1 when
+    a run repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/` of the report; `drift` is
+    what differed from the lock that the run was given. `retries` are earlier attempts that trouble outside the product
+    spoilt. `watched` are the kinds of applications that ran throughout an upgrade or rollback.
     """
 
     id: CellId
@@ -121,7 +121,7 @@ class CellResult(Model):
 
     @property
     def seconds(self) -> float:
-        """The sum of the phases."""
+        """The sum of the phases, in seconds."""
         return round(sum(self.phases.values()), 1)
 
     @property
@@ -131,13 +131,13 @@ class CellResult(Model):
 
     @property
     def remark(self) -> str:
-        """The reason; of a cell without one, what brought its first try to nothing, if anything did."""
+        """The reason; without one, what spoilt the first attempt, if anything did."""
         retried = "; ".join(f"{it.cause}: {it.message}" for it in self.retries)
-        return self.reason or (f"on the second try; the first: {retried}" if retried else "")
+        return self.reason or (f"on the second attempt; the first: {retried}" if retried else "")
 
 
 class SourceResult(Model):
-    """Where the images came from, and why that source was taken."""
+    """Where the images came from, and why that source was used."""
 
     kind: SourceKind
     why: str
@@ -157,9 +157,9 @@ class HostResult(Model):
 class FlakeResult(Model):
     """How often a repeated cell failed.
 
-    `errors` are attempts that proved nothing about the product (`error` and `unavailable`); they are not part of the
+    `errors` are inconclusive attempts (`error` and `unavailable`); they are not part of the
     `rate`, which is `failed` of `passed` and `failed`, with the ends of its 95 % confidence interval. All three are
-    null when nothing was proved.
+    null when all attempts were inconclusive.
     """
 
     id: str
@@ -175,7 +175,7 @@ class FlakeResult(Model):
 class ShardResult(Model):
     """One of the runs that were merged into a report, without its cells.
 
-    `folder` is where its report lay, as the command was told. The other fields are those of its results.json.
+    `folder` is the report's folder as given to the command. The other fields are those of its results.json.
     """
 
     run_id: RunId
@@ -194,12 +194,12 @@ class ShardResult(Model):
 class RunResult(Model):
     """A whole run.
 
-    `selection` is the command line after `harness run`; `planned` are the ids of the cells that were chosen. While the
-    run goes on, and when it was killed, `ended` is null and `cells` has what was finished. `peak_memory_mib` is of the
-    harness process. `leaks` names what was left behind; empty is the proof that nothing was. `seed` is what names and
-    phrases that the run made up follow from; `flakes` has the cells of which there are several attempts. `plan` is
-    which cell ran on which cluster, and when; it is empty under pytest-xdist, where every worker has its own.
-    `shards` are the runs of which a merged report is made; a cell's `shard` is the `run_id` of its own.
+    `selection` is the command line after `harness run`; `planned` are the ids of the selected cells. While the
+    run is in progress, and when it was killed, `ended` is null and `cells` has the finished ones. `peak_memory_mib` is
+    of the harness process. `leaks` names what was left behind; an empty list proves that nothing was. `seed` determines
+    the names and phrases that the run generated; `flakes` has the cells with several attempts. `plan` is which cell ran
+    on which cluster, and when; it is empty under pytest-xdist, where every worker has its own. `shards` are the runs in
+    a merged report; a cell's `shard` is the `run_id` of the run it comes from.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -222,19 +222,19 @@ class RunResult(Model):
 
     @property
     def counts(self) -> dict[Verdict, int]:
-        """How many cells have each verdict that occurs, the worst first."""
+        """The number of cells with each verdict that occurs, the worst first."""
         found = [cell.verdict for cell in self.cells]
         return {verdict: found.count(verdict) for verdict in reversed(Verdict) if verdict in found}
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Cells that were chosen and have no result."""
+        """Cells that were selected but have no result."""
         done = {cell.id for cell in self.cells}
         return tuple(name for name in self.planned if name not in done)
 
     @property
     def distributions(self) -> dict[str, tuple[str, ...]]:
-        """What ran in the nodes, where it was not plain Kubernetes → in which environments."""
+        """What ran on the nodes, where it was not plain Kubernetes → in which environments."""
         found: dict[str, dict[str, None]] = {}
         for cell in self.cells:
             if cell.distribution not in ("", "kubernetes"):
@@ -243,7 +243,7 @@ class RunResult(Model):
 
     @property
     def worst_first(self) -> tuple[CellResult, ...]:
-        """The cells, what is wrong before what is not, otherwise in their order."""
+        """The cells, those that are wrong first, otherwise in their order."""
         return tuple(sorted(self.cells, key=lambda cell: -cell.verdict.severity))
 
 
@@ -268,7 +268,7 @@ def cell_result(
     """
     found = list(findings)
     verdict = worst(found)
-    reason = next((it.message for it in found if it.verdict is verdict), "no check looked at anything")
+    reason = next((it.message for it in found if it.verdict is verdict), "no check ran")
     return CellResult(
         id=cell.id,
         environment=cell.environment.name,
@@ -291,10 +291,10 @@ def cell_result(
 
 
 def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), apps: str = "") -> str:
-    """The one command that runs this cell again as its lock has it.
+    """The one command that runs this cell again from its lock.
 
-    `values` are files with what a lock must not hold, `apps` a folder with such applications. Where neither cache nor
-    reports have the lock, as on another machine, the evidence folder or its bundle takes the place of the digest.
+    `values` are files with values that a lock must not store, `apps` a folder of such applications. Where neither cache
+    nor reports have the lock, as on another machine, pass the evidence folder or its bundle instead of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
@@ -305,11 +305,11 @@ def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), apps: str = ""
 
 
 def exit_status(run: RunResult) -> int:
-    """What the harness ends with.
+    """The exit status of the harness.
 
-    1 when a cell failed, whatever else happened: that is news about the product. Otherwise 3 when a cell is `error` or
-    `unavailable`, when a chosen cell has no result, when there is none at all, or when something leaked: such a run has
-    not proved what it was asked to prove. 0 only when every chosen cell passed or is broken as known.
+    1 when a cell failed, whatever else happened: that concerns the product. Otherwise 3 when a cell is `error` or
+    `unavailable`, when a selected cell has no result, when there are no cells, or when something leaked: such a run has
+    not proved what it was asked to prove. 0 only when every selected cell passed or is broken as known.
     """
     verdicts = {cell.verdict for cell in run.cells}
     if Verdict.FAILED in verdicts:

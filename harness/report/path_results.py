@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The latest results of each path between two releases, and how each path did."""
+"""The latest results of each path between two releases, and what they amount to."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from harness.report.model import CellResult, RunResult
 from harness.verdicts import Verdict
 
 WATCHED = ("admission", "operator-health", "running-apps", "schedules", "submissions")
-"""The scenarios that must have looked before anything is called safe."""
+"""The scenarios that must have a result before anything is called safe."""
 
 OWN = "user-apps"
 """The scenario of the user's own applications (--apps); it counts where it ran."""
 
 ON_PURPOSE = ("fault-", "registry-")
-"""How the names of scenarios begin that make something fail: what they show is not what the path itself does."""
+"""Name prefixes of scenarios that inject failures: their results say nothing about the path itself."""
 
 LOOKED = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN, Verdict.FAILED})
-"""Verdicts of cells that say something of the product."""
+"""Verdicts that say something about the product."""
 
 IN_WORDS: Mapping[CrdMode, str] = {
-    "none": "with the CRDs left alone",
+    "none": "with the CRDs left unchanged",
     "apply": "with the CRDs applied first",
     "hook": "with hook.upgradeCrd=true",
 }
-"""CRD modes, what is the least work first."""
+"""CRD modes, the least work first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """A run, and the folder that its report is in."""
+    """A run and the folder of its report."""
 
     folder: str
     run: RunResult
@@ -42,7 +42,7 @@ class Report:
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """The latest result of a cell, and the report that has it."""
+    """The latest result of a cell and its report."""
 
     cell: CellResult
     report: Report
@@ -54,7 +54,7 @@ class Seen:
 
 
 class State(StrEnum):
-    """How a path did in an environment, from best to worst; UNSEEN says that not everything was looked at."""
+    """The outcome of a path in an environment, from best to worst; UNSEEN: not everything was tested."""
 
     CLEAN = "clean"
     RACE = "race"
@@ -64,7 +64,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PathResult:
-    """One path in one environment: what its latest cells say, by scenario."""
+    """One path in one environment: its latest results by scenario."""
 
     environment: str
     path: str
@@ -74,7 +74,7 @@ class PathResult:
 
     @property
     def state(self) -> State:
-        """What all of its scenarios come to."""
+        """The outcome over all of its scenarios."""
         found = {name: it.cell for name, it in self.watched.items()}
         if any(_breaks_always(cell) for cell in found.values()):
             return State.BROKEN
@@ -85,17 +85,17 @@ class PathResult:
 
     @property
     def any(self) -> Seen:
-        """A result of it, for where and when it ran."""
+        """Any one of its results, for where and when it ran."""
         return next(iter(self.seen.values()))
 
     @property
     def watched(self) -> dict[str, Seen]:
-        """All but failures that were made on purpose."""
+        """Its results without injected failures."""
         return {name: it for name, it in self.seen.items() if not name.startswith(ON_PURPOSE)}
 
 
 def path_results(reports: Sequence[Report], kind: str, releases: tuple[str, ...]) -> list[PathResult]:
-    """Each path of these releases in each environment, with its latest results; without CRD changes first."""
+    """Each path of these releases in each environment, with its latest results; those without CRD changes first."""
     latest: dict[tuple[str, str], dict[str, Seen]] = {}
     for report in reports:
         here: dict[tuple[str, str, str], CellResult] = {}

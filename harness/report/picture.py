@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of a pull benchmark: one SVG without outside parts, for the report's page and for a file of its own."""
+"""The chart of a pull benchmark: one self-contained SVG, for the report's page and for a file of its own."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness.report.text import plain
 
 _WIDTH = 400
-"""Of the drawing: as wide as a phone, where text keeps its size."""
+"""Width of the drawing: that of a phone, where text keeps its size."""
 
 _LEFT, _RIGHT = 1, 64
 _PLOT = _WIDTH - _LEFT - _RIGHT
 _HEAD, _ROW, _AXIS = 56, 40, 26
 _LETTERS = 56
-"""So many letters of a row's name have room."""
+"""The longest row name that fits, in characters."""
 
 
 class PullRow(BaseModel):
-    """What one way of pulling one image took.
+    """Measurements of one way of pulling one image.
 
     `state` is what the node had before (`cold`, `warm`), `manner` how the image came (`direct`, `mirrored`), `parallel`
     how many pulls ran at once. `samples` and `median` are seconds, `low` and `high` the ends of the median's confidence
@@ -45,13 +45,13 @@ class PullRow(BaseModel):
 
     @property
     def name(self) -> str:
-        """What tells it apart from the others of its image and state."""
-        at_once = f"{self.parallel} at once" if self.parallel > 1 else ""
+        """What distinguishes it from other rows of its image and state."""
+        at_once = f"{self.parallel} in parallel" if self.parallel > 1 else ""
         return " · ".join(part for part in (self.registry, self.manner, at_once) if part)
 
 
 def groups(rows: Iterable[PullRow]) -> dict[tuple[str, str], list[PullRow]]:
-    """The rows that are worth comparing with each other, those of one image in one state, by these two."""
+    """The comparable rows, those of the same image and state, by these two."""
     found: dict[tuple[str, str], list[PullRow]] = {}
     for row in rows:
         found.setdefault((row.image, row.state), []).append(row)
@@ -70,7 +70,7 @@ def picture(rows: Iterable[PullRow]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="pulls" viewBox="0 0 {_WIDTH} {max(top, 1)}" role="img" '
         'font-family="system-ui, sans-serif" font-size="12" fill="currentColor">'
-        f"<title>Seconds that pulls took</title>{''.join(drawn)}</svg>"
+        f"<title>Pull durations in seconds</title>{''.join(drawn)}</svg>"
     )
 
 
@@ -127,7 +127,7 @@ def _told(row: PullRow) -> str:
 
 
 def _round_up(seconds: float) -> float:
-    """The end of a scale: the next of 1, 2, 4, 5, 8 and 10 times a power of ten."""
+    """The end of a scale: the next higher of 1, 2, 4, 5, 8 and 10 times a power of ten."""
     if seconds <= 0:
         return 1.0
     power: float = 10.0 ** math.floor(math.log10(seconds))

@@ -14,7 +14,7 @@ SCHEMA_FILE = PROJECT_ROOT / "docs" / "results.schema.json"
 
 
 def schema() -> str:
-    """The schema as the text of the file that is checked in."""
+    """The schema as the text of the committed file."""
     body = RunResult.model_json_schema(mode="serialization")
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": "results.json"}
     return json.dumps(document, indent=2) + "\n"

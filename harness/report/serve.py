@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Serves one report to browsers on this machine: it reads only, and answers nobody else."""
+"""Serves one report, read-only, to browsers on this machine only."""
 
 from __future__ import annotations
 
@@ -24,34 +24,36 @@ _PORTS = range(65536)
 
 
 class ReportServer(ThreadingHTTPServer):
-    """A server of one report, listening from when it is made. Port 0 is one that is free."""
+    """A server of one report, listening once it is constructed. Port 0 picks a free one."""
 
     daemon_threads = True
 
     def __init__(self, folder: Path, page: Callable[[], str], port: int = 0) -> None:
-        """`page` gives the page, anew each time.
+        """`page` renders the page on each call.
 
-        Raises UsageError for a number that is no port, HostError for one that is taken.
+        Raises UsageError for an invalid port number, HostError for a port in use.
         """
         if port not in _PORTS:
-            raise UsageError(f"--port {port} is no port", "give a number up to 65535, or none for a free one")
+            raise UsageError(
+                f"--port {port} is not a valid port", "give a number up to 65535, or omit it for a free one"
+            )
         try:
             super().__init__((ADDRESS, port), partial(_Handler, folder=folder.resolve(), page=page))
         except OSError as error:
             taken = error.errno == errno.EADDRINUSE
             raise HostError(
-                f"cannot listen on {ADDRESS}:{port}: {'another program has it' if taken else error.strerror}",
-                "give another --port, or none for a free one",
+                f"cannot listen on {ADDRESS}:{port}: {'the port is in use' if taken else error.strerror}",
+                "give another --port, or omit it for a free one",
             ) from error
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         return f"http://{ADDRESS}:{self.server_address[1]}/"
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """GET and HEAD, for files of the report; the page is made when it is asked for."""
+    """GET and HEAD for files of the report; the page is rendered on request."""
 
     server_version = "spark-operator-harness"
     sys_version = ""
@@ -61,10 +63,10 @@ class _Handler(SimpleHTTPRequestHandler):
         super().__init__(*arguments, directory=str(folder))
 
     def send_head(self) -> BytesIO | BinaryIO | None:
-        """Answer with headers, and return what follows them."""
+        """Send the response's headers, and return its body."""
         # A name of somebody else that leads here would let their page read the report (DNS rebinding).
         if self.headers.get("Host", "").rpartition(":")[0] not in _HOSTS:
-            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, f"ask for http://{ADDRESS}")
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST, f"use http://{ADDRESS}")
             return None
         path = self.path.partition("?")[0]
         if path in ("/", f"/{HTML}"):
@@ -89,11 +91,11 @@ class _Handler(SimpleHTTPRequestHandler):
         return BytesIO(body)
 
     def guess_type(self, path: Any) -> str:
-        """Text, so that no browser runs what came out of a cluster; bundles are to be kept as files."""
+        """Plain text, so that no browser executes what came out of a cluster; bundles are downloads."""
         return "application/gzip" if str(path).endswith(".gz") else "text/plain; charset=utf-8"
 
     def end_headers(self) -> None:
-        """Add what every answer has."""
+        """Add the headers of every response."""
         self.send_header("Cache-Control", "no-store")
         self.send_header("X-Content-Type-Options", "nosniff")
         self.send_header("Referrer-Policy", "no-referrer")
@@ -103,5 +105,5 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """To the log of --verbose."""
+        """Log requests for --verbose."""
         log.debug(format, *arguments)

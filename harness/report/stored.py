@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reports of runs on this machine: finding one, and its page as it must be now."""
+"""The stored reports of this machine: finding one, and bringing its page up to date."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ _SHOWN = 3
 
 
 def find(reports_dir: Path, named: str = "") -> Path:
-    """The folder of a report, by the id of its run or by itself; without a name, that of the latest run.
+    """The folder of a report, given by run id or path; without a name, that of the latest run.
 
     Raises UsageError when there is none.
     """
     if not named:
         folder = (reports_dir / LATEST).resolve()
         if not (folder / RESULTS).is_file():
-            raise UsageError(f"there is no report below {reports_dir}", _next_step(reports_dir))
+            raise UsageError(f"there are no reports in {reports_dir}", _next_step(reports_dir))
         return folder
     for folder in (reports_dir / named, Path(named)):
         if (folder / RESULTS).is_file():
             return folder.resolve()
     for folder in (reports_dir / named, Path(named)):
         if folder.is_dir():
-            raise UsageError(f"{folder} is no report: it has no {RESULTS}", _next_step(reports_dir))
-    raise UsageError(f"there is no report of a run {named} below {reports_dir}", _next_step(reports_dir))
+            raise UsageError(f"{folder} is not a report: it has no {RESULTS}", _next_step(reports_dir))
+    raise UsageError(f"there is no report of run {named} in {reports_dir}", _next_step(reports_dir))
 
 
 def page(folder: Path) -> str:
-    """The page of a report: what lies there, or made now where results or benchmark are younger.
+    """The page of a report: the stored one, or rendered now if results or benchmark are newer.
 
-    Raises UsageError for results that another version of the harness wrote, HostError for files that cannot be read.
+    Raises UsageError for results of another version of the harness, HostError for files that cannot be read.
     """
     try:
         if _up_to_date(folder):
@@ -53,7 +53,7 @@ def page(folder: Path) -> str:
 
 
 def write_page(folder: Path) -> Path:
-    """The file with the page, written where there was none or an old one. Raises as `page`."""
+    """The file with the page, written if missing or outdated. Raises as `page`."""
     file = folder / HTML
     if not _up_to_date(folder):
         text = page(folder)
@@ -62,7 +62,7 @@ def write_page(folder: Path) -> Path:
         except OSError as error:
             raise HostError(
                 f"cannot write {file}: {error}",
-                "make the folder writable, or look at it with `harness report serve`, which writes nothing",
+                "make the folder writable, or use `harness report serve`, which writes nothing",
             ) from error
     return file
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The short reports: what the terminal shows at the end, and GitHub's job summary. What is wrong comes first."""
+"""The short reports: the terminal summary and GitHub's job summary. Problems come first."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _MARKS = {
     Verdict.FAILED: "❌",
     Verdict.ERROR: "💥",
 }
-_ELSEWHERE = "download the evidence and pass its folder to --lock, in place of the digest"
+_ELSEWHERE = "download the evidence and pass its folder to --lock instead of the digest"
 
 
 def headline(run: RunResult) -> str:
-    """One line: how many cells, and how many of each verdict."""
+    """One line: the number of cells, in total and by verdict."""
     total = len(run.cells) + len(run.missing)
     parts = [f"{number} {verdict}" for verdict, number in run.counts.items()]
     if run.missing:
         parts.insert(0, f"{len(run.missing)} without a result")
     retried = sum(bool(cell.retries) for cell in run.cells)
     if retried:
-        parts.append(f"{retried} tried twice")
+        parts.append(f"{retried} retried")
     return f"{total} cell{'' if total == 1 else 's'}: {', '.join(parts) or 'nothing ran'}"
 
 
@@ -72,7 +72,7 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
     for flake in run.flakes:
         console.print(Text(f"repeated: {flake.id} {told(flake)}"), soft_wrap=True)
     if _has_locks(run):
-        console.print(Text(f"elsewhere: {_ELSEWHERE}"), soft_wrap=True)
+        console.print(Text(f"on another machine: {_ELSEWHERE}"), soft_wrap=True)
     for name in run.missing:
         console.print(Text(f"no result: {name}", style="bold magenta"), soft_wrap=True)
     for leak in run.leaks:
@@ -113,7 +113,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
             where = f" in the artefact `{artifact}`" if artifact else ""
             lines += [f"Evidence: `{cell.evidence}`{where}", ""]
     if _has_locks(run):
-        lines += [f"Elsewhere: {_ELSEWHERE}.", ""]
+        lines += [f"On another machine: {_ELSEWHERE}.", ""]
     lines += [f"- 💥 no result: `{name}`" for name in run.missing]
     lines += [f"- 💥 left behind: `{leak}`" for leak in run.leaks]
     lines += ["", *advice_text.markdown(advice.of_run(run))]
@@ -135,7 +135,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
 
 
 def _brought(run: RunResult) -> list[str]:
-    """The images that no registry of their name has by itself: relocated ones, and those that a user imported."""
+    """The images that were not pulled from the registry in their name: relocated and imported ones."""
     told = {
         f"{image.reference}: {image.obtained}": None
         for cell in run.cells

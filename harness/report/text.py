@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that came from programs and clusters, made safe for terminals and XML."""
+"""Makes text from programs and clusters safe for terminals and XML."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 def plain(text: str) -> str:
-    """The text without terminal escapes; other characters that steer a terminal are replaced."""
+    """The text without terminal escapes; other control characters are replaced."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOUR.sub("", text))
 
 
 def first_line(text: str) -> str:
-    """Its first line, plain."""
+    """The first line, without terminal escapes."""
     return plain(text).partition("\n")[0]
 
 
 def wide_console() -> Console:
-    """A console for tables: as wide as the terminal, and in a log wide enough for the names of cells and artefacts."""
+    """A console for tables: as wide as the terminal, or in a log wide enough for names of cells and artefacts."""
     console = Console(soft_wrap=True, highlight=False)
     return console if console.is_terminal else Console(soft_wrap=True, highlight=False, width=_LOG_COLUMNS)
 
 
 def lines_of(shown: RenderableType) -> list[str]:
-    """A table as lines of plain text, for whoever prints line by line."""
+    """A table as lines of plain text."""
     console = Console(file=io.StringIO(), width=_LOG_COLUMNS, highlight=False, color_system=None)
     with console.capture() as captured:
         console.print(shown)

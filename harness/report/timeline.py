@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the time of a run and of its cells went, as bars on a common scale."""
+"""Where the time of a run and its cells was spent, as bars on a common scale."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from harness.report.model import CellResult, PlannedCluster, RunResult
 
 WIDTH = 1000
-"""A scale is so many units wide, whatever it shows."""
+"""The width of every scale, in units."""
 
 _KINDS = ("cluster", "install", "path", "scenario", "checks", "evidence")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """Something that took `seconds` and began `start` seconds after its scale does. `kind` is the first of its name."""
+    """Something that took `seconds`, starting `start` seconds from the scale's origin. `kind` is its name's first
+    part."""
 
     name: str
     kind: str
@@ -25,25 +26,25 @@ class Bar:
 
     @property
     def end(self) -> float:
-        """When it ended, in seconds on its scale."""
+        """The end, in seconds from the scale's origin."""
         return self.start + self.seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterBar:
-    """A cluster of the run's plan, from when until when it was there, in seconds from the run's start."""
+    """A cluster of the run's plan and its lifetime, in seconds from the run's start."""
 
     cluster: PlannedCluster
     bar: Bar
 
 
 def phases(cell: CellResult) -> tuple[Bar, ...]:
-    """The phases of a cell, one after the other."""
+    """The phases of a cell, in order."""
     return _in_turn((name, _kind(name), seconds) for name, seconds in cell.phases.items())
 
 
 def steps(cell: CellResult) -> tuple[Bar, ...]:
-    """The commands of an upgrade or a rollback, one after the other; empty for cells that moved nothing."""
+    """The commands of an upgrade or a rollback, in order; empty for cells on an install."""
     for check in cell.checks:
         commands, seconds = check.evidence.get("commands"), check.evidence.get("seconds")
         if isinstance(commands, list) and isinstance(seconds, list) and len(commands) == len(seconds):
@@ -53,7 +54,7 @@ def steps(cell: CellResult) -> tuple[Bar, ...]:
 
 
 def clusters(run: RunResult) -> tuple[ClusterBar, ...]:
-    """The clusters of the plan that came to be, in the order in which they did."""
+    """The clusters of the plan that were created, in order of creation."""
     found = []
     for cluster in run.plan:
         if cluster.started is not None and cluster.ended is not None:
@@ -64,12 +65,12 @@ def clusters(run: RunResult) -> tuple[ClusterBar, ...]:
 
 
 def scale(bars: Sequence[Bar]) -> float:
-    """The seconds that a scale needs to hold these."""
+    """The length of a scale for these bars, in seconds."""
     return max((bar.end for bar in bars), default=0.0)
 
 
 def units(seconds: float, whole: float) -> float:
-    """A time as a part of a scale of `whole` seconds, from 0 to WIDTH."""
+    """A time as a position on a scale of `whole` seconds, from 0 to WIDTH."""
     return round(min(max(seconds / whole, 0.0), 1.0) * WIDTH, 1) if whole > 0 else 0.0
 
 

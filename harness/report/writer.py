@@ -28,7 +28,7 @@ class ReportWriter:
     """One run's report. Safe to call from several threads."""
 
     def __init__(self, reports_dir: Path, run: RunResult) -> None:
-        """Make the folder, write the first results.json and let `latest` point at it. Raises HostError."""
+        """Create the folder, write the first results.json and point `latest` at it. Raises HostError."""
         self.folder = reports_dir / run.run_id
         self._run = run
         self._lock = threading.Lock()
@@ -44,22 +44,22 @@ class ReportWriter:
 
     @property
     def run(self) -> RunResult:
-        """What is known so far."""
+        """The results so far."""
         return self._run
 
     def relative(self, folder: Path) -> str:
-        """A folder as results.json names it: relative to the report's folder."""
+        """A folder's name in results.json: relative to the report's folder."""
         return folder.relative_to(self.folder).as_posix()
 
     def add(self, cell: CellResult) -> None:
-        """Note a finished cell; it is on disk when this returns."""
+        """Add a finished cell; it is on disk when this returns."""
         with self._lock:
             cells = (*self._run.cells, cell)
             self._run = self._run.model_copy(update={"cells": cells, "flakes": flakes(cells)})
             self._write_machine_readable()
 
     def plan(self, clusters: Sequence[PlannedCluster]) -> None:
-        """Note which cell runs on which cluster, and when; it is on disk when this returns."""
+        """Add which cell runs on which cluster, and when; it is on disk when this returns."""
         with self._lock:
             self._run = self._run.model_copy(update={"plan": tuple(clusters)})
             self._write_machine_readable()
@@ -72,7 +72,7 @@ class ReportWriter:
         leaks: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> RunResult:
-        """Close the report and write the readable ones; on GitHub, add to the job's summary page."""
+        """Finish the report and write the readable ones; on GitHub, append to the job summary."""
         with self._lock:
             changes = {
                 "ended": ended or datetime.now(UTC),
@@ -97,9 +97,9 @@ class ReportWriter:
 
 
 def read(file: Path) -> RunResult:
-    """A results.json, as it was written.
+    """Read a results.json.
 
-    Raises ValueError (pydantic.ValidationError among others) when it is no such file, or names evidence outside its
+    Raises ValueError (pydantic.ValidationError among others) when it is not such a file, or names evidence outside its
     own folder.
     """
     run = RunResult.model_validate_json(file.read_text())

@@ -261,7 +261,7 @@ def test_everything_comes_from_the_mirrors_of_one_map(
 
     missing = results["spark-3.5"]
     assert (missing.verdict, [it.name for it in missing.checks]) == (Verdict.UNAVAILABLE, [CHECK])
-    assert f"{LEFT_OUT} cannot be had: the mirror https://{mirrors.fronts['docker.io'].address}" in missing.reason
+    assert f"{LEFT_OUT} is not available: the mirror https://{mirrors.fronts['docker.io'].address}" in missing.reason
     assert (results["spark-pi"].verdict, results["spark-pi"].reason) == (Verdict.PASSED, "")
 
     # No way out, and each image from the mirrors, by the node and with its login.

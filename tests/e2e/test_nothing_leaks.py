@@ -42,7 +42,7 @@ def test_the_next_run_removes_what_a_killed_run_left(tmp_path: Path, before: Thi
     assert node in docker("ps", "--all", "--format", "{{.Names}}")
 
     following = Run(tmp_path / "following", "--cell", CELL)
-    following.until_said("was ended before it could tidy up")
+    following.until_said("was terminated before it could clean up")
     following.until_said("creating cluster")
     os.kill(following.process.pid, signal.SIGINT)
     following.end()

@@ -152,11 +152,11 @@ def test_what_the_registry_refuses_is_told_and_nothing_is_written(
     before = _files(checkout)
 
     with pytest.raises(
-        BuildError, match=r"does not give k8s.io/kubernetes@v1.98.0.*no such file.*\n.*another patch"
+        BuildError, match=r"does not provide k8s.io/kubernetes@v1.98.0.*no such file.*\n.*another patch"
     ) as told:
         _add(checkout, settings, "1.98.0")
     shutil.rmtree(registry / "github.com")
-    with pytest.raises(BuildError, match=r"does not give all that coredns-1\.88\.2 needs"):
+    with pytest.raises(BuildError, match=r"does not provide everything that coredns-1\.88\.2 needs"):
         _add(checkout, settings)
 
     assert told.value.exit_status == 3
@@ -167,7 +167,7 @@ def test_a_version_that_is_there_or_is_none_is_refused(registry: Path, checkout:
     _add(checkout, settings)
     before = _files(checkout)
 
-    with pytest.raises(UsageError, match=r"has Kubernetes 1\.99\.3 already"):
+    with pytest.raises(UsageError, match=r"already has Kubernetes 1\.99\.3"):
         _add(checkout, settings)
     with pytest.raises(UsageError, match=r"'v1\.99' is not a full Kubernetes version"):
         _add(checkout, settings, "v1.99")

@@ -110,7 +110,7 @@ def test_a_spark_version_that_nobody_builds_is_named(registry: Path, checkout: P
     ("row", "says"),
     [
         (release(spark="4.0.1"), r"the Dockerfile of release 2\.9\.0 has Spark 4\.0\.4, its row 4\.0\.1"),
-        (release(crds=("sparkconnects.sparkoperator.k8s.io",)), "and not the CRDs of its row"),
+        (release(crds=("sparkconnects.sparkoperator.k8s.io",)), "which are not the CRDs in its row"),
     ],
 )
 def test_a_row_that_the_module_contradicts_is_refused(
@@ -132,7 +132,7 @@ def test_what_cannot_be_added_is_told_and_nothing_is_written(
     with pytest.raises(UsageError, match=r"has no release 2\.8\.0"):
         add_release.add_release(settings, "2.8.0", [release()], print, root=checkout)
     shutil.rmtree(registry / "github.com")
-    with pytest.raises(BuildError, match=r"does not give github.com/kubeflow/spark-operator/v2@v2\.9\.0"):
+    with pytest.raises(BuildError, match=r"does not provide github.com/kubeflow/spark-operator/v2@v2\.9\.0"):
         add(checkout, settings)
     assert files(checkout) == before
 
@@ -140,5 +140,5 @@ def test_what_cannot_be_added_is_told_and_nothing_is_written(
 def test_a_release_that_is_there_is_refused(registry: Path, checkout: Path, settings: Settings) -> None:
     add(checkout, settings)
 
-    with pytest.raises(UsageError, match=r"has release 2\.9\.0 already"):
+    with pytest.raises(UsageError, match=r"already has release 2\.9\.0"):
         add(checkout, settings)

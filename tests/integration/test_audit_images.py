@@ -193,10 +193,10 @@ def test_where_no_registry_is_in_reach_nothing_is_called_fine(
     assert {it["state"] for it in report["images"]} == {"unavailable"}
     assert report["summary"]["unavailable"] == 3
     assert "could not be reached" in report["images"][0]["message"]
-    assert "nobody answers for ghcr.io" in report["images"][1]["message"]
+    assert "there is no mirror for ghcr.io" in report["images"][1]["message"]
     assert "stale-registry" in rules(report)["docker.io/kubeflow/spark-operator:2.5.2"]
     assert cli.main(["audit", "images", "--manifests", str(folder), "--config", str(config)]) == 1
-    assert "3 unavailable (nothing is known of them)" in capsys.readouterr().out
+    assert "3 unavailable (nothing is known about them)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("release", _RELEASES, ids=lambda it: it.version)
@@ -264,12 +264,12 @@ def test_a_release_is_audited_with_its_samples(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "needs something to look through"),
+        ([], "needs something to check"),
         (["--release", "2.5.3"], "2.5.2"),
         (["--chart", "/no/chart"], "/no/chart does not exist"),
         (["--manifests", "/no/folder"], "/no/folder does not exist"),
         (["--context", "no-such-context"], "no-such-context"),
-        (["--manifests", ".", "--values", "a.yaml"], "--values belong to"),
+        (["--manifests", ".", "--values", "a.yaml"], "--values can only be combined with"),
     ],
 )
 def test_what_cannot_be_looked_through_is_one_clear_error(

@@ -115,7 +115,7 @@ def test_a_stand_in_is_as_far_away_as_its_profile_says(
     assert seconds > images[0].size / away.rate
     assert faults == ["latency 0.2 s", "bandwidth 100000 B/s"]
     assert not (tmp_path / "crane").exists()
-    assert str(away) == "200 ms for each answer, 0 MB/s for all connections together"
+    assert str(away) == "200 ms for each response, 0 MB/s in total"
 
 
 def test_limits_are_read_without_a_pull_and_heeded(here: Site, images: tuple[Pulled, Pulled]) -> None:
@@ -126,7 +126,7 @@ def test_limits_are_read_without_a_pull_and_heeded(here: Site, images: tuple[Pul
     with RegistryClient(front.mirror(), "docker.io") as client:
         assert [pulls_left(client, reference) for _ in range(3)] == [3, 3, 3]
         assert too_few(client, reference, 3) == ""
-        assert "allows 3 more pulls in this window, and 4 are needed" in too_few(client, reference, 4)
+        assert "allows 3 more pulls in this window, but 4 are needed" in too_few(client, reference, 4)
     with RegistryClient(here.fronts["ghcr.io"].mirror(), "ghcr.io") as client:
         assert pulls_left(client, reference) is None
     with pytest.raises(UnavailableError, match="allows 3 more pulls"):

@@ -118,9 +118,11 @@ def test_everything_of_an_image_arrives_with_its_digest(
     report = json.loads(said)
     claims = {it["what"]: it["same"] for it in report["claims"]}
     assert (status, report["same"], report["digest"]) == (0, True, pushed["index"])
-    assert {"platform linux/amd64", "configuration of linux/arm64", "referrers that can be found from the image"} <= (
-        claims.keys()
-    )
+    assert {
+        "platform linux/amd64",
+        "configuration of linux/arm64",
+        "referrers that can be discovered from the image",
+    } <= (claims.keys())
     assert sum(it["what"].startswith("blob ") for it in report["claims"]) == 5 + 3
     assert report["bytes"] > 800_000
 
@@ -145,7 +147,7 @@ def test_a_tag_of_another_image_stays_where_it_is_unless_told(
     old, _ = push_image(pushing, ends.ghcr.url, TO, "2.2.1", label="old")
 
     status, _, said = harness(capsys, "copy", SRC, DST, "--config", ends.config)
-    assert (status, f"is {old} already, not {new}" in said, "--replace" in said) == (3, True, True)
+    assert (status, f"already exists with digest {old}, not {new}" in said, "--replace" in said) == (3, True, True)
     status, said, _ = harness(capsys, "verify", SRC, DST, "--config", ends.config)
     assert (status, f"DIFFERENT digest: SRC has {new}, DST has {old}" in said) == (1, True)
 
@@ -355,13 +357,13 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(
     ("words", "status", "said"),
     [
         (["copy", "ghcr.io/Kubeflow/a:1", DST], 2, "'Kubeflow' has capital letters"),
-        (["copy", SRC, "https://ghcr.io/a/b:1"], 2, "it begins with a scheme"),
+        (["copy", SRC, "https://ghcr.io/a/b:1"], 2, "it starts with a URL scheme"),
         (["verify", "a@sha256:12", DST], 2, "the digest 'sha256:12'"),
         (["copy", SRC, SRC], 2, "are the same place"),
         (["copy", SRC, DST, "--jobs", "0"], 2, "--jobs 0"),
         (["copy", SRC, DST, "--username", "me"], 2, "--username needs a token"),
         (["copy", "docker.io/kubeflow/none:1", DST], 3, "404"),
-        (["copy", SRC, f"{DST}@sha256:{'0' * 64}"], 2, "asks for another"),
+        (["copy", SRC, f"{DST}@sha256:{'0' * 64}"], 2, "names another"),
     ],
 )
 def test_what_cannot_be_copied_is_one_clear_error(

@@ -390,7 +390,7 @@ def test_it_listens_where_it_was_told_and_nowhere_else(start: Callable[..., Fron
 def test_a_port_that_is_taken_is_named(start: Callable[..., Front]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(HostError, match=rf"could not listen on 127\.0\.0\.1:{port}: the port is taken"):
+        with pytest.raises(HostError, match=rf"could not listen on 127\.0\.0\.1:{port}: the port is in use"):
             start("ghcr.io", port=port)
 
 

@@ -51,7 +51,7 @@ def test_what_is_pushed_stays_in_the_storage(registry_binary: Path, tmp_path: Pa
 def test_a_taken_port_is_told(registry: Server, registry_binary: Path, tmp_path: Path) -> None:
     port = int(registry.address.rsplit(":", 1)[1])
     with (
-        pytest.raises(HostError, match=f"127.0.0.1:{port}: the port is taken") as raised,
+        pytest.raises(HostError, match=f"127.0.0.1:{port}: the port is in use") as raised,
         serve(registry_binary, tmp_path / "other", tmp_path / "other.log", port=port),
     ):
         pass

@@ -125,11 +125,11 @@ def test_a_second_stands_beside_the_first(harness: Harness, cache: Settings) -> 
     assert set(shown) == {"docker.io", "ghcr.io", "ghcr.io-2"}
     assert len({it["address"] for it in shown.values()}) == 3
     assert shown["docker.io"]["limits"] == {"anonymous": 1, "user": 2, "window": 60}
-    assert "several local registries are up\n  next: name one of" in harness("down", status=2)
-    assert "ghcr.io-2 is gone" in harness("down", "ghcr.io-2")
+    assert "several local registries are running\n  next: name one of" in harness("down", status=2)
+    assert "ghcr.io-2 is removed" in harness("down", "ghcr.io-2")
     assert "did you mean ghcr.io" in harness("down", "ghcr.oi", status=2)
-    assert harness("down", "--all").count("is gone") == 2
-    assert harness("status") == "no local registry is up\n"
+    assert harness("down", "--all").count("is removed") == 2
+    assert harness("status") == "no local registry is running\n"
 
 
 def test_faults_and_tokens_are_set_by_hand(harness: Harness, cache: Settings) -> None:
@@ -148,8 +148,8 @@ def test_faults_and_tokens_are_set_by_hand(harness: Harness, cache: Settings) ->
         assert client.get("/v2/", auth=("robot", file.read_text())).status_code == 401
     harness("fault", "expired-certificate")
     assert "no faults" in harness("mend")
-    assert "there is no such fault: kind" in harness("fault", "explosion", status=2)
-    assert "'nobody' has no token here" in harness("token", "nobody", "--revoke", status=2)
+    assert "invalid fault: kind" in harness("fault", "explosion", status=2)
+    assert "'nobody' has no token" in harness("token", "nobody", "--revoke", status=2)
 
 
 def test_it_is_in_a_ledger_that_is_kept_and_cleaning_its_run_ends_it(
@@ -177,7 +177,7 @@ def test_what_a_killed_one_left_is_removed(harness: Harness, cache: Settings) ->
     (storage,) = alive(record.run_id)
     assert Path(storage.cmdline()[-1]).is_relative_to(record.control.parent)
     assert json.loads(harness("status", "--json"))[0]["up"] is False
-    assert "has ended (process" in harness("mend", status=3)
+    assert "has stopped (process" in harness("mend", status=3)
     harness("down")
 
     assert alive(record.run_id) == []
@@ -208,7 +208,7 @@ def test_a_port_that_is_taken_leaves_nothing(harness: Harness, cache: Settings) 
         port = str(other.getsockname()[1])
         said = harness("up", "--port", port, status=3)
 
-    assert f"could not listen on 127.0.0.1:{port}: the port is taken\n  next: see who holds it" in said
+    assert f"could not listen on 127.0.0.1:{port}: the port is in use\n  next: find out which program uses it" in said
     assert list(fronts.fronts_folder(cache).iterdir()) == []
     assert stale_ledgers(ledger_folder(cache)) == []
 
@@ -216,13 +216,13 @@ def test_a_port_that_is_taken_leaves_nothing(harness: Harness, cache: Settings) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--profile", "gcr.io"], "there is no profile 'gcr.io'; did you mean ghcr.io?"),
+        (["--profile", "gcr.io"], "unknown profile 'gcr.io'; did you mean ghcr.io?"),
         (["--name", "My Registry"], "'My Registry' is not a name"),
         (["--package", "Foo=private"], "'Foo' has capital letters"),
         (["--package", "foo=hidden"], "is not NAME=private or NAME=public"),
         (["--user", "robot"], "is not NAME=SCOPE"),
-        (["--user", "robot=admin"], "there is no scope 'admin'"),
-        (["--port", "70000"], "70000 is not a port"),
+        (["--user", "robot=admin"], "unknown scope 'admin'"),
+        (["--port", "70000"], "70000 is not a valid port"),
         (["--limit", "many"], "is not three numbers"),
         (["--limit", "1,2,60"], "ghcr.io has no pull limits"),
     ],
@@ -236,7 +236,7 @@ def test_wrong_words_are_refused_before_anything_is_made(
 
 def test_a_name_is_given_once(harness: Harness) -> None:
     harness("up", "--name", "mine")
-    assert "there is a local registry 'mine' already" in harness("up", "--name", "mine", status=2)
+    assert "there is already a local registry 'mine'" in harness("up", "--name", "mine", status=2)
 
 
 def test_a_full_disk_is_named(harness: Harness, cache: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,7 @@ def test_the_matrix_is_a_table_for_assistive_programs_also_on_a_phone(
     assert ("columnheader", "spark-pi") in named
     links = {name for role, name in named if role == "link"}
     assert {"retry failed", "config-map error", "spark-pi passed"} <= links
-    assert ("heading", "What is wrong") in named
+    assert ("heading", "Problems") in named
 
 
 def test_it_prints(page: chromium.Page, pages: dict[str, str]) -> None:

@@ -49,7 +49,7 @@ def test_an_upgrade_that_needs_nothing_is_safe() -> None:
     assert found.answer.exit_status == 0
     assert found.path == "upgrade-2.4.0-2.5.2+crds=none"
     assert texts(found.why) == (
-        "with the CRDs left alone everything held [run here: kind-1.34, run 20260801-100000-aaaa, 2026-08-01]"
+        "with the CRDs left unchanged, everything held [run here: kind-1.34, run 20260801-100000-aaaa, 2026-08-01]"
     )
 
 
@@ -58,7 +58,7 @@ def test_the_users_own_applications_count_where_they_ran() -> None:
     held = {OWN: [passed("user-app etl", "SparkApplication etl of etl.yaml:1: COMPLETED")]}
     found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", held))])
     assert found.answer is Answer.SAFE
-    assert "your own applications went on" in texts(found.expect)
+    assert "your own applications kept running" in texts(found.expect)
     lost = {OWN: [failed("user-app etl", "SparkApplication etl of etl.yaml:1: two drivers")]}
     found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2", lost))])
     assert found.answer is not Answer.SAFE
@@ -71,10 +71,10 @@ def test_where_only_the_crds_make_it_safe_their_commands_are_the_steps() -> None
     assert found.path == APPLY
     assert [step.text for step in found.steps] == COMMANDS
     assert all(step.origin == "run here" for step in found.steps)
-    assert "with the CRDs left alone, operator-health is broken as known: Helm never updates" in texts(found.why)
-    assert "creates are refused for 0.3 s in all, at most 0.2 s at a time" in texts(found.expect)
-    assert "nobody leads for 21.4 s" in texts(found.expect)
-    assert "none ran again" in texts(found.expect)
+    assert "with the CRDs left unchanged, operator-health is broken as known: Helm never updates" in texts(found.why)
+    assert "creates are rejected for 0.3 s in total, at most 0.2 s at once" in texts(found.expect)
+    assert "there is no leader for 21.4 s" in texts(found.expect)
+    assert "none ran twice" in texts(found.expect)
     assert {proof.cell for proof in found.evidence} >= {f"kind-1.34/{APPLY}/schedules"}
 
 
@@ -85,7 +85,7 @@ def test_a_race_is_told_with_how_often_and_what_to_do_after() -> None:
         found.expect
     )
     last = found.steps[-1]
-    assert last.text.startswith("mind: submit nothing while the operator is being replaced")
+    assert last.text.startswith("note: submit nothing while the operator is being replaced")
     assert (last.origin, last.where) == ("from the catalogue", "https://github.com/kubeflow/spark-operator/issues/2788")
 
 
@@ -111,7 +111,7 @@ def test_what_nobody_looked_at_is_not_safe_but_not_known(missing: str) -> None:
     found = advise(*EDGE, [report(partly)])
     assert found.answer is Answer.NOT_KNOWN
     assert found.answer.exit_status == 3
-    assert f"on kind-1.34, {missing} said nothing" in found.unknown[0]
+    assert f"on kind-1.34, {missing} without a result" in found.unknown[0]
     blind = advise(*EDGE, [report(cells(APPLY, {missing: [errored(missing, "the node went away")]}))])
     assert blind.answer is Answer.NOT_KNOWN
 
@@ -136,8 +136,8 @@ def test_without_a_run_the_catalogue_speaks_and_nothing_is_called_safe() -> None
     assert "CRD SparkConnect is missing" in texts(found.breaks)
     assert all(sentence.origin == "from the catalogue" for sentence in found.breaks)
     assert found.unknown == (
-        "no run here went from 2.1.1 to 2.5.2: nox -s e2e -- --path 'upgrade-2.1.1-2.5.2+crds=apply'",
-        "the nearest edge of which there are results is 2.2.1@docker.io → 2.5.2",
+        "no run here upgraded from 2.1.1 to 2.5.2: nox -s e2e -- --path 'upgrade-2.1.1-2.5.2+crds=apply'",
+        "the nearest edge with results is 2.2.1@docker.io → 2.5.2",
     )
 
 
@@ -151,7 +151,7 @@ def test_going_back_is_told_when_it_was_tried() -> None:
     back = cells("rollback-2.5.2-2.4.0+crds=apply", {"running-apps": [failed("suspended-resumes", "it is stuck")]})
     found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2"), back)])
     assert found.answer is Answer.SAFE
-    assert "going back from 2.5.2 to 2.4.0 with helm rollback" in texts(found.expect)
+    assert "rolling back from 2.5.2 to 2.4.0 with helm rollback" in texts(found.expect)
     assert "running-apps is failed: it is stuck" in texts(found.expect)
 
 
@@ -160,7 +160,7 @@ def test_other_values_modes_say_what_breaks_otherwise() -> None:
     bad = cells(reuse, {"operator-health": [failed("move-completed", "nil pointer")]})
     found = advise("2.4.0", "2.5.2", [report(cells("upgrade-2.4.0-2.5.2"), bad)])
     assert found.answer is Answer.SAFE
-    assert "with the CRDs left alone and values reuse, operator-health failed" in texts(found.breaks)
+    assert "with the CRDs left unchanged and values reuse, operator-health failed" in texts(found.breaks)
 
 
 def test_a_run_ends_with_the_advice_for_each_of_its_edges() -> None:
@@ -230,18 +230,21 @@ TARGET = End(
     [
         (
             {"image": {"registry": "docker.io", "repository": "kubeflow/spark-operator"}},
-            "2.5.2 would be asked for as docker.io/kubeflow/spark-operator:2.5.2, where upstream does not publish it",
+            "2.5.2 would be pulled as docker.io/kubeflow/spark-operator:2.5.2, which upstream does not publish",
         ),
         (
             {"image": {"registry": "harbor.example.com"}},
-            "harbor.example.com/kubeflow/spark-operator/controller:2.5.2 must be there before the upgrade",
+            "must have harbor.example.com/kubeflow/spark-operator/controller:2.5.2 before the upgrade",
         ),
-        ({"image": {"registry": "ghcr.io"}}, "image.registry: 2.5.2 has the same by itself"),
+        ({"image": {"registry": "ghcr.io"}}, "image.registry: this is the default of 2.5.2"),
         ({"image": {"tag": "2.2.1"}}, "image.tag keeps the image at 2.2.1"),
         ({"image": {"tag": "2.2.1"}}, "--feature-gates"),
         ({"hook": {"upgradeCrd": True}}, "Pod Security Standard"),
         ({"controller": {"logLevl": "x"}}, "controller.logLevl is not in the chart of 2.5.2: it has no effect"),
-        ({"controller": {"gone": 2}}, "controller.gone is in the chart of 2.2.1@docker.io and no more in the chart of"),
+        (
+            {"controller": {"gone": 2}},
+            "controller.gone is in the chart of 2.2.1@docker.io but no longer in the chart of",
+        ),
         ({"controller": {"labels": {"a": "b"}, "workers": 3}}, "none of these values needs a change"),
     ],
 )
@@ -253,7 +256,7 @@ def test_values_that_matter_are_named(values: dict[str, object], expected: str) 
 def test_a_chart_that_is_not_at_hand_is_not_guessed_at() -> None:
     bare = End(name="2.5.2", release=CATALOGUE.release("2.5.2"))
     (found,) = advice_values.judge({"controller": {"workers": 3}}, ORIGIN, bare)
-    assert "its chart is not at hand" in found.text
+    assert "its chart is not available here" in found.text
 
 
 def test_good_results_are_good() -> None:

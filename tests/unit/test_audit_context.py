@@ -86,7 +86,7 @@ def test_pods_and_applications_are_found_with_their_namespaces(use: Use) -> None
 def test_a_cluster_that_refuses_or_is_away_is_told(use: Use) -> None:
     with answering(lambda request: Answer(403, "{}")) as server:
         use(server.address)
-        with pytest.raises(ClusterError, match="context here did not tell its pods"):
+        with pytest.raises(ClusterError, match="the pods in the cluster of context here could not be listed"):
             subjects.of_context("here")
 
 

@@ -93,8 +93,8 @@ def test_rules_and_features_belong_to_releases() -> None:
 
 
 INSTANCES = (
-    "applications without a sparkConf that leave out executor.instances get 1 from the webhook under {new}, where they "
-    "got Spark's own default of 2 under {old}: set it where it matters"
+    "applications without a sparkConf that do not set executor.instances get 1 from the webhook with {new}, but "
+    "Spark's own default of 2 with {old}: set it if that matters"
 )
 
 
@@ -111,7 +111,7 @@ def test_a_default_that_is_sparks_own_changes_nothing(old: str, new: str) -> Non
 
 def test_going_back_changes_it_back() -> None:
     (told,) = behaviour.changes(REAL.release("2.5.2"), REAL.release("2.1.1"))
-    assert "get Spark's own default of 2 under 2.1.1, where they got 1 from the webhook under 2.5.2" in told
+    assert "get Spark's own default of 2 with 2.1.1, but 1 from the webhook with 2.5.2" in told
 
 
 def test_a_change_is_told_once_for_all_applications_that_it_meets(tmp_path: Path) -> None:
@@ -119,11 +119,11 @@ def test_a_change_is_told_once_for_all_applications_that_it_meets(tmp_path: Path
     file.write_text(GOOD + 'until = "2.3.0"\n' + GOOD.replace("2.0.0", "2.4.0").replace("cluster", "client"))
     known = behaviour.read(TomlSource.read(file))
     (told,) = behaviour.changes(known.of(REAL.release("2.3.0")), known.of(REAL.release("2.5.2")))
-    assert told.startswith("applications that leave out mode get client from the webhook under 2.5.2, where they got")
+    assert told.startswith("applications that do not set mode get client from the webhook with 2.5.2, but")
     (gone,) = behaviour.changes(
         known.of(REAL.release("2.3.0")), REAL.release("2.5.2").model_copy(update={"defaults": ()})
     )
-    assert "get nothing from the webhook under 2.5.2" in gone
+    assert "get nothing from the webhook with 2.5.2" in gone
 
 
 def test_metrics_belong_to_releases() -> None:
@@ -171,7 +171,7 @@ source = "https://example.org/a"
         (GOOD.replace('"mode"', '"spec/mode"'), 2, "field", "string should match"),
         (GOOD + "[[fact]]\n", 6, "fact", r"only \[\[default\]\], \[\[rule\]\], .* rows"),
         (RULE + RULE, 9, "since", "a row above has 'it'"),
-        (NOISE.replace('"no"', '"("'), 2, "says", "no regular expression"),
+        (NOISE.replace('"no"', '"("'), 2, "says", "not a valid regular expression"),
         (NOISE + NOISE, 9, "since", "a row above has"),
         (RULE.replace("says", "words"), 4, "words", "no such key"),
     ],

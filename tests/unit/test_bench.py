@@ -90,13 +90,13 @@ def test_the_most_that_was_used_is_what_counts(tmp_path: Path, monkeypatch: pyte
 
 def test_a_ratio_above_its_limit_does_not_hold_and_an_estimate_says_so(tmp_path: Path) -> None:
     outcome = Outcome(
-        ratio=0.61, limit=0.5, measured={"cells": 112}, note="the baseline is reckoned from 8 of 112 cells"
+        ratio=0.61, limit=0.5, measured={"cells": 112}, note="the baseline is extrapolated from 8 of 112 cells"
     )
 
     outcome.write(tmp_path / "it.json")
 
     assert not outcome.holds
-    assert str(outcome) == "ratio: 0.61 (at most 0.5); the baseline is reckoned from 8 of 112 cells"
+    assert str(outcome) == "ratio: 0.61 (at most 0.5); the baseline is extrapolated from 8 of 112 cells"
     written = json.loads((tmp_path / "it.json").read_text())
     assert (written["ratio"], written["cells"], written["note"]) == (0.61, 112, outcome.note)
     assert written["machine"]["cpus"] > 0
@@ -110,7 +110,7 @@ def test_tables_have_both_ways_and_the_reckoning() -> None:
     console.print(matrix.accepted_table({"kind-1.34": 6.0}))
 
     said = console.export_text()
-    assert "reckoned for all" in said
+    assert "extrapolated to all" in said
     assert "140" in said
     assert "kind-1.34" in said
 
@@ -166,7 +166,7 @@ def test_what_was_only_tried_is_not_judged() -> None:
     tried = Outcome(ratio=0.9, limit=0.5, measured={}, judged=False)
 
     assert tried.holds
-    assert str(tried) == "ratio: 0.90 (the limit of 0.5 is not judged with --quick)"
+    assert str(tried) == "ratio: 0.90 (the limit of 0.5 is not checked with --quick)"
 
 
 class OpenResources:

@@ -83,7 +83,7 @@ def test_the_first_call_prints_plan_progress_and_summary(settings: Settings, hos
     assert host.ran[-1] == "node image"
     assert report.changed
     assert "To do, at most 15 s on two cores:" in output
-    assert "  - node image (about 5.0 s), if it is not there" in output
+    assert "  - node image (about 5.0 s), if missing" in output
     assert "done    kind in 0." in output
     assert "node image  done   2 MB" in output
     assert output.splitlines()[-1].startswith("Ready, ")
@@ -97,7 +97,7 @@ def test_the_second_call_changes_nothing(settings: Settings, host: Host) -> None
 
     assert host.ran == []
     assert not report.changed
-    assert "There already: engine, kind, node image." in output
+    assert "Already present: engine, kind, node image." in output
     assert output.splitlines()[-1].startswith("Nothing to do, ")
 
 

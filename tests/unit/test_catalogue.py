@@ -156,8 +156,8 @@ def test_a_relocated_release_is_the_same_release_in_another_registry() -> None:
     ("name", "why"),
     [
         ("2.1.1@docker.io", "upstream publishes 2.1.1 there itself(.|\n)*write 2.1.1"),
-        ("2.5.2@quay.io", r"nothing of copies at quay.io(.|\n)*docker\.io"),
-        ("2.5.2@", "nothing of copies at no registry"),
+        ("2.5.2@quay.io", r"no relocation to quay.io(.|\n)*docker\.io"),
+        ("2.5.2@", "no relocation to no registry"),
         ("2.5.9@docker.io", "no release named '2.5.9'; did you mean"),
     ],
 )
@@ -183,7 +183,7 @@ def test_a_wrong_relocation_is_named_by_line_and_key(tmp_path: Path) -> None:
         (ENVIRONMENT + 'node_image = "kindest/node"\n', 6, "node_image", "not a full reference"),
         (ENVIRONMENT + 'node_image = "docker.io/kindest/node:v1.35.0"\n', 6, "node_image", "is not v1.34.4"),
         (ENVIRONMENT + 'node_image = "docker.io/kindest/node:v1.34.4rc1"\n', 6, "node_image", "is not v1.34.4"),
-        (ENVIRONMENT + 'upstream_kubernetes = "1.35.1"\n', 6, "upstream_kubernetes", "no patch of 1.34"),
+        (ENVIRONMENT + 'upstream_kubernetes = "1.35.1"\n', 6, "upstream_kubernetes", "not a patch version of 1.34"),
         (ENVIRONMENT + "\n" + ENVIRONMENT, 8, "name", "a second row"),
         (ENVIRONMENT + "\n[surplus]\n", 7, "surplus", r"only \[\[environment\]\] rows"),
     ],

@@ -140,7 +140,7 @@ def test_clean_removes_all_and_prints_the_proof(settings: Settings, tmp_path: Pa
     text = screen.export_text()
     (row,) = [line for line in text.splitlines() if "temporary folders" in line]
     assert [cell.strip() for cell in row.split("│")[2:4]] == ["2", "0"]
-    assert "nothing is left" in text
+    assert "a second inspection found nothing" in text
 
 
 def test_clean_twice_is_clean(settings: Settings) -> None:
@@ -234,13 +234,13 @@ def test_one_run_can_be_removed_without_the_others(settings: Settings, tmp_path:
 
 
 def test_a_run_that_left_nothing_is_unknown(settings: Settings) -> None:
-    with pytest.raises(UsageError, match="left nothing here"):
+    with pytest.raises(UsageError, match="has left nothing on this host"):
         clean_run(settings, RUN, say=print)
 
 
 def test_a_run_at_work_is_not_removed(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "tmp" / f"soh-{RUN}-abcdefgh"
     with a_run(RUN, settings, folder):
-        with pytest.raises(HostError, match="still at work"):
+        with pytest.raises(HostError, match="still in progress"):
             clean_run(settings, RUN, say=print)
         assert folder.exists()

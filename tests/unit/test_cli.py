@@ -211,7 +211,7 @@ def test_a_broken_environment_variable_ends_with_2(
 def test_a_source_without_its_settings_ends_with_2(engine: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = refused(capsys, 2, "run", "--source", "mirror")
 
-    assert "no mirror is configured" in said
+    assert "none is configured" in said
     assert '[mirrors."ghcr.io"]' in said
 
 

@@ -213,7 +213,7 @@ def test_the_summary_starts_with_what_is_wrong(request_: EvidenceRequest) -> Non
         "leases is forbidden",
         "SparkApplication spark-pi/pi: FAILED: driver failed",
         "spark-pi/driver: Running, not ready, restarts 2",
-        "CrashLoopBackOff: back-off 20s; before that ended with status 137 (OOMKilled)",
+        "CrashLoopBackOff: back-off 20s; previously exited with code 137 (OOMKilled)",
         "spark-pi/waiting: Pending",
         "not scheduled: 0/1 nodes are available: 1 Insufficient cpu.",
         'Failed Pod/driver (×4): Failed to pull image "ghcr.io/nope:1": not found',
@@ -290,13 +290,13 @@ def test_an_api_server_that_goes_away_meanwhile_is_said_once(request_: EvidenceR
     results = collect(with_(request_, kubectl=kubectl))
     wrong = [result for result in results if not result.ok]
     assert [result.name for result in wrong] == ["API server"]
-    assert "went away while it was asked for" in wrong[0].message
+    assert "became unreachable while" in wrong[0].message
 
 
 def test_without_checks_or_versions_the_page_says_so(request_: EvidenceRequest) -> None:
     collect(with_(request_, findings=[], versions={}, node_logs=None, registry_logs=None))
     text = (request_.folder / "summary.md").read_text()
-    assert "No check had looked before the cell ended." in text
+    assert "No check ran before the cell ended." in text
     assert "node logs: this provider has none" in text
 
 

@@ -85,7 +85,7 @@ def test_no_permission(path: Path, settings: Settings, in_json: bool) -> None:
     program(path / "docker", says=answer, complains="" if in_json else problem, status=1)
 
     for ask in (engine.probe, engine.ensure_engine):
-        with pytest.raises(engine.EngineRefusal, match="refuses this user") as caught:
+        with pytest.raises(engine.EngineRefusal, match="denies access to this user") as caught:
             ask(settings)
         assert "usermod -aG docker" in caught.value.next_step
 
@@ -108,7 +108,7 @@ def test_a_stopped_engine_that_may_not_be_started_here(
     monkeypatch.setattr(engine.os, "geteuid", lambda: 1000)  # type: ignore[attr-defined]
     program(path / "docker", complains="Cannot connect to the Docker daemon. Is it running?", status=1)
 
-    with pytest.raises(EngineError, match="does not run: Cannot connect"):
+    with pytest.raises(EngineError, match="is not running: Cannot connect"):
         engine.ensure_engine(settings)
 
 

@@ -47,14 +47,14 @@ def test_attempts_that_proved_nothing_are_told_and_not_counted() -> None:
 
     assert (flake.attempts, flake.passed, flake.failed, flake.errors) == (5, 2, 1, 2)
     assert flake.rate == pytest.approx(1 / 3, abs=1e-4)
-    assert told(flake).endswith("; 2 more proved nothing")
+    assert told(flake).endswith("; 2 more inconclusive")
 
 
 def test_nothing_proved_is_no_rate() -> None:
     (flake,) = flakes(attempts(ERROR, ERROR))
 
     assert (flake.rate, flake.low, flake.high) == (None, None, None)
-    assert told(flake) == "failed 0 of 0; 2 more proved nothing"
+    assert told(flake) == "failed 0 of 0; 2 more inconclusive"
 
 
 def test_a_cell_that_ran_once_has_no_rate() -> None:

@@ -97,17 +97,17 @@ def test_mending_ends_everything(plan: FaultPlan) -> None:
     [
         ({"kind": "stauts"}, "kind"),
         ({"kind": "status"}, "status needs status"),
-        ({"kind": "status", "status": 418}, "status 418 is none of 401, 403, 404, 429, 500, 503"),
+        ({"kind": "status", "status": 418}, "status 418 is not one of 401, 403, 404, 429, 500, 503"),
         ({"kind": "cut", "status": 500}, "cut takes no status"),
         ({"kind": "bandwidth"}, "bandwidth needs rate"),
-        ({"kind": "latency"}, "latency needs seconds"),
-        ({"kind": "status", "status": 500, "after": 3}, "status takes no after"),
+        ({"kind": "latency"}, "latency needs `seconds`"),
+        ({"kind": "status", "status": 500, "after": 3}, "status does not take `after`"),
         ({"kind": "cut", "count": 0}, "count"),
         ({"kind": "cut", "repo": "x"}, "repo"),
     ],
 )
 def test_what_cannot_be_is_refused(details: dict[str, object], said: str) -> None:
-    with pytest.raises(UsageError, match="there is no such fault") as raised:
+    with pytest.raises(UsageError, match="invalid fault") as raised:
         fault_of(details)
     assert said in str(raised.value)
 

@@ -41,7 +41,7 @@ def test_limits_can_be_set_where_there_are_some() -> None:
 
 
 def test_a_wrong_name_gets_a_guess() -> None:
-    with pytest.raises(UsageError, match=r"no profile 'gcr\.io'; did you mean ghcr\.io\?"):
+    with pytest.raises(UsageError, match=r"unknown profile 'gcr\.io'; did you mean ghcr\.io\?"):
         profile("gcr.io")
 
 
@@ -68,5 +68,5 @@ def test_an_answer_that_is_missing_is_named(tmp_path: Path) -> None:
     begin = text.index('["ghcr.io".answers.token-ended]')
     file = tmp_path / "registries.toml"
     file.write_text(text[:begin] + text[text.index('["ghcr.io".answers.delete-unsupported]') :])
-    with pytest.raises(CatalogueError, match="there are no answers for token-ended"):
+    with pytest.raises(CatalogueError, match="answers are missing for token-ended"):
         profiles(file)

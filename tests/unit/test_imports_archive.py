@@ -155,11 +155,11 @@ def _two_without_names(tmp_path: Path) -> Path:
     [
         (lambda tmp_path: tmp_path / "none.tar", "does not exist"),
         (_no_tar, "cannot be read as a tar archive"),
-        (_something_else, "neither an OCI layout nor a docker archive"),
-        (_damaged, "sha256:[0-9a-f]+ comes to sha256:"),
-        (_two_without_names, r"holds 2 images, and 0 of them are called docker\.io/kubeflow/spark-operator:2\.1\.1"),
-        (lambda tmp_path: docker_archive(tmp_path, tags=None, damage=True), "a layer comes to sha256:"),
-        (lambda tmp_path: docker_archive(tmp_path, tags=["a:b"], copies=2), "holds 2 images, and 0 of them"),
+        (_something_else, "neither an OCI layout nor a `docker save` archive"),
+        (_damaged, "sha256:[0-9a-f]+ has digest sha256:"),
+        (_two_without_names, r"contains 2 images, 0 of them named docker\.io/kubeflow/spark-operator:2\.1\.1"),
+        (lambda tmp_path: docker_archive(tmp_path, tags=None, damage=True), "a layer has digest sha256:"),
+        (lambda tmp_path: docker_archive(tmp_path, tags=["a:b"], copies=2), "contains 2 images, 0 of them"),
     ],
 )
 def test_what_cannot_be_imported_is_told(tmp_path: Path, make: Any, why: str) -> None:
@@ -170,12 +170,14 @@ def test_what_cannot_be_imported_is_told(tmp_path: Path, make: Any, why: str) ->
 
 def test_an_image_of_another_machine_is_told_by_both(tmp_path: Path) -> None:
     file = packed(an_image(tmp_path, "first").folder, tmp_path / "image.tar")
-    with pytest.raises(UsageError, match=f"holds an image for linux/{architecture()}, and nodes here are linux/s390x"):
+    with pytest.raises(
+        UsageError, match=f"has an image for linux/{architecture()}, but nodes on this machine are linux/s390x"
+    ):
         opened(file, tmp_path, machine="s390x")
 
 
 def test_another_digest_is_told_by_both(tmp_path: Path) -> None:
     image = an_image(tmp_path, "first")
     file = packed(image.folder, tmp_path / "image.tar")
-    with pytest.raises(UsageError, match=f"does not hold sha256:0+, but {image.digest}"):
+    with pytest.raises(UsageError, match=f"does not contain sha256:0+, but {image.digest}"):
         opened(file, tmp_path, REFERENCE.pinned("sha256:" + "0" * 64))

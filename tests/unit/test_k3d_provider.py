@@ -249,7 +249,7 @@ def test_an_export_has_consoles_logs_and_facts_but_no_secrets(provider: K3d, pro
 
 @pytest.mark.parametrize("text", ["- a list", "{", ""])
 def test_a_registries_file_that_is_none_becomes_a_note(text: str) -> None:
-    assert k3d_logs.without_passwords(text).startswith("# it cannot be read")
+    assert k3d_logs.without_passwords(text).startswith("# not a valid registries.yaml")
 
 
 def test_a_command_runs_in_a_node_and_a_person_is_told_how(provider: K3d, programs: Path, tmp_path: Path) -> None:
@@ -259,5 +259,5 @@ def test_a_command_runs_in_a_node_and_a_person_is_told_how(provider: K3d, progra
 
 
 def test_a_program_that_was_not_looked_for_is_named(programs: Path) -> None:
-    with pytest.raises(ToolError, match="k3d was not looked for"):
+    with pytest.raises(ToolError, match="k3d was not resolved"):
         PROVIDERS["k3d"](ProviderTools(programs={})).export_logs(cluster(Path("/nowhere")), Path("/nowhere"))

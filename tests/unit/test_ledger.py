@@ -91,7 +91,7 @@ def test_facts_learnt_later_are_added(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
-    with Ledger.open(RUN, tmp_path) as ledger, pytest.raises(ValueError, match="no kind 'pod'"):
+    with Ledger.open(RUN, tmp_path) as ledger, pytest.raises(ValueError, match="unknown kind of ledger entry 'pod'"):
         ledger.planned("pod", "x")  # type: ignore[arg-type]
 
 
@@ -121,7 +121,7 @@ def test_children_carry_the_name_of_the_run(tmp_path: Path) -> None:
 
 def test_the_same_run_cannot_be_opened_twice_but_joined(tmp_path: Path) -> None:
     with Ledger.open(RUN, tmp_path) as first:
-        with pytest.raises(HostError, match="exists already"):
+        with pytest.raises(HostError, match="already exists"):
             Ledger.open(RUN, tmp_path)
         with Ledger.join(RUN, tmp_path) as second:
             second.planned("network", "soh-net")

@@ -50,9 +50,9 @@ def test_reasons_and_shards_have_columns_where_there_are_any() -> None:
 def test_the_notes_say_the_sum_and_what_is_left_out_and_why() -> None:
     lines = list(listing.notes(CHOSEN.cells, ESTIMATOR, jobs=2, left_out=CHOSEN.left_out, public=True))
     assert re.fullmatch(r"4 cells on 2 clusters, ~\d+ minutes with --jobs 2", lines[0])
-    assert "~ is a guess" in lines[1]
+    assert "~ marks estimates" in lines[1]
     assert lines[2] == (
-        "left out: 2 cells: releases before 2.4.0 have no spec.suspend "
+        "excluded: 2 cells: releases before 2.4.0 have no spec.suspend "
         "(https://github.com/kubeflow/spark-operator/pull/2387)"
     )
     assert lines[3].startswith("node image without a digest")

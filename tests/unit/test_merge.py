@@ -152,7 +152,7 @@ def test_a_cell_without_a_result_is_missing(tmp_path: Path) -> None:
     assert cli.main(words) == 3
     one = merge.read(tmp_path / "all" / "results.json")
     assert set(one.missing) == {f"{GROUP}/ttl", f"{GROUP}/retry"}
-    assert one.leaks == ("20260801-101600-0001: the run did not end, so that nobody looked for what it left behind",)
+    assert one.leaks == ("20260801-101600-0001: the run did not end, so there was no leak proof",)
     text = (tmp_path / "all" / "junit.xml").read_text()
     assert text.count('type="missing"') == 2
 
@@ -186,9 +186,9 @@ def test_what_differs_between_shards_is_told(tmp_path: Path) -> None:
         ("twice", "both have run"),
         ("broken", "cannot be read"),
         ("empty", "has no results.json"),
-        ("absent", "is no folder"),
+        ("absent", "is not a folder"),
         ("output", "is not empty"),
-        ("plan", "is no plan of shards"),
+        ("plan", "is not a shard plan"),
     ],
 )
 def test_what_cannot_be_merged_is_refused(

@@ -153,7 +153,7 @@ def test_what_is_no_registry_host_is_refused(host: str) -> None:
     ("table", "what"),
     [
         ('[mirrors."registry-1.docker.io"]\nurl = "http://m"', "use that as the key"),
-        ('[mirrors."ghcr.io"]\nurl = "m.example.com"', "not an address like"),
+        ('[mirrors."ghcr.io"]\nurl = "m.example.com"', "not a URL like"),
         ('[mirrors."ghcr.io"]\nurl = "http://m"\npasword = "s3cret"', "pasword"),
     ],
 )

@@ -26,6 +26,7 @@ EVERYTHING = [
     *("--scenario", "spark-pi", "--scenario", "ttl", "--tag", "smoke", "--values", "my values.yaml", "--values", "b"),
     *("--source", "foundry", "--jobs", "2", "--chart", "oci://example.com/c", "--config", "harness.toml"),
     *("--keep", "--repeat", "3", "--seed", "7", "--lock", "sha256:ab", "--drift", "--fresh", "--apps", "a"),
+    "--bootstrap",
 ]
 
 
@@ -55,6 +56,7 @@ def test_everything_given_is_read() -> None:
         lock="sha256:ab",
         drift=True,
         fresh=True,
+        bootstrap=True,
         config=Path("harness.toml"),
     )
 

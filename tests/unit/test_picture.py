@@ -40,7 +40,7 @@ def test_every_row_has_its_samples_its_interval_and_its_median() -> None:
     drawn = parsed(picture([row(), row(4.0, registry="docker.io", parallel=4)]))
     assert len(list(drawn.iter(f"{SVG}circle"))) == 6
     said = texts(picture([row(), row(4.0, registry="docker.io", parallel=4)]))
-    assert {"ghcr.io · direct", "docker.io · direct · 4 at once", "2 s", "4 s"} <= set(said)
+    assert {"ghcr.io · direct", "docker.io · direct · 4 in parallel", "2 s", "4 s"} <= set(said)
     told = ["".join(it.itertext()) for it in drawn.iter(f"{SVG}title")]
     assert "ghcr.io · direct: median 2 s, interval 1.9 s to 2.2 s, 3 samples" in told
 

@@ -93,7 +93,7 @@ def test_what_is_missing_is_named_with_its_mirror_and_only_its_cells_are_refused
     assert set(refusals) == {cell(environment="k3d-1.34").id, cell().id}
     finding = refusals[cell(environment="k3d-1.34").id]
     assert (finding.check, finding.verdict) == (CHECK, Verdict.UNAVAILABLE)
-    assert f"{IMAGE} cannot be had: the mirror http://{fake.address} of docker.io answered 404" in finding.message
+    assert f"{IMAGE} is not available: the mirror http://{fake.address} of docker.io answered 404" in finding.message
     assert "rancher/k3s" in finding.message
     assert "rancher/k3s" not in refusals[cell().id].message
     assert f"copy {IMAGE} to the mirror" in finding.message
@@ -108,7 +108,7 @@ def test_a_host_without_a_mirror_is_named_without_asking_anybody() -> None:
     with answering(server()) as fake, mirrored(fake, "ghcr.io") as source:
         (finding,) = preflight(source, engine_images=lambda environment: []).refusals([cell()]).values()
 
-    assert "nobody answers for docker.io: the mirror map has ghcr.io" in finding.message
+    assert "there is no mirror for docker.io: the mirror map has ghcr.io" in finding.message
     assert not [it for it in fake.requests if "apache" in it.path]
 
 

@@ -102,9 +102,9 @@ def test_no_repr_shows_a_token(accounts: Accounts) -> None:
 @pytest.mark.parametrize(
     ("user", "scope", "said"),
     [
-        ("", "read:packages", "'' is not a user name"),
-        ("../etc", "read:packages", "is not a user name"),
-        ("robot", "admin", "there is no scope 'admin'"),
+        ("", "read:packages", "'' is not a valid user name"),
+        ("../etc", "read:packages", "is not a valid user name"),
+        ("robot", "admin", "unknown scope 'admin'"),
     ],
 )
 def test_wrong_names_are_refused(accounts: Accounts, user: str, scope: str, said: str) -> None:
@@ -114,7 +114,7 @@ def test_wrong_names_are_refused(accounts: Accounts, user: str, scope: str, said
 
 def test_who_has_no_token_is_named(accounts: Accounts) -> None:
     accounts.issue("robot", ["read:packages"])
-    with pytest.raises(UsageError, match=r"'human' has no token here\n  next: who has one: robot"):
+    with pytest.raises(UsageError, match=r"'human' has no token\n  next: users with a token: robot"):
         accounts.revoke("human")
 
 

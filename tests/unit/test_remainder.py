@@ -110,7 +110,7 @@ while not (folder / "go on").exists(): time.sleep(0.02)
     assert asked == [["k3d-1.34"]]
     assert said[0] == (
         "k3d-1.34/install-2.5.2 waits for k3s programs (usually 90 s), k3s-shaped node (usually 90 s); "
-        "together at most 3 min on an idle host"
+        "at most 3 min in total on an idle host"
     )
 
 
@@ -122,7 +122,7 @@ def test_nobody_waits_for_what_nobody_makes_any_more(
     until_ready(beside, "k3d-1.34/install-2.5.2")
 
     assert not (made / "k3s-shaped node").exists()
-    until(lambda: "ended with status 3" in said[-1], what="a word on the failure", timeout=20, interval=0.02)
+    until(lambda: "exited with status 3" in said[-1], what="a word on the failure", timeout=20, interval=0.02)
 
 
 def test_where_nothing_is_missing_nothing_is_started_and_the_caches_go(

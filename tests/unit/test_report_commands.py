@@ -74,7 +74,7 @@ def test_open_says_so_where_there_is_no_browser(reports: Path, tmp_path: Path) -
     assert done.returncode == 0
     first, second = done.stdout.splitlines()
     assert first == str(folder / "index.html")
-    assert second == f"no browser was found here; `harness report serve {RUN}` serves the page to one elsewhere"
+    assert second == f"no browser found; `harness report serve {RUN}` serves the page to other programs on this machine"
 
 
 def test_open_makes_the_page_of_a_run_that_was_killed(reports: Path, browser: Path) -> None:
@@ -94,7 +94,7 @@ def test_open_makes_the_page_anew_when_a_benchmark_came_after_it(reports: Path, 
     os.utime(reports / PULLS, (later, later))
     assert harness("report", "open").returncode == 0
     page = (folder / "index.html").read_text()
-    assert "<title>Seconds that pulls took</title>" in page
+    assert "<title>Pull durations in seconds</title>" in page
     assert "<dt>node</dt><dd>kindest/node:v1</dd>" in page
     assert "<dt>stand-ins</dt><dd>30 ms</dd>" in page
     (folder / PULLS).write_text("[{}]")
@@ -107,9 +107,9 @@ def test_open_makes_the_page_anew_when_a_benchmark_came_after_it(reports: Path, 
 @pytest.mark.parametrize(
     ("made", "words", "said", "step"),
     [
-        (False, (), "there is no report below", "run some cells first"),
-        (True, ("20990101-000000-ffff",), "there is no report of a run 20990101-000000-ffff", f"the latest are: {RUN}"),
-        (True, ("{reports}",), "is no report: it has no results.json", RUN),
+        (False, (), "there are no reports in", "run some cells first"),
+        (True, ("20990101-000000-ffff",), "there is no report of run 20990101-000000-ffff", f"the latest are: {RUN}"),
+        (True, ("{reports}",), "is not a report: it has no results.json", RUN),
     ],
 )
 def test_a_report_that_is_not_there_is_one_clear_error(
@@ -146,10 +146,10 @@ def test_a_port_that_is_taken_and_one_that_is_none_are_clear_errors(
         port = taken.getsockname()[1]
         assert cli.main(["report", "serve", "--port", str(port)]) == 3
     error = capsys.readouterr().err
-    assert f"cannot listen on 127.0.0.1:{port}: another program has it" in error
+    assert f"cannot listen on 127.0.0.1:{port}: the port is in use" in error
     assert "next: give another --port" in error
     assert cli.main(["report", "serve", "--port", "70000"]) == 2
-    assert "--port 70000 is no port" in capsys.readouterr().err
+    assert "--port 70000 is not a valid port" in capsys.readouterr().err
 
 
 class Served:
@@ -159,7 +159,7 @@ class Served:
         self.process, self.folder = process, folder
         assert process.stdout is not None
         self.said = process.stdout.readline()
-        self.port = int(self.said.split("/")[2].split(":")[1])
+        self.port = int(self.said.rpartition(":")[2].partition("/")[0])
 
     def ask(self, path: str, *, method: str = "GET", host: str = "") -> tuple[int, str, http.client.HTTPMessage]:
         """Status, body and headers of an answer. The path goes out as it is."""
@@ -188,7 +188,7 @@ def served(reports: Path) -> Iterator[Served]:
 
 
 def test_serve_gives_the_page_and_the_evidence_and_ends_well_on_ctrl_c(served: Served) -> None:
-    assert served.said == f"http://127.0.0.1:{served.port}/ serves {served.folder}; Ctrl-C ends it\n"
+    assert served.said == f"serving {served.folder} at http://127.0.0.1:{served.port}/; stop with Ctrl-C\n"
     status, body, headers = served.ask("/")
     assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert body == (served.folder / "index.html").read_text()

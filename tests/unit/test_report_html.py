@@ -142,7 +142,7 @@ def test_the_matrix_has_a_tile_for_every_cell_that_leads_to_it(document: Documen
 
 def test_what_is_wrong_comes_before_what_held_and_the_worst_first() -> None:
     shown = html.render(run(*FINDINGS))
-    wrong, held = shown.index(">What is wrong</h2>"), shown.index(">What held</h2>")
+    wrong, held = shown.index(">Problems</h2>"), shown.index(">Passed</h2>")
     cards = re.findall(r'<article class="card edge-([\w-]+)"', shown)
     assert wrong < held
     assert cards == ["error", "failed", "unavailable"]
@@ -173,7 +173,7 @@ def test_buttons_are_only_there_with_scripts(document: Document) -> None:
 
 def test_a_green_page_has_nothing_under_what_is_wrong() -> None:
     shown = html.render(run("spark-pi"))
-    assert "What is wrong" not in shown
+    assert ">Problems<" not in shown
     assert "Everything held" in shown
     assert "1 cell: 1 passed" in shown
 

@@ -34,7 +34,7 @@ def test_a_cell_is_as_bad_as_its_worst_check_and_says_why(scenario: str, verdict
 
 def test_a_cell_without_a_finding_has_proved_nothing() -> None:
     cell = cell_result(CELL, [], repro="nox")
-    assert (cell.verdict, cell.reason) == (Verdict.ERROR, "no check looked at anything")
+    assert (cell.verdict, cell.reason) == (Verdict.ERROR, "no check ran")
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_a_second_try_is_told_on_every_page_although_the_cell_passed() -> None:
 
     for page in (shown(report, width=200), summary.markdown(report), html.render(report)):
         assert "node-lost: the API server does not answer" in page
-        assert "1 passed, 1 tried twice" in page
+        assert "1 passed, 1 retried" in page
     assert 'name="retried" value="node-lost: the API server does not answer"' in junit.render(report)
 
 

@@ -99,7 +99,9 @@ def test_a_cell_whose_images_no_mirror_has_gets_no_cluster_and_the_others_go_on(
     stage: Stage, open_run: Callable[..., Runner]
 ) -> None:
     away, there = attempt("spark-pi", "kind-1.36"), attempt("ttl")
-    stage.refusals = {away.cell.id: unavailable("in-the-mirror", "ghcr.io/a/b:1 cannot be had: the mirror has it not")}
+    stage.refusals = {
+        away.cell.id: unavailable("in-the-mirror", "ghcr.io/a/b:1 is not available: the mirror has it not")
+    }
     run = open_run()
     planned = run.start([away, there])
 
@@ -107,7 +109,7 @@ def test_a_cell_whose_images_no_mirror_has_gets_no_cluster_and_the_others_go_on(
     result = run.result(away)
     assert (result.verdict, result.reason) == (
         Verdict.UNAVAILABLE,
-        "ghcr.io/a/b:1 cannot be had: the mirror has it not",
+        "ghcr.io/a/b:1 is not available: the mirror has it not",
     )
     assert away.cell.id in result.repro or "--lock" in result.repro
     assert run.result(there).verdict is Verdict.PASSED

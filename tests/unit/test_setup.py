@@ -100,7 +100,7 @@ def test_a_host_is_described_with_its_tools_and_source(programs: Path) -> None:
     found = setup.host(setup.request(RunOptions(selection=PI, source="upstream")))
 
     assert found.choice.kind == "upstream"
-    assert found.choice.why == "source upstream was asked for"
+    assert found.choice.why == "requested with --source upstream"
     assert {name: tool.version for name, tool in found.tools.items()} == {
         "kind": "0.33.0",
         "helm": "3.18.0",
@@ -135,7 +135,7 @@ def test_a_disk_that_is_nearly_full_is_refused(programs: Path, monkeypatch: pyte
 def test_an_engine_that_refuses_this_user_is_told(programs: Path) -> None:
     (programs / "docker").write_text("#!/bin/sh\necho 'permission denied while trying to connect' >&2\nexit 1\n")
 
-    with pytest.raises(EngineError, match="refuses this user") as raised:
+    with pytest.raises(EngineError, match="denies access to this user") as raised:
         setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
     assert "group docker" in raised.value.next_step
 

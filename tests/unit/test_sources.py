@@ -58,7 +58,7 @@ def test_what_was_asked_for_is_taken_unprobed(tmp_path: Path, silent: str) -> No
 
 
 def test_a_mirror_that_is_not_configured_cannot_be_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no mirror is configured"):
+    with pytest.raises(UsageError, match="none is configured"):
         detect(settings(tmp_path), "mirror")
 
 
@@ -159,7 +159,7 @@ def test_preflight_tells_every_image_that_is_missing() -> None:
     assert "the foundry has no image ghcr.io/a/b:9.9.9" in missing.message
     assert "answered 404 for a/b:9.9.9: MANIFEST_UNKNOWN manifest unknown" in missing.message
     assert "nox -s bootstrap" in missing.next_step
-    assert "nobody answers for quay.io" in unserved.message
+    assert "there is no mirror for quay.io" in unserved.message
 
 
 def test_a_source_is_made_by_its_kind(tmp_path: Path) -> None:

@@ -157,9 +157,9 @@ def test_a_failure_ends_the_other_programs_and_keeps_what_was_finished(tmp_path:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        ([("a", "b"), ("b", "a")], "in a circle: a → b → a"),
+        ([("a", "b"), ("b", "a")], "a dependency cycle: a → b → a"),
         ([("a", "nowhere")], "needs nowhere, which does not exist"),
-        ([("a",), ("a",)], "twice: a"),
+        ([("a",), ("a",)], "duplicate bootstrap steps: a"),
     ],
 )
 def test_steps_that_cannot_be_ordered(names: list[tuple[str, ...]], said: str) -> None:

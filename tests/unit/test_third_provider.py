@@ -132,7 +132,7 @@ def test_a_detour_writes_where_its_nodes_read(left_behind: Engine) -> None:
 
 
 def test_a_provider_that_nobody_wrote_is_named_with_those_that_are_there() -> None:
-    with pytest.raises(CatalogueError, match=r"there is no provider 'fourth'.*") as caught:
+    with pytest.raises(CatalogueError, match=r"unknown provider 'fourth'.*") as caught:
         providers.named("fourth")
     assert "k3d, kind, third" in caught.value.next_step
 
@@ -147,9 +147,7 @@ def test_an_environment_of_an_unknown_provider_is_named_by_file_line_and_key(tmp
         environments=catalogue.read_environments(file),
         written={"environments": TomlSource.read(file)},
     )
-    with pytest.raises(
-        CatalogueError, match=r"environments\.toml, line 3: key provider: there is no provider 'fourth'"
-    ):
+    with pytest.raises(CatalogueError, match=r"environments\.toml, line 3: key provider: unknown provider 'fourth'"):
         providers.require_known(wrong)
 
 

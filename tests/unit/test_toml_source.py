@@ -83,7 +83,7 @@ FILES = [
         row="[[edge]]",
         key="to",
         name="[edge]",
-        twice="a row above has ",
+        twice="a row above already has ",
     ),
     _File(
         path="charts/images/operator.toml",

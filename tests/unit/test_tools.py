@@ -78,10 +78,10 @@ def test_a_supported_version_on_path_is_used(
 @pytest.mark.parametrize(
     ("name", "answer", "said"),
     [
-        ("kind", "kind v0.29.0 go1.24.2 linux/amd64", r"kind is 0.29.0, supported is >=0.30,<0.34"),
-        ("kind", "kind v0.34.0 go1.24.2 linux/amd64", r"kind is 0.34.0, supported is >=0.30,<0.34"),
-        ("helm", "v4.3.1", r"helm is 4.3.1, supported is >=3.14,<4"),
-        ("helm", "hello", r"helm does not say its version"),
+        ("kind", "kind v0.29.0 go1.24.2 linux/amd64", r"kind is 0.29.0, supported: >=0.30,<0.34"),
+        ("kind", "kind v0.34.0 go1.24.2 linux/amd64", r"kind is 0.34.0, supported: >=0.30,<0.34"),
+        ("helm", "v4.3.1", r"helm is 4.3.1, supported: >=3.14,<4"),
+        ("helm", "hello", r"helm does not report its version"),
     ],
 )
 def test_another_version_is_not_used(path: Path, settings: Settings, name: str, answer: str, said: str) -> None:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry front as a process of its own: `python -m harness.registries.front PLAN`, until SIGTERM.
+"""A registry front as a separate process: `python -m harness.registries.front PLAN`, until SIGTERM.
 
-PLAN is a JSON file without secrets. When the front answers, its record is beside it; when it cannot, the reason is.
+PLAN is a JSON file without secrets. Once the front answers, its record is written next to it; if it fails, the reason
+is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from harness.registries.front.server import Front
 
 
 def main(file: Path) -> int:
-    """Serve as the plan says; the exit status is that of the error that ended it, else 0."""
+    """Serve according to the plan; the exit status is that of the error that stopped it, else 0."""
     plan = Plan.model_validate_json(file.read_bytes())
     # What it starts can be found by the run's name, also when this process was killed.
     os.environ[process.RUN_VARIABLE] = plan.run_id

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may do what with a package: pure decisions, with the registry's profile as data."""
+"""Access control for packages: pure decisions, with the registry's profile as data."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _SPOKEN: Mapping[Right, str] = {"pull": "read", "push": "write", "delete": "dele
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """What a request is for. `repository` is empty for `/v2/` and for the token service."""
+    """The target of a request. `repository` is empty for `/v2/` and for the token service."""
 
     target: Target
     repository: str = ""
     reference: str = ""
 
     def right(self, method: str) -> Right:
-        """What it takes to make this request."""
+        """The right that this request needs."""
         if self.target == "uploads":
             # Asking for an upload, cancelling it: parts of a push.
             return "push"
@@ -49,7 +49,7 @@ class Route:
 
 
 def route(path: str) -> Route | None:
-    """What a path of the distribution API leads to; None for others."""
+    """The route of a path of the distribution API; None for other paths."""
     if path in ("/v2", "/v2/"):
         return Route(target="base")
     found = _ROUTE.fullmatch(path)
@@ -67,14 +67,14 @@ def route(path: str) -> Route | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A scope that a client asks the token service for: `repository:NAME:pull,push`."""
+    """A scope that a client requests from the token service: `repository:NAME:pull,push`."""
 
     repository: str
     rights: tuple[Right, ...]
 
 
 def wanted(scopes: Sequence[str]) -> list[Wanted]:
-    """The repositories of `scope` parameters, each of which may hold several; other types are left out."""
+    """The repositories of `scope` parameters, each of which may hold several; other types are ignored."""
     found = []
     for word in (word for scope in scopes for word in scope.split()):
         kind, _, rest = word.partition(":")
@@ -89,7 +89,7 @@ def wanted(scopes: Sequence[str]) -> list[Wanted]:
 def judge(
     profile: Profile, caller: PersonalToken | None, right: Right, package: str, visibility: Visibility, *, exists: bool
 ) -> Case | None:
-    """Why a caller (None: nobody in particular) may not do this with a package; None when it is allowed.
+    """Why a caller (None: anonymous) may not do this with a package; None when it is allowed.
 
     `visibility` is that of the package, or what it will be after its first push.
     """
@@ -106,14 +106,14 @@ def judge(
 
 
 def visibility_of(packages: Mapping[str, Visibility], package: str, otherwise: Visibility) -> Visibility:
-    """How visible a package is: as its name says in `packages`, else the first glob that matches, else `otherwise`."""
+    """The visibility of a package: by its name in `packages`, else by the first matching glob, else `otherwise`."""
     if package in packages:
         return packages[package]
     return next((seen for glob, seen in packages.items() if fnmatch.fnmatchcase(package, glob)), otherwise)
 
 
 def spoken(message: str, right: Right) -> str:
-    """A refusal with the right put in, in GitHub's words: read, write, delete."""
+    """A refusal with the right filled in, in GitHub's terms: read, write, delete."""
     return message.replace("{right}", _SPOKEN[right])
 
 

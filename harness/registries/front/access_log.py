@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The log of requests: one JSON object a line, on which proofs rest. No header and no body is in it, so no token."""
+"""The access log: one JSON object per line, used as proof by checks. It has no headers and bodies, so no tokens."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from harness.errors import DiskError
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One request that was answered. `status` 0: the connection was cut before one was sent.
+    """One answered request. `status` 0: the connection was closed before a status was sent.
 
-    `bytes` are those of the body that were sent. `user` is the owner of the token, empty for nobody; `source` the
-    address that asked; `fault` what was done to it on purpose; `seconds` how long it took.
+    `bytes` is the number of body bytes sent. `user` is the owner of the token, empty for anonymous; `source` the
+    client's address; `fault` the injected fault; `seconds` the duration.
     """
 
     time: str
@@ -37,7 +37,7 @@ class Request:
 
 
 class AccessLog:
-    """The log file of a registry, appended to; every line is in the file when `write` returns."""
+    """The access log of a registry, appended to; every line is in the file when `write` returns."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -69,12 +69,12 @@ class AccessLog:
 
 
 def now() -> str:
-    """This moment, as the log has it: UTC, with milliseconds."""
+    """The current time in the log's format: UTC, with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def read(file: Path) -> list[Request]:
-    """All requests of a log, oldest first; a line that is still being written is left out."""
+    """All requests of a log, oldest first; an incomplete last line is ignored."""
     return list(_requests(file.read_text(errors="replace").splitlines())) if file.exists() else []
 
 
@@ -89,4 +89,4 @@ def _requests(lines: list[str]) -> Iterator[Request]:
 
 
 def _unwritable(file: Path, error: OSError) -> DiskError:
-    return DiskError(f"the log {file} cannot be written: {error.strerror}", f"make room: df -h {file.parent}")
+    return DiskError(f"the log {file} cannot be written: {error.strerror}", f"free some space: df -h {file.parent}")

@@ -42,7 +42,7 @@ _MISSING = {
 
 @dataclass(kw_only=True)
 class _Note:
-    """What the log will say of a request."""
+    """What will be logged about a request."""
 
     status: int = 0
     bytes: int = 0
@@ -52,7 +52,7 @@ class _Note:
 
 
 class FrontApp:
-    """Answers requests in the place of the registry server at `storage_url`. Lives in one event loop."""
+    """Answers requests in front of the registry server at `storage_url`. Lives in one event loop."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class FrontApp:
         self._pushed = pushed
         self._session: aiohttp.ClientSession | None = None
         self.failure: DiskError | None = None
-        """Why the log has a hole; from then on every request is refused."""
+        """Why the log is incomplete; from then on every request is refused."""
         self.under_way = 0
-        """Requests that are not in the log yet: a client can have its whole answer a moment before the log has it."""
+        """Requests that are not in the log yet: a client can have the whole response a moment before it is logged."""
 
     def application(self) -> web.Application:
         """The web application; the connections to the storage live as long as it does."""
@@ -96,7 +96,7 @@ class FrontApp:
     @property
     def _to_storage(self) -> aiohttp.ClientSession:
         if self._session is None:
-            raise RuntimeError("the application does not run")
+            raise RuntimeError("the application is not running")
         return self._session
 
     async def _connections(self, app: web.Application) -> AsyncIterator[None]:
@@ -250,7 +250,7 @@ class FrontApp:
             return response
 
     async def _path(self, request: web.Request, asked: Route, caller: Caller) -> str:
-        """What the storage is asked for: without the wish to mount from a repository that the caller may not read."""
+        """The query for the storage: without a mount from a repository that the caller may not read."""
         origin = request.query.get("from", "")
         if asked.target == "uploads" and origin and await self._authorizer.refuses(caller, "pull", origin):
             return request.rel_url.without_query_params("mount", "from").raw_path_qs
@@ -310,7 +310,7 @@ class FrontApp:
 
 
 def _end(fault: Fault | None, length: int | None) -> int | None:
-    """How many bytes of a body of this length come before the end that the fault makes."""
+    """How many bytes of a body of this length are sent before the fault cuts it off."""
     if fault is None:
         return None
     half = (length or 0) // 2
@@ -318,6 +318,6 @@ def _end(fault: Fault | None, length: int | None) -> int | None:
 
 
 def _altered(data: bytes) -> bytes:
-    """The same number of bytes, one of them another: in gzip a part of the time, so that it still unpacks."""
+    """The same bytes with one changed: in gzip one of the timestamp's, so that it still unpacks."""
     at = min(4, len(data) - 1)
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] if data else data

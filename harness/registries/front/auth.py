@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is asking, and whether they may: the registry's challenge, its token service, its rights."""
+"""Authentication and authorization: the registry's challenge, its token service, access rights."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from harness.registries.tokens import Access, Accounts, Grants, Issuer, Personal
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who makes a request. `grants` are those of a token of the token service; None for a user name and password."""
+    """The sender of a request. `grants` come from a token of the token service; None for user name and password."""
 
     token: PersonalToken | None = None
     grants: Grants | None = None
 
     @property
     def user(self) -> str:
-        """The owner of the token, empty for nobody in particular."""
+        """The owner of the token, empty for anonymous."""
         return self.token.user if self.token else ""
 
 
 NOBODY = Caller(grants={})
-"""Who has a token that stands for nobody."""
+"""The anonymous caller."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Refusal:
-    """An answer that is not the wanted one, ready to be sent."""
+    """An error response, ready to be sent."""
 
     status: int
     body: bytes
@@ -56,7 +56,7 @@ class Authorizer:
         self._exists = exists
 
     def caller(self, authorization: str) -> Caller | Case:
-        """Who sent this Authorization header to the registry, or why that helps nothing."""
+        """The sender of this Authorization header, or why it is refused."""
         if not authorization:
             return "no-credentials"
         given = basic(authorization)
@@ -90,7 +90,7 @@ class Authorizer:
     async def token_for(
         self, credentials: tuple[str, str] | None, scopes: Sequence[str]
     ) -> tuple[Caller, bytes] | tuple[Caller, Refusal]:
-        """What the token service answers: the JSON text with the token, or a refusal."""
+        """The response of the token service: JSON text with the token, or a refusal."""
         token = None
         if credentials is not None:
             token = self.accounts.find(*credentials, checks_user=self.profile.checks_user)
@@ -125,7 +125,7 @@ class Authorizer:
         right: Right = "pull",
         headers: Mapping[str, str] | None = None,
     ) -> Refusal:
-        """The answer for a case; with `host`, the address that was asked, a 401 of the registry has its challenge."""
+        """The response for a case; with `host`, the requested address, a 401 of the registry includes the challenge."""
         answer = self.profile.answers[case]
         told = dict(headers or {})
         if host and answer.status == 401:
@@ -147,7 +147,7 @@ class Authorizer:
 
 
 def error_body(code: str, message: str, detail: object = None) -> bytes:
-    """An error as the distribution specification has it."""
+    """An error in the format of the distribution specification."""
     error: dict[str, object] = {"code": code, "message": message}
     if detail is not None:
         error["detail"] = detail

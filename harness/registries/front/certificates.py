@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A certificate authority of our own, and the certificates that a local registry shows: a good and an expired one."""
+"""A private CA and the certificates that a local registry presents: a valid and an expired one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _A_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Certificates:
-    """PEM files: the CA's certificate, and for the good and the expired server certificate chain and key (0600)."""
+    """PEM files: the CA's certificate, and chain and key (0600) of the valid and of the expired server certificate."""
 
     ca: Path
     good: tuple[Path, Path]
@@ -31,7 +31,7 @@ class Certificates:
 
 
 def make(folder: Path, names: Sequence[str], addresses: Sequence[str]) -> Certificates:
-    """Make a CA and two server certificates for these DNS names and addresses; the CA's key is kept nowhere."""
+    """Create a CA and two server certificates for these DNS names and addresses; the CA's key is not stored."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -72,7 +72,7 @@ def make(folder: Path, names: Sequence[str], addresses: Sequence[str]) -> Certif
 
 
 def server_context(certificates: Certificates, expired: Callable[[], bool]) -> ssl.SSLContext:
-    """A TLS context that asks `expired` at each handshake which of the two certificates to show."""
+    """A TLS context that calls `expired` at each handshake to choose between the two certificates."""
     good, old = _context(certificates.good), _context(certificates.expired)
 
     def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:

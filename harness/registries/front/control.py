@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steering a registry front that runs in the background: a small API on a Unix socket that only its owner can open."""
+"""Controls a registry front in the background: a small API on a Unix socket that only its owner can open."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ _VISIBILITY: TypeAdapter[dict[str, Visibility]] = TypeAdapter(dict[str, Visibili
 
 @contextmanager
 def controlled(front: Front, socket: Path, tokens: Path) -> Iterator[None]:
-    """Take orders for a running front at a socket; tokens that it issues are written below `tokens`, never said."""
+    """Serve the control API of a running front at a socket; tokens that it issues are written to `tokens`, never
+    sent."""
     runner = web.AppRunner(_application(front, tokens), access_log=None, shutdown_timeout=1.0, handle_signals=False)
 
     async def begin() -> None:
@@ -40,13 +41,14 @@ def controlled(front: Front, socket: Path, tokens: Path) -> Iterator[None]:
 
 
 def ask(socket: Path, method: str, path: str, body: object = None) -> Any:
-    """Give an order and return the answer. Raises UsageError for one that is refused, HostError without an answer."""
+    """Send a request and return the response. Raises UsageError if it is refused, HostError without a response."""
     try:
         with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=_SECONDS) as client:
             answer = client.request(method, f"http://front{path}", json=body)
     except httpx.TransportError as error:
         raise HostError(
-            f"the local registry does not take orders at {socket}: {error}", "see `harness registry status`"
+            f"the local registry does not answer at its control socket {socket}: {error}",
+            "see `harness registry status`",
         ) from error
     said = answer.json()
     if answer.status_code != 200:
@@ -109,7 +111,7 @@ def _handler(act: Callable[[Any], object]) -> Any:
         except HarnessError as error:
             return web.json_response({"message": error.message, "next": error.next_step}, status=400)
         except (ValidationError, json.JSONDecodeError, KeyError, TypeError) as wrong:
-            told: Mapping[str, str] = {"message": f"that is no order: {wrong}", "next": "see docs/registries.md"}
+            told: Mapping[str, str] = {"message": f"invalid control request: {wrong}", "next": "see docs/registries.md"}
             return web.json_response(cast(object, told), status=400)
 
     return handle

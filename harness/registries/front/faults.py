@@ -27,7 +27,7 @@ FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 STATUSES = (401, 403, 404, 429, 500, 503)
 
 Target = Literal["any", "token", "manifests", "blobs", "tags", "uploads", "base"]
-"""What a request is for. `base` is `/v2/`; `any` stands for all of them."""
+"""The target of a request. `base` is `/v2/`; `any` stands for all of them."""
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 # What a fault meets when it does not say: content for those that spoil content.
@@ -44,9 +44,10 @@ class Fault(BaseModel):
     """One fault.
 
     `status` is the HTTP status of kind `status`, `retry_after` its header in seconds; `seconds` how long `latency` and
-    `slow-first-byte` wait; `rate` the bytes per second of `bandwidth`, shared by all that it meets; `after` how many
-    bytes of the body come before `cut` and `truncated` (default: half of them). It meets requests for `target` in
-    repositories that match the glob `repository`, at most `count` of them, until `lasts` seconds after it was set.
+    `slow-first-byte` wait; `rate` the bytes per second of `bandwidth`, shared by all affected requests; `after` how
+    many bytes of the body are sent before `cut` and `truncated` (default: half of them). It affects requests for
+    `target` in repositories that match the glob `repository`, at most `count` of them, until `lasts` seconds after it
+    was set.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,17 +70,17 @@ class Fault(BaseModel):
             if bool(getattr(self, name)) != needed:
                 raise ValueError(f"{self.kind} {'needs' if needed else 'takes no'} {name}")
         if self.kind == "status" and self.status not in STATUSES:
-            raise ValueError(f"status {self.status} is none of {', '.join(map(str, STATUSES))}")
+            raise ValueError(f"status {self.status} is not one of {', '.join(map(str, STATUSES))}")
         if self.seconds and self.kind not in ("latency", "slow-first-byte"):
-            raise ValueError(f"{self.kind} takes no seconds")
+            raise ValueError(f"{self.kind} does not take `seconds`")
         if self.kind in ("latency", "slow-first-byte") and not self.seconds:
-            raise ValueError(f"{self.kind} needs seconds")
+            raise ValueError(f"{self.kind} needs `seconds`")
         if self.after is not None and self.kind not in ("cut", "truncated"):
-            raise ValueError(f"{self.kind} takes no after")
+            raise ValueError(f"{self.kind} does not take `after`")
         return self
 
     def meets(self, method: str, target: Target, repository: str) -> bool:
-        """Whether this request is one that it fails."""
+        """Whether it affects this request."""
         if self.kind == "expired-certificate":
             return False
         if self.kind in _OF_CONTENT and method != "GET":
@@ -105,7 +106,7 @@ class Fault(BaseModel):
 
 
 class Bucket:
-    """A bandwidth that several answers share: `rate` bytes per second."""
+    """A bandwidth that several responses share: `rate` bytes per second."""
 
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -113,18 +114,18 @@ class Bucket:
 
     @property
     def portion(self) -> int:
-        """How many bytes to ask for at a time, so that they come evenly: a tenth of a second's, 512 at least."""
+        """Chunk size in bytes for an even flow: a tenth of a second's worth, at least 512."""
         return max(512, min(64 * 1024, self.rate // 10))
 
     async def take(self, size: int) -> None:
-        """Come back when this many bytes may have been sent."""
+        """Wait until this many bytes may be sent."""
         now = asyncio.get_running_loop().time()
         self._free_at = max(self._free_at, now) + size / self.rate
         await asyncio.sleep(self._free_at - now)
 
 
 class _Armed:
-    """A fault that was set, with what is left of it."""
+    """An active fault, with its remaining count and time."""
 
     def __init__(self, fault: Fault, now: float) -> None:
         self.fault = fault
@@ -141,7 +142,7 @@ class _Armed:
 
 
 class Struck:
-    """The faults that meet a request or its answer, each counted; several, when they are of different kinds."""
+    """The faults that affect a request or its response, each counted; at most one of each kind."""
 
     def __init__(self, armed: list[_Armed]) -> None:
         self._armed = {it.fault.kind: it for it in reversed(armed)}
@@ -152,12 +153,12 @@ class Struck:
 
     @property
     def bucket(self) -> Bucket | None:
-        """The bandwidth to keep to."""
+        """The bandwidth limit."""
         return self._armed["bandwidth"].bucket if "bandwidth" in self._armed else None
 
     @property
     def words(self) -> str:
-        """What struck, for the log."""
+        """The injected faults, for the log."""
         return "; ".join(sorted(str(it.fault) for it in self._armed.values()))
 
 
@@ -175,22 +176,22 @@ class FaultPlan:
             self._armed.append(_Armed(fault, self._clock()))
 
     def clear(self) -> None:
-        """Mend everything."""
+        """Remove all faults."""
         with self._lock:
             self._armed.clear()
 
     def active(self) -> list[Fault]:
-        """What is still in force; `count` is what is left of it."""
+        """The active faults; `count` is what remains of it."""
         with self._lock:
             self._drop()
             return [it.fault.model_copy(update={"count": it.left}) for it in self._armed]
 
     def strike(self, method: str, target: Target, repository: str) -> Struck:
-        """The faults that meet a request before it is looked at: of each kind the one that was set first."""
+        """The faults that affect a request before it is handled: of each kind the one that was set first."""
         return self._strike(method, target, repository, of_content=False)
 
     def spoil(self, method: str, target: Target, repository: str) -> Struck:
-        """The faults that meet content on its way out; a refusal has none, and counts for none."""
+        """The faults that affect response content; a refusal has none, and is not counted."""
         return self._strike(method, target, repository, of_content=True)
 
     def _strike(self, method: str, target: Target, repository: str, *, of_content: bool) -> Struck:
@@ -206,7 +207,7 @@ class FaultPlan:
         return Struck(list(struck.values()))
 
     def certificate_expired(self) -> bool:
-        """Whether the connection that is being made sees an expired certificate; counts it."""
+        """Whether a new connection gets the expired certificate; counts it."""
         with self._lock:
             self._drop()
             for it in self._armed:

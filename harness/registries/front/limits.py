@@ -18,7 +18,7 @@ _NAMESPACE = uuid.UUID("6ba7b814-9dad-11d1-80b4-00c04fd430c8")
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """What is left to a source: `remaining` pulls of `limit` in a window of `window` seconds; `resets_in` seconds."""
+    """The quota of a client: `remaining` pulls of `limit` in a window of `window` seconds; `resets_in` seconds."""
 
     source: str
     limit: int
@@ -43,7 +43,7 @@ class Balance:
 
 
 class PullCounter:
-    """Counts pulls; a source's window begins with its first pull. Safe to use from several threads."""
+    """Counts pulls; a client's window begins with its first pull. Safe to use from several threads."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -51,22 +51,22 @@ class PullCounter:
         self._windows: dict[str, tuple[float, int]] = {}
 
     def look(self, limits: Limits, *, user: str, address: str) -> Balance:
-        """What is left, without counting: for HEAD."""
+        """The quota, without counting: for HEAD."""
         return self._balance(limits, user, address, count=False)
 
     def pull(self, limits: Limits, *, user: str, address: str) -> Balance:
-        """Count a pull; `counted` is false when none was left."""
+        """Count a pull; `counted` is false when the quota was used up."""
         return self._balance(limits, user, address, count=True)
 
     def refund(self, balance: Balance) -> None:
-        """Take back a pull that found nothing."""
+        """Uncount a pull of something that does not exist."""
         with self._lock:
             began, used = self._windows.get(balance.source, (0.0, 0))
             if used and balance.counted:
                 self._windows[balance.source] = (began, used - 1)
 
     def reset(self) -> None:
-        """Forget every pull."""
+        """Reset all counts."""
         with self._lock:
             self._windows.clear()
 
@@ -93,7 +93,7 @@ class PullCounter:
 
 
 def source_of(user: str, address: str) -> str:
-    """Who is counted: a user by an id, an IPv4 address by itself, an IPv6 address by its /64."""
+    """The key that pulls are counted by: a user's id, an IPv4 address, or the /64 of an IPv6 address."""
     if user:
         return str(uuid.uuid5(_NAMESPACE, user))
     ip = ipaddress.ip_address(address)

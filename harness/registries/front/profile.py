@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a public registry answers, read from clusters/registries.toml."""
+"""Profiles: how public registries respond, read from clusters/registries.toml."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Case = Literal[
     "limit-anonymous",
     "limit-user",
 ]
-"""Why a request is refused. `token-ended`: the registry's token, or the personal one behind it, is good no more."""
+"""Why a request is refused. `token-ended`: the registry's token, or the personal one behind it, is no longer valid."""
 
 
 class Answer(BaseModel):
@@ -82,7 +82,7 @@ class Profile(BaseModel):
         if self.deletes:
             needed -= {"delete-unsupported"}
         if missing := sorted(needed - set(self.answers)):
-            raise ValueError(f"there are no answers for {', '.join(missing)}")
+            raise ValueError(f"answers are missing for {', '.join(missing)}")
         return self
 
     def with_limits(self, limits: Limits | None) -> Profile:
@@ -103,5 +103,5 @@ def profile(host: str) -> Profile:
     if host not in known:
         close = difflib.get_close_matches(host, known, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise UsageError(f"there is no profile {host!r}{hint}", f"the profiles are: {', '.join(sorted(known))}")
+        raise UsageError(f"unknown profile {host!r}{hint}", f"the profiles are: {', '.join(sorted(known))}")
     return known[host]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is written down of a registry front in the background: how to start it, where it answers, why it does not."""
+"""Files about a registry front in the background: how to start it, where it answers, why it failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from harness.registries.front.profile import Limits, Visibility
 
 
 class Plan(BaseModel):
-    """How to start a front; see `Front`. Tokens are not in it: the front makes them. `control` is its socket."""
+    """How to start a front; see `Front`. It has no tokens: the front generates them. `control` is its socket."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,7 +29,7 @@ class Plan(BaseModel):
 
 
 class Record(BaseModel):
-    """A front that answers. `started` is its process's start time in seconds since the epoch.
+    """A running front. `started` is its process's start time in seconds since the epoch.
 
     `tokens` maps a user to the file with that user's token; the tokens themselves are in no record.
     """
@@ -49,12 +49,12 @@ class Record(BaseModel):
 
     @property
     def alive(self) -> bool:
-        """Whether that very process runs."""
+        """Whether exactly that process is running."""
         return process_is(self.pid, self.started)
 
 
 class Failure(BaseModel):
-    """Why a front could not answer: the error's class, message and next step."""
+    """Why a front failed to start: the error's class, message and next step."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,7 +68,7 @@ FILES: dict[type[BaseModel], str] = {Plan: "plan.json", Record: "front.json", Fa
 
 
 def write(folder: Path, document: Plan | Record | Failure) -> Path:
-    """Write one of them whole: whoever sees the file sees all of it."""
+    """Write one of them atomically."""
     file = folder / FILES[type(document)]
     draft = file.with_suffix(".new")
     draft.write_text(document.model_dump_json())

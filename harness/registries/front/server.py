@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`Front`: a registry that behaves like a public one, on addresses of this machine, for as long as a block lasts."""
+"""`Front`: a registry that behaves like a public one, on addresses of this machine, for the duration of a `with`
+block."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ USERS: Mapping[str, tuple[str, ...]] = {
     "writer": SCOPES[:2],
     "owner": SCOPES,
 }
-"""Who has a token when nothing else is said, and its scopes."""
+"""The default users and the scopes of their tokens."""
 
 
 class Front:
@@ -88,7 +89,7 @@ class Front:
 
     @property
     def profile(self) -> Profile:
-        """What it does as the public one does."""
+        """The profile of the public registry that it imitates."""
         return self._authorizer.profile
 
     @property
@@ -98,7 +99,7 @@ class Front:
 
     @property
     def address(self) -> str:
-        """Host and port for programs on this machine, as image references begin."""
+        """Host and port for programs on this machine, for image references."""
         return f"{_LOOPBACK}:{self._port}"
 
     @property
@@ -112,7 +113,7 @@ class Front:
         return self.folder / "requests.jsonl"
 
     def mirror(self, user: str = "") -> Mirror:
-        """It as the mirror of its host: for nodes by the first of `addresses`, for this machine by 127.0.0.1.
+        """This registry as a mirror map entry: for nodes by the first of `addresses`, for this machine by 127.0.0.1.
 
         With a user, nodes send that user's token. Raises UsageError when the user has none.
         """
@@ -126,7 +127,7 @@ class Front:
         )
 
     def fault(self, kind: FaultKind | Fault, **details: Any) -> Fault:
-        """Set a fault; see `Fault` for the details. Raises UsageError for details that do not fit."""
+        """Set a fault; see `Fault` for the details. Raises UsageError for invalid details."""
         fault = kind if isinstance(kind, Fault) else fault_of({"kind": kind, **details})
         self._faults.add(fault)
         if fault.kind == "expired-certificate":
@@ -138,16 +139,16 @@ class Front:
         self._faults.clear()
 
     def faults(self) -> list[Fault]:
-        """The faults that are in force."""
+        """The active faults."""
         return self._faults.active()
 
     def limit(self, limits: Limits | None) -> None:
-        """Set the pull limits, and begin to count anew. Raises UsageError for a registry that has none."""
+        """Set the pull limits and reset the counts. Raises UsageError for a registry that has none."""
         self._authorizer.profile = self._authorizer.profile.with_limits(limits)
         self._counter.reset()
 
     def spend(self, addresses: Iterable[str]) -> None:
-        """Let these addresses, without a login, have made every pull that they may in this window."""
+        """Use up the anonymous pull quota of these addresses for this window."""
         limits = self.profile.limits
         for address in addresses if limits else ():
             while limits and self._counter.pull(limits, user="", address=address).counted:
@@ -158,7 +159,7 @@ class Front:
         self._authorizer.packages[package] = visibility
 
     def packages(self) -> dict[str, Visibility]:
-        """What was said of packages."""
+        """The visibility set for packages."""
         return dict(self._authorizer.packages)
 
     def issue(self, user: str, scopes: Sequence[str], **details: Any) -> PersonalToken:
@@ -168,14 +169,14 @@ class Front:
     def requests(self) -> list[Request]:
         """Every request so far, oldest first. Raises DiskError when the log could not be written.
 
-        What is being answered just now gets a moment to end; a request that takes longer is not in it yet.
+        Requests in progress get a moment to finish; one that takes longer is not included.
         """
         app = self._app
         if app:
             with suppress(WaitTimeout):
                 until(
                     lambda: app.under_way == 0,
-                    what="requests under way to be in the log",
+                    what="requests in progress to be logged",
                     timeout=_LOG_SECONDS,
                     interval=0.01,
                     heed_cancel=False,
@@ -234,7 +235,7 @@ class Front:
             return
 
     async def _drop_connections(self) -> None:
-        """End connections that wait for a next request, since their handshake saw the good certificate."""
+        """Close idle keep-alive connections: their handshake used the valid certificate."""
         server = self._runner.server
         for connection in list(server.connections if server else ()):
             connection.force_close()
@@ -242,7 +243,7 @@ class Front:
                 connection.transport.close()
 
     async def _close(self) -> None:
-        """Stop to serve. Clients may keep connections open, and need not answer when TLS says goodbye."""
+        """Stop serving. Clients may keep connections open, and need not answer the TLS close_notify."""
         server = self._runner.server
         transports = [it.transport for it in (server.connections if server else ()) if it.transport is not None]
         await self._runner.cleanup()
@@ -253,7 +254,7 @@ class Front:
         return await self._app.exists(repository) if self._app else False
 
     def run(self, work: Any) -> None:
-        """Do something in the thread that serves, and wait for it."""
+        """Run a function in the serving thread, and wait for its result."""
         if self._loop is None:
             work.close()
             raise UsageError("the registry front is not running", "use it within its `with` block")
@@ -269,11 +270,11 @@ class Front:
 
 
 def fault_of(details: Mapping[str, Any]) -> Fault:
-    """A fault from words, as a command line or a control request has them. Raises UsageError."""
+    """A fault from strings, as on a command line or in a control request. Raises UsageError."""
     try:
         return Fault(**details)
     except ValidationError as wrong:
-        raise UsageError(f"there is no such fault: {_said(wrong)}", "docs/registries.md lists the faults") from wrong
+        raise UsageError(f"invalid fault: {_said(wrong)}", "docs/registries.md lists the faults") from wrong
 
 
 def _said(wrong: ValidationError) -> str:
@@ -288,9 +289,9 @@ def _problem(where: Iterable[object], message: str) -> str:
 def _cannot_listen(address: str, port: int, error: OSError) -> HarnessError:
     if error.errno == errno.EADDRINUSE:
         return HostError(
-            f"the local registry could not listen on {address}:{port}: the port is taken",
-            f"see who holds it: ss -ltnp 'sport = :{port}', or leave --port out",
+            f"the local registry could not listen on {address}:{port}: the port is in use",
+            f"find out which program uses it: ss -ltnp 'sport = :{port}', or omit --port",
         )
     if error.errno == errno.EACCES:
-        return HostError(f"this user may not listen on {address}:{port}", "use a port from 1024 on")
+        return HostError(f"this user may not listen on {address}:{port}", "use port 1024 or higher")
     return HostError(f"the local registry could not listen on {address}:{port}: {error.strerror}", "see ip address")

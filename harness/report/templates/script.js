@@ -1,5 +1,5 @@
 "use strict";
-// Only what the page can do without: copying a command, and opening what a link leads to.
+// Progressive enhancement: copying a command, and opening the target of a link.
 (() => {
   const said = document.getElementById("said");
   const select = (element) => {
