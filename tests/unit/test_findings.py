@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parents[2] / "findings"
 _SCRIPTS = sorted(_FOLDER.glob("*.sh"))
 _HEADER = ("# Surprise: ", "# Guess: ", "# Hurt: ", "# Versions: ", "# Source: ")
 _PINS = {
-    r"\bpip\"? install\b": r"==[0-9$]",
+    r"\bpip(\[@\]\})?\"? (install|download)\b": r"==[0-9$]",
     r"\bgo (install|get|mod download)\b": r"@v[0-9]",
     r"\bnpm install\b": r"[^\s]@[0-9]",
     r"dependency:(get|copy)": r":[0-9]",
