@@ -192,7 +192,12 @@ def pulls() -> Attachments:
                 for parallel in (1, 4):
                     median = base * (1 + 0.3 * number) * parallel**0.6
                     samples = [median * factor for factor in (0.88, 0.95, 1.0, 1.07, 1.3)]
-                    row = {"low": median * 0.9, "high": median * 1.2, "bytes": 188_000_000, "requests": 12}
+                    row: dict[str, object] = {
+                        "low": median * 0.9,
+                        "high": median * 1.2,
+                        "bytes": 188_000_000,
+                        "requests": 12,
+                    }
                     row |= {"registry": registry, "image": image, "manner": manner, "state": state}
                     rows.append(
                         PullRow.model_validate(row | {"parallel": parallel, "samples": samples, "median": median})

@@ -32,6 +32,7 @@ from harness.foundry.store import Store
 from harness.images.credentials import docker_config_json, write_secret
 from harness.images.references import ImageReference
 from harness.matrix import catalogue
+from harness.matrix.estimate import Expected
 from harness.matrix.model import Environment
 from harness.matrix.select import Selection
 from harness.options import RunOptions
@@ -43,7 +44,6 @@ from harness.registries.front.server import Front
 from harness.report.model import CellResult
 from harness.run import setup
 from harness.run.attempt import Attempt
-from harness.run.plan import Expected
 from harness.run.preflight import CHECK
 from harness.run.runner import Runner
 from harness.verdicts import Verdict
@@ -252,12 +252,12 @@ def test_everything_comes_from_the_mirrors_of_one_map(
         watched.append(Watched(make(programs), held, elsewhere))
         return watched[-1]
 
-    monkeypatch.setitem(PROVIDERS, environment.provider, watching)  # type: ignore[arg-type]
+    monkeypatch.setitem(PROVIDERS, environment.provider, watching)
     try:
         results = run(request_for(environment, node, mirrors.config()), tmp_path)
     finally:
-        for image in [*tagged, f"{mirrors.fronts[NODES].address}/{node.partition('/')[2]}"]:
-            call(["docker", "rmi", image], timeout=60, check=False)
+        for tag in [*tagged, f"{mirrors.fronts[NODES].address}/{node.partition('/')[2]}"]:
+            call(["docker", "rmi", tag], timeout=60, check=False)
 
     missing = results["spark-3.5"]
     assert (missing.verdict, [it.name for it in missing.checks]) == (Verdict.UNAVAILABLE, [CHECK])

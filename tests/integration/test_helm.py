@@ -104,7 +104,7 @@ def test_our_merging_is_helms_own(helm: Helm, helm_binary: Path, folder: Path, t
     first, second = tmp_path / "1.yaml", tmp_path / "2.yaml"
     first.write_text("list: [c, y, off]\nmap: {one: {deep: 1}, two: null, y: 1}\n")
     second.write_text("map: {one: {other: [2]}, two: {again: 3}, 7: n}\ntext: 2024-01-01\n")
-    argv = [helm_binary, "template", "name", folder, "--namespace", "ns", "-f", first, "-f", second]
+    argv: list[str | Path] = [helm_binary, "template", "name", folder, "--namespace", "ns", "-f", first, "-f", second]
     plain = process.call(argv, timeout=60).stdout
     for value in _shown(helm, charts.from_path(folder), load_values(first), load_values(second)).values():
         assert value.replace('"', '\\"') in plain

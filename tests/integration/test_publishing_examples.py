@@ -180,7 +180,7 @@ def test_the_pair_differs_in_what_the_document_says_and_in_nothing_else() -> Non
 def test_the_examples_are_valid_workflows() -> None:
     actionlint = tools.ensure(settings.load(environment=os.environ), ["actionlint"])["actionlint"].path
     files = sorted(EXAMPLES.glob("*.yml"))
-    argv = [actionlint, "-shellcheck", BIN / "shellcheck", "-no-color", *files]
+    argv: list[str | Path] = [actionlint, "-shellcheck", BIN / "shellcheck", "-no-color", *files]
     done = process.call(argv, cwd=PROJECT_ROOT, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 

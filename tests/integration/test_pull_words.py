@@ -58,7 +58,7 @@ def stage(
     ) as made:
         node.lead(made.mirrors(MirrorMap()).mirrors)
         for home in (GHCR, HUB):
-            node.forget(made.spark_at(home))  # type: ignore[arg-type]
+            node.forget(made.spark_at(home))
         yield made
 
 

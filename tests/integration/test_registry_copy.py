@@ -339,8 +339,8 @@ def test_a_copy_that_was_interrupted_goes_on_where_it_was(
         interval=0.05,
     )
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
-    assert (child.returncode, b"Traceback" in err) == (3, False), err
+    _, said = child.communicate(timeout=60)
+    assert (child.returncode, b"Traceback" in said) == (3, False), said
     front.mend()
     seen = len(front.requests())
 

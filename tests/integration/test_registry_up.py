@@ -193,8 +193,13 @@ def test_ctrl_c_while_it_starts_leaves_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fronts, "until", interrupted)
-    ran = []
-    monkeypatch.setattr(fronts, "new_run_id", lambda: ran.append(new_run_id()) or ran[-1])
+    ran: list[str] = []
+
+    def run_id() -> str:
+        ran.append(new_run_id())
+        return ran[-1]
+
+    monkeypatch.setattr(fronts, "new_run_id", run_id)
 
     assert "interrupted" in harness("up", status=3)
     assert list(fronts.fronts_folder(cache).iterdir()) == []

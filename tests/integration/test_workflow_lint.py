@@ -26,7 +26,7 @@ def actionlint() -> Path:
 
 
 def lint(actionlint: Path, *files: Path) -> process.Completed:
-    argv = [actionlint, "-shellcheck", BIN / "shellcheck", "-no-color", *files]
+    argv: list[str | Path] = [actionlint, "-shellcheck", BIN / "shellcheck", "-no-color", *files]
     return process.call(argv, cwd=PROJECT_ROOT, timeout=120, check=False)
 
 

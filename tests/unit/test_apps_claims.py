@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from test_apps_applications import pod, raw
@@ -104,7 +105,7 @@ def test_no_pod_at_all_is_a_failure() -> None:
         ({"owners": ()}, "has no owner"),
     ],
 )
-def test_what_is_wrong_with_a_pod_is_named(change: dict[str, object], words: str) -> None:
+def test_what_is_wrong_with_a_pod_is_named(change: dict[str, Any], words: str) -> None:
     driver, executor = pods()
     verdict, message = judge([driver, replace(executor, **change)])
     assert verdict is Verdict.FAILED

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from kubernetes import client
@@ -12,7 +13,7 @@ from kubernetes import client
 from harness.apps.pods import amount, by_role, java_memory, observe
 
 
-def driver(**metadata: object) -> client.V1Pod:
+def driver(**metadata: Any) -> client.V1Pod:
     """A driver pod with a sidecar in front, as the API would show it."""
     return client.V1Pod(
         metadata=client.V1ObjectMeta(

@@ -10,6 +10,7 @@ import random
 import signal
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from rich.console import Console
@@ -19,7 +20,7 @@ from harness.bench.__main__ import main
 from harness.bench.median import median
 from harness.bench.pull_images import Pulled, chain_ids
 from harness.bench.pull_node import Node
-from harness.bench.pull_plan import COLD, WARM, Record, Sample, Unit
+from harness.bench.pull_plan import COLD, WARM, Manner, Record, Sample, Unit
 from harness.bench.pull_site import Traffic
 from harness.cluster import Cluster
 from harness.errors import HarnessError, HostError
@@ -67,8 +68,8 @@ def test_every_way_and_number_is_measured_from_each_registry() -> None:
         for real in REAL:
             assert Unit(subject=real, host=host, manner="direct") in units
         for parallel, name in SMALL.items():
-            for manner in ("direct", "mirrored", "cache"):
-                assert Unit(subject=name, host=host, manner=manner, parallel=parallel) in units  # type: ignore[arg-type]
+            for manner in get_args(Manner):
+                assert Unit(subject=name, host=host, manner=manner, parallel=parallel) in units
     assert Unit(subject=REAL[0], host="ghcr.io", manner="cache") in units
     assert [it.subject for it in units if it.tool] == [REAL[0]]
     assert [it.subject for it in pull_plan.units([], SMALL, ["crane pull"]) if it.tool] == ["probe"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CatalogueError
-from harness.matrix import catalogue, edges
+from harness.matrix import catalogue, edges, model
 from harness.matrix.edges import KnownRow, Upgrades, matches, name_of, parse
 from harness.matrix.model import Move
 from harness.matrix.versions import numbers
@@ -150,7 +150,7 @@ def test_names_that_are_no_paths() -> None:
 
 
 @pytest.mark.parametrize("path", REAL.upgrades.paths.values(), ids=lambda path: path.name)
-def test_every_name_leads_back_to_its_path(path: edges.Path) -> None:
+def test_every_name_leads_back_to_its_path(path: model.Path) -> None:
     parsed = parse(path.name)
     assert parsed is not None
     assert (parsed.kind, parsed.releases) == (path.kind, path.releases)

@@ -28,7 +28,10 @@ def store(settings: Settings) -> Store:
 
 
 def put(store: Store, recipe: Recipe, size: int = 10) -> Artifact:
-    return store.build(recipe, lambda folder, _: (folder / "layer.tar.gz").write_bytes(b"x" * size) and None)
+    def make(folder: Path, _: Path) -> None:
+        (folder / "layer.tar.gz").write_bytes(b"x" * size)
+
+    return store.build(recipe, make)
 
 
 def states(settings: Settings) -> dict[inventory.Identity, str]:

@@ -189,7 +189,12 @@ def test_kube_proxy_gets_its_part_of_a_busy_node_before_the_cluster_is_waited_fo
 ) -> None:
     order: list[Any] = []
     monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: order.append(of))
-    monkeypatch.setattr(creation, "wait_ready", lambda *of, **how: order.append("wait") or {})
+
+    def wait(*_: object, **__: object) -> dict[str, float]:
+        order.append("wait")
+        return {}
+
+    monkeypatch.setattr(creation, "wait_ready", wait)
     provider.create(spec(tmp_path))
     (name, namespace, change), waits = order
     assert (name, namespace, waits) == ("kube-proxy", "kube-system", "wait")

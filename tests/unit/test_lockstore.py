@@ -16,6 +16,7 @@ from harness.evidence.bundle import bundle
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.run import lockstore
+from harness.run.lock import Lock
 from harness.run.lockstore import LockStore, chart_of, find, write_beside
 from harness.settings import Settings
 
@@ -34,7 +35,7 @@ def own_chart(tmp_path: Path) -> Chart:
     return charts.from_path(folder)
 
 
-def with_chart(own: Chart) -> lockstore.Lock:
+def with_chart(own: Chart) -> Lock:
     return lock(chart=chart(sha256=own.sha256, requested="file"))
 
 

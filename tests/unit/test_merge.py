@@ -17,7 +17,7 @@ from harness import cli
 from harness.errors import UsageError
 from harness.report import merge, schema
 from harness.report.model import RunResult, SourceResult, exit_status
-from harness.report.writer import ReportWriter
+from harness.report.writer import ReportWriter, read
 from harness.verdicts import Verdict
 
 GROUP = "kind-1.34/install-2.5.2"
@@ -150,7 +150,7 @@ def test_a_cell_without_a_result_is_missing(tmp_path: Path) -> None:
     words = ["report", "merge", str(tmp_path / "one"), "--output", str(tmp_path / "all"), "--plan", str(plan)]
 
     assert cli.main(words) == 3
-    one = merge.read(tmp_path / "all" / "results.json")
+    one = read(tmp_path / "all" / "results.json")
     assert set(one.missing) == {f"{GROUP}/ttl", f"{GROUP}/retry"}
     assert one.leaks == ("20260801-101600-0001: the run did not end, so there was no leak proof",)
     text = (tmp_path / "all" / "junit.xml").read_text()

@@ -33,7 +33,9 @@ def probes(*outcomes: Outcome, seconds: float = 0.02, version: str = "2.5.2") ->
 
 
 def stored(version: str, shape: str) -> Mapping[str, Any]:
-    return scripted_webhook.asked(version, admission_samples.sample("ns", shape=shape)).result["spec"]
+    answer = scripted_webhook.asked(version, admission_samples.sample("ns", shape=shape))
+    spec: Mapping[str, Any] = answer.result["spec"]
+    return spec
 
 
 FINE = (Outcome.ACCEPTED,) * 20

@@ -16,11 +16,12 @@ from test_change import INSTALLED
 from harness import waiting
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Release
+from harness.releases import change, rollout
 from harness.releases.change import Change
 from harness.releases.observe import Unseen
 from harness.releases.on_path import ReleaseOnPath
-from harness.upgrades import path_run
-from harness.upgrades.observed import MoveTimes
+from harness.upgrades import path_run, permissions, stock
+from harness.upgrades.observed import MoveTimes, ObservedPath
 
 CATALOGUE = catalogue.load()
 CHAIN = "upgrade-2.4.0-2.5.1-2.5.2+crds=apply"
@@ -93,18 +94,18 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def api_client() -> Iterator[None]:
         yield
 
-    def go(stage: Stage) -> path_run.ObservedPath:
+    def go(stage: Stage) -> ObservedPath:
         watcher = SimpleNamespace(
             start=lambda: None, stop=lambda: None, seen=lambda began: None, leader=lambda: stage.leader
         )
         monkeypatch.setattr(path_run, "OperatorWatcher", lambda *of: watcher)
         monkeypatch.setattr(path_run, "Helm", lambda *of: SimpleNamespace(manifest=lambda *of: ""))
-        monkeypatch.setattr(path_run.rollout, "pods_of", lambda *of: [])
-        monkeypatch.setattr(path_run.permissions, "look", lambda *of: None)
-        monkeypatch.setattr(path_run.permissions, "change", lambda *of: None)
-        monkeypatch.setattr(path_run.stock, "orphans", lambda *of: ())
-        monkeypatch.setattr(path_run.stock, "unfit", lambda *of: {})
-        monkeypatch.setattr(path_run.change, "upgrade", stage.upgrade)
+        monkeypatch.setattr(rollout, "pods_of", lambda *of: [])
+        monkeypatch.setattr(permissions, "look", lambda *of: None)
+        monkeypatch.setattr(permissions, "change", lambda *of: None)
+        monkeypatch.setattr(stock, "orphans", lambda *of: ())
+        monkeypatch.setattr(stock, "unfit", lambda *of: {})
+        monkeypatch.setattr(change, "upgrade", stage.upgrade)
         monkeypatch.setattr(path_run, "observe", stage.observe)
         monkeypatch.setattr(path_run, "SUBMIT_SECONDS", 0.05)
         path = expand.find_path(CATALOGUE, CHAIN)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UsageError
-from harness.registries.tokens import SCOPES, Access, Accounts, Issuer
+from harness.registries.tokens import SCOPES, Access, Accounts, Issuer, Right
 
 
 class Clock:
@@ -43,7 +43,7 @@ def test_a_token_is_found_by_its_secret_alone_or_with_its_user(accounts: Account
 
 
 def test_who_may_write_may_read_and_deleting_is_a_right_of_its_own(accounts: Accounts) -> None:
-    rights = ("pull", "push", "delete")
+    rights: tuple[Right, ...] = ("pull", "push", "delete")
 
     def allowed(scope: str) -> list[bool]:
         token = accounts.issue("robot", [scope])

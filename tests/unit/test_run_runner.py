@@ -18,10 +18,10 @@ from harness import process, waiting
 from harness.apps.context import ScenarioContext
 from harness.cleanup.remains import Remain, Survey
 from harness.errors import ClusterError, HarnessError
+from harness.matrix.estimate import Expected
 from harness.matrix.model import ClusterNeeds
 from harness.run import runner
 from harness.run.group import Group
-from harness.run.plan import Expected
 from harness.run.runner import Runner
 from harness.verdicts import Finding, Verdict, passed, unavailable
 

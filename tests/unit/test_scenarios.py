@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 from harness.apps.samples import chart_values
 from harness.matrix import catalogue
@@ -12,15 +14,19 @@ from harness.stories.installs import scenarios
 from harness.stories.installs.scenarios import discover
 
 
+def _file_name(module: object) -> str:
+    return cast(ModuleType, module).__name__.rpartition(".")[2]
+
+
 def test_every_module_is_a_scenario() -> None:
     modules = {path.stem for path in Path(scenarios.__file__).parent.glob("*.py")} - {"__init__"}
-    assert {module.__name__.rpartition(".")[2] for module in discover().values()} == modules
+    assert {_file_name(module) for module in discover().values()} == modules
     assert list(discover()) == sorted(discover())
 
 
 def test_a_scenario_is_named_like_its_module() -> None:
     for name, module in discover().items():
-        assert module.__name__.rpartition(".")[2] == re.sub(r"[-.]", "_", name)
+        assert _file_name(module) == re.sub(r"[-.]", "_", name)
 
 
 def test_namespaces_are_dns_labels() -> None:

@@ -230,7 +230,7 @@ WATCHED = {
 }
 USUAL = Choice(environments=("kind-1.34",), paths=("install-2.5.2",), scenarios=("*", "!fault-*"))
 WITH_FAULTS = dataclasses.replace(
-    CATALOGUE, defaults=Defaults(default=CATALOGUE.defaults.default, when_not_given=USUAL)
+    CATALOGUE, defaults=Defaults.model_validate({"default": CATALOGUE.defaults.default, "when-not-given": USUAL})
 )
 
 

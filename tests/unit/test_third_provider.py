@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -28,11 +29,11 @@ RUN = "20260102-030405-ab12"
 class Third:
     """Makes clusters of containers that carry a label of its own, and no label of the run."""
 
-    name = "third"
-    cluster_label = "example.third/cluster"
-    context_prefix = "third@"
-    helper_repository = ""
-    hosts_folder = "/etc/third/certs.d"
+    name: ClassVar[str] = "third"
+    cluster_label: ClassVar[str] = "example.third/cluster"
+    context_prefix: ClassVar[str] = "third@"
+    helper_repository: ClassVar[str] = ""
+    hosts_folder: ClassVar[str] = "/etc/third/certs.d"
 
     def __init__(self, tools: ProviderTools) -> None:
         self.asked: list[list[str]] = []

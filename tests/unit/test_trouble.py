@@ -9,6 +9,7 @@ import pytest
 from operator_samples import RELEASE, pod
 
 from harness.kube.pull_messages import Fault, read
+from harness.releases.seen import PodSeen
 from harness.releases.trouble import Kind, Trouble, diagnose
 
 _NOT_FOUND = (
@@ -19,7 +20,7 @@ _NOT_FOUND = (
 )
 
 
-def _waiting(reason: str, message: str) -> list:
+def _waiting(reason: str, message: str) -> list[PodSeen]:
     return [pod("controller", ready=False, state="waiting", reason=reason, message=message)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_fakes import attempt, host, request
@@ -25,7 +26,9 @@ COPY = "docker.io/kubeflow/spark-operator:2.5.2"
         ("install-2.5.2", {"image": {"registry": "docker.io", "repository": "kubeflow/spark-operator"}}, False),
     ],
 )
-def test_what_nothing_in_the_run_asks_for_is_hidden(tmp_path: Path, path: str, values: dict, hidden: bool) -> None:
+def test_what_nothing_in_the_run_asks_for_is_hidden(
+    tmp_path: Path, path: str, values: dict[str, Any], hidden: bool
+) -> None:
     cell = attempt("spark-pi").cell.model_copy(update={"path": expand.find_path(CATALOGUE, path)})
     asked = replace(request(tmp_path), cells=(cell,), values=(values,))
     unasked = {str(it) for it in Resources("20260101-000000-0000", asked, host(), print)._unasked_copies()}

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from harness import untrusted
 from harness.errors import DiskError, UsageError
 from harness.evidence.ledger import new_run_id
 from harness.untrusted import Bounds, CellId, OptionalDigest, RunId, Sha256, files_below, inside, opened
@@ -31,7 +33,7 @@ SMALL = Bounds(entries=5, file=1000, total=2000)
         ),
     ],
 )
-def test_identifiers_are_what_their_type_says(kind: object, good: list[str], bad: list[str]) -> None:
+def test_identifiers_are_what_their_type_says(kind: Any, good: list[str], bad: list[str]) -> None:
     adapter: TypeAdapter[str] = TypeAdapter(kind)
     assert [adapter.validate_python(it) for it in good] == good
     for text in bad:
@@ -134,8 +136,7 @@ def test_an_archive_that_unpacks_to_more_than_the_disk_has_room_for_is_stopped(
     # Well packed zeros: what the file itself takes says nothing of what comes out of it.
     file = packed(tmp_path, regular("first", b"0" * 900), regular("second", b"0" * 900))
     free = iter([5000, 1500])
-    usage = type("Usage", (), {})
-    monkeypatch.setattr(untrusted.shutil, "disk_usage", lambda path: setattr(usage, "free", next(free)) or usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=next(free)))
     (tmp_path / "into").mkdir()
     with opened(file, SMALL) as archive, pytest.raises(DiskError, match="not enough free disk space"):
         archive.extract(tmp_path / "into", reserve=1000)

@@ -122,7 +122,7 @@ def test_a_schedule_of_ours_is_judged_until_it_is_suspended_and_a_users_of_that_
     recorder, creations, end = Recorder(cast(Any, None), {"schedules", USER_APPS}), Creations(), datetime.now(UTC)
     spec = {"schedule": "@every 30s"}
     for number, (namespace, part) in enumerate((("schedules", Part.RUN), (USER_APPS, Part.USERS))):
-        raw = {
+        raw: dict[str, Any] = {
             "kind": "ScheduledSparkApplication",
             "metadata": {"namespace": namespace, "name": "nightly", "uid": f"uid-{number}"},
             "spec": spec,

@@ -75,7 +75,7 @@ def serve() -> Iterator[Any]:
         http.server_close()
 
 
-WHERE = {"group": "g", "version": "v1", "namespace": "n", "plural": "things"}
+WHERE: dict[str, Any] = {"group": "g", "version": "v1", "namespace": "n", "plural": "things"}
 
 
 def states(call: Any, last: str, **more: Any) -> list[str]:
