@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
@@ -33,10 +35,10 @@ class BareNode:
         write_hosts(MirrorMap(mirrors=mirrors), self.hosts)
 
     def pull(self, image: str, *, login: tuple[str, str] | None = None) -> str:
-        """Pull as the kubelet does, with a pull secret's login; what containerd said when it failed, else nothing."""
+        """Pull as the kubelet does, with a pull secret's login; containerd's error when it failed, else nothing."""
         words = ["--creds", ":".join(login)] if login else []
         done = self._run("crictl", "pull", *words, image)
-        return done.stderr.strip() if done.returncode else ""
+        return _error(done.stderr) if done.returncode else ""
 
     def forget(self, image: str) -> None:
         """Remove an image; one that is not there is no error."""
@@ -51,6 +53,12 @@ class BareNode:
         return subprocess.run(
             ["docker", "exec", self.name, *words], capture_output=True, text=True, timeout=_SECONDS, check=False
         )
+
+
+def _error(stderr: str) -> str:
+    """The runtime's error out of crictl's log, as the kubelet has it in its events; else all of the log."""
+    quoted = re.search(r'\berr=("(?:[^"\\]|\\.)*")', stderr)
+    return str(json.loads(quoted[1])) if quoted else stderr.strip()
 
 
 @contextmanager
