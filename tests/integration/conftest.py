@@ -30,6 +30,14 @@ def store() -> Store:
 
 
 @pytest.fixture(scope="session")
+def go_build_cache() -> Path:
+    """A build cache for Go programs that tests compile, which stays: most of it is the standard library each time."""
+    folder = settings.load(environment=os.environ).cache_dir / "pytest" / "go-build"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def registry_binary(store: Store) -> Path:
     """The distribution registry server."""
     return gobuild.build(store, "registry").folder / "bin" / "registry"

@@ -59,8 +59,10 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    (tmp_path / "cache").mkdir()
+def settings(tmp_path: Path, go_build_cache: Path) -> Settings:
+    work = tmp_path / "cache" / "work"
+    work.mkdir(parents=True)
+    (work / "go-build").symlink_to(go_build_cache)
     return Settings(cache_dir=tmp_path / "cache")
 
 

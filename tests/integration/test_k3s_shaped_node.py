@@ -10,11 +10,11 @@ from harness.foundry.store import Store
 from harness.process import call
 
 
-def test_the_program_passes_its_own_tests(store: Store, tmp_path: Path) -> None:
-    environment = {**gobuild.environment(store), "GOCACHE": str(tmp_path / "go-build"), "CGO_ENABLED": "0"}
+def test_the_program_passes_its_own_tests(store: Store, go_build_cache: Path) -> None:
+    environment = {**gobuild.environment(store), "GOCACHE": str(go_build_cache), "CGO_ENABLED": "0"}
 
     done = call(
-        ["go", "test", "-vet=all", "./..."],
+        ["go", "test", "-count=1", "-vet=all", "./..."],
         cwd=gobuild.MODULES / "k3s-shaped-node",
         env=environment,
         timeout=600,
