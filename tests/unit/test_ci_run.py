@@ -25,6 +25,7 @@ _E2E = "=================== 15 passed in 280.11s (0:04:40) ==================="
 _PYTHON = """\
 #!/bin/sh
 if [ "$1" != -m ]; then exit 0; fi
+echo made >> "$FAKES/environments"
 mkdir -p "$3/bin"
 printf '#!/bin/sh\\nexit 0\\n' > "$3/bin/python"
 cp "$FAKES/nox" "$3/bin/nox"
@@ -33,7 +34,7 @@ chmod +x "$3/bin/python" "$3/bin/nox"
 
 _NOX = """\
 #!/bin/sh
-shift
+shift 2
 echo "$*" >> "$FAKES/calls"
 if [ -t 0 ] || [ -n "$(cat)" ]; then echo "standard input is open"; exit 9; fi
 case $1 in bootstrap) touch "$FAKES/engine";; clean) rm -f "$FAKES/engine";; esac
@@ -72,7 +73,7 @@ def ci(tmp_path: Path) -> Path:
 
 def _run(fakes: Path, environment: Mapping[str, str] | None = None) -> _Done:
     scratch = fakes.parent / "tmp"
-    scratch.mkdir()
+    scratch.mkdir(exist_ok=True)
     done = subprocess.run(
         [PROJECT_ROOT / ".ci" / "run"],
         env={
@@ -80,6 +81,7 @@ def _run(fakes: Path, environment: Mapping[str, str] | None = None) -> _Done:
             "PATH": f"{fakes}{os.pathsep}{os.environ['PATH']}",
             "FAKES": str(fakes),
             "TMPDIR": str(scratch),
+            "HARNESS_CI_ENVIRONMENT": str(fakes.parent / "environment"),
             **(environment or {}),
         },
         input="somebody typed this\n",
@@ -103,6 +105,15 @@ def test_runs_all_sessions_in_order_and_ends_with_the_sum(ci: Path) -> None:
     assert done.lines[-4:] == [_TESTS, _DISTURBED, _E2E, "534 passed, 0 failed"]
     assert done.status == 0
     assert done.left == []
+
+
+def test_the_environment_is_made_once_for_the_packages_that_it_has(ci: Path) -> None:
+    for _ in range(2):
+        assert _run(ci).status == 0
+    assert (ci / "environments").read_text() == "made\n"
+    (ci.parent / "environment" / "installed").write_text("other packages\n")
+    assert _run(ci).status == 0
+    assert (ci / "environments").read_text() == "made\nmade\n"
 
 
 def test_an_engine_that_was_there_before_stays(ci: Path) -> None:
