@@ -23,9 +23,6 @@ JUDGING_SECONDS = 2.0
 _OF_TIMEOUT = 0.1
 """Default: the fraction of its timeout that a scenario takes; measured ones take between 0.03 and 0.3."""
 
-_EVERYTHING = frozenset({"standing", "schedules", "submissions"})
-"""All kinds of applications that cells of a path can watch. A user's own applications come on top."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Learnt:
@@ -53,11 +50,8 @@ class Expected:
 
 
 def pass_name(group: str, watched: Collection[str]) -> str:
-    """The name of a pass along a path: its group, and what is watched on it unless that is everything.
-
-    For an install it is the group.
-    """
-    if _moves(group) == 0 or set(watched) == _EVERYTHING:
+    """The name of a pass along a path: its group, and what is watched on it. For an install it is the group."""
+    if _moves(group) == 0:
         return group
     return f"{group} watching {'+'.join(sorted(watched)) or 'the operator'}"
 

@@ -87,7 +87,7 @@ def test_the_cells_of_an_upgrade_are_one_pass() -> None:
     five = [watched(name, path, pair) for name in "abcde"]
     learnt = Learnt(
         own={f"a-1.34/{path}/{name}": 1.0 for name in "abcde"},
-        shared={f"a-1.34/{path}": 200.0, "a-1.34/install-2.5.2": 30.0},
+        shared={pass_name(f"a-1.34/{path}", watched_by(five)): 200.0, "a-1.34/install-2.5.2": 30.0},
     )
     assert Estimator(learnt, slots=1).group(five) == Expected(seconds=205.0)
     assert Estimator(Learnt(), slots=4).group(five).seconds < CLUSTER_SECONDS + MOVE_SECONDS * 1.5
@@ -110,10 +110,11 @@ def test_a_pass_without_applications_is_learnt_apart() -> None:
     health, submissions = unwatched("health", path, pair), watched("submissions", path, pair)
     name = pass_name(health.group, ())
     assert name == "a-1.34/upgrade-2.4.0-2.5.2+crds=none watching the operator"
-    assert pass_name(health.group, submissions.scenario.needs.applications) == health.group
+    everything = pass_name(health.group, submissions.scenario.needs.applications)
+    assert everything.endswith("+crds=none watching schedules+standing+submissions")
     assert pass_name(health.group, ("schedules",)).endswith("+crds=none watching schedules")
     assert pass_name("a-1.34/install-2.5.2", ()) == "a-1.34/install-2.5.2"
-    learnt = Learnt(shared={name: 180.0, health.group: 240.0})
+    learnt = Learnt(shared={name: 180.0, everything: 240.0})
     estimator = Estimator(learnt, slots=4)
     assert estimator.shared([health]) == Expected(seconds=180.0)
     assert estimator.shared([health, submissions]) == Expected(seconds=240.0)

@@ -74,4 +74,7 @@ def test_passes_with_other_applications_are_learnt_apart(tmp_path: Path) -> None
     of = result("scheduled").model_copy(update={"path": path, "id": f"kind-1.34/{path}/scheduled"})
     for seconds, watched in ((240.0, ("schedules", "standing", "submissions")), (180.0, ())):
         history.record([of.model_copy(update={"phases": {"path-moves": seconds}, "watched": watched})])
-    assert history.learnt().shared == {f"kind-1.34/{path}": 240.0, f"kind-1.34/{path} watching the operator": 180.0}
+    assert history.learnt().shared == {
+        f"kind-1.34/{path} watching schedules+standing+submissions": 240.0,
+        f"kind-1.34/{path} watching the operator": 180.0,
+    }
