@@ -41,12 +41,12 @@ class Remainder:
         self._reminder = Deadline(seconds=0)
         self._changed = threading.Lock()
         self._closing = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def make(self, wanted: Mapping[str, tuple[Environment, Sequence[Release]]], *, paths: Sequence[str]) -> None:
         """Begin with what is missing for these takers, all of whose releases are those of `paths`.
 
-        Where nothing is missing, only Go's caches go, which a bootstrap of the first cells left. To be called once.
+        Where nothing is missing, only Go's caches go, which a bootstrap of the first cells left.
         """
         steps = {name: plan.steps(self._settings, [it], releases) for name, (it, releases) in wanted.items()}
         missing = {name: them for name, them in steps.items() if not _all_there(them)}
@@ -54,10 +54,11 @@ class Remainder:
             drop_caches(self._settings)
             return
         with self._changed:
-            self._missing = missing
+            self._missing.update(missing)
         argv = command([wanted[name][0].name for name in missing], paths, self._config)
-        self._thread = threading.Thread(target=self._watch, args=(argv,), name="bootstrap", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._watch, args=(argv, missing), name="bootstrap", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def ready(self, name: str) -> bool:
         """Whether a taker need not wait any longer: everything that it needs exists, or is no longer being built."""
@@ -67,33 +68,35 @@ class Remainder:
     def close(self) -> None:
         """Stop builds in progress; finished ones stay."""
         self._closing.set()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _watch(self, argv: Sequence[str]) -> None:
+    def _watch(self, argv: Sequence[str], missing: dict[str, list[Step]]) -> None:
         try:
             with process.background(argv, log_file=self._log_file) as child:
                 while child.poll() is None and not cancelled():
-                    self._look()
+                    self._look(missing)
                     if self._closing.wait(_LOOK_SECONDS):
                         return
-            self._look()
+            self._look(missing)
             if child.returncode and not cancelled():
                 self._say(f"the background bootstrap exited with status {child.returncode}; see {self._log_file}")
         except HarnessError as error:
             self._say(f"the background bootstrap failed: {error}")
         finally:
             with self._changed:
-                self._missing = {}
+                for name in missing:
+                    self._missing.pop(name, None)
 
-    def _look(self) -> None:
+    def _look(self, missing: dict[str, list[Step]]) -> None:
         """Release takers that need not wait any longer, and report what the others wait for, from time to time
         again."""
-        for name, steps in [*self._missing.items()]:
+        for name, steps in [*missing.items()]:
             if _all_there(steps):
+                del missing[name]
                 with self._changed:
                     del self._missing[name]
-        for name, steps in self._missing.items():
+        for name, steps in missing.items():
             left = [step for step in steps if not step.done()]
             words = tuple(f"{step.name} (usually {duration(step.estimate)})" for step in left)
             if words and (self._told.get(name) != words or self._reminder.left <= 0):

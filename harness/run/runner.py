@@ -56,7 +56,7 @@ class Runner:
         self._groups: list[Group] = []
         self._remainder = Remainder(asked.settings, config=asked.options.config, say=say)
         self._turns: Turns[Group] = Turns(
-            asked.settings.path_slots, ready=lambda group: self._remainder.ready(group.name)
+            asked.settings.path_slots, ready=lambda group: self._remainder.ready(group.attempts[0].cell.group)
         )
         self._running: list[Future[None]] = []
         self._lock = threading.Lock()
@@ -79,6 +79,8 @@ class Runner:
                     self._results[attempt.name] = Future()
                     fresh.append(attempt)
             jobs = self._asked.settings.jobs
+            if self._asked.options.bootstrap and self._host.choice.kind == "foundry":
+                self._make_what_lacks(fresh)
             there = self._in_reach(fresh)
             groups = plan.ordered(
                 plan.grouped(there, share=not self._asked.options.fresh), jobs=jobs, expect=self._expect
@@ -86,23 +88,23 @@ class Runner:
             made = [self._group(members) for members in groups]
             planned = self._planned(groups, made, jobs=jobs)
             self._plan.update({it.cluster: it for it in planned})
-            if self._asked.options.bootstrap and self._host.choice.kind == "foundry":
-                self._make_what_lacks(made)
             self._turns.add((group, plan.places(group.attempts)) for group in made)
             self._running += [self._pool.submit(self._run_next) for _ in made]
             return planned
 
-    def _make_what_lacks(self, groups: Sequence[Group]) -> None:
-        """Let a bootstrap beside the run make what these groups lack; who lacks nothing begins at once."""
-        cells = {group.name: group.attempts[0].cell for group in groups}
+    def _make_what_lacks(self, attempts: Sequence[Attempt]) -> None:
+        """Let a bootstrap beside the run make what these lack; who lacks nothing begins at once."""
+        cells = {attempt.cell.group: attempt.cell for attempt in attempts}
         release = self._asked.catalogue.release
         wanted = {name: (it.environment, [*map(release, it.path.releases)]) for name, it in cells.items()}
-        self._remainder.make(wanted, paths=[it.path.name for it in cells.values()])
+        if wanted:
+            self._remainder.make(wanted, paths=[it.path.name for it in cells.values()])
 
     def _in_reach(self, attempts: Sequence[Attempt]) -> list[Attempt]:
-        """Those whose images the mirrors have; the others have their result, without a cluster."""
-        refusals = self._resources.preflight.refusals(attempt.cell for attempt in attempts)
-        for attempt in attempts:
+        """Those whose images the source has, or has once they are made; the others have their result already."""
+        asked = [attempt for attempt in attempts if self._remainder.ready(attempt.cell.group)]
+        refusals = self._resources.preflight.refusals(attempt.cell for attempt in asked)
+        for attempt in asked:
             if attempt.cell.id in refusals:
                 finding = refusals[attempt.cell.id]
                 self._done(refused(attempt, finding, self._asked, self._host, self._resources, self._say))

@@ -8,7 +8,7 @@ verdicts and results are real. What the stand-ins replace is shown on real clust
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ from harness.evidence.ledger import Ledger
 from harness.images.mirrors import MirrorMap
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue, expand
-from harness.matrix.model import ChartSource, ClusterNeeds, Environment, Release, Scenario
+from harness.matrix.model import Cell, ChartSource, ClusterNeeds, Environment, Release, Scenario
 from harness.options import RunOptions
 from harness.process import Completed
 from harness.providers import PROVIDERS
@@ -78,11 +78,17 @@ def attempt(
 
 
 def request(
-    folder: Path, *, keep: bool = False, jobs: int = 1, app_slots: int = 4, fresh: bool = False
+    folder: Path,
+    *,
+    keep: bool = False,
+    jobs: int = 1,
+    app_slots: int = 4,
+    fresh: bool = False,
+    bootstrap: bool = False,
 ) -> setup.Request:
     """A request for nothing in particular."""
     return setup.Request(
-        options=RunOptions(keep=keep, jobs=jobs, fresh=fresh),
+        options=RunOptions(keep=keep, jobs=jobs, fresh=fresh, bootstrap=bootstrap),
         settings=Settings(
             cache_dir=folder / "cache",
             reports_dir=folder / "reports",
@@ -115,6 +121,7 @@ class Stage:
     plays: dict[str, Play] = field(default_factory=dict)
     held: tuple[str, ...] = ()
     refusals: dict[str, Finding] = field(default_factory=dict)
+    on_preflight: Callable[[Iterable[str]], None] = lambda cells: None
     on_node_image: Callable[[], None] = nothing
     on_create: Callable[[], None] = nothing
     on_install: Callable[[], None] = nothing
@@ -235,7 +242,11 @@ class FakeResources:
 
     @property
     def preflight(self) -> SimpleNamespace:
-        return SimpleNamespace(refusals=lambda cells: self._stage.refusals)
+        def refusals(cells: Iterable[Cell]) -> dict[str, Finding]:
+            self._stage.on_preflight(cell.id for cell in cells)
+            return self._stage.refusals
+
+        return SimpleNamespace(refusals=refusals)
 
     def open(self) -> None:
         self._stage.events.append("open")

@@ -51,6 +51,7 @@ def open_run(stage: Stage) -> Iterator[Callable[..., Runner]]:
                 jobs=asked.get("jobs", 1),
                 keep=bool(asked.get("keep")),
                 fresh=bool(asked.get("fresh")),
+                bootstrap=bool(asked.get("bootstrap")),
             ),
             host(),
             evidence_folder=lambda it: stage.folder / "reports" / it.name,
@@ -402,3 +403,61 @@ def test_each_result_is_told_at_once_whoever_waits_for_which(stage: Stage, tmp_p
     assert run.result(slow).verdict is Verdict.PASSED
     assert told == [quick.cell.id, slow.cell.id]
     run.close()
+
+
+class Making:
+    """Stands for the bootstrap beside a run, which would build for minutes: `made` lets its takers go on."""
+
+    def __init__(self, *lacks: str) -> None:
+        self._lacks = set(lacks)
+        self.asked: dict[str, object] = {}
+        self.closed = False
+
+    def __call__(self, *_: object, **__: object) -> Making:
+        return self
+
+    def make(self, wanted: dict[str, object], *, paths: list[str]) -> None:
+        self.asked.update(wanted)
+
+    def ready(self, name: str) -> bool:
+        return name not in self._lacks
+
+    def made(self) -> None:
+        self._lacks.clear()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_cells_whose_images_are_being_made_wait_for_them_and_are_not_refused(
+    stage: Stage, open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late, early = attempt("spark-pi", "kind-1.36"), attempt("ttl")
+    making = Making(late.cell.group)
+    monkeypatch.setattr(runner, "Remainder", making)
+    looked_for: list[str] = []
+    stage.on_preflight = looked_for.extend
+    run = open_run(bootstrap=True)
+    run.start([late, early])
+
+    assert run.result(early).verdict is Verdict.PASSED
+    assert looked_for == [early.cell.id]
+    assert set(making.asked) == {late.cell.group, early.cell.group}
+    assert not [event for event in stage.events if "install" in event and "spark-pi" in event]
+
+    making.made()
+    assert run.result(late).verdict is Verdict.PASSED
+    run.close()
+    assert making.closed
+
+
+def test_nothing_is_made_beside_a_run_that_was_not_asked_to(
+    open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    making = Making()
+    monkeypatch.setattr(runner, "Remainder", making)
+    run = open_run()
+    run.start([attempt("ttl")])
+
+    assert run.result(attempt("ttl")).verdict is Verdict.PASSED
+    assert making.asked == {}
