@@ -315,7 +315,7 @@ def test_wrong_content_never_arrives(
         capsys, "copy", DST, "docker.io/kubeflow/back:1", "--config", to_front(ends, front, "writer")
     )
 
-    assert (status, "gave" in err, digest_of(layer) in err or "sha256:" in err) == (3, True, True)
+    assert (status, "sent" in err, digest_of(layer) in err or "sha256:" in err) == (3, True, True)
     assert pushing.head(f"{ends.hub.url}/v2/kubeflow/back/manifests/1").status_code == 404
 
 

@@ -222,7 +222,7 @@ def test_a_port_that_is_taken_leaves_nothing(harness: Harness, cache: Settings) 
     ("words", "said"),
     [
         (["--profile", "gcr.io"], "unknown profile 'gcr.io'; did you mean ghcr.io?"),
-        (["--name", "My Registry"], "'My Registry' is not a name"),
+        (["--name", "My Registry"], "'My Registry' is not a valid name"),
         (["--package", "Foo=private"], "'Foo' has capital letters"),
         (["--package", "foo=hidden"], "is not NAME=private or NAME=public"),
         (["--user", "robot"], "is not NAME=SCOPE"),

@@ -98,7 +98,7 @@ def test_a_manifest_that_was_changed_on_its_way_is_refused() -> None:
     with (
         answering(lambda request: FOUND) as server,
         RegistryClient(None, server.address) as client,
-        pytest.raises(RegistryError, match=f"claiming {DIGEST}"),
+        pytest.raises(RegistryError, match=f"announced {DIGEST}"),
     ):
         client.manifest(image(server.address))
 

@@ -65,7 +65,7 @@ def test_a_broken_file_is_begun_anew(tmp_path: Path, text: str, caplog: pytest.L
     with caplog.at_level(logging.WARNING):
         History(file).record([result("spark-pi", phases={"all": 2.0})])
     assert History(file).learnt().own == {PI: 2.0}
-    assert "begun anew" in caplog.text
+    assert "started afresh" in caplog.text
 
 
 def test_passes_with_other_applications_are_learnt_apart(tmp_path: Path) -> None:
