@@ -12,15 +12,29 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import filelock
     import httpx
     import jwt
+    import psutil
     import urllib3
     from cryptography import x509
     from kubernetes import client, config, watch
     from kubernetes import stream as streams
     from kubernetes.utils import quantity as quantities
 
-__all__ = ["client", "config", "httpx", "jwt", "quantities", "streams", "urllib3", "watch", "x509"]
+__all__ = [
+    "client",
+    "config",
+    "filelock",
+    "httpx",
+    "jwt",
+    "psutil",
+    "quantities",
+    "streams",
+    "urllib3",
+    "watch",
+    "x509",
+]
 
 
 class _Module:
@@ -36,8 +50,10 @@ class _Module:
 if not TYPE_CHECKING:
     client = _Module("kubernetes.client")
     config = _Module("kubernetes.config")
+    filelock = _Module("filelock")
     httpx = _Module("httpx")
     jwt = _Module("jwt")
+    psutil = _Module("psutil")
     quantities = _Module("kubernetes.utils.quantity")
     streams = _Module("kubernetes.stream")
     urllib3 = _Module("urllib3")

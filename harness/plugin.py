@@ -33,7 +33,7 @@ from harness.report.history import History
 from harness.report.model import CellResult, PlannedCluster, RunResult, SourceResult, exit_status
 from harness.report.text import lines_of, wide_console
 from harness.report.writer import ReportWriter
-from harness.run import plan, setup
+from harness.run import plan, run_host, setup
 from harness.run.attempt import Attempt
 from harness.run.lockstore import LockStore
 from harness.run.runner import Runner
@@ -221,7 +221,7 @@ class Session:
         """Inspect the host, open the report and start the clusters. False if that failed; `show` says why."""
         self._chosen = len(chosen)
         try:
-            host = setup.host(self.asked)
+            host = run_host.host(self.asked)
             self._report = ReportWriter(self.asked.settings.reports_dir, self._empty_report(host, chosen))
             self._say(str(host.choice))
             for name, tool in host.tools.items():
@@ -336,7 +336,7 @@ class Session:
         lines.append(f"  again: {result.repro}")
         return "\n".join(lines)
 
-    def _open(self, run_id: str, host: setup.Host) -> Runner:
+    def _open(self, run_id: str, host: run_host.Host) -> Runner:
         self._runner = Runner(
             run_id,
             self.asked,
@@ -366,7 +366,7 @@ class Session:
             raise HarnessError("the run was not started")
         try:
             self._catch_sigterm()
-            return self._open(new_run_id(), setup.host(self.asked))
+            return self._open(new_run_id(), run_host.host(self.asked))
         except HarnessError as error:
             self._error = error
             raise
@@ -375,7 +375,7 @@ class Session:
         name = attempt.cell.id if attempt.number == 1 else f"{attempt.cell.id}.attempt-{attempt.number}"
         return self.asked.settings.reports_dir / self.run_id / name
 
-    def _empty_report(self, host: setup.Host, chosen: Sequence[Attempt]) -> RunResult:
+    def _empty_report(self, host: run_host.Host, chosen: Sequence[Attempt]) -> RunResult:
         planned = [attempt.cell.id for attempt in chosen] or [cell.id for cell in self.asked.cells]
         return RunResult(
             run_id=self.run_id,

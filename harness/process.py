@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import psutil
-
 from harness.errors import CommandError, CommandTimeout, ToolError
+from harness.late import psutil
 
 log = logging.getLogger(__name__)
 

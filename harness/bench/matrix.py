@@ -31,7 +31,8 @@ from harness.matrix.model import Cell
 from harness.matrix.select import Selection
 from harness.report.model import CellResult, RunResult
 from harness.report.writer import read
-from harness.run.setup import host, request
+from harness.run.run_host import host
+from harness.run.setup import request
 
 LIMIT = 0.5
 """The harness must not take more than this part of the time of the baseline."""

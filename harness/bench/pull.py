@@ -37,7 +37,8 @@ from harness.matrix.select import Selection
 from harness.providers import network
 from harness.registries.front.server import Front
 from harness.run.resources import Resources
-from harness.run.setup import host, request
+from harness.run.run_host import host
+from harness.run.setup import request
 
 FILE = "bench-pull.json"
 """Beside the reports of runs, whose pages show it."""

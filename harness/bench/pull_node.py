@@ -19,7 +19,7 @@ from harness.images.mirrors import Mirror, MirrorMap, write_hosts
 from harness.matrix.model import Environment
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.run.resources import Resources
-from harness.run.setup import Host
+from harness.run.run_host import Host
 
 _EXEC_SECONDS = 60.0
 _PULL_SECONDS = 300.0

@@ -37,7 +37,8 @@ from harness.matrix.select import Selection
 from harness.providers.kind import cluster_config
 from harness.registries import local
 from harness.run.resources import Resources
-from harness.run.setup import Host, Request, host, request
+from harness.run.run_host import Host, host
+from harness.run.setup import Request, request
 
 CELL = "kind-1.34/install-2.5.2/spark-pi"
 LIMIT = 0.65

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from filelock import FileLock
 from pydantic import Field, ValidationError
 
 from harness.errors import SettingsError
+from harness.late import filelock
 from harness.matrix.imported import Imported
 from harness.matrix.model import Model
 from harness.settings import Settings
@@ -112,7 +112,7 @@ class Imports:
     def changing(self) -> Iterator[None]:
         """Lock the record of imports for the block."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(str(self.folder) + ".lock"):
+        with filelock.FileLock(str(self.folder) + ".lock"):
             yield
 
     def write(self, records: Records) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterable, Mapping
@@ -10,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,6 +28,8 @@ PUBLIC_HOSTS = (DOCKER_HUB, "ghcr.io", "registry.k8s.io")
 PROBE_SECONDS = 5.0
 
 _PREFLIGHT_THREADS = 8
+# What httpx heeds of the environment for https addresses.
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 class ImageRecord(BaseModel):
@@ -326,7 +328,7 @@ def _name_unknown(address: str) -> str:
 
     Where no name of a registry is known, the HTTP client need not even be loaded.
     """
-    if getproxies():
+    if any(os.environ.get(name) for name in _PROXIES):
         return ""
     try:
         socket.getaddrinfo(urlsplit(address).hostname, None)

@@ -23,7 +23,8 @@ from harness.matrix.model import CrdMode, Release, ValuesMode
 from harness.releases import rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, Revision
-from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
+from harness.releases.install import InstalledRelease
+from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.values import merge
 from harness.waiting import Deadline
 

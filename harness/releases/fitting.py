@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.errors import UsageError
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.values import merge
@@ -26,20 +25,6 @@ def misfit(
     """
     said = _refusal(helm, chart, name, namespace, merge(*own, *users))
     return said if said and not _refusal(helm, chart, name, namespace, merge(*own)) else ""
-
-
-def require_namespaces(values: Mapping[str, Any], wanted: Iterable[str]) -> None:
-    """Raise UsageError for values that set spark.jobNamespaces without what a run needs."""
-    spark = values.get("spark")
-    if not isinstance(spark, Mapping) or "jobNamespaces" not in spark:
-        return
-    listed = spark["jobNamespaces"] if isinstance(spark["jobNamespaces"], list) else []
-    missing = [it for it in wanted if it not in listed and "" not in listed]
-    if missing:
-        raise UsageError(
-            f"the values set spark.jobNamespaces to {listed}, without {', '.join(missing)}, which the run needs",
-            "leave spark.jobNamespaces out of the values file: the harness fills it in",
-        )
 
 
 def _refusal(helm: Helm, chart: Chart, name: str, namespace: str, values: Mapping[str, Any]) -> str:

@@ -8,7 +8,6 @@ would join lists, where Helm replaces them), no namespace is created unasked, an
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import re
 import threading
@@ -242,6 +241,8 @@ def _run(coroutine: Coroutine[Any, Any, T]) -> T:
 
     Not asyncio.run: that would turn Ctrl-C into a cancellation which is heard only after Helm has ended.
     """
+    import asyncio
+
     loop = asyncio.new_event_loop()
     try:
         return loop.run_until_complete(coroutine)

@@ -15,15 +15,13 @@ from harness.late import client
 from harness.matrix.model import Release
 from harness.releases import charts, rollout, seen
 from harness.releases.charts import Chart
-from harness.releases.fitting import require_namespaces
 from harness.releases.helm import Helm
+from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
 from harness.releases.values import merge
 from harness.waiting import Deadline
 
 RELEASE_NAME = "spark-operator"
 OPERATOR_NAMESPACE = "spark-operator"
-CHECK_NAMESPACE = "operator-checks"
-"""A job namespace of the checks' own, so that nothing that they create is in a scenario's way."""
 
 _API_SECONDS = 15.0
 

@@ -23,7 +23,8 @@ from harness.late import client
 from harness.matrix.model import Release, Rule
 from harness.releases import admission_samples, crds, metrics, seen, webhook
 from harness.releases import soak as soaks
-from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
+from harness.releases.install import InstalledRelease
+from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.rollout import find_deployments
 from harness.releases.soak import Soak
 from harness.waiting import Cancelled, until

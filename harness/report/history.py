@@ -7,13 +7,16 @@ import logging
 import statistics
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from filelock import FileLock
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from harness.late import filelock
 from harness.matrix.estimate import Learnt, pass_name
 from harness.report.files import write_atomically
-from harness.report.model import GREEN, CellResult, Model
+
+if TYPE_CHECKING:
+    from harness.report.model import CellResult
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +28,10 @@ _SHARED = ("cluster-", "install-", "path-")
 """Prefixes of the phases that the cells of a cluster share."""
 
 
-class _Durations(Model):
+class _Durations(BaseModel):
     """`cells` are whole cells by id, with their cluster; `own` is the same without it, `shared` the rest by pass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     cells: dict[str, list[float]]
     own: dict[str, list[float]] = Field(default_factory=dict)
@@ -41,11 +46,14 @@ class History:
 
     def record(self, results: Iterable[CellResult]) -> None:
         """Record finished cells, except those that did not pass: they end early, or at a timeout."""
+        # Late, since harness matrix reads what was learnt and needs no results for that.
+        from harness.report.model import GREEN
+
         learnt = [cell for cell in results if cell.verdict in GREEN and cell.phases]
         if not learnt:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self.file}.lock"):
+        with filelock.FileLock(f"{self.file}.lock"):
             durations = self._read()
             clusters: dict[tuple[str, int], float] = {}
             for cell in learnt:

@@ -25,7 +25,8 @@ from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.gathering import Gatherer
 from harness.run.locking import Locker, operator_image
 from harness.run.resources import Resources
-from harness.run.setup import Host, Request
+from harness.run.run_host import Host
+from harness.run.setup import Request
 from harness.stories.cluster import PreparedCluster
 from harness.verdicts import Finding, Verdict, errored, passed, worst
 from harness.waiting import Cancelled, cancelled

@@ -12,7 +12,7 @@ from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.run.resources import Resources
-from harness.run.setup import Host
+from harness.run.run_host import Host
 from harness.stories.cluster import BareCluster
 from harness.verdicts import Finding
 from harness.waiting import Cancelled

@@ -24,7 +24,8 @@ from harness.run.kept import kept_facts
 from harness.run.locking import Locker
 from harness.run.preparation import Preparation
 from harness.run.resources import Resources
-from harness.run.setup import Host, Request
+from harness.run.run_host import Host
+from harness.run.setup import Request
 from harness.run.slots import Slots
 from harness.stories.cluster import BareCluster
 from harness.stories.protocol import Play, RunContext

@@ -32,7 +32,8 @@ from harness.run.lock import (
     masked,
 )
 from harness.run.lockstore import LockStore
-from harness.run.setup import Host, Request
+from harness.run.run_host import Host
+from harness.run.setup import Request
 from harness.verdicts import Finding, passed, unavailable
 
 

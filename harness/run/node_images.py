@@ -15,7 +15,7 @@ from harness.images.references import ImageReference
 from harness.matrix.model import Environment
 from harness.registries import pull
 from harness.registries.sources import ImageRecord, Source
-from harness.run.setup import Host
+from harness.run.run_host import Host
 from harness.settings import Settings
 
 _PULL_SECONDS = 900.0

@@ -23,7 +23,8 @@ from harness.run import plan
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.locking import Locker
 from harness.run.resources import Resources
-from harness.run.setup import Host, Request
+from harness.run.run_host import Host
+from harness.run.setup import Request
 from harness.run.slots import CREATIONS, Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.verdicts import Finding, errored, failed, unavailable

@@ -9,7 +9,8 @@ from harness.report.model import CellResult, cell_result
 from harness.run.attempt import Attempt
 from harness.run.locking import Locker
 from harness.run.resources import Resources
-from harness.run.setup import Host, Request
+from harness.run.run_host import Host
+from harness.run.setup import Request
 from harness.verdicts import Finding
 
 

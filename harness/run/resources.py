@@ -30,7 +30,8 @@ from harness.run.locking import operator_image
 from harness.run.node_images import NodeImages
 from harness.run.preflight import Preflight
 from harness.run.release_charts import ReleaseCharts
-from harness.run.setup import Host, Request
+from harness.run.run_host import Host
+from harness.run.setup import Request
 
 _PULL_SECONDS = 900.0
 _INSPECT_SECONDS = 60.0

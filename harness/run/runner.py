@@ -20,7 +20,8 @@ from harness.run.attempt import Attempt, Kept
 from harness.run.group import Group
 from harness.run.refusal import refused
 from harness.run.resources import Resources
-from harness.run.setup import Host, Request
+from harness.run.run_host import Host
+from harness.run.setup import Request
 from harness.run.turns import Turns
 
 _POLL_SECONDS = 0.5

@@ -1,39 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run needs before it makes anything: settings, cells, values, a host that can, tools and a source of images."""
+"""What was asked for: settings, cells, values, and what a user brought along."""
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from harness import providers, seeds, stories
 from harness import settings as settings_module
-from harness.apps import users
-from harness.bootstrap import tools
 from harness.errors import UsageError
-from harness.host import disk, engine
 from harness.matrix import catalogue as catalogues
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import choose
 from harness.options import RunOptions
-from harness.registries.sources import Choice, detect
-from harness.releases.fitting import require_namespaces
-from harness.releases.install import CHECK_NAMESPACE
+from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
 from harness.releases.values import load_values, merge
-from harness.report.model import HostResult
-from harness.run import locked_apps, lockstore
-from harness.run.lock import Lock, unmasked
-from harness.run.lockstore import Found
 from harness.settings import PROJECT_ROOT, Settings
 from harness.stories.protocol import NOTHING, Given
+
+if TYPE_CHECKING:
+    from harness.apps.users import UserManifests
+    from harness.run.lock import Lock
+    from harness.run.lockstore import Found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,16 +60,6 @@ class Understood:
     request: Request
 
 
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """A host that can run the request, with the programs and the source of images that it will use."""
-
-    result: HostResult
-    choice: Choice
-    tools: Mapping[str, tools.Tool]
-    engine_data: Path = Path("/")
-
-
 def request(options: RunOptions) -> Request:
     """Understand the options. Raises UsageError, SettingsError or CatalogueError."""
     if options.repeat < 1:
@@ -86,8 +68,11 @@ def request(options: RunOptions) -> Request:
         raise UsageError(f"--seed {options.seed} is no seed", f"give a whole number from 0 to {seeds.LIMIT - 1}")
     if options.drift and not options.lock:
         raise UsageError("--drift is about differences from a lock", "give --lock too, or leave out --drift")
+    # What few requests need is loaded late: harness matrix is to answer at once.
     found: Found | None = None
     if options.lock:
+        from harness.run import lockstore
+
         found = lockstore.find(options.lock, settings_module.load(file=options.config))
         options = locked(options, found)
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
@@ -97,10 +82,18 @@ def request(options: RunOptions) -> Request:
     if found is None:
         values = tuple(load_values(file) for file in (*_profile(), *options.values))
     else:
+        from harness.run.lock import unmasked
+
         secrets = merge(*map(load_values, options.values))
         values = (unmasked(found.lock, secrets, settings.mirror_map.secrets),)
-    apps = users.load(options.apps) if options.apps else ()
+    apps: UserManifests = ()
+    if options.apps:
+        from harness.apps import users
+
+        apps = users.load(options.apps)
     if found is not None:
+        from harness.run import locked_apps
+
         apps = locked_apps.unlocked(found.lock, apps, settings.mirror_map.secrets)
     given = Given(apps=apps)
     selection = options.selection
@@ -126,6 +119,8 @@ def request(options: RunOptions) -> Request:
 
 def locked(options: RunOptions, found: Found) -> RunOptions:
     """The options with what the lock says in them. Raises UsageError for one that says something else."""
+    from harness.run import lockstore
+
     lock = found.lock
     asked = options.selection.cells
     if asked and asked != (lock.cell,):
@@ -147,35 +142,6 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
     )
 
 
-def host(asked: Request) -> Host:
-    """Look whether this host can do it. Raises EngineError, DiskError, ToolError or UsageError (a source)."""
-    found = engine.probe(asked.settings)
-    disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
-    choice = detect(asked.settings, asked.options.source)
-    names = ["helm", "kubectl", *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
-    if choice.kind == "foundry":
-        names.append("registry")
-    minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
-    resolved = tools.resolve(asked.settings, names, minors)
-    result = HostResult(
-        os=_operating_system(),
-        kernel=platform.release(),
-        cpus=os.cpu_count() or 1,
-        memory_mib=psutil.virtual_memory().total >> 20,
-        engine=f"Docker {found.version}",
-        cgroup=f"v{found.cgroup_version}",
-    )
-    return Host(result=result, choice=choice, tools=resolved, engine_data=found.data_root)
-
-
 def _profile() -> list[Path]:
     default = PROJECT_ROOT / "charts" / "values" / "default.yaml"
     return [default] if default.is_file() else []
-
-
-def _operating_system() -> str:
-    try:
-        release = platform.freedesktop_os_release()
-    except OSError:
-        return platform.system()
-    return release.get("PRETTY_NAME", platform.system())

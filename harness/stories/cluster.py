@@ -7,14 +7,15 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.cluster import Cluster
-from harness.matrix.model import Path
-from harness.providers.base import Provider
-from harness.releases.install import InstalledRelease
-from harness.releases.on_path import ReleaseOnPath
-from harness.releases.shared import SharedState
+if TYPE_CHECKING:
+    from harness.cluster import Cluster
+    from harness.matrix.model import Path
+    from harness.providers.base import Provider
+    from harness.releases.install import InstalledRelease
+    from harness.releases.on_path import ReleaseOnPath
+    from harness.releases.shared import SharedState
 
 T = TypeVar("T")
 

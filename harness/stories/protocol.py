@@ -7,21 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from harness.apps.users import UserManifests
-from harness.images.credentials import Credentials
-from harness.images.mirrors import MirrorMap
-from harness.machine import HostSeen
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Scenario
 from harness.matrix.select import Selection
-from harness.registries.sources import Source
-from harness.releases.change import Programs
-from harness.stories.cluster import BareCluster
 from harness.verdicts import Finding
 
-Cluster_contra = TypeVar("Cluster_contra", bound=BareCluster, contravariant=True)
+if TYPE_CHECKING:
+    from harness.apps.users import UserManifests
+    from harness.images.credentials import Credentials
+    from harness.images.mirrors import MirrorMap
+    from harness.machine import HostSeen
+    from harness.registries.sources import Source
+    from harness.releases.change import Programs
+    from harness.stories.cluster import BareCluster
+
+Cluster_contra = TypeVar("Cluster_contra", bound="BareCluster", contravariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +81,8 @@ class RunContext:
 
     def programs(self, environment: Environment) -> Programs:
         """Helm, and kubectl of the environment's version."""
+        from harness.releases.change import Programs
+
         return Programs(helm=self.helm, kubectl=self.tools[f"kubectl-{environment.minor}"])
 
 

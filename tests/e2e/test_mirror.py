@@ -42,7 +42,7 @@ from harness.providers.base import ClusterSpec, Provider
 from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 from harness.report.model import CellResult
-from harness.run import setup
+from harness.run import run_host, setup
 from harness.run.attempt import Attempt
 from harness.run.preflight import CHECK
 from harness.run.runner import Runner
@@ -199,7 +199,7 @@ def run(asked: setup.Request, folder: Path) -> dict[str, CellResult]:
     runner = Runner(
         new_run_id(),
         asked,
-        setup.host(asked),
+        run_host.host(asked),
         evidence_folder=lambda attempt: folder / "evidence" / attempt.name,
         say=said.append,
         expect=lambda cells: Expected(seconds=60.0, guess=True),

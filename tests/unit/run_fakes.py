@@ -38,7 +38,7 @@ from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, Installed
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import Surroundings
 from harness.report.model import CellResult, HostResult
-from harness.run import gathering, preparation, setup
+from harness.run import gathering, preparation, run_host, setup
 from harness.run.attempt import Attempt
 from harness.settings import Settings
 from harness.stories.installs import scenarios
@@ -103,10 +103,10 @@ def request(
     )
 
 
-def host() -> setup.Host:
+def host() -> run_host.Host:
     """A host with all tools."""
     names = ("kind", "helm", "kubectl", "kubectl-1.34", "kubectl-1.36", "registry")
-    return setup.Host(
+    return run_host.Host(
         result=HostResult(os="Debian 12", kernel="6", cpus=2, memory_mib=1, engine="Docker 20", cgroup="v1"),
         choice=Choice(kind="foundry", why="a test"),
         tools={name: Tool(name=name, path=Path("/tools", name), version="1.0.0", origin="foundry") for name in names},

@@ -24,13 +24,13 @@ from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
 from harness.registries.sources import Choice
 from harness.report.model import CellResult, HostResult, PlannedCluster, cell_result, repro
-from harness.run import plan, setup
+from harness.run import plan, run_host, setup
 from harness.run.attempt import Attempt, Kept
 from harness.verdicts import Finding, Verdict
 
 FOLDER = "SCRIPTED_RUN"
 LOCK = "sha256:" + "cd" * 32
-HOST = setup.Host(
+HOST = run_host.Host(
     result=HostResult(os="Debian 12", kernel="6", cpus=2, memory_mib=1, engine="Docker 20", cgroup="v1"),
     choice=Choice(kind="foundry", why="the script says so"),
     tools={"kind": Tool(name="kind", path=Path("/kind"), version="0.33.0", origin="foundry")},
@@ -47,7 +47,7 @@ def note(line: str) -> None:
         sink.write(f"{os.environ.get('PYTEST_XDIST_WORKER', 'main')} {line}\n")
 
 
-def host(asked: setup.Request) -> setup.Host:
+def host(asked: setup.Request) -> run_host.Host:
     """The host's look-up."""
     note("host")
     return HOST
@@ -60,7 +60,7 @@ class ScriptedRunner:
         self,
         run_id: str,
         asked: setup.Request,
-        host: setup.Host,
+        host: run_host.Host,
         *,
         evidence_folder: Callable[[Attempt], Path],
         say: Callable[[str], None],
@@ -135,5 +135,5 @@ def pytest_configure(config: pytest.Config) -> None:
     patches = pytest.MonkeyPatch()
     patches.setattr(plugin, "Runner", ScriptedRunner)
     if "real-host" not in script():
-        patches.setattr(setup, "host", host)
+        patches.setattr(run_host, "host", host)
     config.add_cleanup(patches.undo)

@@ -11,8 +11,7 @@ import pytest
 
 from harness.errors import UsageError
 from harness.releases import seen
-from harness.releases.fitting import require_namespaces
-from harness.releases.install import CHECK_NAMESPACE
+from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
 
 _POD: dict[str, Any] = {
     "metadata": {

@@ -18,7 +18,7 @@ from harness.foundry import gobuild
 from harness.matrix.select import Selection
 from harness.options import RunOptions
 from harness.providers import PROVIDERS
-from harness.run import setup
+from harness.run import run_host, setup
 
 PI = Selection(cells=("kind-1.34/install-2.5.2/spark-pi",))
 
@@ -97,7 +97,7 @@ def test_a_request_that_makes_no_sense_is_refused_before_the_host_is_looked_at(t
 
 def test_a_host_is_described_with_its_tools_and_source(programs: Path) -> None:
     # Images come from the public registries by request, so that no registry server needs to be built.
-    found = setup.host(setup.request(RunOptions(selection=PI, source="upstream")))
+    found = run_host.host(setup.request(RunOptions(selection=PI, source="upstream")))
 
     assert found.choice.kind == "upstream"
     assert found.choice.why == "requested with --source upstream"
@@ -118,7 +118,7 @@ def test_tools_that_are_missing_are_all_named_with_the_remedy(programs: Path, mo
     for name in ("kind", "helm"):
         (programs / name).unlink()
     with pytest.raises(ToolError) as raised:
-        setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
+        run_host.host(setup.request(RunOptions(selection=PI, source="foundry")))
 
     for name in ("kind is not on PATH", "helm is not on PATH", "registry is not built yet"):
         assert name in raised.value.message
@@ -129,14 +129,14 @@ def test_a_disk_that_is_nearly_full_is_refused(programs: Path, monkeypatch: pyte
     monkeypatch.setenv("HARNESS_MIN_DISK_GB", "100000000")
 
     with pytest.raises(DiskError, match=r"a run needs 100000000\.0 GB"):
-        setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
+        run_host.host(setup.request(RunOptions(selection=PI, source="foundry")))
 
 
 def test_an_engine_that_refuses_this_user_is_told(programs: Path) -> None:
     (programs / "docker").write_text("#!/bin/sh\necho 'permission denied while trying to connect' >&2\nexit 1\n")
 
     with pytest.raises(EngineError, match="denies access to this user") as raised:
-        setup.host(setup.request(RunOptions(selection=PI, source="foundry")))
+        run_host.host(setup.request(RunOptions(selection=PI, source="foundry")))
     assert "group docker" in raised.value.next_step
 
 

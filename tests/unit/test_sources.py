@@ -91,7 +91,8 @@ def test_a_name_that_nobody_knows_is_told_without_asking_it(monkeypatch: pytest.
         raise AssertionError("nobody is to be asked")
 
     monkeypatch.setattr(RegistryClient, "ping", refuse)
-    monkeypatch.setattr("harness.registries.sources.getproxies", dict)
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
     mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url="https://mirror.invalid/v2")})
 
     answers = probe_all(["registry.invalid", "ghcr.io"], mirrors=mirrors)
@@ -103,7 +104,7 @@ def test_a_name_that_nobody_knows_is_told_without_asking_it(monkeypatch: pytest.
 def test_a_proxy_may_know_a_name_that_this_machine_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
     monkeypatch.setattr(RegistryClient, "ping", lambda self: asked.append(self.host))
-    monkeypatch.setattr("harness.registries.sources.getproxies", lambda: {"https": "http://proxy.invalid:3128"})
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.invalid:3128")
 
     assert probe_all(["registry.invalid"]) == {"registry.invalid": ""}
     assert asked == ["registry.invalid"]

@@ -10,7 +10,6 @@ from typing import Any
 from harness.matrix.model import Cell, Scenario
 from harness.stories.cluster import PreparedCluster
 from harness.stories.installs import scenarios
-from harness.stories.installs.beside import run_beside
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
 
 
@@ -33,6 +32,8 @@ class _Play(Play[PreparedCluster]):
         self._run = run
 
     def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
+        from harness.stories.installs.beside import run_beside
+
         known = scenarios.discover()
         run_beside(self._run, on, cells, lambda cell: known[cell.scenario.name].run)
 

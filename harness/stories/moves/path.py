@@ -10,7 +10,8 @@ from harness.apps import samples
 from harness.checks import expectation
 from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
-from harness.releases.install import CHECK_NAMESPACE, InstalledRelease
+from harness.releases.install import InstalledRelease
+from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.observe import Unseen
 from harness.stories.cluster import PreparedCluster
 from harness.stories.protocol import CellRun, RunContext

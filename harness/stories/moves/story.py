@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.matrix.model import Cell, Scenario
 from harness.stories.cluster import PreparedCluster
-from harness.stories.moves import path, scenarios
+from harness.stories.moves import scenarios
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
 from harness.upgrades.observed import ObservedPath
 from harness.verdicts import Finding
@@ -30,10 +30,14 @@ class Moves(Story):
 
     def job_namespaces(self, cell: Cell) -> Iterable[str]:
         """With those of the applications beside the moves."""
+        from harness.stories.moves import path
+
         return path.job_namespaces(cell)
 
     def images(self, cell: Cell) -> Iterable[str]:
         """With that of the applications beside the moves."""
+        from harness.stories.moves import path
+
         return path.images(cell)
 
 
@@ -42,6 +46,8 @@ class _Play(Play[PreparedCluster]):
         self._run = run
 
     def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
+        from harness.stories.moves import path
+
         path.run_together(self._run, on, cells, self._judge)
 
     def _judge(self, observed: ObservedPath, cell: Cell) -> Iterable[Finding]:

@@ -16,7 +16,6 @@ from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
 from harness.matrix.model import Release
-from harness.registries.front.profile import profile
 from harness.registries.local import serve
 from harness.registries.tokens import PackageScope
 from harness.stories.registries import storage
@@ -65,6 +64,7 @@ class ClusterRegistries:
     ) -> None:
         """`copy` is the release as a site has it on docker.io, `login` one that docker.io is to take."""
         # Late, since a web server is slow to import.
+        from harness.registries.front.profile import profile
         from harness.registries.front.server import Front
 
         self.setup = setup

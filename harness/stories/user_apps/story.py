@@ -15,10 +15,7 @@ from harness.errors import UsageError
 from harness.matrix.model import Cell, ClusterNeeds, Scenario
 from harness.matrix.select import Selection
 from harness.stories.cluster import PreparedCluster
-from harness.stories.installs.beside import run_beside
-from harness.stories.moves import path
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.stories.user_apps import on_install, on_path
 from harness.upgrades.user_apps import USERS
 
 NAME = "user-apps"
@@ -55,10 +52,14 @@ class UserApps(Story):
 
     def job_namespaces(self, cell: Cell) -> Iterable[str]:
         """On a path with moves with those of the other applications beside them."""
+        from harness.stories.moves import path
+
         return path.job_namespaces(cell) if cell.path.moves else [cell.scenario.namespace]
 
     def images(self, cell: Cell) -> Iterable[str]:
         """On a path with moves with that of the other applications beside them."""
+        from harness.stories.moves import path
+
         return path.images(cell) if cell.path.moves else cell.scenario.images
 
     def doubtful_images(self, cell: Cell) -> Iterable[str]:
@@ -98,6 +99,10 @@ class _Play(Play[PreparedCluster]):
         self._run = run
 
     def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
+        from harness.stories.installs.beside import run_beside
+        from harness.stories.moves import path
+        from harness.stories.user_apps import on_install, on_path
+
         if on.path.moves:
             path.run_together(self._run, on, cells, lambda observed, _: on_path.judge(observed))
         else:

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether this host can run a request: its engine, its disk, its programs, and the source of images that it can use."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.bootstrap import tools
+from harness.host import disk, engine
+from harness.late import psutil
+from harness.registries.sources import Choice, detect
+from harness.report.model import HostResult
+from harness.run.setup import Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A host that can run the request, with the programs and the source of images that it will use."""
+
+    result: HostResult
+    choice: Choice
+    tools: Mapping[str, tools.Tool]
+    engine_data: Path = Path("/")
+
+
+def host(asked: Request) -> Host:
+    """Look whether this host can do it. Raises EngineError, DiskError, ToolError or UsageError (a source)."""
+    found = engine.probe(asked.settings)
+    disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
+    choice = detect(asked.settings, asked.options.source)
+    names = ["helm", "kubectl", *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
+    if choice.kind == "foundry":
+        names.append("registry")
+    minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
+    resolved = tools.resolve(asked.settings, names, minors)
+    result = HostResult(
+        os=_operating_system(),
+        kernel=platform.release(),
+        cpus=os.cpu_count() or 1,
+        memory_mib=psutil.virtual_memory().total >> 20,
+        engine=f"Docker {found.version}",
+        cgroup=f"v{found.cgroup_version}",
+    )
+    return Host(result=result, choice=choice, tools=resolved, engine_data=found.data_root)
+
+
+def _operating_system() -> str:
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return platform.system()
+    return release.get("PRETTY_NAME", platform.system())
