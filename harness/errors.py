@@ -15,6 +15,8 @@ HarnessError (3)
 ├── UnavailableError (3)      an input is not available: image, chart, package
 │   └── RegistryError         a registry refused, failed or did not answer
 ├── ClusterError (3)          a cluster could not be created, or disappeared
+├── ApiError (3)              an API server refused a request
+│   └── ApiServerAway         an API server did not answer
 ├── ReleaseError (3)          Helm refused or failed
 ├── PullError (3)             a node could not pull an image, and the release is not to blame
 └── WaitTimeout (3)           a condition was not met in time
@@ -22,6 +24,7 @@ HarnessError (3)
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
 
 
@@ -109,6 +112,36 @@ class RegistryError(UnavailableError):
 
 class ClusterError(HarnessError):
     """A cluster could not be created, or disappeared."""
+
+
+class ApiError(HarnessError):
+    """An API server answered a request with an error. `status` is the HTTP status, 0 when nothing answered.
+
+    `reason` is its phrase, or why nothing answered; `body` is the answer, which `said` has in words.
+    """
+
+    def __init__(self, message: str, next_step: str = "", *, status: int = 0, reason: str = "", body: str = "") -> None:
+        super().__init__(message, next_step)
+        self.status = status
+        self.reason = reason
+        self.body = body
+
+    @property
+    def said(self) -> str:
+        """The message of the Status object in the answer, else the answer, else the reason."""
+        try:
+            return str(json.loads(self.body or "{}").get("message") or self.reason)
+        except (ValueError, AttributeError):
+            return self.body or self.reason
+
+    @property
+    def brief(self) -> str:
+        """Status and reason, or why nothing answered."""
+        return f"{self.status} {self.reason}" if self.status else self.reason
+
+
+class ApiServerAway(ApiError):
+    """An API server cannot be reached, or does not answer in time."""
 
 
 class ReleaseError(HarnessError):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from harness.checks import operator
 from harness.checks.images import Resolve
-from harness.cluster import Cluster
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError
+from harness.kube.cluster import Cluster
 from harness.releases.install import InstalledRelease
 from harness.releases.observe import DEFAULT_SOAK, observe
 from harness.verdicts import Finding, errored
@@ -22,6 +22,6 @@ def run(
     """
     try:
         observed = observe(cluster, installed, soak=soak, seed=seed)
-    except api_errors(OSError) as away:
+    except (ApiError, OSError) as away:
         return [errored("operator-observed", f"the operator could not be inspected: {away}")]
     return operator.judge(observed, resolve)

@@ -9,14 +9,14 @@ from typing import Any
 
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects
-from harness.apps.pods import SparkPod, Waiting
+from harness.apps.pods import SparkPod
 from harness.apps.states import TERMINAL, State, shown
-from harness.errors import WaitTimeout
+from harness.errors import ApiError, WaitTimeout
 from harness.kube import pull_messages
-from harness.kube.api_errors import api_errors
+from harness.kube.models import Container
 from harness.kube.pull_messages import PullFailure
+from harness.kube.watching import watch_until
 from harness.verdicts import Finding, errored, failed
-from harness.waiting import watch_until
 
 _LOOKS_AFTER_NO = 2
 _LOOKS = 8
@@ -155,7 +155,7 @@ class ImagePulls:
         """Why waiting is in vain, in words; empty as long as it is not. To be asked every few seconds."""
         try:
             stuck = pull_failures(self._objects)
-        except api_errors():
+        except ApiError:
             return ""
         self._looks = self._looks + 1 if stuck else 0
         for pod, failure in stuck:
@@ -168,7 +168,7 @@ def late(objects: Objects, check: str, error: WaitTimeout, *, owner: str = "", *
     """What it means that a wait ended in vain: nothing about the product where a pod waits for its image through no
     fault of what was asked for. With `owner` only the pods of that object count.
 
-    Raises ApiException, and HTTPError when the API server is away.
+    Raises ApiError.
     """
     stuck = [it for it in pull_failures(objects) if not owner or owner in it[0].labels.values()]
     told = f"{error.message}\n  next: {error.next_step}" if error.next_step else error.message
@@ -190,7 +190,7 @@ def pull_failures(objects: Objects) -> list[tuple[SparkPod, PullFailure]]:
     ]
 
 
-def _why_no_image(it: Waiting, events: Sequence[str] = ()) -> PullFailure | None:
+def _why_no_image(it: Container, events: Sequence[str] = ()) -> PullFailure | None:
     return pull_messages.of_waiting(it.reason, it.message, it.image, events)
 
 

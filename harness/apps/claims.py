@@ -9,9 +9,9 @@ from typing import Any
 
 from harness.apps import logs
 from harness.apps.applications import Course
-from harness.apps.objects import Event
 from harness.apps.pods import SparkPod, by_role
 from harness.apps.states import State, forbidden_step, in_order
+from harness.kube.models import Event
 from harness.verdicts import Finding, failed, passed
 
 SUCCESS = (State.SUBMITTED, State.RUNNING, State.COMPLETED)
@@ -107,9 +107,9 @@ def facts(pod: SparkPod) -> dict[str, Any]:
         "phase": pod.phase,
         "node": pod.node,
         "image": pod.image,
-        "imageID": pod.image_id,
+        "imageID": pod.main.image_id,
         "serviceAccount": pod.service_account,
-        "owners": [f"{owner.kind}/{owner.name}" for owner in pod.owners],
+        "owners": list(pod.owners),
         **({"waiting": pod.waiting} if pod.waiting else {}),
     }
 

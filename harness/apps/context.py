@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cluster import Cluster
+from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.matrix.model import Release
 from harness.releases import crds

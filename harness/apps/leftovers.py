@@ -7,8 +7,7 @@ from typing import Any
 
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import RESOURCES, Objects
-from harness.errors import WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, WaitTimeout
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import Deadline, until
 
@@ -43,7 +42,7 @@ def check_nothing_left(ctx: ScenarioContext) -> Finding:
             )
         finally:
             _remove_samples(objects)
-    except api_errors() as error:
+    except ApiError as error:
         return errored(CHECK, f"could not look at the namespace {ctx.namespace}: {error}")
     return passed(
         CHECK,

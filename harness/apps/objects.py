@@ -11,7 +11,10 @@ from typing import Any
 
 from harness.apps.pods import LABEL_LAUNCHED, SparkPod, observe
 from harness.apps.samples import Manifest
-from harness.errors import HarnessError
+from harness.errors import ApiError, HarnessError
+from harness.kube import reading
+from harness.kube.api import listed
+from harness.kube.models import Event
 from harness.late import client
 from harness.releases import webhook
 
@@ -38,18 +41,8 @@ RESOURCES = (SCHEDULED, APPLICATION, CONNECT)
 """In the order in which they are deleted: a schedule first, lest it makes new applications."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """A Kubernetes event. `about` is the kind and name of its object: `SparkApplication/spark-pi`."""
-
-    reason: str
-    about: str
-    message: str
-    kind: str
-
-
 class Objects:
-    """One namespace. Every method raises ApiException, and HTTPError when the API server is away."""
+    """One namespace. Every method raises ApiError."""
 
     def __init__(self, api: client.ApiClient, namespace: str) -> None:
         self.namespace = namespace
@@ -67,7 +60,7 @@ class Objects:
             found: Mapping[str, Any] = self.custom.get_namespaced_custom_object(
                 GROUP, resource.version, self.namespace, resource.plural, name
             )
-        except client.ApiException as error:
+        except ApiError as error:
             if error.status == 404:
                 return None
             raise
@@ -77,7 +70,7 @@ class Objects:
         """All custom resources of one kind; none when the cluster does not know the kind."""
         try:
             answer = self.custom.list_namespaced_custom_object(GROUP, resource.version, self.namespace, resource.plural)
-        except client.ApiException as error:
+        except ApiError as error:
             if error.status == 404:
                 return []
             raise
@@ -93,30 +86,18 @@ class Objects:
         """Ask for a custom resource's deletion; one that is gone already is no error."""
         try:
             self.custom.delete_namespaced_custom_object(GROUP, resource.version, self.namespace, resource.plural, name)
-        except client.ApiException as error:
+        except ApiError as error:
             if error.status != 404:
                 raise
 
     def spark_pods(self) -> list[SparkPod]:
         """The pods that the operator, or spark-submit on its behalf, launched."""
-        return [
-            observe(pod)
-            for pod in self.core.list_namespaced_pod(self.namespace, label_selector=f"{LABEL_LAUNCHED}=true").items
-        ]
+        items = listed(self.core.list_namespaced_pod, self.namespace, label_selector=f"{LABEL_LAUNCHED}=true")
+        return [observe(item) for item in items]
 
     def events(self) -> list[Event]:
         """All events of the namespace that the API still has, oldest first."""
-        items = self.core.list_namespaced_event(self.namespace).items
-        items.sort(key=lambda e: e.metadata.creation_timestamp)
-        return [
-            Event(
-                reason=e.reason or "",
-                about=f"{e.involved_object.kind}/{e.involved_object.name}",
-                message=e.message or "",
-                kind=e.type or "",
-            )
-            for e in items
-        ]
+        return reading.events(listed(self.core.list_namespaced_event, self.namespace))
 
     def server_time(self) -> datetime:
         """The API server's clock, to the second, from the Date of its answers."""
@@ -124,7 +105,7 @@ class Objects:
         return parsedate_to_datetime(headers["Date"])
 
     def watched(self, resource: Resource) -> tuple[Callable[..., Any], dict[str, Any]]:
-        """The list call of a custom resource and its arguments, for harness.waiting.watch_until."""
+        """The list call of a custom resource and its arguments, for harness.kube.watching.watch_until."""
         return self.custom.list_namespaced_custom_object, {
             "group": GROUP,
             "version": resource.version,
@@ -147,7 +128,7 @@ class Objects:
                 "Secret": self.core.create_namespaced_secret,
                 "Pod": self.core.create_namespaced_pod,
             }[kind](self.namespace, manifest)
-        except client.ApiException as error:
+        except ApiError as error:
             # A webhook that denies answers 400 or 403; one that cannot be reached makes the API server answer 500.
             if error.status in (400, 403, 404, 422) or webhook.not_asked(str(error.body)):
                 raise Refused(

@@ -10,8 +10,7 @@ from harness.apps import applications, claims
 from harness.apps.context import ScenarioContext
 from harness.apps.leftovers import check_nothing_left
 from harness.apps.objects import Objects, Refused
-from harness.errors import WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, WaitTimeout
 from harness.kube.interruptions import finding_of
 from harness.verdicts import Finding, Verdict, errored, failed
 from harness.waiting import Cancelled
@@ -60,5 +59,5 @@ def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
             "events": [f"{event.about} {event.reason}: {event.message}" for event in objects.events()[-15:]],
         }
         return applications.late(objects, "in-time", WaitTimeout(told, late.next_step), **evidence)
-    except api_errors() as error:
+    except ApiError as error:
         return errored("in-time", f"{late}; the API server does not answer: {error}")

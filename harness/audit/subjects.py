@@ -13,12 +13,12 @@ from harness.audit import charts as audited_charts
 from harness.audit import gather
 from harness.audit.gather import Mention, Unreadable
 from harness.audit.homes import Homes
-from harness.errors import ClusterError, UnavailableError, UsageError
+from harness.errors import ApiError, ClusterError, UnavailableError, UsageError
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
 from harness.imports import at_hand
-from harness.kube.api_errors import api_errors
+from harness.kube.api import connect, listed
 from harness.late import client, config
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import ChartSource, Release
@@ -27,7 +27,6 @@ from harness.releases.charts import Chart
 from harness.releases.values import load_values, merge
 from harness.settings import Settings, SourceKind
 
-_API_SECONDS = 30.0
 _GROUP = "sparkoperator.k8s.io"
 
 
@@ -98,18 +97,16 @@ def of_context(context: str) -> Subject:
     Raises UsageError for an unknown context, ClusterError when the cluster does not answer.
     """
     try:
-        api = config.new_client_from_config(context=context)  # type: ignore[no-untyped-call]
+        api = connect(None, context)
     except config.ConfigException as unknown:
         raise UsageError(f"the context {context} cannot be used: {unknown}", "kubectl config get-contexts") from unknown
     with api:
         try:
-            pods = client.CoreV1Api(api).list_pod_for_all_namespaces(_request_timeout=_API_SECONDS)
-            objects = [_with_kind(api.sanitize_for_serialization(pod), "Pod") for pod in pods.items]
-            objects += _custom_resources(api)
-        except api_errors() as away:
-            said = str(away).strip().splitlines() or ["nothing"]
+            pods = listed(client.CoreV1Api(api).list_pod_for_all_namespaces)
+            objects = [{**pod, "kind": "Pod"} for pod in pods] + _custom_resources(api)
+        except ApiError as away:
             raise ClusterError(
-                f"the pods in the cluster of context {context} could not be listed: {said[0]}",
+                f"the pods in the cluster of context {context} could not be listed: {away.message}",
                 f"kubectl --context {context} get pods --all-namespaces",
             ) from away
     mentions = [it for made in objects for it in gather.of_objects([made], _namespace(made))]
@@ -120,20 +117,12 @@ def _custom_resources(api: client.ApiClient) -> list[dict[str, Any]]:
     """Every object of the operator's API group, in all served versions of its kinds."""
     custom = client.CustomObjectsApi(api)
     found: list[dict[str, Any]] = []
-    crds = client.ApiextensionsV1Api(api).list_custom_resource_definition(_request_timeout=_API_SECONDS)
-    for crd in crds.items:
-        if crd.spec.group != _GROUP:
-            continue
-        version = next(it.name for it in crd.spec.versions if it.storage)
-        listed: Any = custom.list_cluster_custom_object(
-            _GROUP, version, crd.spec.names.plural, _request_timeout=_API_SECONDS
-        )
-        found += listed["items"]
+    for crd in listed(client.ApiextensionsV1Api(api).list_custom_resource_definition):
+        spec = crd["spec"]
+        if spec["group"] == _GROUP:
+            version = next(it["name"] for it in spec["versions"] if it["storage"])
+            found += listed(custom.list_cluster_custom_object, _GROUP, version, spec["names"]["plural"])
     return found
-
-
-def _with_kind(made: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    return {**made, "kind": kind}
 
 
 def _namespace(made: Mapping[str, Any]) -> str:

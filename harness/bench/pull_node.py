@@ -12,10 +12,10 @@ from pathlib import Path
 
 from harness import providers, waiting
 from harness.bench.pull_images import Pulled
-from harness.cluster import Cluster
 from harness.errors import HarnessError, HostError, WaitTimeout
 from harness.evidence.ledger import cluster_name
 from harness.images.mirrors import Mirror, MirrorMap, write_hosts
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.run.resources import Resources

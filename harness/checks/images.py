@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 from harness.errors import HarnessError, RegistryError, UsageError
 from harness.images.references import ImageReference
+from harness.kube.models import Container, Pod
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.seen import ContainerSeen, PodSeen
 from harness.verdicts import Finding, errored, failed, passed
 
 Resolve = Callable[[str], frozenset[str]]
@@ -72,7 +72,7 @@ def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:
     return passed(name, f"{len(seen)} containers run the digests that the registry serves", **evidence)
 
 
-def _containers(pods: tuple[PodSeen, ...]) -> Iterator[tuple[PodSeen, ContainerSeen]]:
+def _containers(pods: tuple[Pod, ...]) -> Iterator[tuple[Pod, Container]]:
     for pod in pods:
         for container in pod.containers:
             yield pod, container

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from harness.kube import pull_messages
+from harness.kube.models import Event, Node, Pod
 from harness.kube.pull_messages import Fault, PullFailure, PullsLeft
 from harness.machine import HostSeen
-from harness.releases.surroundings import EventSeen, NodeSeen, PodPlace, Surroundings
+from harness.releases.surroundings import Surroundings
 from harness.verdicts import Finding, errored
 
 CHECK = "infrastructure"
@@ -154,7 +155,7 @@ def _of_cluster(host: HostSeen, seen: Surroundings, mirrored: Collection[str]) -
     yield from _of_pulls(seen, mirrored)
 
 
-def _of_event(host: HostSeen, event: EventSeen) -> Iterator[Diagnosis]:
+def _of_event(host: HostSeen, event: Event) -> Iterator[Diagnosis]:
     """What an event tells; the pod that it is about may be gone already."""
     told = f"{event.about} says {event.reason}: {event.message}"
     starved = event.reason == "FailedScheduling" and "Insufficient memory" in event.message
@@ -167,7 +168,7 @@ def _of_event(host: HostSeen, event: EventSeen) -> Iterator[Diagnosis]:
         yield Diagnosis(cause=Cause.DISK_FULL, message=told)
 
 
-def _of_node(host: HostSeen, node: NodeSeen) -> Iterator[Diagnosis]:
+def _of_node(host: HostSeen, node: Node) -> Iterator[Diagnosis]:
     for pressure in node.pressures:
         cause = {"Disk": Cause.DISK_FULL, "Memory": Cause.HOST_MEMORY}.get(pressure.partition("Pressure")[0])
         if cause:
@@ -176,7 +177,7 @@ def _of_node(host: HostSeen, node: NodeSeen) -> Iterator[Diagnosis]:
         yield Diagnosis(cause=Cause.NODE_LOST, message=f"node {node.name} is not Ready: {node.why or 'no condition'}")
 
 
-def _of_pod(host: HostSeen, pod: PodPlace, nodes: Sequence[NodeSeen]) -> Iterator[Diagnosis]:
+def _of_pod(host: HostSeen, pod: Pod, nodes: Sequence[Node]) -> Iterator[Diagnosis]:
     # A pod that passed its own limit is evicted with other words; that is its own fault.
     if pod.reason == "Evicted" and _EVICTED in pod.message:
         cause = Cause.DISK_FULL if "ephemeral-storage" in pod.message else Cause.HOST_MEMORY
@@ -206,7 +207,7 @@ def _of_pulls(seen: Surroundings, mirrored: Collection[str]) -> Iterator[Diagnos
     waiting = [
         (f"Pod/{pod.name}", judged(failure))
         for pod in seen.pods
-        for it in pod.waiting
+        for it in pod.waiting_containers
         if (failure := pull_messages.of_waiting(it.reason, it.message, it.image, told.get(f"Pod/{pod.name}", ())))
     ]
     if any(failure.is_releases_fault for _, failure in waiting):

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from harness.kube.models import Deployment, Lease, Pod
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.seen import DeploymentSeen, LeaseSeen, PodSeen
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 
 
@@ -40,7 +40,7 @@ def one_leader(observed: ObservedOperator) -> Finding:
     return passed(name, f"one leader per lease: {', '.join(f'{k} → {v}' for k, v in leaders.items())}", leaders=leaders)
 
 
-def _trouble(lease: LeaseSeen, deployment: DeploymentSeen, pod: PodSeen | None) -> str:
+def _trouble(lease: Lease, deployment: Deployment, pod: Pod | None) -> str:
     if not lease.identity:
         return f"nobody holds the lease {lease.name}"
     if pod is None:

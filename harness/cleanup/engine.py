@@ -7,8 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.cluster import LABEL_RUN, OWN_IMAGES
 from harness.errors import EngineError, HarnessError
+from harness.kube.cluster import LABEL_RUN, OWN_IMAGES
 from harness.process import Completed, call
 from harness.providers import PROVIDERS
 

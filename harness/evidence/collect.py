@@ -20,12 +20,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import Cluster
 from harness.errors import CommandError, HarnessError
 from harness.evidence import observed
 from harness.evidence.ledger import temp_prefix
 from harness.evidence.redact import Redactor
 from harness.evidence.summary import Collected, Seen, write_summary
+from harness.kube.cluster import Cluster
+from harness.kube.models import Deployment, Event, Pod
 from harness.process import RUN_VARIABLE, call
 from harness.verdicts import Finding
 
@@ -148,10 +149,10 @@ class _Desk:
         self.request = request
         self.redactor = Redactor(tuple(request.secrets))
         self._lock = threading.Lock()
-        self._pods: list[observed.Pod] = []
-        self._events: list[observed.Event] = []
+        self._pods: list[Pod] = []
+        self._events: list[Event] = []
         self._applications: list[observed.Application] = []
-        self._deployments: list[observed.Deployment] = []
+        self._deployments: list[Deployment] = []
         self._operator_errors: list[str] = []
 
     def api_is_away(self) -> str:
@@ -194,10 +195,10 @@ class _Desk:
     def saw(
         self,
         *,
-        pods: Sequence[observed.Pod] = (),
-        events: Sequence[observed.Event] = (),
+        pods: Sequence[Pod] = (),
+        events: Sequence[Event] = (),
         applications: Sequence[observed.Application] = (),
-        deployments: Sequence[observed.Deployment] = (),
+        deployments: Sequence[Deployment] = (),
         operator_errors: Sequence[str] = (),
     ) -> None:
         """Keep something for the summary."""
@@ -212,7 +213,7 @@ class _Desk:
         """Everything that was kept."""
         with self._lock:
             return Seen(
-                pods=tuple(sorted(self._pods, key=lambda pod: (pod.severity, pod.namespace, pod.name))),
+                pods=tuple(sorted(self._pods, key=lambda pod: (observed.severity(pod), pod.namespace, pod.name))),
                 events=tuple(sorted(self._events, key=lambda event: event.at)),
                 applications=tuple(self._applications),
                 deployments=tuple(self._deployments),
@@ -238,7 +239,7 @@ def _events(desk: _Desk, namespace: str) -> str:
         return f"none in namespace {namespace}"
     desk.saw(events=events)
     desk.write(f"events/{namespace}.txt", "\n".join(str(event) for event in events))
-    warnings = sum(event.type == "Warning" for event in events)
+    warnings = sum(event.kind == "Warning" for event in events)
     return f"{len(events)}, of which {warnings} are warnings"
 
 
@@ -252,7 +253,7 @@ def _pods(desk: _Desk, namespace: str) -> str:
     missing, logs = [], 0
     for pod in pods:
         for container in pod.containers:
-            for previous in (False, True) if container.has_previous or container.restarts else (False,):
+            for previous in (False, True) if container.last or container.restarts else (False,):
                 name = f"{namespace}/{pod.name}_{container.name}{'_previous' if previous else ''}"
                 words = ["logs", pod.name, "--namespace", namespace, "--container", container.name, "--timestamps"]
                 words += [f"--tail={_LOG_LINES}", *(["--previous"] if previous else [])]

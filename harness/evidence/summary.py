@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.evidence.observed import Application, Deployment, Event, Pod
+from harness.evidence import observed
+from harness.evidence.observed import Application
 from harness.evidence.redact import Redactor
+from harness.kube.models import Deployment, Event, Pod
 from harness.verdicts import Finding, Verdict
 
 _EVENTS = 20
@@ -103,27 +105,27 @@ def _applications(applications: Sequence[Application]) -> Iterator[str]:
 
 
 def _deployments(deployments: Sequence[Deployment]) -> Iterator[str]:
-    wrong = [it for it in deployments if it.ready < it.wanted or it.problems]
+    wrong = [it for it in deployments if it.ready < it.replicas or observed.complaints(it)]
     if not wrong:
         return
     yield "## Deployments that are not ready"
     yield ""
     for it in wrong:
-        yield f"- {it.namespace}/{it.name}: {it.ready} of {it.wanted} ready"
-        yield from (f"  - {_one_line(problem)}" for problem in it.problems)
+        yield f"- {it.namespace}/{it.name}: {it.ready} of {it.replicas} ready"
+        yield from (f"  - {_one_line(problem)}" for problem in observed.complaints(it))
     yield ""
 
 
 def _pods(pods: Sequence[Pod]) -> Iterator[str]:
     if not pods:
         return
-    wrong = [pod for pod in pods if not pod.healthy]
+    wrong = [pod for pod in pods if not observed.healthy(pod)]
     yield "## Pods that are not ready, were restarted, or are pending"
     yield ""
     for pod in wrong:
         ready = "ready" if pod.ready else "not ready"
         yield f"- {pod.namespace}/{pod.name}: {pod.phase}, {ready}, restarts {pod.restarts}"
-        yield from (f"  - {_one_line(problem)}" for problem in pod.problems)
+        yield from (f"  - {_one_line(problem)}" for problem in observed.problems(pod))
     healthy = len(pods) - len(wrong)
     if healthy:
         yield f"- {healthy} of {len(pods)} pods: ready or succeeded, and never restarted"
@@ -131,14 +133,14 @@ def _pods(pods: Sequence[Pod]) -> Iterator[str]:
 
 
 def _events(events: Sequence[Event]) -> Iterator[str]:
-    warnings = [event for event in events if event.type == "Warning"]
+    warnings = [event for event in events if event.kind == "Warning"]
     if not events:
         return
     yield "## Warning events, latest first"
     yield ""
     for event in reversed(warnings[-_EVENTS:]):
         times = f" (×{event.count})" if event.count > 1 else ""
-        yield f"- {event.at} {event.reason} {event.about}{times}: {event.message}"
+        yield f"- {event.time} {event.reason} {event.about}{times}: {event.message}"
     if len(warnings) > _EVENTS:
         yield f"- {len(warnings) - _EVENTS} earlier ones: see events/"
     if not warnings:

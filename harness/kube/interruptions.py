@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 
 from harness.errors import HarnessError, WaitTimeout
-from harness.late import client, urllib3
 from harness.verdicts import Finding, errored, failed
 from harness.waiting import Cancelled
 
@@ -38,8 +37,4 @@ def finding_of(check: str, error: Exception, verdicts: Mapping[type[HarnessError
     if isinstance(error, HarnessError):
         make = next((make for kind, make in verdicts.items() if isinstance(error, kind)), errored)
         return make(check, str(error))
-    if isinstance(error, client.ApiException):
-        return errored(check, f"the API server failed: it answered {error.status} {error.reason}: {error.body}")
-    if isinstance(error, urllib3.exceptions.HTTPError):
-        return errored(check, f"the API server failed: it cannot be reached: {error}")
     return errored(check, f"the harness failed: {type(error).__name__}: {error}", traceback=traceback.format_exc())

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from harness.cluster import Cluster
 from harness.errors import ToolError
 from harness.images.mirrors import MirrorMap
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.process import Completed
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness import waiting
-from harness.cluster import Cluster
-from harness.errors import ClusterError, CommandError, HarnessError, WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, ClusterError, CommandError, WaitTimeout
+from harness.kube.cluster import Cluster
 from harness.providers.base import ClusterSpec
 from harness.providers.containers import last_words, without_colours
 from harness.providers.preload import Preload
@@ -51,13 +50,12 @@ def create(spec: ClusterSpec, ways: Ways) -> Cluster:
         cluster = Cluster(name=spec.name, environment=spec.environment, kubeconfig=kubeconfig, nodes=nodes)
         ways.adjust(cluster)
         waits = wait_ready(cluster, deadline, ways.kubectl, nodes=spec.nodes)
-    except api_errors(CommandError, WaitTimeout) as error:
+    except (CommandError, WaitTimeout, ApiError) as error:
         preload.cancel()
-        said = error.message if isinstance(error, HarnessError) else f"the API server failed: {error}"
         words = last_words(ways.nodes, lambda: ways.save_logs(spec.folder / "nodes"))
         raise ClusterError(
             f"creating {spec.environment.name} as {ways.provider} cluster {spec.name} failed: "
-            f"{without_colours(said)}\n{words}",
+            f"{without_colours(error.message)}\n{words}",
             f"see {spec.folder / 'create.log'} and {spec.folder / 'nodes'}",
         ) from error
     except BaseException:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from harness import process
-from harness.cluster import LABEL_RUN, Cluster
 from harness.images.credentials import write_secret
 from harness.images.mirrors import K3S_FOLDER, write_registries_yaml
+from harness.kube.cluster import LABEL_RUN, Cluster
 from harness.providers import containers, creation, k3d_logs
 from harness.providers.base import ClusterSpec, ProviderTools
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import yaml
 
 from harness import process
-from harness.cluster import OWN_IMAGES, Cluster
 from harness.images.mirrors import CERTS_D, write_hosts
+from harness.kube.cluster import OWN_IMAGES, Cluster
 from harness.late import client
 from harness.matrix.model import Environment
 from harness.providers import containers, creation
@@ -24,7 +24,6 @@ _CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
 # By its path, not as a module: importing the harness would cost it a second.
 _CREATE = Path(__file__).with_name("kind_cluster.py")
 _KUBE_PROXY = "kube-proxy"
-_API_SECONDS = 15.0
 
 
 class Kind:
@@ -152,9 +151,7 @@ def _give_kube_proxy_a_share(cluster: Cluster) -> None:
     container = {"name": _KUBE_PROXY, "resources": {"requests": {"cpu": "100m"}}}
     change = {"spec": {"template": {"spec": {"containers": [container]}}}}
     with cluster.api_client() as api:
-        client.AppsV1Api(api).patch_namespaced_daemon_set(
-            _KUBE_PROXY, "kube-system", change, _request_timeout=_API_SECONDS
-        )
+        client.AppsV1Api(api).patch_namespaced_daemon_set(_KUBE_PROXY, "kube-system", change)
 
 
 def _without_freezing(config: dict[str, Any]) -> None:

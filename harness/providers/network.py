@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from harness import process
-from harness.cluster import LABEL_RUN
 from harness.errors import EngineError
+from harness.kube.cluster import LABEL_RUN
 
 _ENGINE_SECONDS = 60.0
 

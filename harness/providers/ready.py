@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any
 
 from harness import process, waiting
-from harness.cluster import Cluster
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError
+from harness.kube import reading
+from harness.kube.cluster import Cluster
+from harness.kube.watching import watch_until
 from harness.late import client
 from harness.providers.containers import execute
 
@@ -21,12 +23,12 @@ def wait_ready(
     """Wait until `nodes` nodes are Ready, Services work and names are resolved; returns each duration in seconds.
 
     `kubectl` is the command line by which a node's own kubectl acts as an administrator. Raises WaitTimeout, and
-    ApiException or HTTPError when the API server refuses or becomes unreachable.
+    ApiError when the API server refuses or becomes unreachable.
     """
     started = time.monotonic()
     with cluster.api_client() as api:
         core = client.CoreV1Api(api)
-        waiting.watch_until(
+        watch_until(
             core.list_node,
             partial(_ready, set(), nodes),
             what=f"{'the node' if nodes == 1 else f'all {nodes} nodes'} of {cluster.name} to be Ready",
@@ -46,7 +48,7 @@ def wait_ready(
             what="the default service account and the API server's own service",
             timeout=max(1.0, deadline.left),
             interval=0.1,
-            ignore=api_errors(),
+            ignore=(ApiError,),
         )
 
     def through_service() -> process.Completed:
@@ -65,12 +67,12 @@ def wait_ready(
     with cluster.api_client() as api:
         # CoreDNS that asked for the API server before there were rules answers nobody until that request is given up,
         # after 30 s where packets get lost; a driver would not find the API server's name.
-        waiting.watch_until(
+        watch_until(
             client.AppsV1Api(api).list_namespaced_deployment,
             _available,
             what="CoreDNS to be available",
             timeout=max(1.0, deadline.left),
-            describe=lambda deployment: f"{deployment.status.ready_replicas or 0} replicas are ready",
+            describe=lambda deployment: f"{reading.deployment(deployment).ready} replicas are ready",
             namespace="kube-system",
             label_selector="k8s-app=kube-dns",
         )
@@ -79,22 +81,15 @@ def wait_ready(
 
 
 def _available(event: str, deployment: Any) -> bool | None:
-    return True if (deployment.status.available_replicas or 0) > 0 else None
+    return True if reading.deployment(deployment).available else None
 
 
-def _ready(ready: set[str], nodes: int, event: str, node: Any) -> bool | None:
+def _ready(ready: set[str], nodes: int, event: str, item: Any) -> bool | None:
     """True once so many nodes are Ready; `ready` are the names of those that were seen so."""
-    conditions = {condition.type: condition.status for condition in node.status.conditions or []}
-    if conditions.get("Ready") == "True":
-        ready.add(node.metadata.name)
-    else:
-        ready.discard(node.metadata.name)
+    node = reading.node(item)
+    (ready.add if node.ready else ready.discard)(node.name)
     return True if len(ready) >= nodes else None
 
 
 def _condition(node: Any) -> str:
-    return "; ".join(
-        f"{condition.type}={condition.status} {condition.reason}: {condition.message}"
-        for condition in node.status.conditions or []
-        if condition.type == "Ready"
-    )
+    return reading.node(node).why

@@ -16,11 +16,11 @@ from pathlib import Path
 import yaml
 
 from harness import process
-from harness.cluster import LABEL_RUN
 from harness.errors import CommandError, EngineError, HarnessError, HostError, ToolError, UnavailableError
 from harness.evidence.ledger import NAME_PREFIX, short_run_id
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
+from harness.kube.cluster import LABEL_RUN
 from harness.late import httpx
 from harness.waiting import until
 

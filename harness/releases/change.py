@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from harness import process
-from harness.cluster import Cluster
-from harness.errors import ClusterError, CommandError, PullError, ReleaseError, UsageError
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
+from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Release, ValuesMode
 from harness.releases import rollout
 from harness.releases.charts import Chart
@@ -266,9 +265,9 @@ def _change(
                     rollout.await_admission(api, target.release, CHECK_NAMESPACE, deadline)
                 except (ReleaseError, PullError) as error:
                     rollout_error, outside = str(error), isinstance(error, PullError)
-    except api_errors() as away:
+    except ApiError as away:
         raise ClusterError(
-            f"the API server of {cluster.name} failed at the {what}: {rollout.brief(away)}",
+            f"the API server of {cluster.name} failed at the {what}: {away.brief}",
             "see the node's logs in the evidence",
         ) from away
     return Change(

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import Cluster
-from harness.errors import ClusterError, UsageError
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, ClusterError, UsageError
+from harness.kube.api import listed
+from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.matrix.model import Release
-from harness.releases import charts, rollout, seen
+from harness.releases import charts, rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
@@ -22,8 +22,6 @@ from harness.waiting import Deadline
 
 RELEASE_NAME = "spark-operator"
 OPERATOR_NAMESPACE = "spark-operator"
-
-_API_SECONDS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +86,9 @@ def install(
             seconds["ready"] = deadline.elapsed - sum(seconds.values())
             rollout.await_admission(api, release, CHECK_NAMESPACE, deadline)
             seconds["admission"] = deadline.elapsed - sum(seconds.values())
-    except api_errors() as away:
+    except ApiError as away:
         raise ClusterError(
-            f"the API server of {cluster.name} failed while {release.version} was installed: {rollout.brief(away)}",
+            f"the API server of {cluster.name} failed while {release.version} was installed: {away.brief}",
             "see the node's logs in the evidence",
         ) from away
     return InstalledRelease(
@@ -112,7 +110,7 @@ def uninstall(cluster: Cluster, installed: InstalledRelease, *, helm: Path, time
 
 def _prepare_namespaces(api: client.ApiClient, namespace: str, job_namespaces: Sequence[str]) -> None:
     core = client.CoreV1Api(api)
-    existing = {it["metadata"]["name"] for it in seen.listed(core.list_namespace, timeout=_API_SECONDS)}
+    existing = {it["metadata"]["name"] for it in listed(core.list_namespace)}
     missing = [it for it in job_namespaces if it not in existing]
     if missing:
         raise UsageError(
@@ -121,6 +119,4 @@ def _prepare_namespaces(api: client.ApiClient, namespace: str, job_namespaces: S
         )
     for wanted in (namespace, CHECK_NAMESPACE):
         if wanted not in existing:
-            core.create_namespace(
-                client.V1Namespace(metadata=client.V1ObjectMeta(name=wanted)), _request_timeout=_API_SECONDS
-            )
+            core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=wanted)))

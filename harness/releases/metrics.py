@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.kube.api import raw
 from harness.late import client
 
 _TYPE_LINE = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
@@ -115,12 +116,11 @@ class MetricsPage:
     types: dict[str, str]
 
 
-def scrape(api: client.ApiClient, namespace: str, pod: str, port: int, path: str, *, timeout: float) -> MetricsPage:
-    """Read a pod's metrics through the API server's proxy. Raises ApiException, also for what the pod answered."""
-    response: Any = client.CoreV1Api(api).connect_get_namespaced_pod_proxy_with_path(
-        f"{pod}:{port}", namespace, path.lstrip("/"), _preload_content=False, _request_timeout=timeout
-    )
-    return MetricsPage(address=f"{pod}:{port}{path}", types=parse(response.data.decode(errors="replace")))
+def scrape(api: client.ApiClient, namespace: str, pod: str, port: int, path: str) -> MetricsPage:
+    """Read a pod's metrics through the API server's proxy. Raises ApiError, also for what the pod answered."""
+    call = client.CoreV1Api(api).connect_get_namespaced_pod_proxy_with_path
+    page = raw(call, f"{pod}:{port}", namespace, path.lstrip("/")).decode(errors="replace")
+    return MetricsPage(address=f"{pod}:{port}{path}", types=parse(page))
 
 
 def parse(text: str) -> dict[str, str]:

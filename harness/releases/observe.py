@@ -8,7 +8,6 @@ an error of the harness, never into a verdict about the release.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,12 +15,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from harness import seeds
-from harness.cluster import Cluster
-from harness.errors import HarnessError, WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, HarnessError, WaitTimeout
+from harness.kube import reading
+from harness.kube.api import listed, raw, read
+from harness.kube.cluster import Cluster
+from harness.kube.models import Crd, Deployment, Lease, Log, Pod
 from harness.late import client
 from harness.matrix.model import Release, Rule
-from harness.releases import admission_samples, crds, metrics, seen, webhook
+from harness.releases import admission_samples, crds, metrics, webhook
 from harness.releases import soak as soaks
 from harness.releases.install import InstalledRelease
 from harness.releases.namespaces import CHECK_NAMESPACE
@@ -35,7 +36,6 @@ T = TypeVar("T")
 DEFAULT_SOAK = 15.0
 """Seconds; as long as a lease of the controller lasts."""
 
-_API_SECONDS = 15.0
 _METRICS_SECONDS = 10.0
 # How long a webhook may be away, by [defaults] of charts/upgrades.toml; the scenario `admission` judges it.
 _OUTAGE_SECONDS = 5.0
@@ -64,17 +64,17 @@ class ObservedOperator:
     namespace: str
     values: Mapping[str, Any]
     chart_crds: Mapping[str, Mapping[str, Any]] | Unseen
-    crds: tuple[seen.CrdSeen, ...] | Unseen
-    deployments: tuple[seen.DeploymentSeen, ...] | Unseen
-    pods: tuple[seen.PodSeen, ...] | Unseen
+    crds: tuple[Crd, ...] | Unseen
+    deployments: tuple[Deployment, ...] | Unseen
+    pods: tuple[Pod, ...] | Unseen
     soak: Soak | Unseen
-    logs: tuple[seen.LogSeen, ...] | Unseen
+    logs: tuple[Log, ...] | Unseen
     webhook_entries: tuple[webhook.WebhookEntry, ...] | Unseen
     secret_ca: bytes | Unseen
     handshakes: tuple[webhook.Handshake, ...] | Unseen
     sample_attempts: Mapping[str, webhook.Attempt] | Unseen
     rule_attempts: tuple[tuple[Rule, webhook.Attempt], ...] | Unseen
-    leases: tuple[seen.LeaseSeen, ...] | Unseen
+    leases: tuple[Lease, ...] | Unseen
     metrics: metrics.MetricsPage | Unseen
     moments: frozenset[str] = field(default_factory=frozenset)
     moments_trouble: str = ""
@@ -92,7 +92,7 @@ def observe(
     """Watch an operator for `soak` seconds and look at all of it; names of what is created follow from `seed`.
 
     `others` are the releases besides the installed one whose pods may still run, or run already. Raises Cancelled when
-    the run is being ended, ApiException when the canary application cannot be removed.
+    the run is being ended, ApiError when the canary application cannot be removed.
     """
     version = installed.release.version
     moments = metrics.Moments()
@@ -104,7 +104,6 @@ def observe(
             CHECK_NAMESPACE,
             installed.release,
             suffix=seeds.token(seed, "canary", version, digits=6),
-            timeout=_API_SECONDS,
         ) as canary_trouble,
     ):
         if not canary_trouble:
@@ -163,69 +162,61 @@ class _Look:
         self._namespace = installed.namespace
         self._core = client.CoreV1Api(api)
 
-    def deployments(self) -> tuple[seen.DeploymentSeen, ...]:
+    def deployments(self) -> tuple[Deployment, ...]:
         return tuple(find_deployments(client.AppsV1Api(self._api), self._namespace, self._installed.name))
 
-    def pods(self) -> tuple[seen.PodSeen, ...]:
-        items = seen.listed(self._core.list_namespaced_pod, self._namespace, timeout=_API_SECONDS)
-        return tuple(seen.pod(item) for item in items)
+    def pods(self) -> tuple[Pod, ...]:
+        items = listed(self._core.list_namespaced_pod, self._namespace)
+        return tuple(reading.pod(item) for item in items)
 
-    def crds(self) -> tuple[seen.CrdSeen, ...]:
+    def crds(self) -> tuple[Crd, ...]:
         found = []
         extensions = client.ApiextensionsV1Api(self._api)
         for name in self._installed.release.crds:
             try:
-                response: Any = extensions.read_custom_resource_definition(
-                    name, _preload_content=False, _request_timeout=_API_SECONDS
-                )
-            except client.ApiException as missing:
+                found.append(reading.crd(read(extensions.read_custom_resource_definition, name)))
+            except ApiError as missing:
                 if missing.status != 404:
                     raise
-                continue
-            found.append(seen.crd(json.loads(response.data)))
         return tuple(found)
 
-    def logs(self, pods: tuple[seen.PodSeen, ...]) -> tuple[seen.LogSeen, ...]:
+    def logs(self, pods: tuple[Pod, ...]) -> tuple[Log, ...]:
         found = []
         for pod in pods:
             for container in pod.containers:
                 if container.state == "waiting" and not container.restarts:
                     continue
                 for previous in (False, True) if container.restarts else (False,):
-                    response: Any = self._core.read_namespaced_pod_log(
+                    log = raw(
+                        self._core.read_namespaced_pod_log,
                         pod.name,
                         self._namespace,
                         container=container.name,
                         previous=previous,
-                        _preload_content=False,
-                        _request_timeout=_API_SECONDS,
                     )
-                    text = response.data.decode(errors="replace")
-                    found.append(seen.LogSeen(pod=pod.name, container=container.name, text=text, previous=previous))
+                    text = log.decode(errors="replace")
+                    found.append(Log(pod=pod.name, container=container.name, text=text, previous=previous))
         return tuple(found)
 
-    def webhook_entries(self, deployments: tuple[seen.DeploymentSeen, ...]) -> tuple[webhook.WebhookEntry, ...]:
+    def webhook_entries(self, deployments: tuple[Deployment, ...]) -> tuple[webhook.WebhookEntry, ...]:
         names = {it.flag(flag) for it in deployments for flag in ("mutating-webhook-name", "validating-webhook-name")}
-        return webhook.entries(self._api, frozenset(names - {""}), timeout=_API_SECONDS)
+        return webhook.entries(self._api, frozenset(names - {""}))
 
-    def secret_ca(self, deployments: tuple[seen.DeploymentSeen, ...]) -> bytes:
+    def secret_ca(self, deployments: tuple[Deployment, ...]) -> bytes:
         """The CA certificate in the webhook's Secret, empty without one; the keys beside it are dropped at once."""
         name = next(filter(None, (it.flag("webhook-secret-name") for it in deployments)), "")
         if not name:
             return b""
         try:
-            response: Any = self._core.read_namespaced_secret(
-                name, self._namespace, _preload_content=False, _request_timeout=_API_SECONDS
-            )
-        except client.ApiException as missing:
+            data = read(self._core.read_namespaced_secret, name, self._namespace).get("data") or {}
+        except ApiError as missing:
             if missing.status == 404:
                 return b""
             raise
-        data = json.loads(response.data).get("data") or {}
         return base64.b64decode(data.get("ca-cert.pem") or data.get("ca.crt") or "")
 
     def handshakes(
-        self, deployments: tuple[seen.DeploymentSeen, ...], pods: tuple[seen.PodSeen, ...] | Unseen
+        self, deployments: tuple[Deployment, ...], pods: tuple[Pod, ...] | Unseen
     ) -> tuple[webhook.Handshake, ...]:
         found = []
         for deployment, pod in _pods_of(deployments, pods):
@@ -235,7 +226,7 @@ class _Look:
             server_name = f"{service}.{deployment.flag('webhook-svc-namespace') or self._namespace}.svc"
             port = int(deployment.flag("webhook-port") or 9443)
             with self._cluster.api_client() as own:
-                found.append(webhook.handshake(own, self._namespace, pod.name, port, server_name, timeout=_API_SECONDS))
+                found.append(webhook.handshake(own, self._namespace, pod.name, port, server_name))
         return tuple(found)
 
     def sample_attempts(self) -> dict[str, webhook.Attempt]:
@@ -254,24 +245,22 @@ class _Look:
         )
 
     def _dry_run(self, app: Mapping[str, Any]) -> webhook.Attempt:
-        return webhook.answered(lambda: webhook.dry_run(self._api, app, timeout=_API_SECONDS), seconds=_OUTAGE_SECONDS)
+        return webhook.answered(lambda: webhook.dry_run(self._api, app), seconds=_OUTAGE_SECONDS)
 
-    def leases(self, deployments: tuple[seen.DeploymentSeen, ...]) -> tuple[seen.LeaseSeen, ...]:
+    def leases(self, deployments: tuple[Deployment, ...]) -> tuple[Lease, ...]:
         locks = {it.flag("leader-election-lock-name"): it.name for it in deployments}
-        items = seen.listed(
-            client.CoordinationV1Api(self._api).list_namespaced_lease, self._namespace, timeout=_API_SECONDS
-        )
+        items = listed(client.CoordinationV1Api(self._api).list_namespaced_lease, self._namespace)
         now = datetime.now(UTC)
         return tuple(
-            seen.lease(item, locks[item["metadata"]["name"]], now)
+            reading.lease(item, locks[item["metadata"]["name"]], now)
             for item in items
             if item["metadata"]["name"] in locks
         )
 
     def metrics(
         self,
-        deployments: tuple[seen.DeploymentSeen, ...],
-        pods: tuple[seen.PodSeen, ...] | Unseen,
+        deployments: tuple[Deployment, ...],
+        pods: tuple[Pod, ...] | Unseen,
         moments: frozenset[str],
     ) -> metrics.MetricsPage:
         """The page of a controller; read again for a while when a name that is due is not there yet."""
@@ -291,7 +280,7 @@ class _Look:
         due, _ = metrics.due(self._installed.release.metrics, moments, deployment.flag("metrics-prefix"))
 
         def scrape() -> metrics.MetricsPage:
-            return metrics.scrape(self._api, self._namespace, pod.name, port, path, timeout=_API_SECONDS)
+            return metrics.scrape(self._api, self._namespace, pod.name, port, path)
 
         try:
             return until(scrape, lambda page: not set(due) - set(page.types), what="metrics", timeout=_METRICS_SECONDS)
@@ -299,24 +288,22 @@ class _Look:
             return scrape()
 
 
-def took_over(
-    leases: tuple[seen.LeaseSeen, ...] | Unseen, deployments: tuple[seen.DeploymentSeen, ...] | Unseen
-) -> float:
+def took_over(leases: tuple[Lease, ...] | Unseen, deployments: tuple[Deployment, ...] | Unseen) -> float:
     """From when on the controller that leads has met everything, in epoch seconds; without a lease, always."""
     if isinstance(leases, Unseen) or isinstance(deployments, Unseen):
         return float("-inf")
     controllers = {it.name for it in deployments if _is_controller(it)}
-    times = [it.acquired + _TAKE_OVER_SECONDS for it in leases if it.deployment in controllers]
+    times = [
+        it.acquired.timestamp() + _TAKE_OVER_SECONDS for it in leases if it.deployment in controllers and it.acquired
+    ]
     return max(times, default=float("-inf"))
 
 
-def _is_controller(deployment: seen.DeploymentSeen) -> bool:
+def _is_controller(deployment: Deployment) -> bool:
     return "controller" in deployment.arguments[:1]
 
 
-def _pods_of(
-    deployments: tuple[seen.DeploymentSeen, ...], pods: tuple[seen.PodSeen, ...] | Unseen
-) -> Iterator[tuple[seen.DeploymentSeen, seen.PodSeen]]:
+def _pods_of(deployments: tuple[Deployment, ...], pods: tuple[Pod, ...] | Unseen) -> Iterator[tuple[Deployment, Pod]]:
     """The running pods of each Deployment's newest ReplicaSet."""
     for deployment in deployments:
         for pod in () if isinstance(pods, Unseen) else pods:
@@ -329,7 +316,7 @@ def _seen(what: str, act: Callable[[], T]) -> T | Unseen:
         return act()
     except Cancelled:
         raise
-    except api_errors(OSError, HarnessError) as failed:
+    except (OSError, HarnessError) as failed:
         return Unseen(reason=f"{what} could not be looked at: {soaks.reason(failed)}")
 
 

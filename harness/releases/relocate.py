@@ -6,15 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.cluster import Cluster
+from harness.errors import ApiError
 from harness.images.credentials import Credentials, docker_config_json
+from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.matrix.model import Release
 
 PULL_SECRET = "relocated-registry"  # noqa: S105 - the name of a Secret
 """Name of the pull secret in the operator's namespace."""
-
-_API_SECONDS = 30.0
 
 
 def values_for(release: Release) -> dict[str, Any]:
@@ -42,7 +41,7 @@ def prepare(cluster: Cluster, release: Release, namespace: str, *, login: Creden
     """Make what these values refer to: the pull secret in the operator's namespace, and the namespace when it is new.
 
     `login` is what the registry is told; without one the Secret is valid and has no entry, so that the node pulls as
-    anybody. Nothing is made for a release that was not relocated. Raises ApiException.
+    anybody. Nothing is made for a release that was not relocated. Raises ApiError.
     """
     if not release.relocated:
         return
@@ -55,20 +54,16 @@ def prepare(cluster: Cluster, release: Release, namespace: str, *, login: Creden
     )
     with cluster.api_client() as api:
         core = client.CoreV1Api(api)
-        _unless_there(
-            lambda: core.create_namespace(
-                client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace)), _request_timeout=_API_SECONDS
-            )
-        )
-        if not _unless_there(lambda: core.create_namespaced_secret(namespace, secret, _request_timeout=_API_SECONDS)):
-            core.replace_namespaced_secret(PULL_SECRET, namespace, secret, _request_timeout=_API_SECONDS)
+        _unless_there(lambda: core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=namespace))))
+        if not _unless_there(lambda: core.create_namespaced_secret(namespace, secret)):
+            core.replace_namespaced_secret(PULL_SECRET, namespace, secret)
 
 
 def _unless_there(create: Callable[[], object]) -> bool:
     """Call it, and return whether it made something; what is there already is no error."""
     try:
         create()
-    except client.ApiException as refused:
+    except ApiError as refused:
         if refused.status != 409:
             raise
         return False

@@ -13,17 +13,19 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from harness.errors import HarnessError, HostError, PullError, ReleaseError, WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, HarnessError, HostError, PullError, ReleaseError, WaitTimeout
+from harness.kube import reading
+from harness.kube.api import API_SECONDS, listed, raw
+from harness.kube.models import Deployment, Pod
+from harness.kube.watching import watch_until
 from harness.late import client
 from harness.matrix.model import Release
-from harness.releases import seen, webhook
+from harness.releases import webhook
 from harness.releases.admission_samples import sample
 from harness.releases.helm import Revision
 from harness.releases.trouble import Kind, Trouble, diagnose
-from harness.waiting import Deadline, until, watch_until
+from harness.waiting import Deadline, until
 
-_API_SECONDS = 15.0
 _ADMISSION_SECONDS = 30.0
 _LOG_LINES = 12
 _HOOK_FAILURES = 2
@@ -63,9 +65,9 @@ def run_helm(
                 look,
                 lambda it: it[0] or it[1] is not None,
                 what="Helm",
-                timeout=deadline.left + _API_SECONDS,
+                timeout=deadline.left + API_SECONDS,
                 interval=0.1,
-                ignore=api_errors(),
+                ignore=(ApiError,),
             )
         finally:
             # Also when the run is being ended: the pool waits for Helm.
@@ -75,7 +77,7 @@ def run_helm(
         return running.result()
 
 
-def failing_hook(pods: Sequence[seen.PodSeen]) -> Trouble | None:
+def failing_hook(pods: Sequence[Pod]) -> Trouble | None:
     """The trouble of a hook whose Job has failed pods; a second one says that another try does not help."""
     failing = [pod for pod in pods if pod.phase == "Failed"]
     if len(failing) < _HOOK_FAILURES:
@@ -100,13 +102,13 @@ def await_rollout(
     """
     selector = f"app.kubernetes.io/instance={name}"
     apps, core = client.AppsV1Api(api), client.CoreV1Api(api)
-    pods: dict[str, seen.PodSeen] = {}
+    pods: dict[str, Pod] = {}
 
-    def deployments() -> list[seen.DeploymentSeen]:
+    def deployments() -> list[Deployment]:
         return find_deployments(apps, namespace, name)
 
     def on_pod(event: str, item: Any) -> str | Trouble | None:
-        pod = seen.pod(seen.plain(api, item))
+        pod = reading.pod(item)
         if event == "DELETED":
             pods.pop(pod.uid, None)
         else:
@@ -128,7 +130,7 @@ def await_rollout(
             on_pod,
             what=f"the pods of release {release.version}",
             timeout=deadline.left,
-            describe=lambda item: _pod_in_words(seen.pod(seen.plain(api, item))),
+            describe=lambda item: _pod_in_words(reading.pod(item)),
             namespace=namespace,
             label_selector=selector,
         )
@@ -153,9 +155,9 @@ def await_rollout(
         ) from late
 
 
-def pods_of(api: client.ApiClient, namespace: str) -> list[seen.PodSeen]:
-    items = seen.listed(client.CoreV1Api(api).list_namespaced_pod, namespace, timeout=_API_SECONDS)
-    return [seen.pod(item) for item in items]
+def pods_of(api: client.ApiClient, namespace: str) -> list[Pod]:
+    items = listed(client.CoreV1Api(api).list_namespaced_pod, namespace)
+    return [reading.pod(item) for item in items]
 
 
 def await_admission(api: client.ApiClient, release: Release, namespace: str, deadline: Deadline) -> None:
@@ -167,7 +169,7 @@ def await_admission(api: client.ApiClient, release: Release, namespace: str, dea
     app = sample(namespace)
     try:
         until(
-            lambda: webhook.dry_run(api, app, timeout=_API_SECONDS),
+            lambda: webhook.dry_run(api, app),
             lambda attempt: not attempt.webhook_away,
             what="the webhook to answer the API server",
             timeout=min(_ADMISSION_SECONDS, deadline.left),
@@ -180,15 +182,15 @@ def await_admission(api: client.ApiClient, release: Release, namespace: str, dea
         ) from late
 
 
-def find_deployments(apps: client.AppsV1Api, namespace: str, name: str) -> list[seen.DeploymentSeen]:
+def find_deployments(apps: client.AppsV1Api, namespace: str, name: str) -> list[Deployment]:
     """The Deployments of a Helm release, each with its newest ReplicaSet."""
     selector = f"app.kubernetes.io/instance={name}"
-    sets = seen.listed(apps.list_namespaced_replica_set, namespace, timeout=_API_SECONDS, label_selector=selector)
-    items = seen.listed(apps.list_namespaced_deployment, namespace, timeout=_API_SECONDS, label_selector=selector)
-    return [seen.deployment(item, sets) for item in items]
+    sets = listed(apps.list_namespaced_replica_set, namespace, label_selector=selector)
+    items = listed(apps.list_namespaced_deployment, namespace, label_selector=selector)
+    return [reading.deployment(item, sets) for item in items]
 
 
-def _all_ready(deployments: Sequence[seen.DeploymentSeen], pods: Any) -> bool:
+def _all_ready(deployments: Sequence[Deployment], pods: Any) -> bool:
     for deployment in deployments:
         newest = [
             pod
@@ -208,10 +210,9 @@ def diagnosed(api: client.ApiClient, namespace: str, pods: Any) -> Trouble | Non
     trouble = diagnose(pods)
     if trouble is None or trouble.final or trouble.pull is None or trouble.pull.is_recognised:
         return trouble
-    events = seen.listed(
+    events = listed(
         client.CoreV1Api(api).list_namespaced_event,
         namespace,
-        timeout=_API_SECONDS,
         field_selector="reason=Failed,involvedObject.kind=Pod",
     )
     return diagnose(pods, [it.get("message", "") for it in events])
@@ -236,21 +237,16 @@ def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str
 
 
 def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
+    call = client.CoreV1Api(api).read_namespaced_pod_log
     for previous in (True, False):
         try:
-            response: Any = client.CoreV1Api(api).read_namespaced_pod_log(
-                trouble.pod,
-                namespace,
-                container=trouble.container,
-                previous=previous,
-                tail_lines=_LOG_LINES,
-                _preload_content=False,
-                _request_timeout=_API_SECONDS,
+            log = raw(
+                call, trouble.pod, namespace, container=trouble.container, previous=previous, tail_lines=_LOG_LINES
             )
-        except api_errors() as gone:
-            unread = f"  | its log cannot be read: {brief(gone)}"
+        except ApiError as gone:
+            unread = f"  | its log cannot be read: {gone.brief}"
             continue
-        lines = response.data.decode(errors="replace").strip().splitlines()
+        lines = log.decode(errors="replace").strip().splitlines()
         # The kubelet answers so, with status 200, when the container of the run before is gone already.
         if lines and not lines[0].startswith("unable to retrieve container logs"):
             return "\n".join(f"  | {line}" for line in lines)
@@ -258,17 +254,10 @@ def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
     return unread
 
 
-def _pod_in_words(pod: seen.PodSeen) -> str:
+def _pod_in_words(pod: Pod) -> str:
     states = ", ".join(f"{it.name} {it.state} {it.reason}".strip() for it in pod.containers)
     return f"pod {pod.name} {pod.phase} ({states})"
 
 
-def _deployment_in_words(it: seen.DeploymentSeen) -> str:
+def _deployment_in_words(it: Deployment) -> str:
     return f"{it.name}: {it.updated} updated and {it.available} available of {it.replicas}, {it.total} in all"
-
-
-def brief(error: Exception) -> str:
-    """An error of the API client in a few words."""
-    if isinstance(error, client.ApiException):
-        return f"{error.status} {error.reason}"
-    return str(getattr(error, "reason", None) or error)

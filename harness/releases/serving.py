@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from harness.errors import UsageError
 from harness.images.references import ImageReference
+from harness.kube.models import Pod
 from harness.matrix.model import Release
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.seen import PodSeen
 
 
 def release_of(images: Sequence[str], releases: Sequence[Release]) -> Release | None:
@@ -18,7 +18,7 @@ def release_of(images: Sequence[str], releases: Sequence[Release]) -> Release | 
     return next((release for release in releases if release.version in tags), None)
 
 
-def runs(observed: ObservedOperator, pod: PodSeen) -> Release:
+def runs(observed: ObservedOperator, pod: Pod) -> Release:
     """The release that a pod of the operator runs: by its image, else by whether its ReplicaSet is the newest one."""
     own = release_of([it.image for it in pod.containers], (observed.release, *observed.others))
     if own is not None:
@@ -41,14 +41,14 @@ def answering(observed: ObservedOperator) -> tuple[Release, ...]:
     return tuple(found.values()) or (observed.release,)
 
 
-def _is_of_webhook(observed: ObservedOperator, pod: PodSeen) -> bool:
+def _is_of_webhook(observed: ObservedOperator, pod: Pod) -> bool:
     """Whether a pod belongs to a Deployment of the webhook: a ReplicaSet's name is its Deployment's and a hash."""
     deployments = () if isinstance(observed.deployments, Unseen) else observed.deployments
     webhooks = [it.name for it in deployments if "webhook" in it.arguments[:1]]
     return pod.owner.rpartition("-")[0] in {f"ReplicaSet/{name}" for name in webhooks}
 
 
-def _is_ready(pod: PodSeen) -> bool:
+def _is_ready(pod: Pod) -> bool:
     return not pod.leaving and all(it.ready for it in pod.containers if not it.init)
 
 

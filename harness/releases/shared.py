@@ -6,17 +6,15 @@ Objects without a namespace, and the operator itself. What is in a cell's own na
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
-from harness.cluster import Cluster
+from harness.kube import reading
+from harness.kube.api import get, listed
+from harness.kube.cluster import Cluster
 from harness.late import client
-from harness.releases.seen import listed
 
-_API_SECONDS = 15.0
 _KINDS = {
     "Namespace": "/api/v1/namespaces",
     "PersistentVolume": "/api/v1/persistentvolumes",
@@ -42,35 +40,21 @@ class SharedState:
 
 
 def look(cluster: Cluster, operator_namespace: str) -> SharedState:
-    """Look at a cluster. Raises ApiException or HTTPError where the API server is away."""
+    """Look at a cluster. Raises ApiError where the API server is away."""
     with cluster.api_client() as api:
-        deployments = listed(client.AppsV1Api(api).list_namespaced_deployment, operator_namespace, timeout=_API_SECONDS)
-        pods = listed(client.CoreV1Api(api).list_namespaced_pod, operator_namespace, timeout=_API_SECONDS)
+        deployments = map(
+            reading.deployment, listed(client.AppsV1Api(api).list_namespaced_deployment, operator_namespace)
+        )
+        pods = map(reading.pod, listed(client.CoreV1Api(api).list_namespaced_pod, operator_namespace))
         return SharedState(
             objects=frozenset(f"{kind}/{name}" for kind, path in _KINDS.items() for name in _names(api, path)),
-            generations={it["metadata"]["name"]: it["metadata"].get("generation", 0) for it in deployments},
-            restarts={
-                it["metadata"]["name"]: _restarts(it) for it in pods if not it["metadata"].get("deletionTimestamp")
-            },
+            generations={it.name: it.generation for it in deployments},
+            restarts={it.name: it.restarts for it in pods if not it.leaving},
         )
 
 
-def _restarts(pod: Mapping[str, Any]) -> int:
-    return sum(it.get("restartCount", 0) for it in (pod.get("status") or {}).get("containerStatuses") or [])
-
-
 def _names(api: client.ApiClient, path: str) -> list[str]:
-    asked = api.param_serialize(
-        method="GET",
-        resource_path=path,
-        header_params={"Accept": _NAMES_ONLY},
-        auth_settings=["BearerToken"],
-    )
-    answer = api.call_api(*asked, _request_timeout=_API_SECONDS)
-    body = answer.read()  # type: ignore[no-untyped-call]
-    if answer.status != HTTPStatus.OK:
-        raise client.ApiException(status=answer.status, reason=answer.reason)
-    return [it["metadata"]["name"] for it in json.loads(body)["items"] or () if not _leaving(it)]
+    return [it["metadata"]["name"] for it in get(api, path, accept=_NAMES_ONLY)["items"] or () if not _leaving(it)]
 
 
 def _leaving(item: Mapping[str, Any]) -> bool:

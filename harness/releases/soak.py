@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster import Cluster
-from harness.errors import HarnessError, WaitTimeout
-from harness.kube.api_errors import api_errors
-from harness.late import client, urllib3
-from harness.releases import metrics, seen
+from harness.errors import ApiError, HarnessError, WaitTimeout
+from harness.kube import reading
+from harness.kube.cluster import Cluster
+from harness.kube.watching import watch_until
+from harness.late import client
+from harness.releases import metrics
 from harness.releases.install import InstalledRelease
-from harness.waiting import watch_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def operator(cluster: Cluster, namespace: str, seconds: float) -> Soak | str:
     with cluster.api_client() as api:
 
         def on_pod(event: str, item: Any) -> None:
-            pod = seen.pod(seen.plain(api, item))
+            pod = reading.pod(item)
             # One that was leaving already when it was first seen belongs to the release of before.
             if pod.leaving and pod.name not in restarts:
                 return
@@ -68,8 +68,8 @@ def executors(cluster: Cluster, installed: InstalledRelease, seconds: float, mom
     with cluster.api_client() as api:
 
         def on_executor(event: str, item: Any) -> None:
-            if item.metadata.namespace in installed.job_namespaces:
-                (moments.gone if event == "DELETED" else moments.executor)(seen.plain(api, item))
+            if item["metadata"]["namespace"] in installed.job_namespaces:
+                (moments.gone if event == "DELETED" else moments.executor)(item)
 
         return _watch(
             client.CoreV1Api(api).list_pod_for_all_namespaces,
@@ -86,16 +86,11 @@ def _watch(call: Callable[..., Any], on_event: Callable[[str, Any], None], secon
     except WaitTimeout as ended:
         # Time that is up is how a soak ends; only a server that was away at the end leaves words here.
         return ended.last_seen if ended.last_seen.startswith("API server") else ""
-    except api_errors() as failed:
+    except ApiError as failed:
         return reason(failed)
     return ""
 
 
 def reason(failed: BaseException) -> str:
     """Why the API server could not be asked, in a few words."""
-    if isinstance(failed, client.ApiException):
-        return f"the API server answered {failed.status} {failed.reason}"
-    if isinstance(failed, urllib3.exceptions.HTTPError):
-        # urllib3 wraps what happened into the address and the count of its attempts.
-        return f"the API server is away: {getattr(failed, 'reason', None) or failed}"
     return failed.message if isinstance(failed, HarnessError) else f"{type(failed).__name__}: {failed}"

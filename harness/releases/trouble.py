@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.kube import pull_messages
+from harness.kube.models import Pod
 from harness.kube.pull_messages import PullFailure
-from harness.releases.seen import PodSeen
 
 
 class Kind(StrEnum):
@@ -43,7 +43,7 @@ _CONTAINER_REASONS = ("CreateContainerConfigError", "CreateContainerError", "Run
 _CRASHES_BEFORE_FINAL = 2
 
 
-def diagnose(pods: Iterable[PodSeen], pull_events: Iterable[str] = ()) -> Trouble | None:
+def diagnose(pods: Iterable[Pod], pull_events: Iterable[str] = ()) -> Trouble | None:
     """The gravest trouble of these pods, a final one before others; None when nothing is wrong (yet).
 
     Of final ones, those that the release is to blame for come first: the others prove nothing. `pull_events` are
@@ -60,7 +60,7 @@ def _gravity(it: Trouble) -> tuple[bool, bool, int, bool]:
     return not it.final, it.final and proves_nothing, list(Kind).index(it.kind), proves_nothing
 
 
-def _of_pod(pod: PodSeen, events: Sequence[str]) -> Iterable[Trouble]:
+def _of_pod(pod: Pod, events: Sequence[str]) -> Iterable[Trouble]:
     if pod.unschedulable:
         yield Trouble(
             kind=Kind.UNSCHEDULABLE,

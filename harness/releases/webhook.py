@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import base64
-import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from harness.errors import WaitTimeout
+from cryptography.exceptions import InvalidSignature
+
+from harness.errors import ApiError, WaitTimeout
+from harness.kube.api import API_SECONDS, listed
 from harness.late import client, streams, x509
 from harness.matrix.model import SUSPEND, Release
 from harness.releases.admission_samples import sample
-from harness.releases.seen import listed
 from harness.waiting import until
 
 _GROUP, _VERSION, _PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
@@ -66,10 +67,10 @@ class Attempt:
         return self.status >= 500 and not_asked(self.message)
 
 
-def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) -> Attempt:
+def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float = API_SECONDS) -> Attempt:
     """Ask the API server to create an application without keeping it.
 
-    Raises ApiException when the answer is not about the application (401, 404, 429, 503).
+    Raises ApiError when there is no answer, or one that is not about the application (401, 404, 429, 503).
     """
     try:
         result: Any = client.CustomObjectsApi(api).create_namespaced_custom_object(
@@ -81,10 +82,10 @@ def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float) ->
             dry_run="All",
             _request_timeout=timeout,
         )
-    except client.ApiException as refused:
-        if refused.status in (401, 404, 429, 503):
+    except ApiError as refused:
+        if refused.status in (0, 401, 404, 429, 503):
             raise
-        return Attempt(status=refused.status or -1, message=message_of(refused), result={})
+        return Attempt(status=refused.status, message=refused.said, result={})
     return Attempt(status=0, message="", result=dict(result))
 
 
@@ -108,7 +109,7 @@ def answered(attempt: Callable[[], Attempt], *, seconds: float) -> Attempt:
 
 
 @contextmanager
-def canary(api: client.ApiClient, namespace: str, release: Release, *, suffix: str, timeout: float) -> Iterator[str]:
+def canary(api: client.ApiClient, namespace: str, release: Release, *, suffix: str) -> Iterator[str]:
     """A suspended application that exists during the block, so that the controller has counted one. It never runs.
 
     `suffix` ends its name. Yields why there is none, or an empty text. A release that cannot suspend would run it.
@@ -121,17 +122,17 @@ def canary(api: client.ApiClient, namespace: str, release: Release, *, suffix: s
     custom = client.CustomObjectsApi(api)
     where = (_GROUP, _VERSION, namespace, _PLURAL)
     try:
-        custom.create_namespaced_custom_object(*where, app, _request_timeout=timeout)
-    except client.ApiException as refused:
-        yield f"no canary application could be created: {message_of(refused)}"
+        custom.create_namespaced_custom_object(*where, app)
+    except ApiError as refused:
+        yield f"no canary application could be created: {refused.said}"
         return
     try:
         yield ""
     finally:
-        custom.delete_namespaced_custom_object(*where, app["metadata"]["name"], _request_timeout=timeout)
+        custom.delete_namespaced_custom_object(*where, app["metadata"]["name"])
 
 
-def entries(api: client.ApiClient, names: frozenset[str], *, timeout: float) -> tuple[WebhookEntry, ...]:
+def entries(api: client.ApiClient, names: frozenset[str]) -> tuple[WebhookEntry, ...]:
     """The entries of the mutating and validating configurations of these names."""
     admission = client.AdmissionregistrationV1Api(api)
     found: list[WebhookEntry] = []
@@ -139,7 +140,7 @@ def entries(api: client.ApiClient, names: frozenset[str], *, timeout: float) -> 
         ("mutating", admission.list_mutating_webhook_configuration),
         ("validating", admission.list_validating_webhook_configuration),
     ):
-        for configuration in listed(call, timeout=timeout):
+        for configuration in listed(call):
             name = configuration["metadata"]["name"]
             if name in names:
                 found += [_entry(f"{kind} {name}", entry) for entry in configuration.get("webhooks", [])]
@@ -158,12 +159,12 @@ def _entry(configuration: str, entry: Mapping[str, Any]) -> WebhookEntry:
 
 
 def handshake(
-    api: client.ApiClient, namespace: str, pod: str, port: int, server_name: str, *, timeout: float
+    api: client.ApiClient, namespace: str, pod: str, port: int, server_name: str, *, timeout: float = API_SECONDS
 ) -> Handshake:
     """Shake hands with a pod's TLS port as the API server would, through a port-forward.
 
     `api` must belong to this call alone: the client's port-forward replaces a method of it for a moment. The
-    certificate is only fetched here; `problems` judges it. Raises ApiException when the pod cannot be reached through
+    certificate is only fetched here; `problems` judges it. Raises ApiError when the pod cannot be reached through
     the API server.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -236,7 +237,6 @@ def same_certificates(one: bytes, other: bytes) -> bool:
 
 
 def _signed(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
-    from cryptography.exceptions import InvalidSignature
 
     try:
         leaf.verify_directly_issued_by(authority)
@@ -251,11 +251,3 @@ def not_asked(message: str) -> bool:
     The words are those of k8s.io/apiserver, pkg/admission/plugin/webhook.
     """
     return "failed calling webhook" in message
-
-
-def message_of(refused: client.ApiException) -> str:
-    """The words of a refusal, without what surrounds them."""
-    try:
-        return str(json.loads(refused.body or "{}").get("message") or refused.reason)
-    except (ValueError, AttributeError):
-        return str(refused.body or refused.reason)

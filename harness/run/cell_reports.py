@@ -12,8 +12,7 @@ from pathlib import Path
 from harness import seeds, stories
 from harness.checks import infrastructure
 from harness.checks.infrastructure import Diagnosis
-from harness.errors import HarnessError
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, HarnessError
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
@@ -172,7 +171,7 @@ class CellReports:
         try:
             namespaces = [*story.job_namespaces(attempt.cell), OPERATOR_NAMESPACE]
             around = surroundings.look(made.cluster, namespaces)
-        except api_errors() as away:
+        except ApiError as away:
             return infrastructure.node_lost(host, str(away))
         source = self._resources.source
         mirrored = source.mirrors.mirrors if source.kind == "mirror" else ()

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import process, stories
-from harness.cluster import Cluster
 from harness.errors import HarnessError, UnavailableError
 from harness.foundry import images as foundry_images
+from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.matrix.model import Environment
 from harness.providers.base import Provider

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from harness.cluster import Cluster
 from harness.errors import HostError, UsageError
 from harness.evidence.ledger import Entry, ledger_folder, stale_ledgers
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.settings import Settings
 

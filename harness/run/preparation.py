@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from harness import providers, stories
 from harness.checks import infrastructure
-from harness.cluster import Cluster
 from harness.errors import ClusterError, ReleaseError, UnavailableError
 from harness.host import pressure
+from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.late import client
 from harness.machine import HostSeen
@@ -29,8 +29,6 @@ from harness.run.slots import CREATIONS, Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.verdicts import Finding, errored, failed, unavailable
 from harness.waiting import Cancelled
-
-_API_SECONDS = 30.0
 
 
 class Preparation:
@@ -149,7 +147,7 @@ class Preparation:
         return made
 
     def _install(self, made: BareCluster, first: ReleaseOnPath) -> PreparedCluster:
-        """The cluster with the first release of the path. Raises as harness.releases.install does, and ApiException."""
+        """The cluster with the first release of the path. Raises as harness.releases.install does, and ApiError."""
         release = first.release
         self._create_namespaces(made.cluster, made.job_namespaces)
         if release.relocated:
@@ -213,9 +211,7 @@ class Preparation:
         with cluster.api_client() as api:
             core = client.CoreV1Api(api)
             for name in names:
-                core.create_namespace(
-                    client.V1Namespace(metadata=client.V1ObjectMeta(name=name)), _request_timeout=_API_SECONDS
-                )
+                core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
 
     def _preload(self) -> tuple[str, ...]:
         """The images that nodes pull while they start: those of the first release and of all cells."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from harness.cluster import Cluster
+    from harness.kube.cluster import Cluster
     from harness.matrix.model import Path
     from harness.providers.base import Provider
     from harness.releases.install import InstalledRelease

@@ -40,7 +40,9 @@ class ApplicationStates:
 
     def executor_runs(self) -> bool:
         """Whether the long application is RUNNING with an executor."""
-        pods = [pod for namespace, pod in self._recorder.pods() if namespace == RUNNING_APPS and pod.owner == "long"]
+        pods = [
+            pod for namespace, pod in self._recorder.pods() if namespace == RUNNING_APPS and pod.application == "long"
+        ]
         running = any(it.role == "executor" and it.phase == "Running" for it in pods)
         return self.is_in("long", State.RUNNING) and running
 

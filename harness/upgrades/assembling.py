@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from harness.apps.pods import SparkPod
 from harness.upgrades.creations import Created, Creations
 from harness.upgrades.recorder import Record, Recorder
 from harness.upgrades.workload_seen import (
@@ -14,7 +15,6 @@ from harness.upgrades.workload_seen import (
     ConnectSeen,
     Look,
     Part,
-    PodSeen,
     Query,
     ScheduleLook,
     ScheduleSeen,
@@ -105,7 +105,7 @@ def every_of(schedule: Mapping[str, Any]) -> float | None:
 def _application(
     record: Record[Look],
     made: Created | None,
-    pods: Sequence[tuple[str, PodSeen]],
+    pods: Sequence[tuple[str, SparkPod]],
     moved: tuple[datetime, datetime],
     output: tuple[str, ...],
 ) -> ApplicationSeen:
@@ -150,5 +150,5 @@ def _schedule(
     )
 
 
-def _pods_of(record: Record[Any], pods: Sequence[tuple[str, PodSeen]]) -> tuple[PodSeen, ...]:
-    return tuple(pod for namespace, pod in pods if namespace == record.namespace and pod.owner == record.name)
+def _pods_of(record: Record[Any], pods: Sequence[tuple[str, SparkPod]]) -> tuple[SparkPod, ...]:
+    return tuple(pod for namespace, pod in pods if namespace == record.namespace and pod.application == record.name)

@@ -11,8 +11,8 @@ from websocket import WebSocketException
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log, tail
 from harness.apps.objects import Objects
-from harness.cluster import Cluster
-from harness.errors import HarnessError, WaitTimeout
+from harness.errors import ApiError, HarnessError, WaitTimeout
+from harness.kube.cluster import Cluster
 from harness.late import client, streams
 from harness.upgrades.workload_seen import Query, When
 from harness.waiting import until
@@ -27,7 +27,7 @@ def query(
 ) -> Query:
     """Let Spark's own client in a pod ask a server for a sum. No answer is an answer.
 
-    Raises ApiException, and HTTPError when the API server is away.
+    Raises ApiError.
     """
     up_to = _VALUES.connect.up_to
     values = {"connect": {"remote": f"sc://{service}:{_PORT}", "upTo": up_to}}
@@ -38,7 +38,7 @@ def query(
             manifest["metadata"]["name"] = name
         try:
             objects.create([manifest])
-        except client.ApiException as there:
+        except ApiError as there:
             # The ConfigMap of the client's program is there from the query before.
             if there.status != 409 or manifest["kind"] == "Pod":
                 raise
@@ -83,7 +83,7 @@ def let_end(cluster: Cluster, namespace: str, driver: str) -> None:
                 _preload_content=False,
                 _request_timeout=_TOUCH_SECONDS,
             )
-        except client.ApiException as refused:
+        except ApiError as refused:
             raise HarnessError(f"{namespace}/{driver} could not be told to end: {refused.reason}") from refused
         try:
             channel.run_forever(timeout=_TOUCH_SECONDS)

@@ -12,8 +12,7 @@ from typing import Any
 
 from harness.apps.objects import RESOURCES, Objects, Refused
 from harness.apps.samples import Manifest
-from harness.kube.api_errors import api_errors
-from harness.late import client
+from harness.errors import ApiError
 from harness.upgrades.workload_seen import Part, RefusedCreate, When
 
 _KINDS = frozenset(resource.kind for resource in RESOURCES)
@@ -54,7 +53,7 @@ class Creations:
             at, started = datetime.now(UTC), time.monotonic()
             try:
                 made = objects.create([manifest])
-            except api_errors(Refused) as refused:
+            except (Refused, ApiError) as refused:
                 self._refuse(objects.namespace, manifest, part, when, at, time.monotonic() - started, words_of(refused))
                 return None
             if made:
@@ -119,7 +118,7 @@ def words_of(error: Exception) -> str:
     """An API server's answer, or its absence, in a line."""
     if isinstance(error, Refused):
         return error.message
-    if isinstance(error, client.ApiException):
+    if isinstance(error, ApiError):
         return f"{error.status} {error.reason}: {str(error.body or '')[:500]}"
     return f"{type(error).__name__}: {error}"
 

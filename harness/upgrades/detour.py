@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from harness.cluster import Cluster
 from harness.errors import HostError
+from harness.kube.cluster import Cluster
 from harness.providers.base import Provider
 
 NOWHERE = "http://127.0.0.1:1"

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.cluster import Cluster
-from harness.errors import WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, WaitTimeout
+from harness.kube import reading
+from harness.kube.cluster import Cluster
+from harness.kube.watching import watch_until
 from harness.late import client
-from harness.releases import seen
-from harness.waiting import watch_until
 
 _DAY = 86400.0
 _GROUP = "sparkoperator.k8s.io"
@@ -164,9 +163,8 @@ class OperatorWatcher:
             with self._cluster.api_client() as api:
 
                 def on_event(event: str, item: Any) -> None:
-                    plain = item if isinstance(item, Mapping) else seen.plain(api, item)
                     with self._lock:
-                        note(event, plain)
+                        note(event, item)
 
                 try:
                     watch_until(
@@ -180,7 +178,7 @@ class OperatorWatcher:
                     )
                 except WaitTimeout as ended:
                     return "" if self._ended.is_set() else ended.message
-                except api_errors() as away:
+                except ApiError as away:
                     return f"{call} {options.get('plural', '')}: {away}"
             return ""
 
@@ -194,14 +192,13 @@ class OperatorWatcher:
             self._sightings.append(Sighting(at=datetime.now(UTC), kind=kind, name=name, what=what))
 
     def _pod(self, event: str, item: Mapping[str, Any]) -> None:
-        pod = seen.pod(item)
+        pod = reading.pod(item)
         image = pod.containers[0].image if pod.containers else ""
         now = datetime.now(UTC)
         gone = now if event == "DELETED" else None
-        created = datetime.fromisoformat(item["metadata"]["creationTimestamp"])
         known = self._pods.get(pod.name)
         leaving = (known.leaving if known else None) or (now if pod.leaving else None)
-        self._pods[pod.name] = PodLife(name=pod.name, image=image, created=created, leaving=leaving, gone=gone)
+        self._pods[pod.name] = PodLife(name=pod.name, image=image, created=pod.created, leaving=leaving, gone=gone)
         states = ", ".join(
             " ".join(filter(None, (it.name, it.state, it.reason, "ready" if it.ready else "", _restarted(it.restarts))))
             for it in pod.containers
@@ -210,10 +207,9 @@ class OperatorWatcher:
         self._say("Pod", pod.name, "gone" if gone else f"{pod.phase}, {image}: {states}{ends}")
 
     def _lease(self, event: str, item: Mapping[str, Any]) -> None:
-        name, spec = item["metadata"]["name"], item.get("spec") or {}
-        holder = (spec.get("holderIdentity") or "").rsplit("_", 1)[0]
         now = datetime.now(UTC)
-        renewed = datetime.fromisoformat(spec["renewTime"]) if spec.get("renewTime") else now
+        lease = reading.lease(item, "", now)
+        name, holder, renewed = lease.name, lease.holder, lease.renewed or now
         last = next((it for it in reversed(self._leases) if it.lease == name), None)
         self._say("Lease", name, "gone" if event == "DELETED" else f"held by {holder or 'nobody'}")
         if last is not None and last.pod == holder:
@@ -221,8 +217,9 @@ class OperatorWatcher:
                 at=last.at, renewed=renewed, lease=name, pod=holder, image=last.image or self._image(holder)
             )
             return
-        acquired = datetime.fromisoformat(spec["acquireTime"]) if spec.get("acquireTime") else now
-        self._leases.append(LeaseHeld(at=acquired, renewed=renewed, lease=name, pod=holder, image=self._image(holder)))
+        self._leases.append(
+            LeaseHeld(at=lease.acquired or now, renewed=renewed, lease=name, pod=holder, image=self._image(holder))
+        )
 
     def _image(self, pod: str) -> str:
         known = self._pods.get(pod)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
-from harness.cluster import Cluster
-from harness.errors import HarnessError, WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, HarnessError, WaitTimeout
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Move, Path, Release
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
@@ -150,7 +149,7 @@ class PathRun:
             return self.applications.finish(times, leads)
         except Cancelled:
             raise
-        except api_errors(HarnessError) as error:
+        except HarnessError as error:
             return Unseen(reason=f"the applications could not be followed to their ends: {error}")
 
     def _move(
@@ -250,7 +249,7 @@ class PathRun:
     ) -> ObservedOperator | Unseen:
         try:
             return observe(self.cluster, target, others=others, soak=soak, seed=self.seed)
-        except api_errors(OSError) as away:
+        except (ApiError, OSError) as away:
             return Unseen(reason=f"the operator could not be looked at: {away}")
 
     def _still_there(self, namespace: str, before: Mapping[str, str]) -> tuple[str, ...]:
@@ -263,7 +262,7 @@ def _later(pool: ThreadPoolExecutor, look: Callable[[], T]) -> Future[T | Unseen
     def guarded() -> T | Unseen:
         try:
             return look()
-        except api_errors(HarnessError) as away:
+        except HarnessError as away:
             if isinstance(away, Cancelled):
                 raise
             return Unseen(reason=f"it could not be looked at: {away}")

@@ -7,11 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cluster import Cluster
+from harness.kube.api import listed
+from harness.kube.cluster import Cluster
 from harness.late import client
-from harness.releases.seen import listed
-
-_API_SECONDS = 15.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,19 +28,17 @@ def look(cluster: Cluster, namespace: str) -> frozenset[str]:
     """The rights of all service accounts of a namespace, as their roles have them. Raises what the API client does."""
     with cluster.api_client() as api:
         rbac = client.RbacAuthorizationV1Api(api)
-        cluster_roles = {
-            it["metadata"]["name"]: it.get("rules") or [] for it in listed(rbac.list_cluster_role, timeout=_API_SECONDS)
-        }
+        cluster_roles = {it["metadata"]["name"]: it.get("rules") or [] for it in listed(rbac.list_cluster_role)}
         roles = {
             (it["metadata"]["namespace"], it["metadata"]["name"]): it.get("rules") or []
-            for it in listed(rbac.list_role_for_all_namespaces, timeout=_API_SECONDS)
+            for it in listed(rbac.list_role_for_all_namespaces)
         }
         found: set[str] = set()
-        for binding in listed(rbac.list_cluster_role_binding, timeout=_API_SECONDS):
+        for binding in listed(rbac.list_cluster_role_binding):
             rules = cluster_roles.get(binding["roleRef"]["name"], [])
             for account in _accounts(binding, namespace):
                 found.update(f"{account} in all namespaces: {right}" for right in rights(rules))
-        for binding in listed(rbac.list_role_binding_for_all_namespaces, timeout=_API_SECONDS):
+        for binding in listed(rbac.list_role_binding_for_all_namespaces):
             where, name = binding["metadata"]["namespace"], binding["roleRef"]["name"]
             of_cluster = binding["roleRef"]["kind"] == "ClusterRole"
             rules = cluster_roles.get(name, []) if of_cluster else roles.get((where, name), [])

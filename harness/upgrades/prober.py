@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from harness.cluster import Cluster
-from harness.kube.api_errors import api_errors
-from harness.late import client, urllib3
+from harness.errors import ApiError, ApiServerAway
+from harness.kube.cluster import Cluster
+from harness.late import client
 from harness.releases import admission_samples
 from harness.releases.webhook import Attempt, dry_run
 
@@ -117,14 +117,14 @@ class Prober:
         try:
             attempt = dry_run(api, app, timeout=ANSWER_SECONDS)
             return *judge(attempt), attempt.result.get("spec") or {}
-        except client.ApiException as other:
-            words = f"{other.status} {other.reason}: {str(other.body or '')[:300]}"
-            # 404: the API server works, and knows no SparkApplications.
-            return (Outcome.REJECTED if other.status == 404 else Outcome.SERVER_AWAY), words, {}
-        except urllib3.exceptions.HTTPError as late:
+        except ApiServerAway as late:
             if self._alive(api):
                 return Outcome.WEBHOOK_AWAY, f"no answer within {ANSWER_SECONDS:g} s, while the API server answers", {}
-            return Outcome.SERVER_AWAY, str(late), {}
+            return Outcome.SERVER_AWAY, late.message, {}
+        except ApiError as other:
+            words = f"{other.brief}: {other.body[:300]}"
+            # 404: the API server works, and knows no SparkApplications.
+            return (Outcome.REJECTED if other.status == 404 else Outcome.SERVER_AWAY), words, {}
 
     def _client(self) -> client.ApiClient:
         """One a thread; without retries, which would ask again behind the prober's back."""
@@ -140,7 +140,7 @@ class Prober:
     def _alive(self, api: client.ApiClient) -> bool:
         try:
             client.VersionApi(api).get_code(_request_timeout=_ALIVE_SECONDS)
-        except api_errors():
+        except ApiError:
             return False
         return True
 

@@ -20,7 +20,7 @@ class Quiet:
         """Seconds since the last change of any application, or of its pods; runs of schedules come for ever."""
         applications = [it for it in self._recorder.applications() if not it.schedule]
         names = {(it.namespace, it.name) for it in applications}
-        pods = tuple(it for it in self._recorder.pods() if (it[0], it[1].owner) in names)
+        pods = tuple(it for it in self._recorder.pods() if (it[0], it[1].application) in names)
         seen = (sum(len(it.looks) for it in applications), hash(pods))
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()

@@ -11,15 +11,14 @@ from typing import Any, Generic, TypeVar
 
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, CONNECT, GROUP, SCHEDULED, Resource
-from harness.apps.pods import LABEL_LAUNCHED, LABEL_ROLE, LABEL_SUBMISSION, MAIN_CONTAINERS
-from harness.cluster import Cluster
-from harness.errors import WaitTimeout
+from harness.apps.pods import LABEL_LAUNCHED, SparkPod, observe
+from harness.errors import ApiError, WaitTimeout
+from harness.kube.cluster import Cluster
+from harness.kube.watching import watch_until
 from harness.late import client
-from harness.upgrades.workload_seen import ConnectLook, Look, PodSeen, ScheduleLook
-from harness.waiting import Cancelled, pause, watch_until
+from harness.upgrades.workload_seen import ConnectLook, Look, ScheduleLook
+from harness.waiting import Cancelled, pause
 
-LABEL_APPLICATION = "sparkoperator.k8s.io/app-name"
-LABEL_CONNECT = "sparkoperator.k8s.io/connect-name"
 LABEL_SCHEDULE = "sparkoperator.k8s.io/scheduled-app-name"
 
 _WHOLE_DAY = 86400.0
@@ -61,7 +60,7 @@ class Recorder:
         self._applications: dict[str, Record[Look]] = {}
         self._schedules: dict[str, Record[ScheduleLook]] = {}
         self._connects: dict[str, Record[ConnectLook]] = {}
-        self._pods: dict[str, PodSeen] = {}
+        self._pods: dict[str, SparkPod] = {}
         self._trouble: list[str] = []
 
     def start(self, *, connect: bool) -> None:
@@ -98,7 +97,7 @@ class Recorder:
         with self._lock:
             return sorted((replace(it, looks=list(it.looks)) for it in self._connects.values()), key=_by_creation)
 
-    def pods(self) -> list[tuple[str, PodSeen]]:
+    def pods(self) -> list[tuple[str, SparkPod]]:
         """Namespace and pod, in the order of their creation."""
         with self._lock:
             found = [(key.split("/", 1)[0], pod) for key, pod in self._pods.items()]
@@ -137,7 +136,7 @@ class Recorder:
                     self._note_trouble(ended.message)
                 except Cancelled:
                     return
-                except client.ApiException as error:
+                except ApiError as error:
                     # A CRD that is being replaced is not served for a moment.
                     self._note_trouble(f"{kind} could not be watched: {error.status} {error.reason}")
                     try:
@@ -207,38 +206,17 @@ class Recorder:
                 record.looks.append(look)
 
     def _pod(self, event: str, raw: Any) -> None:
-        if raw.metadata.namespace not in self._namespaces:
+        seen = observe(raw)
+        if seen.namespace not in self._namespaces:
             return
-        seen = _pod_seen(raw)
-        key = f"{raw.metadata.namespace}/{seen.uid}"
+        key = f"{seen.namespace}/{seen.uid}"
         with self._lock:
             before = self._pods.get(key)
             if event == "DELETED":
                 seen = replace(seen, gone=datetime.now(UTC))
-            if before is not None and before.ended is not None and seen.ended is None:
-                seen = replace(seen, ended=before.ended, exit_status=before.exit_status, phase=before.phase)
+            if before is not None and before.exit_status is not None and seen.exit_status is None:
+                seen = replace(seen, containers=before.containers, phase=before.phase)
             self._pods[key] = seen
-
-
-def _pod_seen(raw: Any) -> PodSeen:
-    labels = raw.metadata.labels or {}
-    statuses = raw.status.container_statuses or []
-    main = next((it for it in statuses if it.name in MAIN_CONTAINERS), statuses[0] if statuses else None)
-    ended = main.state.terminated if main is not None and main.state is not None else None
-    running = main.state.running if main is not None and main.state is not None else None
-    return PodSeen(
-        name=raw.metadata.name,
-        uid=raw.metadata.uid,
-        role=labels.get(LABEL_ROLE, ""),
-        owner=labels.get(LABEL_APPLICATION) or labels.get(LABEL_CONNECT) or "",
-        submission=labels.get(LABEL_SUBMISSION, ""),
-        phase=raw.status.phase or "",
-        created=raw.metadata.creation_timestamp,
-        started=(ended and ended.started_at) or (running and running.started_at) or None,
-        ended=ended.finished_at if ended else None,
-        exit_status=ended.exit_code if ended else None,
-        restarts=sum(it.restart_count or 0 for it in statuses),
-    )
 
 
 def _custom(api: client.ApiClient, resource: Resource) -> tuple[Callable[..., Any], dict[str, Any]]:

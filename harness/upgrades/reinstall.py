@@ -13,23 +13,21 @@ from typing import Any, TypeVar
 from harness.apps import samples
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES, Objects
 from harness.apps.states import TERMINAL, State
-from harness.cluster import Cluster
-from harness.errors import HarnessError, ReleaseError, WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, HarnessError, ReleaseError, WaitTimeout
+from harness.kube.api import listed
+from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases import install as installing
 from harness.releases import rollout
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease
 from harness.releases.observe import Unseen
-from harness.releases.seen import listed
 from harness.upgrades import stock
 from harness.upgrades.creations import renamed
 from harness.waiting import Cancelled, until
 
 T = TypeVar("T")
 
-_API_SECONDS = 15.0
 _GONE_SECONDS = 60.0
 _APPLICATION_SECONDS = 90.0
 _NAME = "after-reinstall"
@@ -77,7 +75,7 @@ def reinstall(
         )
     except Cancelled:
         raise
-    except api_errors(HarnessError) as away:
+    except HarnessError as away:
         return Unseen(reason=f"uninstall and reinstall could not be followed: {away}")
 
 
@@ -192,7 +190,6 @@ def _submissions(api: client.ApiClient) -> dict[str, tuple[str, State, str, int]
         GROUP,
         APPLICATION.version,
         APPLICATION.plural,
-        timeout=_API_SECONDS,
     ):
         meta, status = item["metadata"], item.get("status") or {}
         found[meta["uid"]] = (
@@ -216,10 +213,9 @@ def _custom_resources(api: client.ApiClient) -> int:
                     GROUP,
                     resource.version,
                     resource.plural,
-                    timeout=_API_SECONDS,
                 )
             )
-        except client.ApiException as unknown:
+        except ApiError as unknown:
             if unknown.status != HTTPStatus.NOT_FOUND:
                 raise
     return count

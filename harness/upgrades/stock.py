@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from harness.apps.objects import GROUP, RESOURCES
-from harness.cluster import Cluster
+from harness.errors import ApiError
+from harness.kube.api import get, listed
+from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases import webhook
-from harness.releases.seen import listed
 
-_API_SECONDS = 15.0
 _PREFIX = "harness-fits-"
 
 _CORE = {
@@ -42,7 +41,7 @@ def orphans(
 ) -> tuple[str, ...]:
     """The objects of the manifest of before that the one of after has not, and that are there all the same.
 
-    `namespace` is the release's. Raises ApiException where the API server does not answer.
+    `namespace` is the release's. Raises ApiError where the API server does not answer.
     """
     gone = {_key(it, namespace): it for it in before}
     for item in after:
@@ -62,10 +61,8 @@ def unfit(cluster: Cluster) -> dict[str, str]:
         custom: Any = client.CustomObjectsApi(api)
         for resource in RESOURCES:
             try:
-                items = listed(
-                    custom.list_cluster_custom_object, GROUP, resource.version, resource.plural, timeout=_API_SECONDS
-                )
-            except client.ApiException as unknown:
+                items = listed(custom.list_cluster_custom_object, GROUP, resource.version, resource.plural)
+            except ApiError as unknown:
                 if unknown.status == HTTPStatus.NOT_FOUND:
                     continue
                 raise
@@ -87,17 +84,10 @@ def _copy(item: Mapping[str, Any]) -> dict[str, Any]:
 def _refusal(custom: Any, version: str, plural: str, namespace: str, body: Mapping[str, Any]) -> str:
     try:
         custom.create_namespaced_custom_object(
-            GROUP,
-            version,
-            namespace,
-            plural,
-            dict(body),
-            dry_run="All",
-            field_validation="Strict",
-            _request_timeout=_API_SECONDS,
+            GROUP, version, namespace, plural, dict(body), dry_run="All", field_validation="Strict"
         )
-    except client.ApiException as refused:
-        said = webhook.message_of(refused)
+    except ApiError as refused:
+        said = refused.said
         if "admission webhook" in said or webhook.not_asked(said):
             return ""
         if refused.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
@@ -120,24 +110,20 @@ def _exists(api: client.ApiClient, item: Mapping[str, Any], namespace: str) -> b
     plural = _CORE.get(item["kind"]) or next(iter(_plurals(api, root, item["kind"])), "")
     if not plural:
         return False
-    asked = api.param_serialize(
-        method="GET", resource_path=f"{root}{where}/{plural}/{metadata['name']}", auth_settings=["BearerToken"]
-    )
-    answer = api.call_api(*asked, _request_timeout=_API_SECONDS)
-    answer.read()  # type: ignore[no-untyped-call]
-    if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-        raise client.ApiException(status=answer.status, reason=answer.reason)
-    return bool(answer.status == HTTPStatus.OK)
+    return _found(api, f"{root}{where}/{plural}/{metadata['name']}") is not None
 
 
 def _plurals(api: client.ApiClient, root: str, kind: str) -> Iterator[str]:
-    asked = api.param_serialize(method="GET", resource_path=root, auth_settings=["BearerToken"])
-    answer = api.call_api(*asked, _request_timeout=_API_SECONDS)
-    body = answer.read()  # type: ignore[no-untyped-call]
-    if answer.status == HTTPStatus.NOT_FOUND:
-        return
-    if answer.status != HTTPStatus.OK:
-        raise client.ApiException(status=answer.status, reason=answer.reason)
-    for resource in json.loads(body).get("resources") or ():
+    for resource in (_found(api, root) or {}).get("resources") or ():
         if resource["kind"] == kind and "/" not in resource["name"]:
             yield resource["name"]
+
+
+def _found(api: client.ApiClient, path: str) -> Mapping[str, Any] | None:
+    """What a path of the API has; None where there is nothing."""
+    try:
+        return get(api, path)
+    except ApiError as missing:
+        if missing.status != HTTPStatus.NOT_FOUND:
+            raise
+        return None

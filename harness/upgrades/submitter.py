@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from harness.apps.objects import Objects
 from harness.apps.samples import Manifest
-from harness.cluster import Cluster
+from harness.kube.cluster import Cluster
 from harness.upgrades.creations import Creations, renamed
 from harness.upgrades.workload_seen import Part, When
 

@@ -17,10 +17,8 @@ from harness.apps.logs import announced, pod_log
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
 from harness.apps.states import State
 from harness.apps.users import UserManifests
-from harness.cluster import Cluster
-from harness.errors import HarnessError, WaitTimeout
-from harness.kube.api_errors import api_errors
-from harness.late import client
+from harness.errors import ApiError, HarnessError, WaitTimeout
+from harness.kube.cluster import Cluster
 from harness.matrix.model import SUSPEND, CrdMode, Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.application_states import RUNNING_APPS, SCHEDULES, ApplicationStates
@@ -110,7 +108,7 @@ class _Notes:
 class Workload:
     """begin, then during … settle around the moves (between them `between`), finish, close.
 
-    What the product refuses or lets wait is noted for the claims. Raises Cancelled; ApiException and HTTPError when
+    What the product refuses or lets wait is noted for the claims. Raises Cancelled; ApiError when
     the API server is away while there is no move that could be the reason.
     """
 
@@ -276,7 +274,7 @@ class Workload:
         if suspended is not None:
             try:
                 self._objects[RUNNING_APPS].patch(APPLICATION, suspended.name, {"spec": {"suspend": False}})
-            except client.ApiException as refused:
+            except ApiError as refused:
                 self._notes.trouble.append(f"the suspended application could not be resumed: {words_of(refused)}")
         if long is not None and long.looks and long.looks[-1].state is State.RUNNING:
             driver = (long.raw.get("status") or {}).get("driverInfo", {}).get("podName", "")
@@ -297,7 +295,7 @@ class Workload:
         try:
             with self._ctx.cluster.api_client() as api:
                 Objects(api, SCHEDULES).patch(SCHEDULED, name, {"spec": {"suspend": True}})
-        except client.ApiException as refused:
+        except ApiError as refused:
             del self._notes.suspended[name]
             self._notes.trouble.append(f"the schedule {name} could not be suspended: {words_of(refused)}")
 
@@ -318,7 +316,7 @@ class Workload:
             return
         try:
             asked.result()
-        except api_errors() as refused:
+        except ApiError as refused:
             self._notes.trouble.append(f"a Connect client could not be started: {words_of(refused)}")
 
     def _create(

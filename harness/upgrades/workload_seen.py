@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from harness.apps.pods import SparkPod
 from harness.apps.states import TERMINAL, State
 from harness.apps.users import UserManifests
 
@@ -51,33 +52,6 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PodSeen:
-    """A driver, executor or Connect server pod. `owner` is the name of its application.
-
-    `exit_status` is that of its Spark container, None as long as that had not ended; `gone` is when its deletion was
-    seen; `restarts` counts restarts of its containers.
-    """
-
-    name: str
-    uid: str
-    role: str
-    owner: str
-    submission: str
-    phase: str
-    created: datetime
-    started: datetime | None = None
-    ended: datetime | None = None
-    exit_status: int | None = None
-    restarts: int = 0
-    gone: datetime | None = None
-
-    @property
-    def succeeded(self) -> bool:
-        """Whether it ended well."""
-        return self.phase == "Succeeded" or self.exit_status == 0
-
-
-@dataclass(frozen=True, kw_only=True)
 class ApplicationSeen:
     """One SparkApplication that the API server accepted: its looks oldest first, and its pods by their creation.
 
@@ -92,7 +66,7 @@ class ApplicationSeen:
     when: When
     created: datetime
     looks: tuple[Look, ...] = ()
-    pods: tuple[PodSeen, ...] = ()
+    pods: tuple[SparkPod, ...] = ()
     schedule: str = ""
     gone: datetime | None = None
     output: tuple[str, ...] = ()
@@ -118,12 +92,12 @@ class ApplicationSeen:
         return self.state in TERMINAL
 
     @property
-    def drivers(self) -> tuple[PodSeen, ...]:
+    def drivers(self) -> tuple[SparkPod, ...]:
         """Its driver pods."""
         return tuple(pod for pod in self.pods if pod.role == "driver")
 
     @property
-    def executors(self) -> tuple[PodSeen, ...]:
+    def executors(self) -> tuple[SparkPod, ...]:
         """Its executor pods."""
         return tuple(pod for pod in self.pods if pod.role == "executor")
 
@@ -232,7 +206,7 @@ class ConnectSeen:
     when: When
     created: datetime
     looks: tuple[ConnectLook, ...] = ()
-    pods: tuple[PodSeen, ...] = ()
+    pods: tuple[SparkPod, ...] = ()
     queries: tuple[Query, ...] = ()
 
     @property
@@ -241,7 +215,7 @@ class ConnectSeen:
         return self.looks[-1].state if self.looks else ""
 
     @property
-    def servers(self) -> tuple[PodSeen, ...]:
+    def servers(self) -> tuple[SparkPod, ...]:
         """Its server pods."""
         return tuple(pod for pod in self.pods if pod.role == "connect-server")
 

@@ -24,13 +24,13 @@ from runs import Things
 
 from harness import settings
 from harness.bootstrap import tools
-from harness.cluster import Cluster
 from harness.evidence.ledger import new_run_id
 from harness.foundry import images as foundry_images
 from harness.foundry import operator, shapes
 from harness.foundry.store import Store
 from harness.images.credentials import docker_config_json, write_secret
 from harness.images.references import ImageReference
+from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.matrix.estimate import Expected
 from harness.matrix.model import Environment

@@ -16,9 +16,9 @@ import pytest
 from harness.cleanup import engine
 from harness.cleanup.clean import clean_stale
 from harness.cleanup.remains import anonymous_volumes, look, look_for_all, remove
-from harness.cluster import LABEL_RUN
 from harness.errors import EngineError
 from harness.evidence.ledger import Entry, cluster_name, ledger_folder, stale_ledgers
+from harness.kube.cluster import LABEL_RUN
 from harness.process import call
 from harness.settings import Settings
 
@@ -165,7 +165,7 @@ import os, signal, sys
 from pathlib import Path
 from harness.evidence.ledger import Ledger
 from harness.process import call
-from harness.cluster import LABEL_RUN
+from harness.kube.cluster import LABEL_RUN
 run_id, folder, image = sys.argv[1:]
 ledger = Ledger.open(run_id, Path(folder))
 label = f"{LABEL_RUN}={run_id}"

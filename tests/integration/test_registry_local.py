@@ -13,10 +13,10 @@ import pytest
 from pushing import push_image
 
 from harness import process
-from harness.cluster import LABEL_RUN
 from harness.errors import EngineError, HostError, ToolError, UnavailableError
 from harness.evidence.ledger import new_run_id
 from harness.images.references import ImageReference
+from harness.kube.cluster import LABEL_RUN
 from harness.registries.client import RegistryClient
 from harness.registries.local import NodeRegistries, Server, container_name, serve
 from harness.registries.sources import Foundry, preflight

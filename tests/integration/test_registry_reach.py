@@ -14,9 +14,9 @@ from fronts import Crane
 from harness import settings
 from harness.bootstrap import tools
 from harness.cleanup import engine
-from harness.cluster import LABEL_RUN
 from harness.errors import EngineError
 from harness.evidence.ledger import NAME_PREFIX, new_run_id, short_run_id
+from harness.kube.cluster import LABEL_RUN
 from harness.process import call
 from harness.providers import network
 from harness.registries.front.profile import profile

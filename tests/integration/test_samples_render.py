@@ -13,8 +13,8 @@ import yaml
 
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
-from harness.cluster import Cluster
 from harness.errors import CommandError
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment, Release
 from harness.process import call
 from harness.waiting import Deadline

@@ -14,34 +14,41 @@ from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
-from harness.cluster import Cluster
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 
 Objects = Mapping[str, Sequence[Mapping[str, Any]]]
 """Plural → its objects: `{"pods": […]}`. Of other plurals there are none. May be changed while the server runs."""
 
+Answer = tuple[int, str] | tuple[int, str, int]
+"""A status, a body, and how many bytes less than promised are sent before the connection is closed."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     objects: Objects
+    answers: Mapping[str, Answer]
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
         plural = address.path.rsplit("/", 1)[-1]
+        if plural in self.answers:
+            self._answer(*self.answers[plural])
+            return
         items = list(self.objects.get(plural, ()))
         if "watch" in parse_qs(address.query):
             lines = [json.dumps({"type": "ADDED", "object": item}) for item in items]
-            self._answer("".join(f"{line}\n" for line in lines))
+            self._answer(200, "".join(f"{line}\n" for line in lines))
         else:
-            self._answer(json.dumps({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items}))
+            self._answer(200, json.dumps({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items}))
 
     def do_POST(self) -> None:
-        self._answer("{}")
+        self._answer(200, "{}")
 
-    def _answer(self, text: str) -> None:
+    def _answer(self, status: int, text: str, missing: int = 0) -> None:
         body = text.encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(body) + missing))
         self.end_headers()
         self.wfile.write(body)
 
@@ -50,9 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def api_server(folder: Path, objects: Objects) -> Iterator[Cluster]:
-    """A cluster of that server, whose kubeconfig is in `folder`."""
-    handler = type("Handler", (_Handler,), {"objects": objects})
+def api_server(folder: Path, objects: Objects, answers: Mapping[str, Answer] | None = None) -> Iterator[Cluster]:
+    """A cluster of that server, whose kubeconfig is in `folder`. `answers` are given for other plurals instead."""
+    handler = type("Handler", (_Handler,), {"objects": objects, "answers": answers or {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

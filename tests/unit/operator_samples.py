@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from harness.kube.models import Container, Crd, Deployment, Lease, Log, Pod
 from harness.matrix import catalogue
 from harness.releases import admission_samples, webhook
 from harness.releases.metrics import MetricsPage
 from harness.releases.observe import ObservedOperator
-from harness.releases.seen import ContainerSeen, CrdSeen, DeploymentSeen, LeaseSeen, LogSeen, PodSeen
 from harness.releases.soak import Soak
 
 DIGEST = "sha256:" + "a" * 64
@@ -62,9 +62,9 @@ def _builder(subject: x509.Name) -> x509.CertificateBuilder:
     )
 
 
-def deployment(part: str, **changes: Any) -> DeploymentSeen:
+def deployment(part: str, **changes: Any) -> Deployment:
     """A Deployment that has rolled out; `part` is `controller` or `webhook`."""
-    healthy = DeploymentSeen(
+    healthy = Deployment(
         name=f"spark-operator-{part}",
         replicas=1,
         updated=1,
@@ -77,16 +77,16 @@ def deployment(part: str, **changes: Any) -> DeploymentSeen:
     return dataclasses.replace(healthy, **changes)
 
 
-def pod(part: str, *, replica_set: str = "", name: str = "", **container: Any) -> PodSeen:
+def pod(part: str, *, replica_set: str = "", name: str = "", **container: Any) -> Pod:
     """A running pod of a Deployment; `container` changes its one container."""
-    seen = ContainerSeen(
+    seen = Container(
         name=f"spark-operator-{part}",
         image=RELEASE.image,
         image_id=f"ghcr.io/kubeflow/spark-operator/controller@{DIGEST}",
         ready=True,
         state="running",
     )
-    return PodSeen(
+    return Pod(
         name=name or f"spark-operator-{part}-new-1",
         uid=name or part,
         owner=f"ReplicaSet/{replica_set or f'spark-operator-{part}-new'}",
@@ -95,10 +95,10 @@ def pod(part: str, *, replica_set: str = "", name: str = "", **container: Any) -
     )
 
 
-def lease(part: str, **changes: Any) -> LeaseSeen:
+def lease(part: str, **changes: Any) -> Lease:
     """A lease that the Deployment's pod has just renewed."""
     holder = f"spark-operator-{part}-new-1"
-    healthy = LeaseSeen(
+    healthy = Lease(
         name=f"spark-operator-{part}-lock",
         deployment=f"spark-operator-{part}",
         holder=holder,
@@ -166,11 +166,11 @@ def operator(**changes: Any) -> ObservedOperator:
         namespace="spark-operator",
         values={},
         chart_crds={"sparkapplications.sparkoperator.k8s.io": crd_spec()},
-        crds=(CrdSeen(name="sparkapplications.sparkoperator.k8s.io", established=True, spec=crd_spec()),),
+        crds=(Crd(name="sparkapplications.sparkoperator.k8s.io", established=True, spec=crd_spec()),),
         deployments=(deployment("controller"), deployment("webhook")),
         pods=(pod("controller"), pod("webhook")),
         soak=Soak(seconds=15.0, restarts={"spark-operator-controller-new-1": 0, "spark-operator-webhook-new-1": 0}),
-        logs=(LogSeen(pod="c", container="c", text="INFO Starting manager\nINFO Serving metrics\n"),),
+        logs=(Log(pod="c", container="c", text="INFO Starting manager\nINFO Serving metrics\n"),),
         webhook_entries=(entry,),
         secret_ca=ca,
         handshakes=(webhook.Handshake(pod="spark-operator-webhook-new-1", server_name=SERVER_NAME, certificate=leaf),),

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from operator_samples import RELEASE
+from pod_samples import ended_pod
 
+from harness.apps.pods import SparkPod
 from harness.apps.states import State
 from harness.matrix import catalogue
 from harness.matrix.model import Move, Path
@@ -15,7 +17,7 @@ from harness.releases.observe import Unseen
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.prober import Probe
-from harness.upgrades.workload_seen import ApplicationSeen, Look, Part, PodSeen, When, WorkloadSeen
+from harness.upgrades.workload_seen import ApplicationSeen, Look, Part, When, WorkloadSeen
 
 CATALOGUE = catalogue.load()
 BEGAN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -30,18 +32,8 @@ def look(seconds: float, state: State, **more: Any) -> Look:
     return Look(at=at(seconds), state=state, **more)
 
 
-def driver(uid: str = "1", *, created: float = -50, exit_status: int | None = 0) -> PodSeen:
-    phase = {None: "Running", 0: "Succeeded"}.get(exit_status, "Failed")
-    return PodSeen(
-        name=f"driver-{uid}",
-        uid=uid,
-        role="driver",
-        owner="it",
-        submission="",
-        phase=phase,
-        created=at(created),
-        exit_status=exit_status,
-    )
+def driver(uid: str = "1", *, created: float = -50, exit_status: int | None = 0, **more: Any) -> SparkPod:
+    return ended_pod(exit_status, name=f"driver-{uid}", uid=uid, application="it", created=at(created), **more)
 
 
 def application(part: Part, *looks: Look, created: float = -60, **more: Any) -> ApplicationSeen:

@@ -19,11 +19,11 @@ import pytest
 from harness import install_checks
 from harness.apps.context import ScenarioContext
 from harness.bootstrap.tools import Tool
-from harness.cluster import Cluster
 from harness.errors import HarnessError
 from harness.evidence.collect import EvidenceRequest
 from harness.evidence.ledger import Ledger
 from harness.images.mirrors import MirrorMap
+from harness.kube.cluster import Cluster
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Cell, ChartSource, ClusterNeeds, Environment, Release, Scenario

@@ -11,9 +11,9 @@ from operator_samples import crd_spec
 from scripted_webhook import serving
 
 from harness.checks import admission, logs
+from harness.kube.models import Crd, Log
 from harness.matrix import catalogue
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.seen import CrdSeen, LogSeen
 from harness.verdicts import Finding, Verdict
 
 VERSIONS = [it.version for it in catalogue.load().releases]
@@ -93,7 +93,7 @@ def test_an_image_of_a_users_own_is_told_by_the_replica_set() -> None:
 
 @pytest.mark.parametrize(("lacks", "verdict"), [((NEW_FIELD,), Verdict.PASSED), ((), Verdict.FAILED)])
 def test_a_field_that_the_old_crds_do_not_know_is_not_missed(lacks: tuple[str, ...], verdict: Verdict) -> None:
-    crds = (CrdSeen(name="sparkapplications.sparkoperator.k8s.io", established=True, spec=crd_spec(lacks=lacks)),)
+    crds = (Crd(name="sparkapplications.sparkoperator.k8s.io", established=True, spec=crd_spec(lacks=lacks)),)
     assert admission.mutates(serving("2.5.2", unknown=(NEW_FIELD,), crds=crds)).verdict is verdict
 
 
@@ -102,7 +102,7 @@ def test_a_field_that_the_old_crds_do_not_know_is_not_missed(lacks: tuple[str, .
 )
 def test_noise_is_that_of_the_release_that_a_pod_runs(others: tuple[str, ...], webhook: str, verdict: Verdict) -> None:
     names = {"2.1.1": "spark-operator-controller-old-1", "": "spark-operator-controller-new-1"}
-    log: tuple[Any, ...] = (LogSeen(pod=names[webhook], container="c", text=ELECTION),)
+    log: tuple[Any, ...] = (Log(pod=names[webhook], container="c", text=ELECTION),)
     assert logs.clean(serving("2.5.2", others=others, webhook=webhook, logs=log)).verdict is verdict
 
 

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from kubernetes import client
+from pod_samples import spark_pod
 
 from harness.apps.applications import Course, ImagePulls, parse, submitted
-from harness.apps.objects import Event
-from harness.apps.pods import SparkPod, Waiting
+from harness.apps.pods import SparkPod
 from harness.apps.states import State
+from harness.errors import ApiError
+from harness.kube.models import Event
 
 
 def raw(state: str = "", **status: Any) -> dict[str, Any]:
@@ -21,26 +21,6 @@ def raw(state: str = "", **status: Any) -> dict[str, Any]:
         "metadata": {"name": "spark-pi", "uid": "u-0", "resourceVersion": "7"},
         "status": {"applicationState": {"state": state, **status.pop("application_state", {})}, **status},
     }
-
-
-def pod(**changes: Any) -> SparkPod:
-    """A driver pod that runs."""
-    found = SparkPod(
-        name="spark-pi-driver",
-        uid="p-1",
-        role="driver",
-        phase="Running",
-        node="node-1",
-        image="docker.io/apache/spark:4.0.4",
-        image_id="",
-        service_account="spark-operator-spark",
-        labels={},
-        annotations={},
-        owners=(),
-        requests={},
-        limits={},
-    )
-    return replace(found, **changes)
 
 
 def test_the_status_is_read() -> None:
@@ -80,15 +60,15 @@ def test_a_course_holds_each_state_once_in_a_row() -> None:
 
 def test_a_pod_on_its_way_out_is_remembered_as_it_was() -> None:
     course = submitted(raw())
-    course.note("MODIFIED", parse(raw("RUNNING")), [pod()])
-    course.note("MODIFIED", parse(raw("RUNNING")), [pod(leaving=True, node="")])
+    course.note("MODIFIED", parse(raw("RUNNING")), [spark_pod()])
+    course.note("MODIFIED", parse(raw("RUNNING")), [spark_pod(leaving=True, node="")])
     assert [seen.node for seen in course.pods.values()] == ["node-1"]
 
 
 def test_two_pods_of_one_name_are_two_pods() -> None:
     course = submitted(raw())
-    course.note("MODIFIED", parse(raw("RUNNING")), [pod()])
-    course.note("MODIFIED", parse(raw("RUNNING")), [pod(uid="p-2")])
+    course.note("MODIFIED", parse(raw("RUNNING")), [spark_pod()])
+    course.note("MODIFIED", parse(raw("RUNNING")), [spark_pod(uid="p-2")])
     assert len(course.pods) == 2
 
 
@@ -115,9 +95,8 @@ class Pods:
         if isinstance(look, Exception):
             raise look
         reason, _, message = look.partition(": ")
-        image = "docker.io/apache/spark:4.0.4"
-        waiting = Waiting(reason=reason, message=message, image=image)
-        return [pod(phase="Pending", waiting=look, waiting_containers=(waiting,) if look else ())]
+        state = "waiting" if look else "running"
+        return [spark_pod(phase="Pending", state=state, container_reason=reason, container_message=message)]
 
     def events(self) -> list[Event]:
         return []
@@ -158,4 +137,4 @@ def test_a_pull_that_came_through_is_forgotten() -> None:
 
 def test_pods_that_wait_for_something_else_and_an_api_server_that_is_away_are_not_hopeless() -> None:
     assert looks_until_hopeless(Pods("Unschedulable: 0/1 nodes are available")) == (0, "")
-    assert looks_until_hopeless(Pods(client.ApiException(status=503))) == (0, "")
+    assert looks_until_hopeless(Pods(ApiError("the API server answered 503", status=503))) == (0, "")

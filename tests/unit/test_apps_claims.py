@@ -3,21 +3,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_apps_applications import pod, raw
+from pod_samples import spark_pod
+from test_apps_applications import raw
 
 from harness.apps import claims
 from harness.apps.applications import Course, parse, submitted
-from harness.apps.objects import Event
-from harness.apps.pods import Owner, SparkPod
+from harness.apps.pods import SparkPod
 from harness.apps.states import State
+from harness.kube.models import Event
 from harness.verdicts import Verdict
 
 IMAGE = "docker.io/apache/spark:4.0.4"
-OWNED = (Owner(kind="SparkApplication", name="spark-pi"),)
+OWNED = ("SparkApplication/spark-pi",)
+EXECUTOR: dict[str, Any] = {"name": "exec-1", "uid": "p-2", "role": "executor", "owners": OWNED}
 
 
 def course(*states: str, error: str = "") -> Course:
@@ -30,7 +31,7 @@ def course(*states: str, error: str = "") -> Course:
 
 def pods() -> list[SparkPod]:
     """A driver and an executor as they should be."""
-    return [pod(owners=OWNED), pod(name="exec-1", uid="p-2", role="executor", owners=OWNED)]
+    return [spark_pod(owners=OWNED), spark_pod(**EXECUTOR)]
 
 
 def judge(seen: list[SparkPod]) -> tuple[Verdict, str]:
@@ -106,8 +107,8 @@ def test_no_pod_at_all_is_a_failure() -> None:
     ],
 )
 def test_what_is_wrong_with_a_pod_is_named(change: dict[str, Any], words: str) -> None:
-    driver, executor = pods()
-    verdict, message = judge([driver, replace(executor, **change)])
+    driver, _ = pods()
+    verdict, message = judge([driver, spark_pod(**{**EXECUTOR, **change})])
     assert verdict is Verdict.FAILED
     assert f"exec-1 {words}" in message
 

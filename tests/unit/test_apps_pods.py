@@ -3,69 +3,66 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from harness.apps.pods import amount, by_role, java_memory, observe
 
 
-def driver(**metadata: Any) -> client.V1Pod:
+def driver(**metadata: Any) -> dict[str, Any]:
     """A driver pod with a sidecar in front, as the API would show it."""
-    return client.V1Pod(
-        metadata=client.V1ObjectMeta(
-            name="spark-pi-driver",
-            uid="u-1",
-            labels={"spark-role": "driver"},
-            owner_references=[
-                client.V1OwnerReference(api_version="v1", kind="SparkApplication", name="spark-pi", uid="u-0")
-            ],
+    resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": "1"}}
+    return {
+        "metadata": {
+            "name": "spark-pi-driver",
+            "uid": "u-1",
+            "labels": {"spark-role": "driver"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "SparkApplication", "name": "spark-pi", "uid": "u-0"}],
             **metadata,
-        ),
-        spec=client.V1PodSpec(
-            node_name="node-1",
-            service_account_name="spark-operator-spark",
-            containers=[
-                client.V1Container(name="sidecar", image="example/sidecar:1"),
-                client.V1Container(
-                    name="spark-kubernetes-driver",
-                    image="docker.io/apache/spark:4.0.4",
-                    env=[client.V1EnvVar(name="A", value="1")],
-                    volume_mounts=[client.V1VolumeMount(name="code", mount_path="/opt/code")],
-                    resources=client.V1ResourceRequirements(requests={"cpu": "100m"}, limits={"cpu": "1"}),
-                ),
+        },
+        "spec": {
+            "nodeName": "node-1",
+            "serviceAccountName": "spark-operator-spark",
+            "containers": [
+                {"name": "sidecar", "image": "example/sidecar:1"},
+                {
+                    "name": "spark-kubernetes-driver",
+                    "image": "docker.io/apache/spark:4.0.4",
+                    "env": [{"name": "A", "value": "1"}],
+                    "envFrom": [{"configMapRef": {"name": "settings"}}, {"secretRef": {"name": "token"}}],
+                    "volumeMounts": [{"name": "code", "mountPath": "/opt/code"}],
+                    "resources": resources,
+                },
             ],
-        ),
-        status=client.V1PodStatus(
-            phase="Pending",
-            container_statuses=[
-                client.V1ContainerStatus(
-                    name="spark-kubernetes-driver",
-                    image="docker.io/apache/spark:4.0.4",
-                    image_id="docker.io/apache/spark@sha256:0",
-                    ready=False,
-                    restart_count=0,
-                    state=client.V1ContainerState(
-                        waiting=client.V1ContainerStateWaiting(reason="ImagePullBackOff", message="no such tag")
-                    ),
-                    resources=client.V1ResourceRequirements(requests={"cpu": "100m"}, limits={"cpu": "1"}),
-                )
+        },
+        "status": {
+            "phase": "Pending",
+            "containerStatuses": [
+                {
+                    "name": "spark-kubernetes-driver",
+                    "image": "docker.io/apache/spark:4.0.4",
+                    "imageID": "docker.io/apache/spark@sha256:0",
+                    "ready": False,
+                    "restartCount": 0,
+                    "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}},
+                    "resources": resources,
+                }
             ],
-        ),
-    )
+        },
+    }
 
 
 def test_a_pod_is_described_by_its_spark_container() -> None:
     pod = observe(driver())
     assert pod.image == "docker.io/apache/spark:4.0.4"
-    assert pod.image_id == "docker.io/apache/spark@sha256:0"
-    assert pod.mounts == {"code": "/opt/code"}
-    assert pod.environment == {"A": "1"}
-    assert pod.allocated == {"requests.cpu": "100m", "limits.cpu": "1"}
-    assert [owner.name for owner in pod.owners] == ["spark-pi"]
+    assert pod.main.image_id == "docker.io/apache/spark@sha256:0"
+    assert pod.main.mounts == {"code": "/opt/code"}
+    assert pod.main.environment == {"A": "1"}
+    assert pod.main.allocated == {"requests.cpu": "100m", "limits.cpu": "1"}
+    assert pod.main.config_maps == ("settings",)
+    assert pod.owners == ("SparkApplication/spark-pi",)
 
 
 def test_why_a_pod_does_not_run_is_in_its_words() -> None:
@@ -74,7 +71,7 @@ def test_why_a_pod_does_not_run_is_in_its_words() -> None:
 
 def test_a_pod_that_is_being_deleted_is_not_live() -> None:
     assert observe(driver()).is_live
-    assert not observe(driver(deletion_timestamp=datetime.now(UTC))).is_live
+    assert not observe(driver(deletionTimestamp="2026-01-01T00:00:00Z")).is_live
 
 
 def test_pods_are_told_apart_by_role() -> None:

@@ -22,9 +22,9 @@ from harness.bench.pull_images import Pulled, chain_ids
 from harness.bench.pull_node import Node
 from harness.bench.pull_plan import COLD, WARM, Manner, Record, Sample, Unit
 from harness.bench.pull_site import Traffic
-from harness.cluster import Cluster
 from harness.errors import HarnessError, HostError
 from harness.images.mirrors import Mirror
+from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.process import Completed
 from harness.report.picture import PullRow, picture

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from operator_samples import RELEASE
 
+from harness.kube.models import Container, Pod
 from harness.matrix.model import ChartSource
 from harness.releases.change import Wanted, values_of
 from harness.releases.charts import Chart
 from harness.releases.install import InstalledRelease
 from harness.releases.rollout import failing_hook
-from harness.releases.seen import ContainerSeen, PodSeen
 
 CHART = Chart(
     path=Path("it.tgz"),
@@ -59,9 +59,9 @@ def test_the_values_are_the_users_over_what_the_path_asks_for(asked: dict[str, A
     assert values_of(INSTALLED, Wanted(release=RELEASE, chart=CHART, **asked)) == values
 
 
-def hook_pod(name: str, phase: str) -> PodSeen:
-    container = ContainerSeen(name="hook", image="kubectl")
-    return PodSeen(name=name, uid=name, owner="Job/hook", phase=phase, containers=(container,))
+def hook_pod(name: str, phase: str) -> Pod:
+    container = Container(name="hook", image="kubectl")
+    return Pod(name=name, uid=name, owner="Job/hook", phase=phase, containers=(container,))
 
 
 def test_a_hook_that_failed_twice_will_not_succeed() -> None:

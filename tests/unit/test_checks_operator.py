@@ -21,10 +21,10 @@ from operator_samples import (
 from harness.checks import images
 from harness.checks.operator import judge
 from harness.errors import RegistryError
+from harness.kube.models import Log
 from harness.releases import webhook
 from harness.releases.metrics import MetricsPage
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.seen import LogSeen
 from harness.releases.soak import Soak
 from harness.verdicts import Finding, Verdict
 
@@ -131,8 +131,8 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "admission-mutates",
         "driver.memory is None instead of '1g'",
     ),
-    ({"logs": (LogSeen(pod="c", container="c", text=_BAD_LOG),)}, "logs-clean", "leases"),
-    ({"logs": (LogSeen(pod="c", container="c", text="panic: nil map", previous=True),)}, "logs-clean", "previous"),
+    ({"logs": (Log(pod="c", container="c", text=_BAD_LOG),)}, "logs-clean", "leases"),
+    ({"logs": (Log(pod="c", container="c", text="panic: nil map", previous=True),)}, "logs-clean", "previous"),
     ({"metrics": MetricsPage(address="c", types={})}, "metrics-served", "spark_application_count"),
     ({"leases": (lease("controller"),)}, "one-leader", "spark-operator-webhook has 0 leases"),
     ({"leases": (lease("controller", holder="gone"), lease("webhook"))}, "one-leader", "does not exist"),
@@ -211,10 +211,10 @@ def test_known_noise_is_left_out_exactly() -> None:
     noise = r'events is forbidden: User "system:serviceaccount:[^"]+" cannot create'
     release = RELEASE.model_copy(update={"known_log_noise": (noise,)})
     known = 'E events is forbidden: User "system:serviceaccount:a:b" cannot create resource "events"'
-    assert _found(
-        operator(release=release, logs=(LogSeen(pod="c", container="c", text=known),)), "logs-clean"
-    ).verdict is (Verdict.PASSED)
-    both = LogSeen(pod="c", container="c", text=f"{known}\n{_BAD_LOG}")
+    assert _found(operator(release=release, logs=(Log(pod="c", container="c", text=known),)), "logs-clean").verdict is (
+        Verdict.PASSED
+    )
+    both = Log(pod="c", container="c", text=f"{known}\n{_BAD_LOG}")
     assert _found(operator(release=release, logs=(both,)), "logs-clean").verdict is Verdict.FAILED
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from harness.cluster import Cluster
 from harness.errors import HostError, ToolError
 from harness.evidence import observed
 from harness.evidence.bundle import bundle
 from harness.evidence.collect import EvidenceRequest, collect
 from harness.evidence.summary import Collected
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.verdicts import failed, passed
 
@@ -316,7 +316,7 @@ def test_a_pod_that_is_ready_but_was_restarted_is_not_well() -> None:
             ]
         }
     )
-    assert not pod.healthy
+    assert not observed.healthy(pod)
 
 
 def test_deployments_with_their_complaints() -> None:
@@ -336,7 +336,8 @@ def test_deployments_with_their_complaints() -> None:
             ]
         }
     )
-    assert (deployment.wanted, deployment.ready, deployment.problems) == (1, 0, ("FailedCreate: quota",))
+    assert (deployment.replicas, deployment.ready) == (1, 0)
+    assert observed.complaints(deployment) == ["FailedCreate: quota"]
 
 
 @pytest.mark.parametrize(

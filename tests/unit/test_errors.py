@@ -30,7 +30,7 @@ def test_the_docstring_draws_the_tree_as_it_is() -> None:
     above: list[tuple[int, str, int]] = []
     for line in (errors.__doc__ or "").splitlines():
         found = re.match(r"([│├└─ ]*)([A-Z]\w+)(?: \((\d)\))?", line)
-        if not found or not found[2].endswith(("Error", "Timeout")):
+        if not found or not found[2].endswith(("Error", "Timeout", "Away")):
             continue
         depth = len(found[1])
         above = [it for it in above if it[0] < depth]

@@ -11,20 +11,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pod_samples import ended_pod
 
 from harness import stories
+from harness.apps.pods import SparkPod
 from harness.apps.states import State
-from harness.cluster import Cluster
 from harness.errors import HostError
 from harness.kube import pull_messages
+from harness.kube.cluster import Cluster
+from harness.kube.models import Container, Pod
 from harness.matrix.model import Environment
 from harness.process import Completed
-from harness.releases.seen import ContainerSeen, PodSeen
 from harness.stories.failures import bystanders, fault, scenarios
 from harness.stories.failures.scenarios import operator_killed
 from harness.upgrades import detour
 from harness.upgrades.workload_seen import ApplicationSeen, Look, Part, When
-from harness.upgrades.workload_seen import PodSeen as SparkPodSeen
 from harness.verdicts import Verdict
 
 _AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -36,22 +37,12 @@ _CLUSTER = Cluster(
 )
 
 
-def driver(uid: str = "d1", *, exit_status: int | None = None) -> SparkPodSeen:
-    return SparkPodSeen(
-        name="driver",
-        uid=uid,
-        role="driver",
-        owner="a",
-        submission="s",
-        phase="Running" if exit_status is None else "Succeeded",
-        created=_AT,
-        started=_AT,
-        exit_status=exit_status,
-    )
+def driver(uid: str = "d1", *, exit_status: int | None = None) -> SparkPod:
+    return ended_pod(exit_status, name="driver", uid=uid, submission="s", created=_AT, started=_AT)
 
 
 def application(
-    *states: State, drivers: Sequence[SparkPodSeen] = (driver(),), name: str = "long", error: str = ""
+    *states: State, drivers: Sequence[SparkPod] = (driver(),), name: str = "long", error: str = ""
 ) -> ApplicationSeen:
     looks = [
         Look(at=_AT + timedelta(seconds=n), state=state, submission="s", execution_attempts=1, submission_attempts=1)
@@ -156,9 +147,9 @@ def test_a_kill_that_struck_nobody_passes_and_one_that_met_nobody_does_not() -> 
     assert operator_killed.judge([]).verdict is Verdict.FAILED
 
 
-def operator_pod(uid: str, *, ready: bool = True, leaving: bool = False) -> PodSeen:
-    container = ContainerSeen(name="c", image="image:1", ready=ready, state="running" if ready else "waiting")
-    return PodSeen(
+def operator_pod(uid: str, *, ready: bool = True, leaving: bool = False) -> Pod:
+    container = Container(name="c", image="image:1", ready=ready, state="running" if ready else "waiting")
+    return Pod(
         name=f"pod-{uid}", uid=uid, owner="ReplicaSet/r", phase="Running", containers=(container,), leaving=leaving
     )
 

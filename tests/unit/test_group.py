@@ -13,13 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from kubernetes import client
 from run_fakes import UNTOUCHED, FakeResources, Results, Stage, attempt, holds, host, raises, request, take_places
-from urllib3.exceptions import MaxRetryError
 
 from harness import process, waiting
 from harness.apps.context import ScenarioContext
 from harness.errors import (
+    ApiError,
+    ApiServerAway,
     ClusterError,
     CommandError,
     EngineError,
@@ -31,10 +31,11 @@ from harness.errors import (
     WaitTimeout,
 )
 from harness.host import pressure
+from harness.kube.models import Event, Pod
 from harness.machine import HostSeen
 from harness.providers import PROVIDERS
 from harness.releases.shared import SharedState
-from harness.releases.surroundings import EventSeen, PodPlace, Surroundings
+from harness.releases.surroundings import Surroundings
 from harness.report.model import RetryResult
 from harness.run.attempt import Attempt
 from harness.run.group import Group
@@ -229,8 +230,8 @@ def test_a_break_that_came_as_predicted_is_no_matter_of_the_hosts_load(
         (ClusterError("the API server went away"), "error"),
         (EngineError("the node has no room"), "error"),
         (UsageError("values and namespaces contradict each other"), "error"),
-        (client.ApiException(status=500, reason="Internal"), "error"),
-        (MaxRetryError(None, "/", None), "error"),  # type: ignore[arg-type]
+        (ApiError("the API server answered 500 Internal", status=500), "error"),
+        (ApiServerAway("the API server does not answer"), "error"),
         (KeyError("bug"), "error"),
     ],
     ids=lambda it: type(it).__name__ if isinstance(it, Exception) else it,
@@ -251,8 +252,8 @@ def test_what_breaks_an_install_without_the_release_being_at_fault(
         (ZeroDivisionError("division by zero"), "error", "the harness failed: ZeroDivisionError: division by zero"),
         (WaitTimeout("waited 60 s for COMPLETED; last seen: RUNNING"), "failed", "last seen: RUNNING"),
         (CommandError("helm template ended with status 1"), "error", "helm template"),
-        (client.ApiException(status=503, reason="Unavailable"), "error", "the API server failed"),
-        (MaxRetryError(None, "/", None), "error", "the API server failed"),  # type: ignore[arg-type]
+        (ApiError("the API server answered 503", status=503), "error", "the API server answered 503"),
+        (ApiServerAway("the API server does not answer"), "error", "the API server does not answer"),
     ],
     ids=lambda it: type(it).__name__ if isinstance(it, Exception) else it[:12],
 )
@@ -455,15 +456,7 @@ def test_whoever_waits_for_a_place_hears_that_the_run_ends(stage: Stage) -> None
 
 
 EVICTED = Surroundings(
-    pods=(
-        PodPlace(
-            name="pi-driver",
-            reason="Evicted",
-            message="The node was low on resource: memory.",
-            unschedulable="",
-            memory=0,
-        ),
-    )
+    pods=(Pod(name="pi-driver", uid="1", reason="Evicted", message="The node was low on resource: memory."),)
 )
 
 
@@ -520,7 +513,7 @@ def test_a_failure_of_the_product_is_not_tried_again(stage: Stage) -> None:
 
 def test_a_busy_registry_is_an_error_at_once(stage: Stage) -> None:
     stage.plays["spark-pi"] = fails
-    busy = EventSeen(
+    busy = Event(
         reason="Failed", about="Pod/x", message='Failed to pull image "docker.io/a/b:1": 429 Too Many Requests'
     )
     stage.around = lambda: Surroundings(events=(busy,))

@@ -12,8 +12,10 @@ import pytest
 
 from harness.checks.infrastructure import Cause, Diagnosis, diagnose, node_lost, of_creation
 from harness.host.pressure import Mark, look
+from harness.kube import reading
+from harness.kube.models import quantity
 from harness.machine import HostSeen
-from harness.releases.surroundings import Surroundings, event, node, pod_place, quantity
+from harness.releases.surroundings import Surroundings
 from harness.verdicts import Verdict
 
 GIB = 2**30
@@ -68,9 +70,9 @@ def waiting(message: str) -> dict[str, Any]:
 
 def seen(*pods: dict[str, Any], events: tuple[dict[str, Any], ...] = (), nodes: Any = None) -> Surroundings:
     return Surroundings(
-        nodes=tuple(map(node, nodes or [a_node()])),
-        pods=tuple(map(pod_place, pods)),
-        events=tuple(map(event, events)),
+        nodes=tuple(map(reading.node, nodes or [a_node()])),
+        pods=tuple(map(reading.pod, pods)),
+        events=tuple(reading.events(events)),
     )
 
 

@@ -6,10 +6,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from kubernetes import client
-from urllib3.exceptions import MaxRetryError
 
-from harness.errors import CommandError, HarnessError, ReleaseError, UnavailableError, WaitTimeout
+from harness.errors import (
+    ApiError,
+    ApiServerAway,
+    CommandError,
+    HarnessError,
+    ReleaseError,
+    UnavailableError,
+    WaitTimeout,
+)
 from harness.kube.interruptions import findings_of
 from harness.verdicts import Finding, Verdict, failed, passed, unavailable
 from harness.waiting import Cancelled
@@ -28,12 +34,8 @@ def raising(error: BaseException) -> Callable[[], list[Finding]]:
         (WaitTimeout("waited 60 s for COMPLETED", "kubectl describe it"), Verdict.FAILED, "next: kubectl describe it"),
         (CommandError("helm ended with status 1"), Verdict.ERROR, "helm ended"),
         (UnavailableError("no such image"), Verdict.ERROR, "no such image"),
-        (
-            client.ApiException(status=503, reason="Unavailable"),
-            Verdict.ERROR,
-            "the API server failed: it answered 503",
-        ),
-        (MaxRetryError(None, "/", None), Verdict.ERROR, "the API server failed: it cannot be reached"),  # type: ignore[arg-type]
+        (ApiError("the API server answered 503 Unavailable", status=503), Verdict.ERROR, "the API server answered 503"),
+        (ApiServerAway("the API server did not answer: refused"), Verdict.ERROR, "the API server did not answer"),
         (KeyError("bug"), Verdict.ERROR, "the harness failed: KeyError: 'bug'"),
     ],
     ids=lambda it: type(it).__name__ if isinstance(it, Exception) else str(it)[:12],

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
-from harness.cluster import Cluster
 from harness.errors import ClusterError, CommandError, ToolError
 from harness.images.mirrors import Mirror, MirrorMap
+from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.providers import PROVIDERS, containers, creation, k3d, k3d_logs
 from harness.providers.base import ClusterSpec, ProviderTools

@@ -17,9 +17,9 @@ import pytest
 import yaml
 from rich.console import Console
 
-from harness.cluster import Cluster
 from harness.errors import HostError, UsageError
 from harness.evidence.ledger import Ledger, ledger_folder
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.process import RUN_VARIABLE
 from harness.run import kept, shell

@@ -11,16 +11,15 @@ import dataclasses
 import time
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from kubernetes import client
 
-from harness.cluster import Cluster
-from harness.errors import ClusterError, CommandError
+from harness.errors import ApiError, ClusterError, CommandError
 from harness.images.mirrors import Mirror, MirrorMap
+from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
 from harness.providers import containers, creation, kind, ready
@@ -177,10 +176,10 @@ def test_an_api_server_that_fails_is_an_error_of_the_cluster(
     provider: Kind, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def wait(made: Cluster, deadline: object, kubectl: object, *, nodes: int) -> None:
-        raise client.ApiException(status=500, reason="Internal Server Error")
+        raise ApiError("the API server answered 500 Internal Server Error", status=500)
 
     monkeypatch.setattr(creation, "wait_ready", wait)
-    with pytest.raises(ClusterError, match="the API server failed"):
+    with pytest.raises(ClusterError, match="the API server answered 500"):
         provider.create(spec(tmp_path))
 
 
@@ -214,8 +213,7 @@ def test_a_cluster_of_several_nodes_has_workers_that_are_told_the_same(provider:
 
 def test_a_cluster_is_ready_when_all_its_nodes_are() -> None:
     def node(name: str, status: str) -> Any:
-        condition = SimpleNamespace(type="Ready", status=status)
-        return SimpleNamespace(metadata=SimpleNamespace(name=name), status=SimpleNamespace(conditions=[condition]))
+        return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
 
     look = partial(ready._ready, set(), 2)
     seen = [node("a", "True"), node("a", "True"), node("b", "False"), node("a", "False"), node("b", "True")]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from operator_samples import deployment, lease
 
 from harness.releases.observe import Unseen, took_over
@@ -11,7 +13,10 @@ _NEVER_NOT = float("-inf")
 
 
 def test_a_controller_has_met_everything_a_few_seconds_after_it_got_the_lease() -> None:
-    leases = (lease("controller", acquired=1000.0), lease("webhook", acquired=5000.0))
+    leases = (
+        lease("controller", acquired=datetime.fromtimestamp(1000, UTC)),
+        lease("webhook", acquired=datetime.fromtimestamp(5000, UTC)),
+    )
     assert 1000.0 < took_over(leases, (deployment("controller"), deployment("webhook"))) < 1015.0
 
 

@@ -23,9 +23,9 @@ from harness.apps.applications import ImagePulls
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import Objects
 from harness.checks import infrastructure
-from harness.cluster import Cluster
 from harness.errors import CatalogueError, HarnessError, PullError, ReleaseError, WaitTimeout
 from harness.kube import pull_messages
+from harness.kube.cluster import Cluster
 from harness.kube.pull_messages import Fault, MessageRow
 from harness.machine import HostSeen
 from harness.releases import change, rollout, surroundings

@@ -20,10 +20,10 @@ from scripted_webhook import CATALOGUE, asked, release, serving
 
 from harness.checks import admission as installed_admission
 from harness.checks import expectation
+from harness.kube.models import Crd
 from harness.matrix import expand
 from harness.releases import admission_samples
 from harness.releases.observe import ObservedOperator
-from harness.releases.seen import CrdSeen
 from harness.stories.moves.scenarios import admission
 from harness.upgrades.prober import Outcome, Probe
 from harness.verdicts import Finding, Verdict, worst
@@ -88,7 +88,7 @@ def judged(edge: Edge, *, answers: str = "") -> Sequence[Finding]:
     move = path.moves[-1]
     others = [it for it in (move.origin, move.target) if it != edge.installed]
     lacks = (NEW_FIELD,) if edge.old_crds else ()
-    crds = (CrdSeen(name="sparkapplications.sparkoperator.k8s.io", established=True, spec=crd_spec(lacks=lacks)),)
+    crds = (Crd(name="sparkapplications.sparkoperator.k8s.io", established=True, spec=crd_spec(lacks=lacks)),)
     end = answers or edge.answers or edge.installed
     seen: ObservedOperator = serving(edge.installed, others=others, webhook=edge.answers, unknown=lacks, crds=crds)
     if answers:

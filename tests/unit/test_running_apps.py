@@ -64,7 +64,7 @@ def test_what_survives_passes() -> None:
     [
         ("long-keeps-driver", replace(LONG, pods=(driver(), driver("2")))),
         ("long-keeps-driver", replace(LONG, looks=(*LONG.looks, look(120, S.COMPLETED, submission="b")))),
-        ("long-keeps-driver", replace(LONG, pods=(replace(driver(), restarts=1),))),
+        ("long-keeps-driver", replace(LONG, pods=(driver(restarts=1),))),
         ("long-completes", replace(LONG, looks=(*LONG.looks, look(120, S.FAILED, **RUNNING)))),
         ("completed-stays", replace(ENDED, pods=(driver(), driver("2", created=20)))),
         ("completed-stays", replace(ENDED, looks=(*ENDED.looks, look(20, S.PENDING_RERUN), look(40, S.COMPLETED)))),

@@ -86,7 +86,7 @@ def connect(state: str = "Ready", answer: str = "4950", *, asked: bool = True) -
         when=When.AFTER,
         created=at(110),
         looks=(ConnectLook(at=at(118), state=state),),
-        pods=(replace(driver(), role="connect-server"),),
+        pods=(driver(role="connect-server"),),
         queries=(query,) if asked else (),
     )
 

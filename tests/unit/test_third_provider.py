@@ -13,9 +13,9 @@ import pytest
 
 from harness import providers
 from harness.cleanup import engine, remains
-from harness.cluster import LABEL_RUN, Cluster
 from harness.errors import CatalogueError
 from harness.evidence.ledger import Entry, cluster_name
+from harness.kube.cluster import LABEL_RUN, Cluster
 from harness.matrix import catalogue
 from harness.process import Completed
 from harness.providers import PROVIDERS

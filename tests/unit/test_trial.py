@@ -10,13 +10,12 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from kubernetes import client
 
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects, Refused
 from harness.apps.trial import trial
-from harness.cluster import Cluster
-from harness.errors import CommandError, WaitTimeout
+from harness.errors import ApiError, CommandError, WaitTimeout
+from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment, Release
 from harness.verdicts import Finding, Verdict, passed
 from harness.waiting import Cancelled, Deadline
@@ -87,7 +86,7 @@ def interrupted_by(error: BaseException) -> Callable[[ScenarioContext, Objects],
     [
         (Refused("the webhook says no"), "accepted", Verdict.FAILED),
         (CommandError("helm template ended with status 1"), "ran-to-its-end", Verdict.ERROR),
-        (client.ApiException(status=503, reason="Service Unavailable"), "ran-to-its-end", Verdict.ERROR),
+        (ApiError("the API server answered 503", status=503), "ran-to-its-end", Verdict.ERROR),
         (WaitTimeout("waited 5 s for Godot"), "in-time", Verdict.ERROR),
     ],
 )
@@ -107,7 +106,7 @@ def test_an_api_server_that_is_away_is_no_failure_of_the_operator(context: Calla
 
     found, _ = trial(context(), steps)
     assert found.verdict is Verdict.ERROR
-    assert "cannot be reached" in found.message
+    assert "the API server did not answer GET /apis/sparkoperator" in found.message
 
 
 def test_evidence_is_asked_for_before_anything_is_deleted(context: Callable[..., ScenarioContext]) -> None:

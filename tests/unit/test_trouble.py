@@ -8,8 +8,8 @@ import dataclasses
 import pytest
 from operator_samples import RELEASE, pod
 
+from harness.kube.models import Ended, Pod
 from harness.kube.pull_messages import Fault, read
-from harness.releases.seen import PodSeen
 from harness.releases.trouble import Kind, Trouble, diagnose
 
 _NOT_FOUND = (
@@ -20,8 +20,11 @@ _NOT_FOUND = (
 )
 
 
-def _waiting(reason: str, message: str) -> list[PodSeen]:
+def _waiting(reason: str, message: str) -> list[Pod]:
     return [pod("controller", ready=False, state="waiting", reason=reason, message=message)]
+
+
+CRASHED = Ended(exit_code=1, reason="Error")
 
 
 def pull(trouble: Trouble) -> tuple[str, Fault, bool]:
@@ -127,12 +130,10 @@ def test_newer_kubelets_keep_the_answer_in_the_back_off() -> None:
 
 
 def test_a_crash_becomes_final_when_it_repeats() -> None:
-    once = diagnose([pod("controller", ready=False, state="running", restarts=1, last_exit="exit 1 (Error)")])
+    once = diagnose([pod("controller", ready=False, state="running", restarts=1, last=CRASHED)])
     assert once
     assert not once.final
-    again = diagnose(
-        [pod("controller", state="waiting", reason="CrashLoopBackOff", restarts=2, last_exit="exit 1 (Error)")]
-    )
+    again = diagnose([pod("controller", state="waiting", reason="CrashLoopBackOff", restarts=2, last=CRASHED)])
     assert again
     assert (again.kind, again.final) == (Kind.CRASH, True)
     assert "exit 1" in again.message
@@ -140,7 +141,13 @@ def test_a_crash_becomes_final_when_it_repeats() -> None:
 
 def test_the_schedulers_words_are_passed_on() -> None:
     words = "0/1 nodes are available: 1 Insufficient memory."
-    trouble = diagnose([dataclasses.replace(pod("controller", state=""), unschedulable=words)])
+    trouble = diagnose(
+        [
+            dataclasses.replace(
+                pod("controller", state=""), unscheduled_reason="Unschedulable", unscheduled_message=words
+            )
+        ]
+    )
     assert trouble
     assert trouble.kind is Kind.UNSCHEDULABLE
     assert words in trouble.message

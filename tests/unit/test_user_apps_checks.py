@@ -13,6 +13,7 @@ from path_samples import S, application, at, driver, look, path
 from user_samples import CONNECT, PI, SCHEDULE, written
 
 from harness.apps import users
+from harness.apps.pods import SparkPod
 from harness.apps.states import State
 from harness.releases.observe import Unseen
 from harness.stories.user_apps import on_path
@@ -21,7 +22,6 @@ from harness.upgrades.workload_seen import (
     ConnectLook,
     ConnectSeen,
     Part,
-    PodSeen,
     RefusedCreate,
     ScheduleLook,
     ScheduleSeen,
@@ -40,10 +40,6 @@ def after(*looks: Any, **more: Any) -> ApplicationSeen:
     return application(
         Part.USERS, *(looks or (look(105, S.RUNNING), look(110, S.COMPLETED))), name="etl-after", **given
     )
-
-
-def ended(pod: PodSeen, seconds: float) -> PodSeen:
-    return replace(pod, ended=at(seconds))
 
 
 def judged(folder: Path, *seen: ApplicationSeen, text: str = PI, **more: Any) -> Finding:
@@ -70,7 +66,7 @@ def test_one_that_still_runs_passes_and_says_that_its_end_was_not_seen(tmp_path:
     ("mine", "said"),
     [
         (before(pods=(driver(), driver("2", created=20))), "had not ended when 2 came"),
-        (before(pods=(ended(driver(), 5), driver("2", created=20))), "had succeeded, and it ran again"),
+        (before(pods=(driver(ended_at=at(5)), driver("2", created=20))), "had succeeded, and it ran again"),
         (before(look(-40, S.RUNNING), look(5, S.INVALIDATING), look(50, S.COMPLETED)), "INVALIDATING"),
         (before(look(-40, S.RUNNING), look(5, S.FAILED, error="driver pod already exist")), "driver pod already exist"),
         (before(look(-40, S.FAILED, error="no such file")), "before the operator was touched.*no such file"),
@@ -108,7 +104,7 @@ def test_a_refusal_is_told_in_the_servers_words(tmp_path: Path) -> None:
 
 def test_one_that_begins_again_by_itself_may_have_several_drivers(tmp_path: Path) -> None:
     always = PI.replace("  mode: cluster\n", "  restartPolicy: {type: Always}\n")
-    mine = before(look(-40, S.RUNNING), pods=(ended(driver(), 5), driver("2", created=20, exit_status=None)))
+    mine = before(look(-40, S.RUNNING), pods=(driver(ended_at=at(5)), driver("2", created=20, exit_status=None)))
     assert judged(tmp_path, mine, after(look(105, S.RUNNING)), text=always).verdict is Verdict.PASSED
 
 
@@ -145,7 +141,7 @@ def test_a_schedule_goes_on_and_its_runs_complete(tmp_path: Path, state: str, ru
     assert judged(tmp_path, text=SCHEDULE, schedules=both).verdict is verdict
 
 
-def server(when: When, state: str = "Ready", pods: tuple[PodSeen, ...] = ()) -> ConnectSeen:
+def server(when: When, state: str = "Ready", pods: tuple[SparkPod, ...] = ()) -> ConnectSeen:
     return ConnectSeen(
         namespace="user-apps",
         name="notebooks" if when is When.BEFORE else "notebooks-after",
@@ -162,7 +158,7 @@ def test_a_connect_server_is_ready_and_keeps_its_pod(tmp_path: Path) -> None:
     mine, copy = server(When.BEFORE), server(When.AFTER)
     assert judged(tmp_path, text=CONNECT, connects=(mine, copy)).verdict is Verdict.PASSED
     assert judged(tmp_path, text=CONNECT, connects=(mine, server(When.AFTER, "NotReady"))).verdict is Verdict.FAILED
-    pods = tuple(replace(driver(uid), role="connect-server") for uid in "12")
+    pods = tuple(driver(uid, role="connect-server") for uid in "12")
     assert "sessions" in judged(tmp_path, text=CONNECT, connects=(server(When.BEFORE, pods=pods), copy)).message
 
 

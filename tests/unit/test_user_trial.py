@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from test_apps_applications import pod
+from pod_samples import spark_pod
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
 
 from harness.apps import users
@@ -81,7 +81,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
 
 
 def _pods(number: int) -> tuple[Any, ...]:
-    return tuple(pod(uid=f"p-{it}") for it in range(number))
+    return tuple(spark_pod(uid=f"p-{it}") for it in range(number))
 
 
 def test_all_that_come_to_their_ends_pass_and_config_maps_come_once(run: Callable[..., dict[str, Finding]]) -> None:

@@ -17,9 +17,10 @@ import pytest
 from kubernetes import client
 from urllib3.exceptions import MaxRetryError
 
-from harness import waiting
 from harness.errors import WaitTimeout
-from harness.waiting import watch_until
+from harness.kube import watching
+from harness.kube.api import client_for
+from harness.kube.watching import watch_until
 
 Window = list[dict[str, Any]]
 
@@ -66,7 +67,7 @@ def serve() -> Iterator[Any]:
         server = Server(list(windows))
         threading.Thread(target=server.http.serve_forever, daemon=True).start()
         running.append(server.http)
-        api = client.ApiClient(client.Configuration(host=f"http://127.0.0.1:{server.http.server_port}"))
+        api = client_for(client.Configuration(host=f"http://127.0.0.1:{server.http.server_port}"))
         return server, client.CustomObjectsApi(api).list_namespaced_custom_object
 
     yield start
@@ -127,7 +128,7 @@ def test_a_wait_that_became_hopeless_ends_early_and_says_why(serve: Any) -> None
 def test_an_api_server_that_stays_away_is_not_waited_for_to_the_end(
     serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "AWAY_SECONDS", 1.0)
+    monkeypatch.setattr(watching, "AWAY_SECONDS", 1.0)
     server, call = serve([change(1, "new")])
     assert states(call, "new") == ["new"]
     server.http.shutdown()
@@ -137,7 +138,7 @@ def test_an_api_server_that_stays_away_is_not_waited_for_to_the_end(
 
 
 def test_an_api_server_that_comes_back_is_waited_for(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "AWAY_SECONDS", 2.0)
+    monkeypatch.setattr(watching, "AWAY_SECONDS", 2.0)
     away = iter([True] * 3)
     server, call = serve([], [change(1, "late")])
 

@@ -15,6 +15,7 @@ from kubernetes import client
 
 from harness.apps import samples
 from harness.apps.objects import Objects, Resource
+from harness.errors import ApiError
 from harness.matrix import catalogue
 from harness.upgrades.application_states import SCHEDULES
 from harness.upgrades.submitter import Submitter
@@ -100,7 +101,7 @@ def test_a_schedule_that_cannot_be_suspended_is_judged_to_the_end(
     workload: Workload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def patch(*of: Any) -> None:
-        raise client.ApiException(status=500, reason="Internal Server Error")
+        raise ApiError("the API server answered 500", status=500, reason="Internal Server Error")
 
     monkeypatch.setattr(Objects, "patch", patch)
     schedule(workload, "small-scheduled-1")

@@ -11,13 +11,14 @@ from typing import Self
 
 from harness.apps import samples
 from harness.apps.objects import APPLICATION, Objects
+from harness.apps.pods import SparkPod
 from harness.apps.states import State
-from harness.cluster import Cluster
 from harness.errors import HarnessError, WaitTimeout
+from harness.kube.cluster import Cluster
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed
 from harness.upgrades.recorder import Recorder
-from harness.upgrades.workload_seen import ApplicationSeen, Part, PodSeen, When
+from harness.upgrades.workload_seen import ApplicationSeen, Part, When
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import until
 
@@ -85,7 +86,7 @@ class Bystanders:
             until(
                 lambda: (
                     (found := self.seen(name)) is not None
-                    and all(it.ended is not None or it.gone is not None for it in found.drivers)
+                    and all(it.ended_at is not None or it.gone is not None for it in found.drivers)
                 ),
                 what=f"the drivers of {name} to end",
                 timeout=timeout,
@@ -204,6 +205,10 @@ def took(application: ApplicationSeen) -> float | None:
     return round((application.looks[-1].at - application.created).total_seconds(), 1)
 
 
-def driver_ran(driver: PodSeen) -> bool:
+def driver_ran(driver: SparkPod) -> bool:
     """Whether a driver's Spark container ran at all."""
-    return driver.started is not None or driver.ended is not None or driver.phase in ("Running", "Succeeded", "Failed")
+    return (
+        driver.started_at is not None
+        or driver.ended_at is not None
+        or driver.phase in ("Running", "Succeeded", "Failed")
+    )

@@ -11,8 +11,9 @@ from typing import Any
 from harness import install_checks
 from harness.apps import samples
 from harness.checks.images import Resolve
-from harness.cluster import Cluster
 from harness.errors import PullError, ReleaseError, WaitTimeout
+from harness.kube.cluster import Cluster
+from harness.kube.models import Pod
 from harness.machine import HostSeen
 from harness.matrix.model import ClusterNeeds, Scenario, ValuesMode
 from harness.matrix.model import Path as UpgradePath
@@ -22,7 +23,6 @@ from harness.releases.change import Change, Programs, Wanted
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease
 from harness.releases.on_path import ReleaseOnPath
-from harness.releases.seen import PodSeen
 from harness.stories.failures.bystanders import Bystanders
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import Cancelled
@@ -95,8 +95,8 @@ class FaultContext:
         if self.path.crds == "apply":
             change.apply_crds(self.cluster, self.target.chart, self.programs)
 
-    def pods(self) -> list[PodSeen]:
-        """The pods of the operator's namespace. Raises ApiException."""
+    def pods(self) -> list[Pod]:
+        """The pods of the operator's namespace. Raises ApiError."""
         with self.cluster.api_client() as api:
             return rollout.pods_of(api, self.installed.namespace)
 
@@ -172,7 +172,7 @@ def way_out(*changes: Change, why: str, check: str = WAY_OUT) -> Finding:
     return passed(check, f"{why}: {' && '.join(commands)}; it took {sum(took):.0f} s", commands=commands, seconds=took)
 
 
-def in_words(pods: Sequence[PodSeen]) -> list[str]:
+def in_words(pods: Sequence[Pod]) -> list[str]:
     """Each pod with its image and how it is."""
     return [
         f"{pod.name} ({pod.containers[0].image}): {pod.containers[0].reason or pod.containers[0].state or pod.phase}"
@@ -181,7 +181,7 @@ def in_words(pods: Sequence[PodSeen]) -> list[str]:
     ]
 
 
-def untouched(before: Sequence[PodSeen], after: Sequence[PodSeen]) -> list[str]:
+def untouched(before: Sequence[Pod], after: Sequence[Pod]) -> list[str]:
     """The pods of before that still serve: the same, and with every container ready."""
     known = {pod.uid for pod in before}
     return [

@@ -8,9 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from harness.checks import infrastructure
+from harness.errors import ApiError
+from harness.kube.models import Pod
 from harness.kube.pull_messages import REGISTRY_BUSY
-from harness.late import client
-from harness.releases import rollout, seen, surroundings
+from harness.releases import rollout, surroundings
 from harness.releases.change import Change
 from harness.releases.install import InstalledRelease
 from harness.releases.trouble import Trouble
@@ -46,7 +47,7 @@ def upgrade_through(
             what=f"a pull of {release.image} to fail",
             timeout=_SEEN_SECONDS,
             interval=0.5,
-            ignore=(client.ApiException,),
+            ignore=(ApiError,),
         )
         by.submit("meanwhile")
         by.await_end("meanwhile", timeout=_EARLY_SECONDS)
@@ -83,7 +84,7 @@ def upgrade_through(
     yield came.installed
 
 
-def _trouble(ctx: FaultContext, before: list[seen.PodSeen]) -> Trouble | None:
+def _trouble(ctx: FaultContext, before: list[Pod]) -> Trouble | None:
     known = {pod.uid for pod in before}
     namespace = ctx.installed.namespace
     with ctx.cluster.api_client() as api:

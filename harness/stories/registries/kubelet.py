@@ -6,25 +6,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
-from harness.errors import WaitTimeout
-from harness.kube.api_errors import api_errors
+from harness.errors import ApiError, WaitTimeout
+from harness.kube import reading
+from harness.kube.api import listed
+from harness.kube.models import Event, Pod
 from harness.late import client
-from harness.releases import seen
-from harness.releases.seen import PodSeen
 from harness.stories.registries.context import PullContext
 from harness.waiting import Deadline, until
 
-_API_SECONDS = 15.0
 _LOOK = 0.25
 _EVENT_SECONDS = 20.0
 
 REASONS = ("ErrImagePull", "ImagePullBackOff")
 """What a container waits with, in turns."""
 
-Belongs = Callable[[PodSeen], bool]
+Belongs = Callable[[Pod], bool]
 """Whether a pod is the one that is being looked for."""
 
 
@@ -43,11 +40,11 @@ class Stuck:
     after: float = 0.0
 
 
-def pods(ctx: PullContext, namespace: str) -> list[PodSeen]:
-    """The pods of a namespace. Raises ApiException."""
+def pods(ctx: PullContext, namespace: str) -> list[Pod]:
+    """The pods of a namespace. Raises ApiError."""
     with ctx.api() as api:
-        items = seen.listed(client.CoreV1Api(api).list_namespaced_pod, namespace, timeout=_API_SECONDS)
-    return [seen.pod(it) for it in items]
+        items = listed(client.CoreV1Api(api).list_namespaced_pod, namespace)
+    return [reading.pod(it) for it in items]
 
 
 def uids(ctx: PullContext, namespace: str) -> frozenset[str]:
@@ -71,7 +68,7 @@ def await_stuck(
     """
     reasons: dict[str, None] = {}
 
-    def look() -> tuple[PodSeen | None, str]:
+    def look() -> tuple[Pod | None, str]:
         found = [it for it in pods(ctx, namespace) if belongs(it) and not it.leaving]
         for pod in found:
             for container in pod.containers:
@@ -87,7 +84,7 @@ def await_stuck(
         what=f"{what} to wait for its image",
         timeout=ctx.within(seconds),
         interval=_LOOK,
-        ignore=api_errors(),
+        ignore=(ApiError,),
     )
     assert pod is not None  # noqa: S101 - the wait ends with one
     events = until(
@@ -96,7 +93,7 @@ def await_stuck(
         what=f"an event about {pod.name}",
         timeout=ctx.within(_EVENT_SECONDS),
         interval=_LOOK,
-        ignore=api_errors(),
+        ignore=(ApiError,),
     )
     failures = [it for it in events if it.reason == "Failed" and it.message.startswith("Failed to pull image")]
     others = [f"{it.reason}: {it.message}" for it in events if it.kind == "Warning" and it not in failures]
@@ -107,7 +104,7 @@ def await_stuck(
         reasons=tuple(reasons),
         message=failures[0].message if failures else "",
         others=tuple(dict.fromkeys(others)),
-        after=failures[0].after if failures else 0.0,
+        after=(failures[0].first - pod.created).total_seconds() if failures else 0.0,
     )
 
 
@@ -125,40 +122,17 @@ def await_started(ctx: PullContext, namespace: str, uid: str, *, what: str, seco
         what=f"{what} to start",
         timeout=ctx.within(seconds),
         interval=_LOOK,
-        ignore=api_errors(),
+        ignore=(ApiError,),
     )
     return round(clock.elapsed, 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PodEvent:
-    """An event about a pod. `after` are seconds since the pod was created, to the second."""
-
-    reason: str
-    message: str
-    kind: str
-    after: float
-
-
-def events_of(ctx: PullContext, namespace: str, uid: str) -> list[PodEvent]:
-    """The events about a pod, oldest first. Raises ApiException."""
+def events_of(ctx: PullContext, namespace: str, uid: str) -> list[Event]:
+    """The events about a pod, in the order in which they first happened. Raises ApiError."""
     with ctx.api() as api:
-        core: Any = client.CoreV1Api(api)
-        items = seen.listed(
-            core.list_namespaced_event, namespace, timeout=_API_SECONDS, field_selector=f"involvedObject.uid={uid}"
-        )
-        found = seen.listed(core.list_namespaced_pod, namespace, timeout=_API_SECONDS)
-    made = next((it["metadata"]["creationTimestamp"] for it in found if it["metadata"]["uid"] == uid), "")
-    items.sort(key=lambda it: _when(it) or datetime.max.replace(tzinfo=UTC))
-    return [
-        PodEvent(
-            reason=it.get("reason") or "",
-            message=" ".join((it.get("message") or "").split()),
-            kind=it.get("type") or "",
-            after=_between(made, _when(it)),
-        )
-        for it in items
-    ]
+        call = client.CoreV1Api(api).list_namespaced_event
+        found = reading.events(listed(call, namespace, field_selector=f"involvedObject.uid={uid}"))
+    return sorted(found, key=lambda it: it.first)
 
 
 def says(stuck: Stuck, pattern: str) -> str:
@@ -170,15 +144,15 @@ def says(stuck: Stuck, pattern: str) -> str:
     return ""
 
 
-def started_pods(found: Sequence[PodSeen], belongs: Belongs) -> list[PodSeen]:
+def started_pods(found: Sequence[Pod], belongs: Belongs) -> list[Pod]:
     """Those of the wanted pods that run."""
     return [it for it in found if belongs(it) and _in_words(it).startswith("running")]
 
 
-def await_running(ctx: PullContext, namespace: str, belongs: Belongs, *, what: str, seconds: float = 120.0) -> PodSeen:
+def await_running(ctx: PullContext, namespace: str, belongs: Belongs, *, what: str, seconds: float = 120.0) -> Pod:
     """Wait until such a pod runs. Raises WaitTimeout that tells why none does."""
 
-    def look() -> list[PodSeen]:
+    def look() -> list[Pod]:
         found = pods(ctx, namespace)
         words.clear()
         words.extend(f"{it.name} {_in_words(it)}" for it in found if belongs(it))
@@ -186,7 +160,7 @@ def await_running(ctx: PullContext, namespace: str, belongs: Belongs, *, what: s
 
     words: list[str] = []
     try:
-        return until(look, what=f"{what} to run", timeout=ctx.within(seconds), interval=_LOOK, ignore=api_errors())[0]
+        return until(look, what=f"{what} to run", timeout=ctx.within(seconds), interval=_LOOK, ignore=(ApiError,))[0]
     except WaitTimeout as late:
         raise WaitTimeout(f"{late.message}; pods: {'; '.join(words) or 'none'}", late.next_step) from late
 
@@ -197,7 +171,7 @@ def await_again(ctx: PullContext, namespace: str, before: Mapping[str, int], *, 
     What is waited for is also that the API server, which went down with the node, answers.
     """
 
-    def look() -> list[PodSeen]:
+    def look() -> list[Pod]:
         return pods(ctx, namespace)
 
     found = until(
@@ -212,21 +186,12 @@ def await_again(ctx: PullContext, namespace: str, before: Mapping[str, int], *, 
         what="the pods of the operator to run again",
         timeout=ctx.within(seconds),
         interval=1.0,
-        ignore=api_errors(),
+        ignore=(ApiError,),
     )
     return [it.name for it in found]
 
 
-def _in_words(pod: PodSeen) -> str:
+def _in_words(pod: Pod) -> str:
     states = [it for it in pod.containers if not it.init]
     first = states[0] if states else None
     return f"{first.state or pod.phase} {first.reason} {first.message}".strip() if first else pod.phase
-
-
-def _when(event: dict[str, Any]) -> datetime | None:
-    text = event.get("firstTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp")
-    return datetime.fromisoformat(text) if text else None
-
-
-def _between(made: str, at: datetime | None) -> float:
-    return round((at - datetime.fromisoformat(made)).total_seconds(), 1) if made and at else 0.0

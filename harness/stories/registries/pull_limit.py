@@ -14,12 +14,12 @@ from harness.apps.applications import until_end
 from harness.apps.objects import Objects
 from harness.apps.states import State
 from harness.errors import PullError, ReleaseError
+from harness.kube.models import Pod
 from harness.providers import containers
 from harness.registries.front.access_log import Request
 from harness.registries.limits import pulls_left
 from harness.releases import change, relocate
 from harness.releases.change import Wanted
-from harness.releases.seen import PodSeen
 from harness.stories.registries import claims, kubelet, roles
 from harness.stories.registries.catalogue import LimitRow, Moment
 from harness.stories.registries.context import PullContext
@@ -256,5 +256,5 @@ def values_at(ctx: PullContext, home: Home) -> dict[str, Any]:
     return {**values, "image": {**image, "pullPolicy": "Always"}}
 
 
-def _has_image(pod: PodSeen, image: str) -> bool:
+def _has_image(pod: Pod, image: str) -> bool:
     return any(it.image == image for it in pod.containers)

@@ -12,9 +12,9 @@ from typing import Any
 
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, Objects
-from harness.errors import HarnessError
+from harness.errors import ApiError, HarnessError
+from harness.kube.models import Pod
 from harness.late import client
-from harness.releases.seen import PodSeen
 from harness.stories.registries import kubelet, private_packages
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.kubelet import Belongs
@@ -22,7 +22,6 @@ from harness.stories.registries.secrets import PullSecret
 from harness.waiting import until
 
 LONG = "long"
-_API_SECONDS = 15.0
 _HELM_SECONDS = 150.0
 _GONE_SECONDS = 120.0
 
@@ -49,9 +48,9 @@ def operator(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator
     patch = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
     with ctx.api() as api:
         apps: Any = client.AppsV1Api(api)
-        apps.patch_namespaced_deployment(deployment, ctx.operator_namespace, patch, _request_timeout=_API_SECONDS)
+        apps.patch_namespaced_deployment(deployment, ctx.operator_namespace, patch)
 
-    def belongs(pod: PodSeen) -> bool:
+    def belongs(pod: Pod) -> bool:
         return pod.uid not in before and pod.owner.startswith(f"ReplicaSet/{deployment}-")
 
     def level() -> str:
@@ -66,7 +65,7 @@ def operator(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator
         lambda found: len(found) == 1 and _ready(found[0]) and belongs(found[0]),
         what=f"the rollout of {deployment}",
         timeout=ctx.within(_GONE_SECONDS),
-        ignore=(client.ApiException,),
+        ignore=(ApiError,),
     )
 
 
@@ -114,7 +113,7 @@ def driver(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[P
         lambda left: not left,
         what=f"the pods of {name} to go",
         timeout=ctx.within(_GONE_SECONDS),
-        ignore=(client.ApiException,),
+        ignore=(ApiError,),
     )
 
 
@@ -134,12 +133,12 @@ def executor(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator
 MAKES: Mapping[str, Make] = {"operator": operator, "hook": hook, "driver": driver, "executor": executor}
 
 
-def is_executor(pod: PodSeen) -> bool:
+def is_executor(pod: Pod) -> bool:
     """Whether Spark made it for work: `…-exec-1`."""
     return "-exec-" in pod.name
 
 
-def begin_long(ctx: PullContext, objects: Objects) -> PodSeen:
+def begin_long(ctx: PullContext, objects: Objects) -> Pod:
     """Submit the application `long`, and wait until its executor runs. Raises WaitTimeout."""
     manifests = private_packages.application(ctx, LONG, LONG)
     for it in manifests:
@@ -155,14 +154,12 @@ def _controller(ctx: PullContext) -> str:
     with ctx.api() as api:
         apps: Any = client.AppsV1Api(api)
         found = apps.list_namespaced_deployment(
-            ctx.operator_namespace,
-            label_selector="app.kubernetes.io/component=controller",
-            _request_timeout=_API_SECONDS,
+            ctx.operator_namespace, label_selector="app.kubernetes.io/component=controller"
         ).items
     if not found:
         raise HarnessError(f"{ctx.operator_namespace} has no Deployment of the controller")
     return str(found[0].metadata.name)
 
 
-def _ready(pod: PodSeen) -> bool:
+def _ready(pod: Pod) -> bool:
     return not pod.leaving and bool(pod.containers) and all(it.ready for it in pod.containers if not it.init)

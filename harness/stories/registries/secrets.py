@@ -8,12 +8,11 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from harness.errors import ApiError
 from harness.images.credentials import Credentials, docker_config_json
 from harness.late import client
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import GHCR, READ
-
-_API_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +35,14 @@ class PullSecret:
 
 
 def grant(ctx: PullContext, secret: PullSecret) -> None:
-    """Give its user a new token that may read its repository, and put that into the Secret. Raises ApiException."""
+    """Give its user a new token that may read its repository, and put that into the Secret. Raises ApiError."""
     token = ctx.registries.ghcr.issue(secret.user, READ, packages=[secret.repository])
     ctx.registries.note_secret(token.secret)
     write(ctx, secret, token.secret)
 
 
 def write(ctx: PullContext, secret: PullSecret, password: str) -> None:
-    """Put a password into the Secret, which is made when it is new; an empty one: no entry. Raises ApiException."""
+    """Put a password into the Secret, which is made when it is new; an empty one: no entry. Raises ApiError."""
     ctx.registries.note_secret(password)
     login = Credentials(username=secret.user, password=SecretStr(password))
     text = docker_config_json({secret.key: login} if password else {}).get_secret_value()
@@ -57,15 +56,15 @@ def write(ctx: PullContext, secret: PullSecret, password: str) -> None:
     with ctx.api() as api:
         core: Any = client.CoreV1Api(api)
         try:
-            core.create_namespaced_secret(secret.namespace, body, _request_timeout=_API_SECONDS)
-        except client.ApiException as there:
+            core.create_namespaced_secret(secret.namespace, body)
+        except ApiError as there:
             if there.status != 409:
                 raise
-            core.replace_namespaced_secret(secret.name, secret.namespace, body, _request_timeout=_API_SECONDS)
+            core.replace_namespaced_secret(secret.name, secret.namespace, body)
 
 
 def remove(ctx: PullContext, secret: PullSecret) -> None:
-    """Delete the Secret. Raises ApiException."""
+    """Delete the Secret. Raises ApiError."""
     with ctx.api() as api:
         core: Any = client.CoreV1Api(api)
-        core.delete_namespaced_secret(secret.name, secret.namespace, _request_timeout=_API_SECONDS)
+        core.delete_namespaced_secret(secret.name, secret.namespace)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.late import client
+from harness.errors import ApiError
 from harness.registries.tokens import Accounts
 from harness.stories.registries import secrets
 from harness.stories.registries.catalogue import How
@@ -16,7 +16,7 @@ ELSEWHERE = "somebody/else"
 
 
 def spoil(ctx: PullContext, secret: PullSecret, how: How) -> None:
-    """Make the Secret no good from now on. Raises ApiException."""
+    """Make the Secret no good from now on. Raises ApiError."""
     accounts = ctx.registries.ghcr.accounts
     if how == "wrong":
         # Looks like a token, and is none: another registry's.
@@ -27,7 +27,7 @@ def spoil(ctx: PullContext, secret: PullSecret, how: How) -> None:
     elif how == "gone":
         try:
             secrets.remove(ctx, secret)
-        except client.ApiException as missing:
+        except ApiError as missing:
             if missing.status != 404:
                 raise
     else:

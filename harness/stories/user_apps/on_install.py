@@ -15,8 +15,8 @@ from harness.apps.states import State
 from harness.apps.trial import trial
 from harness.apps.users import UserManifest, UserManifests
 from harness.errors import WaitTimeout
+from harness.kube.watching import watch_until
 from harness.verdicts import Finding, failed, passed
-from harness.waiting import watch_until
 
 _END_SECONDS = 300.0
 _READY_SECONDS = 180.0

@@ -8,13 +8,14 @@ from datetime import datetime
 from itertools import pairwise
 
 from harness.apps.objects import APPLICATION, CONNECT
+from harness.apps.pods import SparkPod
 from harness.apps.states import State, shown
 from harness.apps.users import UserManifest
 from harness.releases.observe import Unseen
 from harness.stories.user_apps.on_install import check_of
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.user_apps import name_of
-from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, PodSeen, ScheduleSeen, UsersSeen, When
+from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, ScheduleSeen, UsersSeen, When
 from harness.verdicts import Finding, errored, failed, passed
 
 Judged = tuple[list[str], str]
@@ -118,9 +119,9 @@ def connect(it: ConnectSeen) -> Judged:
     return wrong, "Ready, with one server pod"
 
 
-def _replaced(earlier: PodSeen, later: PodSeen, *, endless: bool) -> list[str]:
+def _replaced(earlier: SparkPod, later: SparkPod, *, endless: bool) -> list[str]:
     """What is wrong with a driver pod that came after another one; a user may want an ended one to be run again."""
-    if earlier.ended is None or earlier.ended > later.created:
+    if earlier.ended_at is None or earlier.ended_at > later.created:
         return [f"the driver pod {earlier.uid} had not ended when {later.uid} came"]
     if earlier.succeeded and not endless:
         return [f"the driver pod {earlier.uid} had succeeded, and it ran again as {later.uid}"]
@@ -129,7 +130,7 @@ def _replaced(earlier: PodSeen, later: PodSeen, *, endless: bool) -> list[str]:
 
 def _why_not(app: ApplicationSeen) -> str:
     """What held up an application that did not come to its end."""
-    if any(it.started for it in app.drivers):
+    if any(it.started_at for it in app.drivers):
         return "its driver had started"
     return "its driver had not started: the evidence has the pod's events, such as too little memory in the node"
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.errors import CommandTimeout
+from harness.kube.api import listed
 from harness.late import client
-from harness.releases import seen
 from harness.releases.change import values_of
 from harness.releases.helm import HelmError
 from harness.releases.install import InstalledRelease
@@ -23,7 +23,6 @@ _HELM_SECONDS = 30.0
 """In place of Helm's own five minutes."""
 
 _EARLY_SECONDS = 60.0
-_API_SECONDS = 15.0
 _PINNED = {"hook": {"upgradeCrd": True, "image": {"tag": "nobody-pushed-this"}}}
 
 
@@ -90,7 +89,7 @@ def _leftovers(ctx: FaultContext) -> list[str]:
             ("ClusterRoleBinding", rbac.list_cluster_role_binding, ()),
         ]
         for kind, call, where in calls:
-            items = seen.listed(call, *where, timeout=_API_SECONDS, label_selector=selector)
+            items = listed(call, *where, label_selector=selector)
             found += [f"{kind}/{it['metadata']['name']}" for it in items]
     return found
 

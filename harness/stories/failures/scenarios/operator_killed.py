@@ -12,6 +12,7 @@ from typing import Any
 from harness.apps.pods import LABEL_ROLE
 from harness.apps.states import State
 from harness.errors import HarnessError
+from harness.kube.watching import watch_until
 from harness.late import client
 from harness.releases.install import InstalledRelease
 from harness.stories.failures import fault
@@ -20,7 +21,6 @@ from harness.stories.failures.fault import FaultContext
 from harness.upgrades import detour
 from harness.upgrades.workload_seen import ApplicationSeen
 from harness.verdicts import Finding, failed, passed
-from harness.waiting import watch_until
 
 SCENARIO = fault.scenario("fault-operator-killed", "the controller is killed while applications are being submitted")
 
@@ -29,7 +29,7 @@ CHECK = "applications-struck"
 _NAMES = tuple(f"{STRUCK}{number}" for number in range(1, 5))
 _DRIVER_SECONDS = 120.0
 _END_SECONDS = 150.0
-_API_SECONDS = 15.0
+_BEGIN_SECONDS = 15.0
 
 
 def run(ctx: FaultContext) -> list[Finding]:
@@ -107,9 +107,7 @@ def _controller(ctx: FaultContext) -> tuple[str, str, str]:
     """The controller's pod, its node container and the number of its process there. Raises HarnessError."""
     selector = f"app.kubernetes.io/instance={ctx.installed.name},app.kubernetes.io/component=controller"
     with ctx.cluster.api_client() as api:
-        pods = client.CoreV1Api(api).list_namespaced_pod(
-            ctx.installed.namespace, label_selector=selector, _request_timeout=_API_SECONDS
-        )
+        pods = client.CoreV1Api(api).list_namespaced_pod(ctx.installed.namespace, label_selector=selector)
     if not pods.items:
         raise HarnessError(f"no pod has the labels {selector}")
     pod: Any = pods.items[0]
@@ -129,7 +127,7 @@ def _kill_at_first_driver(ctx: FaultContext, by: Bystanders, node: str, pid: str
 
     def on_pod(event: str, pod: Any) -> str | None:
         begun.set()
-        name = str(pod.metadata.name)
+        name = str(pod["metadata"]["name"])
         return name if name.startswith(STRUCK) else None
 
     def watch() -> str:
@@ -150,6 +148,6 @@ def _kill_at_first_driver(ctx: FaultContext, by: Bystanders, node: str, pid: str
     with ThreadPoolExecutor(1, "watch-drivers") as pool:
         found = pool.submit(watch)
         # The long application's driver is the first that it sees.
-        begun.wait(_API_SECONDS)
+        begun.wait(_BEGIN_SECONDS)
         by.submit(*_NAMES)
         return found.result()

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from harness.apps import claims, samples
 from harness.apps.applications import Course, until_end
 from harness.apps.context import ScenarioContext
-from harness.apps.objects import Event, Objects
+from harness.apps.objects import Objects
 from harness.apps.states import State
 from harness.apps.trial import trial
+from harness.kube.models import Event
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
 

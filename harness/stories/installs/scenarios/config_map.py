@@ -53,9 +53,9 @@ def _mounts(pods: list[SparkPod]) -> Finding:
     problems = [
         f"{pod.name} lacks {', '.join(sorted(missing))}"
         for pod in pods
-        if (missing := _MOUNTS[pod.role] - set(pod.mounts.values()))
+        if (missing := _MOUNTS[pod.role] - set(pod.main.mounts.values()))
     ]
-    seen = {pod.name: dict(pod.mounts) for pod in pods}
+    seen = {pod.name: dict(pod.main.mounts) for pod in pods}
     if problems or not pods:
         return failed("mounts", "; ".join(problems) or "no pod was seen", mounts=seen)
     return passed("mounts", f"{len(pods)} pods have their ConfigMaps mounted", mounts=seen)

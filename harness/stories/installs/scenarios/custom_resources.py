@@ -71,8 +71,8 @@ def expected(sizes: samples.Sizes) -> dict[str, Decimal]:
 
 def _specified(role: str, pods: list[SparkPod], wanted: dict[str, Decimal]) -> Finding:
     shown = {
-        pod.name: {f"requests.{k}": v for k, v in pod.requests.items()}
-        | {f"limits.{k}": v for k, v in pod.limits.items()}
+        pod.name: {f"requests.{k}": v for k, v in pod.main.requests.items()}
+        | {f"limits.{k}": v for k, v in pod.main.limits.items()}
         for pod in pods
     }
     return _compare(f"{role}-resources", f"the {role}'s specification", shown, wanted)
@@ -82,7 +82,7 @@ def _allocated(role: str, pods: list[SparkPod], wanted: dict[str, Decimal]) -> F
     return _compare(
         f"{role}-resources-given",
         f"what the kubelet gave the {role}",
-        {p.name: dict(p.allocated) for p in pods},
+        {p.name: dict(p.main.allocated) for p in pods},
         wanted,
     )
 

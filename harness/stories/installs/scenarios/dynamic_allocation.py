@@ -14,9 +14,9 @@ from harness.apps.logs import pod_log
 from harness.apps.objects import Objects
 from harness.apps.pods import LABEL_LAUNCHED, SparkPod, by_role, observe
 from harness.apps.trial import trial
+from harness.kube.watching import watch_until
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
-from harness.waiting import watch_until
 
 _VALUES = samples.chart_values()
 

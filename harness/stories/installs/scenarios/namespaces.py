@@ -12,7 +12,7 @@ from harness.apps.leftovers import delete_all
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import State
 from harness.apps.trial import trial
-from harness.late import client
+from harness.errors import ApiError
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import Deadline, pause, until
@@ -95,7 +95,7 @@ def _remove(elsewhere: Objects) -> None:
 def _exists(elsewhere: Objects) -> bool:
     try:
         elsewhere.core.read_namespace(elsewhere.namespace)
-    except client.ApiException as error:
+    except ApiError as error:
         if error.status == 404:
             return False
         raise

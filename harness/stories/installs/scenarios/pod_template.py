@@ -51,9 +51,9 @@ def _templated(role: str, pods: list[SparkPod]) -> Finding:
         pod.name: {
             "labels": dict(pod.labels),
             "annotations": dict(pod.annotations),
-            "env": dict(pod.environment),
-            "envFrom": list(pod.environment_from),
-            "mounts": dict(pod.mounts),
+            "env": dict(pod.main.environment),
+            "envFrom": list(pod.main.config_maps),
+            "mounts": dict(pod.main.mounts),
         }
         for pod in pods
     }
@@ -68,11 +68,11 @@ def _problems(role: str, pod: SparkPod) -> Iterator[str]:
         yield "the template's label is missing"
     if pod.annotations.get("samples.example/note") != f"{role} made from a template":
         yield "the template's annotation is missing"
-    if pod.environment.get("SAMPLE_ROLE") != role:
+    if pod.main.environment.get("SAMPLE_ROLE") != role:
         yield "the template's environment variable is missing"
-    if "pod-template-settings" not in pod.environment_from:
+    if "pod-template-settings" not in pod.main.config_maps:
         yield "the environment from the ConfigMap is missing"
-    if pod.mounts.get("scratch") != "/mnt/scratch":
+    if pod.main.mounts.get("scratch") != "/mnt/scratch":
         yield "the template's volume is not mounted"
     if LABEL_MUTATED in pod.labels:
         yield "the pod was left to the webhook, although it has a template"

@@ -13,9 +13,9 @@ from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
 from harness.apps.states import TERMINAL, State
 from harness.apps.trial import trial
+from harness.kube.watching import watch_until
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
-from harness.waiting import watch_until
 
 _VALUES = samples.chart_values()
 

@@ -12,9 +12,9 @@ from harness.apps.logs import announced, pod_log, tail
 from harness.apps.objects import CONNECT, Objects
 from harness.apps.pods import SparkPod, by_role, observe
 from harness.apps.trial import trial
+from harness.kube.watching import watch_until
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
-from harness.waiting import watch_until
 
 _VALUES = samples.chart_values()
 

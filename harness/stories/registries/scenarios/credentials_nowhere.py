@@ -19,7 +19,6 @@ from harness.stories.registries.own_registries import RegistrySetup
 from harness.verdicts import Finding, failed, passed
 
 _NAME = "registry-credentials-nowhere"
-_API_SECONDS = 15.0
 
 
 def scenarios() -> Mapping[str, Scenario]:
@@ -97,11 +96,9 @@ def _objects(ctx: PullContext, known: list[str]) -> Finding:
                 ("events", core.list_namespaced_event),
                 ("config maps", core.list_namespaced_config_map),
             ):
-                told[f"{name} of {namespace}"] = call(
-                    namespace, _preload_content=False, _request_timeout=_API_SECONDS
-                ).data
+                told[f"{name} of {namespace}"] = call(namespace, _preload_content=False).data
         applications = custom.list_namespaced_custom_object(
-            GROUP, APPLICATION.version, ctx.namespace, APPLICATION.plural, _request_timeout=_API_SECONDS
+            GROUP, APPLICATION.version, ctx.namespace, APPLICATION.plural
         )
         told["applications"] = json.dumps(applications).encode()
     wanted = [form for secret in known for form in sentinel.forms(secret)]

@@ -10,16 +10,15 @@ from harness.apps import claims
 from harness.apps.applications import until_end
 from harness.apps.objects import Objects
 from harness.apps.trial import trial
+from harness.kube.api import listed
 from harness.late import client
 from harness.matrix.model import Scenario
-from harness.releases import seen
 from harness.stories.registries import private_packages
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import GHCR, RegistrySetup
 from harness.verdicts import Finding, failed, passed
 
 _NAME = "registry-credentials-own"
-_API_SECONDS = 15.0
 
 
 def scenarios() -> Mapping[str, Scenario]:
@@ -72,7 +71,7 @@ def _operator_pods(ctx: PullContext) -> list[str]:
     wanted = private_packages.secret_of(ctx, "operator").name
     with ctx.api() as api:
         core: Any = client.CoreV1Api(api)
-        items = seen.listed(core.list_namespaced_pod, ctx.operator_namespace, timeout=_API_SECONDS)
+        items = listed(core.list_namespaced_pod, ctx.operator_namespace)
     return [
         it["metadata"]["name"]
         for it in items
@@ -84,7 +83,7 @@ def _hook_pods(ctx: PullContext) -> list[str]:
     """The hook's pods are deleted with its Job when it has done its work: their events stay."""
     with ctx.api() as api:
         core: Any = client.CoreV1Api(api)
-        items = seen.listed(core.list_namespaced_event, ctx.operator_namespace, timeout=_API_SECONDS)
+        items = listed(core.list_namespaced_event, ctx.operator_namespace)
     image = ctx.release.hook_image
     return sorted(
         {

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.late import client, config
+from harness.kube.api import connect
+from harness.late import client
 from harness.matrix.model import Environment
 
 LABEL_RUN = "spark-operator-harness.run"
@@ -29,7 +30,4 @@ class Cluster:
 
     def api_client(self) -> client.ApiClient:
         """A new client for the caller (use one per thread)."""
-        made: client.ApiClient = config.new_client_from_config(  # type: ignore[no-untyped-call]
-            config_file=str(self.kubeconfig)
-        )
-        return made
+        return connect(self.kubeconfig)

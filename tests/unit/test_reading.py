@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from harness.errors import UsageError
-from harness.releases import seen
+from harness.kube import reading
+from harness.kube.models import Deployment
 from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
 
 _POD: dict[str, Any] = {
@@ -39,7 +40,7 @@ _POD: dict[str, Any] = {
 
 
 def test_a_running_pod() -> None:
-    pod = seen.pod(_POD)
+    pod = reading.pod(_POD)
     assert (pod.owner, pod.phase, pod.restarts) == ("ReplicaSet/spark-operator-controller-7d", "Running", 1)
     (container,) = pod.containers
     assert (container.state, container.ready, container.last_exit) == ("running", True, "exit 137 (OOMKilled)")
@@ -50,19 +51,19 @@ def test_a_running_pod() -> None:
 def test_a_container_that_the_runtime_could_not_make_at_first_has_not_restarted(reason: str, restarts: int) -> None:
     status = _POD["status"]["containerStatuses"][0]
     status = {**status, "lastState": {"terminated": {"exitCode": 128, "reason": reason}}}
-    pod = seen.pod({**_POD, "status": {**_POD["status"], "containerStatuses": [status]}})
+    pod = reading.pod({**_POD, "status": {**_POD["status"], "containerStatuses": [status]}})
     assert pod.restarts == restarts
     assert pod.containers[0].last_exit == f"exit 128 ({reason})"
 
 
 def test_a_pod_that_nothing_is_known_of_yet() -> None:
-    pod = seen.pod({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    pod = reading.pod({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
     assert (pod.owner, pod.phase, pod.containers[0].state, pod.containers[0].image_id) == ("", "", "", "")
 
 
 def test_a_pod_that_does_not_fit() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no memory"}
-    pod = seen.pod({**_POD, "status": {"phase": "Pending", "conditions": [condition]}})
+    pod = reading.pod({**_POD, "status": {"phase": "Pending", "conditions": [condition]}})
     assert pod.unschedulable == "no memory"
 
 
@@ -76,7 +77,7 @@ def _replica_set(name: str, revision: int) -> dict[str, Any]:
     }
 
 
-def _deployment(**status: int) -> seen.DeploymentSeen:
+def _deployment(**status: int) -> Deployment:
     whole = {"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, **status}
     item = {
         "metadata": {"name": "c", "uid": "d1", "generation": 2},
@@ -86,7 +87,7 @@ def _deployment(**status: int) -> seen.DeploymentSeen:
         },
         "status": whole,
     }
-    return seen.deployment(item, [_replica_set("old", 9), _replica_set("new", 10)])
+    return reading.deployment(item, [_replica_set("old", 9), _replica_set("new", 10)])
 
 
 def test_a_deployment_and_its_newest_replica_set() -> None:
@@ -111,9 +112,9 @@ def test_a_deployment_scaled_to_nothing_is_not_rolled_out() -> None:
 def test_a_lease_names_its_pod_and_its_age() -> None:
     now = datetime(2026, 1, 1, 0, 0, 10, tzinfo=UTC)
     spec = {"holderIdentity": "pod-1_6a-7b", "renewTime": "2026-01-01T00:00:07.500000Z", "leaseDurationSeconds": 15}
-    lease = seen.lease({"metadata": {"name": "l"}, "spec": spec}, "d", now)
+    lease = reading.lease({"metadata": {"name": "l"}, "spec": spec}, "d", now)
     assert (lease.holder, lease.age, lease.duration) == ("pod-1", 2.5, 15)
-    empty = seen.lease({"metadata": {"name": "l"}}, "d", now)
+    empty = reading.lease({"metadata": {"name": "l"}}, "d", now)
     assert (empty.holder, empty.age) == ("", float("inf"))
 
 

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one way to ask an API server: a client with a timeout for each request, and errors of the harness's own tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from harness.errors import ApiError, ApiServerAway
+from harness.late import client, config, urllib3
+
+API_SECONDS = 30.0
+"""How long a request may take that does not say otherwise. An API server waits up to ten seconds for each webhook."""
+
+
+@cache
+def _client_class() -> type[client.ApiClient]:
+    """The client of the Kubernetes library, whose errors are ApiError. A function, since the library is loaded late."""
+
+    class ApiClient(client.ApiClient):
+        def call_api(
+            self,
+            method: str,
+            url: str,
+            header_params: Any = None,
+            body: Any = None,
+            post_params: Any = None,
+            _request_timeout: Any = None,
+        ) -> Any:
+            timeout = _request_timeout or API_SECONDS
+            with api_errors(f"{method} {urlsplit(url).path}"):
+                return super().call_api(method, url, header_params, body, post_params, timeout)
+
+        def _call_with_legacy_options(self, request: Any, *arguments: Any, **more: Any) -> Any:
+            # The library's step between each generated method and call_api: it reads the answer and judges its status.
+            method, url, *_ = request
+            with api_errors(f"{method} {urlsplit(url).path}"):
+                return super()._call_with_legacy_options(request, *arguments, **more)
+
+    return ApiClient
+
+
+def client_for(configuration: client.Configuration) -> client.ApiClient:
+    """A client whose requests have API_SECONDS, unless they say otherwise, and whose errors are ApiError."""
+    return _client_class()(configuration)
+
+
+def connect(kubeconfig: Path | None, context: str | None = None) -> client.ApiClient:
+    """A client for one thread, by a kubeconfig (None: where kubectl looks) and a context of it (None: the current one).
+
+    Raises ConfigException for a kubeconfig that cannot be used.
+    """
+    configuration = client.Configuration()
+    config.load_kube_config(  # type: ignore[no-untyped-call]
+        config_file=str(kubeconfig) if kubeconfig else None, context=context, client_configuration=configuration
+    )
+    return client_for(configuration)
+
+
+@contextmanager
+def api_errors(what: str = "") -> Iterator[None]:
+    """Turn what the library and its transport raise within the block into ApiError and ApiServerAway.
+
+    `what` is the request in words. Needed only where an answer is read bit by bit; the client does it for the rest.
+    """
+    try:
+        yield
+    except client.ApiException as refused:
+        reason, body = str(refused.reason or ""), str(refused.body or "")
+        if not refused.status:
+            raise _away(what, reason) from refused
+        error = ApiError("", status=int(refused.status), reason=reason, body=body)
+        words = "" if error.said == reason else f": {error.said}"
+        error.message = f"the API server answered {error.brief}{f' to {what}' if what else ''}{words}"
+        raise error from refused
+    except urllib3.exceptions.HTTPError as gone:
+        # urllib3 wraps what happened into the address and the count of its attempts.
+        reason = str(getattr(gone, "reason", None) or gone or type(gone).__name__)
+        raise _away(what, reason) from gone
+
+
+def raw(call: Callable[..., Any], *arguments: Any, **options: Any) -> bytes:
+    """What a read or list call answers, as it came: the library's models are dear, and change what looks like JSON."""
+    with api_errors(str(getattr(call, "__name__", ""))):
+        return bytes(call(*arguments, _preload_content=False, **options).data)
+
+
+def read(call: Callable[..., Any], *arguments: Any, **options: Any) -> Mapping[str, Any]:
+    """The object that a read call answers, as JSON."""
+    return dict(json.loads(raw(call, *arguments, **options)))
+
+
+def listed(call: Callable[..., Any], *arguments: Any, **options: Any) -> list[dict[str, Any]]:
+    """The items that a list call answers, as JSON."""
+    return list(json.loads(raw(call, *arguments, **options))["items"])
+
+
+def get(api: client.ApiClient, path: str, *, accept: str = "application/json") -> Mapping[str, Any]:
+    """What a path of the API answers, as JSON."""
+    asked = api.param_serialize(
+        method="GET", resource_path=path, header_params={"Accept": accept}, auth_settings=["BearerToken"]
+    )
+    with api_errors(f"GET {path}"):
+        answer = api.call_api(*asked)
+        body = answer.read()  # type: ignore[no-untyped-call]
+        if answer.status != 200:
+            raise client.ApiException(http_resp=answer)
+    return dict(json.loads(body))
+
+
+def _away(what: str, reason: str) -> ApiServerAway:
+    return ApiServerAway(f"the API server did not answer{f' {what}' if what else ''}: {reason}", reason=reason)

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waits for a change of Kubernetes objects, without missing one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from harness.errors import ApiError, ApiServerAway, WaitTimeout
+from harness.kube.api import api_errors
+from harness.late import watch
+from harness.waiting import Cancelled, Deadline, brief, cancelled, rest
+
+T = TypeVar("T")
+
+AWAY_SECONDS = 60.0
+"""After a node is restarted, its API server is back within half of this."""
+
+
+def watch_until(
+    list_call: Callable[..., Any],
+    done: Callable[[str, Any], T | None],
+    *,
+    what: str,
+    timeout: float,
+    describe: Callable[[Any], str] = lambda item: brief(item),
+    seen: str = "no such object",
+    next_step: str = "",
+    hopeless: Callable[[], str] = lambda: "",
+    **arguments: Any,
+) -> T:
+    """Watch an API list call until `done(event type, object)` returns something other than None, and return that.
+
+    The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
+    `arguments`; objects come as JSON, which is what the server said. Those that exist already come first, as ADDED;
+    after that no change is missed, since a window goes on where the last one ended. Only an expired resource version
+    restarts the watch. `hopeless` is called every few seconds; if it returns a reason why the condition can no longer
+    be met, the wait ends, and so it does when the API server cannot be reached for AWAY_SECONDS. Raises WaitTimeout
+    with the last object as `describe` puts it (`seen` as long as there was none), and Cancelled.
+    """
+    deadline = Deadline(seconds=timeout)
+    away: Deadline | None = None
+    watcher = watch.Watch(return_type="object")  # type: ignore[no-untyped-call]
+    while deadline.left > 0:
+        if cancelled():
+            raise Cancelled(f"gave up waiting for {what}: the run is being stopped")
+        # Short windows, since a blocked read cannot hear a cancellation.
+        window = max(1, min(5, int(deadline.left) + 1))
+        if watcher.resource_version is not None:
+            arguments["resource_version"] = watcher.resource_version
+        try:
+            with api_errors():
+                events = watcher.stream(  # type: ignore[no-untyped-call]
+                    list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments
+                )
+                for event in events:
+                    told = describe(event["object"])
+                    seen = told if event["type"] != "DELETED" else f"deleted: {told}"
+                    result = done(event["type"], event["object"])
+                    if result is not None:
+                        return result
+            away = None
+        except ApiServerAway as error:
+            seen = f"API server unreachable: {error.reason}"
+            away = away or Deadline(seconds=AWAY_SECONDS)
+            rest(0.5)
+        except ApiError as error:
+            away = None
+            if error.status not in (410, 429, 500, 503):
+                raise
+            watcher.resource_version = None
+            arguments.pop("resource_version", None)
+            seen = f"API server answered {error.status} {error.reason}"
+            rest(0.5)
+        finally:
+            watcher.stop()  # type: ignore[no-untyped-call]
+        gone = away is not None and away.left <= 0
+        why = f"the API server could not be reached for {AWAY_SECONDS:.0f} s" if gone else hopeless()
+        if why:
+            told = f"gave up after {deadline.elapsed:.0f} s waiting for {what}: {why}; last seen: {seen}"
+            raise WaitTimeout(told, next_step, last_seen=seen)
+    raise WaitTimeout(f"waited {timeout:.0f} s for {what}; last seen: {seen}", next_step, last_seen=seen)
