@@ -13,6 +13,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.late import client
 from harness.machine import HostSeen
+from harness.matrix.names import counted
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.releases import relocate, shared
 from harness.releases.fitting import misfit
@@ -162,7 +163,7 @@ class Preparation:
         )
         before = shared.look(made.cluster, OPERATOR_NAMESPACE)
         self._record.phases.update({f"install-{phase}": seconds for phase, seconds in installed.seconds.items()})
-        self._say(f"{self._name}: release {release.name} is ready, running {len(self._attempts)} cells")
+        self._say(f"{self._name}: release {release.name} is ready, running {counted(len(self._attempts), 'cell')}")
         return PreparedCluster(**vars(made), installed=installed, before=before)
 
     def _misfit(self, first: ReleaseOnPath) -> Finding | None:

@@ -30,7 +30,7 @@ def test_an_image_that_does_not_exist_fails_the_cell_by_name(tmp_path: Path, bef
 def test_an_api_server_that_goes_away_is_no_failure_of_the_operator(tmp_path: Path, before: Things) -> None:
     run = Run(tmp_path, "--cell", CELL)
     node = run.until_container("control-plane", before)
-    run.until_said("running 1 cells")
+    run.until_said("running 1 cell")
 
     docker("kill", node)
 
