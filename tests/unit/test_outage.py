@@ -118,7 +118,7 @@ def test_an_upgrade_is_judged_by_both_releases_meanwhile_and_by_the_new_one_in_t
 def test_what_changes_for_applications_is_told() -> None:
     found = moved("2.1.1", "2.5.2", "2.1.1", "2.5.2", scripted_webhook.serving("2.5.2", others=("2.1.1",)))
     (told,) = found["always-mutated"].evidence["changes"]
-    assert "executor.instances get 1 from the webhook under 2.5.2" in told
+    assert "executor.instances get 1 from the webhook with 2.5.2" in told
 
 
 def test_a_rollback_ends_with_the_defaults_of_the_older_release() -> None:
