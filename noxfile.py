@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from pathlib import Path
 
@@ -44,9 +45,11 @@ def e2e(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Unit and integration tests: real Helm, real registry, no cluster."""
+    """Unit and integration tests: real Helm, real registry, no cluster; `-- -m ''` adds those of every night."""
     _install(session, "run", "dev", "docs")
-    session.run("pytest", "-n", "2", *session.posargs)
+    # Half of the time they wait: for registries, containers and programs.
+    workers = 2 * (os.cpu_count() or 1)
+    session.run("pytest", "-n", str(workers), "--dist", "loadgroup", "-m", "not nightly", *session.posargs)
 
 
 @nox.session

@@ -45,6 +45,7 @@ class Minutes(Model):
 
     plan: int = Field(ge=1)
     cells: int = Field(ge=1)
+    disturbed: int = Field(ge=1)
     summary: int = Field(ge=1)
     checks: int = Field(ge=1)
 

@@ -14,13 +14,12 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import pytest
-from runs import Things
+from runs import left_of
 
 from harness import settings
 from harness.bootstrap import tools
@@ -158,30 +157,31 @@ def _link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-class Watched:
+@dataclass
+class Watch:
+    """What was seen of the clusters that were made: exit statuses of the tries of a way out, addresses of nodes."""
+
+    ways_out: list[int] = field(default_factory=list)
+    sources: set[str] = field(default_factory=set)
+
+
+def watched(kind: type[Provider], held: tuple[str, ...], address: tuple[str, str], watch: Watch) -> type[Provider]:
     """A provider that tries the way out of each cluster that it makes, and removes what the node image holds."""
 
-    def __init__(self, provider: Provider, held: tuple[str, ...], address: tuple[str, str]) -> None:
-        self._provider = provider
-        self._held = held
-        self._address = address
-        self.ways_out: list[int] = []
-        self.sources: set[str] = set()
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def create(self, spec: ClusterSpec) -> Cluster:
+            cluster: Cluster = super().create(spec)
+            node = cluster.nodes[0]
+            for image in held:
+                self.node_exec(cluster, node, ["crictl", "rmi", image])
+                assert self.node_exec(cluster, node, ["crictl", "inspecti", image]).returncode != 0, image
+            tried = self.node_exec(cluster, node, ["bash", "-c", _TRY.format(*address)])
+            watch.ways_out.append(tried.returncode)
+            form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+            watch.sources |= set(call(["docker", "inspect", "--format", form, node], timeout=60).stdout.split())
+            return cluster
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._provider, name)
-
-    def create(self, spec: ClusterSpec) -> Cluster:
-        cluster = self._provider.create(spec)
-        node = cluster.nodes[0]
-        for image in self._held:
-            self._provider.node_exec(cluster, node, ["crictl", "rmi", image])
-            assert self._provider.node_exec(cluster, node, ["crictl", "inspecti", image]).returncode != 0, image
-        tried = self._provider.node_exec(cluster, node, ["bash", "-c", _TRY.format(*self._address)])
-        self.ways_out.append(tried.returncode)
-        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
-        self.sources |= set(call(["docker", "inspect", "--format", form, node], timeout=60).stdout.split())
-        return cluster
+    return Watched
 
 
 def outside() -> tuple[str, str]:
@@ -196,8 +196,9 @@ def outside() -> tuple[str, str]:
 def run(asked: setup.Request, folder: Path) -> dict[str, CellResult]:
     """What `harness run` does with a request, without its report; scenario → result."""
     said: list[str] = []
+    run_id = new_run_id()
     runner = Runner(
-        new_run_id(),
+        run_id,
         asked,
         run_host.host(asked),
         evidence_folder=lambda attempt: folder / "evidence" / attempt.name,
@@ -214,6 +215,7 @@ def run(asked: setup.Request, folder: Path) -> dict[str, CellResult]:
         left = runner.close()
         (folder / "said.txt").write_text("\n".join(said))
     assert left == []
+    assert left_of(run_id) == []
     return results
 
 
@@ -224,11 +226,10 @@ def request_for(environment: Environment, node: str, config: Path) -> setup.Requ
     return replace(asked, cells=tuple(cell.model_copy(update={"environment": ours}) for cell in asked.cells))
 
 
-@pytest.mark.parametrize("name", ["kind-1.34", "k3d-1.34"])
+@pytest.mark.parametrize("name", ["kind-1.34", pytest.param("k3d-1.34", marks=pytest.mark.nightly)])
 def test_everything_comes_from_the_mirrors_of_one_map(
     name: str, mirrors: Mirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = Things.now()
     environment = catalogue.load().environment(name)
     found = tools.ensure(SETTINGS, ["helm", environment.provider])
     foundry = shapes.node_for(SETTINGS, environment)
@@ -244,15 +245,10 @@ def test_everything_comes_from_the_mirrors_of_one_map(
     elsewhere = outside()
     control = ["docker", "run", "--rm", "--network", "bridge", "--entrypoint", "bash", foundry.plain]
     assert call([*control, "-c", _TRY.format(*elsewhere)], timeout=60).returncode == 0
-    watched: list[Watched] = []
-    make = PROVIDERS[environment.provider]
-
-    def watching(programs: Any) -> Any:
-        held = foundry.held if environment.provider == "k3d" else ()
-        watched.append(Watched(make(programs), held, elsewhere))
-        return watched[-1]
-
-    monkeypatch.setitem(PROVIDERS, environment.provider, watching)
+    watch = Watch()
+    held = foundry.held if environment.provider == "k3d" else ()
+    kind = watched(PROVIDERS[environment.provider], held, elsewhere, watch)
+    monkeypatch.setitem(PROVIDERS, environment.provider, kind)
     try:
         results = run(request_for(environment, node, mirrors.config()), tmp_path)
     finally:
@@ -265,8 +261,7 @@ def test_everything_comes_from_the_mirrors_of_one_map(
     assert (results["spark-pi"].verdict, results["spark-pi"].reason) == (Verdict.PASSED, "")
 
     # No way out, and each image from the mirrors, by the node and with its login.
-    assert [one.ways_out for one in watched if one.ways_out] == [[124]]
-    sources = set().union(*(one.sources for one in watched))
+    assert watch.ways_out == [124]
     used = {it.reference: it for it in results["spark-pi"].images}
     assert {RELEASE.image, "docker.io/apache/spark:4.0.4"} <= set(used)
     content = 0
@@ -274,7 +269,7 @@ def test_everything_comes_from_the_mirrors_of_one_map(
         image = ImageReference.parse(reference)
         front = mirrors.fronts[image.registry]
         assert used[reference].obtained == f"mirror {front.mirror().url}"
-        by_node = [it for it in front.requests() if it.source in sources and it.repository == image.repository]
+        by_node = [it for it in front.requests() if it.source in watch.sources and it.repository == image.repository]
         pulled = [it for it in by_node if it.status == 200 and it.method == "GET"]
         assert [it for it in pulled if it.path.endswith(f"/manifests/{used[reference].digest}")], reference
         blobs = [it.bytes for it in by_node if it.status in (200, 206) and "/blobs/" in it.path]
@@ -290,4 +285,3 @@ def test_everything_comes_from_the_mirrors_of_one_map(
         # The engine has its layers already, under the foundry's name: what it asks for is the manifest.
         nodes = [it for it in mirrors.fronts[NODES].requests() if it.user == "reader" and it.status == 200]
         assert [it for it in nodes if "/manifests/" in it.path]
-    assert Things.now() == before

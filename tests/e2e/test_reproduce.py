@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A red cell is red again: from its printed line, in another clone, for the same reason; and one can look into it."""
+"""A red cell is red again: from its printed line, in another clone, for the same reason; and one can look into it.
+
+All tests are about one red run, which is therefore made once.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from runs import CELL, Run, Things, docker
+from runs import CELL, Run, docker, left_of
 
 from harness.process import RUN_VARIABLE
 from harness.settings import PROJECT_ROOT
 from harness.verdicts import Verdict
 
-VALUES = Path(__file__).parent / "data" / "no-rights.yaml"
+DATA = Path(__file__).parent / "data"
+_IMAGE = "ghcr.io/kubeflow/spark-operator/controller:9.9.9"
+
+pytestmark = pytest.mark.xdist_group("one-red-run")
 
 
 def harness(checkout: Path, *words: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
@@ -28,6 +34,19 @@ def harness(checkout: Path, *words: str, timeout: float = 300.0) -> subprocess.C
     environment = {key: value for key, value in os.environ.items() if key not in ours} | {"PYTHONPATH": str(checkout)}
     argv = [sys.executable, "-m", "harness.cli", *words]
     return subprocess.run(argv, cwd=checkout, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.fixture(scope="module", params=["no-image.yaml", pytest.param("no-rights.yaml", marks=pytest.mark.nightly)])
+def red(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose one cell failed: the operator's image is nowhere, or the driver may do nothing."""
+    folder = tmp_path_factory.mktemp("red")
+    values = folder / "values.yaml"
+    shutil.copy(DATA / request.param, values)
+    run = Run(folder, "--cell", CELL, "--values", str(values))
+    assert run.end() == 1, run.said
+    # The second machine has no such file.
+    values.unlink()
+    return run
 
 
 @pytest.fixture
@@ -43,32 +62,37 @@ def printed_line(log: Path) -> str:
     return str(line)
 
 
-def test_the_printed_line_fails_again_in_another_clone_and_the_cluster_can_be_looked_into(
-    tmp_path: Path, clone: Path, before: Things
-) -> None:
-    values = tmp_path / "values.yaml"
-    shutil.copy(VALUES, values)
-    first = Run(tmp_path / "first", "--cell", CELL, "--values", str(values))
-    assert first.end() == 1, first.log.read_text(errors="replace")
-    (red,) = first.cells()
-    assert red.verdict is Verdict.FAILED
-    # The second machine has no such file.
-    values.unlink()
+def test_a_failed_cell_has_its_reason_its_evidence_and_its_lock(red: Run, request: pytest.FixtureRequest) -> None:
+    (cell,) = red.cells()
+    assert cell.verdict is Verdict.FAILED
+    evidence = red.reports / "latest" / cell.evidence
+    assert f"--lock {cell.lock}" in cell.repro
+    if "no-image" in request.node.name:
+        assert _IMAGE in cell.reason
+        assert "not found" in cell.reason
+        assert _IMAGE in (evidence / "summary.md").read_text()
 
-    again = harness(clone, "run", *shlex.split(printed_line(first.log)), "--keep")
+
+def test_the_printed_line_fails_again_in_another_clone_and_the_cluster_can_be_looked_into(
+    red: Run, clone: Path
+) -> None:
+    (first,) = red.cells()
+
+    again = harness(clone, "run", *shlex.split(printed_line(red.log)), "--keep")
 
     assert again.returncode == 1, again.stdout + again.stderr
     results = json.loads((clone / "reports" / "latest" / "results.json").read_text())
-    (cell,) = results["cells"]
-    assert (cell["verdict"], cell["reason"], cell["lock"]) == ("failed", red.reason, red.lock)
-    assert cell["drift"] == []
-    (claim,) = [check for check in cell["checks"] if check["name"] == "inputs-as-locked"]
-    assert claim["verdict"] == "passed"
     try:
+        (cell,) = results["cells"]
+        assert (cell["verdict"], cell["reason"], cell["lock"]) == ("failed", first.reason, first.lock)
+        assert cell["drift"] == []
+        (claim,) = [check for check in cell["checks"] if check["name"] == "inputs-as-locked"]
+        assert claim["verdict"] == "passed"
         look_into(clone, results["run_id"], again.stdout)
+        find_gone(clone, results["run_id"], again.stdout)
     finally:
         harness(clone, "clean", "--run", results["run_id"])
-    assert Things.now() == before
+    assert left_of(results["run_id"]) == []
 
 
 def look_into(clone: Path, run_id: str, said: str) -> None:
@@ -89,37 +113,29 @@ def look_into(clone: Path, run_id: str, said: str) -> None:
     assert "containerd" in node.stdout, node.stderr
 
 
-def test_inputs_that_are_not_the_locks_are_named_and_nothing_is_made(tmp_path: Path, before: Things) -> None:
-    first = Run(tmp_path / "first", "--cell", CELL, "--values", str(VALUES))
-    first.end()
-    (red,) = first.cells()
-    lock = json.loads((first.reports / "latest" / red.evidence / "lock.json").read_text())
-    real = lock["images"][0]["digest"]
-    lock["images"][0]["digest"] = "sha256:" + "0" * 64
-    (tmp_path / "drifted.json").write_text(json.dumps(lock))
+def find_gone(clone: Path, run_id: str, said: str) -> None:
+    """That the kept cluster is gone is told, with what to do then."""
+    (cluster,) = re.findall(r"^Cluster (\S+) was kept", said, re.M)
+    docker("rm", "--force", "--volumes", f"{cluster}-control-plane")
 
-    second = Run(tmp_path / "second", "--lock", str(tmp_path / "drifted.json"))
-
-    assert second.end() == 3, second.log.read_text(errors="replace")
-    (cell,) = second.cells()
-    assert cell.verdict is Verdict.UNAVAILABLE
-    assert f"has digest {real} here and sha256:{'0' * 64} in the lock" in cell.reason
-    assert "creating cluster" not in second.log.read_text()
-    assert Things.now() == before
-
-
-def test_a_cluster_that_is_gone_is_told(tmp_path: Path, before: Things) -> None:
-    run = Run(tmp_path, "--cell", CELL, "--keep")
-    assert run.end() == 0, run.log.read_text(errors="replace")
-    run_id = run.results()["run_id"]
-    (cluster,) = re.findall(r"^Cluster (\S+) was kept", run.log.read_text(), re.M)
-    node = f"{cluster}-control-plane"
-    docker("rm", "--force", "--volumes", node)
-
-    gone = harness(PROJECT_ROOT, "shell", CELL, "--run", run_id, "--", "true")
+    gone = harness(clone, "shell", CELL, "--run", run_id, "--", "true")
 
     assert gone.returncode == 3
     assert "does not answer any more" in gone.stderr
     assert f"nox -s clean -- --run {run_id}" in gone.stderr
-    harness(PROJECT_ROOT, "clean", "--run", run_id)
-    assert Things.now() == before
+
+
+def test_inputs_that_are_not_the_locks_are_named_and_nothing_is_made(red: Run, tmp_path: Path) -> None:
+    (cell,) = red.cells()
+    lock = json.loads((red.reports / "latest" / cell.evidence / "lock.json").read_text())
+    image = next(it for it in lock["images"] if it["digest"])
+    real, image["digest"] = image["digest"], "sha256:" + "0" * 64
+    (tmp_path / "drifted.json").write_text(json.dumps(lock))
+
+    second = Run(tmp_path / "second", "--lock", str(tmp_path / "drifted.json"))
+
+    assert second.end() == 3, second.said
+    (cell,) = second.cells()
+    assert cell.verdict is Verdict.UNAVAILABLE
+    assert f"has digest {real} here and sha256:{'0' * 64} in the lock" in cell.reason
+    assert "creating cluster" not in second.said

@@ -1,27 +1,49 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two runs on one host at the same time, and what they take away."""
+"""Two runs on one host at the same time, one of them with pull secrets: what they take away, and what they leave."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 
-from runs import CELL, Run, Things
+import pytest
+from runs import Run
 
 from harness.verdicts import Verdict
 
+SECRETS = "kind-1.34/install-2.5.2/registry-credentials-nowhere"
+OTHER = "k3d-1.34/install-2.5.2/bad-submission"
+_TOKEN = re.compile(rb"(ghp|dckr_pat)_[A-Za-z0-9]{16,}")
 
-def test_two_runs_at_once_do_not_disturb_each_other(tmp_path: Path, before: Things) -> None:
-    first = Run(tmp_path / "first", "--cell", CELL)
-    first.until_said("creating cluster")
-    second = Run(tmp_path / "second", "--cell", CELL)
+pytestmark = pytest.mark.xdist_group("two-runs")
 
-    statuses = [run.end() for run in (first, second)]
 
-    assert statuses == [0, 0], first.log.read_text() + second.log.read_text()
-    for run in (first, second):
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    """Both runs, which have ended."""
+    secrets = Run(tmp_path_factory.mktemp("secrets"), "--source", "foundry", "--cell", SECRETS)
+    secrets.until_said("creating cluster")
+    other = Run(tmp_path_factory.mktemp("other"), "--cell", OTHER)
+    other.end()
+    secrets.end()
+    return secrets, other
+
+
+def test_two_runs_at_once_do_not_disturb_each_other(pair: tuple[Run, Run]) -> None:
+    assert [run.end() for run in pair] == [0, 0], [run.said for run in pair]
+    for run in pair:
         (cell,) = run.cells()
         assert (cell.verdict, cell.retries) == (Verdict.PASSED, ())
         assert run.results()["leaks"] == []
-    clusters = {run.results()["plan"][0]["cluster"] for run in (first, second)}
+        assert run.left() == []
+    clusters = {run.results()["plan"][0]["cluster"] for run in pair}
     assert len(clusters) == 2
-    assert Things.now() == before
+
+
+def test_no_token_is_in_what_a_run_has_written(pair: tuple[Run, Run]) -> None:
+    secrets, _ = pair
+    (cell,) = secrets.cells()
+    assert cell.verdict is Verdict.PASSED
+    # What is known of the tokens themselves is gone with the run; how they begin is not.
+    files = [it for it in secrets.log.parent.rglob("*") if it.is_file()]
+    assert secrets.log in files
+    assert [str(it) for it in files if _TOKEN.search(it.read_bytes())] == []

@@ -28,6 +28,9 @@ from harness.stories.registries.own_registries import GHCR, HUB, NODE_USER, READ
 _ROWS = catalogue.load()
 _USER = "driver"
 
+# Workers would each start one.
+pytestmark = pytest.mark.xdist_group("bare-node")
+
 
 @pytest.fixture(scope="module")
 def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,7 +18,7 @@ import pytest
 from harness.settings import PROJECT_ROOT
 
 _TESTS = "============ 512 passed, 2 skipped in 61.20s (0:01:01) ============"
-_DISTURBED_CALL = "tests -- -n 0 tests/e2e"
+_DISTURBED_CALL = "tests -- -n 2 tests/e2e"
 _DISTURBED = "=================== 7 passed in 240.11s (0:04:00) ===================="
 _E2E = "=================== 15 passed in 280.11s (0:04:40) ==================="
 

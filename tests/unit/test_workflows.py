@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -101,13 +102,42 @@ def test_what_the_foundry_builds_is_cached_by_what_it_is_built_from() -> None:
 
 def test_one_job_merges_all_reports_and_one_check_needs_everything() -> None:
     assert JOBS["summary"]["if"] == JOBS["e2e"]["if"] == "always()"
-    assert JOBS["e2e"]["needs"] == ["plan", "cells", "summary"]
+    assert JOBS["e2e"]["needs"] == ["plan", "cells", "summary", "disturbed"]
     merges = [step["run"] for step in steps("summary") if "report merge" in step.get("run", "")]
     assert merges == ["harness report merge shards --plan plan.json --output report --learn"]
     (upload,) = using("summary", "actions/upload-artifact")
     assert upload["if"] == "always()"
     (judge,) = steps("e2e")
     assert "needs.*.result" in judge["env"]["RESULTS"]
+
+
+@pytest.mark.parametrize(
+    ("results", "green"),
+    [
+        ("success success success success", True),
+        ("success success success skipped", True),
+        ("success success success failure", False),
+        ("success success success cancelled", False),
+        ("success failure success skipped", False),
+        ("failure skipped success skipped", False),
+        ("success success success", False),
+    ],
+)
+def test_the_check_is_green_when_all_jobs_are(results: str, green: bool) -> None:
+    (judge,) = steps("e2e")
+    done = subprocess.run(["bash", "-ec", judge["run"]], env={"RESULTS": results}, capture_output=True, timeout=30)
+    assert (done.returncode == 0) is green
+
+
+def test_what_ci_leaves_to_the_night_runs_every_night() -> None:
+    disturbed = JOBS["disturbed"]
+    assert disturbed["if"] == "github.event_name == 'schedule'"
+    scripts = [step["run"] for step in steps("disturbed") if "run" in step]
+    assert scripts[-3:] == [
+        "nox -s bootstrap",
+        "nox -s tests -- -m nightly tests/integration",
+        "nox -s tests -- -m '' -n 2 tests/e2e",
+    ]
 
 
 @pytest.fixture
