@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
-
 from harness.errors import ApiError, WaitTimeout
 from harness.kube.api import API_SECONDS, listed
 from harness.late import client, streams, x509
@@ -237,6 +235,7 @@ def same_certificates(one: bytes, other: bytes) -> bool:
 
 
 def _signed(leaf: x509.Certificate, authority: x509.Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature
 
     try:
         leaf.verify_directly_issued_by(authority)
