@@ -189,4 +189,4 @@ def test_an_environment_that_is_there_stays_as_it_is(registry: Path, checkout: P
         ("kind-1.99", VERSION),
         ("k3d-1.99", "1.34.4"),
     ]
-    assert any("k3d-1.99 was there" in line for line in add_kubernetes.told(added, VERSION))
+    assert any("k3d-1.99 already exists" in line for line in add_kubernetes.told(added, VERSION))

@@ -111,7 +111,7 @@ def test_a_spark_version_that_nobody_builds_is_named(registry: Path, checkout: P
 @pytest.mark.parametrize(
     ("row", "says"),
     [
-        (release(spark="4.0.1"), r"the Dockerfile of release 2\.9\.0 has Spark 4\.0\.4, its row 4\.0\.1"),
+        (release(spark="4.0.1"), r"the Dockerfile of release 2\.9\.0 has Spark 4\.0\.4, but its row has 4\.0\.1"),
         (release(crds=("sparkconnects.sparkoperator.k8s.io",)), "which are not the CRDs in its row"),
     ],
 )

@@ -193,7 +193,7 @@ def test_where_no_registry_is_in_reach_nothing_is_called_fine(
     assert {it["state"] for it in report["images"]} == {"unavailable"}
     assert report["summary"]["unavailable"] == 3
     assert "could not be reached" in report["images"][0]["message"]
-    assert "there is no mirror for ghcr.io" in report["images"][1]["message"]
+    assert "there is no server for ghcr.io" in report["images"][1]["message"]
     assert "stale-registry" in rules(report)["docker.io/kubeflow/spark-operator:2.5.2"]
     assert cli.main(["audit", "images", "--manifests", str(folder), "--config", str(config)]) == 1
     assert "3 unavailable (nothing is known about them)" in capsys.readouterr().out

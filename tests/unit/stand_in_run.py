@@ -17,7 +17,7 @@ import pytest
 import run_fakes
 
 from harness.cleanup.remains import Survey
-from harness.run import runner, setup
+from harness.run import run_host, runner
 from harness.stories.installs import scenarios
 
 FOLDER = "STAND_IN_RUN"
@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
     patches.setattr(runner, "look", lambda run_id, entries: Survey(remains=()))
     # No verdict may depend on what else this machine is busy with.
     patches.setattr(psutil, "getloadavg", lambda: (0.5, 0.5, 0.5))
-    patches.setattr(setup, "host", lambda asked: run_fakes.host())
+    patches.setattr(run_host, "host", lambda asked: run_fakes.host())
 
     def tell() -> None:
         mirrors = {spec.name: sorted(spec.mirrors.mirrors) for spec in stage.specs}

@@ -71,7 +71,7 @@ def test_without_a_mirror_nothing_is_pulled(docker: Path) -> None:
     ("said", "step"),
     [
         ("x509: certificate signed by unknown authority", "/etc/docker/certs.d/127.0.0.1:40000/ca.crt"),
-        ("manifest unknown", "by hand"),
+        ("manifest unknown", "manually"),
     ],
 )
 def test_a_refusal_says_what_the_engine_needs(docker: Path, said: str, step: str) -> None:

@@ -55,7 +55,7 @@ def test_its_scenarios_are_selected_and_expected(environment: dict[str, str]) ->
 def test_they_are_for_their_paths_alone(environment: dict[str, str]) -> None:
     done = called(environment, "-m", "harness.cli", "matrix", "--cell", "kind-1.34/install-2.5.2/sixth-holds")
     assert done.returncode == 2
-    assert "sixth-holds is for paths of the kind upgrade" in done.stderr
+    assert "sixth-holds runs on paths of kind upgrade" in done.stderr
 
 
 def test_they_are_planned_run_judged_and_reported(environment: dict[str, str], tmp_path: Path) -> None:
