@@ -8,6 +8,7 @@ are done, the whole host is compared with what it was before the first.
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,10 +50,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
-def users_container(worker_id: str) -> Iterator[str]:
+def users_container() -> Iterator[str]:
     """A container that a user made by other means, with a name and a label that look like a cluster's."""
     image = docker("image", "ls", "--quiet", "spark-operator-harness/registry")[0]
-    cluster = "dev" if worker_id == "master" else f"dev-{worker_id}"
+    # A name of its own, also beside what an interrupted call of these tests left.
+    cluster = f"dev-{secrets.token_hex(3)}"
     name = f"{cluster}-control-plane"
     label = f"io.x-k8s.kind.cluster={cluster}"
     docker("run", "--detach", "--name", name, "--label", label, "--entrypoint", "/registry", image, "serve")
