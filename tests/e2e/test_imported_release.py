@@ -77,6 +77,12 @@ def harness(*words: str, reports: Path | None = None) -> subprocess.CompletedPro
     return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, env=environment)
 
 
+@pytest.fixture(autouse=True)
+def _own_ledgers(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of another test must not keep an import from being removed."""
+    monkeypatch.setenv("HARNESS_CACHE", str(cache))
+
+
 @pytest.fixture
 def nothing_imported() -> Iterator[Imports]:
     """The imports of this machine, without this release; what the test imports is removed again."""
