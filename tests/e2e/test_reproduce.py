@@ -84,7 +84,8 @@ def test_the_printed_line_fails_again_in_another_clone_and_the_cluster_can_be_lo
     results = json.loads((clone / "reports" / "latest" / "results.json").read_text())
     try:
         (cell,) = results["cells"]
-        assert (cell["verdict"], cell["reason"], cell["lock"]) == ("failed", first.reason, first.lock)
+        assert (cell["verdict"], cell["lock"]) == ("failed", first.lock)
+        assert without_suffixes(cell["reason"]) == without_suffixes(first.reason)
         assert cell["drift"] == []
         (claim,) = [check for check in cell["checks"] if check["name"] == "inputs-as-locked"]
         assert claim["verdict"] == "passed"
@@ -93,6 +94,11 @@ def test_the_printed_line_fails_again_in_another_clone_and_the_cluster_can_be_lo
     finally:
         harness(clone, "clean", "--run", results["run_id"])
     assert left_of(results["run_id"]) == []
+
+
+def without_suffixes(reason: str) -> str:
+    """A reason without what Kubernetes makes up anew at the end of each pod's name."""
+    return re.sub(r"(-[0-9a-f]{8,10})-[a-z0-9]{5}\b", r"\1-*", reason)
 
 
 def look_into(clone: Path, run_id: str, said: str) -> None:
