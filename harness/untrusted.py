@@ -26,7 +26,8 @@ MEBIBYTE = 2**20
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+"""The form of a run id: `harness.evidence.ledger.new_run_id` makes them."""
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
 _NEXT = "use the file unmodified, as the harness wrote it; do not use files from people you do not trust"
 
@@ -53,7 +54,7 @@ Sha256 = Annotated[str, AfterValidator(_matches(_SHA256, "a SHA-256 of 64 hexade
 OptionalDigest = Annotated[str, AfterValidator(_matches(_DIGEST, "a digest, sha256:…", or_empty=True))]
 """`sha256:` and 64 hexadecimal digits, or nothing."""
 
-RunId = Annotated[str, AfterValidator(_matches(_RUN_ID, "the id of a run, YYYYmmdd-HHMMSS-xxxx"))]
+RunId = Annotated[str, AfterValidator(_matches(RUN_ID, "the id of a run, YYYYmmdd-HHMMSS-xxxx"))]
 """The id of a run, as `harness.evidence.ledger.new_run_id` makes it."""
 
 CellId = Annotated[str, AfterValidator(_cell_id)]

@@ -19,7 +19,6 @@ from rich.table import Table
 from harness.cleanup.remains import IN_ENGINE, Remain, Survey, look, look_for_all, remove, remove_folder
 from harness.errors import EngineError, HostError, UsageError
 from harness.evidence.ledger import (
-    RUN_ID_PATTERN,
     Entry,
     Ledger,
     StaleLedger,
@@ -31,6 +30,7 @@ from harness.evidence.ledger import (
 )
 from harness.host.engine import stop_engine
 from harness.settings import PROJECT_ROOT, Settings
+from harness.untrusted import RUN_ID
 
 Say = Callable[[str], None]
 
@@ -166,7 +166,7 @@ def _refuse_if_alive(settings: Settings) -> None:
 
 def _at_work(cache: Path) -> Iterator[tuple[str, int]]:
     """Processes that hold a ledger of any cache on this host, or the lock of an artefact of this cache."""
-    ledger = re.compile(rf".*/ledger/({RUN_ID_PATTERN.pattern})\.jsonl")
+    ledger = re.compile(rf".*/ledger/({RUN_ID.pattern})\.jsonl")
     artifacts = cache.resolve() / "artifacts"
     for process in psutil.process_iter():
         try:

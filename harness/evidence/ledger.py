@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,8 +31,6 @@ Kind = Literal["cluster", "container", "network", "volume", "process", "folder",
 
 NAME_PREFIX = "soh-"
 """Name prefix of the harness's clusters and temporary folders."""
-
-RUN_ID_PATTERN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 
 # psutil derives the start time from the boot time, which moves by fractions of a second when the clock is set.
 _START_TOLERANCE_SECONDS = 2.0

@@ -15,7 +15,6 @@ import pytest
 
 from harness.errors import HostError
 from harness.evidence.ledger import (
-    RUN_ID_PATTERN,
     Entry,
     Ledger,
     claimed,
@@ -29,6 +28,7 @@ from harness.evidence.ledger import (
     start_time,
 )
 from harness.process import RUN_VARIABLE
+from harness.untrusted import RUN_ID
 
 RUN = "20260102-030405-ab12"
 
@@ -66,7 +66,7 @@ def another_run(run_id: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_run_ids_have_the_promised_form_and_name_clusters() -> None:
     run_id = new_run_id()
-    assert RUN_ID_PATTERN.fullmatch(run_id)
+    assert RUN_ID.fullmatch(run_id)
     assert cluster_name(RUN, 2) == "soh-030405-ab12-2"
 
 
