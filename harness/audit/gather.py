@@ -174,7 +174,7 @@ def _texts(data: Mapping[str, Any], where: str) -> Iterator[Mention]:
         try:
             documents = list(yaml.load_all(text, Loader=_LOADER))
         except yaml.YAMLError:
-            # A ConfigMap may hold any text; what is no YAML is no pod template.
+            # A ConfigMap may hold any text; what is not YAML is not a pod template.
             continue
         for document in documents:
             if isinstance(document, Mapping):

@@ -55,7 +55,7 @@ class Chart:
 
 
 def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: str = "") -> Chart:
-    """A chart folder or .tgz. Raises UnavailableError when it is missing, UsageError when it is no chart."""
+    """A chart folder or .tgz. Raises UnavailableError when it is missing, UsageError when it is not a chart."""
     if not path.exists():
         raise UnavailableError(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
     metadata = _metadata(path)
@@ -214,7 +214,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as broken:
         raise UsageError(f"{path}: Chart.yaml is not valid YAML: {broken}", "correct it") from broken
     if not isinstance(data, dict):
-        raise UsageError(f"{path}: Chart.yaml is no mapping", "give the path of a complete chart")
+        raise UsageError(f"{path}: Chart.yaml is not a mapping", "give the path of a complete chart")
     return data
 
 

@@ -38,7 +38,7 @@ _FALSE_IS_ABSENT = (
 
 
 def chart_crds(chart: Chart) -> Mapping[str, Mapping[str, Any]]:
-    """The specs of the CRDs in the chart's crds/ folder, by name. Raises UsageError when a file is no YAML."""
+    """The specs of the CRDs in the chart's crds/ folder, by name. Raises UsageError when a file is not valid YAML."""
     return _read(chart.path, chart.sha256)
 
 

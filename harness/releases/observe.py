@@ -45,7 +45,7 @@ _TAKE_OVER_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Unseen:
-    """Something that could not be looked at, and why."""
+    """Something that could not be observed, and why."""
 
     reason: str
 
@@ -317,7 +317,7 @@ def _seen(what: str, act: Callable[[], T]) -> T | Unseen:
     except Cancelled:
         raise
     except (OSError, HarnessError) as failed:
-        return Unseen(reason=f"{what} could not be looked at: {soaks.reason(failed)}")
+        return Unseen(reason=f"{what} could not be observed: {soaks.reason(failed)}")
 
 
 def _with(known: A | Unseen, what: str, act: Callable[[A], T]) -> T | Unseen:

@@ -182,7 +182,7 @@ def parse(text: str, *, where: str) -> Lock:
     try:
         data = json.loads(text)
     except ValueError as broken:
-        raise UsageError(f"{where} is no lock: {broken}", "give the lock.json of a cell's evidence") from broken
+        raise UsageError(f"{where} is not a lock: {broken}", "give the lock.json of a cell's evidence") from broken
     if not isinstance(data, dict) or "cell" not in data or "seed" not in data:
         raise UsageError(f"{where} is JSON, but no lock", "give the lock.json of a cell's evidence")
     if data.get("schema_version") != SCHEMA_VERSION:
@@ -195,7 +195,7 @@ def parse(text: str, *, where: str) -> Lock:
     except ValidationError as wrong:
         first = wrong.errors()[0]
         problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise UsageError(f"{where} is no lock that can be used: {problem}", "take it as it was written") from wrong
+        raise UsageError(f"{where} cannot be used as a lock: {problem}", "take it as it was written") from wrong
 
 
 def differences(lock: Lock, here: Lock) -> list[Difference]:

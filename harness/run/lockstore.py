@@ -121,7 +121,7 @@ def find(word: str, settings: Settings) -> Found:
     prefix = digits(word)
     if not prefix:
         raise UsageError(
-            f"--lock {word} is no file, no folder and no digest",
+            f"--lock {word} is neither a file nor a folder nor a digest",
             f"a digest is `sha256:` and at least {locks.PREFIX_DIGITS} hexadecimal digits; {_ELSEWHERE}",
         )
     return _by_digest(prefix, settings)

@@ -63,7 +63,7 @@ class Understood:
 def request(options: RunOptions) -> Request:
     """Understand the options. Raises UsageError, SettingsError or CatalogueError."""
     if options.repeat < 1:
-        raise UsageError(f"--repeat {options.repeat} is no number of times", "give a number from 1 on")
+        raise UsageError(f"--repeat {options.repeat} is not a valid number of repetitions", "give a number from 1 on")
     if options.seed is not None and not 0 <= options.seed < seeds.LIMIT:
         raise UsageError(f"--seed {options.seed} is no seed", f"give a whole number from 0 to {seeds.LIMIT - 1}")
     if options.drift and not options.lock:

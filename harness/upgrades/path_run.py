@@ -250,7 +250,7 @@ class PathRun:
         try:
             return observe(self.cluster, target, others=others, soak=soak, seed=self.seed)
         except (ApiError, OSError) as away:
-            return Unseen(reason=f"the operator could not be looked at: {away}")
+            return Unseen(reason=f"the operator could not be observed: {away}")
 
     def _still_there(self, namespace: str, before: Mapping[str, str]) -> tuple[str, ...]:
         with self.cluster.api_client() as api:
@@ -265,7 +265,7 @@ def _later(pool: ThreadPoolExecutor, look: Callable[[], T]) -> Future[T | Unseen
         except HarnessError as away:
             if isinstance(away, Cancelled):
                 raise
-            return Unseen(reason=f"it could not be looked at: {away}")
+            return Unseen(reason=f"it could not be observed: {away}")
 
     return pool.submit(guarded)
 

@@ -55,7 +55,7 @@ def test_a_failure_is_told_with_the_operators_reason() -> None:
 def test_an_impossible_step_fails_whatever_the_end() -> None:
     finding = claims.states(course("RUNNING", "SUCCEEDING", "COMPLETED"))
     assert finding.verdict is Verdict.FAILED
-    assert "(new) → RUNNING is no step" in finding.message
+    assert "(new) → RUNNING is not a transition" in finding.message
 
 
 def test_other_ends_can_be_wanted() -> None:

@@ -45,7 +45,7 @@ def test_a_digest_or_the_beginning_of_one(word: str, found: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "is no lock"),
+        ("{", "is not a lock"),
         ("[]", "JSON, but no lock"),
         ('{"run_id": "x", "cells": []}', "JSON, but no lock"),
         ('{"cell": "a/b/c", "seed": 1, "schema_version": 2}', "of the form 2; this harness reads 1"),

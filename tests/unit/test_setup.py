@@ -81,7 +81,7 @@ def test_the_default_selection_needs_one_kubernetes_and_has_every_provider_and_a
 
 @pytest.mark.parametrize("repeat", [0, -1])
 def test_no_number_of_times_is_refused(repeat: int) -> None:
-    with pytest.raises(UsageError, match=f"--repeat {repeat} is no number of times"):
+    with pytest.raises(UsageError, match=f"--repeat {repeat} is not a valid number of repetitions"):
         setup.request(RunOptions(repeat=repeat))
 
 

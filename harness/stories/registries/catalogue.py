@@ -26,7 +26,7 @@ def _expression(text: str) -> str:
     try:
         re.compile(text)
     except re.error as wrong:
-        raise ValueError(f"{text!r} is no regular expression: {wrong}") from wrong
+        raise ValueError(f"{text!r} is not a valid regular expression: {wrong}") from wrong
     return text
 
 
@@ -39,7 +39,7 @@ class _Row(BaseModel):
 
 
 class TokenRow(_Row):
-    """A pull secret that is no good; the keys are explained in clusters/pulls.toml."""
+    """An invalid pull secret; the keys are explained in clusters/pulls.toml."""
 
     name: str
     how: How

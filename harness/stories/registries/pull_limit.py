@@ -36,7 +36,7 @@ _RESTART_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doing:
+class PullTrigger:
     """Something that pulls. `images` are those that the node must not have when `act` begins, `aliases` other names of
     the same content: a node that has it by another name asks for the digest by HEAD, which counts as no pull, and for
     nothing more. `act` returns a sentence about its success, and raises HarnessError; `namespace` and `belongs` tell
@@ -51,48 +51,48 @@ class Doing:
     belongs: Belongs
 
 
-Make = Callable[[PullContext, Objects, Home], AbstractContextManager[Doing]]
+Make = Callable[[PullContext, Objects, Home], AbstractContextManager[PullTrigger]]
 """Gets everything ready for a moment; what is still up to it is undone when the block is left."""
 
 
-def through(ctx: PullContext, doing: Doing, row: LimitRow) -> Iterator[Finding]:
+def through(ctx: PullContext, trigger: PullTrigger, row: LimitRow) -> Iterator[Finding]:
     """Reach the limit, act, and claim what the row says."""
     hub = ctx.registries.hub
     if row.home == "cache":
-        for image in doing.images:
+        for image in trigger.images:
             detour.run(ctx.provider, ctx.cluster, ctx.cluster.nodes[0], ["crictl", "pull", image])
-    for image in (*doing.images, *doing.aliases):
+    for image in (*trigger.images, *trigger.aliases):
         detour.forget_image(ctx.provider, ctx.cluster, image)
     spend(ctx)
     asked = len(hub.requests())
     try:
         with ThreadPoolExecutor(1, "limited") as pool:
             began = Deadline(seconds=ctx.deadline.left)
-            acting = pool.submit(doing.act)
+            acting = pool.submit(trigger.act)
             try:
                 if row.outcome == "stuck":
-                    yield from _stuck(ctx, doing, acting)
+                    yield from _stuck(ctx, trigger, acting)
                 else:
                     told = acting.result()
-                    yield from _held(ctx, doing, told, hub.requests()[asked:], row.home, began.elapsed)
+                    yield from _held(ctx, trigger, told, hub.requests()[asked:], row.home, began.elapsed)
             finally:
                 hub.limit(hub.profile.limits)
     finally:
         hub.limit(hub.profile.limits)
 
 
-def _stuck(ctx: PullContext, doing: Doing, acting: Future[str]) -> Iterator[Finding]:
-    stuck = kubelet.await_stuck(ctx, doing.namespace, doing.belongs, what=doing.what)
+def _stuck(ctx: PullContext, trigger: PullTrigger, acting: Future[str]) -> Iterator[Finding]:
+    stuck = kubelet.await_stuck(ctx, trigger.namespace, trigger.belongs, what=trigger.what)
     left = pulls_left(stuck.image, ctx.registries.hub.mirror())
     yield from claims.all_of("pull", stuck, says=SAYS, cause=CAUSE, left=left)
     ctx.registries.hub.limit(ctx.registries.hub.profile.limits)
-    seconds = kubelet.await_started(ctx, doing.namespace, stuck.uid, what=stuck.pod)
+    seconds = kubelet.await_started(ctx, trigger.namespace, stuck.uid, what=stuck.pod)
     yield claims.recovered("recovered", stuck.pod, seconds, "once the window was over")
     yield passed("came-right", acting.result())
 
 
 def _held(
-    ctx: PullContext, doing: Doing, told: str, requests: list[Request], home: Home, seconds: float
+    ctx: PullContext, trigger: PullTrigger, told: str, requests: list[Request], home: Home, seconds: float
 ) -> Iterator[Finding]:
     counted = [it for it in requests if it.method == "GET" and "/manifests/" in it.path]
     heads = [it for it in requests if it.method == "HEAD" and "/manifests/" in it.path and it.status == 200]
@@ -129,7 +129,7 @@ def spend(ctx: PullContext) -> None:
 
 
 @contextmanager
-def installing(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]:
+def installing(ctx: PullContext, objects: Objects, home: Home) -> Iterator[PullTrigger]:
     """The release is not there yet."""
     ctx.uninstall()
 
@@ -137,7 +137,7 @@ def installing(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing
         installed = ctx.install(values_at(ctx, home))
         return f"release {ctx.release.version} was installed in {sum(installed.seconds.values()):.0f} s"
 
-    yield Doing(
+    yield PullTrigger(
         what="the operator",
         images=(image_at(ctx, home),),
         aliases=(ctx.release.image, ctx.registries.copy.image),
@@ -148,7 +148,7 @@ def installing(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing
 
 
 @contextmanager
-def upgrading(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]:
+def upgrading(ctx: PullContext, objects: Objects, home: Home) -> Iterator[PullTrigger]:
     """The path's first release is there; its last one is to come, from where the site has it."""
     before = kubelet.uids(ctx, ctx.operator_namespace)
     target = ctx.releases[ctx.path.releases[-1]]
@@ -170,7 +170,7 @@ def upgrading(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]
             f"{(came.settled - came.began).total_seconds():.0f} s"
         )
 
-    yield Doing(
+    yield PullTrigger(
         what="the new operator",
         images=(image_at(ctx, home),),
         aliases=(ctx.release.image, ctx.registries.copy.image),
@@ -181,7 +181,7 @@ def upgrading(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]
 
 
 @contextmanager
-def scaling(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]:
+def scaling(ctx: PullContext, objects: Objects, home: Home) -> Iterator[PullTrigger]:
     """The driver's image is on the node and is asked for Always; that of the executors is not there."""
     ensure(ctx, home)
     own, executors = (
@@ -201,11 +201,13 @@ def scaling(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]:
             raise ReleaseError(f"the application ended: {course}")
         return f"the driver, whose image is on the node, started, executors came, and the application is {course}"
 
-    yield Doing(what="an executor", images=(executors,), act=act, namespace=ctx.namespace, belongs=roles.is_executor)
+    yield PullTrigger(
+        what="an executor", images=(executors,), act=act, namespace=ctx.namespace, belongs=roles.is_executor
+    )
 
 
 @contextmanager
-def restarting(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing]:
+def restarting(ctx: PullContext, objects: Objects, home: Home) -> Iterator[PullTrigger]:
     """The release runs with images that are asked for Always; then the node goes down and comes up again."""
     ensure(ctx, home)
 
@@ -217,7 +219,7 @@ def restarting(ctx: PullContext, objects: Objects, home: Home) -> Iterator[Doing
         again = kubelet.await_again(ctx, ctx.operator_namespace, before, seconds=_RESTART_SECONDS)
         return f"the node was restarted, and {', '.join(again)} were ready again after {clock.elapsed:.0f} s"
 
-    yield Doing(
+    yield PullTrigger(
         what="the operator",
         images=(),
         act=act,

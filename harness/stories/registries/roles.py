@@ -27,7 +27,7 @@ _GONE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pulling:
+class PullingPod:
     """A pod that is to pull: where, which one, and what its user sees above it (`level`)."""
 
     namespace: str
@@ -35,12 +35,12 @@ class Pulling:
     level: Callable[[], str]
 
 
-Make = Callable[[PullContext, Objects, PullSecret], AbstractContextManager[Pulling]]
+Make = Callable[[PullContext, Objects, PullSecret], AbstractContextManager[PullingPod]]
 """Makes a pod of a role pull with this secret. Leaving the block waits until all is sound again."""
 
 
 @contextmanager
-def operator(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
+def operator(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[PullingPod]:
     """`kubectl rollout restart` of the controller."""
     before = kubelet.uids(ctx, ctx.operator_namespace)
     deployment = _controller(ctx)
@@ -57,7 +57,7 @@ def operator(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator
         serving = [it.name for it in kubelet.pods(ctx, ctx.operator_namespace) if it.uid in before and _ready(it)]
         return f"the old pods go on: {', '.join(serving) or 'none'}"
 
-    yield Pulling(namespace=ctx.operator_namespace, belongs=belongs, level=level)
+    yield PullingPod(namespace=ctx.operator_namespace, belongs=belongs, level=level)
     until(
         lambda: [
             it for it in kubelet.pods(ctx, ctx.operator_namespace) if it.owner.startswith(f"ReplicaSet/{deployment}-")
@@ -70,7 +70,7 @@ def operator(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator
 
 
 @contextmanager
-def hook(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
+def hook(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[PullingPod]:
     """`helm upgrade` to the same release, whose hook applies the CRDs first."""
     before = kubelet.uids(ctx, ctx.operator_namespace)
     installed = ctx.installed
@@ -88,7 +88,7 @@ def hook(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pul
             installed.values,
             timeout=_HELM_SECONDS,
         )
-        yield Pulling(
+        yield PullingPod(
             namespace=ctx.operator_namespace,
             belongs=lambda pod: pod.uid not in before and pod.owner.startswith("Job/"),
             level=statuses,
@@ -97,7 +97,7 @@ def hook(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pul
 
 
 @contextmanager
-def driver(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
+def driver(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[PullingPod]:
     """A new application, which is deleted as soon as its driver has started."""
     name = secret.user
     objects.create(private_packages.application(ctx, "spark-pi", name, driver=secret))
@@ -106,7 +106,7 @@ def driver(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[P
         raw = objects.get(APPLICATION, name)
         return f"the SparkApplication says {parse(raw).state or 'nothing'}" if raw else "the SparkApplication is gone"
 
-    yield Pulling(namespace=ctx.namespace, belongs=lambda pod: pod.name == f"{name}-driver", level=level)
+    yield PullingPod(namespace=ctx.namespace, belongs=lambda pod: pod.name == f"{name}-driver", level=level)
     objects.delete(APPLICATION, name)
     until(
         lambda: [it.name for it in objects.spark_pods() if it.name.startswith(f"{name}-")],
@@ -118,7 +118,7 @@ def driver(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[P
 
 
 @contextmanager
-def executor(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[Pulling]:
+def executor(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator[PullingPod]:
     """The executor of the application `long` is deleted, so that its driver asks for another one."""
     old = kubelet.await_running(ctx, ctx.namespace, is_executor, what="the executor of before")
     objects.core.delete_namespaced_pod(old.name, ctx.namespace, grace_period_seconds=0)
@@ -127,7 +127,7 @@ def executor(ctx: PullContext, objects: Objects, secret: PullSecret) -> Iterator
         raw = objects.get(APPLICATION, LONG)
         return f"the SparkApplication says {parse(raw).state}, and its driver waits" if raw else "it is gone"
 
-    yield Pulling(namespace=ctx.namespace, belongs=lambda pod: is_executor(pod) and pod.uid != old.uid, level=level)
+    yield PullingPod(namespace=ctx.namespace, belongs=lambda pod: is_executor(pod) and pod.uid != old.uid, level=level)
 
 
 MAKES: Mapping[str, Make] = {"operator": operator, "hook": hook, "driver": driver, "executor": executor}

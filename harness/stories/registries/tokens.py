@@ -16,7 +16,7 @@ ELSEWHERE = "somebody/else"
 
 
 def spoil(ctx: PullContext, secret: PullSecret, how: How) -> None:
-    """Make the Secret no good from now on. Raises ApiError."""
+    """Invalidate the Secret from now on. Raises ApiError."""
     accounts = ctx.registries.ghcr.accounts
     if how == "wrong":
         # Looks like a token, and is none: another registry's.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""registry-credentials-ROLE: the pull secret of operator, hook, driver or executor is no good, in each way there is."""
+"""registry-credentials-ROLE: the pull secret of operator, hook, driver or executor is invalid, in each way there is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness.stories.registries.catalogue import TokenRow
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.kubelet import Stuck
 from harness.stories.registries.own_registries import RegistrySetup
-from harness.stories.registries.roles import Pulling
+from harness.stories.registries.roles import PullingPod
 from harness.stories.registries.secrets import PullSecret
 from harness.verdicts import Finding
 from harness.waiting import Deadline
@@ -33,7 +33,7 @@ def scenarios() -> Mapping[str, Scenario]:
 def _scenario(role: str) -> Scenario:
     return Scenario(
         name=f"{_PREFIX}{role}",
-        summary=f"the {role}'s pull secret is no good, in each way that there is, and is mended",
+        summary=f"the {role}'s pull secret is invalid, in each possible way, and is then repaired",
         timeout=480.0,
         images=(samples.chart_values().spark.image,),
         needs=ClusterNeeds(cluster="registry-credentials", installed="nothing"),
@@ -74,7 +74,7 @@ def _cases(ctx: PullContext, objects: Objects, role: str, known: Sequence[TokenR
     seconds: dict[str, float] = {}
     try:
         with ExitStack() as stack:
-            pulling: dict[str, Pulling] = {}
+            pulling: dict[str, PullingPod] = {}
             for row in known:
                 secret = own[row.name]
                 if role == "driver":
