@@ -24,7 +24,7 @@ def _nothing(findings: Sequence[Finding]) -> None:
 class ScenarioContext:
     """One cell's surroundings. `chart` is the one that the release was installed from.
 
-    `namespace` exists and has the service account that the operator's chart makes in each of its job namespaces.
+    `namespace` exists and has `service_account`, which the operator's chart makes in each of its job namespaces.
     `helm` is the Helm program; `folder` takes what the scenario wants to leave (rendered manifests); `spark_images`
     maps a Spark version to an image reference. `before_deletion` is called once, with the findings so far, when a
     claim did not hold and before anything is deleted: whoever gathers evidence hooks in there. Whatever a scenario
@@ -42,6 +42,7 @@ class ScenarioContext:
     deadline: Deadline
     before_deletion: Callable[[Sequence[Finding]], None] = _nothing
     seed: int = 0
+    service_account: str = ""
 
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""

@@ -21,7 +21,7 @@ def compute(ctx: ScenarioContext, objects: Objects, *, sample: str, version: str
     yield claims.pods(
         course.pods.values(),
         image=ctx.spark_images[version],
-        service_account=samples.chart_values().service_account,
+        service_account=samples.account(ctx),
     )
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.pi(log)

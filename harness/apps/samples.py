@@ -153,6 +153,15 @@ class Rendering(Protocol):
     def spark_images(self) -> Mapping[str, str]:
         """Spark version → image reference."""
 
+    @property
+    def service_account(self) -> str:
+        """What the release made for applications; empty for the one of a release without values of a user."""
+
+
+def account(ctx: Rendering) -> str:
+    """The service account that samples run under."""
+    return ctx.service_account or chart_values().service_account
+
 
 @dataclass(frozen=True, kw_only=True)
 class RenderedFor:
@@ -162,6 +171,7 @@ class RenderedFor:
     helm: Path
     folder: Path
     spark_images: Mapping[str, str]
+    service_account: str = ""
 
 
 def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None) -> list[Manifest]:
@@ -169,7 +179,7 @@ def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None)
 
     Raises CommandError when Helm refuses, with Helm's words.
     """
-    given = {**(values or {}), "samples": [sample]}
+    given = {**(values or {}), "samples": [sample], "serviceAccount": account(ctx)}
     given["spark"] = {**given.get("spark", {}), "images": dict(ctx.spark_images)}
     ctx.folder.mkdir(parents=True, exist_ok=True)
     values_file = ctx.folder / f"{sample}-values.yaml"

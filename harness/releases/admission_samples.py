@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.matrix.model import Release, Rule
-from harness.releases.values import merge
+from harness.releases.values import at, merge
 
 BARE, CONFIGURED = "bare", "with a sparkConf"
 
@@ -60,10 +60,3 @@ def expected(release: Release, shape: str, known: Callable[[str], bool] = lambda
 def unlike(wanted: Mapping[str, object], spec: Mapping[str, Any]) -> dict[str, object]:
     """The fields in which a spec is not what was wanted, with what it has there."""
     return {field: at(spec, field) for field, value in wanted.items() if at(spec, field) != value}
-
-
-def at(spec: object, field: str) -> Any:
-    """What a spec has in a field, which is written with dots; None where it has nothing there."""
-    for step in field.split("."):
-        spec = spec.get(step) if isinstance(spec, Mapping) else None
-    return spec

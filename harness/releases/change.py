@@ -19,11 +19,11 @@ from harness import process
 from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Release, ValuesMode
-from harness.releases import rollout
+from harness.releases import accounts, rollout
 from harness.releases.charts import Chart
-from harness.releases.helm import Helm, Revision
+from harness.releases.helm import Helm, HelmError, Revision
 from harness.releases.install import InstalledRelease
-from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.releases.namespaces import CHECK_NAMESPACE, with_job_namespaces
 from harness.releases.values import merge
 from harness.waiting import Deadline
 
@@ -109,6 +109,7 @@ def upgrade(
     values = values_of(installed, wanted)
     steps = _Steps()
     helm = Helm(programs.helm, cluster.kubeconfig)
+    _bring(cluster, helm, installed, wanted.chart, values)
     error = ""
     if wanted.crds == "apply":
         error = _apply_crds(cluster, wanted.chart, programs, steps)
@@ -182,13 +183,13 @@ def rollback(
 
 def values_of(installed: InstalledRelease, wanted: Wanted) -> dict[str, Any]:
     """The values that an upgrade hands to Helm."""
-    own: dict[str, Any] = {"spark": {"jobNamespaces": list(installed.job_namespaces)}}
+    own: dict[str, Any] = {}
     if wanted.crds == "hook":
         own["hook"] = {"upgradeCrd": True}
     if wanted.values_mode == "pinned-registry":
         before = installed.release
         own["image"] = {"registry": before.registry, "repository": before.repository}
-    return merge(own, *wanted.values)
+    return with_job_namespaces(merge(own, *wanted.values), installed.job_namespaces)
 
 
 @dataclass
@@ -215,6 +216,27 @@ def apply_crds(cluster: Cluster, chart: Chart, programs: Programs) -> None:
     """Apply the chart's CRDs by the server. Raises CommandError with kubectl's words."""
     argv: list[str | Path] = [programs.kubectl, "--kubeconfig", cluster.kubeconfig, *_APPLY]
     process.call(argv, stdin=Helm(programs.helm).crds(chart), timeout=_APPLY_SECONDS)
+
+
+def _bring(cluster: Cluster, helm: Helm, installed: InstalledRelease, chart: Chart, values: Mapping[str, Any]) -> None:
+    """Make what the values leave to others, as the new chart would have it; a chart that does not render tells later.
+
+    Raises ClusterError.
+    """
+    try:
+        missing = accounts.to_bring(helm, chart, installed.name, installed.namespace, values)
+    except HelmError:
+        return
+    if not missing:
+        return
+    try:
+        with cluster.api_client() as api:
+            accounts.bring(api, missing)
+    except ApiError as away:
+        raise ClusterError(
+            f"accounts and rights could not be made on {cluster.name}: {away.brief}",
+            "see the node's logs in the evidence",
+        ) from away
 
 
 def _apply_crds(cluster: Cluster, chart: Chart, programs: Programs, steps: _Steps) -> str:
@@ -294,6 +316,7 @@ def _installed(
         revision=revision,
         values=values,
         seconds={},
+        account=installed.account,
     )
 
 

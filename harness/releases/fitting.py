@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
+from harness.releases.namespaces import with_job_namespaces
 from harness.releases.values import merge
 
 
@@ -18,13 +19,16 @@ def misfit(
     namespace: str,
     own: Sequence[Mapping[str, Any]],
     users: Sequence[Mapping[str, Any]],
+    job_namespaces: Sequence[str],
 ) -> str:
     """Why the chart does not render with the user's values on top of our own, in Helm's words; empty when it does.
 
+    `job_namespaces` are the run's, which come after the user's.
     Empty too where it does not render without them either. Raises CommandTimeout, and ToolError for an unusable Helm.
     """
-    said = _refusal(helm, chart, name, namespace, merge(*own, *users))
-    return said if said and not _refusal(helm, chart, name, namespace, merge(*own)) else ""
+    given, without = (with_job_namespaces(merge(*it), job_namespaces) for it in ((*own, *users), own))
+    said = _refusal(helm, chart, name, namespace, given)
+    return said if said and not _refusal(helm, chart, name, namespace, without) else ""
 
 
 def _refusal(helm: Helm, chart: Chart, name: str, namespace: str, values: Mapping[str, Any]) -> str:

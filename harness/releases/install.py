@@ -13,10 +13,10 @@ from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.matrix.model import Release
-from harness.releases import charts, rollout
+from harness.releases import accounts, charts, rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm
-from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
+from harness.releases.namespaces import CHECK_NAMESPACE, of_values, with_job_namespaces
 from harness.releases.values import merge
 from harness.waiting import Deadline
 
@@ -26,7 +26,10 @@ OPERATOR_NAMESPACE = "spark-operator"
 
 @dataclass(frozen=True, kw_only=True)
 class InstalledRelease:
-    """A release that is ready. `values` is what Helm was given; `seconds` holds phase → seconds."""
+    """A release that is ready. `values` is what Helm was given; `seconds` holds phase → seconds.
+
+    `account` is the service account of its job namespaces under which applications run, `job_namespaces` are the run's.
+    """
 
     release: Release
     chart: Chart
@@ -36,6 +39,7 @@ class InstalledRelease:
     revision: int
     values: Mapping[str, Any]
     seconds: Mapping[str, float]
+    account: str = ""
 
 
 def install(
@@ -52,8 +56,9 @@ def install(
 ) -> InstalledRelease:
     """Install a release (or upgrade to it) and wait until it is ready.
 
-    `job_namespaces` must exist; they come into spark.jobNamespaces, to which the checks' own namespace is added.
-    `values` are merged in their order, the user's last. `timeout` is in seconds, for all of it.
+    `job_namespaces` must exist; they come into spark.jobNamespaces, with the checks' own and after those of `values`,
+    which are made where they do not exist. `values` are merged in their order, the user's last. Accounts and rights
+    that these leave to others are brought along. `timeout` is in seconds, for all of it.
 
     Raises ReleaseError when the release is at fault (an image that its registry does not have, a crash, a chart that
     does not render), PullError when an image cannot be pulled for another reason, HostError when the node has no room,
@@ -62,16 +67,17 @@ def install(
     deadline = Deadline(seconds=timeout)
     found = chart if isinstance(chart, Chart) else charts.from_path(Path(chart))
     wanted = [*dict.fromkeys([*job_namespaces, CHECK_NAMESPACE])]
-    merged = merge({"spark": {"jobNamespaces": wanted}}, *values)
-    require_namespaces(merged, wanted)
+    given = merge(*values)
+    merged = with_job_namespaces(given, wanted)
     seconds: dict[str, float] = {}
     try:
         with cluster.api_client() as api:
-            _prepare_namespaces(api, namespace, job_namespaces)
+            binary = Helm(helm, cluster.kubeconfig)
+            _prepare_namespaces(api, [namespace, CHECK_NAMESPACE, *filter(None, of_values(given))], job_namespaces)
+            accounts.bring(api, accounts.to_bring(binary, found, name, namespace, merged))
             seconds["namespaces"] = deadline.elapsed
             # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.
             before = frozenset(pod.uid for pod in rollout.pods_of(api, namespace))
-            binary = Helm(helm, cluster.kubeconfig)
             revision = rollout.run_helm(
                 api,
                 namespace,
@@ -86,6 +92,7 @@ def install(
             seconds["ready"] = deadline.elapsed - sum(seconds.values())
             rollout.await_admission(api, release, CHECK_NAMESPACE, deadline)
             seconds["admission"] = deadline.elapsed - sum(seconds.values())
+            account = accounts.of_applications(api, name, wanted, merged)
     except ApiError as away:
         raise ClusterError(
             f"the API server of {cluster.name} failed while {release.version} was installed: {away.brief}",
@@ -100,6 +107,7 @@ def install(
         revision=revision.number,
         values=merged,
         seconds={phase: round(took, 2) for phase, took in seconds.items()},
+        account=account,
     )
 
 
@@ -108,7 +116,7 @@ def uninstall(cluster: Cluster, installed: InstalledRelease, *, helm: Path, time
     Helm(helm, cluster.kubeconfig).uninstall(installed.name, installed.namespace, timeout=timeout)
 
 
-def _prepare_namespaces(api: client.ApiClient, namespace: str, job_namespaces: Sequence[str]) -> None:
+def _prepare_namespaces(api: client.ApiClient, needed: Sequence[str], job_namespaces: Sequence[str]) -> None:
     core = client.CoreV1Api(api)
     existing = {it["metadata"]["name"] for it in listed(core.list_namespace)}
     missing = [it for it in job_namespaces if it not in existing]
@@ -117,6 +125,6 @@ def _prepare_namespaces(api: client.ApiClient, namespace: str, job_namespaces: S
             f"the job namespaces {', '.join(missing)} do not exist",
             "create them before the install: the chart needs them",
         )
-    for wanted in (namespace, CHECK_NAMESPACE):
+    for wanted in dict.fromkeys(needed):
         if wanted not in existing:
             core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=wanted)))

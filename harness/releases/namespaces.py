@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The job namespaces of a run: the checks' own, and those that a user's values must leave in."""
+"""The job namespaces of a run: the checks' own, those of its scenarios, and those of a user's values beside them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,29 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.errors import UsageError
+from harness.releases.values import merge
 
 CHECK_NAMESPACE = "operator-checks"
 """A job namespace of the checks' own, so that nothing that they create is in a scenario's way."""
 
 
-def require_namespaces(values: Mapping[str, Any], wanted: Iterable[str]) -> None:
-    """Raise UsageError for values that set spark.jobNamespaces without what a run needs."""
+def of_values(values: Mapping[str, Any]) -> list[str]:
+    """What values have in spark.jobNamespaces; nothing where they do not set it. Raises UsageError for no list."""
     spark = values.get("spark")
-    if not isinstance(spark, Mapping) or "jobNamespaces" not in spark:
-        return
-    listed = spark["jobNamespaces"] if isinstance(spark["jobNamespaces"], list) else []
-    missing = [it for it in wanted if it not in listed and "" not in listed]
-    if missing:
+    listed = spark.get("jobNamespaces") if isinstance(spark, Mapping) else None
+    if listed is None:
+        return []
+    if not isinstance(listed, list) or not all(isinstance(it, str) for it in listed):
         raise UsageError(
-            f"the values set spark.jobNamespaces to {listed}, without {', '.join(missing)}, which the run needs",
-            "leave spark.jobNamespaces out of the values file: the harness fills it in",
+            f"the values set spark.jobNamespaces to {listed!r}, which is no list of names",
+            "write it as the chart has it: spark: {jobNamespaces: [default]}",
         )
+    return listed
+
+
+def with_job_namespaces(values: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, Any]:
+    """Values whose spark.jobNamespaces are the user's own, and those that the run needs after them.
+
+    An empty name, which stands for all namespaces, stays: the chart then makes accounts in the others, and watches all.
+    """
+    return merge(values, {"spark": {"jobNamespaces": [*dict.fromkeys([*of_values(values), *wanted])]}})

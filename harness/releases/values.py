@@ -49,6 +49,13 @@ def merge(*documents: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def at(document: object, field: str) -> Any:
+    """What nested mappings have in a field, which is written with dots; None where they have nothing there."""
+    for step in field.split("."):
+        document = document.get(step) if isinstance(document, Mapping) else None
+    return document
+
+
 def load_values(path: Path) -> dict[str, Any]:
     """Read a values file; an empty one is an empty mapping. Raises UsageError with file and line."""
     try:

@@ -174,9 +174,10 @@ class Preparation:
         if not self._asked.options.values or self._asked.lock is not None:
             return None
         mine = len(self._asked.options.values)
-        own = ({"spark": {"jobNamespaces": self._namespaces()}}, first.values, *self._asked.values[:-mine])
+        own = (first.values, *self._asked.values[:-mine])
         helm = Helm(self._host.tools["helm"].path)
-        said = misfit(helm, first.chart, RELEASE_NAME, OPERATOR_NAMESPACE, own, self._asked.values[-mine:])
+        users, names = self._asked.values[-mine:], self._namespaces()
+        said = misfit(helm, first.chart, RELEASE_NAME, OPERATOR_NAMESPACE, own, users, names)
         if not said:
             return None
         files = ", ".join(map(str, self._asked.options.values))

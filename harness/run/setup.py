@@ -17,7 +17,7 @@ from harness.matrix.model import Cell, Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import choose
 from harness.options import RunOptions
-from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
+from harness.releases import namespaces
 from harness.releases.values import load_values, merge
 from harness.settings import PROJECT_ROOT, Settings
 from harness.stories.protocol import NOTHING, Given
@@ -103,7 +103,7 @@ def request(options: RunOptions) -> Request:
     for story in stories.discover().values():
         story.require_use(chosen.cells, given)
     for document in values:
-        require_namespaces(document, [CHECK_NAMESPACE, *(cell.scenario.namespace for cell in chosen.cells)])
+        namespaces.of_values(document)
     return Request(
         options=options,
         settings=settings,

@@ -71,7 +71,13 @@ def reinstall(
     """
     try:
         return _Reinstall(cluster, installed, helm).run(
-            samples.RenderedFor(namespace=namespace, helm=helm, folder=folder, spark_images=images)
+            samples.RenderedFor(
+                namespace=namespace,
+                helm=helm,
+                folder=folder,
+                spark_images=images,
+                service_account=installed.account,
+            )
         )
     except Cancelled:
         raise

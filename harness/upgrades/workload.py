@@ -77,6 +77,7 @@ class WorkloadContext:
     the last; `moves` is how many moves there are, `crds` what happens to the CRDs at each. `watched` are the kinds of
     applications that somebody will judge: of the others there is only one that has ended before the first move, and
     one that comes after the last, so that the operator has something to do. `user_apps` are manifests of `--apps`.
+    Applications run under `service_account`; empty for that of a release without values of a user.
     """
 
     cluster: Cluster
@@ -89,6 +90,7 @@ class WorkloadContext:
     spark_images: Mapping[str, str]
     deadline: Deadline
     user_apps: UserManifests = ()
+    service_account: str = ""
 
 
 @dataclass
@@ -335,7 +337,11 @@ class Workload:
     def _rendering(self, namespace: str) -> samples.RenderedFor:
         ctx = self._ctx
         return samples.RenderedFor(
-            namespace=namespace, helm=ctx.helm, folder=ctx.folder / namespace, spark_images=ctx.spark_images
+            namespace=namespace,
+            helm=ctx.helm,
+            folder=ctx.folder / namespace,
+            spark_images=ctx.spark_images,
+            service_account=ctx.service_account,
         )
 
     def _wait(self, conditions: Mapping[str, Callable[[], bool]], seconds: float) -> None:

@@ -241,7 +241,7 @@ def test_the_real_chart_with_our_default_profile(helm: Helm, real_chart: Chart) 
 def test_values_that_do_not_fit_the_real_chart_are_told(
     helm: Helm, real_chart: Chart, users: dict[str, Any], said: str
 ) -> None:
-    found = fitting.misfit(helm, real_chart, "spark-operator", "spark-operator", [profile("default")], [users])
+    found = fitting.misfit(helm, real_chart, "spark-operator", "spark-operator", [profile("default")], [users], ["a"])
     assert said in found
     assert bool(found) == bool(said)
 
@@ -249,8 +249,8 @@ def test_values_that_do_not_fit_the_real_chart_are_told(
 def test_a_chart_that_never_renders_is_not_the_fault_of_values(helm: Helm, folder: Path) -> None:
     chart = charts.from_path(folder)
     broken = {"text": None}
-    assert fitting.misfit(helm, chart, "it", "it", [broken], [{"list": ["x"]}]) == ""
-    assert "text is needed" in fitting.misfit(helm, chart, "it", "it", [], [broken])
+    assert fitting.misfit(helm, chart, "it", "it", [broken], [{"list": ["x"]}], []) == ""
+    assert "text is needed" in fitting.misfit(helm, chart, "it", "it", [], [broken], [])
 
 
 def test_the_real_charts_crds_are_those_of_the_catalogue(real_chart: Chart) -> None:

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from harness.errors import UsageError
 from harness.kube import reading
 from harness.kube.models import Deployment
-from harness.releases.namespaces import CHECK_NAMESPACE, require_namespaces
 
 _POD: dict[str, Any] = {
     "metadata": {
@@ -116,11 +114,3 @@ def test_a_lease_names_its_pod_and_its_age() -> None:
     assert (lease.holder, lease.age, lease.duration) == ("pod-1", 2.5, 15)
     empty = reading.lease({"metadata": {"name": "l"}}, "d", now)
     assert (empty.holder, empty.age) == ("", float("inf"))
-
-
-def test_values_that_take_job_namespaces_away_are_refused() -> None:
-    wanted = ["spark-pi", CHECK_NAMESPACE]
-    require_namespaces({"spark": {"jobNamespaces": [*wanted, "more"]}}, wanted)
-    require_namespaces({"spark": {"jobNamespaces": [""]}}, wanted)
-    with pytest.raises(UsageError, match="without spark-pi"):
-        require_namespaces({"spark": {"jobNamespaces": ["default", CHECK_NAMESPACE]}}, wanted)

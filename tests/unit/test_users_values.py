@@ -103,14 +103,14 @@ def test_values_that_do_not_fit_are_the_users_error_and_no_cluster_is_made(
 ) -> None:
     asked: list[Any] = []
 
-    def misfit(helm: object, chart: object, name: str, namespace: str, own: Any, users: Any) -> str:
-        asked.append((own[-1], users))
+    def misfit(helm: object, chart: object, name: str, namespace: str, own: Any, users: Any, names: Any) -> str:
+        asked.append((own[-1], users, names))
         return "can't evaluate field replicas"
 
     monkeypatch.setattr(preparation, "misfit", misfit)
     result = run(stage, "mine.yaml", "more.yaml").by_scenario["spark-pi"]
 
-    assert asked == [({"profile": True}, ({"mine": "mine.yaml"}, {"mine": "more.yaml"}))]
+    assert asked == [({"profile": True}, ({"mine": "mine.yaml"}, {"mine": "more.yaml"}), ["spark-pi"])]
     assert result.verdict is Verdict.ERROR
     assert "values of --values (mine.yaml, more.yaml) do not fit the chart of 2.5.2" in result.reason
     assert not stage.specs

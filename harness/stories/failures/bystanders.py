@@ -37,11 +37,13 @@ class Bystanders:
     """The applications of one namespace. Entering begins to watch it; leaving ends that, and the objects stay."""
 
     def __init__(
-        self, cluster: Cluster, namespace: str, *, helm: Path, folder: Path, images: Mapping[str, str]
+        self, cluster: Cluster, namespace: str, *, helm: Path, folder: Path, images: Mapping[str, str], account: str
     ) -> None:
         self._cluster = cluster
         self._namespace = namespace
-        self._rendering = samples.RenderedFor(namespace=namespace, helm=helm, folder=folder, spark_images=images)
+        self._rendering = samples.RenderedFor(
+            namespace=namespace, helm=helm, folder=folder, spark_images=images, service_account=account
+        )
         self._creations = Creations()
         self._recorder = Recorder(cluster, {namespace})
         self._began = datetime.now(UTC)

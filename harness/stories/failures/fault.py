@@ -126,7 +126,12 @@ def tell(ctx: FaultContext, story: Story) -> list[Finding]:
     What the product does wrong on the way is a failed finding; what follows is looked at all the same.
     """
     with Bystanders(
-        ctx.cluster, ctx.namespace, helm=ctx.programs.helm, folder=ctx.folder, images=ctx.spark_images
+        ctx.cluster,
+        ctx.namespace,
+        helm=ctx.programs.helm,
+        folder=ctx.folder,
+        images=ctx.spark_images,
+        account=ctx.installed.account,
     ) as by:
         here = ctx.arrive()
         ctx.say("submitting the application that runs during the upgrade")

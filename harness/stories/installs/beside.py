@@ -102,4 +102,5 @@ def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioConte
         deadline=Deadline(seconds=scenario.timeout),
         before_deletion=it.before_deletion,
         seed=it.seed,
+        service_account=on.installed.account,
     )

@@ -93,6 +93,7 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
             helm=programs.helm,
             folder=run.resources.scratch(f"{cluster.name}/applications"),
             spark_images=spark_images,
+            service_account=on.installed.account,
             deadline=Deadline(seconds=_PATH_SECONDS),
             user_apps=run.given.apps if USERS in on.applications else (),
         )

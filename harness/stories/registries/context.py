@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.errors import HarnessError
 from harness.machine import HostSeen
@@ -59,6 +60,17 @@ class PullContext(ScenarioContext):
         if self.current.installed is None:
             raise HarnessError("this cell needs the release, which is not installed")
         return self.current.installed
+
+    @property
+    def rendering(self) -> samples.RenderedFor:
+        """What samples are rendered for, under the account that the release on the cluster made."""
+        return samples.RenderedFor(
+            namespace=self.namespace,
+            helm=self.helm,
+            folder=self.folder,
+            spark_images=self.spark_images,
+            service_account=self.current.installed.account if self.current.installed else "",
+        )
 
     @property
     def binary(self) -> Helm:

@@ -81,7 +81,7 @@ def application(ctx: PullContext, sample: str, name: str, *, driver: PullSecret 
 
     `driver` is the driver's, when it is not the usual one.
     """
-    manifests = samples.render(ctx, sample)
+    manifests = samples.render(ctx.rendering, sample)
     for it in manifests:
         if it["kind"] != "SparkApplication":
             continue

@@ -189,7 +189,7 @@ def scaling(ctx: PullContext, objects: Objects, home: Home) -> Iterator[PullTrig
         ctx.registries.another(ctx.registries.spark_at(home), label=f"scale-{home}"),
     )
     detour.run(ctx.provider, ctx.cluster, ctx.cluster.nodes[0], ["crictl", "pull", own])
-    manifests = samples.render(ctx, "spark-pi")
+    manifests = samples.render(ctx.rendering, "spark-pi")
     for it in manifests:
         it["spec"] |= {"image": own, "imagePullPolicy": "Always"}
         it["spec"]["executor"]["image"] = executors

@@ -40,7 +40,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield claims.pods(
         course.pods.values(),
         image=ctx.spark_images[_VALUES.spark.version],
-        service_account=_VALUES.service_account,
+        service_account=samples.account(ctx),
     )
     yield _mounts(list(course.pods.values()))
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)

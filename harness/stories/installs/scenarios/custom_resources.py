@@ -39,7 +39,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     course = until_end(ctx, objects, made)
     yield claims.states(course)
     pods = list(course.pods.values())
-    yield claims.pods(pods, image=ctx.spark_images[_VALUES.spark.version], service_account=_VALUES.service_account)
+    yield claims.pods(pods, image=ctx.spark_images[_VALUES.spark.version], service_account=samples.account(ctx))
     for role, sizes in resources.items():
         wanted = expected(sizes)
         yield _specified(role, by_role(pods, role), wanted)

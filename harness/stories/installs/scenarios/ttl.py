@@ -42,7 +42,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield claims.pods(
         course.pods.values(),
         image=ctx.spark_images[_VALUES.spark.version],
-        service_account=_VALUES.service_account,
+        service_account=samples.account(ctx),
         executors=0,
     )
     yield claims.events(objects.events(), course.last.name, executors=False)

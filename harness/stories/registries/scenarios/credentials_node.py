@@ -92,7 +92,7 @@ def _case(ctx: PullContext, objects: Objects, row: TokenRow) -> Iterator[Finding
 
 
 def _application(ctx: PullContext, name: str) -> list[samples.Manifest]:
-    manifests = samples.render(ctx, "spark-pi")
+    manifests = samples.render(ctx.rendering, "spark-pi")
     for it in manifests:
         it["metadata"]["name"] = name
         it["spec"] |= {"image": ctx.registries.spark_at(GHCR), "imagePullPolicy": "Always"}

@@ -88,7 +88,7 @@ def _struck(fault: str, requests: int, *, of_handshake: bool) -> Finding:
 
 
 def _application(ctx: PullContext, image: str) -> list[samples.Manifest]:
-    manifests = samples.render(ctx, "spark-pi")
+    manifests = samples.render(ctx.rendering, "spark-pi")
     for it in manifests:
         it["spec"] |= {"image": image}
     return manifests
