@@ -29,7 +29,8 @@ class Finding(BaseModel):
     """One claim, proved or refuted.
 
     `check` names the claim (`images-from-registry`), `message` says in one sentence what was observed,
-    `evidence` holds small facts (digests, counts, object names) that a reader needs to believe it.
+    `evidence` holds small facts (digests, counts, object names) that a reader needs to believe it. `decides` is whether
+    a cell's verdict rests on it: not on a claim about what the user's own values switch off.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,6 +39,7 @@ class Finding(BaseModel):
     verdict: Verdict
     message: str
     evidence: dict[str, Any] = Field(default_factory=dict)
+    decides: bool = True
 
 
 def passed(check: str, message: str, **evidence: Any) -> Finding:
@@ -60,7 +62,16 @@ def unavailable(check: str, message: str, **evidence: Any) -> Finding:
     return Finding(check=check, verdict=Verdict.UNAVAILABLE, message=message, evidence=evidence)
 
 
+def switched_off(check: str, message: str, **evidence: Any) -> Finding:
+    """A claim about something that the user's values switch off. It does not decide about a cell."""
+    return Finding(check=check, verdict=Verdict.UNAVAILABLE, message=message, evidence=evidence, decides=False)
+
+
 def worst(findings: Iterable[Finding]) -> Verdict:
-    """The verdict of a cell: the worst of its findings, or `error` without findings, since nothing was proved."""
-    verdicts = [finding.verdict for finding in findings]
+    """The verdict of a cell: the worst of its findings, or `error` without findings, since nothing was proved.
+
+    Findings that do not decide count only where there are no others.
+    """
+    found = list(findings)
+    verdicts = [it.verdict for it in found if it.decides] or [it.verdict for it in found]
     return max(verdicts, key=lambda verdict: verdict.severity) if verdicts else Verdict.ERROR

@@ -25,6 +25,7 @@ class ScenarioContext:
     """One cell's surroundings. `chart` is the one that the release was installed from.
 
     `namespace` exists and has `service_account`, which the operator's chart makes in each of its job namespaces.
+    `webhook` is whether the release has one, by its values.
     `helm` is the Helm program; `folder` takes what the scenario wants to leave (rendered manifests); `spark_images`
     maps a Spark version to an image reference. `before_deletion` is called once, with the findings so far, when a
     claim did not hold and before anything is deleted: whoever gathers evidence hooks in there. Whatever a scenario
@@ -43,6 +44,7 @@ class ScenarioContext:
     before_deletion: Callable[[Sequence[Finding]], None] = _nothing
     seed: int = 0
     service_account: str = ""
+    webhook: bool = True
 
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""

@@ -22,6 +22,7 @@ def compute(ctx: ScenarioContext, objects: Objects, *, sample: str, version: str
         course.pods.values(),
         image=ctx.spark_images[version],
         service_account=samples.account(ctx),
+        owned=ctx.webhook,
     )
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.pi(log)

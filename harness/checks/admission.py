@@ -8,20 +8,19 @@ from datetime import UTC, datetime
 
 from harness.matrix.model import Release
 from harness.releases.admission_samples import expected, unlike
+from harness.releases.asked import webhook_off
 from harness.releases.crds import APPLICATIONS, has_field
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.releases.serving import answering
 from harness.releases.webhook import Attempt, problems, same_certificates, validity
-from harness.verdicts import Finding, errored, failed, passed, unavailable
-
-_OFF = "the webhook is disabled in the values (webhook.enable)"
+from harness.verdicts import Finding, errored, failed, passed, switched_off
 
 
 def certificate(observed: ObservedOperator) -> Finding:
     """The CA bundle of every webhook entry verifies the certificate that each webhook pod serves, SAN and dates too."""
     name = "webhook-certificate"
-    if _switched_off(observed):
-        return unavailable(name, _OFF)
+    if off := webhook_off(observed.values):
+        return switched_off(name, off)
     if isinstance(observed.webhook_entries, Unseen):
         return errored(name, observed.webhook_entries.reason)
     if isinstance(observed.handshakes, Unseen):
@@ -62,8 +61,8 @@ def certificate(observed: ObservedOperator) -> Finding:
 def ca_bundle(observed: ObservedOperator) -> Finding:
     """The CA bundle of every webhook entry is the CA certificate in the webhook's Secret."""
     name = "webhook-ca-bundle"
-    if _switched_off(observed):
-        return unavailable(name, _OFF)
+    if off := webhook_off(observed.values):
+        return switched_off(name, off)
     if isinstance(observed.webhook_entries, Unseen):
         return errored(name, observed.webhook_entries.reason)
     if isinstance(observed.secret_ca, Unseen):
@@ -88,8 +87,8 @@ def mutates(observed: ObservedOperator) -> Finding:
     What this release leaves alone, and others fill in, must be left alone.
     """
     name = "admission-mutates"
-    if _switched_off(observed):
-        return unavailable(name, _OFF)
+    if off := webhook_off(observed.values):
+        return switched_off(name, off)
     attempts = observed.sample_attempts
     if isinstance(attempts, Unseen):
         return errored(name, attempts.reason)
@@ -122,8 +121,8 @@ def mutates(observed: ObservedOperator) -> Finding:
 def rejects(observed: ObservedOperator) -> Finding:
     """A dry run of each invalid SparkApplication is refused, with the words of the rule that it breaks."""
     name = "admission-rejects"
-    if _switched_off(observed):
-        return unavailable(name, _OFF)
+    if off := webhook_off(observed.values):
+        return switched_off(name, off)
     if isinstance(observed.rule_attempts, Unseen):
         return errored(name, observed.rule_attempts.reason)
     rules = {rule.name for release in answering(observed) for rule in release.rules}
@@ -140,10 +139,6 @@ def rejects(observed: ObservedOperator) -> Finding:
     if wrong:
         return failed(name, "; ".join(wrong), **evidence)
     return passed(name, f"refused by name: {', '.join(rule.name for rule, _ in attempts)}", **evidence)
-
-
-def _switched_off(observed: ObservedOperator) -> bool:
-    return (observed.values.get("webhook") or {}).get("enable") is False
 
 
 def known_fields(observed: ObservedOperator) -> Callable[[str], bool]:

@@ -9,34 +9,38 @@ from http import HTTPStatus
 from harness.errors import HarnessError, RegistryError, UsageError
 from harness.images.references import ImageReference
 from harness.kube.models import Container, Pod
+from harness.releases.asked import hook_image, operator_image
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
+
+_NAMES = "spark-operator-"
 
 Resolve = Callable[[str], frozenset[str]]
 """Reference → digests (`sha256:…`) that the registry serves for it: of the index, the manifest, the configuration."""
 
 
 def references(observed: ObservedOperator) -> Finding:
-    """Every container of the operator's namespace asks the registry that the release names."""
+    """Every container of the operator asks the registry of the release, or the one that the values name instead."""
     name = "images-from-registry"
     if isinstance(observed.pods, Unseen):
         return errored(name, observed.pods.reason)
     release = observed.release
-    allowed = {release.registry, *filter(None, [release.hook_registry])}
-    asked = {container.image for _, container in _containers(observed.pods)}
+    wanted = operator_image(release, observed.values)
+    allowed = {_registry(it) for it in (wanted, hook_image(release, observed.values)) if it}
+    asked = {container.image for _, container in _own(observed.pods)}
     if not asked:
         return errored(name, f"there is no container in the namespace {observed.namespace} to look at")
     elsewhere = sorted(image for image in asked if _registry(image) not in allowed)
     if elsewhere:
         return failed(
             name,
-            f"{', '.join(elsewhere)} is not on {' or '.join(sorted(allowed))}, which release {release.version} names",
+            f"{', '.join(elsewhere)} is not on {' or '.join(sorted(allowed))}, which {_named_by(observed)} names",
             images=sorted(asked),
         )
-    if release.image not in asked and not observed.values.get("image"):
+    if wanted not in asked:
         return failed(
             name,
-            f"no container asks for {release.image}; they ask for {', '.join(sorted(asked))}",
+            f"no container asks for {wanted}; they ask for {', '.join(sorted(asked))}",
             images=sorted(asked),
         )
     return passed(name, f"all containers ask {' and '.join(sorted(allowed))}", images=sorted(asked))
@@ -76,6 +80,17 @@ def _containers(pods: tuple[Pod, ...]) -> Iterator[tuple[Pod, Container]]:
     for pod in pods:
         for container in pod.containers:
             yield pod, container
+
+
+def _own(pods: tuple[Pod, ...]) -> list[tuple[Pod, Container]]:
+    """The operator's own containers, by the names that the chart gives them, beside which there may be sidecars."""
+    found = list(_containers(pods))
+    return [it for it in found if it[1].name.startswith(_NAMES)] or found
+
+
+def _named_by(observed: ObservedOperator) -> str:
+    named = f"release {observed.release.version}"
+    return f"{named} with image of the values" if observed.values.get("image") else named
 
 
 def _registry(image: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from harness.kube.models import Deployment, Lease, Pod
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.verdicts import Finding, errored, failed, passed, unavailable
+from harness.verdicts import Finding, errored, failed, passed, switched_off
 
 
 def one_leader(observed: ObservedOperator) -> Finding:
@@ -23,7 +23,7 @@ def one_leader(observed: ObservedOperator) -> Finding:
         return errored(name, observed.pods.reason)
     electing = [it for it in observed.deployments if it.flag("leader-election-lock-name")]
     if not electing:
-        return unavailable(name, "leader election is disabled in the values")
+        return switched_off(name, "leader election is disabled in the values")
     pods = {pod.name: pod for pod in observed.pods}
     wrong, leaders = [], {}
     for deployment in electing:

@@ -7,10 +7,11 @@ import re
 
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.releases.serving import runs
-from harness.verdicts import Finding, errored, failed, passed
+from harness.verdicts import Finding, errored, failed, passed, switched_off
 
 _BAD = re.compile(r"\bforbidden\b|\bpanic(?:ked)?\b|^goroutine \d+ \[running\]|^fatal error:", re.IGNORECASE)
 _SHOWN = 10
+_QUIET = frozenset({"warn", "error", "dpanic", "panic", "fatal"})
 
 
 def clean(observed: ObservedOperator) -> Finding:
@@ -28,10 +29,12 @@ def clean(observed: ObservedOperator) -> Finding:
             lines += 1
             if not _BAD.search(line):
                 continue
-            if any(pattern.search(line) for pattern in noise):
+            if any(pattern.search(f"{log.container} {line.strip()}") for pattern in noise):
                 known += 1
             else:
                 bad.append(f"{log.pod}/{log.container}{' (previous)' if log.previous else ''}: {line.strip()}")
+    if not lines and (level := _quiet(observed)):
+        return switched_off(name, f"nothing was logged, and the values have nothing but {level} logged (logLevel)")
     if not lines:
         return errored(name, f"{len(observed.logs)} containers have logged nothing to check")
     if bad:
@@ -39,3 +42,10 @@ def clean(observed: ObservedOperator) -> Finding:
     return passed(
         name, f"{lines} lines in {len(observed.logs)} logs contain no known sign of trouble", lines=lines, known=known
     )
+
+
+def _quiet(observed: ObservedOperator) -> str:
+    """The level at which all Deployments log, where a sound operator logs nothing at it; else empty."""
+    deployments = () if isinstance(observed.deployments, Unseen) else observed.deployments
+    levels = {it.flag("zap-log-level") for it in deployments}
+    return " or ".join(sorted(levels)) if levels and levels <= _QUIET else ""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from harness.matrix.model import DYNAMIC, Default, Fact, Feature, LogNoise, Metric, Release, Rule
+from harness.matrix.model import DYNAMIC, Default, Fact, Feature, IgnoredValue, LogNoise, Metric, Release, Rule
 from harness.matrix.versions import VERSION, numbers
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
@@ -27,6 +27,7 @@ class Behaviour:
     features: tuple[Feature, ...] = ()
     metrics: tuple[Metric, ...] = ()
     noise: tuple[LogNoise, ...] = ()
+    ignored: tuple[IgnoredValue, ...] = ()
 
     def of(self, release: Release) -> Release:
         """The release with the facts that apply to it."""
@@ -40,6 +41,7 @@ class Behaviour:
                 "features": self.features,
                 "metrics": tuple(it.name for it in _holding(self.metrics, release)),
                 "known_log_noise": tuple(it.says for it in _holding(self.noise, release)),
+                "ignored_values": _holding(self.ignored, release),
             }
         )
 
@@ -56,6 +58,7 @@ def read(written: TomlSource) -> Behaviour:
         "feature": (Feature, "name"),
         "metric": (Metric, "name"),
         "log-noise": (LogNoise, "says"),
+        "ignored-value": (IgnoredValue, "value"),
     }
     written.require_only(*tables)
     for table, (model, named) in tables.items():
@@ -66,6 +69,7 @@ def read(written: TomlSource) -> Behaviour:
         features=written.rows("feature", Feature),
         metrics=written.rows("metric", Metric),
         noise=written.rows("log-noise", LogNoise),
+        ignored=written.rows("ignored-value", IgnoredValue),
     )
 
 

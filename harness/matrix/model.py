@@ -140,6 +140,14 @@ class LogNoise(Fact):
     why: str = Field(min_length=1)
 
 
+class IgnoredValue(Fact):
+    """A value of the chart, with dots, that the release does not heed: `means` says what it does instead."""
+
+    value: str
+    means: str = Field(min_length=1)
+    way_out: str = Field(min_length=1)
+
+
 class ReleaseRow(Model):
     """A `[[release]]` of charts/releases.toml: one Spark Operator version, its chart and its images."""
 
@@ -173,6 +181,11 @@ class Release(ReleaseRow):
     features: tuple[Feature, ...] = ()
     metrics: tuple[str, ...] = ()
     known_log_noise: tuple[str, ...] = ()
+    ignored_values: tuple[IgnoredValue, ...] = ()
+
+    def ignores(self, value: str) -> IgnoredValue | None:
+        """What is known of a value that this release does not heed; None of others."""
+        return next((it for it in self.ignored_values if it.value == value), None)
 
     def has(self, feature: str) -> bool:
         """Whether this release has a feature, by name."""
@@ -303,12 +316,18 @@ class ClusterNeeds(Model):
     places: int = 1
 
 
+Granted = Literal["webhook", "named-namespaces", "runs-by-the-second"]
+"""What a scenario takes for granted of values: a webhook that changes pods; namespaces that the operator does not
+watch; names of a schedule's runs that differ within a minute."""
+
+
 class Scenario(Model):
     """What a user of the operator does, and what must hold.
 
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs, and `needs_features`
     those of features (charts/behaviour.toml), which a release must have for it; `needs` is what it
-    needs of its cluster. `story` names the kind of scenario, see `harness/stories/`.
+    needs of its cluster, `takes_for_granted` what it needs of values. `story` names the kind of scenario, see
+    `harness/stories/`.
     """
 
     name: str
@@ -318,6 +337,7 @@ class Scenario(Model):
     needs_crds: tuple[str, ...] = ("sparkapplications.sparkoperator.k8s.io",)
     needs_features: tuple[str, ...] = ()
     needs: ClusterNeeds = ClusterNeeds()
+    takes_for_granted: tuple[Granted, ...] = ()
     story: str = ""
     tags: tuple[str, ...] = ()
 

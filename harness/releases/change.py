@@ -19,7 +19,7 @@ from harness import process
 from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Release, ValuesMode
-from harness.releases import accounts, rollout
+from harness.releases import accounts, asked, rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError, Revision
 from harness.releases.install import InstalledRelease
@@ -284,7 +284,8 @@ def _change(
                 try:
                     rollout.await_rollout(api, target.release, target.namespace, target.name, before, deadline)
                     settled = datetime.now(UTC)
-                    rollout.await_admission(api, target.release, CHECK_NAMESPACE, deadline)
+                    lets_pass = asked.lets_pass(target.values)
+                    rollout.await_admission(api, target.release, CHECK_NAMESPACE, deadline, lets_pass=lets_pass)
                 except (ReleaseError, PullError) as error:
                     rollout_error, outside = str(error), isinstance(error, PullError)
     except ApiError as away:

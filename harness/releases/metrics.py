@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 
+from harness.errors import ApiError
 from harness.kube.api import raw
 from harness.late import client
 
@@ -20,6 +22,13 @@ _TYPE_LINE = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
 
 _ALWAYS = ("controller_runtime_active_workers", "workqueue_depth")
 """controller-runtime's own names, which every release serves from its first second as leader."""
+
+OWN = "go_goroutines"
+"""A name that every process of the operator serves, whether it leads or not: controller-runtime registers Go's own
+metrics (pkg/internal/controller/metrics)."""
+
+PATH = "/metrics"
+"""Where controller-runtime serves metrics (pkg/metrics/server)."""
 
 _DUE_AT = {
     "spark_application_count": "application is New",
@@ -110,10 +119,25 @@ class Moments:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricsPage:
-    """What an endpoint served: metric name → its type, and the address."""
+    """What an endpoint served: metric name → its type, and the address.
+
+    `prefix` is what the names of application metrics begin with, `asked` a path that the values have and that was not
+    found, empty where they have the one of the address.
+    """
 
     address: str
     types: dict[str, str]
+    prefix: str = ""
+    asked: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metrics:
+    """The page of who leads, `why` it is the one, and the pages of the other pods."""
+
+    leading: MetricsPage
+    why: str
+    others: tuple[MetricsPage, ...] = ()
 
 
 def scrape(api: client.ApiClient, namespace: str, pod: str, port: int, path: str) -> MetricsPage:
@@ -121,6 +145,25 @@ def scrape(api: client.ApiClient, namespace: str, pod: str, port: int, path: str
     call = client.CoreV1Api(api).connect_get_namespaced_pod_proxy_with_path
     page = raw(call, f"{pod}:{port}", namespace, path.lstrip("/")).decode(errors="replace")
     return MetricsPage(address=f"{pod}:{port}{path}", types=parse(page))
+
+
+def scrape_at(api: client.ApiClient, namespace: str, pod: str, port: int, path: str, prefix: str) -> MetricsPage:
+    """The page at the path that the values have, or at the one of controller-runtime where that is not found.
+
+    Raises ApiError.
+    """
+    try:
+        return replace(scrape(api, namespace, pod, port, path), prefix=prefix)
+    except ApiError as missing:
+        if missing.status != HTTPStatus.NOT_FOUND or path == PATH:
+            raise
+        return replace(scrape(api, namespace, pod, port, PATH), prefix=prefix, asked=path)
+
+
+def together(pages: Sequence[MetricsPage]) -> MetricsPage:
+    """The pages of pods that all lead, as one."""
+    types = {name: kind for page in pages for name, kind in page.types.items()}
+    return replace(pages[0], address=" and ".join(it.address for it in pages), types=types)
 
 
 def parse(text: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from harness.matrix.model import Release, Rule
 from harness.releases import admission_samples, crds, metrics, webhook
 from harness.releases import soak as soaks
 from harness.releases.install import InstalledRelease
+from harness.releases.metrics import Metrics, MetricsPage
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.rollout import find_deployments
 from harness.releases.soak import Soak
@@ -75,7 +76,7 @@ class ObservedOperator:
     sample_attempts: Mapping[str, webhook.Attempt] | Unseen
     rule_attempts: tuple[tuple[Rule, webhook.Attempt], ...] | Unseen
     leases: tuple[Lease, ...] | Unseen
-    metrics: metrics.MetricsPage | Unseen
+    metrics: Metrics | Unseen
     moments: frozenset[str] = field(default_factory=frozenset)
     moments_trouble: str = ""
     others: tuple[Release, ...] = ()
@@ -142,7 +143,7 @@ def observe(
             sample_attempts=sample_attempts,
             rule_attempts=rule_attempts,
             leases=leases,
-            metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, met)),
+            metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, leases, met)),
             moments=met,
             moments_trouble="; ".join(filter(None, troubles)),
             others=tuple(others),
@@ -261,31 +262,52 @@ class _Look:
         self,
         deployments: tuple[Deployment, ...],
         pods: tuple[Pod, ...] | Unseen,
+        leases: tuple[Lease, ...] | Unseen,
         moments: frozenset[str],
-    ) -> metrics.MetricsPage:
-        """The page of a controller; read again for a while when a name that is due is not there yet."""
-        target = next(
-            (
-                (deployment, pod)
-                for deployment, pod in _pods_of(deployments, pods)
-                if _is_controller(deployment) and deployment.flag("enable-metrics") == "true"
-            ),
-            None,
-        )
-        if target is None:
-            raise HarnessError("no running controller pod with --enable-metrics=true was found")
-        deployment, pod = target
-        port = int(deployment.flag("metrics-bind-address").rpartition(":")[2] or 8080)
-        path = deployment.flag("metrics-endpoint") or "/metrics"
-        due, _ = metrics.due(self._installed.release.metrics, moments, deployment.flag("metrics-prefix"))
+    ) -> Metrics:
+        """The pages of all pods; that of who leads is read again for a while when a due name is not there yet."""
+        found = [it for it in _pods_of(deployments, pods) if it[0].flag("enable-metrics") == "true"]
+        leaders, why = leading([it for it in found if _is_controller(it[0])], leases)
+        due, _ = metrics.due(self._installed.release.metrics, moments, leaders[0][0].flag("metrics-prefix"))
 
-        def scrape() -> metrics.MetricsPage:
-            return metrics.scrape(self._api, self._namespace, pod.name, port, path)
+        def scrape() -> MetricsPage:
+            return metrics.together([self._page(*it) for it in leaders])
 
         try:
-            return until(scrape, lambda page: not set(due) - set(page.types), what="metrics", timeout=_METRICS_SECONDS)
+            page = until(scrape, lambda it: not set(due) - set(it.types), what="metrics", timeout=_METRICS_SECONDS)
         except WaitTimeout:
-            return scrape()
+            page = scrape()
+        others = tuple(self._page(*it) for it in found if it not in leaders)
+        return Metrics(leading=page, why=why, others=others)
+
+    def _page(self, deployment: Deployment, pod: Pod) -> MetricsPage:
+        port = int(deployment.flag("metrics-bind-address").rpartition(":")[2] or 8080)
+        path = deployment.flag("metrics-endpoint") or metrics.PATH
+        prefix = deployment.flag("metrics-prefix")
+        return metrics.scrape_at(self._api, self._namespace, pod.name, port, path, prefix)
+
+
+PodOfDeployment = tuple[Deployment, Pod]
+
+
+def leading(
+    controllers: Sequence[PodOfDeployment], leases: tuple[Lease, ...] | Unseen
+) -> tuple[list[PodOfDeployment], str]:
+    """The controllers that count applications, and why it is these: only who leads sees any.
+
+    Raises HarnessError where that is nobody who runs.
+    """
+    if not controllers:
+        raise HarnessError("no running controller pod with --enable-metrics=true was found")
+    if controllers[0][0].flag("leader-election") == "false":
+        return list(controllers), "no controller elects a leader"
+    if isinstance(leases, Unseen):
+        raise HarnessError(f"who leads is not known: {leases.reason}")
+    holders = {lease.holder: lease.name for lease in leases}
+    found = [it for it in controllers if it[1].name in holders]
+    if not found:
+        raise HarnessError("none of the controllers that run holds the lease, and only who leads counts applications")
+    return found, f"{found[0][1].name} leads"
 
 
 def took_over(leases: tuple[Lease, ...] | Unseen, deployments: tuple[Deployment, ...] | Unseen) -> float:

@@ -17,12 +17,13 @@ from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
 from harness.releases import surroundings
+from harness.releases.asked import operator_image
 from harness.releases.install import OPERATOR_NAMESPACE
 from harness.releases.values import merge
 from harness.report.model import CellResult, RetryResult, cell_result
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.gathering import Gatherer
-from harness.run.locking import Locker, operator_image
+from harness.run.locking import Locker
 from harness.run.resources import Resources
 from harness.run.run_host import Host
 from harness.run.setup import Request

@@ -7,7 +7,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness import __version__, seeds, stories
 from harness.apps import samples
@@ -15,6 +15,7 @@ from harness.errors import HarnessError
 from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
 from harness.releases import charts
+from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 from harness.report.model import repro
@@ -203,11 +204,3 @@ def _locked_chart(chart: Chart | None, wanted: str) -> LockedChart | None:
 @functools.cache
 def _applications() -> str:
     return charts.from_path(samples.CHART).sha256
-
-
-def operator_image(release: Release, values: Mapping[str, Any]) -> str:
-    """The operator's image after the user's values."""
-    image = values.get("image") or {}
-    registry = image.get("registry") or release.registry
-    repository = image.get("repository") or release.repository
-    return f"{registry}/{repository}:{image.get('tag') or release.version}"

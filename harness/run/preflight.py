@@ -16,13 +16,14 @@ from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Release
 from harness.registries.sources import Source, preflight
-from harness.releases.values import merge
-from harness.run.locking import operator_image
+from harness.releases import asked as of_values
+from harness.releases.values import at, merge
 from harness.verdicts import Finding, unavailable
 
 CHECK = "in-the-mirror"
 ABSENT_CHECK = "nobody-copied-it"
 REACHABLE_CHECK = "images-reachable"
+VALUES_CHECK = "values-allow-it"
 
 
 class Preflight:
@@ -55,6 +56,14 @@ class Preflight:
     def refusals(self, asked: Iterable[Cell]) -> dict[str, Finding]:
         """Cell id → the finding that names all that is not to be had for it; cells that can run are not in it."""
         cells = list(asked)
+        found = {it.id: finding for it in cells if (finding := self._not_with_these_values(it))}
+        return found | self._unreachable([it for it in cells if it.id not in found])
+
+    def _not_with_these_values(self, cell: Cell) -> Finding | None:
+        why = of_values.why_not(cell.scenario.takes_for_granted, self._values)
+        return unavailable(VALUES_CHECK, f"the scenario {cell.scenario.name} cannot be run: {why}") if why else None
+
+    def _unreachable(self, cells: Sequence[Cell]) -> dict[str, Finding]:
         wanted = {cell.id: list(dict.fromkeys(self._wanted(cell))) for cell in cells}
         copied = {cell.id: it for cell in cells if (it := self._relies_on_absence(cell))}
         with self._lock:
@@ -108,9 +117,10 @@ class Preflight:
         yield from stories.of(cell.scenario).doubtful_images(cell)
 
     def _operator_images(self, cell: Cell, release: Release) -> Iterator[str]:
-        yield operator_image(release, self._values)
-        if cell.path.crds == "hook" and release.hook_image and not self._values.get("hook"):
-            yield release.hook_image
+        yield of_values.operator_image(release, self._values)
+        hook = cell.path.crds == "hook" or at(self._values, "hook.upgradeCrd")
+        if hook and release.hook_image:
+            yield of_values.hook_image(release, self._values)
 
     def _everything(self, cell: Cell) -> Iterator[str]:
         yield from self._engine_images(cell.environment)

@@ -25,8 +25,8 @@ from harness.providers import network
 from harness.registries import limits
 from harness.registries.local import NodeRegistries
 from harness.registries.sources import Provenance, Source, source_for
+from harness.releases.asked import operator_image
 from harness.releases.values import merge
-from harness.run.locking import operator_image
 from harness.run.node_images import NodeImages
 from harness.run.preflight import Preflight
 from harness.run.release_charts import ReleaseCharts

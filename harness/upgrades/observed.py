@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from harness.matrix.model import Move, Path, Release
 from harness.releases.change import Step
@@ -43,7 +44,7 @@ class ObservedMove:
     `old_pods` are pods of the operator that were there before and still are. `orphans` are objects that the old release
     owned, and that neither the new one owns nor Helm removed: `Kind/namespace/name`. `unfit` are stored objects that
     the schema now in the cluster refuses, with the API server's words. `probes` are those from the beginning of the
-    move until its end.
+    move until its end. `values` are those of the release that there is after it.
     """
 
     move: Move
@@ -61,6 +62,7 @@ class ObservedMove:
     unfit: Mapping[str, str] | Unseen
     probes: tuple[Probe, ...]
     outside: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

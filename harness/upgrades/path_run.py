@@ -209,6 +209,7 @@ class PathRun:
             helm_error=came.helm_error,
             rollout_error=came.rollout_error,
             outside=came.outside,
+            values=target.values,
             watch=watcher.seen(came.began),
             operator=operator,
             old_pods=old.result(),

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from harness.kube.models import Container, Crd, Deployment, Lease, Log, Pod
 from harness.matrix import catalogue
 from harness.releases import admission_samples, webhook
-from harness.releases.metrics import MetricsPage
+from harness.releases.metrics import Metrics, MetricsPage
 from harness.releases.observe import ObservedOperator
 from harness.releases.soak import Soak
 
@@ -110,6 +110,13 @@ def lease(part: str, **changes: Any) -> Lease:
     return dataclasses.replace(healthy, **changes)
 
 
+def metrics_page(*names: str, **changes: Any) -> MetricsPage:
+    """The page of a controller that leads and has counted something for these names."""
+    own = {"controller_runtime_active_workers": "gauge", "workqueue_depth": "gauge", "go_goroutines": "gauge"}
+    page = MetricsPage(address="c:8080/metrics", types={**own, **dict.fromkeys(names, "counter")})
+    return dataclasses.replace(page, **changes)
+
+
 def crd_spec(maximum: int = 5, *, lacks: Iterable[str] = ()) -> dict[str, Any]:
     """A small CRD's spec as a chart writes it, with the fields that webhooks fill in but those that it `lacks`."""
     spec: dict[str, Any] = {"type": "object", "properties": {}}
@@ -180,13 +187,10 @@ def operator(**changes: Any) -> ObservedOperator:
             for rule in RELEASE.rules
         ),
         leases=(lease("controller"), lease("webhook")),
-        metrics=MetricsPage(
-            address="c:8080/metrics",
-            types={
-                "controller_runtime_active_workers": "gauge",
-                "workqueue_depth": "gauge",
-                "spark_application_count": "counter",
-            },
+        metrics=Metrics(
+            leading=metrics_page("spark_application_count"),
+            why="spark-operator-controller-new-1 leads",
+            others=(MetricsPage(address="w:8080/metrics", types={"go_goroutines": "gauge"}),),
         ),
         moments=frozenset({"application is New"}),
     )

@@ -110,7 +110,7 @@ def test_the_noise_at_leader_election_is_known_from_2_1_1_to_2_3_0_only() -> Non
 
 def test_the_webhook_of_2_5_1_alone_may_not_write_events() -> None:
     line = (
-        'events is forbidden: User "system:serviceaccount:spark-operator:spark-operator-{}" cannot create resource '
+        'spark-operator-{} E1 events is forbidden: User "system:serviceaccount:it:of-any-name" cannot create resource '
         '"events" in API group "" in the namespace "spark-operator"'
     )
 

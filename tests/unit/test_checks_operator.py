@@ -14,6 +14,7 @@ from operator_samples import (
     crd_spec,
     deployment,
     lease,
+    metrics_page,
     operator,
     pod,
 )
@@ -23,10 +24,10 @@ from harness.checks.operator import judge
 from harness.errors import RegistryError
 from harness.kube.models import Log
 from harness.releases import webhook
-from harness.releases.metrics import MetricsPage
+from harness.releases.metrics import Metrics, MetricsPage
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.releases.soak import Soak
-from harness.verdicts import Finding, Verdict
+from harness.verdicts import Finding, Verdict, worst
 
 
 def _serves(reference: str) -> frozenset[str]:
@@ -133,7 +134,18 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"logs": (Log(pod="c", container="c", text=_BAD_LOG),)}, "logs-clean", "leases"),
     ({"logs": (Log(pod="c", container="c", text="panic: nil map", previous=True),)}, "logs-clean", "previous"),
-    ({"metrics": MetricsPage(address="c", types={})}, "metrics-served", "spark_application_count"),
+    ({"metrics": Metrics(leading=metrics_page(), why="it leads")}, "metrics-served", "spark_application_count"),
+    (
+        {
+            "metrics": Metrics(
+                leading=metrics_page("spark_application_count"),
+                why="it leads",
+                others=(MetricsPage(address="w:1/metrics", types={}),),
+            )
+        },
+        "metrics-served",
+        "w:1/metrics does not serve go_goroutines",
+    ),
     ({"leases": (lease("controller"),)}, "one-leader", "spark-operator-webhook has 0 leases"),
     ({"leases": (lease("controller", holder="gone"), lease("webhook"))}, "one-leader", "does not exist"),
     ({"leases": (lease("controller", identity="", holder=""), lease("webhook"))}, "one-leader", "nobody holds"),
@@ -218,12 +230,96 @@ def test_known_noise_is_left_out_exactly() -> None:
     assert _found(operator(release=release, logs=(both,)), "logs-clean").verdict is Verdict.FAILED
 
 
-def test_metrics_that_are_off_are_unavailable() -> None:
-    observed = operator(values={"prometheus": {"metrics": {"enable": False}}})
+@pytest.mark.parametrize("off", [False, None, 0, ""])
+def test_metrics_that_are_off_are_unavailable_and_the_cell_is_not(off: object) -> None:
+    observed = operator(
+        values={"prometheus": {"metrics": {"enable": off}}}, metrics=Unseen(reason="no running controller pod")
+    )
     assert _found(observed, "metrics-served").verdict is Verdict.UNAVAILABLE
+    assert worst(judge(observed, _serves)) is Verdict.PASSED
 
 
-def test_a_webhook_that_is_off_is_unavailable() -> None:
-    findings = judge(operator(values={"webhook": {"enable": False}}, webhook_entries=(), handshakes=()), _serves)
-    off = {it.check for it in findings if it.verdict is Verdict.UNAVAILABLE}
-    assert off >= {"webhook-certificate", "webhook-ca-bundle", "admission-mutates", "admission-rejects"}
+@pytest.mark.parametrize("off", [False, None])
+def test_a_webhook_that_is_off_is_unavailable_and_the_cell_is_not(off: object) -> None:
+    accepted = webhook.Attempt(status=0, message="", result={"spec": {}})
+    observed = operator(
+        values={"webhook": {"enable": off}},
+        deployments=(deployment("controller"),),
+        pods=(pod("controller"),),
+        leases=(lease("controller"),),
+        webhook_entries=(),
+        handshakes=(),
+        secret_ca=b"",
+        sample_attempts={"bare": accepted},
+        rule_attempts=tuple((rule, accepted) for rule in RELEASE.rules),
+    )
+    findings = judge(observed, _serves)
+    found = {it.check for it in findings if it.verdict is Verdict.UNAVAILABLE}
+    assert found == {"webhook-certificate", "webhook-ca-bundle", "admission-mutates", "admission-rejects"}
+    assert worst(findings) is Verdict.PASSED
+
+
+def test_a_text_that_says_false_switches_nothing_off() -> None:
+    observed = operator(values={"webhook": {"enable": "false"}}, webhook_entries=())
+    assert _found(observed, "webhook-certificate").verdict is Verdict.FAILED
+
+
+def test_leader_election_that_is_off_does_not_decide_about_a_cell() -> None:
+    alone = deployment("controller", arguments=("controller", "start", "--leader-election=false"))
+    findings = judge(operator(deployments=(alone,), pods=(pod("controller"),), leases=()), _serves)
+    assert next(it for it in findings if it.check == "one-leader").verdict is Verdict.UNAVAILABLE
+    assert worst(findings) is Verdict.PASSED
+
+
+def test_an_endpoint_that_the_release_does_not_heed_is_a_known_break() -> None:
+    page = metrics_page("spark_application_count", asked="/custom")
+    finding = _found(operator(metrics=Metrics(leading=page, why="it leads")), "metrics-served")
+    assert finding.verdict is Verdict.BROKEN_AS_KNOWN
+    assert "endpoint /custom, which answers 404; c:8080/metrics serves the metrics; known: " in finding.message
+    assert finding.evidence["way_out"] == "leave prometheus.metrics.endpoint at /metrics"
+    heeds = RELEASE.model_copy(update={"ignored_values": ()})
+    assert _found(operator(release=heeds, metrics=Metrics(leading=page, why="")), "metrics-served").verdict is (
+        Verdict.FAILED
+    )
+
+
+def test_a_prefix_is_that_of_the_page() -> None:
+    page = metrics_page("ours_spark_application_count", prefix="ours_")
+    assert _found(operator(metrics=Metrics(leading=page, why="it leads")), "metrics-served").verdict is Verdict.PASSED
+
+
+_OWN_IMAGE = {"image": {"registry": "registry.example", "repository": "copies/spark-operator", "tag": "2.5.2-fixed"}}
+
+
+def test_images_are_those_of_the_values() -> None:
+    image = "registry.example/copies/spark-operator:2.5.2-fixed"
+    moved = tuple(pod(part, image=image) for part in ("controller", "webhook"))
+    assert _found(operator(values=_OWN_IMAGE, pods=moved), "images-from-registry").verdict is Verdict.PASSED
+    finding = _found(operator(values=_OWN_IMAGE), "images-from-registry")
+    assert finding.verdict is Verdict.FAILED
+    assert "registry.example" in finding.message
+
+
+def test_a_sidecar_may_come_from_anywhere() -> None:
+    own = pod("controller")
+    mesh = dataclasses.replace(own.containers[0], name="istio-proxy", image="docker.io/istio/proxyv2:1.28.0")
+    beside = dataclasses.replace(own, containers=(mesh, *own.containers))
+    assert _found(operator(pods=(beside, pod("webhook"))), "images-from-registry").verdict is Verdict.PASSED
+
+
+def test_a_level_at_which_nothing_is_logged_is_no_error() -> None:
+    quiet = tuple(
+        deployment(
+            part,
+            arguments=(
+                part,
+                "start",
+                "--zap-log-level=error",
+                f"--leader-election-lock-name=spark-operator-{part}-lock",
+            ),
+        )
+        for part in ("controller", "webhook")
+    )
+    findings = judge(operator(deployments=quiet, logs=()), _serves)
+    assert next(it for it in findings if it.check == "logs-clean").verdict is Verdict.UNAVAILABLE
+    assert worst(findings) is Verdict.PASSED

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From when on a controller is held to what happens to applications."""
+"""Which controller is asked what it has counted, and from when on it is held to that."""
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
-from operator_samples import deployment, lease
+import pytest
+from operator_samples import deployment, lease, pod
 
-from harness.releases.observe import Unseen, took_over
+from harness.errors import HarnessError
+from harness.releases.observe import Unseen, leading, took_over
 
 _NEVER_NOT = float("-inf")
 
@@ -25,3 +28,32 @@ def test_without_a_lease_nothing_is_let_off() -> None:
     assert took_over((), both) == _NEVER_NOT
     assert took_over((lease("controller"),), both) == _NEVER_NOT
     assert took_over(Unseen(reason="away"), both) == _NEVER_NOT
+
+
+FIRST, SECOND = pod("controller"), pod("controller", name="spark-operator-controller-new-2")
+
+
+def test_of_two_controllers_the_one_that_leads_is_asked() -> None:
+    both = [(deployment("controller", replicas=2), it) for it in (SECOND, FIRST)]
+    found, why = leading(both, (lease("controller"), lease("webhook")))
+    assert [it.name for _, it in found] == ["spark-operator-controller-new-1"]
+    assert why == "spark-operator-controller-new-1 leads"
+
+
+def test_controllers_without_an_election_all_count() -> None:
+    alone = dataclasses.replace(deployment("controller"), arguments=("controller", "start", "--leader-election=false"))
+    found, why = leading([(alone, FIRST), (alone, SECOND)], ())
+    assert len(found) == 2
+    assert why == "no controller elects a leader"
+
+
+@pytest.mark.parametrize(
+    ("leases", "said"),
+    [
+        ((lease("controller", holder="spark-operator-controller-old-1"),), "none of the controllers that run"),
+        (Unseen(reason="503"), "who leads is not known: 503"),
+    ],
+)
+def test_where_nobody_is_known_to_lead_no_one_is_asked(leases: object, said: str) -> None:
+    with pytest.raises(HarnessError, match=said):
+        leading([(deployment("controller"), FIRST)], leases)  # type: ignore[arg-type]

@@ -151,3 +151,43 @@ def test_where_the_operator_could_not_be_looked_at_either_release_may_answer() -
     for version in ("2.1.1", "2.5.2"):
         found = moved("2.1.1", version, "2.1.1", "2.5.2", Unseen(reason="away"))
         assert found["admission-after"].verdict is Verdict.PASSED
+
+
+def with_values(seen: tuple[Probe, ...], values: Mapping[str, Any], limits: float = 100) -> dict[str, Finding]:
+    healthy = path(probes=seen, limits=limits)
+    (move,) = healthy.moves
+    changed = dataclasses.replace(healthy, moves=(dataclasses.replace(move, values=values),))
+    return {it.check: it for it in admission.claims(changed, lambda reference: frozenset())}
+
+
+def passed_by(count: int) -> tuple[Probe, ...]:
+    """Creates that the API server accepts as they are, since it cannot ask the webhook."""
+    return tuple(
+        dataclasses.replace(probe, spec=admission_samples.sample("ns", shape=probe.shape)["spec"])
+        for probe in probes(*(Outcome.ACCEPTED,) * count)
+    )
+
+
+def test_without_a_webhook_there_is_nothing_to_judge() -> None:
+    found = with_values(passed_by(20), {"webhook": {"enable": False}})
+    assert {it.check: it.verdict for it in found.values()} == {"outage": Verdict.UNAVAILABLE}
+    assert "webhook.enable" in found["outage"].message
+
+
+def test_what_passes_a_webhook_by_that_may_fail_is_told_and_no_fault() -> None:
+    seen = (*probes(*FINE), *passed_by(3), *probes(*FINE))
+    found = with_values(seen, {"webhook": {"failurePolicy": "Ignore"}})
+    assert {it.verdict for it in found.values()} == {Verdict.PASSED}
+    assert "3 creates passed the webhook by while it was away" in found["always-mutated"].message
+    assert with_values(seen, {})["always-mutated"].verdict is Verdict.FAILED
+
+
+def test_a_webhook_that_may_fail_must_still_fill_in_what_is_right() -> None:
+    half = dataclasses.replace(passed_by(1)[0], spec={**passed_by(1)[0].spec, "mode": "client"})
+    found = with_values((*probes(*FINE), half, *probes(*FINE)), {"webhook": {"failurePolicy": "Ignore"}})
+    assert found["always-mutated"].verdict is Verdict.FAILED
+
+
+def test_a_webhook_that_may_fail_must_answer_in_the_end() -> None:
+    found = with_values((*probes(*FINE), *passed_by(20)), {"webhook": {"failurePolicy": "Ignore"}})
+    assert found["admission-after"].verdict is Verdict.FAILED

@@ -12,6 +12,7 @@ from registry_fakes import Answer, FakeServer, Request, answering
 from run_fakes import CATALOGUE, IMAGE, attempt
 from user_samples import PI, written
 
+from harness import stories
 from harness.apps import samples, users
 from harness.errors import SettingsError
 from harness.images.mirrors import Mirror, MirrorMap
@@ -19,7 +20,7 @@ from harness.matrix import expand
 from harness.matrix.model import Cell, ClusterNeeds, Environment
 from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
-from harness.run.preflight import ABSENT_CHECK, CHECK, REACHABLE_CHECK, Preflight
+from harness.run.preflight import ABSENT_CHECK, CHECK, REACHABLE_CHECK, VALUES_CHECK, Preflight
 from harness.stories.user_apps import story
 from harness.verdicts import Verdict
 
@@ -225,3 +226,19 @@ def test_a_release_that_the_foundry_does_not_build_is_not_asked_for_here() -> No
         found = preflight(source).refusals([cell("install-2.1.1")])
     assert found == {}
     assert not fake.requests
+
+
+def test_a_cell_whose_scenario_the_values_leave_no_room_for_is_told_before_there_is_a_cluster() -> None:
+    with answering(server()) as fake:
+        config_map = cell().model_copy(update={"scenario": stories.scenarios()["config-map"]})
+        refusals = preflight(mirrored(fake), values=({"webhook": {"enable": False}},)).refusals([cell(), config_map])
+    (finding,) = [it for name, it in refusals.items() if name == config_map.id]
+    assert (finding.check, finding.verdict) == (VALUES_CHECK, Verdict.UNAVAILABLE)
+    assert "the scenario config-map cannot be run" in finding.message
+    assert cell().id not in refusals
+
+
+def test_a_hook_that_the_values_ask_for_needs_its_image() -> None:
+    with answering(server()) as fake:
+        preflight(mirrored(fake), values=({"hook": {"upgradeCrd": True}},)).refusals([cell()])
+        assert any("spark-operator/kubectl/manifests/2.5.2" in it.path for it in fake.requests)

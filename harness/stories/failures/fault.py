@@ -113,6 +113,7 @@ def scenario(name: str, summary: str, *, timeout: float = 600.0) -> Scenario:
         timeout=timeout,
         images=(samples.chart_values().spark.image,),
         needs=ClusterNeeds(paths=("upgrade",), cluster=name, places=2),
+        takes_for_granted=("webhook",),
     )
 
 

@@ -13,7 +13,7 @@ from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness
 from harness.kube.interruptions import findings_of
 from harness.matrix.model import Cell
-from harness.releases import shared
+from harness.releases import asked, shared
 from harness.releases.install import OPERATOR_NAMESPACE
 from harness.stories.cluster import PreparedCluster
 from harness.stories.protocol import CellRun, RunContext
@@ -103,4 +103,5 @@ def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioConte
         before_deletion=it.before_deletion,
         seed=it.seed,
         service_account=on.installed.account,
+        webhook=not asked.webhook_off(on.installed.values),
     )

@@ -22,6 +22,7 @@ SCENARIO = Scenario(
     name="config-map",
     summary="code and settings come from ConfigMaps",
     images=(_VALUES.spark.image,),
+    takes_for_granted=("webhook",),
 )
 
 _MOUNTS = {"driver": {"/opt/code", "/etc/settings"}, "executor": {"/etc/settings"}}

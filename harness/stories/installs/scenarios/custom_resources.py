@@ -21,6 +21,7 @@ SCENARIO = Scenario(
     name="custom-resources",
     summary="requests and limits reach the driver and the executors",
     images=(_VALUES.spark.image,),
+    takes_for_granted=("webhook",),
 )
 
 

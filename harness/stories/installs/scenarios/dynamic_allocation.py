@@ -25,6 +25,7 @@ SCENARIO = Scenario(
     summary="executors are added when there is work and removed when there is none",
     timeout=600.0,
     images=(_VALUES.spark.image,),
+    takes_for_granted=("webhook",),
 )
 
 _SECONDS = 300.0

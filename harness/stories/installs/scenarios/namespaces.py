@@ -23,6 +23,7 @@ SCENARIO = Scenario(
     name="namespaces",
     summary="an application in a namespace that the operator does not watch is left alone",
     images=(_VALUES.spark.image,),
+    takes_for_granted=("named-namespaces",),
 )
 
 _UNTOUCHED_SECONDS = 15.0
@@ -50,6 +51,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
             course.pods.values(),
             image=ctx.spark_images[_VALUES.spark.version],
             service_account=samples.account(ctx),
+            owned=ctx.webhook,
         )
         yield claims.events(objects.events(), course.last.name)
         pause(since.left, what="watching an application stay untouched")

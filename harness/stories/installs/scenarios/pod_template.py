@@ -35,7 +35,12 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     course = until_end(ctx, objects, made)
     yield claims.states(course)
     pods = list(course.pods.values())
-    yield claims.pods(pods, image=ctx.spark_images[_VALUES.spark.version], service_account=samples.account(ctx))
+    yield claims.pods(
+        pods,
+        image=ctx.spark_images[_VALUES.spark.version],
+        service_account=samples.account(ctx),
+        owned=ctx.webhook,
+    )
     for role in ("driver", "executor"):
         yield _templated(role, by_role(pods, role))
     yield claims.pi(pod_log(objects.core, ctx.namespace, course.last.driver_pod))

@@ -21,6 +21,7 @@ SCENARIO = Scenario(
     name="retry",
     summary="a failing application is retried, its attempts are counted, and it ends FAILED",
     images=(_VALUES.spark.image,),
+    takes_for_granted=("webhook",),
 )
 
 _ATTEMPT = (State.SUBMITTED, State.RUNNING, State.FAILING)

@@ -25,6 +25,7 @@ SCENARIO = Scenario(
     timeout=600.0,
     images=(_VALUES.spark.image,),
     needs_crds=("sparkapplications.sparkoperator.k8s.io", "scheduledsparkapplications.sparkoperator.k8s.io"),
+    takes_for_granted=("webhook", "runs-by-the-second"),
 )
 
 _LABEL = "sparkoperator.k8s.io/scheduled-app-name"

@@ -26,6 +26,7 @@ SCENARIO = Scenario(
     timeout=700.0,
     needs_features=(SUSPEND,),
     images=(_VALUES.spark.image,),
+    takes_for_granted=("webhook",),
 )
 
 _SECONDS = 240.0

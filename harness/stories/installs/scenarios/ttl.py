@@ -20,6 +20,7 @@ SCENARIO = Scenario(
     name="ttl",
     summary="an application with a time to live is deleted when that time is up",
     images=(_VALUES.spark.image,),
+    takes_for_granted=("webhook",),
 )
 
 _LATE_SECONDS = 15.0

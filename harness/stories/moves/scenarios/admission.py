@@ -10,13 +10,15 @@ from datetime import datetime
 from harness.checks.images import Resolve
 from harness.matrix.behaviour import changes
 from harness.matrix.model import ClusterNeeds, Release, Scenario
-from harness.releases.admission_samples import expected, unlike
+from harness.releases import asked
+from harness.releases.admission_samples import expected, sample, unlike
 from harness.releases.observe import Unseen
 from harness.releases.serving import answering
+from harness.releases.values import at
 from harness.stories.moves.labels import of_moves
 from harness.upgrades.observed import ObservedMove, ObservedPath
 from harness.upgrades.prober import Outcome, Probe
-from harness.verdicts import Finding, errored, failed, passed
+from harness.verdicts import Finding, errored, failed, passed, switched_off
 
 SCENARIO = Scenario(
     name="admission",
@@ -55,13 +57,16 @@ def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
 
 def judge(move: ObservedMove, *, outage_limit: float, delay_limit: float) -> Iterator[Finding]:
     """Everything that must hold of one move. Limits are in milliseconds; 0 is no limit."""
+    if off := asked.webhook_off(move.values):
+        yield switched_off("outage", off)
+        return
     if not any(probe.outcome in {Outcome.ACCEPTED, *_REFUSED} for probe in move.probes):
         yield errored("outage", f"none of {len(move.probes)} probes was answered by the API server")
         return
     yield outage(move.probes, outage_limit)
     yield delay(move.probes, delay_limit)
     ends = (move.origin, move.target)
-    yield defaults(move.probes, *ends)
+    yield defaults(move.probes, *ends, lets_pass=asked.lets_pass(move.values))
     yield after(move.probes, ends if isinstance(move.operator, Unseen) else answering(move.operator))
 
 
@@ -108,19 +113,27 @@ def delay(probes: Sequence[Probe], limit: float) -> Finding:
     return make("delay", told, delay_ms=round(longest))
 
 
-def defaults(probes: Sequence[Probe], origin: Release, target: Release) -> Finding:
+def defaults(probes: Sequence[Probe], origin: Release, target: Release, *, lets_pass: bool = False) -> Finding:
     """No create passes the webhook by: whatever is accepted has the defaults of one of the releases, and no more.
 
-    What changes for applications by that is told besides.
+    With `lets_pass` (failurePolicy: Ignore) those may that come while the webhook is away; how many is told. What
+    changes for applications by the move is told besides.
     """
     name = "always-mutated"
-    missed = [(probe, wrong) for probe in probes if (wrong := _unmutated(probe, (origin, target)))]
+    passed_by = [probe for probe in probes if lets_pass and _untouched(probe)]
+    missed = [
+        (probe, wrong) for probe in probes if probe not in passed_by and (wrong := _unmutated(probe, (origin, target)))
+    ]
     by = f"{origin.name} or {target.name}"
     told = changes(origin, target)
     if missed:
         probe, wrong = missed[0]
         since = f"{len(missed)} creates were accepted without the defaults of {by}, first at {probe.at:%H:%M:%S.%f}Z"
         return failed(name, f"{since}: {wrong}", unmutated=len(missed), changes=told)
+    if passed_by:
+        count = len(passed_by)
+        while_away = f"{count} creates passed the webhook by while it was away, as failurePolicy Ignore has it"
+        return passed(name, f"{while_away}; all others had the defaults of {by}", passed_by=count, changes=told)
     return passed(name, f"every create that was accepted had the defaults of {by} filled in", changes=told)
 
 
@@ -138,6 +151,15 @@ def after(probes: Sequence[Probe], releases: Sequence[Release]) -> Finding:
         told = f"{len(bad)} of the last {len(last)} probes were not accepted with the defaults of {by}"
         return failed(name, f"{told}: {bad[-1]}")
     return passed(name, f"the last {len(last)} probes were accepted with the defaults of {by}")
+
+
+def _untouched(probe: Probe) -> bool:
+    """Whether a create was accepted as it was asked for."""
+    return (
+        probe.outcome is Outcome.ACCEPTED
+        and not unlike(sample("", shape=probe.shape)["spec"], probe.spec)
+        and (at(probe.spec, "mode") is None)
+    )
 
 
 def _unmutated(probe: Probe, releases: Sequence[Release]) -> str:

@@ -20,6 +20,7 @@ SCENARIO = Scenario(
     timeout=420.0,
     images=(chart_values().spark.image,),
     needs=ClusterNeeds(paths=("rollback",), applications=("standing",)),
+    takes_for_granted=("webhook",),
 )
 
 

@@ -22,6 +22,7 @@ SCENARIO = Scenario(
     timeout=420.0,
     images=(_VALUES.spark.image,),
     needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("standing",)),
+    takes_for_granted=("webhook",),
 )
 
 

@@ -25,6 +25,7 @@ SCENARIO = Scenario(
     timeout=420.0,
     images=(_VALUES.spark.image,),
     needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("schedules",)),
+    takes_for_granted=("webhook", "runs-by-the-second"),
 )
 
 LATE = timedelta(seconds=10)

@@ -24,6 +24,7 @@ SCENARIO = Scenario(
     timeout=420.0,
     images=(_VALUES.spark.image,),
     needs=ClusterNeeds(paths=("upgrade", "rollback"), applications=("submissions",)),
+    takes_for_granted=("webhook",),
 )
 
 RACE = "driver pod already exist"

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What values ask of a release that its checks must know: what is switched off, and how admission is to fail.
+
+A switch is off where a template of the chart would take it for off: false, and what else Go's templates find empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from harness.matrix.model import Granted, Release
+from harness.releases.values import at
+
+Values = Mapping[str, Any]
+
+
+def webhook_off(values: Values) -> str:
+    """Why there is no webhook, in words; empty where there is one."""
+    return "the webhook is disabled in the values (webhook.enable)" if _off(values, "webhook.enable") else ""
+
+
+def metrics_off(values: Values) -> str:
+    """Why there are no metrics, in words; empty where there are."""
+    return (
+        "metrics are disabled in the values (prometheus.metrics.enable)"
+        if _off(values, "prometheus.metrics.enable")
+        else ""
+    )
+
+
+def lets_pass(values: Values) -> bool:
+    """Whether the API server lets pass what it cannot ask the webhook about (webhook.failurePolicy: Ignore)."""
+    return bool(at(values, "webhook.failurePolicy") == "Ignore")
+
+
+def watches_all(values: Values) -> bool:
+    """Whether the operator watches all namespaces: one of spark.jobNamespaces has an empty name."""
+    return "" in (at(values, "spark.jobNamespaces") or ())
+
+
+def operator_image(release: Release, values: Values) -> str:
+    """The operator's image after the user's values."""
+    registry = at(values, "image.registry") or release.registry
+    repository = at(values, "image.repository") or release.repository
+    return f"{registry}/{repository}:{at(values, 'image.tag') or release.version}"
+
+
+def hook_image(release: Release, values: Values) -> str:
+    """The image of the chart's hook after the user's values; empty of a release without one."""
+    if not release.hook_image:
+        return ""
+    registry = at(values, "hook.image.registry") or release.hook_registry
+    repository = at(values, "hook.image.repository") or release.hook_repository
+    return f"{registry}/{repository}:{at(values, 'hook.image.tag') or release.version}"
+
+
+def why_not(granted: Iterable[Granted], values: Values) -> str:
+    """Why values do not give what a scenario takes for granted, in words; empty where they do."""
+    reasons: Mapping[Granted, str] = {
+        "webhook": _without_webhook(values),
+        "named-namespaces": _everywhere(values),
+        "runs-by-the-second": _by_the_minute(values),
+    }
+    return "; ".join(reasons[it] for it in granted if reasons[it])
+
+
+def _without_webhook(values: Values) -> str:
+    off = webhook_off(values)
+    return f"only the webhook puts its volumes and limits into pods, and {off}" if off else ""
+
+
+def _everywhere(values: Values) -> str:
+    everywhere = "the operator watches all namespaces by the values (spark.jobNamespaces has an empty name)"
+    return f"it needs a namespace that is not watched, and {everywhere}" if watches_all(values) else ""
+
+
+def _by_the_minute(values: Values) -> str:
+    switch = "controller.scheduledSparkApplicationTimestampPrecision"
+    named = "its schedule fires several times a minute, and runs are named by the minute in the values"
+    return f"{named} ({switch})" if at(values, switch) == "minutes" else ""
+
+
+def _off(values: Values, switch: str) -> bool:
+    """Whether a switch is set, and to something that a template takes for off; a null takes away the default too."""
+    *above, last = switch.split(".")
+    there = at(values, ".".join(above))
+    return isinstance(there, Mapping) and last in there and not there[last]
