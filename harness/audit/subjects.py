@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from harness.errors import ApiError, ClusterError, UnavailableError, UsageError
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
+from harness.images.references import ImageReference
 from harness.imports import at_hand
+from harness.kube import reading
 from harness.kube.api import connect, listed
 from harness.late import client, config
 from harness.matrix.catalogue import Catalogue
@@ -28,6 +30,10 @@ from harness.releases.values import load_values, merge
 from harness.settings import Settings, SourceKind
 
 _GROUP = "sparkoperator.k8s.io"
+_UNAVAILABLE = (
+    "images are named as pods and applications ask for them. Which registry a node got them from, and which digest it "
+    "runs, is unavailable: a node reports the first of all its names of the same content"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +116,25 @@ def of_context(context: str) -> Subject:
                 f"kubectl --context {context} get pods --all-namespaces",
             ) from away
     mentions = [it for made in objects for it in gather.of_objects([made], _namespace(made))]
-    return Subject(name=f"context {context}", mentions=tuple(dict.fromkeys(mentions)))
+    return Subject(
+        name=f"context {context}", mentions=tuple(dict.fromkeys(mentions)), notes=(_UNAVAILABLE, *_reported(pods))
+    )
+
+
+def _reported(pods: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Each container whose node reports another image than its pod asks for, in words."""
+    for pod in pods:
+        for it in reading.pod(pod).containers:
+            if it.reported and not _same(it.image, it.reported):
+                where = f"{_namespace(pod)}: {pod['metadata']['name']}/{it.name}"
+                yield f"{where} asks for {it.image}; its node reports the same content as {it.reported}"
+
+
+def _same(asked: str, reported: str) -> bool:
+    try:
+        return ImageReference.parse(asked).canonical == ImageReference.parse(reported).canonical
+    except UsageError:
+        return asked == reported
 
 
 def _custom_resources(api: client.ApiClient) -> list[dict[str, Any]]:

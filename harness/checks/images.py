@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from typing import Any
 
 from harness.errors import HarnessError, RegistryError, UsageError
 from harness.images.references import ImageReference
 from harness.kube.models import Container, Pod
+from harness.kube.node_records import NodeImage
 from harness.releases.asked import hook_image, operator_image
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.verdicts import Finding, errored, failed, passed
+from harness.verdicts import Finding, errored, failed, passed, unavailable
 
 _NAMES = "spark-operator-"
 
@@ -47,33 +49,75 @@ def references(observed: ObservedOperator) -> Finding:
 
 
 def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:
-    """Every container runs an image whose digest is what the registry serves for the reference that it asks for."""
+    """Every container runs the content that the registry serves for the reference that it asks for.
+
+    What a pod's status reports is any name of that content which the node has. Where it is none that the registry
+    knows, the node's own records decide; where nobody can ask the node, nothing is claimed.
+    """
     name = "image-digests"
     if isinstance(observed.pods, Unseen):
         return errored(name, observed.pods.reason)
     served: dict[str, frozenset[str]] = {}
-    wrong, seen = [], []
+    wrong: list[str] = []
+    unknown: list[str] = []
+    seen: list[dict[str, Any]] = []
     for pod, container in _containers(observed.pods):
         if container.image not in served:
             try:
-                served[container.image] = resolve(container.image)
-            except HarnessError as unknown:
-                if not (isinstance(unknown, RegistryError) and unknown.status == HTTPStatus.NOT_FOUND):
-                    return errored(name, f"the registry could not be asked for {container.image}: {unknown.message}")
-                served[container.image] = frozenset()
-        running = container.image_id.rpartition("@")[2]
-        seen.append({"pod": pod.name, "container": container.name, "image": container.image, "runs": running})
-        if not running:
-            wrong.append(f"{pod.name}/{container.name} has no image yet")
-        elif running not in served[container.image]:
-            what = ", ".join(sorted(served[container.image])) or "no such image"
-            wrong.append(f"{pod.name}/{container.name} runs {running}, but the registry serves {what}")
+                served[container.image] = _served(resolve, container.image)
+            except HarnessError as mute:
+                return errored(name, f"the registry could not be asked for {container.image}: {mute.message}")
+        runs = observed.nodes.image_of(container)
+        seen.append(_facts(pod, container, runs))
+        who, there = f"{pod.name}/{container.name}", served[container.image]
+        if not container.image_id:
+            wrong.append(f"{who} has no image yet")
+        elif there.isdisjoint(_content(container, runs)):
+            what = f"{_named(container, runs)}, but the registry serves {', '.join(sorted(there)) or 'no such image'}"
+            (wrong if runs or not there else unknown).append(f"{who} {what}")
     if not seen:
         return errored(name, f"there is no container in the namespace {observed.namespace} to look at")
     evidence = {"containers": seen, "served": {image: sorted(known) for image, known in served.items()}}
     if wrong:
         return failed(name, "; ".join(wrong), **evidence)
-    return passed(name, f"{len(seen)} containers run the digests that the registry serves", **evidence)
+    if unknown:
+        make = errored if observed.nodes.askable else unavailable
+        why = observed.nodes.trouble or "the node has no record of it any more"
+        return make(name, f"{'; '.join(unknown)}. What it runs is not known: {why}", **evidence)
+    return passed(name, f"{len(seen)} containers run what the registry serves", **evidence)
+
+
+def _served(resolve: Resolve, image: str) -> frozenset[str]:
+    """The digests that the registry serves, none of an image that it has not. Raises HarnessError when it refuses."""
+    try:
+        return resolve(image)
+    except RegistryError as refused:
+        if refused.status != HTTPStatus.NOT_FOUND:
+            raise
+        return frozenset()
+
+
+def _content(container: Container, runs: NodeImage | None) -> frozenset[str]:
+    """Every digest by which the content of a container is known."""
+    reported = frozenset({container.image_id.rpartition("@")[2]})
+    return frozenset({runs.id}) | runs.digests if runs else reported
+
+
+def _named(container: Container, runs: NodeImage | None) -> str:
+    if runs is None:
+        return f"is reported as {container.image_id}"
+    return f"runs {', '.join(sorted({*runs.digests, runs.id}))}"
+
+
+def _facts(pod: Pod, container: Container, runs: NodeImage | None) -> dict[str, Any]:
+    told = {"runs": runs.id, "names": [*runs.tags]} if runs else {}
+    return {
+        "pod": pod.name,
+        "container": container.name,
+        "image": container.image,
+        "reported": container.image_id,
+        **told,
+    }
 
 
 def _containers(pods: tuple[Pod, ...]) -> Iterator[tuple[Pod, Container]]:

@@ -41,16 +41,21 @@ class Ended:
 class Container:
     """A container of a pod. `state` is `running`, `waiting`, `terminated` or empty; `reason`, `message` explain it.
 
-    `image` is what the pod asks for, `image_id` what the node says that it runs. `ended` is how this run ended, `last`
-    how the one before it did. `restarts` counts how often it ran again: when the runtime could not make a container and
-    the kubelet tried once more (StartError), nothing had run. `requests` and `limits` are the specification's,
-    `allocated` what the kubelet reports to have given (`status.containerStatuses[].resources`; empty where Kubernetes
-    does not report it). `config_maps` are those whose keys are in its environment, `mounts` volume → path.
+    `image` is what the pod asks for. `reported` and `image_id` are what the node reports: of all names of the same
+    content that it has, the first in the alphabet, whose registry and digest may be others than those of `image`
+    (what it runs, tells harness/kube/node_records.py). `runtime_id` is the container's id in the node's runtime.
+    `ended` is how this run ended, `last` how the one before it did. `restarts` counts how often it ran again: when
+    the runtime could not make a container and the kubelet tried once more (StartError), nothing had run. `requests`
+    and `limits` are the specification's, `allocated` what the kubelet reports to have given
+    (`status.containerStatuses[].resources`; empty where Kubernetes does not report it). `config_maps` are those whose
+    keys are in its environment, `mounts` volume → path.
     """
 
     name: str
     image: str
+    reported: str = ""
     image_id: str = ""
+    runtime_id: str = ""
     init: bool = False
     ready: bool = False
     restarts: int = 0

@@ -181,7 +181,9 @@ def _container(spec: Object, status: Object, *, init: bool) -> Container:
     return Container(
         name=spec["name"],
         image=spec.get("image") or "",
+        reported=status.get("image") or "",
         image_id=status.get("imageID") or "",
+        runtime_id=(status.get("containerID") or "").rpartition("://")[2],
         init=init,
         ready=bool(status.get("ready")),
         restarts=max(0, (status.get("restartCount") or 0) - (last is not None and last.reason == "StartError")),

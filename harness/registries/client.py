@@ -185,15 +185,17 @@ class RegistryClient:
 
     def config(self, reference: ImageReference, *, platform: str = "linux/amd64") -> Mapping[str, Any]:
         """The image configuration (its `config.Labels`, `history`, …) for a platform."""
-        manifest = self._for_platform(reference, platform)
+        manifest = self._for_platform(self.manifest(reference), reference, platform)
         return self._config_of(manifest, reference)
 
     def digests(self, reference: ImageReference, *, platform: str = "linux/amd64") -> frozenset[str]:
-        """The digests that a node may report for the image: that of the tag, and that of the platform's manifest."""
-        top = self.head(reference)
-        if not top.is_index:
-            return frozenset({top.digest})
-        return frozenset({top.digest, self._for_platform(reference, platform).descriptor.digest})
+        """The digests by which a node may know the image: of the tag, of the platform's manifest, of its configuration.
+
+        The last one says what content it is, whatever lists it: containerd keeps an image by it.
+        """
+        top = self.manifest(reference)
+        own = self._for_platform(top, reference, platform)
+        return frozenset({top.descriptor.digest, own.descriptor.digest, self._config_digest(own, reference)})
 
     def tags(self, repository: str) -> list[str]:
         """All tags of a repository, sorted."""
@@ -225,8 +227,7 @@ class RegistryClient:
             if entry.get("platform", {}).get("os", "unknown") != "unknown"
         )
 
-    def _for_platform(self, reference: ImageReference, platform: str) -> Manifest:
-        manifest = self.manifest(reference)
+    def _for_platform(self, manifest: Manifest, reference: ImageReference, platform: str) -> Manifest:
         if not manifest.descriptor.is_index:
             return manifest
         there = self._platforms_of(manifest, reference)
@@ -240,13 +241,16 @@ class RegistryClient:
             status=404,
         )
 
-    def _config_of(self, manifest: Manifest, reference: ImageReference) -> Mapping[str, Any]:
+    def _config_digest(self, manifest: Manifest, reference: ImageReference) -> str:
         try:
-            digest = str(manifest.content["config"]["digest"])
+            return str(manifest.content["config"]["digest"])
         except (KeyError, TypeError) as broken:
             raise RegistryError(
                 f"the manifest of {_shown(reference)} has no image configuration", "push the image again"
             ) from broken
+
+    def _config_of(self, manifest: Manifest, reference: ImageReference) -> Mapping[str, Any]:
+        digest = self._config_digest(manifest, reference)
         response = self._request("GET", reference, "blobs", digest)
         if response.status_code != 200:
             raise answered(self.server, self.host, response, f"{reference.repository}@{digest}")

@@ -20,8 +20,11 @@ from harness.kube import reading
 from harness.kube.api import listed, raw, read
 from harness.kube.cluster import Cluster
 from harness.kube.models import Crd, Deployment, Lease, Log, Pod
+from harness.kube.node_records import NOBODY_CAN_ASK, NodeRecords
 from harness.late import client
 from harness.matrix.model import Release, Rule
+from harness.providers import runtime
+from harness.providers.base import Provider
 from harness.releases import admission_samples, crds, metrics, webhook
 from harness.releases import soak as soaks
 from harness.releases.install import InstalledRelease
@@ -56,7 +59,8 @@ class ObservedOperator:
     """An operator as it was seen. `chart_crds` and `crds` are CRD specs by name; `secret_ca` is PEM.
 
     `release` is the one that is installed, as Helm has it; `others` are those of which pods may run all the same, where
-    a change did not take place (harness/releases/serving.py). `sample_attempts` are by the shape of the sample, and
+    a change did not take place (harness/releases/serving.py). `nodes` is what the nodes' runtimes have on record, since
+    the pods' statuses do not tell which image a container runs. `sample_attempts` are by the shape of the sample, and
     `rule_attempts` have the rules of all of them.
     """
 
@@ -80,19 +84,22 @@ class ObservedOperator:
     moments: frozenset[str] = field(default_factory=frozenset)
     moments_trouble: str = ""
     others: tuple[Release, ...] = ()
+    nodes: NodeRecords = NOBODY_CAN_ASK
 
 
 def observe(
     cluster: Cluster,
     installed: InstalledRelease,
     *,
+    provider: Provider | None = None,
     others: Sequence[Release] = (),
     soak: float = DEFAULT_SOAK,
     seed: int = 0,
 ) -> ObservedOperator:
     """Watch an operator for `soak` seconds and look at all of it; names of what is created follow from `seed`.
 
-    `others` are the releases besides the installed one whose pods may still run, or run already. Raises Cancelled when
+    `others` are the releases besides the installed one whose pods may still run, or run already. `provider` is whom to
+    ask for what the nodes have on record; None where nobody can. Raises Cancelled when
     the run is being ended, ApiError when the canary application cannot be removed.
     """
     version = installed.release.version
@@ -147,6 +154,7 @@ def observe(
             moments=met,
             moments_trouble="; ".join(filter(None, troubles)),
             others=tuple(others),
+            nodes=runtime.look(provider, cluster),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.matrix.model import Move, Path, Release
+from harness.providers.base import Provider
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
 from harness.releases.helm import Helm
@@ -71,7 +72,8 @@ class Applications(Protocol):
 class PathRun:
     """A path on a cluster, on which its first release is installed. `values` are the user's; `seed` the attempt's.
 
-    `reinstall` is what a path with a rollback tries at its end.
+    `provider` is whom to ask for what the nodes have on record; None where nobody can. `reinstall` is what a path with
+    a rollback tries at its end.
     """
 
     cluster: Cluster
@@ -84,6 +86,7 @@ class PathRun:
     values: Sequence[Mapping[str, Any]]
     seed: int
     reinstall: Callable[[InstalledRelease], ReinstallSeen | Unseen]
+    provider: Provider | None = None
     soak: float = SOAK
     say: Callable[[str], None] = lambda text: None
 
@@ -249,7 +252,7 @@ class PathRun:
         self, target: InstalledRelease, others: Sequence[Release], *, soak: float
     ) -> ObservedOperator | Unseen:
         try:
-            return observe(self.cluster, target, others=others, soak=soak, seed=self.seed)
+            return observe(self.cluster, target, provider=self.provider, others=others, soak=soak, seed=self.seed)
         except (ApiError, OSError) as away:
             return Unseen(reason=f"the operator could not be observed: {away}")
 

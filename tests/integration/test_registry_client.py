@@ -51,7 +51,8 @@ def test_an_image_of_one_platform_has_one_digest(ghcr: RegistryClient, registry:
     descriptor = ghcr.head(image("2.5.2"))
 
     assert (descriptor.digest, descriptor.size) == (digest, entry["size"])
-    assert ghcr.digests(image("2.5.2")) == {digest}
+    config = ghcr.manifest(image("2.5.2")).content["config"]["digest"]
+    assert ghcr.digests(image("2.5.2")) == {digest, config}
     assert ghcr.config(image("2.5.2"))["config"]["Labels"] == {"test": "hello"}
     assert [str(it) for it in ghcr.platforms(image("2.5.2"))] == ["linux/amd64"]
     assert ghcr.head(image("2.5.2").pinned(digest)).digest == digest
@@ -65,7 +66,8 @@ def test_an_index_is_known_by_its_digest_and_by_the_platforms(
     index = push_index(pusher, registry.url, REPOSITORY, "2.5.2", [first, second])
 
     assert ghcr.head(image("2.5.2")).media_type == INDEX
-    assert ghcr.digests(image("2.5.2")) == {index, amd64}
+    config = ghcr.manifest(image("amd64")).content["config"]["digest"]
+    assert ghcr.digests(image("2.5.2")) == {index, amd64, config}
     assert [str(it) for it in ghcr.platforms(image("2.5.2"))] == ["linux/amd64", "linux/arm64"]
     assert ghcr.config(image("2.5.2"), platform="linux/arm64")["config"]["Labels"] == {"test": "b"}
     with pytest.raises(RegistryError, match=r"for linux/amd64, linux/arm64, not for linux/s390x"):

@@ -77,6 +77,10 @@ def test_pods_and_applications_are_found_with_their_namespaces(use: Use) -> None
         use(server.address)
         found = subjects.of_context("here")
 
+    assert found.notes[0].startswith("images are named as pods and applications ask for them. Which registry")
+    assert "is unavailable" in found.notes[0]
+    asks = "namespace spark: p/c asks for kubeflow/spark-operator:2.1.1"
+    assert found.notes[1:] == (f"{asks}; its node reports the same content as docker.io/a/running:1",)
     assert {(it.text, it.where) for it in found.mentions} == {
         ("kubeflow/spark-operator:2.1.1", "namespace spark: Pod/p spec.containers[0].image"),
         ("apache/spark:4.0.4", "namespace spark: SparkApplication/pi spec.image"),

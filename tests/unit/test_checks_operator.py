@@ -23,6 +23,7 @@ from harness.checks import images
 from harness.checks.operator import judge
 from harness.errors import RegistryError
 from harness.kube.models import Log
+from harness.kube.node_records import NodeImage, NodeRecords
 from harness.releases import webhook
 from harness.releases.metrics import Metrics, MetricsPage
 from harness.releases.observe import ObservedOperator, Unseen
@@ -110,7 +111,16 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"soak": Soak(seconds=15.0, restarts={"c": 0}, gone=("c",))}, "no-restarts", "c went away"),
     ({"pods": (pod("controller", image="kubeflow/spark-operator:2.1.1"),)}, "images-from-registry", "ghcr.io"),
     ({"pods": (pod("controller", image="ghcr.io/other/image:1"),)}, "images-from-registry", RELEASE.image),
-    ({"pods": (pod("controller", image_id="x@sha256:" + "b" * 64),)}, "image-digests", "b" * 64),
+    (
+        {
+            "pods": (pod("controller", image_id="x@sha256:" + "b" * 64),),
+            "nodes": NodeRecords(
+                images={"sha256:c": NodeImage(id="sha256:c", digests=frozenset({"sha256:" + "b" * 64}))}
+            ),
+        },
+        "image-digests",
+        "b" * 64,
+    ),
     ({"pods": (pod("controller", image_id=""),)}, "image-digests", "no image yet"),
     ({"crds": ()}, "crds-established", "missing"),
     ({"crds": ()}, "crds-equal-chart", "missing in the cluster"),

@@ -80,7 +80,7 @@ class Stage:
             rollout_error=self.rollout_error,
         )
 
-    def observe(self, cluster: Any, target: Any, *, others: Any, soak: float, seed: int) -> Unseen:
+    def observe(self, cluster: Any, target: Any, *, soak: float, **_: Any) -> Unseen:
         last = soak > path_run.SHORT_SOAK or bool(self.helm_error)
         self.events.append("soak")
         if last:

@@ -27,6 +27,7 @@ _POD: dict[str, Any] = {
                 "name": "spark-operator-controller",
                 "image": "ghcr.io/a/b:1",
                 "imageID": "ghcr.io/a/b@sha256:1",
+                "containerID": "containerd://abc",
                 "ready": True,
                 "restartCount": 1,
                 "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
@@ -42,7 +43,7 @@ def test_a_running_pod() -> None:
     assert (pod.owner, pod.phase, pod.restarts) == ("ReplicaSet/spark-operator-controller-7d", "Running", 1)
     (container,) = pod.containers
     assert (container.state, container.ready, container.last_exit) == ("running", True, "exit 137 (OOMKilled)")
-    assert container.image_id == "ghcr.io/a/b@sha256:1"
+    assert (container.image_id, container.runtime_id) == ("ghcr.io/a/b@sha256:1", "abc")
 
 
 @pytest.mark.parametrize(("reason", "restarts"), [("StartError", 0), ("Error", 1), ("OOMKilled", 1)])

@@ -153,7 +153,8 @@ def tell(ctx: FaultContext, story: Story) -> list[Finding]:
             found.append(errored(WAY_OUT, f"whether the way out works could not be seen: {error}"))
         ctx.say("waiting for the applications to finish")
         found += by.finish()
-    return [*found, *install_checks.run(ctx.cluster, here, resolve=ctx.resolve, seed=ctx.seed)]
+    checked = install_checks.run(ctx.cluster, here, resolve=ctx.resolve, provider=ctx.provider, seed=ctx.seed)
+    return [*found, *checked]
 
 
 def require(came: Change) -> None:

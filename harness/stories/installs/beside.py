@@ -32,7 +32,12 @@ class SharedRelease:
         self.clean = True
         pool = ThreadPoolExecutor(1, "install-checks")
         self.checks: Future[list[Finding]] = pool.submit(
-            install_checks.run, on.cluster, on.installed, resolve=run.resources.source.digests, seed=seed
+            install_checks.run,
+            on.cluster,
+            on.installed,
+            resolve=run.resources.source.digests,
+            provider=on.provider,
+            seed=seed,
         )
         pool.shutdown(wait=False)
 

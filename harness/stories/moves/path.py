@@ -109,5 +109,6 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
         values=run.values,
         seed=first.seed,
         reinstall=anew,
+        provider=on.provider,
         say=run.say,
     )
