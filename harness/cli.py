@@ -251,6 +251,7 @@ def _refuse_misspelt(words: Sequence[str]) -> None:
 
 def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.bootstrap.bootstrap import bootstrap
+    from harness.evidence.temporary import temporary
     from harness.registries.sources import detect
     from harness.run import setup
 
@@ -265,15 +266,16 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         asked = replace(asked, cells=asked.cells[:1])
     console = Console()
     console.print(str(choice), soft_wrap=True, highlight=False)
-    bootstrap(
-        asked.settings,
-        source=choice.kind,
-        environments=list(dict.fromkeys(cell.environment for cell in asked.cells)),
-        releases=asked.releases,
-        console=console,
-        providers=providers,
-        to_be_continued=first,
-    )
+    with temporary(asked.settings, programs=False):
+        bootstrap(
+            asked.settings,
+            source=choice.kind,
+            environments=list(dict.fromkeys(cell.environment for cell in asked.cells)),
+            releases=asked.releases,
+            console=console,
+            providers=providers,
+            to_be_continued=first,
+        )
     return 0
 
 
@@ -322,6 +324,7 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.evidence.ledger import ledger_folder, live_runs
+    from harness.evidence.temporary import temporary
     from harness.foundry import inventory
     from harness.matrix import catalogue as catalogues
 
@@ -335,7 +338,8 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             raise UsageError(
                 "harness foundry build needs the names of the artefacts to build", f"the names are: {names}"
             )
-        inventory.build(wanted, known.environments, releases, parsed.names, console.print)
+        with temporary(wanted, programs=False):
+            inventory.build(wanted, known.environments, releases, parsed.names, console.print)
     elif parsed.action in ("add-kubernetes", "add-release"):
         for line in _add_to_foundry(wanted, known, parsed.action, parsed.names, console.print):
             console.print(line, soft_wrap=True, highlight=False)

@@ -26,6 +26,10 @@ RUN_VARIABLE = "SPARK_OPERATOR_HARNESS_RUN"
 """Environment variable with the run's id, which every program that a run starts inherits, so that all of them can be
 found."""
 
+INSTALLATION_VARIABLE = "SPARK_OPERATOR_HARNESS_INSTALLATION"
+"""Environment variable that says which cache the run belongs to: `Installation.mark`."""
+
+_OF_A_RUN = (RUN_VARIABLE, INSTALLATION_VARIABLE, "TMPDIR")
 _GRACE_SECONDS = 5.0
 _STOP_SECONDS = 0.2
 _LOOK_SECONDS = 0.05
@@ -41,6 +45,54 @@ class Completed:
     stdout: str
     stderr: str
     seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which process: its number, the boot that it belongs to, and when in that boot it was started, in clock ticks.
+
+    Unlike a start time in seconds, none of them moves when the clock is set (proc(5), field 22 of /proc/PID/stat).
+    """
+
+    pid: int
+    boot: str
+    ticks: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether exactly that process is running; one that only waits to be reaped is not."""
+        return self.ticks > 0 and self == identity(self.pid)
+
+
+def identity(pid: int) -> Identity | None:
+    """Which process has this number now; None when there is none, or it only waits to be reaped."""
+    ticks = _start_ticks(pid)
+    return None if ticks is None else Identity(pid=pid, boot=boot_id(), ticks=ticks)
+
+
+def boot_id() -> str:
+    """The id of this boot of the machine; empty where the kernel has none (macOS)."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return path.read_text().strip() if path.is_file() else ""
+
+
+def _start_ticks(pid: int) -> int | None:
+    if not Path("/proc/self/stat").exists():
+        return _start_centiseconds(pid)
+    try:
+        # The program's name, in brackets, may itself hold blanks and brackets.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _start_centiseconds(pid: int) -> int | None:
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time() * 100)
+    except psutil.NoSuchProcess:
+        return None
 
 
 class _Running:
@@ -174,13 +226,13 @@ def daemon(
 ) -> subprocess.Popen[bytes]:
     """Start a detached program, in a session of its own, that outlives this process and its run.
 
-    Raises ToolError when it is missing.
+    It inherits nothing that is the run's: not its name, not its temporary folder. Raises ToolError when it is missing.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in argv]
     log.debug("+ %s & (detached)", shown(words))
     with log_file.open("ab") as sink:
-        return _start(words, env=env, cwd=None, stdin=None, stdout=sink, stderr=sink, without=(RUN_VARIABLE,))
+        return _start(words, env=env, cwd=None, stdin=None, stdout=sink, stderr=sink, without=_OF_A_RUN)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:
@@ -247,7 +299,7 @@ def _start(
     try:
         child = subprocess.Popen(
             words,
-            env={key: value for key, value in {**os.environ, **(env or {})}.items() if key not in without},
+            env={key: value for key, value in os.environ.items() if key not in without} | dict(env or {}),
             cwd=cwd,
             stdin=stdin or subprocess.DEVNULL,
             stdout=stdout,

@@ -15,6 +15,7 @@ from pathlib import Path
 from harness import process
 from harness.bootstrap.bootstrap import drop_caches
 from harness.errors import HarnessError
+from harness.evidence.temporary import outside
 from harness.foundry import plan
 from harness.host.display import duration
 from harness.host.steps import Step, results
@@ -73,7 +74,9 @@ class Remainder:
 
     def _watch(self, argv: Sequence[str], missing: dict[str, list[Step]]) -> None:
         try:
-            with process.background(argv, log_file=self._log_file) as child:
+            # A builder of base systems works as another user in the temporary folder: not in that of the run.
+            environment = {"TMPDIR": str(outside())}
+            with process.background(argv, log_file=self._log_file, env=environment) as child:
                 while child.poll() is None and not cancelled():
                     self._look(missing)
                     if self._closing.wait(_LOOK_SECONDS):

@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -16,19 +16,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from harness.cleanup.remains import IN_ENGINE, Remain, Survey, look, look_for_all, remove, remove_folder
+from harness.cleanup import engine
+from harness.cleanup.ownership import IN_ENGINE, Claim, Scope, Stranger
+from harness.cleanup.remains import Remain, Survey, look_for, look_for_all, remove, remove_folder
 from harness.errors import EngineError, HostError, UsageError
+from harness.evidence.installation import NOBODY, installation_of
 from harness.evidence.ledger import (
-    Entry,
     Ledger,
+    Owner,
     StaleLedger,
     claimed,
     ledger_folder,
     live_runs,
     not_ledgers,
+    read,
     stale_ledgers,
 )
-from harness.host.engine import stop_engine
+from harness.host.engine import dockerd_runs, stop_engine
+from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.settings import PROJECT_ROOT, Settings
 from harness.untrusted import RUN_ID
 
@@ -46,12 +51,13 @@ _CACHE_PARTS = (
         "history.json",
         "imports",
         "imports.lock",
+        "installation.json",
         "ledger",
         "locks",
         "logs",
         "pytest",
     ),
-    *("registry", "tools", "work"),
+    *("registry", "slots", "tools", "work"),
 )
 
 
@@ -68,7 +74,9 @@ def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str
         say(line)
 
     for stale in stale_ledgers(ledger_folder(settings)):
-        if not stale.owner.kept:
+        if stale.owner.elsewhere:
+            tell(_elsewhere(settings, stale.owner))
+        elif not stale.owner.kept:
             _remove_run(stale, "was terminated before it could clean up", tell)
     return told
 
@@ -93,54 +101,106 @@ def _remove_run(stale: StaleLedger, why: str, tell: Say) -> list[str]:
     with claimed(stale) as ledger:
         if ledger is None:
             return []
-        run_id, entries = ledger.run_id, ledger.open_entries()
+        run_id, claim = ledger.run_id, _claim(ledger, _which_engine())
         used_engine = not ledger.ever_planned().isdisjoint(IN_ENGINE)
-        before = look(run_id, entries, used_engine=used_engine)
+        before = look_for(claim, used_engine=used_engine)
         if before.removable:
             tell(f"run {run_id} {why}; removing {_listed(before.removable)}")
         problems = remove(before.removable)
-        after = look(run_id, entries, used_engine=used_engine) if before.remains else before
-        _settle(ledger, entries, after)
-        for problem in (*problems, *after.unseen):
+        after = look_for(claim, used_engine=used_engine) if before.remains else before
+        _settle(ledger, claim, after)
+        unseen = [*after.unseen, *_in_another_engine(ledger, claim)]
+        for problem in (*problems, *unseen):
             tell(f"not removed of run {run_id}: {problem}")
-        return [*map(str, after.removable), *after.unseen]
+        return [*map(str, after.removable), *unseen]
 
 
 def clean(
     settings: Settings, *, keep_cache: bool = False, console: Console | None = None, say: Say = lambda line: None
 ) -> list[str]:
-    """Remove everything that the harness has created on this host, inspect the host again, and print the proof.
+    """Remove everything that this cache's runs have created, inspect the host again, and print the proof.
 
     Returns what remains or could not be inspected; empty means clean. With `keep_cache` the foundry's artefacts,
-    the tools, the harness's images and its engine's data stay. Reports stay in any case. Raises HostError when a run
-    is alive.
+    the tools, the harness's images and its engine's data stay. Reports stay in any case, and so does what other caches'
+    runs have created: it is named, with the command of its owner. Raises HostError when a run is alive.
     """
     _refuse_if_alive(settings)
     rows: list[_Row] = []
     leaks: list[str] = []
     with ExitStack() as stack:
-        ledgers = [stack.enter_context(claimed(stale)) for stale in stale_ledgers(ledger_folder(settings))]
-        claimed_ledgers = [ledger for ledger in ledgers if ledger is not None]
-        entries = [entry for ledger in claimed_ledgers for entry in ledger.open_entries()]
-        before = _without_cache(look_for_all(entries), keep_cache=keep_cache)
+        stale = stale_ledgers(ledger_folder(settings))
+        leaks += [_elsewhere(settings, it.owner) for it in stale if it.owner.elsewhere]
+        ledgers = [stack.enter_context(claimed(it)) for it in stale if not it.owner.elsewhere]
+        which = _which_engine()
+        claims = {ledger: _claim(ledger, which) for ledger in ledgers if ledger is not None}
+        scope = _scope(settings, tuple(claims.values()))
+        before = _without_cache(look_for_all(scope), keep_cache=keep_cache)
         if before.removable:
             say(f"removing {_listed(before.removable)}")
         problems = remove(before.removable)
-        after = _without_cache(look_for_all(entries), keep_cache=keep_cache)
-        for ledger in claimed_ledgers:
-            _settle(ledger, ledger.open_entries(), after)
+        after = _without_cache(look_for_all(scope), keep_cache=keep_cache)
+        for ledger, claim in claims.items():
+            _settle(ledger, claim, after)
+            leaks += _in_another_engine(ledger, claim)
         rows += [_row(kind, before, after) for kind in _KINDS if not (keep_cache and kind == "image")]
     leaks += [f"still exists: {remain}" for remain in after.removable]
     leaks += problems if after.removable else []
-    engine, unseen = _end_engine(settings, after.unseen, keep_cache=keep_cache, say=say)
-    rows.append(engine)
-    leaks += [engine.note] if engine.left else []
+    ended, unseen = _end_engine(settings, after.unseen, keep_cache=keep_cache, say=say)
+    rows.append(ended)
+    leaks += [ended.note] if ended.left else []
     leaks += [f"could not be inspected: {what}" for what in unseen]
     cache = _remove_cache(settings, keep_cache=keep_cache, leaks=leaks)
     rows.append(cache)
     leaks += [cache.note] if cache.left else []
-    _print(console or Console(), rows, leaks, settings)
+    _print(console or Console(), rows, leaks, settings, after.strangers)
     return leaks
+
+
+def _scope(settings: Settings, claims: tuple[Claim, ...]) -> Scope:
+    """What is this cache's. A cache without an id has marked nothing."""
+    known = (settings.cache_dir / "installation.json").is_file()
+    return Scope(
+        claims=claims,
+        installation=installation_of(settings.cache_dir) if known else NOBODY,
+        images=frozenset(_images_of(settings.cache_dir / "artifacts")),
+    )
+
+
+def _images_of(artifacts: Path) -> Iterator[str]:
+    """The references of the node images that were built into the engine: their artefacts hold nothing else."""
+    for note in artifacts.glob("*/*/image.txt"):
+        with suppress(OSError, UnicodeDecodeError):  # Another process may be building or pruning it.
+            yield from note.read_text().split()[:1]
+
+
+def _which_engine() -> EngineMark:
+    """The engine that answers. Of one that does not, the search itself says so."""
+    try:
+        return engine.which()
+    except EngineError:
+        return NO_ENGINE
+
+
+def _claim(ledger: Ledger, which: EngineMark) -> Claim:
+    owner, entries = read(ledger.path)
+    return Claim.of(owner, entries, in_engine=owner.engine.is_same(which))
+
+
+def _in_another_engine(ledger: Ledger, claim: Claim) -> list[str]:
+    """What is open of a run whose engine is not the one that was asked, and who has to be asked."""
+    entries = [] if claim.in_engine else [it for it in ledger.open_entries() if it.kind in IN_ENGINE]
+    if not entries:
+        return []
+    mark = read(ledger.path)[0].engine
+    command = f"nox -s clean -- --run {ledger.run_id}"
+    names = ", ".join(f"{it.kind} {it.name}" for it in entries)
+    how = f"{mark.reached} {command}" if mark.reached else f"{command}, without DOCKER_HOST and DOCKER_CONTEXT"
+    return [f"{names}: in another container engine, that of {mark.host}; with it: {how}"]
+
+
+def _elsewhere(settings: Settings, owner: Owner) -> str:
+    command = f"HARNESS_CACHE={settings.cache_dir} nox -s clean -- --run {owner.run_id}"
+    return f"run {owner.run_id} was on another machine, {owner.host}, and can only be removed there: {command}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,8 +214,11 @@ class _Row:
 
 
 def _refuse_if_alive(settings: Settings) -> None:
-    own = {f"run {owner.run_id}": owner.pid for owner in live_runs(ledger_folder(settings))}
-    alive = own | {what: pid for what, pid in _at_work(settings.cache_dir) if pid != os.getpid()}
+    alive = {f"run {owner.run_id}": owner.pid for owner in live_runs(ledger_folder(settings))}
+    at_work = [it for it in _at_work(settings.cache_dir) if it.pid != os.getpid()]
+    # A run of another cache has things of its own, but may have its containers in the engine that would be stopped.
+    shared = dockerd_runs(settings)
+    alive |= {it.what: it.pid for it in at_work if it.ours or shared}
     if alive:
         which = ", ".join(f"{what} (process {pid})" for what, pid in sorted(alive.items()))
         raise HostError(
@@ -164,10 +227,19 @@ def _refuse_if_alive(settings: Settings) -> None:
         )
 
 
-def _at_work(cache: Path) -> Iterator[tuple[str, int]]:
+@dataclass(frozen=True, kw_only=True)
+class _AtWork:
+    """What a process is doing, and whether with this cache."""
+
+    what: str
+    pid: int
+    ours: bool
+
+
+def _at_work(cache: Path) -> Iterator[_AtWork]:
     """Processes that hold a ledger of any cache on this host, or the lock of an artefact of this cache."""
-    ledger = re.compile(rf".*/ledger/({RUN_ID.pattern})\.jsonl")
-    artifacts = cache.resolve() / "artifacts"
+    ledger = re.compile(rf"(.*)/ledger/({RUN_ID.pattern})\.jsonl")
+    root = cache.resolve()
     for process in psutil.process_iter():
         try:
             files = process.open_files()
@@ -175,19 +247,19 @@ def _at_work(cache: Path) -> Iterator[tuple[str, int]]:
             continue
         for file in files:
             if found := ledger.fullmatch(file.path):
-                yield f"run {found[1]}", process.pid
-            elif file.path.endswith(".lock") and Path(file.path).is_relative_to(artifacts):
-                yield f"build of {Path(file.path).stem}", process.pid
+                yield _AtWork(what=f"run {found[2]}", pid=process.pid, ours=Path(found[1]) == root)
+            elif file.path.endswith(".lock") and Path(file.path).is_relative_to(root / "artifacts"):
+                yield _AtWork(what=f"build of {Path(file.path).stem}", pid=process.pid, ours=True)
 
 
-def _settle(ledger: Ledger, entries: Sequence[Entry], after: Survey) -> None:
+def _settle(ledger: Ledger, claim: Claim, after: Survey) -> None:
     """Mark in a ledger what is proved to be gone."""
     left = {(remain.kind, remain.name) for remain in after.remains} | {
         (remain.kind, remain.id) for remain in after.remains
     }
     containers_left = any(remain.kind == "container" for remain in after.remains)
-    for entry in entries:
-        if after.unseen and entry.kind in IN_ENGINE:
+    for entry in ledger.open_entries():
+        if entry.kind in IN_ENGINE and (after.unseen or not claim.in_engine):
             continue
         if entry.kind == "cluster":
             there = containers_left
@@ -202,7 +274,12 @@ def _settle(ledger: Ledger, entries: Sequence[Entry], after: Survey) -> None:
 def _without_cache(survey: Survey, *, keep_cache: bool) -> Survey:
     if not keep_cache:
         return survey
-    return Survey(remains=tuple(remain for remain in survey.remains if remain.kind != "image"), unseen=survey.unseen)
+    return replace(
+        survey,
+        remains=tuple(it for it in survey.remains if it.kind != "image"),
+        # To keep the cache is to keep images, whoever's.
+        strangers=tuple(it for it in survey.strangers if not it.what.startswith("image ")),
+    )
 
 
 def _row(kind: str, before: Survey, after: Survey) -> _Row:
@@ -262,7 +339,9 @@ def _remove_cache(settings: Settings, *, keep_cache: bool, leaks: Sequence[str])
     return _Row(what="cache folder", found=1, left=len(problems), note="; ".join(problems) or note)
 
 
-def _print(console: Console, rows: Sequence[_Row], leaks: Sequence[str], settings: Settings) -> None:
+def _print(
+    console: Console, rows: Sequence[_Row], leaks: Sequence[str], settings: Settings, strangers: Sequence[Stranger]
+) -> None:
     table = Table(title="What the harness created on this host", title_justify="left")
     for name, justify in (("", "left"), ("found", "right"), ("left", "right"), ("", "left")):
         table.add_column(name, justify=justify)  # type: ignore[arg-type]
@@ -271,13 +350,16 @@ def _print(console: Console, rows: Sequence[_Row], leaks: Sequence[str], setting
     console.print(table)
     for leak in leaks:
         console.print(f"left: {leak}", markup=False)
+    for stranger in strangers:
+        console.print(f"not of this cache, and left alone: {stranger}", markup=False, soft_wrap=True)
     if settings.reports_dir.exists():
         try:
             shown: Path = settings.reports_dir.relative_to(PROJECT_ROOT)
         except ValueError:
             shown = settings.reports_dir
         console.print(f"The reports stay: {shown}", markup=False)
-    console.print("Clean: a second inspection found nothing." if not leaks else "Not clean.", markup=False)
+    nothing = "a second inspection found nothing" + (" of this cache" if strangers else "")
+    console.print(f"Clean: {nothing}." if not leaks else "Not clean.", markup=False)
     if leaks and shutil.which("docker") is None:
         console.print("The program docker is not on PATH, so containers could not be inspected.", markup=False)
 

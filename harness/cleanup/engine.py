@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import EngineError, HarnessError
+from harness.evidence.installation import LABEL_INSTALLATION
+from harness.host.engine import parse_info
+from harness.host.engine_mark import EngineMark, mark_of
 from harness.kube.cluster import LABEL_RUN, OWN_IMAGES
 from harness.process import Completed, call
 from harness.providers import PROVIDERS
-
-LABEL_PREFIX = "spark-operator-harness."
-"""Prefix of every Docker label of the harness."""
 
 _LOOK_SECONDS = 60.0
 _REMOVE_SECONDS = 180.0
@@ -23,11 +23,12 @@ _GONE = re.compile(r"(?i)no such|not found")
 
 @dataclass(frozen=True, kw_only=True)
 class DockerObject:
-    """A container, network, volume or image. `run_id` and `cluster` come from its labels, empty without them."""
+    """A container, network, volume or image. `run_id`, `installation` and `cluster` come from its labels."""
 
     id: str
     name: str
     run_id: str = ""
+    installation: str = ""
     cluster: str = ""
     state: str = ""
 
@@ -37,11 +38,23 @@ def check_engine() -> None:
     _docker("version", "--format", "{{.Server.Version}}")
 
 
+def which() -> EngineMark:
+    """Which engine answers. Raises EngineError when none does."""
+    return mark_of(parse_info(_docker("info", "--format", "{{json .}}").stdout))
+
+
 def containers() -> list[DockerObject]:
     """All containers, including stopped ones."""
     rows = _rows("ps", "--all", "--no-trunc", "--format", "{{.ID}}\t{{.Names}}\t{{.State}}" + _labels())
     return [
-        DockerObject(id=row[0], name=row[1].split(",")[0], state=row[2], run_id=row[3], cluster=_first(row[4:]))
+        DockerObject(
+            id=row[0],
+            name=row[1].split(",")[0],
+            state=row[2],
+            run_id=row[3],
+            installation=row[4],
+            cluster=_first(row[5:]),
+        )
         for row in rows
     ]
 
@@ -57,22 +70,24 @@ def volumes() -> list[DockerObject]:
 
 
 def images() -> list[DockerObject]:
-    """The images that the harness created, by name or label."""
-    rows = _rows("image", "ls", "--no-trunc", "--format", "{{.ID}}\t{{.Repository}}:{{.Tag}}")
+    """The images whose names are the harness's; `installation` is what their labels say."""
+    rows = [
+        row
+        for row in _rows("image", "ls", "--no-trunc", "--format", "{{.ID}}\t{{.Repository}}:{{.Tag}}")
+        if row[1].startswith(OWN_IMAGES)
+    ]
     if not rows:
         return []
     ids = sorted({row[0] for row in rows})
-    template = "{{.Id}}\t{{range $key, $value := .Config.Labels}}{{$key}} {{end}}"
-    ours = {
-        row[0]
-        for row in _rows("image", "inspect", "--format", template, *ids, check=False)
-        if any(label.startswith(LABEL_PREFIX) for label in row[1].split())
-    }
-    return [
-        DockerObject(id=row[0], name=row[0] if row[1].startswith("<none>") else row[1])
-        for row in rows
-        if row[0] in ours or row[1].startswith(OWN_IMAGES)
-    ]
+    label = f'{{{{if eq $key "{LABEL_INSTALLATION}"}}}}{{{{$value}}}}{{{{end}}}}'
+    template = f"{{{{.Id}}}}\t{{{{range $key, $value := .Config.Labels}}}}{label}{{{{end}}}}"
+    marks = dict(_rows("image", "inspect", "--format", template, *ids, check=False))
+    return [DockerObject(id=row[0], name=row[1], installation=marks.get(row[0], "")) for row in rows]
+
+
+def users(image: str) -> list[str]:
+    """Names of the containers that were made from an image, or from one that was built from it."""
+    return [row[0] for row in _rows("ps", "--all", "--filter", f"ancestor={image}", "--format", "{{.Names}}")]
 
 
 def anonymous_volumes(containers: Sequence[str]) -> list[str]:
@@ -95,9 +110,11 @@ def attached(network: str) -> list[str]:
 def remove(kind: str, ids: Sequence[str]) -> str:
     """Remove containers (with their anonymous volumes), networks, volumes or images; missing ones are not an error.
 
+    Of an image only the name goes where somebody else has built on it.
+
     Returns what Docker said when something could not be removed.
     """
-    options = {"container": ("--force", "--volumes"), "volume": ("--force",), "image": ("--force",)}.get(kind, ())
+    options = {"container": ("--force", "--volumes"), "volume": ("--force",)}.get(kind, ())
     if not ids:
         return ""
     try:
@@ -110,12 +127,15 @@ def remove(kind: str, ids: Sequence[str]) -> str:
 
 def _labelled(*words: str, first: str) -> list[DockerObject]:
     rows = _rows(*words, "--format", f"{first}\t{{{{.Name}}}}{_labels()}")
-    return [DockerObject(id=row[0], name=row[1], run_id=row[2], cluster=_first(row[3:])) for row in rows]
+    return [
+        DockerObject(id=row[0], name=row[1], run_id=row[2], installation=row[3], cluster=_first(row[4:]))
+        for row in rows
+    ]
 
 
 def _labels() -> str:
-    """The columns of a listing for the run's label and for those in which providers write the cluster's name."""
-    labels = (LABEL_RUN, *sorted({provider.cluster_label for provider in PROVIDERS.values()}))
+    """The columns of a listing for the harness's own labels and for those with which providers name a cluster."""
+    labels = (LABEL_RUN, LABEL_INSTALLATION, *sorted({provider.cluster_label for provider in PROVIDERS.values()}))
     return "".join(f'\t{{{{.Label "{label}"}}}}' for label in labels)
 
 
@@ -125,6 +145,7 @@ def _first(values: Sequence[str]) -> str:
 
 def _rows(*words: str, check: bool = True) -> list[list[str]]:
     done = _docker(*words, check=check)
+    # Empty columns at the end are columns, too.
     return [line.split("\t") for line in done.stdout.splitlines() if line.strip()]
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import argparse
 import signal
-import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from harness import options as run_options
 from harness import settings
+from harness.evidence.temporary import temporary
 from harness.report.text import wide_console
 
 _SOURCE = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--source")
@@ -68,7 +68,9 @@ def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     choice = detect(wanted, options.source)
     known = catalogues.load()
     homes = Homes(known.releases)
-    subject = _subject(parsed, wanted, choice.kind, known, homes)
+    # What a kubeconfig holds is written into files, for which only a ledger can answer.
+    with temporary(wanted) if parsed.context else nullcontext():
+        subject = _subject(parsed, wanted, choice.kind, known, homes)
     with _registries(wanted, choice.kind) as mirrors, Eyes(choice.kind, mirrors) as eyes:
         seen = eyes.look_at(images.wanted(subject.mentions))
     audit = images.ImageAudit(
@@ -126,8 +128,8 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
     helm = tools.ensure(wanted, ["helm"])["helm"].path
     if parsed.chart:
         return subjects.of_chart(charts.from_path(parsed.chart), helm, parsed.values)
-    with tempfile.TemporaryDirectory(prefix="soh-audit-") as scratch:
-        return subjects.of_release(known, parsed.release, kind, wanted, helm, parsed.values, Path(scratch))
+    with temporary(wanted) as scratch:
+        return subjects.of_release(known, parsed.release, kind, wanted, helm, parsed.values, scratch)
 
 
 @contextmanager
@@ -146,11 +148,9 @@ def _registries(wanted: settings.Settings, kind: Any) -> Iterator[Any]:
         yield MirrorMap()
         return
     binary = tools.ensure(wanted, ["registry"])["registry"].path
-    with _heeding_sigterm(), ExitStack() as stack, tempfile.TemporaryDirectory(prefix="soh-audit-") as scratch:
+    with _heeding_sigterm(), temporary(wanted) as scratch, ExitStack() as stack:
         served = {
-            host: stack.enter_context(
-                local.serve(binary, storage / host, Path(scratch) / f"{host}.log", readonly=True)
-            ).url
+            host: stack.enter_context(local.serve(binary, storage / host, scratch / f"{host}.log", readonly=True)).url
             for host in hosts
         }
         yield MirrorMap(mirrors={host: Mirror(url=url) for host, url in served.items()})

@@ -142,8 +142,9 @@ def _down(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     records = fronts.recorded(wanted) if parsed.all else [fronts.find(wanted, parsed.name)]
     left = []
     for record in records:
-        left += fronts.down(wanted, record, print)
-        print(f"{record.name} is removed" if not left else f"not removed of {record.name}: {'; '.join(left)}")
+        of_this = fronts.down(wanted, record, print)
+        print(f"{record.name} is removed" if not of_this else f"not removed of {record.name}: {'; '.join(of_this)}")
+        left += of_this
     if not records:
         print("no local registry is running")
     return 3 if left else 0

@@ -8,7 +8,6 @@ stopping the others. Everything is redacted before it is written. Secrets are no
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import threading
@@ -22,12 +21,11 @@ from typing import Any
 
 from harness.errors import CommandError, HarnessError
 from harness.evidence import observed
-from harness.evidence.ledger import temp_prefix
 from harness.evidence.redact import Redactor
 from harness.evidence.summary import Collected, Seen, write_summary
 from harness.kube.cluster import Cluster
 from harness.kube.models import Deployment, Event, Pod
-from harness.process import RUN_VARIABLE, call
+from harness.process import call
 from harness.verdicts import Finding
 
 _CALL_SECONDS = 30.0
@@ -379,7 +377,7 @@ def _node_logs(desk: _Desk) -> str:
     if export is None:
         return "this provider has none"
     # Unredacted, so not in the folder that is handed on, not even for a moment.
-    raw = Path(tempfile.mkdtemp(prefix=temp_prefix(os.environ.get(RUN_VARIABLE, "node-logs"))))
+    raw = Path(tempfile.mkdtemp(prefix="node-logs-"))
     try:
         try:
             export(raw)

@@ -3,37 +3,40 @@
 
 One file per run, `<folder>/<run id>.jsonl`, one JSON object per line, each on disk (fsync) before the call returns.
 The first line names the run and its process. Every process of the run holds a shared lock on the file for as long as it
-lives; a ledger whose lock is free, and whose process is gone, belongs to a dead run.
+lives; a ledger whose lock is free, and whose process is gone, belongs to a dead run. Together with what the container
+engine and the processes say of themselves, it is what makes something a run's own (harness.cleanup.ownership).
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import platform
 import secrets
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
-import psutil
-
+from harness import process
 from harness.errors import HostError
-from harness.process import RUN_VARIABLE
+from harness.evidence.installation import installation_of
+from harness.host.engine_mark import NO_ENGINE, EngineMark
+from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
 from harness.settings import Settings
+from harness.untrusted import RUN_ID
 
 Kind = Literal["cluster", "container", "network", "volume", "process", "folder", "kubeconfig"]
 
 NAME_PREFIX = "soh-"
 """Name prefix of the harness's clusters and temporary folders."""
-
-# psutil derives the start time from the boot time, which moves by fractions of a second when the clock is set.
-_START_TOLERANCE_SECONDS = 2.0
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -53,7 +56,7 @@ def cluster_name(run_id: str, number: int) -> str:
 
 
 def temp_prefix(run_id: str) -> str:
-    """The prefix for `tempfile.mkdtemp` of all temporary folders of a run."""
+    """The prefix of the names of all temporary folders of a run."""
     return f"{NAME_PREFIX}{run_id}-"
 
 
@@ -73,41 +76,36 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Owner:
-    """The process that opened a ledger. `started` is its start time in seconds since the epoch.
+    """The process that opened a ledger, and what else is known of its run.
 
     `closed`: it closed the ledger properly, although something was left. `kept`: the user asked for that.
+    `installation` is the id of its cache, `host` the name of its machine, `engine` where it had its containers, and
+    `clusters` are all that it ever planned, gone or not.
     """
 
     run_id: str
-    pid: int
-    started: float
+    process: process.Identity
+    installation: str = ""
+    host: str = ""
     closed: bool = False
     kept: bool = False
+    engine: EngineMark = NO_ENGINE
+    clusters: frozenset[str] = frozenset()
+
+    @property
+    def pid(self) -> int:
+        """The number of that process."""
+        return self.process.pid
 
     @property
     def alive(self) -> bool:
         """Whether exactly that process, not another with its id, is still working on the run."""
-        return not self.closed and process_is(self.pid, self.started)
+        return not self.closed and self.process.alive
 
-
-def process_is(pid: int, started: float) -> bool:
-    """Whether a process with this id is running and was started at this time (seconds since the epoch)."""
-    try:
-        process = psutil.Process(pid)
-        return (
-            abs(process.create_time() - started) <= _START_TOLERANCE_SECONDS
-            and process.status() != psutil.STATUS_ZOMBIE
-        )
-    except psutil.NoSuchProcess:
-        return False
-
-
-def start_time(pid: int) -> float:
-    """The start time of a process, in seconds since the epoch; 0 when it no longer exists."""
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return 0.0
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the run was on another machine, with which this one shares the cache folder."""
+        return bool(self.host) and self.host != platform.node() and self.process.boot != process.boot_id()
 
 
 class Ledger:
@@ -132,7 +130,9 @@ class Ledger:
         Programs that this process starts from now on have the run's id in their environment. Raises HostError when
         the folder cannot be written or the run exists already.
         """
-        owner = Owner(run_id=run_id, pid=os.getpid(), started=start_time(os.getpid()))
+        installation = installation_of(folder.parent)
+        own = process.identity(os.getpid()) or process.Identity(pid=os.getpid(), boot="", ticks=0)
+        owner = Owner(run_id=run_id, process=own, installation=installation.id, host=platform.node())
         path = folder / f"{run_id}.jsonl"
         # Under its final name the file is locked and has its first line from the start, so that nobody can take the
         # new ledger for one of a dead run.
@@ -145,7 +145,7 @@ class Ledger:
         draft_ledger = cls(path, descriptor, owner, owns=True)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            draft_ledger._append({"run": run_id, "pid": owner.pid, "started": owner.started})
+            draft_ledger._append({"run": run_id, "installation": owner.installation, "host": owner.host, **_facts(own)})
             os.link(draft, path)
             _sync_folder(folder)
             # Opened by its final name, so that whoever lists this process's open files sees which run it is.
@@ -159,13 +159,14 @@ class Ledger:
             os.close(descriptor)
             raise _unwritable(path, error) from error
         finally:
-            draft.unlink()
+            draft.unlink(missing_ok=True)
         os.environ[RUN_VARIABLE] = run_id
+        os.environ[INSTALLATION_VARIABLE] = installation.mark
         return ledger
 
     @classmethod
     def join(cls, run_id: str, folder: Path) -> Self:
-        """Write to the ledger of a run that another process opened (a worker of the same run). Raises HostError."""
+        """Write to a ledger that exists already. Raises HostError."""
         path = folder / f"{run_id}.jsonl"
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_APPEND)
@@ -173,7 +174,6 @@ class Ledger:
             raise HostError(f"the ledger {path} cannot be opened: {error.strerror}", "start the run again") from error
         fcntl.flock(descriptor, fcntl.LOCK_SH)
         owner, _ = read(path)
-        os.environ[RUN_VARIABLE] = run_id
         return cls(path, descriptor, owner, owns=False)
 
     def planned(self, kind: Kind, name: str, **facts: Any) -> None:
@@ -184,11 +184,31 @@ class Ledger:
 
     def running(self, name: str, pid: int) -> None:
         """Add its id and start time to a planned process, so that no other process can be mistaken for it."""
-        self.planned("process", name, pid=pid, started=start_time(pid))
+        self.planned("process", name, **_facts(process.identity(pid) or process.Identity(pid=pid, boot="", ticks=0)))
+
+    def uses(self, engine: EngineMark) -> None:
+        """Record in which container engine the run's containers, networks and volumes are."""
+        self._append({"engine": asdict(engine)})
 
     def gone(self, kind: Kind, name: str) -> None:
         """Record that something was removed, and that this was verified."""
         self._append({"gone": kind, "name": name})
+
+    def temporary_folder(self) -> Path:
+        """Make the run's temporary folder, which only this user can enter; it is in the ledger before it exists.
+
+        Raises HostError.
+        """
+        folder = Path(tempfile.gettempdir()) / f"{temp_prefix(self.run_id)}{secrets.token_hex(4)}"
+        self.planned("folder", str(folder))
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise HostError(
+                f"the temporary folder {folder} cannot be made: {error.strerror}",
+                "free some disk, or set TMPDIR to a folder that you may write to",
+            ) from error
+        return folder
 
     @contextmanager
     def creating(self, kind: Kind, name: str, **facts: Any) -> Iterator[None]:
@@ -206,13 +226,15 @@ class Ledger:
         """What was planned and is not gone, in the order of planning."""
         return read(self.path)[1]
 
+    def to_prove(self) -> list[Entry]:
+        """What a proof has to look for: what is open, and the clusters that are said to be gone."""
+        owner, entries = read(self.path)
+        known = {entry.name for entry in entries if entry.kind == "cluster"}
+        return [*entries, *(Entry(kind="cluster", name=name) for name in sorted(owner.clusters - known))]
+
     def ever_planned(self) -> set[str]:
         """The kinds of all entries, gone or not."""
-        kinds = set()
-        for line in self.path.read_bytes().splitlines():
-            with suppress(ValueError):  # A half-written line: what it was about to announce was never created.
-                kinds.add(json.loads(line).get("planned", ""))
-        return kinds - {""}
+        return {str(line["planned"]) for line in _lines(self.path) if "planned" in line}
 
     def close(self) -> bool:
         """Close the ledger; its owner removes the file when no entry is open. Returns whether the file was removed."""
@@ -226,8 +248,9 @@ class Ledger:
         with self._lock:
             os.close(self._descriptor)
             self._descriptor = -1
-        if os.environ.get(RUN_VARIABLE) == self.run_id:
+        if self._owns and os.environ.get(RUN_VARIABLE) == self.run_id:
             del os.environ[RUN_VARIABLE]
+            os.environ.pop(INSTALLATION_VARIABLE, None)
         return finished
 
     def __enter__(self) -> Self:
@@ -249,10 +272,30 @@ class Ledger:
             if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
                 data = b"\n" + data
             try:
-                os.write(self._descriptor, data)
+                _write_all(self._descriptor, data)
                 os.fsync(self._descriptor)
             except OSError as error:
                 raise _unwritable(self.path, error) from error
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Write every byte. A full disk may take some and refuse the rest, with an error only at the next attempt."""
+    while data:
+        written = os.write(descriptor, data)
+        if written == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        data = data[written:]
+
+
+def _facts(identity: process.Identity) -> dict[str, Any]:
+    return {"pid": identity.pid, "boot": identity.boot, "ticks": identity.ticks}
+
+
+def identity_of(facts: Mapping[str, Any]) -> process.Identity | None:
+    """The process that an entry names; None for one that does not say which. Raises ValueError."""
+    if not facts.get("pid"):
+        return None
+    return process.Identity(pid=int(facts["pid"]), boot=str(facts.get("boot", "")), ticks=int(facts.get("ticks", 0)))
 
 
 def read(path: Path) -> tuple[Owner, list[Entry]]:
@@ -263,29 +306,66 @@ def read(path: Path) -> tuple[Owner, list[Entry]]:
     owner: Owner | None = None
     entries: dict[tuple[str, str], Entry] = {}
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise HostError(f"the ledger {path} cannot be read: {error.strerror}", "check its permissions") from error
-    for line in lines:
-        try:
-            data = json.loads(line)
-        except ValueError:
-            continue
-        if "run" in data:
-            owner = Owner(run_id=data["run"], pid=int(data["pid"]), started=float(data["started"]))
-        elif "closed" in data and owner is not None:
-            owner = replace(owner, closed=True)
-        elif "kept" in data and owner is not None:
-            owner = replace(owner, kept=True)
-        elif "planned" in data:
-            key = (data["planned"], data["name"])
-            before = entries[key].facts if key in entries else {}
-            entries[key] = Entry(kind=data["planned"], name=data["name"], facts={**before, **data["facts"]})
-        elif "gone" in data:
-            entries.pop((data["gone"], data["name"]), None)
+        for line in _lines(path):
+            if "run" in line:
+                owner = _owner(path, line)
+            elif owner is not None:
+                owner = _told(owner, line)
+                _enter(entries, line)
+    except (KeyError, TypeError, ValueError, AttributeError) as damaged:
+        raise HostError(f"{path} is not a ledger: {damaged!r}", "inspect the file, then remove it") from damaged
     if owner is None:
         raise HostError(f"{path} is not a ledger: its first line names no run", "inspect the file, then remove it")
     return owner, list(entries.values())
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise HostError(f"the ledger {path} cannot be read: {error.strerror}", "check its permissions") from error
+    for text in lines:
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict):
+            yield line
+
+
+def _told(owner: Owner, line: Mapping[str, Any]) -> Owner:
+    """What a later line adds to what is known of the run."""
+    if "engine" in line:
+        return replace(owner, engine=EngineMark(**line["engine"]))
+    if "closed" in line:
+        return replace(owner, closed=True)
+    if "kept" in line:
+        return replace(owner, kept=True)
+    if line.get("planned") == "cluster":
+        return replace(owner, clusters=owner.clusters | {str(line["name"])})
+    return owner
+
+
+def _enter(entries: dict[tuple[str, str], Entry], line: Mapping[str, Any]) -> None:
+    if "planned" in line:
+        key = (line["planned"], str(line["name"]))
+        before = entries[key].facts if key in entries else {}
+        entries[key] = Entry(kind=line["planned"], name=key[1], facts={**before, **line["facts"]})
+    elif "gone" in line:
+        entries.pop((line["gone"], str(line["name"])), None)
+
+
+def _owner(path: Path, data: Mapping[str, Any]) -> Owner:
+    """The first line of a ledger. Raises HostError for one that names no run in the form of ours."""
+    if not RUN_ID.fullmatch(str(data["run"])):
+        raise HostError(f"{path} is not a ledger: its first line names no run", "inspect the file, then remove it")
+    own = identity_of(data) or process.Identity(pid=0, boot="", ticks=0)
+    return Owner(
+        run_id=str(data["run"]),
+        process=own,
+        installation=str(data.get("installation", "")),
+        host=str(data.get("host", "")),
+    )
 
 
 def live_runs(folder: Path) -> list[Owner]:

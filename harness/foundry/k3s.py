@@ -8,12 +8,14 @@ The control plane's programs are those of the images that the node below holds u
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from harness import process
 from harness.errors import BuildError, CommandError
+from harness.evidence.installation import build_container, image_labels, label_words
 from harness.foundry import assemble, gobuild, nodes
 from harness.foundry.kubernetes import CONTROL_PLANE, KubernetesRow
 from harness.foundry.layers import LayerWriter, write_layer
@@ -120,7 +122,7 @@ class K3sShapedNode:
         def docker(*words: str | Path, check: bool = True) -> None:
             process.call(["docker", *words], timeout=_ENGINE_SECONDS, log_file=log_file, check=check)
 
-        container = f"soh-build-{self.recipe.key}"
+        container = build_container(self.recipe.key)
         labels = assemble.labels(
             title="k3s-shaped node",
             version=f"v{self.row.version}",
@@ -132,13 +134,13 @@ class K3sShapedNode:
             'ENTRYPOINT ["/bin/k3s"]',
             'CMD ["agent"]',
             f"VOLUME {json.dumps(list(_VOLUMES))}",
-            *(f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()),
+            *(f"LABEL {name}={json.dumps(value)}" for name, value in {**labels, **image_labels()}.items()),
         ]
         docker("rm", "--force", "--volumes", container, check=False)
         try:
             docker(
                 *("run", "--detach", "--name", container, "--network", "none", "--entrypoint", "sleep"),
-                *("--stop-signal", "SIGTERM", "--label", "spark-operator-harness.run=foundry"),
+                *("--stop-signal", "SIGTERM", *label_words(os.environ.get(process.RUN_VARIABLE, "foundry"))),
                 *("--volume", f"{layer.parent}:/input:ro", self.base.reference, "3600"),
             )
             docker("exec", container, "tar", "-xzf", f"/input/{layer.name}", "-C", "/")

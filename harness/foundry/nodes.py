@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import shutil
 import tarfile
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from harness import process, waiting
 from harness.errors import BuildError, CommandError
+from harness.evidence.installation import build_container, image_labels, label_words
 from harness.foundry import assemble, debian, gobuild
 from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
@@ -354,7 +356,10 @@ def write_import(target: Path, layouts: Mapping[str, Path]) -> None:
 def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_file: Path) -> None:
     """Stack base and overlay, import the images with the node's own containerd, and commit the result."""
     stage = f"{REPOSITORY}-base:{node_recipe(row).key}"
-    process.call(["docker", "import", base, stage], timeout=_ENGINE_SECONDS, log_file=log_file)
+    owner = [
+        word for name, value in image_labels().items() for word in ("--change", f"LABEL {name}={json.dumps(value)}")
+    ]
+    process.call(["docker", "import", *owner, base, stage], timeout=_ENGINE_SECONDS, log_file=log_file)
     labels = assemble.labels(
         title="kind node",
         version=f"v{row.version}",
@@ -391,7 +396,7 @@ def commit_with_images(
     def shell(script: str) -> None:
         docker("exec", container, "sh", "-ec", script)
 
-    container = f"soh-build-{target.rpartition('-')[2]}"
+    container = build_container(target.rpartition("-")[2])
     work = images.parent / "work"
     work.mkdir()
     docker("rm", "--force", "--volumes", container, check=False)
@@ -399,7 +404,7 @@ def commit_with_images(
         docker(
             *("run", "--detach", "--name", container, "--privileged", "--network", "none", "--entrypoint", "sleep"),
             # systemd's own signal for a shutdown; the image inherits it.
-            *("--stop-signal", "SIGRTMIN+3", "--label", "spark-operator-harness.run=foundry"),
+            *("--stop-signal", "SIGRTMIN+3", *label_words(os.environ.get(process.RUN_VARIABLE, "foundry"))),
             *("--volume", f"{images.parent}:/input:ro", "--volume", f"{work}:/work"),
             *(base, "3600"),
         )
@@ -435,7 +440,7 @@ def commit_with_images(
             'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
             "CMD []",
             "ENV container=docker",
-            *(f"LABEL {name}={json.dumps(value)}" for name, value in (labels or {}).items()),
+            *(f"LABEL {name}={json.dumps(value)}" for name, value in {**(labels or {}), **image_labels()}.items()),
         ]
         docker("commit", *[word for change in changes for word in ("--change", change)], container, target)
     except CommandError as error:

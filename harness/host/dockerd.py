@@ -50,9 +50,10 @@ def log_file(folder: Path) -> Path:
 def running(folder: Path) -> int | None:
     """The process id of the dockerd that was started from this folder, if it is alive."""
     record = _recorded(folder)
-    if record is None or record.boot != _boot_id() or _start_ticks(record.pid) != record.start_ticks:
+    if record is None:
         return None
-    return record.pid
+    recorded = process.Identity(pid=record.pid, boot=record.boot, ticks=record.start_ticks)
+    return record.pid if recorded.alive else None
 
 
 def start(folder: Path, *, timeout: float) -> int:
@@ -68,7 +69,8 @@ def start(folder: Path, *, timeout: float) -> int:
             network.remember(folder / "network-before.json", _path())
             child = process.daemon(_command(folder), log_file=log_file(folder), env={"PATH": _path()})
             alive = child.pid
-            record = _Record(pid=alive, start_ticks=_start_ticks(alive) or 0, boot=_boot_id())
+            found = process.identity(alive)
+            record = _Record(pid=alive, start_ticks=found.ticks if found else 0, boot=process.boot_id())
             (folder / "engine.json").write_text(record.model_dump_json())
             has_ended = child.poll
         else:
@@ -236,21 +238,6 @@ def _recorded(folder: Path) -> _Record | None:
         return _Record.model_validate_json((folder / "engine.json").read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
-
-
-def _start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks after boot (proc(5)); None when it is gone or only waits to be reaped."""
-    try:
-        # The program's name, in brackets, may itself hold blanks and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def _boot_id() -> str:
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.is_file() else ""
 
 
 def _tail(folder: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.errors import CommandError, CommandTimeout, EngineError
 from harness.host import capabilities, dockerd, packages
+from harness.host.engine_mark import NO_ENGINE, EngineMark, mark_of
 from harness.host.steps import Progress
 from harness.process import call
 from harness.settings import Settings
@@ -24,7 +25,10 @@ _SERVICE_TIMEOUT = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """A running container engine. `memory` is in bytes; `ours` says whether the harness started it."""
+    """A running container engine. `memory` is in bytes; `ours` says whether the harness started it.
+
+    `mark` says which one it is.
+    """
 
     client: Path
     version: str
@@ -36,6 +40,7 @@ class Engine:
     memory: int
     operating_system: str
     ours: bool = False
+    mark: EngineMark = NO_ENGINE
 
 
 def probe(settings: Settings) -> Engine:
@@ -50,7 +55,7 @@ def probe(settings: Settings) -> Engine:
             f"the container engine does not answer within {_INFO_TIMEOUT:.0f} s",
             "see its log (journalctl -u docker), or restart it",
         ) from hung
-    info = _parse(answer.stdout)
+    info = parse_info(answer.stdout)
     # Docker's client puts refusals into ServerErrors or on stderr, depending on its version.
     problem = " ".join([*map(str, info.get("ServerErrors") or ()), answer.stderr]).strip()
     if not info.get("ServerVersion"):
@@ -65,7 +70,8 @@ def probe(settings: Settings) -> Engine:
         cpus=int(info.get("NCPU") or 0),
         memory=int(info.get("MemTotal") or 0),
         operating_system=str(info.get("OperatingSystem", "")),
-        ours=dockerd.running(_folder(settings)) is not None,
+        ours=dockerd_runs(settings),
+        mark=mark_of(info),
     )
 
 
@@ -109,6 +115,11 @@ def stop_engine(settings: Settings, *, remove_data: bool = False, progress: Prog
     return dockerd.stop(_folder(settings), remove_data=remove_data, progress=progress)
 
 
+def dockerd_runs(settings: Settings) -> bool:
+    """Whether the dockerd that the harness started from this cache is running."""
+    return dockerd.running(_folder(settings)) is not None
+
+
 class EngineRefusal(EngineError):
     """There is an engine, but this user has no access to it."""
 
@@ -121,7 +132,8 @@ def _may_start() -> bool:
     return packages.can_install() or (os.name == "posix" and os.geteuid() == 0 and shutil.which("dockerd") is not None)
 
 
-def _parse(text: str) -> dict[str, Any]:
+def parse_info(text: str) -> dict[str, Any]:
+    """An answer of `docker info` as JSON; empty for anything else."""
     try:
         found = json.loads(text)
     except ValueError:

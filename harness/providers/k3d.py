@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from harness import process
+from harness.evidence.installation import labels
 from harness.images.credentials import write_secret
 from harness.images.mirrors import K3S_FOLDER, write_registries_yaml
-from harness.kube.cluster import LABEL_RUN, Cluster
+from harness.kube.cluster import Cluster
 from harness.providers import containers, creation, k3d_logs
 from harness.providers.base import ClusterSpec, ProviderTools
 
@@ -133,8 +134,10 @@ def words(spec: ClusterSpec, registries: Path | None) -> list[str | Path]:
         *("--no-lb", "--no-rollback", "--api-port", "127.0.0.1:random"),
         *("--kubeconfig-update-default=false", "--kubeconfig-switch-context=false"),
         *("--timeout", f"{spec.timeout:.0f}s"),
-        *("--runtime-label", f"{LABEL_RUN}={spec.run_id}{every}"),
     ]
+    for name, value in labels(spec.run_id).items():
+        # k3d takes what follows an @ for the nodes that are meant.
+        asked += ["--runtime-label", f"{name}={value.split('@')[0]}{every}"]
     if spec.nodes > 1:
         asked += ["--agents", str(spec.nodes - 1)]
     if registries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from harness import process
 from harness.errors import EngineError
-from harness.kube.cluster import LABEL_RUN
+from harness.evidence.installation import label_words
 
 _ENGINE_SECONDS = 60.0
 
@@ -21,8 +21,7 @@ def create(name: str, run_id: str, *, isolated: bool = False) -> None:
     cluster could not be reached.
     """
     options = _NO_WAY_OUT if isolated else ()
-    label = f"{LABEL_RUN}={run_id}"
-    process.call(["docker", "network", "create", "--label", label, *options, name], timeout=_ENGINE_SECONDS)
+    process.call(["docker", "network", "create", *label_words(run_id), *options, name], timeout=_ENGINE_SECONDS)
 
 
 def remove(name: str) -> None:

@@ -9,7 +9,6 @@ import itertools
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,8 @@ from rich.table import Table
 from harness import errors, process
 from harness.cleanup.clean import clean_run
 from harness.errors import DiskError, HarnessError, HostError, UsageError
-from harness.evidence.ledger import Ledger, ledger_folder, new_run_id, temp_prefix
+from harness.evidence.installation import mark
+from harness.evidence.ledger import Ledger, ledger_folder, new_run_id
 from harness.host import disk
 from harness.images.references import ImageReference
 from harness.registries.front.profile import Limits, Visibility, profile
@@ -148,8 +148,7 @@ def check(request: Request) -> None:
 def _start(settings: Settings, request: Request, binary: Path, ledger: Ledger) -> Record:
     folder = _claim_folder(settings, request, ledger)
     # The path of a socket has 107 characters at most, so it cannot lie in any cache.
-    control = Path(tempfile.mkdtemp(prefix=temp_prefix(ledger.run_id))) / "control"
-    ledger.planned("folder", str(control.parent))
+    control = ledger.temporary_folder() / "control"
     plan = Plan(
         name=folder.name,
         profile=request.profile,
@@ -167,8 +166,12 @@ def _start(settings: Settings, request: Request, binary: Path, ledger: Ledger) -
     child = process.daemon(
         [sys.executable, "-m", "harness.registries.front", file],
         log_file=folder / "front.log",
-        # What it leaves when it is killed lies in a folder that is known to be its run's.
-        env={"TMPDIR": str(control.parent)},
+        # What it leaves when it is killed, files and processes, is known to be its run's.
+        env={
+            "TMPDIR": str(control.parent),
+            process.RUN_VARIABLE: ledger.run_id,
+            process.INSTALLATION_VARIABLE: mark(),
+        },
     )
     ledger.running(process_name, child.pid)
     try:

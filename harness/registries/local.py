@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import tarfile
 import tempfile
@@ -17,10 +18,10 @@ import yaml
 
 from harness import process
 from harness.errors import CommandError, EngineError, HarnessError, HostError, ToolError, UnavailableError
+from harness.evidence.installation import image_labels, label_words, mark
 from harness.evidence.ledger import NAME_PREFIX, short_run_id
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
-from harness.kube.cluster import LABEL_RUN
 from harness.late import httpx
 from harness.waiting import until
 
@@ -219,7 +220,7 @@ class NodeRegistries:
         name = container_name(run_id, host)
         self._call(
             "create", "--name", name, "--hostname", name, "--network", network,
-            "--label", f"{LABEL_RUN}={run_id}", "--publish", f"127.0.0.1::{_PORT}",
+            *label_words(run_id), "--publish", f"127.0.0.1::{_PORT}",
             "--mount", f"type=bind,source={(self.storage / host).resolve()},target=/var/lib/registry,readonly",
             *self._covers(host),
             image,
@@ -246,7 +247,7 @@ class NodeRegistries:
                 yield from ("--mount", f"type=tmpfs,target=/var/lib/registry/{tag}")
 
     def _image(self) -> str:
-        """The image with the server; built once per binary and shared by all runs."""
+        """The image with the server; built once per binary and cache, and shared by all runs."""
         with tempfile.TemporaryDirectory(prefix="soh-registry-") as scratch:
             config = write_config(
                 Path(scratch) / "config.yml", storage="/var/lib/registry", address=f":{_PORT}", readonly=True
@@ -254,6 +255,7 @@ class NodeRegistries:
             with self.binary.open("rb") as program:
                 hashed = hashlib.file_digest(program, "sha256")
             hashed.update(config.read_bytes())
+            hashed.update(mark().encode())
             image = f"spark-operator-harness/registry:{hashed.hexdigest()[:12]}"
             if self._call("image", "inspect", image, check=False).returncode == 0:
                 return image
@@ -267,6 +269,7 @@ class NodeRegistries:
                 f"EXPOSE {_PORT}",
                 *(f"ENV {key}={value}" for key, value in _ENVIRONMENT.items()),
                 f"LABEL {LABEL_TOOL}=registry",
+                *(f"LABEL {name}={json.dumps(value)}" for name, value in image_labels().items()),
             ]
             options = [word for change in changes for word in ("--change", change)]
             self._call("import", *options, str(tarball), image)

@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 import functools
-import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from harness import process
 from harness.cleanup.clean import clean_stale
-from harness.cleanup.remains import anonymous_volumes, remove_folder
+from harness.cleanup.remains import anonymous_volumes
 from harness.errors import HarnessError
-from harness.evidence.ledger import Ledger, ledger_folder, short_run_id, temp_prefix
+from harness.evidence.folders import remove_folder
+from harness.evidence.ledger import Ledger, ledger_folder, short_run_id
+from harness.evidence.temporary import all_in
 from harness.foundry import images as foundry_images
 from harness.foundry.imported import Imports, Records
 from harness.images.credentials import Credentials, from_docker_config
@@ -54,6 +56,7 @@ class Resources:
         self.network = f"soh-{short_run_id(run_id)}"
         self.ledger: Ledger | None = None
         self.folder: Path | None = None
+        self._temporary = ExitStack()
         self._registries: NodeRegistries | None = None
         self._source: Source | None = None
 
@@ -62,8 +65,9 @@ class Resources:
         settings = self._asked.settings
         clean_stale(settings, say=self._say)
         self.ledger = Ledger.open(self.run_id, ledger_folder(settings))
-        self.folder = Path(tempfile.mkdtemp(prefix=temp_prefix(self.run_id)))
-        self.ledger.planned("folder", str(self.folder))
+        self.ledger.uses(self._host.engine)
+        self.folder = self.ledger.temporary_folder()
+        self._temporary.enter_context(all_in(self.folder))
         self.ledger.planned("network", self.network)
         network.create(self.network, self.run_id, isolated=settings.isolated)
         mirrors: MirrorMap | None = None
@@ -161,6 +165,7 @@ class Resources:
 
         if self._source is not None:
             self._source.close()
+        self._temporary.close()
         if self.ledger is None:
             return
         if not keep:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.bootstrap import tools
 from harness.host import disk, engine
+from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.late import psutil
 from harness.registries.sources import Choice, detect
 from harness.report.model import HostResult
@@ -25,6 +26,7 @@ class Host:
     choice: Choice
     tools: Mapping[str, tools.Tool]
     engine_data: Path = Path("/")
+    engine: EngineMark = NO_ENGINE
 
 
 def host(asked: Request) -> Host:
@@ -45,7 +47,7 @@ def host(asked: Request) -> Host:
         engine=f"Docker {found.version}",
         cgroup=f"v{found.cgroup_version}",
     )
-    return Host(result=result, choice=choice, tools=resolved, engine_data=found.data_root)
+    return Host(result=result, choice=choice, tools=resolved, engine_data=found.data_root, engine=found.mark)
 
 
 def _operating_system() -> str:

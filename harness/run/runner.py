@@ -208,7 +208,7 @@ class Runner:
                 problems.append(error.message)
         waiting.reset_cancellation()
         keep = bool(self.kept)
-        entries = self._resources.ledger.open_entries() if self._resources.ledger else []
+        entries = self._resources.ledger.to_prove() if self._resources.ledger else []
         try:
             self._resources.close(keep=keep)
         except HarnessError as error:

@@ -15,7 +15,7 @@ import pytest
 
 from harness.cleanup import engine
 from harness.cleanup.clean import clean_stale
-from harness.cleanup.remains import anonymous_volumes, look, look_for_all, remove
+from harness.cleanup.remains import Claim, Scope, anonymous_volumes, look, look_for_all, remove
 from harness.errors import EngineError
 from harness.evidence.ledger import Entry, cluster_name, ledger_folder, stale_ledgers
 from harness.kube.cluster import LABEL_RUN
@@ -82,7 +82,8 @@ def test_what_k3d_made_is_found_by_its_own_label(host: Host) -> None:
     docker("create", "--name", helper, "--label", label, "--volume", f"{images}:/k3d/images", host.image)
     (var,) = anonymous_volumes([server])
 
-    found = look(host.run_id)
+    entries = [Entry(kind="cluster", name=cluster)]
+    found = look(host.run_id, entries)
     assert names(found.remains) >= {
         ("container", server),
         ("container", helper),
@@ -92,7 +93,7 @@ def test_what_k3d_made_is_found_by_its_own_label(host: Host) -> None:
     }
     assert ("volume", f"{host.user}-images") not in names(found.remains)
     assert remove(found.removable) == []
-    assert look(host.run_id).remains == ()
+    assert look(host.run_id, entries).remains == ()
     assert f"{host.user}-images" in docker("volume", "ls", "--quiet").split()
 
 
@@ -113,7 +114,8 @@ def test_everything_of_a_run_goes_and_what_others_made_stays(host: Host) -> None
     docker("create", "--name", f"{host.user}-control-plane", "--label", "io.x-k8s.kind.cluster=soh-dev", host.image)
     docker("create", "--name", f"other-{host.other}", "--label", f"{LABEL_RUN}={host.other}", host.image)
 
-    found = look(host.run_id)
+    entries = [Entry(kind="cluster", name=cluster_name(host.run_id, 1))]
+    found = look(host.run_id, entries)
     assert found.unseen == ()
     assert names(found.remains) >= {
         ("container", node),
@@ -124,17 +126,20 @@ def test_everything_of_a_run_goes_and_what_others_made_stays(host: Host) -> None
     }
     assert ("volume", f"{host.user}-volume") not in names(found.remains)
     assert remove(found.removable) == []
-    assert look(host.run_id).remains == ()
+    assert look(host.run_id, entries).remains == ()
     assert var not in docker("volume", "ls", "--quiet")
 
     left = docker("ps", "--all", "--format", "{{.Names}}").split()
     assert f"{host.user}-control-plane" in left
     assert f"other-{host.other}" in left
     assert f"{host.user}-volume" in docker("volume", "ls", "--quiet").split()
-    everything = names(look_for_all().remains)
+    found = look_for_all(Scope(claims=(Claim(run_id=host.other),), images=frozenset({host.image})))
+    everything = names(found.remains)
     assert ("container", f"other-{host.other}") in everything
     assert ("container", f"{host.user}-control-plane") not in everything
-    assert ("image", host.image) in everything
+    (image,) = [remain for remain in found.remains if remain.kind == "image"]
+    assert image.name == host.image
+    assert f"{host.user}-control-plane" in image.used_by
 
 
 def test_a_network_of_ours_that_something_else_uses_is_left_alone(host: Host) -> None:

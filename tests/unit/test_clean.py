@@ -127,19 +127,19 @@ def test_clean_removes_all_and_prints_the_proof(settings: Settings, tmp_path: Pa
     left = tmp_path / "scratch"
     with a_run(RUN, settings, left):
         pass
-    unledgered = Path(tempfile.mkdtemp(prefix="soh-registry-"))
+    somebodys = Path(tempfile.mkdtemp(prefix="soh-notes-"))
     (settings.cache_dir / "artifacts").mkdir()
     (settings.cache_dir / "artifacts" / "image.tar").write_text("x")
     settings.reports_dir.mkdir()
     screen = console()
     assert clean(settings, console=screen) == []
     assert not left.exists()
-    assert not unledgered.exists()
+    assert somebodys.is_dir()
     assert not settings.cache_dir.exists()
     assert settings.reports_dir.is_dir()
     text = screen.export_text()
     (row,) = [line for line in text.splitlines() if "temporary folders" in line]
-    assert [cell.strip() for cell in row.split("│")[2:4]] == ["2", "0"]
+    assert [cell.strip() for cell in row.split("│")[2:4]] == ["1", "0"]
     assert "a second inspection found nothing" in text
 
 
@@ -169,15 +169,20 @@ def test_clean_refuses_under_a_live_run_and_says_which_process(settings: Setting
 def test_live_runs_of_other_caches_are_seen_too(settings: Settings, tmp_path: Path) -> None:
     other = Settings(cache_dir=tmp_path / "other-cache")
     with a_run(OTHER, other, tmp_path / "scratch") as child:
-        assert (f"run {OTHER}", child.pid) in list(_AT_WORK(settings.cache_dir))
+        (seen,) = [it for it in _AT_WORK(settings.cache_dir) if it.pid == child.pid]
+        assert (seen.what, seen.ours) == (f"run {OTHER}", False)
+
+
+def building(pid: int) -> cleaning._AtWork:
+    return cleaning._AtWork(what="build of kind-0123456789ab", pid=pid, ours=True)
 
 
 def test_clean_refuses_while_something_is_built(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = settings.cache_dir / "artifacts" / "go" / "kind-0123456789ab.lock"
     lock.parent.mkdir(parents=True)
     with FileLock(lock):
-        assert ("build of kind-0123456789ab", os.getpid()) in list(_AT_WORK(settings.cache_dir))
-    monkeypatch.setattr(cleaning, "_at_work", lambda cache: iter([("build of kind-0123456789ab", 1)]))
+        assert building(os.getpid()) in list(_AT_WORK(settings.cache_dir))
+    monkeypatch.setattr(cleaning, "_at_work", lambda cache: iter([building(1)]))
     with pytest.raises(HostError, match=r"build of kind-0123456789ab \(process 1\)"):
         clean(settings, console=console())
     assert lock.parent.is_dir()

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,15 +21,14 @@ from harness.evidence.ledger import (
     Ledger,
     claimed,
     cluster_name,
+    identity_of,
     live_runs,
     new_run_id,
     not_ledgers,
-    process_is,
     read,
     stale_ledgers,
-    start_time,
 )
-from harness.process import RUN_VARIABLE
+from harness.process import RUN_VARIABLE, identity
 from harness.untrusted import RUN_ID
 
 RUN = "20260102-030405-ab12"
@@ -87,7 +88,7 @@ def test_facts_learnt_later_are_added(tmp_path: Path) -> None:
         ledger.running("port-forward", os.getpid())
         (entry,) = ledger.open_entries()
         assert entry.facts["argv"] == "kubectl port-forward"
-        assert process_is(entry.facts["pid"], entry.facts["started"])
+        assert identity_of(entry.facts) == identity(os.getpid())
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
@@ -170,8 +171,11 @@ def test_a_half_written_last_line_is_skipped_and_does_not_spoil_the_next(tmp_pat
 
 
 def test_a_reused_process_number_is_not_taken_for_the_run() -> None:
-    assert process_is(os.getpid(), start_time(os.getpid()))
-    assert not process_is(os.getpid(), start_time(os.getpid()) - 3600)
+    own = identity(os.getpid())
+    assert own is not None
+    assert own.alive
+    assert not replace(own, ticks=own.ticks - 100).alive
+    assert not replace(own, boot="another").alive
 
 
 def test_files_that_are_no_ledgers_are_named_and_never_stale(tmp_path: Path) -> None:
@@ -184,3 +188,57 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "file").write_text("")
     with pytest.raises(HostError, match=r"cannot be written"):
         Ledger.open(RUN, tmp_path / "file")
+
+
+def test_a_disk_that_takes_half_a_line_is_an_error_and_the_half_announces_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger.open(RUN, tmp_path) as ledger:
+        real, room = os.write, [20]
+
+        def filling(descriptor: int, data: bytes) -> int:
+            if not room[0]:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            written = real(descriptor, data[: room[0]])
+            room[0] -= written
+            return written
+
+        monkeypatch.setattr(os, "write", filling)
+        with pytest.raises(HostError, match="cannot be written: No space left"):
+            ledger.planned("container", "soh-a")
+        monkeypatch.undo()
+        assert ledger.open_entries() == []
+        ledger.planned("container", "soh-b")
+        assert [entry.name for entry in ledger.open_entries()] == ["soh-b"]
+        ledger.gone("container", "soh-b")
+
+
+def test_a_write_in_pieces_is_a_whole_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger.open(RUN, tmp_path) as ledger:
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda descriptor, data: real(descriptor, data[:7]))
+        ledger.planned("network", "soh-net")
+        assert [entry.name for entry in ledger.open_entries()] == ["soh-net"]
+        ledger.gone("network", "soh-net")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"run": 1, "pid": 2}',
+        '{"run": "../../etc", "pid": 2}',
+        f'{{"run": "{RUN}", "pid": "x"}}',
+        f'{{"run": "{RUN}"}}\n{{"planned": "folder"}}',
+        f'{{"run": "{RUN}"}}\n{{"planned": "folder", "name": "x", "facts": 7}}',
+        f'{{"run": "{RUN}"}}\n{{"engine": [1]}}',
+    ],
+    ids=["deep", "number", "path", "pid", "nameless", "facts", "engine"],
+)
+def test_a_damaged_ledger_is_no_ledger(tmp_path: Path, content: str) -> None:
+    file = tmp_path / f"{RUN}.jsonl"
+    file.write_text(content)
+    with pytest.raises(HostError, match="is not a ledger"):
+        read(file)
+    assert stale_ledgers(tmp_path) == []
+    assert not_ledgers(tmp_path) == [file]

@@ -8,18 +8,21 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 import yaml
 
-from harness.cleanup.remains import Remain, look, look_for_all, remains, remove, remove_folder
+from harness.cleanup.remains import Claim, Remain, Scope, Survey, look, look_for_all, remains, remove, remove_folder
 from harness.errors import EngineError
-from harness.evidence.ledger import Entry, start_time
-from harness.process import RUN_VARIABLE
+from harness.evidence.installation import Installation
+from harness.evidence.ledger import Entry
+from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE, identity
 
 RUN = "20260102-030405-ab12"
 OTHER = "20260102-030405-cd34"
+A_CLUSTER = Claim(run_id=RUN, installation="mine", clusters=frozenset({"soh-030405-ab12-1"}))
 
 
 @pytest.fixture(autouse=True)
@@ -67,26 +70,55 @@ def test_a_lost_process_of_the_run_is_found_by_its_environment_and_ended(sleeper
 
 
 def test_a_process_of_the_ledger_is_found_but_not_one_that_took_its_number(sleeper: subprocess.Popen[bytes]) -> None:
-    facts = {"pid": sleeper.pid, "started": start_time(sleeper.pid)}
+    which = identity(sleeper.pid)
+    assert which is not None
+    facts = asdict(which)
     assert len(remains(OTHER, [Entry(kind="process", name="forward", facts=facts)])) == 1
-    earlier = {"pid": sleeper.pid, "started": start_time(sleeper.pid) - 600}
+    earlier = {**facts, "ticks": facts["ticks"] - 600}
     assert remains(OTHER, [Entry(kind="process", name="forward", facts=earlier)]) == []
 
 
-def test_temporary_folders_of_the_run_are_removed_and_others_stay(own_host: Path) -> None:
-    temporary = own_host / "tmp"
+def everything(*claims: Claim) -> Survey:
+    """What is found of the cache whose id is `mine`."""
+    return look_for_all(Scope(claims=claims, installation=Installation(id="mine", cache="/mine")))
+
+
+def test_temporary_folders_of_the_ledger_are_removed_and_others_are_named(own_host: Path) -> None:
     ours = Path(tempfile.mkdtemp(prefix=f"soh-{RUN}-"))
     (ours / "deep").mkdir()
     (ours / "deep" / "file").write_text("x")
     theirs = Path(tempfile.mkdtemp(prefix=f"soh-{OTHER}-"))
-    for name in ("soh-notes", "pip-xyz"):
-        (temporary / name).mkdir()
-    (temporary / "soh-abcdefgh").write_text("a file, not a folder")
-    found = remains(RUN)
-    assert shown(found) == [("folder", str(ours))]
-    assert remove(found) == []
+    for name in ("soh-notes", "pip-xyz", "soh-abcdefgh"):
+        (own_host / "tmp" / name).mkdir()
+    entries = [Entry(kind="folder", name=str(ours))]
+    found = everything(Claim(run_id=RUN, entries=tuple(entries)))
+    assert shown(found.remains) == [("folder", str(ours))]
+    assert [str(it) for it in found.strangers] == [
+        f"folder {theirs} is of run {OTHER} of another cache; its owner removes it with: rm -r {theirs}"
+    ]
+    assert remove(found.remains) == []
     assert not ours.exists()
-    assert shown(look_for_all().remains) == [("folder", str(theirs))]
+    assert theirs.is_dir()
+
+
+def test_a_process_of_another_cache_is_named_with_its_owners_command(sleeper_of_another: int) -> None:
+    found = everything(Claim(run_id=RUN, installation="mine"))
+    assert found.remains == ()
+    (stranger,) = found.strangers
+    assert f"process {sleeper_of_another} (" in str(stranger)
+    assert str(stranger).endswith(
+        f"is of run {RUN} of another cache, /theirs; its owner removes it with: "
+        f"HARNESS_CACHE=/theirs harness clean --run {RUN}"
+    )
+
+
+@pytest.fixture
+def sleeper_of_another() -> Iterator[int]:
+    """A process of a run with the same id, of another cache."""
+    marked = {**os.environ, RUN_VARIABLE: RUN, INSTALLATION_VARIABLE: "theirs:/theirs"}
+    with subprocess.Popen(["/bin/sleep", "60"], env=marked) as child:
+        yield child.pid
+        child.kill()
 
 
 def test_folders_and_kubeconfigs_of_the_ledger(own_host: Path) -> None:
@@ -122,9 +154,10 @@ def test_the_users_kubeconfig_loses_only_clusters_of_the_run(own_host: Path) -> 
     path.parent.mkdir()
     path.write_text(kubeconfig_of("kind-soh-030405-ab12-1", "kind-dev", "kind-soh-dev"))
     path.chmod(0o600)
-    found = remains(RUN)
+    found = everything(A_CLUSTER).remains
     assert shown(found) == [("context", "kind-soh-030405-ab12-1")]
-    assert shown(look_for_all().remains) == shown(found)
+    # The name alone proves nothing.
+    assert everything().remains == ()
     assert remove(found) == []
     left = yaml.safe_load(path.read_text())
     for section in ("clusters", "contexts", "users"):
@@ -140,7 +173,7 @@ def test_a_kubeconfig_without_clusters_of_ours_is_not_even_rewritten(
     monkeypatch.setenv("KUBECONFIG", str(path))
     path.write_text("# mine\n" + kubeconfig_of("kind-dev"))
     before = path.read_bytes(), path.stat().st_mtime_ns
-    remove(look_for_all().remains)
+    remove(everything(A_CLUSTER).remains)
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before
 
 
@@ -156,7 +189,8 @@ def stopped_engine(bin_folder: Path) -> None:
 def test_an_engine_that_is_down_is_said_and_the_rest_is_found(own_host: Path) -> None:
     stopped_engine(own_host / "bin")
     folder = tempfile.mkdtemp(prefix=f"soh-{RUN}-")
-    survey = look(RUN, [Entry(kind="cluster", name="soh-030405-ab12-1")])
+    entries = [Entry(kind="cluster", name="soh-030405-ab12-1"), Entry(kind="folder", name=folder)]
+    survey = look(RUN, entries)
     assert shown(survey.remains) == [("folder", folder)]
     (unseen,) = survey.unseen
     assert "cluster soh-030405-ab12-1" in unseen

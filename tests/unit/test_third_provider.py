@@ -113,14 +113,16 @@ def test_its_node_that_was_left_behind_is_found_and_removed(left_behind: Engine)
 
 
 def test_its_node_is_found_by_a_clean_of_everything(left_behind: Engine) -> None:
-    assert containers(remains.look_for_all()) == {"node-left-behind", "node-of-the-run"}
+    claim = remains.Claim(run_id=RUN, clusters=frozenset({cluster_of_the_run()}))
+    assert containers(remains.look_for_all(remains.Scope(claims=(claim,)))) == {"node-left-behind", "node-of-the-run"}
 
 
 def test_its_contexts_are_taken_for_the_harnesss_own(left_behind: Engine, tmp_path: Path) -> None:
     (tmp_path / ".kube").mkdir()
     config = tmp_path / ".kube" / "config"
     config.write_text(f"contexts: [{{name: third@{cluster_of_the_run()}}}, {{name: third@dev}}]\n")
-    found = [it.name for it in remains.look(RUN).remains if it.kind == "context"]
+    entries = [Entry(kind="cluster", name=cluster_of_the_run(), facts={})]
+    found = [it.name for it in remains.look(RUN, entries).remains if it.kind == "context"]
     assert found == [f"third@{cluster_of_the_run()}"]
 
 

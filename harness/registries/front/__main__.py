@@ -15,7 +15,6 @@ from pathlib import Path
 
 from harness import process
 from harness.errors import HarnessError
-from harness.evidence.ledger import start_time
 from harness.registries.front.control import controlled
 from harness.registries.front.profile import profile
 from harness.registries.front.records import Failure, Plan, Record, write
@@ -25,8 +24,6 @@ from harness.registries.front.server import Front
 def main(file: Path) -> int:
     """Serve according to the plan; the exit status is that of the error that stopped it, else 0."""
     plan = Plan.model_validate_json(file.read_bytes())
-    # What it starts can be found by the run's name, also when this process was killed.
-    os.environ[process.RUN_VARIABLE] = plan.run_id
     stop = threading.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
@@ -40,6 +37,9 @@ def main(file: Path) -> int:
 
 
 def _serve(plan: Plan, folder: Path, stop: threading.Event) -> None:
+    own = process.identity(os.getpid())
+    if own is None:
+        raise HarnessError("this process cannot be told from others, since /proc does not show it")
     chosen = profile(plan.profile)
     front = Front(
         chosen.with_limits(plan.limits) if plan.limits else chosen,
@@ -55,8 +55,9 @@ def _serve(plan: Plan, folder: Path, stop: threading.Event) -> None:
             name=plan.name,
             profile=plan.profile,
             run_id=plan.run_id,
-            pid=os.getpid(),
-            started=start_time(os.getpid()),
+            pid=own.pid,
+            boot=own.boot,
+            ticks=own.ticks,
             address=front.address,
             ca=front.ca,
             control=plan.control,

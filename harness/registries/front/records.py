@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.evidence.ledger import process_is
+from harness.process import Identity
 from harness.registries.front.profile import Limits, Visibility
 
 
@@ -29,7 +29,7 @@ class Plan(BaseModel):
 
 
 class Record(BaseModel):
-    """A running front. `started` is its process's start time in seconds since the epoch.
+    """A running front. `pid`, `boot` and `ticks` are its process's (`harness.process.Identity`).
 
     `tokens` maps a user to the file with that user's token; the tokens themselves are in no record.
     """
@@ -40,7 +40,8 @@ class Record(BaseModel):
     profile: str
     run_id: str
     pid: int
-    started: float
+    boot: str
+    ticks: int
     address: str
     ca: Path
     control: Path
@@ -50,7 +51,7 @@ class Record(BaseModel):
     @property
     def alive(self) -> bool:
         """Whether exactly that process is running."""
-        return process_is(self.pid, self.started)
+        return Identity(pid=self.pid, boot=self.boot, ticks=self.ticks).alive
 
 
 class Failure(BaseModel):

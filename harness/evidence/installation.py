@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose things are whose: each cache folder is an installation of its own, and marks what its runs create."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from harness.errors import HostError
+from harness.kube.cluster import LABEL_RUN
+from harness.process import INSTALLATION_VARIABLE
+
+LABEL_INSTALLATION = "spark-operator-harness.installation"
+"""Docker label that says which installation created something: `Installation.mark`."""
+
+_FILE = "installation.json"
+
+
+class _Record(BaseModel):
+    """What the cache says. `path` is where it lay then: a copy of a cache is an installation of its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """A cache folder on some host. `cache` is only there to say whose something is."""
+
+    id: str = ""
+    cache: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The value of the label and of the environment variable."""
+        return f"{self.id}:{self.cache}" if self.id else ""
+
+    @classmethod
+    def of_mark(cls, mark: str) -> Installation:
+        """The installation that a label or an environment variable names; one without an id for none."""
+        identifier, _, cache = mark.partition(":")
+        return cls(id=identifier, cache=cache)
+
+
+NOBODY = Installation()
+"""No installation."""
+
+
+def installation_of(cache: Path) -> Installation:
+    """The installation of this cache folder, which is given an id when it has none. Raises HostError."""
+    file, path = cache / _FILE, str(cache.resolve())
+    try:
+        record = _Record.model_validate_json(file.read_bytes())
+        if record.path == path:
+            return Installation(id=record.id, cache=path)
+    except (OSError, ValidationError):
+        pass
+    record = _Record(id=secrets.token_hex(6), path=path)
+    draft = file.with_name(f".{_FILE}.{os.getpid()}")
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        draft.write_text(record.model_dump_json())
+        draft.replace(file)
+    except OSError as error:
+        raise HostError(
+            f"the cache folder {cache} cannot be used: {error.strerror}",
+            "make it a folder that you may write to, or set HARNESS_CACHE to another one",
+        ) from error
+    return Installation(id=record.id, cache=path)
+
+
+def mark() -> str:
+    """The mark of this process's installation, which a run's ledger puts into the environment; empty outside a run."""
+    return os.environ.get(INSTALLATION_VARIABLE, "")
+
+
+def labels(run_id: str) -> Mapping[str, str]:
+    """The Docker labels of what a run creates."""
+    return {LABEL_RUN: run_id, **image_labels()}
+
+
+def image_labels() -> Mapping[str, str]:
+    """The Docker labels of the images that this process makes for itself."""
+    return {LABEL_INSTALLATION: mark()} if mark() else {}
+
+
+def image_change_words() -> list[str]:
+    """The same as words of `docker import` and `docker commit`."""
+    return [
+        word for name, value in image_labels().items() for word in ("--change", f"LABEL {name}={json.dumps(value)}")
+    ]
+
+
+def build_container(key: str) -> str:
+    """The name of the container in which an image with this key is built: another cache may be at the same one."""
+    return "-".join(filter(None, ("soh-build", Installation.of_mark(mark()).id, key)))
+
+
+def label_words(run_id: str) -> list[str]:
+    """The labels as words of a docker command line."""
+    return [word for name, value in labels(run_id).items() for word in ("--label", f"{name}={value}")]
