@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.checks import admission, crds, images, leadership, logs, metrics
+from harness.checks import admission, crds, footing, images, leadership, logs, metrics, rendered
 from harness.checks.images import Resolve
 from harness.releases.observe import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
@@ -12,8 +12,12 @@ from harness.verdicts import Finding, errored, failed, passed
 def judge(observed: ObservedOperator, resolve: Resolve) -> list[Finding]:
     """The findings about an operator as it was seen."""
     return [
+        footing.namespaces_active(observed),
+        footing.clocks_agree(observed),
         deployments_available(observed),
         no_restarts(observed),
+        rendered.as_rendered(observed),
+        rendered.nothing_beside(observed),
         images.references(observed),
         images.digests(observed, resolve),
         crds.established(observed),
@@ -22,6 +26,7 @@ def judge(observed: ObservedOperator, resolve: Resolve) -> list[Finding]:
         admission.ca_bundle(observed),
         admission.mutates(observed),
         admission.rejects(observed),
+        footing.admission_in_time(observed),
         logs.clean(observed),
         metrics.served(observed),
         leadership.one_leader(observed),

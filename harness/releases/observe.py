@@ -25,11 +25,13 @@ from harness.late import client
 from harness.matrix.model import Release, Rule
 from harness.providers import runtime
 from harness.providers.base import Provider
-from harness.releases import admission_samples, crds, metrics, webhook
+from harness.releases import admission_samples, crds, footing, metrics, rendered, webhook
 from harness.releases import soak as soaks
+from harness.releases.footing import Footing, Pace
 from harness.releases.install import InstalledRelease
 from harness.releases.metrics import Metrics, MetricsPage
 from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.releases.rendered import Rendered
 from harness.releases.rollout import find_deployments
 from harness.releases.soak import Soak
 from harness.waiting import Cancelled, until
@@ -81,6 +83,9 @@ class ObservedOperator:
     rule_attempts: tuple[tuple[Rule, webhook.Attempt], ...] | Unseen
     leases: tuple[Lease, ...] | Unseen
     metrics: Metrics | Unseen
+    rendered: Rendered | Unseen
+    footing: Footing | Unseen
+    pace: Pace | Unseen
     moments: frozenset[str] = field(default_factory=frozenset)
     moments_trouble: str = ""
     others: tuple[Release, ...] = ()
@@ -125,13 +130,16 @@ def observe(
         # What does not change with time is looked at while the soak goes on.
         sample_attempts = _seen("the dry runs of SparkApplications", look.sample_attempts)
         rule_attempts = _seen("the dry runs of invalid SparkApplications", look.rule_attempts)
+        pace = _seen("the time that dry runs take", look.stopwatch.pace)
         cluster_crds = _seen("the CustomResourceDefinitions", look.crds)
         chart_crds = _seen("the chart's crds/", lambda: crds.chart_crds(installed.chart))
         soaked = soaking.result()
         troubles = [canary_trouble, *(watch.result() for watch in watching)]
         deployments = _seen("the Deployments", look.deployments)
+        as_rendered = _seen("what Helm rendered", lambda: rendered.look(api, installed.name, installed.namespace))
         pods = _seen("the pods", look.pods)
         leases = _with(deployments, "the leases", look.leases)
+        stands_on = _seen("the namespaces and the nodes", lambda: footing.look(api, installed.job_namespaces))
         met = moments.since(took_over(leases, deployments))
         return ObservedOperator(
             release=installed.release,
@@ -151,6 +159,9 @@ def observe(
             rule_attempts=rule_attempts,
             leases=leases,
             metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, leases, met)),
+            rendered=as_rendered,
+            footing=stands_on,
+            pace=pace,
             moments=met,
             moments_trouble="; ".join(filter(None, troubles)),
             others=tuple(others),
@@ -170,6 +181,7 @@ class _Look:
         self._releases = (installed.release, *others)
         self._namespace = installed.namespace
         self._core = client.CoreV1Api(api)
+        self.stopwatch = footing.Stopwatch(api, CHECK_NAMESPACE)
 
     def deployments(self) -> tuple[Deployment, ...]:
         return tuple(find_deployments(client.AppsV1Api(self._api), self._namespace, self._installed.name))
@@ -254,7 +266,10 @@ class _Look:
         )
 
     def _dry_run(self, app: Mapping[str, Any]) -> webhook.Attempt:
-        return webhook.answered(lambda: webhook.dry_run(self._api, app), seconds=_OUTAGE_SECONDS)
+        self.stopwatch.plain()
+        attempt = webhook.answered(lambda: webhook.dry_run(self._api, app), seconds=_OUTAGE_SECONDS)
+        self.stopwatch.asked(attempt.seconds)
+        return attempt
 
     def leases(self, deployments: tuple[Deployment, ...]) -> tuple[Lease, ...]:
         locks = {it.flag("leader-election-lock-name"): it.name for it in deployments}

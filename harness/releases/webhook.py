@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import ssl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,11 +49,15 @@ class Handshake:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """A dry-run create of a SparkApplication. `status` is the HTTP status of a refusal, 0 when it was accepted."""
+    """A dry-run create of a SparkApplication. `status` is the HTTP status of a refusal, 0 when it was accepted.
+
+    `seconds` is how long the API server took for its answer.
+    """
 
     status: int
     message: str
     result: Mapping[str, Any]
+    seconds: float = 0.0
 
     @property
     def accepted(self) -> bool:
@@ -70,6 +75,7 @@ def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float = A
 
     Raises ApiError when there is no answer, or one that is not about the application (401, 404, 429, 503).
     """
+    began = time.monotonic()
     try:
         result: Any = client.CustomObjectsApi(api).create_namespaced_custom_object(
             _GROUP,
@@ -83,8 +89,8 @@ def dry_run(api: client.ApiClient, app: Mapping[str, Any], *, timeout: float = A
     except ApiError as refused:
         if refused.status in (0, 401, 404, 429, 503):
             raise
-        return Attempt(status=refused.status, message=refused.said, result={})
-    return Attempt(status=0, message="", result=dict(result))
+        return Attempt(status=refused.status, message=refused.said, result={}, seconds=time.monotonic() - began)
+    return Attempt(status=0, message="", result=dict(result), seconds=time.monotonic() - began)
 
 
 def answered(attempt: Callable[[], Attempt], *, seconds: float) -> Attempt:

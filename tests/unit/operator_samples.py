@@ -18,8 +18,10 @@ from cryptography.x509.oid import NameOID
 from harness.kube.models import Container, Crd, Deployment, Lease, Log, Pod
 from harness.matrix import catalogue
 from harness.releases import admission_samples, webhook
+from harness.releases.footing import Footing, Pace
 from harness.releases.metrics import Metrics, MetricsPage
 from harness.releases.observe import ObservedOperator
+from harness.releases.rendered import Rendered
 from harness.releases.soak import Soak
 
 DIGEST = "sha256:" + "a" * 64
@@ -191,6 +193,14 @@ def operator(**changes: Any) -> ObservedOperator:
             leading=metrics_page("spark_application_count"),
             why="spark-operator-controller-new-1 leads",
             others=(MetricsPage(address="w:8080/metrics", types={"go_goroutines": "gauge"}),),
+        ),
+        footing=Footing(namespaces={"operator-checks": "Active"}, ahead={"node": -3.0}),
+        pace=Pace(plain=(0.01, 0.02), asked=(0.05, 0.2)),
+        rendered=Rendered(
+            revision=1,
+            status="deployed",
+            compared=("ClusterRole/spark-operator-controller",),
+            differences={},
         ),
         moments=frozenset({"application is New"}),
     )

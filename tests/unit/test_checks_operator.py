@@ -75,6 +75,9 @@ _NEEDS = [
     ("logs", ["logs-clean"]),
     ("metrics", ["metrics-served"]),
     ("leases", ["one-leader"]),
+    ("footing", ["job-namespaces", "clocks-agree"]),
+    ("pace", ["admission-in-time"]),
+    ("rendered", ["objects-as-rendered", "nothing-beside"]),
 ]
 
 

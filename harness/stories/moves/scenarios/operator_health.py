@@ -21,6 +21,7 @@ SCENARIO = Scenario(
 )
 
 _ABOUT_CRDS = ("crds-established", "crds-equal-chart")
+_ABOUT_OBJECTS = ("objects-as-rendered", "nothing-beside")
 _SHOWN = 10
 
 
@@ -39,6 +40,9 @@ def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
         for finding in operator.judge(move.operator, resolve):
             # Helm never takes back CRDs, and a move that Helm gave up is judged by the release of before.
             if finding.check in _ABOUT_CRDS and (move.move.kind == "rollback" or move.helm_error):
+                continue
+            # Where Helm gave up, the objects are of two revisions.
+            if finding.check in _ABOUT_OBJECTS and move.helm_error:
                 continue
             # A controller that crashes answers nobody; that it crashes is told by the claims above.
             if finding.check == "metrics-served" and finding.verdict is Verdict.ERROR and move.rollout_error:

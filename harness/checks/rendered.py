@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims about a release's objects: they are in the cluster as Helm rendered them, and no other operator is beside."""
+
+from __future__ import annotations
+
+from harness.releases.observe import ObservedOperator, Unseen
+from harness.verdicts import Finding, errored, failed, passed
+
+_DEPLOYED = "deployed"
+_SHOWN = 5
+
+
+def as_rendered(observed: ObservedOperator) -> Finding:
+    """Permissions, accounts, Service, webhook configurations, arguments and ConfigMaps are those of the revision."""
+    name = "objects-as-rendered"
+    seen = observed.rendered
+    if isinstance(seen, Unseen):
+        return errored(name, seen.reason)
+    if seen.status != _DEPLOYED:
+        told = f"revision {seen.revision} is {seen.status}, so that what it rendered is not what is to be there"
+        return errored(name, told)
+    if not seen.compared:
+        return errored(name, f"revision {seen.revision} rendered nothing that could be compared")
+    evidence = {"differences": {it: list(lines) for it, lines in seen.differences.items()}, "left_out": seen.left_out}
+    if seen.differences:
+        wrong = [f"{it} {'; '.join(lines)}" for it, lines in seen.differences.items()]
+        more = f"; and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        return failed(name, f"not as Helm rendered it: {'; '.join(wrong[:_SHOWN])}{more}", **evidence)
+    return passed(name, f"{len(seen.compared)} objects are as revision {seen.revision} rendered them", **evidence)
+
+
+def nothing_beside(observed: ObservedOperator) -> Finding:
+    """No Deployment and no Job of the operator is in its namespace that the revision does not account for."""
+    name = "nothing-beside"
+    seen = observed.rendered
+    if isinstance(seen, Unseen):
+        return errored(name, seen.reason)
+    if seen.beside:
+        told = f"not of revision {seen.revision}, and left in {observed.namespace}: {', '.join(seen.beside)}"
+        return failed(name, told, beside=list(seen.beside))
+    return passed(name, f"{observed.namespace} has no Deployment or Job of another revision")
