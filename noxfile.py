@@ -22,6 +22,13 @@ _INSTALLED_FROM = ("requirements.lock", "pyproject.toml")
 
 _TEST_FOLDERS = ("tests", "tests/unit", "tests/integration", "tests/e2e")
 
+# What Python compiles is kept, away from the sources, also where the environment forbids to write it beside them, as
+# many images with Python do: else each of the many processes compiles again all that it imports.
+_BYTECODE: dict[str, str | None] = {
+    "PYTHONDONTWRITEBYTECODE": None,
+    "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(Path(".nox", "bytecode").absolute())),
+}
+
 # Keeps the theme's notice about its successor out of the log; docs/dependencies.md has what it says.
 _MKDOCS = {"NO_MKDOCS_2_WARNING": "1"}
 
@@ -140,6 +147,7 @@ def _install(session: nox.Session, *purposes: str) -> None:
 
     With --no-venv everything is expected to be there: .ci/run calls all sessions in one environment.
     """
+    session.env.update(_BYTECODE)
     if session.venv_backend == "none":
         return
     inputs = [" ".join(purposes).encode(), *(Path(file).read_bytes() for file in _INSTALLED_FROM)]

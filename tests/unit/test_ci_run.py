@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,7 @@ _NOX = """\
 #!/bin/sh
 shift 2
 echo "$*" >> "$FAKES/calls"
+echo "$PYTHONPYCACHEPREFIX${PYTHONDONTWRITEBYTECODE+, which is not written}" >> "$FAKES/bytecode"
 if [ -t 0 ] || [ -n "$(cat)" ]; then echo "standard input is open"; exit 9; fi
 case $1 in bootstrap) touch "$FAKES/engine";; clean) rm -f "$FAKES/engine";; esac
 case $* in *tests/e2e*) name=disturbed;; *) name=$1;; esac
@@ -114,6 +116,17 @@ def test_the_environment_is_made_once_for_the_packages_that_it_has(ci: Path) -> 
     (ci.parent / "environment" / "installed").write_text("other packages\n")
     assert _run(ci).status == 0
     assert (ci / "environments").read_text() == "made\nmade\n"
+
+
+def test_every_session_finds_what_python_compiled_before(ci: Path) -> None:
+    _run(ci, {"PYTHONDONTWRITEBYTECODE": "1"})
+    assert set((ci / "bytecode").read_text().splitlines()) == {str(ci.parent / "environment" / "bytecode")}
+
+
+@pytest.mark.skipif("NOX_CURRENT_SESSION" not in os.environ, reason="is about the processes of a nox session")
+def test_what_a_session_starts_keeps_its_bytecode() -> None:
+    assert not sys.dont_write_bytecode
+    assert sys.pycache_prefix
 
 
 def test_an_engine_that_was_there_before_stays(ci: Path) -> None:
