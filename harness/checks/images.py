@@ -13,9 +13,8 @@ from harness.kube.models import Container, Pod
 from harness.kube.node_records import NodeImage
 from harness.releases.asked import hook_image, operator_image
 from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.serving import is_own_container
 from harness.verdicts import Finding, errored, failed, passed, unavailable
-
-_NAMES = "spark-operator-"
 
 Resolve = Callable[[str], frozenset[str]]
 """Reference → digests (`sha256:…`) that the registry serves for it: of the index, the manifest, the configuration."""
@@ -61,7 +60,7 @@ def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:
     wrong: list[str] = []
     unknown: list[str] = []
     seen: list[dict[str, Any]] = []
-    for pod, container in _containers(observed.pods):
+    for pod, container in _own(observed.pods):
         if container.image not in served:
             try:
                 served[container.image] = _served(resolve, container.image)
@@ -129,7 +128,7 @@ def _containers(pods: tuple[Pod, ...]) -> Iterator[tuple[Pod, Container]]:
 def _own(pods: tuple[Pod, ...]) -> list[tuple[Pod, Container]]:
     """The operator's own containers, by the names that the chart gives them, beside which there may be sidecars."""
     found = list(_containers(pods))
-    return [it for it in found if it[1].name.startswith(_NAMES)] or found
+    return [it for it in found if is_own_container(it[1].name)] or found
 
 
 def _named_by(observed: ObservedOperator) -> str:

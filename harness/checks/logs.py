@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from harness.kube.models import Log
 from harness.releases.observe import ObservedOperator, Unseen
-from harness.releases.serving import runs
+from harness.releases.serving import is_own_container, runs
 from harness.verdicts import Finding, errored, failed, passed, switched_off
 
 _BAD = re.compile(r"\bforbidden\b|\bpanic(?:ked)?\b|^goroutine \d+ \[running\]|^fatal error:", re.IGNORECASE)
@@ -22,7 +24,7 @@ def clean(observed: ObservedOperator) -> Finding:
     pods = {it.name: it for it in observed.pods} if not isinstance(observed.pods, Unseen) else {}
     lines = known = 0
     bad: list[str] = []
-    for log in observed.logs:
+    for log in own(observed.logs):
         release = runs(observed, pods[log.pod]) if log.pod in pods else observed.release
         noise = [re.compile(pattern) for pattern in release.known_log_noise]
         for line in log.text.splitlines():
@@ -42,6 +44,11 @@ def clean(observed: ObservedOperator) -> Finding:
     return passed(
         name, f"{lines} lines in {len(observed.logs)} logs contain no known sign of trouble", lines=lines, known=known
     )
+
+
+def own(logs: Sequence[Log]) -> list[Log]:
+    """Those of the operator's own containers, beside which sidecars and others' pods may log what they like."""
+    return [it for it in logs if is_own_container(it.container)] or list(logs)
 
 
 def _quiet(observed: ObservedOperator) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from harness.checks import admission, crds, footing, images, leadership, logs, metrics, rendered
 from harness.checks.images import Resolve
 from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.serving import is_own_pod
 from harness.verdicts import Finding, errored, failed, passed
 
 
@@ -52,21 +53,23 @@ def deployments_available(observed: ObservedOperator) -> Finding:
 
 
 def no_restarts(observed: ObservedOperator) -> Finding:
-    """No container restarted, and no pod went away, while the operator was watched."""
+    """No container of the operator restarted, and none of its pods went away, while it was watched."""
     name = "no-restarts"
     if isinstance(observed.soak, Unseen):
         return errored(name, f"the soak could not be watched: {observed.soak.reason}")
     soak = observed.soak
-    if not soak.restarts:
+    restarts = {pod: count for pod, count in soak.restarts.items() if is_own_pod(observed, pod)}
+    if not restarts:
         return errored(name, f"no pod was seen in {observed.namespace} during {soak.seconds:.0f} s")
-    restarted = {pod: count for pod, count in soak.restarts.items() if count}
-    if restarted or soak.gone:
+    gone = [pod for pod in soak.gone if is_own_pod(observed, pod)]
+    restarted = {pod: count for pod, count in restarts.items() if count}
+    if restarted or gone:
         parts = [f"{pod} restarted {count} times" for pod, count in restarted.items()]
-        parts += [f"{pod} went away" for pod in soak.gone]
-        return failed(name, f"within {soak.seconds:.0f} s: {', '.join(parts)}", restarts=dict(soak.restarts))
+        parts += [f"{pod} went away" for pod in gone]
+        return failed(name, f"within {soak.seconds:.0f} s: {', '.join(parts)}", restarts=restarts)
     return passed(
         name,
-        f"{len(soak.restarts)} pods, no restart in {soak.seconds:.0f} s",
-        pods=sorted(soak.restarts),
+        f"{len(restarts)} pods, no restart in {soak.seconds:.0f} s",
+        pods=sorted(restarts),
         seconds=soak.seconds,
     )

@@ -182,7 +182,8 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A Deployment with its newest ReplicaSet. `arguments` are those of its first container."""
+    """A Deployment with its newest ReplicaSet. `arguments` are those of the container of its name,
+    else of the first."""
 
     name: str
     namespace: str = ""

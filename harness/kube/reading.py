@@ -107,6 +107,8 @@ def deployment(item: Object, replica_sets: Iterable[Object] = ()) -> Deployment:
     ]
     newest = max(own, key=lambda it: int(it["metadata"].get("annotations", {}).get(_REVISION, 0)), default=None)
     containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or [{}]
+    # A mesh may put its proxy before the container that the Deployment is about, which has the name of both.
+    main = next((it for it in containers if it.get("name") == metadata["name"]), containers[0])
     generation = metadata.get("generation", 0)
     return Deployment(
         name=metadata["name"],
@@ -119,7 +121,7 @@ def deployment(item: Object, replica_sets: Iterable[Object] = ()) -> Deployment:
         ready=status.get("readyReplicas") or 0,
         current=status.get("observedGeneration", 0) >= generation,
         newest_replica_set=newest["metadata"]["name"] if newest else "",
-        arguments=tuple(containers[0].get("args") or ()),
+        arguments=tuple(main.get("args") or ()),
         conditions=tuple(_conditions(status)),
     )
 

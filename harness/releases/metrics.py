@@ -27,6 +27,8 @@ OWN = "go_goroutines"
 """A name that every process of the operator serves, whether it leads or not: controller-runtime registers Go's own
 metrics (pkg/internal/controller/metrics)."""
 
+_REFUSED = "connection refused"
+
 PATH = "/metrics"
 """Where controller-runtime serves metrics (pkg/metrics/server)."""
 
@@ -122,13 +124,14 @@ class MetricsPage:
     """What an endpoint served: metric name → its type, and the address.
 
     `prefix` is what the names of application metrics begin with, `asked` a path that the values have and that was not
-    found, empty where they have the one of the address.
+    found, empty where they have the one of the address. `refused` is what the API server says of a port that is closed.
     """
 
     address: str
     types: dict[str, str]
     prefix: str = ""
     asked: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +146,15 @@ class Metrics:
 def scrape(api: client.ApiClient, namespace: str, pod: str, port: int, path: str) -> MetricsPage:
     """Read a pod's metrics through the API server's proxy. Raises ApiError, also for what the pod answered."""
     call = client.CoreV1Api(api).connect_get_namespaced_pod_proxy_with_path
-    page = raw(call, f"{pod}:{port}", namespace, path.lstrip("/")).decode(errors="replace")
-    return MetricsPage(address=f"{pod}:{port}{path}", types=parse(page))
+    address = f"{pod}:{port}{path}"
+    try:
+        page = raw(call, f"{pod}:{port}", namespace, path.lstrip("/")).decode(errors="replace")
+    except ApiError as unreached:
+        # The proxy of the API server (apimachinery, util/proxy) passes on what the kernel of the node said.
+        if _REFUSED not in unreached.said:
+            raise
+        return MetricsPage(address=address, types={}, refused=unreached.said)
+    return MetricsPage(address=address, types=parse(page))
 
 
 def scrape_at(api: client.ApiClient, namespace: str, pod: str, port: int, path: str, prefix: str) -> MetricsPage:

@@ -11,6 +11,8 @@ from harness.kube.models import Pod
 from harness.matrix.model import Release
 from harness.releases.observe import ObservedOperator, Unseen
 
+_NAMES = "spark-operator-"
+
 
 def release_of(images: Sequence[str], releases: Sequence[Release]) -> Release | None:
     """The first release whose version is the tag of one of the images, wherever that was pulled from; None without."""
@@ -46,6 +48,17 @@ def _is_of_webhook(observed: ObservedOperator, pod: Pod) -> bool:
     deployments = () if isinstance(observed.deployments, Unseen) else observed.deployments
     webhooks = [it.name for it in deployments if "webhook" in it.arguments[:1]]
     return pod.owner.rpartition("-")[0] in {f"ReplicaSet/{name}" for name in webhooks}
+
+
+def is_own_container(name: str) -> bool:
+    """Whether a container is the operator's own, by the names that the chart gives them, and no sidecar."""
+    return name.startswith(_NAMES)
+
+
+def is_own_pod(observed: ObservedOperator, name: str) -> bool:
+    """Whether a pod is of a Deployment of the release, by its name; where those were not seen, any."""
+    deployments = () if isinstance(observed.deployments, Unseen) else observed.deployments
+    return not deployments or any(name.startswith(f"{it.name}-") for it in deployments)
 
 
 def _is_ready(pod: Pod) -> bool:

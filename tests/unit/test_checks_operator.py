@@ -22,7 +22,7 @@ from operator_samples import (
 from harness.checks import images
 from harness.checks.operator import judge
 from harness.errors import RegistryError
-from harness.kube.models import Log
+from harness.kube.models import Container, Log, Pod
 from harness.kube.node_records import NodeImage, NodeRecords
 from harness.releases import webhook
 from harness.releases.metrics import Metrics, MetricsPage
@@ -103,6 +103,8 @@ def test_a_check_that_found_nothing_to_look_at_has_not_passed(part: str, value: 
     assert _found(operator(**{part: value}), check).verdict is Verdict.ERROR
 
 
+CONTROLLER = "spark-operator-controller"
+
 _BAD_LOG = 'E0101 leases.coordination.k8s.io is forbidden: User "x" cannot get resource "leases"'
 
 _FAULTS: list[tuple[dict[str, Any], str, str]] = [
@@ -110,8 +112,12 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
     ({"deployments": (deployment("controller", updated=0),)}, "deployments-available", "0 updated"),
     ({"deployments": (deployment("controller", total=2),)}, "deployments-available", "2 in all"),
     ({"deployments": (deployment("controller", current=False),)}, "deployments-available", "not rolled out"),
-    ({"soak": Soak(seconds=15.0, restarts={"c": 2})}, "no-restarts", "c restarted 2 times"),
-    ({"soak": Soak(seconds=15.0, restarts={"c": 0}, gone=("c",))}, "no-restarts", "c went away"),
+    ({"soak": Soak(seconds=15.0, restarts={f"{CONTROLLER}-1": 2})}, "no-restarts", "1 restarted 2 times"),
+    (
+        {"soak": Soak(seconds=15.0, restarts={f"{CONTROLLER}-1": 0}, gone=(f"{CONTROLLER}-1",))},
+        "no-restarts",
+        "1 went away",
+    ),
     ({"pods": (pod("controller", image="kubeflow/spark-operator:2.1.1"),)}, "images-from-registry", "ghcr.io"),
     ({"pods": (pod("controller", image="ghcr.io/other/image:1"),)}, "images-from-registry", RELEASE.image),
     (
@@ -158,6 +164,11 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
         },
         "metrics-served",
         "w:1/metrics does not serve go_goroutines",
+    ),
+    (
+        {"metrics": Metrics(leading=MetricsPage(address="c:8080", types={}, refused="connection refused"), why="")},
+        "metrics-served",
+        "the port of metrics is closed: c:8080: connection refused",
     ),
     ({"leases": (lease("controller"),)}, "one-leader", "spark-operator-webhook has 0 leases"),
     ({"leases": (lease("controller", holder="gone"), lease("webhook"))}, "one-leader", "does not exist"),
@@ -336,3 +347,19 @@ def test_a_level_at_which_nothing_is_logged_is_no_error() -> None:
     findings = judge(operator(deployments=quiet, logs=()), _serves)
     assert next(it for it in findings if it.check == "logs-clean").verdict is Verdict.UNAVAILABLE
     assert worst(findings) is Verdict.PASSED
+
+
+def test_what_runs_beside_the_operator_is_nobodys_trouble() -> None:
+    proxy = Container(name="istio-proxy", image="docker.io/istio/proxyv2:1.27.0", image_id="x@sha256:" + "b" * 64)
+    stranger = Pod(name="dashboard-1", uid="d", phase="Running", containers=(dataclasses.replace(proxy, name="ui"),))
+    healthy = operator()
+    assert not isinstance(healthy.pods, Unseen)
+    assert not isinstance(healthy.soak, Unseen)
+    meshed = tuple(dataclasses.replace(it, containers=(proxy, *it.containers)) for it in healthy.pods)
+    soak = Soak(seconds=15.0, restarts={**healthy.soak.restarts, "dashboard-1": 3}, gone=("backup-1",))
+    logs = tuple(
+        Log(pod=CONTROLLER, container=container, text=text)
+        for container, text in ((CONTROLLER, "INFO Starting manager"), ("istio-proxy", _BAD_LOG), ("ui", _BAD_LOG))
+    )
+    found = judge(operator(pods=(*meshed, stranger), soak=soak, logs=logs), _serves)
+    assert {it.check: it.message for it in found if it.verdict is not Verdict.PASSED} == {}

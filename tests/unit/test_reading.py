@@ -115,3 +115,15 @@ def test_a_lease_names_its_pod_and_its_age() -> None:
     assert (lease.holder, lease.age, lease.duration) == ("pod-1", 2.5, 15)
     empty = reading.lease({"metadata": {"name": "l"}}, "d", now)
     assert (empty.holder, empty.age) == ("", float("inf"))
+
+
+def test_the_arguments_are_those_of_the_container_that_the_deployment_is_about() -> None:
+    proxy = {"name": "linkerd-proxy", "args": ["run"]}
+    own = {"name": "spark-operator-webhook", "args": ["webhook", "start", "--webhook-port=9443"]}
+    metadata = {"name": "spark-operator-webhook", "uid": "d"}
+
+    def read(*containers: dict[str, Any]) -> Deployment:
+        return reading.deployment({"metadata": metadata, "spec": {"template": {"spec": {"containers": containers}}}})
+
+    assert read(proxy, own).flag("webhook-port") == "9443"
+    assert read({**own, "name": "other"}, proxy).flag("webhook-port") == "9443"

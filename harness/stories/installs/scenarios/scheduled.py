@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from harness.apps import claims, samples
@@ -13,6 +15,7 @@ from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
 from harness.apps.states import TERMINAL, State
 from harness.apps.trial import trial
+from harness.kube import reading
 from harness.kube.watching import watch_until
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
@@ -33,6 +36,8 @@ _RUNS = 3
 """History limits are applied when a run starts: with a limit of one, the third start must drop the first run."""
 
 _SECONDS = 400.0
+_PAUSE_SECONDS = 30.0
+"""How long nothing may run: six slots, since an operator on a loaded host is late by a few."""
 
 
 @dataclass
@@ -41,11 +46,14 @@ class Runs:
 
     seen: dict[str, Application] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
+    times: dict[str, list[datetime]] = field(default_factory=dict)
     most_at_a_time: int = 0
 
-    def note(self, event: str, run: Application) -> None:
-        """Add one change of a run."""
+    def note(self, event: str, run: Application, created: datetime | None = None) -> None:
+        """Add one change of a run, which was created then."""
         self.seen[run.name] = run
+        ended = reading.time(run.termination or None)
+        self.times[run.name] = [it for it in (created, ended) if it]
         if event == "DELETED" and run.name not in self.deleted:
             self.deleted.append(run.name)
         unfinished = [r for r in self.seen.values() if r.state not in TERMINAL and r.name not in self.deleted]
@@ -84,6 +92,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     status = (objects.get(SCHEDULED, name) or {}).get("status") or {}
     yield _fires(runs, status)
     yield _completed(runs)
+    yield _slots_kept(runs)
     yield _one_at_a_time(runs)
     yield _history(runs, status)
     yield _owned(objects, name)
@@ -92,7 +101,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
 
 
 def _look(runs: Runs, event: str, raw: Any) -> Runs | None:
-    runs.note(event, parse(raw))
+    runs.note(event, parse(raw), reading.time(raw["metadata"].get("creationTimestamp")))
     if any(run.state is State.FAILED for run in runs.seen.values()):
         return runs
     # A run that is deleted while spark-submit still works on it can come back as a pod: let the last one get past that.
@@ -117,6 +126,21 @@ def _one_at_a_time(runs: Runs) -> Finding:
     """The sample's concurrency policy is Forbid."""
     make = passed if runs.most_at_a_time == 1 else failed
     return make("one-at-a-time", f"at most {runs.most_at_a_time} run(s) had not ended at a time: {runs}")
+
+
+def _slots_kept(runs: Runs) -> Finding:
+    """A run begins soon after the one before has ended: its slot comes every few seconds, and Forbid lets it wait."""
+    times = [runs.times[name] for name in runs.names if runs.times.get(name)]
+    pauses = [(one[-1], (other[0] - one[-1]).total_seconds()) for one, other in pairwise(times)]
+    late = [f"no run for {seconds:.0f} s after {at:%H:%M:%S}Z" for at, seconds in pauses if seconds > _PAUSE_SECONDS]
+    if late:
+        return failed(
+            "slots-kept", f"{_VALUES.scheduled.schedule}, and {'; '.join(late)}", pauses=[it[1] for it in pauses]
+        )
+    longest = max((seconds for _, seconds in pauses), default=0.0)
+    return passed(
+        "slots-kept", f"{_VALUES.scheduled.schedule}, and the longest pause between two runs was {longest:.0f} s"
+    )
 
 
 def _history(runs: Runs, status: dict[str, Any]) -> Finding:
