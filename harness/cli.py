@@ -39,6 +39,9 @@ _OF_THE_HOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES,
 """What the system refuses because of the machine, and not because of a defect."""
 
 
+_NEEDLESS_PLUGINS = ("anyio", "platformdirs", "pytest-kind")
+"""Plugins of libraries that the harness uses otherwise: pytest would import them, and they are slow to import."""
+
 # What is imported is no garbage: looking for some among a million objects takes a tenth of a short command's time.
 gc.set_threshold(200_000, 10, 10)
 
@@ -225,6 +228,7 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(settings.PROJECT_ROOT / "pyproject.toml")),
         # Without capture, so that what the run says about its clusters appears when it happens.
         *("-v", "--tb=short", "--capture=no", "-W", "default"),
+        *(word for name in _NEEDLESS_PLUGINS for word in ("-p", f"no:{name}")),
         *run_options.words(options),
         *rest,
         str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),

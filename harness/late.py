@@ -28,6 +28,7 @@ __all__ = [
     "filelock",
     "httpx",
     "jwt",
+    "module",
     "psutil",
     "quantities",
     "streams",
@@ -35,6 +36,13 @@ __all__ = [
     "watch",
     "x509",
 ]
+
+
+def module(name: str) -> Any:
+    """What stands for a module of the harness itself that few commands need; to be typed by an import that only type
+    checkers see.
+    """
+    return _Module(name)
 
 
 class _Module:

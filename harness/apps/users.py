@@ -83,6 +83,9 @@ class UserManifest:
 
 UserManifests = tuple[UserManifest, ...]
 
+USERS = "users"
+"""The kind of applications that they are along a path."""
+
 
 def load(folder: Path) -> UserManifests:
     """All documents of the YAML files below a folder, by the order of files. Raises UsageError with file and line.

@@ -13,10 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from harness.errors import CatalogueError
-from harness.matrix.model import Scenario
 from harness.stories.protocol import NOTHING, Given, Story
+
+if TYPE_CHECKING:
+    from harness.matrix.model import Scenario
 
 ENTRY_POINTS = "harness.stories"
 """The group of entry points of other distributions; each names a Story."""

@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Environment, Scenario
-from harness.matrix.select import Selection
-from harness.verdicts import Finding
-
 if TYPE_CHECKING:
     from harness.apps.users import UserManifests
     from harness.images.credentials import Credentials
     from harness.images.mirrors import MirrorMap
     from harness.machine import HostSeen
+    from harness.matrix.catalogue import Catalogue
+    from harness.matrix.model import Cell, Environment, Scenario
+    from harness.matrix.select import Selection
     from harness.registries.sources import Source
     from harness.releases.change import Programs
     from harness.stories.cluster import BareCluster
+    from harness.verdicts import Finding
 
 Cluster_contra = TypeVar("Cluster_contra", bound="BareCluster", contravariant=True)
 

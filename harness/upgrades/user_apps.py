@@ -26,9 +26,6 @@ from harness.upgrades.workload_seen import (
 USER_APPS = "user-apps"
 """The namespace of a user's applications."""
 
-USERS = "users"
-"""The kind of applications that they are along a path."""
-
 
 _UNDER_WAY = frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.FAILING, State.SUSPENDED})
 """States of an application that the operator has taken up."""

@@ -36,6 +36,36 @@ def test_slow_libraries_are_left_alone(act: str) -> None:
     assert not _SLOW & set(json.loads(done.stdout.splitlines()[-1]))
 
 
+def test_what_makes_a_scenario_happen_is_left_alone_by_a_list_of_them() -> None:
+    act = "from harness.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['matrix', '--json'])"
+    program = f"import contextlib, io, json, sys\n{act}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+
+    assert "harness.stories.failures.scenarios.hook_fails" in loaded
+    assert not loaded & {
+        "harness.checks.operator",
+        "harness.install_checks",
+        "harness.registries.local",
+        "harness.releases.install",
+        "harness.releases.observe",
+        "harness.stories.failures.fault",
+        "harness.stories.registries.context",
+        "harness.upgrades.detour",
+        "harness.upgrades.recorder",
+    }
+
+
+def test_plugins_of_pytest_that_no_run_uses_are_left_alone() -> None:
+    act = "from harness.cli import main\nmain(['run', '--tag', 'smoke', '--collect-only', '-q'])"
+    program = f"import json, sys\n{act}\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+
+    assert "harness.plugin" in loaded
+    assert not loaded & {"anyio", "pykube", "pytest_kind", "requests"}
+
+
 def test_a_late_module_is_the_module() -> None:
     from kubernetes import client
 

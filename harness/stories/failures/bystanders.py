@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from harness.apps import samples
 from harness.apps.objects import APPLICATION, Objects
-from harness.apps.pods import SparkPod
 from harness.apps.states import State
 from harness.errors import HarnessError, WaitTimeout
-from harness.kube.cluster import Cluster
+from harness.stories.failures.described import STRUCK
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed
 from harness.upgrades.recorder import Recorder
@@ -22,11 +21,12 @@ from harness.upgrades.workload_seen import ApplicationSeen, Part, When
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import until
 
+if TYPE_CHECKING:
+    from harness.apps.pods import SparkPod
+    from harness.kube.cluster import Cluster
+
 RUNNING = "applications-running"
 NEW = "applications-new"
-
-STRUCK = "struck-"
-"""How the names of applications begin that a fault itself judges."""
 
 _BEGIN_SECONDS = 120.0
 _END_SECONDS = 150.0

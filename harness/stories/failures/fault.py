@@ -6,26 +6,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import install_checks
-from harness.apps import samples
-from harness.checks.images import Resolve
 from harness.errors import PullError, ReleaseError, WaitTimeout
-from harness.kube.cluster import Cluster
-from harness.kube.models import Pod
-from harness.machine import HostSeen
-from harness.matrix.model import ClusterNeeds, Scenario, ValuesMode
 from harness.matrix.model import Path as UpgradePath
-from harness.providers.base import Provider
+from harness.matrix.model import ValuesMode
 from harness.releases import change, rollout
 from harness.releases.change import Change, Programs, Wanted
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease
-from harness.releases.on_path import ReleaseOnPath
 from harness.stories.failures.bystanders import Bystanders
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import Cancelled
+
+if TYPE_CHECKING:
+    from harness.checks.images import Resolve
+    from harness.kube.cluster import Cluster
+    from harness.kube.models import Pod
+    from harness.machine import HostSeen
+    from harness.providers.base import Provider
+    from harness.releases.on_path import ReleaseOnPath
 
 WAY_OUT = "way-out"
 STATE = "state-left"
@@ -103,18 +104,6 @@ class FaultContext:
     def statuses(self) -> dict[int, str]:
         """What `helm history` says of each revision. Raises HelmError."""
         return {it.number: it.status for it in self.helm.history(self.installed.name, self.installed.namespace)}
-
-
-def scenario(name: str, summary: str, *, timeout: float = 600.0) -> Scenario:
-    """The description of a fault: alone on its cluster, on any path of upgrades."""
-    return Scenario(
-        name=name,
-        summary=summary,
-        timeout=timeout,
-        images=(samples.chart_values().spark.image,),
-        needs=ClusterNeeds(paths=("upgrade",), cluster=name, places=2),
-        takes_for_granted=("webhook",),
-    )
 
 
 Story = Callable[[FaultContext, InstalledRelease, Bystanders], Iterator[Finding | InstalledRelease]]

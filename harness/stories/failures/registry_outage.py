@@ -6,21 +6,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from harness.checks import infrastructure
 from harness.errors import ApiError
-from harness.kube.models import Pod
 from harness.kube.pull_messages import REGISTRY_BUSY
 from harness.releases import rollout, surroundings
-from harness.releases.change import Change
-from harness.releases.install import InstalledRelease
-from harness.releases.trouble import Trouble
 from harness.stories.failures import fault
-from harness.stories.failures.bystanders import Bystanders
-from harness.stories.failures.fault import FaultContext
 from harness.upgrades import detour
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import until
+
+if TYPE_CHECKING:
+    from harness.kube.models import Pod
+    from harness.releases.change import Change
+    from harness.releases.install import InstalledRelease
+    from harness.releases.trouble import Trouble
+    from harness.stories.failures.bystanders import Bystanders
+    from harness.stories.failures.fault import FaultContext
 
 _SEEN_SECONDS = 90.0
 _EARLY_SECONDS = 40.0

@@ -6,17 +6,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.apps import samples
-from harness.checks import expectation
 from harness.kube.interruptions import findings_of
-from harness.matrix.model import Cell, Scenario
 from harness.stories.cluster import PreparedCluster
 from harness.stories.failures import scenarios
-from harness.stories.failures.fault import FaultContext
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.verdicts import Finding
+
+if TYPE_CHECKING:
+    from harness.matrix.model import Cell, Scenario
+    from harness.verdicts import Finding
 
 
 class Failures(Story):
@@ -47,6 +47,9 @@ class _Play(Play[PreparedCluster]):
 
     def _findings(self, on: PreparedCluster, it: CellRun) -> list[Finding]:
         """Raises HarnessError for what proves nothing."""
+        from harness.checks import expectation
+        from harness.stories.failures.fault import FaultContext
+
         cell, run = it.cell, self._run
         name = cell.scenario.name
         context = FaultContext(

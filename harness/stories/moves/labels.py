@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from harness.upgrades.observed import ObservedMove, ObservedPath
-from harness.verdicts import Finding
+if TYPE_CHECKING:
+    from harness.upgrades.observed import ObservedMove, ObservedPath
+    from harness.verdicts import Finding
 
 
 def of_moves(observed: ObservedPath, judge: Callable[[ObservedMove], Iterable[Finding]]) -> Iterator[Finding]:

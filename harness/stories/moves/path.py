@@ -5,25 +5,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from harness.apps import samples
+from harness.apps.users import USERS
 from harness.checks import expectation
 from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
-from harness.releases.install import InstalledRelease
 from harness.releases.namespaces import CHECK_NAMESPACE
-from harness.releases.observe import Unseen
-from harness.stories.cluster import PreparedCluster
-from harness.stories.protocol import CellRun, RunContext
 from harness.upgrades import workload
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.path_run import PathRun
 from harness.upgrades.prober import Prober
 from harness.upgrades.reinstall import ReinstallSeen, reinstall
-from harness.upgrades.user_apps import USERS
 from harness.upgrades.workload import Workload, WorkloadContext
 from harness.verdicts import Finding
 from harness.waiting import Cancelled, Deadline
+
+if TYPE_CHECKING:
+    from harness.releases.install import InstalledRelease
+    from harness.releases.observe import Unseen
+    from harness.stories.cluster import PreparedCluster
+    from harness.stories.protocol import CellRun, RunContext
 
 _PATH_SECONDS = 900.0
 """For all that happens along a path, whatever its length."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from harness.matrix.model import Cell, Scenario
 from harness.stories.cluster import PreparedCluster
 from harness.stories.moves import scenarios
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.upgrades.observed import ObservedPath
-from harness.verdicts import Finding
+
+if TYPE_CHECKING:
+    from harness.matrix.model import Cell, Scenario
+    from harness.upgrades.observed import ObservedPath
+    from harness.verdicts import Finding
 
 
 class Moves(Story):

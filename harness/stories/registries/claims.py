@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from harness.kube import pull_messages
-from harness.kube.pull_messages import PullsLeft
 from harness.stories.registries import kubelet
-from harness.stories.registries.kubelet import Stuck
 from harness.verdicts import Finding, errored, failed, passed
+
+if TYPE_CHECKING:
+    from harness.kube.pull_messages import PullsLeft
+    from harness.stories.registries.kubelet import Stuck
 
 
 def seen(check: str, stuck: Stuck, *, says: str, warns: str = "", level: str = "") -> Finding:

@@ -6,20 +6,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.errors import HarnessError
-from harness.machine import HostSeen
-from harness.matrix.model import Path as InstallPath
-from harness.providers.base import Provider
-from harness.releases.change import Programs
 from harness.releases.helm import Helm
 from harness.releases.install import InstalledRelease, install, uninstall
-from harness.releases.on_path import ReleaseOnPath
-from harness.stories.registries.own_registries import ClusterRegistries
-from harness.verdicts import Finding
+
+if TYPE_CHECKING:
+    from harness.machine import HostSeen
+    from harness.matrix.model import Path as InstallPath
+    from harness.providers.base import Provider
+    from harness.releases.change import Programs
+    from harness.releases.on_path import ReleaseOnPath
+    from harness.stories.registries.own_registries import ClusterRegistries
+    from harness.verdicts import Finding
 
 
 @dataclass

@@ -6,14 +6,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from harness.errors import ApiError, WaitTimeout
 from harness.kube import reading
 from harness.kube.api import listed
 from harness.kube.models import Event, Pod
 from harness.late import client
-from harness.stories.registries.context import PullContext
 from harness.waiting import Deadline, until
+
+if TYPE_CHECKING:
+    from harness.stories.registries.context import PullContext
 
 _LOOK = 0.25
 _EVENT_SECONDS = 20.0

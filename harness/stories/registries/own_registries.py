@@ -12,16 +12,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
-from harness.matrix.model import Release
-from harness.registries.local import serve
-from harness.registries.tokens import PackageScope
 from harness.stories.registries import storage
 
 if TYPE_CHECKING:
+    from harness.images.credentials import Credentials
+    from harness.matrix.model import Release
     from harness.registries.front.server import Front
+    from harness.registries.tokens import PackageScope
 
 GHCR: Literal["ghcr.io"] = "ghcr.io"
 HUB: Literal["docker.io"] = "docker.io"
@@ -95,6 +94,8 @@ class ClusterRegistries:
         self._issued: list[str] = []
 
     def __enter__(self) -> Self:
+        from harness.registries.local import serve
+
         self._lay_out()
         with ExitStack() as stack:
             stack.enter_context(self.ghcr)

@@ -6,20 +6,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from harness import late
 from harness.apps import samples
-from harness.apps.samples import Manifest
 from harness.images.references import ImageReference
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.registries.front.access_log import Request
-from harness.releases.install import InstalledRelease
-from harness.stories.registries import secrets
-from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import GHCR, HUB, RegistrySetup
 from harness.stories.registries.secrets import PullSecret
-from harness.upgrades import detour
 from harness.verdicts import Finding, failed, passed
+
+if TYPE_CHECKING:
+    from harness.apps.samples import Manifest
+    from harness.registries.front.access_log import Request
+    from harness.releases.install import InstalledRelease
+    from harness.stories.registries import secrets
+    from harness.stories.registries.context import PullContext
+    from harness.upgrades import detour
+else:
+    detour = late.module("harness.upgrades.detour")
+    secrets = late.module("harness.stories.registries.secrets")
 
 SETUP = RegistrySetup(private=True)
 ROLES = ("operator", "hook", "driver", "executor")

@@ -7,27 +7,29 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.apps import samples
 from harness.apps.applications import until_end
 from harness.apps.objects import Objects
 from harness.apps.states import State
 from harness.errors import PullError, ReleaseError
-from harness.kube.models import Pod
 from harness.providers import containers
-from harness.registries.front.access_log import Request
 from harness.registries.limits import pulls_left
 from harness.releases import change, relocate
 from harness.releases.change import Wanted
 from harness.stories.registries import claims, kubelet, roles
-from harness.stories.registries.catalogue import LimitRow, Moment
 from harness.stories.registries.context import PullContext
-from harness.stories.registries.kubelet import Belongs
 from harness.stories.registries.own_registries import GHCR, HUB, Home
 from harness.upgrades import detour
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import Deadline
+
+if TYPE_CHECKING:
+    from harness.kube.models import Pod
+    from harness.registries.front.access_log import Request
+    from harness.stories.registries.catalogue import LimitRow, Moment
+    from harness.stories.registries.kubelet import Belongs
 
 SAYS = r"429 Too Many Requests.*toomanyrequests: You have reached your unauthenticated pull rate limit"
 CAUSE = "docker.io answered 429: 0 of 100 pulls left, window 6 h"

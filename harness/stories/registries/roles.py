@@ -8,18 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, Objects
 from harness.errors import ApiError, HarnessError
-from harness.kube.models import Pod
 from harness.late import client
 from harness.stories.registries import kubelet, private_packages
 from harness.stories.registries.context import PullContext
-from harness.stories.registries.kubelet import Belongs
 from harness.stories.registries.secrets import PullSecret
 from harness.waiting import until
+
+if TYPE_CHECKING:
+    from harness.kube.models import Pod
+    from harness.stories.registries.kubelet import Belongs
 
 LONG = "long"
 _HELM_SECONDS = 150.0

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from harness.errors import ApiError
 from harness.images.credentials import Credentials, docker_config_json
 from harness.late import client
-from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import GHCR, READ
+
+if TYPE_CHECKING:
+    from harness.stories.registries.context import PullContext
 
 
 @dataclass(frozen=True, kw_only=True)

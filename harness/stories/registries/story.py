@@ -6,21 +6,27 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from harness import late
 from harness.apps import samples
 from harness.errors import UnavailableError
 from harness.kube.interruptions import findings_of
-from harness.matrix.model import Cell, Scenario
-from harness.providers import network
-from harness.releases.install import OPERATOR_NAMESPACE
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.stories.registries import scenarios
-from harness.stories.registries.context import CurrentRelease, PullContext
-from harness.stories.registries.own_registries import HUB, ClusterRegistries
-from harness.verdicts import Finding
+from harness.stories.registries import own_registries, scenarios
 from harness.waiting import Deadline
+
+if TYPE_CHECKING:
+    from harness.matrix.model import Cell, Scenario
+    from harness.providers import network
+    from harness.releases import install
+    from harness.stories.registries import context
+    from harness.verdicts import Finding
+else:
+    install = late.module("harness.releases.install")
+    context = late.module("harness.stories.registries.context")
+    network = late.module("harness.providers.network")
 
 
 class Registries(Story):
@@ -48,28 +54,28 @@ def _opened(run: RunContext, first: Cell, cluster_name: str) -> Iterator[Play[Ba
             "scenarios about registries serve what the foundry built, under upstream's names", "add --source foundry"
         )
     version = run.catalogue.release(first.path.releases[-1]).version
-    with ClusterRegistries(
+    with own_registries.ClusterRegistries(
         scenarios.discover()[first.scenario.name].setup,
         release=run.catalogue.release(version),
-        copy=run.catalogue.release(f"{version}@{HUB}"),
+        copy=run.catalogue.release(f"{version}@{own_registries.HUB}"),
         spark=samples.chart_values().spark.image,
         storage=run.storage,
         binary=run.tools["registry"],
         gateway=network.gateway(run.resources.network),
         folder=run.resources.scratch(f"{cluster_name}/registries"),
-        login=run.resources.login(HUB),
+        login=run.resources.login(own_registries.HUB),
     ) as registries:
         yield _Play(run, registries)
 
 
 class _Play(Play[BareCluster]):
-    def __init__(self, run: RunContext, registries: ClusterRegistries) -> None:
+    def __init__(self, run: RunContext, registries: own_registries.ClusterRegistries) -> None:
         self.registries = self._own = registries
         self._run = run
 
     def run(self, on: BareCluster, cells: Sequence[CellRun]) -> None:
         """One after the other: each changes what the next one finds there."""
-        current = CurrentRelease(installed=on.installed if isinstance(on, PreparedCluster) else None)
+        current = context.CurrentRelease(installed=on.installed if isinstance(on, PreparedCluster) else None)
         for it in cells:
             started = time.monotonic()
             with self._run.place():
@@ -77,15 +83,15 @@ class _Play(Play[BareCluster]):
             phases = {"scenario": time.monotonic() - started}
             it.report(found, phases, operator_ran=current.installed is not None)
 
-    def _findings(self, on: BareCluster, current: CurrentRelease, it: CellRun) -> list[Finding]:
+    def _findings(self, on: BareCluster, current: context.CurrentRelease, it: CellRun) -> list[Finding]:
         cell, run = it.cell, self._run
         name, programs = cell.scenario.name, run.programs(cell.environment)
         target = on.releases[cell.path.releases[-1]]
-        context = PullContext(
+        surroundings = context.PullContext(
             cluster=on.cluster,
             release=target.release,
             namespace=cell.scenario.namespace,
-            operator_namespace=OPERATOR_NAMESPACE,
+            operator_namespace=install.OPERATOR_NAMESPACE,
             helm=programs.helm,
             folder=run.resources.scratch(f"{on.cluster.name}/{name}"),
             spark_images=samples.chart_values().spark.images,
@@ -106,7 +112,7 @@ class _Play(Play[BareCluster]):
             reports=it.reports,
             say=lambda text: run.say(f"{name}: {text}"),
         )
-        return scenarios.discover()[name].run(context)
+        return scenarios.discover()[name].run(surroundings)
 
 
 STORY = Registries()

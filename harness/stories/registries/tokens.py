@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from harness.errors import ApiError
 from harness.registries.tokens import Accounts
 from harness.stories.registries import secrets
-from harness.stories.registries.catalogue import How
-from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import READ
-from harness.stories.registries.secrets import PullSecret
+
+if TYPE_CHECKING:
+    from harness.stories.registries.catalogue import How
+    from harness.stories.registries.context import PullContext
+    from harness.stories.registries.secrets import PullSecret
 
 ELSEWHERE = "somebody/else"
 """A package that has nothing to do with any of these."""

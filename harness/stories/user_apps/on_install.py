@@ -5,18 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.apps import applications, users
 from harness.apps.applications import Course, ImagePulls, follow, submitted
-from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
 from harness.apps.states import State
 from harness.apps.trial import trial
-from harness.apps.users import UserManifest, UserManifests
 from harness.errors import WaitTimeout
 from harness.kube.watching import watch_until
 from harness.verdicts import Finding, failed, passed
+
+if TYPE_CHECKING:
+    from harness.apps.context import ScenarioContext
+    from harness.apps.users import UserManifest, UserManifests
 
 _END_SECONDS = 300.0
 _READY_SECONDS = 180.0

@@ -6,17 +6,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from harness.apps.objects import APPLICATION, CONNECT
-from harness.apps.pods import SparkPod
 from harness.apps.states import State, shown
-from harness.apps.users import UserManifest
 from harness.releases.observe import Unseen
 from harness.stories.user_apps.on_install import check_of
-from harness.upgrades.observed import ObservedPath
 from harness.upgrades.user_apps import name_of
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, ScheduleSeen, UsersSeen, When
 from harness.verdicts import Finding, errored, failed, passed
+
+if TYPE_CHECKING:
+    from harness.apps.pods import SparkPod
+    from harness.apps.users import UserManifest
+    from harness.upgrades.observed import ObservedPath
 
 Judged = tuple[list[str], str]
 """What is wrong, and what is said where nothing is."""

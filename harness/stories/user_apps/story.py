@@ -6,17 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.apps import users
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES
-from harness.apps.users import UserManifests
 from harness.errors import UsageError
 from harness.matrix.model import Cell, ClusterNeeds, Scenario
-from harness.matrix.select import Selection
 from harness.stories.cluster import PreparedCluster
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
-from harness.upgrades.user_apps import USERS
+
+if TYPE_CHECKING:
+    from harness.apps.users import UserManifests
+    from harness.matrix.select import Selection
 
 NAME = "user-apps"
 """The scenario that runs them; it exists only where there are some."""
@@ -32,7 +33,7 @@ def scenario(manifests: UserManifests) -> Scenario:
         timeout=420.0,
         images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
         needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
-        needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=(USERS,)),
+        needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=(users.USERS,)),
     )
 
 
@@ -40,7 +41,7 @@ class UserApps(Story):
     """One scenario, which exists only where a user gave applications."""
 
     name = NAME
-    brings = frozenset({USERS})
+    brings = frozenset({users.USERS})
 
     def scenarios(self, given: Given) -> Iterable[Scenario]:
         """The one that runs them."""

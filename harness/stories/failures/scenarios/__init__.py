@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from harness.matrix.model import Scenario
 from harness.stories import modules
-from harness.stories.failures.fault import FaultContext
-from harness.verdicts import Finding
+
+if TYPE_CHECKING:
+    from harness.matrix.model import Scenario
+    from harness.stories.failures.fault import FaultContext
+    from harness.verdicts import Finding
 
 
 class FaultModule(Protocol):

@@ -7,22 +7,28 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import TimeoutExpired
+from typing import TYPE_CHECKING
 
 import yaml
 
-from harness import process
+from harness import late, process
 from harness.errors import HarnessError
-from harness.releases import change
-from harness.releases.change import values_of
-from harness.releases.helm import HelmError
-from harness.releases.install import InstalledRelease
-from harness.stories.failures import fault
-from harness.stories.failures.bystanders import Bystanders
-from harness.stories.failures.fault import FaultContext
+from harness.stories.failures.described import scenario
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import until
 
-SCENARIO = fault.scenario(
+if TYPE_CHECKING:
+    from harness.releases import change, helm
+    from harness.releases.install import InstalledRelease
+    from harness.stories.failures import fault
+    from harness.stories.failures.bystanders import Bystanders
+    from harness.stories.failures.fault import FaultContext
+else:
+    fault = late.module("harness.stories.failures.fault")
+    change = late.module("harness.releases.change")
+    helm = late.module("harness.releases.helm")
+
+SCENARIO = scenario(
     "fault-helm-interrupted", "Helm is terminated, and killed, and leaves the release in `pending-upgrade`"
 )
 
@@ -76,7 +82,7 @@ def _interrupt(ctx: FaultContext, here: InstalledRelease, sign: signal.Signals) 
     Raises WaitTimeout when it never is, HarnessError when Helm was faster.
     """
     values = ctx.folder / "values.yaml"
-    values.write_text(yaml.safe_dump(values_of(here, ctx.wanted(mode="default")), sort_keys=False))
+    values.write_text(yaml.safe_dump(change.values_of(here, ctx.wanted(mode="default")), sort_keys=False))
     log_file = ctx.folder / f"helm-{sign.name.lower()}.log"
     known = max(ctx.statuses())
     argv: list[str | Path] = [
@@ -116,9 +122,9 @@ def _upgrade_is_refused(ctx: FaultContext, here: InstalledRelease) -> str:
             ctx.target.chart,
             here.name,
             here.namespace,
-            values_of(here, ctx.wanted(mode="default")),
+            change.values_of(here, ctx.wanted(mode="default")),
             timeout=_REFUSED_SECONDS,
         )
-    except HelmError as refused:
+    except helm.HelmError as refused:
         return refused.stderr.strip()
     return "nothing: it was accepted"

@@ -4,20 +4,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from harness import late
 from harness.errors import CommandTimeout
 from harness.kube.api import listed
 from harness.late import client
-from harness.releases.change import values_of
-from harness.releases.helm import HelmError
-from harness.releases.install import InstalledRelease
-from harness.stories.failures import fault
-from harness.stories.failures.bystanders import Bystanders
-from harness.stories.failures.fault import FaultContext
+from harness.stories.failures.described import scenario
 from harness.verdicts import Finding, failed, passed, unavailable
 
-SCENARIO = fault.scenario("fault-hook-fails", "the hook that upgrades the CRDs uses an image that does not exist")
+if TYPE_CHECKING:
+    from harness.releases import change, helm
+    from harness.releases.install import InstalledRelease
+    from harness.stories.failures import fault
+    from harness.stories.failures.bystanders import Bystanders
+    from harness.stories.failures.fault import FaultContext
+else:
+    fault = late.module("harness.stories.failures.fault")
+    change = late.module("harness.releases.change")
+    helm = late.module("harness.releases.helm")
+
+SCENARIO = scenario("fault-hook-fails", "the hook that upgrades the CRDs uses an image that does not exist")
 
 _HELM_SECONDS = 30.0
 """In place of Helm's own five minutes."""
@@ -42,10 +49,10 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
             ctx.target.chart,
             here.name,
             here.namespace,
-            values_of(here, ctx.wanted(_PINNED, mode="default")),
+            change.values_of(here, ctx.wanted(_PINNED, mode="default")),
             timeout=_HELM_SECONDS,
         )
-    except (HelmError, CommandTimeout) as error:
+    except (helm.HelmError, CommandTimeout) as error:
         said = error.stderr.strip() or error.message
     by.submit("meanwhile")
     by.await_end("meanwhile", timeout=_EARLY_SECONDS)

@@ -4,19 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.errors import HarnessError
-from harness.releases import change
-from harness.releases.change import Change
-from harness.releases.install import InstalledRelease
-from harness.stories.failures import fault
-from harness.stories.failures.bystanders import Bystanders
-from harness.stories.failures.fault import FaultContext
+from harness.stories.failures.described import scenario
 from harness.verdicts import Finding, errored, failed, passed
 
-SCENARIO = fault.scenario(
-    "fault-image-missing", "pinned values ask for the new image in a registry that does not have it"
-)
+if TYPE_CHECKING:
+    from harness.releases import change
+    from harness.releases.change import Change
+    from harness.releases.install import InstalledRelease
+    from harness.stories.failures import fault
+    from harness.stories.failures.bystanders import Bystanders
+    from harness.stories.failures.fault import FaultContext
+else:
+    fault = late.module("harness.stories.failures.fault")
+    change = late.module("harness.releases.change")
+
+SCENARIO = scenario("fault-image-missing", "pinned values ask for the new image in a registry that does not have it")
 
 _REGISTRY = "docker.io"
 _REPOSITORIES = ("kubeflow/spark-operator", "kubeflow/spark-operator-of-before")

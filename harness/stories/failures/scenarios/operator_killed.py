@@ -7,22 +7,29 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from harness import late
 from harness.apps.pods import LABEL_ROLE
 from harness.apps.states import State
 from harness.errors import HarnessError
 from harness.kube.watching import watch_until
 from harness.late import client
-from harness.releases.install import InstalledRelease
-from harness.stories.failures import fault
-from harness.stories.failures.bystanders import STRUCK, Bystanders, driver_ran
-from harness.stories.failures.fault import FaultContext
-from harness.upgrades import detour
-from harness.upgrades.workload_seen import ApplicationSeen
+from harness.stories.failures.described import STRUCK, scenario
 from harness.verdicts import Finding, failed, passed
 
-SCENARIO = fault.scenario("fault-operator-killed", "the controller is killed while applications are being submitted")
+if TYPE_CHECKING:
+    from harness.releases.install import InstalledRelease
+    from harness.stories.failures import bystanders, fault
+    from harness.stories.failures.fault import FaultContext
+    from harness.upgrades import detour
+    from harness.upgrades.workload_seen import ApplicationSeen
+else:
+    fault = late.module("harness.stories.failures.fault")
+    bystanders = late.module("harness.stories.failures.bystanders")
+    detour = late.module("harness.upgrades.detour")
+
+SCENARIO = scenario("fault-operator-killed", "the controller is killed while applications are being submitted")
 
 CHECK = "applications-struck"
 
@@ -37,7 +44,9 @@ def run(ctx: FaultContext) -> list[Finding]:
     return fault.tell(ctx, _story)
 
 
-def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+def _story(
+    ctx: FaultContext, here: InstalledRelease, by: bystanders.Bystanders
+) -> Iterator[Finding | InstalledRelease]:
     pod, node, pid = _controller(ctx)
     struck_by = _kill_at_first_driver(ctx, by, node, pid)
     came = ctx.upgrade(here)
@@ -75,7 +84,7 @@ def judge(applications: Sequence[ApplicationSeen]) -> Finding:
     """How many submissions the kill brought to nothing though their driver did its work, and how many ran twice."""
     lost = [it for it in applications if it.state is not State.COMPLETED]
     in_vain = [it for it in lost if any(driver.succeeded for driver in it.drivers)]
-    twice = [it for it in applications if sum(driver_ran(driver) for driver in it.drivers) > 1]
+    twice = [it for it in applications if sum(bystanders.driver_ran(driver) for driver in it.drivers) > 1]
     facts: dict[str, Any] = {
         "total": len(applications),
         "failed": len(lost),
@@ -117,7 +126,7 @@ def _controller(ctx: FaultContext) -> tuple[str, str, str]:
     return pod.metadata.name, node, detour.run(ctx.provider, ctx.cluster, node, template).strip()
 
 
-def _kill_at_first_driver(ctx: FaultContext, by: Bystanders, node: str, pid: str) -> str:
+def _kill_at_first_driver(ctx: FaultContext, by: bystanders.Bystanders, node: str, pid: str) -> str:
     """Submit all, and kill the process when the first driver pod is there; the name of that pod.
 
     SIGKILL from the node: the deletion of a pod, whatever its grace period, leaves a second to finish a submission.

@@ -4,16 +4,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.kube.pull_messages import REGISTRY_BUSY
-from harness.releases.install import InstalledRelease
-from harness.stories.failures import fault, registry_outage
-from harness.stories.failures.bystanders import Bystanders
-from harness.stories.failures.fault import FaultContext
-from harness.upgrades import detour
-from harness.verdicts import Finding
+from harness.stories.failures.described import scenario
 
-SCENARIO = fault.scenario("fault-registry-busy", "the registry answers 429 when the new image is pulled")
+if TYPE_CHECKING:
+    from harness.releases.install import InstalledRelease
+    from harness.stories.failures import fault, registry_outage
+    from harness.stories.failures.bystanders import Bystanders
+    from harness.stories.failures.fault import FaultContext
+    from harness.upgrades import detour
+    from harness.verdicts import Finding
+else:
+    fault = late.module("harness.stories.failures.fault")
+    registry_outage = late.module("harness.stories.failures.registry_outage")
+    detour = late.module("harness.upgrades.detour")
+
+SCENARIO = scenario("fault-registry-busy", "the registry answers 429 when the new image is pulled")
 
 
 def run(ctx: FaultContext) -> list[Finding]:

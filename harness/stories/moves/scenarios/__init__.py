@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from harness.checks.images import Resolve
-from harness.matrix.model import Scenario
 from harness.stories import modules
-from harness.upgrades.observed import ObservedPath
-from harness.verdicts import Finding
+
+if TYPE_CHECKING:
+    from harness.checks.images import Resolve
+    from harness.matrix.model import Scenario
+    from harness.upgrades.observed import ObservedPath
+    from harness.verdicts import Finding
 
 
 class ScenarioModule(Protocol):

@@ -6,19 +6,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from harness.checks.images import Resolve
+from harness import late
 from harness.matrix.behaviour import changes
 from harness.matrix.model import ClusterNeeds, Release, Scenario
 from harness.releases import asked
 from harness.releases.admission_samples import expected, sample, unlike
-from harness.releases.observe import Unseen
-from harness.releases.serving import answering
 from harness.releases.values import at
 from harness.stories.moves.labels import of_moves
-from harness.upgrades.observed import ObservedMove, ObservedPath
 from harness.upgrades.prober import Outcome, Probe
 from harness.verdicts import Finding, errored, failed, passed, switched_off
+
+if TYPE_CHECKING:
+    from harness.checks.images import Resolve
+    from harness.releases import observe, serving
+    from harness.upgrades.observed import ObservedMove, ObservedPath
+else:
+    serving = late.module("harness.releases.serving")
+    observe = late.module("harness.releases.observe")
 
 SCENARIO = Scenario(
     name="admission",
@@ -67,7 +73,7 @@ def judge(move: ObservedMove, *, outage_limit: float, delay_limit: float) -> Ite
     yield delay(move.probes, delay_limit)
     ends = (move.origin, move.target)
     yield defaults(move.probes, *ends, lets_pass=asked.lets_pass(move.values))
-    yield after(move.probes, ends if isinstance(move.operator, Unseen) else answering(move.operator))
+    yield after(move.probes, ends if isinstance(move.operator, observe.Unseen) else serving.answering(move.operator))
 
 
 def windows(probes: Sequence[Probe]) -> tuple[Window, ...]:

@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from harness.checks import operator
-from harness.checks.images import Resolve
+from harness import late
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.releases.observe import Unseen
 from harness.stories.moves.labels import of_moves
-from harness.upgrades.observed import ObservedMove, ObservedPath
 from harness.verdicts import Finding, Verdict, errored, failed, passed
+
+if TYPE_CHECKING:
+    from harness.checks import operator
+    from harness.checks.images import Resolve
+    from harness.releases import observe
+    from harness.upgrades.observed import ObservedMove, ObservedPath
+else:
+    operator = late.module("harness.checks.operator")
+    observe = late.module("harness.releases.observe")
 
 SCENARIO = Scenario(
     name="operator-health",
@@ -34,7 +41,7 @@ def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
     """Everything that must hold of the operator after one move, and that it got there."""
     yield steps(move)
     yield completed(move)
-    if isinstance(move.operator, Unseen):
+    if isinstance(move.operator, observe.Unseen):
         yield errored("operator-observed", move.operator.reason)
     else:
         for finding in operator.judge(move.operator, resolve):
@@ -110,7 +117,7 @@ def leadership(move: ObservedMove) -> Finding:
 def no_old_pods(move: ObservedMove) -> Finding:
     """No pod of before is left, whatever registry it came from."""
     name = "no-old-pods"
-    if isinstance(move.old_pods, Unseen):
+    if isinstance(move.old_pods, observe.Unseen):
         return errored(name, move.old_pods.reason)
     if move.old_pods:
         return failed(
@@ -122,7 +129,7 @@ def no_old_pods(move: ObservedMove) -> Finding:
 def no_orphans(move: ObservedMove) -> Finding:
     """Nothing that the old release owned is left without an owner."""
     name = "no-orphans"
-    if isinstance(move.orphans, Unseen):
+    if isinstance(move.orphans, observe.Unseen):
         return errored(name, move.orphans.reason)
     if move.orphans:
         return failed(name, f"left over from {move.origin.name}: {', '.join(move.orphans)}", orphans=list(move.orphans))
@@ -132,7 +139,7 @@ def no_orphans(move: ObservedMove) -> Finding:
 def stored_objects_fit(move: ObservedMove) -> Finding:
     """Every stored object of the operator would be accepted by the schema that is in the cluster now."""
     name = "stored-objects-fit"
-    if isinstance(move.unfit, Unseen):
+    if isinstance(move.unfit, observe.Unseen):
         return errored(name, move.unfit.reason)
     if move.unfit:
         told = "; ".join(f"{thing}: {said}" for thing, said in list(move.unfit.items())[:_SHOWN])
@@ -143,7 +150,7 @@ def stored_objects_fit(move: ObservedMove) -> Finding:
 def permissions(move: ObservedMove) -> Finding:
     """Not a claim but the record: which permissions were added and which went; what they break shows in the logs."""
     name = "permissions-compared"
-    if isinstance(move.permissions, Unseen):
+    if isinstance(move.permissions, observe.Unseen):
         return errored(name, move.permissions.reason)
     gained, lost = move.permissions.gained, move.permissions.lost
     return passed(
@@ -152,4 +159,4 @@ def permissions(move: ObservedMove) -> Finding:
 
 
 def _values(move: ObservedMove) -> dict[str, object]:
-    return {} if isinstance(move.operator, Unseen) else dict(move.operator.values)
+    return {} if isinstance(move.operator, observe.Unseen) else dict(move.operator.values)

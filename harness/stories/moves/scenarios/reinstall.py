@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.apps.samples import chart_values
 from harness.apps.states import State
-from harness.checks.images import Resolve
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.releases.observe import Unseen
-from harness.upgrades.observed import ObservedPath
-from harness.upgrades.reinstall import ReinstallSeen
 from harness.verdicts import Finding, errored, failed, passed
+
+if TYPE_CHECKING:
+    from harness.checks.images import Resolve
+    from harness.releases import observe
+    from harness.upgrades.observed import ObservedPath
+    from harness.upgrades.reinstall import ReinstallSeen
+else:
+    observe = late.module("harness.releases.observe")
 
 SCENARIO = Scenario(
     name="reinstall",
@@ -29,9 +35,9 @@ def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
     yield from judge(observed.reinstalled)
 
 
-def judge(seen: ReinstallSeen | Unseen | None) -> Iterator[Finding]:
+def judge(seen: ReinstallSeen | observe.Unseen | None) -> Iterator[Finding]:
     """Everything that must hold. None: it was not tried, which proves nothing."""
-    if seen is None or isinstance(seen, Unseen):
+    if seen is None or isinstance(seen, observe.Unseen):
         yield errored("reinstall-observed", seen.reason if seen else "uninstall and reinstall were not attempted")
         return
     yield uninstalled(seen)

@@ -6,15 +6,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.apps.samples import chart_values
 from harness.apps.states import State
-from harness.checks.images import Resolve
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.releases.observe import Unseen
-from harness.upgrades.observed import ObservedPath
 from harness.upgrades.workload_seen import NEW_CONNECT, ApplicationSeen, Part, When, WorkloadSeen
 from harness.verdicts import Finding, errored, failed, passed
+
+if TYPE_CHECKING:
+    from harness.checks.images import Resolve
+    from harness.releases import observe
+    from harness.upgrades.observed import ObservedPath
+else:
+    observe = late.module("harness.releases.observe")
 
 _VALUES = chart_values()
 
@@ -44,7 +50,7 @@ def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
 def judge(observed: ObservedPath) -> Iterator[Finding]:
     """Everything that must hold of them, over the whole path."""
     seen = observed.workload
-    if isinstance(seen, Unseen):
+    if isinstance(seen, observe.Unseen):
         yield errored("submissions-observed", seen.reason)
         return
     yield submitted(seen)

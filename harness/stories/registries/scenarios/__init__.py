@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from harness.errors import CatalogueError
-from harness.matrix.model import ClusterNeeds, Scenario
-from harness.stories.registries.context import PullContext
-from harness.stories.registries.own_registries import RegistrySetup
-from harness.verdicts import Finding
+
+if TYPE_CHECKING:
+    from harness.matrix.model import ClusterNeeds, Scenario
+    from harness.stories.registries.context import PullContext
+    from harness.stories.registries.own_registries import RegistrySetup
+    from harness.verdicts import Finding
 
 PREFIX = "registry-"
 """How all names begin."""

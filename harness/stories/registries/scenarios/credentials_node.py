@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.apps import claims as app_claims
 from harness.apps import samples
 from harness.apps.applications import until_end
@@ -12,12 +14,19 @@ from harness.apps.objects import APPLICATION, Objects
 from harness.apps.trial import trial
 from harness.images.references import ImageReference
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.stories.registries import catalogue, claims, kubelet, private_packages, tokens
-from harness.stories.registries.catalogue import TokenRow
-from harness.stories.registries.context import PullContext
+from harness.stories.registries import catalogue, claims, private_packages
 from harness.stories.registries.own_registries import GHCR, HUB, NODE_USER, READ, RegistrySetup
-from harness.upgrades import detour
 from harness.verdicts import Finding, failed, passed
+
+if TYPE_CHECKING:
+    from harness.stories.registries import kubelet, tokens
+    from harness.stories.registries.catalogue import TokenRow
+    from harness.stories.registries.context import PullContext
+    from harness.upgrades import detour
+else:
+    detour = late.module("harness.upgrades.detour")
+    kubelet = late.module("harness.stories.registries.kubelet")
+    tokens = late.module("harness.stories.registries.tokens")
 
 _NAME = "registry-credentials-node"
 

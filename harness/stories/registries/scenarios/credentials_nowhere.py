@@ -5,18 +5,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from harness import late
 from harness.apps.applications import until_end
 from harness.apps.objects import APPLICATION, GROUP, Objects
 from harness.apps.trial import trial
-from harness.evidence import sentinel
 from harness.late import client
-from harness.matrix.model import Scenario
-from harness.stories.registries import kubelet, private_packages, secrets, tokens
-from harness.stories.registries.context import PullContext
-from harness.stories.registries.own_registries import RegistrySetup
+from harness.stories.registries import private_packages, secrets
 from harness.verdicts import Finding, failed, passed
+
+if TYPE_CHECKING:
+    from harness.evidence import sentinel
+    from harness.matrix.model import Scenario
+    from harness.stories.registries import kubelet, tokens
+    from harness.stories.registries.context import PullContext
+    from harness.stories.registries.own_registries import RegistrySetup
+else:
+    kubelet = late.module("harness.stories.registries.kubelet")
+    tokens = late.module("harness.stories.registries.tokens")
+    sentinel = late.module("harness.evidence.sentinel")
 
 _NAME = "registry-credentials-nowhere"
 

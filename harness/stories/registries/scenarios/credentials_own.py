@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.apps import claims
 from harness.apps.applications import until_end
-from harness.apps.objects import Objects
 from harness.apps.trial import trial
 from harness.kube.api import listed
 from harness.late import client
-from harness.matrix.model import Scenario
 from harness.stories.registries import private_packages
-from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import GHCR, RegistrySetup
 from harness.verdicts import Finding, failed, passed
+
+if TYPE_CHECKING:
+    from harness.apps.objects import Objects
+    from harness.matrix.model import Scenario
+    from harness.stories.registries.context import PullContext
 
 _NAME = "registry-credentials-own"
 

@@ -5,20 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.apps import samples
-from harness.apps.objects import Objects
 from harness.apps.trial import trial
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.stories.registries import catalogue, claims, kubelet, private_packages, roles, secrets, tokens
-from harness.stories.registries.catalogue import TokenRow
-from harness.stories.registries.context import PullContext
-from harness.stories.registries.kubelet import Stuck
+from harness.stories.registries import catalogue, claims, private_packages, secrets
 from harness.stories.registries.own_registries import RegistrySetup
-from harness.stories.registries.roles import PullingPod
-from harness.stories.registries.secrets import PullSecret
-from harness.verdicts import Finding
 from harness.waiting import Deadline
+
+if TYPE_CHECKING:
+    from harness.apps.objects import Objects
+    from harness.stories.registries import kubelet, roles, tokens
+    from harness.stories.registries.catalogue import TokenRow
+    from harness.stories.registries.context import PullContext
+    from harness.stories.registries.kubelet import Stuck
+    from harness.stories.registries.roles import PullingPod
+    from harness.stories.registries.secrets import PullSecret
+    from harness.verdicts import Finding
+else:
+    kubelet = late.module("harness.stories.registries.kubelet")
+    tokens = late.module("harness.stories.registries.tokens")
+    roles = late.module("harness.stories.registries.roles")
 
 _PREFIX = "registry-credentials-"
 _TOGETHER = 4

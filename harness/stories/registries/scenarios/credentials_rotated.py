@@ -4,20 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.apps import claims
 from harness.apps.applications import parse, until_end
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import State
 from harness.apps.trial import trial
-from harness.matrix.model import Scenario
-from harness.registries.front.access_log import Request
-from harness.stories.registries import kubelet, private_packages, roles, secrets
-from harness.stories.registries.context import PullContext
-from harness.stories.registries.own_registries import RegistrySetup
-from harness.upgrades.clients import let_end
+from harness.stories.registries import private_packages, secrets
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import until
+
+if TYPE_CHECKING:
+    from harness.matrix.model import Scenario
+    from harness.registries.front.access_log import Request
+    from harness.stories.registries import kubelet, roles
+    from harness.stories.registries.context import PullContext
+    from harness.stories.registries.own_registries import RegistrySetup
+    from harness.upgrades import clients
+else:
+    clients = late.module("harness.upgrades.clients")
+    kubelet = late.module("harness.stories.registries.kubelet")
+    roles = late.module("harness.stories.registries.roles")
 
 _NAME = "registry-credentials-rotated"
 _SPARK = ("driver", "executor")
@@ -69,7 +78,7 @@ def _steps(ctx: PullContext, objects: Objects) -> Iterator[Finding]:
             f"the running application kept its pods {', '.join(sorted(before.values()))}, and is RUNNING",
             **facts,
         )
-    let_end(ctx.cluster, ctx.namespace, f"{roles.LONG}-driver")
+    clients.let_end(ctx.cluster, ctx.namespace, f"{roles.LONG}-driver")
     end = until(
         lambda: (now := objects.get(APPLICATION, roles.LONG)) and parse(now).state,
         lambda it: it in (State.COMPLETED, State.FAILED),

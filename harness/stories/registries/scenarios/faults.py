@@ -4,19 +4,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.apps import samples
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.trial import trial
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.registries.limits import pulls_left
-from harness.stories.registries import catalogue, claims, kubelet
-from harness.stories.registries.catalogue import FaultRow
-from harness.stories.registries.context import PullContext
+from harness.stories.registries import catalogue, claims
 from harness.stories.registries.own_registries import HUB, RegistrySetup
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import Deadline
+
+if TYPE_CHECKING:
+    from harness.registries import limits
+    from harness.stories.registries import kubelet
+    from harness.stories.registries.catalogue import FaultRow
+    from harness.stories.registries.context import PullContext
+else:
+    limits = late.module("harness.registries.limits")
+    kubelet = late.module("harness.stories.registries.kubelet")
 
 _PREFIX = "registry-fault-"
 _START_SECONDS = 150.0
@@ -60,7 +68,7 @@ def _steps(ctx: PullContext, objects: Objects, row: FaultRow) -> Iterator[Findin
             stuck = kubelet.await_stuck(ctx, ctx.namespace, lambda pod: pod.name == driver, what="the driver")
             raw = objects.get(APPLICATION, name)
             level = f"the SparkApplication says {parse(raw).state or 'nothing'}" if raw else "it is gone"
-            left = pulls_left(image, ctx.registries.hub.mirror())
+            left = limits.pulls_left(image, ctx.registries.hub.mirror())
             met = [it for it in ctx.registries.hub.requests()[asked:] if it.fault]
             ctx.registries.hub.mend()
             seconds = kubelet.await_started(ctx, ctx.namespace, stuck.uid, what=driver)

@@ -4,16 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
+from harness import late
 from harness.apps import samples
-from harness.apps.objects import Objects
 from harness.apps.trial import trial
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.stories.registries import catalogue, pull_limit
-from harness.stories.registries.catalogue import LimitRow
-from harness.stories.registries.context import PullContext
+from harness.stories.registries import catalogue
 from harness.stories.registries.own_registries import RegistrySetup
-from harness.verdicts import Finding
+
+if TYPE_CHECKING:
+    from harness.apps.objects import Objects
+    from harness.stories.registries import pull_limit
+    from harness.stories.registries.catalogue import LimitRow
+    from harness.stories.registries.context import PullContext
+    from harness.verdicts import Finding
+else:
+    pull_limit = late.module("harness.stories.registries.pull_limit")
 
 _PREFIX = "registry-limit-"
 _WHEN = {
