@@ -225,7 +225,7 @@ class Session:
             self._report = ReportWriter(self.asked.settings.reports_dir, self._empty_report(host, chosen))
             self._say(str(host.choice))
             for name, tool in host.tools.items():
-                self._say(f"{name} {tool.version} ({tool.origin})")
+                self._say(f"{name} {tool}")
             self._catch_sigterm()
             if not _is_controller(self._config):
                 self._show_plan(self._open(self.run_id, host).start(chosen))
@@ -383,7 +383,7 @@ class Session:
             harness_version=__version__,
             source=SourceResult(kind=host.choice.kind, why=host.choice.why),
             host=host.result,
-            tools={name: f"{tool.version} ({tool.origin})" for name, tool in host.tools.items()},
+            tools={name: str(tool) for name, tool in host.tools.items()},
             selection=tuple(run_options.words(self._options)),
             seed=self.asked.seed,
             planned=tuple(dict.fromkeys(planned)),

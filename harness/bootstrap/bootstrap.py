@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 
@@ -93,7 +94,8 @@ def all_steps(
     if source == "foundry":
         names.append("registry")
         steps.append(_packages_step(settings))
-    steps += [_tool_step(settings, name) for name in names]
+    clusters = tools.clusters_of(environments)
+    steps += [_tool_step(settings, name, clusters=clusters) for name in names]
     compiled: tuple[str, ...] = ()
     if source == "foundry":
         steps += plan.steps(settings, environments, releases)
@@ -148,21 +150,28 @@ def _packages_step(settings: Settings) -> Step:
     return Step(name=BUILD_PACKAGES, done=lambda: not packages.missing_build_packages(), run=run, estimate=60.0)
 
 
-def _tool_step(settings: Settings, name: str, minor: str = "", *, needs: tuple[str, ...] = ()) -> Step:
+def _tool_step(
+    settings: Settings,
+    name: str,
+    minor: str = "",
+    *,
+    needs: tuple[str, ...] = (),
+    clusters: tools.Clusters = MappingProxyType({}),
+) -> Step:
     minors = [minor] if minor else []
 
     def done() -> bool:
         try:
-            tools.resolve(settings, [name], minors)
+            tools.resolve(settings, [name], minors, clusters=clusters)
         except ToolError:
             return False
         return True
 
     def run(progress: Progress) -> None:
-        tools.ensure(settings, [name], minors, progress)
+        tools.ensure(settings, [name], minors, progress, clusters=clusters)
 
     def size() -> int:
-        tool = next(iter(tools.resolve(settings, [name], minors).values()))
+        tool = next(iter(tools.resolve(settings, [name], minors, clusters=clusters).values()))
         return tool.path.stat().st_size
 
     title = f"{name} {minor}" if minor else name

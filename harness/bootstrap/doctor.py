@@ -11,7 +11,7 @@ import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from harness.errors import EngineError, HarnessError
 from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages
 from harness.matrix import catalogue
+from harness.matrix.model import Environment
 from harness.matrix.names import matching
 from harness.process import call
 from harness.registries.sources import PUBLIC_HOSTS, probe_all
@@ -261,26 +262,53 @@ def _build_packages() -> Prerequisite:
 
 def _tools(settings: Settings, minors: Sequence[str]) -> list[Prerequisite]:
     result = []
-    needed = _needed()
+    chosen = _default_environments()
+    # A provider's program has its name.
+    needed = {*_FOR_EVERY_CELL, *(it.provider for it in chosen)}
     for name in tools.catalogue():
+        judge = _failure if name in needed else _warning
         for minor in (minors or ("",)) if name == tools.KUBECTL else ("",):
             title = f"{name} for {minor}" if minor else name
-            try:
-                tool = next(iter(tools.resolve(settings, [name], [minor] if minor else []).values()))
-            except HarnessError as error:
-                judge = _failure if name in needed else _warning
-                result.append(judge(title, error.message, error.next_step))
-            else:
-                result.append(_ok(title, f"{tool.version} at {tool.path} ({tool.origin})"))
-    return result
+            result.append(_tool(settings, title, name, minor, judge=judge, clusters=tools.clusters_of(chosen)))
+    return [*result, *_for_other_clusters(settings, chosen)]
 
 
-def _needed() -> set[str]:
-    """The tools without which the default cells cannot run; a provider's program has its name."""
+def _tool(
+    settings: Settings,
+    title: str,
+    name: str,
+    minor: str = "",
+    *,
+    judge: Callable[[str, str, str], Prerequisite],
+    clusters: tools.Clusters,
+) -> Prerequisite:
+    try:
+        tool = next(iter(tools.resolve(settings, [name], [minor] if minor else [], clusters=clusters).values()))
+    except HarnessError as error:
+        return judge(title, error.message, error.next_step)
+    found = f"{tool.version} at {tool.path} ({tool.origin})"
+    if tool.passed_over:
+        return _warning(
+            title, f"{found}; {tool.passed_over}", f"for the one of PATH, put a supported {name} first on it"
+        )
+    return _ok(title, found)
+
+
+def _for_other_clusters(settings: Settings, chosen: Sequence[Environment]) -> Iterator[Prerequisite]:
+    """What no default cell needs: the providers' programs for environments that ask for a newer version."""
+    for name, row in tools.catalogue().items():
+        for environment in catalogue.load().environments:
+            narrower = row.narrower([environment.minor]) if environment.provider == name else None
+            if narrower and environment not in chosen:
+                clusters = {name: [environment.minor]}
+                yield _tool(settings, f"{name} for {environment.name}", name, judge=_warning, clusters=clusters)
+
+
+def _default_environments() -> list[Environment]:
     known = catalogue.load()
     names = [environment.name for environment in known.environments]
     chosen = {name for row in known.defaults.default for name in matching("environment", row.environments, names)}
-    return {*_FOR_EVERY_CELL, *(known.environment(name).provider for name in chosen)}
+    return [it for it in known.environments if it.name in chosen]
 
 
 def _ports() -> Prerequisite:

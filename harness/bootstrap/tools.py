@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -17,6 +18,7 @@ from harness.errors import HarnessError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
 from harness.host.steps import Progress
+from harness.matrix.model import Environment
 from harness.matrix.versions import numbers
 from harness.process import call
 from harness.settings import PROJECT_ROOT, Settings
@@ -25,18 +27,39 @@ from harness.toml_source import TomlSource
 TOOLS_FILE = PROJECT_ROOT / "clusters" / "tools.toml"
 KUBECTL = "kubectl"
 
+Clusters = Mapping[str, Sequence[str]]
+"""The tools that make clusters, with the Kubernetes minors of these clusters."""
+
 _VERSION_TIMEOUT = 30.0
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """A program that can be used. `version` is without `v`; `origin` says whether it was found or built."""
+    """A program that can be used. `version` is without `v`; `origin` says whether it was found or built.
+
+    `passed_over` says what a program of another version, first on PATH, would have been; mostly it is empty.
+    """
 
     name: str
     path: Path
     version: str
     origin: Literal["PATH", "foundry"]
+    passed_over: str = ""
+
+    def __str__(self) -> str:
+        passed_over = f"; {self.passed_over}" if self.passed_over else ""
+        return f"{self.version} ({self.origin}){passed_over}"
+
+
+class ClusterRow(BaseModel):
+    """One `on` of clusters/tools.toml; the keys are explained there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kubernetes: str
+    at_least: str
+    why: str
 
 
 class ToolRow(BaseModel):
@@ -50,19 +73,30 @@ class ToolRow(BaseModel):
     path: bool = True
     module: str
     why: str
+    passed_over: str = ""
+    on: tuple[ClusterRow, ...] = ()
 
-    def supports(self, version: str) -> bool:
-        """Whether a version lies in the range."""
-        number = numbers(version)
-        return (not self.at_least or number >= numbers(self.at_least)) and (
-            not self.below or number < numbers(self.below)
-        )
+    def supports(self, version: str, minors: Sequence[str] = ()) -> bool:
+        """Whether a version lies in the range for clusters of these Kubernetes minors."""
+        number, oldest = numbers(version), self._oldest(minors)
+        return (not oldest or number >= numbers(oldest)) and (not self.below or number < numbers(self.below))
 
-    @property
-    def range(self) -> str:
-        """The range as people write it, `>=0.30,<0.34`."""
-        parts = [f">={self.at_least}" if self.at_least else "", f"<{self.below}" if self.below else ""]
-        return ",".join(part for part in parts if part)
+    def range(self, minors: Sequence[str] = ()) -> str:
+        """The range for clusters of these minors as people write it, `>=0.30,<0.34`; and for whom it is narrower."""
+        oldest = self._oldest(minors)
+        parts = [f">={oldest}" if oldest else "", f"<{self.below}" if self.below else ""]
+        narrower = self.narrower(minors)
+        asks = f" for Kubernetes {narrower.kubernetes} and later" if narrower else ""
+        return ",".join(part for part in parts if part) + asks
+
+    def narrower(self, minors: Sequence[str]) -> ClusterRow | None:
+        """The row that asks for the newest version because of one of these minors."""
+        asked = [it for it in self.on if any(numbers(minor) >= numbers(it.kubernetes) for minor in minors)]
+        return max(asked, key=lambda it: numbers(it.at_least), default=None)
+
+    def _oldest(self, minors: Sequence[str]) -> str:
+        narrower = self.narrower(minors)
+        return narrower.at_least if narrower else self.at_least
 
 
 @functools.cache
@@ -71,16 +105,19 @@ def catalogue(file: Path = TOOLS_FILE) -> Mapping[str, ToolRow]:
     return TomlSource.read(file).tables(ToolRow)
 
 
-def resolve(settings: Settings, names: Sequence[str], minors: Sequence[str] = ()) -> dict[str, Tool]:
+def resolve(
+    settings: Settings, names: Sequence[str], minors: Sequence[str] = (), *, clusters: Clusters = MappingProxyType({})
+) -> dict[str, Tool]:
     """The tools by name, without building any.
 
     kubectl comes once for each Kubernetes minor, as `kubectl-1.34` (see `kubectl_for`), and as `kubectl` for the first
-    of `minors`. Raises ToolError that names all that are missing and why what PATH has will not do.
+    of `minors`. A tool that makes clusters is one for all of its `clusters`. Raises ToolError that names all that are
+    missing and why what PATH has will not do.
     """
     found: dict[str, Tool] = {}
     problems: list[str] = []
     for wanted in _expand(names, minors):
-        tool, problem = _find(settings, wanted)
+        tool, problem = _find(settings, wanted, clusters)
         if tool:
             found[wanted] = tool
         else:
@@ -91,24 +128,32 @@ def resolve(settings: Settings, names: Sequence[str], minors: Sequence[str] = ()
 
 
 def ensure(
-    settings: Settings, names: Sequence[str], minors: Sequence[str] = (), progress: Progress = lambda line: None
+    settings: Settings,
+    names: Sequence[str],
+    minors: Sequence[str] = (),
+    progress: Progress = lambda line: None,
+    *,
+    clusters: Clusters = MappingProxyType({}),
 ) -> dict[str, Tool]:
     """As `resolve`, and what is missing is built. Raises BuildError, and ToolError when there is no Go."""
     found: dict[str, Tool] = {}
     for wanted in _expand(names, minors):
-        tool, problem = _find(settings, wanted)
+        tool, problem = _find(settings, wanted, clusters)
         if tool is None:
             progress(problem)
             name, minor = _split(wanted)
             module = module_for(name, minor)
             progress(f"building {name} {gobuild.build_file(module).version}")
-            tool = _built(name, gobuild.build(Store.of(settings), module, _programs(name)))
+            tool = _built(name, gobuild.build(Store.of(settings), module, _programs(name)), problem)
         found[wanted] = tool
     return _with_plain_kubectl(found, minors)
 
 
-def on_path(name: str, minor: str = "") -> tuple[Tool | None, str]:
-    """The usable tool on PATH, or None and why there is none. `minor` matters for kubectl only."""
+def on_path(name: str, minor: str = "", clusters: Sequence[str] = ()) -> tuple[Tool | None, str]:
+    """The usable tool on PATH, or None and why there is none.
+
+    `minor` matters for kubectl only, `clusters` for what makes clusters: the minors of these.
+    """
     row = catalogue()[name]
     program = shutil.which(name) if row.path else None
     if program is None:
@@ -119,9 +164,19 @@ def on_path(name: str, minor: str = "") -> tuple[Tool | None, str]:
     if name == KUBECTL and minor:
         if not _within_one_minor(version, minor):
             return None, f"{program} is {version}, which is more than one minor away from Kubernetes {minor}"
-    elif not row.supports(version):
-        return None, f"{program} is {version}, supported: {row.range}"
+    elif not row.supports(version, clusters):
+        return None, f"{program} is {version}, supported: {row.range(clusters)}"
     return Tool(name=name, path=Path(program), version=version, origin="PATH"), ""
+
+
+def clusters_of(environments: Iterable[Environment]) -> Clusters:
+    """The programs of these environments' providers, which have their names, with the minors of the environments."""
+    found: dict[str, list[str]] = {}
+    for it in environments:
+        minors = found.setdefault(it.provider, [])
+        if it.minor not in minors:
+            minors.append(it.minor)
+    return found
 
 
 def kubectl_for(tools: Mapping[str, Tool], minor: str) -> Tool:
@@ -158,9 +213,9 @@ def _version_of(program: str, argv: tuple[str, ...]) -> str:
     return ".".join(match.groups()) if match else ""
 
 
-def _find(settings: Settings, wanted: str) -> tuple[Tool | None, str]:
+def _find(settings: Settings, wanted: str, clusters: Clusters) -> tuple[Tool | None, str]:
     name, minor = _split(wanted)
-    tool, problem = on_path(name, minor)
+    tool, problem = on_path(name, minor, clusters.get(name, ()))
     if tool:
         return tool, ""
     try:
@@ -168,17 +223,20 @@ def _find(settings: Settings, wanted: str) -> tuple[Tool | None, str]:
         for programs in (None, _programs(name)):
             artifact = Store.of(settings).get(gobuild.recipe(module, programs))
             if artifact:
-                return _built(name, artifact), ""
+                return _built(name, artifact, problem), ""
     except ToolError as error:
         return None, f"{problem}; {error.message}"
     return None, problem
 
 
-def _built(name: str, artifact: Artifact) -> Tool:
+def _built(name: str, artifact: Artifact, instead_of: str) -> Tool:
+    """The built tool; `instead_of` is why there is none on PATH, which matters where results depend on it."""
     path = artifact.folder / "bin" / name
     if not path.is_file():
         raise HarnessError(f"the artefact {artifact.folder} has no bin/{name}", "run `harness foundry prune`")
-    return Tool(name=name, path=path, version=gobuild.build_file(artifact.name).version, origin="foundry")
+    version, row = gobuild.build_file(artifact.name).version, catalogue()[name]
+    told = f"{instead_of}; {row.passed_over}" if row.passed_over and shutil.which(name) else ""
+    return Tool(name=name, path=path, version=version, origin="foundry", passed_over=told)
 
 
 def _programs(name: str) -> list[str] | None:

@@ -38,7 +38,8 @@ def host(asked: Request) -> Host:
     if choice.kind == "foundry":
         names.append("registry")
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
-    resolved = tools.resolve(asked.settings, names, minors)
+    clusters = tools.clusters_of(cell.environment for cell in asked.cells)
+    resolved = tools.resolve(asked.settings, names, minors, clusters=clusters)
     result = HostResult(
         os=_operating_system(),
         kernel=platform.release(),

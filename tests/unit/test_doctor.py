@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from rich.console import Console
 
 from harness.bootstrap import doctor
 from harness.bootstrap.doctor import Prerequisite, Status
+from harness.foundry import gobuild
+from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.settings import Settings
@@ -71,6 +75,45 @@ def test_no_engine(settings: Settings, tmp_path: Path, monkeypatch: pytest.Monke
     # The default cells do not need it.
     assert named(found, "actionlint").status == Status.WARNING
     assert doctor.worst(found) == Status.FAILURE
+
+
+def _on_path(folder: Path, name: str, answer: str) -> None:
+    file = folder / name
+    file.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    file.chmod(0o755)
+
+
+def test_what_will_not_do_for_every_environment_is_told_for_which(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _on_path(tmp_path, "kind", "kind v0.31.0 go1.25.4 linux/amd64")
+
+    found = doctor.examine(settings)
+
+    assert named(found, "kind").status == Status.OK
+    other = named(found, "kind for kind-1.37")
+    assert other.status == Status.WARNING
+    assert "is 0.31.0, supported: >=0.32,<0.34 for Kubernetes 1.37 and later" in other.found
+    assert "bootstrap" in other.remedy
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not on PATH")
+def test_a_helm_4_is_told_where_a_helm_3_was_built(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(folder: Path, log_file: Path) -> None:
+        (folder / "bin").mkdir()
+        _on_path(folder / "bin", "helm", "")
+
+    Store.of(settings).build(gobuild.recipe("helm"), make)
+    _on_path(tmp_path, "helm", "v4.3.1")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    helm = named(doctor.examine(settings), "helm")
+
+    assert helm.status == Status.WARNING
+    assert "is 4.3.1, supported: >=3.14,<4; results hold for Helm 3" in helm.found
 
 
 def test_an_engine_without_permission(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

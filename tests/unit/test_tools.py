@@ -15,6 +15,7 @@ from harness.bootstrap import tools
 from harness.errors import CatalogueError, ToolError
 from harness.foundry import gobuild
 from harness.foundry.store import Artifact, Store
+from harness.matrix import catalogue
 from harness.settings import Settings
 
 
@@ -90,6 +91,50 @@ def test_another_version_is_not_used(path: Path, settings: Settings, name: str, 
     with pytest.raises(ToolError, match=said) as caught:
         tools.resolve(settings, [name])
     assert "nox -s bootstrap" in caught.value.next_step
+
+
+@needs_go
+@pytest.mark.parametrize("version", ["0.30.0", "0.31.0"])
+def test_one_that_does_for_older_clusters_may_not_do_for_newer_ones(
+    path: Path, settings: Settings, version: str
+) -> None:
+    file = program(path, "kind", f"kind v{version} go1.25.4 linux/amd64")
+    known = catalogue.load()
+    old, new = (tools.clusters_of([known.environment(name)]) for name in ("kind-1.34", "kind-1.37"))
+
+    assert tools.resolve(settings, ["kind"], clusters=old)["kind"].path == file
+    # Another provider's clusters ask nothing of it.
+    other = tools.clusters_of([known.environment("kind-1.34"), known.environment("k3d-1.37")])
+    assert tools.resolve(settings, ["kind"], clusters=other)["kind"].path == file
+    both = tools.clusters_of([known.environment("kind-1.34"), known.environment("kind-1.37")])
+    for clusters in (new, both):
+        with pytest.raises(ToolError, match=rf"{version}, supported: >=0.32,<0.34 for Kubernetes 1.37 and later"):
+            tools.resolve(settings, ["kind"], clusters=clusters)
+    artifact = built(settings, "kind", "kind")
+    assert tools.resolve(settings, ["kind"], clusters=both)["kind"].path == artifact.folder / "bin" / "kind"
+
+
+@needs_go
+def test_a_later_minor_than_a_row_names_is_of_the_same_range() -> None:
+    row = tools.catalogue()["kind"]
+    assert row.supports("0.31.0", ["1.36"])
+    assert not row.supports("0.31.0", ["1.38"])
+    assert row.supports("0.32.0", ["1.38"])
+    assert not row.supports("0.34.0", ["1.38"])
+    assert row.range() == ">=0.30,<0.34"
+
+
+@needs_go
+def test_a_helm_4_that_is_first_on_path_is_not_passed_over_in_silence(path: Path, settings: Settings) -> None:
+    built(settings, "helm", "helm")
+    own = gobuild.build_file("helm").version
+    assert str(tools.resolve(settings, ["helm"])["helm"]) == f"{own} (foundry)"
+    file = program(path, "helm", "v4.3.1")
+    told = f"{file} is 4.3.1, supported: >=3.14,<4; results hold for Helm 3"
+    found = tools.resolve(settings, ["helm"])["helm"]
+    assert found.passed_over == told
+    assert str(found) == f"{own} (foundry); {told}"
+    assert tools.ensure(settings, ["helm"])["helm"] == found
 
 
 @needs_go
@@ -178,8 +223,9 @@ def test_every_row_of_the_catalogue_can_be_built() -> None:
 
 
 def test_what_is_built_lies_in_the_supported_range() -> None:
+    minors = [it.minor for it in catalogue.load().environments]
     for name, row in tools.catalogue().items():
-        assert row.supports(gobuild.build_file(tools.module_for(name, "1.34")).version)
+        assert row.supports(gobuild.build_file(tools.module_for(name, "1.34")).version, minors)
 
 
 def test_a_wrong_catalogue_names_its_file(tmp_path: Path) -> None:
