@@ -73,7 +73,7 @@ def audit(mentions: Sequence[Mention], seen: Mapping[str, Seen], homes: Homes) -
     """Every image, without duplicates, in the order of first mention; `seen` is by canonical name."""
     places: dict[tuple[str, bool, bool], list[str]] = {}
     for mention in mentions:
-        text = mention.text.strip()
+        text = mention.text
         try:
             key = (ImageReference.parse(text).canonical, is_tagged(text), mention.partial)
         except UsageError:

@@ -8,7 +8,7 @@ operator.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -109,15 +109,34 @@ class Diagnosis:
         return errored(CHECK, told, cause=self.cause.value)
 
 
+Judged = Callable[[PullFailure], PullFailure]
+
+Asked = Callable[[str], str]
+"""Image that a node says is not there → what its registry says otherwise, in words; empty when it says the same."""
+
+
 def diagnose(
-    host: HostSeen, seen: Surroundings | None = None, said: Iterable[str] = (), *, mirrored: Collection[str] = ()
+    host: HostSeen,
+    seen: Surroundings | None = None,
+    said: Iterable[str] = (),
+    *,
+    mirrored: Collection[str] = (),
+    asked: Asked = lambda image: "",
 ) -> Diagnosis | None:
     """The gravest cause outside the product; None when there is none.
 
     `said` are messages of what went wrong. Without `seen` only they and the host are looked at. `mirrored` are the
-    registry hosts for which a mirror of the user's answers.
+    registry hosts for which a mirror of the user's answers. `asked` asks a registry before it is believed that an image
+    does not exist: a node says so too where a mirror has not got it and the registry could not be reached.
     """
-    found = [*_of_host(host, said), *(_of_cluster(host, seen, mirrored) if seen else ())]
+
+    def judged(failure: PullFailure) -> PullFailure:
+        otherwise = asked(failure.image) if failure.is_absence else ""
+        if otherwise:
+            return failure.but(otherwise)
+        return failure.said_by_mirror() if failure.host in mirrored else failure
+
+    found = [*_of_host(host, said), *(_of_cluster(host, seen, judged) if seen else ())]
     return min(found, key=lambda it: list(Cause).index(it.cause), default=None)
 
 
@@ -145,14 +164,14 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
         yield Diagnosis(cause=Cause.HOST_BUSY, message=f"the host was too busy for this to prove anything: {told}")
 
 
-def _of_cluster(host: HostSeen, seen: Surroundings, mirrored: Collection[str]) -> Iterator[Diagnosis]:
+def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:
     for node in seen.nodes:
         yield from _of_node(host, node)
     for pod in seen.pods:
         yield from _of_pod(host, pod, seen.nodes)
     for event in seen.events:
         yield from _of_event(host, event)
-    yield from _of_pulls(seen, mirrored)
+    yield from _of_pulls(seen, judged)
 
 
 def _of_event(host: HostSeen, event: Event) -> Iterator[Diagnosis]:
@@ -192,7 +211,7 @@ def _of_pod(host: HostSeen, pod: Pod, nodes: Sequence[Node]) -> Iterator[Diagnos
         )
 
 
-def _of_pulls(seen: Surroundings, mirrored: Collection[str]) -> Iterator[Diagnosis]:
+def _of_pulls(seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:
     """Pulls that failed through no fault of the release, as pods that still wait and events tell them.
 
     Nothing is said while a pod waits for an image that cannot be had: that proves something, whatever else failed.
@@ -200,9 +219,6 @@ def _of_pulls(seen: Surroundings, mirrored: Collection[str]) -> Iterator[Diagnos
     told: dict[str, list[str]] = {}
     for event in seen.events:
         told.setdefault(event.about, []).append(event.message)
-
-    def judged(failure: PullFailure) -> PullFailure:
-        return failure.said_by_mirror() if failure.host in mirrored else failure
 
     waiting = [
         (f"Pod/{pod.name}", judged(failure))

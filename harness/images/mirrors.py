@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from harness.errors import SettingsError
 from harness.images.credentials import Credentials, write_secret
-from harness.images.references import DOCKER_HUB, HUB_SERVERS, ImageReference, image_host
+from harness.images.references import DOCKER_HUB, ImageReference, image_host
 
 BLOCKED = "http://127.0.0.1:1/not-in-the-mirror-map"
 """The endpoint for registry hosts without a mirror: a port that refuses at once, and a self-explanatory name."""
@@ -68,8 +69,9 @@ class Mirror(BaseModel):
 def _registry_host(value: str) -> str:
     if not value or "/" in value or value.startswith((".", "_")):
         raise ValueError(f"{value!r} is not a registry host like ghcr.io or registry.example.com:5000")
-    if value in HUB_SERVERS:
-        raise ValueError(f"images of {value} are named {DOCKER_HUB}: use that as the key")
+    if value == "index.docker.io":
+        # A node looks into the folder docker.io for it; for registry-1.docker.io it has one of its own.
+        raise ValueError(f"images of {value} are pulled as those of {DOCKER_HUB}: use that as the key")
     return value
 
 
@@ -83,10 +85,10 @@ def without_loops(mirrors: Mapping[str, Mirror]) -> Mapping[str, Mirror]:
         while way[-1] in mirrors:
             mirror = mirrors[way[-1]]
             host = image_host(urlsplit(mirror.url).netloc)
-            if host == way[-1] and (mirror.credentials or mirror.ca):
+            if host == image_host(way[-1]) and (mirror.credentials or mirror.ca):
                 break
-            if host in way:
-                shown = " → ".join((*way[way.index(host) :], host))
+            if host in map(image_host, way):
+                shown = " → ".join((*way[[*map(image_host, way)].index(host) :], host))
                 raise ValueError(
                     f"the mirror map has a loop: {shown}; the url of a mirror must be that of another server"
                 )
@@ -144,24 +146,49 @@ def write_hosts(mirrors: MirrorMap, folder: Path) -> Path:
         target.mkdir(parents=True, exist_ok=True)
         if mirror.ca:
             _copy_ca(host, mirror.ca, target / "ca.pem")
-        _write(target / "hosts.toml", hosts_toml(mirror), secret=mirror.credentials is not None)
+        _write_hosts_toml(target / "hosts.toml", mirror)
     if mirrors:
-        _write(folder / "_default" / "hosts.toml", hosts_toml(Mirror(url=BLOCKED)), secret=False)
+        _write_hosts_toml(folder / "_default" / "hosts.toml", Mirror(url=BLOCKED))
     return folder
 
 
-def hosts_toml(mirror: Mirror) -> str:
-    """The text of a hosts.toml with only this mirror. A CA is expected next to it as ca.pem."""
+def _write_hosts_toml(file: Path, mirror: Mirror) -> None:
+    """Write it, and read it as containerd does, which tells a mistake in it in its own log alone and not by a pull."""
+    _write(file, hosts_toml(mirror), secret=mirror.credentials is not None)
+    try:
+        read = tomllib.loads(file.read_text(encoding="utf-8"))
+    except ValueError as broken:
+        raise SettingsError(
+            f"no hosts.toml can be written for the mirror {mirror.url!r} of {file.parent.name}: {broken}",
+            "write its url without control characters",
+        ) from broken
+    if read != hosts_settings(mirror):
+        raise SettingsError(f"{file} does not say what the mirror map says of {mirror.url!r}", "report this")
+
+
+def hosts_settings(mirror: Mirror) -> Mapping[str, Any]:
+    """What a hosts.toml with only this mirror says. A CA is expected next to it as ca.pem."""
     root = api_root(mirror.url)
-    lines = [f"server = {_quoted(root)}", 'capabilities = ["pull", "resolve"]']
+    settings: dict[str, Any] = {"server": root, "capabilities": ["pull", "resolve"]}
     if not root.endswith("/v2"):
         # containerd would append /v2 to any other path.
-        lines.append("override_path = true")
+        settings["override_path"] = True
     if mirror.ca:
-        lines.append('ca = "ca.pem"')
+        settings["ca"] = "ca.pem"
     if mirror.credentials:
-        lines += ["", "[header]", f"Authorization = {_quoted(mirror.credentials.basic().get_secret_value())}"]
-    return "\n".join(lines) + "\n"
+        settings["header"] = {"Authorization": mirror.credentials.basic().get_secret_value()}
+    return settings
+
+
+def hosts_toml(mirror: Mirror) -> str:
+    """The text of `hosts_settings`."""
+    lines, tables = [], []
+    for key, value in hosts_settings(mirror).items():
+        if isinstance(value, Mapping):
+            tables += ["", f"[{key}]", *(f"{name} = {_quoted(it)}" for name, it in value.items())]
+        else:
+            lines.append(f"{key} = {_quoted(value)}")
+    return "\n".join([*lines, *tables]) + "\n"
 
 
 def mirrored(reference: str, mirrors: MirrorMap) -> str:
@@ -224,6 +251,6 @@ def _write(file: Path, text: str, *, secret: bool) -> None:
     file.chmod(0o644)
 
 
-def _quoted(text: str) -> str:
-    # A JSON string without \u escapes is a TOML basic string.
-    return json.dumps(text, ensure_ascii=False)
+def _quoted(value: object) -> str:
+    # JSON of strings, lists of them and booleans is TOML, but for characters that TOML forbids in a string.
+    return json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,8 @@ from harness.errors import UsageError
 
 DOCKER_HUB = "docker.io"
 HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
-"""Names of Docker Hub's servers, which are not used in image names: those have `docker.io`."""
+"""Names of Docker Hub's servers, which are hardly used in image names: those have `docker.io`. Nodes read the first one
+in a name as `docker.io`, and the second one as a host of its own (containerd 2.2.9, core/remotes/docker)."""
 
 _MAX_NAME = 255
 _DOMAIN_PART = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -39,9 +40,11 @@ class ImageReference:
 
         Raises UsageError that names the invalid part.
         """
-        rest = text.strip()
-        if not rest:
+        rest = text
+        if not rest.strip():
             raise _wrong(text, "it is empty")
+        if rest != rest.strip():
+            raise _wrong(text, "it has blanks around it, with which nodes refuse it", f"write {rest.strip()!r}")
         if "://" in rest:
             raise _wrong(text, "it starts with a URL scheme", f"write {rest.split('://', 1)[1]}")
         rest, at, digest = rest.partition("@")
@@ -58,8 +61,8 @@ class ImageReference:
         if registry != DOCKER_HUB and not _DOMAIN.fullmatch(registry):
             raise _wrong(text, f"{registry!r} is not a registry host")
         _check_repository(text, repository)
-        if len(f"{registry}/{repository}") > _MAX_NAME:
-            raise _wrong(text, f"its name is longer than {_MAX_NAME} characters")
+        if len(repository) > _MAX_NAME:
+            raise _wrong(text, f"its name without the host is longer than {_MAX_NAME} characters")
         return cls(registry=registry, repository=repository, tag=tag or ("" if digest else "latest"), digest=digest)
 
     @property

@@ -35,6 +35,7 @@ REGISTRY_AWAY = "registry-away"
 TIMEOUT = "timeout"
 PLAIN_HTTP = "plain-http"
 DISK_FULL = "disk-full"
+IMAGE_MISSING = "image-missing"
 """Kinds of the catalogue that the harness treats in a way of their own."""
 
 _HOUR = 3600
@@ -111,6 +112,16 @@ class PullFailure:
             words=f"{self.words}, says its mirror",
             next_step=step.format(host=self.host),
         )
+
+    @property
+    def is_absence(self) -> bool:
+        """Whether the image is said not to exist."""
+        return self.kind == IMAGE_MISSING
+
+    def but(self, answer: str) -> PullFailure:
+        """The same, where the registry itself gave another answer than the node had: then it proves nothing."""
+        step = load().kinds[self.kind].mirror.format(host=self.host)
+        return replace(self, fault=Fault.REGISTRY, words=f"{self.words}, says the node; {answer}", next_step=step)
 
     def __str__(self) -> str:
         return f"{self.words}: {self.answer}"

@@ -31,6 +31,8 @@ MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
 )
 
+_NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
+
 _ACCEPT = {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))}
 _LONGEST_PAUSE = 10.0
 _MOST_PAGES = 50
@@ -117,9 +119,13 @@ class RegistryClient:
         self._http.close()
 
     @property
+    def _is_mirror(self) -> bool:
+        return self.root != api_root(address_of(None, self.host))
+
+    @property
     def server(self) -> str:
         """The server's name for messages: `ghcr.io`, or `the mirror http://127.0.0.1:5000 of ghcr.io`."""
-        if self.root == api_root(address_of(None, self.host)):
+        if not self._is_mirror:
             return self.host
         return f"the mirror {self.root.removesuffix('/v2')} of {self.host}"
 
@@ -259,8 +265,30 @@ class RegistryClient:
     def _refused(self, response: httpx.Response, reference: ImageReference) -> RegistryError:
         hint = ""
         if response.status_code == 404 and reference.tag and not reference.digest:
+            hidden = self._hidden_by_404(reference) if self._is_mirror else None
+            if hidden is not None:
+                return hidden
             hint = self._other_tags(reference)
         return answered(self.server, self.host, response, _shown(reference), hint)
+
+    def _hidden_by_404(self, reference: ImageReference) -> RegistryError | None:
+        """What the registry behind a mirror answers, where the mirror says 404 for a tag whatever that is; else None.
+
+        A pull-through cache (distribution 3.1.2, registry/proxy/proxymanifeststore.go) says so of a tag also where the
+        registry answered 401, 403, 429 or 5xx. By digest it hands the answer on: one that no image has gives 404 where
+        the registry can be asked.
+        """
+        nobodys = ImageReference(registry=reference.registry, repository=reference.repository, digest=_NO_IMAGE)
+        response = self._request("GET", nobodys, "manifests", _NO_IMAGE)
+        if response.status_code not in (401, 403, 429) and response.status_code < 500:
+            return None
+        behind = answered(self.server, self.host, response, "a digest that no image has")
+        return RegistryError(
+            f"{self.server} answered 404 for {_shown(reference)}, which says nothing: {behind.message}, and a cache "
+            "answers so where the registry behind it refuses or fails",
+            behind.next_step,
+            status=behind.status,
+        )
 
     def _other_tags(self, reference: ImageReference) -> str:
         try:

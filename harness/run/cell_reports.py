@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from pathlib import Path
 
 from harness import seeds, stories
 from harness.checks import infrastructure
 from harness.checks.infrastructure import Diagnosis
-from harness.errors import ApiError, HarnessError
+from harness.errors import ApiError, HarnessError, RegistryError
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
@@ -176,10 +177,21 @@ class CellReports:
             return infrastructure.node_lost(host, str(away))
         source = self._resources.source
         mirrored = source.mirrors.mirrors if source.kind == "mirror" else ()
-        found = infrastructure.diagnose(host, around, messages, mirrored=mirrored)
+        found = infrastructure.diagnose(host, around, messages, mirrored=mirrored, asked=self._asked_registry)
         if found is not None and found.cause is infrastructure.Cause.REGISTRY_BUSY and found.pull:
             return found.with_limit(self._resources.pulls_left(found.pull.image))
         return found
+
+    def _asked_registry(self, image: str) -> str:
+        """What an image's registry says now, where that is not that it has no such image."""
+        try:
+            self._resources.source.digests(image)
+        except Cancelled:
+            raise
+        except HarnessError as refused:
+            absent = isinstance(refused, RegistryError) and refused.status == HTTPStatus.NOT_FOUND
+            return "" if absent else f"asked from this machine: {refused.message}"
+        return "asked from this machine, its registry has it"
 
     def _retry(self, attempt: Attempt, diagnosis: Diagnosis, evidence: str) -> None:
         """Give the attempt back for one more try; the evidence of this one gets out of the way of the next."""

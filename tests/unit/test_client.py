@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from pydantic import SecretStr
@@ -11,6 +12,7 @@ from registry_fakes import Answer, Request, answering
 
 from harness.errors import RegistryError
 from harness.images.credentials import Credentials
+from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
 
@@ -92,6 +94,48 @@ def test_a_failing_registry_is_tried_again_but_a_refusal_is_not(status: int, tri
 
     assert raised.value.status == status
     assert sum(request.method == "HEAD" for request in server.requests) == tries
+
+
+def _cache(behind: int) -> Callable[[Request], Answer]:
+    """What distribution 3.1.2 as a cache answers while the registry behind it refuses: 404 by tag, else the truth."""
+    return lambda request: Answer(behind if "sha256:" in request.path else 404)
+
+
+@pytest.mark.parametrize("behind", [401, 403, 429, 500])
+def test_a_404_of_a_mirror_that_hides_a_refusal_is_not_taken_for_an_absence(behind: int) -> None:
+    with (
+        answering(_cache(behind)) as server,
+        RegistryClient(Mirror(url=f"http://{server.address}"), "docker.io", attempts=1) as client,
+        pytest.raises(RegistryError, match=f"404 for a/b:1, which says nothing: .* answered {behind} for") as raised,
+    ):
+        client.head(image("docker.io"))
+
+    assert raised.value.status == behind
+    assert raised.value.next_step
+
+
+def test_a_404_of_a_mirror_that_has_no_such_tag_is_an_absence() -> None:
+    with (
+        answering(_cache(404)) as server,
+        RegistryClient(Mirror(url=f"http://{server.address}"), "docker.io", attempts=1) as client,
+        pytest.raises(RegistryError, match="answered 404 for a/b:1") as raised,
+    ):
+        client.head(image("docker.io"))
+
+    assert raised.value.status == 404
+    assert "says nothing" not in raised.value.message
+
+
+def test_a_registry_itself_is_believed() -> None:
+    with (
+        answering(_cache(429)) as server,
+        RegistryClient(None, server.address, attempts=1) as client,
+        pytest.raises(RegistryError, match="answered 404") as raised,
+    ):
+        client.head(image(server.address))
+
+    assert raised.value.status == 404
+    assert not [it for it in server.requests if "sha256:" in it.path]
 
 
 def test_a_manifest_that_was_changed_on_its_way_is_refused() -> None:

@@ -154,6 +154,30 @@ def test_a_mirror_that_does_not_have_an_image_proves_nothing() -> None:
     assert "ask docker.io itself" in found.finding().message
 
 
+@pytest.mark.parametrize("answer", ["asked from this machine: docker.io answered 429", "asked …, its registry has it"])
+def test_an_image_is_not_missing_while_its_registry_says_something_else(answer: str) -> None:
+    missing = seen(a_pod(container=waiting(PULLED_404)), events=(an_event("Failed", PULLED_404),))
+    images = []
+
+    def asked(image: str) -> str:
+        images.append(image)
+        return answer
+
+    found = diagnose(HOST, missing, asked=asked)
+
+    assert found is not None
+    assert found.cause is Cause.REGISTRY_FAILING
+    assert f"docker.io has no such image, says the node; {answer}" in found.message
+    assert set(images) == {found.pull.image if found.pull else ""}
+    assert diagnose(HOST, missing, asked=lambda image: "") is None
+
+
+def test_no_registry_is_asked_about_what_failed_otherwise() -> None:
+    busy = seen(events=(an_event("Failed", PULLED_503),))
+
+    assert diagnose(HOST, busy, asked=lambda image: pytest.fail(image)) is not None
+
+
 def test_a_missing_image_is_told_whatever_else_failed_to_be_pulled() -> None:
     busy = seen(a_pod(container=waiting(PULLED_404)), events=(an_event("Failed", PULLED_503),))
 

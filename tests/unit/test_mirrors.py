@@ -17,6 +17,7 @@ from harness.images.mirrors import (
     Mirror,
     MirrorMap,
     api_root,
+    hosts_settings,
     mirrored,
     write_hosts,
     write_registries_yaml,
@@ -55,6 +56,30 @@ def test_every_other_host_leads_nowhere(tmp_path: Path) -> None:
 
     assert hosts(folder, "_default")["server"].startswith(BLOCKED)
     assert "127.0.0.1" in BLOCKED
+
+
+def test_the_one_server_of_docker_hub_that_nodes_look_for_by_itself_has_its_own_mirror(tmp_path: Path) -> None:
+    mirrors = MirrorMap(mirrors={"docker.io": PLAIN, "registry-1.docker.io": Mirror(url="http://other:5000")})
+
+    folder = write_hosts(mirrors, tmp_path / "certs.d")
+
+    assert hosts(folder, "registry-1.docker.io")["server"] == "http://other:5000/v2"
+    assert hosts(folder, "docker.io")["server"] == "http://registry-ghcr-io:5000/v2"
+    with pytest.raises(ValidationError, match="loop"):
+        MirrorMap(mirrors={"registry-1.docker.io": Mirror(url="https://registry-1.docker.io")})
+
+
+def test_what_containerd_could_not_read_is_not_written_in_silence(tmp_path: Path) -> None:
+    odd = Mirror(url="http://mirror.example.com/a\x7fb")
+    with pytest.raises(SettingsError, match=r"no hosts\.toml can be written for the mirror .* of ghcr\.io") as raised:
+        write_hosts(MirrorMap(mirrors={"ghcr.io": odd}), tmp_path / "certs.d")
+    assert raised.value.next_step == "write its url without control characters"
+
+
+def test_what_is_written_says_what_the_map_says(tmp_path: Path, ca: Path) -> None:
+    for mirror in (PLAIN, guarded(ca), Mirror(url='https://mirror.example.com/v2/"quoted\\" ü')):
+        folder = write_hosts(MirrorMap(mirrors={"ghcr.io": mirror}), tmp_path / "certs.d")
+        assert hosts(folder, "ghcr.io") == hosts_settings(mirror)
 
 
 def test_without_mirrors_nothing_is_blocked(tmp_path: Path) -> None:
@@ -143,7 +168,7 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         Mirror(url=url)
 
 
-@pytest.mark.parametrize("host", ["", "https://ghcr.io", "ghcr.io/kubeflow", "registry-1.docker.io", "_default"])
+@pytest.mark.parametrize("host", ["", "https://ghcr.io", "ghcr.io/kubeflow", "index.docker.io", "_default"])
 def test_what_is_no_registry_host_is_refused(host: str) -> None:
     with pytest.raises(ValidationError):
         MirrorMap(mirrors={host: PLAIN})
@@ -152,7 +177,7 @@ def test_what_is_no_registry_host_is_refused(host: str) -> None:
 @pytest.mark.parametrize(
     ("table", "what"),
     [
-        ('[mirrors."registry-1.docker.io"]\nurl = "http://m"', "use that as the key"),
+        ('[mirrors."index.docker.io"]\nurl = "http://m"', "use that as the key"),
         ('[mirrors."ghcr.io"]\nurl = "m.example.com"', "not a URL like"),
         ('[mirrors."ghcr.io"]\nurl = "http://m"\npasword = "s3cret"', "pasword"),
     ],

@@ -68,7 +68,10 @@ def test_the_parts_are_told_apart() -> None:
         ("a@sha256:" + "A" * 64, "digest"),
         ("a@", "digest"),
         ("0123456789abcdef" * 4, "image id"),
-        ("a/" + "b" * 300, "longer"),
+        ("a/" + "b" * 254, "longer"),
+        (" ghcr.io/a/b:1", "blanks around it"),
+        ("ghcr.io/a/b:1\n", "blanks around it"),
+        (" ", "empty"),
     ],
 )
 def test_what_is_no_reference_is_refused_by_the_part_that_is_wrong(text: str, what: str) -> None:
@@ -77,6 +80,15 @@ def test_what_is_no_reference_is_refused_by_the_part_that_is_wrong(text: str, wh
 
     assert what in raised.value.message
     assert raised.value.next_step
+
+
+def test_the_host_does_not_count_for_the_longest_name() -> None:
+    longest = "a/" + "b" * 253
+    assert ImageReference.parse(f"registry.example.com:5000/{longest}:1").repository == longest
+
+
+def test_one_server_of_docker_hub_is_a_host_of_its_own_as_for_nodes() -> None:
+    assert ImageReference.parse("registry-1.docker.io/apache/spark:4").registry == "registry-1.docker.io"
 
 
 def test_a_reference_moves_to_another_registry_and_keeps_the_rest() -> None:
