@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -19,6 +19,7 @@ from harness.report.text import plain
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
 _PLACES_SHOWN = 3
+_LINES_SHOWN = 10
 
 
 def as_json(audit: ImageAudit) -> str:
@@ -46,8 +47,9 @@ def as_table(audit: ImageAudit) -> RenderableType:
     for image in audit.images:
         table.add_row(escape(plain(image.reference)), *map(escape, _columns(image)))
     lines = [*_findings(audit), *_unavailable(audit)]
-    lines += [f"[yellow]warning[/] unreadable: {escape(plain(f'{it.where}: {it.why}'))}" for it in audit.unreadable]
-    lines += [escape(plain(note)) for note in audit.notes]
+    unreadable = [escape(plain(f"{it.where}: {it.why}")) for it in audit.unreadable]
+    lines += [f"[yellow]warning[/] unreadable: {it}" for it in _first(unreadable)]
+    lines += _first([escape(plain(note)) for note in audit.notes])
     return Group(table, *lines, escape(summary(audit)))
 
 
@@ -89,12 +91,22 @@ def _unavailable(audit: ImageAudit) -> Iterator[str]:
         if image.seen and image.seen.state == "unavailable":
             reasons.setdefault(image.seen.message, []).append(image.reference)
     for why, images in reasons.items():
-        yield escape(plain(f"unavailable: {', '.join(images)}: {why}"))
+        yield escape(plain(f"unavailable: {_some(images, ', ')}: {why}"))
 
 
 def _places(image: Audited) -> str:
-    more = len(image.places) - _PLACES_SHOWN
-    return "; ".join(image.places[:_PLACES_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    return _some(image.places, "; ")
+
+
+def _some(items: Sequence[str], between: str) -> str:
+    """The first few; a summary is read by people, and --json has all."""
+    more = len(items) - _PLACES_SHOWN
+    return between.join(items[:_PLACES_SHOWN]) + (f"{between}and {more} more" if more > 0 else "")
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    more = len(lines) - _LINES_SHOWN
+    return [*lines[:_LINES_SHOWN], *([f"… and {more} more lines like these: --json has all"] if more > 0 else [])]
 
 
 def _image(image: Audited) -> dict[str, Any]:
@@ -137,8 +149,12 @@ def documents_lines(audit: DocumentAudit) -> Iterator[str]:
         yield plain(f"{it.file}:{it.line}:{it.column}: {it.finding.severity.value}: {it.text}: {it.finding}")
     said = f"{counted(len(audit.findings), 'stale reference')} in {counted(audit.files, 'file')}"
     excused = f"; {audit.excused} exempted by a marker" if audit.excused else ""
-    left_out = f"; skipped, since they refer to the past: {', '.join(audit.left_out)}" if audit.left_out else ""
+    left_out = f"; {_left_out(audit.left_out)}" if audit.left_out else ""
     yield plain(said + excused + left_out)
+
+
+def _left_out(files: Sequence[str]) -> str:
+    return f"{counted(len(files), 'file')} skipped, since they refer to the past: {_some(files, ', ')}"
 
 
 def documents_json(audit: DocumentAudit) -> str:

@@ -66,10 +66,10 @@ def bootstrap(
     display.print_plan(console, steps, known)
     with display.shown(console) as shown:
         outcomes = step_runner.run(steps, shown, known=known)
+        caches = _caches_step(settings)
+        if not to_be_continued and not caches.done() and any(outcome.state == "done" for outcome in outcomes):
+            outcomes += step_runner.run([caches], shown, known={})
     report = BootstrapReport(outcomes=tuple(outcomes), seconds=time.monotonic() - started)
-    if report.changed and not to_be_continued:
-        console.print("Removing the Go caches of these builds (several GB, up to a few minutes) …", highlight=False)
-        drop_caches(settings)
     console.print(display.summary(outcomes))
     verdict = "Ready" if report.changed else "Nothing to do"
     console.print(f"{verdict}, {display.duration(report.seconds)}.", highlight=False)
@@ -212,8 +212,18 @@ def _node_image_step(settings: Settings, environment: Environment) -> Step:
     )
 
 
-def drop_caches(settings: Settings) -> None:
+def drop_caches(settings: Settings, progress: Progress = lambda line: None) -> None:
     """Remove Go's caches, unless another process is building with them."""
     store = Store.of(settings)
     if not any(store.root.glob("*/*.partial")):
-        gobuild.drop_caches(store)
+        gobuild.drop_caches(store, progress)
+
+
+def _caches_step(settings: Settings) -> Step:
+    """Many GB in a hundred thousand small files, which takes a busy disk minutes: a step that shows how far it is."""
+    return Step(
+        name="removal of Go's caches",
+        done=lambda: not any(folder.exists() for folder in gobuild.caches(Store.of(settings))),
+        run=lambda progress: drop_caches(settings, progress),
+        estimate=30.0,
+    )

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from harness import process
 from harness.errors import CatalogueError, ToolError
 from harness.foundry.store import Artifact, Recipe, Store
+from harness.host.steps import Progress
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 
@@ -172,9 +173,13 @@ def limit_build_cache(store: Store, limit: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def drop_caches(store: Store) -> None:
+def drop_caches(store: Store, progress: Progress = lambda line: None) -> None:
     """Remove both caches; every artefact that they served is stored."""
     for folder in caches(store):
+        parts = sorted(folder.iterdir()) if folder.is_dir() else []
+        for number, part in enumerate(parts):
+            progress(f"{folder.name}: {number} of {len(parts)} folders are gone")
+            shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

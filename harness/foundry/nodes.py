@@ -393,6 +393,9 @@ def commit_with_images(
     def docker(*words: str | Path, check: bool = True) -> process.Completed:
         return process.call(["docker", *words], timeout=_ENGINE_SECONDS, log_file=log_file, check=check)
 
+    def inspected(field: str, image: str) -> str:
+        return docker("image", "inspect", "--format", field, image, check=False).stdout.strip()
+
     def shell(script: str) -> None:
         docker("exec", container, "sh", "-ec", script)
 
@@ -442,7 +445,11 @@ def commit_with_images(
             "ENV container=docker",
             *(f"LABEL {name}={json.dumps(value)}" for name, value in {**(labels or {}), **image_labels()}.items()),
         ]
+        replaced = inspected("{{.Id}}", target)
         docker("commit", *[word for change in changes for word in ("--change", change)], container, target)
+        if replaced and inspected("{{len .RepoTags}}", replaced) == "0":
+            # It has lost its only name to the new one, and no artefact knows it. One that something uses stays.
+            docker("rmi", replaced, check=False)
     except CommandError as error:
         raise BuildError(f"the node image {target}: {error.message}", f"see {log_file}") from error
     finally:

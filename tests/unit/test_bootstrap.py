@@ -89,6 +89,20 @@ def test_the_first_call_prints_plan_progress_and_summary(settings: Settings, hos
     assert output.splitlines()[-1].startswith("Ready, ")
 
 
+def test_the_removal_of_what_the_builds_left_is_a_step_with_a_line_of_its_own(settings: Settings, host: Host) -> None:
+    left = settings.cache_dir / "work" / "go-build" / "00"
+    left.mkdir(parents=True)
+
+    _, output = bootstrap(settings)
+
+    assert not left.parent.exists()
+    lines = output.splitlines()
+    begun = next(it for it in lines if it.startswith("begun   removal of Go's caches"))
+    done = next(it for it in lines if it.startswith("done    removal of Go's caches in "))
+    between = lines[lines.index(begun) + 1 : lines.index(done)]
+    assert between == ["        removal of Go's caches: go-build: 0 of 1 folders are gone"]
+
+
 def test_the_second_call_changes_nothing(settings: Settings, host: Host) -> None:
     bootstrap(settings)
     host.ran.clear()

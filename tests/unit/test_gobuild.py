@@ -164,10 +164,12 @@ def test_go_uses_caches_of_the_harness_which_can_be_dropped(tmp_path: Path) -> N
     for folder in gobuild.caches(store):
         assert folder.is_relative_to(tmp_path / "cache")
         assert str(folder) in environment.values()
-        folder.mkdir(parents=True)
+        (folder / "github.com" / "a").mkdir(parents=True)
+    told: list[str] = []
 
-    gobuild.drop_caches(store)
+    gobuild.drop_caches(store, told.append)
 
+    assert told == ["go-modules: 0 of 1 folders are gone", "go-build: 0 of 1 folders are gone"]
     assert not any(folder.exists() for folder in gobuild.caches(store))
     assert "-mod=readonly" in environment["GOFLAGS"]
 

@@ -121,6 +121,33 @@ def test_the_overlay_puts_everything_in_its_place(tmp_path: Path) -> None:
     assert not [name for name in members if name.split("/")[0] in ("bin", "sbin", "lib", "lib64")]
 
 
+@pytest.mark.parametrize(
+    ("known", "names", "removed"), [("sha256:old", "0", True), ("sha256:old", "1", False), ("", "", False)]
+)
+def test_an_image_that_loses_its_name_to_a_new_one_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str, names: str, removed: bool
+) -> None:
+    """The engine is played: to commit a node takes half a minute."""
+    asked: list[str] = []
+
+    def engine(argv: list[str], **_: object) -> process.Completed:
+        words = " ".join(map(str, argv[1:]))
+        asked.append(words)
+        answers = {
+            "image inspect --format {{.Id}} a:1": known,
+            "image inspect --format {{len .RepoTags}} sha256:old": names,
+        }
+        said = answers.get(words, "")
+        return process.Completed(argv=(), returncode=0, stdout=said, stderr="", seconds=0.0)
+
+    monkeypatch.setattr(process, "call", engine)
+
+    nodes.commit_with_images("base", "a:1", tmp_path / "images.tar", log_file=tmp_path / "log")
+
+    assert [it for it in asked if it.startswith("commit")]
+    assert ("rmi sha256:old" in asked) == removed
+
+
 def test_the_archive_for_containerd_names_every_image(tmp_path: Path) -> None:
     layouts = tmp_path / "layouts"
     for program in ROW.images():
