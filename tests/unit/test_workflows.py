@@ -135,7 +135,7 @@ def test_what_ci_leaves_to_the_night_runs_every_night() -> None:
     scripts = [step["run"] for step in steps("disturbed") if "run" in step]
     assert scripts[-3:] == [
         "nox -s bootstrap",
-        "nox -s tests -- -m nightly tests/integration",
+        "nox -s tests -- -m '' --random-order-bucket=global",
         "nox -s tests -- -m '' -n 2 tests/e2e",
     ]
 
