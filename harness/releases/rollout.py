@@ -241,6 +241,11 @@ def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str
     if trouble.pull is not None:
         make = ReleaseError if trouble.pull.is_releases_fault else PullError
         return make(trouble.message + late, trouble.pull.next_step)
+    if trouble.kind is Kind.UNSCHEDULABLE and trouble.final:
+        return HostError(
+            f"{trouble.message}{late}; no node here is of the kind that the values ask for",
+            "take nodeSelector, affinity and topologySpreadConstraints out of the values for the run",
+        )
     if trouble.kind is Kind.UNSCHEDULABLE:
         return HostError(trouble.message + late, "free memory or processors, or run fewer cells at a time (--jobs 1)")
     if trouble.kind is Kind.CRASH:

@@ -6,6 +6,7 @@ Pure: from pods and events to a diagnosis.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -39,6 +40,9 @@ class Trouble:
     pull: PullFailure | None = None
 
 
+_NO_SUCH_NODE = re.compile(r"didn't match Pod's node affinity/selector|had untolerated taint|didn't match pod topology")
+"""The scheduler's words for what no node has (kube-scheduler: nodeaffinity, tainttoleration, podtopologyspread)."""
+
 _CONTAINER_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _CRASHES_BEFORE_FINAL = 2
 
@@ -55,6 +59,11 @@ def diagnose(pods: Iterable[Pod], pull_events: Iterable[str] = ()) -> Trouble | 
     return min(found, key=_gravity, default=None)
 
 
+def no_such_node(said: str) -> bool:
+    """Whether a scheduler says that no node is of the kind that a pod asks for, whatever room there is."""
+    return bool(_NO_SUCH_NODE.search(said)) and "Insufficient" not in said
+
+
 def _gravity(it: Trouble) -> tuple[bool, bool, int, bool]:
     proves_nothing = it.pull is not None and not it.pull.is_releases_fault
     return not it.final, it.final and proves_nothing, list(Kind).index(it.kind), proves_nothing
@@ -65,7 +74,8 @@ def _of_pod(pod: Pod, events: Sequence[str]) -> Iterable[Trouble]:
         yield Trouble(
             kind=Kind.UNSCHEDULABLE,
             message=f"pod {pod.name} cannot be scheduled: {pod.unschedulable}",
-            final=False,
+            # Nodes neither come nor change; room may come.
+            final=no_such_node(pod.unschedulable),
             pod=pod.name,
         )
     for container in pod.containers:

@@ -167,7 +167,7 @@ class Preparation:
         return PreparedCluster(**vars(made), installed=installed, before=before)
 
     def _misfit(self, first: ReleaseOnPath) -> Finding | None:
-        """The user's mistake where the chart that is installed first does not render with --values.
+        """The user's mistake where the chart that is installed first cannot be installed with --values here.
 
         Whether the charts after it do is what an upgrade shows.
         """
@@ -176,15 +176,14 @@ class Preparation:
         mine = len(self._asked.options.values)
         own = (first.values, *self._asked.values[:-mine])
         helm = Helm(self._host.tools["helm"].path)
-        users, names = self._asked.values[-mine:], self._namespaces()
-        said = misfit(helm, first.chart, RELEASE_NAME, OPERATOR_NAMESPACE, own, users, names)
-        if not said:
+        users, files = self._asked.values[-mine:], [str(it) for it in self._asked.options.values]
+        found = misfit(helm, first.chart, RELEASE_NAME, OPERATOR_NAMESPACE, own, users, self._namespaces(), files=files)
+        if found is None:
             return None
-        files = ", ".join(map(str, self._asked.options.values))
         return errored(
             "values-fit",
-            f"the values of --values ({files}) do not fit the chart of {first.release.name}: {said}\n"
-            "  next: correct them, compare with `helm show values`",
+            f"the values of --values ({', '.join(files)}) do not fit the chart of {first.release.name}: {found.words}\n"
+            f"  next: {found.next_step}",
         )
 
     def _namespaces(self) -> list[str]:

@@ -21,9 +21,10 @@ from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.matrix.model import ChartSource
 from harness.registries.local import Server
-from harness.releases import charts, crds, fitting
+from harness.releases import accounts, charts, crds, fitting
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
+from harness.releases.namespaces import with_job_namespaces
 from harness.releases.values import load_values, merge, profile
 
 _TEMPLATE = """\
@@ -242,15 +243,50 @@ def test_values_that_do_not_fit_the_real_chart_are_told(
     helm: Helm, real_chart: Chart, users: dict[str, Any], said: str
 ) -> None:
     found = fitting.misfit(helm, real_chart, "spark-operator", "spark-operator", [profile("default")], [users], ["a"])
-    assert said in found
+    assert said in (found.words if found else "")
     assert bool(found) == bool(said)
 
 
 def test_a_chart_that_never_renders_is_not_the_fault_of_values(helm: Helm, folder: Path) -> None:
     chart = charts.from_path(folder)
     broken = {"text": None}
-    assert fitting.misfit(helm, chart, "it", "it", [broken], [{"list": ["x"]}], []) == ""
-    assert "text is needed" in fitting.misfit(helm, chart, "it", "it", [], [broken], [])
+    assert fitting.misfit(helm, chart, "it", "it", [broken], [{"list": ["x"]}], []) is None
+    found = fitting.misfit(helm, chart, "it", "it", [], [broken], [])
+    assert found is not None
+    assert "text is needed" in found.words
+
+
+VALUES = sorted((Path(__file__).parent / "users_values").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", VALUES, ids=lambda file: file.stem)
+def test_values_in_the_shape_of_production_fit_or_say_what_no_run_has(
+    helm: Helm, real_chart: Chart, file: Path
+) -> None:
+    """Each file says in its first line what is right: `# fits`, or the words of what no cluster of a run has."""
+    right = file.read_text().splitlines()[0].removeprefix("# ")
+    users = load_values(file)
+    found = fitting.misfit(
+        helm, real_chart, "spark-operator", "spark-operator", [profile("default")], [users], ["a"], files=[file.name]
+    )
+    if right == "fits":
+        assert found is None, found
+        given = with_job_namespaces(merge(profile("default"), users), ["a"])
+        accounts.to_bring(helm, real_chart, "spark-operator", "spark-operator", given)
+        return
+    assert found is not None
+    assert right in found.words
+    assert file.name in found.words
+
+
+def test_what_is_brought_for_values_that_leave_accounts_to_others(helm: Helm, real_chart: Chart) -> None:
+    spark = {"jobNamespaces": ["", "a"], "serviceAccount": {"create": False}, "rbac": {"create": False}}
+    brought = accounts.to_bring(helm, real_chart, "it", "it", {"spark": spark})
+    assert [(it["kind"], it["metadata"]["namespace"], it["metadata"]["name"]) for it in brought] == [
+        ("ServiceAccount", "a", "default"),
+        ("Role", "a", "default"),
+        ("RoleBinding", "a", "default"),
+    ]
 
 
 def test_the_real_charts_crds_are_those_of_the_catalogue(real_chart: Chart) -> None:

@@ -160,3 +160,21 @@ def test_a_final_trouble_goes_before_others_and_a_leaving_pod_is_left_out() -> N
     assert trouble
     assert pull(trouble)[0] == "image-missing"
     assert diagnose([dataclasses.replace(missing[0], leaving=True)]) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "final"),
+    [
+        ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. preemption: …", True),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: x}.", True),
+        ("0/1 nodes are available: 1 Insufficient memory.", False),
+        ("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector.", False),
+    ],
+)
+def test_a_node_that_there_is_not_is_not_waited_for_and_room_is(said: str, final: bool) -> None:
+    waiting = dataclasses.replace(
+        pod("controller"), phase="Pending", containers=(), unscheduled_reason="Unschedulable", unscheduled_message=said
+    )
+    trouble = diagnose([waiting])
+    assert trouble is not None
+    assert (trouble.kind, trouble.final) == (Kind.UNSCHEDULABLE, final)

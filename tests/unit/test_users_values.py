@@ -18,6 +18,7 @@ from test_change import CHART, INSTALLED
 from harness import process, waiting
 from harness.matrix import catalogue, expand
 from harness.releases import change
+from harness.releases.fitting import Misfit
 from harness.releases.on_path import ReleaseOnPath
 from harness.run import preparation
 from harness.run.group import Group
@@ -103,16 +104,20 @@ def test_values_that_do_not_fit_are_the_users_error_and_no_cluster_is_made(
 ) -> None:
     asked: list[Any] = []
 
-    def misfit(helm: object, chart: object, name: str, namespace: str, own: Any, users: Any, names: Any) -> str:
-        asked.append((own[-1], users, names))
-        return "can't evaluate field replicas"
+    def misfit(
+        helm: object, chart: object, name: str, namespace: str, own: Any, users: Any, names: Any, *, files: Any
+    ) -> Misfit:
+        asked.append((own[-1], users, names, files))
+        return Misfit(words="can't evaluate field replicas", next_step="correct them")
 
     monkeypatch.setattr(preparation, "misfit", misfit)
     result = run(stage, "mine.yaml", "more.yaml").by_scenario["spark-pi"]
 
-    assert asked == [({"profile": True}, ({"mine": "mine.yaml"}, {"mine": "more.yaml"}), ["spark-pi"])]
+    files = ["mine.yaml", "more.yaml"]
+    assert asked == [({"profile": True}, ({"mine": "mine.yaml"}, {"mine": "more.yaml"}), ["spark-pi"], files)]
     assert result.verdict is Verdict.ERROR
     assert "values of --values (mine.yaml, more.yaml) do not fit the chart of 2.5.2" in result.reason
+    assert "next: correct them" in result.reason
     assert not stage.specs
 
 

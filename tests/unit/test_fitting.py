@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What values ask for that no cluster of a run has, told with the value, the file and what to do.
+
+Helm is a stand-in; tests/integration/test_helm.py renders the release's own chart with values of production.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from harness.releases import fitting
+from harness.releases.fitting import Misfit
+from harness.releases.helm import HelmError
+from harness.releases.values import at
+
+LABELS = {"app.kubernetes.io/component": "webhook"}
+
+
+class ChartOfOneDeployment:
+    """Renders a Deployment whose pod is what the values say, or refuses."""
+
+    def __init__(self, *made: Mapping[str, Any], refuses: str = "") -> None:
+        self._made = made
+        self._refuses = refuses
+
+    def template(self, chart: object, name: str, namespace: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if self._refuses and values.get("webhook"):
+            raise HelmError(self._refuses)
+        pod = {"containers": [{"args": at(values, "webhook.args") or ["webhook", "start"]}]}
+        pod |= at(values, "webhook.pod") or {}
+        spec = {"replicas": at(values, "webhook.replicas"), "template": {"spec": pod}}
+        metadata = {"name": name, "labels": LABELS}
+        return [{"kind": "Deployment", "metadata": metadata, "spec": spec}, *map(dict, self._made)]
+
+
+def misfit(helm: ChartOfOneDeployment, *users: Mapping[str, Any]) -> Misfit | None:
+    files = [f"{number}.yaml" for number in range(len(users))]
+    return fitting.misfit(cast(Any, helm), cast(Any, None), "it", "it", [{}], users, ["a"], files=files)
+
+
+@pytest.mark.parametrize(
+    ("webhook", "said"),
+    [
+        ({"pod": {"nodeSelector": {"pool": "system"}}}, "webhook.nodeSelector asks for nodes with pool=system"),
+        ({"pod": {"nodeSelector": {"kubernetes.io/os": "linux"}}}, ""),
+        ({"pod": {"tolerations": [{"operator": "Exists"}]}}, ""),
+        ({"pod": {"priorityClassName": "high"}}, "webhook.priorityClassName asks for the PriorityClass high"),
+        ({"pod": {"priorityClassName": "system-node-critical"}}, ""),
+        ({"pod": {"volumes": [{"secret": {"secretName": "s"}}]}}, "asks for the Secret s, which nobody makes"),
+        ({"pod": {"volumes": [{"configMap": {"name": "made"}}]}}, ""),
+        ({"pod": {"imagePullSecrets": [{"name": "login"}]}}, ""),
+        ({"replicas": 0}, "webhook.replicas asks for no pod at all"),
+        ({"replicas": 2}, ""),
+        ({"args": ["webhook", "--default-batch-scheduler=yunikorn"]}, "asks for the scheduler yunikorn"),
+    ],
+)
+def test_what_no_cluster_of_a_run_has_is_named(webhook: Mapping[str, Any], said: str) -> None:
+    made = {"kind": "ConfigMap", "metadata": {"name": "made"}}
+    found = misfit(ChartOfOneDeployment(made), {"webhook": webhook})
+    assert said in (found.words if found else "")
+    assert bool(found) == bool(said)
+
+
+def test_the_file_that_says_it_last_is_named_and_what_to_do() -> None:
+    pools = {"webhook": {"pod": {"nodeSelector": {"pool": "system"}}, "nodeSelector": {"pool": "system"}}}
+    found = misfit(ChartOfOneDeployment(), pools, {"webhook": {"port": 1}})
+    assert found is not None
+    assert found.words.endswith("webhook.nodeSelector asks for nodes with pool=system (0.yaml)")
+    assert found.next_step.endswith("for the run alone: webhook.nodeSelector=null")
+
+
+def test_a_kind_that_the_chart_misses_is_a_value_to_switch_off() -> None:
+    refuses = (
+        "execution error at (podmonitor.yaml): The cluster does not support the required API version "
+        "`monitoring.coreos.com/v1` for `PodMonitor`."
+    )
+    found = misfit(ChartOfOneDeployment(refuses=refuses), {"webhook": {"port": 1}})
+    assert found is not None
+    assert "prometheus.podMonitor.create asks for the kind PodMonitor of monitoring.coreos.com/v1" in found.words
+    assert "prometheus.podMonitor.create=false" in found.next_step
+
+
+def test_what_does_not_render_is_told_in_helms_words() -> None:
+    found = misfit(ChartOfOneDeployment(refuses="can't evaluate field x"), {"webhook": {"port": 1}})
+    assert found == Misfit(words="can't evaluate field x", next_step="correct them, compare with `helm show values`")
