@@ -117,7 +117,7 @@ def follow(
     def look(event: str, raw: Any) -> Course | None:
         if raw["metadata"]["name"] != name:
             return None
-        course.note(event, parse(raw), objects.spark_pods())
+        course.note(event, parse(raw), of(name, objects.spark_pods()))
         return course if over() else None
 
     def over() -> bool:
@@ -136,25 +136,31 @@ def follow(
         describe=lambda raw: f"{parse(raw)} after {course}",
         seen=f"{course.application} after {course}" if course.application else "no such application",
         next_step=f"kubectl describe sparkapplication -n {objects.namespace} {name}",
-        hopeless=ImagePulls(objects).hopeless,
+        hopeless=ImagePulls(objects, name).hopeless,
         **arguments,
     )
 
 
+def of(owner: str, pods: Sequence[SparkPod]) -> list[SparkPod]:
+    """Those of the pods that belong to an application or a Connect server: their labels have its name."""
+    return [it for it in pods if owner in it.labels.values()]
+
+
 class ImagePulls:
-    """Notices that a pod waits in vain for its image.
+    """Notices that a pod waits in vain for its image; with `owner` only those of that object count.
 
     What cannot pass by itself is looked at once more; anything else is given time.
     """
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, owner: str = "") -> None:
         self._objects = objects
+        self._owner = owner
         self._looks = 0
 
     def hopeless(self) -> str:
         """Why waiting is in vain, in words; empty as long as it is not. To be asked every few seconds."""
         try:
-            stuck = pull_failures(self._objects)
+            stuck = [it for it in pull_failures(self._objects) if not self._owner or of(self._owner, [it[0]])]
         except ApiError:
             return ""
         self._looks = self._looks + 1 if stuck else 0
@@ -170,7 +176,7 @@ def late(objects: Objects, check: str, error: WaitTimeout, *, owner: str = "", *
 
     Raises ApiError.
     """
-    stuck = [it for it in pull_failures(objects) if not owner or owner in it[0].labels.values()]
+    stuck = [it for it in pull_failures(objects) if not owner or of(owner, [it[0]])]
     told = f"{error.message}\n  next: {error.next_step}" if error.next_step else error.message
     if not stuck or any(failure.is_releases_fault for _, failure in stuck):
         return failed(check, told, **evidence)

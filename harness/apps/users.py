@@ -3,46 +3,60 @@
 
 from __future__ import annotations
 
-import copy
 import difflib
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from harness.apps.objects import CONNECT, GROUP, RESOURCES, SCHEDULED
+from harness.apps import moving
+from harness.apps.objects import GROUP, RESOURCES, SCHEDULED
 from harness.apps.samples import Manifest, chart_values
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
 from harness.releases.values import Loader, with_text_keys
 
-CONFIG_MAP = "ConfigMap"
+CONFIG_MAP, SECRET = "ConfigMap", "Secret"
 
-_VERSIONS = {**{it.kind: f"{GROUP}/{it.version}" for it in RESOURCES}, CONFIG_MAP: "v1"}
+_HELPERS = (CONFIG_MAP, SECRET)
+_VERSIONS = {**{it.kind: f"{GROUP}/{it.version}" for it in RESOURCES}, **dict.fromkeys(_HELPERS, "v1")}
+_LISTS = ("List", *(f"{kind}List" for kind in _VERSIONS))
+_TELLING = 4
+"""Shorter values are in every text."""
+
 _SUFFIXES = (".yaml", ".yml")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _LABEL_LENGTH = 63
 """The operator labels pods with the name of their application."""
 
 _IMAGE_CONF = re.compile(r"spark\.kubernetes\.(driver\.|executor\.)?container\.image")
-_KEPT_METADATA = ("name", "labels", "annotations")
-_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _PART_OF = {"app.kubernetes.io/part-of": "spark-samples"}
 _AFTER = "-after"
-_DRIVER_CONTAINER = "spark-kubernetes-driver"
-_REQUEST_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.request\.cores")
+_PLACEHOLDER = re.compile(r"\{\{|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
+"""What is left in a text that is still to be filled in: for Helm, for the shell and envsubst, for a script."""
+
+_FILL_IN = "fill it in before, with the tool that you use (`helm template`, `kustomize build`, `envsubst`)"
+
+
+class Template(UsageError):
+    """A document that is still to be filled in."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class UserManifest:
-    """One document as the user wrote it; `file` is below the folder of --apps, `line` where the document begins."""
+    """One document as the user wrote it; `file` is below the folder of --apps, `line` where the document begins.
+
+    `label` is what it is called in checks: its name, with the file where others have the same one.
+    """
 
     file: str
     line: int
     document: Manifest
+    label: str = ""
 
     @property
     def kind(self) -> str:
@@ -53,6 +67,11 @@ class UserManifest:
     def name(self) -> str:
         """The object's name."""
         return str(self.document["metadata"]["name"])
+
+    @property
+    def home(self) -> str:
+        """The namespace that it has in its own cluster; empty where it does not say."""
+        return str(self.document["metadata"].get("namespace") or "")
 
     @property
     def where(self) -> str:
@@ -87,10 +106,37 @@ USERS = "users"
 """The kind of applications that they are along a path."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Untried:
+    """A document that no run tries, and why; `application` is whether it would be one."""
+
+    where: str
+    what: str
+    why: str
+    application: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} is left out: {self.why}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserFolder:
+    """What is in a folder of --apps: what runs, and what is left out by name."""
+
+    manifests: UserManifests
+    left_out: tuple[Untried, ...] = ()
+
+
 def load(folder: Path) -> UserManifests:
+    """The documents of a folder that a run tries. Raises as `read` does."""
+    return read(folder).manifests
+
+
+def read(folder: Path) -> UserFolder:
     """All documents of the YAML files below a folder, by the order of files. Raises UsageError with file and line.
 
-    There must be at least one application; ConfigMaps that applications need may stand beside them.
+    There must be at least one application; ConfigMaps and Secrets that applications need may stand beside them. Other
+    kinds are left out by name, and so are documents that are still to be filled in, as long as others are not.
     """
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
@@ -98,32 +144,74 @@ def load(folder: Path) -> UserManifests:
     files = sorted(it for it in folder.rglob("*") if it.suffix in _SUFFIXES and it.is_file())
     if not files:
         raise UsageError(f"there is no YAML file below {folder}", f"files of --apps end in {' or '.join(_SUFFIXES)}")
-    found = tuple(it for file in files for it in _documents(file, str(file.relative_to(folder))))
+    found: list[UserManifest] = []
+    left_out: list[Untried] = []
+    templates: list[Template] = []
+    for file in files:
+        shown = str(file.relative_to(folder))
+        try:
+            for it in _documents(file, shown):
+                (left_out if isinstance(it, Untried) else found).append(it)  # type: ignore[arg-type]
+        except Template as unfilled:
+            templates.append(unfilled)
+            why = unfilled.message.partition(": ")[2] or unfilled.message
+            left_out.append(Untried(where=shown, what="what follows in the file", why=why, application=True))
     if not applications(found):
+        if templates:
+            raise templates[0]
         raise UsageError(f"there is no application in the files below {folder}", f"kinds are {', '.join(_VERSIONS)}")
     _require_unique(found)
-    return found
+    return UserFolder(manifests=told_apart(found), left_out=tuple(left_out))
+
+
+def told_apart(manifests: Sequence[UserManifest]) -> UserManifests:
+    """The same, each with a label of its own."""
+    names = [it.name for it in applications(manifests)]
+    return tuple(
+        replace(it, label=f"{it.name} ({it.where})" if names.count(it.name) > 1 else it.name) for it in manifests
+    )
 
 
 def applications(manifests: Sequence[UserManifest]) -> UserManifests:
     """Those that are no helpers."""
-    return tuple(it for it in manifests if it.kind != CONFIG_MAP)
+    return tuple(it for it in manifests if it.kind not in _HELPERS)
 
 
-def ready(
-    manifests: Sequence[UserManifest], application: UserManifest, namespace: str, name: str = ""
-) -> list[Manifest]:
-    """What to create for one application: the ConfigMaps, then itself, in this namespace and under this name.
+def secret_values(manifests: Sequence[UserManifest]) -> list[str]:
+    """What the Secrets among them hold, as written and decoded: it must be in no evidence."""
+    found: list[str] = []
+    for it in manifests:
+        if it.kind == SECRET:
+            found += map(str, (it.document.get("stringData") or {}).values())
+            for value in map(str, (it.document.get("data") or {}).values()):
+                found += [value, _decoded(value)]
+    return [it for it in dict.fromkeys(found) if len(it) >= _TELLING]
 
-    It runs under the service account that the operator's chart makes there, since its own is in another namespace. Its
-    pods ask for as little of a processor as those of samples, since the node has few: how much they may use, and their
-    memory, stay as they are. What an API server adds to an object is left out.
+
+def _decoded(value: str) -> str:
+    """What base64 stands for; empty for what is none, which an API server refuses."""
+    try:
+        return b64decode(value).decode(errors="ignore")
+    except ValueError:
+        return ""
+
+
+def ready(application: UserManifest, namespace: str, account: str, name: str = "") -> tuple[Manifest, list[str]]:
+    """An application in this namespace and under this name and account; and what was left out of it, in words.
+
+    Its pods ask for as little of a processor as those of samples, since the node has few: how much they may use, and
+    their memory, stay as they are. What an API server adds to an object is left out.
     """
-    helpers = [_helper(it, namespace) for it in manifests if it.kind == CONFIG_MAP]
-    made = _moved(application.document, namespace, name or application.name)
-    _run_as(made, chart_values().service_account)
-    _ask_little(made, chart_values().driver.core_request)
-    return [*helpers, made]
+    made = moving.moved(application.document, namespace, name or application.name)
+    return made, moving.settle(made, account, chart_values().driver.core_request)
+
+
+def helper(manifest: UserManifest, namespace: str) -> Manifest:
+    """A ConfigMap or a Secret in this namespace."""
+    made = moving.moved(manifest.document, namespace, manifest.name)
+    # By this label a namespace is emptied of what samples brought along.
+    made["metadata"]["labels"] = {**(made["metadata"].get("labels") or {}), **_PART_OF}
+    return made
 
 
 def name_after(name: str) -> str:
@@ -131,7 +219,7 @@ def name_after(name: str) -> str:
     return name[: _LABEL_LENGTH - len(_AFTER)].rstrip("-.") + _AFTER
 
 
-def _documents(file: Path, shown: str) -> Iterator[UserManifest]:
+def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as unreadable:
@@ -142,45 +230,45 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest]:
             node = loader.get_node()
             line = node.start_mark.line + 1
             document = with_text_keys(loader.construct_document(node))
-            if document is not None:
-                _require_application(document, f"{file}:{line}")
-                yield UserManifest(file=shown, line=line, document=document)
+            if document is None:
+                continue
+            if other := _of_no_matter(document):
+                yield Untried(where=f"{shown}:{line}", what=other, why="no run needs or tries this kind")
+                continue
+            _require_application(document, f"{file}:{line}")
+            yield UserManifest(file=shown, line=line, document=document)
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         where = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise UsageError(
-            f"{where}: not valid YAML: {broken.problem or broken.context}",
-            "correct that line; templates of Helm must be rendered before (`helm template`)",
-        ) from broken
+        told = f"{where}: not valid YAML: {broken.problem or broken.context}"
+        if _PLACEHOLDER.search(text):
+            raise Template(f"{told}; it looks like a template", _FILL_IN) from broken
+        raise UsageError(told, "correct that line, or take the file out of the folder") from broken
     except yaml.YAMLError as broken:
         raise UsageError(f"{file}: not valid YAML: {broken}", "correct it, or take it out of the folder") from broken
     finally:
         loader.dispose()
 
 
-def _ask_little(made: Manifest, request: str) -> None:
-    """Set the processor requests of all pods of an application, of a schedule's runs, or of Connect."""
-    spec = made["spec"]
-    if made["kind"] == SCHEDULED.kind:
-        spec = spec["template"]
-    conf = {key: it for key, it in (spec.get("sparkConf") or {}).items() if not _REQUEST_CONF.fullmatch(str(key))}
-    if made["kind"] == CONNECT.kind:
-        conf["spark.kubernetes.executor.request.cores"] = request
-        for container in spec["server"]["template"]["spec"]["containers"]:
-            asked = (container.get("resources") or {}).get("requests") or {}
-            if "cpu" in asked:
-                asked["cpu"] = request
-    else:
-        for part in ("driver", "executor"):
-            spec[part] = {**(spec.get(part) or {}), "coreRequest": request}
-    if conf or "sparkConf" in spec:
-        spec["sparkConf"] = conf
+def _of_no_matter(document: object) -> str:
+    """The kind and name of an object that is none of the operator's, nor meant to be one; else empty."""
+    if not isinstance(document, dict):
+        return ""
+    kind, version = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
+    ours = kind in _VERSIONS or version.startswith(GROUP) or difflib.get_close_matches(kind, _VERSIONS, n=1)
+    if not kind or not version or ours or kind in _LISTS:
+        return ""
+    metadata = document.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    return f"{kind} {name}".rstrip()
 
 
 def _require_application(document: object, where: str) -> None:
     if not isinstance(document, dict):
         raise UsageError(f"{where}: not an object of Kubernetes", "write apiVersion, kind, metadata and spec")
     kind = str(document.get("kind", ""))
+    if kind in _LISTS:
+        raise UsageError(f"{where}: a {kind} is not read", "write its items as documents, with --- between them")
     if kind not in _VERSIONS:
         near = difflib.get_close_matches(kind, _VERSIONS, n=1)
         raise UsageError(
@@ -195,13 +283,18 @@ def _require_application(document: object, where: str) -> None:
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str) or not name:
-        raise UsageError(f"{where}: this {kind} has no metadata.name", "give it a name; generateName is of no use here")
+        raise UsageError(
+            f"{where}: this {kind} has no metadata.name",
+            "give it a name; generateName is of no use here",
+        )
+    if _PLACEHOLDER.search(name):
+        raise Template(f"{where}: the name {name!r} of this {kind} is a template", _FILL_IN)
     if not _DNS_NAME.fullmatch(name) or len(name) > _LABEL_LENGTH:
         raise UsageError(
             f"{where}: {name!r} cannot be the name of a {kind}",
             f"use at most {_LABEL_LENGTH} lower-case letters, digits, '-' and '.'",
         )
-    if kind != CONFIG_MAP:
+    if kind not in _HELPERS:
         _require_images(document, f"{where}: {kind} {name}")
 
 
@@ -212,6 +305,8 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
     if not images:
         raise UsageError(f"{what} names no image", "set spec.image: no release of the operator has a default for it")
     for image in images:
+        if _PLACEHOLDER.search(image):
+            raise Template(f"{what}: the image {image!r} is a template", _FILL_IN)
         try:
             ImageReference.parse(image)
         except (UsageError, SettingsError) as wrong:
@@ -219,13 +314,14 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
 
 
 def _require_unique(manifests: Sequence[UserManifest]) -> None:
-    known: dict[tuple[str, str], UserManifest] = {}
+    """Two files may use one name; within a file and one namespace it is a mistake, which kubectl would overwrite."""
+    known: dict[tuple[str, str, str, str], UserManifest] = {}
     for it in manifests:
-        other = known.setdefault((it.kind, it.name), it)
+        other = known.setdefault((it.file, it.home, it.kind, it.name), it)
         if other is not it:
             raise UsageError(
                 f"{it.where} and {other.where} both have a {it.kind} with the name {it.name}",
-                "all of --apps run in one namespace, whatever theirs are: rename one",
+                "rename one: the later would replace the earlier in any namespace",
             )
 
 
@@ -239,44 +335,3 @@ def _images(value: object) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from _images(inner)
-
-
-def _helper(manifest: UserManifest, namespace: str) -> Manifest:
-    made = _moved(manifest.document, namespace, manifest.name)
-    # By this label a namespace is emptied of what samples brought along.
-    made["metadata"]["labels"] = {**(made["metadata"].get("labels") or {}), **_PART_OF}
-    return made
-
-
-def _moved(document: Mapping[str, Any], namespace: str, name: str) -> Manifest:
-    made = {key: copy.deepcopy(value) for key, value in document.items() if key != "status"}
-    metadata = {key: value for key, value in made["metadata"].items() if key in _KEPT_METADATA}
-    annotations = {key: it for key, it in (metadata.pop("annotations", None) or {}).items() if key != _LAST_APPLIED}
-    made["metadata"] = {
-        **metadata,
-        **({"annotations": annotations} if annotations else {}),
-        "namespace": namespace,
-        "name": name,
-    }
-    return made
-
-
-def _run_as(made: Manifest, account: str) -> None:
-    """Set the service account of the driver, or of the server of Connect."""
-    spec = made["spec"]
-    if made["kind"] == CONNECT.kind:
-        server = spec["server"] = {**(spec.get("server") or {})}
-        template = server["template"] = {**(server.get("template") or {})}
-        pod = template["spec"] = {**(template.get("spec") or {})}
-        # A pod template needs a container; one without an image gets that of the spec.
-        pod.setdefault("containers", [{"name": _DRIVER_CONTAINER, "image": spec.get("image", "")}])
-        pod["serviceAccountName"] = account
-        return
-    if made["kind"] == SCHEDULED.kind:
-        spec["template"] = {**(spec.get("template") or {})}
-        spec = spec["template"]
-    driver = spec["driver"] = {**(spec.get("driver") or {})}
-    driver["serviceAccount"] = account
-    pod_template = driver.get("template")
-    if isinstance(pod_template, dict) and isinstance(pod_template.get("spec"), dict):
-        pod_template["spec"].pop("serviceAccountName", None)

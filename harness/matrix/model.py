@@ -326,8 +326,8 @@ class Scenario(Model):
 
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs, and `needs_features`
     those of features (charts/behaviour.toml), which a release must have for it; `needs` is what it
-    needs of its cluster, `takes_for_granted` what it needs of values. `story` names the kind of scenario, see
-    `harness/stories/`.
+    needs of its cluster, `takes_for_granted` what it needs of values; `further_namespaces` are those beside its own.
+    `story` names the kind of scenario, see `harness/stories/`.
     """
 
     name: str
@@ -338,6 +338,7 @@ class Scenario(Model):
     needs_features: tuple[str, ...] = ()
     needs: ClusterNeeds = ClusterNeeds()
     takes_for_granted: tuple[Granted, ...] = ()
+    further_namespaces: tuple[str, ...] = ()
     story: str = ""
     tags: tuple[str, ...] = ()
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 from harness import seeds, stories
+from harness.apps import users
 from harness.checks import infrastructure
 from harness.checks.infrastructure import Diagnosis
 from harness.errors import ApiError, HarnessError, RegistryError
@@ -152,7 +153,7 @@ class CellReports:
             folder,
             made=self._record.made,
             images=self._record.images,
-            secrets=registries.secrets if registries else (),
+            secrets=[*(registries.secrets if registries else ()), *users.secret_values(self._asked.given.apps)],
         )
 
     def hand_back(self, attempt: Attempt, why: str) -> None:

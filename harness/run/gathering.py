@@ -68,7 +68,7 @@ class Gatherer:
         collect(
             EvidenceRequest(
                 cluster=made.cluster,
-                namespaces=[cell.scenario.namespace],
+                namespaces=[cell.scenario.namespace, *cell.scenario.further_namespaces],
                 operator_namespace=OPERATOR_NAMESPACE,
                 release_name=RELEASE_NAME,
                 kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path,

@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.apps.users import UserManifest, UserManifests
+from harness.apps.places import places
+from harness.apps.users import SECRET, UserManifest, UserManifests, told_apart
 from harness.errors import UsageError
 from harness.run.lock import Lock, LockedManifest, masked
 
 
 def locked(apps: UserManifests, secrets: Sequence[str]) -> tuple[LockedManifest, ...]:
-    """The manifests as a lock has them: without what looks like a secret."""
+    """The manifests as a lock has them: without Secrets, and without what looks like a secret."""
     found = []
     for it in apps:
+        if it.kind == SECRET:
+            continue
         document, redacted = masked(it.document, secrets)
         found.append(LockedManifest(file=it.file, document=document, redacted=redacted))
     return tuple(found)
@@ -40,10 +43,23 @@ def unlocked(lock: Lock, given: UserManifests, secrets: Sequence[str]) -> UserMa
             f"the lock has no secrets, and its applications have what looks like some: {'; '.join(hidden)}",
             "give these applications again with --apps DIR",
         )
-    return tuple(UserManifest(file=it.file, line=0, document=dict(it.document)) for it in lock.user_apps)
+    apps = told_apart([UserManifest(file=it.file, line=0, document=dict(it.document)) for it in lock.user_apps])
+    secrets_of = [
+        f"{app.where}: {need}"
+        for place in places(apps)
+        for app in place.applications
+        for need in place.missing(app)
+        if need.kind == SECRET
+    ]
+    if secrets_of:
+        raise UsageError(
+            f"the lock has no Secrets, and its applications need some: {'; '.join(secrets_of)}",
+            "give these applications again with --apps DIR",
+        )
+    return apps
 
 
 def _key(manifest: LockedManifest) -> str:
     metadata = manifest.document["metadata"]
     name = metadata["name"] if isinstance(metadata, dict) else ""
-    return f"{manifest.document['kind']} {name}"
+    return f"{manifest.document['kind']} {name} of {manifest.file}"

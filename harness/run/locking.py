@@ -11,6 +11,7 @@ from typing import Protocol
 
 from harness import __version__, seeds, stories
 from harness.apps import samples
+from harness.apps.users import SECRET
 from harness.errors import HarnessError
 from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
@@ -150,6 +151,7 @@ class Locker:
         """The line that runs the cell again from its lock; values that the lock must not hold are given again."""
         files = [str(file) for file in self._asked.options.values] if lock.redacted else []
         hidden = any(it.redacted for it in lock.user_apps)
+        hidden = hidden or (bool(lock.user_apps) and any(it.kind == SECRET for it in self._asked.given.apps))
         apps = str(self._asked.options.apps) if hidden and self._asked.options.apps else ""
         return repro(lock.cell, lock=lock.digest, values=files, apps=apps)
 

@@ -23,7 +23,7 @@ from harness.settings import PROJECT_ROOT, Settings
 from harness.stories.protocol import NOTHING, Given
 
 if TYPE_CHECKING:
-    from harness.apps.users import UserManifests
+    from harness.apps.users import Untried, UserManifests
     from harness.run.lock import Lock
     from harness.run.lockstore import Found
 
@@ -87,15 +87,17 @@ def request(options: RunOptions) -> Request:
         secrets = merge(*map(load_values, options.values))
         values = (unmasked(found.lock, secrets, settings.mirror_map.secrets),)
     apps: UserManifests = ()
+    untried: tuple[Untried, ...] = ()
     if options.apps:
         from harness.apps import users
 
-        apps = users.load(options.apps)
+        folder = users.read(options.apps)
+        apps, untried = folder.manifests, folder.left_out
     if found is not None:
         from harness.run import locked_apps
 
         apps = locked_apps.unlocked(found.lock, apps, settings.mirror_map.secrets)
-    given = Given(apps=apps)
+    given = Given(apps=apps, left_out=untried)
     selection = options.selection
     for story in stories.discover().values():
         selection = story.select(selection, given)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from harness.apps.users import UserManifests
+    from harness.apps.users import Untried, UserManifests
     from harness.images.credentials import Credentials
     from harness.images.mirrors import MirrorMap
     from harness.machine import HostSeen
@@ -27,9 +27,10 @@ Cluster_contra = TypeVar("Cluster_contra", bound="BareCluster", contravariant=Tr
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """What a user brought along: `apps` are the manifests of --apps."""
+    """What a user brought along: `apps` are the manifests of --apps, `left_out` what of that folder no run tries."""
 
     apps: UserManifests = ()
+    left_out: tuple[Untried, ...] = ()
 
 
 NOTHING = Given()

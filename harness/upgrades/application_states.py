@@ -9,7 +9,7 @@ from typing import Any
 from harness.apps.states import TERMINAL, State
 from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Record, Recorder
-from harness.upgrades.user_apps import USER_APPS, Users
+from harness.upgrades.user_apps import Users, of_users
 from harness.upgrades.workload_seen import Look, Part
 
 RUNNING_APPS = "running-apps"
@@ -26,7 +26,7 @@ class ApplicationStates:
 
     def was_created(self, name: str) -> bool:
         """Whether an object of our own with this name was accepted."""
-        return any(it.name == name and it.namespace != USER_APPS for it in self._creations.created())
+        return any(it.name == name and not of_users(it.namespace) for it in self._creations.created())
 
     def application(self, name: str) -> Record[Look] | None:
         """An application of the namespace running-apps."""
@@ -61,7 +61,7 @@ class ApplicationStates:
 
     def server(self, name: str) -> Mapping[str, Any] | None:
         """The status of a Connect server."""
-        mine = (it for it in self._recorder.connects() if it.name == name and it.namespace != USER_APPS)
+        mine = (it for it in self._recorder.connects() if it.name == name and not of_users(it.namespace))
         return next((it.raw.get("status") or {} for it in mine), None)
 
     def ready(self, name: str) -> bool:

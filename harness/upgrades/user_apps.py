@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from harness.apps import users
 from harness.apps.objects import APPLICATION, CONNECT, Objects
+from harness.apps.places import NAMESPACE, places
+from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.apps.users import UserManifest, UserManifests
 from harness.upgrades.creations import Creations
@@ -22,10 +24,6 @@ from harness.upgrades.workload_seen import (
     UsersSeen,
     When,
 )
-
-USER_APPS = "user-apps"
-"""The namespace of a user's applications."""
-
 
 _UNDER_WAY = frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.FAILING, State.SUSPENDED})
 """States of an application that the operator has taken up."""
@@ -43,25 +41,39 @@ P = TypeVar("P", bound=Placed)
 
 
 class Users:
-    """The user's applications in the namespace USER_APPS; where there are none, `objects` is None, and all is quiet."""
+    """The user's applications, each in its place under `account`; `objects` are the namespaces by name.
 
-    def __init__(self, given: UserManifests, objects: Objects | None, creations: Creations, recorder: Recorder) -> None:
+    Where there are none, all is quiet.
+    """
+
+    def __init__(
+        self,
+        given: UserManifests,
+        objects: Mapping[str, Objects],
+        creations: Creations,
+        recorder: Recorder,
+        *,
+        account: str = "",
+    ) -> None:
         self._given = given
+        self._places = places(given)
         self._objects = objects
         self._creations = creations
         self._recorder = recorder
+        self._account = account or chart_values().service_account
 
     def submit(self, when: When) -> None:
         """Create each; a refusal is noted."""
-        if self._objects is None:
-            return
-        for it in users.applications(self._given):
-            manifests = users.ready(self._given, it, USER_APPS, name_of(it, when))
-            self._creations.create(self._objects, manifests, Part.USERS, when)
+        for place in self._places:
+            helpers = [users.helper(it, place.namespace) for it in place.helpers.values()]
+            for it in place.applications:
+                made, _ = users.ready(it, place.namespace, self._account, name_of(it, when))
+                if not place.missing(it):
+                    self._creations.create(self._objects[place.namespace], [*helpers, made], Part.USERS, when)
 
     def under_way(self, when: When) -> dict[str, Callable[[], bool]]:
         """What to wait for: that the operator has taken up each that was accepted."""
-        names = {name_of(it, when): it for it in users.applications(self._given)}
+        names = {name_of(it, when) for it in users.applications(self._given)}
         return {
             f"the user's {made.kind} {made.name} to be under way": partial(self._taken_up, made.kind, made.uid)
             for made in self._creations.created()
@@ -70,7 +82,7 @@ class Users:
 
     def goes_on(self, record: Record[Any]) -> bool:
         """Whether an application is the user's and has no end: it is started again and again, or stands still."""
-        if record.namespace != USER_APPS:
+        if not of_users(record.namespace):
             return False
         spec = record.raw.get("spec") or {}
         return (spec.get("restartPolicy") or {}).get("type") == "Always" or bool(spec.get("suspend"))
@@ -83,10 +95,17 @@ class Users:
         refused: Sequence[RefusedCreate],
     ) -> UsersSeen | None:
         """Of all that was seen the user's; None where there are no applications of a user."""
-        if self._objects is None:
+        if not self._given:
             return None
         return UsersSeen(
             given=users.applications(self._given),
+            namespaces={it.where: place.namespace for place in self._places for it in place.applications},
+            lacks={
+                it.where: ", ".join(map(str, missing))
+                for place in self._places
+                for it in place.applications
+                if (missing := place.missing(it))
+            },
             applications=_theirs(applications),
             schedules=_theirs(schedules),
             connects=_theirs(connects),
@@ -109,8 +128,13 @@ def name_of(manifest: UserManifest, when: When) -> str:
 
 def own(things: Sequence[P]) -> tuple[P, ...]:
     """Those that are not the user's."""
-    return tuple(it for it in things if it.namespace != USER_APPS)
+    return tuple(it for it in things if not of_users(it.namespace))
+
+
+def of_users(namespace: str) -> bool:
+    """Whether a namespace is one of those for applications of a user."""
+    return namespace == NAMESPACE or namespace.startswith(f"{NAMESPACE}-")
 
 
 def _theirs(things: Sequence[P]) -> tuple[P, ...]:
-    return tuple(it for it in things if it.namespace == USER_APPS)
+    return tuple(it for it in things if of_users(it.namespace))

@@ -15,6 +15,7 @@ from typing import Protocol
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
+from harness.apps.places import places
 from harness.apps.states import State
 from harness.apps.users import UserManifests
 from harness.errors import ApiError, HarnessError, WaitTimeout
@@ -26,7 +27,7 @@ from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.submitter import Submitter
-from harness.upgrades.user_apps import USER_APPS, Users, own
+from harness.upgrades.user_apps import Users, own
 from harness.upgrades.workload_seen import NEW_CONNECT, Part, Query, When, WorkloadSeen
 from harness.waiting import Deadline, until
 
@@ -117,11 +118,11 @@ class Workload:
     def __init__(self, ctx: WorkloadContext) -> None:
         self._ctx = ctx
         self._creations = Creations()
-        names = (*NAMESPACES, USER_APPS) if ctx.user_apps else NAMESPACES
+        names = (*NAMESPACES, *(it.namespace for it in places(ctx.user_apps)))
         self._recorder = Recorder(ctx.cluster, names)
         self._api = ctx.cluster.api_client()
         self._objects = {name: Objects(self._api, name) for name in names}
-        self._users = Users(ctx.user_apps, self._objects.get(USER_APPS), self._creations, self._recorder)
+        self._users = Users(ctx.user_apps, self._objects, self._creations, self._recorder, account=ctx.service_account)
         self._states = ApplicationStates(self._recorder, self._creations, self._users)
         self._submitter: Submitter | None = None
         self._notes = _Notes()

@@ -222,9 +222,14 @@ class ConnectSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class UsersSeen:
-    """What was seen of the user's own applications: `given` are those of the files, each submitted before and after."""
+    """What was seen of the user's own applications: `given` are those of the files, each submitted before and after.
+
+    By the place in its file, `namespaces` says where an application was, `lacks` what it needs and nobody brought.
+    """
 
     given: UserManifests
+    namespaces: Mapping[str, str] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
     applications: tuple[ApplicationSeen, ...] = ()
     schedules: tuple[ScheduleSeen, ...] = ()
     connects: tuple[ConnectSeen, ...] = ()

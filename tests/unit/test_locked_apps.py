@@ -50,7 +50,7 @@ def test_what_looks_like_a_secret_is_not_in_the_lock_and_has_to_be_given_again(t
 def test_others_than_the_locks_are_refused(tmp_path: Path) -> None:
     made = lock(cell=CELL, user_apps=locked(users.load(written(tmp_path / "a", etl=PI)), ()))
     other = users.load(written(tmp_path / "b", etl=PI.replace("instances: 1", "instances: 2")))
-    with pytest.raises(UsageError, match="not what the lock has: SparkApplication etl"):
+    with pytest.raises(UsageError, match=r"not what the lock has: SparkApplication etl of etl\.yaml"):
         unlocked(made, other, ())
 
 
@@ -67,3 +67,24 @@ def test_a_request_with_the_lock_runs_them_without_the_folder(tmp_path: Path, mo
     assert [cell.id for cell in asked.cells] == [CELL]
     assert [it.name for it in asked.given.apps] == ["etl"]
     assert asked.cells[0].scenario.images == ("docker.io/apache/spark:4.0.4",)
+
+
+def test_a_secret_is_in_no_lock_and_has_to_be_given_again(tmp_path: Path) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: hunter22}\n"
+    needs = PI.replace("  mode:", "  volumes: [{name: v, secret: {secretName: login}}]\n  mode:")
+    apps = users.load(written(tmp_path, etl=f"{needs}---\n{secret}"))
+    made = lock(cell=CELL, user_apps=locked(apps, ()))
+
+    assert "hunter22" not in made.text()
+    assert '"kind": "Secret"' not in made.text()
+    with pytest.raises(UsageError, match=r"etl\.yaml: the Secret login") as error:
+        unlocked(made, (), ())
+    assert "--apps DIR" in error.value.next_step
+    assert unlocked(made, apps, ()) == apps
+
+
+def test_two_of_one_name_come_out_of_a_lock_as_they_went_in(tmp_path: Path) -> None:
+    apps = users.load(written(tmp_path, a=PI, b=PI))
+    again = unlocked(parse(lock(cell=CELL, user_apps=locked(apps, ())).text(), where="here"), (), ())
+    assert [it.file for it in again] == ["a.yaml", "b.yaml"]
+    assert len({it.label for it in again}) == 2

@@ -44,7 +44,8 @@ def after(*looks: Any, **more: Any) -> ApplicationSeen:
 
 def judged(folder: Path, *seen: ApplicationSeen, text: str = PI, **more: Any) -> Finding:
     given = users.load(written(folder, etl=text))
-    found = UsersSeen(given=given, applications=seen, **more)
+    mine = tuple(replace(it, namespace="user-apps") for it in seen)
+    found = UsersSeen(given=given, applications=mine, **more)
     (finding,) = on_path.judge(path(users=found))
     return finding
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -17,6 +18,7 @@ from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
 from harness.apps.pods import SparkPod
 from harness.errors import WaitTimeout
+from harness.kube.models import Event
 from harness.stories.user_apps import on_install
 from harness.verdicts import Finding, Verdict
 
@@ -35,6 +37,10 @@ class Server:
         self._refused = refused
         self.states = states
         self.created: list[str] = []
+        self.deleted: list[str] = []
+        self.namespaces: list[str] = []
+        self.pods: list[SparkPod] = []
+        self.warnings: list[Event] = []
 
     def create(self, manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for it in manifests:
@@ -44,8 +50,18 @@ class Server:
         last = manifests[-1]
         return [{**last, "metadata": {**last["metadata"], "uid": "u", "resourceVersion": "1"}}]
 
+    def at(self, namespace: str) -> Server:
+        self.namespaces.append(namespace)
+        return self
+
     def spark_pods(self) -> list[SparkPod]:
-        return []
+        return self.pods
+
+    def events(self) -> list[Event]:
+        return self.warnings
+
+    def delete(self, resource: object, name: str) -> None:
+        self.deleted.append(name)
 
     def watched(self, resource: object) -> tuple[Callable[..., None], dict[str, Any]]:
         return (lambda: None), {}
@@ -55,13 +71,15 @@ class Server:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Finding]]:
     """Runs the applications of these files, with as many driver pods each."""
 
-    def act(server: Server, *texts: str, pods: int = 1) -> dict[str, Finding]:
+    def act(server: Server, *texts: str, pods: int = 1, attempts: int = 1) -> dict[str, Finding]:
         given = users.load(written(tmp_path, **{f"f{number}": text for number, text in enumerate(texts)}))
 
         def follow(ctx: Any, objects: Any, name: str, until: Any, *, course: Course, **_: Any) -> Course:
             if server.states[name] == "late":
                 raise WaitTimeout("waited 300 s")
-            course.note("MODIFIED", parse(application(server.states[name], "exit 1")), _pods(pods))
+            made = application(server.states[name], "exit 1")
+            made["status"]["executionAttempts"] = attempts
+            course.note("MODIFIED", parse(made), _pods(pods))
             return course
 
         def watch(call: Any, look: Any, *, what: str, **_: Any) -> str:
@@ -74,7 +92,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
 
         monkeypatch.setattr(on_install, "follow", follow)
         monkeypatch.setattr(on_install, "watch_until", watch)
-        ctx = SimpleNamespace(namespace="user-apps", within=lambda seconds: seconds)
+        monkeypatch.setattr(on_install, "Objects", lambda api, namespace: server.at(namespace))
+        ctx = SimpleNamespace(
+            namespace="user-apps", within=lambda seconds: seconds, service_account="spark-jobs", api=nullcontext
+        )
         return {it.check: it for it in on_install._steps(given, cast(Any, ctx), cast(Any, server))}
 
     return act
@@ -84,9 +105,10 @@ def _pods(number: int) -> tuple[Any, ...]:
     return tuple(spark_pod(uid=f"p-{it}") for it in range(number))
 
 
-def test_all_that_come_to_their_ends_pass_and_config_maps_come_once(run: Callable[..., dict[str, Finding]]) -> None:
+def test_all_that_come_to_their_ends_pass_and_what_they_need_comes_once(run: Callable[..., dict[str, Finding]]) -> None:
     server = Server(etl="COMPLETED", nightly="Scheduled", notebooks="Ready")
-    found = run(server, PI, SCHEDULE, CONNECT, CONFIG_MAP)
+    needs = "  sparkConfigMap: settings\n"
+    found = run(server, PI.replace("  mode:", f"{needs}  mode:"), SCHEDULE, CONNECT, CONFIG_MAP)
     assert {name: it.verdict for name, it in found.items()} == {
         "user-app etl": Verdict.PASSED,
         "user-app nightly": Verdict.PASSED,
@@ -94,6 +116,7 @@ def test_all_that_come_to_their_ends_pass_and_config_maps_come_once(run: Callabl
     }
     assert "etl of f0.yaml:1 is COMPLETED" in found["user-app etl"].message
     assert server.created.count("ConfigMap/settings") == 1
+    assert sorted(server.deleted) == ["etl", "nightly", "notebooks"], "they make room for others"
 
 
 @pytest.mark.parametrize(
@@ -120,3 +143,40 @@ def test_a_schedule_that_is_not_taken_up_fails_and_the_others_are_judged(
     found = run(Server(etl="COMPLETED", nightly="FailedValidation"), PI, SCHEDULE)
     assert found["user-app nightly"].verdict is Verdict.FAILED
     assert found["user-app etl"].verdict is Verdict.PASSED
+
+
+def test_an_attempt_that_is_made_again_may_have_a_driver_of_its_own(run: Callable[..., dict[str, Finding]]) -> None:
+    assert run(Server(etl="COMPLETED"), PI, pods=2, attempts=2)["user-app etl"].verdict is Verdict.PASSED
+    again = run(Server(etl="COMPLETED"), PI, pods=3, attempts=2)["user-app etl"]
+    assert again.verdict is Verdict.FAILED
+    assert "had 3 driver pods in 2 attempts" in again.message
+
+
+def test_what_nobody_brought_is_named_and_not_waited_for(run: Callable[..., dict[str, Finding]]) -> None:
+    server = Server(etl="late")
+    found = run(server, PI.replace("  mode:", "  sparkConfigMap: elsewhere\n  mode:"))["user-app etl"]
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert "etl of f0.yaml:1 needs the ConfigMap elsewhere, not found in the folder of --apps" in found.message
+    assert server.created == []
+
+
+def test_one_that_hangs_says_why_and_takes_nothing_from_the_others(run: Callable[..., dict[str, Finding]]) -> None:
+    server = Server(etl="late", other="COMPLETED")
+    waits = 'MountVolume.SetUp failed for volume "job" : configmap "job-code" not found'
+    server.pods = [spark_pod(name="etl-driver", phase="Pending", labels={"sparkoperator.k8s.io/app-name": "etl"})]
+    server.warnings = [Event(reason="FailedMount", about="Pod/etl-driver", message=waits, kind="Warning")]
+    found = run(server, PI, PI.replace("name: etl", "name: other"))
+    late = found["user-app etl"]
+    assert late.verdict is Verdict.UNAVAILABLE
+    assert "etl of f0.yaml:1: pod etl-driver waits: FailedMount: MountVolume.SetUp failed" in late.message
+    assert found["user-app other"].verdict is Verdict.PASSED
+
+
+def test_two_of_one_name_get_two_namespaces(run: Callable[..., dict[str, Finding]]) -> None:
+    server = Server(etl="COMPLETED")
+    found = run(server, PI, PI)
+    assert {name: it.verdict for name, it in found.items()} == {
+        "user-app etl (f0.yaml:1)": Verdict.PASSED,
+        "user-app etl (f1.yaml:1)": Verdict.PASSED,
+    }
+    assert set(server.namespaces) == {"user-apps", "user-apps-2"}

@@ -44,38 +44,49 @@ def test_their_scenario_has_their_images_and_crds(tmp_path: Path) -> None:
 def test_an_application_is_made_ready_for_its_namespace(tmp_path: Path) -> None:
     found = users.load(written(tmp_path, etl=PI, more=CONFIG_MAP))
 
-    settings, made = users.ready(found, found[0], "user-apps", "etl-after")
+    made, left_out = users.ready(found[0], "user-apps", "spark-jobs", "etl-after")
 
     assert made["metadata"] == {"name": "etl-after", "namespace": "user-apps"}
     assert "status" not in made
-    assert made["spec"]["driver"] == {"cores": 1, "serviceAccount": "spark-operator-spark", "coreRequest": "20m"}
+    assert made["spec"]["driver"] == {"cores": 1, "serviceAccount": "spark-jobs", "coreRequest": "20m"}
     assert made["spec"]["executor"] == {"instances": 1, "coreRequest": "20m"}
+    assert left_out == []
+    settings = users.helper(found[1], "user-apps")
     assert (settings["kind"], settings["metadata"]["namespace"]) == ("ConfigMap", "user-apps")
     assert found[0].document["spec"]["driver"]["serviceAccount"] == "production", "the user's own stays as it is"
 
 
-def test_schedules_and_connect_servers_get_the_service_account_too(tmp_path: Path) -> None:
-    schedule, connect = users.load(written(tmp_path, a=SCHEDULE, b=CONNECT))
-
-    (made,) = users.ready((schedule,), schedule, "user-apps")
-    assert made["spec"]["template"]["driver"]["serviceAccount"] == "spark-operator-spark"
-    (made,) = users.ready((connect,), connect, "user-apps")
-    pod = made["spec"]["server"]["template"]["spec"]
-    assert (pod["serviceAccountName"], pod["containers"][0]["image"]) == ("spark-operator-spark", "apache/spark:4.0.4")
+def test_a_secret_comes_along_and_what_it_holds_is_known(tmp_path: Path) -> None:
+    data = "stringData: {a: hunter22}\ndata: {b: czNjcmV0IQ==, c: '%'}\n"
+    secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: it}}\n{data}"
+    found = users.load(written(tmp_path, etl=f"{PI}---\n{secret}"))
+    assert [it.name for it in users.applications(found)] == ["etl"]
+    assert users.secret_values(found) == ["hunter22", "czNjcmV0IQ==", "s3cret!"]
 
 
-def test_what_is_asked_of_processors_is_little_wherever_it_is_written(tmp_path: Path) -> None:
-    conf = "  sparkConf: {spark.kubernetes.executor.request.cores: '4', spark.ui.enabled: 'false'}\n"
-    server = "  server: {template: {spec: {containers: [{name: c, resources: {requests: {cpu: 2, memory: 1Gi}}}]}}}\n"
-    pi, connect = users.load(written(tmp_path, a=PI.replace("  mode:", f"{conf}  mode:"), b=CONNECT + conf + server))
+def test_kinds_that_nobody_runs_are_left_out_by_name(tmp_path: Path) -> None:
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: reader}\n"
+    kustomize = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+    folder = users.read(written(tmp_path, etl=f"{role}---\n{PI}", kustomization=kustomize))
+    assert [it.name for it in folder.manifests] == ["etl"]
+    assert list(map(str, folder.left_out)) == [
+        "etl.yaml:1: Role reader is left out: no run needs or tries this kind",
+        "kustomization.yaml:1: Kustomization is left out: no run needs or tries this kind",
+    ]
 
-    (made,) = users.ready((pi,), pi, "user-apps")
-    assert made["spec"]["sparkConf"] == {"spark.ui.enabled": "false"}
-    (made,) = users.ready((connect,), connect, "user-apps")
-    assert made["spec"]["sparkConf"]["spark.kubernetes.executor.request.cores"] == "20m"
-    (container,) = made["spec"]["server"]["template"]["spec"]["containers"]
-    assert container["resources"]["requests"] == {"cpu": "20m", "memory": "1Gi"}
-    assert pi.document["spec"]["sparkConf"]["spark.kubernetes.executor.request.cores"] == "4"
+
+def test_what_is_still_to_be_filled_in_is_left_out_beside_others(tmp_path: Path) -> None:
+    unfilled = PI.replace("docker.io/apache/spark:4.0.4", "{IMAGE_REGISTRY}/{IMAGE}/docker.io/apache/spark:4.0.4")
+    folder = users.read(written(tmp_path, etl=PI, template=unfilled))
+    assert [it.where for it in folder.manifests] == ["etl.yaml:1"]
+    (untried,) = folder.left_out
+    assert untried.application
+    assert str(untried).startswith("template.yaml: what follows in the file is left out: not valid YAML")
+
+
+def test_names_that_are_used_twice_are_told_apart_by_their_files(tmp_path: Path) -> None:
+    found = users.load(written(tmp_path, a=PI, b=PI, c=SCHEDULE))
+    assert [it.label for it in found] == ["etl (a.yaml:1)", "etl (b.yaml:1)", "nightly"]
 
 
 def test_a_copy_has_a_name_that_can_be_a_label() -> None:
@@ -93,7 +104,14 @@ def test_a_copy_has_a_name_that_can_be_a_label() -> None:
             PI.replace("SparkApplication", "SparkAplication"),
             r"yaml:1: the kind SparkAplication .*SparkApplication\?",
         ),
-        (CONFIG_MAP + "---\napiVersion: v1\nkind: Secret\n", r"etl.yaml:6: the kind Secret is not one"),
+        (CONFIG_MAP + "---\napiVersion: v1\nkind: Secret\n", r"etl.yaml:6: this Secret has no metadata.name"),
+        (f"apiVersion: v1\nkind: List\nitems: []\n---\n{PI}", r"etl.yaml:1: a List is not read"),
+        (
+            PI.replace("docker.io/apache/spark:4.0.4", '"${SPARK_IMAGE}"'),
+            r"the image '\$\{SPARK_IMAGE\}' is a template",
+        ),
+        (PI.replace("name: etl", "name: '{{ .Release.Name }}-etl'"), r"the name .* is a template"),
+        (f"kind: Role\napiVersion: v1\n---\n{CONFIG_MAP}", r"there is no application in the files"),
         ("apiVersion: v1\n", r"etl.yaml:1: the kind is missing and is not one"),
         (PI.replace("v1beta2", "v1beta1"), r"has the apiVersion sparkoperator.k8s.io/v1beta1"),
         (PI.replace("  name: etl\n", "  generateName: etl-\n"), r"has no metadata.name"),

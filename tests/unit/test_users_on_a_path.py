@@ -15,17 +15,18 @@ from user_samples import CONFIG_MAP, PI, SCHEDULE, written
 
 from harness.apps import users
 from harness.apps.objects import Refused
+from harness.apps.places import NAMESPACE
 from harness.upgrades import assembling
 from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Recorder
-from harness.upgrades.user_apps import USER_APPS, Users, own
+from harness.upgrades.user_apps import Users, own
 from harness.upgrades.workload_seen import Part, When
 
 
 class Server:
     """Accepts everything but the names that it refuses."""
 
-    namespace = USER_APPS
+    namespace = NAMESPACE
 
     def __init__(self, *refused: str) -> None:
         self._refused = refused
@@ -51,12 +52,14 @@ class Server:
 
 @pytest.fixture
 def given(tmp_path: Path) -> users.UserManifests:
-    return users.load(written(tmp_path, a=PI, b=f"{CONFIG_MAP}---\n{SCHEDULE}"))
+    etl = PI.replace("  mode:", "  sparkConfigMap: settings\n  mode:")
+    return users.load(written(tmp_path, a=etl, b=f"{CONFIG_MAP}---\n{SCHEDULE}"))
 
 
 def made_of(given: users.UserManifests, server: Server | None) -> tuple[Users, Creations, Recorder]:
-    creations, recorder = Creations(), Recorder(cast(Any, None), {USER_APPS})
-    return Users(given, cast(Any, server), creations, recorder), creations, recorder
+    creations, recorder = Creations(), Recorder(cast(Any, None), {NAMESPACE})
+    objects: Any = {NAMESPACE: server}
+    return Users(given, objects, creations, recorder), creations, recorder
 
 
 def test_each_is_submitted_before_and_after_under_two_names(given: users.UserManifests) -> None:
@@ -72,7 +75,7 @@ def test_each_is_submitted_before_and_after_under_two_names(given: users.UserMan
         ("SparkApplication", "etl-after"),
         ("ScheduledSparkApplication", "nightly-after"),
     ]
-    assert {it["metadata"]["namespace"] for it in server.made} == {USER_APPS}
+    assert {it["metadata"]["namespace"] for it in server.made} == {NAMESPACE}
     assert {(it.part, it.when) for it in creations.created()} == {
         (Part.USERS, When.BEFORE),
         (Part.USERS, When.AFTER),
@@ -119,9 +122,9 @@ def test_they_are_told_apart_from_our_own(given: users.UserManifests) -> None:
 
 
 def test_a_schedule_of_ours_is_judged_until_it_is_suspended_and_a_users_of_that_name_until_the_end() -> None:
-    recorder, creations, end = Recorder(cast(Any, None), {"schedules", USER_APPS}), Creations(), datetime.now(UTC)
+    recorder, creations, end = Recorder(cast(Any, None), {"schedules", NAMESPACE}), Creations(), datetime.now(UTC)
     spec = {"schedule": "@every 30s"}
-    for number, (namespace, part) in enumerate((("schedules", Part.RUN), (USER_APPS, Part.USERS))):
+    for number, (namespace, part) in enumerate((("schedules", Part.RUN), (NAMESPACE, Part.USERS))):
         raw: dict[str, Any] = {
             "kind": "ScheduledSparkApplication",
             "metadata": {"namespace": namespace, "name": "nightly", "uid": f"uid-{number}"},
@@ -132,7 +135,7 @@ def test_a_schedule_of_ours_is_judged_until_it_is_suspended_and_a_users_of_that_
         recorder._schedule("ADDED", {**raw, "metadata": metadata, "status": {}})
     suspended = end - timedelta(seconds=40)
     found = assembling.schedules(recorder, creations, (), until=end, suspended={"nightly": suspended})
-    assert {it.namespace: it.watched_until for it in found} == {"schedules": suspended, USER_APPS: end}
+    assert {it.namespace: it.watched_until for it in found} == {"schedules": suspended, NAMESPACE: end}
 
 
 def test_without_any_nothing_is_done() -> None:
@@ -141,3 +144,14 @@ def test_without_any_nothing_is_done() -> None:
     assert creations.created() == ()
     assert mine.under_way(When.BEFORE) == {}
     assert mine.seen((), (), (), ()) is None
+
+
+def test_one_that_needs_what_nobody_brought_is_not_submitted(tmp_path: Path) -> None:
+    given = users.load(written(tmp_path, a=PI.replace("  mode:", "  sparkConfigMap: elsewhere\n  mode:"), b=SCHEDULE))
+    server = Server()
+    mine, _, _ = made_of(given, server)
+    mine.submit(When.BEFORE)
+    assert [it["metadata"]["name"] for it in server.made] == ["nightly"]
+    seen = mine.seen((), (), (), ())
+    assert seen is not None
+    assert seen.lacks == {"a.yaml:1": "the ConfigMap elsewhere"}

@@ -1,63 +1,129 @@
 # SPDX-License-Identifier: Apache-2.0
-"""user-apps on an installed release: the user's own applications run to their ends, all at the same time."""
+"""user-apps on an installed release: the user's own applications run to their ends, a few at a time.
+
+Each is judged by its own pods and has a time of its own, which begins when it is submitted.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.apps import applications, users
+from harness.apps import applications, samples, users
 from harness.apps.applications import Course, ImagePulls, follow, submitted
+from harness.apps.held_up import held_up
+from harness.apps.leftovers import check_nothing_left
+from harness.apps.moving import homes
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
+from harness.apps.places import AT_A_TIME, END_SECONDS, Place, places
 from harness.apps.states import State
 from harness.apps.trial import trial
-from harness.errors import WaitTimeout
+from harness.errors import ApiError, WaitTimeout
+from harness.kube.interruptions import findings_of
 from harness.kube.watching import watch_until
-from harness.verdicts import Finding, failed, passed
+from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off, unavailable
 
 if TYPE_CHECKING:
     from harness.apps.context import ScenarioContext
-    from harness.apps.users import UserManifest, UserManifests
+    from harness.apps.users import Untried, UserManifest, UserManifests
 
-_END_SECONDS = 300.0
 _READY_SECONDS = 180.0
 
 
-def run(ctx: ScenarioContext, apps: UserManifests) -> list[Finding]:
-    """Submit all of them, and follow each to its end, or to where it is to stay."""
-    return trial(ctx, partial(_steps, apps))
+def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = ()) -> list[Finding]:
+    """Submit all of them, a few at a time, and follow each to its end, or to where it is to stay."""
+    found = trial(ctx, partial(_steps, apps))
+    for place in places(apps)[1:]:
+        there = check_nothing_left(replace(ctx, namespace=place.namespace))
+        found.append(there.model_copy(update={"check": f"{there.check} ({place.namespace})"}))
+    return [*found, *map(untried, left_out)]
 
 
 def check_of(manifest: UserManifest) -> str:
     """The name of the check of one application."""
-    return f"user-app {manifest.name}"
+    return f"user-app {manifest.label or manifest.name}"
+
+
+def untried(it: Untried) -> Finding:
+    """The finding of something in the folder that no run tries: it is told, and does not decide about the cell."""
+    return switched_off(f"user-app {it.where}", str(it))
 
 
 def _steps(apps: UserManifests, ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
-    made: list[tuple[UserManifest, Mapping[str, Any]]] = []
-    first = True
-    for it in users.applications(apps):
-        # The ConfigMaps come with the first application.
-        manifests = users.ready(apps, it, ctx.namespace)
+    where = places(apps)
+    for place in where:
+        with ctx.api() as api:
+            yield from _bring(place, Objects(api, place.namespace))
+    with ThreadPoolExecutor(AT_A_TIME, "user-apps") as pool:
+        running = [
+            pool.submit(findings_of, check_of(it), partial(_tried, ctx, place, it))
+            for place in where
+            for it in place.applications
+        ]
+        for future in running:
+            yield from future.result()
+
+
+def _bring(place: Place, objects: Objects) -> Iterator[Finding]:
+    """Make the ConfigMaps and Secrets that the applications of a place need."""
+    for it in place.helpers.values():
         try:
-            (raw,) = objects.create(manifests if first else manifests[-1:])
+            objects.create([users.helper(it, place.namespace)])
         except Refused as refused:
-            yield failed(check_of(it), f"{_title(it)}: {refused.message}", file=it.where)
-        else:
-            made.append((it, raw))
-        first = False
-    for it, raw in made:
-        try:
-            yield _followed(ctx, objects, it, raw)
-        except WaitTimeout as late:
-            told = WaitTimeout(f"{_title(it)}: {late.message}")
-            yield applications.late(objects, check_of(it), told, owner=it.name, file=it.where)
+            # The answer may quote what is in a Secret.
+            words = refused.message if it.kind != users.SECRET else "the API server refused it"
+            yield unavailable(f"user-app {it.kind} {it.name}", f"{_title(it)}: {words}", file=it.where)
 
 
-def _followed(ctx: ScenarioContext, objects: Objects, it: UserManifest, raw: Mapping[str, Any]) -> Finding:
+def _tried(ctx: ScenarioContext, place: Place, it: UserManifest) -> list[Finding]:
+    """The finding about one application."""
+    missing = place.missing(it)
+    if missing:
+        names = ", ".join(map(str, missing))
+        return [unavailable(check_of(it), f"{_title(it)} needs {names}, not found in the folder of --apps")]
+    with ctx.api() as api:
+        return [_submitted(ctx, Objects(api, place.namespace), it)]
+
+
+def _submitted(ctx: ScenarioContext, objects: Objects, it: UserManifest) -> Finding:
+    manifest, left_out = users.ready(it, objects.namespace, samples.account(ctx))
+    told = {"left_out": left_out, "addresses_of_its_own_cluster": homes(it.document)}
+    facts = {"file": it.where, **{key: value for key, value in told.items() if value}}
+    try:
+        (raw,) = objects.create([manifest])
+    except Refused as refused:
+        return failed(check_of(it), f"{_title(it)}: {refused.message}", **facts)
+    try:
+        finding = _followed(ctx, objects, it, raw, facts)
+    except WaitTimeout as late:
+        return _late(objects, it, late, facts)
+    if finding.verdict is Verdict.PASSED:
+        # What has shown what it is there for makes room for the next.
+        objects.delete(_resource(it), it.name)
+    return finding
+
+
+def _late(objects: Objects, it: UserManifest, late: WaitTimeout, facts: Mapping[str, Any]) -> Finding:
+    """What it means that an application did not get where it should; the cause comes first."""
+    try:
+        cause = held_up(objects, it.name)
+        if cause is not None and cause.outside:
+            return unavailable(check_of(it), f"{_title(it)}: {cause.words}; {late.message}", **facts)
+        why = f"{cause.words}; " if cause else ""
+        told = WaitTimeout(f"{_title(it)}: {why}{late.message}")
+        return applications.late(objects, check_of(it), told, owner=it.name, **facts)
+    except ApiError as away:
+        return errored(check_of(it), f"{_title(it)}: {late.message}; the API server does not answer: {away}", **facts)
+
+
+def _followed(
+    ctx: ScenarioContext, objects: Objects, it: UserManifest, raw: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Finding:
     if it.kind != APPLICATION.kind:
-        return _in_place(ctx, objects, it)
+        return _in_place(ctx, objects, it, facts)
     wanted = State.SUSPENDED if it.suspended else State.RUNNING if it.endless else State.COMPLETED
     course = follow(
         ctx,
@@ -65,25 +131,28 @@ def _followed(ctx: ScenarioContext, objects: Objects, it: UserManifest, raw: Map
         it.name,
         lambda seen: seen.last.state is wanted,
         what=f"SparkApplication {it.name} to be {wanted}",
-        seconds=_END_SECONDS,
+        seconds=END_SECONDS,
         course=submitted(raw),
     )
     drivers = _drivers(course)
-    facts = {"file": it.where, "states": str(course), "drivers": drivers}
+    seen = {**facts, "states": str(course), "drivers": drivers}
     if course.last.state is not wanted:
         said = f"is {course.last.state}, not {wanted}: {course.last.error}".rstrip(": ")
-        return failed(check_of(it), f"{_title(it)} {said} ({course})", **facts)
-    if len(drivers) > 1 and not it.endless:
-        return failed(check_of(it), f"{_title(it)} is {wanted}, and had {len(drivers)} driver pods ({course})", **facts)
-    return passed(check_of(it), f"{_title(it)} is {wanted} ({course})", **facts)
+        return failed(check_of(it), f"{_title(it)} {said} ({course})", **seen)
+    # An attempt that failed and is made again by its restartPolicy has a driver pod of its own.
+    allowed = max(1, course.last.execution_attempts)
+    if len(drivers) > allowed and not it.endless:
+        told = f"is {wanted}, and had {len(drivers)} driver pods in {allowed} attempts ({course})"
+        return failed(check_of(it), f"{_title(it)} {told}", **seen)
+    return passed(check_of(it), f"{_title(it)} is {wanted} ({course}){_without(facts)}", **seen)
 
 
-def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest) -> Finding:
+def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: Mapping[str, Any]) -> Finding:
     """A schedule that the operator has taken up, or a Connect server that is Ready."""
-    resource = next(known for known in RESOURCES if known.kind == it.kind)
+    resource = _resource(it)
     field, wanted = ("state", {"Ready"}) if resource is CONNECT else ("scheduleState", {"Scheduled", "Suspended"})
     state = _until_state(ctx, objects, resource, it.name, field, wanted)
-    return passed(check_of(it), f"{_title(it)} is {state}", file=it.where)
+    return passed(check_of(it), f"{_title(it)} is {state}{_without(facts)}", **facts)
 
 
 def _until_state(
@@ -103,9 +172,13 @@ def _until_state(
         timeout=ctx.within(_READY_SECONDS),
         describe=lambda raw: f"{raw['metadata']['name']} {(raw.get('status') or {}).get(field) or '(new)'}",
         next_step=f"kubectl describe {resource.plural} -n {objects.namespace} {name}",
-        hopeless=ImagePulls(objects).hopeless,
+        hopeless=ImagePulls(objects, name).hopeless,
         **arguments,
     )
+
+
+def _resource(it: UserManifest) -> Resource:
+    return next(known for known in RESOURCES if known.kind == it.kind)
 
 
 def _drivers(course: Course) -> list[str]:
@@ -114,3 +187,8 @@ def _drivers(course: Course) -> list[str]:
 
 def _title(it: UserManifest) -> str:
     return f"{it.kind} {it.name} of {it.where}"
+
+
+def _without(facts: Mapping[str, Any]) -> str:
+    left_out = facts.get("left_out")
+    return f"; without its {', '.join(left_out)}" if left_out else ""

@@ -9,23 +9,24 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from harness.apps.objects import APPLICATION, CONNECT
+from harness.apps.places import NAMESPACE
 from harness.apps.states import State, shown
 from harness.releases.observe import Unseen
-from harness.stories.user_apps.on_install import check_of
+from harness.stories.user_apps.on_install import check_of, untried
 from harness.upgrades.user_apps import name_of
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, ScheduleSeen, UsersSeen, When
-from harness.verdicts import Finding, errored, failed, passed
+from harness.verdicts import Finding, errored, failed, passed, unavailable
 
 if TYPE_CHECKING:
     from harness.apps.pods import SparkPod
-    from harness.apps.users import UserManifest
+    from harness.apps.users import Untried, UserManifest
     from harness.upgrades.observed import ObservedPath
 
 Judged = tuple[list[str], str]
 """What is wrong, and what is said where nothing is."""
 
 
-def judge(observed: ObservedPath) -> Iterator[Finding]:
+def judge(observed: ObservedPath, left_out: Sequence[Untried] = ()) -> Iterator[Finding]:
     """One finding for each application of --apps, which names its file."""
     seen = observed.workload
     if isinstance(seen, Unseen):
@@ -35,7 +36,12 @@ def judge(observed: ObservedPath) -> Iterator[Finding]:
         yield errored("applications-observed", "no applications of --apps were on this path")
         return
     for manifest in seen.users.given:
-        yield one(manifest, seen.users, began=observed.moves[0].times.began)
+        if lacks := seen.users.lacks.get(manifest.where):
+            title = f"{manifest.kind} {manifest.name} of {manifest.where}"
+            yield unavailable(check_of(manifest), f"{title} needs {lacks}, not found in the folder of --apps")
+        else:
+            yield one(manifest, seen.users, began=observed.moves[0].times.began)
+    yield from map(untried, left_out)
 
 
 def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
@@ -54,17 +60,16 @@ def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
 
 
 def _judged(manifest: UserManifest, seen: UsersSeen, when: When, began: datetime) -> Judged:
-    name = name_of(manifest, when)
+    name, namespace = name_of(manifest, when), seen.namespaces.get(manifest.where, NAMESPACE)
     found: Sequence[ApplicationSeen | ScheduleSeen | ConnectSeen]
     if manifest.kind == APPLICATION.kind:
-        found = [it for it in seen.applications if it.name == name and not it.schedule]
-    elif manifest.kind == CONNECT.kind:
-        found = [it for it in seen.connects if it.name == name]
+        found = [it for it in seen.applications if not it.schedule]
     else:
-        found = [it for it in seen.schedules if it.name == name]
+        found = seen.connects if manifest.kind == CONNECT.kind else seen.schedules
+    found = [it for it in found if (it.namespace, it.name) == (namespace, name)]
     if not found:
-        refused = [f"{it.kind} {it.name} was refused: {it.words}" for it in seen.refused if it.when is when]
-        return refused or ["it was created and never seen"], ""
+        mine = [it for it in seen.refused if (it.namespace, it.name, it.when) == (namespace, name, when)]
+        return [f"{it.kind} {it.name} was refused: {it.words}" for it in mine] or ["it was created and never seen"], ""
     last = found[-1]
     if isinstance(last, ApplicationSeen):
         return application(last, manifest, began=began)
@@ -144,7 +149,8 @@ def _drivers(app: ApplicationSeen) -> str:
 
 def _facts(manifest: UserManifest, seen: UsersSeen) -> dict[str, object]:
     names = {name_of(manifest, when) for when in (When.BEFORE, When.AFTER)}
-    mine = [it for it in seen.applications if it.name in names]
+    namespace = seen.namespaces.get(manifest.where, NAMESPACE)
+    mine = [it for it in seen.applications if it.name in names and it.namespace == namespace]
     return {
         "file": manifest.where,
         "images": list(manifest.images),

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.apps import users
+from harness.apps.moving import homes
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES
+from harness.apps.places import AT_A_TIME, END_SECONDS, places
 from harness.errors import UsageError
 from harness.matrix.model import Cell, ClusterNeeds, Scenario
 from harness.stories.cluster import PreparedCluster
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from harness.apps.users import UserManifests
     from harness.matrix.select import Selection
 
+_SECONDS = 120.0
 NAME = "user-apps"
 """The scenario that runs them; it exists only where there are some."""
 
@@ -30,10 +34,11 @@ def scenario(manifests: UserManifests) -> Scenario:
     return Scenario(
         name=NAME,
         summary=f"the applications of --apps ({len(mine)})",
-        timeout=420.0,
+        timeout=_SECONDS + END_SECONDS * math.ceil(len(mine) / AT_A_TIME),
         images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
         needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
         needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=(users.USERS,)),
+        further_namespaces=tuple(it.namespace for it in places(manifests)[1:]),
     )
 
 
@@ -48,14 +53,17 @@ class UserApps(Story):
         return [scenario(given.apps)] if given.apps else []
 
     def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
-        """It needs nothing before the cluster."""
+        """It needs nothing before the cluster, and says what of the folder it does not run."""
+        for line in _told(run.given):
+            run.say(line)
         return nullcontext(_Play(run))
 
     def job_namespaces(self, cell: Cell) -> Iterable[str]:
         """On a path with moves with those of the other applications beside them."""
         from harness.stories.moves import path
 
-        return path.job_namespaces(cell) if cell.path.moves else [cell.scenario.namespace]
+        own = path.job_namespaces(cell) if cell.path.moves else [cell.scenario.namespace]
+        return [*own, *cell.scenario.further_namespaces]
 
     def images(self, cell: Cell) -> Iterable[str]:
         """On a path with moves with that of the other applications beside them."""
@@ -105,9 +113,25 @@ class _Play(Play[PreparedCluster]):
         from harness.stories.user_apps import on_install, on_path
 
         if on.path.moves:
-            path.run_together(self._run, on, cells, lambda observed, _: on_path.judge(observed))
+            left_out = self._run.given.left_out
+            path.run_together(self._run, on, cells, lambda observed, _: on_path.judge(observed, left_out))
         else:
-            run_beside(self._run, on, cells, lambda _: lambda ctx: on_install.run(ctx, self._run.given.apps))
+            given = self._run.given
+            run_beside(self._run, on, cells, lambda _: lambda ctx: on_install.run(ctx, given.apps, given.left_out))
+
+
+def _told(given: Given) -> Iterator[str]:
+    """What is left out of the folder, and out of its applications, before anything runs."""
+    yield from (f"--apps: {it}" for it in given.left_out)
+    for place in places(given.apps):
+        for it in place.applications:
+            _, left_out = users.ready(it, place.namespace, "")
+            if left_out:
+                yield f"--apps: {it.where}: {it.kind} {it.name} runs without its {', '.join(left_out)}"
+            if addresses := homes(it.document):
+                yield f"--apps: {it.where}: {it.kind} {it.name} names {', '.join(addresses)}, which no run has"
+            if missing := place.missing(it):
+                yield f"--apps: {it.where}: {it.kind} {it.name} needs {', '.join(map(str, missing))}, not in the folder"
 
 
 STORY = UserApps()

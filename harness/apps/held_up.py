@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What holds up an application's pods, in the cluster's words: what nobody brought, or what no node has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.apps.applications import of
+from harness.apps.objects import Objects
+from harness.apps.pods import SparkPod
+from harness.kube.models import Event
+from harness.releases.trouble import no_such_node
+
+_LACKS = re.compile(r"\b(configmap|secret|serviceaccount|persistentvolumeclaim|priorityclass)s?\b[^;]*?not found", re.I)
+"""The words of kubelet, scheduler and API server for an object that a pod names (`configmap "x" not found`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldUp:
+    """Why pods do not run, in words. `outside` is whether their surroundings are the reason, and not the product."""
+
+    words: str
+    outside: bool
+
+
+def held_up(objects: Objects, owner: str) -> HeldUp | None:
+    """What holds up the pods of an application; None where nothing is known to. Raises ApiError."""
+    pods = of(owner, objects.spark_pods())
+    return judge(pods, [it for it in objects.events() if it.kind == "Warning"])
+
+
+def judge(pods: Sequence[SparkPod], warnings: Sequence[Event]) -> HeldUp | None:
+    """The same, of pods and of the warnings of their namespace."""
+    waiting = [it for it in pods if it.phase == "Pending" and not it.leaving]
+    told = [(pod, it) for pod in waiting for it in (pod.waiting, *_of(pod, warnings)) if it]
+    for pod, words in told:
+        if _LACKS.search(words) or no_such_node(words):
+            return HeldUp(words=f"pod {pod.name} waits: {words}", outside=True)
+    return HeldUp(words=f"pod {told[0][0].name} waits: {told[0][1]}", outside=False) if told else None
+
+
+def _of(pod: SparkPod, warnings: Sequence[Event]) -> list[str]:
+    """What is said of a pod, the latest first."""
+    mine = [it for it in warnings if it.about == f"Pod/{pod.name}"]
+    return [f"{it.reason}: {it.message}" for it in sorted(mine, key=lambda it: it.at, reverse=True)]

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An application is moved everywhere, or what stays behind is named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from harness.apps import moving
+
+APP = """
+apiVersion: sparkoperator.k8s.io/v1beta2
+kind: SparkApplication
+metadata: {name: etl, namespace: team-a}
+spec:
+  nodeSelector: {kubernetes.io/os: linux}
+  batchScheduler: volcano
+  batchSchedulerOptions: {queue: default}
+  sparkConf:
+    spark.kubernetes.namespace: team-a
+    spark.kubernetes.authenticate.driver.serviceAccountName: team-a
+    spark.kubernetes.authenticate.executor.serviceAccountName: team-a
+    spark.kubernetes.executor.node.selector.pool: spot
+    spark.kubernetes.node.selector.kubernetes.io/os: linux
+    spark.kubernetes.driver.pod.name: etl-pod
+    spark.kubernetes.scheduler.name: yunikorn
+    spark.hadoop.fs.s3a.endpoint: http://minio.team-a.svc.cluster.local:9000
+    spark.ui.enabled: "false"
+  driver:
+    serviceAccount: team-a
+    nodeSelector: {NodeGroupType: SparkComputeOptimized}
+    tolerations: [{key: spot, operator: Exists}]
+    priorityClassName: high
+    template:
+      spec:
+        serviceAccountName: team-a
+        schedulerName: yunikorn
+        containers: [{name: spark-kubernetes-driver}]
+  executor:
+    serviceAccount: team-a
+    affinity:
+      nodeAffinity:
+        requiredDuringSchedulingIgnoredDuringExecution: {nodeSelectorTerms: []}
+        preferredDuringSchedulingIgnoredDuringExecution: []
+"""
+
+
+def settled(text: str = APP) -> tuple[dict[str, Any], list[str]]:
+    made = moving.moved(yaml.safe_load(text), "user-apps", "etl")
+    return made, moving.settle(made, "spark-jobs", "20m")
+
+
+def test_accounts_and_namespaces_are_moved_everywhere() -> None:
+    made, _ = settled()
+    spec = made["spec"]
+    assert made["metadata"]["namespace"] == "user-apps"
+    assert spec["sparkConf"]["spark.kubernetes.namespace"] == "user-apps", "2.5.2 refuses any other"
+    assert (spec["driver"]["serviceAccount"], spec["executor"]["serviceAccount"]) == ("spark-jobs", "spark-jobs")
+    assert "serviceAccountName" not in spec["driver"]["template"]["spec"]
+    assert "team-a" not in str({**spec, "sparkConf": {**spec["sparkConf"], "spark.hadoop.fs.s3a.endpoint": ""}})
+
+
+def test_an_executor_without_an_account_keeps_having_none() -> None:
+    made, _ = settled(APP.replace("  executor:\n    serviceAccount: team-a\n", "  executor:\n"))
+    assert "serviceAccount" not in made["spec"]["executor"], "Spark takes the driver's"
+
+
+def test_what_no_node_here_has_is_left_out_and_named() -> None:
+    made, left_out = settled()
+    spec = made["spec"]
+    assert left_out == [
+        "batchScheduler volcano",
+        "batchSchedulerOptions",
+        "driver.nodeSelector NodeGroupType=SparkComputeOptimized",
+        "driver.priorityClassName high",
+        "executor.affinity.nodeAffinity",
+        "driver.template.spec.schedulerName yunikorn",
+        "sparkConf spark.kubernetes.executor.node.selector.pool=spot",
+        "sparkConf spark.kubernetes.driver.pod.name=etl-pod",
+        "sparkConf spark.kubernetes.scheduler.name=yunikorn",
+    ]
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux"}
+    assert spec["driver"]["nodeSelector"] == {}
+    assert spec["driver"]["tolerations"], "what tolerates more does no harm"
+    assert set(spec["sparkConf"]) == {
+        "spark.kubernetes.namespace",
+        "spark.kubernetes.node.selector.kubernetes.io/os",
+        "spark.hadoop.fs.s3a.endpoint",
+        "spark.ui.enabled",
+    }
+
+
+def test_addresses_of_its_own_cluster_are_named() -> None:
+    assert moving.homes(yaml.safe_load(APP)) == ["minio.team-a.svc.cluster.local:9000"]
+    assert moving.homes({"metadata": {"name": "etl"}, "spec": {"a": "minio.team-a.svc"}}) == []
+
+
+def test_a_schedule_is_moved_in_its_template() -> None:
+    made, left_out = settled(
+        "kind: ScheduledSparkApplication\nmetadata: {name: nightly}\n"
+        "spec: {schedule: '@daily', template: {nodeSelector: {pool: spot}, driver: {serviceAccount: it}}}\n"
+    )
+    template = made["spec"]["template"]
+    assert (template["nodeSelector"], template["driver"]["serviceAccount"]) == ({}, "spark-jobs")
+    assert left_out == ["nodeSelector pool=spot"]
+
+
+def test_a_connect_server_is_moved_in_its_templates() -> None:
+    made, left_out = settled(
+        "kind: SparkConnect\nmetadata: {name: it}\n"
+        "spec:\n  image: apache/spark:4.0.4\n"
+        "  server: {template: {spec: {serviceAccount: mine, containers: [{resources: {requests: {cpu: 1}}}]}}}\n"
+        "  executor: {template: {spec: {serviceAccountName: mine, nodeSelector: {pool: spot}}}}\n"
+    )
+    spec = made["spec"]
+    server = spec["server"]["template"]["spec"]
+    assert (server["serviceAccountName"], "serviceAccount" in server) == ("spark-jobs", False)
+    assert server["containers"][0]["resources"]["requests"]["cpu"] == "20m"
+    assert spec["executor"]["template"]["spec"] == {"nodeSelector": {}}
+    assert left_out == ["executor.template.spec.nodeSelector pool=spot"]
+
+
+@pytest.mark.parametrize("role", ["driver", "executor"])
+def test_processors_are_asked_for_like_a_samples(role: str) -> None:
+    made, _ = settled()
+    assert made["spec"][role]["coreRequest"] == "20m"
