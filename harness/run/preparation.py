@@ -9,12 +9,14 @@ from harness import providers, stories
 from harness.checks import infrastructure
 from harness.errors import ClusterError, ReleaseError, UnavailableError
 from harness.host import pressure
+from harness.images.mirrors import MirrorMap
 from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.late import client
 from harness.machine import HostSeen
 from harness.matrix.names import counted
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
+from harness.providers.outside import way_out
 from harness.releases import relocate, shared
 from harness.releases.fitting import misfit
 from harness.releases.helm import Helm
@@ -91,6 +93,10 @@ class Preparation:
         if isinstance(made, Finding):
             return made
         self._record.made = made
+        # Where nothing but mirrors may be asked, a result must not rest on what came from elsewhere.
+        outside = way_out(provider, made.cluster) if self._mirrors() else ""
+        if outside:
+            return errored("mirrors-in-force", outside)
         installs = cell.scenario.needs.installed == "first-release"
         self._say(f"{self._name}: cluster is ready{f', installing release {first.release.name}' if installs else ''}")
         try:
@@ -109,7 +115,7 @@ class Preparation:
         self._say(f"{self._name}: creating cluster {self._cluster_name} from {node}")
         if self._resources.ledger is not None:
             self._resources.ledger.planned("cluster", self._cluster_name)
-        own, mirrors = self._record.registries, self._resources.source.mirrors
+        own = self._record.registries
         spec = ClusterSpec(
             name=self._cluster_name,
             run_id=self._resources.run_id,
@@ -117,7 +123,7 @@ class Preparation:
             node_image=node,
             nodes=max(attempt.cell.scenario.needs.nodes for attempt in self._attempts),
             network=self._resources.network,
-            mirrors=own.mirrors(mirrors) if own else mirrors,
+            mirrors=self._mirrors(),
             # What own registries are asked for is the cells' business.
             preload=() if own else self._preload(),
             helper_image=helper,
@@ -141,6 +147,11 @@ class Preparation:
             job_namespaces=tuple(self._namespaces()),
             applications=plan.watched(self._attempts),
         )
+
+    def _mirrors(self) -> MirrorMap:
+        """What the nodes are told: the source's mirrors, or the registries that the cells bring along."""
+        own, mirrors = self._record.registries, self._resources.source.mirrors
+        return own.mirrors(mirrors) if own else mirrors
 
     def _bare(self, made: BareCluster) -> BareCluster:
         """The cluster for cells that install the release themselves."""
