@@ -22,7 +22,7 @@ from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
 from harness.evidence.collect import EvidenceRequest
 from harness.evidence.ledger import Ledger
-from harness.images.mirrors import MirrorMap
+from harness.images.mirrors import BLOCKED, MirrorMap
 from harness.kube.cluster import Cluster
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue, expand
@@ -120,10 +120,12 @@ class Stage:
     folder: Path
     plays: dict[str, Play] = field(default_factory=dict)
     held: tuple[str, ...] = ()
+    mirrors: MirrorMap = field(default_factory=MirrorMap)
     refusals: dict[str, Finding] = field(default_factory=dict)
     on_preflight: Callable[[Iterable[str]], None] = lambda cells: None
     on_node_image: Callable[[], None] = nothing
     on_create: Callable[[], None] = nothing
+    on_node: Callable[[], str] = lambda: BLOCKED
     on_install: Callable[[], None] = nothing
     on_delete: Callable[[], None] = nothing
     on_collect: Callable[[], None] = nothing
@@ -164,7 +166,8 @@ class FakeProvider:
         self._stage.on_delete()
 
     def node_exec(self, cluster: Cluster, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
-        raise NotImplementedError
+        self._stage.events.append(f"{node}: {' '.join(argv)}")
+        return Completed(argv=(), returncode=1, stdout="", stderr=self._stage.on_node(), seconds=0.0)
 
     def export_logs(self, cluster: Cluster, folder: Path) -> None:
         raise NotImplementedError
@@ -177,10 +180,10 @@ class FakeSource:
     """Has the parts of a Source that a group uses."""
 
     kind = "foundry"
-    mirrors = MirrorMap()
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
+        self.mirrors = stage.mirrors
 
     def resolve(self, reference: str) -> ImageRecord:
         self._stage.on_resolve()

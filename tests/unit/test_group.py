@@ -31,9 +31,10 @@ from harness.errors import (
     WaitTimeout,
 )
 from harness.host import pressure
+from harness.images.mirrors import Mirror, MirrorMap
 from harness.kube.models import Event, Pod
 from harness.machine import HostSeen
-from harness.providers import PROVIDERS
+from harness.providers import PROVIDERS, outside
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import Surroundings
 from harness.report.model import RetryResult
@@ -185,6 +186,28 @@ def test_a_cluster_that_cannot_be_made_is_an_error_of_every_cell(stage: Stage) -
     assert "kubeadm gave up" in (evidence / "summary.md").read_text()
     assert (evidence / "create.log").read_text() == "said by kind\n"
     assert removed(stage, ran)
+
+
+def test_where_mirrors_are_in_force_nothing_runs_on_a_node_that_may_pull_from_elsewhere(stage: Stage) -> None:
+    stage.mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url="http://mirror:5000")})
+
+    assert Ran(stage).verdicts == dict.fromkeys(BOTH, "passed")
+    assert f"{NAME}-control-plane: crictl pull {outside.NOBODYS}" in stage.events
+
+    stage.events.clear()
+    stage.on_node = raises(EngineError("the engine does not answer"))
+    ran = Ran(stage, retries=(LOST,))
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "error")
+    assert "could not be asked whether it refuses hosts without a mirror" in ran.reason()
+    assert not [it for it in stage.events if it.startswith("install ")]
+    assert removed(stage, ran)
+
+
+def test_without_a_mirror_no_node_is_asked_for_what_nobody_has(stage: Stage) -> None:
+    Ran(stage)
+
+    assert not [it for it in stage.events if "crictl pull" in it]
 
 
 def test_a_release_that_cannot_be_installed_is_a_failure_of_every_cell(stage: Stage) -> None:
