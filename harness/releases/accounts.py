@@ -14,6 +14,7 @@ from typing import Any
 from harness.errors import ApiError
 from harness.kube.api import listed, read
 from harness.late import client
+from harness.releases import foreign
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.values import at, merge
@@ -48,8 +49,10 @@ def to_bring(helm: Helm, chart: Chart, name: str, namespace: str, values: Mappin
     switches = left_to_others(values)
     if not switches:
         return []
-    mine = {_identity(it, namespace) for it in helm.template(chart, name, namespace, values)}
-    whole = helm.template(chart, name, namespace, merge(values, *(_switched_on(values, it) for it in switches)))
+    kinds = foreign.api_versions(values)
+    mine = {_identity(it, namespace) for it in helm.template(chart, name, namespace, values, api_versions=kinds)}
+    on = merge(values, *(_switched_on(values, it) for it in switches))
+    whole = helm.template(chart, name, namespace, on, api_versions=kinds)
     return [_own(it, namespace) for it in whole if it.get("kind") in _KINDS and _identity(it, namespace) not in mine]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.kube.needs import needs
+from harness.releases import foreign
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import with_job_namespaces
@@ -24,8 +25,7 @@ _EVERY_CLUSTER_HAS = ("system-cluster-critical", "system-node-critical")
 _API_LACKS = re.compile(r"does not support the required API version `(?P<version>[^`]+)` for `(?P<kind>[^`]+)`")
 """The chart's words where a kind is missing that its own objects have (templates/prometheus, templates/certmanager)."""
 
-_OF_KIND = {"PodMonitor": "prometheus.podMonitor.create", "Certificate": "certManager.enable"}
-_OF_KIND["Issuer"] = _OF_KIND["Certificate"]
+_OF_KIND = dict.fromkeys(("Certificate", "Issuer"), "certManager.enable")
 _HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -66,7 +66,7 @@ def misfit(
     """
     given, without = (with_job_namespaces(merge(*it), job_namespaces) for it in ((*own, *users), own))
     try:
-        objects = helm.template(chart, name, namespace, given)
+        objects = helm.template(chart, name, namespace, given, api_versions=foreign.api_versions(given))
     except HelmError as refused:
         if not _renders(helm, chart, name, namespace, without):
             return None

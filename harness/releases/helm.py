@@ -108,10 +108,20 @@ class Helm:
         return str(version_of(str(self.binary)))
 
     def template(
-        self, chart: Chart, name: str, namespace: str, values: Mapping[str, Any], *, include_crds: bool = False
+        self,
+        chart: Chart,
+        name: str,
+        namespace: str,
+        values: Mapping[str, Any],
+        *,
+        include_crds: bool = False,
+        api_versions: Sequence[str] = (),
     ) -> list[dict[str, Any]]:
-        """The objects that the chart renders to, hooks included. Asks no cluster."""
-        client, command = self._client(_LOCAL_SECONDS)
+        """The objects that the chart renders to, hooks included. Asks no cluster.
+
+        `api_versions` are kinds that it takes for there, as `group/version/Kind`.
+        """
+        client, command = self._client(_LOCAL_SECONDS, flags=[f"--api-versions={it}" for it in api_versions])
         rendered = _run(
             client.template_resources(
                 command.chart_of(chart), name, dict(values), namespace=namespace, include_crds=include_crds

@@ -21,7 +21,9 @@ from harness.releases.values import at
 class ChartOfAccounts:
     """Renders as the chart does: one account and one role a part, unless the values switch them off."""
 
-    def template(self, chart: object, name: str, namespace: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    def template(
+        self, chart: object, name: str, namespace: str, values: dict[str, Any], *, api_versions: list[str]
+    ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = [{"kind": "Deployment", "metadata": {"name": "it"}}]
         labels = {"app.kubernetes.io/instance": name, "app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": "it-1"}
         account = at(values, "spark.serviceAccount.name") or f"{name}-spark"

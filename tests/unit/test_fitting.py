@@ -6,7 +6,7 @@ Helm is a stand-in; tests/integration/test_helm.py renders the release's own cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -26,8 +26,10 @@ class ChartOfOneDeployment:
         self._made = made
         self._refuses = refuses
 
-    def template(self, chart: object, name: str, namespace: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-        if self._refuses and values.get("webhook"):
+    def template(
+        self, chart: object, name: str, namespace: str, values: Mapping[str, Any], *, api_versions: Sequence[str] = ()
+    ) -> list[dict[str, Any]]:
+        if self._refuses and values.get("webhook") and not api_versions:
             raise HelmError(self._refuses)
         pod = {"containers": [{"args": at(values, "webhook.args") or ["webhook", "start"]}]}
         pod |= at(values, "webhook.pod") or {}
@@ -74,13 +76,18 @@ def test_the_file_that_says_it_last_is_named_and_what_to_do() -> None:
 
 def test_a_kind_that_the_chart_misses_is_a_value_to_switch_off() -> None:
     refuses = (
-        "execution error at (podmonitor.yaml): The cluster does not support the required API version "
-        "`monitoring.coreos.com/v1` for `PodMonitor`."
+        "execution error at (certificate.yaml): The cluster does not support the required API version "
+        "`cert-manager.io/v1` for `Certificate`."
     )
     found = misfit(ChartOfOneDeployment(refuses=refuses), {"webhook": {"port": 1}})
     assert found is not None
-    assert "prometheus.podMonitor.create asks for the kind PodMonitor of monitoring.coreos.com/v1" in found.words
-    assert "prometheus.podMonitor.create=false" in found.next_step
+    assert "certManager.enable asks for the kind Certificate of cert-manager.io/v1" in found.words
+    assert "certManager.enable=false" in found.next_step
+
+
+def test_a_kind_that_a_run_brings_along_is_rendered_as_if_it_were_there() -> None:
+    values = {"webhook": {"port": 1}, "prometheus": {"podMonitor": {"create": True}}}
+    assert misfit(ChartOfOneDeployment(refuses="the kind PodMonitor is missing"), values) is None
 
 
 def test_what_does_not_render_is_told_in_helms_words() -> None:
