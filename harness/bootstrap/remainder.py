@@ -13,11 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness import process
-from harness.bootstrap.bootstrap import drop_caches
 from harness.errors import HarnessError
 from harness.evidence.temporary import outside
-from harness.foundry import plan
-from harness.host.display import duration
 from harness.host.steps import Step, results
 from harness.matrix.model import Environment, Release
 from harness.settings import Settings
@@ -49,6 +46,10 @@ class Remainder:
 
         Where nothing is missing, only Go's caches go, which a bootstrap of the first cells left.
         """
+        # Late, since most runs build nothing.
+        from harness.bootstrap.bootstrap import drop_caches
+        from harness.foundry import plan
+
         steps = {name: plan.steps(self._settings, [it], releases) for name, (it, releases) in wanted.items()}
         missing = {name: them for name, them in steps.items() if not _all_there(them)}
         if not missing:
@@ -94,6 +95,8 @@ class Remainder:
     def _look(self, missing: dict[str, list[Step]]) -> None:
         """Release takers that need not wait any longer, and report what the others wait for, from time to time
         again."""
+        from harness.host.display import duration
+
         for name, steps in [*missing.items()]:
             if _all_there(steps):
                 del missing[name]

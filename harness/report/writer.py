@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HostError
-from harness.report import attachments, html, junit, summary
+from harness.report import attachments, junit, summary
 from harness.report.files import point_at, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, PlannedCluster, RunResult
@@ -73,6 +73,9 @@ class ReportWriter:
         environment: Mapping[str, str] | None = None,
     ) -> RunResult:
         """Finish the report and write the readable ones; on GitHub, append to the job summary."""
+        # Late, since the library of templates is slow to import.
+        from harness.report import html
+
         with self._lock:
             changes = {
                 "ended": ended or datetime.now(UTC),
