@@ -107,6 +107,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def verdicts(session: nox.Session) -> None:
+    """Plant faults and harmless changes on real operators: each fault must be told, no change must alarm."""
+    _install(session, "run")
+    session.run("python", "-m", "harness.bench", "verdicts", *session.posargs, **_GRACE)
+
+
+@nox.session(default=False)
 def clean(session: nox.Session) -> None:
     """Remove everything that the harness ever made on this host, and prove it."""
     _install(session, "run")

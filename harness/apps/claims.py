@@ -10,7 +10,7 @@ from typing import Any
 from harness.apps import logs
 from harness.apps.applications import Course
 from harness.apps.pods import SparkPod, by_role
-from harness.apps.states import State, forbidden_step, in_order
+from harness.apps.states import State, forbidden_step, in_order, shown
 from harness.kube.models import Event
 from harness.verdicts import Finding, failed, passed
 
@@ -24,9 +24,7 @@ def states(course: Course, wanted: Sequence[State] = SUCCESS) -> Finding:
     """The application went through the wanted states, ended in the last one, and made no step that cannot be."""
     seen = {"history": [str(state) for state in course.history], "error": course.last.error}
     if step := forbidden_step(course.history):
-        return failed(
-            "states", f"{step[0] or '(new)'} → {step[1]} is not a transition of the state machine: {course}", **seen
-        )
+        return failed("states", f"{shown(step)} is not a transition of the state machine: {course}", **seen)
     if course.last.state is not wanted[-1] or not in_order(course.history, wanted):
         expected = " → ".join(wanted)
         return failed("states", f"expected {expected}, saw {course}{_because(course)}", **seen)

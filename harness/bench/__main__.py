@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from harness.bench import matrix, pull, smoke
+from harness.bench import matrix, pull, smoke, verdicts
 from harness.errors import HarnessError
 from harness.report.text import wide_console
 
@@ -45,7 +45,7 @@ class Measurement(Protocol):
         """Measure and print. Raises HarnessError."""
 
 
-MEASUREMENTS: Mapping[str, Measurement] = {"smoke": smoke, "matrix": matrix, "pull": pull}
+MEASUREMENTS: Mapping[str, Measurement] = {"smoke": smoke, "matrix": matrix, "pull": pull, "verdicts": verdicts}
 """Name → module."""
 
 _DEFAULT = "smoke"

@@ -21,7 +21,7 @@ from harness.report.files import write_atomically
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 
-NAMES = ("ci", "e2e")
+NAMES = ("ci", "e2e", "weekly")
 
 
 class Action(Model):
@@ -48,6 +48,13 @@ class Minutes(Model):
     disturbed: int = Field(ge=1)
     summary: int = Field(ge=1)
     checks: int = Field(ge=1)
+    verdicts: int = Field(ge=1)
+
+
+class Weekly(Model):
+    """When what is tried every week is tried."""
+
+    cron: str
 
 
 class CiFile(Model):
@@ -58,6 +65,7 @@ class CiFile(Model):
     go: str
     retention_days: int = Field(ge=1, le=90)
     minutes: Minutes
+    weekly: Weekly
     event: tuple[Event, ...] = Field(min_length=1)
     actions: dict[str, Action]
 

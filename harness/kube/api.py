@@ -113,5 +113,21 @@ def get(api: client.ApiClient, path: str, *, accept: str = "application/json") -
     return dict(json.loads(body))
 
 
+def send(
+    api: client.ApiClient, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
+) -> Mapping[str, Any]:
+    """What a path of the API answers to a change, as JSON; `body` is JSON, too. Raises ApiError."""
+    headers = {"Accept": "application/json", "Content-Type": content_type}
+    asked = api.param_serialize(
+        method=method, resource_path=path, header_params=headers, body=body, auth_settings=["BearerToken"]
+    )
+    with api_errors(f"{method} {path}"):
+        answer = api.call_api(*asked)
+        text = answer.read()  # type: ignore[no-untyped-call]
+        if not 200 <= answer.status < 300:
+            raise client.ApiException(http_resp=answer)
+    return dict(json.loads(text))
+
+
 def _away(what: str, reason: str) -> ApiServerAway:
     return ApiServerAway(f"the API server did not answer{f' {what}' if what else ''}: {reason}", reason=reason)

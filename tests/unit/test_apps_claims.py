@@ -58,6 +58,12 @@ def test_an_impossible_step_fails_whatever_the_end() -> None:
     assert "(new) → RUNNING is not a transition" in finding.message
 
 
+def test_a_state_that_was_set_back_is_no_step_of_the_operators() -> None:
+    finding = claims.states(course("SUBMITTED", "RUNNING", "", "SUBMITTED", "RUNNING", "COMPLETED"))
+    assert finding.verdict is Verdict.FAILED
+    assert finding.message.startswith("RUNNING → (new) is not a transition")
+
+
 def test_other_ends_can_be_wanted() -> None:
     finding = claims.states(course("SUBMISSION_FAILED", "FAILED"), (State.SUBMISSION_FAILED, State.FAILED))
     assert finding.verdict is Verdict.PASSED

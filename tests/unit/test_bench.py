@@ -26,8 +26,8 @@ from harness.settings import PROJECT_ROOT
 
 
 def documented_commands() -> list[list[str]]:
-    """What follows `nox -s bench --` in the document with the figures."""
-    text = (PROJECT_ROOT / "docs" / "performance.md").read_text()
+    """What follows `nox -s bench --` in the documents with the figures."""
+    text = "".join((PROJECT_ROOT / "docs" / f"{page}.md").read_text() for page in ("performance", "verdicts"))
     return [shlex.split(line, comments=True) for line in re.findall(r"^nox -s bench -- (.*)$", text, re.MULTILINE)]
 
 

@@ -14,7 +14,7 @@ from kubernetes import client
 
 from harness.errors import ApiError, ApiServerAway, HarnessError
 from harness.kube import api as kube
-from harness.kube.api import client_for, get, listed, raw, read
+from harness.kube.api import client_for, get, listed, raw, read, send
 
 FORBIDDEN = json.dumps({"kind": "Status", "message": "pods is forbidden", "reason": "Forbidden", "code": 403})
 
@@ -31,6 +31,14 @@ def test_what_is_asked_for_comes_as_json(tmp_path: Path) -> None:
         assert model.metadata.name == "a"
 
 
+def test_a_change_is_sent_as_it_is(tmp_path: Path) -> None:
+    with api_server(tmp_path, {}) as cluster, cluster.api_client() as api:
+        assert send(api, "POST", "/api/v1/namespaces/n/pods", {"metadata": {"name": "a"}}) == {}
+        with pytest.raises(ApiError) as refused:
+            send(api, "DELETE", "/api/v1/namespaces/n/pods/a")
+        assert refused.value.status == 501
+
+
 @pytest.mark.parametrize(
     "ask",
     [
@@ -38,8 +46,9 @@ def test_what_is_asked_for_comes_as_json(tmp_path: Path) -> None:
         lambda core: core.list_namespaced_pod_with_http_info("n"),
         lambda core: listed(core.list_namespaced_pod, "n"),
         lambda core: get(core.api_client, "/api/v1/namespaces/n/pods"),
+        lambda core: send(core.api_client, "GET", "/api/v1/namespaces/n/pods"),
     ],
-    ids=["model", "with http info", "json", "path"],
+    ids=["model", "with http info", "json", "path", "change"],
 )
 def test_a_refusal_has_the_servers_words(ask: Any, tmp_path: Path) -> None:
     with (

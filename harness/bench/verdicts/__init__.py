@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plants faults and harmless changes on installed operators: every fault must be told, and no harmless change.
+
+Each row of clusters/verdicts.toml is planted from outside on a real cluster, judged by the checks of a run, and undone.
+The next row has the same cluster where that is as before, and a fresh one otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+
+from harness import options as run_options
+from harness.bench.verdicts import catalogue, planting
+from harness.bench.verdicts.catalogue import Fault, Row
+from harness.bench.verdicts.outcome import Result, VerdictsOutcome, table
+from harness.bench.verdicts.planting import Undo
+from harness.bench.verdicts.site import Site, site
+from harness.errors import HarnessError
+from harness.evidence.ledger import new_run_id
+from harness.matrix.select import Selection
+from harness.run.resources import Resources
+from harness.run.run_host import Host, host
+from harness.run.setup import Request, request
+from harness.verdicts import Finding
+
+QUICK = "three faults and three harmless changes"
+
+CELLS = tuple(f"kind-1.34/install-2.5.2/{scenario}" for scenario in ("spark-pi", "config-map", "scheduled"))
+"""Whose environment, release and namespaces are used."""
+
+QUICK_ROWS = (
+    "annotations",
+    "operator-restarted",
+    "resources",
+    "failure-policy-changed",
+    "permission-removed",
+    "crd-field-pruned",
+)
+_TRIES = 2
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="run only this row (repeatable)")
+    parser.add_argument("--list", action="store_true", help="list the rows, and run none")
+
+
+def run(parsed: argparse.Namespace, console: Console) -> VerdictsOutcome | Listing:
+    """Try the rows and print the table. Raises HarnessError when there is no cluster, UsageError for unknown rows."""
+    rows = catalogue.load().only(parsed.only or (QUICK_ROWS if parsed.quick else ()))
+    if parsed.list:
+        return Listing(rows)
+    asked = request(run_options.RunOptions(selection=Selection(cells=CELLS)))
+    found = host(asked)
+    results = tried(rows, asked, found, lambda line: console.print(line, highlight=False, markup=False))
+    console.print(table(results))
+    return VerdictsOutcome(results=results)
+
+
+def tried(rows: Sequence[Row], asked: Request, found: Host, say: Callable[[str], None]) -> list[Result]:
+    """Every row on a cluster that is as a fresh one. Raises HarnessError when there is none."""
+    results: list[Result] = []
+    resources = Resources(new_run_id(), asked, found, say)
+    try:
+        resources.open()
+        clusters = 0
+        while len(results) < len(rows):
+            clusters += 1
+            with site(clusters, asked, found, resources, say) as on:
+                for row in rows[len(results) :]:
+                    results.append(_told(once_more(on, row), say))
+                    if not results[-1].undone:
+                        left = "; ".join(results[-1].left)
+                        say(f"{row.name}: the cluster is not as before, and the next row gets a fresh one: {left}")
+                        break
+    finally:
+        resources.close()
+    return results
+
+
+def once_more(on: Site, row: Row) -> Result:
+    """Try a row; once more, where it could not be planted and the cluster is as before."""
+    for _ in range(_TRIES):
+        result = try_row(on, row)
+        if not (result.trouble and result.undone):
+            break
+    return result
+
+
+def try_row(on: Site, row: Row) -> Result:
+    """Plant a row, look, undo it, and see that the cluster is as before."""
+    started = time.monotonic()
+    findings: Sequence[Finding] = ()
+    trouble = ""
+    try:
+        with ExitStack() as planted:
+            for step in row.step:
+                planted.callback(planting.plant(on, step))
+            findings = on.scenario(row.scenario, seed=1) if row.scenario else on.checks(seed=1)
+    except HarnessError as problem:
+        trouble = str(problem)
+    took = time.monotonic() - started
+    return Result(row=row, findings=findings, seconds=took, trouble=trouble, left=tuple(_left(on, row)))
+
+
+def _left(on: Site, row: Row) -> list[str]:
+    """What of a row is left."""
+    try:
+        if isinstance(row, Fault) and not row.scenario:
+            on.renew_pods()
+        left = on.as_before()
+        if left and not row.scenario:
+            on.renew_pods()
+            left = on.as_before()
+    except HarnessError as problem:
+        return [str(problem)]
+    return left
+
+
+def _told(result: Result, say: Callable[[str], None]) -> Result:
+    say(f"{result.row.name}: {result.fate} ({result.seconds:.0f} s){f': {result.words}' if result.words else ''}")
+    return result
+
+
+class Listing:
+    """The rows, instead of what became of them."""
+
+    holds = True
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    def write(self, file: Path) -> None:
+        """Write the names as JSON."""
+        file.write_text(json.dumps([{"name": it.name, "kind": _kind(it), "what": it.what} for it in self._rows]) + "\n")
+
+    def __str__(self) -> str:
+        return "\n".join(f"{_kind(it):<9} {it.name:<32} {it.what}" for it in self._rows)
+
+
+def _kind(row: Row) -> str:
+    return "fault" if isinstance(row, Fault) else "harmless"
+
+
+__all__ = ["CELLS", "QUICK", "QUICK_ROWS", "Listing", "Undo", "declare", "run", "tried"]

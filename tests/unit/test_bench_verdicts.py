@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts on trial: the rows, what becomes of them, and the proof that a row was undone. Planting needs a cluster."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from fake_api_server import api_server
+from rich.console import Console
+
+from harness.bench import verdicts
+from harness.bench.__main__ import main
+from harness.bench.verdicts import catalogue, planting, state
+from harness.bench.verdicts.acts import ACTS
+from harness.bench.verdicts.catalogue import Fault, Harmless, Step
+from harness.bench.verdicts.outcome import Fate, Result, VerdictsOutcome, table
+from harness.bench.verdicts.site import Site
+from harness.errors import CatalogueError, HarnessError, UsageError, WaitTimeout
+from harness.stories.installs import scenarios
+from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable
+
+ROWS = catalogue.load()
+STEP = Step(do="node", run="true")
+FAULT = Fault(name="a-fault", what="it breaks", step=(STEP,), check="one-leader", says="held by [a-z]+")
+HARMLESS = Harmless(name="a-change", what="it changes", step=(STEP,))
+FINE = passed("logs-clean", "no trouble")
+
+
+def test_there_are_enough_rows_of_either_kind() -> None:
+    assert len(ROWS.fault) >= 24
+    assert len(ROWS.harmless) >= 24
+    names = [it.name for it in ROWS.rows]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("row", ROWS.rows, ids=lambda it: it.name)
+def test_every_row_names_what_there_is(row: catalogue.Row) -> None:
+    assert not row.scenario or row.scenario in scenarios.discover()
+    for step in row.step:
+        needed = {
+            "patch": bool(step.at and step.change),
+            "create": bool(step.at and step.object.get("metadata", {}).get("name")),
+            "delete": bool(step.at),
+            "node": bool(step.run),
+            "act": step.act in ACTS,
+            "values": True,
+        }
+        assert needed[step.do], step
+
+
+def test_every_act_is_used() -> None:
+    assert {step.act for row in ROWS.rows for step in row.step if step.act} == set(ACTS)
+
+
+def test_the_quick_rows_are_three_of_either_kind() -> None:
+    rows = ROWS.only(verdicts.QUICK_ROWS)
+    assert [isinstance(it, Fault) for it in rows] == [False] * 3 + [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("findings", "fate"),
+    [
+        ([FINE, failed("one-leader", "the lease is held by another")], Fate.CAUGHT),
+        ([FINE, failed("one-leader", "nobody holds it")], Fate.MISSED),
+        ([FINE, errored("one-leader", "the lease is held by another")], Fate.MISSED),
+        ([FINE, failed("no-restarts", "the lease is held by another")], Fate.MISSED),
+        ([FINE], Fate.MISSED),
+        ([], Fate.UNTRIED),
+    ],
+)
+def test_a_fault_is_caught_by_its_check_in_its_words(findings: Sequence[Finding], fate: Fate) -> None:
+    result = Result(row=FAULT, findings=findings)
+    assert result.fate is fate
+    assert VerdictsOutcome(results=[result]).holds is (fate is Fate.CAUGHT)
+
+
+@pytest.mark.parametrize(
+    ("findings", "fate"),
+    [
+        ([FINE], Fate.QUIET),
+        ([FINE, unavailable("metrics-served", "off")], Fate.QUIET),
+        ([FINE, failed("metrics-served", "the port is closed")], Fate.ALARM),
+        ([errored("metrics-served", "it could not be asked")], Fate.ALARM),
+        ([], Fate.UNTRIED),
+    ],
+)
+def test_a_harmless_change_alarms_by_any_finding(findings: Sequence[Finding], fate: Fate) -> None:
+    result = Result(row=HARMLESS, findings=findings)
+    assert result.fate is fate
+    assert VerdictsOutcome(results=[result]).holds is (fate is Fate.QUIET)
+
+
+def test_what_could_not_be_planted_does_not_hold_and_says_why(tmp_path: Path) -> None:
+    caught = Result(row=FAULT, findings=[failed("one-leader", "held by another")], seconds=21.4)
+    untried = Result(row=HARMLESS, trouble="the node's shell ended with 1", left=("nodes/n differs",))
+    outcome = VerdictsOutcome(results=[caught, untried])
+    assert not outcome.holds
+    assert str(outcome) == "1 of 1 faults caught, 0 false alarms of 1 harmless changes, 1 not tried"
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(table(outcome.results))
+    text = console.export_text()
+    assert "one-leader: held by another" in text
+    assert "the node's shell ended with 1" in text
+
+    outcome.write(tmp_path / "verdicts.json")
+    written = json.loads((tmp_path / "verdicts.json").read_text())
+    assert [it["fate"] for it in written["rows"]] == ["caught", "not tried"]
+    assert written["rows"][0]["wanted"] == {"check": "one-leader", "verdict": "failed", "says": "held by [a-z]+"}
+    assert written["holds"] is False
+
+
+def test_without_rows_nothing_holds() -> None:
+    assert not VerdictsOutcome(results=[]).holds
+
+
+def test_rows_are_listed_without_a_cluster(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "rows.json"
+    assert main(["verdicts", "--list", "--only", "lease-stolen", "--output", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("fault     lease-stolen ")
+    assert [it["name"] for it in json.loads(file.read_text())] == ["lease-stolen"]
+
+
+def test_a_row_that_there_is_not_is_named_with_a_near_one() -> None:
+    with pytest.raises(UsageError, match="lease-stolen"):
+        ROWS.only(["lease-stole"])
+
+
+def test_a_wrong_row_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.toml"
+    file.write_text('[[fault]]\nname = "a"\nwhat = "b"\ncheck = "c"\n[[fault.step]]\ndo = "patch"\n')
+    with pytest.raises(CatalogueError, match=r"verdicts\.toml, line 1: key says"):
+        catalogue.load(file)
+
+
+class ScriptedSite:
+    """A site that needs no cluster: what is planted and what is left is a test's to say."""
+
+    def __init__(self, left: Sequence[Sequence[str]]) -> None:
+        self.left = [list(it) for it in left]
+        self.renewed = 0
+
+    def checks(self, seed: int) -> list[Finding]:
+        return [FINE]
+
+    def scenario(self, name: str, seed: int) -> list[Finding]:
+        return [passed(name, "it ran")]
+
+    def renew_pods(self) -> None:
+        self.renewed += 1
+
+    def as_before(self) -> list[str]:
+        return self.left.pop(0)
+
+
+def tried(row: catalogue.Row, *left: Sequence[str]) -> tuple[Result, ScriptedSite]:
+    site = ScriptedSite(left)
+    return verdicts.try_row(cast("Site", site), row), site
+
+
+@pytest.fixture
+def planted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is planted and undone, in order."""
+    told: list[str] = []
+
+    def plant(on: Site, step: Step) -> planting.Undo:
+        if step.run == "fails":
+            raise HarnessError("the shell ended with 1")
+        told.append(f"plant {step.run}")
+        return lambda: told.append(f"undo {step.run}")
+
+    monkeypatch.setattr(planting, "plant", plant)
+    return told
+
+
+def test_steps_are_undone_in_the_opposite_order(planted: list[str]) -> None:
+    two = HARMLESS.model_copy(update={"step": (STEP, Step(do="node", run="two"))})
+    result, _ = tried(two, [])
+    assert planted == ["plant true", "plant two", "undo two", "undo true"]
+    assert result.fate is Fate.QUIET
+    assert result.undone
+
+
+def test_what_was_planted_before_a_step_that_fails_is_undone(planted: list[str]) -> None:
+    broken = HARMLESS.model_copy(update={"step": (STEP, Step(do="node", run="fails"))})
+    result, _ = tried(broken, [])
+    assert planted == ["plant true", "undo true"]
+    assert result.trouble == "the shell ended with 1"
+
+
+def test_a_fault_leaves_no_pods_and_what_stays_costs_the_cluster(planted: list[str]) -> None:
+    result, site = tried(FAULT, [])
+    assert (site.renewed, result.undone) == (1, True)
+    result, site = tried(HARMLESS, ["a differs"], [])
+    assert (site.renewed, result.undone) == (1, True)
+    result, site = tried(FAULT, ["a differs"], ["a differs"])
+    assert (site.renewed, result.undone) == (2, False)
+
+
+def test_a_row_that_could_not_be_planted_is_tried_once_more(planted: list[str]) -> None:
+    broken = HARMLESS.model_copy(update={"step": (Step(do="node", run="fails"),)})
+    assert verdicts.once_more(cast("Site", ScriptedSite([[], []])), broken).fate is Fate.UNTRIED
+
+
+def thing(name: str, **changes: Any) -> dict[str, Any]:
+    return {"metadata": {"name": name, "resourceVersion": "7", "uid": "u"}, "spec": {"a": 1}} | changes
+
+
+def pod(owner: str, *, ready: bool = True, restarts: int = 0) -> dict[str, Any]:
+    statuses = [{"ready": ready, "restartCount": restarts}]
+    metadata = {"name": f"{owner}-x1", "ownerReferences": [{"kind": "ReplicaSet", "name": owner}]}
+    return {"metadata": metadata, "status": {"containerStatuses": statuses}}
+
+
+def pictured(folder: Path, objects: Mapping[str, Sequence[Mapping[str, Any]]]) -> state.Picture:
+    with api_server(folder, objects) as cluster, cluster.api_client() as api:
+        return state.look(api, ["operator"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"nodes": [thing("n", spec={"a": 2})]}, "nodes/n differs"),
+        ({"nodes": [thing("n"), thing("m")]}, "nodes/m came"),
+        ({"nodes": []}, "nodes/n is gone"),
+        ({"pods": [pod("web-1a"), pod("web-1a")]}, "pods of operator differs"),
+        ({"pods": [pod("web-1a", restarts=1)]}, "pods of operator differs"),
+        ({"pods": [pod("web-1a", ready=False)]}, "pods of operator differs"),
+    ],
+)
+def test_what_is_not_as_before_is_told(tmp_path: Path, changed: dict[str, Any], words: str) -> None:
+    objects = {"nodes": [thing("n")], "pods": [pod("web-1a")]}
+    before, after = pictured(tmp_path, objects), pictured(tmp_path, {**objects, **changed})
+    assert [it.endswith(words) for it in state.differences(before, after)] == [True]
+
+
+def test_what_changes_by_itself_is_as_before(tmp_path: Path) -> None:
+    later = thing("n", status={"conditions": ["x"]})
+    later["metadata"] = {"name": "n", "resourceVersion": "9", "uid": "v", "generation": 3}
+    later["metadata"]["annotations"] = {"deployment.kubernetes.io/revision": "4"}
+    before = pictured(tmp_path, {"nodes": [thing("n")], "pods": [pod("web-1a")]})
+    after = pictured(tmp_path, {"nodes": [later], "pods": [pod("web-2b")]})
+    assert state.differences(before, after) == []
+
+
+def test_an_object_that_was_deleted_can_be_made_again() -> None:
+    item = {"kind": "Role", "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}, "rules": [], "status": {}}
+    assert planting.remade(item) == {"kind": "Role", "metadata": {"name": "a"}, "rules": []}
+
+
+def test_what_goes_wrong_beside_is_raised_at_the_end() -> None:
+    from harness.bench.verdicts.acts import Beside
+
+    def fails(over: object) -> None:
+        raise WaitTimeout("no driver ran")
+
+    with pytest.raises(HarnessError, match="could not be planted: no driver ran"):
+        Beside(fails).end()
+    Beside(lambda over: None).end()
+
+
+def test_every_verdict_of_a_row_is_one_that_finds_something() -> None:
+    assert {it.verdict for it in ROWS.fault} <= {Verdict.FAILED, Verdict.ERROR}
