@@ -35,6 +35,9 @@ exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong
 3 the host, an input or the harness failed. docs/glossary.md explains the words, docs/ the rest.
 """
 
+_OF_A_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL})
+"""What the system refuses because of a path that somebody gave."""
+
 _OF_THE_HOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO})
 """What the system refuses because of the machine, and not because of a defect."""
 
@@ -81,6 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             where = f": {error.filename}" if error.filename else ""
             print(f"HostError: {error.strerror}{where}", file=sys.stderr)
             print("  next: free some disk, or give a folder that you may write to (HARNESS_CACHE)", file=sys.stderr)
+        elif isinstance(error, OSError) and error.errno in _OF_A_PATH and error.filename:
+            print(f"UsageError: {str(error.filename)[:200]}: {error.strerror}", file=sys.stderr)
+            print("  next: check that path", file=sys.stderr)
+            return 2
         else:
             crash.tell(error, sys.argv[1:] if argv is None else argv)
         return 3
@@ -89,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _refuse_empty(parser: argparse.ArgumentParser, words: Sequence[str]) -> None:
     """End with a usage error for an empty value: a variable that is not set must not select something else."""
     for number, word in enumerate(words):
+        if "\0" in word:
+            parser.error(f"{word!r} has a NUL byte, which no name can have")
         if word.startswith("--") and word.endswith("="):
             parser.error(f"{word} has an empty value; give one, or leave the option out")
         if not word.strip():

@@ -271,7 +271,12 @@ class Session:
                 LockStore.of(self.asked.settings).copy(result.lock, self._report.folder / "locks")
             except (OSError, HarnessError) as error:
                 self._say(f"the lock of {result.id} is not in the report: {error}")
-        self._report.add(result)
+        try:
+            self._report.add(result)
+        except HarnessError as error:
+            # What has been found is still told; cells that have not begun would only be lost.
+            self._say(f"{result.name}: {error}")
+            self._error = self._error or error
 
     def _hear(self, result: CellResult) -> None:
         """Store a result at once: pytest asks for results in order, and the run may be killed before it does."""
@@ -301,11 +306,18 @@ class Session:
             cast(Any, self._config).workeroutput.update({_LEAKS: self._leaks, _KEPT: self._kept})
         if self._report is None:
             return self._error.exit_status if self._error and self._worker is None else None
-        if self._runner is not None:
-            self._report.plan(self._runner.plan)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self._finished = self._report.finish(peak_memory_mib=peak, leaks=self._leaks)
-        History(self.asked.settings.cache_dir / "history.json").record(self._finished.cells)
+        try:
+            if self._runner is not None:
+                self._report.plan(self._runner.plan)
+            self._finished = self._report.finish(peak_memory_mib=peak, leaks=self._leaks)
+            History(self.asked.settings.cache_dir / "history.json").record(self._finished.cells)
+        except HarnessError as error:
+            self._error = self._error or error
+        except OSError as error:
+            self._error = self._error or HostError(f"the run cannot be recorded: {error}", "free some disk")
+        if self._finished is None:
+            return self._error.exit_status if self._error else HostError.exit_status
         return self._error.exit_status if self._error else exit_status(self._finished)
 
     def show(self) -> None:

@@ -63,10 +63,21 @@ class Settings(BaseModel):
         le=64,
         description="slots for paths with upgrades or rollbacks, over all runs",
     )
-    min_disk_gb: float = Field(default=3.0, ge=0, description="free disk space that a run needs to start, in 10⁹ bytes")
-    cluster_timeout: float = Field(default=300.0, gt=0, description="seconds within which a cluster must be Ready")
+    min_disk_gb: float = Field(
+        default=3.0, ge=0, allow_inf_nan=False, description="free disk space that a run needs to start, in 10⁹ bytes"
+    )
+    cluster_timeout: float = Field(
+        default=300.0, gt=0, allow_inf_nan=False, description="seconds within which a cluster must be Ready"
+    )
     isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
+
+    @field_validator("cache_dir", "reports_dir")
+    @classmethod
+    def _a_path(cls, value: Path) -> Path:
+        if "\0" in str(value):
+            raise ValueError("it has a NUL byte, which no path can have")
+        return value
 
     @field_validator("mirrors")
     @classmethod

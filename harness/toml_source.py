@@ -67,6 +67,8 @@ class TomlSource:
         """The parsed content, read-only. Raises CatalogueError when it is not TOML."""
         try:
             return _parsed(self.text)
+        except RecursionError as deep:
+            raise CatalogueError(f"{self.file}: it is nested too deep", "write it as the documentation shows") from deep
         except tomllib.TOMLDecodeError as broken:
             raise CatalogueError(f"{self.file} is not valid TOML: {self._why(broken)}", "correct that line") from broken
 

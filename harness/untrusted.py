@@ -8,6 +8,7 @@ this machine writes or what it reads.
 from __future__ import annotations
 
 import errno
+import json
 import posixpath
 import re
 import shutil
@@ -16,8 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any, AnyStr
 
+import yaml
 from pydantic import AfterValidator
 
 from harness.errors import DiskError, UsageError
@@ -30,6 +32,63 @@ RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 """The form of a run id: `harness.evidence.ledger.new_run_id` makes them."""
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
 _NEXT = "use the file unmodified, as the harness wrote it; do not use files from people you do not trust"
+
+
+_YAML_DEPTH = 200
+_YAML_NODES = 1_000_000
+"""Once every alias is replaced by what it stands for. Helm has such a limit, too (yaml.v3, `allowedAliasRatio`)."""
+
+
+class UnfitYaml(yaml.MarkedYAMLError):
+    """YAML that is well formed, but is not a tree of a size that anybody writes."""
+
+
+def check_yaml(text: AnyStr) -> AnyStr:
+    """Return a YAML text unchanged. Raises yaml.YAMLError where it is not valid, and UnfitYaml, which is one, for
+
+    an alias of what it stands in, for nesting without end, and for aliases that stand for more than there is room for.
+    """
+    sizes: dict[str, int] = {}
+    open_nodes: list[tuple[str | None, int]] = [(None, 0)]
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):
+        if isinstance(event, yaml.DocumentStartEvent):
+            sizes, open_nodes = {}, [(None, 0)]
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, 1))
+            if len(open_nodes) > _YAML_DEPTH:
+                raise _unfit(f"it is nested more than {_YAML_DEPTH} deep", event)
+        elif isinstance(event, yaml.CollectionEndEvent | yaml.ScalarEvent | yaml.AliasEvent):
+            _count(event, sizes, open_nodes)
+    return text
+
+
+def _count(event: Any, sizes: dict[str, int], open_nodes: list[tuple[str | None, int]]) -> None:
+    """Add a node that has ended to the one that it stands in."""
+    anchor, size = event.anchor if not isinstance(event, yaml.CollectionEndEvent) else None, 1
+    if isinstance(event, yaml.AliasEvent):
+        if any(anchor == it for it, _ in open_nodes):
+            raise _unfit(f"{anchor!r} refers to itself", event)
+        anchor, size = None, sizes.get(str(event.anchor), 1)
+    elif isinstance(event, yaml.CollectionEndEvent):
+        anchor, size = open_nodes.pop()
+    if anchor:
+        sizes[anchor] = size
+    around, before = open_nodes[-1]
+    if before + size > _YAML_NODES:
+        raise _unfit(f"its aliases stand for more than {_YAML_NODES} values", event)
+    open_nodes[-1] = (around, before + size)
+
+
+def _unfit(problem: str, event: Any) -> UnfitYaml:
+    return UnfitYaml(problem=problem, problem_mark=event.start_mark)
+
+
+def from_json(text: str | bytes) -> Any:
+    """What JSON text holds. Raises ValueError, also where it is nested without end."""
+    try:
+        return json.loads(text)
+    except RecursionError as deep:
+        raise ValueError("it is nested too deep") from deep
 
 
 def _matches(pattern: re.Pattern[str], what: str, *, or_empty: bool = False) -> Callable[[str], str]:

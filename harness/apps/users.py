@@ -19,6 +19,7 @@ from harness.apps.samples import Manifest, chart_values
 from harness.errors import SettingsError, UsageError
 from harness.images.references import ImageReference
 from harness.releases.values import Loader, with_text_keys
+from harness.untrusted import check_yaml
 
 CONFIG_MAP, SECRET = "ConfigMap", "Secret"
 
@@ -30,6 +31,7 @@ _TELLING = 4
 
 _SUFFIXES = (".yaml", ".yml")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_MAPS = ("driver", "executor", "server", "sparkConf", "hadoopConf", "restartPolicy", "dynamicAllocation")
 _LABEL_LENGTH = 63
 """The operator labels pods with the name of their application."""
 
@@ -226,6 +228,7 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
         raise UsageError(f"{file} cannot be read: {unreadable}", "it must be UTF-8 text") from unreadable
     loader = Loader(text)
     try:
+        check_yaml(text)
         while loader.check_node():
             node = loader.get_node()
             line = node.start_mark.line + 1
@@ -294,6 +297,7 @@ def _require_application(document: object, where: str) -> None:
             f"{where}: {name!r} cannot be the name of a {kind}",
             f"use at most {_LABEL_LENGTH} lower-case letters, digits, '-' and '.'",
         )
+    _require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
     if kind not in _HELPERS:
         _require_images(document, f"{where}: {kind} {name}")
 
@@ -301,6 +305,8 @@ def _require_application(document: object, where: str) -> None:
 def _require_images(document: Mapping[str, Any], what: str) -> None:
     if not isinstance(document.get("spec"), dict):
         raise UsageError(f"{what} has no spec", "write it as `kubectl explain` shows it")
+    spec = document["spec"].get("template") if document["kind"] == SCHEDULED.kind else document["spec"]
+    _require_maps(spec if isinstance(spec, dict) else {}, _MAPS, f"{what}: spec")
     images = list(_images(document["spec"]))
     if not images:
         raise UsageError(f"{what} names no image", "set spec.image: no release of the operator has a default for it")
@@ -311,6 +317,12 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
             ImageReference.parse(image)
         except (UsageError, SettingsError) as wrong:
             raise UsageError(f"{what}: {wrong.message}", wrong.next_step) from wrong
+
+
+def _require_maps(document: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    for name in names:
+        if not isinstance(document.get(name) or {}, Mapping):
+            raise UsageError(f"{where}.{name} is not a mapping", "write it as `kubectl explain` shows it")
 
 
 def _require_unique(manifests: Sequence[UserManifest]) -> None:

@@ -20,6 +20,7 @@ from harness.errors import CommandError, ReleaseError, UsageError
 from harness.releases import chart_files
 from harness.releases.charts import Chart
 from harness.releases.values import merge
+from harness.untrusted import check_yaml
 
 _RENDER_SECONDS = 60.0
 _THREADS = 4
@@ -45,7 +46,7 @@ def render(helm: Path, chart: Chart, values: Mapping[str, Any]) -> Rendering:
     Hooks and CRDs are included. Raises ReleaseError when the unchanged chart does not render.
     """
     files = dict(_texts(chart.path))
-    own = yaml.safe_load(files.get("values.yaml", "")) or {}
+    own = yaml.safe_load(check_yaml(files.get("values.yaml", ""))) or {}
     apis = sorted({api for name, text in files.items() if name.startswith("templates/") for api in _apis(text)})
     effective = merge(own, values)
     switches = dict(_switches(effective, ""))
@@ -90,7 +91,7 @@ def _template(
     found = []
     for text in re.split(r"^---\s*$", done.stdout, flags=re.M):
         source = re.search(r"^# Source: [^/\n]+/(\S+)", text, re.M)
-        document = yaml.load(text, Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)  # noqa: S506
+        document = yaml.load(check_yaml(text), Loader=yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)  # noqa: S506
         if isinstance(document, dict):
             found.append((source[1] if source else "", document))
     return found

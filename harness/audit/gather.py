@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from harness.untrusted import check_yaml
+
 _SPARK_KEY = re.compile(r"spark\.kubernetes\.(?:\w+\.)?container\.image")
 _SPARK_LINE = re.compile(rf"(?:^|[\s\"'])({_SPARK_KEY.pattern})\s*[=:\s]\s*[\"']?([^\s\"'\\]+)", re.M)
 # Keys below which `image` is no container image: Ceph's block devices have images too.
@@ -67,7 +69,7 @@ def of_folder(folder: Path) -> tuple[list[Mention], list[Unreadable]]:
             continue
         shown = file.relative_to(folder).as_posix() if folder.is_dir() else file.name
         try:
-            documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=_LOADER))
+            documents = list(yaml.load_all(check_yaml(file.read_text(encoding="utf-8")), Loader=_LOADER))
         except yaml.MarkedYAMLError as broken:
             mark = broken.problem_mark or broken.context_mark
             line = f"{shown}:{mark.line + 1}" if mark else shown
@@ -172,7 +174,7 @@ def _texts(data: Mapping[str, Any], where: str) -> Iterator[Mention]:
         if "image:" not in text and '"image"' not in text:
             continue
         try:
-            documents = list(yaml.load_all(text, Loader=_LOADER))
+            documents = list(yaml.load_all(check_yaml(text), Loader=_LOADER))
         except yaml.YAMLError:
             # A ConfigMap may hold any text; what is not YAML is not a pod template.
             continue

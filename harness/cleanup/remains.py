@@ -27,7 +27,7 @@ from harness.evidence.folders import remove_folder
 from harness.evidence.ledger import NAME_PREFIX, Entry
 from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE, Identity, identity
 from harness.providers import PROVIDERS
-from harness.untrusted import RUN_ID
+from harness.untrusted import RUN_ID, check_yaml
 from harness.waiting import until
 
 __all__ = [
@@ -307,7 +307,7 @@ def _user_kubeconfigs() -> list[Path]:
 def _read_yaml(path: Path) -> dict[str, Any]:
     """A kubeconfig's content; one that cannot be read as such has no contexts."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = yaml.safe_load(check_yaml(path.read_text()))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     return document if isinstance(document, dict) else {}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import options as run_options
 from harness.errors import UsageError
+from harness.untrusted import check_yaml
 
 if TYPE_CHECKING:
     from harness import settings
@@ -135,5 +136,5 @@ def _defaults(wanted: settings.Settings, release: Release) -> dict[str, Any] | N
     found = at_hand.chart(wanted, release)
     if found is None:
         return None
-    data = yaml.safe_load(chart_files.text(found.path, "values.yaml") or "")
+    data = yaml.safe_load(check_yaml(chart_files.text(found.path, "values.yaml") or ""))
     return data if isinstance(data, dict) else None

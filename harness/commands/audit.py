@@ -125,9 +125,11 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
             "harness audit images needs something to check",
             "give --release, --chart, --values, --manifests or --context",
         )
+    # A chart or values that are none are told before anything is built.
+    chart = charts.from_path(parsed.chart) if parsed.chart else None
     helm = tools.ensure(wanted, ["helm"])["helm"].path
-    if parsed.chart:
-        return subjects.of_chart(charts.from_path(parsed.chart), helm, parsed.values)
+    if chart:
+        return subjects.of_chart(chart, helm, parsed.values)
     with temporary(wanted) as scratch:
         return subjects.of_release(known, parsed.release, kind, wanted, helm, parsed.values, scratch)
 

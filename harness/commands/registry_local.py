@@ -155,12 +155,18 @@ def _status(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.registries.front import control
 
     found = fronts.recorded(run_options.settings_of(parsed))
-    states = {it.name: control.ask(it.control, "GET", "/state") for it in found if it.alive}
+    states: dict[str, dict[str, Any]] = {}
+    for it in found:
+        if it.alive:
+            try:
+                states[it.name] = control.ask(it.control, "GET", "/state")
+            except HostError:
+                states[it.name] = {"faults": [], "storage": False}
     if parsed.json:
         shown = [{**it.model_dump(mode="json"), "up": it.alive, **states.get(it.name, {})} for it in found]
         print(json.dumps(shown, indent=2))
     elif found:
-        wide_console().print(fronts.table(found, {name: it["faults"] for name, it in states.items()}))
+        wide_console().print(fronts.table(found, states))
     else:
         print("no local registry is running")
     return 0
@@ -265,7 +271,7 @@ def _limits(text: str | None) -> Any:
     if text is None:
         return None
     parts = text.split(",")
-    if len(parts) != 3 or not all(it.isdecimal() for it in parts) or int(parts[2]) < 1:
+    if len(parts) != 3 or not all(it.isdecimal() and len(it) < 10 for it in parts) or int(parts[2]) < 1:
         raise UsageError(
             f"--limit {text!r} is not three numbers", "for example --limit 100,200,21600, as on Docker Hub"
         )

@@ -2,7 +2,8 @@
 """The harness's own dockerd, for hosts where no service manager runs one: started, recognised, stopped.
 
 All of its files are in one folder: `data/` (images, containers, volumes), `dockerd.log`, `dockerd.pid`, `engine.json`
-(which process it is) and, where the host lacks capabilities, the runtime wrapper.
+(which process it is), the host's network before and after its first start and, where the host lacks capabilities, the
+runtime wrapper.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _STOP_TIMEOUT = 60.0
 _KILL_TIMEOUT = 10.0
 _CALL_TIMEOUT = 60.0
 _LOG_TAIL = 12
+_BEFORE, _AFTER = "network-before.json", "network-after.json"
 
 
 class _Record(BaseModel):
@@ -66,7 +68,7 @@ def start(folder: Path, *, timeout: float) -> int:
         alive = running(folder)
         if alive is None:
             (folder / "dockerd.pid").unlink(missing_ok=True)
-            network.remember(folder / "network-before.json", _path())
+            network.remember(folder / _BEFORE, _path())
             child = process.daemon(_command(folder), log_file=log_file(folder), env={"PATH": _path()})
             alive = child.pid
             found = process.identity(alive)
@@ -87,6 +89,7 @@ def start(folder: Path, *, timeout: float) -> int:
             ) from late
         if has_ended() is not None:
             raise EngineError(f"dockerd exited immediately:\n{_tail(folder)}", f"see {log_file(folder)}")
+        network.remember(folder / _AFTER, _path())
         return alive
 
 
@@ -110,7 +113,7 @@ def stop(folder: Path, *, remove_data: bool, progress: Progress) -> bool:
         progress(f"stopping dockerd (process {pid})")
         _end(folder, pid)
     if remove_data:
-        network.restore(folder / "network-before.json", bridges, _path())
+        network.restore(folder / _BEFORE, folder / _AFTER, bridges, _path())
         progress(f"removing {folder}")
         _unmount(folder)
         shutil.rmtree(folder)

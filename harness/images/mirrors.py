@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tomllib
 from collections.abc import Mapping
@@ -28,11 +29,15 @@ K3S_FOLDER = "/etc/rancher/k3s"
 """Where k3s's nodes have their registries.yaml."""
 
 
+_HOST = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*")
+
+
 class Mirror(BaseModel):
     """A mirror of a registry host.
 
     `url` is what the nodes use (`http://registry-ghcr-io:5000`), `host_url` what this machine uses when that differs.
-    `ca` is a PEM file that signs the server's certificate.
+    `ca` is a PEM file that signs the server's certificate. The login goes to the server itself, and to a token server
+    on another host only where `token_servers` names it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,6 +47,7 @@ class Mirror(BaseModel):
     ca: Path | None = None
     username: str = ""
     password: SecretStr = SecretStr("")
+    token_servers: tuple[str, ...] = ()
 
     @field_validator("url", "host_url")
     @classmethod
@@ -67,7 +73,7 @@ class Mirror(BaseModel):
 
 
 def _registry_host(value: str) -> str:
-    if not value or "/" in value or value.startswith((".", "_")):
+    if not _HOST.fullmatch(value):
         raise ValueError(f"{value!r} is not a registry host like ghcr.io or registry.example.com:5000")
     if value == "index.docker.io":
         # A node looks into the folder docker.io for it; for registry-1.docker.io it has one of its own.

@@ -18,7 +18,7 @@ from typing import Any
 from harness.errors import UsageError
 from harness.foundry.assemble import Image, share
 from harness.images.references import ImageReference
-from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, opened
+from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, from_json, opened
 
 _INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 _MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -112,7 +112,7 @@ def _all(file: Path, root: Path, descriptors: list[Descriptor]) -> Iterator[Desc
 def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
     """Make an OCI manifest for an image of a docker archive, with its layers as they are."""
     try:
-        entries = json.loads((root / "manifest.json").read_text())
+        entries = from_json((root / "manifest.json").read_text())
         tagged = [it for it in entries if {wanted.canonical, wanted.familiar} & set(it.get("RepoTags") or [])]
         found = entries if len(entries) == 1 else tagged
         if len(found) != 1:
@@ -124,7 +124,7 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
             )
         config_file = _inside(file, root, found[0]["Config"])
         layers = [_inside(file, root, name) for name in found[0]["Layers"]]
-        diff_ids = json.loads(config_file.read_text())["rootfs"]["diff_ids"]
+        diff_ids = from_json(config_file.read_text())["rootfs"]["diff_ids"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as broken:
         raise UsageError(f"{file} is a corrupt `docker save` archive: {broken}", "save the image again") from broken
     if len(layers) != len(diff_ids):
@@ -209,7 +209,7 @@ def _complete(root: Path, descriptor: Descriptor) -> bool:
     manifest = _blob(root, descriptor["digest"])
     if not manifest.is_file():
         return False
-    document = json.loads(manifest.read_text())
+    document = from_json(manifest.read_text())
     parts = [*document.get("manifests", []), *document.get("layers", []), *filter(None, [document.get("config")])]
     return all(_blob(root, part["digest"]).is_file() for part in parts)
 
@@ -253,7 +253,7 @@ def _hash(path: Path) -> str:
 
 def _document(file: Path, path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text())
+        found = from_json(path.read_text())
     except (OSError, ValueError) as broken:
         raise UsageError(f"{file} is corrupt: {path.name}: {broken}", "save the image again") from broken
     if not isinstance(found, dict):

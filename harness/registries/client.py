@@ -97,6 +97,7 @@ class RegistryClient:
         self.host = host
         self.root = api_root(address_of(mirror, host))
         self._credentials = (mirror.credentials if mirror else None) or credentials
+        self._mirror = mirror
         self._attempts = attempts
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
@@ -366,6 +367,8 @@ class RegistryClient:
     def _fetch_token(self, realm: str, query: Mapping[str, str]) -> httpx.Response:
         """Docker's token protocol (distribution docs, spec/auth/token and spec/auth/oauth)."""
         login = self._credentials
+        if login:
+            self._require_trusted(realm)
         identity = login.identity_token.get_secret_value() if login else ""
         try:
             if identity:
@@ -375,6 +378,24 @@ class RegistryClient:
             return self._http.get(realm, params=dict(query), headers=headers)
         except httpx.HTTPError as error:
             raise unreachable(f"{self.server}'s token server {urlsplit(realm).netloc}", self.host, error) from error
+
+    def _require_trusted(self, realm: str) -> None:
+        """Raise SettingsError rather than send the login to where the registry, or whoever answers for it, points.
+
+        Never from https to http. A mirror's goes to no other host than the mirror's own and those of its row.
+        """
+        own, asked = urlsplit(self.root), urlsplit(realm)
+        if own.scheme == "https" and asked.scheme != "https":
+            raise SettingsError(
+                f"{self.server} wants the login at {realm}, without encryption; it was not sent",
+                "have the registry's operator correct its realm; until then leave out the login",
+            )
+        known = (own.hostname, *(self._mirror.token_servers if self._mirror else ()))
+        if self._mirror and asked.hostname not in known and asked.netloc not in known:
+            raise SettingsError(
+                f"{self.server} wants the login at {realm}, another host; it was not sent",
+                f'if that is its token server, add token_servers = ["{asked.netloc}"] to the mirror\'s row',
+            )
 
 
 def address_of(mirror: Mirror | None, host: str) -> str:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from rich.table import Table
@@ -110,14 +111,15 @@ def find(settings: Settings, name: str = "") -> Record:
     return known[name]
 
 
-def table(records: Sequence[Record], faults: Mapping[str, Sequence[str]]) -> Table:
-    """A table of the local registries; `faults` describes the active ones by registry name."""
+def table(records: Sequence[Record], states: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A table of the local registries; `states` are the answers of those that are running, by name."""
     shown = Table(title="Local registries", title_justify="left")
     for name in ("name", "profile", "address", "state", "faults", "CA"):
         shown.add_column(name, overflow="fold")
     for it in records:
-        state = "up" if it.alive else "ended"
-        shown.add_row(it.name, it.profile, it.address, state, "; ".join(faults.get(it.name, ())), str(it.ca))
+        said = states.get(it.name, {})
+        state = ("up" if said.get("storage", True) else "up, but its storage is gone") if it.alive else "ended"
+        shown.add_row(it.name, it.profile, it.address, state, "; ".join(said.get("faults", ())), str(it.ca))
     return shown
 
 

@@ -31,6 +31,8 @@ LABEL_TOOL = "spark-operator-harness.tool"
 _READY_SECONDS = 30.0
 _ENGINE_SECONDS = 60.0
 _PORT = 5000
+# unix(7): sun_path has 108 bytes, the last of which is zero.
+_LONGEST_SOCKET = 107
 # distribution v3 exports traces to localhost:4318 unless told otherwise (docs/content/about/configuration.md).
 _ENVIRONMENT = {"OTEL_TRACES_EXPORTER": "none"}
 _LISTENING = re.compile(r"listening on (\S+?)(, tls)?[\" ]")
@@ -38,11 +40,15 @@ _LISTENING = re.compile(r"listening on (\S+?)(, tls)?[\" ]")
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running registry server at `url`; its log, including the access log, goes to `log_file`."""
+    """A running registry server at `url`; its log, including the access log, goes to `log_file`.
+
+    With a `socket`, it answers there alone.
+    """
 
     url: str
     storage: Path
     log_file: Path
+    socket: Path | None = None
 
     @property
     def address(self) -> str:
@@ -73,10 +79,10 @@ def write_config(
 ) -> Path:
     """Write the configuration of a distribution v3 server and return its path.
 
-    `address` is `host:port`; port 0 picks a free one. `storage` is the folder from the server's point of view. With
-    `cache_of`, the address of another registry, it is a pull-through cache of that one.
+    `address` is `host:port`, where port 0 picks a free one, or the path of a Unix socket. `storage` is the folder from
+    the server's point of view. With `cache_of`, the address of another registry, it is a pull-through cache of that.
     """
-    http: dict[str, object] = {"addr": address}
+    http: dict[str, object] = {"addr": address, **({"net": "unix"} if address.startswith("/") else {})}
     if security.certificate and security.key:
         http["tls"] = {"certificate": str(security.certificate), "key": str(security.key)}
     config: dict[str, object] = {
@@ -110,13 +116,15 @@ def serve(
     address: str = "127.0.0.1",
     cache_of: str = "",
     ca: Path | None = None,
+    private: bool = False,
 ) -> Iterator[Server]:
     """Run a registry server on 127.0.0.1, or another `address` of this machine, for as long as the block lasts.
 
     `port` 0 picks a free one; `storage` is created if missing, unless `readonly`. The log is appended to.
-    `cache_of` makes it a pull-through cache of another registry, `ca` is then the CA that it trusts. Raises ToolError
-    when the binary is missing, UnavailableError when a read-only storage is, HostError when the port is taken or the
-    server ends before it answers.
+    With `private`, it listens on no address, but on a Unix socket that only this user can reach. `cache_of` makes it a
+    pull-through cache of another registry, `ca` is then the CA that it trusts. Raises ToolError when the binary is
+    missing, UnavailableError when a read-only storage is, HostError when the port is taken or the server ends before
+    it answers.
     """
     _require_binary(binary)
     if readonly:
@@ -125,10 +133,11 @@ def serve(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     start = log_file.stat().st_size if log_file.exists() else 0
     with tempfile.TemporaryDirectory(prefix="soh-registry-") as scratch:
+        socket = _socket(Path(scratch)) if private else None
         config = write_config(
             Path(scratch) / "config.yml",
             storage=storage.resolve(),
-            address=f"{address}:{port}",
+            address=str(socket or f"{address}:{port}"),
             readonly=readonly,
             security=security,
             cache_of=cache_of,
@@ -142,12 +151,12 @@ def serve(
                     raise _server_ended(f"{address}:{port}", said, log_file)
                 found = _LISTENING.search(said)
                 scheme = "https" if found and found[2] else "http"
-                return f"{scheme}://{found[1]}" if found else ""
+                return f"{scheme}://{'storage' if socket else found[1]}" if found else ""
 
             url = until(look, what=f"the registry server of {storage} to listen", timeout=_READY_SECONDS, interval=0.05)
             # 127.0.0.1 also with TLS: whether the certificate is valid is the clients' question, not ours.
-            _wait_for_api(url, f"the registry server at {url}", f"see {log_file}")
-            yield Server(url=url, storage=storage, log_file=log_file)
+            _wait_for_api(url, f"the registry server of {storage} at {socket or url}", f"see {log_file}", socket)
+            yield Server(url=url, storage=storage, log_file=log_file, socket=socket)
 
 
 class NodeRegistries:
@@ -293,9 +302,20 @@ def container_name(run_id: str, host: str) -> str:
     return f"{NAME_PREFIX}{short_run_id(run_id)}-registry-{label}"[:63].rstrip("-")
 
 
-def _wait_for_api(url: str, what: str, next_step: str) -> None:
+def _socket(folder: Path) -> Path:
+    """A path for a Unix socket in a folder that only this user can enter. Raises HostError for one that is too long."""
+    socket = folder / "s"
+    if len(str(socket)) > _LONGEST_SOCKET:
+        raise HostError(
+            f"the temporary folder {folder} is too long for the path of a Unix socket", "set TMPDIR to a shorter one"
+        )
+    return socket
+
+
+def _wait_for_api(url: str, what: str, next_step: str, socket: Path | None = None) -> None:
     # A proxy of the environment has no say about addresses of this machine.
-    with httpx.Client(trust_env=False, verify=False, timeout=5.0) as client:
+    transport = httpx.HTTPTransport(uds=str(socket)) if socket else None
+    with httpx.Client(trust_env=False, verify=False, timeout=5.0, transport=transport) as client:
         until(
             lambda: client.get(f"{url}/v2/").status_code,
             lambda status: status in (200, 401),

@@ -14,10 +14,12 @@ def files(path: Path) -> Iterator[tuple[str, bytes]]:
     """The name within the chart and the content of each of its files.
 
     Raises UsageError for an archive that cannot be read, holds links or is larger than Helm takes, and for a file of a
-    folder that cannot be read.
+    folder that is a link or cannot be read.
     """
     if path.is_dir():
         for file in sorted(path.rglob("*")):
+            if file.is_symlink():
+                raise UsageError(f"{file} of the chart is a link", "replace it by what it points to")
             try:
                 if file.is_file():
                     yield file.relative_to(path).as_posix(), file.read_bytes()

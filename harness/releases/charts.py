@@ -30,6 +30,7 @@ from harness.errors import CommandError, UnavailableError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix.model import ChartSource, Release
 from harness.releases import chart_files
+from harness.untrusted import check_yaml
 
 CHART_NAME = "spark-operator"
 
@@ -59,6 +60,9 @@ def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: 
     if not path.exists():
         raise UnavailableError(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
     metadata = _metadata(path)
+    for key in ("apiVersion", "name", "version"):
+        if not isinstance(metadata.get(key, ""), str | int | float):
+            raise UsageError(f"{path}: Chart.yaml: {key} is not text", "give the path of a complete chart")
     missing = [key for key in ("apiVersion", "name", "version") if not metadata.get(key)]
     if missing:
         raise UsageError(f"{path}: Chart.yaml has no {', '.join(missing)}", "give the path of a complete chart")
@@ -210,7 +214,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     if text is None:
         raise UsageError(f"{path} has no Chart.yaml", "give the path of a chart folder or .tgz")
     try:
-        data = yaml.safe_load(text)
+        data = yaml.safe_load(check_yaml(text))
     except yaml.YAMLError as broken:
         raise UsageError(f"{path}: Chart.yaml is not valid YAML: {broken}", "correct it") from broken
     if not isinstance(data, dict):

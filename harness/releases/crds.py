@@ -17,6 +17,7 @@ import yaml
 from harness.errors import UsageError
 from harness.releases import chart_files
 from harness.releases.charts import Chart
+from harness.untrusted import check_yaml
 
 _YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
@@ -149,7 +150,7 @@ def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
         if not (name.startswith("crds/") and name.endswith(".yaml")):
             continue
         try:
-            documents = list(yaml.load_all(text, Loader=_YAML))
+            documents = list(yaml.load_all(check_yaml(text), Loader=_YAML))
         except yaml.YAMLError as broken:
             raise UsageError(f"{path}: {name} is not valid YAML: {broken}", "use a complete chart") from broken
         for document in documents:

@@ -16,6 +16,11 @@ CHECK_NAMESPACE = "operator-checks"
 def of_values(values: Mapping[str, Any]) -> list[str]:
     """What values have in spark.jobNamespaces; nothing where they do not set it. Raises UsageError for no list."""
     spark = values.get("spark")
+    if spark is not None and not isinstance(spark, Mapping):
+        raise UsageError(
+            f"the values set spark to {str(spark)[:80]!r}, which is no mapping",
+            "write it as the chart has it: spark: {jobNamespaces: [default]}",
+        )
     listed = spark.get("jobNamespaces") if isinstance(spark, Mapping) else None
     if listed is None:
         return []

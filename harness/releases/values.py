@@ -13,6 +13,7 @@ import yaml
 
 from harness.errors import UsageError
 from harness.settings import PROJECT_ROOT
+from harness.untrusted import check_yaml
 
 PROFILES = PROJECT_ROOT / "charts" / "values"
 """Where the values profiles lie, one YAML file each."""
@@ -67,7 +68,7 @@ def load_values(path: Path) -> dict[str, Any]:
             f"the values file {path} cannot be read: {unreadable}", "it must be UTF-8 text"
         ) from unreadable
     try:
-        data = yaml.load(text, Loader=Loader)  # noqa: S506 - derived from the safe loader
+        data = yaml.load(check_yaml(text), Loader=Loader)  # noqa: S506 - derived from the safe loader
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)

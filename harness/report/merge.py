@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from harness.report.files import write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, RunResult, ShardResult, SourceResult
 from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
-from harness.untrusted import files_below, inside
+from harness.untrusted import files_below, from_json, inside
 
 _WRITTEN = frozenset({RESULTS, JUNIT, HTML, SUMMARY})
 _BUNDLE = ".tar.gz"
@@ -69,7 +68,7 @@ def find(folders: Sequence[Path]) -> list[Shard]:
 def planned_cells(plan: Path) -> list[str]:
     """The ids of the cells of all shards, from what `harness matrix --json --shards N` printed. Raises UsageError."""
     try:
-        shards = json.loads(plan.read_text())
+        shards = from_json(plan.read_text())
         return [str(cell) for shard in shards for cell in shard["cells"]]
     except (OSError, ValueError, TypeError, KeyError) as wrong:
         raise UsageError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,17 +53,19 @@ class ReportWriter:
         return folder.relative_to(self.folder).as_posix()
 
     def add(self, cell: CellResult) -> None:
-        """Add a finished cell; it is on disk when this returns."""
+        """Add a finished cell; it is on disk when this returns. Raises HostError."""
         with self._lock:
             cells = (*self._run.cells, cell)
             self._run = self._run.model_copy(update={"cells": cells, "flakes": flakes(cells)})
-            self._write_machine_readable()
+            with self._told():
+                self._write_machine_readable()
 
     def plan(self, clusters: Sequence[PlannedCluster]) -> None:
-        """Add which cell runs on which cluster, and when; it is on disk when this returns."""
+        """Add which cell runs on which cluster, and when; it is on disk when this returns. Raises HostError."""
         with self._lock:
             self._run = self._run.model_copy(update={"plan": tuple(clusters)})
-            self._write_machine_readable()
+            with self._told():
+                self._write_machine_readable()
 
     def finish(
         self,
@@ -72,10 +75,7 @@ class ReportWriter:
         leaks: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> RunResult:
-        """Finish the report and write the readable ones; on GitHub, append to the job summary."""
-        # Late, since the library of templates is slow to import.
-        from harness.report import html
-
+        """Finish the report and write the readable ones; on GitHub, append to the job summary. Raises HostError."""
         with self._lock:
             changes = {
                 "ended": ended or datetime.now(UTC),
@@ -83,16 +83,33 @@ class ReportWriter:
                 "leaks": tuple(leaks),
             }
             self._run = self._run.model_copy(update=changes)
-            self._write_machine_readable()
-            write_atomically(self.folder / HTML, html.render(self._run, attachments.find(self.folder, self._run)))
-            variables = os.environ if environment is None else environment
-            page = summary.markdown(self._run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
-            write_atomically(self.folder / SUMMARY, page)
-            job_summary = variables.get("GITHUB_STEP_SUMMARY")
-            if job_summary:
-                with Path(job_summary).open("a", encoding="utf-8") as stream:
-                    stream.write(page)
+            with self._told():
+                self._write_all(os.environ if environment is None else environment)
             return self._run
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what the disk refuses within the block into HostError."""
+        try:
+            yield
+        except OSError as error:
+            raise HostError(
+                f"cannot write the report in {self.folder}: {error.strerror or error}",
+                "free some disk, or set reports_dir in harness.toml; results.json holds the cells up to this one",
+            ) from error
+
+    def _write_all(self, variables: Mapping[str, str]) -> None:
+        # Late, since the library of templates is slow to import.
+        from harness.report import html
+
+        self._write_machine_readable()
+        write_atomically(self.folder / HTML, html.render(self._run, attachments.find(self.folder, self._run)))
+        page = summary.markdown(self._run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
+        write_atomically(self.folder / SUMMARY, page)
+        job_summary = variables.get("GITHUB_STEP_SUMMARY")
+        if job_summary:
+            with Path(job_summary).open("a", encoding="utf-8") as stream:
+                stream.write(page)
 
     def _write_machine_readable(self) -> None:
         write_atomically(self.folder / RESULTS, self._run.model_dump_json(indent=2) + "\n")

@@ -27,7 +27,7 @@ from harness.errors import UsageError
 from harness.evidence.redact import MASK, Redactor
 from harness.releases.values import merge
 from harness.settings import SourceKind
-from harness.untrusted import CellId, OptionalDigest, Sha256
+from harness.untrusted import CellId, OptionalDigest, Sha256, from_json
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -180,7 +180,7 @@ def digits(word: str) -> str:
 def parse(text: str, *, where: str) -> Lock:
     """A lock from its text. Raises UsageError that names `where` it was found."""
     try:
-        data = json.loads(text)
+        data = from_json(text)
     except ValueError as broken:
         raise UsageError(f"{where} is not a lock: {broken}", "give the lock.json of a cell's evidence") from broken
     if not isinstance(data, dict) or "cell" not in data or "seed" not in data:

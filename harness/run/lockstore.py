@@ -117,7 +117,7 @@ def find(word: str, settings: Settings) -> Found:
     if path.is_dir():
         return _in_folder(path)
     if path.is_file():
-        return _in_bundle(path, settings) if tarfile.is_tarfile(path) else _in_file(path)
+        return _in_bundle(path, settings) if _is_bundle(path) else _in_file(path)
     prefix = digits(word)
     if not prefix:
         raise UsageError(
@@ -125,6 +125,13 @@ def find(word: str, settings: Settings) -> Found:
             f"a digest is `sha256:` and at least {locks.PREFIX_DIGITS} hexadecimal digits; {_ELSEWHERE}",
         )
     return _by_digest(prefix, settings)
+
+
+def _is_bundle(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except OSError as unreadable:
+        raise UsageError(f"the lock {path} cannot be read: {unreadable.strerror}", "give another file") from unreadable
 
 
 def _in_folder(folder: Path) -> Found:
@@ -138,7 +145,11 @@ def _in_folder(folder: Path) -> Found:
 
 
 def _in_file(file: Path) -> Found:
-    lock = parse(file.read_text(errors="replace"), where=str(file))
+    try:
+        text = file.read_text(errors="replace")
+    except OSError as unreadable:
+        raise UsageError(f"the lock {file} cannot be read: {unreadable.strerror}", "give another file") from unreadable
+    lock = parse(text, where=str(file))
     store = LockStore(file.parent)
     charts_beside = [file.parent / CHART_FILE]
     if lock.chart is not None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from harness.run.lockstore import Found
 
 
+_MOST_REPETITIONS = 1000
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What was asked for, understood and found to make sense; nothing of the host was looked at.
@@ -62,8 +65,11 @@ class Understood:
 
 def request(options: RunOptions) -> Request:
     """Understand the options. Raises UsageError, SettingsError or CatalogueError."""
-    if options.repeat < 1:
-        raise UsageError(f"--repeat {options.repeat} is not a valid number of repetitions", "give a number from 1 on")
+    if not 1 <= options.repeat <= _MOST_REPETITIONS:
+        raise UsageError(
+            f"--repeat {options.repeat} is not a valid number of repetitions",
+            f"give a number from 1 to {_MOST_REPETITIONS}",
+        )
     if options.seed is not None and not 0 <= options.seed < seeds.LIMIT:
         raise UsageError(f"--seed {options.seed} is no seed", f"give a whole number from 0 to {seeds.LIMIT - 1}")
     if options.drift and not options.lock:

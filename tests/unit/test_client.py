@@ -6,11 +6,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from registry_fakes import Answer, Request, answering
 
-from harness.errors import RegistryError
+from harness.errors import RegistryError, SettingsError
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
@@ -155,3 +156,64 @@ def test_all_pages_of_tags_are_read() -> None:
 
     with answering(answer) as server, RegistryClient(None, server.address) as client:
         assert client.tags("a/b") == ["1", "2"]
+
+
+def a_realm(realm: str) -> Callable[[Request], Answer]:
+    """A registry that points to this token server."""
+    return lambda request: Answer(401, headers={"WWW-Authenticate": f'Bearer realm="{realm}",service="fake"'})
+
+
+def with_login(url: str, **more: object) -> Mirror:
+    return Mirror.model_validate({"url": url, "username": "me", "password": "word", **more})
+
+
+def granting(request: Request) -> Answer:
+    return Answer(200, '{"token": "t0ken"}')
+
+
+def test_a_mirrors_login_goes_to_no_other_host() -> None:
+    with answering(granting) as elsewhere:
+        other = elsewhere.address.replace("127.0.0.1", "localhost")
+        with (
+            answering(a_realm(f"http://{other}/token")) as server,
+            RegistryClient(with_login(f"http://{server.address}"), "ghcr.io") as client,
+            pytest.raises(SettingsError, match=rf"wants the login at http://{other}/token, another host") as refused,
+        ):
+            client.head(image("ghcr.io"))
+        assert elsewhere.requests == []
+    assert f'token_servers = ["{other}"]' in refused.value.next_step
+
+
+def test_a_mirrors_login_goes_where_its_row_allows_it() -> None:
+    with answering(granting) as elsewhere:
+        other = elsewhere.address.replace("127.0.0.1", "localhost")
+        with (
+            answering(a_realm(f"http://{other}/token")) as server,
+            RegistryClient(with_login(f"http://{server.address}", token_servers=[other]), "ghcr.io") as client,
+            pytest.raises(RegistryError),
+        ):
+            client.head(image("ghcr.io"))
+        assert elsewhere.requests[0].authorization.startswith("Basic ")
+
+
+def test_without_a_login_any_token_server_is_asked() -> None:
+    with answering(granting) as elsewhere:
+        other = elsewhere.address.replace("127.0.0.1", "localhost")
+        with (
+            answering(a_realm(f"http://{other}/token")) as server,
+            RegistryClient(Mirror(url=f"http://{server.address}"), "ghcr.io") as client,
+            pytest.raises(RegistryError),
+        ):
+            client.head(image("ghcr.io"))
+        assert {it.authorization for it in elsewhere.requests} == {""}
+
+
+@pytest.mark.parametrize("mirror", [with_login("https://mirror.example", token_servers=["mirror.example"]), None])
+def test_no_login_goes_from_https_to_http(mirror: Mirror | None) -> None:
+    login = Credentials(username="me", password=SecretStr("word"))
+    challenge = httpx.Response(401, headers={"WWW-Authenticate": 'Bearer realm="http://mirror.example/token"'})
+    with (
+        RegistryClient(mirror, "registry.example", credentials=login) as client,
+        pytest.raises(SettingsError, match="without encryption; it was not sent"),
+    ):
+        client._authorize(challenge, "repository:a/b:pull")

@@ -16,7 +16,7 @@ import pytest
 
 from harness import process
 from harness.errors import EngineError
-from harness.host import dockerd, engine, network
+from harness.host import dockerd, engine
 from harness.settings import Settings
 
 INFO = {
@@ -179,32 +179,3 @@ def test_the_data_of_a_dockerd_that_is_gone_is_removed(settings: Settings) -> No
 
     assert engine.stop_engine(settings, remove_data=True)
     assert not (settings.cache_dir / "engine").exists()
-
-
-def test_only_dockers_own_packet_filter_rules_go() -> None:
-    rules = [
-        "*filter",
-        ":FORWARD DROP [5:300]",
-        ":DOCKER - [0:0]",
-        ":KUBE-SERVICES - [0:0]",
-        "-A FORWARD -j DOCKER-USER",
-        "-A FORWARD -i br-0123456789ab ! -o br-0123456789ab -j ACCEPT",
-        "-A FORWARD -i docker0 -o docker0 -j ACCEPT",
-        "-A FORWARD -i eth0 -j KUBE-SERVICES",
-        "COMMIT",
-        "*nat",
-        "-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
-        "-A POSTROUTING -s 10.1.0.0/16 ! -o virbr0 -j MASQUERADE",
-        "COMMIT",
-    ]
-
-    assert network.without_docker(rules, ["docker0", "br-0123456789ab"], "ACCEPT") == [
-        "*filter",
-        ":FORWARD ACCEPT [5:300]",
-        ":KUBE-SERVICES - [0:0]",
-        "-A FORWARD -i eth0 -j KUBE-SERVICES",
-        "COMMIT",
-        "*nat",
-        "-A POSTROUTING -s 10.1.0.0/16 ! -o virbr0 -j MASQUERADE",
-        "COMMIT",
-    ]

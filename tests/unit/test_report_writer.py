@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,3 +84,17 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
         write_atomically(file, "\ud800")
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_full_disk_is_one_clear_error_wherever_it_is_met(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = ReportWriter(tmp_path, run(ended=None, planned=PLANNED))
+    report.add(result("spark-pi"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer, "write_atomically", full)
+    for act in (lambda: report.add(result("retry")), lambda: report.plan(()), lambda: report.finish(environment={})):
+        with pytest.raises(HostError, match=r"cannot write the report in .*: No space left on device"):
+            act()
+    assert [cell.id for cell in writer.read(report.folder / "results.json").cells] == [PLANNED[0]]

@@ -6,13 +6,16 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from harness import untrusted
 from harness.errors import DiskError, UsageError
 from harness.evidence.ledger import new_run_id
 from harness.untrusted import Bounds, CellId, OptionalDigest, RunId, Sha256, files_below, inside, opened
@@ -141,3 +144,34 @@ def test_an_archive_that_unpacks_to_more_than_the_disk_has_room_for_is_stopped(
     with opened(file, SMALL) as archive, pytest.raises(DiskError, match="not enough free disk space"):
         archive.extract(tmp_path / "into", reserve=1000)
     assert [it.name for it in (tmp_path / "into").iterdir()] == ["first"]
+
+
+LAUGHS = "\n".join(["a: &a [1, 2]", *(f"{b}: &{b} [{f'*{a}, ' * 9}*{a}]" for a, b in pairwise("abcdefgh"))])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: &a {b: *a}", "'a' refers to itself"),
+        ("- &a [1, [2, *a]]", "'a' refers to itself"),
+        ("[" * 300 + "]" * 300, "nested more than 200 deep"),
+        (
+            "\n".join(["a: &a [1, 2]", *(f"{b}: &{b} [{f'*{a}, ' * 9}*{a}]" for a, b in pairwise("abcdefgh"))]),
+            "aliases",
+        ),
+    ],
+)
+def test_yaml_that_is_no_tree_of_a_sensible_size_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(yaml.MarkedYAMLError, match=problem) as refused:
+        untrusted.check_yaml(text)
+    assert refused.value.problem_mark is not None
+
+
+@pytest.mark.parametrize("text", ["", "a: &a [1]\nb: *a\nc: [*a, *a]\n", "&a x: 1\n---\n&a y: *a\n", "[[[1]]]"])
+def test_yaml_with_aliases_is_as_good_as_any(text: str) -> None:
+    assert untrusted.check_yaml(text) == text
+
+
+def test_json_without_end_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="nested too deep"):
+        untrusted.from_json("[" * 100_000)

@@ -9,6 +9,7 @@ import fnmatch
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from harness.registries.front.faults import Target
 from harness.registries.front.profile import Case, Profile, Visibility
@@ -63,6 +64,11 @@ def route(path: str) -> Route | None:
         return Route(target="tags", repository=found["name"], reference=found["rest"])
     target: Target = "manifests" if found["kind"] == "manifests" else "blobs"
     return Route(target=target, repository=found["name"], reference=found["rest"])
+
+
+def is_name(repository: str) -> bool:
+    """Whether this can be the name of a repository: a path without segments that lead elsewhere."""
+    return all(segment not in ("", ".", "..") for segment in unquote(repository).split("/"))
 
 
 @dataclass(frozen=True, kw_only=True)

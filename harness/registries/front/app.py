@@ -15,16 +15,19 @@ from yarl import URL
 
 from harness.errors import DiskError
 from harness.registries.front import access_log
-from harness.registries.front.access import Route, basic, route
+from harness.registries.front.access import Route, basic, is_name, route, wanted
 from harness.registries.front.access_log import AccessLog
 from harness.registries.front.auth import NOBODY, Authorizer, Caller, Refusal, error_body
 from harness.registries.front.faults import Fault, FaultPlan, Struck
 from harness.registries.front.limits import Balance, PullCounter
 from harness.registries.front.profile import Case
+from harness.registries.front.uploads import Uploads
+from harness.registries.local import Server
 
 _HOP = {"connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
 _KEPT_BACK = {*_HOP, "authorization", "host", "content-length", "expect"}
 _PORTION = 64 * 1024
+_BODY_SECONDS = 60.0
 # What a fault of kind `status` says; 404 depends on what is asked for.
 _SAID = {
     401: ("UNAUTHORIZED", "authentication required"),
@@ -40,6 +43,9 @@ _MISSING = {
 }
 
 
+_NO_NAME = Refusal(status=400, body=error_body("NAME_INVALID", "invalid repository name"))
+
+
 @dataclass(kw_only=True)
 class _Note:
     """What will be logged about a request."""
@@ -52,7 +58,7 @@ class _Note:
 
 
 class FrontApp:
-    """Answers requests in front of the registry server at `storage_url`. Lives in one event loop."""
+    """Answers requests in front of a registry server. Lives in one event loop."""
 
     def __init__(
         self,
@@ -60,14 +66,18 @@ class FrontApp:
         faults: FaultPlan,
         counter: PullCounter,
         log: AccessLog,
-        storage_url: str,
+        storage: Server,
+        uploads: Uploads,
         pushed: set[str],
     ) -> None:
         self._authorizer = authorizer
         self._faults = faults
         self._counter = counter
         self._log = log
-        self._storage = storage_url
+        self._storage = storage.url
+        self._socket = storage.socket
+        self.uploads = uploads
+        """Uploads that have begun and not ended."""
         self._pushed = pushed
         self._session: aiohttp.ClientSession | None = None
         self.failure: DiskError | None = None
@@ -81,6 +91,14 @@ class FrontApp:
         app.router.add_route("*", "/{anything:.*}", self._answer)
         app.cleanup_ctx.append(self._connections)
         return app
+
+    async def storage_answers(self) -> bool:
+        """Whether the server behind this one answers."""
+        try:
+            async with self._to_storage.get(f"{self._storage}/v2/") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
 
     async def exists(self, repository: str) -> bool:
         """Whether the storage has a repository of this name."""
@@ -101,7 +119,8 @@ class FrontApp:
 
     async def _connections(self, app: web.Application) -> AsyncIterator[None]:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
-        connector = aiohttp.TCPConnector(limit=0)
+        # Without a login, so that nobody but this front may reach it.
+        connector = aiohttp.UnixConnector(str(self._socket), limit=0) if self._socket else aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False, timeout=timeout) as session:
             self._session = session
             yield
@@ -115,10 +134,16 @@ class FrontApp:
             if self.failure is not None:
                 return self._say(note, Refusal(status=500, body=error_body("UNKNOWN", self.failure.message)))
             return await self._through(request, asked, note)
+        except TimeoutError:
+            self.uploads.abort(asked.reference if asked else "")
+            request.protocol.force_close()
+            return self._say(note, Refusal(status=408, body=error_body("UNKNOWN", "the request did not go on")))
         except ConnectionError:
             # The client went away; what it got is in the note.
+            self.uploads.abort(asked.reference if asked else "")
             raise
         except aiohttp.ClientError as error:
+            self.uploads.abort(asked.reference if asked else "")
             said = f"the storage behind this registry did not answer: {error}"
             return self._say(note, Refusal(status=502, body=error_body("UNAVAILABLE", said)))
         finally:
@@ -165,6 +190,8 @@ class FrontApp:
             return await self._token(request, note)
         if asked is None:
             return self._say(note, Refusal(status=404, body=b"404 page not found\n"))
+        if asked.repository and not is_name(asked.repository):
+            return self._say(note, _NO_NAME)
         return await self._registry(request, asked, known or "no-credentials", note)
 
     async def _token(self, request: web.Request, note: _Note) -> web.StreamResponse:
@@ -183,6 +210,8 @@ class FrontApp:
         else:
             return self._say(note, Refusal(status=405, body=error_body("UNSUPPORTED", "The operation is unsupported.")))
         note.scope = " ".join(scopes)
+        if not all(is_name(it.repository) for it in wanted(scopes)):
+            return self._say(note, _NO_NAME)
         caller, answer = await self._authorizer.token_for(credentials, scopes)
         note.user = caller.user
         if isinstance(answer, Refusal):
@@ -233,7 +262,7 @@ class FrontApp:
         headers.update({"Host": request.host, "X-Forwarded-Proto": "https"})
         body: AsyncIterator[bytes] | None = None
         if request.can_read_body:
-            body = request.content.iter_chunked(_PORTION)
+            body = _received(request)
             if request.content_length is not None:
                 headers["Content-Length"] = str(request.content_length)
         url = URL(self._storage + await self._path(request, asked, caller), encoded=True)
@@ -241,6 +270,8 @@ class FrontApp:
             request.method, url, headers=headers, data=body, allow_redirects=False,
             skip_auto_headers=(hdrs.CONTENT_TYPE, hdrs.USER_AGENT, hdrs.ACCEPT_ENCODING),
         ) as got:  # fmt: skip
+            if asked.target == "uploads":
+                self.uploads.note(asked.repository, request.method, asked.reference, got)
             told = [(key, value) for key, value in got.headers.items() if key.lower() not in _HOP]
             response = web.StreamResponse(status=got.status, headers=[*told, *extra.items()])
             spoilt = got.status in (200, 206) and request.method == hdrs.METH_GET
@@ -307,6 +338,16 @@ class FrontApp:
         note.status, note.bytes = refusal.status, len(refusal.body)
         headers = {"Docker-Distribution-Api-Version": "registry/2.0", **refusal.headers}
         return web.Response(status=refusal.status, body=refusal.body, headers=headers, content_type="application/json")
+
+
+async def _received(request: web.Request) -> AsyncIterator[bytes]:
+    """The body of a request. Raises TimeoutError when the client sends nothing for a while."""
+    while True:
+        async with asyncio.timeout(_BODY_SECONDS):
+            portion = await request.content.read(_PORTION)
+        if not portion:
+            return
+        yield portion
 
 
 def _end(fault: Fault | None, length: int | None) -> int | None:

@@ -64,6 +64,7 @@ def _application(front: Front, tokens: Path) -> web.Application:
             "packages": front.packages(),
             "users": list(front.accounts.users),
             "limits": limits.model_dump() if limits else None,
+            "storage": front.storage_answers(),
         }
 
     def fault(body: Any) -> object:

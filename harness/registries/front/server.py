@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from aiohttp import web
 from pydantic import SecretStr, ValidationError
@@ -26,11 +27,16 @@ from harness.registries.front.auth import Authorizer
 from harness.registries.front.faults import Fault, FaultKind, FaultPlan
 from harness.registries.front.limits import PullCounter
 from harness.registries.front.profile import Limits, Profile, Visibility
+from harness.registries.front.uploads import Uploads
 from harness.registries.local import serve
 from harness.registries.tokens import SCOPES, Accounts, PersonalToken
 from harness.waiting import until
 
+T = TypeVar("T")
+
 _LOOPBACK = "127.0.0.1"
+_HEAD_SECONDS = 20.0
+_SWEEP_SECONDS = 5.0
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
 _LOG_SECONDS = 1.0
@@ -79,6 +85,7 @@ class Front:
         self._authorizer = Authorizer(profile, self.accounts, dict(packages or {}), self._exists)
         self._stack = ExitStack()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeper: asyncio.Future[None] | None = None
         for user, scopes in users.items():
             self.accounts.issue(user, scopes)
 
@@ -166,6 +173,10 @@ class Front:
         """Give a user a new token; see `Accounts.issue`."""
         return self.accounts.issue(user, scopes, **details)
 
+    def storage_answers(self) -> bool:
+        """Whether the server behind this front still answers; without it every request is a 502."""
+        return self._app is not None and self.run(self._app.storage_answers())
+
     def requests(self) -> list[Request]:
         """Every request so far, oldest first. Raises DiskError when the log could not be written.
 
@@ -190,9 +201,11 @@ class Front:
             made = certificates.make(self.folder / "tls", self.profile.names, self._addresses)
             log = stack.enter_context(AccessLog(self.log_file))
             storage = stack.enter_context(
-                serve(self._binary, self._storage, self.folder / "storage.log", readonly=self._readonly)
+                serve(self._binary, self._storage, self.folder / "storage.log", readonly=self._readonly, private=True)
             )
-            self._app = FrontApp(self._authorizer, self._faults, self._counter, log, storage.url, set())
+            self._app = FrontApp(
+                self._authorizer, self._faults, self._counter, log, storage, Uploads(self._storage), set()
+            )
             self._loop = asyncio.new_event_loop()
             thread = threading.Thread(target=self._loop.run_forever, name=f"front-{self.host}", daemon=True)
             thread.start()
@@ -232,7 +245,22 @@ class Front:
                     raise _cannot_listen(self._addresses[len(started)], port, error) from error
                 continue
             self._port = port
+            self._sweeper = asyncio.ensure_future(self._sweep())
             return
+
+    async def _sweep(self) -> None:
+        """Close connections on which no request arrives, and remove uploads that nobody goes on with."""
+        waiting: dict[int, float] = {}
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            server, now = self._runner.server, time.monotonic()
+            idle = [it for it in (server.connections if server else ()) if it._current_request is None]
+            waiting = {id(it): waiting.get(id(it), now) for it in idle}
+            for connection in idle:
+                if now - waiting[id(connection)] > _HEAD_SECONDS and connection.transport is not None:
+                    connection.transport.abort()
+            if self._app:
+                await asyncio.to_thread(self._app.uploads.sweep)
 
     async def _drop_connections(self) -> None:
         """Close idle keep-alive connections: their handshake used the valid certificate."""
@@ -244,6 +272,8 @@ class Front:
 
     async def _close(self) -> None:
         """Stop serving. Clients may keep connections open, and need not answer the TLS close_notify."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
         server = self._runner.server
         transports = [it.transport for it in (server.connections if server else ()) if it.transport is not None]
         await self._runner.cleanup()
@@ -253,13 +283,13 @@ class Front:
     async def _exists(self, repository: str) -> bool:
         return await self._app.exists(repository) if self._app else False
 
-    def run(self, work: Any) -> None:
-        """Run a function in the serving thread, and wait for its result."""
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a function in the serving thread, and return its result."""
         if self._loop is None:
             work.close()
             raise UsageError("the registry front is not running", "use it within its `with` block")
-        future: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        future.result(_START_SECONDS)
+        future: Future[T] = asyncio.run_coroutine_threadsafe(work, self._loop)
+        return future.result(_START_SECONDS)
 
     def _end_loop(self, thread: threading.Thread) -> None:
         loop, self._loop = self._loop, None
