@@ -27,10 +27,13 @@ class _Images(BaseModel):
 
 
 class _Container(BaseModel):
-    """`imageRef` is the image's id in a list, as containerd has it on record; in a status it is one of its names."""
+    """In a list both fields hold the image's id, as containerd has it on record: 2.2 and 2.3 fill the reference alone,
+    2.4 both (internal/cri/server/container_list.go). In a status the reference is one of the image's names.
+    """
 
     id: str
-    image: str = Field(alias="imageRef")
+    image_id: str = Field(default="", alias="imageId")
+    reference: str = Field(default="", alias="imageRef")
 
 
 class _Containers(BaseModel):
@@ -55,7 +58,7 @@ def look(provider: Provider | None, cluster: Cluster) -> NodeRecords:
             for it in _told(provider, cluster, node, "images", as_type=_Images).images:
                 images[it.id] = _joined(images.get(it.id), it)
             told = _told(provider, cluster, node, "ps", "--all", as_type=_Containers)
-            runs.update({it.id: it.image for it in told.containers})
+            runs.update({it.id: it.image_id or it.reference for it in told.containers})
         except Cancelled:
             raise
         except (HarnessError, OSError, ValueError) as mute:

@@ -92,6 +92,16 @@ def test_a_container_is_known_by_its_own_record_and_its_image_by_all_names() -> 
     assert records.image_of(Container(name="c", image="any", runtime_id="third")) == NodeImage(id=OTHER)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"imageRef": CONFIG}, {"imageRef": CONFIG, "imageId": CONFIG}, {"imageRef": f"{HUB}@{INDEX}", "imageId": CONFIG}],
+)
+def test_the_images_id_is_read_whichever_field_a_line_of_containerd_fills(fields: dict[str, str]) -> None:
+    """The first is 2.2's and 2.3's list, the second 2.4's, the third what 2.4's own comment says would be right."""
+    containers = {"containers": [{"id": "first", **fields}]}
+    assert _looked({**_EMPTY, "one images": {"images": []}, "one ps": containers}).runs == {"first": CONFIG}
+
+
 @pytest.mark.parametrize("reported", [f"{HUB}@{MANIFEST}", CONFIG])
 def test_a_container_whose_record_is_gone_is_known_by_what_its_status_says(reported: str) -> None:
     records = _looked({**_EMPTY, "one images": _images(f"{HUB}@{MANIFEST}"), "one ps": _containers()})
