@@ -15,6 +15,7 @@ from harness.errors import ApiError
 from harness.kube.api import listed, read
 from harness.late import client
 from harness.releases import foreign
+from harness.releases.asked import off
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.values import at, merge
@@ -38,7 +39,7 @@ _OF_HELM = ("app.kubernetes.io/managed-by", "helm.sh/chart")
 def left_to_others(values: Mapping[str, Any]) -> list[str]:
     """The values, as `spark.rbac.create`, with which accounts or rights are left to be made by somebody else."""
     switches = (f"{part}.{what}.create" for part in _PARTS for what in ("serviceAccount", "rbac"))
-    return [it for it in switches if at(values, it) is False]
+    return [it for it in switches if off(values, it)]
 
 
 def to_bring(helm: Helm, chart: Chart, name: str, namespace: str, values: Mapping[str, Any]) -> list[Manifest]:
@@ -77,7 +78,7 @@ def of_applications(api: client.ApiClient, name: str, namespaces: Sequence[str],
 
     Empty where it should have made one in these namespaces, and did not. Raises ApiError.
     """
-    if at(values, "spark.serviceAccount.create") is False:
+    if off(values, "spark.serviceAccount.create"):
         return at(values, "spark.serviceAccount.name") or _NO_ACCOUNT
     core = client.CoreV1Api(api)
     for namespace in namespaces:

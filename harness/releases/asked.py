@@ -17,14 +17,14 @@ Values = Mapping[str, Any]
 
 def webhook_off(values: Values) -> str:
     """Why there is no webhook, in words; empty where there is one."""
-    return "the webhook is disabled in the values (webhook.enable)" if _off(values, "webhook.enable") else ""
+    return "the webhook is disabled in the values (webhook.enable)" if off(values, "webhook.enable") else ""
 
 
 def metrics_off(values: Values) -> str:
     """Why there are no metrics, in words; empty where there are."""
     return (
         "metrics are disabled in the values (prometheus.metrics.enable)"
-        if _off(values, "prometheus.metrics.enable")
+        if off(values, "prometheus.metrics.enable")
         else ""
     )
 
@@ -81,7 +81,7 @@ def _by_the_minute(values: Values) -> str:
     return f"{named} ({switch})" if at(values, switch) == "minutes" else ""
 
 
-def _off(values: Values, switch: str) -> bool:
+def off(values: Values, switch: str) -> bool:
     """Whether a switch is set, and to something that a template takes for off; a null takes away the default too."""
     *above, last = switch.split(".")
     there = at(values, ".".join(above))

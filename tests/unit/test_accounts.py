@@ -85,6 +85,7 @@ def test_a_role_that_is_there_gets_what_it_lacks(kube: FakeKube) -> None:
     [
         ({}, "made-by-the-chart"),
         ({"serviceAccount": {"create": False}}, "default"),
+        ({"serviceAccount": {"create": None}}, "default"),
         ({"serviceAccount": {"create": False, "name": "theirs"}}, "theirs"),
     ],
 )
