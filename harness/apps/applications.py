@@ -105,12 +105,14 @@ def follow(
     what: str,
     seconds: float,
     course: Course | None = None,
+    hopeless: Callable[[], str] | None = None,
 ) -> Course:
     """Watch an application from where `course` left it (or from the start) until a condition holds of its course.
 
     The pods are looked at whenever the application changes. An end that was not asked for (COMPLETED, FAILED or a
     deletion) ends the wait too, since nothing more will come: the caller's claims then tell what is wrong. Raises
-    WaitTimeout after `seconds`, when the cell's time is up, or when an image cannot be pulled.
+    WaitTimeout after `seconds`, when the cell's time is up, or when an image cannot be pulled; in the place of that,
+    `hopeless` may say when waiting is in vain, and why.
     """
     course = course or Course()
 
@@ -136,7 +138,7 @@ def follow(
         describe=lambda raw: f"{parse(raw)} after {course}",
         seen=f"{course.application} after {course}" if course.application else "no such application",
         next_step=f"kubectl describe sparkapplication -n {objects.namespace} {name}",
-        hopeless=ImagePulls(objects, name).hopeless,
+        hopeless=hopeless or ImagePulls(objects, name).hopeless,
         **arguments,
     )
 

@@ -7,14 +7,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.apps.applications import of
+from harness.apps.applications import ImagePulls, of
 from harness.apps.objects import Objects
 from harness.apps.pods import SparkPod
+from harness.errors import ApiError
 from harness.kube.models import Event
 from harness.releases.trouble import no_such_node
 
 _LACKS = re.compile(r"\b(configmap|secret|serviceaccount|persistentvolumeclaim|priorityclass)s?\b[^;]*?not found", re.I)
 """The words of kubelet, scheduler and API server for an object that a pod names (`configmap "x" not found`)."""
+
+
+_LOOKS = 6
+"""Looks, about five seconds apart: the kubelet tries a mount again after a while, and what is made late is found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +28,27 @@ class HeldUp:
 
     words: str
     outside: bool
+
+
+class InVain:
+    """Notices that an application waits in vain: for its image, or for what its surroundings have not."""
+
+    def __init__(self, objects: Objects, owner: str) -> None:
+        self._objects = objects
+        self._owner = owner
+        self._pulls = ImagePulls(objects, owner)
+        self._looks = 0
+
+    def hopeless(self) -> str:
+        """Why waiting is in vain, in words; empty as long as it is not. To be asked every few seconds."""
+        if words := self._pulls.hopeless():
+            return words
+        try:
+            cause = held_up(self._objects, self._owner)
+        except ApiError:
+            return ""
+        self._looks = self._looks + 1 if cause and cause.outside else 0
+        return cause.words if cause and self._looks >= _LOOKS else ""
 
 
 def held_up(objects: Objects, owner: str) -> HeldUp | None:

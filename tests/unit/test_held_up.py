@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 from pod_samples import spark_pod
 
-from harness.apps.held_up import judge
+from harness.apps.held_up import InVain, judge
+from harness.apps.pods import SparkPod
 from harness.kube.models import Event
 
 
@@ -33,3 +36,25 @@ def test_a_pending_pod_says_what_it_waits_for(words: str, outside: bool) -> None
 def test_a_pod_that_runs_waits_for_nothing() -> None:
     event = Event(reason="Unhealthy", about="Pod/etl-driver", message="probe failed", kind="Warning")
     assert judge([spark_pod(name="etl-driver", phase="Running")], [event]) is None
+
+
+class Waiting:
+    """A namespace in which the driver of etl waits for a ConfigMap that nobody brought."""
+
+    def spark_pods(self) -> list[SparkPod]:
+        return [spark_pod(name="etl-driver", application="etl", phase="Pending")]
+
+    def events(self) -> list[Event]:
+        words = 'MountVolume.SetUp failed for volume "job" : configmap "job-code" not found'
+        return [Event(reason="FailedMount", about="Pod/etl-driver", message=words, kind="Warning")]
+
+
+def test_what_nobody_brings_is_not_waited_for_for_long() -> None:
+    waits = InVain(cast(Any, Waiting()), "etl")
+    assert [waits.hopeless() for _ in range(5)] == [""] * 5
+    assert waits.hopeless().startswith("pod etl-driver waits: FailedMount")
+
+
+def test_others_of_the_namespace_are_nobodys_business() -> None:
+    waits = InVain(cast(Any, Waiting()), "other")
+    assert {waits.hopeless() for _ in range(20)} == {""}

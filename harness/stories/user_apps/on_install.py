@@ -13,8 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.apps import applications, samples, users
-from harness.apps.applications import Course, ImagePulls, follow, submitted
-from harness.apps.held_up import held_up
+from harness.apps.applications import Course, follow, submitted
+from harness.apps.held_up import InVain, held_up
 from harness.apps.leftovers import check_nothing_left
 from harness.apps.moving import homes
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
@@ -133,6 +133,7 @@ def _followed(
         what=f"SparkApplication {it.name} to be {wanted}",
         seconds=END_SECONDS,
         course=submitted(raw),
+        hopeless=InVain(objects, it.name).hopeless,
     )
     drivers = _drivers(course)
     seen = {**facts, "states": str(course), "drivers": drivers}
@@ -172,7 +173,7 @@ def _until_state(
         timeout=ctx.within(_READY_SECONDS),
         describe=lambda raw: f"{raw['metadata']['name']} {(raw.get('status') or {}).get(field) or '(new)'}",
         next_step=f"kubectl describe {resource.plural} -n {objects.namespace} {name}",
-        hopeless=ImagePulls(objects, name).hopeless,
+        hopeless=InVain(objects, name).hopeless,
         **arguments,
     )
 
