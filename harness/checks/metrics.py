@@ -28,6 +28,8 @@ def served(observed: ObservedOperator) -> Finding:
     if isinstance(seen, Unseen):
         return errored(_NAME, seen.reason)
     page = seen.leading
+    if page is None:
+        return failed(_NAME, f"nobody serves the metrics of applications: {seen.why}")
     if closed := [f"{it.address}: {it.refused}" for it in (page, *seen.others) if it.refused]:
         return failed(_NAME, f"the port of metrics is closed: {'; '.join(closed)}")
     due, later = metrics.due(observed.release.metrics, observed.moments, page.prefix)

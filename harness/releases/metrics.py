@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
-from harness.errors import ApiError
+from harness.errors import ApiError, HarnessError
 from harness.kube.api import raw
 from harness.late import client
 
@@ -134,11 +134,15 @@ class MetricsPage:
     refused: str = ""
 
 
+class NobodyLeads(HarnessError):
+    """No controller runs that counts applications."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """The page of who leads, `why` it is the one, and the pages of the other pods."""
+    """The page of who leads, None when nobody does; `why` it is the one, or there is none; the pages of other pods."""
 
-    leading: MetricsPage
+    leading: MetricsPage | None
     why: str
     others: tuple[MetricsPage, ...] = ()
 

@@ -29,7 +29,7 @@ from harness.releases import admission_samples, crds, footing, metrics, rendered
 from harness.releases import soak as soaks
 from harness.releases.footing import Footing, Pace
 from harness.releases.install import InstalledRelease
-from harness.releases.metrics import Metrics, MetricsPage
+from harness.releases.metrics import Metrics, MetricsPage, NobodyLeads
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.rendered import Rendered
 from harness.releases.rollout import find_deployments
@@ -290,7 +290,10 @@ class _Look:
     ) -> Metrics:
         """The pages of all pods; that of who leads is read again for a while when a due name is not there yet."""
         found = [it for it in _pods_of(deployments, pods) if it[0].flag("enable-metrics") == "true"]
-        leaders, why = leading([it for it in found if _is_controller(it[0])], leases)
+        try:
+            leaders, why = leading([it for it in found if _is_controller(it[0])], leases)
+        except NobodyLeads as nobody:
+            return Metrics(leading=None, why=nobody.message)
         due, _ = metrics.due(self._installed.release.metrics, moments, leaders[0][0].flag("metrics-prefix"))
 
         def scrape() -> MetricsPage:
@@ -318,10 +321,10 @@ def leading(
 ) -> tuple[list[PodOfDeployment], str]:
     """The controllers that count applications, and why it is these: only who leads sees any.
 
-    Raises HarnessError where that is nobody who runs.
+    Raises NobodyLeads where that is nobody who runs, HarnessError where it is not known.
     """
     if not controllers:
-        raise HarnessError("no running controller pod with --enable-metrics=true was found")
+        raise NobodyLeads("no running controller pod with --enable-metrics=true was found")
     if controllers[0][0].flag("leader-election") == "false":
         return list(controllers), "no controller elects a leader"
     if isinstance(leases, Unseen):
@@ -329,7 +332,7 @@ def leading(
     holders = {lease.holder: lease.name for lease in leases}
     found = [it for it in controllers if it[1].name in holders]
     if not found:
-        raise HarnessError("none of the controllers that run holds the lease, and only who leads counts applications")
+        raise NobodyLeads("none of the controllers that run holds the lease, and only who leads counts applications")
     return found, f"{found[0][1].name} leads"
 
 

@@ -76,7 +76,7 @@ def test_the_quick_rows_are_three_of_either_kind() -> None:
 def test_a_fault_is_caught_by_its_check_in_its_words(findings: Sequence[Finding], fate: Fate) -> None:
     result = Result(row=FAULT, findings=findings)
     assert result.fate is fate
-    assert VerdictsOutcome(results=[result]).holds is (fate is Fate.CAUGHT)
+    assert VerdictsOutcome(results=[result], asked=1).holds is (fate is Fate.CAUGHT)
 
 
 @pytest.mark.parametrize(
@@ -92,13 +92,13 @@ def test_a_fault_is_caught_by_its_check_in_its_words(findings: Sequence[Finding]
 def test_a_harmless_change_alarms_by_any_finding(findings: Sequence[Finding], fate: Fate) -> None:
     result = Result(row=HARMLESS, findings=findings)
     assert result.fate is fate
-    assert VerdictsOutcome(results=[result]).holds is (fate is Fate.QUIET)
+    assert VerdictsOutcome(results=[result], asked=1).holds is (fate is Fate.QUIET)
 
 
 def test_what_could_not_be_planted_does_not_hold_and_says_why(tmp_path: Path) -> None:
     caught = Result(row=FAULT, findings=[failed("one-leader", "held by another")], seconds=21.4)
     untried = Result(row=HARMLESS, trouble="the node's shell ended with 1", left=("nodes/n differs",))
-    outcome = VerdictsOutcome(results=[caught, untried])
+    outcome = VerdictsOutcome(results=[caught, untried], asked=2)
     assert not outcome.holds
     assert str(outcome) == "1 of 1 faults caught, 0 false alarms of 1 harmless changes, 1 not tried"
     console = Console(width=150, record=True, file=io.StringIO())
@@ -115,7 +115,10 @@ def test_what_could_not_be_planted_does_not_hold_and_says_why(tmp_path: Path) ->
 
 
 def test_without_rows_nothing_holds() -> None:
-    assert not VerdictsOutcome(results=[]).holds
+    assert not VerdictsOutcome(results=[], asked=0).holds
+    some = VerdictsOutcome(results=[Result(row=HARMLESS, findings=[FINE])], asked=2)
+    assert not some.holds
+    assert str(some).endswith("1 not tried")
 
 
 def test_rows_are_listed_without_a_cluster(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -204,6 +207,17 @@ def test_a_fault_leaves_no_pods_and_what_stays_costs_the_cluster(planted: list[s
 def test_a_row_that_could_not_be_planted_is_tried_once_more(planted: list[str]) -> None:
     broken = HARMLESS.model_copy(update={"step": (Step(do="node", run="fails"),)})
     assert verdicts.once_more(cast("Site", ScriptedSite([[], []])), broken).fate is Fate.UNTRIED
+
+
+def test_rows_share_a_cluster_until_it_is_not_as_before(planted: list[str]) -> None:
+    rows: list[catalogue.Row] = [HARMLESS.model_copy(update={"name": name}) for name in ("a", "b", "c")]
+    told: list[str] = []
+    results: list[Result] = []
+    site = ScriptedSite([[], ["nodes/n differs"], ["nodes/n differs"]])
+    verdicts._try_on(cast("Site", site), rows, told.append, results.append)
+    assert [it.row.name for it in results] == ["a", "b"]
+    assert [it.name for it in rows] == ["c"]
+    assert told[-1] == "b: not as before: nodes/n differs. What comes next gets a fresh cluster"
 
 
 def thing(name: str, **changes: Any) -> dict[str, Any]:

@@ -166,6 +166,11 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
         "w:1/metrics does not serve go_goroutines",
     ),
     (
+        {"metrics": Metrics(leading=None, why="no running controller pod was found")},
+        "metrics-served",
+        "nobody serves the metrics of applications: no running controller pod was found",
+    ),
+    (
         {"metrics": Metrics(leading=MetricsPage(address="c:8080", types={}, refused="connection refused"), why="")},
         "metrics-served",
         "the port of metrics is closed: c:8080: connection refused",

@@ -12,6 +12,7 @@ from operator_samples import DIGEST, RELEASE, operator
 
 from harness.matrix.model import Move, Path
 from harness.releases.change import Step
+from harness.releases.metrics import Metrics
 from harness.releases.observe import Unseen
 from harness.releases.soak import Soak
 from harness.stories.moves import labels
@@ -75,7 +76,7 @@ def test_a_healthy_upgrade_passes_with_its_commands_and_its_gap() -> None:
         ({"orphans": ("Role/x/left",)}, "no-orphans", "Role/x/left"),
         ({"unfit": {"SparkApplication/x/y": "spec.z: Required"}}, "stored-objects-fit", "spec.z: Required"),
         (
-            {"operator": operator(soak=Soak(seconds=90, restarts={"c": 3}))},
+            {"operator": operator(soak=Soak(seconds=90, restarts={"spark-operator-controller-c": 3}))},
             "no-restarts",
             "c restarted 3 times",
         ),
@@ -117,11 +118,14 @@ def test_a_controller_that_crashes_is_not_asked_for_its_metrics_as_well() -> Non
     silent = operator(metrics=Unseen(reason="503"))
     assert judged(operator=silent)["metrics-served"].verdict is Verdict.ERROR
     assert "metrics-served" not in judged(operator=silent, rollout_error="it crashes")
+    nobody = operator(metrics=Metrics(leading=None, why="no controller runs"))
+    assert judged(operator=nobody)["metrics-served"].verdict is Verdict.FAILED
+    assert "metrics-served" not in judged(operator=nobody, rollout_error="it crashes")
 
 
 def test_what_helm_gave_up_is_not_asked_for_what_only_an_upgrade_brings() -> None:
     found = judged(helm_error="it failed")
-    assert not {"no-old-pods", "no-orphans", "crds-equal-chart"} & set(found)
+    assert not {"no-old-pods", "no-orphans", "crds-equal-chart", "objects-as-rendered", "nothing-beside"} & set(found)
     assert found["leadership-moved"].verdict is Verdict.PASSED
 
 

@@ -10,6 +10,7 @@ import pytest
 from operator_samples import deployment, lease, pod
 
 from harness.errors import HarnessError
+from harness.releases.metrics import NobodyLeads
 from harness.releases.observe import Unseen, leading, took_over
 
 _NEVER_NOT = float("-inf")
@@ -55,5 +56,7 @@ def test_controllers_without_an_election_all_count() -> None:
     ],
 )
 def test_where_nobody_is_known_to_lead_no_one_is_asked(leases: object, said: str) -> None:
-    with pytest.raises(HarnessError, match=said):
+    with pytest.raises(HarnessError, match=said) as found:
         leading([(deployment("controller"), FIRST)], leases)  # type: ignore[arg-type]
+    # That nobody leads is the operator's fault; that it is not known is not.
+    assert isinstance(found.value, NobodyLeads) is not isinstance(leases, Unseen)

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 from rich.console import Console
@@ -59,30 +60,49 @@ def run(parsed: argparse.Namespace, console: Console) -> VerdictsOutcome | Listi
         return Listing(rows)
     asked = request(run_options.RunOptions(selection=Selection(cells=CELLS)))
     found = host(asked)
-    results = tried(rows, asked, found, lambda line: console.print(line, highlight=False, markup=False))
-    console.print(table(results))
-    return VerdictsOutcome(results=results)
-
-
-def tried(rows: Sequence[Row], asked: Request, found: Host, say: Callable[[str], None]) -> list[Result]:
-    """Every row on a cluster that is as a fresh one. Raises HarnessError when there is none."""
     results: list[Result] = []
+
+    def note(result: Result) -> None:
+        """Keep what is known so far: a run of all rows takes the better part of an hour."""
+        results.append(result)
+        if parsed.output:
+            VerdictsOutcome(results=results, asked=len(rows)).write(parsed.output)
+
+    try_all(rows, asked, found, lambda line: console.print(line, highlight=False, markup=False), note)
+    console.print(table(results))
+    return VerdictsOutcome(results=results, asked=len(rows))
+
+
+def try_all(
+    rows: Sequence[Row], asked: Request, found: Host, say: Callable[[str], None], note: Callable[[Result], None]
+) -> None:
+    """Try every row on a cluster that is as a fresh one, and note what became of it.
+
+    Raises HarnessError when there is none.
+    """
+    left = list(rows)
     resources = Resources(new_run_id(), asked, found, say)
     try:
         resources.open()
-        clusters = 0
-        while len(results) < len(rows):
-            clusters += 1
-            with site(clusters, asked, found, resources, say) as on:
-                for row in rows[len(results) :]:
-                    results.append(_told(once_more(on, row), say))
-                    if not results[-1].undone:
-                        left = "; ".join(results[-1].left)
-                        say(f"{row.name}: the cluster is not as before, and the next row gets a fresh one: {left}")
-                        break
+        for number in count(1):
+            with site(number, asked, found, resources, say) as on:
+                _try_on(on, left, say, note)
+            if not left:
+                break
     finally:
         resources.close()
-    return results
+
+
+def _try_on(on: Site, left: list[Row], say: Callable[[str], None], note: Callable[[Result], None]) -> None:
+    """Try rows, and take them away, until none is left or the cluster is not as before."""
+    while left:
+        row = left.pop(0)
+        result = once_more(on, row)
+        note(result)
+        say(f"{row.name}: {result.fate} ({result.seconds:.0f} s){f': {result.words}' if result.words else ''}")
+        if not result.undone:
+            say(f"{row.name}: not as before: {'; '.join(result.left)}. What comes next gets a fresh cluster")
+            return
 
 
 def once_more(on: Site, row: Row) -> Result:
@@ -124,11 +144,6 @@ def _left(on: Site, row: Row) -> list[str]:
     return left
 
 
-def _told(result: Result, say: Callable[[str], None]) -> Result:
-    say(f"{result.row.name}: {result.fate} ({result.seconds:.0f} s){f': {result.words}' if result.words else ''}")
-    return result
-
-
 class Listing:
     """The rows, instead of what became of them."""
 
@@ -149,4 +164,4 @@ def _kind(row: Row) -> str:
     return "fault" if isinstance(row, Fault) else "harmless"
 
 
-__all__ = ["CELLS", "QUICK", "QUICK_ROWS", "Listing", "Undo", "declare", "run", "tried"]
+__all__ = ["CELLS", "QUICK", "QUICK_ROWS", "Listing", "Undo", "declare", "run", "try_all"]

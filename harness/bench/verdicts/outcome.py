@@ -80,20 +80,21 @@ class Result:
 
 @dataclass(frozen=True, kw_only=True)
 class VerdictsOutcome:
-    """All rows. With `quick` only some of them were asked for."""
+    """The rows so far, of so many that were `asked` for."""
 
     results: Sequence[Result]
+    asked: int
 
     @property
     def holds(self) -> bool:
         """Whether every fault was caught and no harmless change alarmed."""
-        return bool(self.results) and all(it.fate in (Fate.CAUGHT, Fate.QUIET) for it in self.results)
+        return 0 < len(self.results) == self.asked and all(it.fate in (Fate.CAUGHT, Fate.QUIET) for it in self.results)
 
     def __str__(self) -> str:
         fates = [it.fate for it in self.results]
         faults = sum(isinstance(it.row, Fault) for it in self.results)
         told = f"{fates.count(Fate.CAUGHT)} of {faults} faults caught, {fates.count(Fate.ALARM)} false alarms of "
-        untried = fates.count(Fate.UNTRIED)
+        untried = fates.count(Fate.UNTRIED) + self.asked - len(fates)
         return f"{told}{len(fates) - faults} harmless changes{f', {untried} not tried' if untried else ''}"
 
     def write(self, file: Path) -> None:

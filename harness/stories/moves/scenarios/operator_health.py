@@ -28,6 +28,7 @@ SCENARIO = Scenario(
 )
 
 _ABOUT_CRDS = ("crds-established", "crds-equal-chart")
+_NO_METRICS = (Verdict.FAILED, Verdict.ERROR)
 _ABOUT_OBJECTS = ("objects-as-rendered", "nothing-beside")
 _SHOWN = 10
 
@@ -52,7 +53,7 @@ def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
             if finding.check in _ABOUT_OBJECTS and move.helm_error:
                 continue
             # A controller that crashes answers nobody; that it crashes is told by the claims above.
-            if finding.check == "metrics-served" and finding.verdict is Verdict.ERROR and move.rollout_error:
+            if finding.check == "metrics-served" and finding.verdict in _NO_METRICS and move.rollout_error:
                 continue
             yield finding
     yield leadership(move)
