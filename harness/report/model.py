@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import to_jsonable_python
 
+from harness.evidence.redact import Redactor
 from harness.matrix.model import Cell
 from harness.settings import SourceKind
 from harness.untrusted import CellId, OptionalDigest, RunId
@@ -23,9 +24,15 @@ GREEN = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN})
 
 
 class Model(BaseModel):
-    """Base class of all parts of a report: frozen; unknown keys are errors."""
+    """Base class of all parts of a report: frozen, without secrets; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_secrets(cls, data: Any) -> Any:
+        """Redact here, so that no report in any format can have what was said to a part of it in the clear."""
+        return Redactor().value(data) if isinstance(data, dict) else data
 
 
 class ImageResult(Model):

@@ -259,29 +259,8 @@ def _digest(what: str, there: str, here: str) -> Iterator[Difference]:
 
 def masked(values: Mapping[str, Any], secrets: Sequence[str] = ()) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Values without what looks like a secret, and the JSON pointers (RFC 6901) of what was masked."""
-    pointers: list[str] = []
-    redactor = Redactor(tuple(secrets))
-
-    def walk(value: Any, key: str, name: str, pointer: str) -> Any:
-        if isinstance(value, Mapping):
-            # {name: DB_PASSWORD, value: x}: what the value is, its neighbour says.
-            label = str(value.get("name", ""))
-            return {
-                inner: walk(it, inner, label if inner == "value" else "", f"{pointer}/{_escaped(inner)}")
-                for inner, it in value.items()
-            }
-        if isinstance(value, list | tuple):
-            return [walk(it, key, name, f"{pointer}/{index}") for index, it in enumerate(value)]
-        if value is None or isinstance(value, bool) or value == "":
-            return value
-        told = str(value)
-        shown = [told, *(json.dumps({it: told}, ensure_ascii=False) for it in (key, name) if it)]
-        if all(redactor.text(it) == it for it in shown):
-            return value
-        pointers.append(pointer)
-        return MASK
-
-    return {key: walk(value, key, "", f"/{_escaped(key)}") for key, value in values.items()}, tuple(pointers)
+    shown, pointers = Redactor(tuple(secrets)).masked(values)
+    return dict(shown), pointers
 
 
 def unmasked(lock: Lock, given: Mapping[str, Any], secrets: Sequence[str] = ()) -> dict[str, Any]:
@@ -314,7 +293,3 @@ def _at(values: Any, pointer: str) -> Any:
         else:
             return None
     return values
-
-
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")

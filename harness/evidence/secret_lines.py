@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds secrets in lines: those in one line, and those whose name and value are in lines next to each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.evidence.secret_blocks import TIME
+from harness.evidence.secret_names import MASK, is_harmless, is_secret
+from harness.evidence.secret_text import QUOTE, STATUS, inline, value_at, worth_a_look
+
+_FIELD = re.compile(
+    r"""(?x)^(?P<lead>\s*(?:-\s+)*(?:\?\s+)?(?:(?:export|declare\s+-x|local|readonly|set|SET)\s+)?)
+    (?P<quote>["']?)(?P<key>[A-Za-z_.$-](?:[\w./$-]*\w)?|\.\w+)(?P=quote)
+    (?P<sep>(?P<blank>\s*)(?:=(?!=)|:=|:(?=\s|$))[ \t]*)(?P<rest>.*)$"""
+)
+_FLAG_ALONE = re.compile(
+    rf"""^(?:\s*(?:-\s+)?{QUOTE}?|(?=.*\\\s*$).*\s)--?(?P<key>[A-Za-z](?:[\w.-]*\w)?){QUOTE}?\s*[,\\]?\s*$"""
+)
+_ITEM = re.compile(r"""^(?P<head>\s*(?:-\s+)?["']?)(?P<value>[^\s"'-][^"']*?)(?P<tail>["']?\s*[,\\]?\s*)$""")
+_NAME_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?(?:name|key)["']?\s*[:=]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$""")
+_VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
+_BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
+_TAGGED = re.compile(r"(?:[!&]\S+\s+)+")
+_LOGFMT = re.compile(r"\s[\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
+_MEMBER = re.compile(r"""^\s*(?:-\s+)?["']?[\w./$-]+["']?\s*[:=](?:\s|$)""")
+_LONG = re.compile(r"^(\s*)[\w+/=-]{20,}(?=\s*$)")
+_KEY_OF = re.compile(r"(?i)\b(?:api|access|certificate|encryption|private|secret|shared|signing) key:\s*$")
+_NEAR = 4
+_MAX_QUOTED_LINES = 60
+
+
+def redact(text: str) -> str:
+    """The text without the secrets that a name gives away."""
+    lines = text.splitlines(keepends=True)
+    times = [found[0] if line[:1].isdigit() and (found := TIME.match(line)) else "" for line in lines]
+    lines = [line[len(time) :] for time, line in zip(times, lines, strict=True)]
+    for number in worth_a_look(text, lines):
+        _Line(lines, number).redact()
+    return "".join(time + line for time, line in zip(times, lines, strict=True) if line)
+
+
+class _Line:
+    """One line among others, which are changed with it."""
+
+    def __init__(self, lines: list[str], number: int) -> None:
+        self._lines = lines
+        self._number = number
+        self._body, self._end = _split(lines[number])
+
+    def redact(self) -> None:
+        """Mask what is in this line, and in the lines near it that it says something of."""
+        if not self._body:
+            return
+        field = _FIELD.match(self._body)
+        if field and is_secret(field["key"]) and self._field(field):
+            return
+        self._neighbours()
+        self._lines[self._number] = inline(self._body) + self._end
+
+    def _field(self, field: re.Match[str]) -> bool:
+        """A field that is alone in its line; false when another rule is to look at it."""
+        rest, key = field["rest"].strip(), field["key"]
+        column = len(field["lead"])
+        is_colon = ":" in field["sep"]
+        if not rest:
+            return is_colon and self._mask_nested(column)
+        if _BLOCK.match(rest) and is_colon:
+            self._drop_deeper(column)
+            return self._write(field, '"', rest)
+        if rest[0] in "\"'":
+            return self._quoted(field, rest)
+        if rest[0] in "[{":
+            return False
+        if is_harmless(rest, key) or is_harmless(rest.partition(" #")[0].rstrip(","), key):
+            return True
+        if (is_colon and (STATUS.match(rest) and " " in rest)) or (not is_colon and not self._is_whole(field, rest)):
+            return False
+        if rest.endswith("\\"):
+            self._drop_continued()
+        elif is_colon:
+            self._drop_deeper(column, only_text=True)
+        return self._write(field, '"' if is_colon else "", rest)
+
+    @staticmethod
+    def _is_whole(field: re.Match[str], rest: str) -> bool:
+        """Whether the rest of the line is the value: in a file of properties, and not in a command or a log."""
+        return not _LOGFMT.search(rest) and (" " not in rest or bool(field["blank"]) or "." in field["key"])
+
+    def _write(self, field: re.Match[str], quote: str, rest: str) -> bool:
+        comma = "," if rest.endswith(",") and field["quote"] else ""
+        self._lines[self._number] = f"{self._body[: field.start('rest')]}{quote}{MASK}{quote}{comma}{self._end}"
+        return True
+
+    def _quoted(self, field: re.Match[str], rest: str) -> bool:
+        """A quoted value over several lines."""
+        value = value_at(self._body, field.start("rest"))
+        if self._body[value.end : value.end + 1] == rest[0]:
+            return False
+        for at in range(self._number + 1, min(self._number + _MAX_QUOTED_LINES, len(self._lines))):
+            line, _ = _split(self._lines[at])
+            if _MEMBER.match(line):
+                break
+            closed = re.search(rf"(?<!\\){rest[0]}\s*,?\s*$", line)
+            self._lines[at] = ""
+            if closed:
+                break
+        return self._write(field, '"', rest)
+
+    def _neighbours(self) -> None:
+        flag = _FLAG_ALONE.match(self._body)
+        if flag and is_secret(flag["key"]):
+            self._mask_item()
+        if self._body.rstrip().endswith("key:"):
+            self._mask_long()
+        name = _NAME_LINE.match(self._body)
+        if name and is_secret(name["key"]):
+            self._mask_values(name["key"])
+
+    def _mask_item(self) -> None:
+        """The next line, when it is an argument: of `- --password` or `--password \\`."""
+        after = self._number + 1
+        if after >= len(self._lines):
+            return
+        line, end = _split(self._lines[after])
+        item = _ITEM.match(line)
+        if item and not is_harmless(item["value"]) and not _MEMBER.match(line):
+            quote = '"' if line.lstrip().startswith("- ") and item["head"][-1] not in "\"'" else ""
+            self._lines[after] = f"{item['head']}{quote}{MASK}{quote}{item['tail']}{end}"
+
+    def _mask_long(self) -> None:
+        """kubeadm's certificate key, which is in the line after its name."""
+        after = self._number + 1
+        if after < len(self._lines) and _LONG.match(self._lines[after]) and _KEY_OF.search(self._body):
+            self._lines[after] = _LONG.sub(rf"\g<1>{MASK}", self._lines[after])
+
+    def _mask_values(self, key: str) -> None:
+        """`value:` in the lines next to `name:`, within the same item of a list."""
+        begins = self._body.lstrip().startswith("- ")
+        for step in (1, -1):
+            for at in range(self._number + step, self._number + step * (_NEAR + 1), step):
+                if not 0 <= at < len(self._lines) or (step < 0 and begins):
+                    break
+                line, end = _split(self._lines[at])
+                item = line.lstrip().startswith("- ")
+                value = _VALUE_LINE.match(line)
+                if (item and step > 0) or line.strip() in ("}", "{", "},", "[[env]]"):
+                    break
+                if value:
+                    self._lines[at] = self._value_line(line, value, key, at) + end
+                    break
+                if item:
+                    break
+
+    def _value_line(self, line: str, found: re.Match[str], key: str, at: int) -> str:
+        rest = found["rest"]
+        if _BLOCK.match(rest):
+            _drop(self._lines, at, len(line) - len(line.lstrip(" -")), only_text=False)
+            return f'{line[: found.start("rest")]}"{MASK}"'
+        value = value_at(line, found.start("rest"))
+        if is_harmless(value.text, key):
+            return line
+        if value.quoted:
+            return line[: value.start] + MASK + line[value.end :]
+        return f'{line[: found.start("rest")]}"{MASK}"{"," if rest.endswith(",") else ""}'
+
+    def _mask_nested(self, column: int) -> bool:
+        """A scalar, or a list of some, in the lines below its key."""
+        for at in range(self._number + 1, len(self._lines)):
+            line, end = _split(self._lines[at])
+            if at == self._number + 1 and set(line.strip()) == {"-"}:
+                # `kubectl describe configmap` underlines names.
+                column = -1
+                continue
+            item = _ITEM.match(line)
+            deeper = len(line) - len(line.lstrip(" ")) > column or line.lstrip().startswith("- ")
+            if not item or not deeper or _MEMBER.match(line) or is_harmless(item["value"]):
+                return True
+            quote = '"' if item["head"][-1:] not in "\"'" or not item["head"] else ""
+            self._lines[at] = f"{item['head']}{quote}{MASK}{quote}{item['tail']}{end}"
+        return True
+
+    def _drop_deeper(self, column: int, *, only_text: bool = False) -> None:
+        _drop(self._lines, self._number, column, only_text=only_text)
+
+    def _drop_continued(self) -> None:
+        for at in range(self._number + 1, len(self._lines)):
+            more = self._lines[at].rstrip().endswith("\\")
+            self._lines[at] = ""
+            if not more:
+                break
+
+
+def _drop(lines: list[str], number: int, column: int, *, only_text: bool) -> None:
+    """Remove the lines of a value: those further right than its key."""
+    for at in _deeper(lines, number, column):
+        if only_text and (not lines[at].strip() or _MEMBER.match(lines[at]) or lines[at].lstrip().startswith("- ")):
+            break
+        lines[at] = ""
+
+
+def _deeper(lines: list[str], number: int, column: int) -> Iterator[int]:
+    for at in range(number + 1, len(lines)):
+        line = lines[at]
+        if line.strip() and len(line) - len(line.lstrip(" \t")) <= column:
+            break
+        yield at
+
+
+def _split(line: str) -> tuple[str, str]:
+    body = line.rstrip("\r\n")
+    return body, line[len(body) :]

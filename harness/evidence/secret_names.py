@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which names say that their value is a secret, and which values are none whatever their name says."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+MASK = "***"
+
+_MAX_NAME = 400
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+
+# A word with one of these ends is about a secret, also where words are run together: `dbpassword`, `authtoken`.
+_SECRET_ENDS = (
+    *("password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "pwd", "secret", "token", "tokens"),
+    *("credential", "credentials", "creds", "dockerconfigjson", "dockercfg", "htpasswd", "signature"),
+    *("storepass", "keypass", "userpass"),
+    *("apikey", "apikeys", "accesskey", "secretkey", "privatekey", "authkey", "signingkey", "encryptionkey"),
+    *("masterkey", "sharedkey", "accountkey", "sharedaccesskey", "storagekey", "sshkey", "connectionstring"),
+)
+_SECRET_WORDS = frozenset(
+    {"pass", "passwort", "pw", "psk", "sas", "otp", "totp", "jwt", "bearer", "cookie", "cookies", "authorization"}
+)
+# `fs.azure.account.key.…`, `api-key`, `clientKeyData`
+KEYS_OF = frozenset(
+    {
+        *(
+            "access",
+            "account",
+            "aes",
+            "api",
+            "app",
+            "auth",
+            "ca",
+            "certificate",
+            "cipher",
+            "client",
+            "consumer",
+            "cookie",
+        ),
+        *(
+            "crypto",
+            "decryption",
+            "deploy",
+            "encrypt",
+            "encryption",
+            "fernet",
+            "gpg",
+            "hmac",
+            "jwt",
+            "licence",
+            "license",
+            "master",
+            "pgp",
+        ),
+        *(
+            "private",
+            "root",
+            "rsa",
+            "secret",
+            "server",
+            "service",
+            "session",
+            "shared",
+            "sign",
+            "signing",
+            "ssh",
+            "ssl",
+        ),
+        *("storage", "subscription", "symmetric", "tls"),
+    }
+)
+_PAIRS = frozenset(
+    (
+        *(("connection", "string"), ("key", "data"), ("secret", "id"), ("session", "id"), ("user", "info")),
+        *(("pass", "code"), ("pass", "phrase"), ("pass", "word")),
+    )
+)
+
+# What follows says that the value is about the secret, and not the secret: `secretName`, `token_file`.
+_ABOUT = frozenset(
+    (
+        *("name", "names", "ref", "refs", "file", "files", "filename", "path", "paths", "dir", "directory"),
+        *("folder", "mount", "mounts", "volume", "volumes", "type", "types", "kind", "class", "provider"),
+        *("providers", "version", "expiration", "expiry", "expires", "expire", "ttl", "lifetime", "seconds", "sec"),
+        *("ms", "age", "count", "size", "length", "bytes", "limit", "max", "min", "uri", "url", "urls", "endpoint"),
+        *("endpoints", "issuer", "audience", "audiences", "policy", "policies", "required", "enabled", "enable"),
+        *("disabled", "hash", "checksum", "digest", "sha", "fingerprint", "thumbprint", "algorithm", "alg"),
+        *("format", "encoding", "mode", "namespace", "namespaces", "selector", "label", "labels", "annotation"),
+        *("annotations", "review", "reviews", "request", "requests", "controller", "resource", "resources", "stdin"),
+        *("prompt", "store", "backend", "manager", "rotation", "refresh", "renewal", "interval", "timeout"),
+        *("period", "usage", "projection", "mapping", "field", "fields", "hint", "index", "position", "error"),
+        *("errors", "status", "state", "reason", "message", "exists", "found", "missing", "changed", "updated"),
+        *("created", "time", "timestamp", "date", "env", "attribute", "column", "header", "location", "keytab"),
+        *("reloader", "reload", "cleaner", "signer", "source", "template", "validation", "verifier", "scope"),
+        *("scopes", "server", "service", "auto", "generation", "getter", "binding", "bindings", "plugin", "cache"),
+        *("bucket", "identifier", "retries", "retry", "attempts", "authentication", "authenticator", "auth"),
+    )
+)
+_ABOUT_OR_KEY = _ABOUT | {"key", "keys", "id", "ids"}
+# What comes before says the same: `checksum/secret`, `existingSecretPasswordKey`.
+_ABOUT_FIRST = frozenset(
+    ("checksum", "checksums", "existing", "redaction", "enable", "disable", "use", "has", "is", "no")
+)
+# `imagePullSecret`, `tlsSecret`: what holds this is a Secret, whose name is told.
+_SECRETS_OF = frozenset(
+    ("pull", "tls", "existing", "cert", "certs", "certificate", "password", "credentials", "keystore", "truststore")
+)
+
+# The storage account at the end of a property of Hadoop, which may be called anything.
+_AZURE = re.compile(r"\.[\w-]+\.(?:blob|dfs|file|queue|table)\.[\w.]+$")
+# `clientAuth: RequireAndVerify` says whether somebody has to log in.
+_AUTH_OF = frozenset(("client", "kerberos", "mutual", "need", "needs", "require", "requires", "server", "tls", "want"))
+
+
+@functools.lru_cache(maxsize=20_000)
+def is_secret(name: str) -> bool:
+    """Whether a field, option, variable, property or header of this name has a secret as its value."""
+    if name == "PASS":
+        # The result of a test.
+        return False
+    prefix, slash, rest = name.rpartition("/")
+    if slash and "." in prefix and not prefix.startswith("."):
+        # An annotation or a label: its domain says nothing.
+        name = rest
+    words = [word.lower() for word in _WORDS.findall(_AZURE.sub("", name[-_MAX_NAME:]))]
+    if not words or words[0] in _ABOUT_FIRST or (words[-1] == "secret" and words[-2:-1] and words[-2] in _SECRETS_OF):
+        return False
+    if words[-1] == "auth":
+        return not (words[-2:-1] and words[-2] in _AUTH_OF)
+    return any(_tells(words, at) for at in range(len(words)))
+
+
+def _tells(words: list[str], at: int) -> bool:
+    """Whether the name is of a secret because of the word at this place."""
+    word, following = words[at], words[at + 1 :]
+    pair = (word, following[0]) if following else ("", "")
+    if pair in _PAIRS or (word in KEYS_OF and pair[1] in ("key", "keys")):
+        return not _ABOUT.intersection(following[1:])
+    if not (word in _SECRET_WORDS or word.endswith(_SECRET_ENDS)):
+        return False
+    if word in _SECRET_WORDS and following:
+        # Short words are a secret's where the name ends, or before its number: `sas`, `DB_PASS_2`.
+        return word == "sas" or all(it.isdigit() for it in following)
+    about = _ABOUT if word.endswith("key") else _ABOUT_OR_KEY
+    return not about.intersection(following)
+
+
+# A reference to a secret, what was masked already, or no value at all.
+_NO_VALUE = re.compile(
+    r"""(?ix)
+    \s* (?: true | false | read | write | null | none | nil | ~ | yes | no | undefined | \(none\) | \{\} | \[\]
+      | <[^<>]*>(?:\s.*)?
+      | \*{3,}(?:\(redacted\))? | \[?redacted\]? | \(redacted\) | x{4,} | \.{3,} | …
+      | \$\(\w+\) | \$\{[\w.]+\} | \$[A-Z_]\w* | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
+      | \d+\ bytes | ssh-(?:rsa|ed25519|dss)\ .* | [a-z0-9.-]+-token-[a-z0-9]{5} | sha(?:256|512):[0-9a-f]{8,}
+      | -----BEGIN\ (?:CERTIFICATE|PUBLIC\ KEY).* | LS0tLS1CRUdJTiB(?:DRVJ|QVUJ).*
+    )? \s* """,
+    re.DOTALL,
+)
+_PATH = re.compile(
+    r"(?:file:/*)?(?:~|\.{1,2})?/?(?:app|certs?|data|dev|etc|home|kind|mnt|opt|private|proc|root|run|srv|tmp|usr|var"
+    r"|secrets|\.docker|\.kube|\.config)(?:/[\w.@+-]+)+/?"
+    r"|(?:[\w.@+-]*/)*[\w@+-][\w.@+-]*\.(?:crt|jks|json|keytab|pem|properties|toml|txt|xml|yaml|yml|key)"
+)
+_OBJECT = re.compile(r"[a-z0-9][a-z0-9.-]*[a-z]/[a-z][a-z0-9-]*[a-z0-9]")
+_KINDS_OF_LOGIN = frozenset(
+    (
+        *(
+            "basic",
+            "bearer",
+            "none",
+            "oauth",
+            "oauth2",
+            "oidc",
+            "ldap",
+            "kerberos",
+            "simple",
+            "token",
+            "rbac",
+            "keytab",
+        ),
+        *("ccache", "negotiate", "digest", "anonymous", "enabled", "disabled", "required", "optional", "mtls", "off"),
+    )
+)
+
+
+def is_harmless(value: str, name: str = "") -> bool:
+    """Whether a value is no secret, although its name says so: empty, a reference, a path, already masked."""
+    if len(value) < 4_000 and (_NO_VALUE.fullmatch(value) or _PATH.fullmatch(value)):
+        return True
+    lowered = name.lower().strip("_-.")
+    if lowered == "secret" and _OBJECT.fullmatch(value):
+        # How klog writes an object: namespace/name.
+        return True
+    if lowered.endswith(("auth", "credentials", "authorization")) and value.lower() in _KINDS_OF_LOGIN:
+        return True
+    if lowered.endswith("pwd") and value.startswith(("/", "~")):
+        # The folder that a shell is in.
+        return True
+    return (lowered.endswith("tokens") or lowered == "pass") and value.isdigit()

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The corpus of redaction: nothing that is hidden gets through, and nothing that means something is lost."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+import redaction_shapes as corpus
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from detect_secrets.core.secrets_collection import SecretsCollection
+from detect_secrets.settings import default_settings
+
+from harness.evidence.redact import MASK, Redactor
+
+# What a scanner takes for a secret because it is random, and what says which image, object or certificate it was.
+_MEANS_SOMETHING = re.compile(r"[0-9a-f]{7,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|LS0tLS1CRUdJTiBDRVJ.*|MII.*")
+
+
+@pytest.mark.parametrize("kind", corpus.HIDDEN)
+def test_no_shape_of_a_secret_gets_through(kind: str) -> None:
+    leaks = []
+    for name, text, secrets in corpus.hidden():
+        if name.startswith(f"{kind} "):
+            redacted = Redactor().text(text + "\n")
+            leaks += [f"{text!r} became {redacted!r}" for secret in secrets if secret in redacted]
+            leaks += [
+                f"{text!r} lost what is not secret" for word in ("kept",) if word in text and word not in redacted
+            ]
+    assert leaks == []
+
+
+def test_no_shape_gets_through_in_base64_or_in_a_string_of_json() -> None:
+    leaks = [
+        f"{name}: {text!r}"
+        for name, text, secrets in corpus.encoded()
+        if any(secret in Redactor().text(text + "\n") for secret in secrets)
+    ]
+    assert leaks == []
+
+
+@pytest.mark.parametrize("kind", corpus.SHOWN)
+def test_what_means_something_stays_in_text_and_in_json(kind: str) -> None:
+    for text in corpus.SHOWN[kind]:
+        assert Redactor().text(text + "\n") == text + "\n"
+        wrapped = json.dumps({"message": text})
+        assert Redactor().text(wrapped) == wrapped
+
+
+def test_redacting_again_changes_nothing() -> None:
+    unstable = []
+    for name, text, _ in corpus.hidden():
+        once = Redactor().text(text + "\n")
+        if Redactor().text(once) != once:
+            unstable.append(f"{name}: {once!r}")
+    assert unstable == []
+
+
+def _key() -> str:
+    return (
+        ec.generate_private_key(ec.SECP256R1())
+        .private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        .decode()
+    )
+
+
+def _evidence() -> str:
+    """Evidence as clusters give it, with secrets of the forms that scanners look for."""
+    digest = "4f3a9c6b1d2e8f70a1b2c3d4e5f60718293a4b5c6d7e8f901a2b3c4d5e6f7081"
+    account = base64.b64encode(bytes(range(7, 71))).decode()
+    encoded = base64.b64encode(_key().encode()).decode()
+    pod = {
+        "kind": "Pod",
+        "metadata": {"uid": "0b0e9c5e-3a53-4d8e-9a0c-1f2e3d4c5b6a", "annotations": {"checksum/secret": digest}},
+        "spec": {
+            "containers": [
+                {
+                    "args": ["driver", "--proxy-password", "Jx7!kq-2Lm", "--class", "Pi"],
+                    "env": [
+                        {"name": "AWS_ACCESS_KEY_ID", "value": "AKIA" + "IOSFODNN7EXAMPLQ"},
+                        {"name": "AWS_SECRET_ACCESS_KEY", "value": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEQ"},
+                        {"name": "GITHUB", "value": "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"},
+                    ],
+                    "image": f"ghcr.io/kubeflow/spark-operator/controller@sha256:{digest}",
+                }
+            ]
+        },
+    }
+    return "\n".join(
+        [
+            json.dumps(pod, indent=2),
+            f"fs.azure.account.key.acme.dfs.core.windows.net={account}",
+            f"AccountName=acme;AccountKey={account};EndpointSuffix=core.windows.net",
+            "[bootstrap-token] Using token: abcdef.0123456789abcdef",
+            "users:\n- name: kind\n  user:\n    client-key-data: " + encoded,
+            _key(),
+            'level=info msg="login" slack=xoxb-' + "123456789012-123456789012-a1B2c3D4e5F6g7H8i9J0k1L2",
+            "api_key = 'sk_live_" + "a1B2c3D4e5F6g7H8i9J0k1L2'",
+            "npm: //registry.npmjs.org/:_authToken=npm_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
+            "https://robot:Jx7kq2LmPq@ghcr.io/v2/",
+            "token eyJhbGciOiJSUzI1NiIsImtpZCI6IngifQ.eyJpc3MiOiJrdWJlcm5ldGVzIn0.c2lnbmF0dXJlc2lnbmF0dXJl",
+            "password = 'Jx7kq2LmPq'",
+            f"image: ghcr.io/kubeflow/spark-operator/controller@sha256:{digest}",
+        ]
+    )
+
+
+def _hits(file: Path) -> set[str]:
+    """What detect-secrets finds in a file, without what means something."""
+    found = SecretsCollection()
+    with default_settings():
+        found.scan_file(str(file))
+    secrets = {hit.secret_value or "" for _, hit in found}
+    # Of some tokens it reports the beginning only, which says what they were.
+    return {
+        secret
+        for secret in secrets
+        if len(secret) > 4 and MASK not in secret and not _MEANS_SOMETHING.fullmatch(secret)
+    }
+
+
+def test_each_hit_of_a_scanner_in_evidence_is_masked(tmp_path: Path) -> None:
+    before, after = tmp_path / "before.txt", tmp_path / "after.txt"
+    before.write_text(_evidence())
+    Redactor().file(before, after)
+    hits = _hits(before) - {"BEGIN PRIVATE KEY"}
+    assert len(hits) >= 6
+    assert [secret for secret in hits if secret in after.read_text()] == []
+    assert _hits(after) <= {"BEGIN PRIVATE KEY"}
+
+
+def test_a_document_as_deep_or_as_odd_as_it_may_be_is_redacted_all_the_same() -> None:
+    deep = "[" * 10_000 + '{"password": "hunter2horse"}' + "]" * 10_000
+    cyclic = "a: &a\n  b: *a\n  password: hunter2horse\n"
+    bytes_kept = b'\xff {"password": "hunter2horse"}\npassword: hunter2horse\n'.decode("utf-8", "surrogateescape")
+    for text in (deep, cyclic, bytes_kept, "password: hunter2horse \x00\x1b[31m\n", 'İ password="hunter2horse"\n'):
+        assert "hunter2horse" not in Redactor().text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a." * 50_000 + "secret x",
+        "login " * 20_000 + "password",
+        "value=TOKEN," * 10_000 + " name password",
+        "name=TOKEN," * 10_000 + " value password",
+        "://a:" * 20_000 + " password",
+        "password=x a.b/c-d_" * 5_000,
+        "-----BEGIN PRIVATE KEY-----\n" * 2_000,
+        'password "' * 10_000,
+    ],
+    ids=["dots", "login", "value", "name", "address", "pairs", "keys", "quotes"],
+)
+def test_a_hostile_line_takes_seconds_not_minutes(text: str) -> None:
+    started = time.process_time()
+    Redactor().text(text)
+    assert time.process_time() - started < 4
+
+
+def test_a_megabyte_of_a_log_with_a_hint_in_each_line_takes_seconds() -> None:
+    line = '2026-11-24T12:00:01.000001Z level=info msg="refreshing" secret="default/x" tokens=3 password=abc url=https://a/c\n'
+    text = line * (1_000_000 // len(line))
+    started = time.process_time()
+    Redactor().text(text)
+    assert time.process_time() - started < 6
