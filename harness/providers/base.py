@@ -13,6 +13,7 @@ from harness.images.mirrors import MirrorMap
 from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.process import Completed
+from harness.providers.early import Act
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,8 @@ class ClusterSpec:
     `name` is unique on this host; `node_image` is what the engine can run; `nodes` is how many there are, the first of
     which is the control plane; `network` is the run's network; `preload` are images that the first node pulls while its
     control plane starts; `helper_image` is for containers that the provider starts beside its nodes, where that is not
-    left to it; `folder` is where the kubeconfig, the provider's configuration and its logs go; `timeout` is in seconds.
+    left to it; `folder` is where the kubeconfig, the provider's configuration and its logs go; `timeout` is in seconds;
+    `early` is what is done on a cluster of one node as soon as its API server answers, see harness/providers/early.py.
     """
 
     name: str
@@ -50,6 +52,7 @@ class ClusterSpec:
     preload: tuple[str, ...] = ()
     helper_image: str = ""
     timeout: float = 300.0
+    early: Act | None = None
 
 
 class Provider(Protocol):

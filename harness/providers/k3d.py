@@ -24,6 +24,8 @@ _CALL_SECONDS = 60.0
 _DELETE_SECONDS = 120.0
 # They take time and memory, and no cell looks at them.
 _LEFT_OUT = "traefik,metrics-server,servicelb"
+# Where k3d has k3s write it (K3S_KUBECONFIG_OUTPUT).
+_ADMIN = "/output/kubeconfig.yaml"
 
 
 class K3d:
@@ -47,6 +49,7 @@ class K3d:
             creation.Ways(
                 provider=self.name,
                 first_node=f"k3d-{spec.name}-server-0",
+                admin=_ADMIN,
                 kubectl=("kubectl",),
                 make=partial(self._make, spec),
                 nodes=lambda: self._nodes(spec.name),

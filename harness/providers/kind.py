@@ -24,6 +24,7 @@ _CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
 # By its path, not as a module: importing the harness would cost it a second.
 _CREATE = Path(__file__).with_name("kind_cluster.py")
 _KUBE_PROXY = "kube-proxy"
+_ADMIN = "/etc/kubernetes/admin.conf"
 
 
 class Kind:
@@ -61,7 +62,8 @@ class Kind:
             creation.Ways(
                 provider=self.name,
                 first_node=f"{spec.name}-control-plane",
-                kubectl=("kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf"),
+                admin=_ADMIN,
+                kubectl=("kubectl", "--kubeconfig", _ADMIN),
                 make=make,
                 nodes=lambda: self._nodes(spec.name),
                 save_logs=lambda folder: self._save_logs(spec.name, folder),

@@ -17,10 +17,10 @@ from harness.late import client
 from harness.providers.containers import execute
 
 
-def wait_ready(
+def wait_services(
     cluster: Cluster, deadline: waiting.Deadline, kubectl: Sequence[str], *, nodes: int = 1
 ) -> dict[str, float]:
-    """Wait until `nodes` nodes are Ready, Services work and names are resolved; returns each duration in seconds.
+    """Wait until `nodes` nodes are Ready and Services work; returns each duration in seconds.
 
     `kubectl` is the command line by which a node's own kubectl acts as an administrator. Raises WaitTimeout, and
     ApiError when the API server refuses or becomes unreachable.
@@ -63,7 +63,11 @@ def wait_ready(
         what=f"the API server to answer on its service address {address}",
         timeout=max(1.0, deadline.left),
     )
-    services_ready = time.monotonic() - started - node_ready
+    return {"node-ready": node_ready, "services-ready": time.monotonic() - started - node_ready}
+
+
+def wait_names(cluster: Cluster, deadline: waiting.Deadline) -> None:
+    """Wait until names are resolved in the cluster. Raises as `wait_services` does."""
     with cluster.api_client() as api:
         # CoreDNS that asked for the API server before there were rules answers nobody until that request is given up,
         # after 30 s where packets get lost; a driver would not find the API server's name.
@@ -76,8 +80,6 @@ def wait_ready(
             namespace="kube-system",
             label_selector="k8s-app=kube-dns",
         )
-    names_ready = time.monotonic() - started - node_ready - services_ready
-    return {"node-ready": node_ready, "services-ready": services_ready, "names-ready": names_ready}
 
 
 def _available(event: str, deployment: Any) -> bool | None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from harness.waiting import Deadline
 
 RELEASE_NAME = "spark-operator"
 OPERATOR_NAMESPACE = "spark-operator"
+INSTALL_SECONDS = 180.0
+"""How long an install may take that does not say otherwise, until the release is ready."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +46,14 @@ class InstalledRelease:
     account: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class BegunInstall:
+    """A release that Helm has installed and that need not be ready; `before` are the UIDs of pods that were there."""
+
+    release: InstalledRelease
+    before: frozenset[str]
+
+
 def install(
     cluster: Cluster,
     release: Release,
@@ -50,56 +62,71 @@ def install(
     helm: Path,
     job_namespaces: Sequence[str],
     values: Sequence[Mapping[str, Any]] = (),
-    timeout: float = 180.0,
+    timeout: float = INSTALL_SECONDS,
     name: str = RELEASE_NAME,
     namespace: str = OPERATOR_NAMESPACE,
 ) -> InstalledRelease:
-    """Install a release (or upgrade to it) and wait until it is ready.
+    """Install a release (or upgrade to it) and wait until it is ready: `begin` and `finish` in `timeout` seconds."""
+    deadline = Deadline(seconds=timeout)
+    begun = begin(
+        cluster,
+        release,
+        chart=chart,
+        helm=helm,
+        job_namespaces=job_namespaces,
+        values=values,
+        deadline=deadline,
+        name=name,
+        namespace=namespace,
+    )
+    return finish(cluster, begun, deadline)
+
+
+def begin(
+    cluster: Cluster,
+    release: Release,
+    *,
+    chart: Chart | Path | str,
+    helm: Path,
+    job_namespaces: Sequence[str],
+    values: Sequence[Mapping[str, Any]] = (),
+    deadline: Deadline,
+    name: str = RELEASE_NAME,
+    namespace: str = OPERATOR_NAMESPACE,
+    interrupt: threading.Event | None = None,
+) -> BegunInstall:
+    """Make the namespaces and let Helm install the release (or upgrade to it), without waiting for its pods.
 
     `job_namespaces` must exist; they come into spark.jobNamespaces, with the checks' own and after those of `values`,
     which are made where they do not exist. `values` are merged in their order, the user's last. Accounts and rights
-    that these leave to others are brought along. `timeout` is in seconds, for all of it.
+    that these leave to others are brought along. `interrupt` ends Helm as Ctrl-C does.
 
     Raises ReleaseError when the release is at fault (an image that its registry does not have, a crash, a chart that
     does not render), PullError when an image cannot be pulled for another reason, HostError when the node has no room,
     ClusterError when the API server is away, UsageError when values and namespaces contradict each other.
     """
-    deadline = Deadline(seconds=timeout)
     found = chart if isinstance(chart, Chart) else charts.from_path(Path(chart))
     wanted = [*dict.fromkeys([*job_namespaces, CHECK_NAMESPACE])]
     given = merge(*values)
     merged = with_job_namespaces(given, wanted)
-    seconds: dict[str, float] = {}
-    try:
-        with cluster.api_client() as api:
-            binary = Helm(helm, cluster.kubeconfig)
-            _prepare_namespaces(api, [namespace, CHECK_NAMESPACE, *filter(None, of_values(given))], job_namespaces)
-            foreign.bring(api, merged)
-            accounts.bring(api, accounts.to_bring(binary, found, name, namespace, merged))
-            seconds["namespaces"] = deadline.elapsed
-            # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.
-            before = frozenset(pod.uid for pod in rollout.pods_of(api, namespace))
-            revision = rollout.run_helm(
-                api,
-                namespace,
-                before,
-                deadline,
-                lambda seconds, stop: binary.install_or_upgrade(
-                    found, name, namespace, merged, timeout=seconds, stop=stop
-                ),
-            )
-            seconds["helm"] = deadline.elapsed - sum(seconds.values())
-            rollout.await_rollout(api, release, namespace, name, before, deadline)
-            seconds["ready"] = deadline.elapsed - sum(seconds.values())
-            rollout.await_admission(api, release, CHECK_NAMESPACE, deadline, lets_pass=asked.lets_pass(merged))
-            seconds["admission"] = deadline.elapsed - sum(seconds.values())
-            account = accounts.of_applications(api, name, wanted, merged)
-    except ApiError as away:
-        raise ClusterError(
-            f"the API server of {cluster.name} failed while {release.version} was installed: {away.brief}",
-            "see the node's logs in the evidence",
-        ) from away
-    return InstalledRelease(
+    started = deadline.elapsed
+    binary = Helm(helm, cluster.kubeconfig)
+    with _api_of(cluster, release) as api:
+        _prepare_namespaces(api, [namespace, CHECK_NAMESPACE, *filter(None, of_values(given))], job_namespaces)
+        foreign.bring(api, merged)
+        accounts.bring(api, accounts.to_bring(binary, found, name, namespace, merged))
+        prepared = deadline.elapsed
+        # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.
+        before = frozenset(pod.uid for pod in rollout.pods_of(api, namespace))
+        revision = rollout.run_helm(
+            api,
+            namespace,
+            before,
+            deadline,
+            lambda seconds, stop: binary.install_or_upgrade(found, name, namespace, merged, timeout=seconds, stop=stop),
+            interrupt=interrupt,
+        )
+    installed = InstalledRelease(
         release=release,
         chart=found,
         name=name,
@@ -107,14 +134,40 @@ def install(
         job_namespaces=tuple(wanted),
         revision=revision.number,
         values=merged,
-        seconds={phase: round(took, 2) for phase, took in seconds.items()},
-        account=account,
+        seconds={"namespaces": round(prepared - started, 2), "helm": round(deadline.elapsed - prepared, 2)},
     )
+    return BegunInstall(release=installed, before=before)
+
+
+def finish(cluster: Cluster, begun: BegunInstall, deadline: Deadline) -> InstalledRelease:
+    """Wait until a release that was begun is ready. Raises as `begin` does."""
+    it = begun.release
+    started = deadline.elapsed
+    with _api_of(cluster, it.release) as api:
+        rollout.await_rollout(api, it.release, it.namespace, it.name, begun.before, deadline)
+        rolled_out = deadline.elapsed
+        rollout.await_admission(api, it.release, CHECK_NAMESPACE, deadline, lets_pass=asked.lets_pass(it.values))
+        took = {"ready": round(rolled_out - started, 2), "admission": round(deadline.elapsed - rolled_out, 2)}
+        account = accounts.of_applications(api, it.name, it.job_namespaces, it.values)
+    return replace(it, seconds={**it.seconds, **took}, account=account)
 
 
 def uninstall(cluster: Cluster, installed: InstalledRelease, *, helm: Path, timeout: float = 120.0) -> None:
     """Remove a release. Its certificate Secret, Leases and CRDs stay, as upstream means it."""
     Helm(helm, cluster.kubeconfig).uninstall(installed.name, installed.namespace, timeout=timeout)
+
+
+@contextmanager
+def _api_of(cluster: Cluster, release: Release) -> Iterator[client.ApiClient]:
+    """A client of the cluster. Within the block, an API server that fails is an error of the cluster."""
+    try:
+        with cluster.api_client() as api:
+            yield api
+    except ApiError as away:
+        raise ClusterError(
+            f"the API server of {cluster.name} failed while {release.version} was installed: {away.brief}",
+            "see the node's logs in the evidence",
+        ) from away
 
 
 def _prepare_namespaces(api: client.ApiClient, needed: Sequence[str], job_namespaces: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from harness import providers, stories
@@ -10,6 +11,7 @@ from harness.checks import infrastructure
 from harness.errors import ClusterError, ReleaseError, UnavailableError
 from harness.host import pressure
 from harness.images.mirrors import MirrorMap
+from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.late import client
@@ -20,10 +22,11 @@ from harness.providers.outside import way_out
 from harness.releases import relocate, shared
 from harness.releases.fitting import misfit
 from harness.releases.helm import Helm
-from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, install
+from harness.releases.install import INSTALL_SECONDS, OPERATOR_NAMESPACE, RELEASE_NAME, BegunInstall, begin, finish
 from harness.releases.on_path import ReleaseOnPath
 from harness.run import plan
 from harness.run.attempt import Attempt, ClusterRecord
+from harness.run.early_install import EarlyInstall
 from harness.run.locking import Locker
 from harness.run.resources import Resources
 from harness.run.run_host import Host
@@ -31,7 +34,7 @@ from harness.run.setup import Request
 from harness.run.slots import CREATIONS, Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.verdicts import Finding, errored, failed, unavailable
-from harness.waiting import Cancelled
+from harness.waiting import Cancelled, Deadline
 
 
 class Preparation:
@@ -89,7 +92,8 @@ class Preparation:
         refusal = self._locker.refusal(cell) or self._misfit(first)
         if refusal is not None:
             return refusal
-        made = self._create(provider, node.reference, helper, releases)
+        early = self._early(first)
+        made = self._create(provider, node.reference, helper, releases, early)
         if isinstance(made, Finding):
             return made
         self._record.made = made
@@ -98,9 +102,8 @@ class Preparation:
         if outside:
             return errored("mirrors-in-force", outside)
         installs = cell.scenario.needs.installed == "first-release"
-        self._say(f"{self._name}: cluster is ready{f', installing release {first.release.name}' if installs else ''}")
         try:
-            prepared = self._install(made, first) if installs else self._bare(made)
+            prepared = self._install(made, first, early) if installs else self._bare(made)
         except Cancelled:
             raise
         except Exception as error:
@@ -108,8 +111,32 @@ class Preparation:
         self._record.made = prepared
         return prepared
 
+    def _early(self, first: ReleaseOnPath) -> EarlyInstall | None:
+        """The install while the cluster is being made, where nobody can tell the difference.
+
+        Not where cells install the release themselves, nor where they count what their own registries are asked for;
+        nor with several nodes, since pods must not start on the first before all of them are Ready.
+        """
+        needs = self._attempts[0].cell.scenario.needs
+        if needs.installed != "first-release" or self._record.registries or self._nodes > 1:
+            return None
+
+        def begin(cluster: Cluster, failed: threading.Event) -> BegunInstall:
+            return self._begin(cluster, first, failed)
+
+        return EarlyInstall(begin, helm=self._host.tools["helm"].path, say=self._say_here)
+
+    @property
+    def _nodes(self) -> int:
+        return max(attempt.cell.scenario.needs.nodes for attempt in self._attempts)
+
     def _create(
-        self, provider: Provider, node: str, helper: str, releases: Mapping[str, ReleaseOnPath]
+        self,
+        provider: Provider,
+        node: str,
+        helper: str,
+        releases: Mapping[str, ReleaseOnPath],
+        early: EarlyInstall | None,
     ) -> BareCluster | Finding:
         """The cluster, without anything on it."""
         self._say(f"{self._name}: creating cluster {self._cluster_name} from {node}")
@@ -121,7 +148,7 @@ class Preparation:
             run_id=self._resources.run_id,
             environment=self._environment,
             node_image=node,
-            nodes=max(attempt.cell.scenario.needs.nodes for attempt in self._attempts),
+            nodes=self._nodes,
             network=self._resources.network,
             mirrors=self._mirrors(),
             # What own registries are asked for is the cells' business.
@@ -129,6 +156,7 @@ class Preparation:
             helper_image=helper,
             folder=self._resources.scratch(self._cluster_name),
             timeout=self._asked.settings.cluster_timeout,
+            early=early,
         )
         try:
             with self._creations.some():
@@ -155,27 +183,44 @@ class Preparation:
 
     def _bare(self, made: BareCluster) -> BareCluster:
         """The cluster for cells that install the release themselves."""
+        self._say_here("cluster is ready")
         self._create_namespaces(made.cluster, [*made.job_namespaces, OPERATOR_NAMESPACE])
         return made
 
-    def _install(self, made: BareCluster, first: ReleaseOnPath) -> PreparedCluster:
+    def _install(self, made: BareCluster, first: ReleaseOnPath, early: EarlyInstall | None) -> PreparedCluster:
         """The cluster with the first release of the path. Raises as harness.releases.install does, and ApiError."""
         release = first.release
-        self._create_namespaces(made.cluster, made.job_namespaces)
+        begun = early.take(made.cluster) if early else None
+        if begun is None:
+            self._say_here(f"cluster is ready, installing release {release.name}")
+            begun = self._begin(made.cluster, first)
+        else:
+            self._say_here(f"cluster is ready, with release {release.name} being rolled out")
+        installed = finish(made.cluster, begun, Deadline(seconds=INSTALL_SECONDS))
+        before = shared.look(made.cluster, OPERATOR_NAMESPACE)
+        self._record.phases.update({f"install-{phase}": seconds for phase, seconds in installed.seconds.items()})
+        self._say_here(f"release {release.name} is ready, running {counted(len(self._attempts), 'cell')}")
+        return PreparedCluster(**vars(made), installed=installed, before=before)
+
+    def _begin(self, cluster: Cluster, first: ReleaseOnPath, interrupt: threading.Event | None = None) -> BegunInstall:
+        """Have Helm install the first release. Raises as harness.releases.install does, and ApiError."""
+        release, namespaces = first.release, self._namespaces()
+        self._create_namespaces(cluster, namespaces)
         if release.relocated:
-            relocate.prepare(made.cluster, release, OPERATOR_NAMESPACE, login=self._resources.login(release.registry))
-        installed = install(
-            made.cluster,
+            relocate.prepare(cluster, release, OPERATOR_NAMESPACE, login=self._resources.login(release.registry))
+        return begin(
+            cluster,
             release,
             chart=first.chart,
             helm=self._host.tools["helm"].path,
-            job_namespaces=made.job_namespaces,
+            job_namespaces=namespaces,
             values=(first.values, *self._asked.values),
+            deadline=Deadline(seconds=INSTALL_SECONDS),
+            interrupt=interrupt,
         )
-        before = shared.look(made.cluster, OPERATOR_NAMESPACE)
-        self._record.phases.update({f"install-{phase}": seconds for phase, seconds in installed.seconds.items()})
-        self._say(f"{self._name}: release {release.name} is ready, running {counted(len(self._attempts), 'cell')}")
-        return PreparedCluster(**vars(made), installed=installed, before=before)
+
+    def _say_here(self, text: str) -> None:
+        self._say(f"{self._name}: {text}")
 
     def _misfit(self, first: ReleaseOnPath) -> Finding | None:
         """The user's mistake where the chart that is installed first cannot be installed with --values here.
@@ -222,7 +267,8 @@ class Preparation:
     def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
         with cluster.api_client() as api:
             core = client.CoreV1Api(api)
-            for name in names:
+            there = {it["metadata"]["name"] for it in listed(core.list_namespace)}
+            for name in (it for it in names if it not in there):
                 core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
 
     def _preload(self) -> tuple[str, ...]:

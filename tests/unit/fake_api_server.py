@@ -27,6 +27,7 @@ Answer = tuple[int, str] | tuple[int, str, int]
 class _Handler(BaseHTTPRequestHandler):
     objects: Objects
     answers: Mapping[str, Answer]
+    changed: list[tuple[str, Any]]
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
@@ -44,6 +45,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer(200, "{}")
 
+    def do_DELETE(self) -> None:
+        self.changed.append((urlsplit(self.path).path, "deleted"))
+        self._answer(200, "{}")
+
+    def do_PATCH(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.changed.append((urlsplit(self.path).path, json.loads(body)))
+        self._answer(200, "{}")
+
     def _answer(self, status: int, text: str, missing: int = 0) -> None:
         body = text.encode()
         self.send_response(status)
@@ -57,9 +67,17 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def api_server(folder: Path, objects: Objects, answers: Mapping[str, Answer] | None = None) -> Iterator[Cluster]:
-    """A cluster of that server, whose kubeconfig is in `folder`. `answers` are given for other plurals instead."""
-    handler = type("Handler", (_Handler,), {"objects": objects, "answers": answers or {}})
+def api_server(
+    folder: Path,
+    objects: Objects,
+    answers: Mapping[str, Answer] | None = None,
+    changed: list[tuple[str, Any]] | None = None,
+) -> Iterator[Cluster]:
+    """A cluster of that server, whose kubeconfig is in `folder`. `answers` are given for other plurals instead; path
+    and body of each patch, and each deletion, come into `changed`.
+    """
+    given = {"objects": objects, "answers": answers or {}, "changed": [] if changed is None else changed}
+    handler = type("Handler", (_Handler,), given)
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

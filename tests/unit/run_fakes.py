@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,15 +34,16 @@ from harness.providers.base import ClusterSpec
 from harness.registries.sources import Choice, ImageRecord
 from harness.releases import shared, surroundings
 from harness.releases.charts import Chart
-from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, InstalledRelease
+from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, BegunInstall, InstalledRelease
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import Surroundings
 from harness.report.model import CellResult, HostResult
-from harness.run import gathering, preparation, run_host, setup
+from harness.run import early_install, gathering, preparation, run_host, setup
 from harness.run.attempt import Attempt
 from harness.settings import Settings
 from harness.stories.installs import scenarios
 from harness.verdicts import Finding, passed
+from harness.waiting import Deadline
 
 RUN_ID = "20260801-101500-ab12"
 CATALOGUE = catalogue.load()
@@ -126,7 +127,9 @@ class Stage:
     on_node_image: Callable[[], None] = nothing
     on_create: Callable[[], None] = nothing
     on_node: Callable[[], str] = lambda: BLOCKED
+    api_answers_early: bool = False
     on_install: Callable[[], None] = nothing
+    on_ready: Callable[[], None] = nothing
     on_delete: Callable[[], None] = nothing
     on_collect: Callable[[], None] = nothing
     on_resolve: Callable[[], None] = nothing
@@ -153,6 +156,10 @@ class FakeProvider:
         self._stage.events.append(f"create {spec.name}")
         (spec.folder / "create.log").write_text("said by kind\n")
         self._stage.on_create()
+        if self._stage.api_answers_early and spec.early is not None:
+            spec.early(
+                Cluster(name="early", environment=spec.environment, kubeconfig=spec.folder, nodes=()), threading.Event()
+            )
         return Cluster(
             name=spec.name,
             environment=spec.environment,
@@ -286,10 +293,10 @@ class FakeResources:
 def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
     """Put the stand-ins where a group looks for the real things."""
 
-    def install(cluster: Cluster, release: Release, **asked: Any) -> InstalledRelease:
+    def begin(cluster: Cluster, release: Release, **asked: Any) -> BegunInstall:
         stage.events.append(f"install {release.version} for {' '.join(asked['job_namespaces'])}")
         stage.on_install()
-        return InstalledRelease(
+        installed = InstalledRelease(
             release=release,
             chart=asked["chart"],
             name=RELEASE_NAME,
@@ -299,6 +306,11 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
             values={},
             seconds={"helm": 2.0},
         )
+        return BegunInstall(release=installed, before=frozenset())
+
+    def finish(cluster: Cluster, begun: BegunInstall, deadline: Deadline) -> InstalledRelease:
+        stage.on_ready()
+        return replace(begun.release, seconds={**begun.release.seconds, "ready": 1.0})
 
     def collect(asked: EvidenceRequest) -> None:
         stage.evidence.append(asked)
@@ -316,7 +328,9 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
         return {name: SimpleNamespace(SCENARIO=known.get(name), run=play) for name, play in stage.plays.items()}
 
     patches.setitem(PROVIDERS, "kind", lambda tools: FakeProvider(stage))
-    patches.setattr(preparation, "install", install)
+    patches.setattr(preparation, "begin", begin)
+    patches.setattr(preparation, "finish", finish)
+    patches.setattr(early_install, "undo", lambda cluster, **of: stage.events.append(f"undo {of['name']}"))
     patches.setattr(gathering, "collect", collect)
     patches.setattr(shared, "look", lambda cluster, namespace: stage.shared())
     patches.setattr(surroundings, "look", lambda cluster, namespaces: stage.around())

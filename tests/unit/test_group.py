@@ -13,7 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from run_fakes import UNTOUCHED, FakeResources, Results, Stage, attempt, holds, host, raises, request, take_places
+from run_fakes import (
+    RELEASE,
+    UNTOUCHED,
+    FakeCharts,
+    FakeResources,
+    Results,
+    Stage,
+    attempt,
+    holds,
+    host,
+    raises,
+    request,
+    take_places,
+)
 
 from harness import process, waiting
 from harness.apps.context import ScenarioContext
@@ -34,10 +47,13 @@ from harness.host import pressure
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.kube.models import Event, Pod
 from harness.machine import HostSeen
+from harness.matrix.model import ClusterNeeds
 from harness.providers import PROVIDERS, outside
+from harness.releases.on_path import ReleaseOnPath
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import Surroundings
 from harness.report.model import RetryResult
+from harness.run import early_install
 from harness.run.attempt import Attempt
 from harness.run.group import Group
 from harness.run.slots import Slots
@@ -125,6 +141,88 @@ def test_cells_share_a_cluster_and_a_release_and_the_cluster_goes(stage: Stage) 
         "close",
     ]
     assert removed(stage, ran)
+
+
+def test_a_release_is_installed_as_soon_as_the_api_server_answers(stage: Stage) -> None:
+    stage.api_answers_early = True
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "passed")
+    assert [it.split(" for ")[0] for it in stage.events[1:5]] == [
+        f"create {NAME}",
+        "namespaces 2",
+        "install 2.5.2",
+        f"volumes of {NAME}-control-plane",
+    ]
+    # Helm's time is part of the cluster's.
+    phases = ran.results.by_scenario["spark-pi"].phases
+    assert [it for it in phases if it.startswith("install-")] == ["install-ready"]
+
+
+@pytest.mark.parametrize("error", [ReleaseError("no chart"), ClusterError("the API server is away"), KeyError("bug")])
+def test_an_early_install_that_fails_is_taken_back_and_done_again(stage: Stage, error: Exception) -> None:
+    stage.api_answers_early = True
+    tries: list[int] = []
+
+    def fails_first() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise error
+
+    stage.on_install = fails_first
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "passed")
+    installs = [it.split(" for ")[0] for it in stage.events if it.startswith(("install", "undo"))]
+    assert installs == ["install 2.5.2", "undo spark-operator", "install 2.5.2"]
+    assert [line for line in stage.said if str(error) in line]
+
+
+def test_only_the_install_on_the_finished_cluster_is_judged(stage: Stage) -> None:
+    stage.api_answers_early = True
+    stage.on_install = raises(ReleaseError("no chart"))
+    ran = Ran(stage)
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "failed")
+    assert "no chart" in ran.reason()
+    assert len([it for it in stage.events if it.startswith("install")]) == 2
+
+
+def test_an_early_install_that_cannot_be_taken_back_is_no_fault_of_the_release(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.api_answers_early = True
+    stage.on_install = raises(ReleaseError("no chart"))
+    monkeypatch.setattr(early_install, "undo", raises(ClusterError("it cannot be removed")))
+    ran = Ran(stage, retries=(LOST,))
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "error")
+
+
+def test_a_cluster_that_fails_after_an_early_install_is_an_error(stage: Stage) -> None:
+    stage.api_answers_early = True
+    stage.on_create = raises(ClusterError("the node did not become Ready"))
+    ran = Ran(stage, retries=(LOST,))
+
+    assert ran.verdicts == dict.fromkeys(BOTH, "error")
+
+
+@pytest.mark.parametrize(
+    ("needs", "early"),
+    [
+        (ClusterNeeds(), True),
+        (ClusterNeeds(nodes=2), False),
+        (ClusterNeeds(installed="nothing", cluster="own"), False),
+    ],
+)
+def test_nothing_is_installed_early_where_it_would_change_what_is_tried(
+    needs: ClusterNeeds, early: bool, stage: Stage
+) -> None:
+    preparation = Ran(stage).group._preparation
+    preparation._attempts = [attempt("spark-pi", needs=needs)]
+    first = ReleaseOnPath(release=RELEASE, chart=FakeCharts().find(RELEASE), values={})
+
+    assert (preparation._early(first) is not None) is early
 
 
 def test_a_cluster_is_in_the_ledger_before_it_is_made(stage: Stage) -> None:

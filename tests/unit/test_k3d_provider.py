@@ -76,7 +76,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "inspected").write_text(json.dumps(INSPECTED))
     (folder / "registries.yaml").write_text(yaml.safe_dump(REGISTRIES))
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
-    monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl, *, nodes: {"node-ready": 1.0})
+    monkeypatch.setattr(creation, "wait_services", lambda cluster, deadline, kubectl, *, nodes: {"node-ready": 1.0})
+    monkeypatch.setattr(creation, "wait_names", lambda cluster, deadline: None)
     return folder
 
 

@@ -8,6 +8,7 @@ pytest-kind is real. Real clusters come with every cell.
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -15,10 +16,12 @@ from typing import Any
 
 import pytest
 import yaml
+from fake_api_server import api_server
 from kubernetes import client
 
 from harness.errors import ApiError, ClusterError, CommandError
 from harness.images.mirrors import Mirror, MirrorMap
+from harness.kube.api import connect
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
@@ -36,7 +39,7 @@ case "$1 $2" in
 "create cluster")
     echo "network $KIND_EXPERIMENTAL_DOCKER_NETWORK" >> {folder}/words
     echo {node} > {folder}/nodes
-    [ ! -e {folder}/hangs ] || exec sleep 60
+    while [ -e {folder}/hangs ]; do sleep 0.1; done
     [ ! -e {folder}/fails ] || {{ echo "ERROR: failed to init node with kubeadm" >&2; exit 1; }}
     for word; do case "$word" in --kubeconfig=*) cat {folder}/kubeconfig-text > "${{word#*=}}";; esac; done;;
 "delete cluster") echo "kubeconfig $KUBECONFIG" >> {folder}/words; [ -e {folder}/sticky ] || rm -f {folder}/nodes;;
@@ -49,7 +52,11 @@ echo "docker $*" >> {folder}/words
 case "$1" in
 ps) cat {folder}/nodes 2>/dev/null; exit 0;;
 logs) echo "kubelet: failed to run Kubelet: no cgroup";;
-exec) case "$*" in *"crictl pull"*) [ ! -e {folder}/pull-hangs ] || exec sleep 60; exit 1;; esac;;
+exec) case "$*" in
+    *"crictl pull"*) [ ! -e {folder}/pull-hangs ] || exec sleep 60; exit 1;;
+    *admin.conf) cat {folder}/kubeconfig-in-node;;
+    esac;;
+port) echo 127.0.0.1:1;;
 rm) rm -f {folder}/nodes;;
 esac
 exit 0
@@ -76,7 +83,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.setattr(creation, "wait_ready", lambda cluster, deadline, kubectl, *, nodes: {"node-ready": 1.0})
+    monkeypatch.setattr(creation, "wait_services", lambda cluster, deadline, kubectl, *, nodes: {"node-ready": 1.0})
+    monkeypatch.setattr(creation, "wait_names", lambda cluster, deadline: None)
     monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: None)
     return folder
 
@@ -120,7 +128,7 @@ def test_a_cluster_is_made_with_its_image_network_and_kubeconfig(
     assert f"--config {scratch / 'kind.yaml'}" in create
     assert "network soh-net" in words(programs)
     assert (made.name, made.nodes, made.kubeconfig) == (NAME, (NODE,), scratch / "kubeconfig")
-    assert set(made.seconds) == {"create", "node-ready", "preload"}
+    assert set(made.seconds) == {"create", "node-ready", "preload", "names-ready", "early"}
     assert not (tmp_path / "home" / ".kube").exists()
     # The stand-in refuses to pull: that is left to the kubelet.
     assert f"docker exec {NODE} crictl pull docker.io/apache/spark:4.0.4" in words(programs)
@@ -160,6 +168,28 @@ def test_a_cluster_that_takes_too_long_is_given_up(provider: Kind, programs: Pat
     assert time.monotonic() - started < 40
 
 
+def test_what_was_begun_early_ends_with_a_creation_that_fails(
+    provider: Kind, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    def act(made: Cluster, failed: threading.Event) -> None:
+        (programs / "fails").touch()
+        (programs / "hangs").unlink()
+        assert failed.wait(30)
+        ended.append(made.name)
+
+    (programs / "hangs").touch()
+    (programs / "kubeconfig-in-node").write_text(yaml.safe_dump(KUBECONFIG))
+    nodes = {"nodes": [{"metadata": {"name": NODE}}]}
+    with api_server(tmp_path, nodes) as server:
+        monkeypatch.setattr(Cluster, "api_client", lambda made: connect(server.kubeconfig))
+        with pytest.raises(ClusterError, match="failed to init node with kubeadm"):
+            provider.create(dataclasses.replace(spec(tmp_path), early=act))
+
+    assert ended == [NAME]
+
+
 def test_an_engine_that_is_gone_does_not_hide_why_the_creation_failed(
     provider: Kind, programs: Path, tmp_path: Path
 ) -> None:
@@ -178,7 +208,7 @@ def test_an_api_server_that_fails_is_an_error_of_the_cluster(
     def wait(made: Cluster, deadline: object, kubectl: object, *, nodes: int) -> None:
         raise ApiError("the API server answered 500 Internal Server Error", status=500)
 
-    monkeypatch.setattr(creation, "wait_ready", wait)
+    monkeypatch.setattr(creation, "wait_services", wait)
     with pytest.raises(ClusterError, match="the API server answered 500"):
         provider.create(spec(tmp_path))
 
@@ -193,7 +223,7 @@ def test_kube_proxy_gets_its_part_of_a_busy_node_before_the_cluster_is_waited_fo
         order.append("wait")
         return {}
 
-    monkeypatch.setattr(creation, "wait_ready", wait)
+    monkeypatch.setattr(creation, "wait_services", wait)
     provider.create(spec(tmp_path))
     (name, namespace, change), waits = order
     assert (name, namespace, waits) == ("kube-proxy", "kube-system", "wait")
