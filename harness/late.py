@@ -28,6 +28,7 @@ __all__ = [
     "filelock",
     "httpx",
     "jwt",
+    "load",
     "module",
     "psutil",
     "quantities",
@@ -43,6 +44,12 @@ def module(name: str) -> Any:
     checkers see.
     """
     return _Module(name)
+
+
+def load(*names: str) -> None:
+    """Import these modules, since there is time for it now, and will be none when they are used."""
+    for name in names:
+        importlib.import_module(name)
 
 
 class _Module:

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from harness import late
 from harness.kube.cluster import Cluster
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, BegunInstall
 from harness.releases.undo import undo
 from harness.waiting import Cancelled
+
+_USED = ("kubernetes.client", "kubernetes.config", "harness.releases.helm_command")
 
 Begin = Callable[[Cluster, threading.Event], BegunInstall]
 """Has Helm install the release, and ends early when the event is set. Raises as harness.releases.install.begin does."""
@@ -31,6 +34,8 @@ class EarlyInstall:
         self._say = say
         self._begun: BegunInstall | None = None
         self._error: Exception | None = None
+        # While the node starts, this process has nothing else to do.
+        threading.Thread(target=late.load, args=_USED, name="early-imports", daemon=True).start()
 
     def __call__(self, cluster: Cluster, failed: threading.Event) -> None:
         """Install; does not raise."""

@@ -72,3 +72,12 @@ def test_a_late_module_is_the_module() -> None:
     assert late.client.CoreV1Api is client.CoreV1Api
     with pytest.raises(AttributeError, match="NoSuchApi"):
         getattr(late.client, "NoSuchApi")  # noqa: B009  # mypy knows that there is none
+
+
+def test_modules_are_loaded_before_they_are_used() -> None:
+    act = "from harness import late\nlate.load('kubernetes.config')"
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(act=act)], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert "kubernetes" in json.loads(done.stdout)
