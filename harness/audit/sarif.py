@@ -16,6 +16,8 @@ from urllib.parse import quote
 from harness import __version__
 from harness.audit.docs import DocumentAudit, Stale
 from harness.audit.findings import RULES, Rule
+from harness.evidence.markdown import plain
+from harness.evidence.redact import Redactor
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -64,7 +66,7 @@ def _result(it: Stale, index: int) -> dict[str, Any]:
         "ruleId": it.finding.rule,
         "ruleIndex": index,
         "level": it.finding.severity.value,
-        "message": {"text": f"{it.text}: {it.finding}"},
+        "message": {"text": _said(f"{it.text}: {it.finding}")},
         "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
         "partialFingerprints": {"staleReference/v1": identity},
     }
@@ -77,3 +79,8 @@ def _result(it: Stale, index: int) -> dict[str, Any]:
             }
         ]
     return result
+
+
+def _said(text: str) -> str:
+    """A message: brackets in it are no links (SARIF 2.1.0, 3.11.6), and neither secrets nor terminal escapes stay."""
+    return Redactor().text(plain(text)).replace("\\", "\\\\").replace("[", "\\[").replace("]", "\\]")

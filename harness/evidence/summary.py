@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.evidence import observed
+from harness.evidence.markdown import fenced, prose
 from harness.evidence.observed import Application
 from harness.evidence.redact import Redactor
 from harness.kube.models import Deployment, Event, Pod
@@ -61,7 +62,7 @@ def write_summary(
     lines += _operator(seen.operator_errors)
     lines += _versions(versions)
     lines += _collected(collected)
-    path.write_text(redactor.text("\n".join(lines)), errors="surrogateescape")
+    path.write_text(redactor.text("\n".join(lines)), errors="replace")
 
 
 def _checks(findings: Sequence[Finding]) -> Iterator[str]:
@@ -72,10 +73,10 @@ def _checks(findings: Sequence[Finding]) -> Iterator[str]:
     yield "## Checks that did not pass"
     yield ""
     for finding in wrong:
-        yield f"- **{finding.check}** ({finding.verdict}): {finding.message}"
+        yield f"- **{finding.check}** ({finding.verdict}): {prose(finding.message)}"
         for name, value in finding.evidence.items():
             shown = value if isinstance(value, str) else json.dumps(value, default=str)
-            yield f"  - {name}: {shown}"
+            yield f"  - {name}: {_one_line(shown)}"
     passed = len(findings) - len(wrong)
     if not wrong:
         yield "None." if findings else "No check ran before the cell ended."
@@ -90,7 +91,7 @@ def _gaps(collected: Sequence[Collected]) -> Iterator[str]:
     if broken:
         yield "## What could not be collected"
         yield ""
-        yield from (f"- {result.name}: {result.message}" for result in broken)
+        yield from (f"- {result.name}: {_one_line(result.message)}" for result in broken)
         yield ""
 
 
@@ -140,7 +141,7 @@ def _events(events: Sequence[Event]) -> Iterator[str]:
     yield ""
     for event in reversed(warnings[-_EVENTS:]):
         times = f" (×{event.count})" if event.count > 1 else ""
-        yield f"- {event.time} {event.reason} {event.about}{times}: {event.message}"
+        yield f"- {event.time} {event.reason} {event.about}{times}: {_one_line(event.message)}"
     if len(warnings) > _EVENTS:
         yield f"- {len(warnings) - _EVENTS} earlier ones: see events/"
     if not warnings:
@@ -153,9 +154,7 @@ def _operator(errors: Sequence[str]) -> Iterator[str]:
         return
     yield "## Last errors in the operator's logs"
     yield ""
-    yield "```"
-    yield from errors[-_ERRORS:]
-    yield "```"
+    yield from fenced(errors[-_ERRORS:])
     yield ""
 
 
@@ -170,11 +169,13 @@ def _versions(versions: Mapping[str, str]) -> Iterator[str]:
 def _collected(collected: Sequence[Collected]) -> Iterator[str]:
     yield "## What was collected"
     yield ""
-    yield from (f"- {result.name}: {result.message} ({result.seconds:.1f} s)" for result in collected if result.ok)
+    yield from (
+        f"- {result.name}: {_one_line(result.message)} ({result.seconds:.1f} s)" for result in collected if result.ok
+    )
     yield ""
     yield "Secrets are not collected; tokens, passwords and keys in everything else are replaced by `***`."
     yield ""
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return prose(" ".join(text.split()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from harness.evidence.markdown import prose
 from harness.report.advice import Advice, Answer, Sentence
 from harness.report.text import plain
 
@@ -38,7 +39,7 @@ def markdown(advices: Iterable[Advice]) -> Iterator[str]:
             yield from (f"{f'{number}.' if numbered else '-'} {_told(it)}" for number, it in enumerate(sentences, 1))
         if advice.unknown:
             yield from ("", "**not tested**", "")
-            yield from (f"- {_prose(it)}" for it in advice.unknown)
+            yield from (f"- {prose(it)}" for it in advice.unknown)
         yield ""
 
 
@@ -55,9 +56,5 @@ def parts(advice: Advice) -> Iterator[tuple[str, tuple[Sentence, ...]]]:
 
 
 def _told(sentence: Sentence) -> str:
-    where = f": {_prose(sentence.where)}" if sentence.where else ""
-    return f"{_prose(sentence.text)} _({sentence.origin}{where})_"
-
-
-def _prose(text: str) -> str:
-    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    where = f": {prose(sentence.where)}" if sentence.where else ""
+    return f"{prose(sentence.text)} _({sentence.origin}{where})_"

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from harness.evidence.markdown import cell as cell_text
+from harness.evidence.markdown import code, fenced, prose
 from harness.report import advice, advice_text
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, RunResult, exit_status
@@ -105,32 +107,32 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     lines = [f"## {'✅' if exit_status(run) == 0 else '❌'} Spark Operator harness: {headline(run)}", ""]
     bad = [cell for cell in run.worst_first if cell.verdict not in GREEN]
     for cell in bad:
-        lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", _prose(cell.reason), ""]
-        lines += ["```sh", cell.repro, "```", ""]
-        lines += [f"- retried: {_prose(first_line(it.message))} ({it.cause})" for it in cell.retries]
-        lines += [f"- drift: {_prose(difference)}" for difference in cell.drift]
+        lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", prose(cell.reason), ""]
+        lines += [*fenced([cell.repro], "sh"), ""]
+        lines += [f"- retried: {prose(first_line(it.message))} ({it.cause})" for it in cell.retries]
+        lines += [f"- drift: {prose(difference)}" for difference in cell.drift]
         if cell.evidence:
             where = f" in the artefact `{artifact}`" if artifact else ""
-            lines += [f"Evidence: `{cell.evidence}`{where}", ""]
+            lines += [f"Evidence: {code(cell.evidence)}{where}", ""]
     if _has_locks(run):
         lines += [f"On another machine: {_ELSEWHERE}.", ""]
-    lines += [f"- 💥 no result: `{name}`" for name in run.missing]
-    lines += [f"- 💥 left behind: `{leak}`" for leak in run.leaks]
+    lines += [f"- 💥 no result: {code(name)}" for name in run.missing]
+    lines += [f"- 💥 left behind: {code(leak)}" for leak in run.leaks]
     lines += ["", *advice_text.markdown(advice.of_run(run))]
     lines += ["", "| cell | verdict | seconds | reason |", "| --- | --- | ---: | --- |"]
     for cell in run.worst_first:
         verdict = f"{_MARKS[cell.verdict]} {cell.verdict.value}"
-        reason = _prose(first_line(cell.remark)).replace("|", "\\|")
+        reason = cell_text(first_line(cell.remark))
         lines.append(f"| `{_title(cell)}` | {verdict} | {cell.seconds:.1f} | {reason} |")
     if run.flakes:
         lines += ["", "| repeated cell | flake rate |", "| --- | --- |"]
         lines += [f"| `{flake.id}` | {told(flake)} |" for flake in run.flakes]
-    lines += [f"\n{', '.join(names)}: {_prose(distribution)}" for distribution, names in run.distributions.items()]
-    lines += [f"\n{_prose(line)}" for line in _brought(run)]
-    selection = shlex.join(run.selection) or "the default selection"
+    lines += [f"\n{', '.join(names)}: {prose(distribution)}" for distribution, names in run.distributions.items()]
+    lines += [f"\n{prose(line)}" for line in _brought(run)]
+    selection = prose(shlex.join(run.selection)) or "the default selection"
     if run.seed is not None:
         selection += f", seed {run.seed}"
-    lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.kind}: {_prose(run.source.why)}", ""]
+    lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.kind}: {prose(run.source.why)}", ""]
     return "\n".join(lines)
 
 
@@ -151,7 +153,3 @@ def _has_locks(run: RunResult) -> bool:
 
 def _title(cell: CellResult) -> str:
     return cell.id if cell.attempt == 1 else f"{cell.id} (attempt {cell.attempt})"
-
-
-def _prose(text: str) -> str:
-    return plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,20 +4,14 @@
 from __future__ import annotations
 
 import io
-import re
 
 from rich.console import Console, RenderableType
 
+from harness.evidence.markdown import plain
+
+__all__ = ["first_line", "lines_of", "plain", "wide_console"]
+
 _LOG_COLUMNS = 160
-
-# XML 1.0 cannot hold these, not even escaped (https://www.w3.org/TR/xml/#charsets); C1 controls steer terminals too.
-_CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-
-
-def plain(text: str) -> str:
-    """The text without terminal escapes; other control characters are replaced."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOUR.sub("", text))
 
 
 def first_line(text: str) -> str:
