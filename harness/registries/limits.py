@@ -19,7 +19,8 @@ _WINDOW = 21600
 def pulls_left(reference: str, mirror: Mirror | None = None) -> PullsLeft | None:
     """The limits in the headers of a HEAD response; None when the registry has none, or does not answer.
 
-    A HEAD is not counted (https://docs.docker.com/docker-hub/usage/pulls). Raises UsageError for a bad reference.
+    A HEAD is not counted (https://docs.docker.com/docker-hub/usage/pulls), but through a pull-through cache that lacks
+    the tag: that makes a GET of it. Raises UsageError for a bad reference.
     """
     image = ImageReference.parse(reference)
     try:

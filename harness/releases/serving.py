@@ -15,9 +15,15 @@ _NAMES = "spark-operator-"
 
 
 def release_of(images: Sequence[str], releases: Sequence[Release]) -> Release | None:
-    """The first release whose version is the tag of one of the images, wherever that was pulled from; None without."""
-    tags = {_tag(image) for image in images}
-    return next((release for release in releases if release.version in tags), None)
+    """The release that one of these images, as pods ask for them, is of; None where it is none's.
+
+    That is the one that names it, since a version may have moved between registries; else, for a registry of a user's,
+    the first one with the version.
+    """
+    asked = [it for it in map(_parsed, images) if it is not None]
+    names, tags = {it.canonical for it in asked}, {it.tag for it in asked}
+    named = (release for release in releases if release.image in names)
+    return next(named, next((release for release in releases if release.version in tags), None))
 
 
 def runs(observed: ObservedOperator, pod: Pod) -> Release:
@@ -65,8 +71,8 @@ def _is_ready(pod: Pod) -> bool:
     return not pod.leaving and all(it.ready for it in pod.containers if not it.init)
 
 
-def _tag(image: str) -> str:
+def _parsed(image: str) -> ImageReference | None:
     try:
-        return ImageReference.parse(image).tag
+        return ImageReference.parse(image)
     except UsageError:
-        return ""
+        return None
