@@ -21,7 +21,6 @@ from harness import options as run_options
 from harness.bench.verdicts import catalogue, planting
 from harness.bench.verdicts.catalogue import Fault, Row
 from harness.bench.verdicts.outcome import Result, VerdictsOutcome, table
-from harness.bench.verdicts.planting import Undo
 from harness.bench.verdicts.site import Site, site
 from harness.errors import HarnessError
 from harness.evidence.ledger import new_run_id
@@ -162,6 +161,3 @@ class Listing:
 
 def _kind(row: Row) -> str:
     return "fault" if isinstance(row, Fault) else "harmless"
-
-
-__all__ = ["CELLS", "QUICK", "QUICK_ROWS", "Listing", "Undo", "declare", "run", "try_all"]

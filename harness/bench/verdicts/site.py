@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from harness import install_checks, process
@@ -44,16 +45,13 @@ _FRESH_SECONDS = 10.0
 
 @dataclass(kw_only=True)
 class Site:
-    """A cluster, the release on it, and how both were before the first row.
-
-    `host` is in words what the machine is like at this moment, for the diagnosis that a run would make.
-    """
+    """A cluster, the release on it, and how both were `before` the first row. `helm` is the program."""
 
     prepared: PreparedCluster
     installed: InstalledRelease
     request: Request
     resources: Resources
-    helm: Any
+    helm: Path
     preparation: Preparation
     before: Picture = field(default_factory=dict)
 
