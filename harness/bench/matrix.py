@@ -40,7 +40,8 @@ LIMIT = 0.5
 QUICK = "two cells on one cluster against one of them"
 
 _ENVIRONMENTS = ("kind-1.34", "kind-1.35", "kind-1.36", "kind-1.37", "k3d-1.34", "k3d-1.35", "k3d-1.36", "k3d-1.37")
-_QUICK = Selection(environments=("kind-1.34",), scenarios=("spark-pi", "config-map"), paths=("install-2.5.2",))
+_QUICK = Selection(environments=("kind-1.34",), scenarios=("bad-submission", "ttl"), paths=("install-2.5.2",))
+"""The quickest cells."""
 _RUN_SECONDS = 6 * 3600.0
 _LOOK_SECONDS = 1.0
 

@@ -43,7 +43,7 @@ from harness.run.setup import request
 FILE = "bench-pull.json"
 """Beside the reports of runs, whose pages show it."""
 
-QUICK = "probes alone, no images of operator and Spark, one round unless --rounds is given"
+QUICK = "probes alone and no more than 4 at once, no images of operator and Spark, one round unless --rounds is given"
 
 _ROUNDS = 5
 

@@ -196,8 +196,9 @@ class OpenResources:
         return SimpleNamespace(path=self._chart)
 
 
+@pytest.mark.parametrize("plain", [True, False])
 def test_the_way_by_hand_gets_its_node_and_chart_from_open_resources(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool
 ) -> None:
     source = tmp_path / "away" / "spark-operator-2.5.2.tgz"
     source.parent.mkdir()
@@ -206,7 +207,9 @@ def test_the_way_by_hand_gets_its_node_and_chart_from_open_resources(
     monkeypatch.setattr(smoke, "Resources", resources)
     asked = SimpleNamespace(cells=[SimpleNamespace(environment=None)])
 
-    node, chart = smoke._node_and_chart(asked, None, catalogue.load().release("2.5.2"), tmp_path)  # type: ignore[arg-type]
+    release = catalogue.load().release("2.5.2")
 
-    assert (node, chart.read_text(), chart.parent) == ("node, plain: True", "a chart", tmp_path)
+    node, chart = smoke._node_and_chart(asked, None, release, tmp_path, plain=plain)  # type: ignore[arg-type]
+
+    assert (node, chart.read_text(), chart.parent) == (f"node, plain: {plain}", "a chart", tmp_path)
     assert resources.calls == ["open", "close"]
