@@ -19,6 +19,7 @@ import pytest
 from harness.settings import PROJECT_ROOT
 
 _TESTS = "============ 512 passed, 2 skipped in 61.20s (0:01:01) ============"
+_E2E_CALL = "e2e -- --jobs 2"
 _DISTURBED_CALL = "tests -- -n 2 tests/e2e"
 _DISTURBED = "=================== 7 passed in 240.11s (0:04:00) ===================="
 _E2E = "=================== 15 passed in 280.11s (0:04:40) ==================="
@@ -103,7 +104,7 @@ def _run(fakes: Path, environment: Mapping[str, str] | None = None) -> _Done:
 
 def test_runs_all_sessions_in_order_and_ends_with_the_sum(ci: Path) -> None:
     done = _run(ci)
-    assert done.calls == ["lint", "tests", "bootstrap", "e2e", _DISTURBED_CALL, "clean -- --keep-cache"]
+    assert done.calls == ["lint", "tests", "bootstrap", _E2E_CALL, _DISTURBED_CALL, "clean -- --keep-cache"]
     assert done.lines[-4:] == [_TESTS, _DISTURBED, _E2E, "534 passed, 0 failed"]
     assert done.status == 0
     assert done.left == []
@@ -132,7 +133,7 @@ def test_what_a_session_starts_keeps_its_bytecode() -> None:
 def test_an_engine_that_was_there_before_stays(ci: Path) -> None:
     (ci / "engine").touch()
     done = _run(ci)
-    assert done.calls == ["lint", "tests", "bootstrap", "e2e", _DISTURBED_CALL]
+    assert done.calls == ["lint", "tests", "bootstrap", _E2E_CALL, _DISTURBED_CALL]
     assert (ci / "engine").exists()
 
 
@@ -145,7 +146,7 @@ def test_failing_tests_are_counted_and_the_rest_still_runs(ci: Path) -> None:
     (ci / "tests.out").write_text("===== 2 failed, 509 passed, 1 error in 61.20s (0:01:01) =====\n")
     (ci / "tests.status").write_text("1")
     done = _run(ci)
-    assert done.calls[:4] == ["lint", "tests", "bootstrap", "e2e"]
+    assert done.calls[:4] == ["lint", "tests", "bootstrap", _E2E_CALL]
     assert done.lines[-1] == "531 passed, 3 failed"
     assert done.status == 1
 
@@ -168,7 +169,7 @@ def test_a_session_that_fails_without_a_test_counts_as_one_failure(ci: Path, ses
 def test_without_a_bootstrap_there_are_no_cells(ci: Path) -> None:
     (ci / "bootstrap.status").write_text("1")
     done = _run(ci)
-    assert "e2e" not in done.calls
+    assert _E2E_CALL not in done.calls
     assert done.lines[-1] == "512 passed, 2 failed"
     assert done.status == 1
 
