@@ -33,6 +33,17 @@ def _many(metavar: str, text: str) -> dict[str, Any]:
     return {"action": "append", "default": [], "metavar": metavar, "help": text}
 
 
+SHARE = (
+    Option(
+        flag="--share",
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "let every user of this machine read the report (default: only you)",
+        },
+    ),
+)
+
 SELECTION_OPTIONS = (
     Option(flag="--cell", arguments=_many("ID", "an exact cell, kind-1.34/install-2.5.2/spark-pi (may be repeated)")),
     Option(flag="--env", arguments=_many("NAME", "environments, by name or glob (may be repeated)")),
@@ -62,6 +73,7 @@ RUN_OPTIONS = (
             "help": "keep the clusters running and print how to reach them",
         },
     ),
+    *SHARE,
     Option(
         flag="--jobs",
         arguments={"type": int, "default": None, "metavar": "N", "help": "clusters in parallel (default: 1)"},
@@ -152,6 +164,7 @@ class RunOptions:
     source: SourceKind | None = None
     bootstrap: bool = False
     keep: bool = False
+    share: bool = False
     jobs: int | None = None
     repeat: int = 1
     fresh: bool = False
@@ -187,6 +200,7 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         source=get("--source"),
         bootstrap=bool(get("--bootstrap", False)),
         keep=bool(get("--keep", False)),
+        share=bool(get("--share", False)),
         jobs=get("--jobs"),
         repeat=get("--repeat", 1),
         fresh=bool(get("--fresh", False)),
@@ -235,6 +249,8 @@ def words(options: RunOptions) -> list[str]:
         found.append("--bootstrap")
     if options.keep:
         found.append("--keep")
+    if options.share:
+        found.append("--share")
     if options.fresh:
         found.append("--fresh")
     if options.drift:

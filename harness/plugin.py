@@ -222,7 +222,8 @@ class Session:
         self._chosen = len(chosen)
         try:
             host = run_host.host(self.asked)
-            self._report = ReportWriter(self.asked.settings.reports_dir, self._empty_report(host, chosen))
+            reports = self.asked.settings.reports_dir
+            self._report = ReportWriter(reports, self._empty_report(host, chosen), share=self._options.share)
             self._say(str(host.choice))
             for name, tool in host.tools.items():
                 self._say(f"{name} {tool}")

@@ -33,7 +33,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
     merge.add_argument(
         "--learn", action="store_true", help="use the durations of these cells for estimates in `matrix`"
     )
-    run_options.declare(merge.add_argument, run_options.CONFIG)
+    run_options.declare(merge.add_argument, (*run_options.CONFIG, *run_options.SHARE))
 
     for name, act, text in (
         ("open", _open, "show a report's page in the browser, and print where it is"),
@@ -57,7 +57,7 @@ def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     shards = merge.find(parsed.folders)
     merged = merge.merge(shards, planned=merge.planned_cells(parsed.plan) if parsed.plan else ())
     folder = parsed.output or run_options.settings_of(parsed).reports_dir / merged.run.run_id
-    merge.write(merged, shards, folder)
+    merge.write(merged, shards, folder, share=run_options.read(parsed).share)
     if parsed.learn:
         History(run_options.settings_of(parsed).cache_dir / "history.json").record(merged.run.cells)
     summary.terminal(merged.run, wide_console(), folder)

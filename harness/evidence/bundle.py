@@ -28,6 +28,7 @@ def bundle(folder: Path, target: Path | None = None) -> Path:
         with tarfile.open(draft, "w:gz") as archive:
             for file in files:
                 archive.add(file, Path(folder.name) / file.relative_to(folder), recursive=False, filter=_anonymous)
+        draft.chmod(0o600)
         draft.replace(path)
     except OSError as error:
         draft.unlink(missing_ok=True)
@@ -40,5 +41,5 @@ def bundle(folder: Path, target: Path | None = None) -> Path:
 def _anonymous(info: tarfile.TarInfo) -> tarfile.TarInfo:
     info.uid = info.gid = 0
     info.uname = info.gname = ""
-    info.mode = 0o644
+    info.mode = 0o600
     return info

@@ -9,18 +9,32 @@ from pathlib import Path
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a text file by one rename: readers never see half of it, and a killed run never leaves half of it."""
+    """Write a text file by one rename: readers never see half of it, and a killed run never leaves half of it.
+
+    Only this user may read a new file; one that is there keeps its mode.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
-        temporary.chmod(0o644)
+        if file.is_file():
+            temporary.chmod(file.stat().st_mode & 0o777)
         temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def set_modes(folder: Path, *, share: bool = False) -> None:
+    """Let only this user read a report, or with `share` every user of the machine. Links are left alone."""
+    for_folders, for_files = (0o755, 0o644) if share else (0o700, 0o600)
+    for path, _, names in os.walk(folder):
+        Path(path).chmod(for_folders)
+        for file in (Path(path) / name for name in names):
+            if file.is_file() and not file.is_symlink():
+                file.chmod(for_files)
 
 
 def point_at(link: Path, target: str) -> None:

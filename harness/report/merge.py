@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.errors import HostError, UsageError
 from harness.report import attachments, html, junit, summary
-from harness.report.files import write_atomically
+from harness.report.files import set_modes, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, RunResult, ShardResult, SourceResult
 from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
@@ -122,11 +122,17 @@ def merge(shards: Sequence[Shard], *, planned: Iterable[str] = ()) -> Merged:
 
 
 def write(
-    merged: Merged, shards: Sequence[Shard], folder: Path, *, environment: Mapping[str, str] | None = None
+    merged: Merged,
+    shards: Sequence[Shard],
+    folder: Path,
+    *,
+    share: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Write the report with the evidence and locks of all shards into `folder`; on GitHub, add to the job's summary.
 
-    Raises HostError when a file cannot be copied, and UsageError when the folder is one of the shards or has files.
+    Only this user may read it, or with `share` every user of the machine. Raises HostError when a file cannot
+    be copied, and UsageError when the folder is one of the shards or has files.
     """
     if any(folder.resolve() == it.folder.resolve() for it in shards):
         raise UsageError(f"{folder} is one of the reports to merge", "give another folder to --output")
@@ -135,6 +141,7 @@ def write(
     variables = os.environ if environment is None else environment
     run = merged.run
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for shard in shards:
             _copy(shard, folder, {old: new for (of, old), new in merged.moved.items() if of == shard.folder})
         write_atomically(folder / RESULTS, run.model_dump_json(indent=2) + "\n")
@@ -145,6 +152,7 @@ def write(
         if variables.get("GITHUB_STEP_SUMMARY"):
             with Path(variables["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as stream:
                 stream.write(page)
+        set_modes(folder, share=share)
     except OSError as error:
         raise HostError(
             f"cannot write the merged report to {folder}: {error}", "free disk space there, or give another folder"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.errors import HostError
 from harness.report import attachments, junit, summary
-from harness.report.files import point_at, write_atomically
+from harness.report.files import point_at, set_modes, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, PlannedCluster, RunResult
 from harness.untrusted import require_relative
@@ -28,13 +28,18 @@ ARTIFACT_VARIABLE = "HARNESS_ARTIFACT"
 class ReportWriter:
     """One run's report. Safe to call from several threads."""
 
-    def __init__(self, reports_dir: Path, run: RunResult) -> None:
-        """Create the folder, write the first results.json and point `latest` at it. Raises HostError."""
+    def __init__(self, reports_dir: Path, run: RunResult, *, share: bool = False) -> None:
+        """Create the folder, write the first results.json and point `latest` at it. Raises HostError.
+
+        Only this user may read the report, or with `share` every user of the machine once it is finished.
+        """
+        self._share = share
         self.folder = reports_dir / run.run_id
         self._run = run
         self._lock = threading.Lock()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            reports_dir.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             self._write_machine_readable()
             point_at(reports_dir / "latest", run.run_id)
         except OSError as error:
@@ -85,6 +90,7 @@ class ReportWriter:
             self._run = self._run.model_copy(update=changes)
             with self._told():
                 self._write_all(os.environ if environment is None else environment)
+                set_modes(self.folder, share=self._share)
             return self._run
 
     @contextmanager

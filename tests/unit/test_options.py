@@ -27,6 +27,7 @@ EVERYTHING = [
     *("--source", "foundry", "--jobs", "2", "--chart", "oci://example.com/c", "--config", "harness.toml"),
     *("--keep", "--repeat", "3", "--seed", "7", "--lock", "sha256:ab", "--drift", "--fresh", "--apps", "a"),
     "--bootstrap",
+    "--share",
 ]
 
 
@@ -47,6 +48,7 @@ def test_everything_given_is_read() -> None:
         ),
         source="foundry",
         keep=True,
+        share=True,
         jobs=2,
         repeat=3,
         values=(Path("my values.yaml"), Path("b")),
