@@ -68,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.act(parsed, rest))
     except HarnessError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        from harness.evidence.redact import Redactor
+
+        print(Redactor().text(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

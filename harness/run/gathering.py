@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.evidence.collect import EvidenceRequest, collect
+from harness.evidence.markdown import prose
+from harness.evidence.redact import Redactor
 from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
@@ -89,12 +90,13 @@ class Gatherer:
 
     def _of_creation(self, folder: Path, findings: Sequence[Finding]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        lines = [f"{finding.check}: {finding.verdict}\n\n{finding.message}\n" for finding in findings]
-        (folder / "summary.md").write_text("# There is no cluster\n\n" + "\n".join(lines))
+        lines = [f"{finding.check}: {finding.verdict}\n\n{prose(finding.message)}\n" for finding in findings]
+        redactor = Redactor(tuple(self._resources.source.mirrors.secrets))
+        (folder / "summary.md").write_text(redactor.text("# There is no cluster\n\n" + "\n".join(lines)))
         scratch = self._resources.scratch(self._cluster_name)
         # Not all of it: configurations may hold what nodes need to log in to a mirror.
         for source in (scratch / "nodes", *sorted(scratch.glob("*.log"))):
             if source.is_dir():
-                shutil.copytree(source, folder / source.name, dirs_exist_ok=True)
+                redactor.tree(source, folder / source.name)
             elif source.exists():
-                shutil.copy(source, folder / source.name)
+                redactor.file(source, folder / source.name)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from report_samples import result, run
 
+from harness import cli
+from harness.errors import HostError
 from harness.report.model import CellResult, CheckResult, RetryResult
 from harness.report.writer import ReportWriter
 from harness.verdicts import failed
@@ -49,3 +51,14 @@ def test_others_read_a_report_only_when_it_is_shared(
     assert {path.stat().st_mode & 0o777 for path in paths if path.is_dir()} == {of_folders}
     assert {path.stat().st_mode & 0o777 for path in paths if path.is_file()} == {of_files}
     assert Path("/etc/hostname").stat().st_mode == before
+
+
+def test_what_a_command_says_of_an_error_has_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> int:
+        raise HostError("https://robot:hunter2horse@ghcr.io/v2/ refused --password hunter2horse", "log in again")
+
+    monkeypatch.setattr("harness.cli._doctor", refuse)
+    assert cli.main(["doctor"]) == 3
+    assert "hunter2horse" not in capsys.readouterr().err
