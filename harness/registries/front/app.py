@@ -82,6 +82,8 @@ class FrontApp:
         self._session: aiohttp.ClientSession | None = None
         self.failure: DiskError | None = None
         """Why the log is incomplete; from then on every request is refused."""
+        self.served: set[int] = set()
+        """The ids of connections that have had a request."""
         self.under_way = 0
         """Requests that are not in the log yet: a client can have the whole response a moment before it is logged."""
 
@@ -130,6 +132,7 @@ class FrontApp:
         note = _Note()
         asked = route(request.rel_url.path)
         self.under_way += 1
+        self.served.add(id(request.protocol))
         try:
             if self.failure is not None:
                 return self._say(note, Refusal(status=500, body=error_body("UNKNOWN", self.failure.message)))

@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 _LOOPBACK = "127.0.0.1"
 _HEAD_SECONDS = 20.0
+_IDLE_SECONDS = 90.0
 _SWEEP_SECONDS = 5.0
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
@@ -257,9 +258,12 @@ class Front:
             idle = [it for it in (server.connections if server else ()) if it._current_request is None]
             waiting = {id(it): waiting.get(id(it), now) for it in idle}
             for connection in idle:
-                if now - waiting[id(connection)] > _HEAD_SECONDS and connection.transport is not None:
+                # A client may be about to use an idle connection again: those are left to aiohttp for longer.
+                allowed = _IDLE_SECONDS if self._app and id(connection) in self._app.served else _HEAD_SECONDS
+                if now - waiting[id(connection)] > allowed and connection.transport is not None:
                     connection.transport.abort()
             if self._app:
+                self._app.served &= waiting.keys() | {id(it) for it in (server.connections if server else ())}
                 await asyncio.to_thread(self._app.uploads.sweep)
 
     async def _drop_connections(self) -> None:
