@@ -300,10 +300,12 @@ def _name(requirement: str) -> str:
 def _licence(package: str) -> str:
     """The licence as SPDX writes it, from whichever of the three places a package has it in."""
     metadata = importlib.metadata.metadata(package)
-    told = next((metadata[key] for key in ("License-Expression", "License") if metadata[key]), "")
+    fields = [metadata[key] for key in ("License-Expression", "License")]
+    told = next((field for field in fields if field not in (None, "", "UNKNOWN")), "")
     classifiers = " ".join(metadata.get_all("Classifier") or [])
     if told.startswith("GPL-3.0"):
         return "GPL-3.0-or-later"
     if told == "BSD 2-Clause License":
         return "BSD-2-Clause"
-    return told or ("BSD-3-Clause" if "BSD License" in classifiers else "")
+    families = {"BSD License": "BSD-3-Clause", "Apache Software License": "Apache-2.0"}
+    return told or next((licence for family, licence in families.items() if family in classifiers), "")
