@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.errors import EngineError, HarnessError
-from harness.evidence.installation import LABEL_INSTALLATION
+from harness.evidence.installation import LABEL_IMAGE, LABEL_INSTALLATION
 from harness.host.engine import parse_info
 from harness.host.engine_mark import EngineMark, mark_of
 from harness.kube.cluster import LABEL_RUN, OWN_IMAGES
@@ -79,7 +79,7 @@ def images() -> list[DockerObject]:
     if not rows:
         return []
     ids = sorted({row[0] for row in rows})
-    label = f'{{{{if eq $key "{LABEL_INSTALLATION}"}}}}{{{{$value}}}}{{{{end}}}}'
+    label = f'{{{{if eq $key "{LABEL_IMAGE}"}}}}{{{{$value}}}}{{{{end}}}}'
     template = f"{{{{.Id}}}}\t{{{{range $key, $value := .Config.Labels}}}}{label}{{{{end}}}}"
     marks = dict(_rows("image", "inspect", "--format", template, *ids, check=False))
     return [DockerObject(id=row[0], name=row[1], installation=marks.get(row[0], "")) for row in rows]

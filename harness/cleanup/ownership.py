@@ -61,9 +61,8 @@ class Claim:
         """Whether something in the engine says of itself that it is this run's."""
         if not self.in_engine:
             return False
-        if it.run_id:
-            return self.marked(it.run_id, it.installation)
-        return self.cluster(it.cluster) and self._no_other(it.installation)
+        # A node has inherited the other labels of its image, whoever built that.
+        return self.cluster(it.cluster) or self.marked(it.run_id, it.installation)
 
     def has_volume(self, it: DockerObject) -> bool:
         """The same for a volume. One without a name of its own has a random one, which the ledger knows."""

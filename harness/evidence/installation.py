@@ -19,6 +19,9 @@ from harness.process import INSTALLATION_VARIABLE
 LABEL_INSTALLATION = "spark-operator-harness.installation"
 """Docker label that says which installation created something: `Installation.mark`."""
 
+LABEL_IMAGE = "spark-operator-harness.image-of"
+"""The same for an image. Another one, since each container inherits the labels of its image."""
+
 _FILE = "installation.json"
 
 
@@ -84,12 +87,15 @@ def mark() -> str:
 
 def labels(run_id: str) -> Mapping[str, str]:
     """The Docker labels of what a run creates."""
-    return {LABEL_RUN: run_id, **image_labels()}
+    return {LABEL_RUN: run_id} | ({LABEL_INSTALLATION: mark()} if mark() else {})
 
 
 def image_labels() -> Mapping[str, str]:
-    """The Docker labels of the images that this process makes for itself."""
-    return {LABEL_INSTALLATION: mark()} if mark() else {}
+    """The Docker labels of the images that this process makes for itself.
+
+    The empty ones take back what an image has from the container that it was committed from.
+    """
+    return {LABEL_RUN: "", LABEL_INSTALLATION: "", LABEL_IMAGE: mark()} if mark() else {}
 
 
 def image_change_words() -> list[str]:

@@ -22,7 +22,7 @@ from rich.console import Console
 from harness.cleanup import clean as cleaning
 from harness.cleanup.clean import clean, clean_run, clean_stale
 from harness.evidence import ledger as ledgers
-from harness.evidence.installation import LABEL_INSTALLATION, installation_of
+from harness.evidence.installation import LABEL_IMAGE, LABEL_INSTALLATION, image_labels, installation_of
 from harness.evidence.ledger import Ledger, ledger_folder, stale_ledgers
 from harness.host.engine_mark import EngineMark
 from harness.kube.cluster import LABEL_RUN
@@ -133,6 +133,20 @@ def test_names_alone_prove_nothing(engine: FakeEngine, mine: Settings) -> None:
     assert f"container b is of run {UNKNOWN} of another cache" in said
 
 
+def test_a_node_is_its_clusters_whatever_labels_its_image_has(engine: FakeEngine, mine: Settings) -> None:
+    ledger = Ledger.open(MINE, ledger_folder(mine))
+    ledger.planned("cluster", f"soh-{short(MINE)}-1")
+    # Those are kept free of what would say that a container is a run's.
+    assert {name for name, value in image_labels().items() if value} == {LABEL_IMAGE}
+    ledger.close()
+    inherited = {LABEL_RUN: "foundry", LABEL_INSTALLATION: "theirs:/theirs"}
+    engine.put("container", "node", labels={**inherited, Kind.cluster_label: f"soh-{short(MINE)}-1"})
+    engine.put("container", "users", labels={LABEL_IMAGE: installation_of(mine.cache_dir).mark})
+
+    assert cleaned(mine)[0] == []
+    assert there(engine) == {"users"}
+
+
 def test_what_names_this_cache_is_ours_even_without_a_ledger(engine: FakeEngine, mine: Settings) -> None:
     mark = installation_of(mine.cache_dir).mark
     engine.put("container", "soh-build-1", labels={LABEL_RUN: "foundry", LABEL_INSTALLATION: mark})
@@ -146,10 +160,10 @@ def test_images_go_by_who_made_them_and_never_by_what_they_inherit(
 ) -> None:
     own, other = installation_of(mine.cache_dir).mark, installation_of(theirs.cache_dir).mark
     engine.put("image", NODE)
-    engine.put("image", "spark-operator-harness/registry:1", labels={LABEL_INSTALLATION: own})
-    engine.put("image", "spark-operator-harness/registry:2", labels={LABEL_INSTALLATION: other})
-    engine.put("image", "me/app:1", labels={LABEL_INSTALLATION: own, "spark-operator-harness.tool": "registry"})
-    engine.put("image", "spark-operator-harness/used:1", labels={LABEL_INSTALLATION: own})
+    engine.put("image", "spark-operator-harness/registry:1", labels={LABEL_IMAGE: own})
+    engine.put("image", "spark-operator-harness/registry:2", labels={LABEL_IMAGE: other})
+    engine.put("image", "me/app:1", labels={LABEL_IMAGE: own, "spark-operator-harness.tool": "registry"})
+    engine.put("image", "spark-operator-harness/used:1", labels={LABEL_IMAGE: own})
     engine.put("container", "somebodys", **{"from": ["spark-operator-harness/used:1"]})
     note = mine.cache_dir / "artifacts" / "kind-node" / "v1.34.4-0123456789ab" / "image.txt"
     note.parent.mkdir(parents=True)
