@@ -15,6 +15,7 @@ from harness.apps import users
 from harness.checks import infrastructure
 from harness.checks.infrastructure import Diagnosis
 from harness.errors import ApiError, HarnessError, RegistryError
+from harness.evidence.redact import Redactor
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
@@ -122,7 +123,7 @@ class CellReports:
         self._done(
             cell_result(
                 attempt.cell,
-                [*findings, *missing],
+                self._without_secrets([*findings, *missing]),
                 repro=self._locker.repro(lock),
                 lock=lock.digest,
                 drift=[str(difference) for difference in self._locker.differences(attempt.cell)],
@@ -135,6 +136,12 @@ class CellReports:
                 watched=attempt.watched,
             )
         )
+
+    def _without_secrets(self, findings: Sequence[Finding]) -> list[Finding]:
+        """The findings without the secrets that the run knows; a report masks those that have the look of one."""
+        registries = self._record.registries
+        redactor = Redactor((*self._resources.source.mirrors.secrets, *(registries.secrets if registries else ())))
+        return [Finding.model_validate(redactor.value(it.model_dump())) for it in findings]
 
     def before_deletion(self, attempt: Attempt, findings: Sequence[Finding]) -> None:
         """Diagnose and gather evidence, before what the findings are about is deleted."""
