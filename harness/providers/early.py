@@ -17,7 +17,7 @@ import yaml
 from harness import process, waiting
 from harness.errors import ApiError, HarnessError
 from harness.images.credentials import write_secret
-from harness.kube.api import listed
+from harness.kube.api import listed, read
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.matrix.model import Environment
@@ -28,6 +28,7 @@ Act = Callable[[Cluster, threading.Event], None]
 
 _API_PORT = "6443/tcp"
 _CORDON_SECONDS = 5.0
+_CORDONED = "node.kubernetes.io/unschedulable"
 # A program in the node waits, since starting one for each look would take processor time from the control plane.
 _AWAIT_FILE = 'until [ -s "$0" ]; do sleep 0.2 || exit 1; done; cat "$0"'
 
@@ -84,7 +85,7 @@ class Early(threading.Thread):
             name = self._cordoned
         if name:
             with cluster.api_client() as api:
-                waiting.retry(lambda: _cordon(api, name, wanted=False), on=(ApiError,), attempts=5)
+                waiting.retry(lambda: _uncordon(api, name), on=(ApiError,), attempts=5)
 
     def cancel(self) -> None:
         """End it, since the creation has failed, and wait until it has ended."""
@@ -105,7 +106,7 @@ class Early(threading.Thread):
                     return False
                 # Before the request: when its answer is lost, the node may be cordoned all the same.
                 self._cordoned = name
-                _cordon(api, name, wanted=True)
+                _cordon(api, name)
         return True
 
     def _write_kubeconfig(self) -> None:
@@ -148,6 +149,18 @@ class Early(threading.Thread):
         return seen
 
 
-def _cordon(api: client.ApiClient, node: str, *, wanted: bool) -> None:
-    change = {"spec": {"unschedulable": wanted}}
-    client.CoreV1Api(api).patch_node(node, change, _request_timeout=_CORDON_SECONDS)
+def _cordon(api: client.ApiClient, node: str) -> None:
+    client.CoreV1Api(api).patch_node(node, {"spec": {"unschedulable": True}}, _request_timeout=_CORDON_SECONDS)
+
+
+def _uncordon(api: client.ApiClient, node: str) -> None:
+    """Let the scheduler use the node at once.
+
+    A cordon has two parts, the second of which the node lifecycle controller adds and removes later, a taint. Without
+    the first alone, the scheduler would try each pod once more in vain and then leave it alone for up to ten seconds.
+    """
+    core = client.CoreV1Api(api)
+    spec = read(core.read_node, node, _request_timeout=_CORDON_SECONDS)["spec"]
+    others = [it for it in spec.get("taints") or () if it["key"] != _CORDONED]
+    change = {"spec": {"unschedulable": False, "taints": others}}
+    core.patch_node(node, change, _request_timeout=_CORDON_SECONDS)

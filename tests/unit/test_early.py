@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -30,7 +31,9 @@ port) echo "127.0.0.1:{port}"; echo "[::]:{port}";;
 esac
 """
 NODE = "it-control-plane"
-CORDON, UNCORDON = ({"spec": {"unschedulable": wanted}} for wanted in (True, False))
+TAINTS = [{"key": "node.kubernetes.io/unschedulable"}, {"key": "example.com/other"}]
+CORDON = {"spec": {"unschedulable": True}}
+UNCORDON = {"spec": {"unschedulable": False, "taints": TAINTS[1:]}}
 
 
 class Site:
@@ -71,7 +74,8 @@ class Site:
 @contextmanager
 def site(tmp_path: Path, patches: pytest.MonkeyPatch, answers: dict[str, Answer] | None = None) -> Iterator[Site]:
     events: list[Any] = []
-    with api_server(tmp_path, {"nodes": [{"metadata": {"name": NODE}}]}, answers, events) as cluster:
+    known = {NODE: (200, json.dumps({"spec": {"taints": TAINTS}}))} if answers is None else answers
+    with api_server(tmp_path, {"nodes": [{"metadata": {"name": NODE}}]}, known, events) as cluster:
         config = yaml.safe_load(cluster.kubeconfig.read_text())
         port = urlsplit(config["clusters"][0]["cluster"]["server"]).port
         programs = tmp_path / "programs"
