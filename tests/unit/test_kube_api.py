@@ -35,7 +35,7 @@ def test_a_change_is_sent_as_it_is(tmp_path: Path) -> None:
     with api_server(tmp_path, {}) as cluster, cluster.api_client() as api:
         assert send(api, "POST", "/api/v1/namespaces/n/pods", {"metadata": {"name": "a"}}) == {}
         with pytest.raises(ApiError) as refused:
-            send(api, "DELETE", "/api/v1/namespaces/n/pods/a")
+            send(api, "PUT", "/api/v1/namespaces/n/pods/a")
         assert refused.value.status == 501
 
 

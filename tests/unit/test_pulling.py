@@ -19,7 +19,7 @@ from harness.matrix.model import ClusterNeeds, Scenario
 from harness.providers import network
 from harness.run.attempt import Attempt
 from harness.run.group import Group
-from harness.stories.registries import scenarios, story
+from harness.stories.registries import own_registries, scenarios, story
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import RegistrySetup
 from harness.stories.registries.scenarios import Known
@@ -78,7 +78,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv(process.RUN_VARIABLE, "")
     take_places(made, monkeypatch)
     monkeypatch.setattr(scenarios, "discover", lambda: known)
-    monkeypatch.setattr(story, "ClusterRegistries", lambda setup, **_: _Registries(made))
+    monkeypatch.setattr(own_registries, "ClusterRegistries", lambda setup, **_: _Registries(made))
     monkeypatch.setattr(network, "gateway", lambda name: "172.18.0.1")
     yield made
     waiting.reset_cancellation()
@@ -113,6 +113,8 @@ def test_cells_run_one_by_one_on_a_cluster_with_registries_and_without_a_release
         "registries up",
         "create soh-1",
         "volumes of soh-1-control-plane",
+        # The proof that the node refuses a registry without a mirror.
+        "soh-1-control-plane: crictl pull no-host-of-the-mirror-map.invalid/nothing:none",
         "namespaces 3",
         "registry-one in registry-one, reports in run",
         "registry-two in registry-two, reports in run",

@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from harness import settings
+from harness.bench.verdicts import catalogue as planted
 from harness.bootstrap import tools
 from harness.ci import workflows
 from harness.errors import HarnessError
@@ -61,6 +62,7 @@ FILES = [
     _File(path="clusters/matrix.toml", read=catalogue.read_rules, row="[[tier]]", key="name"),
     _File(path="clusters/pulls.toml", read=pulls.load, row="[[fault]]", key="outcome", name="name"),
     _File(path="clusters/pull-messages.toml", read=pull_messages.load, row="[[kind]]", key="fault", name="name"),
+    _File(path="clusters/verdicts.toml", read=planted.load, row="[[harmless]]", key="what"),
     _File(path="clusters/registries.toml", read=profile.profiles, row='["ghcr.io"]', key="service"),
     _File(path="clusters/tools.toml", read=tools.catalogue, row="[kind]", key="module"),
     _File(path="clusters/nodes/base.toml", read=nodes.read_bases, row="[node]", key="suite"),
