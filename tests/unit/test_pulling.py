@@ -19,7 +19,7 @@ from harness.matrix.model import ClusterNeeds, Scenario
 from harness.providers import network
 from harness.run.attempt import Attempt
 from harness.run.group import Group
-from harness.stories.registries import own_registries, scenarios, story
+from harness.stories.registries import own_registries, scenarios
 from harness.stories.registries.context import PullContext
 from harness.stories.registries.own_registries import RegistrySetup
 from harness.stories.registries.scenarios import Known
