@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from harness.errors import ApiError, ApiServerAway, WaitTimeout
-from harness.kube.api import api_errors
+from harness.kube.api import api_errors, raw
 from harness.late import watch
 from harness.waiting import Cancelled, Deadline, brief, cancelled, rest
 
@@ -40,25 +41,19 @@ def watch_until(
     """
     deadline = Deadline(seconds=timeout)
     away: Deadline | None = None
-    watcher = watch.Watch(return_type="object")  # type: ignore[no-untyped-call]
+    changes = _Changes(list_call, arguments)
     while deadline.left > 0:
         if cancelled():
             raise Cancelled(f"gave up waiting for {what}: the run is being stopped")
         # Short windows, since a blocked read cannot hear a cancellation.
         window = max(1, min(5, int(deadline.left) + 1))
-        if watcher.resource_version is not None:
-            arguments["resource_version"] = watcher.resource_version
         try:
-            with api_errors():
-                events = watcher.stream(  # type: ignore[no-untyped-call]
-                    list_call, timeout_seconds=window, _request_timeout=window + 10, **arguments
-                )
-                for event in events:
-                    told = describe(event["object"])
-                    seen = told if event["type"] != "DELETED" else f"deleted: {told}"
-                    result = done(event["type"], event["object"])
-                    if result is not None:
-                        return result
+            for event in changes.window(window):
+                told = describe(event["object"])
+                seen = told if event["type"] != "DELETED" else f"deleted: {told}"
+                result = done(event["type"], event["object"])
+                if result is not None:
+                    return result
             away = None
         except ApiServerAway as error:
             seen = f"API server unreachable: {error.reason}"
@@ -68,15 +63,57 @@ def watch_until(
             away = None
             if error.status not in (410, 429, 500, 503):
                 raise
-            watcher.resource_version = None
-            arguments.pop("resource_version", None)
+            changes.restart()
             seen = f"API server answered {error.status} {error.reason}"
             rest(0.5)
-        finally:
-            watcher.stop()  # type: ignore[no-untyped-call]
         gone = away is not None and away.left <= 0
         why = f"the API server could not be reached for {AWAY_SECONDS:.0f} s" if gone else hopeless()
         if why:
             told = f"gave up after {deadline.elapsed:.0f} s waiting for {what}: {why}; last seen: {seen}"
             raise WaitTimeout(told, next_step, last_seen=seen)
     raise WaitTimeout(f"waited {timeout:.0f} s for {what}; last seen: {seen}", next_step, last_seen=seen)
+
+
+class _Changes:
+    """What a list call lists, and then its changes, window by window.
+
+    The list comes first, since its resource version is the only place from which a watch misses nothing and repeats
+    nothing. A watch without one begins with the objects that exist, each with the version of its own last change; going
+    on from there would tell again what was changed and deleted since, long before the watch.
+    """
+
+    def __init__(self, list_call: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        self._call = list_call
+        self._version = arguments.pop("resource_version", None)
+        self._arguments = arguments
+
+    def restart(self) -> None:
+        """Begin again with what exists."""
+        self._version = None
+
+    def window(self, seconds: int) -> Iterator[Mapping[str, Any]]:
+        """The objects that exist, or the changes of the next `seconds`. Raises ApiError."""
+        if self._version is None:
+            there = json.loads(raw(self._call, **self._arguments))
+            self._version = there["metadata"]["resourceVersion"]
+            # Objects of a list do not say what they are; those of a watch do.
+            kind = {"apiVersion": there["apiVersion"], "kind": str(there["kind"]).removesuffix("List")}
+            yield from ({"type": "ADDED", "object": {**kind, **item}} for item in there["items"])
+        else:
+            yield from self._watched(seconds)
+
+    def _watched(self, seconds: int) -> Iterator[Mapping[str, Any]]:
+        watcher = watch.Watch(return_type="object")  # type: ignore[no-untyped-call]
+        try:
+            with api_errors():
+                for event in watcher.stream(  # type: ignore[no-untyped-call]
+                    self._call,
+                    timeout_seconds=seconds,
+                    _request_timeout=seconds + 10,
+                    resource_version=self._version,
+                    **self._arguments,
+                ):
+                    self._version = watcher.resource_version
+                    yield event
+        finally:
+            watcher.stop()  # type: ignore[no-untyped-call]

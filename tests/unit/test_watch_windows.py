@@ -33,18 +33,32 @@ def change(version: int, state: str, kind: str = "ADDED") -> dict[str, Any]:
 EXPIRED = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}
 
 
-class Server:
-    """Answers each watch with the next window, then with empty ones; keeps the versions that were asked for."""
+LISTED = "40"
+"""The version of a list: later than the last change of every object in it."""
 
-    def __init__(self, windows: list[Window]) -> None:
+
+class Server:
+    """Answers a list with what is `there`, and each watch with the next window, then with empty ones.
+
+    Keeps the versions that were asked for, of a list `list`.
+    """
+
+    def __init__(self, there: list[dict[str, Any]], windows: list[Window]) -> None:
         self.asked: list[str | None] = []
+        self.listed = {
+            "kind": "ThingList",
+            "apiVersion": "g/v1",
+            "metadata": {"resourceVersion": LISTED},
+            "items": [{key: it for key, it in thing.items() if key != "kind"} for thing in there],
+        }
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 query = parse_qs(urlsplit(self.path).query)
-                outer.asked.append(query.get("resourceVersion", [None])[0])
-                window = windows.pop(0) if windows else []
+                watching = "watch" in query
+                outer.asked.append(query.get("resourceVersion", [None])[0] if watching else "list")
+                window = (windows.pop(0) if windows else []) if watching else [outer.listed]
                 body = "".join(json.dumps(event) + "\n" for event in window).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -63,8 +77,8 @@ def serve() -> Iterator[Any]:
     """Starts servers, and stops them after the test."""
     running: list[ThreadingHTTPServer] = []
 
-    def start(*windows: Window) -> tuple[Server, Any]:
-        server = Server(list(windows))
+    def start(*windows: Window, there: list[dict[str, Any]] | None = None) -> tuple[Server, Any]:
+        server = Server(there or [], list(windows))
         threading.Thread(target=server.http.serve_forever, daemon=True).start()
         running.append(server.http)
         api = client_for(client.Configuration(host=f"http://127.0.0.1:{server.http.server_port}"))
@@ -91,9 +105,22 @@ def states(call: Any, last: str, **more: Any) -> list[str]:
 
 
 def test_a_window_goes_on_where_the_last_one_ended(serve: Any) -> None:
-    server, call = serve([change(5, "one")], [], [change(6, "two", "MODIFIED")])
+    server, call = serve([change(45, "two")], [], [change(46, "three", "MODIFIED")])
+    assert states(call, "three") == ["two", "three"]
+    assert server.asked == ["list", LISTED, "45", "45"]
+
+
+def test_what_exists_comes_first_and_nothing_is_told_that_was_over_before(serve: Any) -> None:
+    # The object's own version is older: from there on, a watch would tell what was deleted since.
+    server, call = serve([], [change(41, "two", "MODIFIED")], there=[change(5, "one")["object"]])
     assert states(call, "two") == ["one", "two"]
-    assert server.asked == [None, "5", "5"]
+    assert server.asked == ["list", LISTED, LISTED]
+
+
+def test_objects_of_the_list_say_what_they_are(serve: Any) -> None:
+    _, call = serve(there=[change(5, "one")["object"]])
+    kinds = watch_until(call, lambda event, it: (event, it["apiVersion"], it["kind"]), what="it", timeout=10, **WHERE)
+    assert kinds == ("ADDED", "g/v1", "Thing")
 
 
 def test_a_watch_can_start_where_the_caller_left(serve: Any) -> None:
@@ -103,9 +130,9 @@ def test_a_watch_can_start_where_the_caller_left(serve: Any) -> None:
 
 
 def test_an_expired_version_starts_the_watch_anew(serve: Any) -> None:
-    server, call = serve([EXPIRED], [change(9, "two")])
+    server, call = serve([EXPIRED], there=[change(9, "two")["object"]])
     assert states(call, "two", resource_version="7") == ["two"]
-    assert server.asked == ["7", None]
+    assert server.asked == ["7", "list"]
 
 
 def test_time_that_is_up_tells_what_was_seen_last(serve: Any) -> None:
@@ -149,4 +176,4 @@ def test_an_api_server_that_comes_back_is_waited_for(serve: Any, monkeypatch: py
 
     list_call.__doc__ = call.__doc__
     assert states(list_call, "late") == ["late"]
-    assert server.asked == [None, None]
+    assert server.asked == ["list", LISTED, LISTED]
