@@ -47,6 +47,8 @@ _METRICS_SECONDS = 10.0
 _OUTAGE_SECONDS = 5.0
 # From the lease to the first look at every object.
 _TAKE_OVER_SECONDS = 5.0
+# A candidate asks for a lease every 2 s: controller-runtime's default RetryPeriod, with some jitter.
+_HANDOVER_SECONDS = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -272,6 +274,24 @@ class _Look:
         return attempt
 
     def leases(self, deployments: tuple[Deployment, ...]) -> tuple[Lease, ...]:
+        """The leases; one whose holder is gone gets the time in which nobody else may take it, and is then read again.
+
+        A controller that is made anew, as by `kubectl rollout restart`, waits for the lease of the one before.
+        """
+        first = self._leases_now(deployments)
+        seconds = max((it.duration for it in first), default=0) + _HANDOVER_SECONDS
+        try:
+            return until(
+                lambda: self._leases_now(deployments), self._handed_over, what="the leases' holders", timeout=seconds
+            )
+        except WaitTimeout:
+            return self._leases_now(deployments)
+
+    def _handed_over(self, leases: tuple[Lease, ...]) -> bool:
+        living = {pod.name for pod in self.pods() if not pod.leaving}
+        return all(it.holder in living or it.age > it.duration + _HANDOVER_SECONDS for it in leases)
+
+    def _leases_now(self, deployments: tuple[Deployment, ...]) -> tuple[Lease, ...]:
         locks = {it.flag("leader-election-lock-name"): it.name for it in deployments}
         items = listed(client.CoordinationV1Api(self._api).list_namespaced_lease, self._namespace)
         now = datetime.now(UTC)
