@@ -40,7 +40,10 @@ class _Handler(BaseHTTPRequestHandler):
             lines = [json.dumps({"type": "ADDED", "object": item}) for item in items]
             self._answer(200, "".join(f"{line}\n" for line in lines))
         else:
-            self._answer(200, json.dumps({"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items}))
+            self._answer(
+                200,
+                json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}),
+            )
 
     def do_POST(self) -> None:
         self._answer(200, "{}")

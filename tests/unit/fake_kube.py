@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
             for at, it in self.stored[plural].items()
             if at.startswith(key) and wanted.items() <= (it["metadata"].get("labels") or {}).items()
         ]
-        self._answer(200, {"kind": "List", "metadata": {"resourceVersion": "1"}, "items": items})
+        self._answer(200, {"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items})
 
     def do_POST(self) -> None:
         plural, space, _ = self._asked()
