@@ -60,12 +60,9 @@ NOBODY = Installation()
 def installation_of(cache: Path) -> Installation:
     """The installation of this cache folder, which is given an id when it has none. Raises HostError."""
     file, path = cache / _FILE, str(cache.resolve())
-    try:
-        record = _Record.model_validate_json(file.read_bytes())
-        if record.path == path:
-            return Installation(id=record.id, cache=path)
-    except (OSError, ValidationError):
-        pass
+    known = _recorded(file)
+    if known and known.path == path:
+        return Installation(id=known.id, cache=path)
     record = _Record(id=secrets.token_hex(6), path=path)
     draft = file.with_name(f".{_FILE}.{os.getpid()}")
     try:
@@ -78,6 +75,14 @@ def installation_of(cache: Path) -> Installation:
             "make it a folder that you may write to, or set HARNESS_CACHE to another one",
         ) from error
     return Installation(id=record.id, cache=path)
+
+
+def _recorded(file: Path) -> _Record | None:
+    """What a cache folder says of itself; None where it says nothing that can be read."""
+    try:
+        return _Record.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError):
+        return None
 
 
 def mark() -> str:
