@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.act(parsed, rest))
     except HarnessError as error:
-        from harness.evidence.redact import Redactor
+        from harness.redaction.redactor import Redactor
 
         print(Redactor().text(f"{type(error).__name__}: {error}"), file=sys.stderr)
         return error.exit_status

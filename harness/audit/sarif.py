@@ -17,7 +17,7 @@ from harness import __version__
 from harness.audit.docs import DocumentAudit, Stale
 from harness.audit.findings import RULES, Rule
 from harness.evidence.markdown import plain
-from harness.evidence.redact import Redactor
+from harness.redaction.redactor import Redactor
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

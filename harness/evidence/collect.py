@@ -21,11 +21,11 @@ from typing import Any
 
 from harness.errors import CommandError, HarnessError
 from harness.evidence import observed
-from harness.evidence.redact import Redactor
 from harness.evidence.summary import Collected, Seen, write_summary
 from harness.kube.cluster import Cluster
 from harness.kube.models import Deployment, Event, Pod
 from harness.process import call
+from harness.redaction.redactor import Redactor
 from harness.verdicts import Finding
 
 _CALL_SECONDS = 30.0

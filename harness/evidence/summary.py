@@ -11,8 +11,8 @@ from pathlib import Path
 from harness.evidence import observed
 from harness.evidence.markdown import fenced, prose
 from harness.evidence.observed import Application
-from harness.evidence.redact import Redactor
 from harness.kube.models import Deployment, Event, Pod
+from harness.redaction.redactor import Redactor
 from harness.verdicts import Finding, Verdict
 
 _EVENTS = 20

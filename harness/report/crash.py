@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import __version__
-from harness.evidence.redact import Redactor
 from harness.process import shown
+from harness.redaction.redactor import Redactor
 
 
 def write(error: BaseException, argv: Sequence[str], folder: Path | None = None) -> Path:

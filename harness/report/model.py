@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import to_jsonable_python
 
-from harness.evidence.redact import Redactor
 from harness.matrix.model import Cell
+from harness.redaction.redactor import Redactor
 from harness.settings import SourceKind
 from harness.untrusted import CellId, OptionalDigest, RunId
 from harness.verdicts import Finding, Verdict, worst

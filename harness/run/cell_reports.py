@@ -15,9 +15,9 @@ from harness.apps import users
 from harness.checks import infrastructure
 from harness.checks.infrastructure import Diagnosis
 from harness.errors import ApiError, HarnessError, RegistryError
-from harness.evidence.redact import Redactor
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
+from harness.redaction.redactor import Redactor
 from harness.registries.sources import ImageRecord
 from harness.releases import surroundings
 from harness.releases.asked import operator_image

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from harness.evidence.collect import EvidenceRequest, collect
 from harness.evidence.markdown import prose
-from harness.evidence.redact import Redactor
 from harness.matrix.model import Cell
+from harness.redaction.redactor import Redactor
 from harness.registries.sources import ImageRecord
 from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.run.resources import Resources

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from harness.errors import UsageError
-from harness.evidence.redact import MASK, Redactor
+from harness.redaction.redactor import MASK, Redactor
 from harness.releases.values import merge
 from harness.settings import SourceKind
 from harness.untrusted import CellId, OptionalDigest, Sha256, from_json

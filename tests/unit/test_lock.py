@@ -10,7 +10,7 @@ import pytest
 from lock_samples import NODE, OPERATOR, chart, environment, lock
 
 from harness.errors import UsageError
-from harness.evidence.redact import MASK
+from harness.redaction.redactor import MASK
 from harness.run.lock import LockedImage, LockedRelease, differences, digest_of, digits, masked, parse, unmasked
 
 

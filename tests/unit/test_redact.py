@@ -13,7 +13,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from harness.evidence.redact import MASK, Redactor
+from harness.redaction.redactor import MASK, Redactor
 
 SECRET = "hunter2horse"
 ENCODED = base64.b64encode(SECRET.encode()).decode()

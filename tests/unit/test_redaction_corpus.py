@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from detect_secrets.core.secrets_collection import SecretsCollection
 from detect_secrets.settings import default_settings
 
-from harness.evidence.redact import MASK, Redactor
+from harness.redaction.redactor import MASK, Redactor
 
 # What a scanner takes for a secret because it is random, and what says which image, object or certificate it was.
 _MEANS_SOMETHING = re.compile(r"[0-9a-f]{7,64}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|LS0tLS1CRUdJTiBDRVJ.*|MII.*")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.evidence import sentinel
+from harness.redaction import sentinel
 
 _TOKEN = "ghp_" + "aB3dEfGhIjKlMnOpQrStUvWxYz0123456789"[:36]
 

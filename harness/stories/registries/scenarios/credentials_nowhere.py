@@ -16,15 +16,15 @@ from harness.stories.registries import private_packages, secrets
 from harness.verdicts import Finding, failed, passed
 
 if TYPE_CHECKING:
-    from harness.evidence import sentinel
     from harness.matrix.model import Scenario
+    from harness.redaction import sentinel
     from harness.stories.registries import kubelet, tokens
     from harness.stories.registries.context import PullContext
     from harness.stories.registries.own_registries import RegistrySetup
 else:
     kubelet = late.module("harness.stories.registries.kubelet")
     tokens = late.module("harness.stories.registries.tokens")
-    sentinel = late.module("harness.evidence.sentinel")
+    sentinel = late.module("harness.redaction.sentinel")
 
 _NAME = "registry-credentials-nowhere"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from harness.evidence.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_names import MASK, is_harmless, is_secret
 
 Redact = Callable[[str], str]
 _NAMES = ("name", "key", "Name", "Key", "NAME", "KEY")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds secrets in text that has no structure as a whole: logs, messages, command lines, documents that were cut.
 
-`harness/evidence/secret_names.py` says which names are a secret's; a value with a form of its own (a JSON web token, a
-key of a cloud) is in `harness/evidence/secret_forms.py` and needs no name.
+`harness/redaction/secret_names.py` says which names are a secret's; a value with a form of its own (a JSON web token, a
+key of a cloud) is in `harness/redaction/secret_forms.py` and needs no name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from harness.evidence.secret_names import KEYS_OF, MASK, is_harmless, is_secret
+from harness.redaction.secret_names import KEYS_OF, MASK, is_harmless, is_secret
 
 # A quote as it is, within JSON strings of any depth, and as HTML, JSON and URLs write it.
 QUOTE = r"""(?:\\*["'`]|&quot;|&\#3[49];|&apos;|\\+u002[27]|%2[27])"""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Redacts whatever leaves the harness: names of secrets stay, their values become ***, public certificates stay.
 
-What is recognised, in logs, messages, command lines and documents: values of fields, options, variables, properties and
-headers whose name says so (`harness/evidence/secret_names.py`), keys and tokens of a form of their own and private keys
-(`secret_forms.py`), the data of Kubernetes Secrets, each of these in JSON, YAML, XML and base64 too, and secrets that
-the caller names.
+What is recognised, in logs, messages, command lines and documents: values of fields, options, variables, properties
+and headers whose name says so (`harness/redaction/secret_names.py`), keys and tokens of a form of their own and private
+keys (`secret_forms.py`), the data of Kubernetes Secrets, each of these in JSON, YAML, XML and base64 too, and secrets
+that the caller names.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 from xml.sax.saxutils import escape
 
-from harness.evidence import secret_blocks, secret_documents, secret_forms, secret_lines, secret_text
-from harness.evidence.secret_names import MASK
+from harness.redaction import secret_blocks, secret_documents, secret_forms, secret_lines, secret_text
+from harness.redaction.secret_names import MASK
 
 __all__ = ["MASK", "Redactor"]
 

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from harness.evidence.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_names import MASK, is_harmless, is_secret
 
 # Each with the words that make it worth a try; the first group, if there is one, stays.
 _FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (

@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.evidence.secret_blocks import TIME
-from harness.evidence.secret_names import MASK, is_harmless, is_secret
-from harness.evidence.secret_text import QUOTE, STATUS, inline, value_at, worth_a_look
+from harness.redaction.secret_blocks import TIME
+from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_text import QUOTE, STATUS, inline, value_at, worth_a_look
 
 _FIELD = re.compile(
     r"""(?x)^(?P<lead>\s*(?:-\s+)*(?:\?\s+)?(?:(?:export|declare\s+-x|local|readonly|set|SET)\s+)?)

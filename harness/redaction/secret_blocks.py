@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.evidence.secret_names import MASK
+from harness.redaction.secret_names import MASK
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?(?: std(?:out|err) [FP])? ")
 """What `kubectl logs --timestamps` and container runtimes put before each line."""
