@@ -96,6 +96,36 @@ RUN_OPTIONS = (
         arguments=_many("FILE", "values for the operator's chart, merged last by Helm's rules (may be repeated)"),
     ),
     Option(
+        flag="--values-key",
+        arguments={
+            "default": None,
+            "metavar": "KEY",
+            "help": "the key below which the files of --values have the operator's values, as those of an umbrella "
+            "chart: spark-operator, platform.spark",
+        },
+    ),
+    Option(
+        flag="--exact-values",
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "hand Helm the files of --values and nothing else: no namespaces of the run, no profile, nothing "
+            "that the values ask for is made",
+        },
+    ),
+    Option(
+        flag="--release-name",
+        arguments={"default": None, "metavar": "NAME", "help": "the Helm release's name (default: spark-operator)"},
+    ),
+    Option(
+        flag="--namespace",
+        arguments={
+            "default": None,
+            "metavar": "NAME",
+            "help": "the namespace that the operator is installed in (default: spark-operator)",
+        },
+    ),
+    Option(
         flag="--apps",
         arguments={
             "default": None,
@@ -169,6 +199,10 @@ class RunOptions:
     repeat: int = 1
     fresh: bool = False
     values: tuple[Path, ...] = ()
+    values_key: str | None = None
+    exact_values: bool = False
+    release_name: str | None = None
+    namespace: str | None = None
     apps: Path | None = None
     chart: str | None = None
     seed: int | None = None
@@ -205,6 +239,10 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         repeat=get("--repeat", 1),
         fresh=bool(get("--fresh", False)),
         values=tuple(Path(file) for file in get("--values", [])),
+        values_key=get("--values-key"),
+        exact_values=bool(get("--exact-values", False)),
+        release_name=get("--release-name"),
+        namespace=get("--namespace"),
         apps=Path(get("--apps")) if get("--apps") else None,
         chart=get("--chart"),
         seed=get("--seed"),
@@ -236,6 +274,9 @@ def words(options: RunOptions) -> list[str]:
     one: dict[str, object] = {
         "--source": options.source,
         "--jobs": options.jobs,
+        "--values-key": options.values_key,
+        "--release-name": options.release_name,
+        "--namespace": options.namespace,
         "--apps": options.apps,
         "--chart": options.chart,
         "--seed": options.seed,
@@ -251,6 +292,8 @@ def words(options: RunOptions) -> list[str]:
         found.append("--keep")
     if options.share:
         found.append("--share")
+    if options.exact_values:
+        found.append("--exact-values")
     if options.fresh:
         found.append("--fresh")
     if options.drift:

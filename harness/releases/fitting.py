@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a user's values fit a chart, and the clusters of a run, found out by rendering, before there is a cluster.
 
-Where they do not, theirs is the mistake, or they rely on what production has and a run has not: never the release's.
+Where they ask for what a run can make, it is told that it does. Where they do not fit, theirs is the mistake, or they
+rely on what production has and no run can have: never the release's.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from harness.kube.needs import needs
-from harness.releases import foreign
+import yaml
+
+from harness.kube.needs import Need, needs
+from harness.late import quantities
+from harness.releases import chart_files, foreign, node_labels, scheduling
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import with_job_namespaces
-from harness.releases.values import at, merge
+from harness.releases.scheduling import part_of
+from harness.releases.values import Loader, at, merge, strangers
+from harness.untrusted import check_yaml
 
-_EVERY_NODE_HAS = {"kubernetes.io/os": "linux"}
 _EVERY_CLUSTER_HAS = ("system-cluster-critical", "system-node-critical")
 """Priority classes of Kubernetes' own."""
 
@@ -26,7 +31,7 @@ _API_LACKS = re.compile(r"does not support the required API version `(?P<version
 """The chart's words where a kind is missing that its own objects have (templates/prometheus, templates/certmanager)."""
 
 _OF_KIND = dict.fromkeys(("Certificate", "Issuer"), "certManager.enable")
-_HOSTNAME = "kubernetes.io/hostname"
+_MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,50 +54,146 @@ class Misfit:
     next_step: str
 
 
-def misfit(
-    helm: Helm,
-    chart: Chart,
-    name: str,
-    namespace: str,
-    own: Sequence[Mapping[str, Any]],
-    users: Sequence[Mapping[str, Any]],
-    job_namespaces: Sequence[str],
-    files: Sequence[str] = (),
-) -> Misfit | None:
-    """Why the chart cannot be installed with the user's values on top of our own; None when it can.
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What a run makes so that values fit: `told` says so in words, one line each.
 
-    `job_namespaces` are the run's, which come after the user's; `files` are those of `users`, to be named.
-    None too where it does not render without them either. Raises CommandTimeout, and ToolError for an unusable Helm.
+    `nodes` has the labels of each node, None for one that it must not have.
     """
-    given, without = (with_job_namespaces(merge(*it), job_namespaces) for it in ((*own, *users), own))
+
+    nodes: tuple[Mapping[str, str | None], ...] = ({},)
+    priority_classes: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether the values need more than one node."""
+        return len(self.nodes) > 1
+
+    @property
+    def makes(self) -> bool:
+        """Whether there is anything to make."""
+        return self.several or any(self.nodes) or bool(self.priority_classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """What one node of this machine has: processors, and memory in MiB. Zero is not known."""
+
+    cpus: int = 0
+    memory_mib: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A release as it is to be installed, and on what: `own` values are ours, `users` come after them.
+
+    `job_namespaces` are the run's, which come after the user's; `files` are those of `users`, to be named. What `made`
+    has is in the cluster before the release. `exact` values get nothing that they ask for, and no namespaces.
+    """
+
+    name: str
+    namespace: str
+    own: Sequence[Mapping[str, Any]]
+    users: Sequence[Mapping[str, Any]]
+    job_namespaces: Sequence[str]
+    files: Sequence[str] = ()
+    exact: bool = False
+    kubernetes: str = ""
+    made: frozenset[Need] = frozenset()
+    room: Room = field(default_factory=Room)
+
+    def values(self, *documents: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that Helm would get of these documents."""
+        merged = merge(*documents)
+        return merged if self.exact else with_job_namespaces(merged, self.job_namespaces)
+
+
+def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
+    """What is to be made so that the chart can be installed with the user's values; why it cannot be where it cannot.
+
+    Nothing where it does not render without them either. Raises CommandTimeout, and ToolError for an unusable Helm.
+    """
+    values = given.values(*given.own, *given.users)
+    kinds = foreign.api_versions(values)
     try:
-        objects = helm.template(chart, name, namespace, given, api_versions=foreign.api_versions(given))
+        objects = helm.template(
+            chart, given.name, given.namespace, values, api_versions=kinds, kubernetes=given.kubernetes
+        )
     except HelmError as refused:
-        if not _renders(helm, chart, name, namespace, without):
-            return None
+        if not _renders(helm, chart, given):
+            return Fit()
         lacks = list(_of_refusal(refused.message))
         if not lacks:
             return Misfit(words=refused.message, next_step="correct them, compare with `helm show values`")
-    else:
-        lacks = list(lacking(objects))
-    return _told(lacks, users, files) if lacks else None
+        return _told(lacks, given)
+    lacks, found = _asked_for(objects, given)
+    return _told(lacks, given) if lacks else found
 
 
-def lacking(objects: Iterable[Mapping[str, Any]]) -> Iterator[Lack]:
-    """What the rendered objects of a release ask for, and no cluster of a run has."""
+def unknown(chart: Chart, values: Mapping[str, Any]) -> list[str]:
+    """The keys of values that the chart does not know, with dots. Helm takes them, and they have no effect.
+
+    None for a chart whose own values cannot be read.
+    """
+    text = chart_files.text(chart.path, "values.yaml")
+    try:
+        defaults = yaml.load(check_yaml(text or ""), Loader=Loader)  # noqa: S506 - derived from the safe loader
+    except yaml.YAMLError:
+        return []
+    return list(strangers(values, defaults)) if isinstance(defaults, Mapping) else []
+
+
+def _asked_for(objects: Sequence[Mapping[str, Any]], given: Given) -> tuple[list[Lack], Fit]:
+    """What the rendered objects ask for and no run can have, and what this one makes."""
+    lacks = list(_lacking(objects, given))
+    nodes, unmet = scheduling.nodes_for(objects, node_labels.of_this_machine())
+    lacks += [Lack(value=f"{it.part}.{it.value}", what=it.what, off="null") for it in unmet]
+    made = [Lack(value=f"{it}.affinity", what=words, off="null") for it, words in scheduling.foreign_pods(objects)]
+    lacks += made
+    labels = [node_labels.labels(it.demand, number) for number, it in enumerate(nodes, 1)]
+    classes = dict(_priority_classes(objects, given.made))
+    found = Fit(nodes=tuple(labels), priority_classes=tuple(dict.fromkeys(classes.values())))
+    if not given.exact:
+        return lacks, Fit(nodes=found.nodes, priority_classes=found.priority_classes, told=tuple(_of_fit(found)))
+    parts = [(part, labels[number]) for number, it in enumerate(nodes) for part in sorted(it.parts) if labels[number]]
+    lacks += [Lack(value=f"{it}.nodeSelector", what=f"nodes with {_labels(asked)}", off="null") for it, asked in parts]
+    lacks += [Lack(value=key, what=f"the PriorityClass {it}", off='""') for key, it in classes.items()]
+    if len(nodes) > 1:
+        lacks.append(Lack(value="controller.affinity", what=f"{len(nodes)} nodes", off="null"))
+    return lacks, found
+
+
+def _of_fit(found: Fit) -> Iterator[str]:
+    for number, asked in enumerate(found.nodes, 1):
+        if asked:
+            which = f"node {number} of the run" if len(found.nodes) > 1 else "the run's node"
+            yield f"{which} has the labels that the values ask for: {_labels(asked)}"
+    if len(found.nodes) > 1:
+        yield f"the cluster has {len(found.nodes)} nodes, since the values keep pods apart"
+    if found.priority_classes:
+        yield f"PriorityClass made for the values: {', '.join(found.priority_classes)}"
+
+
+def _labels(asked: Mapping[str, str | None]) -> str:
+    return ", ".join(f"no {key}" if it is None else f"{key}={it}" for key, it in asked.items())
+
+
+def _lacking(objects: Iterable[Mapping[str, Any]], given: Given) -> Iterator[Lack]:
+    """What the rendered objects of a release ask for, and no cluster of a run has or gets."""
     documents = list(objects)
-    made = {(str(it.get("kind")), str(at(it, "metadata.name"))) for it in documents}
+    made = {Need(kind=str(it.get("kind")), name=str(at(it, "metadata.name"))) for it in documents} | given.made
     for it in documents:
         if it.get("kind") == "Deployment":
-            yield from _of_deployment(it, made)
+            yield from _of_deployment(it, made, given.room)
         if it.get("kind") == "ServiceAccount" and it.get("automountServiceAccountToken") is False:
             part = at(it, "metadata.labels")
             yield from _of_account((part or {}).get("app.kubernetes.io/component", "spark"))
 
 
-def _renders(helm: Helm, chart: Chart, name: str, namespace: str, values: Mapping[str, Any]) -> bool:
+def _renders(helm: Helm, chart: Chart, given: Given) -> bool:
     try:
-        helm.template(chart, name, namespace, values)
+        helm.template(chart, given.name, given.namespace, given.values(*given.own), kubernetes=given.kubernetes)
     except HelmError:
         return False
     return True
@@ -106,17 +207,16 @@ def _of_refusal(said: str) -> Iterator[Lack]:
         yield Lack(value=value, what=f"the kind {found['kind']} of {found['version']}", off="false")
 
 
-def _of_deployment(deployment: Mapping[str, Any], made: set[tuple[str, str]]) -> Iterator[Lack]:
-    part = str((at(deployment, "metadata.labels") or {}).get("app.kubernetes.io/component", "controller"))
+def _of_deployment(deployment: Mapping[str, Any], made: Iterable[Need], room: Room) -> Iterator[Lack]:
+    part = part_of(deployment)
     pod = at(deployment, "spec.template.spec") or {}
     replicas = at(deployment, "spec.replicas")
     if replicas == 0:
         yield Lack(value=f"{part}.replicas", what="no pod at all", off="1")
-    yield from _of_places(part, pod, replicas or 1)
+    yield from _of_resources(part, pod, room)
     for key, section in (("volumes", pod.get("volumes")), *_of_containers(pod)):
-        for need in sorted(needs({key: section}), key=str):
-            if (need.kind, need.name) not in made:
-                yield Lack(value=f"{part}.{key}", what=f"{need}, which nobody makes", off="null")
+        for need in sorted(needs({key: section}) - set(made), key=str):
+            yield Lack(value=f"{part}.{key}", what=f"{need}, which nobody makes", off="null")
     arguments = [str(it) for it in (pod.get("containers") or [{}])[0].get("args") or ()]
     for it in arguments:
         flag, _, scheduler = it.partition("=")
@@ -131,24 +231,39 @@ def _of_containers(pod: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from ((key, container.get(key)) for key in ("env", "envFrom"))
 
 
-def _of_places(part: str, pod: Mapping[str, Any], replicas: int) -> Iterator[Lack]:
-    """Where pods may go, and with which priority."""
-    selector = pod.get("nodeSelector") or {}
-    labels = [f"{label}={value}" for label, value in selector.items() if _EVERY_NODE_HAS.get(label) != value]
-    if labels:
-        yield Lack(value=f"{part}.nodeSelector", what=f"nodes with {', '.join(labels)}", off="null")
-    if at(pod, "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"):
-        yield Lack(value=f"{part}.affinity", what="nodes with certain labels (nodeAffinity)", off="null")
-    apart = at(pod, "affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution") or ()
-    if replicas > 1 and any(it.get("topologyKey") == _HOSTNAME for it in apart):
-        yield Lack(value=f"{part}.affinity", what=f"{replicas} nodes, one for each replica", off="null")
-    for it in pod.get("topologySpreadConstraints") or ():
-        key = it.get("topologyKey")
-        if it.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule" and key != _HOSTNAME:
-            yield Lack(value=f"{part}.topologySpreadConstraints", what=f"nodes with the label {key}", off="null")
-    priority = pod.get("priorityClassName")
-    if priority and priority not in _EVERY_CLUSTER_HAS:
-        yield Lack(value=f"{part}.priorityClassName", what=f"the PriorityClass {priority}", off='""')
+def _of_resources(part: str, pod: Mapping[str, Any], room: Room) -> Iterator[Lack]:
+    """Requests of one pod that are more than the whole machine, so that no scheduler will ever place it."""
+    asked = {"cpu": 0.0, "memory": 0.0}
+    for container in pod.get("containers") or ():
+        # Where there is no request, the limit is one.
+        wanted = {**(at(container, "resources.limits") or {}), **(at(container, "resources.requests") or {})}
+        for name in asked:
+            asked[name] += _amount(wanted.get(name))
+    if room.cpus and asked["cpu"] > room.cpus:
+        what = f"{asked['cpu']:g} processors in one pod, and this machine has {room.cpus}"
+        yield Lack(value=f"{part}.resources", what=what, off="null")
+    if room.memory_mib and asked["memory"] > room.memory_mib * _MEBIBYTE:
+        what = f"{asked['memory'] / _MEBIBYTE:.0f} MiB in one pod, and this machine has {room.memory_mib}"
+        yield Lack(value=f"{part}.resources", what=what, off="null")
+
+
+def _amount(quantity: object) -> float:
+    """A Kubernetes quantity as a number; nothing for what is none, which the API server will say better."""
+    if quantity is None:
+        return 0.0
+    try:
+        return float(quantities.parse_quantity(str(quantity)))  # type: ignore[no-untyped-call]
+    except ValueError:
+        return 0.0
+
+
+def _priority_classes(objects: Iterable[Mapping[str, Any]], made: Iterable[Need]) -> Iterator[tuple[str, str]]:
+    """The values that name PriorityClasses which are to be made, and these."""
+    there = {it.name for it in made if it.kind == "PriorityClass"}.union(_EVERY_CLUSTER_HAS)
+    for it in objects:
+        name = at(it, "spec.template.spec.priorityClassName") if it.get("kind") == "Deployment" else None
+        if name and name not in there:
+            yield f"{part_of(it)}.priorityClassName", str(name)
 
 
 def _of_account(part: str) -> Iterator[Lack]:
@@ -156,13 +271,14 @@ def _of_account(part: str) -> Iterator[Lack]:
     yield Lack(value=value, what="a token that pods get by other means", off="true")
 
 
-def _told(lacks: Sequence[Lack], users: Sequence[Mapping[str, Any]], files: Sequence[str]) -> Misfit:
-    by_file = {it: _file_of(it, users, files) for it in lacks}
+def _told(lacks: Sequence[Lack], given: Given) -> Misfit:
+    by_file = {it: _file_of(it, given.users, given.files) for it in lacks}
     told = [f"{it}{f' ({file})' if file else ''}" for it, file in by_file.items()]
     instead = ", ".join(dict.fromkeys(f"{it.value}={it.off}" for it in lacks))
+    otherwise = ", or leave out --exact-values" if given.exact else ""
     return Misfit(
         words=f"no cluster of a run has what they ask for: {'; '.join(dict.fromkeys(told))}",
-        next_step=f"give a further file that has these otherwise, for the run alone: {instead}",
+        next_step=f"give a further file that has these otherwise, for the run alone: {instead}{otherwise}",
     )
 
 

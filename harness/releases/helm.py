@@ -116,12 +116,17 @@ class Helm:
         *,
         include_crds: bool = False,
         api_versions: Sequence[str] = (),
+        kubernetes: str = "",
     ) -> list[dict[str, Any]]:
         """The objects that the chart renders to, hooks included. Asks no cluster.
 
-        `api_versions` are kinds that it takes for there, as `group/version/Kind`.
+        `api_versions` are kinds that it takes for there, as `group/version/Kind`, and `kubernetes` is the version that
+        it takes the cluster for; without one it is the one that Helm was built with.
         """
-        client, command = self._client(_LOCAL_SECONDS, flags=[f"--api-versions={it}" for it in api_versions])
+        flags = [f"--api-versions={it}" for it in api_versions]
+        if kubernetes:
+            flags.append(f"--kube-version={kubernetes}")
+        client, command = self._client(_LOCAL_SECONDS, flags=flags)
         rendered = _run(
             client.template_resources(
                 command.chart_of(chart), name, dict(values), namespace=namespace, include_crds=include_crds

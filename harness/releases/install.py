@@ -18,12 +18,11 @@ from harness.matrix.model import Release
 from harness.releases import accounts, asked, charts, foreign, rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm
+from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.releases.namespaces import CHECK_NAMESPACE, of_values, with_job_namespaces
 from harness.releases.values import merge
 from harness.waiting import Deadline
 
-RELEASE_NAME = "spark-operator"
-OPERATOR_NAMESPACE = "spark-operator"
 INSTALL_SECONDS = 180.0
 """How long an install may take that does not say otherwise, until the release is ready."""
 
@@ -93,13 +92,15 @@ def begin(
     deadline: Deadline,
     name: str = RELEASE_NAME,
     namespace: str = OPERATOR_NAMESPACE,
+    exact: bool = False,
     interrupt: threading.Event | None = None,
 ) -> BegunInstall:
     """Make the namespaces and let Helm install the release (or upgrade to it), without waiting for its pods.
 
     `job_namespaces` must exist; they come into spark.jobNamespaces, with the checks' own and after those of `values`,
-    which are made where they do not exist. `values` are merged in their order, the user's last. Accounts and rights
-    that these leave to others are brought along. `interrupt` ends Helm as Ctrl-C does.
+    which are made where they do not exist. `values` are merged in their order, the user's last; `exact` ones reach Helm
+    as they are, with all job namespaces in them. Accounts and rights that these leave to others are brought along.
+    `interrupt` ends Helm as Ctrl-C does.
 
     Raises ReleaseError when the release is at fault (an image that its registry does not have, a crash, a chart that
     does not render), PullError when an image cannot be pulled for another reason, HostError when the node has no room,
@@ -108,7 +109,7 @@ def begin(
     found = chart if isinstance(chart, Chart) else charts.from_path(Path(chart))
     wanted = [*dict.fromkeys([*job_namespaces, CHECK_NAMESPACE])]
     given = merge(*values)
-    merged = with_job_namespaces(given, wanted)
+    merged = given if exact else with_job_namespaces(given, wanted)
     started = deadline.elapsed
     binary = Helm(helm, cluster.kubeconfig)
     with _api_of(cluster, release) as api:

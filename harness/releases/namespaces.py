@@ -37,4 +37,6 @@ def with_job_namespaces(values: Mapping[str, Any], wanted: Iterable[str]) -> dic
 
     An empty name, which stands for all namespaces, stays: the chart then makes accounts in the others, and watches all.
     """
-    return merge(values, {"spark": {"jobNamespaces": [*dict.fromkeys([*of_values(values), *wanted])]}})
+    there = of_values(values)
+    added = [it for it in dict.fromkeys(wanted) if it not in there]
+    return merge(values, {"spark": {"jobNamespaces": [*there, *added]}}) if added else merge(values)

@@ -16,6 +16,9 @@ from harness.waiting import until
 
 _UNINSTALL_SECONDS = 60.0
 _GONE_SECONDS = 60.0
+_DEFAULT = "default"
+"""The one namespace for an operator that cannot be deleted."""
+
 _GROUP = ".sparkoperator.k8s.io"
 
 
@@ -30,7 +33,8 @@ def undo(cluster: Cluster, *, helm: Path, name: str, namespace: str) -> None:
             names = [it["metadata"]["name"] for it in listed(extensions.list_custom_resource_definition)]
             for crd in (it for it in names if it.endswith(_GROUP)):
                 _delete(extensions.delete_custom_resource_definition, extensions.read_custom_resource_definition, crd)
-            _delete(core.delete_namespace, core.read_namespace, namespace)
+            if namespace != _DEFAULT:
+                _delete(core.delete_namespace, core.read_namespace, namespace)
     except (ReleaseError, CommandError, ApiError, WaitTimeout) as error:
         raise ClusterError(
             f"what was begun of the release {name} on {cluster.name} could not be removed: {error.message}",

@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from harness.errors import UsageError
+from harness.releases import encrypted
 from harness.settings import PROJECT_ROOT
 from harness.untrusted import check_yaml
 
 PROFILES = PROJECT_ROOT / "charts" / "values"
 """Where the values profiles lie, one YAML file each."""
+
+_WHAT = "the values file"
 
 
 class Loader(yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader):  # type: ignore[misc]
@@ -57,16 +60,26 @@ def at(document: object, field: str) -> Any:
     return document
 
 
+def strangers(values: Mapping[str, Any], defaults: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Keys of `values` that `defaults` does not have; below an empty map a chart accepts any key.
+
+    `global` is of Helm's own, and reaches every chart.
+    """
+    for key, value in values.items():
+        name = f"{above}{key}"
+        if key not in defaults:
+            if name != "global":
+                yield name
+        elif isinstance(value, Mapping) and isinstance(defaults[key], Mapping) and defaults[key]:
+            yield from strangers(value, defaults[key], f"{name}.")
+
+
 def load_values(path: Path) -> dict[str, Any]:
-    """Read a values file; an empty one is an empty mapping. Raises UsageError with file and line."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as missing:
-        raise UsageError(f"the values file {path} does not exist", "check the path after --values") from missing
-    except (OSError, UnicodeDecodeError) as unreadable:
-        raise UsageError(
-            f"the values file {path} cannot be read: {unreadable}", "it must be UTF-8 text"
-        ) from unreadable
+    """Read a values file; an empty one is an empty mapping.
+
+    Raises UsageError with file and line; for an encrypted file it names the tool that can open it.
+    """
+    text = _text(path)
     try:
         data = yaml.load(check_yaml(text), Loader=Loader)  # noqa: S506 - derived from the safe loader
     except yaml.MarkedYAMLError as broken:
@@ -80,6 +93,7 @@ def load_values(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not valid YAML: {broken}", "pass a YAML file after --values") from broken
     if data is None:
         return {}
+    encrypted.refuse(_WHAT, path, encrypted.of_document(data))
     if not isinstance(data, dict):
         rows = enumerate(text.splitlines(), 1)
         line = next((n for n, row in rows if row.strip() and not row.startswith(("#", "---", "%"))), 1)
@@ -88,6 +102,29 @@ def load_values(path: Path) -> dict[str, Any]:
             "write it as Helm does: `image:` with `tag: …` below it",
         )
     return {_key(key): with_text_keys(value) for key, value in data.items()}
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as missing:
+        raise UsageError(f"the values file {path} does not exist", _why_missing(str(path))) from missing
+    except OSError as unreadable:
+        raise UsageError(f"the values file {path} cannot be read: {unreadable}", "make it readable") from unreadable
+    encrypted.refuse(_WHAT, path, encrypted.of_bytes(content))
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as binary:
+        raise UsageError(f"the values file {path} cannot be read: {binary}", "it must be UTF-8 text") from binary
+    encrypted.refuse(_WHAT, path, encrypted.of_text(text))
+    return text
+
+
+def _why_missing(path: str) -> str:
+    scheme = re.match(r"([a-z0-9+-]+):/", path)
+    if scheme is None:
+        return "check the path after --values"
+    return f"{scheme[1]}:// belongs to a plugin or a server: fetch or decrypt it before, and give the file"
 
 
 def profile(name: str) -> dict[str, Any]:

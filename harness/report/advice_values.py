@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.matrix.edges import Note
 from harness.matrix.model import Release
+from harness.releases.values import strangers
 from harness.report.advice import Sentence
 
 Values = Mapping[str, Any]
@@ -84,7 +85,7 @@ def _unknown_keys(values: Values, origin: End, target: End) -> Iterator[Sentence
             origin="from the chart",
         )
         return
-    for key in _strangers(values, target.defaults):
+    for key in strangers(values, target.defaults):
         there = origin.defaults is not None and _known(key, origin.defaults)
         was = f"is in the chart of {origin.name} but no longer in" if there else "is not in"
         yield Sentence(
@@ -92,16 +93,6 @@ def _unknown_keys(values: Values, origin: End, target: End) -> Iterator[Sentence
             origin="from the chart",
             where=_chart(target),
         )
-
-
-def _strangers(values: Values, defaults: Values, above: str = "") -> Iterator[str]:
-    """Keys of `values` that `defaults` does not have; below an empty map a chart accepts any key."""
-    for key, value in values.items():
-        name = f"{above}{key}"
-        if key not in defaults:
-            yield name
-        elif isinstance(value, Mapping) and isinstance(defaults[key], Mapping) and defaults[key]:
-            yield from _strangers(value, defaults[key], f"{name}.")
 
 
 def _known(key: str, defaults: Values) -> bool:

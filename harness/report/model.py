@@ -297,15 +297,18 @@ def cell_result(
     )
 
 
-def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), apps: str = "") -> str:
+def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), key: str = "", apps: str = "") -> str:
     """The one command that runs this cell again from its lock.
 
-    `values` are files with values that a lock must not store, `apps` a folder of such applications. Where neither cache
-    nor reports have the lock, as on another machine, pass the evidence folder or its bundle instead of the digest.
+    `values` are files with values that a lock must not store, below `key` where there is one, `apps` a folder of such
+    applications. Where neither cache nor reports have the lock, as on another machine, pass the evidence folder or its
+    bundle instead of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
         words += ["--values", file]
+    if key:
+        words += ["--values-key", key]
     if apps:
         words += ["--apps", apps]
     return f"nox -s e2e -- {shlex.join(words)}"

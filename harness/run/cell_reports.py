@@ -21,9 +21,9 @@ from harness.redaction.redactor import Redactor
 from harness.registries.sources import ImageRecord
 from harness.releases import surroundings
 from harness.releases.asked import operator_image
-from harness.releases.install import OPERATOR_NAMESPACE
 from harness.releases.values import merge
 from harness.report.model import CellResult, RetryResult, cell_result
+from harness.run import values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.gathering import Gatherer
 from harness.run.locking import Locker
@@ -69,7 +69,7 @@ class CellReports:
         self._done = done
         self._say = say
         self._source_kind = host.choice.kind
-        self._gatherer = Gatherer(cluster_name, host, resources, say)
+        self._gatherer = Gatherer(cluster_name, host, resources, say, asked.home)
         self._lock = threading.Lock()
 
     def of(self, attempt: Attempt) -> AttemptRun:
@@ -123,7 +123,7 @@ class CellReports:
         self._done(
             cell_result(
                 attempt.cell,
-                self._without_secrets([*findings, *missing]),
+                self._without_secrets([*findings, *values_fit.shown(self._record.told), *missing]),
                 repro=self._locker.repro(lock),
                 lock=lock.digest,
                 drift=[str(difference) for difference in self._locker.differences(attempt.cell)],
@@ -179,7 +179,7 @@ class CellReports:
         if made is None or story.breaks_things:
             return infrastructure.diagnose(host, said=messages)
         try:
-            namespaces = [*story.job_namespaces(attempt.cell), OPERATOR_NAMESPACE]
+            namespaces = [*story.job_namespaces(attempt.cell), self._asked.home.namespace]
             around = surroundings.look(made.cluster, namespaces)
         except ApiError as away:
             return infrastructure.node_lost(host, str(away))

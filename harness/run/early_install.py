@@ -15,7 +15,8 @@ from pathlib import Path
 
 from harness import late
 from harness.kube.cluster import Cluster
-from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, BegunInstall
+from harness.releases.home import Home
+from harness.releases.install import BegunInstall
 from harness.releases.undo import undo
 from harness.waiting import Cancelled
 
@@ -28,10 +29,11 @@ Begin = Callable[[Cluster, threading.Event], BegunInstall]
 class EarlyInstall:
     """One attempt to install early. The provider calls it in a thread of its own; `take` tells what came of it."""
 
-    def __init__(self, begin: Begin, *, helm: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, begin: Begin, *, helm: Path, say: Callable[[str], None], home: Home) -> None:
         self._begin = begin
         self._helm = helm
         self._say = say
+        self._home = home
         self._begun: BegunInstall | None = None
         self._error: Exception | None = None
         # While the node starts, this process has nothing else to do.
@@ -57,6 +59,6 @@ class EarlyInstall:
                 "the release is installed again, since installing it while the cluster was being created failed: "
                 f"{str(self._error).splitlines()[0]}"
             )
-            undo(cluster, helm=self._helm, name=RELEASE_NAME, namespace=OPERATOR_NAMESPACE)
+            undo(cluster, helm=self._helm, name=self._home.name, namespace=self._home.namespace)
         begun = self._begun
         return begun and replace(begun, release=replace(begun.release, seconds={}))

@@ -11,7 +11,7 @@ from harness.evidence.markdown import prose
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
 from harness.registries.sources import ImageRecord
-from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
+from harness.releases.home import Home
 from harness.run.resources import Resources
 from harness.run.run_host import Host
 from harness.stories.cluster import BareCluster
@@ -22,11 +22,14 @@ from harness.waiting import Cancelled
 class Gatherer:
     """Collects evidence of cells on one cluster."""
 
-    def __init__(self, cluster_name: str, host: Host, resources: Resources, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, cluster_name: str, host: Host, resources: Resources, say: Callable[[str], None], home: Home
+    ) -> None:
         self._cluster_name = cluster_name
         self._host = host
         self._resources = resources
         self._say = say
+        self._home = home
 
     def gather(
         self,
@@ -70,8 +73,8 @@ class Gatherer:
             EvidenceRequest(
                 cluster=made.cluster,
                 namespaces=[cell.scenario.namespace, *cell.scenario.further_namespaces],
-                operator_namespace=OPERATOR_NAMESPACE,
-                release_name=RELEASE_NAME,
+                operator_namespace=self._home.namespace,
+                release_name=self._home.name,
                 kubectl=self._host.tools[f"kubectl-{cell.environment.minor}"].path,
                 helm=self._host.tools["helm"].path,
                 folder=folder,

@@ -16,7 +16,6 @@ from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.matrix.model import Environment
 from harness.providers.base import Provider
-from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.run import plan
 from harness.run.attempt import Attempt, ClusterRecord, Kept
 from harness.run.cell_reports import CellReports, Done
@@ -162,6 +161,7 @@ class Group:
             place=self._scenarios.some,
             host_now=self._preparation.host_now,
             say=self._say_here,
+            home=self._asked.home,
         )
 
     def _say_here(self, text: str) -> None:
@@ -202,8 +202,8 @@ class Group:
             facts = kept_facts(
                 cluster,
                 namespaces,
-                release=RELEASE_NAME,
-                release_namespace=OPERATOR_NAMESPACE,
+                release=self._asked.home.name,
+                release_namespace=self._asked.home.namespace,
                 tools={**{name: tool.path for name, tool in self._host.tools.items()}, "kubectl": kubectl},
             )
             self._resources.ledger.planned("cluster", self.cluster_name, **facts)

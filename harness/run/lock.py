@@ -115,7 +115,8 @@ class Lock(Model):
     `values` are the merged values of profiles and user; those at the JSON pointers in `redacted` were secrets and are
     masked. `applications` is the hash of the chart of sample applications, `user_apps` are the user's own, in a cell
     of theirs. `watched` are the kinds of applications that ran along a path with moves, whichever cell of it watched
-    them. `tools` maps a program to its version. `seed` is the attempt's.
+    them. `tools` maps a program to its version. `seed` is the attempt's. `release_name` and `namespace` are
+    those of the Helm release, empty for the harness's own; `exact_values` reached Helm as they are.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -133,6 +134,9 @@ class Lock(Model):
     values: dict[str, JsonValue] = Field(default_factory=dict)
     redacted: tuple[str, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)
+    release_name: str = ""
+    namespace: str = ""
+    exact_values: bool = False
     seed: int
 
     @property
@@ -148,7 +152,7 @@ class Lock(Model):
     def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         made: dict[str, Any] = serialize(self)
         # Locks from before there were any keep their digests.
-        for name in ("user_apps", "watched"):
+        for name in ("user_apps", "watched", "release_name", "namespace", "exact_values"):
             if not made[name]:
                 del made[name]
         return made

@@ -119,6 +119,9 @@ class Locker:
             values=shown,
             redacted=redacted,
             tools=self._tools(environment),
+            release_name=self._asked.options.release_name or "",
+            namespace=self._asked.options.namespace or "",
+            exact_values=self._asked.options.exact_values,
             seed=seeds.of_attempt(self._asked.seed, attempt),
         )
 
@@ -150,10 +153,11 @@ class Locker:
     def repro(self, lock: Lock) -> str:
         """The line that runs the cell again from its lock; values that the lock must not hold are given again."""
         files = [str(file) for file in self._asked.options.values] if lock.redacted else []
+        key = self._asked.options.values_key or "" if files else ""
         hidden = any(it.redacted for it in lock.user_apps)
         hidden = hidden or (bool(lock.user_apps) and any(it.kind == SECRET for it in self._asked.given.apps))
         apps = str(self._asked.options.apps) if hidden and self._asked.options.apps else ""
-        return repro(lock.cell, lock=lock.digest, values=files, apps=apps)
+        return repro(lock.cell, lock=lock.digest, values=files, key=key, apps=apps)
 
     def keep(self, lock: Lock, evidence: str) -> None:
         """Put the lock where --lock finds it: into the cache, and into the evidence if there is any."""

@@ -19,12 +19,13 @@ from harness.machine import HostSeen
 from harness.matrix.names import counted
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
-from harness.releases import relocate, shared
-from harness.releases.fitting import misfit
+from harness.releases import provision, relocate, shared
+from harness.releases.fitting import Fit, Given, Room
 from harness.releases.helm import Helm
-from harness.releases.install import INSTALL_SECONDS, OPERATOR_NAMESPACE, RELEASE_NAME, BegunInstall, begin, finish
+from harness.releases.install import INSTALL_SECONDS, BegunInstall, begin, finish
+from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.on_path import ReleaseOnPath
-from harness.run import plan
+from harness.run import plan, values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.early_install import EarlyInstall
 from harness.run.locking import Locker
@@ -64,6 +65,7 @@ class Preparation:
         self._locker = locker
         self._say = say
         self._began = pressure.Mark.now()
+        self._fit = Fit()
         self._creations = Slots(asked.settings.cache_dir / "slots", "creation", CREATIONS)
 
     def provider(self) -> Provider:
@@ -89,9 +91,16 @@ class Preparation:
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
         first = releases[cell.path.releases[0]]
-        refusal = self._locker.refusal(cell) or self._misfit(first)
+        refusal = self._locker.refusal(cell)
         if refusal is not None:
             return refusal
+        fit = values_fit.look(self._given(first), Helm(self._host.tools["helm"].path), releases)
+        if isinstance(fit, Finding):
+            return fit
+        self._fit = fit
+        self._record.told = (*self._asked.told, *fit.told)
+        for line in self._record.told:
+            self._say_here(line)
         early = self._early(first)
         made = self._create(provider, node.reference, helper, releases, early)
         if isinstance(made, Finding):
@@ -124,11 +133,12 @@ class Preparation:
         def begin(cluster: Cluster, failed: threading.Event) -> BegunInstall:
             return self._begin(cluster, first, failed)
 
-        return EarlyInstall(begin, helm=self._host.tools["helm"].path, say=self._say_here)
+        helm = self._host.tools["helm"].path
+        return EarlyInstall(begin, helm=helm, say=self._say_here, home=self._asked.home)
 
     @property
     def _nodes(self) -> int:
-        return max(attempt.cell.scenario.needs.nodes for attempt in self._attempts)
+        return max(len(self._fit.nodes), *(attempt.cell.scenario.needs.nodes for attempt in self._attempts))
 
     def _create(
         self,
@@ -184,7 +194,8 @@ class Preparation:
     def _bare(self, made: BareCluster) -> BareCluster:
         """The cluster for cells that install the release themselves."""
         self._say_here("cluster is ready")
-        self._create_namespaces(made.cluster, [*made.job_namespaces, OPERATOR_NAMESPACE])
+        self._create_namespaces(made.cluster, [*made.job_namespaces, self._asked.home.namespace])
+        self._provide(made.cluster)
         return made
 
     def _install(self, made: BareCluster, first: ReleaseOnPath, early: EarlyInstall | None) -> PreparedCluster:
@@ -197,7 +208,7 @@ class Preparation:
         else:
             self._say_here(f"cluster is ready, with release {release.name} being rolled out")
         installed = finish(made.cluster, begun, Deadline(seconds=INSTALL_SECONDS))
-        before = shared.look(made.cluster, OPERATOR_NAMESPACE)
+        before = shared.look(made.cluster, self._asked.home.namespace)
         self._record.phases.update({f"install-{phase}": seconds for phase, seconds in installed.seconds.items()})
         self._say_here(f"release {release.name} is ready, running {counted(len(self._attempts), 'cell')}")
         return PreparedCluster(**vars(made), installed=installed, before=before)
@@ -206,8 +217,11 @@ class Preparation:
         """Have Helm install the first release. Raises as harness.releases.install does, and ApiError."""
         release, namespaces = first.release, self._namespaces()
         self._create_namespaces(cluster, namespaces)
+        self._provide(cluster)
         if release.relocated:
-            relocate.prepare(cluster, release, OPERATOR_NAMESPACE, login=self._resources.login(release.registry))
+            relocate.prepare(
+                cluster, release, self._asked.home.namespace, login=self._resources.login(release.registry)
+            )
         return begin(
             cluster,
             release,
@@ -216,30 +230,35 @@ class Preparation:
             job_namespaces=namespaces,
             values=(first.values, *self._asked.values),
             deadline=Deadline(seconds=INSTALL_SECONDS),
+            name=self._asked.home.name,
+            namespace=self._asked.home.namespace,
+            exact=self._asked.options.exact_values,
             interrupt=interrupt,
         )
 
     def _say_here(self, text: str) -> None:
         self._say(f"{self._name}: {text}")
 
-    def _misfit(self, first: ReleaseOnPath) -> Finding | None:
-        """The user's mistake where the chart that is installed first cannot be installed with --values here.
+    def _provide(self, cluster: Cluster) -> None:
+        """Make what the values ask for. Raises ApiError."""
+        if not self._fit.makes:
+            return
+        with cluster.api_client() as api:
+            provision.bring(api, self._fit)
 
-        Whether the charts after it do is what an upgrade shows.
-        """
-        if not self._asked.options.values or self._asked.lock is not None:
-            return None
-        mine = len(self._asked.options.values)
-        own = (first.values, *self._asked.values[:-mine])
-        helm = Helm(self._host.tools["helm"].path)
-        users, files = self._asked.values[-mine:], [str(it) for it in self._asked.options.values]
-        found = misfit(helm, first.chart, RELEASE_NAME, OPERATOR_NAMESPACE, own, users, self._namespaces(), files=files)
-        if found is None:
-            return None
-        return errored(
-            "values-fit",
-            f"the values of --values ({', '.join(files)}) do not fit the chart of {first.release.name}: {found.words}\n"
-            f"  next: {found.next_step}",
+    def _given(self, first: ReleaseOnPath) -> Given:
+        """The first release as it is to be installed on this host."""
+        host = self._host.result
+        return Given(
+            name=self._asked.home.name,
+            namespace=self._asked.home.namespace,
+            own=(first.values, *self._asked.profile),
+            users=self._asked.users,
+            job_namespaces=[*self._namespaces(), CHECK_NAMESPACE],
+            files=[str(it) for it in self._asked.options.values],
+            exact=self._asked.options.exact_values,
+            kubernetes=self._environment.kubernetes_from(self._host.choice.kind),
+            room=Room(cpus=host.cpus, memory_mib=host.memory_mib),
         )
 
     def _namespaces(self) -> list[str]:

@@ -17,7 +17,8 @@ from harness.matrix.model import Cell, Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import choose
 from harness.options import RunOptions
-from harness.releases import namespaces
+from harness.releases import for_a_run, namespaces, umbrella
+from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
 from harness.releases.values import load_values, merge
 from harness.settings import PROJECT_ROOT, Settings
 from harness.stories.protocol import NOTHING, Given
@@ -29,14 +30,17 @@ if TYPE_CHECKING:
 
 
 _MOST_REPETITIONS = 1000
+DEFAULT_HOME = Home()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What was asked for, understood and found to make sense; nothing of the host was looked at.
 
-    `left_out` are cells that a glob stood for and that there are not. `given` is what the user brought along. With a
-    `lock`, cell, source, values, applications, chart and seed are the lock's, in `options` too.
+    `values` are the profile and the user's, `users` the latter alone, and `told` is what of them is otherwise in the
+    run, in words. `home` is where the operator is installed. `left_out` are cells that a glob stood for and that there
+    are not. `given` is what the user brought along. With a `lock`, cell, source, values, applications, chart and seed
+    are the lock's, in `options` too.
     """
 
     options: RunOptions
@@ -44,10 +48,18 @@ class Request:
     catalogue: Catalogue
     cells: tuple[Cell, ...]
     values: tuple[Mapping[str, Any], ...]
+    users: tuple[Mapping[str, Any], ...] = ()
+    told: tuple[str, ...] = ()
+    home: Home = DEFAULT_HOME
     given: Given = NOTHING
     left_out: tuple[LeftOut, ...] = ()
     seed: int = 0
     lock: Lock | None = None
+
+    @property
+    def profile(self) -> tuple[Mapping[str, Any], ...]:
+        """The values that every install gets before the user's."""
+        return self.values[: len(self.values) - len(self.users)]
 
     @property
     def releases(self) -> tuple[Release, ...]:
@@ -84,14 +96,19 @@ def request(options: RunOptions) -> Request:
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
     catalogue = catalogues.load()
     providers.require_known(catalogue)
-    values: tuple[Mapping[str, Any], ...]
-    if found is None:
-        values = tuple(load_values(file) for file in (*_profile(), *options.values))
-    else:
+    if options.exact_values and not options.values and found is None:
+        raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
+    if options.values_key and not options.values:
+        raise UsageError("--values-key is about the files of --values", "give --values, or leave out --values-key")
+    mine: tuple[Mapping[str, Any], ...] = umbrella.load(options.values, options.values_key or "")
+    profile = () if options.exact_values or found else tuple(map(load_values, _profile()))
+    told: tuple[str, ...] = ()
+    if found is not None:
         from harness.run.lock import unmasked
 
-        secrets = merge(*map(load_values, options.values))
-        values = (unmasked(found.lock, secrets, settings.mirror_map.secrets),)
+        mine = (unmasked(found.lock, merge(*mine), settings.mirror_map.secrets),)
+    elif not options.exact_values:
+        mine, told = for_a_run.adapted(mine)
     apps: UserManifests = ()
     untried: tuple[Untried, ...] = ()
     if options.apps:
@@ -110,8 +127,10 @@ def request(options: RunOptions) -> Request:
     chosen = choose(catalogue, selection, stories.scenarios(given))
     for story in stories.discover().values():
         story.require_use(chosen.cells, given)
+    values = (*profile, *mine)
     for document in values:
         namespaces.of_values(document)
+    taken = [it for cell in chosen.cells for it in stories.of(cell.scenario).job_namespaces(cell)]
     return Request(
         options=options,
         settings=settings,
@@ -119,6 +138,9 @@ def request(options: RunOptions) -> Request:
         cells=chosen.cells,
         left_out=chosen.left_out,
         values=values,
+        users=mine,
+        told=told,
+        home=home(options.release_name, options.namespace, taken),
         given=given,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
@@ -136,7 +158,15 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
             f"--cell {' --cell '.join(asked)} contradicts the lock, which is of {lock.cell}",
             "leave out --cell, or give the lock of that cell",
         )
-    for flag, wanted, there in (("--source", options.source, lock.source), ("--seed", options.seed, lock.seed)):
+    given = (
+        ("--source", options.source, lock.source),
+        ("--seed", options.seed, lock.seed),
+        ("--release-name", options.release_name, lock.release_name or RELEASE_NAME),
+        ("--namespace", options.namespace, lock.namespace or OPERATOR_NAMESPACE),
+    )
+    if options.exact_values and not lock.exact_values:
+        raise UsageError("--exact-values contradicts the lock, which is of a run without", "leave out --exact-values")
+    for flag, wanted, there in given:
         if wanted is not None and wanted != there:
             raise UsageError(
                 f"{flag} {wanted} contradicts the lock, which has {there}", f"leave out {flag}, or leave out --lock"
@@ -147,6 +177,9 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
         source=lock.source,
         seed=lock.seed,
         chart=options.chart or lockstore.chart_of(found) or None,
+        exact_values=lock.exact_values,
+        release_name=lock.release_name or None,
+        namespace=lock.namespace or None,
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.matrix.select import Selection
     from harness.registries.sources import Source
     from harness.releases.change import Programs
+    from harness.releases.home import Home
     from harness.stories.cluster import BareCluster
     from harness.verdicts import Finding
 
@@ -60,7 +61,8 @@ class RunContext:
 
     `values` are the user's. `tools` has the programs by name. `storage` holds, one folder a registry host, what the
     foundry built. `app_slots` of the run's scenarios run at a time; `place` is to be held by each while it does, and
-    counts those of all runs on this host. `host_now` tells the room that the host has.
+    counts those of all runs on this host. `host_now` tells the room that the host has. `home` is where the operator is
+    installed.
     """
 
     catalogue: Catalogue
@@ -73,6 +75,7 @@ class RunContext:
     place: Callable[[], AbstractContextManager[None]]
     host_now: Callable[[], HostSeen]
     say: Callable[[str], None]
+    home: Home
 
     @property
     def helm(self) -> Path:

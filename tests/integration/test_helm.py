@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,10 +22,10 @@ from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.matrix.model import ChartSource
 from harness.registries.local import Server
-from harness.releases import accounts, charts, crds, fitting
+from harness.releases import accounts, charts, crds, fitting, for_a_run
 from harness.releases.charts import Chart
+from harness.releases.fitting import Fit, Given, Misfit, Room
 from harness.releases.helm import Helm, HelmError
-from harness.releases.namespaces import with_job_namespaces
 from harness.releases.values import load_values, merge, profile
 
 _TEMPLATE = """\
@@ -242,18 +243,42 @@ def test_the_real_chart_with_our_default_profile(helm: Helm, real_chart: Chart) 
 def test_values_that_do_not_fit_the_real_chart_are_told(
     helm: Helm, real_chart: Chart, users: dict[str, Any], said: str
 ) -> None:
-    found = fitting.misfit(helm, real_chart, "spark-operator", "spark-operator", [profile("default")], [users], ["a"])
-    assert said in (found.words if found else "")
-    assert bool(found) == bool(said)
+    found = fitting.fit(helm, real_chart, _given(users))
+    assert said in (found.words if isinstance(found, Misfit) else "")
+    assert isinstance(found, Misfit) == bool(said)
 
 
 def test_a_chart_that_never_renders_is_not_the_fault_of_values(helm: Helm, folder: Path) -> None:
     chart = charts.from_path(folder)
     broken = {"text": None}
-    assert fitting.misfit(helm, chart, "it", "it", [broken], [{"list": ["x"]}], []) is None
-    found = fitting.misfit(helm, chart, "it", "it", [], [broken], [])
-    assert found is not None
+    assert fitting.fit(helm, chart, replace(_given({"list": ["x"]}), own=[broken])) == Fit()
+    found = fitting.fit(helm, chart, replace(_given(broken), own=[]))
+    assert isinstance(found, Misfit)
     assert "text is needed" in found.words
+
+
+def _given(users: dict[str, Any], *files: str) -> Given:
+    return Given(
+        name="spark-operator",
+        namespace="spark-operator",
+        own=[profile("default")],
+        users=[users],
+        job_namespaces=["a"],
+        files=files,
+        kubernetes="1.34.4",
+        room=Room(cpus=2, memory_mib=4096),
+    )
+
+
+def test_keys_that_the_chart_does_not_know_are_named(real_chart: Chart) -> None:
+    users = load_values(Path(__file__).parent / "users_values" / "old-keys.yaml")
+    assert fitting.unknown(real_chart, users) == [
+        "sparkJobNamespaces",
+        "replicaCount",
+        "webhook.namespaceSelector",
+        "metrics",
+    ]
+    assert not fitting.unknown(real_chart, {"global": {"a": 1}, "controller": {"nodeSelector": {"a": "b"}}})
 
 
 VALUES = sorted((Path(__file__).parent / "users_values").glob("*.yaml"))
@@ -263,18 +288,21 @@ VALUES = sorted((Path(__file__).parent / "users_values").glob("*.yaml"))
 def test_values_in_the_shape_of_production_fit_or_say_what_no_run_has(
     helm: Helm, real_chart: Chart, file: Path
 ) -> None:
-    """Each file says in its first line what is right: `# fits`, or the words of what no cluster of a run has."""
+    """Each file says in its first line what is right.
+
+    That is `# fits`, or `# makes: ` and what is told that the run makes, or the words of what no run can have.
+    """
     right = file.read_text().splitlines()[0].removeprefix("# ")
-    users = load_values(file)
-    found = fitting.misfit(
-        helm, real_chart, "spark-operator", "spark-operator", [profile("default")], [users], ["a"], files=[file.name]
-    )
-    if right == "fits":
-        assert found is None, found
-        given = with_job_namespaces(merge(profile("default"), users), ["a"])
-        accounts.to_bring(helm, real_chart, "spark-operator", "spark-operator", given)
+    (users,), _ = for_a_run.adapted([load_values(file)])
+    given = _given(users, file.name)
+    found = fitting.fit(helm, real_chart, given)
+    if right == "fits" or right.startswith("makes: "):
+        assert isinstance(found, Fit), found
+        assert right.removeprefix("makes: ") in (" ".join(found.told) or "fits")
+        values = given.values(*given.own, users)
+        accounts.to_bring(helm, real_chart, "spark-operator", "spark-operator", values)
         return
-    assert found is not None
+    assert isinstance(found, Misfit), found
     assert right in found.words
     assert file.name in found.words
 

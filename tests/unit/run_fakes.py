@@ -34,7 +34,8 @@ from harness.providers.base import ClusterSpec
 from harness.registries.sources import Choice, ImageRecord
 from harness.releases import shared, surroundings
 from harness.releases.charts import Chart
-from harness.releases.install import OPERATOR_NAMESPACE, RELEASE_NAME, BegunInstall, InstalledRelease
+from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
+from harness.releases.install import BegunInstall, InstalledRelease
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import Surroundings
 from harness.report.model import CellResult, HostResult

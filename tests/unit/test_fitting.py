@@ -11,8 +11,9 @@ from typing import Any, cast
 
 import pytest
 
+from harness.kube.needs import Need
 from harness.releases import fitting
-from harness.releases.fitting import Misfit
+from harness.releases.fitting import Fit, Given, Misfit, Room
 from harness.releases.helm import HelmError
 from harness.releases.values import at
 
@@ -27,7 +28,14 @@ class ChartOfOneDeployment:
         self._refuses = refuses
 
     def template(
-        self, chart: object, name: str, namespace: str, values: Mapping[str, Any], *, api_versions: Sequence[str] = ()
+        self,
+        chart: object,
+        name: str,
+        namespace: str,
+        values: Mapping[str, Any],
+        *,
+        api_versions: Sequence[str] = (),
+        kubernetes: str = "",
     ) -> list[dict[str, Any]]:
         if self._refuses and values.get("webhook") and not api_versions:
             raise HelmError(self._refuses)
@@ -38,18 +46,23 @@ class ChartOfOneDeployment:
         return [{"kind": "Deployment", "metadata": metadata, "spec": spec}, *map(dict, self._made)]
 
 
-def misfit(helm: ChartOfOneDeployment, *users: Mapping[str, Any]) -> Misfit | None:
+def look(helm: ChartOfOneDeployment, *users: Mapping[str, Any], **more: Any) -> Fit | Misfit:
     files = [f"{number}.yaml" for number in range(len(users))]
-    return fitting.misfit(cast(Any, helm), cast(Any, None), "it", "it", [{}], users, ["a"], files=files)
+    given = Given(name="it", namespace="it", own=[{}], users=users, job_namespaces=["a"], files=files, **more)
+    return fitting.fit(cast(Any, helm), cast(Any, None), given)
+
+
+def misfit(helm: ChartOfOneDeployment, *users: Mapping[str, Any], **more: Any) -> Misfit | None:
+    found = look(helm, *users, **more)
+    return found if isinstance(found, Misfit) else None
 
 
 @pytest.mark.parametrize(
     ("webhook", "said"),
     [
-        ({"pod": {"nodeSelector": {"pool": "system"}}}, "webhook.nodeSelector asks for nodes with pool=system"),
+        ({"pod": {"nodeSelector": {"kubernetes.io/os": "windows"}}}, "webhook.nodeSelector asks for nodes with"),
         ({"pod": {"nodeSelector": {"kubernetes.io/os": "linux"}}}, ""),
         ({"pod": {"tolerations": [{"operator": "Exists"}]}}, ""),
-        ({"pod": {"priorityClassName": "high"}}, "webhook.priorityClassName asks for the PriorityClass high"),
         ({"pod": {"priorityClassName": "system-node-critical"}}, ""),
         ({"pod": {"volumes": [{"secret": {"secretName": "s"}}]}}, "asks for the Secret s, which nobody makes"),
         ({"pod": {"volumes": [{"configMap": {"name": "made"}}]}}, ""),
@@ -67,10 +80,11 @@ def test_what_no_cluster_of_a_run_has_is_named(webhook: Mapping[str, Any], said:
 
 
 def test_the_file_that_says_it_last_is_named_and_what_to_do() -> None:
-    pools = {"webhook": {"pod": {"nodeSelector": {"pool": "system"}}, "nodeSelector": {"pool": "system"}}}
+    windows = {"kubernetes.io/os": "windows"}
+    pools = {"webhook": {"pod": {"nodeSelector": windows}, "nodeSelector": windows}}
     found = misfit(ChartOfOneDeployment(), pools, {"webhook": {"port": 1}})
     assert found is not None
-    assert found.words.endswith("webhook.nodeSelector asks for nodes with pool=system (0.yaml)")
+    assert found.words.endswith("webhook.nodeSelector asks for nodes with kubernetes.io/os=windows (0.yaml)")
     assert found.next_step.endswith("for the run alone: webhook.nodeSelector=null")
 
 
@@ -93,3 +107,47 @@ def test_a_kind_that_a_run_brings_along_is_rendered_as_if_it_were_there() -> Non
 def test_what_does_not_render_is_told_in_helms_words() -> None:
     found = misfit(ChartOfOneDeployment(refuses="can't evaluate field x"), {"webhook": {"port": 1}})
     assert found == Misfit(words="can't evaluate field x", next_step="correct them, compare with `helm show values`")
+
+
+POOL = {"webhook": {"pod": {"nodeSelector": {"pool": "system"}, "priorityClassName": "high"}}}
+
+
+def test_what_a_run_can_make_is_made_and_told() -> None:
+    assert look(ChartOfOneDeployment(), POOL) == Fit(
+        nodes=({"pool": "system"},),
+        priority_classes=("high",),
+        told=(
+            "the run's node has the labels that the values ask for: pool=system",
+            "PriorityClass made for the values: high",
+        ),
+    )
+
+
+def test_exact_values_get_nothing_that_they_ask_for() -> None:
+    found = misfit(ChartOfOneDeployment(), POOL, exact=True)
+    assert found is not None
+    assert "webhook.nodeSelector asks for nodes with pool=system" in found.words
+    assert "webhook.priorityClassName asks for the PriorityClass high" in found.words
+    assert "leave out --exact-values" in found.next_step
+
+
+def test_what_is_in_the_cluster_before_is_not_missing() -> None:
+    pod = {"priorityClassName": "high", "volumes": [{"secret": {"secretName": "s"}}]}
+    made = frozenset({Need(kind="PriorityClass", name="high"), Need(kind="Secret", name="s")})
+    assert look(ChartOfOneDeployment(), {"webhook": {"pod": pod}}, made=made) == Fit()
+
+
+@pytest.mark.parametrize(
+    ("resources", "said"),
+    [
+        ({"requests": {"cpu": "2500m"}}, "2.5 processors in one pod, and this machine has 2"),
+        ({"limits": {"memory": "16Gi"}}, "16384 MiB in one pod, and this machine has 4096"),
+        ({"requests": {"cpu": 1}, "limits": {"cpu": 8}}, ""),
+        ({"requests": {"cpu": "many"}}, ""),
+    ],
+)
+def test_requests_that_are_more_than_the_machine(resources: Mapping[str, Any], said: str) -> None:
+    pod = {"containers": [{"args": ["webhook"], "resources": resources}]}
+    found = misfit(ChartOfOneDeployment(), {"webhook": {"pod": pod}}, room=Room(cpus=2, memory_mib=4096))
+    assert said in (found.words if found else "")
+    assert bool(found) == bool(said)

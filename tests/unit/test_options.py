@@ -26,6 +26,7 @@ EVERYTHING = [
     *("--scenario", "spark-pi", "--scenario", "ttl", "--tag", "smoke", "--values", "my values.yaml", "--values", "b"),
     *("--source", "foundry", "--jobs", "2", "--chart", "oci://example.com/c", "--config", "harness.toml"),
     *("--keep", "--repeat", "3", "--seed", "7", "--lock", "sha256:ab", "--drift", "--fresh", "--apps", "a"),
+    *("--values-key", "spark-operator", "--exact-values", "--release-name", "data-spark", "--namespace", "data"),
     "--bootstrap",
     "--share",
 ]
@@ -52,6 +53,10 @@ def test_everything_given_is_read() -> None:
         jobs=2,
         repeat=3,
         values=(Path("my values.yaml"), Path("b")),
+        values_key="spark-operator",
+        exact_values=True,
+        release_name="data-spark",
+        namespace="data",
         apps=Path("a"),
         chart="oci://example.com/c",
         seed=7,

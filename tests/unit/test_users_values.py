@@ -7,6 +7,7 @@ Helm is a stand-in here: whether it gets the values is the question; tests/integ
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -16,11 +17,11 @@ from run_fakes import FakeResources, Results, Stage, attempt, holds, host, reque
 from test_change import CHART, INSTALLED
 
 from harness import process, waiting
+from harness.kube.cluster import Cluster
 from harness.matrix import catalogue, expand
-from harness.releases import change
-from harness.releases.fitting import Misfit
+from harness.releases import change, fitting, provision
+from harness.releases.fitting import Fit, Given, Misfit
 from harness.releases.on_path import ReleaseOnPath
-from harness.run import preparation
 from harness.run.group import Group
 from harness.upgrades.path_run import PathRun
 from harness.verdicts import Verdict
@@ -74,12 +75,13 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     waiting.reset_cancellation()
 
 
-def run(stage: Stage, *files: str) -> Results:
+def run(stage: Stage, *files: str, exact: bool = False, **further: Any) -> Results:
     asked = request(stage.folder)
     asked = replace(
         asked,
-        options=replace(asked.options, values=tuple(map(Path, files))),
-        values=({"profile": True}, *({"mine": it} for it in files)),
+        options=replace(asked.options, values=tuple(map(Path, files)), exact_values=exact),
+        values=({"profile": True}, *({"mine": it, **further} for it in files)),
+        users=tuple({"mine": it, **further} for it in files),
     )
     results, resources = Results(), FakeResources(stage)
     resources.open()
@@ -104,17 +106,17 @@ def test_values_that_do_not_fit_are_the_users_error_and_no_cluster_is_made(
 ) -> None:
     asked: list[Any] = []
 
-    def misfit(
-        helm: object, chart: object, name: str, namespace: str, own: Any, users: Any, names: Any, *, files: Any
-    ) -> Misfit:
-        asked.append((own[-1], users, names, files))
+    def fit(helm: object, chart: object, given: Given) -> Misfit:
+        asked.append((given.own[-1], given.users, given.job_namespaces, given.files))
         return Misfit(words="can't evaluate field replicas", next_step="correct them")
 
-    monkeypatch.setattr(preparation, "misfit", misfit)
+    monkeypatch.setattr(fitting, "fit", fit)
     result = run(stage, "mine.yaml", "more.yaml").by_scenario["spark-pi"]
 
     files = ["mine.yaml", "more.yaml"]
-    assert asked == [({"profile": True}, ({"mine": "mine.yaml"}, {"mine": "more.yaml"}), ["spark-pi"], files)]
+    assert asked == [
+        ({"profile": True}, ({"mine": "mine.yaml"}, {"mine": "more.yaml"}), ["spark-pi", "operator-checks"], files)
+    ]
     assert result.verdict is Verdict.ERROR
     assert "values of --values (mine.yaml, more.yaml) do not fit the chart of 2.5.2" in result.reason
     assert "next: correct them" in result.reason
@@ -122,5 +124,40 @@ def test_values_that_do_not_fit_are_the_users_error_and_no_cluster_is_made(
 
 
 def test_without_values_nothing_is_rendered(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "misfit", lambda *given: pytest.fail("it was asked"))
+    monkeypatch.setattr(fitting, "fit", lambda *given: pytest.fail("it was asked"))
     assert run(stage).by_scenario["spark-pi"].verdict is Verdict.PASSED
+
+
+def test_what_the_run_makes_for_values_is_said_and_is_in_each_report(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "fit", lambda *given: Fit(told=("the run's node has the labels pool=system",)))
+    monkeypatch.setattr(fitting, "unknown", lambda chart, values: ["mine"])
+    result = run(stage, "mine.yaml").by_scenario["spark-pi"]
+
+    (shown,) = [it for it in result.checks if it.name == "values-as-in-production"]
+    for words in ("pool=system", "mine is not in the chart of 2.5.2"):
+        assert words in shown.message
+        assert any(words in line for line in stage.said)
+
+
+def test_nodes_that_values_need_are_made(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "fit", lambda *given: Fit(nodes=({}, {})))
+    monkeypatch.setattr(fitting, "unknown", lambda chart, values: [])
+    monkeypatch.setattr(provision, "bring", lambda api, fit: stage.events.append(f"{len(fit.nodes)} nodes"))
+    monkeypatch.setattr(Cluster, "api_client", lambda self: nullcontext())
+    run(stage, "mine.yaml")
+
+    assert [it.nodes for it in stage.specs] == [2]
+    assert "2 nodes" in stage.events
+
+
+@pytest.mark.parametrize(("listed", "ends"), [(["spark-pi"], "operator-checks"), ([], "spark-pi, operator-checks")])
+def test_exact_values_without_the_cells_namespaces_are_refused_before_a_cluster(
+    listed: list[str], ends: str, stage: Stage
+) -> None:
+    result = run(stage, "mine.yaml", exact=True, spark={"jobNamespaces": listed}).by_scenario["spark-pi"]
+
+    assert result.verdict is Verdict.ERROR
+    assert f"makes no accounts and rights in {ends}" in result.reason
+    assert not stage.specs

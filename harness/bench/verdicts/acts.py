@@ -17,7 +17,7 @@ from harness.bench.verdicts.planting import Undo, delete, in_node, put_back, rem
 from harness.bench.verdicts.site import Site
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.api import get, send
-from harness.releases.install import OPERATOR_NAMESPACE
+from harness.releases.home import OPERATOR_NAMESPACE
 from harness.waiting import until
 
 _SECONDS = 180.0

@@ -25,7 +25,8 @@ from harness.kube.models import Pod
 from harness.late import client
 from harness.releases import asked, rollout, surroundings
 from harness.releases import install as installing
-from harness.releases.install import OPERATOR_NAMESPACE, InstalledRelease
+from harness.releases.home import OPERATOR_NAMESPACE
+from harness.releases.install import InstalledRelease
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.locking import Locker

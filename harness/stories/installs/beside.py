@@ -14,7 +14,6 @@ from harness.checks import cleanliness
 from harness.kube.interruptions import findings_of
 from harness.matrix.model import Cell
 from harness.releases import asked, shared
-from harness.releases.install import OPERATOR_NAMESPACE
 from harness.stories.cluster import PreparedCluster
 from harness.stories.protocol import CellRun, RunContext
 from harness.verdicts import Finding, Verdict
@@ -51,7 +50,7 @@ class SharedRelease:
 
     def _left_clean(self, namespace: str) -> Finding:
         others = set(self._running) - {namespace}
-        now = shared.look(self._on.cluster, OPERATOR_NAMESPACE)
+        now = shared.look(self._on.cluster, self._on.installed.namespace)
         finding = cleanliness.left_clean(self._on.before, now, others=others)
         if finding.verdict is not Verdict.PASSED:
             self.clean = False
@@ -100,7 +99,7 @@ def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioConte
         release=on.installed.release,
         chart=on.installed.chart,
         namespace=scenario.namespace,
-        operator_namespace=OPERATOR_NAMESPACE,
+        operator_namespace=on.installed.namespace,
         helm=run.helm,
         folder=run.resources.scratch(f"{on.cluster.name}/{scenario.name}"),
         spark_images=samples.chart_values().spark.images,

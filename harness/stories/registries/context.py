@@ -51,6 +51,7 @@ class PullContext(ScenarioContext):
     programs: Programs
     values: Sequence[Mapping[str, Any]]
     job_namespaces: tuple[str, ...]
+    release_name: str
     host_now: Callable[[], HostSeen]
     gather: Callable[[Path], object]
     reports: Path
@@ -89,6 +90,8 @@ class PullContext(ScenarioContext):
             job_namespaces=self.job_namespaces,
             values=(*values, *self.values),
             timeout=timeout,
+            name=self.release_name,
+            namespace=self.operator_namespace,
         )
         return self.current.installed
 

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What of a user's values is otherwise in a run, since no cluster of it can have what they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.releases.values import at, merge
+
+_SCHEDULER = "controller.batchScheduler"
+
+
+def adapted(documents: Sequence[Mapping[str, Any]]) -> tuple[tuple[Mapping[str, Any], ...], tuple[str, ...]]:
+    """The user's values as the run takes them, and what is otherwise in them, in words.
+
+    A batch scheduler for every application would leave all of them Pending: a run has none. The operator still is told
+    that there are some, so that an application can name one.
+    """
+    values = merge(*documents)
+    default = at(values, f"{_SCHEDULER}.default")
+    if not default or not at(values, f"{_SCHEDULER}.enable"):
+        return tuple(documents), ()
+    off = {"controller": {"batchScheduler": {"default": ""}}}
+    told = (
+        f"{_SCHEDULER}.default: applications of the run are scheduled by Kubernetes, since no cluster of a run has "
+        f"{default} (--exact-values leaves it as it is)"
+    )
+    return (*documents[:-1], merge(documents[-1], off)), (told,)

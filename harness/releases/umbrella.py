@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of an umbrella chart: those of the operator are below a key of it, as `--values-key` says.
+
+Helm hands a dependency what is below its name or alias, and `global` of every chart above it (pkg/chartutil, coalesce).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import UsageError
+from harness.releases.values import Loader, load_values, merge, with_text_keys
+from harness.untrusted import check_yaml
+
+Values = Mapping[str, Any]
+
+OF_THE_CHART = frozenset(
+    [
+        *("certManager", "commonLabels", "controller", "fullnameOverride", "hook", "image", "nameOverride"),
+        *("prometheus", "spark", "webhook"),
+    ]
+)
+"""The top keys of the charts from 2.0.0 on (values.yaml of the chart)."""
+
+_GLOBAL = "global"
+_SEPARATOR = re.compile(r"(?<!\\)\.")
+_DEPTH = 5
+
+
+def load(files: Sequence[Path], key: str = "") -> tuple[dict[str, Any], ...]:
+    """The values of each file for the operator's chart, in the order of the files.
+
+    With a `key`, written with dots, they are what is below it. Raises UsageError for a file that cannot be read, for a
+    key that none of the files has, and for files that have the operator's values below a key that was not given.
+    """
+    whole = [load_values(file) for file in files]
+    if not key:
+        _require_no_umbrella(whole, files)
+        return tuple(whole)
+    names = [it.replace("\\.", ".") for it in _SEPARATOR.split(key)]
+    found = [_below(it, names, file) for it, file in zip(whole, files, strict=True)]
+    if whole and not any(it is not None for it in found):
+        raise UsageError(
+            f"--values-key {key}: there is nothing below that key in {', '.join(map(str, files))}", _instead(key, whole)
+        )
+    return tuple({} if it is None else it for it in found)
+
+
+def keys_above(values: Values) -> list[str]:
+    """The keys, written with dots, below which these values have what looks like those of the operator's chart."""
+    return [".".join(it.replace(".", "\\.") for it in names) for names in _of_operator(values, (), _DEPTH)]
+
+
+def _below(values: Values, names: Sequence[str], file: Path) -> dict[str, Any] | None:
+    """What is below the key, with all that is global above it; None where the file does not have the key."""
+    here: Any = values
+    shared: dict[str, Any] = {}
+    for number, name in enumerate(names, 1):
+        if not isinstance(here, Mapping) or name not in here:
+            return None
+        if isinstance(here.get(_GLOBAL), Mapping):
+            shared = merge(here[_GLOBAL], shared)
+        here = _parsed(here[name], ".".join(names[:number]), file)
+    if here is None:
+        here = {}
+    if not isinstance(here, Mapping):
+        raise UsageError(
+            f"{file}: what is below {'.'.join(names)} is no mapping of keys to values",
+            "give the key that the values of the operator's chart are below",
+        )
+    return merge({_GLOBAL: shared} if shared else {}, here)
+
+
+def _parsed(value: Any, key: str, file: Path) -> Any:
+    """A value, or what it says where it is a text that holds YAML, as an Argo CD Application has it."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return with_text_keys(yaml.load(check_yaml(value), Loader=Loader))  # noqa: S506 - derived from the safe loader
+    except yaml.YAMLError as broken:
+        raise UsageError(f"{file}: the text below {key} is not valid YAML: {broken}", "correct it") from broken
+
+
+def _require_no_umbrella(values: Sequence[Values], files: Sequence[Path]) -> None:
+    """Raise UsageError where Helm would ignore all of a file, and what is in it is meant for the operator's chart."""
+    for it, file in zip(values, files, strict=True):
+        if not it or OF_THE_CHART & it.keys():
+            continue
+        keys = keys_above(it)
+        if keys:
+            raise UsageError(
+                f"the values file {file} has the values of the operator's chart below {keys[0]}, as an umbrella chart "
+                "has them: the chart itself would ignore them",
+                f"give --values-key {keys[0]}",
+            )
+
+
+def _of_operator(value: Any, above: tuple[str, ...], depth: int) -> Iterator[tuple[str, ...]]:
+    if not isinstance(value, Mapping) or not depth:
+        return
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            # Many charts have an image and a controller; few have these.
+            if {"spark", "webhook", "certManager", "hook"} & inner.keys() or _named(name, inner):
+                yield (*above, str(name))
+            else:
+                yield from _of_operator(inner, (*above, str(name)), depth - 1)
+
+
+def _named(name: str, inner: Values) -> bool:
+    return "spark" in name.lower() and bool(OF_THE_CHART & inner.keys())
+
+
+def _instead(key: str, values: Sequence[Values]) -> str:
+    likely = list(dict.fromkeys(it for each in values for it in keys_above(each)))
+    if likely:
+        return f"did you mean --values-key {likely[0]}?"
+    top = list(dict.fromkeys(str(it) for each in values for it in each))
+    near = difflib.get_close_matches(key, top, n=1)
+    return f"did you mean {near[0]}?" if near else f"the top keys are: {', '.join(top[:10]) or 'none'}"

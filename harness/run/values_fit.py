@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the user's values fit all releases of a path, and what the run makes so that they do, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from harness.releases import fitting
+from harness.releases.fitting import Fit, Given, Misfit
+from harness.releases.helm import Helm
+from harness.releases.namespaces import of_values
+from harness.releases.on_path import ReleaseOnPath
+from harness.releases.values import merge
+from harness.verdicts import Finding, errored, passed
+
+CHECK = "values-fit"
+SHOWN = "values-as-in-production"
+_AS_THEY_ARE = "--exact-values leaves it as it is"
+
+
+def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit | Finding:
+    """What the run makes for the values; the user's mistake where the release that comes first cannot be installed.
+
+    Whether the charts after it can be is what an upgrade shows. Values that one of them does not know are told.
+    """
+    if not given.users:
+        return Fit()
+    if given.exact and (unwatched := _unwatched(given)):
+        return unwatched
+    first = next(iter(releases.values()))
+    found = fitting.fit(helm, first.chart, given)
+    if isinstance(found, Misfit):
+        files = f" ({', '.join(given.files)})" if given.files else ""
+        return errored(
+            CHECK,
+            f"the values of --values{files} do not fit the chart of {first.release.name}: {found.words}\n"
+            f"  next: {found.next_step}",
+        )
+    for later in [it for it in releases.values() if it is not first]:
+        asked = fitting.fit(helm, later.chart, replace(given, own=(later.values, *given.own[1:])))
+        found = _with_later(found, asked, later.release.name)
+    return replace(found, told=(*_namespaces(given), *found.told, *_unknown(given, releases)))
+
+
+def shown(told: tuple[str, ...]) -> list[Finding]:
+    """The finding that says in a report what was told; none where there was nothing to tell."""
+    return [passed(SHOWN, "; ".join(told))] if told else []
+
+
+def _with_later(found: Fit, later: Fit | Misfit, name: str) -> Fit:
+    """What is to be made for two releases of a path; of one that does not fit it is told that it does not."""
+    if isinstance(later, Misfit):
+        return replace(found, told=(*found.told, f"the chart of {name} does not take the values: {later.words}"))
+    classes = dict.fromkeys((*found.priority_classes, *later.priority_classes))
+    return Fit(
+        nodes=later.nodes if len(later.nodes) > len(found.nodes) else found.nodes,
+        priority_classes=tuple(classes),
+        told=tuple(dict.fromkeys((*found.told, *later.told))),
+    )
+
+
+def _unwatched(given: Given) -> Finding | None:
+    """The finding where exact values leave out namespaces that cells need."""
+    listed = of_values(merge(*given.users))
+    missing = [it for it in given.job_namespaces if it not in listed]
+    if not missing:
+        return None
+    return errored(
+        CHECK,
+        f"with --exact-values, the release makes no accounts and rights in {', '.join(missing)}, where the cells run\n"
+        "  next: add these to spark.jobNamespaces, or leave out --exact-values",
+    )
+
+
+def _namespaces(given: Given) -> Iterator[str]:
+    users = of_values(merge(*given.users))
+    added = [it for it in given.job_namespaces if it not in users]
+    if users and added and not given.exact:
+        kept = ", ".join(it or "all (an empty name)" for it in users)
+        yield f"spark.jobNamespaces: {kept} kept, {', '.join(added)} added ({_AS_THEY_ARE})"
+
+
+def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[str]:
+    """Values that a chart of the path does not know."""
+    values = merge(*given.users)
+    for it in releases.values():
+        keys = fitting.unknown(it.chart, values)
+        if keys:
+            are = "is" if len(keys) == 1 else "are"
+            yield f"{', '.join(keys)} {are} not in the chart of {it.release.name}, where Helm takes it without effect"
