@@ -17,6 +17,7 @@ import pytest
 import scripted_run
 
 from harness import __version__, cli
+from harness.commands import machine
 from harness.options import RunOptions
 from harness.run import setup
 
@@ -291,7 +292,7 @@ def test_ctrl_c_in_any_command_is_told_and_ends_with_3(
     def interrupt(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_doctor", interrupt)
+    monkeypatch.setattr(machine, "_doctor", interrupt)
 
     assert cli.main(["doctor"]) == 3
     assert "interrupted" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `harness run`: pytest with the harness's plugin, on the cells that were asked for."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from harness import options as run_options
+from harness import settings
+from harness.errors import UsageError
+
+_NEEDLESS_PLUGINS = ("anyio", "platformdirs", "pytest-kind")
+"""Plugins of libraries that the harness uses otherwise: pytest would import them, and they are slow to import."""
+
+
+def declare(commands: Any, command: run_options.Command) -> None:
+    """Add `run` to the parser of `harness`."""
+    run = command(commands, "run", _run, "run cells on real clusters; further options go to pytest (-k, -x, --lf, -n)")
+    run_options.declare(run.add_argument, (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS))
+
+
+def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    import pytest
+
+    from harness.run import setup
+
+    options = run_options.read(parsed)
+    _refuse_misspelt(rest)
+    asked = setup.request(options)
+    words = [
+        # What --lf needs from the run before is kept with the rest of the cache, not in the checkout.
+        *("-p", "harness.plugin", "-o", f"cache_dir={asked.settings.cache_dir / 'pytest'}"),
+        *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(settings.PROJECT_ROOT / "pyproject.toml")),
+        # Without capture, so that what the run says about its clusters appears when it happens.
+        *("-v", "--tb=short", "--capture=no", "-W", "default"),
+        *(word for name in _NEEDLESS_PLUGINS for word in ("-p", f"no:{name}")),
+        *run_options.words(options),
+        *rest,
+        str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),
+    ]
+    status = pytest.main(words, plugins=[setup.Understood(request=asked)])
+    if status == pytest.ExitCode.NO_TESTS_COLLECTED:
+        print(f"UsageError: {' '.join(rest)} deselects all of the {len(asked.cells)} cells", file=sys.stderr)
+        print("  next: list their ids with --collect-only", file=sys.stderr)
+    elif status == pytest.ExitCode.USAGE_ERROR and rest:
+        print("  next: `harness run --help` and `pytest --help` list the options", file=sys.stderr)
+    # pytest's own words for a wrong command line, for nothing chosen and for Ctrl-C.
+    others = {pytest.ExitCode.USAGE_ERROR: 2, pytest.ExitCode.NO_TESTS_COLLECTED: 2, pytest.ExitCode.INTERRUPTED: 3}
+    return others[pytest.ExitCode(status)] if status in others else int(status)
+
+
+def _refuse_misspelt(words: Sequence[str]) -> None:
+    """Raise UsageError for an option that would go to pytest, but is a near miss of one of the harness's."""
+    flags = [option.flag for option in (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS)]
+    for word in words:
+        close = difflib.get_close_matches(word.split("=")[0], flags, n=1, cutoff=0.85) if word.startswith("--") else []
+        if close:
+            raise UsageError(f"unknown option {word}; did you mean {close[0]}?", "`harness run --help` lists them")
