@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from harness import causes
 from harness.errors import CommandError, CommandTimeout, ToolError
 from harness.late import psutil
 
@@ -166,9 +167,9 @@ def call(
                 _wait(child, timeout, stop)
             except subprocess.TimeoutExpired as expired:
                 end(child)
-                said = _tail(_read(sink, start) + _read(err, 0), secrets)
+                said = _redact(_read(sink, start) + _read(err, 0), secrets)
                 raise CommandTimeout(
-                    f"{line} did not finish within {timeout:.0f} s\n{said}",
+                    f"{line} did not finish within {timeout:.0f} s{_told(said)}",
                     f"see {log_file}" if log_file else "run it manually to see where it hangs",
                     stdout=_redact(_read(sink, start), secrets),
                     stderr=_redact(_read(err, 0), secrets),
@@ -191,7 +192,7 @@ def call(
                 sink.close()
     if check and done.returncode != 0:
         raise CommandError(
-            f"{line} exited with status {done.returncode}\n{_tail(done.stderr or done.stdout, ())}",
+            f"{line} exited with status {done.returncode}{_told(done.stderr if done.stderr.strip() else done.stdout)}",
             f"see {log_file}" if log_file else "",
             returncode=done.returncode,
             stdout=done.stdout,
@@ -387,6 +388,8 @@ def _redact(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
-def _tail(text: str, secrets: Sequence[str]) -> str:
-    lines = _redact(text, secrets).strip().splitlines()[-_TAIL_LINES:]
-    return "\n".join(f"  | {line}" for line in lines)
+def _told(output: str) -> str:
+    """The cause in an output, and below it the output's end."""
+    said = causes.cause(output)
+    end = "".join(f"\n  | {line}" for line in output.strip().splitlines()[-_TAIL_LINES:])
+    return f"{f': {said}' if said else ''}{end}"

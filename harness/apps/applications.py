@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from harness import causes
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.pods import SparkPod
@@ -41,8 +42,12 @@ class Application:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        error = f": {self.error.strip().splitlines()[0][:200]}" if self.error.strip() else ""
-        return f"{self.name} {self.state or '(no state yet)'}{error}"
+        return f"{self.name} {self.state or '(no state yet)'}{f': {self.cause}' if self.cause else ''}"
+
+    @property
+    def cause(self) -> str:
+        """What its error message says went wrong, in a line; empty where it has none. `error` is the whole."""
+        return causes.told(self.error, "")
 
 
 @dataclass

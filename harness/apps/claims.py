@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from harness import causes
 from harness.apps import logs
 from harness.apps.applications import Course
 from harness.apps.pods import SparkPod, by_role
@@ -27,7 +28,8 @@ def states(course: Course, wanted: Sequence[State] = SUCCESS) -> Finding:
         return failed("states", f"{shown(step)} is not a transition of the state machine: {course}", **seen)
     if course.last.state is not wanted[-1] or not in_order(course.history, wanted):
         expected = " → ".join(wanted)
-        return failed("states", f"expected {expected}, saw {course}{_because(course)}", **seen)
+        why = f"{course.last.cause}; " if course.last.cause else ""
+        return failed("states", f"{why}expected {expected}, saw {course}", **seen)
     return passed("states", str(course), **seen)
 
 
@@ -35,7 +37,9 @@ def pi(log: str) -> Finding:
     """The driver printed a number near π."""
     number = logs.pi_of(log)
     if number is None:
-        return failed("pi", "the driver's log has no line 'Pi is roughly …'", log_end=logs.tail(log))
+        why = causes.found(log)
+        told = f"{f'{why}; ' if why else ''}the driver's log has no line 'Pi is roughly …'"
+        return failed("pi", told, log_end=logs.tail(log))
     error = abs(number - math.pi)
     make = passed if error <= logs.PI_TOLERANCE else failed
     return make("pi", f"the driver printed {number}, {error:.4f} from π", value=number, tolerance=logs.PI_TOLERANCE)
@@ -117,7 +121,3 @@ def facts(pod: SparkPod) -> dict[str, Any]:
         "owners": list(pod.owners),
         **({"waiting": pod.waiting} if pod.waiting else {}),
     }
-
-
-def _because(course: Course) -> str:
-    return f" ({course.last.error.strip()[:600]})" if course.last.error else ""

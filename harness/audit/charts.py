@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from harness import process
+from harness import causes, process
 from harness.errors import CommandError, ReleaseError, UsageError
 from harness.releases import chart_files
 from harness.releases.charts import Chart
@@ -145,5 +145,4 @@ def _at(path: str, value: object) -> dict[str, Any]:
 
 
 def _said(failed: CommandError) -> str:
-    lines = [line for line in (failed.stderr or failed.message).splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else failed.message
+    return causes.told(failed.stderr or failed.message)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness import causes
 from harness.errors import EngineError, HarnessError
 from harness.evidence.installation import LABEL_IMAGE, LABEL_INSTALLATION
 from harness.host.engine import parse_info
@@ -155,6 +156,6 @@ def _docker(*words: str, check: bool = True) -> Completed:
     except HarnessError as error:
         raise EngineError(f"the container engine cannot be queried: {error.message}", error.next_step) from error
     if check and done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"docker exited with status {done.returncode}"])[-1]
-        raise EngineError(f"the container engine does not answer: {last}", "start it, then try again")
+        said = causes.told(done.stderr, f"docker exited with status {done.returncode}")
+        raise EngineError(f"the container engine does not answer: {said}", "start it, then try again")
     return done

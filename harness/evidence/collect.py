@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from harness import causes
 from harness.errors import CommandError, HarnessError
 from harness.evidence import observed
 from harness.evidence.summary import Collected, Seen, write_summary
@@ -158,7 +159,7 @@ class _Desk:
         try:
             self.kubectl("get", "--raw", "/version", timeout=_PROBE_SECONDS)
         except HarnessError as error:
-            return _last_line(error)
+            return _cause(error)
         return ""
 
     def kubectl(self, *words: str, timeout: float = _CALL_SECONDS) -> str:
@@ -223,12 +224,12 @@ class _Desk:
         try:
             return call([program, *words], timeout=timeout).stdout
         except CommandError as error:
-            raise CommandError(_last_line(error), returncode=error.returncode, stderr=error.stderr) from error
+            raise CommandError(_cause(error), returncode=error.returncode, stderr=error.stderr) from error
 
 
-def _last_line(error: HarnessError) -> str:
+def _cause(error: HarnessError) -> str:
     said = error.stderr.strip() if isinstance(error, CommandError) else ""
-    return (said or error.message).splitlines()[-1].strip()
+    return causes.told(said or error.message)
 
 
 def _events(desk: _Desk, namespace: str) -> str:

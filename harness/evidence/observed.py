@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness import causes
 from harness.kube import reading
 from harness.kube.models import Container, Deployment, Ended, Event, Pod
 
@@ -51,7 +52,7 @@ def applications(listing: Mapping[str, Any]) -> list[Application]:
                 namespace=item["metadata"].get("namespace", ""),
                 name=item["metadata"]["name"],
                 state=state.get("state") or status.get("scheduleState") or status.get("state") or "(no state)",
-                message=state.get("errorMessage") or status.get("reason") or "",
+                message=causes.told(state.get("errorMessage") or status.get("reason") or "", ""),
             )
         )
     return found

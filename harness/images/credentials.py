@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from harness import process
+from harness import causes, process
 from harness.errors import CommandError, SettingsError
 from harness.images.references import DOCKER_HUB, image_host
 
@@ -122,7 +122,7 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
         if "not found" in (asked.stdout + asked.stderr).lower():
             return None
         raise CommandError(
-            f"{program} could not return the credentials of {host}: {asked.stderr.strip() or asked.stdout.strip()}",
+            f"{program} could not return the credentials of {host}: {causes.told(asked.stderr or asked.stdout)}",
             f"log in again: docker login {host}",
             returncode=asked.returncode,
         )

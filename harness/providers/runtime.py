@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, Field
 
+from harness import causes
 from harness.errors import HarnessError
 from harness.kube.cluster import Cluster
 from harness.kube.node_records import NOBODY_CAN_ASK, NodeImage, NodeRecords
@@ -69,7 +70,7 @@ def look(provider: Provider | None, cluster: Cluster) -> NodeRecords:
 def _told(provider: Provider, cluster: Cluster, node: str, *words: str, as_type: type[T]) -> T:
     done = provider.node_exec(cluster, node, ["crictl", *words, "--output", "json"], timeout=_SECONDS)
     if done.returncode != 0:
-        raise ValueError(f"crictl {words[0]}: {(done.stderr or done.stdout).strip()}")
+        raise ValueError(f"crictl {words[0]}: {causes.told(done.stderr or done.stdout)}")
     return as_type.model_validate_json(done.stdout)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 from rich.table import Table
 
-from harness import errors, process
+from harness import causes, errors, process
 from harness.cleanup.clean import clean_run
 from harness.errors import DiskError, HarnessError, HostError, UsageError
 from harness.evidence.installation import mark
@@ -224,9 +224,9 @@ def _record_of(folder: Path, child: subprocess.Popen[bytes]) -> Record | None:
     failure = folder / FILES[Failure]
     if failure.exists():
         raise _error_of(Failure.model_validate_json(failure.read_bytes()))
-    said = (folder / "front.log").read_text(errors="replace").strip().splitlines()[-1:]
+    said = causes.told((folder / "front.log").read_text(errors="replace"), "no output")
     raise HostError(
-        f"the local registry exited with status {ended} before it answered: {said[0] if said else 'no output'}",
+        f"the local registry exited with status {ended} before it answered: {said}",
         "run it again with `harness --verbose`",
     )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import yaml
 
-from harness import process
+from harness import causes, process
 from harness.errors import CommandError, EngineError, HarnessError, HostError, ToolError, UnavailableError
 from harness.evidence.installation import image_labels, label_words, mark
 from harness.evidence.ledger import NAME_PREFIX, short_run_id
@@ -241,7 +241,7 @@ class NodeRegistries:
         if not published:
             log = self._call("logs", name, check=False)
             raise EngineError(
-                f"the registry for {host} exited immediately: {(log.stderr or log.stdout).strip()[-600:]}",
+                f"the registry for {host} exited immediately: {causes.told(log.stderr or log.stdout)}",
                 f"check the storage: ls {self.storage / host}",
             )
         host_url = f"http://{published[0]}"
@@ -334,8 +334,9 @@ def _server_ended(address: str, said: str, log_file: Path) -> HarnessError:
             f"the registry server could not listen on {address}: the port is in use",
             f"find out which program uses it: ss -ltnp 'sport = :{port}', or use port 0",
         )
-    last = said.strip().splitlines()[-1:] or ["(no output)"]
-    return HostError(f"the registry server exited before it answered: {last[0]}", f"see {log_file}")
+    return HostError(
+        f"the registry server exited before it answered: {causes.told(said, '(no output)')}", f"see {log_file}"
+    )
 
 
 def _require_binary(binary: Path) -> None:

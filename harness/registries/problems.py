@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 
+from harness import causes
 from harness.errors import RegistryError
 from harness.kube import pull_messages
 from harness.late import httpx
@@ -63,7 +64,7 @@ def _said(response: httpx.Response) -> str:
         lines = [f"{it['code']} {it.get('message') or ''}".strip() for it in errors]
     except (ValueError, KeyError, TypeError):
         text = re.sub(r"<[^>]*>", " ", response.text)
-        lines = [" ".join(text.split())[:200]]
+        lines = [causes.shortened(text, 200)]
     return "; ".join(line for line in lines if line)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness import process
+from harness import causes, process
 from harness.errors import CommandError, RegistryError
 from harness.images.credentials import Credentials, docker_config_json, write_secret
 from harness.images.mirrors import Mirror, MirrorMap, mirrored
@@ -68,7 +68,7 @@ def _context(folder: Path) -> str:
 
 
 def _refused(reference: str, server: str, mirror: Mirror, refused: CommandError) -> RegistryError:
-    said = (refused.stderr or refused.message).strip().splitlines()[-1]
+    said = causes.told(refused.stderr or refused.message)
     if "x509" in said or "certificate" in said:
         ca = mirror.ca or "the PEM file of its CA"
         step = f"make the engine trust the mirror: cp {ca} /etc/docker/certs.d/{server}/ca.crt"

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 import yaml
 from filelock import FileLock
 
-from harness import process
+from harness import causes, process
 from harness.errors import CommandError, UnavailableError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix.model import ChartSource, Release
@@ -174,9 +174,8 @@ def _pull(helm: Path, argv: list[str], target: Path, *, what: str, env: Mapping[
             try:
                 process.call([helm, *argv, "--destination", scratch], timeout=_PULL_SECONDS, env=env)
             except CommandError as failed:
-                answer = (failed.stderr or failed.message).strip().splitlines() or ["nothing"]
                 raise UnavailableError(
-                    f"pulling {what} failed: {answer[-1].removeprefix('Error: ')}",
+                    f"pulling {what} failed: {causes.told(failed.stderr or failed.message)}",
                     "check the version and the address, or pass a chart folder or .tgz",
                 ) from failed
             pulled = next(Path(scratch).glob("*.tgz"), None)

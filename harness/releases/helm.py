@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import semver
 
-from harness import process
+from harness import causes, process
 from harness.errors import ClusterError, CommandTimeout, ReleaseError, ToolError
 from harness.releases.charts import Chart
 
@@ -278,17 +278,13 @@ def version_of(binary: str) -> semver.Version:
 
 
 def explained(argv: Sequence[str], stderr: str) -> ReleaseError | ClusterError:
-    noise = ("WARNING:", "Use --debug flag")
-    lines = [
-        line.removeprefix("Error: ") for line in stderr.splitlines() if line.strip() and not line.startswith(noise)
-    ]
-    said = "\n".join(lines) or "it said nothing"
+    said, whole = causes.told(stderr), causes.without_noise(stderr)
     doing = " ".join(["helm", *_leading_words(argv)])
-    if re.search(r"release: not found", said):
+    if re.search(r"release: not found", whole):
         return NoSuchRelease(f"{doing}: there is no such release", "helm list --all-namespaces", stderr=stderr)
-    if _AWAY.search(said):
+    if _AWAY.search(whole):
         return ClusterError(f"{doing}: the API server did not answer: {said}", "see the node's logs in the evidence")
-    advice = next((it.next_step for it in _ADVICE if re.search(it.pattern, said, re.I)), "run it again with --debug")
+    advice = next((it.next_step for it in _ADVICE if re.search(it.pattern, whole, re.I)), "run it again with --debug")
     return HelmError(f"{doing} failed: {said}", advice, stderr=stderr)
 
 

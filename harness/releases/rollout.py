@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from harness import causes
 from harness.errors import ApiError, HarnessError, HostError, PullError, ReleaseError, WaitTimeout
 from harness.kube import reading
 from harness.kube.api import API_SECONDS, listed, raw
@@ -249,8 +250,11 @@ def _error(api: client.ApiClient, namespace: str, trouble: Trouble, *, late: str
     if trouble.kind is Kind.UNSCHEDULABLE:
         return HostError(trouble.message + late, "free memory or processors, or run fewer cells at a time (--jobs 1)")
     if trouble.kind is Kind.CRASH:
+        log = _last_lines(api, namespace, trouble)
+        why = causes.found(log)
+        below = "".join(f"\n  | {line}" for line in log.splitlines())
         return ReleaseError(
-            f"{trouble.message}{late}\n{_last_lines(api, namespace, trouble)}",
+            f"{trouble.message}{f': {why}' if why else ''}{late}{below}",
             f"kubectl -n {namespace} logs {trouble.pod} -c {trouble.container} --previous",
         )
     return ReleaseError(trouble.message + late, f"kubectl -n {namespace} describe pod {trouble.pod}")
@@ -264,13 +268,13 @@ def _last_lines(api: client.ApiClient, namespace: str, trouble: Trouble) -> str:
                 call, trouble.pod, namespace, container=trouble.container, previous=previous, tail_lines=_LOG_LINES
             )
         except ApiError as gone:
-            unread = f"  | its log cannot be read: {gone.brief}"
+            unread = f"its log cannot be read: {gone.brief}"
             continue
         lines = log.decode(errors="replace").strip().splitlines()
         # The kubelet answers so, with status 200, when the container of the run before is gone already.
         if lines and not lines[0].startswith("unable to retrieve container logs"):
-            return "\n".join(f"  | {line}" for line in lines)
-        unread = "  | its log is empty"
+            return "\n".join(lines)
+        unread = "its log is empty"
     return unread
 
 

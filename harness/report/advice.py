@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import Literal
 
+from harness import causes
 from harness.matrix import edges
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
@@ -344,7 +344,7 @@ def _listed(cell: CellResult, name: str, key: str) -> list[str]:
 
 
 def _short(message: str) -> str:
-    return textwrap.shorten(first_line(message), _SHOWN, placeholder=" …")
+    return causes.shortened(first_line(message), _SHOWN)
 
 
 def _here(text: str, seen: Seen) -> Sentence:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from harness import causes
 from harness.apps.objects import RESOURCES, Objects, Refused
 from harness.apps.samples import Manifest
 from harness.errors import ApiError
@@ -119,7 +120,7 @@ def words_of(error: Exception) -> str:
     if isinstance(error, Refused):
         return error.message
     if isinstance(error, ApiError):
-        return f"{error.status} {error.reason}: {str(error.body or '')[:500]}"
+        return f"{error.status} {error.reason}: {causes.shortened(error.said)}"
     return f"{type(error).__name__}: {error}"
 
 

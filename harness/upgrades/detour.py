@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from harness import causes
 from harness.errors import HostError
 from harness.kube.cluster import Cluster
 from harness.providers.base import Provider
@@ -101,7 +102,7 @@ def run(provider: Provider, cluster: Cluster, node: str, argv: Sequence[str]) ->
     """What a command in a node says. Raises HostError when it fails."""
     done = provider.node_exec(cluster, node, argv, timeout=_EXEC_SECONDS)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip()
+        said = causes.told(done.stderr or done.stdout)
         raise HostError(f"{argv[0]} in the node {node} ended with status {done.returncode}: {said}", "see the node")
     return done.stdout
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from harness import causes
 from harness.errors import ApiError, ApiServerAway
 from harness.kube.cluster import Cluster
 from harness.late import client
@@ -122,7 +123,7 @@ class Prober:
                 return Outcome.WEBHOOK_AWAY, f"no answer within {ANSWER_SECONDS:g} s, while the API server answers", {}
             return Outcome.SERVER_AWAY, late.message, {}
         except ApiError as other:
-            words = f"{other.brief}: {other.body[:300]}"
+            words = f"{other.brief}: {causes.shortened(other.said)}"
             # 404: the API server works, and knows no SparkApplications.
             return (Outcome.REJECTED if other.status == 404 else Outcome.SERVER_AWAY), words, {}
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from harness import causes
 from harness.apps.pods import SparkPod
 from harness.apps.states import TERMINAL, State
 from harness.apps.users import UserManifests
@@ -83,8 +84,13 @@ class ApplicationSeen:
 
     @property
     def outcome(self) -> str:
-        """The state that was seen last, with the error of its status."""
-        return f"{self.state or '(new)'}" + (f" ({self.error})" if self.error else "")
+        """The state that was seen last, with the cause in the error of its status."""
+        return f"{self.state or '(new)'}" + (f" ({self.cause})" if self.cause else "")
+
+    @property
+    def cause(self) -> str:
+        """What the last error message of its status says went wrong, in a line; empty where there is none."""
+        return causes.told(self.error, "")
 
     @property
     def ended(self) -> bool:
@@ -193,6 +199,11 @@ class Query:
     def right(self) -> bool:
         """Whether the answer is the one that was to be computed."""
         return bool(self.answer) and self.answer.startswith(self.wanted)
+
+    @property
+    def fault(self) -> str:
+        """Of one that is not right: the answer, else what the client's log says went wrong."""
+        return self.answer or causes.told(self.log_end)
 
 
 @dataclass(frozen=True, kw_only=True)

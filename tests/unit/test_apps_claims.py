@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pod_samples import spark_pod
+from program_outputs import output
 from test_apps_applications import raw
 
 from harness.apps import claims
@@ -46,10 +47,23 @@ def test_the_states_of_a_success() -> None:
     assert finding.message == "(new) → SUBMITTED → RUNNING → SUCCEEDING → COMPLETED"
 
 
+def test_the_cause_in_a_long_error_comes_first_and_the_whole_is_kept() -> None:
+    printed = output("no-account-jdk-17")
+    finding = claims.states(course("SUBMISSION_FAILED", "FAILED", error=printed.text))
+    assert finding.message.startswith(f"{printed.cause}; expected SUBMITTED")
+    assert finding.evidence["error"] == printed.text
+
+
+def test_a_log_without_pi_says_why() -> None:
+    printed = output("python-no-module")
+    assert claims.pi(printed.text).message.startswith(f"{printed.cause}; the driver's log has no line")
+
+
 def test_a_failure_is_told_with_the_operators_reason() -> None:
     finding = claims.states(course("SUBMITTED", "RUNNING", "FAILING", "FAILED", error="ExitCode: 1"))
     assert finding.verdict is Verdict.FAILED
-    assert "FAILING → FAILED (ExitCode: 1)" in finding.message
+    assert finding.message.startswith("ExitCode: 1; expected")
+    assert "FAILING → FAILED" in finding.message
 
 
 def test_an_impossible_step_fails_whatever_the_end() -> None:

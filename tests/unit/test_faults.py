@@ -126,7 +126,11 @@ def test_new_applications_suffer(small: list[ApplicationSeen], refused: list[str
 
 
 def test_submissions_that_the_kill_brought_to_nothing_are_counted() -> None:
-    said = "Exception in thread main\n  pods a-driver already exists\n"
+    said = (
+        'Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nException in thread "main" io.fabric8.kubernetes.client.'
+        "KubernetesClientException: Failure executing: POST at: https://10.96.0.1/api/v1/namespaces/a/pods. Message: "
+        'pods "a-driver" already exists. Received status: Status(code=409).\n'
+    )
     finding = operator_killed.judge(
         [
             application(State.COMPLETED, drivers=(driver(exit_status=0),), name="struck-1"),
@@ -137,7 +141,7 @@ def test_submissions_that_the_kill_brought_to_nothing_are_counted() -> None:
     assert finding.verdict is Verdict.FAILED
     assert finding.message == (
         "1 of 3 did not complete, 1 of them although their driver pod succeeded, and 1 ran twice; "
-        "the status says: pods a-driver already exists"
+        'the status says: pods "a-driver" already exists'
     )
     assert (finding.evidence["failed"], finding.evidence["doubled"]) == (1, 1)
 

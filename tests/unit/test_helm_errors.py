@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from program_outputs import OUTPUTS, Output
 
 from harness.errors import ClusterError, ReleaseError
 from harness.releases.helm import HelmError, NoSuchRelease, explained
@@ -28,3 +29,16 @@ def test_errors_say_what_to_do_next(stderr: str, kind: type[Exception], next_ste
     assert next_step in error.next_step
     assert error.message.startswith("helm upgrade spark-operator")
     assert "WARNING" not in error.message
+
+
+@pytest.mark.parametrize("printed", [it for it in OUTPUTS if it.name.startswith("helm-")], ids=lambda it: it.name)
+def test_the_cause_follows_the_command_and_the_whole_is_kept(printed: Output) -> None:
+    error = explained(["upgrade", "spark-operator"], printed.text)
+    assert error.message.startswith(f"helm upgrade spark-operator failed: {printed.cause}")
+    assert isinstance(error, HelmError)
+    assert error.stderr == printed.text
+
+
+def test_what_to_do_is_found_in_the_middle_of_a_long_message() -> None:
+    long = f"Error: {'x' * 300} nil pointer evaluating interface {{}}.enable {'y' * 600}\n"
+    assert "values.yaml" in explained(["upgrade"], long).next_step

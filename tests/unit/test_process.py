@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from program_outputs import output
 
 from harness import process, waiting
 from harness.errors import CommandError, CommandTimeout, ToolError
@@ -143,6 +144,18 @@ def test_a_missing_folder_is_not_taken_for_a_missing_program(tmp_path: Path) -> 
         process.call(["true"], cwd=tmp_path / "gone", timeout=5)
 
     assert str(tmp_path / "gone") in raised.value.message
+
+
+def test_the_cause_is_in_the_first_line_of_the_error_and_the_end_of_the_output_below(tmp_path: Path) -> None:
+    printed = output("kind-docker")
+    (tmp_path / "said").write_text(printed.text)
+    with pytest.raises(CommandError) as raised:
+        process.call(["sh", "-c", f"cat {tmp_path}/said >&2; exit 1"], timeout=20)
+
+    first, _, below = raised.value.message.partition("\n")
+    assert first.endswith(f"exited with status 1: {printed.cause}")
+    assert "  | ERROR: failed to create cluster" in below
+    assert raised.value.stderr == printed.text
 
 
 def test_when_time_is_up_what_was_said_is_in_the_error(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 from pod_samples import spark_pod
+from program_outputs import output
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
 
 from harness.apps import users
@@ -41,6 +42,9 @@ class Server:
         self.namespaces: list[str] = []
         self.pods: list[SparkPod] = []
         self.warnings: list[Event] = []
+        self.error = "exit 1"
+        self.driver = ""
+        self.core = None
 
     def create(self, manifests: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for it in manifests:
@@ -77,8 +81,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         def follow(ctx: Any, objects: Any, name: str, until: Any, *, course: Course, **_: Any) -> Course:
             if server.states[name] == "late":
                 raise WaitTimeout("waited 300 s")
-            made = application(server.states[name], "exit 1")
-            made["status"]["executionAttempts"] = attempts
+            made = application(server.states[name], server.error)
+            made["status"] |= {"executionAttempts": attempts, "driverInfo": {"podName": server.driver}}
             course.note("MODIFIED", parse(made), _pods(pods))
             return course
 
@@ -122,7 +126,7 @@ def test_all_that_come_to_their_ends_pass_and_what_they_need_comes_once(run: Cal
 @pytest.mark.parametrize(
     ("server", "pods", "said"),
     [
-        (Server(etl="FAILED"), 1, "is FAILED, not COMPLETED: exit 1"),
+        (Server(etl="FAILED"), 1, ": exit 1; it is FAILED, not COMPLETED"),
         (Server(etl="COMPLETED"), 2, "had 2 driver pods"),
         (Server(etl="late"), 1, "waited 300 s"),
         (Server("etl"), 1, "the webhook says no"),
@@ -135,6 +139,26 @@ def test_what_does_not_fails_and_names_its_file(
     assert found.verdict is Verdict.FAILED
     assert said in found.message
     assert "f0.yaml:1" in found.message
+
+
+def test_the_cause_of_a_failure_comes_before_everything_else(run: Callable[..., dict[str, Finding]]) -> None:
+    server, printed = Server(etl="FAILED"), output("no-account-jdk-25")
+    server.error = printed.text
+    found = run(server, PI)["user-app etl"]
+    assert found.message.startswith(f"SparkApplication etl of f0.yaml:1: {printed.cause}; it is FAILED")
+    assert found.evidence["error"] == printed.text
+
+
+def test_what_a_drivers_log_explains_is_told(
+    run: Callable[..., dict[str, Finding]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The status has an exit code and no more. A fake log: there is no API server here that has one.
+    printed = output("python-no-module")
+    monkeypatch.setattr(on_install.logs, "pod_log", lambda core, namespace, pod: printed.text)
+    server = Server(etl="FAILED")
+    server.error, server.driver = "driver container failed with ExitCode: 1, Reason: Error", "etl-driver"
+    found = run(server, PI)["user-app etl"]
+    assert found.message.startswith(f"SparkApplication etl of f0.yaml:1: {printed.cause}; driver container failed")
 
 
 def test_a_schedule_that_is_not_taken_up_fails_and_the_others_are_judged(

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 from rich.table import Table
 
+from harness import causes
 from harness.bench.verdicts.catalogue import Fault, Row
 from harness.verdicts import Finding, Verdict, worst
 
@@ -115,7 +116,7 @@ def table(results: Sequence[Result]) -> Table:
         shown.add_column(title, justify="right" if title == "s" else "left", overflow="fold")
     for it in results:
         words = it.words.replace("\n", " ")
-        brief = f"{words[:_SHOWN]}…" if len(words) > _SHOWN else words
+        brief = causes.shortened(words, _SHOWN)
         shown.add_row(it.row.name, it.fate.value, it.verdict.value, brief, f"{it.seconds:.0f}")
     return shown
 

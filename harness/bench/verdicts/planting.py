@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from harness import causes
 from harness.bench.verdicts.catalogue import Step
 from harness.bench.verdicts.site import Site
 from harness.errors import ApiError, HarnessError
@@ -40,7 +41,7 @@ def in_node(on: Site, script: str) -> str:
         on.prepared.cluster, on.prepared.cluster.nodes[0], ["bash", "-c", _NODE_LIBRARY + script], timeout=_SECONDS
     )
     if done.returncode:
-        raise HarnessError(f"the node's shell ended with {done.returncode}: {done.stderr.strip()[-400:]}")
+        raise HarnessError(f"the node's shell ended with {done.returncode}: {causes.told(done.stderr)}")
     return done.stdout
 
 

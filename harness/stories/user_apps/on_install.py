@@ -12,7 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness.apps import applications, samples, users
+from harness import causes
+from harness.apps import applications, logs, samples, users
 from harness.apps.applications import Course, follow, submitted
 from harness.apps.held_up import InVain, held_up
 from harness.apps.leftovers import check_nothing_left
@@ -138,14 +139,27 @@ def _followed(
     drivers = _drivers(course)
     seen = {**facts, "states": str(course), "drivers": drivers}
     if course.last.state is not wanted:
-        said = f"is {course.last.state}, not {wanted}: {course.last.error}".rstrip(": ")
-        return failed(check_of(it), f"{_title(it)} {said} ({course})", **seen)
+        why = _why(objects, course)
+        said = f"is {course.last.state}, not {wanted} ({course})"
+        told = f"{_title(it)}{f': {why}; it' if why else ''} {said}"
+        return failed(check_of(it), told, **seen, **({"error": course.last.error} if course.last.error else {}))
     # An attempt that failed and is made again by its restartPolicy has a driver pod of its own.
     allowed = max(1, course.last.execution_attempts)
     if len(drivers) > allowed and not it.endless:
         told = f"is {wanted}, and had {len(drivers)} driver pods in {allowed} attempts ({course})"
         return failed(check_of(it), f"{_title(it)} {told}", **seen)
     return passed(check_of(it), f"{_title(it)} is {wanted} ({course}){_without(facts)}", **seen)
+
+
+def _why(objects: Objects, course: Course) -> str:
+    """Why an application ended, by its driver's log where that tells it: the status may have only an exit code."""
+    driver = course.last.driver_pod
+    try:
+        logged = causes.found(logs.pod_log(objects.core, objects.namespace, driver)) if driver else ""
+    except ApiError:
+        # The log explains; the verdict does not rest on it.
+        logged = ""
+    return "; ".join(dict.fromkeys(filter(None, (logged, course.last.cause))))
 
 
 def _in_place(ctx: ScenarioContext, objects: Objects, it: UserManifest, facts: Mapping[str, Any]) -> Finding:

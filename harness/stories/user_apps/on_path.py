@@ -81,7 +81,7 @@ def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime
     wrong = []
     before = app.at(began) if app.when is When.BEFORE else None
     if before is not None and before.state is State.FAILED:
-        return [f"it was FAILED before the operator was touched, so it says nothing of the move: {app.error}"], ""
+        return [f"it was FAILED before the operator was touched, so it says nothing of the move: {app.cause}"], ""
     since = began if app.when is When.BEFORE else app.created
     if any(look.state is State.INVALIDATING for look in app.since(since)):
         wrong.append(f"it was INVALIDATING, which runs it anew ({shown(app.history)})")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from harness import late, process
+from harness import causes, late, process
 from harness.errors import HarnessError
 from harness.stories.failures.described import scenario
 from harness.verdicts import Finding, failed, passed
@@ -52,7 +52,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     yield (passed if asked == "failed" else failed)(
         "state-after-sigterm",
         f"Helm that is asked to end (SIGTERM, Ctrl-C) marks its revision {asked!r}, and the next upgrade may begin; "
-        f"it said {said.splitlines()[-1] if said else 'nothing'!r}",
+        f"it said {causes.told(said, 'nothing')!r}",
         helm=statuses,
         said=said,
     )
@@ -102,7 +102,7 @@ def _interrupt(ctx: FaultContext, here: InstalledRelease, sign: signal.Signals) 
             interval=0.1,
         )
         if helm.poll() is not None:
-            raise HarnessError(f"Helm ended before it could be interrupted: {log_file.read_text().strip()}")
+            raise HarnessError(f"Helm ended before it could be interrupted: {causes.told(log_file.read_text())}")
         helm.send_signal(sign)
         try:
             helm.wait(_END_SECONDS)
@@ -126,5 +126,5 @@ def _upgrade_is_refused(ctx: FaultContext, here: InstalledRelease) -> str:
             timeout=_REFUSED_SECONDS,
         )
     except helm.HelmError as refused:
-        return refused.stderr.strip()
+        return causes.told(refused.stderr)
     return "nothing: it was accepted"

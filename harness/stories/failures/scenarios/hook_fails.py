@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from harness import late
+from harness import causes, late
 from harness.errors import CommandTimeout
 from harness.kube.api import listed
 from harness.late import client
@@ -63,13 +63,15 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     if said and len(serving) == len(before):
         yield passed(
             fault.STATE,
-            f"Helm gives up after its timeout: {' '.join(said.split())!r}; the revisions are {_shown(statuses)}; no "
+            f"Helm gives up after its timeout: {causes.told(said)!r}; the revisions are {_shown(statuses)}; no "
             f"object of the operator was touched, all {len(serving)} pods are the previous ones; left over: "
             f"{', '.join(left) or 'nothing'}",
             **facts,
         )
     else:
-        yield failed(fault.STATE, f"Helm said {said or 'nothing'!r}, and of the pods only {serving} are left", **facts)
+        yield failed(
+            fault.STATE, f"Helm said {causes.told(said, 'nothing')!r}, and of the pods only {serving} are left", **facts
+        )
     out = ctx.upgrade(here, {"hook": {"upgradeCrd": True}}, mode="default")
     yield fault.way_out(out, why="upgrade again with a hook that can run; no rollback is needed")
     still = _leftovers(ctx)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from harness import late
+from harness import causes, late
 from harness.apps.pods import LABEL_ROLE
 from harness.apps.states import State
 from harness.errors import HarnessError
@@ -99,17 +99,10 @@ def judge(applications: Sequence[ApplicationSeen]) -> Finding:
         return failed(
             CHECK,
             f"{len(lost)} of {len(applications)} did not complete, {len(in_vain)} of them although their driver pod "
-            f"succeeded, and {len(twice)} ran twice; the status says: {_brief(said)}",
+            f"succeeded, and {len(twice)} ran twice; the status says: {causes.told(said, 'nothing')}",
             **facts,
         )
     return passed(CHECK, f"all {len(applications)} ran once and COMPLETED", **facts)
-
-
-def _brief(error: str) -> str:
-    """The line of an error message that tells what happened, for spark-submit says much."""
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    told = next((line for line in lines if "already exist" in line), lines[0] if lines else "nothing")
-    return told[:400]
 
 
 def _controller(ctx: FaultContext) -> tuple[str, str, str]:

@@ -52,8 +52,8 @@ def _attempts(course: Course) -> Finding:
 
 def _reason(course: Course) -> Finding:
     make = passed if _SPARK_SAYS in course.last.error else failed
-    lines = [line for line in course.last.error.splitlines() if _SPARK_SAYS in line] or course.last.error.splitlines()
-    return make("reason", f"the status says: {lines[0][:300] if lines else '(nothing)'}", wanted=_SPARK_SAYS)
+    told = f"the status says: {course.last.cause or '(nothing)'}"
+    return make("reason", told, wanted=_SPARK_SAYS, error=course.last.error)
 
 
 def _no_pod(course: Course, objects: Objects, events: list[Event]) -> Finding:

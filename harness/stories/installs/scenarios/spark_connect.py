@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from harness import causes
 from harness.apps import claims, samples
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import announced, pod_log, tail
@@ -89,7 +90,9 @@ def _answer(pod: SparkPod, log: str, up_to: int) -> Finding:
     answers = announced(log, "connect answer")
     if pod.phase == "Succeeded" and any(answer.startswith(wanted) for answer in answers):
         return passed("query-answered", f"the client got {answers[0]}")
-    return failed("query-answered", f"the client {pod.phase}, answer {answers or 'none'}", log_end=tail(log))
+    why = "" if answers else causes.found(log)
+    told = f"{f'{why}; ' if why else ''}the client {pod.phase}, answer {answers or 'none'}"
+    return failed("query-answered", told, log_end=tail(log))
 
 
 def _pods(ctx: ScenarioContext, objects: Objects) -> Finding:

@@ -192,7 +192,7 @@ def connect_answers(seen: WorkloadSeen) -> Finding:
         )
     pods = [f"{pod.name} {pod.uid}" for pod in server.servers]
     if not any(query.right for query in after):
-        told = after[-1].answer or after[-1].log_end if after else "it was not Ready, so it was not queried"
+        told = after[-1].fault if after else "it was not Ready, so it was not queried"
         return failed(name, f"{server.name} is {server.state or '(new)'} and gave no right answer: {told}", pods=pods)
     return passed(name, f"{server.name} answers {after[-1].answer!r}, with {len(pods)} server pods in all", pods=pods)
 

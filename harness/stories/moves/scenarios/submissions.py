@@ -160,7 +160,7 @@ def new_connect(seen: WorkloadSeen) -> Finding:
         return failed(name, f"{told}, with {len(pods)} server pods", pods=pods)
     wrong = [query for query in server.queries if not query.right]
     if wrong:
-        return failed(name, f"{told}, and gave no right answer: {wrong[-1].answer or wrong[-1].log_end}", pods=pods)
+        return failed(name, f"{told}, and gave no right answer: {wrong[-1].fault}", pods=pods)
     asked = f" and answers {server.queries[-1].answer!r}" if server.queries else ""
     return passed(name, f"{told}{asked}", pods=pods)
 

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stack traces of Java and tracebacks of Python: the innermost exception of the one that ended a program.
+
+The forms are those of java.lang.Throwable.printStackTrace and of Python's traceback module. Py4J prints the first
+within the second, and Spark's PythonException the second within the first.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from harness.causes.rows import load
+
+FRAME = re.compile(r"^\s+at \S.*\)$|^\s*\.\.\. \d+ (?:more|common frames omitted)|^\s+File \".*\", line \d+")
+"""A line of a stack trace that names a place in a program."""
+
+ERROR_LINE = re.compile(
+    r"^(?:\d\d/\d\d/\d\d|\d{4}-\d\d-\d\d)[T ]\d\d:\d\d:\d\d\S*\s+"
+    r"(?:\[[^\]]*\]\s+)?(?P<level>FATAL|ERROR|WARN)\s+(?P<said>.*)"
+)
+"""A line of a log in the layouts of log4j."""
+
+_CLASS = r"(?:[a-z_][\w$]*\.)+[A-Z][\w$]*"
+_THROWABLE = re.compile(rf"^(?:Caused by: |: )?(?P<error>{_CLASS}(?:: .*)?)$")
+_MAIN = re.compile(r"^Exception in thread \"[^\"]*\" (?P<error>.*)")
+_CAUSED_BY = re.compile(r"^Caused by: (?P<error>.*)")
+_PY4J = re.compile(rf"^: (?P<error>{_CLASS}.*)")
+_TRACEBACK = "Traceback (most recent call last):"
+_DIRECT = "The above exception was the direct cause of the following exception:"
+_PYTHON_ERROR = re.compile(r"^(?P<error>(?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:: .*)?)$")
+_MESSAGE_LINES = 5
+
+
+def uncaught(lines: Sequence[str]) -> str:
+    """The innermost exception of what ended a program: of its last thread that died, or of its last traceback."""
+    main = max((number for number, line in enumerate(lines) if _MAIN.match(line)), default=-1)
+    python = max((number for number, line in enumerate(lines) if _TRACEBACK in line), default=-1)
+    if main < 0 and python < 0:
+        return _unannounced(lines)
+    if python > main:
+        return _of_python(lines, python)
+    return _told(list(_chain(lines, main)))
+
+
+def _unannounced(lines: Sequence[str]) -> str:
+    """The innermost exception of a trace that no line of a log announces: all that a launcher or a status has."""
+    caused = next((number for number, line in enumerate(lines) if _CAUSED_BY.match(line)), -1)
+    if caused < 0 or any(ERROR_LINE.search(line) for line in lines[:caused]):
+        return ""
+    start = max((number for number in range(caused) if not FRAME.match(lines[number])), default=caused)
+    return _told(list(_chain(lines, start)))
+
+
+def last_logged(lines: Sequence[str]) -> str:
+    """What the last error in a log says, with the innermost exception below it; else the last exception of all."""
+    logged = [(number, match) for number, line in enumerate(lines) if (match := ERROR_LINE.search(line))]
+    for number, match in reversed(logged):
+        if match["level"] == "WARN":
+            continue
+        below = list(_chain(lines, number + 1)) if number + 1 < len(lines) else []
+        return _told(below) if below and _is_throwable(lines[number + 1]) else match["said"]
+    thrown = [
+        number for number, line in enumerate(lines[:-1]) if _is_throwable(line) and FRAME.match(lines[number + 1])
+    ]
+    return _told(list(_chain(lines, thrown[-1]))) if thrown else ""
+
+
+def _is_throwable(line: str) -> bool:
+    return _THROWABLE.match(line) is not None
+
+
+def _chain(lines: Sequence[str], start: int) -> Iterator[str]:
+    """The messages of an exception and of what caused it, outermost first, from the line where it begins."""
+    yield _message(lines, start, _strip(lines[start]))
+    for number in range(start + 1, len(lines)):
+        line = lines[number]
+        if ERROR_LINE.search(line) or _MAIN.match(line):
+            return
+        if match := _CAUSED_BY.match(line) or _PY4J.match(line):
+            yield _message(lines, number, match["error"])
+
+
+def _strip(line: str) -> str:
+    match = _MAIN.match(line) or _CAUSED_BY.match(line) or _PY4J.match(line)
+    return match["error"] if match else line.strip()
+
+
+def _message(lines: Sequence[str], start: int, first: str) -> str:
+    """The message of an exception, which may go on below its first line until the first frame."""
+    words = [first]
+    for line in lines[start + 1 : start + 1 + _MESSAGE_LINES]:
+        if FRAME.match(line) or _CAUSED_BY.match(line) or ERROR_LINE.search(line) or line.startswith("Driver stack"):
+            break
+        words.append(line.strip())
+    return " ".join(words)
+
+
+def _told(chain: Sequence[str]) -> str:
+    """The cause of a chain of exceptions: what the API server answered, else the innermost; the outermost follows."""
+    answers = [answer for it in chain if (answer := load().cause_in(it))]
+    if answers:
+        return answers[-1]
+    if not chain:
+        return ""
+    inner, outer = chain[-1], chain[0]
+    return inner if inner in outer or len(chain) == 1 else f"{inner} (from {outer})"
+
+
+def _of_python(lines: Sequence[str], start: int) -> str:
+    """The exception of a traceback: the innermost one of those that are a direct cause, and what Java says below it."""
+    while _DIRECT in lines[:start]:
+        marker = max(number for number in range(start) if lines[number] == _DIRECT)
+        earlier = max((number for number in range(marker) if _TRACEBACK in lines[number]), default=-1)
+        if earlier < 0 or any(_TRACEBACK in it for it in lines[marker + 1 : start]):
+            break
+        start = earlier
+    number = _error_at(lines, start)
+    if number < 0:
+        return ""
+    below = list(_chain(lines, number))[1:]
+    return _told(below) if below else lines[number].strip()
+
+
+def _error_at(lines: Sequence[str], start: int) -> int:
+    """The line below a traceback that names the exception; -1 where the output ends before."""
+    for number in range(start + 1, len(lines)):
+        if not lines[number].startswith((" ", "\t", "|")) and _PYTHON_ERROR.match(lines[number]):
+            return number
+    return -1
