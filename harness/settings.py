@@ -19,6 +19,9 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 SourceKind = Literal["upstream", "mirror", "foundry"]
 
+DebianPackages = Literal["any", "recorded"]
+"""What may go into base systems: the mirror's Debian packages, or only those in clusters/nodes/packages.toml."""
+
 _ENVIRONMENT = {
     "HARNESS_CACHE": "cache_dir",
     "HARNESS_REPORTS": "reports_dir",
@@ -27,6 +30,7 @@ _ENVIRONMENT = {
     "HARNESS_APP_SLOTS": "app_slots",
     "HARNESS_PATH_SLOTS": "path_slots",
     "HARNESS_MIN_DISK_GB": "min_disk_gb",
+    "HARNESS_DEBIAN_PACKAGES": "debian_packages",
 }
 
 
@@ -68,6 +72,9 @@ class Settings(BaseModel):
     )
     cluster_timeout: float = Field(
         default=300.0, gt=0, allow_inf_nan=False, description="seconds within which a cluster must be Ready"
+    )
+    debian_packages: DebianPackages = Field(
+        default="any", description="whether base systems may have Debian packages that are not on record"
     )
     isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `harness foundry`: lists, builds and prunes artefacts, and adds versions that it is to build."""
+"""The command `harness foundry`: list, build, describe and prune artefacts, and add versions to the checkout."""
 
 from __future__ import annotations
 
@@ -7,27 +7,35 @@ import argparse
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
+
 from harness import options as run_options
 from harness.errors import UsageError
 from harness.report.text import wide_console
+from harness.settings import Settings
 
 if TYPE_CHECKING:
-    from harness import settings
     from harness.matrix.catalogue import Catalogue
+
+_PAPERS = ("sbom", "provenance", "record-packages", "outdated")
+_ADDITIONS = ("add-kubernetes", "add-release")
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `foundry` to the parser of `harness`."""
-    foundry = command(commands, "foundry", _foundry, "list, build or prune the artefacts built from package registries")
-    foundry.add_argument("action", choices=("list", "build", "prune", "add-kubernetes", "add-release"))
-    foundry.add_argument(
+    parser = command(
+        commands, "foundry", _foundry, "list, build, describe or prune the artefacts built from package registries"
+    )
+    parser.add_argument("action", choices=("list", "build", "prune", *_PAPERS, *_ADDITIONS))
+    parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="with build: the artefacts to build (none: list the names); with add-kubernetes and add-release: a "
-        "version",
+        help="with build: the artefacts to build (none: list the names); with sbom and provenance: an artefact as "
+        "`list` names it, kind and name (sbom alone: all of them); with outdated: Go tool modules (none: all that are "
+        "stored); with add-kubernetes and add-release: a version",
     )
-    run_options.declare(foundry.add_argument, run_options.CONFIG)
+    run_options.declare(parser.add_argument, run_options.CONFIG)
 
 
 def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -48,7 +56,9 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             )
         with temporary(wanted, programs=False):
             inventory.build(wanted, known.environments, releases, parsed.names, console.print)
-    elif parsed.action in ("add-kubernetes", "add-release"):
+    elif parsed.action in _PAPERS:
+        _papers(wanted, parsed.action, parsed.names, console)
+    elif parsed.action in _ADDITIONS:
         for line in _add_to_foundry(wanted, known, parsed.action, parsed.names, console.print):
             console.print(line, soft_wrap=True, highlight=False)
     else:
@@ -61,8 +71,31 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     return 0
 
 
+def _papers(wanted: Settings, action: str, names: Sequence[str], console: Console) -> None:
+    """Say what went into stored artefacts."""
+    from harness.foundry import outdated, papers
+    from harness.foundry.store import Store
+
+    store = Store.of(wanted)
+    if action == "record-packages":
+        for line in papers.record_packages(store):
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
+    elif action == "outdated":
+        for shown in outdated.tables(store, names):
+            console.print(shown)
+    elif action == "sbom" and not names:
+        console.print(papers.overview(store))
+    elif len(names) != 1:
+        raise UsageError(
+            f"harness foundry {action} needs the name of one artefact", "`harness foundry list` shows them"
+        )
+    else:
+        made = papers.of(store, names[0])
+        print(made.sbom if action == "sbom" else made.provenance)
+
+
 def _add_to_foundry(
-    wanted: settings.Settings, known: Catalogue, action: str, versions: Sequence[str], say: Callable[[str], None]
+    wanted: Settings, known: Catalogue, action: str, versions: Sequence[str], say: Callable[[str], None]
 ) -> Iterable[str]:
     """Add a version to the checkout; returns lines that say what was done and what to do next."""
     if len(versions) != 1:

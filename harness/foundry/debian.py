@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import tarfile
 from pathlib import Path, PurePosixPath
 
 from harness import process
 from harness.errors import ToolError
+from harness.foundry import recorded
+from harness.foundry.assemble import architecture
 from harness.foundry.layers import Compression, LayerWriter, write_layer
+from harness.foundry.recorded import Drift
 from harness.foundry.store import Artifact, Recipe, Store
+from harness.foundry.supply import debs, describe
+from harness.foundry.supply.subjects import PACKAGES
 from harness.matrix.model import Model
 
 _BUILD_SECONDS = 1800.0
@@ -19,6 +25,9 @@ _BUILD_SECONDS = 1800.0
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 # What a container engine puts there itself, or what must not be the same in every container.
 _LEFT_OUT = ("dev", "proc", "sys", "run", "tmp", "var/cache", "var/log", "var/lib/apt/lists")
+# Before apt's lists are removed: what they say of each installed package, with the SHA-256 of its file.
+_RECORDS = "packages.txt"
+_SHOW = f"dpkg-query --show --showformat '${{binary:Package}}=${{Version}}\\n' | xargs apt-cache show > /{_RECORDS}"
 _EMPTY_FILES = ("etc/machine-id", "etc/hostname", "etc/resolv.conf")
 
 
@@ -47,19 +56,33 @@ def recipe(base: BaseSystem) -> Recipe:
 
 
 def build(store: Store, base: BaseSystem) -> Artifact:
-    """The base system as a layer. Raises BuildError that names the log."""
+    """The base system as a layer, with apt's records of its packages beside it.
+
+    Raises BuildError that names the log, also for packages that must not go in (`harness.foundry.recorded`).
+    """
 
     def make(folder: Path, log_file: Path) -> None:
         tree = folder / "rootfs.tar"
         make_tarball(base, tree, log_file)
+        found = debs.contents(debs.status_in(tree), (folder / PACKAGES).read_text(), base.suite).components
+        drift = recorded.drift(base.name, architecture(), found, recorded.systems())
+        recorded.require(drift, exactly=store.packages == "recorded")
         write_layer(folder, "layer", lambda layer: copy_tarball(tree, layer), compression=Compression.FAST)
         tree.unlink()
 
     return store.build(recipe(base), make)
 
 
+def drift(store: Store, base: BaseSystem) -> Drift:
+    """How the packages of the stored base system differ from those on record; nothing when it is not stored."""
+    artifact = store.get(recipe(base))
+    if artifact is None:
+        return Drift(system=base.name)
+    return recorded.drift(base.name, architecture(), describe.note(artifact.folder).components, recorded.systems())
+
+
 def make_tarball(base: BaseSystem, target: Path, log_file: Path) -> None:
-    """Write the base system as an uncompressed tarball.
+    """Write the base system as an uncompressed tarball, and apt's records of its packages beside it.
 
     Package sources and keys are those of this host where it is a Debian of the same suite, else Debian's own mirror.
     Raises ToolError when mmdebstrap is missing, CommandError when it fails.
@@ -79,6 +102,11 @@ def make_tarball(base: BaseSystem, target: Path, log_file: Path) -> None:
         argv.append(f'--customize-hook=chroot "$1" groupadd --system --gid {user.id} {user.name}')
         options = f"--uid {user.id} --gid {user.id} --home-dir {user.home} --shell /usr/sbin/nologin"
         argv.append(f'--customize-hook=chroot "$1" useradd --system {options} {user.name}')
+    argv += [
+        f'--customize-hook=chroot "$1" sh -ec {shlex.quote(_SHOW)}',
+        f"--customize-hook=download /{_RECORDS} {shlex.quote(str(target.with_name(PACKAGES)))}",
+        f'--customize-hook=rm "$1/{_RECORDS}"',
+    ]
     process.call(
         [*argv, base.suite, target],
         env={"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0")},

@@ -112,7 +112,7 @@ class K3sShapedNode:
         def make(folder: Path, log_file: Path) -> None:
             with tempfile.TemporaryDirectory(prefix="soh-node-") as scratch:
                 self._commit(write_layer(Path(scratch), "layer", fill).file, log_file)
-            (folder / "image.txt").write_text(self.reference)
+            nodes.note_image(folder, self.reference)
 
         return store.build(self.recipe, make)
 

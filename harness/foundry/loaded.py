@@ -73,7 +73,7 @@ class LoadedNode:
                 archive = Path(scratch) / "images.tar"
                 nodes.write_import(archive, layouts)
                 nodes.commit_with_images(nodes.node_image(self.row), self.reference, archive, log_file=log_file)
-            (folder / "image.txt").write_text(self.reference)
+            nodes.note_image(folder, self.reference)
 
         return store.build(self.recipe, make)
 

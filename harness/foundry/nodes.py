@@ -38,6 +38,7 @@ _NODE_TOOLS = {
     "runc": ("runc",),
     "crictl": ("crictl",),
 }
+_ENGINE_NOTE = "image.txt"
 _UNITS = ("containerd.service", "kubelet.service")
 # They would wait for hardware, logins or a network that a container does not have.
 _MASKED = (
@@ -229,12 +230,18 @@ def image_size(reference: str) -> int:
     return int(found.stdout) if found.returncode == 0 else 0
 
 
+def note_image(folder: Path, reference: str) -> None:
+    """Note in an artefact's folder which image of the container engine it is: reference, id and size."""
+    found = process.call(["docker", "image", "inspect", "--format", "{{.Id}} {{.Size}}", reference], timeout=60)
+    (folder / _ENGINE_NOTE).write_text(f"{reference} {found.stdout}")
+
+
 def remove_image_of(artifact: Artifact) -> None:
     """Remove the image of a node's artefact from the container engine; other artefacts have none.
 
     Only this cache's own images: another cache on this host may use others. Raises CommandError when one is in use.
     """
-    note = artifact.folder / "image.txt"
+    note = artifact.folder / _ENGINE_NOTE
     reference = note.read_text().split()[0] if note.is_file() else ""
     if reference and image_size(reference):
         process.call(["docker", "image", "rm", reference], timeout=120)
@@ -261,10 +268,7 @@ def build_node(store: Store, row: KubernetesRow) -> Artifact:
             layouts = {reference: control_plane.folder / program for program, reference in row.images().items()}
             write_import(images, layouts)
             _commit(row, read_layer(base.folder).file, overlay, images, log_file)
-        found = process.call(
-            ["docker", "image", "inspect", "--format", "{{.Id}} {{.Size}}", node_image(row)], timeout=60
-        )
-        (folder / "image.txt").write_text(f"{node_image(row)} {found.stdout}")
+        note_image(folder, node_image(row))
 
     return store.build(recipe, make)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Sequence
 
-from harness.foundry import debian, gobuild, images, k3s, nodes, operator, shapes
+from harness.foundry import debian, gobuild, images, k3s, nodes, operator, shapes, spark
 from harness.foundry.assemble import read_image
 from harness.foundry.k3s import K3sShapedNode
 from harness.foundry.kubernetes import KubernetesRow, row
@@ -62,6 +62,14 @@ def steps(settings: Settings, environments: Sequence[Environment], releases: Seq
 
 def _run_image(build: images.ImageBuild, progress: Progress) -> None:
     build.build(progress)
+    _announce(Store.of(build.settings), spark.catalogue().base, progress)
+
+
+def _announce(store: Store, system: debian.BaseSystem, progress: Progress) -> None:
+    """Say how the packages of a base system differ from those on record."""
+    drift = debian.drift(store, system)
+    if drift:
+        progress(str(drift))
 
 
 def _hook_needs(build: images.ImageBuild, rows: dict[str, KubernetesRow]) -> tuple[str, ...]:
@@ -77,6 +85,7 @@ def _base_step(store: Store) -> Step:
         for system in systems:
             progress(f"building the base system {system.name}")
             debian.build(store, system)
+            _announce(store, system, progress)
 
     return Step(
         name="node base systems",

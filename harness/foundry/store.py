@@ -6,22 +6,28 @@ An artefact is a folder `<cache>/artifacts/<kind>/<name>-<key>`; it is created a
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock
 
+from harness import late
 from harness.errors import BuildError, HarnessError
-from harness.settings import Settings
+from harness.foundry.supply import record
+from harness.foundry.supply.record import Record
+from harness.settings import DebianPackages, Settings
 
-_MANIFEST = "artifact.json"
+if TYPE_CHECKING:
+    from harness.foundry.supply import documents
+else:
+    documents = late.module("harness.foundry.supply.documents")
+
+_MANIFEST = record.FILE
 _PARTIAL = ".partial"
 
 
@@ -40,8 +46,7 @@ class Recipe:
     @property
     def key(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of the inputs."""
-        text = json.dumps(dict(self.inputs), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return record.digest_of(self.inputs)[:12]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +64,17 @@ class Artifact:
 
 
 class Store:
-    """Artefacts below `root`; logs of their builds below `logs`."""
+    """Artefacts below `root`; logs of their builds below `logs`. `packages` says which Debian packages may go in."""
 
-    def __init__(self, root: Path, logs: Path) -> None:
+    def __init__(self, root: Path, logs: Path, *, packages: DebianPackages = "any") -> None:
         self.root = root
         self.logs = logs
+        self.packages = packages
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The store in the cache folder."""
-        return cls(settings.cache_dir / "artifacts", settings.cache_dir / "logs")
+        return cls(settings.cache_dir / "artifacts", settings.cache_dir / "logs", packages=settings.debian_packages)
 
     def folder(self, recipe: Recipe) -> Path:
         """The folder of the artefact, whether it exists or not."""
@@ -105,22 +111,14 @@ class Store:
             started = time.monotonic()
             try:
                 make(work, log_file)
+                _note(work, recipe, started)
+                documents.write(self.root, work)
             except (HarnessError, OSError) as error:
                 shutil.rmtree(work, ignore_errors=True)
                 raise _failed(recipe, error, log_file) from error
             except BaseException:
                 shutil.rmtree(work, ignore_errors=True)
                 raise
-            manifest = {
-                "kind": recipe.kind,
-                "name": recipe.name,
-                "key": recipe.key,
-                "inputs": dict(recipe.inputs),
-                "created": datetime.now(UTC).isoformat(timespec="seconds"),
-                "seconds": round(time.monotonic() - started, 1),
-                "size": sum(path.lstat().st_size for path in work.rglob("*") if path.is_file()),
-            }
-            (work / _MANIFEST).write_text(json.dumps(manifest, indent=2))
             work.rename(folder)
         stored = _read(folder)
         return Artifact(**{**stored.__dict__, "fresh": True})
@@ -135,6 +133,19 @@ class Store:
         shutil.rmtree(artifact.folder)
 
 
+def _note(work: Path, recipe: Recipe, started: float) -> None:
+    made = Record(
+        kind=recipe.kind,
+        name=recipe.name,
+        key=recipe.key,
+        inputs=dict(recipe.inputs),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - started, 1),
+        size=sum(path.lstat().st_size for path in work.rglob("*") if path.is_file()),
+    )
+    (work / _MANIFEST).write_text(made.model_dump_json(indent=2))
+
+
 def _failed(recipe: Recipe, error: HarnessError | OSError, log_file: Path) -> BuildError:
     message, next_step = (error.message, error.next_step) if isinstance(error, HarnessError) else (str(error), "")
     if log_file.exists() and str(log_file) not in next_step:
@@ -143,13 +154,13 @@ def _failed(recipe: Recipe, error: HarnessError | OSError, log_file: Path) -> Bu
 
 
 def _read(folder: Path) -> Artifact:
-    data = json.loads((folder / _MANIFEST).read_text())
+    made = record.read(folder)
     return Artifact(
-        kind=data["kind"],
-        name=data["name"],
-        key=data["key"],
+        kind=made.kind,
+        name=made.name,
+        key=made.key,
         folder=folder,
-        created=data["created"],
-        seconds=data["seconds"],
-        size=data["size"],
+        created=made.created,
+        seconds=made.seconds,
+        size=made.size,
     )

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import CommandError, HostError
@@ -18,6 +21,7 @@ _QUERY_TIMEOUT = 30.0
 _UPDATE_TIMEOUT = 300.0
 _INSTALL_TIMEOUT = 900.0
 _BUILD_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "mmdebstrap", "ca-certificates")
+_FIELDS = ("Package", "Version", "SHA256")
 _JDKS = ("openjdk-17-jdk-headless", "openjdk-21-jdk-headless")
 _JDK_SINCE = 17
 
@@ -52,18 +56,21 @@ def missing(names: Sequence[str]) -> list[str]:
 def install(names: Sequence[str], *, log_file: Path, progress: Progress) -> None:
     """Install packages with apt, without recommended ones; installed packages are not changed.
 
+    What came onto the host is noted beside the log, `<log>.json`: each package with its version and SHA-256.
     The package lists are fetched only when apt does not know a name or its files have gone from the mirror.
     Raises HostError that names the packages and the log.
     """
     if not names:
         return
     wanted = " ".join(names)
+    before = _installed()
     with _no_service_starts():
         try:
             if _known(names):
                 progress(f"installing {wanted}")
                 try:
                     _apt_install(names, log_file)
+                    _note(_installed() - before, log_file.with_suffix(".json"))
                     return
                 except CommandError:
                     progress("the package lists are out of date")
@@ -71,6 +78,7 @@ def install(names: Sequence[str], *, log_file: Path, progress: Progress) -> None
             call(_apt("update"), timeout=_UPDATE_TIMEOUT, log_file=log_file)
             progress(f"installing {wanted}")
             _apt_install(names, log_file)
+            _note(_installed() - before, log_file.with_suffix(".json"))
         except CommandError as error:
             raise HostError(
                 f"installing the Debian packages {wanted} failed: {error.message}",
@@ -120,6 +128,33 @@ def _known(names: Sequence[str]) -> bool:
     shown = call(["apt-cache", "show", "--no-all-versions", *names], timeout=_QUERY_TIMEOUT, check=False)
     known = {line.removeprefix("Package: ") for line in shown.stdout.splitlines() if line.startswith("Package: ")}
     return known.issuperset(names)
+
+
+def _installed() -> set[str]:
+    """The installed packages, `name=version`."""
+    form = "${binary:Package}=${Version} ${db:Status-Status}\n"
+    listing = call(["dpkg-query", "--show", "--showformat", form], timeout=_QUERY_TIMEOUT, check=False)
+    rows = (line.partition(" ") for line in listing.stdout.splitlines())
+    return {package for package, _, status in rows if status == "installed"}
+
+
+def _note(packages: set[str], file: Path) -> None:
+    """Add what was installed to the record."""
+    if not packages:
+        return
+    shown = call(["apt-cache", "show", *sorted(packages)], timeout=_QUERY_TIMEOUT, check=False)
+    hashes = {}
+    for paragraph in shown.stdout.split("\n\n"):
+        fields = dict(re.findall(rf"^({'|'.join(_FIELDS)}): (.*)$", paragraph, re.M))
+        if len(fields) == len(_FIELDS):
+            hashes[fields["Package"], fields["Version"]] = fields["SHA256"]
+    noted = json.loads(file.read_text()) if file.is_file() else []
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    for package in sorted(packages):
+        name, _, version = package.partition("=")
+        sha256 = hashes.get((name.partition(":")[0], version), "")
+        noted.append({"name": name, "version": version, "sha256": sha256, "installed": now})
+    file.write_text(json.dumps(noted, indent=1) + "\n")
 
 
 def _apt(*words: str) -> list[str]:

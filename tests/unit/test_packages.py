@@ -6,7 +6,9 @@ apt, dpkg and javac are stand-ins: a test must not install anything on the machi
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,24 @@ def test_unknown_packages_make_it_fetch_the_lists_first(debian: Debian) -> None:
 
     assert debian.calls == ["update", "install --no-install-recommends mmdebstrap"]
     assert said == ["fetching the package lists", "installing mmdebstrap"]
+
+
+def test_what_came_onto_the_host_is_noted_with_its_hash(debian: Debian) -> None:
+    installed = debian.folder / "installed"
+    installed.write_text("gcc=12 installed\nold=1 config-files\n")
+    cat, new = shutil.which("cat", path=os.defpath), "mmdebstrap=1.3 installed\\nlibx:amd64=2 installed"
+    debian.program("dpkg-query", f"{cat} {installed}")
+    debian.program("apt-get", f'[ "$7" = install ] && printf "{new}\\n" >>{installed}; exit 0')
+    record = f"Package: mmdebstrap\\nVersion: 1.3\\nDescription: x\\nSHA256: {'a' * 64}\\n\\nPackage: libx\\nVersion: 1"
+    debian.program("apt-cache", f'printf "{record}\\n"')
+
+    packages.install(["mmdebstrap"], log_file=debian.log, progress=lambda line: None)
+
+    noted = json.loads((debian.folder / "log.json").read_text())
+    assert [(it["name"], it["version"], it["sha256"]) for it in noted] == [
+        ("libx:amd64", "2", ""),
+        ("mmdebstrap", "1.3", "a" * 64),
+    ]
 
 
 def test_a_failure_names_packages_and_log(debian: Debian, monkeypatch: pytest.MonkeyPatch) -> None:

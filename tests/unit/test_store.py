@@ -188,7 +188,8 @@ def test_what_a_killed_build_left_is_done_anew(store: Store) -> None:
 
     built = store.build(RECIPE, writes())
 
-    assert files(built.folder) == ["artifact.json", "bin", "bin/kind"]
+    described = ["materials.json", "provenance.json", "sbom.cdx.json"]
+    assert files(built.folder) == ["artifact.json", "bin", "bin/kind", *described]
     assert not partial.exists()
 
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Go modules that are linked into stored programs, and the newest versions that the module proxy offers.
+
+This says how old something is, not whether it is vulnerable: govulncheck needs Go's vulnerability database, which has a
+host of its own that a machine without the internet cannot reach (docs/dependencies.md, "What is not known").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from harness import process
+from harness.errors import UsageError
+from harness.foundry import gobuild
+from harness.foundry.store import Artifact, Store
+from harness.foundry.supply import describe
+from harness.matrix.names import unknown
+
+_SECONDS = 600.0
+_DAY = 86400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedModule:
+    """A module in a program. `newest` is what the proxy offers; both dates are those of the versions, if known."""
+
+    path: str
+    version: str
+    newest: str
+    made: datetime | None
+    newest_made: datetime | None
+
+    @property
+    def outdated(self) -> bool:
+        """Whether there is a newer version."""
+        return bool(self.newest) and self.newest != self.version
+
+
+def tables(store: Store, modules: Sequence[str], now: datetime | None = None) -> Iterator[Table]:
+    """For each Go tool module, all stored ones when none is named: what of it has a newer version.
+
+    Raises UsageError for a module that there is not or that is not stored, CommandError when the proxy refuses.
+    """
+    stored = {it.name: it for it in store.artifacts() if it.kind == "go"}
+    for name in modules:
+        if name not in gobuild.modules():
+            raise unknown("Go tool module", name, gobuild.modules())
+        if name not in stored:
+            raise UsageError(f"the programs of {name} are not stored", "`harness foundry list` shows what is")
+    for name in modules or sorted(set(stored) & set(gobuild.modules())):
+        yield _table(stored[name], linked(store, stored[name]), now or datetime.now(UTC))
+
+
+def linked(store: Store, artifact: Artifact) -> list[LinkedModule]:
+    """The modules in an artefact's programs, each with its newest version. Raises CommandError if the proxy refuses."""
+    found = [it for it in describe.note(artifact.folder).components if it.h1]
+    if not found:
+        return []
+    paths = sorted({"/".join(filter(None, (it.group, it.name))) for it in found})
+    done = process.call(
+        ["go", "list", "-m", "-u", "-json", *paths],
+        cwd=gobuild.MODULES / artifact.name,
+        env=gobuild.environment(store),
+        timeout=_SECONDS,
+    )
+    known = {it["Path"]: it for it in _documents(done.stdout)}
+    versions = {"/".join(filter(None, (it.group, it.name))): it.version for it in found}
+    return [_linked(path, versions[path], known.get(path, {})) for path in paths]
+
+
+def _linked(path: str, version: str, known: dict[str, Any]) -> LinkedModule:
+    update = known.get("Update", {})
+    return LinkedModule(
+        path=path,
+        version=version,
+        newest=update.get("Version", version if known.get("Version") == version else ""),
+        made=_moment(known.get("Time")),
+        newest_made=_moment(update.get("Time", known.get("Time"))),
+    )
+
+
+def _documents(text: str) -> Iterator[dict[str, Any]]:
+    """JSON documents, one behind the other, as `go list -json` prints them."""
+    decoder = json.JSONDecoder()
+    rest = text.strip()
+    while rest:
+        document, end = decoder.raw_decode(rest)
+        yield document
+        rest = rest[end:].strip()
+
+
+def _moment(stamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(stamp) if stamp else None
+
+
+def _table(artifact: Artifact, found: Sequence[LinkedModule], now: datetime) -> Table:
+    old = [it for it in found if it.outdated]
+    shown = Table(
+        title=f"{artifact.name}: {len(found)} modules, {len(old)} of them with a newer version", title_justify="left"
+    )
+    for title in ("module", "linked", "days old", "newest", "days old"):
+        shown.add_column(title, overflow="fold")
+    for it in old:
+        shown.add_row(it.path, it.version, _age(it.made, now), it.newest, _age(it.newest_made, now))
+    return shown
+
+
+def _age(made: datetime | None, now: datetime) -> str:
+    return str(int((now - made).total_seconds() // _DAY)) if made else ""
