@@ -35,6 +35,15 @@ def declare(commands: Any, command: run_options.Command) -> None:
     )
     run_options.declare(merge.add_argument, (*run_options.CONFIG, *run_options.SHARE))
 
+    ship = command(
+        actions, "ship", _ship, "print the upgrades of a report as rows of charts/results.toml, for `harness advise`"
+    )
+    ship.add_argument(
+        "run", nargs="?", default="", metavar="RUN", help="a run id or a report folder (default: the latest)"
+    )
+    ship.add_argument("--as", dest="source", default="", metavar="WHERE", help="where the report is kept, for `source`")
+    run_options.declare(ship.add_argument, run_options.CONFIG)
+
     for name, act, text in (
         ("open", _open, "show a report's page in the browser, and print where it is"),
         ("serve", _serve, "serve a report read-only on this machine until Ctrl-C"),
@@ -62,6 +71,14 @@ def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         History(run_options.settings_of(parsed).cache_dir / "history.json").record(merged.run.cells)
     summary.terminal(merged.run, wide_console(), folder)
     return exit_status(merged.run)
+
+
+def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.report import ship, stored
+
+    folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
+    print(ship.toml(ship.rows(folder, parsed.source or f"run {folder.name}")), end="")
+    return 0
 
 
 def _open(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

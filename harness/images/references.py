@@ -110,15 +110,20 @@ def is_tagged(text: str) -> bool:
     return ":" in text.partition("@")[0].rpartition("/")[2]
 
 
+def names_host(name: str) -> bool:
+    """Whether the first part of a name is a registry host: `acme.azurecr.io/spark`."""
+    first, slash, _ = name.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost" or first != first.lower())
+
+
 def image_host(server: str) -> str:
     """The host in image names for this server: `docker.io` for each of Docker Hub's servers."""
     return DOCKER_HUB if server in HUB_SERVERS else server
 
 
 def _split(name: str) -> tuple[str, str]:
-    first, slash, rest = name.partition("/")
-    is_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first != first.lower())
-    registry, repository = (first, rest) if is_host else (DOCKER_HUB, name)
+    first, _, rest = name.partition("/")
+    registry, repository = (first, rest) if names_host(name) else (DOCKER_HUB, name)
     if registry == "index.docker.io":
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in repository:

@@ -8,7 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from harness.matrix.model import DYNAMIC, Default, Fact, Feature, IgnoredValue, LogNoise, Metric, Release, Rule
+from harness.matrix.model import (
+    DYNAMIC,
+    Default,
+    Fact,
+    Feature,
+    IgnoredValue,
+    LogNoise,
+    Metric,
+    RefusedConf,
+    Release,
+    Rule,
+)
 from harness.matrix.versions import VERSION, numbers
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
@@ -24,6 +35,7 @@ class Behaviour:
 
     defaults: tuple[Default, ...] = ()
     rules: tuple[Rule, ...] = ()
+    refused: tuple[RefusedConf, ...] = ()
     features: tuple[Feature, ...] = ()
     metrics: tuple[Metric, ...] = ()
     noise: tuple[LogNoise, ...] = ()
@@ -38,6 +50,7 @@ class Behaviour:
                 "defaults": defaults,
                 "left_alone": tuple(dict.fromkeys(it.field for it in self.defaults if it.field not in filled)),
                 "rules": _holding(self.rules, release),
+                "refused_conf": {key: it for row in _holding(self.refused, release) for key, it in row.keys.items()},
                 "features": self.features,
                 "metrics": tuple(it.name for it in _holding(self.metrics, release)),
                 "known_log_noise": tuple(it.says for it in _holding(self.noise, release)),
@@ -55,6 +68,7 @@ def read(written: TomlSource) -> Behaviour:
     tables: dict[str, tuple[type[Fact], str]] = {
         "default": (Default, "field"),
         "rule": (Rule, "name"),
+        "refused-conf": (RefusedConf, "name"),
         "feature": (Feature, "name"),
         "metric": (Metric, "name"),
         "log-noise": (LogNoise, "says"),
@@ -66,6 +80,7 @@ def read(written: TomlSource) -> Behaviour:
     return Behaviour(
         defaults=written.rows("default", Default),
         rules=written.rows("rule", Rule),
+        refused=written.rows("refused-conf", RefusedConf),
         features=written.rows("feature", Feature),
         metrics=written.rows("metric", Metric),
         noise=written.rows("log-noise", LogNoise),

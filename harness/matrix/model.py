@@ -116,6 +116,13 @@ class Rule(Fact):
     breaks: dict[str, Any] = Field(min_length=1)
 
 
+class RefusedConf(Fact):
+    """Keys of sparkConf that the validating webhook rejects, each with what to write instead."""
+
+    name: str
+    keys: dict[str, str] = Field(min_length=1)
+
+
 SUSPEND = "suspend"
 """The feature that more than one scenario needs."""
 
@@ -178,6 +185,7 @@ class Release(ReleaseRow):
     defaults: tuple[Default, ...] = ()
     left_alone: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    refused_conf: dict[str, str] = Field(default_factory=dict)
     features: tuple[Feature, ...] = ()
     metrics: tuple[str, ...] = ()
     known_log_noise: tuple[str, ...] = ()

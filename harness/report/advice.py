@@ -28,8 +28,9 @@ from harness.report.path_results import (
 from harness.report.text import first_line
 from harness.verdicts import Verdict
 
-Origin = Literal["run here", "from the catalogue", "from the chart"]
-"""Where a sentence comes from: from results, from charts/upgrades.toml, or read from a chart's own values."""
+Origin = Literal["run here", "run of the project", "from the catalogue", "from the chart", "from the schema", "seen"]
+"""Where a sentence comes from: results of runs here, results that the project ships, the catalogues in charts/, a
+chart's own values, a CRD's schema, or what was looked at: a cluster, a snapshot, or files."""
 
 _SHOWN = 240
 """The length, in characters, to which a check's message is shortened; the report has all of it."""
@@ -75,7 +76,8 @@ class Advice(Model):
 
     `path` is the path whose steps are listed, empty when there is none. `steps` are commands and what to do after them,
     in order; `expect` is what the user will observe; `breaks` what breaks when done differently; `values` is
-    about the user's own values; `unknown` is what has not been tested, with the command that tests it.
+    about the user's own values; `objects` about stored applications, `site` about the cluster; `unknown` is what has
+    not been tested, with the command that tests it.
     """
 
     origin: str
@@ -87,6 +89,8 @@ class Advice(Model):
     expect: tuple[Sentence, ...] = ()
     breaks: tuple[Sentence, ...] = ()
     values: tuple[Sentence, ...] = ()
+    objects: tuple[Sentence, ...] = ()
+    site: tuple[Sentence, ...] = ()
     unknown: tuple[str, ...] = ()
     evidence: tuple[Proof, ...] = ()
 
@@ -118,7 +122,7 @@ def advise(
     found = path_results(reports, "upgrade", (origin, target))
     usual = [result for result in found if result.values == "default"]
     others = [result for result in found if result.values != "default"]
-    answer, chosen = _answer(usual)
+    answer, chosen = answer_of((result.crds, result.state) for result in usual)
     best = [result for result in usual if result.crds == chosen]
     return Advice(
         origin=origin,
@@ -143,11 +147,11 @@ def advise(
     )
 
 
-def _answer(found: Sequence[PathResult]) -> tuple[Answer, CrdMode | None]:
+def answer_of(found: Iterable[tuple[CrdMode, State]]) -> tuple[Answer, CrdMode | None]:
     """The answer, and the CRD mode to recommend: the one with the least work among those with the best results."""
     states: dict[CrdMode, set[State]] = {}
-    for result in found:
-        states.setdefault(result.crds, set()).add(result.state)
+    for crds, state in found:
+        states.setdefault(crds, set()).add(state)
     # Worst first: broken in one environment is broken, and what was not fully tested in one is not known.
     worst = {
         mode: next(state for state in (State.BROKEN, State.UNSEEN, State.RACE, State.CLEAN) if state in seen)
@@ -284,7 +288,6 @@ def _of_catalogue(
     """What the catalogue says about the edge that no run here has shown."""
     if upgrades is None:
         return
-    cells = (seen.cell for result in found for seen in result.seen.values())
     cells = (seen.cell for result in found for seen in result.seen.values())
     shown = {check.evidence.get("why") for cell in cells for check in cell.checks} - {None}
     for row in upgrades.known:

@@ -47,10 +47,12 @@ def parts(advice: Advice) -> Iterator[tuple[str, tuple[Sentence, ...]]]:
     """The sections of the advice by title, without empty ones."""
     every = (
         ("why", advice.why),
-        (f"steps, as run on {advice.path}", advice.steps),
+        (f"steps, as run on {advice.path}" if advice.path else "steps", advice.steps),
         ("what to expect", advice.expect),
         ("what breaks otherwise", advice.breaks),
         ("your values", advice.values),
+        ("your applications", advice.objects),
+        ("your cluster", advice.site),
     )
     yield from ((title, sentences) for title, sentences in every if sentences)
 

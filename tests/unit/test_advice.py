@@ -12,9 +12,10 @@ from advice_samples import CATALOGUE, COMMANDS, CRASHED, GOOD, STRUCK, cells, re
 from rich.console import Console
 
 from harness import stories
-from harness.report import advice_text, advice_values, html, summary
+from harness.advice import values as advice_values
+from harness.advice.values import End
+from harness.report import advice_text, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
-from harness.report.advice_values import End
 from harness.report.path_results import ON_PURPOSE, OWN, WATCHED
 from harness.stories.user_apps import story
 from harness.verdicts import errored, failed, passed

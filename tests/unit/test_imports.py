@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.advice import ends
 from harness.audit import subjects
-from harness.commands import advise
 from harness.errors import SettingsError, UnavailableError, UsageError
 from harness.foundry.imported import ImportedImage, Imports, Records
 from harness.imports import at_hand, charts, images
@@ -59,7 +59,7 @@ def test_runs_audits_and_advice_find_the_imported_chart(tmp_path: Path, settings
     assert (found.version, found.origin) == ("2.1.1", ChartSource.IMPORTED)
     nowhere = tmp_path / "no-helm"
     assert subjects._chart_of(OLD, "foundry", settings, nowhere, tmp_path) == found
-    assert advise._defaults(settings, OLD) == {"mine": True}
+    assert ends.end(settings, REAL, "2.1.1").defaults == {"mine": True}
 
 
 def test_an_audit_of_a_release_that_nobody_has_says_what_helps(tmp_path: Path, settings: Settings) -> None:

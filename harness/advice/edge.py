@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The advice for an edge: from runs here, else from runs of the project, else from the catalogue of known breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from harness.advice.steps import Plan
+from harness.advice.steps import steps as steps_of
+from harness.advice.values import End, Remark
+from harness.matrix import edges
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.edges import KnownRow
+from harness.matrix.model import CrdMode, Move, Release
+from harness.matrix.results import Result
+from harness.matrix.versions import numbers
+from harness.report import advice
+from harness.report.advice import Advice, Answer, Sentence, answer_of
+from harness.report.path_results import IN_WORDS, ON_PURPOSE, Report, State, path_results
+
+_STATES = {"clean": State.CLEAN, "race": State.RACE, "broken": State.BROKEN}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Basis:
+    """What an answer for an edge can rest on. `cannot` is why no run can take the path."""
+
+    known: Catalogue
+    reports: Sequence[Report] = ()
+    shipped: Sequence[Result] = ()
+    changes: Sequence[str] = ()
+    cannot: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What was found by looking: remarks on values, on stored applications, and on the cluster."""
+
+    values: Sequence[Remark] = ()
+    objects: Sequence[Remark] = ()
+    site: Sequence[Remark] = ()
+    unknown: Sequence[str] = field(default=())
+
+    @property
+    def steps(self) -> list[str]:
+        """What is to be done before the upgrade, without duplicates."""
+        every = (*self.values, *self.objects, *self.site)
+        return list(dict.fromkeys(it.step for it in every if it.step))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether something stops the upgrade, and no step is known for it."""
+        return any(it.stops and not it.step for it in (*self.values, *self.objects, *self.site))
+
+
+def advise(basis: Basis, origin: End, target: End, looked: Looked, plan: Plan | None) -> Advice:
+    """The advice for an edge, with what was found by looking.
+
+    `plan` has the way of deploying; its CRD mode is replaced by the recommended one. None for a target that no
+    catalogue has.
+    """
+    found = advice.advise(
+        origin.name,
+        target.name,
+        basis.reports,
+        upgrades=basis.known.upgrades,
+        changes=basis.changes,
+        values=[it.sentence for it in looked.values],
+        cannot=basis.cannot,
+    )
+    found = found.model_copy(
+        update={
+            "objects": tuple(it.sentence for it in looked.objects),
+            "site": tuple(it.sentence for it in looked.site),
+            "unknown": (*found.unknown, *looked.unknown),
+        }
+    )
+    if plan and not basis.cannot and _open(basis, origin, target, found):
+        found = _without_runs(basis, origin, target, found, plan, looked)
+    else:
+        found = _with_own_steps(found, plan, looked)
+    return found.model_copy(update={"answer": _judged(found.answer, looked)})
+
+
+def _open(basis: Basis, origin: End, target: End, found: Advice) -> bool:
+    """Whether runs here have left it open: nothing is known, or only what is known to break was tried."""
+    if found.answer is not Answer.NOT_SAFE:
+        return found.answer is Answer.NOT_KNOWN
+    predicted = {mode for mode, state in _by_catalogue(basis.known, origin, target, set()) if state is State.BROKEN}
+    return {crds for crds, _ in _here(basis, origin, target)} <= predicted
+
+
+def _here(basis: Basis, origin: End, target: End) -> list[tuple[CrdMode, State]]:
+    """The outcome of what was run here and says something."""
+    found = path_results(basis.reports, "upgrade", (origin.name, target.name))
+    return [(it.crds, it.state) for it in found if it.values == "default" and it.state is not State.UNSEEN]
+
+
+def _judged(answer: Answer, looked: Looked) -> Answer:
+    """The answer in view of what was found by looking, which can only make it worse."""
+    if looked.hopeless:
+        return Answer.NOT_SAFE
+    return Answer.WITH_STEPS if answer is Answer.SAFE and looked.steps else answer
+
+
+def _with_own_steps(found: Advice, plan: Plan | None, looked: Looked) -> Advice:
+    """An answer that rests on runs here: the steps are the commands that were run, after those that values ask for."""
+    if found.answer not in (Answer.SAFE, Answer.WITH_STEPS) or plan is None:
+        return found
+    if plan.deployment.tool == "helm":
+        own = tuple(Sentence(text=it, origin="seen") for it in looked.steps)
+        return found.model_copy(update={"steps": (*own, *found.steps)})
+    parsed = edges.parse(found.path)
+    crds: CrdMode = (parsed.crds if parsed else "") or "none"  # type: ignore[assignment]
+    notes = [it for it in found.steps if it.text.startswith("note: ")]
+    return found.model_copy(update={"path": "", "steps": (*_planned(plan, crds, looked), *notes)})
+
+
+def _without_runs(basis: Basis, origin: End, target: End, found: Advice, plan: Plan, looked: Looked) -> Advice:
+    """An answer for an edge of which no run here has shown enough."""
+    here = _here(basis, origin, target)
+    rows = [it for it in basis.shipped if it.parsed.releases == (origin.name, target.name)]
+    states = [*here, *((row.crds, _STATES[row.state]) for row in rows if row.crds not in {it for it, _ in here})]
+    why = [_of_result(row) for row in rows]
+    answer, crds = answer_of(states)
+    if crds is None or answer is Answer.NOT_SAFE:
+        # What was tried by the project is not all that can be done.
+        answer, crds = answer_of([*states, *_by_catalogue(basis.known, origin, target, {it for it, _ in states})])
+        why += [_catalogued(crds), *_near(basis.shipped, origin.name, target.name)] if crds else []
+    if crds is None:
+        return found.model_copy(update={"why": (*found.why, *why), "answer": answer})
+    notes = [_note(row) for row in _races(basis.known, origin, target, crds)]
+    return found.model_copy(
+        update={
+            # Without a run of this very edge nothing is called safe without steps.
+            "answer": answer if rows else Answer.WITH_STEPS,
+            "why": (*found.why, *why),
+            "steps": (*_planned(plan, crds, looked), *notes),
+            "expect": (*found.expect, *(it for row in rows if row.crds == crds for it in _measured(row))),
+        }
+    )
+
+
+def _planned(plan: Plan, crds: CrdMode, looked: Looked) -> list[Sentence]:
+    made = Plan(deployment=plan.deployment, target=plan.target, crds=crds, chart=plan.chart, before=tuple(looked.steps))
+    return steps_of(made)
+
+
+def _by_catalogue(known: Catalogue, origin: End, target: End, tried: set[CrdMode]) -> Iterator[tuple[CrdMode, State]]:
+    """The outcome that the known breaks predict in each mode that no result is about."""
+    for mode in IN_WORDS:
+        if mode in tried or (mode == "hook" and not (target.release and target.release.hook_image)):
+            continue
+        rows = _about(known, origin, target, mode)
+        yield mode, State.BROKEN if any(row.strikes == "always" for row in rows) else State.RACE
+
+
+def _about(known: Catalogue, origin: End, target: End, crds: CrdMode) -> list[KnownRow]:
+    move = Move(kind="upgrade", origin=origin.name, target=target.name)
+    return [
+        row
+        for row in known.upgrades.known
+        if row.about(move, crds, "default") and not row.scenario.startswith(ON_PURPOSE)
+    ]
+
+
+def _races(known: Catalogue, origin: End, target: End, crds: CrdMode) -> Iterable[KnownRow]:
+    return [row for row in _about(known, origin, target, crds) if row.strikes == "sometimes"]
+
+
+def _note(row: KnownRow) -> Sentence:
+    where = f"{row.basis}, {row.link}"
+    return Sentence(text=f"note: {row.way_out}", origin="from the catalogue", where=where)
+
+
+def _catalogued(crds: CrdMode) -> Sentence:
+    text = f"{IN_WORDS[crds]}, nothing is known to break for good; this edge itself has no recorded run"
+    return Sentence(text=text, origin="from the catalogue", where="charts/upgrades.toml")
+
+
+def _of_result(row: Result) -> Sentence:
+    words = {
+        "clean": "everything held",
+        "race": "everything that existed before was kept, and a known race struck what was submitted meanwhile",
+        "broken": f"it broke: {'; '.join(row.broke) or 'see its source'}",
+    }
+    text = f"{IN_WORDS[row.crds]}, {words[row.state]}"
+    return Sentence(text=text, origin="run of the project", where=row.where)
+
+
+def _measured(row: Result) -> Iterator[Sentence]:
+    told = []
+    if row.refused is not None:
+        told.append(f"creates are rejected for {row.refused / 1000:.1f} s in total")
+    if row.no_leader is not None:
+        told.append(f"there is no leader for {row.no_leader} s: applications submitted then wait")
+    if row.failed is not None:
+        told.append(f"{row.failed} of {row.submitted} applications ended FAILED although their driver succeeded")
+    if row.retry == "PENDING_RERUN":
+        told.append("a retry that was due meanwhile stayed PENDING_RERUN although its driver did the work")
+    for text in told:
+        yield Sentence(text=text, origin="run of the project", where=row.where)
+
+
+def _near(shipped: Sequence[Result], origin: str, target: str) -> list[Sentence]:
+    """The result whose ends are nearest to the edge's, with the same target if there is one."""
+    rows = [row for row in shipped if row.parsed.releases[1] == target]
+
+    def distance(row: Result) -> tuple[int, ...]:
+        return tuple(abs(a - b) for a, b in zip(numbers(row.parsed.releases[0]), numbers(origin), strict=True))
+
+    if not rows:
+        return []
+    row = min(rows, key=distance)
+    said = _of_result(row)
+    return [
+        said.model_copy(
+            update={"text": f"the nearest edge with a run is {' → '.join(row.parsed.releases)}: {said.text}"}
+        )
+    ]
+
+
+def changes_of(origin: Release | None, target: Release | None) -> tuple[str, ...]:
+    """What applications get otherwise, in sentences; nothing for a release without a row."""
+    from harness.matrix import behaviour
+
+    return tuple(behaviour.changes(origin, target)) if origin and target else ()

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two ends of an edge: their rows, and what their charts take, read from a chart or from the shipped facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.advice.values import End
+from harness.errors import UsageError
+from harness.imports import at_hand
+from harness.matrix import chart_facts, edges
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import Release
+from harness.matrix.versions import numbers
+from harness.releases import chart_files, crds
+from harness.releases.charts import Chart, from_path
+from harness.settings import Settings
+from harness.untrusted import check_yaml
+
+Schemas = Mapping[str, Mapping[str, Any]]
+"""The schema of `spec` by kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """The schemas of a release's CRDs, and where they are from; `whole` is whether they include the Pod API."""
+
+    kinds: Schemas
+    where: str
+    whole: bool
+    crds: Mapping[str, Mapping[str, Any]] | None = None
+
+
+def end(settings: Settings, known: Catalogue, name: str, chart: Path | None = None) -> End:
+    """One end, by the name of its release; `chart` is used in place of the one that is at hand.
+
+    Raises UsageError for what is not the name of a release, or is a copy in a registry that no row is about.
+    """
+    if not edges.is_release(name):
+        raise UsageError(
+            f"{name!r} is not a release name", "give a version (2.5.2) or a relocated release (2.2.1@docker.io)"
+        )
+    if not any(row.version == name.partition("@")[0] for row in known.releases):
+        return End(name=name)
+    release = known.release(name)
+    found = from_path(chart) if chart else at_hand.chart(settings, release)
+    if found is not None:
+        where = f"values.yaml of the chart {found.reference}"
+        return End(name=release.name, release=release, defaults=chart_values(found), chart=where)
+    return End(
+        name=release.name,
+        release=release,
+        defaults=chart_facts.values(release.version),
+        chart=f"charts/values.toml, {release.version}",
+    )
+
+
+def chart_values(chart: Chart) -> dict[str, Any] | None:
+    """The default values of a chart; None where it has none. Raises UsageError for a file that is not YAML."""
+    try:
+        data = yaml.safe_load(check_yaml(chart_files.text(chart.path, "values.yaml") or ""))
+    except yaml.YAMLError as broken:
+        raise UsageError(f"{chart.path}: values.yaml is not valid YAML: {broken}", "give a complete chart") from broken
+    return data if isinstance(data, dict) else None
+
+
+def schema(settings: Settings, release: Release, chart: Path | None = None) -> Schema | None:
+    """The schemas of a release's CRDs: of its chart if that is here, else the shipped ones; None without either."""
+    found = from_path(chart) if chart else at_hand.chart(settings, release)
+    if found is not None:
+        specs = crds.chart_crds(found)
+        kinds = {spec["names"]["kind"]: _spec(spec) for spec in specs.values()}
+        if kinds:
+            return Schema(kinds=kinds, where=f"crds/ of the chart {found.reference}", whole=True, crds=specs)
+    facts = chart_facts.schemas(release.version)
+    if facts is None:
+        return None
+    return Schema(kinds=facts, where=f"charts/crds.toml, {release.version}", whole=False)
+
+
+def _spec(crd: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of `spec` in the storage version of a CRD."""
+    version = next(it for it in crd["versions"] if it.get("storage"))
+    whole = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    found: Mapping[str, Any] = (whole.get("properties") or {}).get("spec") or {}
+    return found
+
+
+def require_edge(known: Catalogue, origin: End, target: End) -> str:
+    """Why no run can upgrade from one to the other, although advice is possible; empty when one can.
+
+    Raises UsageError if it is not an upgrade, and for a release without a row that is not older than all with one.
+    """
+    if origin.name == target.name:
+        raise UsageError(f"--from and --to are both {origin.name}", "give two different releases")
+    if numbers(origin.name) > numbers(target.name):
+        raise UsageError(
+            f"{target.name} is older than {origin.name}: Helm goes back by rollback",
+            f"`harness advise --from {target.name} --to {origin.name}` also covers the rollback",
+        )
+    without = [end.name for end in (origin, target) if end.release is None]
+    if not without:
+        return ""
+    oldest = min(numbers(row.version) for row in known.releases)
+    for name in without:
+        if numbers(name) > oldest:
+            known.release(name)
+    return f"no run can upgrade from {origin.name} to {target.name}: charts/releases.toml has no row for {without[0]}"

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of an upgrade, as commands of the tool that somebody deploys with.
+
+What each tool does with CRDs decides the steps: Helm, Terraform and helmfile never update them, Flux skips them unless
+told otherwise, and Argo CD applies them with every sync, client-side unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from harness.advice.tools import Tool
+from harness.matrix.model import CrdMode, Release
+from harness.releases.charts import CHART_NAME
+from harness.report.advice import Origin, Sentence
+
+_VALUES = "spark-operator-values.yaml"
+_TOO_LONG = "https://github.com/kubeflow/spark-operator/issues/2151"
+_FLUX = "https://fluxcd.io/flux/components/helm/helmreleases/#upgrade-configuration"
+_HELM_CRDS = "https://helm.sh/docs/chart_best_practices/custom_resource_definitions/"
+_APPLY = "kubectl{context} apply --server-side --force-conflicts -f -"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """How the operator is deployed.
+
+    `name` and `home` are the release and its namespace. `owner` and `owner_home` are the name and the namespace of the
+    object that a GitOps tool reads: an Application, a HelmRelease. `at` is the place of the chart's version in it, with
+    slashes (`spec/source/targetRevision`), and `options` are the sync options that it has. `values` are files, as
+    they were given, `apis` the API versions that the chart asks for with them; `context` is of a kubeconfig.
+    """
+
+    tool: Tool = "helm"
+    name: str = CHART_NAME
+    home: str = CHART_NAME
+    owner: str = CHART_NAME
+    owner_home: str = ""
+    at: str = ""
+    options: tuple[str, ...] = ()
+    skips_crds: bool = False
+    values: tuple[str, ...] = ()
+    apis: tuple[str, ...] = ()
+    context: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """An upgrade to `target`, whose `chart` is a path or a reference, if one was given."""
+
+    deployment: Deployment
+    target: Release
+    crds: CrdMode
+    chart: str = ""
+    before: tuple[str, ...] = field(default=())
+
+    @property
+    def kube(self) -> str:
+        """kubectl's option for the context, with a blank before it."""
+        return f" --context {shlex.quote(self.deployment.context)}" if self.deployment.context else ""
+
+    @property
+    def helm(self) -> str:
+        """Helm's option for the context, with a blank before it."""
+        return f" --kube-context {shlex.quote(self.deployment.context)}" if self.deployment.context else ""
+
+    @property
+    def chart_words(self) -> str:
+        """The chart as Helm takes it on its command line."""
+        if self.chart:
+            return shlex.quote(self.chart)
+        if self.target.chart_oci:
+            return f"{self.target.chart_oci} --version {self.target.version}"
+        return f"{CHART_NAME} --repo {self.target.chart_repository} --version {self.target.version}"
+
+    @property
+    def values_words(self) -> str:
+        """Helm's options for the values files; the saved values where none were given."""
+        return " ".join(f"--values {shlex.quote(it)}" for it in self.deployment.values or (_VALUES,))
+
+
+def steps(plan: Plan) -> list[Sentence]:
+    """Every step in order, first what has to be done to values and images. Each says what it rests on."""
+    made = [*_saved(plan), *(_sentence(text, plan) for text in plan.before), *_BY_TOOL[plan.deployment.tool](plan)]
+    return [*made, *_after(plan)]
+
+
+def _saved(plan: Plan) -> Iterator[Sentence]:
+    """Keep what there is, for the way back; with GitOps it is in Git."""
+    it = plan.deployment
+    if it.tool == "helm" and not it.values:
+        yield _sentence(f"helm{plan.helm} get values {it.name} --namespace {it.home} --output yaml > {_VALUES}", plan)
+
+
+def _crds(plan: Plan) -> Iterator[Sentence]:
+    if plan.crds == "apply":
+        text = f"helm show crds {plan.chart_words} | {_APPLY.format(context=plan.kube)}"
+        yield Sentence(text=text, origin="from the catalogue", where=_HELM_CRDS)
+
+
+def _with_helm(plan: Plan) -> Iterator[Sentence]:
+    it = plan.deployment
+    yield from _crds(plan)
+    hook = " --set hook.upgradeCrd=true" if plan.crds == "hook" else ""
+    yield _sentence(
+        f"helm{plan.helm} upgrade {it.name} {plan.chart_words} --namespace {it.home} {plan.values_words}{hook} --wait "
+        "--timeout 10m",
+        plan,
+    )
+
+
+def _with_argocd(plan: Plan) -> Iterator[Sentence]:
+    it = plan.deployment
+    if it.skips_crds:
+        yield from _crds(plan)
+    options = list(dict.fromkeys((*it.options, *(() if it.skips_crds else ("ServerSideApply=true",)))))
+    version = _nested(it.at or "spec/source/targetRevision", plan.target.version)
+    where = f"-n {it.owner_home or 'argocd'}"
+    yield _sentence(
+        f"in Git, or on the object: kubectl{plan.kube} {where} patch application {it.owner} --type {_kind(version)} "
+        f"--patch {_json(version)}",
+        plan,
+    )
+    if not it.skips_crds:
+        patch = {"spec": {"syncPolicy": {"syncOptions": options}}}
+        text = (
+            f"likewise, so that the CRDs fit: kubectl{plan.kube} {where} patch application {it.owner} --type merge "
+            f"--patch {_json(patch)}"
+        )
+        yield Sentence(text=text, origin="from the catalogue", where=_TOO_LONG)
+    yield _sentence(f"argocd app sync {it.owner} && argocd app wait {it.owner} --health --timeout 600", plan)
+
+
+def _with_flux(plan: Plan) -> Iterator[Sentence]:
+    it = plan.deployment
+    where = f"-n {it.owner_home or 'flux-system'}"
+    version = _nested(it.at or "spec/chart/spec/version", plan.target.version)
+    yield _sentence(
+        f"in Git, or on the object: kubectl{plan.kube} {where} patch helmrelease {it.owner} --type {_kind(version)} "
+        f"--patch {_json(version)}",
+        plan,
+    )
+    patch = {"spec": {"upgrade": {"crds": "CreateReplace"}}}
+    yield Sentence(
+        text=f"before that, since Flux skips CRDs otherwise: kubectl{plan.kube} {where} patch helmrelease {it.owner} "
+        f"--type merge --patch {_json(patch)}",
+        origin="from the catalogue",
+        where=_FLUX,
+    )
+    yield _sentence(
+        f"flux reconcile helmrelease {it.owner} --namespace {it.owner_home or 'flux-system'} --with-source", plan
+    )
+
+
+def _with_terraform(plan: Plan) -> Iterator[Sentence]:
+    yield from _crds(plan)
+    yield _sentence(f'in the helm_release: version = "{plan.target.version}"', plan)
+    yield _sentence("terraform plan -out spark-operator.tfplan && terraform apply spark-operator.tfplan", plan)
+
+
+def _with_helmfile(plan: Plan) -> Iterator[Sentence]:
+    yield from _crds(plan)
+    name = plan.deployment.name
+    yield _sentence(f"in helmfile.yaml, release {name}: version: {plan.target.version}", plan)
+    yield _sentence(f"helmfile --selector name={name} diff && helmfile --selector name={name} apply", plan)
+
+
+def _with_kubectl(plan: Plan) -> Iterator[Sentence]:
+    it = plan.deployment
+    apis = "".join(f" --api-versions {api}" for api in it.apis)
+    values = f" {plan.values_words}" if it.values else ""
+    yield _sentence(
+        f"helm template {it.name} {plan.chart_words} --namespace {it.home}{values}{apis} --no-hooks "
+        "> spark-operator.yaml",
+        plan,
+    )
+    yield from _crds(plan)
+    yield _sentence(f"kubectl{plan.kube} apply --server-side --force-conflicts -f spark-operator.yaml", plan)
+
+
+_BY_TOOL: Mapping[Tool, Callable[[Plan], Iterator[Sentence]]] = {
+    "helm": _with_helm,
+    "argocd": _with_argocd,
+    "flux": _with_flux,
+    "terraform": _with_terraform,
+    "helmfile": _with_helmfile,
+    "kubectl": _with_kubectl,
+}
+
+
+def _after(plan: Plan) -> Iterator[Sentence]:
+    it = plan.deployment
+    yield _sentence(
+        f"kubectl{plan.kube} --namespace {it.home} rollout status deployment --selector "
+        f"app.kubernetes.io/instance={it.name} --timeout 5m",
+        plan,
+    )
+
+
+def _nested(path: str, value: str) -> object:
+    """A merge patch that sets a field, or a JSON patch where the path goes through a list."""
+    parts = path.split("/")
+    if any(part.isdigit() for part in parts):
+        return [{"op": "replace", "path": f"/{path}", "value": value}]
+    made: object = value
+    for part in reversed(parts):
+        made = {part: made}
+    return made
+
+
+def _kind(patch: object) -> str:
+    return "json" if isinstance(patch, list) else "merge"
+
+
+def _json(patch: object) -> str:
+    return shlex.quote(json.dumps(patch, separators=(",", ":")))
+
+
+def _sentence(text: str, plan: Plan) -> Sentence:
+    origin: Origin = "from the catalogue"
+    return Sentence(text=text, origin=origin, where=f"row of {plan.target.name} in charts/releases.toml")
+
+
+def apis_of(switches: Iterable[str]) -> tuple[str, ...]:
+    """The API versions that the chart asks for where these of its switches are on."""
+    asked = {
+        "certManager.enable": ("cert-manager.io/v1/Certificate", "cert-manager.io/v1/Issuer"),
+        "prometheus.podMonitor.create": ("monitoring.coreos.com/v1/PodMonitor",),
+    }
+    return tuple(api for switch in switches for api in asked.get(switch, ()))
