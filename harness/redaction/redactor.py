@@ -10,6 +10,7 @@ that the caller names.
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 import os
@@ -18,9 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
-from xml.sax.saxutils import escape
 
-from harness.redaction import secret_blocks, secret_documents, secret_forms, secret_lines, secret_text
+from harness.redaction import secret_blocks, secret_documents, secret_forms, secret_lines, secret_text, secret_yaml
 from harness.redaction.secret_names import MASK
 
 __all__ = ["MASK", "Redactor"]
@@ -119,7 +119,7 @@ class _Pass:
         return secret_forms.decoded(text, self.text)
 
     def _yaml(self, text: str) -> str | None:
-        return secret_documents.in_yaml(text, self.text) if secret_text.mentions(text) else text
+        return secret_yaml.in_yaml(text, self.text) if secret_text.mentions(text) else text
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[str]:
@@ -141,6 +141,12 @@ def _encodings(literals: Sequence[str]) -> tuple[str, ...]:
     forms: set[str] = set()
     for literal in filter(None, literals):
         encoded = base64.b64encode(literal.encode()).decode()
-        forms |= {literal, quote(literal, safe=""), quote_plus(literal), json.dumps(literal)[1:-1], escape(literal)}
+        forms |= {
+            literal,
+            quote(literal, safe=""),
+            quote_plus(literal),
+            json.dumps(literal)[1:-1],
+            html.escape(literal, quote=False),
+        }
         forms |= {encoded, encoded.rstrip("="), encoded.replace("+", "-").replace("/", "_")}
     return tuple(sorted(forms, key=len, reverse=True))

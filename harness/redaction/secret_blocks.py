@@ -16,7 +16,7 @@ _KEY = re.compile(r"""^(?P<lead>\s*(?:- )*)(?P<key>["']?[\w./-]+["']?):(?:\s+(?P
 _SHAPE = re.compile(
     r"""^(?:\s*(?:- )*["']?[\w./-]+["']?\s*:(?:\s|$)|\s+\S|\s*-\s|\s*#|\s*$|---(?:\s|$)|[?:]\s|\s*[{[\]}])"""
 )
-_JSON_SECRET = re.compile(r"""\\*["']kind\\*["']\s*:\s*\\*["']Secret\\*["']""")
+_JSON_SECRET = re.compile(r"""\\*["'](?:kind\\*["']\s*:\s*\\*["']Secret|stringData)\\*["']""")
 _JSON_DATA = re.compile(r"""\\*["'](?:data|stringData)\\*["']\s*:\s*\{""")
 _JSON_MEMBERS = re.compile(
     r"""(?:\s*(?:"(?:\\.|[^"\\])*"\s*:\s*"(?:\\.|[^"\\])*"|\\+"[^"\\]*\\+"\s*:\s*\\+"[^"\\]*\\+")\s*,?)*\s*\}"""
@@ -76,7 +76,7 @@ def _split(text: str) -> Iterator[_Block]:
 
 def in_lines(text: str) -> str:
     """The text without the data of Secrets that are written in one line of JSON, in a string of JSON too."""
-    if "Secret" not in text:
+    if "Secret" not in text and "stringData" not in text:
         return text
     lines = text.splitlines(keepends=True)
     return "".join(_mask_json_data(line) if _JSON_SECRET.search(line) else line for line in lines)

@@ -63,6 +63,17 @@ _FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     ),
     (("://",), re.compile(r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])")),
     (("jdbc:oracle",), re.compile(r"(jdbc:oracle:\w+:[^\s/@]+/)[^\s@]+(?=@)")),
+    # The master password of Maven's settings-security.xml
+    (("<master>",), re.compile(r"(<master>)[^<]+(?=</master>)")),
+    # .pgpass: host, port, database and user
+    ((":",), re.compile(r"^(?=[a-z*])([\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)[^\s:]+(?=\s*$)", re.MULTILINE)),
+    # Users of Kafka's and ZooKeeper's login modules
+    (
+        ("user_",),
+        re.compile(
+            r"""^(\s*user_(?!(?:agent|count|id|name|type)\b)\w+\s*=\s*["'])[^"'\n]+(?=["'];?\s*$)""", re.MULTILINE
+        ),
+    ),
 )
 
 _BEGIN_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
@@ -106,12 +117,22 @@ _MAX_DECODED = 4_000_000
 Redact = Callable[[str], str]
 
 
+_HCL = re.compile(
+    r"""(\b(?:variable|output)\s+"(?P<key>[\w-]+)"\s*\{(?:[^{}]|\{[^{}]*\}){0,2000}?\b(?:default|value)\s*=\s*")"""
+    r"""(?P<value>(?:\\.|[^"\\\n])+)(?=")"""
+)
+
+
 def redact(text: str) -> str:
     """The text without what is known by its form."""
     text = _private_keys(text)
+    if 'variable "' in text or 'output "' in text:
+        text = _HCL.sub(_mask_named, text)
     for words, form in _FORMS:
-        if any(word in text for word in words):
-            text = form.sub(_keep_first, text)
+        for word in words:
+            if word in text:
+                text = form.sub(_keep_first, text)
+                break
     return _xml(text)
 
 

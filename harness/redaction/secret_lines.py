@@ -23,10 +23,12 @@ _NAME_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?(?:name|key)["']?\s*[:=]\s*["'
 _VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
 _BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
 _TAGGED = re.compile(r"(?:[!&]\S+\s+)+")
-_LOGFMT = re.compile(r"\s[\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
+_LOGFMT = re.compile(r"[\s&][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
 _MEMBER = re.compile(r"""^\s*(?:-\s+)?["']?[\w./$-]+["']?\s*[:=](?:\s|$)""")
 _LONG = re.compile(r"^(\s*)[\w+/=-]{20,}(?=\s*$)")
 _KEY_OF = re.compile(r"(?i)\b(?:api|access|certificate|encryption|private|secret|shared|signing) key:\s*$")
+# Text that ends with a line of this word: in HCL and in shells.
+_HEREDOC = re.compile(r"""<<[-~]?\s*["']?(\w+)["']?\s*$""")
 _NEAR = 4
 _MAX_QUOTED_LINES = 60
 
@@ -69,6 +71,11 @@ class _Line:
         if _BLOCK.match(rest) and is_colon:
             self._drop_deeper(column)
             return self._write(field, '"', rest)
+        heredoc = _HEREDOC.match(rest)
+        if heredoc and not is_colon:
+            return self._text_until(re.compile(rf"\s*{re.escape(heredoc[1])}\s*$"), field, rest)
+        if rest[:3] in ('"""', "'''") and rest[:3] not in rest[3:]:
+            return self._text_until(re.compile(rf".*{rest[:3]}"), field, rest)
         if rest[0] in "\"'":
             return self._quoted(field, rest)
         if rest[0] in "[{":
@@ -103,6 +110,15 @@ class _Line:
             if _MEMBER.match(line):
                 break
             closed = re.search(rf"(?<!\\){rest[0]}\s*,?\s*$", line)
+            self._lines[at] = ""
+            if closed:
+                break
+        return self._write(field, '"', rest)
+
+    def _text_until(self, end: re.Pattern[str], field: re.Match[str], rest: str) -> bool:
+        """A value of several lines, the last of which is known by its look."""
+        for at in range(self._number + 1, min(self._number + _MAX_QUOTED_LINES, len(self._lines))):
+            closed = end.match(_split(self._lines[at])[0])
             self._lines[at] = ""
             if closed:
                 break

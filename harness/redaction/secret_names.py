@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 
 MASK = "***"
@@ -15,7 +16,7 @@ _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _SECRET_ENDS = (
     *("password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "pwd", "secret", "token", "tokens"),
     *("credential", "credentials", "creds", "dockerconfigjson", "dockercfg", "htpasswd", "signature"),
-    *("storepass", "keypass", "userpass"),
+    *("storepass", "keypass", "userpass", "requirepass", "masterauth", "bindpw", "rootpw"),
     *("apikey", "apikeys", "accesskey", "secretkey", "privatekey", "authkey", "signingkey", "encryptionkey"),
     *("masterkey", "sharedkey", "accountkey", "sharedaccesskey", "storagekey", "sshkey", "connectionstring"),
 )
@@ -75,6 +76,7 @@ _PAIRS = frozenset(
     (
         *(("connection", "string"), ("key", "data"), ("secret", "id"), ("session", "id"), ("user", "info")),
         *(("pass", "code"), ("pass", "phrase"), ("pass", "word")),
+        *(("code", "verifier"), ("client", "assertion"), ("art", "api")),
     )
 )
 
@@ -95,7 +97,7 @@ _ABOUT = frozenset(
         *("created", "time", "timestamp", "date", "env", "attribute", "column", "header", "location", "keytab"),
         *("reloader", "reload", "cleaner", "signer", "source", "template", "validation", "verifier", "scope"),
         *("scopes", "server", "service", "auto", "generation", "getter", "binding", "bindings", "plugin", "cache"),
-        *("bucket", "identifier", "retries", "retry", "attempts", "authentication", "authenticator", "auth"),
+        *("bucket", "identifier", "retries", "retry", "attempts", "per", "authentication", "authenticator", "auth"),
     )
 )
 _ABOUT_OR_KEY = _ABOUT | {"key", "keys", "id", "ids"}
@@ -126,6 +128,9 @@ def is_secret(name: str) -> bool:
         name = rest
     words = [word.lower() for word in _WORDS.findall(_AZURE.sub("", name[-_MAX_NAME:]))]
     if not words or words[0] in _ABOUT_FIRST or (words[-1] == "secret" and words[-2:-1] and words[-2] in _SECRETS_OF):
+        return False
+    if any(pair in (("key", "ref"), ("key", "refs")) for pair in itertools.pairwise(words)):
+        # `secretKeyRef.DB_PASSWORD`: where the value is, and not the value.
         return False
     if words[-1] == "auth":
         return not (words[-2:-1] and words[-2] in _AUTH_OF)
@@ -199,4 +204,5 @@ def is_harmless(value: str, name: str = "") -> bool:
     if lowered.endswith("pwd") and value.startswith(("/", "~")):
         # The folder that a shell is in.
         return True
-    return (lowered.endswith("tokens") or lowered == "pass") and value.isdigit()
+    is_count = lowered.endswith("tokens") or (lowered == "pass" and not name.startswith("-"))
+    return is_count and value.isdigit()

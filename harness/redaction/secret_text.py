@@ -19,6 +19,7 @@ QUOTE = r"""(?:\\*["'`]|&quot;|&\#3[49];|&apos;|\\+u002[27]|%2[27])"""
 # Every name of a secret has one of these; its name is what is around it.
 _CORE = re.compile(
     r"pass|pw|secret|token|cred|dockerc|signature|key|connection|session|psk|sas|otp|jwt|bearer|cookie|auth"
+    r"|verifier|assertion|art-api"
 )
 _NAME_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./$-")
 _NAME_END = re.compile(r"[\w./$-]*\w(?:\[\w+\])?")
@@ -29,11 +30,22 @@ _OF_WORDS = re.compile(
     r"(?: access)? $"
 )
 _SEPARATOR = re.compile(
-    rf"""(?x){QUOTE}?\]?(?P<sep>\s*
-    (?: := | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) )\s*)"""
+    rf"""(?x){QUOTE}?(?:\]|\)(?=\s*[-=]>))?(?P<sep>\s*
+    (?: := | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
+    (?:\(\*?[\w.]+\)\((?="))?)"""
 )
 _GAP = re.compile(rf"(?:{QUOTE}\s*,\s*|{QUOTE}\s+(?={QUOTE})|\s*,\s*|\s+)(?![-,|\])]|{QUOTE}-)(?=\S)")
 
+_STATUS = (
+    *("a", "access", "an", "and", "already", "any", "are", "as", "at", "be", "because", "before", "by", "can"),
+    *("cannot", "check", "could", "denied", "did", "does", "duplicate", "empty", "error", "expired", "failed"),
+    *("for", "forbidden", "from", "get", "has", "have", "head", "if", "illegal", "in", "incorrect", "invalid"),
+    *("is", "it", "dial", "line", "malformed", "may", "mismatch", "missing", "must", "nil", "no", "none", "not"),
+    *("of", "ok", "on", "or", "post", "put", "read", "refused", "rejected", "required", "revoked", "secret"),
+    *("should", "signature", "since", "the", "this", "to", "too", "unable", "unauthorized", "unavailable"),
+    *("undefined", "unexpected", "unknown", "unsupported", "using", "value", "valid", "was", "were", "will"),
+    *("with", "wrong", "your", "you"),
+)
 # `DB_PASSWORD` in a field called name, and its value in one called value, in either order and in most notations.
 _NAME = rf"\b(?i:name|key)(?:{QUOTE})?\s*[:=]\s*(?:{QUOTE})?(?P<name>[\w.:-]+)(?:{QUOTE})?"
 _VALUE = r"\b(?i:value)"
@@ -45,19 +57,33 @@ _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WOR
 _PROPERTY = re.compile(
     r"""(?:^\s*|["'])(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?P<value>[^\s=:"'][^"'\r\n]*?)(?=["']|\s*$)"""
 )
-_MACHINE = re.compile(r"(\b(?:machine|login)\s+\S+\s+(?:login\s+\S+\s+)?password\s+)(\S+)")
+_MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
 _SQL = re.compile(r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password)\s+)(['\"])((?:\\.|(?!\2).)+)(?=\2)")
 _COMMAND = re.compile(r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|SET|spark\.conf\.set)\s+)(\w+)(\s+)([^\s=].*?)(\s*)$")
 _TUPLE = re.compile(r"""(\(\s*['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
 _TABLE = re.compile(r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)([^|│\s][^|│]*?)(?=\s*[|│])")
 _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
 _LOGIN = re.compile(
-    r"(\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit)\b[^|&]{0,200}?\s-[paw]\s*)([^\s'\"-][^\s'\"]*)"
+    r"(\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z)\b[^|&]{0,200}?"
+    r"\s-[paw]\s*['\"]?)([^\s'\"-][^\s'\"]*)"
 )
+_CAPITAL = re.compile(
+    r"(\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b[^|&]{0,200}?\s-[PN]\s*['\"]?)([^\s'\"-]+)"
+)
+_ALIAS = re.compile(r"(\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+['\"]?)([^\s'\"-]+)")
+_ALIAS_OF_HADOOP = re.compile(r"(\bcredential\s+create\s+\S+\s[^|&]{0,200}?-v(?:alue)?\s+)(\S+)")
+_DIRECTIVE = re.compile(r"(\b(?:requirepass|masterauth)\s+['\"]?)([^\s'\"=:]+)")
+_MASKED_IN_CI = re.compile(r"(::add-mask::)(\S.*?)(?=\s*$)")
+_SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S.*?)(?=\s*$)")
+_TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
+# A line of .netrc
+_ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(_STATUS)})\b)(\S+)(?=\s*$)")
+# The second value of a change: `~ password = "old" -> "new"`
+_CHANGED = re.compile(rf"{QUOTE}?\s*->\s*(?={QUOTE})")
 _USER = re.compile(
     r"(\b(?:curl|wget|http|crane|skopeo)\b.{0,200}?\s(?:-u|--(?:proxy-)?user)[\s=]*['\"]?[^\s:'\"]+:)([^\s'\"]+)"
 )
-_SAID = re.compile(r"(?i)(\bpass(?:word|phrase)\s+(?:is|was|set to|now)\s+)(?=\S*[\d!@#$%^&*])([^\s,;]+)")
+_SAID = re.compile(r"(?i)(\bpass(?:word|phrase)\s+(?:is|was|set to|now):?\s+)(?=\S*[\d!@#$%^&*])([^\s,;]+)")
 _PIPED = re.compile(
     r"(\b(?:echo|printf)\s+(?:-n\s+)?['\"]?)([^\s|'\"]+)(?=['\"]?\s*\|.{0,200}(?:password-stdin|\blogin\b))"
 )
@@ -65,11 +91,11 @@ _BY_POSITION = re.compile(
     r"(\b(?:aws configure set \S*(?:secret|token)\S*|vault login|htpasswd -\w*b\w* \S+ \S+)\s+)([^\s=-][^\s=]*)(?=\s|$)"
 )
 _OPENSSL = re.compile(r"(-pass(?:in|out)?\s+pass:)(\S+)")
-_LITERAL = re.compile(r"(--from-literal[= ]['\"]?[\w.-]+=)([^\s'\"]+)")
+_LITERAL = re.compile(r"(--from-literal[= ]['\"]?[\w.-]+=['\"]?)([^\s'\"]+)")
 
 _HEADER = re.compile(
     rf"""(?ix)
-    ((?<![\w/-])(?:proxy-)?authorization(?:{QUOTE})?\s*(?:[:=,]|%3a|=>)\s*\[*\s*)
+    ((?<![\w/-])(?:proxy-)?authorization(?:{QUOTE})?\s*(?:[:=,]|%3a|=>|(?=["'](?:basic|bearer|token)\s))\s*\[*\s*)
     (?P<quote>{QUOTE})?
     (?P<scheme>(?:basic|bearer|digest|negotiate|token|apikey|ntlm|splunk|aws4-hmac-sha256)\b[ ]+)?
     """
@@ -83,17 +109,7 @@ _QUERY = re.compile(
 )
 _MAP = re.compile(r"(?i)((?:string)?data:\s*(?:map\[string\][\[\]\w]*\{|map\[))")
 
-_STATUS = (
-    *("a", "access", "an", "and", "already", "any", "are", "as", "at", "be", "because", "before", "by", "can"),
-    *("cannot", "check", "could", "denied", "did", "does", "duplicate", "empty", "error", "expired", "failed"),
-    *("for", "forbidden", "from", "get", "has", "have", "head", "if", "illegal", "in", "incorrect", "invalid"),
-    *("is", "it", "dial", "line", "malformed", "may", "mismatch", "missing", "must", "nil", "no", "none", "not"),
-    *("of", "ok", "on", "or", "post", "put", "read", "refused", "rejected", "required", "revoked", "secret"),
-    *("should", "signature", "since", "the", "this", "to", "too", "unable", "unauthorized", "unavailable"),
-    *("undefined", "unexpected", "unknown", "unsupported", "using", "value", "valid", "was", "were", "will"),
-    *("with", "wrong", "your", "you"),
-)
-STATUS = re.compile(rf"(?i)(?:{'|'.join(_STATUS)})\b(?![\w@$!#%^*=+-])|[a-z][a-z/]*:\s")
+STATUS = re.compile(rf"(?i)(?:{'|'.join(_STATUS)})\b(?![\w@$!#%^*=+-])|[a-z][a-z/]*:\s|(?-i:[1-5]\d\d [A-Z][a-z]+)")
 _PROSE = re.compile(
     rf"{STATUS.pattern}|(?-i:[A-Z]?[a-z]+,?\s+(?!(?:as|at|for|from|in|on|to|user|with)\b)[a-z]+(?:[\s,.;]|:\s|$))"
 )
@@ -118,9 +134,13 @@ WORDS = (
     *("pass", "pwd", "token", "secret", "cred", "cookie", "auth", "bearer", "signature", "dockerc", "sig="),
     *("jaas", "key", "psk", "jwt", "sas", "otp", "connection", "session", "identified", "pw", "redis-cli"),
     *("kinit", "x-amz-", "code=", "x-goog", "curl", "crane", "skopeo", "from-literal", "data:", "login"),
-    *("opaque", "mysql", "mariadb", "mongo", "user.info", "ldap", "8q~"),
+    *("opaque", "mysql", "mariadb", "mongo", "user.info", "ldap", "8q~", "stringdata", "assertion", "verifier"),
+    *("art-api", "beeline", "sqlcmd", "bcp ", "unzip", "zip -", "ssh-keygen", "::add-mask", "mc alias"),
+    *("mosquitto", "mc config"),
 )
-_SHORT = re.compile(r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])")
+_SHORT = re.compile(
+    r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"
+)
 _KEYS = re.compile(
     rf"(?i)(?:{'|'.join(sorted(KEYS_OF))}|[?&;])[ ._-]?keys?(?![a-z]*(?:store|word|board))"
     r"|\bkey[\"']?\s*[:=]|(?:key|store)pass"
@@ -162,8 +182,10 @@ def inline(line: str) -> str:
     """One line without the secrets that names in it give away."""
     lowered = line.lower()
     for words, rule in _RULES:
-        if any(word in lowered for word in words):
-            line = rule(line)
+        for word in words:
+            if word in lowered:
+                line = rule(line)
+                break
     return line
 
 
@@ -219,6 +241,11 @@ def _pairs(line: str) -> str:
         if value is not None and value.text and not is_harmless(value.text, name):
             parts += [line[at : value.start], MASK]
             at = position = value.end
+            changed = _CHANGED.match(line, at)
+            if changed:
+                value = value_at(line, changed.end())
+                parts += [line[at : value.start], MASK]
+                at = position = value.end
     return "".join([*parts, line[at:]]) if parts else line
 
 
@@ -351,10 +378,13 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("(",), _by_pattern(_TUPLE, 2, 3)),
     (("|", "│"), _by_pattern(_TABLE, 2, 3)),
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
-    (("machine ", "login "), _by_pattern(_MACHINE, 0, 2)),
+    (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
     (("identified ", "password '", 'password "'), _by_pattern(_SQL, 0, 3)),
     (
-        ("login", "sshpass", "mysql", "mariadb", "mongo", "user.info", "mongo", "redis-cli", "ldap", "kinit"),
+        (
+            *("login", "sshpass", "mysql", "mariadb", "mongo", "user.info", "redis-cli", "ldap", "kinit", "beeline"),
+            *("hive", "7z"),
+        ),
         _by_pattern(_LOGIN, 0, 2),
     ),
     (("curl", "wget", "http ", "crane", "skopeo"), _by_pattern(_USER, 0, 2)),
@@ -362,6 +392,14 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("login", "password-stdin"), _by_pattern(_PIPED, 0, 2)),
     (("aws configure", "vault login", "htpasswd"), _by_pattern(_BY_POSITION, 0, 2)),
     (("pass:",), _by_pattern(_OPENSSL, 0, 2)),
+    (("sqlcmd", "bcp", "isql", "zip", "ssh-keygen", "ftp", "mosquitto"), _by_pattern(_CAPITAL, 0, 2)),
+    (("mc ",), _by_pattern(_ALIAS, 0, 2)),
+    (("credential create",), _by_pattern(_ALIAS_OF_HADOOP, 0, 2)),
+    (("requirepass", "masterauth"), _by_pattern(_DIRECTIVE, 0, 2)),
+    (("::add-mask",), _by_pattern(_MASKED_IN_CI, 0, 2)),
+    (("::s",), _by_pattern(_SET_IN_CI, 2, 3)),
+    (("password ",), _by_pattern(_ALONE, 0, 2)),
+    (("\t",), _by_pattern(_TABBED, 2, 3)),
     (("from-literal",), _by_pattern(_LITERAL, 0, 2)),
     (("?", "&", ";"), _by_pattern(_QUERY, 0, 2)),
 )

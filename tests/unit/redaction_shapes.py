@@ -13,6 +13,8 @@ import json
 import urllib.parse
 from collections.abc import Iterator
 
+import redaction_tool_shapes
+
 SECRETS = ("hunter2horse", "Zq9/xT+v4Lw0Rb7", "swordfish", "83125570142")
 """A word with a digit, one in base64's alphabet, one that could be any word, and a number."""
 
@@ -731,6 +733,9 @@ SHOWN: dict[str, tuple[str, ...]] = {
         "tokenizer: bert-base",
     ),
 }
+
+HIDDEN |= redaction_tool_shapes.HIDDEN
+SHOWN |= redaction_tool_shapes.SHOWN
 
 
 def hidden() -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds secrets in YAML by its structure: its parser says where each scalar is, and only secrets are written anew.
+
+Comments, order and layout stay.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, cast
+
+import yaml
+
+from harness.redaction.secret_documents import Pairs, Place, Redact, Walk
+from harness.redaction.secret_names import MASK, is_secret
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_COMMENT = re.compile(r"(?:(?<=\s)|^)#[^\n]*", re.MULTILINE)
+
+
+def in_yaml(text: str, inner: Redact) -> str | None:
+    """A text that is YAML, without its secrets; None when it is none."""
+    walk = _YamlWalk(inner, text)
+    try:
+        # Bytes that were not UTF-8 are no YAML, and are kept.
+        for document in _documents(_SURROGATE.sub("?", text)):
+            if isinstance(document, _Leaf):
+                # Lines of text, which happen to be indented.
+                return None
+            walk.value(document)
+    except (yaml.YAMLError, RecursionError, _NotAsWritten):
+        return None
+    parts, at = [], 0
+    for start, end, said in sorted(walk.edits):
+        parts += [text[at:start], said]
+        at = end
+    return "".join([*parts, text[at:]])
+
+
+class _Leaf(str):
+    """A scalar, and where it is in its text."""
+
+    __slots__ = ("anchor", "end", "start", "style")
+    start: int
+    end: int
+    style: str
+    anchor: str
+
+
+class _Pairs(Pairs):
+    """A mapping, and where it is in its text."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__()
+        self.start = self.end = start
+
+
+class _Unnamed:
+    """A key that is no scalar."""
+
+    def __str__(self) -> str:
+        return ""
+
+
+class _NotAsWritten(Exception):
+    """The parser's places are not those of the text."""
+
+
+class _YamlWalk(Walk):
+    """Collects what is to be written in the place of which part of the text."""
+
+    def __init__(self, inner: Redact, text: str) -> None:
+        super().__init__(inner)
+        self.edits: list[tuple[int, int, str]] = []
+        self._text = text
+
+    def masked(self, value: Any, place: Place) -> Any:
+        """See above."""
+        self._write(value, f'"{MASK}"')
+        return MASK
+
+    def changed(self, value: str, said: str, place: Place) -> Any:
+        """See above."""
+        if isinstance(value, _Leaf) and value.style not in ("|", ">"):
+            self._write(value, json.dumps(said, ensure_ascii=False))
+        return said
+
+    def value(self, value: Any, name: str = "", place: Place = None) -> Any:
+        """See above; text in a block is redacted as it is laid out."""
+        if isinstance(value, _Leaf) and value.style in ("|", ">") and not (name and is_secret(name)):
+            self._block(value)
+            return value
+        return super().value(value, name, place)
+
+    def _all(self, value: Any, place: Place) -> Any:
+        """Everything in the data of a Secret, with its comments."""
+        before = len(self.edits)
+        made = super()._all(value, place)
+        if isinstance(value, _Pairs):
+            taken = [(start, end) for start, end, _ in self.edits[before:]]
+            # A comment may stand before the first name.
+            start = self._text.rfind(":", 0, value.start) + 1
+            for found in _COMMENT.finditer(self._text, start, value.end):
+                if not any(start <= found.start() < end for start, end in taken):
+                    self.edits.append((found.start(), found.end(), ""))
+        return made
+
+    def _block(self, leaf: _Leaf) -> None:
+        source = self._text[leaf.start : leaf.end]
+        head, newline, body = source.partition("\n")
+        indent = min((len(it) - len(it.lstrip(" ")) for it in body.splitlines() if it.strip()), default=0)
+        plain = "".join(line[min(indent, len(line) - len(line.lstrip(" "))) :] for line in body.splitlines(True))
+        said = self._inner(plain)
+        if said != plain:
+            laid_out = "".join(" " * indent + line if line.strip() else line for line in said.splitlines(True))
+            self.edits.append((leaf.start, leaf.end, head + newline + laid_out))
+
+    def _write(self, leaf: _Leaf, said: str) -> None:
+        source = self._text[leaf.start : leaf.end]
+        anchor = f"&{leaf.anchor} " if leaf.anchor else ""
+        self.edits.append((leaf.start, leaf.end, anchor + said + source[len(source.rstrip()) :]))
+
+
+def _documents(text: str) -> Iterator[Any]:
+    """The documents of a text, without recursion. Raises yaml.YAMLError, and _NotAsWritten.
+
+    Events are asked for one by one: `yaml.parse` looks at each before it hands it on, and takes three times as long.
+    """
+    loader = yaml.CSafeLoader(text)
+    stack: list[tuple[_Pairs | list[Any], list[Any]]] = []
+    try:
+        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
+            if isinstance(event, yaml.ScalarEvent):
+                done: Any = _leaf(event, text)
+            elif isinstance(event, yaml.MappingStartEvent):
+                stack.append((_Pairs(_index(event.start_mark)), []))
+                continue
+            elif isinstance(event, yaml.SequenceStartEvent):
+                stack.append(([], []))
+                continue
+            elif isinstance(event, yaml.CollectionEndEvent):
+                done = stack.pop()[0]
+                if isinstance(done, _Pairs):
+                    done.end = _index(event.end_mark)
+            elif isinstance(event, yaml.AliasEvent):
+                done = None
+            else:
+                continue
+            if stack:
+                _put(*stack[-1], done)
+            else:
+                yield done
+    finally:
+        loader.dispose()
+
+
+def _index(mark: Any) -> int:
+    """Where a mark of the parser is; it is declared as if it could be missing."""
+    return cast("int", mark.index)
+
+
+def _leaf(event: yaml.ScalarEvent, text: str) -> _Leaf:
+    leaf = _Leaf(event.value)
+    leaf.start, leaf.end = start, end = _index(event.start_mark), _index(event.end_mark)
+    leaf.style, leaf.anchor = event.style or "", event.anchor or ""
+    if text[start:end] != leaf and not leaf.style:
+        # Whether a plain scalar is in its place can be told; of others it cannot.
+        source = text[start:end]
+        if not (leaf.anchor or event.tag or "\n" in source or source.strip() == leaf):
+            raise _NotAsWritten
+    return leaf
+
+
+def _put(into: _Pairs | list[Any], waiting: list[Any], done: Any) -> None:
+    """Add a value to a sequence, or a key or its value to a mapping."""
+    if isinstance(into, list):
+        into.append(done)
+    elif waiting:
+        into.add(waiting.pop(), done)
+    else:
+        waiting.append(str(done) if isinstance(done, _Leaf) else _Unnamed())
