@@ -11,6 +11,9 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from harness.errors import BuildError
 from harness.foundry.kubernetes import NODES
@@ -29,12 +32,15 @@ _HEAD = """\
 """
 
 
+_Package = Annotated[str, Field(pattern=r"^\S+ \S+ [0-9a-f]{64}$")]
+
+
 class RecordedSystem(Model):
     """A base system on one architecture; a package is `name version sha256`."""
 
     name: str
     architecture: str
-    packages: tuple[str, ...]
+    packages: tuple[_Package, ...]
 
     @property
     def listed(self) -> Listed:

@@ -99,6 +99,7 @@ def test_a_limit_is_named_with_its_numbers() -> None:
 def test_every_row_is_a_scenario_and_none_is_run_unasked() -> None:
     found = scenarios.discover()
     table = catalogue.load()
+    assert {f"registry-held-{row.how}" for row in table.held} <= set(found)
     for prefix, names in (("fault", table.fault), ("limit", table.limit)):
         assert {f"registry-{prefix}-{row.name}" for row in names} == {
             it for it in found if it.startswith(f"registry-{prefix}-")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import BuildError, UsageError
+from harness.errors import BuildError, CatalogueError, UsageError
 from harness.foundry import debian, nodes, papers, recorded, spark
 from harness.foundry.assemble import architecture
 from harness.foundry.layers import write_layer
@@ -94,3 +94,11 @@ def test_what_is_stored_is_recorded_and_other_architectures_stay(tmp_path: Path)
         ("node-base", "riscv64"): KNOWN.packages[:2],
     }
     assert papers.record_packages(store, file) == ["the record has all of them already"]
+
+
+def test_a_line_that_is_no_package_is_told_with_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "packages.toml"
+    file.write_text('[[system]]\nname = "base"\narchitecture = "amd64"\npackages = [\n    "bash 5.2",\n]\n')
+
+    with pytest.raises(CatalogueError, match=re.escape(f"{file}, line 4: key packages")):
+        recorded.read(file)

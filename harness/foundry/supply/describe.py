@@ -99,7 +99,7 @@ def _images(root: Path, made: Record) -> dict[str, Path | None]:
 
 def _packages(folder: Path, made: Record) -> Contents:
     if made.kind == "go":
-        return gobinaries.contents(sorted((folder / "bin").iterdir()))
+        return gobinaries.contents(sorted((folder / "bin").glob("*")))
     layer = folder / "layer.tar.gz"
     if made.kind != "layer" or not layer.is_file():
         return Contents()

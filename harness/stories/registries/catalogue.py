@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from harness.errors import CatalogueError
+from harness.matrix.versions import within
 from harness.registries.front.faults import Fault
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries.own_registries import Home
@@ -79,12 +81,42 @@ class LimitRow(_Row):
         return f"{self.moment}-{self.home}"
 
 
+class HeldRow(_Row):
+    """A private image that is in the node; the keys are explained in clusters/pulls.toml."""
+
+    how: Literal["preloaded", "pulled"]
+    since: str
+    until: str = ""
+    outcome: Outcome
+    says: Expression = ""
+    cause: str = ""
+    source: str = Field(pattern=r"^https://[^\s/]+/\S+$")
+
+    @model_validator(mode="after")
+    def _complete(self) -> HeldRow:
+        if (self.outcome == "stuck") != bool(self.says and self.cause):
+            raise ValueError(f"{self.how}: a pull that is stuck needs says and cause, one that holds has neither")
+        return self
+
+
 class Rows(_Row):
     """The file."""
 
     token: tuple[TokenRow, ...] = Field(min_length=1)
     fault: tuple[FaultRow, ...] = Field(min_length=1)
     limit: tuple[LimitRow, ...] = Field(min_length=1)
+    held: tuple[HeldRow, ...] = Field(min_length=1)
+
+    def held_by(self, how: str, version: str) -> HeldRow:
+        """The row for this version of the kubelet, `1.34.4`. Raises CatalogueError when there is none, or two."""
+        minor = ".".join(version.split(".")[:2])
+        found = [it for it in self.held if it.how == how and within(minor, it.since, it.until)]
+        if len(found) != 1:
+            raise CatalogueError(
+                f"{FILE}: {len(found)} rows say what becomes of a {how} image with Kubernetes {minor}",
+                "let since and until of [[held]] cover each version once",
+            )
+        return found[0]
 
 
 @cache
