@@ -27,6 +27,8 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
+from harness.invocation import here
+
 
 class HarnessError(Exception):
     """Base of all errors that the harness raises on purpose.
@@ -39,7 +41,7 @@ class HarnessError(Exception):
     def __init__(self, message: str, next_step: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.next_step = next_step
+        self.next_step = here(next_step)
 
     def __str__(self) -> str:
         return f"{self.message}\n  next: {self.next_step}" if self.next_step else self.message

@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from harness import home
 from harness.errors import CatalogueError, SettingsError
 from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
 from harness.toml_source import TomlSource, message, remedy
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-"""The checkout: clusters/, charts/ and reports/ are below it."""
+PROJECT_ROOT = home.data_root()
+"""The folder that has clusters/ and charts/: the checkout, or a folder of the installed package."""
 
 SourceKind = Literal["upstream", "mirror", "foundry"]
 
@@ -34,11 +35,6 @@ _ENVIRONMENT = {
 }
 
 
-def _default_cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "spark-operator-harness"
-
-
 def _default_app_slots() -> int:
     """One more than the number of CPUs, since scenarios spend time waiting; at most eight."""
     return min(8, (os.cpu_count() or 1) + 1)
@@ -54,8 +50,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cache_dir: Path = Field(default_factory=_default_cache)
-    reports_dir: Path = PROJECT_ROOT / "reports"
+    cache_dir: Path = Field(default_factory=home.cache_folder)
+    reports_dir: Path = Field(default_factory=home.reports_folder)
     source: SourceKind | None = None
     jobs: int = Field(default=1, ge=1, le=64)
     app_slots: int = Field(
@@ -78,6 +74,9 @@ class Settings(BaseModel):
     )
     isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
+    catalogue_dirs: tuple[Path, ...] = Field(
+        default_factory=home.catalogue_folders, description="folders with further rows of the catalogues"
+    )
 
     @field_validator("cache_dir", "reports_dir")
     @classmethod
@@ -85,6 +84,11 @@ class Settings(BaseModel):
         if "\0" in str(value):
             raise ValueError("it has a NUL byte, which no path can have")
         return value
+
+    @field_validator("catalogue_dirs")
+    @classmethod
+    def _paths(cls, values: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(map(cls._a_path, values))
 
     @field_validator("mirrors")
     @classmethod
@@ -105,10 +109,10 @@ def load(
 ) -> Settings:
     """Read the settings.
 
-    `file` is harness.toml (default: the one in the current folder, else in the checkout, if any). `overrides` come from
-    the command line; None means "not given". Raises SettingsError with file, line and key.
+    `file` is harness.toml; by default the first of `home.settings_files()` that exists. `overrides` come from the
+    command line; None means "not given". Raises SettingsError with file, line and key.
     """
-    path = file or next((p for p in (Path.cwd() / "harness.toml", PROJECT_ROOT / "harness.toml") if p.is_file()), None)
+    path = file or next((it for it in home.settings_files() if it.is_file()), None)
     source = _source(path) if path else TomlSource()
     data = dict(source.data)
     origin = dict.fromkeys(data, str(path))
@@ -122,9 +126,24 @@ def load(
             data[key] = value
             origin[key] = "command line"
     try:
-        return Settings(**data)
+        made = Settings(**data)
     except ValidationError as invalid:
         raise _explained(invalid, origin, source) from invalid
+    if path is None or "catalogue_dirs" not in source.data:
+        return made
+    return made.model_copy(update={"catalogue_dirs": tuple(_folders(made.catalogue_dirs, path, source))})
+
+
+def _folders(named: Iterable[Path], file: Path, source: TomlSource) -> Iterator[Path]:
+    """The folders of catalogue_dirs, which are relative to the file that names them. Raises SettingsError."""
+    for name in named:
+        folder = Path(os.path.normpath(file.absolute().parent / name.expanduser()))
+        if not folder.is_dir():
+            raise SettingsError(
+                f"{source.where(('catalogue_dirs',))}{name} is not a folder: {folder}",
+                "create it, or correct the path, which is relative to that file",
+            )
+        yield folder
 
 
 def _source(path: Path) -> TomlSource:

@@ -127,6 +127,10 @@ class TomlSource:
                 raise self.error(table, number, key, f"a second row with {name!r}", "rename it, or remove the row")
             seen.add(name)
 
+    def replaces(self, table: str, row: int) -> bool:
+        """Whether the row-th `[[table]]` says that it takes the place of another row; only a user's own can."""
+        return False
+
     def where(self, location: Location) -> str:
         """The place for an error message: file, line, key."""
         line, is_table = self._place(location)

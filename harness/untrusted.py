@@ -30,7 +30,9 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 """The form of a run id: `harness.evidence.ledger.new_run_id` makes them."""
-_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
+SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@:+=,~-]*")
+"""A part of a cell's id, which is also the name of a folder."""
+
 _NEXT = "use the file unmodified, as the harness wrote it; do not use files from people you do not trust"
 
 
@@ -102,7 +104,7 @@ def _matches(pattern: re.Pattern[str], what: str, *, or_empty: bool = False) -> 
 
 def _cell_id(text: str) -> str:
     parts = text.split("/")
-    if len(parts) != 3 or not all(_SEGMENT.fullmatch(part) for part in parts):
+    if len(parts) != 3 or not all(SEGMENT.fullmatch(part) for part in parts):
         raise ValueError(f"{text[:80]!r} is not the id of a cell, environment/path/scenario")
     return text
 

@@ -39,7 +39,7 @@ class Question:
 
 def answer(question: Question) -> Advice:
     """The advice. Raises UsageError for names, files and folders that cannot be used."""
-    known = catalogues.load()
+    known = catalogues.of(question.settings)
     origin = ends.end(question.settings, known, question.origin)
     target = ends.end(question.settings, known, question.target, question.chart)
     cannot = ends.require_edge(known, origin, target)

@@ -297,7 +297,7 @@ def _tool(
 def _for_other_clusters(settings: Settings, chosen: Sequence[Environment]) -> Iterator[Prerequisite]:
     """What no default cell needs: the providers' programs for environments that ask for a newer version."""
     for name, row in tools.catalogue().items():
-        for environment in catalogue.load().environments:
+        for environment in catalogue.of(settings).environments:
             narrower = row.narrower([environment.minor]) if environment.provider == name else None
             if narrower and environment not in chosen:
                 clusters = {name: [environment.minor]}

@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from harness import home
 from harness.toml_source import TomlSource
 
-FILE = Path(__file__).resolve().parents[2] / "clusters" / "output.toml"
+FILE = home.data_root() / "clusters" / "output.toml"
 _GROUP = "cause"
 
 

@@ -34,6 +34,7 @@ from harness.evidence.ledger import (
 )
 from harness.host.engine import dockerd_runs, stop_engine
 from harness.host.engine_mark import NO_ENGINE, EngineMark
+from harness.invocation import here
 from harness.settings import PROJECT_ROOT, Settings
 from harness.untrusted import RUN_ID
 
@@ -192,14 +193,14 @@ def _in_another_engine(ledger: Ledger, claim: Claim) -> list[str]:
     if not entries:
         return []
     mark = read(ledger.path)[0].engine
-    command = f"nox -s clean -- --run {ledger.run_id}"
+    command = here(f"nox -s clean -- --run {ledger.run_id}")
     names = ", ".join(f"{it.kind} {it.name}" for it in entries)
     how = f"{mark.reached} {command}" if mark.reached else f"{command}, without DOCKER_HOST and DOCKER_CONTEXT"
     return [f"{names}: in another container engine, that of {mark.host}; with it: {how}"]
 
 
 def _elsewhere(settings: Settings, owner: Owner) -> str:
-    command = f"HARNESS_CACHE={settings.cache_dir} nox -s clean -- --run {owner.run_id}"
+    command = here(f"HARNESS_CACHE={settings.cache_dir} nox -s clean -- --run {owner.run_id}")
     return f"run {owner.run_id} was on another machine, {owner.host}, and can only be removed there: {command}"
 
 

@@ -66,7 +66,7 @@ def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     options = run_options.read(parsed)
     wanted = settings.load(file=options.config)
     choice = detect(wanted, options.source)
-    known = catalogues.load()
+    known = catalogues.of(wanted)
     homes = Homes(known.releases)
     # What a kubeconfig holds is written into files, for which only a ledger can answer.
     with temporary(wanted) if parsed.context else nullcontext():
@@ -93,7 +93,7 @@ def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.errors import UsageError
     from harness.matrix import catalogue as catalogues
 
-    audit = docs.audit(parsed.folder, Homes(catalogues.load().releases), histories=parsed.changelogs)
+    audit = docs.audit(parsed.folder, Homes(catalogues.of(settings.load()).releases), histories=parsed.changelogs)
     if parsed.sarif:
         try:
             sarif.write(audit, parsed.sarif)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from harness import home
 from harness import options as run_options
 from harness.errors import UsageError
 from harness.report.text import wide_console
@@ -44,7 +45,8 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.foundry import inventory
     from harness.matrix import catalogue as catalogues
 
-    wanted, known, console = run_options.settings_of(parsed), catalogues.load(), wide_console()
+    wanted, console = run_options.settings_of(parsed), wide_console()
+    known = catalogues.of(wanted)
     releases = (*known.releases, *known.copies())
     if parsed.action == "list":
         console.print(inventory.table(inventory.entries(wanted, releases)))
@@ -78,6 +80,7 @@ def _papers(wanted: Settings, action: str, names: Sequence[str], console: Consol
 
     store = Store.of(wanted)
     if action == "record-packages":
+        home.require_checkout("harness foundry record-packages")
         for line in papers.record_packages(store):
             console.print(line, soft_wrap=True, highlight=False, markup=False)
     elif action == "outdated":
@@ -98,6 +101,7 @@ def _add_to_foundry(
     wanted: Settings, known: Catalogue, action: str, versions: Sequence[str], say: Callable[[str], None]
 ) -> Iterable[str]:
     """Add a version to the checkout; returns lines that say what was done and what to do next."""
+    home.require_checkout(f"harness foundry {action}")
     if len(versions) != 1:
         raise UsageError(f"harness foundry {action} needs one version", "give it in full, such as 1.38.0 or 2.5.2")
     (version,) = versions

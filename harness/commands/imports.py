@@ -74,7 +74,8 @@ def _import_chart(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.imports import charts
     from harness.matrix import catalogue
 
-    made = charts.add(run_options.settings_of(parsed), parsed.file, catalogue.load().releases)
+    wanted = run_options.settings_of(parsed)
+    made = charts.add(wanted, parsed.file, catalogue.of(wanted).releases)
     print(f"imported the chart {made.version}, sha256:{made.content}")
     return 0
 

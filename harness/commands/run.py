@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+from harness import home, settings
 from harness import options as run_options
-from harness import settings
 from harness.errors import UsageError
 
-_NEEDLESS_PLUGINS = ("anyio", "platformdirs", "pytest-kind")
-"""Plugins of libraries that the harness uses otherwise: pytest would import them, and they are slow to import."""
+_PYTEST_CONFIG = home.PACKAGE / "cells.ini"
+"""The configuration of pytest for cells, in the place of any that is in the current folder."""
+
+_OF_OTHER_TESTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
+"""Variables by which a user's own tests get options and plugins."""
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
@@ -31,13 +35,16 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     options = run_options.read(parsed)
     _refuse_misspelt(rest)
     asked = setup.request(options)
+    for variable in _OF_OTHER_TESTS:
+        os.environ.pop(variable, None)
     words = [
-        # What --lf needs from the run before is kept with the rest of the cache, not in the checkout.
+        # What --lf needs from the run before is kept with the rest of the cache, not in the current folder.
         *("-p", "harness.plugin", "-o", f"cache_dir={asked.settings.cache_dir / 'pytest'}"),
-        *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(settings.PROJECT_ROOT / "pyproject.toml")),
+        # Nothing of the tests that may be in the current folder, and no plugin of an environment that cells share.
+        *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(_PYTEST_CONFIG), "--noconftest"),
+        *("--disable-plugin-autoload", "-p", "xdist"),
         # Without capture, so that what the run says about its clusters appears when it happens.
         *("-v", "--tb=short", "--capture=no", "-W", "default"),
-        *(word for name in _NEEDLESS_PLUGINS for word in ("-p", f"no:{name}")),
         *run_options.words(options),
         *rest,
         str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),

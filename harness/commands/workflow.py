@@ -7,6 +7,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness import home, settings
+
 if TYPE_CHECKING:
     from harness import options as run_options
 
@@ -28,7 +30,9 @@ def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.ci import workflows
     from harness.matrix import catalogue as catalogues
 
-    texts = workflows.render(catalogues.load(), stories.scenarios())
+    if parsed.write or parsed.check:
+        home.require_checkout("harness workflow")
+    texts = workflows.render(catalogues.of(settings.load()), stories.scenarios())
     if parsed.write:
         for file in workflows.write(texts):
             print(f"wrote {file}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def build(store: Store, module: str, programs: Sequence[str] | None = None) -> A
 
     def make(folder: Path, log_file: Path) -> None:
         source = folder / "module"
-        shutil.copytree(MODULES / module, source)
+        _copy(MODULES / module, source)
         flags = " ".join(("-s -w", *settings.ldflags)).replace("{version}", settings.version)
         argv = ["go", "build", "-trimpath", "-gcflags=all=-dwarf=false", f"-ldflags={flags}"]
         if settings.tags:
@@ -129,15 +130,26 @@ def build(store: Store, module: str, programs: Sequence[str] | None = None) -> A
 def module_folder(store: Store, module: str, path: str, log_file: Path) -> Path:
     """The source folder of a required Go module (read-only, in the module cache); its sum is checked against go.sum."""
     version = required_version(module, path)
-    process.call(
-        ["go", "mod", "download", path],
-        cwd=MODULES / module,
-        env=environment(store),
-        timeout=_DOWNLOAD_SECONDS,
-        log_file=log_file,
-    )
+    with tempfile.TemporaryDirectory() as work:
+        _copy(MODULES / module, Path(work))
+        process.call(
+            ["go", "mod", "download", path],
+            cwd=Path(work),
+            env=environment(store),
+            timeout=_DOWNLOAD_SECONDS,
+            log_file=log_file,
+        )
     escaped = re.sub(r"[A-Z]", lambda letter: "!" + letter.group(0).lower(), path)
     return caches(store)[0] / f"{escaped}@{version}"
+
+
+def _copy(module: Path, folder: Path) -> None:
+    """Copy a module to where Go may write beside it: an installation's own files may be read-only."""
+    for file in module.rglob("*"):
+        if file.is_file():
+            target = folder / file.relative_to(module)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
 
 
 def caches(store: Store) -> tuple[Path, Path]:

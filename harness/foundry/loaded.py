@@ -81,7 +81,7 @@ class LoadedNode:
 def loaded_node(settings: Settings, row: KubernetesRow) -> LoadedNode:
     """The node with images for a Kubernetes version. Raises CatalogueError when `hold` names an image that the foundry
     does not build."""
-    known = {build.reference: build for build in images.builders(settings, catalogue.load().releases)}
+    known = {build.reference: build for build in images.builders(settings, catalogue.of(settings).releases)}
     return LoadedNode(row=row, builds=tuple(_known(reference, known) for reference in kubernetes.held_images()))
 
 

@@ -22,6 +22,7 @@ from harness.errors import UsageError
 from harness.images.mirrors import BLOCKED
 from harness.images.references import ImageReference
 from harness.matrix.model import Model
+from harness.matrix.own_rows import OwnRows
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 
@@ -187,10 +188,28 @@ class _File(Model):
     message: tuple[MessageRow, ...] = Field(min_length=1)
 
 
+_own: list[OwnRows] = []
+
+
+def use(own: OwnRows) -> None:
+    """Let a user's own rows count from now on, in this process. Raises CatalogueError with file, line and key."""
+    _own[:] = [own]
+    load.cache_clear()
+    load()
+
+
+def source(file: Path = FILE) -> TomlSource:
+    """The file, with a user's own rows. Raises CatalogueError with file, line and key."""
+    written = TomlSource.read(file)
+    for own in _own if file == FILE else ():
+        written = own.over(written)
+    return written
+
+
 @cache
 def load(file: Path = FILE) -> Messages:
     """The catalogue. Raises CatalogueError with file, line and key."""
-    written = TomlSource.read(file)
+    written = source(file)
     rows = written.validated(_File)
     written.require_unique("kind", "name", (row.name for row in rows.kind))
     kinds = {row.name: row for row in rows.kind}

@@ -12,14 +12,17 @@ from typing import TypeVar
 from pydantic import ConfigDict, Field
 
 from harness.errors import CatalogueError, UsageError
-from harness.matrix import behaviour, edges
+from harness.images.references import ImageReference
+from harness.matrix import behaviour, edges, own_rows
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import Environment, Model, Release, ReleaseRow, Relocation
 from harness.matrix.names import unknown
+from harness.matrix.own_rows import OwnRows
 from harness.matrix.rules import Exclusion, Rules, Tier
 from harness.matrix.versions import VERSION
-from harness.settings import PROJECT_ROOT
+from harness.settings import PROJECT_ROOT, Settings
 from harness.toml_source import TomlSource
+from harness.untrusted import SEGMENT
 
 _RELEASE_TABLES = ("release", "relocation")
 _REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(?::\d+)?/[a-z0-9._/-]+:(?P<tag>[\w.-]+)(?:@sha256:[0-9a-f]{64})?")
@@ -81,7 +84,7 @@ class Catalogue:
             raise UsageError(
                 f"release {name}: charts/releases.toml has no relocation to {host or 'no registry'}",
                 f"its relocations are to: {', '.join(it.host for it in self.relocations) or 'none'}; "
-                "add a [[relocation]] row for another",
+                "add a [[relocation]] row for another, there or in a folder of catalogue_dirs",
             )
         return relocation.of(found)
 
@@ -95,8 +98,8 @@ class Catalogue:
         )
 
 
-def load(root: Path = PROJECT_ROOT) -> Catalogue:
-    """Read the catalogues in `clusters/` and `charts/` below `root`.
+def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
+    """Read the catalogues in `clusters/` and `charts/` below `root`, with a user's `own` rows over them.
 
     Raises CatalogueError with file, line and key: including releases marked for the foundry that it cannot build.
     Names in tiers, exclusions and defaults are checked once the scenarios are known, in `select.choose`.
@@ -109,52 +112,63 @@ def load(root: Path = PROJECT_ROOT) -> Catalogue:
         "default": root / "clusters" / "default.toml",
         "matrix": root / "clusters" / "matrix.toml",
     }
-    known = behaviour.read(TomlSource.read(files["behaviour"]))
+    written = {name: TomlSource.read(file) for name, file in files.items()}
+    written = {name: source if name == "default" else own.over(source) for name, source in written.items()}
+    known = behaviour.read(written["behaviour"])
     found = Catalogue(
-        environments=read_environments(files["environments"]),
-        releases=tuple(map(known.of, read_releases(files["releases"]))),
-        relocations=read_relocations(files["releases"]),
-        defaults=read_defaults(files["default"]),
-        rules=read_rules(files["matrix"]),
-        written={name: TomlSource.read(file) for name, file in files.items()},
+        environments=read_environments(written["environments"]),
+        releases=tuple(map(known.of, read_releases(written["releases"]))),
+        relocations=read_relocations(written["releases"]),
+        defaults=read_defaults(written["default"]),
+        rules=read_rules(written["matrix"]),
+        written=written,
     )
     _require_foundry_parts(found, root / "clusters" / "nodes")
     return replace(found, upgrades=edges.read(found.written["upgrades"], found.release))
 
 
-def read_environments(file: Path) -> tuple[Environment, ...]:
+def of(settings: Settings) -> Catalogue:
+    """The catalogues with the rows of `catalogue_dirs` over them. Raises CatalogueError with file, line and key."""
+    return load(own=own_rows.read(settings.catalogue_dirs))
+
+
+def read_environments(file: Path | TomlSource) -> tuple[Environment, ...]:
     """The `[[environment]]` rows of a file."""
-    return _unique(TomlSource.read(file), "environment", Environment, "name", _environment_problems)
+    return _unique(_source(file), "environment", Environment, "name", _environment_problems)
 
 
-def read_releases(file: Path) -> tuple[Release, ...]:
+def read_releases(file: Path | TomlSource) -> tuple[Release, ...]:
     """The `[[release]]` rows of a file, without the facts of charts/behaviour.toml."""
-    rows = _unique(TomlSource.read(file), "release", ReleaseRow, "version", _release_problems, _RELEASE_TABLES)
+    rows = _unique(_source(file), "release", ReleaseRow, "version", _release_problems, _RELEASE_TABLES)
     return tuple(Release(**row.model_dump()) for row in rows)
 
 
-def read_relocations(file: Path) -> tuple[Relocation, ...]:
+def read_relocations(file: Path | TomlSource) -> tuple[Relocation, ...]:
     """The `[[relocation]]` rows of a file; it may have none."""
-    written = TomlSource.read(file)
+    written = _source(file)
     if "relocation" not in written.data:
         return ()
     return _unique(written, "relocation", Relocation, "host", _relocation_problems, _RELEASE_TABLES)
 
 
-def read_defaults(file: Path) -> Defaults:
+def read_defaults(file: Path | TomlSource) -> Defaults:
     """The default selection of a file."""
-    return TomlSource.read(file).validated(Defaults)
+    return _source(file).validated(Defaults)
 
 
-def read_rules(file: Path) -> Rules:
+def read_rules(file: Path | TomlSource) -> Rules:
     """The `[[tier]]` and `[[exclude]]` rows of a file."""
-    written = TomlSource.read(file)
+    written = _source(file)
     tables = ("tier", "exclude")
     return Rules(
         tiers=_rows(written, "tier", Tier, tables),
         exclusions=_rows(written, "exclude", Exclusion, tables) if "exclude" in written.data else (),
         written=written,
     )
+
+
+def _source(file: Path | TomlSource) -> TomlSource:
+    return file if isinstance(file, TomlSource) else TomlSource.read(file)
 
 
 def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
@@ -179,7 +193,8 @@ def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
 
 
 def _environment_problems(row: Environment) -> list[tuple[str, str]]:
-    problems = [
+    problems = [] if SEGMENT.fullmatch(row.name) else [("name", f"{row.name!r} cannot be a part of a cell's id")]
+    problems += [
         (key, f"{value!r} is not a full version such as 1.34.4")
         for key, value in (("kubernetes", row.kubernetes), ("upstream_kubernetes", row.upstream_kubernetes))
         if value and not VERSION.fullmatch(value)
@@ -210,6 +225,20 @@ def _release_problems(row: ReleaseRow) -> list[tuple[str, str]]:
         problems.append(("sources", "name at least one source"))
     if not row.crds:
         problems.append(("crds", "name at least one"))
+    images = {"repository": f"{row.registry}/{row.repository}"}
+    if row.hook_repository:
+        images["hook_repository"] = f"{row.hook_registry}/{row.hook_repository}"
+    for key, name in images.items():
+        try:
+            ImageReference.parse(f"{name}:{row.version}")
+        except UsageError as wrong:
+            problems.append((key, wrong.message))
+    for key, address, schemes in (
+        ("chart_repository", row.chart_repository, ("https://", "http://")),
+        ("chart_oci", row.chart_oci, ("oci://",)),
+    ):
+        if address and not address.startswith(schemes):
+            problems.append((key, f"{address!r} does not begin with {' or '.join(schemes)}"))
     return problems
 
 

@@ -283,10 +283,17 @@ def read(written: TomlSource, release: Callable[[str], Release]) -> Upgrades:
     for number, note in enumerate(found.notes):
         _require_meaning(written, "note", number, note, release)
     paths: dict[str, Path] = {}
+    replaced: dict[tuple[str, int], bool] = {}
     for table, number, path in _of_rows(found, release):
-        if path.name in paths:
+        replaces = written.replaces(table, number)
+        if path.name in paths and not replaces:
             raise written.error(table, number, "", f"a row above already has {path.name}")
+        if replaces:
+            replaced[table, number] = path.name in paths or replaced.get((table, number), False)
         paths[path.name] = path
+    for (table, number), did in replaced.items():
+        if not did:
+            raise written.error(table, number, "replaces", "no row above has a path of this one that it could replace")
     return Upgrades(paths=paths, defaults=defaults, known=found.known, notes=found.notes, written=written)
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from harness.errors import UsageError
 from harness.untrusted import CHART_BOUNDS, opened
 
+_COMPILED = "__pycache__"
+"""What pip makes of Python programs beside them. It is not of the chart, and differs from machine to machine."""
+
 
 def files(path: Path) -> Iterator[tuple[str, bytes]]:
-    """The name within the chart and the content of each of its files.
+    """The name within the chart and the content of each of its files, without what Python made of them.
 
     Raises UsageError for an archive that cannot be read, holds links or is larger than Helm takes, and for a file of a
     folder that is a link or cannot be read.
@@ -21,7 +24,7 @@ def files(path: Path) -> Iterator[tuple[str, bytes]]:
             if file.is_symlink():
                 raise UsageError(f"{file} of the chart is a link", "replace it by what it points to")
             try:
-                if file.is_file():
+                if file.is_file() and _COMPILED not in file.relative_to(path).parts:
                     yield file.relative_to(path).as_posix(), file.read_bytes()
             except OSError as closed:
                 raise UsageError(f"{file} of the chart cannot be read: {closed.strerror}", "correct it") from closed
@@ -29,7 +32,7 @@ def files(path: Path) -> Iterator[tuple[str, bytes]]:
     with opened(path, CHART_BOUNDS) as archive:
         for name, content in archive.files():
             _, _, within = name.partition("/")
-            if within:
+            if within and _COMPILED not in within.split("/"):
                 yield within, content
 
 

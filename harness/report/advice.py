@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from harness import causes
+from harness.invocation import here
 from harness.matrix import edges
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
@@ -313,7 +314,7 @@ def _unknown(
     """What has not been tested, and how to test it."""
     if not found:
         path = edges.name_of("upgrade", (origin, target), "apply", "default")
-        yield cannot or f"no run here upgraded from {origin} to {target}: nox -s e2e -- --path '{path}'"
+        yield cannot or here(f"no run here upgraded from {origin} to {target}: nox -s e2e -- --path '{path}'")
         near = _nearest(origin, target, reports)
         if near:
             yield f"the nearest edge with results is {near}"
@@ -323,7 +324,7 @@ def _unknown(
         if missing:
             yield (
                 f"{IN_WORDS[result.crds]} on {result.environment}, {', '.join(missing)} without a result: "
-                f"nox -s e2e -- --env {result.environment} --path '{result.path}'"
+                + here(f"nox -s e2e -- --env {result.environment} --path '{result.path}'")
             )
 
 

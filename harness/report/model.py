@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import to_jsonable_python
 
+from harness.invocation import here
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
 from harness.settings import SourceKind
@@ -311,7 +312,7 @@ def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), key: str = "",
         words += ["--values-key", key]
     if apps:
         words += ["--apps", apps]
-    return f"nox -s e2e -- {shlex.join(words)}"
+    return here(f"nox -s e2e -- {shlex.join(words)}")
 
 
 def exit_status(run: RunResult) -> int:

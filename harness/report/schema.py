@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from harness import home
 from harness.report.files import write_atomically
 from harness.report.model import RunResult
 from harness.settings import PROJECT_ROOT
@@ -27,4 +28,5 @@ def main(file: Path = SCHEMA_FILE) -> None:
 
 
 if __name__ == "__main__":
+    home.require_checkout("harness.report.schema")
     main()

@@ -12,6 +12,7 @@ from typing import Any
 from harness import process, stories
 from harness.errors import HarnessError, UnavailableError
 from harness.foundry import images as foundry_images
+from harness.invocation import here
 from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.matrix.model import Environment
@@ -211,7 +212,7 @@ class Group:
             cluster=cluster.name,
             kubeconfig=cluster.kubeconfig,
             shell=provider.shell_hint(cluster),
-            remove=f"nox -s clean -- --run {self._resources.run_id}",
+            remove=here(f"nox -s clean -- --run {self._resources.run_id}"),
             kubectl=kubectl,
             look=f"harness shell {self.attempts[0].cell.id}",
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from harness.errors import HostError, UsageError
 from harness.evidence.ledger import Entry, ledger_folder, stale_ledgers
+from harness.invocation import here
 from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
 from harness.settings import Settings
@@ -31,7 +32,7 @@ class KeptCluster:
     @property
     def remove(self) -> str:
         """The command that removes it."""
-        return f"nox -s clean -- --run {self.run_id}"
+        return here(f"nox -s clean -- --run {self.run_id}")
 
     def age(self, now: datetime | None = None) -> timedelta:
         """How long ago it was kept."""

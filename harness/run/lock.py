@@ -24,9 +24,11 @@ from pydantic import (
 )
 
 from harness.errors import UsageError
+from harness.matrix.own_rows import OwnRows, given
 from harness.redaction.redactor import MASK, Redactor
 from harness.releases.values import merge
 from harness.settings import SourceKind
+from harness.toml_merge import REPLACES
 from harness.untrusted import CellId, OptionalDigest, Sha256, from_json
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -108,6 +110,15 @@ class LockedManifest(Model):
     redacted: tuple[str, ...] = ()
 
 
+class LockedRow(Model):
+    """A row of a user's own catalogue: its file, `releases`, its table, its values, and whether it replaced one."""
+
+    file: str
+    table: str
+    values: dict[str, JsonValue]
+    replaces: bool = False
+
+
 class Lock(Model):
     """What one attempt at a cell ran with.
 
@@ -116,7 +127,8 @@ class Lock(Model):
     masked. `applications` is the hash of the chart of sample applications, `user_apps` are the user's own, in a cell
     of theirs. `watched` are the kinds of applications that ran along a path with moves, whichever cell of it watched
     them. `tools` maps a program to its version. `seed` is the attempt's. `release_name` and `namespace` are
-    those of the Helm release, empty for the harness's own; `exact_values` reached Helm as they are.
+    those of the Helm release, empty for the harness's own; `exact_values` reached Helm as they are. `rows` are those of
+    the user's own catalogue that the cell needs.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -131,6 +143,7 @@ class Lock(Model):
     applications: str = ""
     user_apps: tuple[LockedManifest, ...] = ()
     watched: tuple[str, ...] = ()
+    rows: tuple[LockedRow, ...] = ()
     values: dict[str, JsonValue] = Field(default_factory=dict)
     redacted: tuple[str, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)
@@ -144,6 +157,15 @@ class Lock(Model):
         """`sha256:` and 64 hexadecimal digits of the canonical JSON."""
         return digest_of(self.model_dump(mode="json"))
 
+    @property
+    def own_rows(self) -> OwnRows:
+        """The rows that stand in the place of a user's own. Raises CatalogueError for a file that takes none."""
+        files: dict[str, dict[str, list[dict[str, JsonValue]]]] = {}
+        for row in self.rows:
+            values = {**row.values, REPLACES: True} if row.replaces else row.values
+            files.setdefault(row.file, {}).setdefault(row.table, []).append(values)
+        return given(files)
+
     def text(self) -> str:
         """The lock as a file has it."""
         return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -152,7 +174,7 @@ class Lock(Model):
     def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         made: dict[str, Any] = serialize(self)
         # Locks from before there were any keep their digests.
-        for name in ("user_apps", "watched", "release_name", "namespace", "exact_values"):
+        for name in ("user_apps", "watched", "rows", "release_name", "namespace", "exact_values"):
             if not made[name]:
                 del made[name]
         return made

@@ -20,7 +20,7 @@ from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 from harness.report.model import repro
-from harness.run import locked_apps, lockstore
+from harness.run import locked_apps, locked_rows, lockstore
 from harness.run.lock import (
     Difference,
     Lock,
@@ -116,6 +116,7 @@ class Locker:
             applications=_applications(),
             user_apps=locked_apps.locked(stories.of(cell.scenario).brought(self._asked.given), source.mirrors.secrets),
             watched=tuple(sorted(set(watched).difference(*(it.brings for it in stories.discover().values())))),
+            rows=locked_rows.locked(self._asked.catalogue, cell),
             values=shown,
             redacted=redacted,
             tools=self._tools(environment),

@@ -12,6 +12,7 @@ from harness import providers, seeds, stories
 from harness import settings as settings_module
 from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
+from harness.matrix import own_rows
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Release
 from harness.matrix.rules import LeftOut
@@ -94,14 +95,19 @@ def request(options: RunOptions) -> Request:
         found = lockstore.find(options.lock, settings_module.load(file=options.config))
         options = locked(options, found)
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
-    catalogue = catalogues.load()
+    own = found.lock.own_rows if found else own_rows.read(settings.catalogue_dirs)
+    if "pull-messages" in own.files:
+        from harness.kube import pull_messages
+
+        pull_messages.use(own)
+    catalogue = catalogues.load(own=own)
     providers.require_known(catalogue)
     if options.exact_values and not options.values and found is None:
         raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
     if options.values_key and not options.values:
         raise UsageError("--values-key is about the files of --values", "give --values, or leave out --values-key")
     mine: tuple[Mapping[str, Any], ...] = umbrella.load(options.values, options.values_key or "")
-    profile = () if options.exact_values or found else tuple(map(load_values, _profile()))
+    profile = () if options.exact_values or found else tuple(map(load_values, (*_profile(), *own.values)))
     told: tuple[str, ...] = ()
     if found is not None:
         from harness.run.lock import unmasked

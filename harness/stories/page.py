@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from harness import stories
+from harness import home, stories
 from harness.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "scenarios.md"
@@ -40,4 +40,5 @@ def _rows() -> Mapping[str, str]:
 
 
 if __name__ == "__main__":
+    home.require_checkout("harness.stories.page")
     write()

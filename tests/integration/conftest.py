@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from wheel import Installation, built
 
 from harness import settings
 from harness.bootstrap import tools
@@ -54,3 +55,23 @@ def registry(registry_binary: Path, tmp_path: Path) -> Iterator[Server]:
     """An empty registry that takes pushes."""
     with serve(registry_binary, tmp_path / "storage", tmp_path / "registry.log") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout."""
+    return built("wheel", tmp_path_factory.mktemp("dist"))
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """An environment that has the wheel, and no checkout."""
+    return Installation.of(wheel, tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A folder with nothing in it."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    return folder

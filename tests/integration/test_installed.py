@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheel, installed where there is no checkout: its data is in it, and every command works from any folder."""
+
+from __future__ import annotations
+
+import json
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from wheel import Installation, built
+
+from harness.apps import samples
+from harness.releases import charts
+from harness.settings import PROJECT_ROOT
+
+CELL = "kind-1.34/install-2.5.2/spark-pi"
+
+
+# One installation for all of them.
+pytestmark = pytest.mark.xdist_group("installed")
+
+
+def names(wheel: Path) -> set[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if "dist-info" not in name}
+
+
+def test_the_wheel_has_every_catalogue_and_recipe_and_nothing_of_the_tests(wheel: Path) -> None:
+    found = names(wheel)
+
+    for folder in ("clusters", "charts"):
+        for file in (PROJECT_ROOT / folder).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                assert f"harness/_data/{file.relative_to(PROJECT_ROOT).as_posix()}" in found
+    assert "harness/cells.ini" in found
+    assert not [name for name in found if not name.startswith("harness/") or "__pycache__" in name]
+
+
+def test_programs_among_the_recipes_stay_executable(installed: Installation) -> None:
+    entrypoint = installed.packages / "harness/_data/clusters/nodes/rootfs/usr/local/bin/entrypoint"
+
+    assert entrypoint.stat().st_mode & stat.S_IXUSR
+
+
+def test_the_wheel_of_the_sdist_is_the_same(wheel: Path, tmp_path: Path) -> None:
+    sdist = built("sdist", tmp_path / "sdist")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "source", filter="data")
+    (source,) = (tmp_path / "source").iterdir()
+
+    again = built("wheel", tmp_path / "again", source)
+
+    assert names(again) == names(wheel)
+    assert (source / "tests" / "conftest.py").is_file()
+
+
+def test_the_matrix_is_listed_from_an_empty_folder(installed: Installation, empty: Path) -> None:
+    done = installed.harness("matrix", "--json", "--cell", CELL, cwd=empty)
+
+    assert done.returncode == 0, done.stderr
+    assert [cell["id"] for cell in json.loads(done.stdout)] == [CELL]
+    assert not list(empty.iterdir())
+
+
+def test_advice_is_given_from_an_empty_folder(installed: Installation, empty: Path) -> None:
+    done = installed.harness("advise", "--from", "2.1.1", "--to", "2.5.2", cwd=empty)
+
+    assert done.stdout.startswith("advice: 2.1.1 → 2.5.2"), done.stderr
+    assert "with the CRDs left unchanged" in done.stdout
+
+
+def test_documents_are_audited_in_any_folder(installed: Installation, empty: Path) -> None:
+    (empty / "notes.md").write_text("image: docker.io/kubeflow/spark-operator:2.5.2\n")
+
+    done = installed.harness("audit", "docs", ".", cwd=empty)
+
+    assert done.returncode == 1, done.stderr
+    assert "notes.md:1:" in done.stdout
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "with workers"])
+def test_tests_in_the_current_folder_have_no_influence_on_a_run(
+    installed: Installation, empty: Path, workers: tuple[str, ...]
+) -> None:
+    (empty / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    (empty / "conftest.py").write_text("raise SystemExit('the conftest.py of the current folder was loaded')\n")
+    disturbing = {"PYTEST_ADDOPTS": "--also-no-option", "PYTEST_PLUGINS": "no_such_plugin"}
+
+    done = installed.harness("run", "--cell", CELL, "--collect-only", *workers, cwd=empty, environment=disturbing)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"<CellItem {CELL}>" in done.stdout
+
+
+def test_the_workflows_are_printed_and_not_written(installed: Installation, empty: Path) -> None:
+    printed = installed.harness("workflow", cwd=empty)
+    written = installed.harness("workflow", "--write", cwd=empty)
+
+    assert printed.returncode == 0, printed.stderr
+    assert "jobs:" in printed.stdout
+    assert written.returncode == 2
+    assert written.stderr.startswith("UsageError: harness workflow changes files of the project"), written.stderr
+
+
+@pytest.mark.parametrize("action", ["add-kubernetes", "add-release", "record-packages"])
+def test_the_projects_own_files_are_changed_in_a_checkout_only(
+    installed: Installation, empty: Path, action: str
+) -> None:
+    done = installed.harness("foundry", action, "9.9.9", cwd=empty)
+
+    assert done.returncode == 2
+    assert f"harness foundry {action} changes files of the project" in done.stderr
+
+
+def test_the_sample_applications_have_the_digest_of_the_checkout(installed: Installation) -> None:
+    there = installed.packages / "harness" / "_data" / "charts" / "spark-samples"
+    assert list(there.rglob("*.pyc")), "pip compiled nothing, so that this shows nothing"
+
+    assert charts.from_path(there).sha256 == charts.from_path(samples.CHART).sha256
+
+
+def test_reports_and_cache_are_in_the_base_directories(installed: Installation, empty: Path) -> None:
+    places = {
+        "XDG_CACHE_HOME": str(empty / "caches"),
+        "XDG_STATE_HOME": str(empty / "states"),
+        "XDG_CONFIG_HOME": str(empty / "configs"),
+    }
+    folder = empty / "configs" / "spark-operator-harness"
+    folder.mkdir(parents=True)
+    (folder / "harness.toml").write_text("jobs = 0\n")
+
+    wrong = installed.harness("report", "open", cwd=empty, environment=places)
+    assert f"{folder}/harness.toml, line 1: key jobs" in wrong.stderr
+    (folder / "harness.toml").unlink()
+
+    none = installed.harness("report", "open", cwd=empty, environment=places)
+    assert none.returncode == 2
+    assert f"{empty}/states/spark-operator-harness/reports" in none.stderr
+    assert "`harness run`" in none.stderr
+    done = installed.harness("doctor", "--json", cwd=empty, environment=places)
+    assert f"{empty}/caches/spark-operator-harness" in done.stdout
