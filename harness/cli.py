@@ -18,6 +18,7 @@ from harness import options as run_options
 from harness.commands import (
     advise,
     audit,
+    completion,
     foundry,
     imports,
     machine,
@@ -128,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for group in _GROUPS:
         group(commands, _command)
+    completion.declare(commands, _command, lambda: parser)
     return parser
 
 
