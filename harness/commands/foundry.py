@@ -42,7 +42,8 @@ def declare(commands: Any, command: run_options.Command) -> None:
 def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.evidence.ledger import ledger_folder, live_runs
     from harness.evidence.temporary import temporary
-    from harness.foundry import inventory
+    from harness.foundry import harness_image, inventory
+    from harness.foundry.store import Store
     from harness.matrix import catalogue as catalogues
 
     wanted, console = run_options.settings_of(parsed), wide_console()
@@ -58,6 +59,8 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             )
         with temporary(wanted, programs=False):
             inventory.build(wanted, known.environments, releases, parsed.names, console.print)
+        if harness_image.STEP in parsed.names:
+            print(f"docker load --input {harness_image.archive(Store.of(wanted))}")
     elif parsed.action in _PAPERS:
         _papers(wanted, parsed.action, parsed.names, console)
     elif parsed.action in _ADDITIONS:

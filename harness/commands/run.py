@@ -8,6 +8,7 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from harness import home, settings
@@ -41,7 +42,7 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         # What --lf needs from the run before is kept with the rest of the cache, not in the current folder.
         *("-p", "harness.plugin", "-o", f"cache_dir={asked.settings.cache_dir / 'pytest'}"),
         # Nothing of the tests that may be in the current folder, and no plugin of an environment that cells share.
-        *("--rootdir", str(settings.PROJECT_ROOT), "-c", str(_PYTEST_CONFIG), "--noconftest"),
+        *("--rootdir", str(Path.cwd()), "-c", str(_PYTEST_CONFIG), "--noconftest"),
         *("--disable-plugin-autoload", "-p", "xdist"),
         # Without capture, so that what the run says about its clusters appears when it happens.
         *("-v", "--tb=short", "--capture=no", "-W", "default"),

@@ -12,7 +12,8 @@ from typing import Literal
 from filelock import FileLock, Timeout
 from rich.table import Table
 
-from harness.foundry import debian, gobuild, images, kubernetes, nodes, plan, shapes
+from harness import home
+from harness.foundry import debian, gobuild, harness_image, images, kubernetes, nodes, plan, shapes
 from harness.foundry.imported import Imports
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host import display
@@ -67,6 +68,9 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
     if rows:
         for system in (nodes.base_system(), nodes.proxy_system()):
             found[_identity(debian.recipe(system))] = ""
+    if home.checkout():
+        found[_identity(debian.recipe(harness_image.row().base))] = ""
+        found[_identity(harness_image.recipe())] = harness_image.row().reference
     for recipe in images.recipes(settings, known):
         found.setdefault(_identity(recipe), "")
     for build in images.builders(settings, known):
@@ -106,7 +110,13 @@ def table(found: Iterable[Entry]) -> Table:
 
 def names(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[str]:
     """The names that `build` accepts."""
-    return [step.name for step in plan.steps(settings, environments, releases)]
+    return list(_steps(settings, environments, releases))
+
+
+def _steps(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> dict[str, Step]:
+    """What a bootstrap may need, and the harness's own image, which no cell needs."""
+    own = (harness_image.step(Store.of(settings)),) if home.checkout() else ()
+    return {step.name: step for step in (*plan.steps(settings, environments, releases), *own)}
 
 
 def build(
@@ -120,7 +130,7 @@ def build(
 
     Raises UsageError with suggestions for an unknown name, BuildError that names the log.
     """
-    steps = {step.name: step for step in plan.steps(settings, environments, releases)}
+    steps = _steps(settings, environments, releases)
     built: list[str] = []
 
     def do(step: Step) -> None:

@@ -219,7 +219,10 @@ class Foundry(_Registries):
 
     def _connect(self, host: str) -> RegistryClient:
         mirror = _mirror_for(
-            host, self.mirrors, "the foundry does not build images of that registry: use --source upstream"
+            host,
+            self.mirrors,
+            "for releases that were copied there (a [[relocation]] row), run `nox -s bootstrap` with the run's --env "
+            "and --path; else use --source upstream",
         )
         return RegistryClient(mirror, host, timeout=self._timeout)
 

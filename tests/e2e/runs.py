@@ -76,7 +76,8 @@ class Run:
 
     started: ClassVar[list[Run]] = []
 
-    def __init__(self, folder: Path, *words: str, cache: Path | None = None) -> None:
+    def __init__(self, folder: Path, *words: str, cache: Path | None = None, program: Path | None = None) -> None:
+        """`program` is the harness of an installation, which is run in the folder; else that of the checkout is."""
         folder.mkdir(parents=True, exist_ok=True)
         self.reports = folder / "reports"
         self.log = folder / "run.log"
@@ -84,9 +85,13 @@ class Run:
         environment = {key: value for key, value in os.environ.items() if key != RUN_VARIABLE}
         environment |= {"HARNESS_REPORTS": str(self.reports), "KUBECONFIG": str(folder / "users-own")}
         environment |= {"HARNESS_CACHE": str(cache)} if cache else {}
+        if program:
+            environment.pop("PYTHONPATH", None)
+        begin = [str(program)] if program else [sys.executable, "-m", "harness.cli"]
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "harness.cli", "run", *words],
+                [*begin, "run", *words],
+                cwd=folder if program else None,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 env=environment,

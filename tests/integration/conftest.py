@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from wheel import Installation, built
+from installation import Installation, built
 
 from harness import settings
 from harness.bootstrap import tools

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 import yaml
-from wheel import Installation
+from installation import Installation
 
 from harness import process, settings
 from harness.bootstrap import tools

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from wheel import Installation, built
+from installation import Installation, built
 
 from harness.apps import samples
 from harness.releases import charts
