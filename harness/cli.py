@@ -30,6 +30,7 @@ from harness.commands import (
     workflow,
 )
 from harness.errors import HarnessError
+from harness.redaction import terminal
 
 _EPILOG = """\
 exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong options or settings;
@@ -48,7 +49,12 @@ gc.set_threshold(200_000, 10, 10)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
+    """Run the command and return its exit status. Nothing that it prints has a secret in it."""
+    with terminal.redacted():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = _parser()
     words, command = _split(sys.argv[1:] if argv is None else argv)
     _refuse_empty(parser, words)
@@ -66,9 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(parsed.act(parsed, rest))
     except HarnessError as error:
-        from harness.redaction.redactor import Redactor
-
-        print(Redactor().text(f"{type(error).__name__}: {error}"), file=sys.stderr)
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

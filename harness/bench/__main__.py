@@ -14,6 +14,7 @@ from rich.console import Console
 
 from harness.bench import matrix, pull, smoke, verdicts
 from harness.errors import HarnessError
+from harness.redaction import terminal
 from harness.report.text import wide_console
 
 
@@ -71,6 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parsed = parsed_words(sys.argv[1:] if argv is None else argv)
     # As Ctrl-C, so that clusters are removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with terminal.redacted():
+        return _measure(parsed)
+
+
+def _measure(parsed: argparse.Namespace) -> int:
     console = wide_console()
     try:
         outcome = MEASUREMENTS[parsed.measurement].run(parsed, console)

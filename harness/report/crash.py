@@ -37,7 +37,7 @@ def write(error: BaseException, argv: Sequence[str], folder: Path | None = None)
 
 def tell(error: BaseException, argv: Sequence[str]) -> None:
     """Say on standard error that this is a defect of the harness, and where its report is."""
-    print(Redactor().text(f"internal error: {type(error).__name__}: {error}"), file=sys.stderr)
+    print(f"internal error: {type(error).__name__}: {error}", file=sys.stderr)
     try:
         where = f"attach {write(error, argv)} to an issue"
     except OSError as full:

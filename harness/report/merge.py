@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.errors import HostError, UsageError
+from harness.evidence.bundle import bundle
+from harness.redaction.redactor import Redactor
 from harness.report import attachments, html, junit, summary
 from harness.report.files import set_modes, write_atomically
 from harness.report.flakes import flakes
@@ -21,6 +23,7 @@ from harness.untrusted import files_below, from_json, inside
 
 _WRITTEN = frozenset({RESULTS, JUNIT, HTML, SUMMARY})
 _BUNDLE = ".tar.gz"
+_LOCKS = "locks/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +235,8 @@ def _unproved(run: RunResult) -> tuple[str, ...]:
 
 
 def _copy(shard: Shard, folder: Path, moved: Mapping[str, str]) -> None:
-    """Every regular file of a report that is not regenerated, with its new name."""
+    """Every regular file of a report that is not regenerated, with its new name and without its secrets."""
+    packed: list[Path] = []
     for file in files_below(shard.folder):
         relative = file.relative_to(shard.folder).as_posix()
         if relative in _WRITTEN:
@@ -243,4 +247,13 @@ def _copy(shard: Shard, folder: Path, moved: Mapping[str, str]) -> None:
                 break
         target = inside(folder, relative)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(file, target)
+        if file.with_name(file.name.removesuffix(_BUNDLE)).is_dir():
+            packed.append(target.with_name(target.name.removesuffix(_BUNDLE)))
+        elif relative.startswith(_LOCKS):
+            # A lock is known by its digest, and was redacted before that was taken.
+            shutil.copy2(file, target)
+        else:
+            Redactor().file(file, target)
+            shutil.copystat(file, target)
+    for evidence in packed:
+        bundle(evidence)

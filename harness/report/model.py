@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import to_jsonable_python
@@ -34,6 +34,17 @@ class Model(BaseModel):
     def _without_secrets(cls, data: Any) -> Any:
         """Redact here, so that no report in any format can have what was said to a part of it in the clear."""
         return Redactor().value(data) if isinstance(data, dict) else data
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, which validates nothing of what is new: that is redacted here."""
+        return super().model_copy(update={name: _redacted(it) for name, it in (update or {}).items()}, deep=deep)
+
+
+def _redacted(value: Any) -> Any:
+    """A value of a field without its secrets; parts of a report have none."""
+    if isinstance(value, Model):
+        return value
+    return tuple(map(_redacted, value)) if isinstance(value, tuple) else Redactor().value(value)
 
 
 class ImageResult(Model):

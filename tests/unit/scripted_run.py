@@ -5,7 +5,8 @@ It takes the place of the host's look-up and of the runner, nothing else: option
 and xdist are real. Cells on real clusters are what tests/e2e and `harness run` are for.
 
 SCRIPTED_RUN names a folder: script.json in it maps a cell's name to a verdict (default: passed), or to `interrupt`,
-`ended` or `wait`; `events` gets one line for everything that the runner was asked to do.
+`ended` or `wait`; `message` in it is what is found, and `say` what is printed meanwhile. `events` gets one line for
+everything that the runner was asked to do.
 """
 
 from __future__ import annotations
@@ -19,12 +20,11 @@ from typing import Any
 
 import pytest
 
-from harness import plugin
 from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
 from harness.registries.sources import Choice
 from harness.report.model import CellResult, HostResult, PlannedCluster, cell_result, repro
-from harness.run import plan, run_host, setup
+from harness.run import plan, run_host, session, setup
 from harness.run.attempt import Attempt, Kept
 from harness.verdicts import Finding, Verdict
 
@@ -71,6 +71,7 @@ class ScriptedRunner:
         self.plan: tuple[PlannedCluster, ...] = ()
         self._expect = expect
         self._done = done
+        self._say = say
         self._asked = asked
         self._started: set[str] = set()
         self._evidence_folder = evidence_folder
@@ -95,6 +96,8 @@ class ScriptedRunner:
 
     def result(self, attempt: Attempt) -> CellResult:
         note(f"result {attempt.name}")
+        for line in script().get("say", []):
+            self._say(line)
         said = script().get(attempt.name, "passed")
         if said == "wait":
             threading.Event().wait(60)
@@ -108,7 +111,13 @@ class ScriptedRunner:
             Path(evidence).mkdir(parents=True)
         found = cell_result(
             attempt.cell,
-            [Finding(check="scripted", verdict=Verdict(said), message=f"the script says {said}")],
+            [
+                Finding(
+                    check="scripted",
+                    verdict=Verdict(said),
+                    message=script().get("message") or f"the script says {said}",
+                )
+            ],
             repro=repro(attempt.cell.id, lock=LOCK),
             phases={"scenario": 1.0},
             evidence=evidence,
@@ -133,7 +142,7 @@ class ScriptedRunner:
 def pytest_configure(config: pytest.Config) -> None:
     """Take the places."""
     patches = pytest.MonkeyPatch()
-    patches.setattr(plugin, "Runner", ScriptedRunner)
+    patches.setattr(session, "Runner", ScriptedRunner)
     if "real-host" not in script():
         patches.setattr(run_host, "host", host)
     config.add_cleanup(patches.undo)
