@@ -21,17 +21,8 @@ from harness.cleanup.ownership import IN_ENGINE, Claim, Scope, Stranger
 from harness.cleanup.remains import Remain, Survey, look_for, look_for_all, remove, remove_folder
 from harness.errors import EngineError, HostError, UsageError
 from harness.evidence.installation import NOBODY, installation_of
-from harness.evidence.ledger import (
-    Ledger,
-    Owner,
-    StaleLedger,
-    claimed,
-    ledger_folder,
-    live_runs,
-    not_ledgers,
-    read,
-    stale_ledgers,
-)
+from harness.evidence.ledger import Ledger, StaleLedger, claimed, ledger_folder, live_runs, not_ledgers, stale_ledgers
+from harness.evidence.ledger_entries import Owner, read
 from harness.host.engine import dockerd_runs, stop_engine
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.invocation import here

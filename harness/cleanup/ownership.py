@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from harness.cleanup.engine import DockerObject
 from harness.evidence.installation import NOBODY, Installation
-from harness.evidence.ledger import NAME_PREFIX, Entry, Owner, identity_of
+from harness.evidence.ledger import NAME_PREFIX
+from harness.evidence.ledger_entries import Entry, Owner, identity_of
 from harness.kube.cluster import OWN_IMAGES
 from harness.process import Identity
 

@@ -24,7 +24,8 @@ from harness.cleanup.engine import anonymous_volumes
 from harness.cleanup.ownership import IN_ENGINE, Claim, Scope, Stranger, stranger_process, strangers, whose
 from harness.errors import EngineError, WaitTimeout
 from harness.evidence.folders import remove_folder
-from harness.evidence.ledger import NAME_PREFIX, Entry
+from harness.evidence.ledger import NAME_PREFIX
+from harness.evidence.ledger_entries import Entry
 from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE, Identity, identity
 from harness.providers import PROVIDERS
 from harness.untrusted import RUN_ID, check_yaml

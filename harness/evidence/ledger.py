@@ -19,21 +19,19 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 from harness import process
 from harness.errors import HostError
 from harness.evidence.installation import installation_of
-from harness.host.engine_mark import NO_ENGINE, EngineMark
+from harness.evidence.ledger_entries import Entry, Kind, Owner, facts_of, lines_of, read
+from harness.host.engine_mark import EngineMark
 from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
 from harness.settings import Settings
-from harness.untrusted import RUN_ID
-
-Kind = Literal["cluster", "container", "network", "volume", "process", "folder", "kubeconfig"]
 
 NAME_PREFIX = "soh-"
 """Name prefix of the harness's clusters and temporary folders."""
@@ -63,49 +61,6 @@ def temp_prefix(run_id: str) -> str:
 def ledger_folder(settings: Settings) -> Path:
     """The folder of this cache's ledgers."""
     return settings.cache_dir / "ledger"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """Something that a run planned to create. `facts` were recorded before or after its creation."""
-
-    kind: Kind
-    name: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Owner:
-    """The process that opened a ledger, and what else is known of its run.
-
-    `closed`: it closed the ledger properly, although something was left. `kept`: the user asked for that.
-    `installation` is the id of its cache, `host` the name of its machine, `engine` where it had its containers, and
-    `clusters` are all that it ever planned, gone or not.
-    """
-
-    run_id: str
-    process: process.Identity
-    installation: str = ""
-    host: str = ""
-    closed: bool = False
-    kept: bool = False
-    engine: EngineMark = NO_ENGINE
-    clusters: frozenset[str] = frozenset()
-
-    @property
-    def pid(self) -> int:
-        """The number of that process."""
-        return self.process.pid
-
-    @property
-    def alive(self) -> bool:
-        """Whether exactly that process, not another with its id, is still working on the run."""
-        return not self.closed and self.process.alive
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether the run was on another machine, with which this one shares the cache folder."""
-        return bool(self.host) and self.host != platform.node() and self.process.boot != process.boot_id()
 
 
 class Ledger:
@@ -145,7 +100,9 @@ class Ledger:
         draft_ledger = cls(path, descriptor, owner, owns=True)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            draft_ledger._append({"run": run_id, "installation": owner.installation, "host": owner.host, **_facts(own)})
+            draft_ledger._append(
+                {"run": run_id, "installation": owner.installation, "host": owner.host, **facts_of(own)}
+            )
             os.link(draft, path)
             _sync_folder(folder)
             # Opened by its final name, so that whoever lists this process's open files sees which run it is.
@@ -184,7 +141,7 @@ class Ledger:
 
     def running(self, name: str, pid: int) -> None:
         """Add its id and start time to a planned process, so that no other process can be mistaken for it."""
-        self.planned("process", name, **_facts(process.identity(pid) or process.Identity(pid=pid, boot="", ticks=0)))
+        self.planned("process", name, **facts_of(process.identity(pid) or process.Identity(pid=pid, boot="", ticks=0)))
 
     def uses(self, engine: EngineMark) -> None:
         """Record in which container engine the run's containers, networks and volumes are."""
@@ -234,7 +191,7 @@ class Ledger:
 
     def ever_planned(self) -> set[str]:
         """The kinds of all entries, gone or not."""
-        return {str(line["planned"]) for line in _lines(self.path) if "planned" in line}
+        return {str(line["planned"]) for line in lines_of(self.path) if "planned" in line}
 
     def close(self) -> bool:
         """Close the ledger; its owner removes the file when no entry is open. Returns whether the file was removed."""
@@ -285,87 +242,6 @@ def _write_all(descriptor: int, data: bytes) -> None:
         if written == 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         data = data[written:]
-
-
-def _facts(identity: process.Identity) -> dict[str, Any]:
-    return {"pid": identity.pid, "boot": identity.boot, "ticks": identity.ticks}
-
-
-def identity_of(facts: Mapping[str, Any]) -> process.Identity | None:
-    """The process that an entry names; None for one that does not say which. Raises ValueError."""
-    if not facts.get("pid"):
-        return None
-    return process.Identity(pid=int(facts["pid"]), boot=str(facts.get("boot", "")), ticks=int(facts.get("ticks", 0)))
-
-
-def read(path: Path) -> tuple[Owner, list[Entry]]:
-    """The owner and the open entries of a ledger. Raises HostError when it is not one.
-
-    A line that a killed process left incomplete is skipped: what it announced was never created.
-    """
-    owner: Owner | None = None
-    entries: dict[tuple[str, str], Entry] = {}
-    try:
-        for line in _lines(path):
-            if "run" in line:
-                owner = _owner(path, line)
-            elif owner is not None:
-                owner = _told(owner, line)
-                _enter(entries, line)
-    except (KeyError, TypeError, ValueError, AttributeError) as damaged:
-        raise HostError(f"{path} is not a ledger: {damaged!r}", "inspect the file, then remove it") from damaged
-    if owner is None:
-        raise HostError(f"{path} is not a ledger: its first line names no run", "inspect the file, then remove it")
-    return owner, list(entries.values())
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise HostError(f"the ledger {path} cannot be read: {error.strerror}", "check its permissions") from error
-    for text in lines:
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(line, dict):
-            yield line
-
-
-def _told(owner: Owner, line: Mapping[str, Any]) -> Owner:
-    """What a later line adds to what is known of the run."""
-    if "engine" in line:
-        return replace(owner, engine=EngineMark(**line["engine"]))
-    if "closed" in line:
-        return replace(owner, closed=True)
-    if "kept" in line:
-        return replace(owner, kept=True)
-    if line.get("planned") == "cluster":
-        return replace(owner, clusters=owner.clusters | {str(line["name"])})
-    return owner
-
-
-def _enter(entries: dict[tuple[str, str], Entry], line: Mapping[str, Any]) -> None:
-    if "planned" in line:
-        key = (line["planned"], str(line["name"]))
-        before = entries[key].facts if key in entries else {}
-        entries[key] = Entry(kind=line["planned"], name=key[1], facts={**before, **line["facts"]})
-    elif "gone" in line:
-        entries.pop((line["gone"], str(line["name"])), None)
-
-
-def _owner(path: Path, data: Mapping[str, Any]) -> Owner:
-    """The first line of a ledger. Raises HostError for one that names no run in the form of ours."""
-    if not RUN_ID.fullmatch(str(data["run"])):
-        raise HostError(f"{path} is not a ledger: its first line names no run", "inspect the file, then remove it")
-    own = identity_of(data) or process.Identity(pid=0, boot="", ticks=0)
-    return Owner(
-        run_id=str(data["run"]),
-        process=own,
-        installation=str(data.get("installation", "")),
-        host=str(data.get("host", "")),
-    )
 
 
 def live_runs(folder: Path) -> list[Owner]:

@@ -17,7 +17,8 @@ from urllib.parse import urljoin
 
 from harness.errors import RegistryError
 from harness.late import httpx
-from harness.registries.client import INDEX_TYPES, RegistryClient
+from harness.registries.client import RegistryClient
+from harness.registries.connection import INDEX_TYPES
 from harness.registries.problems import answered
 
 COSIGN_SUFFIXES = ("sig", "att", "sbom")

@@ -18,7 +18,8 @@ from harness.errors import RegistryError, UnavailableError, UsageError
 from harness.images.credentials import from_docker_config
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import DOCKER_HUB, ImageReference
-from harness.registries.client import RegistryClient, address_of
+from harness.registries.client import RegistryClient
+from harness.registries.connection import address_of
 from harness.settings import Settings, SourceKind
 from harness.waiting import Deadline
 

@@ -126,8 +126,8 @@ def observe(
         look = _Look(cluster, api, installed, others)
         soaking = pool.submit(soaks.operator, cluster, installed.namespace, soak)
         watching = [
-            pool.submit(soaks.applications, cluster, installed, soak, moments),
-            pool.submit(soaks.executors, cluster, installed, soak, moments),
+            pool.submit(soaks.reported, cluster, installed, soak, moments, "applications"),
+            pool.submit(soaks.reported, cluster, installed, soak, moments, "executors"),
         ]
         # What does not change with time is looked at while the soak goes on.
         sample_attempts = _seen("the dry runs of SparkApplications", look.sample_attempts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube import reading
@@ -14,6 +14,9 @@ from harness.kube.watching import watch_until
 from harness.late import client
 from harness.releases import metrics
 from harness.releases.install import InstalledRelease
+
+_APPLICATIONS = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
+_EXECUTORS = {"label_selector": "sparkoperator.k8s.io/launched-by-spark-operator=true,spark-role=executor"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,38 +48,27 @@ def operator(cluster: Cluster, namespace: str, seconds: float) -> Soak | str:
     return trouble or Soak(seconds=seconds, restarts=restarts, gone=tuple(gone))
 
 
-def applications(cluster: Cluster, installed: InstalledRelease, seconds: float, moments: metrics.Moments) -> str:
-    """Watch the applications in the job namespaces. Returns why that was not possible, or an empty text."""
+def reported(
+    cluster: Cluster,
+    installed: InstalledRelease,
+    seconds: float,
+    moments: metrics.Moments,
+    of: Literal["applications", "executors"],
+) -> str:
+    """Watch what metrics count in the job namespaces. Returns why that was not possible, or an empty text."""
     with cluster.api_client() as api:
-
-        def on_application(event: str, item: Any) -> None:
-            if item["metadata"]["namespace"] in installed.job_namespaces:
-                (moments.gone if event == "DELETED" else moments.application)(item)
-
-        return _watch(
-            client.CustomObjectsApi(api).list_cluster_custom_object,
-            on_application,
-            seconds,
-            group="sparkoperator.k8s.io",
-            version="v1beta2",
-            plural="sparkapplications",
+        watched: tuple[Callable[..., Any], Mapping[str, str], Callable[[Any], None]] = (
+            (client.CustomObjectsApi(api).list_cluster_custom_object, _APPLICATIONS, moments.application)
+            if of == "applications"
+            else (client.CoreV1Api(api).list_pod_for_all_namespaces, _EXECUTORS, moments.executor)
         )
+        call, options, changed = watched
 
-
-def executors(cluster: Cluster, installed: InstalledRelease, seconds: float, moments: metrics.Moments) -> str:
-    """Watch the executors in the job namespaces. Returns why that was not possible, or an empty text."""
-    with cluster.api_client() as api:
-
-        def on_executor(event: str, item: Any) -> None:
+        def on_event(event: str, item: Any) -> None:
             if item["metadata"]["namespace"] in installed.job_namespaces:
-                (moments.gone if event == "DELETED" else moments.executor)(item)
+                (moments.gone if event == "DELETED" else changed)(item)
 
-        return _watch(
-            client.CoreV1Api(api).list_pod_for_all_namespaces,
-            on_executor,
-            seconds,
-            label_selector="sparkoperator.k8s.io/launched-by-spark-operator=true,spark-role=executor",
-        )
+        return _watch(call, on_event, seconds, **options)
 
 
 def _watch(call: Callable[..., Any], on_event: Callable[[str, Any], None], seconds: float, **options: Any) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HostError, UsageError
-from harness.evidence.ledger import Entry, ledger_folder, stale_ledgers
+from harness.evidence.ledger import ledger_folder, stale_ledgers
+from harness.evidence.ledger_entries import Entry
 from harness.invocation import here
 from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment

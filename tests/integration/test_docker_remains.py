@@ -17,7 +17,8 @@ from harness.cleanup import engine
 from harness.cleanup.clean import clean_stale
 from harness.cleanup.remains import Claim, Scope, anonymous_volumes, look, look_for_all, remove
 from harness.errors import EngineError
-from harness.evidence.ledger import Entry, cluster_name, ledger_folder, stale_ledgers
+from harness.evidence.ledger import cluster_name, ledger_folder, stale_ledgers
+from harness.evidence.ledger_entries import Entry
 from harness.kube.cluster import LABEL_RUN
 from harness.process import call
 from harness.settings import Settings

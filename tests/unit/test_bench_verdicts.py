@@ -267,7 +267,7 @@ def test_an_object_that_was_deleted_can_be_made_again() -> None:
 
 
 def test_what_goes_wrong_beside_is_raised_at_the_end() -> None:
-    from harness.bench.verdicts.acts import Beside
+    from harness.bench.verdicts.beside import Beside
 
     def fails(over: object) -> None:
         raise WaitTimeout("no driver ran")

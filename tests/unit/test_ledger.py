@@ -16,18 +16,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HostError
-from harness.evidence.ledger import (
-    Entry,
-    Ledger,
-    claimed,
-    cluster_name,
-    identity_of,
-    live_runs,
-    new_run_id,
-    not_ledgers,
-    read,
-    stale_ledgers,
-)
+from harness.evidence.ledger import Ledger, claimed, cluster_name, live_runs, new_run_id, not_ledgers, stale_ledgers
+from harness.evidence.ledger_entries import Entry, identity_of, read
 from harness.process import RUN_VARIABLE, identity
 from harness.untrusted import RUN_ID
 

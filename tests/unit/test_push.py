@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from harness.registries.client import INDEX_TYPES, MANIFEST_TYPES
+from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES
 from harness.registries.push import as_manifest
 
 

@@ -17,7 +17,7 @@ import yaml
 from harness.cleanup.remains import Claim, Remain, Scope, Survey, look, look_for_all, remains, remove, remove_folder
 from harness.errors import EngineError
 from harness.evidence.installation import Installation
-from harness.evidence.ledger import Entry
+from harness.evidence.ledger_entries import Entry
 from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE, identity
 
 RUN = "20260102-030405-ab12"

@@ -14,7 +14,8 @@ import pytest
 from harness import providers
 from harness.cleanup import engine, remains
 from harness.errors import CatalogueError
-from harness.evidence.ledger import Entry, cluster_name
+from harness.evidence.ledger import cluster_name
+from harness.evidence.ledger_entries import Entry
 from harness.kube.cluster import LABEL_RUN, Cluster
 from harness.matrix import catalogue
 from harness.process import Completed

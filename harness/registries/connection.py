@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests to a registry: its address or its mirror's, TLS, logins and their tokens, retries."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+import threading
+from collections.abc import Mapping
+from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
+
+from harness.errors import RegistryError, SettingsError
+from harness.images.credentials import Credentials
+from harness.images.mirrors import Mirror, api_root
+from harness.images.references import DOCKER_HUB, ImageReference
+from harness.late import httpx
+from harness.registries.problems import answered, unreachable
+from harness.waiting import pause
+
+INDEX_TYPES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+
+_ACCEPT = {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))}
+_LONGEST_PAUSE = 10.0
+_PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
+
+
+class Connection:
+    """A connection to a registry host: to the host's mirror if there is one, else to the public registry.
+
+    `timeout` is in seconds, for connecting and for each read. 429 and 5xx are retried up to `attempts` times,
+    `Retry-After` honoured up to ten seconds. May be used by several threads. Raises RegistryError where nothing
+    answers, and SettingsError for a CA file that cannot be used.
+    """
+
+    actions = "pull"
+    """The actions that tokens are requested for: the last part of the scope."""
+
+    def __init__(
+        self,
+        mirror: Mirror | None,
+        host: str,
+        *,
+        credentials: Credentials | None = None,
+        timeout: float = 10.0,
+        attempts: int = 3,
+    ) -> None:
+        self.host = host
+        self.root = api_root(address_of(mirror, host))
+        self._credentials = (mirror.credentials if mirror else None) or credentials
+        self._mirror = mirror
+        self._attempts = attempts
+        self._lock = threading.Lock()
+        self._authorizations: dict[str, str] = {}
+        # A proxy of the environment has no say about addresses of this machine.
+        self._http = httpx.Client(
+            timeout=timeout,
+            follow_redirects=True,
+            trust_env=not _is_loopback(urlsplit(self.root).hostname or ""),
+            verify=_tls(mirror, host),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    @property
+    def _is_mirror(self) -> bool:
+        return self.root != api_root(address_of(None, self.host))
+
+    @property
+    def server(self) -> str:
+        """The server's name for messages: `ghcr.io`, or `the mirror http://127.0.0.1:5000 of ghcr.io`."""
+        if not self._is_mirror:
+            return self.host
+        return f"the mirror {self.root.removesuffix('/v2')} of {self.host}"
+
+    def _send(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
+        for attempt in range(1, self._attempts + 1):
+            response = self._send_authorized(method, url, reference)
+            seconds = _pause_before_next(response, attempt)
+            if seconds is None or attempt == self._attempts:
+                break
+            pause(seconds, what=f"{self.server} to accept requests again")
+        return response
+
+    def _send_authorized(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
+        scope = self._scope(reference.repository)
+        authorization = self._authorization(scope)
+        response = self._once(method, url, authorization)
+        if response.status_code == 401:
+            granted = self._renewed(response, scope, authorization)
+            if granted:
+                response = self._once(method, url, granted)
+        return response
+
+    def _scope(self, repository: str) -> str:
+        return f"repository:{repository}:{self.actions}"
+
+    def _authorization(self, scope: str) -> str | None:
+        """The Authorization header for a first request within this scope; None if no token was requested yet."""
+        with self._lock:
+            return self._authorizations.get(scope)
+
+    def _renewed(self, refusal: httpx.Response, scope: str, tried: str | None) -> str:
+        """The header to try after a challenge, cached for later requests; empty when there is no other than `tried`."""
+        granted = self._authorize(refusal, scope)
+        if not granted or granted == tried:
+            return ""
+        with self._lock:
+            self._authorizations[scope] = granted
+        return granted
+
+    def _once(self, method: str, url: str, authorization: str | None) -> httpx.Response:
+        headers = {**_ACCEPT, "Authorization": authorization} if authorization else _ACCEPT
+        try:
+            return self._http.request(method, url, headers=headers)
+        except httpx.HTTPError as error:
+            raise unreachable(self.server, self.host, error) from error
+
+    def _authorize(self, refusal: httpx.Response, scope: str) -> str:
+        """The Authorization header that a challenge asks for; empty without credentials for it."""
+        scheme, _, rest = refusal.headers.get("www-authenticate", "").partition(" ")
+        if scheme.lower() == "basic":
+            return self._credentials.basic().get_secret_value() if self._credentials else ""
+        if scheme.lower() != "bearer":
+            return ""
+        asked = {key: quoted or bare for key, quoted, bare in _PARAMETER.findall(rest)}
+        realm = urljoin(self.root, asked.get("realm", ""))
+        query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
+        response = self._fetch_token(realm, query)
+        if response.status_code != 200:
+            raise answered(f"{self.server}'s token server {urlsplit(realm).netloc}", self.host, response, scope)
+        answer = json_of(response)
+        token = answer.get("token") or answer.get("access_token")
+        return f"Bearer {token}" if token else ""
+
+    def _fetch_token(self, realm: str, query: Mapping[str, str]) -> httpx.Response:
+        """Docker's token protocol (distribution docs, spec/auth/token and spec/auth/oauth)."""
+        login = self._credentials
+        if login:
+            self._require_trusted(realm)
+        identity = login.identity_token.get_secret_value() if login else ""
+        try:
+            if identity:
+                form = {**query, "grant_type": "refresh_token", "refresh_token": identity, "client_id": "harness"}
+                return self._http.post(realm, data=form)
+            headers = {"Authorization": login.basic().get_secret_value()} if login else {}
+            return self._http.get(realm, params=dict(query), headers=headers)
+        except httpx.HTTPError as error:
+            raise unreachable(f"{self.server}'s token server {urlsplit(realm).netloc}", self.host, error) from error
+
+    def _require_trusted(self, realm: str) -> None:
+        """Raise SettingsError rather than send the login to where the registry, or whoever answers for it, points.
+
+        Never from https to http. A mirror's goes to no other host than the mirror's own and those of its row.
+        """
+        own, asked = urlsplit(self.root), urlsplit(realm)
+        if own.scheme == "https" and asked.scheme != "https":
+            raise SettingsError(
+                f"{self.server} wants the login at {realm}, without encryption; it was not sent",
+                "have the registry's operator correct its realm; until then leave out the login",
+            )
+        known = (own.hostname, *(self._mirror.token_servers if self._mirror else ()))
+        if self._mirror and asked.hostname not in known and asked.netloc not in known:
+            raise SettingsError(
+                f"{self.server} wants the login at {realm}, another host; it was not sent",
+                f'if that is its token server, add token_servers = ["{asked.netloc}"] to the mirror\'s row',
+            )
+
+
+def address_of(mirror: Mirror | None, host: str) -> str:
+    """The server that answers for a registry host: its mirror's for this machine, or the public one's."""
+    if mirror:
+        return mirror.reachable_url
+    if host == DOCKER_HUB:
+        return "https://registry-1.docker.io"
+    return f"{'http' if _is_loopback(host.rsplit(':', 1)[0]) else 'https'}://{host}"
+
+
+def _is_loopback(hostname: str) -> bool:
+    return hostname in ("localhost", "::1", "[::1]") or re.fullmatch(r"127(\.\d+){3}", hostname) is not None
+
+
+def _tls(mirror: Mirror | None, host: str) -> ssl.SSLContext:
+    context = httpx.create_ssl_context()
+    # As on a node: the system's certificates count too, and the mirror's own CA comes on top.
+    context.load_default_certs()
+    if mirror and mirror.ca:
+        try:
+            context.load_verify_locations(cafile=str(mirror.ca))
+        except (OSError, ssl.SSLError) as broken:
+            raise SettingsError(
+                f"the CA file {mirror.ca} of the mirror for {host} cannot be used: {broken}",
+                "give a PEM file of the CA",
+            ) from broken
+    return context
+
+
+def _pause_before_next(response: httpx.Response, attempt: int) -> float | None:
+    """Seconds to wait before the next attempt; None when a retry makes no sense."""
+    if response.status_code != 429 and response.status_code < 500:
+        return None
+    asked = response.headers.get("retry-after", "")
+    seconds = float(asked) if asked.isdecimal() else 0.5 * 2 ** (attempt - 1)
+    return seconds if seconds <= _LONGEST_PAUSE else None
+
+
+def json_of(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object that a registry answered with. Raises RegistryError."""
+    try:
+        content = json.loads(response.content)
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise RegistryError(
+            f"{response.url.host} did not answer with JSON for {response.url.path}: {response.text[:80]!r}",
+            "look for a proxy between this machine and the registry",
+            status=response.status_code,
+        )
+    return content
