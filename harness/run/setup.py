@@ -136,7 +136,9 @@ def request(options: RunOptions) -> Request:
     values = (*profile, *mine)
     for document in values:
         namespaces.of_values(document)
-    taken = [it for cell in chosen.cells for it in stories.of(cell.scenario).job_namespaces(cell)]
+    # Only where a namespace was given: the stories import what makes them happen to answer this.
+    asked = chosen.cells if options.namespace else ()
+    taken = [it for cell in asked for it in stories.of(cell.scenario).job_namespaces(cell)]
     return Request(
         options=options,
         settings=settings,
