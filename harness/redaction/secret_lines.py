@@ -38,7 +38,7 @@ def redact(text: str) -> str:
     lines = text.splitlines(keepends=True)
     times = [found[0] if line[:1].isdigit() and (found := TIME.match(line)) else "" for line in lines]
     lines = [line[len(time) :] for time, line in zip(times, lines, strict=True)]
-    for number in worth_a_look(text, lines):
+    for number in worth_a_look(lines):
         _Line(lines, number).redact()
     return "".join(time + line for time, line in zip(times, lines, strict=True) if line)
 

@@ -7,8 +7,10 @@ key of a cloud) is in `harness/redaction/secret_forms.py` and needs no name.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from harness.redaction.secret_names import KEYS_OF, MASK, is_harmless, is_secret
@@ -158,24 +160,27 @@ def _weak(line: str) -> bool:
     return bool(_KEYS.search(line) or _SHORT.search(line) or _MAP.search(line))
 
 
-def worth_a_look(text: str, found: list[str]) -> Iterator[int]:
+def worth_a_look(lines: list[str]) -> list[int]:
     """The numbers of lines in which a rule about names could hold, in order."""
-    lowered = text.lower()
-    words = [word for word in WORDS if word in lowered]
-    if not words:
-        return
-    strong = [word for word in words if word not in _WEAK]
-    weak = [word for word in words if word in _WEAK]
-    for number, line in enumerate(found):
-        low = line.lower()
-        if any(word in low for word in strong) or (any(word in low for word in weak) and _weak(line)):
-            yield number
+    lowered = lower("".join(lines))
+    ends = list(itertools.accumulate(map(len, lines)))
+    found: set[int] = set()
+    for word in WORDS:
+        at = lowered.find(word)
+        while at >= 0:
+            number = bisect.bisect_right(ends, at)
+            if number not in found and (word not in _WEAK or _weak(lines[number])):
+                found.add(number)
+            at = lowered.find(word, ends[number])
+    return sorted(found)
 
 
 def lower(text: str) -> str:
     """The text in lower case, with every character in its place."""
     lowered = text.lower()
-    return lowered if len(lowered) == len(text) else text
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(low if len(low := it.lower()) == 1 else it for it in text)
 
 
 def inline(line: str) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import yaml
 
@@ -40,11 +40,19 @@ def in_yaml(text: str, inner: Redact) -> str | None:
 
 
 class _Leaf(str):
-    """A scalar, and where it is in its text."""
+    """A plain scalar, and where it is in its text."""
 
-    __slots__ = ("anchor", "end", "start", "style")
+    __slots__ = ("end", "start")
     start: int
     end: int
+    style: str = ""
+    anchor: str = ""
+
+
+class _StyledLeaf(_Leaf):
+    """A scalar in quotes or in a block, or one with an anchor or a tag."""
+
+    __slots__ = ("anchor", "style")
     style: str
     anchor: str
 
@@ -130,21 +138,23 @@ def _documents(text: str) -> Iterator[Any]:
     """
     loader = yaml.CSafeLoader(text)
     stack: list[tuple[_Pairs | list[Any], list[Any]]] = []
+    next_event: Callable[[], Any] = loader.get_event
     try:
-        while not isinstance(event := loader.get_event(), yaml.StreamEndEvent):
-            if isinstance(event, yaml.ScalarEvent):
+        while (kind := type(event := next_event())) is not yaml.StreamEndEvent:
+            if kind is yaml.ScalarEvent:
                 done: Any = _leaf(event, text)
-            elif isinstance(event, yaml.MappingStartEvent):
-                stack.append((_Pairs(_index(event.start_mark)), []))
+            elif kind is yaml.MappingStartEvent:
+                stack.append((_Pairs(event.start_mark.index), []))
                 continue
-            elif isinstance(event, yaml.SequenceStartEvent):
+            elif kind is yaml.SequenceStartEvent:
                 stack.append(([], []))
                 continue
-            elif isinstance(event, yaml.CollectionEndEvent):
+            elif kind is yaml.MappingEndEvent:
                 done = stack.pop()[0]
-                if isinstance(done, _Pairs):
-                    done.end = _index(event.end_mark)
-            elif isinstance(event, yaml.AliasEvent):
+                done.end = event.end_mark.index
+            elif kind is yaml.SequenceEndEvent:
+                done = stack.pop()[0]
+            elif kind is yaml.AliasEvent:
                 done = None
             else:
                 continue
@@ -156,20 +166,18 @@ def _documents(text: str) -> Iterator[Any]:
         loader.dispose()
 
 
-def _index(mark: Any) -> int:
-    """Where a mark of the parser is; it is declared as if it could be missing."""
-    return cast("int", mark.index)
-
-
-def _leaf(event: yaml.ScalarEvent, text: str) -> _Leaf:
-    leaf = _Leaf(event.value)
-    leaf.start, leaf.end = start, end = _index(event.start_mark), _index(event.end_mark)
-    leaf.style, leaf.anchor = event.style or "", event.anchor or ""
-    if text[start:end] != leaf and not leaf.style:
+def _leaf(event: Any, text: str) -> _Leaf:
+    start, end = event.start_mark.index, event.end_mark.index
+    source = text[start:end]
+    if not event.style and source == event.value:
+        leaf = _Leaf(source)
+        leaf.start, leaf.end = start, end
+        return leaf
+    leaf = _StyledLeaf(event.value)
+    leaf.start, leaf.end, leaf.style, leaf.anchor = start, end, event.style or "", event.anchor or ""
+    if not (leaf.style or leaf.anchor or event.tag or "\n" in source or source.strip() == leaf):
         # Whether a plain scalar is in its place can be told; of others it cannot.
-        source = text[start:end]
-        if not (leaf.anchor or event.tag or "\n" in source or source.strip() == leaf):
-            raise _NotAsWritten
+        raise _NotAsWritten
     return leaf
 
 
@@ -180,4 +188,4 @@ def _put(into: _Pairs | list[Any], waiting: list[Any], done: Any) -> None:
     elif waiting:
         into.add(waiting.pop(), done)
     else:
-        waiting.append(str(done) if isinstance(done, _Leaf) else _Unnamed())
+        waiting.append(done if isinstance(done, _Leaf) else _Unnamed())
