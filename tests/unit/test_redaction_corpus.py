@@ -13,8 +13,9 @@ import pytest
 import redaction_shapes as corpus
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
 from detect_secrets.core.secrets_collection import SecretsCollection
-from detect_secrets.settings import default_settings
+from detect_secrets.settings import default_settings, transient_settings
 
 from harness.redaction.redactor import MASK, Redactor
 
@@ -132,6 +133,61 @@ def test_each_hit_of_a_scanner_in_evidence_is_masked(tmp_path: Path) -> None:
     assert len(hits) >= 6
     assert [secret for secret in hits if secret in after.read_text()] == []
     assert _hits(after) <= {"BEGIN PRIVATE KEY"}
+
+
+_HEX, _LETTERS = "0a1b2c3d4e5f6789" * 4, "aB3dE5fG7hJ9kL1mN2pQ4rS6tU8vW0xY" * 3
+# What each scanner of detect-secrets looks for, but for addresses of machines, which are no secrets.
+_FOUND_BY = {
+    "ArtifactoryDetector": f"artifactory {'AK'}Cp{_LETTERS[:60]}",
+    "AWSKeyDetector": f"got {'AK'}IAIOSFODNN7EXAMPLQ",
+    "AzureStorageKeyDetector": f"AccountKey={base64.b64encode(bytes(range(9, 73))).decode()}",
+    "Base64HighEntropyString": f"token: '{base64.b64encode(bytes(range(100, 148))).decode()}'",
+    "BasicAuthDetector": "pulling https://robot:Jx7kq2LmPq@ghcr.io/v2/",
+    "CloudantDetector": f"cloudant_password = '{_HEX[:64]}'",
+    "DiscordBotTokenDetector": f"bot {'MT'}k4NjIyNDgzNDcxOTI1MjQ4.{'Cl'}2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs",
+    "GitHubTokenDetector": f"with {'gh'}p_{_LETTERS[:36]}",
+    "GitLabTokenDetector": f"with {'gl'}imt-{_LETTERS[:25]}",
+    "HexHighEntropyString": f"secret: '{_HEX[3:43]}'",
+    "IbmCloudIamDetector": f"ibm_cloud_iam_api_key = '{_LETTERS[:44]}'",
+    "IbmCosHmacDetector": f"cos_hmac_secret_access_key = '{_HEX[:48]}'",
+    "JwtTokenDetector": f"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.{_LETTERS[:43]}",
+    "KeywordDetector": "db_password = 'Jx7kq2LmPq'",
+    "MailchimpDetector": f"key {_HEX[:32]}-us14",
+    "NpmDetector": "//registry.npmjs.org/:_authToken=" + "npm_" + _LETTERS[:36],
+    "OpenAIDetector": f"{'s'}k-{_LETTERS[:20]}T3BlbkFJ{_LETTERS[:20]}",
+    "PypiTokenDetector": f"{'py'}pi-AgEIcHlwaS5vcmc{_LETTERS[:80]}",
+    "SendGridDetector": f"{'S'}G.{_LETTERS[:22]}.{_LETTERS[:43]}",
+    "SlackDetector": f"{'xo'}xb-123456789012-123456789012-{_LETTERS[:24]}",
+    "SoftlayerDetector": f"https://api.softlayer.com/soap/v3/{_HEX[:64]}",
+    "SquareOAuthDetector": f"{'sq'}0csp-{_LETTERS[:43]}",
+    "StripeDetector": f"{'sk'}_live_{_LETTERS[:24]}",
+    "TelegramBotTokenDetector": f"110201543:{'AA'}H{_LETTERS[:32]}",
+    "TwilioKeyDetector": f"{'S'}K{_HEX[:32]}",
+}
+
+
+def test_the_samples_are_for_every_scanner() -> None:
+    known = {plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values()}
+    assert known - set(_FOUND_BY) <= {"IPPublicDetector", "PrivateKeyDetector"}
+
+
+@pytest.mark.parametrize("scanner", _FOUND_BY)
+def test_what_a_scanner_looks_for_is_masked(scanner: str, tmp_path: Path) -> None:
+    before, after = tmp_path / "before.txt", tmp_path / "after.txt"
+    before.write_text(_FOUND_BY[scanner] + "\n")
+    Redactor().file(before, after)
+
+    def hits(file: Path) -> set[str]:
+        found = SecretsCollection()
+        with transient_settings({"plugins_used": [{"name": scanner}]}):
+            found.scan_file(str(file))
+        # Of some tokens it reports the beginning only, which says what they were.
+        return {secret for _, hit in found if len(secret := hit.secret_value or "") > 4}
+
+    assert scanner == "GitHubTokenDetector" or hits(before)
+    assert [secret for secret in hits(before) if secret in after.read_text()] == []
+    assert _FOUND_BY[scanner] not in after.read_text()
+    assert {secret for secret in hits(after) if MASK not in secret} == set()
 
 
 def test_a_document_as_deep_or_as_odd_as_it_may_be_is_redacted_all_the_same() -> None:
