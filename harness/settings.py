@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from harness import home
 from harness.errors import CatalogueError, SettingsError
 from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
+from harness.processors import usable
 from harness.toml_source import TomlSource, message, remedy
 
 PROJECT_ROOT = home.data_root()
@@ -29,20 +31,15 @@ _ENVIRONMENT = {
     "HARNESS_SOURCE": "source",
     "HARNESS_JOBS": "jobs",
     "HARNESS_APP_SLOTS": "app_slots",
-    "HARNESS_PATH_SLOTS": "path_slots",
+    "HARNESS_PROCESSORS": "processors",
     "HARNESS_MIN_DISK_GB": "min_disk_gb",
     "HARNESS_DEBIAN_PACKAGES": "debian_packages",
 }
 
 
 def _default_app_slots() -> int:
-    """One more than the number of CPUs, since scenarios spend time waiting; at most eight."""
-    return min(8, (os.cpu_count() or 1) + 1)
-
-
-def _default_path_slots() -> int:
-    """A path with applications takes two slots, and keeps two CPUs busy from start to end."""
-    return os.cpu_count() or 1
+    """One more than there are processors, since scenarios spend time waiting; at most eight, for their memory."""
+    return min(8, math.floor(usable()) + 1)
 
 
 class Settings(BaseModel):
@@ -57,11 +54,12 @@ class Settings(BaseModel):
     app_slots: int = Field(
         default_factory=_default_app_slots, ge=1, le=64, description="scenarios that run in parallel, over all clusters"
     )
-    path_slots: int = Field(
-        default_factory=_default_path_slots,
-        ge=1,
-        le=64,
-        description="slots for paths with upgrades or rollbacks, over all runs",
+    processors: float = Field(
+        default_factory=usable,
+        gt=0,
+        le=4096,
+        allow_inf_nan=False,
+        description="processors that all runs of this cache together keep busy",
     )
     min_disk_gb: float = Field(
         default=3.0, ge=0, allow_inf_nan=False, description="free disk space that a run needs to start, in 10⁹ bytes"

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import re
 import shutil
@@ -28,6 +27,7 @@ from harness.matrix import catalogue
 from harness.matrix.model import Environment
 from harness.matrix.names import matching
 from harness.process import call
+from harness.processors import usable
 from harness.registries.sources import PUBLIC_HOSTS, probe_all
 from harness.settings import Settings
 
@@ -205,10 +205,10 @@ def _memory() -> Prerequisite:
 
 
 def _processors() -> Prerequisite:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if usable < _CPUS_WANTED:
-        return _warning("processors", str(usable), "waits may time out with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
-    return _ok("processors", str(usable))
+    found = f"{usable():g}"
+    if usable() < _CPUS_WANTED:
+        return _warning("processors", found, "waits may time out with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
+    return _ok("processors", found)
 
 
 def _inotify() -> Prerequisite:

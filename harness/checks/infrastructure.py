@@ -32,6 +32,7 @@ class Cause(StrEnum):
     REGISTRY_FAILING = "registry-failing"
     CLUSTER_NOT_CREATED = "cluster-not-created"
     PULL_SETTINGS = "pull-settings"
+    OWN_LOAD = "own-load"
     HOST_BUSY = "host-busy"
     NODE_FAILING = "node-failing"
     NETWORK = "network"
@@ -41,6 +42,7 @@ class Cause(StrEnum):
 _AGAIN = frozenset(
     {
         Cause.HOST_MEMORY,
+        Cause.OWN_LOAD,
         Cause.HOST_BUSY,
         Cause.NODE_LOST,
         Cause.NODE_FAILING,
@@ -65,7 +67,9 @@ _OF_KIND = {pull_messages.REGISTRY_BUSY: Cause.REGISTRY_BUSY, pull_messages.DISK
 _NEXT = {
     Cause.DISK_FULL: "make room (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
     Cause.HOST_MEMORY: "free memory, or run less at a time (--jobs 1, app_slots in harness.toml)",
-    Cause.HOST_BUSY: "let nothing else work beside, or run less at a time (--jobs 1, app_slots in harness.toml)",
+    Cause.OWN_LOAD: "this is a mistake of the harness, which must start no more than the host can bear: please report "
+    "it, with results.json; until it is mended, lower `processors` in harness.toml, or use --jobs 1",
+    Cause.HOST_BUSY: "let nothing else work beside, or run less at a time (--jobs 1, `processors` in harness.toml)",
     Cause.NODE_LOST: "see the node's log in the evidence, and the host's own",
     Cause.CLUSTER_NOT_CREATED: "see create.log and the node's log in the evidence",
 }
@@ -78,6 +82,8 @@ _MIB = 2**20
 
 _HEAVY_LOAD = 8.0
 """Two clusters at once on two processors were seen to make 5; at 12 an operator answered nobody for half a minute."""
+_MOSTLY_OWN = 0.5
+"""From this part on, a load is the run's own doing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +166,19 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
     if host.memory_available < _LITTLE_MEMORY:
         yield Diagnosis(cause=Cause.HOST_MEMORY, message=f"the host is out of memory: {_memory(host)}")
     if host.load > _HEAVY_LOAD:
-        told = f"{host.load:.0f} runnable processes per processor, on average since the creation of its cluster began"
-        yield Diagnosis(cause=Cause.HOST_BUSY, message=f"the host was too busy for this to prove anything: {told}")
+        yield _busy(host)
+
+
+def _busy(host: HostSeen) -> Diagnosis:
+    """Of a load that others make a user can get rid; one that the run makes itself is a mistake of the harness."""
+    told = f"{host.load:.0f} runnable processes per processor, on average since the creation of its cluster began"
+    if host.own is None:
+        whose, cause = "whose they were cannot be told here", Cause.HOST_BUSY
+    else:
+        whose = f"{host.own:.0%} of them were of this run"
+        cause = Cause.OWN_LOAD if host.own >= _MOSTLY_OWN else Cause.HOST_BUSY
+    said = "the harness overloaded its own host" if cause is Cause.OWN_LOAD else "the host was too busy"
+    return Diagnosis(cause=cause, message=f"{said}, so that this proves nothing: {told}; {whose}")
 
 
 def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:

@@ -37,7 +37,7 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     asked = setup.request(run_options.read(parsed))
     wanted, cells = asked.settings, asked.cells
     learnt = History(wanted.cache_dir / "history.json").learnt()
-    estimator = Estimator(learnt, slots=wanted.app_slots, path_slots=wanted.path_slots)
+    estimator = Estimator(learnt, slots=wanted.app_slots, processors=wanted.processors)
     if parsed.shards is not None and parsed.shards < 1:
         raise UsageError(f"--shards {parsed.shards} is not a valid shard count", "give a number of at least 1")
     parts = shards.shards(cells, estimator, parsed.shards, jobs=wanted.jobs) if parsed.shards else []

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harness.matrix import edges, expand
+from harness.matrix.costs import costs, thousandths
 from harness.matrix.model import Cell
 
 CLUSTER_SECONDS = 60.0
@@ -61,24 +62,14 @@ def watched_by(cells: Iterable[Cell]) -> frozenset[str]:
     return frozenset(kind for cell in cells if cell.path.moves for kind in cell.scenario.needs.applications)
 
 
-def places_of(cells: Sequence[Cell], watched: Collection[str]) -> int:
-    """The path slots that these cells of one cluster take: none for installs, at least two with applications.
-
-    If only the operator is watched, which is mostly waiting, a scenario needs one.
-    """
-    if not cells[0].path.moves:
-        return 0
-    return max(2 if watched else 1, *(cell.scenario.needs.places for cell in cells))
-
-
 class Estimator:
-    """Expected durations. `slots` is the number of scenarios in parallel on this host; `path_slots` as in
+    """Expected durations. `slots` is the number of scenarios in parallel on this host; `processors` as in
     `beginnings`."""
 
-    def __init__(self, learnt: Learnt, *, slots: int, path_slots: int = 2) -> None:
+    def __init__(self, learnt: Learnt, *, slots: int, processors: float = 2.0) -> None:
         self._learnt = learnt
         self._slots = max(1, slots)
-        self._path_slots = max(1, path_slots)
+        self._processors = processors
 
     def cell(self, cell: Cell) -> Expected:
         """A cell alone, without its cluster. If unknown: as the same scenario elsewhere, else by its timeout.
@@ -134,10 +125,10 @@ class Estimator:
         at_once = max(1, min(jobs, len(groups)))
         expected = [self.group(group, slots=max(1, self._slots // at_once)) for group in groups]
         works = [
-            Work(seconds=it.seconds, places=places_of(group, watched_by(group)))
+            Work(seconds=it.seconds, processors=costs().of(group, watched_by(group)))
             for it, group in zip(expected, groups, strict=True)
         ]
-        seconds = _last_end(works, jobs=at_once, path_slots=self._path_slots)
+        seconds = _last_end(works, jobs=at_once, processors=self._processors)
         return Expected(seconds=seconds, guess=any(it.guess for it in expected))
 
 
@@ -156,42 +147,43 @@ def _moves(name: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Something that occupies one of the `--jobs` for some seconds, and some path slots."""
+    """Something that occupies one of the `--jobs` for some seconds, and some processors."""
 
     seconds: float
-    places: int = 0
+    processors: float = 0.0
 
 
-def beginnings(works: Iterable[Work], *, jobs: int, path_slots: int) -> list[float]:
-    """The start of each in seconds. In order, except that one that has to wait for slots lets others go first.
+def beginnings(works: Iterable[Work], *, jobs: int, processors: float) -> list[float]:
+    """The start of each in seconds. In order, except that one that has to wait for processors lets others go first.
 
-    There are `path_slots` path slots. One that needs more takes all of them.
+    One that needs more than the `processors` takes all of them.
     """
     all_works = list(works)
     begun = [0.0] * len(all_works)
-    waiting = [(number, min(work.places, path_slots)) for number, work in enumerate(all_works)]
+    free = thousandths(processors)
+    waiting = [(number, min(thousandths(work.processors), free)) for number, work in enumerate(all_works)]
     running: list[tuple[float, int]] = []
-    now, free = 0.0, path_slots
+    now = 0.0
     while waiting:
         following = next((it for it in waiting if it[1] <= free), None) if len(running) < max(1, jobs) else None
         if following is None:
-            now, places = heapq.heappop(running)
-            free += places
+            now, taken = heapq.heappop(running)
+            free += taken
             continue
-        number, places = following
+        number, taken = following
         waiting.remove(following)
         begun[number] = now
-        free -= places
-        heapq.heappush(running, (now + all_works[number].seconds, places))
+        free -= taken
+        heapq.heappush(running, (now + all_works[number].seconds, taken))
     return begun
 
 
 def makespan(seconds: Iterable[float], places: int) -> float:
     """When the last of these is done, starting with the longest, with this many in parallel."""
-    return _last_end([Work(seconds=each) for each in seconds], jobs=places, path_slots=1)
+    return _last_end([Work(seconds=each) for each in seconds], jobs=places, processors=1)
 
 
-def _last_end(works: Iterable[Work], *, jobs: int, path_slots: int) -> float:
+def _last_end(works: Iterable[Work], *, jobs: int, processors: float) -> float:
     longest_first = sorted(works, key=lambda work: -work.seconds)
-    begun = beginnings(longest_first, jobs=jobs, path_slots=path_slots)
+    begun = beginnings(longest_first, jobs=jobs, processors=processors)
     return max((began + work.seconds for began, work in zip(begun, longest_first, strict=True)), default=0.0)

@@ -312,8 +312,8 @@ class ClusterNeeds(Model):
     environment and path: most have the common one, whose name is empty; a scenario that changes what the others rely on
     has its own. `installed` says what is on the cluster before the first cell: the first release of the path,
     or nothing, since the cells install it themselves. `nodes` is the number of nodes. `applications` are the kinds of
-    applications that it checks on an upgrade path, which runs no others. `places` is the number of the host's path
-    slots that it takes on one; with applications there are at least two.
+    applications that it checks on an upgrade path, which runs no others. `places` is the least number of the host's
+    processors that it takes on one (clusters/processors.toml has what a path takes anyway).
     """
 
     paths: tuple[PathKind, ...] = ("install",)

@@ -116,7 +116,8 @@ class CellResult(Model):
     cell again. `evidence` is a folder relative to the report's, empty when there is none. `attempt` counts from 1 when
     a run repeats its cells. `lock` is the digest of the cell's lock, which is in `locks/` of the report; `drift` is
     what differed from the lock that the run was given. `retries` are earlier attempts that trouble outside the product
-    spoilt. `watched` are the kinds of applications that ran throughout an upgrade or rollback.
+    spoilt. `watched` are the kinds of applications that ran throughout an upgrade or rollback. `waited` is for how many
+    seconds it could not go on because others had the machine's processors; no phase and no deadline has them.
     """
 
     id: CellId
@@ -136,6 +137,7 @@ class CellResult(Model):
     drift: tuple[str, ...] = ()
     retries: tuple[RetryResult, ...] = ()
     watched: tuple[str, ...] = ()
+    waited: float = 0.0
     shard: str = ""
 
     @property
@@ -280,6 +282,7 @@ def cell_result(
     retries: Sequence[RetryResult] = (),
     distribution: str = "",
     watched: Iterable[str] = (),
+    waited: float = 0.0,
 ) -> CellResult:
     """A cell's result: the verdict is that of its worst check, the reason that check's message.
 
@@ -306,6 +309,7 @@ def cell_result(
         drift=tuple(drift),
         retries=tuple(retries),
         watched=tuple(sorted(watched)),
+        waited=round(waited, 1),
     )
 
 

@@ -55,12 +55,14 @@ class ClusterRecord:
     """What is known of a cluster so far: for the results of its cells, and for their evidence.
 
     `made` is None until it answers. `images` are those of its nodes, `phases` the seconds that all cells had in common,
-    `diagnoses` are by the names of attempts. `told` is what the run made, or has otherwise, for the user's values.
+    `waited` those in which nothing was done for them, since others had the processors; `diagnoses` are by the names of
+    attempts. `told` is what the run made, or has otherwise, for the user's values.
     """
 
     made: BareCluster | None = None
     registries: OwnRegistries | None = None
     images: list[ImageRecord] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
+    waited: float = 0.0
     diagnoses: dict[str, Diagnosis] = field(default_factory=dict)
     told: tuple[str, ...] = ()

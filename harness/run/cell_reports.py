@@ -91,7 +91,13 @@ class CellReports:
                 self.report(attempt, [finding], {}, operator_ran=installed)
 
     def report(
-        self, attempt: Attempt, findings: Sequence[Finding], phases: Mapping[str, float], *, operator_ran: bool
+        self,
+        attempt: Attempt,
+        findings: Sequence[Finding],
+        phases: Mapping[str, float],
+        *,
+        operator_ran: bool,
+        waited: float = 0.0,
     ) -> None:
         """Give an attempt its result, or hand it back. Raises Cancelled when the run is being ended."""
         if cancelled() and worst(findings) is not Verdict.PASSED:
@@ -134,6 +140,7 @@ class CellReports:
                 retries=attempt.retries,
                 distribution=attempt.cell.environment.distribution_from(self._source_kind),
                 watched=attempt.watched,
+                waited=self._record.waited + waited,
             )
         )
 
@@ -244,10 +251,15 @@ class AttemptRun:
     to: CellReports
 
     def report(
-        self, findings: Sequence[Finding], phases: Mapping[str, float] | None = None, *, operator_ran: bool = True
+        self,
+        findings: Sequence[Finding],
+        phases: Mapping[str, float] | None = None,
+        *,
+        operator_ran: bool = True,
+        waited: float = 0.0,
     ) -> None:
         """Give the cell its findings."""
-        self.to.report(self.attempt, findings, phases or {}, operator_ran=operator_ran)
+        self.to.report(self.attempt, findings, phases or {}, operator_ran=operator_ran, waited=waited)
 
     def before_deletion(self, findings: Sequence[Finding]) -> None:
         """Gather the evidence for these findings."""

@@ -15,10 +15,12 @@ from harness.foundry import images as foundry_images
 from harness.invocation import here
 from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
+from harness.matrix.costs import costs
 from harness.matrix.model import Environment
 from harness.providers.base import Provider
 from harness.run import plan
 from harness.run.attempt import Attempt, ClusterRecord, Kept
+from harness.run.budget import Budget, Claim
 from harness.run.cell_reports import CellReports, Done
 from harness.run.kept import kept_facts
 from harness.run.locking import Locker
@@ -26,6 +28,7 @@ from harness.run.preparation import Preparation
 from harness.run.resources import Resources
 from harness.run.run_host import Host
 from harness.run.setup import Request
+from harness.run.share import Share
 from harness.run.slots import Slots
 from harness.stories.cluster import BareCluster
 from harness.stories.protocol import Play, RunContext
@@ -48,8 +51,9 @@ class Group:
         evidence_folder: Callable[[Attempt], Path],
         done: Done,
         say: Callable[[str], None],
+        budget: Budget | None = None,
     ) -> None:
-        """`cluster_name` is unique on this host."""
+        """`cluster_name` is unique on this host. `budget` is the run's, else the cache's."""
         self.name = name
         self.attempts = attempts
         self.kept: Kept | None = None
@@ -61,8 +65,14 @@ class Group:
         self._record = ClusterRecord()
         self._keeps = False
         slots = asked.settings.cache_dir / "slots"
-        self._scenarios = Slots(slots, "scenario", asked.settings.app_slots)
-        self._paths = Slots(slots, "path", asked.settings.path_slots)
+        self._budget = budget or Budget.of(asked.settings)
+        self._share = Share(
+            self._budget,
+            Slots(slots, "scenario", asked.settings.app_slots),
+            further=costs().scenario,
+            name=name,
+            say=self._say_here,
+        )
         locker = Locker(asked, host, resources, say)
         self._preparation = Preparation(
             name,
@@ -99,10 +109,18 @@ class Group:
         """The environment of all the cells."""
         return self.attempts[0].cell.environment
 
-    def run(self) -> None:
-        """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported."""
+    def run(self, claim: Claim | None = None) -> None:
+        """Make the cluster, run the cells, remove the cluster. Does not raise; Cancelled cells are not reported.
+
+        `claim` is what the group has of the processors already; without one it takes what it needs.
+        """
         with ExitStack() as held:
             try:
+                if claim is None:
+                    needed = plan.processors(self.attempts)
+                    claim = held.enter_context(self._budget.some(needed, self.name, self._say_here))
+                # Those who come after this group on the same claim have not waited for it.
+                self._record.waited, claim.waited = claim.waited, 0.0
                 self._run(held)
             except Cancelled:
                 self._say(f"{self.name}: ended early")
@@ -113,12 +131,6 @@ class Group:
 
     def _run(self, held: ExitStack) -> None:
         """Run the cells. What must outlive the cluster is held from before it is made, and so is the cluster."""
-        places = plan.places(self.attempts)
-        if places:
-            # A cluster that is made beside a path takes the time of what the path waits for.
-            held.enter_context(
-                self._paths.some(places, lambda: self._say_here("waits until another path is at its end"))
-            )
         plays = self._open(held)
         provider = self._preparation.provider()
         held.callback(self._leave, provider)
@@ -159,7 +171,7 @@ class Group:
             tools={name: tool.path for name, tool in self._host.tools.items()},
             storage=foundry_images.registries(self._asked.settings),
             app_slots=self._asked.settings.app_slots,
-            place=self._scenarios.some,
+            place=self._share.place,
             host_now=self._preparation.host_now,
             say=self._say_here,
             home=self._asked.home,

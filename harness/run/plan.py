@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from rich.table import Table
 
-from harness.matrix.estimate import Expected, Work, beginnings, places_of
+from harness.matrix.costs import costs
+from harness.matrix.estimate import Expected, Work, beginnings
 from harness.matrix.model import Cell
 from harness.matrix.names import counted
 from harness.report.model import PlannedCluster
@@ -45,21 +46,21 @@ def watched(attempts: Iterable[Attempt]) -> frozenset[str]:
     return frozenset[str]().union(*(attempt.watched for attempt in attempts))
 
 
-def places(attempts: Sequence[Attempt]) -> int:
-    """How many places for paths these attempts take, which share a cluster."""
-    return places_of([attempt.cell for attempt in attempts], watched(attempts))
+def processors(attempts: Sequence[Attempt]) -> float:
+    """How many processors these attempts take, which share a cluster."""
+    return costs().of([attempt.cell for attempt in attempts], watched(attempts))
 
 
 def planned(
-    groups: Sequence[Sequence[Attempt]], *, names: Sequence[str], jobs: int, path_slots: int, expect: Expect
+    groups: Sequence[Sequence[Attempt]], *, names: Sequence[str], jobs: int, budget: float, expect: Expect
 ) -> list[PlannedCluster]:
     """When each group begins, and on which cluster; in their order.
 
-    `jobs` of them run at a time, and of those whose path has moves no more than `path_slots` have places for.
+    `jobs` of them run at a time, and no more than `budget` has processors for.
     """
     times = [expect([attempt.cell for attempt in group]) for group in groups]
-    works = [Work(seconds=it.seconds, places=places(group)) for it, group in zip(times, groups, strict=True)]
-    begun = beginnings(works, jobs=jobs, path_slots=path_slots)
+    works = [Work(seconds=it.seconds, processors=processors(group)) for it, group in zip(times, groups, strict=True)]
+    begun = beginnings(works, jobs=jobs, processors=budget)
     plan = []
     for group, name, expected, starts in zip(groups, names, times, begun, strict=True):
         first = group[0].cell

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from harness import providers, stories
 from harness.checks import infrastructure
@@ -36,6 +38,9 @@ from harness.run.slots import CREATIONS, Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.verdicts import Finding, errored, failed, unavailable
 from harness.waiting import Cancelled, Deadline
+
+_MUCH_LOAD = 4.0
+"""With less for each processor nobody asks whose it was."""
 
 
 class Preparation:
@@ -169,7 +174,9 @@ class Preparation:
             early=early,
         )
         try:
-            with self._creations.some():
+            asked = time.monotonic()
+            with self._creations.some(waits=lambda: self._say_here(f"waits until {CREATIONS} others are created")):
+                self._record.waited += time.monotonic() - asked
                 cluster = provider.create(spec)
         except ClusterError as error:
             diagnosis = infrastructure.of_creation(self.host_now(), str(error))
@@ -280,8 +287,9 @@ class Preparation:
         return found
 
     def host_now(self) -> HostSeen:
-        """The room that the host has at this moment, and its load since the cluster was begun."""
-        return pressure.look([self._asked.settings.cache_dir, self._host.engine_data], self._began)
+        """The room that the host has at this moment, and its load since the cluster was begun, and whose that was."""
+        seen = pressure.look([self._asked.settings.cache_dir, self._host.engine_data], self._began)
+        return replace(seen, own=self._resources.own_load(self._began.at)) if seen.load > _MUCH_LOAD else seen
 
     def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
         with cluster.api_client() as api:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from harness import process
 from harness.cleanup.clean import clean_stale
+from harness.cleanup.engine import DockerObject
 from harness.cleanup.remains import anonymous_volumes
 from harness.errors import HarnessError
 from harness.evidence.folders import remove_folder
@@ -30,6 +31,7 @@ from harness.registries.sources import Provenance, Source, source_for
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
 from harness.run.node_images import NodeImages
+from harness.run.own_load import OwnLoad
 from harness.run.preflight import Preflight
 from harness.run.release_charts import ReleaseCharts
 from harness.run.run_host import Host
@@ -59,6 +61,7 @@ class Resources:
         self._temporary = ExitStack()
         self._registries: NodeRegistries | None = None
         self._source: Source | None = None
+        self._load = OwnLoad(self._is_own)
 
     def open(self) -> None:
         """Remove what dead runs left, make the run's own things. Raises HarnessError; then `close` is needed, too."""
@@ -66,6 +69,7 @@ class Resources:
         clean_stale(settings, say=self._say)
         self.ledger = Ledger.open(self.run_id, ledger_folder(settings))
         self.ledger.uses(self._host.engine)
+        self._load.start()
         self.folder = self.ledger.temporary_folder()
         self._temporary.enter_context(all_in(self.folder))
         self.ledger.planned("network", self.network)
@@ -141,6 +145,15 @@ class Resources:
             return {}
         return {host: self._registries.access_log(host) for host in self.source.mirrors.mirrors}
 
+    def own_load(self, moment: float) -> float | None:
+        """The run's own part of the host's load since a moment of the monotonic clock, as OwnLoad has it."""
+        return self._load.since(moment)
+
+    def _is_own(self, it: DockerObject) -> bool:
+        """Whether something in the container engine is this run's."""
+        entries = self.ledger.open_entries() if self.ledger is not None else []
+        return it.run_id == self.run_id or it.cluster in {entry.name for entry in entries if entry.kind == "cluster"}
+
     def learn_volumes(self, containers: tuple[str, ...]) -> None:
         """Note the anonymous volumes of node containers, which have no name of ours."""
         for volume in anonymous_volumes(containers):
@@ -163,6 +176,7 @@ class Resources:
                 return False
             return True
 
+        self._load.stop()
         if self._source is not None:
             self._source.close()
         self._temporary.close()

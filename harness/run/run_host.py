@@ -16,6 +16,7 @@ from harness.late import psutil
 from harness.registries.sources import Choice, detect
 from harness.report.model import HostResult
 from harness.run.setup import Request
+from harness.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,17 @@ class Host:
     tools: Mapping[str, tools.Tool]
     engine_data: Path = Path("/")
     engine: EngineMark = NO_ENGINE
+    engine_cpus: int = 0
+
+    def processors(self, settings: Settings) -> float:
+        """How many processors runs may keep busy here: those of the settings, or what this process and the engine have.
+
+        Where the engine is another machine's, what this process may use says nothing of it.
+        """
+        if "processors" in settings.model_fields_set or not self.engine_cpus:
+            return settings.processors
+        elsewhere = self.engine.reached.startswith(("DOCKER_HOST=tcp:", "DOCKER_HOST=ssh:"))
+        return float(self.engine_cpus) if elsewhere else min(settings.processors, self.engine_cpus)
 
 
 def host(asked: Request) -> Host:
@@ -48,7 +60,14 @@ def host(asked: Request) -> Host:
         engine=f"Docker {found.version}",
         cgroup=f"v{found.cgroup_version}",
     )
-    return Host(result=result, choice=choice, tools=resolved, engine_data=found.data_root, engine=found.mark)
+    return Host(
+        result=result,
+        choice=choice,
+        tools=resolved,
+        engine_data=found.data_root,
+        engine=found.mark,
+        engine_cpus=found.cpus,
+    )
 
 
 def _operating_system() -> str:

@@ -17,6 +17,7 @@ from harness.evidence.ledger import cluster_name
 from harness.report.model import CellResult, PlannedCluster
 from harness.run import plan
 from harness.run.attempt import Attempt, Kept
+from harness.run.budget import Budget, Claim
 from harness.run.group import Group
 from harness.run.refusal import refused
 from harness.run.resources import Resources
@@ -56,9 +57,13 @@ class Runner:
         self._results: dict[str, Future[CellResult]] = {}
         self._groups: list[Group] = []
         self._remainder = Remainder(asked.settings, config=asked.options.config, say=say)
+        self._budget = Budget.of(asked.settings, host.processors(asked.settings))
         self._turns: Turns[Group] = Turns(
-            asked.settings.path_slots, ready=lambda group: self._remainder.ready(group.attempts[0].cell.group)
+            self._budget,
+            ready=lambda group: self._remainder.ready(group.attempts[0].cell.group),
+            waits=lambda group, why: say(f"{group.name}: {why}"),
         )
+        self._trouble: HarnessError | None = None
         self._running: list[Future[None]] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -89,7 +94,7 @@ class Runner:
             made = [self._group(members) for members in groups]
             planned = self._planned(groups, made, jobs=jobs)
             self._plan.update({it.cluster: it for it in planned})
-            self._turns.add((group, plan.places(group.attempts)) for group in made)
+            self._turns.add((group, plan.processors(group.attempts), group.name) for group in made)
             self._running += [self._pool.submit(self._run_next) for _ in made]
             return planned
 
@@ -130,19 +135,23 @@ class Runner:
             evidence_folder=self._evidence_folder,
             done=self._done,
             say=self._say,
+            budget=self._budget,
         )
         self._groups.append(group)
         return group
 
     def _run_next(self) -> None:
-        with self._turns.next() as group:
-            if group is not None:
-                self._run(group)
+        try:
+            with self._turns.next() as turn:
+                if turn is not None:
+                    self._run(turn.each, turn.claim)
+        except HarnessError as error:
+            self._trouble = error
 
-    def _run(self, group: Group) -> None:
+    def _run(self, group: Group, claim: Claim) -> None:
         """Run a group, then what it handed back, on another cluster; each cluster ends with fewer cells to go."""
         self._note(group, started=self._now())
-        group.run()
+        group.run(claim)
         self._note(group, ended=self._now())
         if group.again and not waiting.cancelled():
             with self._lock:
@@ -151,7 +160,7 @@ class Runner:
                 (planned,) = self._planned([group.again], [following], jobs=1)
                 why = first.retries[-1].message if first.retries else f"{group.cluster_name} was not left clean"
                 self._plan[planned.cluster] = planned.model_copy(update={"starts": round(self._now(), 1), "why": why})
-            self._run(following)
+            self._run(following, claim)
 
     def _planned(
         self, groups: Sequence[Sequence[Attempt]], made: Sequence[Group], *, jobs: int
@@ -160,7 +169,7 @@ class Runner:
             groups,
             names=[group.cluster_name for group in made],
             jobs=jobs,
-            path_slots=self._asked.settings.path_slots,
+            budget=self._budget.processors,
             expect=self._expect,
         )
 
@@ -182,7 +191,7 @@ class Runner:
                 return future.result(timeout=_POLL_SECONDS)
             except TimeoutError:
                 if all(running.done() for running in self._running) and not future.done():
-                    raise HarnessError(f"{attempt.name} was not run: the run was ended") from None
+                    raise self._trouble or HarnessError(f"{attempt.name} was not run: the run was ended") from None
 
     def close(self) -> list[str]:
         """End what still runs, remove what was made, and return what is left in words (empty: nothing leaked)."""

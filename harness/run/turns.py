@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose turn it is among the groups of a run that wait for a job."""
+"""Whose turn it is among the groups of a run that wait for a job, and for processors."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from harness.run.budget import Budget, Claim
 from harness.waiting import cancelled
 
 T = TypeVar("T")
@@ -15,46 +17,77 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.25
 
 
-class Turns(Generic[T]):
-    """What is to be done, in its order; one that is not `ready`, or has not enough places, lets others go first.
+@dataclass(frozen=True, kw_only=True)
+class Turn(Generic[T]):
+    """What is to be done now, and the processors that it holds."""
 
-    There are `places`; who needs more takes all. Places that other runs of the host hold are not known here.
+    each: T
+    claim: Claim
+
+
+class Turns(Generic[T]):
+    """What is to be done, in its order; one that is not `ready`, or has to wait for processors, lets others go first.
+
+    `waits` hears once of each that waits for processors, and why.
     """
 
-    def __init__(self, places: int, ready: Callable[[T], bool] = lambda each: True) -> None:
-        self._places = self._free = places
+    def __init__(
+        self,
+        budget: Budget,
+        ready: Callable[[T], bool] = lambda each: True,
+        waits: Callable[[T, str], None] = lambda each, why: None,
+    ) -> None:
+        self._budget = budget
         self._ready = ready
-        self._waiting: list[tuple[T, int]] = []
+        self._waits = waits
+        self._waiting: list[tuple[T, Claim]] = []
         self._changed = threading.Condition()
 
-    def add(self, waiting: Iterable[tuple[T, int]]) -> None:
-        """Add some, each with the number of places that it needs."""
+    def add(self, waiting: Iterable[tuple[T, float, str]]) -> None:
+        """Add some, each with the number of processors that it needs, and what it is in words."""
         with self._changed:
-            self._waiting += [(each, min(places, self._places)) for each, places in waiting]
+            self._waiting += [(each, self._budget.claim(processors, what)) for each, processors, what in waiting]
             self._changed.notify_all()
 
     @contextmanager
-    def next(self) -> Iterator[T | None]:
-        """Wait for one's turn and hold its places meanwhile; None when the run is being ended, or nothing waits."""
-        found = self._take()
-        if found is None:
-            yield None
-            return
-        each, places = found
+    def next(self) -> Iterator[Turn[T] | None]:
+        """Wait for one's turn and hold its processors meanwhile; None when the run is being ended, or nothing waits.
+
+        Raises HostError when the processors cannot be shared out.
+        """
+        turn = self._take()
         try:
-            yield each
+            yield turn
         finally:
+            if turn is not None:
+                turn.claim.give_back()
             with self._changed:
-                self._free += places
                 self._changed.notify_all()
 
-    def _take(self) -> tuple[T, int] | None:
+    def _take(self) -> Turn[T] | None:
         with self._changed:
             while self._waiting and not cancelled():
-                for number, (each, places) in enumerate(self._waiting):
-                    if places <= self._free and self._ready(each):
-                        self._free -= places
-                        return self._waiting.pop(number)
-                # Whoever ends the run, or makes one ready, notifies nobody; hence the time.
+                found = self._first()
+                if found is not None:
+                    return found
+                # Whoever ends the run, makes one ready or belongs to another run notifies nobody; hence the time.
                 self._changed.wait(_POLL_SECONDS)
+            for _, claim in self._waiting:
+                claim.give_back()
+        return None
+
+    def _first(self) -> Turn[T] | None:
+        """The first that can begin. The first of those that have to wait stands in the queue of all runs."""
+        refused: Claim | None = None
+        for number, (each, claim) in enumerate(self._waiting):
+            if not self._ready(each) or (refused is not None and claim.need >= refused.need):
+                continue
+            queued = claim.taking is not None
+            if claim.granted(queue=refused is None):
+                self._waiting.pop(number)
+                return Turn(each=each, claim=claim)
+            if claim.taking is not None and not queued:
+                self._waits(each, self._budget.why(claim))
+            if refused is None or claim.need < refused.need:
+                refused = claim
         return None

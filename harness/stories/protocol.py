@@ -60,9 +60,9 @@ class RunContext:
     """What a run offers the scenarios on one of its clusters.
 
     `values` are the user's. `tools` has the programs by name. `storage` holds, one folder a registry host, what the
-    foundry built. `app_slots` of the run's scenarios run at a time; `place` is to be held by each while it does, and
-    counts those of all runs on this host. `host_now` tells the room that the host has. `home` is where the operator is
-    installed.
+    foundry built. No more than `app_slots` of the run's scenarios run at a time. `place` is to be held by each while
+    it does: it shares the host's processors with all runs, and says for how many seconds it was waited for. `host_now`
+    tells the room that the host has. `home` is where the operator is installed.
     """
 
     catalogue: Catalogue
@@ -72,7 +72,7 @@ class RunContext:
     tools: Mapping[str, Path]
     storage: Path
     app_slots: int
-    place: Callable[[], AbstractContextManager[None]]
+    place: Callable[[], AbstractContextManager[float]]
     host_now: Callable[[], HostSeen]
     say: Callable[[str], None]
     home: Home
@@ -116,9 +116,14 @@ class CellRun(Protocol):
         """The folder that the run writes its report into."""
 
     def report(
-        self, findings: Sequence[Finding], phases: Mapping[str, float] | None = None, *, operator_ran: bool = True
+        self,
+        findings: Sequence[Finding],
+        phases: Mapping[str, float] | None = None,
+        *,
+        operator_ran: bool = True,
+        waited: float = 0.0,
     ) -> None:
-        """Give the cell its findings, once. `phases` are seconds by name.
+        """Give the cell its findings, once. `phases` are seconds by name, `waited` those for which it had no place.
 
         `operator_ran` says whether the images of the path's releases were used, so that their digests belong to the
         result. Raises Cancelled when the run is being ended.

@@ -96,7 +96,7 @@ def request(
             reports_dir=folder / "reports",
             jobs=jobs,
             app_slots=app_slots,
-            path_slots=2,
+            processors=2,
             source="foundry",
         ),
         catalogue=CATALOGUE,
@@ -138,6 +138,7 @@ class Stage:
     shared: Callable[[], SharedState] = lambda: UNTOUCHED
     around: Callable[[], Surroundings] = Surroundings
     checks: Callable[[], list[Finding]] = lambda: [passed("deployments-available", "2 of 2")]
+    own: float | None = None
     events: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     specs: list[ClusterSpec] = field(default_factory=list)
@@ -276,6 +277,9 @@ class FakeResources:
 
     def release_registries(self) -> None:
         self._stage.events.append("registries released")
+
+    def own_load(self, moment: float) -> float | None:
+        return self._stage.own
 
     def login(self, host: str) -> None:
         return None

@@ -90,7 +90,7 @@ class ScriptedRunner:
         names = [f"soh-{number}" for number in range(1, len(groups) + 1)]
         if "last-first" in script():
             groups.reverse()
-        planned = plan.planned(groups, names=names, jobs=1, path_slots=1, expect=self._expect)
+        planned = plan.planned(groups, names=names, jobs=1, budget=1, expect=self._expect)
         self.plan += tuple(it.model_copy(update={"started": 0.5, "ended": 9.0}) for it in planned)
         return planned
 

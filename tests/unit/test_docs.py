@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from harness import cli, options, settings
 from harness.foundry import gobuild
 from harness.images.mirrors import Mirror
+from harness.matrix.costs import costs
 from harness.report import model
 from harness.settings import PROJECT_ROOT
 from harness.stories import page
@@ -309,3 +310,8 @@ def _licence(package: str) -> str:
         return "BSD-2-Clause"
     families = {"BSD License": "BSD-3-Clause", "Apache Software License": "Apache-2.0"}
     return told or next((licence for family, licence in families.items() if family in classifiers), "")
+
+
+def test_what_each_kind_of_work_takes_of_the_processors_is_as_the_file_says() -> None:
+    said = [float(row[0]) for row in _table(_OPTIONS, "work").values()]
+    assert said[:4] == list(costs().model_dump().values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from harness.matrix.costs import costs
 from harness.matrix.estimate import (
     CLUSTER_SECONDS,
     MOVE_SECONDS,
@@ -15,7 +16,6 @@ from harness.matrix.estimate import (
     beginnings,
     makespan,
     pass_name,
-    places_of,
     watched_by,
 )
 from harness.matrix.model import Cell, ClusterNeeds, Environment, Path, Scenario
@@ -121,29 +121,35 @@ def test_a_pass_without_applications_is_learnt_apart() -> None:
     assert Estimator(Learnt(shared={name: 180.0}), slots=4).shared([submissions]) == Expected(seconds=180.0, guess=True)
 
 
-def test_a_path_without_applications_takes_one_place() -> None:
+def test_a_path_without_applications_takes_fewer_processors() -> None:
     path, pair = "upgrade-2.4.0-2.5.2+crds=none", ("2.4.0", "2.5.2")
     health, submissions = unwatched("health", path, pair), watched("submissions", path, pair)
     midway = cell("fault", needs=ClusterNeeds(places=2)).model_copy(update={"path": health.path})
-    assert [places_of(cells, watched_by(cells)) for cells in ([health], [health, submissions], [midway])] == [1, 2, 2]
-    assert places_of([health], {"standing"}) == 2
-    assert places_of([cell("pi")], ()) == 0
+    of = costs().of
+    assert of([cell("pi")], ()) < of([health], ()) < of([health, submissions], {"standing"}) < of([midway], ()) == 2
+    assert of([health], {"standing"}) == of([health, submissions], watched_by([health, submissions]))
 
 
-def test_paths_with_moves_do_not_overlap_where_the_host_has_one_place_for_them() -> None:
+def test_an_install_beside_a_path_with_applications_is_what_two_processors_are_for() -> None:
+    known = costs()
+    assert known.install + known.path_with_applications <= 2 < 2 * known.path_with_applications
+    assert [known.beside(processors, 8) for processors in (0.5, 1, 2, 4, 64)] == [1, 1, 3, 6, 8]
+
+
+def test_paths_with_applications_do_not_overlap_where_the_host_has_two_processors() -> None:
     path, pair = "upgrade-2.4.0-2.5.2+crds={}", ("2.4.0", "2.5.2")
     cells = [watched("a", path.format(mode), pair) for mode in ("none", "apply", "hook")]
     learnt = Learnt(
         own={it.id: 1.0 for it in cells} | {"a-1.34/install-2.5.2/pi": 40.0},
         shared={it.group: 200.0 for it in cells} | {"a-1.34/install-2.5.2": 50.0},
     )
-    assert Estimator(learnt, slots=4, path_slots=2).run(cells, jobs=3).seconds == 603.0
-    assert Estimator(learnt, slots=4, path_slots=6).run(cells, jobs=3).seconds == 201.0
-    assert Estimator(learnt, slots=4, path_slots=2).run([*cells, cell("pi")], jobs=2).seconds == 603.0
+    assert Estimator(learnt, slots=4, processors=2).run(cells, jobs=3).seconds == 603.0
+    assert Estimator(learnt, slots=4, processors=6).run(cells, jobs=3).seconds == 201.0
+    assert Estimator(learnt, slots=4, processors=2).run([*cells, cell("pi")], jobs=2).seconds == 603.0
 
 
 @pytest.mark.parametrize(
-    ("jobs", "path_slots", "begun"),
+    ("jobs", "processors", "begun"),
     [
         (1, 2, [0, 9, 18, 23, 27]),
         (2, 2, [0, 9, 18, 0, 4]),
@@ -152,9 +158,15 @@ def test_paths_with_moves_do_not_overlap_where_the_host_has_one_place_for_them()
         (3, 1, [0, 9, 18, 0, 0]),
     ],
 )
-def test_one_that_waits_for_places_lets_others_go_first(jobs: int, path_slots: int, begun: list[float]) -> None:
-    works = [*(Work(seconds=9, places=2) for _ in "ab"), Work(seconds=5, places=1), *(Work(seconds=4) for _ in "cd")]
-    assert beginnings(works, jobs=jobs, path_slots=path_slots) == begun
+def test_one_that_waits_for_processors_lets_others_go_first(jobs: int, processors: int, begun: list[float]) -> None:
+    large, small = (Work(seconds=9, processors=2) for _ in "ab"), (Work(seconds=4) for _ in "cd")
+    works = [*large, Work(seconds=5, processors=1), *small]
+    assert beginnings(works, jobs=jobs, processors=processors) == begun
+
+
+def test_parts_of_processors_add_up_exactly() -> None:
+    works = [Work(seconds=1, processors=each) for each in (0.66, 1.34, 0.1)]
+    assert beginnings(works, jobs=3, processors=2) == [0, 0, 1]
 
 
 @pytest.mark.parametrize(

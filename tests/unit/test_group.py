@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +54,7 @@ from harness.releases.surroundings import Surroundings
 from harness.report.model import RetryResult
 from harness.run import early_install
 from harness.run.attempt import Attempt
+from harness.run.budget import Budget
 from harness.run.group import Group
 from harness.run.slots import Slots
 from harness.stories.moves import path
@@ -342,6 +342,18 @@ def test_a_break_that_came_as_predicted_is_no_matter_of_the_hosts_load(
     predicted = Finding(check="exactly-once", verdict=Verdict.BROKEN_AS_KNOWN, message="as upstream says")
     stage.plays.update(dict.fromkeys(BOTH, lambda context: [predicted]))
     assert Ran(stage).verdicts == dict.fromkeys(BOTH, "broken-as-known")
+
+
+@pytest.mark.parametrize(("own", "cause"), [(None, "host-busy"), (0.1, "host-busy"), (0.9, "own-load")])
+def test_a_load_of_the_runs_own_is_told_apart_from_that_of_others(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, own: float | None, cause: str
+) -> None:
+    busy = HostSeen(disk_free=10**12, disk="/", memory_available=10**12, load=15.0)
+    monkeypatch.setattr(pressure, "look", lambda folders, since: busy)
+    stage.plays["spark-pi"] = lambda context: [failed("state", "FAILED")]
+    stage.own = own
+    (again,) = Ran(stage, "spark-pi").group.again
+    assert again.retries[0].cause == cause
 
 
 @pytest.mark.parametrize(
@@ -692,23 +704,34 @@ def test_every_cell_is_followed_by_the_proof_that_it_left_the_cluster_clean(stag
     assert {check.name: str(check.verdict) for check in result.checks}["cluster-left-clean"] == "passed"
 
 
-def test_a_path_has_its_place_before_its_cluster_and_until_that_is_gone(
+def test_a_cluster_has_its_processors_before_it_is_made_and_until_it_is_gone(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def some(slots: Slots, *_: object) -> AbstractContextManager[None]:
-        return noted(stage.events) if slots._kind == "path" else nullcontext()
+    def held() -> list[str]:
+        budget = Budget.of(request(stage.folder).settings)
+        return [it.name.split("-")[1] for it in budget._folder.glob("*.held")]
 
-    monkeypatch.setattr(Slots, "some", some)
+    stage.on_create = lambda: stage.events.append(f"creates with {held()}")
+    stage.on_delete = lambda: stage.events.append(f"deletes with {held()}")
     monkeypatch.setattr(path, "_path_run", raises(WaitTimeout("went nowhere")))
     Ran(stage, "admission", path="upgrade-2.4.0-2.5.2+crds=apply", story="moves")
 
-    held = [it for it in stage.events if it in ("place taken", "place free") or (NAME in it and "of" not in it)]
-    assert held == ["place taken", f"create {NAME}", f"delete {NAME}", "place free"]
+    assert [it for it in stage.events if " with " in it] == ["creates with ['1000']", "deletes with ['1000']"]
+    assert held() == []
 
 
-@contextmanager
-def noted(events: list[str]) -> Iterator[None]:
-    """A place that tells when it is held."""
-    events.append("place taken")
-    yield
-    events.append("place free")
+def test_what_a_cluster_waits_for_is_said_and_counted_but_not_in_its_phases(stage: Stage) -> None:
+    budget = Budget.of(request(stage.folder).settings)
+    ran: list[Ran] = []
+    with budget.some(2, "somebody"):
+        thread = threading.Thread(target=lambda: ran.append(Ran(stage, "spark-pi")))
+        thread.start()
+        waiting.until(lambda: list(stage.said), bool, what="the waiting to be said", timeout=10)
+        thread.join(0.5)
+        assert stage.specs == []
+    thread.join(10)
+
+    assert stage.said[0].endswith("install-2.5.2: waits for 0.66 of 2 processors: taken are 2 by other runs")
+    result = ran[0].results.by_scenario["spark-pi"]
+    assert result.waited >= 0.5
+    assert result.seconds < 20

@@ -266,7 +266,20 @@ def test_a_host_that_is_far_too_busy_proves_nothing() -> None:
     assert found.cause is Cause.HOST_BUSY
     assert found.again
     assert "12 runnable processes per processor" in found.finding().message
+    assert "whose they were cannot be told" in found.finding().message
     assert diagnose(HostSeen(**{**busy.__dict__, "load": 5.0})) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "cause"), [(0.0, "host-busy"), (0.4, "host-busy"), (0.5, "own-load"), (1.0, "own-load")]
+)
+def test_a_load_of_the_runs_own_is_told_as_a_mistake_of_the_harness(own: float, cause: str) -> None:
+    found = diagnose(HostSeen(disk_free=50 * 10**9, disk="/", memory_available=8 * GIB, load=15.0, own=own))
+    assert found is not None
+    assert (found.cause, found.again, found.finding().verdict) == (cause, True, Verdict.ERROR)
+    told = found.finding().message
+    assert f"{own:.0%} of them were of this run" in told
+    assert ("please report it" in told) == ("the harness overloaded its own host" in told) == (cause == "own-load")
 
 
 def test_the_load_of_this_host_is_seen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from harness.errors import ClusterError, HarnessError
 from harness.matrix.estimate import Expected
 from harness.matrix.model import ClusterNeeds
 from harness.run import runner
+from harness.run.budget import Claim
 from harness.run.group import Group
 from harness.run.runner import Runner
 from harness.verdicts import Finding, Verdict, passed, unavailable
@@ -350,13 +351,13 @@ def test_several_at_a_time_begin_with_the_longest(stage: Stage, open_run: Callab
     assert {run.result(it).verdict for it in attempts} == {Verdict.PASSED}
 
 
-def test_an_upgrade_that_has_to_wait_for_its_places_lets_others_begin(
+def test_an_upgrade_that_has_to_wait_for_processors_lets_others_begin_and_says_so(
     stage: Stage, open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[str] = []
     goes_on, both = threading.Event(), threading.Event()
 
-    def go(group: Group) -> None:
+    def go(group: Group, claim: Claim) -> None:
         begun.append(group.name.partition("/")[2])
         if len(begun) == 2:
             both.set()
@@ -365,17 +366,16 @@ def test_an_upgrade_that_has_to_wait_for_its_places_lets_others_begin(
     monkeypatch.setattr(Group, "run", go)
     paths = ("upgrade-2.2.1-2.5.2+crds=apply", "upgrade-2.4.0-2.5.2+crds=apply", "install-2.5.2")
     run = open_run(jobs=2)
-    run.start(
-        [
-            attempt("fault", path=path, needs=ClusterNeeds(places=2 if number < 2 else 1))
-            for number, path in enumerate(paths)
-        ]
-    )
+    watches = ClusterNeeds(applications=("standing",))
+    run.start([attempt("fault", path=path, needs=watches) for path in paths])
     assert both.wait(10)
     # Which of the two threads notes it first is theirs.
     assert set(begun) == {paths[0], paths[2]}
     goes_on.set()
     waiting.until(lambda: begun, lambda names: len(names) == 3, what="the other upgrade", timeout=10)
+    (said,) = [line for line in stage.said if "waits" in line]
+    assert f"{paths[1]}: waits for 1.34 of 2 processors: taken are" in said
+    assert f"1.34 by kind-1.34/{paths[0]}" in said
 
 
 def test_each_result_is_told_at_once_whoever_waits_for_which(stage: Stage, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_every_environment_variable_sets_its_key(tmp_path: Path) -> None:
             "HARNESS_SOURCE": "foundry",
             "HARNESS_JOBS": "5",
             "HARNESS_APP_SLOTS": "6",
-            "HARNESS_PATH_SLOTS": "3",
+            "HARNESS_PROCESSORS": "3",
             "HARNESS_MIN_DISK_GB": "0.5",
         },
     )
@@ -60,7 +60,7 @@ def test_every_environment_variable_sets_its_key(tmp_path: Path) -> None:
         source="foundry",
         jobs=5,
         app_slots=6,
-        path_slots=3,
+        processors=3,
         min_disk_gb=0.5,
     )
 

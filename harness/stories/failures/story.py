@@ -40,10 +40,10 @@ class _Play(Play[PreparedCluster]):
 
     def run(self, on: PreparedCluster, cells: Sequence[CellRun]) -> None:
         for it in cells:
-            started = time.monotonic()
-            with self._run.place():
+            with self._run.place() as waited:
+                started = time.monotonic()
                 found = findings_of(it.cell.scenario.name, lambda: self._findings(on, it))  # noqa: B023 - called at once
-            it.report(found, {"scenario": time.monotonic() - started})
+            it.report(found, {"scenario": time.monotonic() - started}, waited=waited)
 
     def _findings(self, on: PreparedCluster, it: CellRun) -> list[Finding]:
         """Raises HarnessError for what proves nothing."""

@@ -78,7 +78,7 @@ def _run_cell(
     run: RunContext, on: PreparedCluster, release: SharedRelease, it: CellRun, act_of: Callable[[Cell], Act]
 ) -> None:
     name = it.cell.scenario.name
-    with run.place():
+    with run.place() as waited:
         if not release.clean:
             it.hand_back("needs a cluster that the cells before it left clean")
             return
@@ -86,10 +86,10 @@ def _run_cell(
         context = _context(run, on, it)
         findings = release.used(it.cell.scenario.namespace, lambda: findings_of(name, lambda: act_of(it.cell)(context)))
         phases = {"scenario": time.monotonic() - started}
-    waited = time.monotonic()
+    ended = time.monotonic()
     findings += findings_of("install-checks", release.checks.result)
-    phases["checks-after-scenario"] = time.monotonic() - waited
-    it.report(findings, phases)
+    phases["checks-after-scenario"] = time.monotonic() - ended
+    it.report(findings, phases, waited=waited)
 
 
 def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioContext:

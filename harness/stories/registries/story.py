@@ -77,11 +77,11 @@ class _Play(Play[BareCluster]):
         """One after the other: each changes what the next one finds there."""
         current = context.CurrentRelease(installed=on.installed if isinstance(on, PreparedCluster) else None)
         for it in cells:
-            started = time.monotonic()
-            with self._run.place():
+            with self._run.place() as waited:
+                started = time.monotonic()
                 found = findings_of(it.cell.scenario.name, lambda: self._findings(on, current, it))  # noqa: B023
             phases = {"scenario": time.monotonic() - started}
-            it.report(found, phases, operator_ran=current.installed is not None)
+            it.report(found, phases, operator_ran=current.installed is not None, waited=waited)
 
     def _findings(self, on: BareCluster, current: context.CurrentRelease, it: CellRun) -> list[Finding]:
         cell, run = it.cell, self._run
