@@ -114,6 +114,13 @@ def verdicts(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def repeat(session: nox.Session) -> None:
+    """Run the default selection again and again, `-- --times 20`: what a cell comes to must not depend on luck."""
+    _install(session, "run")
+    session.run("python", "-m", "harness.bench", "repeat", *session.posargs, **_GRACE)
+
+
+@nox.session(default=False)
 def clean(session: nox.Session) -> None:
     """Remove everything that the harness ever made on this host, and prove it."""
     _install(session, "run")

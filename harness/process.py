@@ -138,15 +138,16 @@ def call(
     check: bool = True,
     secrets: Sequence[str] = (),
     stop: threading.Event | None = None,
+    grace: float = _GRACE_SECONDS,
 ) -> Completed:
     """Run a program and wait for it to exit.
 
-    `timeout` is in seconds; when it expires, the program and its children get SIGTERM, then SIGKILL. The same happens
-    as soon as another thread sets `stop`; the result then has whatever exit status the program ended with. `env` is
-    added to this process's environment. `log_file` receives both output streams as they come (appended); they are then
-    returned as `stdout`. `secrets` are replaced by *** in what is returned or raised, and in the log file as soon as
-    the program has ended. Raises ToolError when the program is missing, CommandTimeout, and CommandError unless `check`
-    is false.
+    `timeout` is in seconds; when it expires, the program and its children get SIGTERM, and SIGKILL `grace` seconds
+    later. The same happens when this thread is interrupted, and as soon as another thread sets `stop`; the result then
+    has whatever exit status the program ended with. `env` is added to this process's environment. `log_file` receives
+    both output streams as they come (appended); they are then returned as `stdout`. `secrets` are replaced by *** in
+    what is returned or raised, and in the log file as soon as the program has ended. Raises ToolError when the program
+    is missing, CommandTimeout, and CommandError unless `check` is false.
     """
     words = [str(word) for word in argv]
     line = shown(words, secrets)
@@ -164,9 +165,9 @@ def call(
             child = _start(words, env=env, cwd=cwd, stdin=source, stdout=sink, stderr=sink if log_file else err)
             _running.add(child)
             try:
-                _wait(child, timeout, stop)
+                _wait(child, timeout, stop, grace)
             except subprocess.TimeoutExpired as expired:
-                end(child)
+                end(child, grace)
                 said = _redact(_read(sink, start) + _read(err, 0), secrets)
                 raise CommandTimeout(
                     f"{line} did not finish within {timeout:.0f} s{_told(said)}",
@@ -175,7 +176,7 @@ def call(
                     stderr=_redact(_read(err, 0), secrets),
                 ) from expired
             except BaseException:
-                end(child)
+                end(child, grace)
                 raise
             finally:
                 _running.discard(child)
@@ -236,8 +237,8 @@ def daemon(
         return _start(words, env=env, cwd=None, stdin=None, stdout=sink, stderr=sink, without=_OF_A_RUN)
 
 
-def end(child: subprocess.Popen[bytes]) -> None:
-    """Terminate a child and everything left in its process group: SIGTERM, five seconds, SIGKILL."""
+def end(child: subprocess.Popen[bytes], grace: float = _GRACE_SECONDS) -> None:
+    """Terminate a child and everything left in its process group: SIGTERM, `grace` seconds, SIGKILL."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         if not _group_alive(child):
             break
@@ -245,7 +246,7 @@ def end(child: subprocess.Popen[bytes]) -> None:
             os.killpg(child.pid, sign)
         except ProcessLookupError:
             break
-        until = time.monotonic() + _GRACE_SECONDS
+        until = time.monotonic() + grace
         while _group_alive(child) and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS)
     child.wait(_GRACE_SECONDS)
@@ -349,7 +350,7 @@ def _input(data: str | bytes | None) -> Iterator[IO[bytes] | None]:
         yield source
 
 
-def _wait(child: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None) -> None:
+def _wait(child: subprocess.Popen[bytes], timeout: float, stop: threading.Event | None, grace: float) -> None:
     """Wait for a child to exit, or terminate it when `stop` is set. Raises subprocess.TimeoutExpired."""
     if stop is None:
         child.wait(timeout)
@@ -362,7 +363,7 @@ def _wait(child: subprocess.Popen[bytes], timeout: float, stop: threading.Event 
             return
         except subprocess.TimeoutExpired:
             if stop.is_set():
-                end(child)
+                end(child, grace)
                 return
             if left <= _STOP_SECONDS:
                 raise

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from harness.bench import matrix, pull, smoke, verdicts
+from harness.bench import matrix, pull, repeat, smoke, verdicts
 from harness.errors import HarnessError
 from harness.redaction import terminal
 from harness.report.text import wide_console
@@ -46,7 +46,13 @@ class Measurement(Protocol):
         """Measure and print. Raises HarnessError."""
 
 
-MEASUREMENTS: Mapping[str, Measurement] = {"smoke": smoke, "matrix": matrix, "pull": pull, "verdicts": verdicts}
+MEASUREMENTS: Mapping[str, Measurement] = {
+    "smoke": smoke,
+    "matrix": matrix,
+    "pull": pull,
+    "verdicts": verdicts,
+    "repeat": repeat,
+}
 """Name → module."""
 
 _DEFAULT = "smoke"
@@ -59,7 +65,8 @@ def parsed_words(words: Sequence[str]) -> argparse.Namespace:
     for name, module in MEASUREMENTS.items():
         about = (module.__doc__ or "").partition("\n")[0]
         sub = names.add_parser(name, help=about, description=module.__doc__, allow_abbrev=False)
-        sub.add_argument("--output", type=Path, default=None, help="write the measurements to this JSON file")
+        kept = getattr(module, "OUTPUT", "write the measurements to this JSON file")
+        sub.add_argument("--output", type=Path, default=None, help=kept)
         sub.add_argument("--quick", action="store_true", help=f"{module.QUICK}; no limit is checked")
         module.declare(sub)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help")):

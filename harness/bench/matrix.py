@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import random
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -23,8 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import options as run_options
-from harness import process
 from harness.bench.outcome import Outcome
+from harness.bench.through import harness_run
 from harness.errors import HarnessError
 from harness.host import pressure
 from harness.matrix.model import Cell
@@ -164,13 +163,7 @@ def _run(folder: Path, words: Sequence[str], disks: Sequence[Path]) -> Way:
     folder.mkdir()
     started = time.monotonic()
     with _peak(disks) as peak:
-        done = process.call(
-            [sys.executable, "-m", "harness.cli", "run", *words],
-            timeout=_RUN_SECONDS,
-            env={"HARNESS_REPORTS": str(folder / "reports")},
-            log_file=folder / "harness.log",
-            check=False,
-        )
+        done = harness_run(words, reports=folder / "reports", log_file=folder / "harness.log", timeout=_RUN_SECONDS)
     seconds = time.monotonic() - started
     results = folder / "reports" / "latest" / "results.json"
     if not results.exists():

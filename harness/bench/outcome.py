@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from harness.processors import usable
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -39,11 +41,21 @@ class Outcome:
 
     def write(self, file: Path) -> None:
         """Write everything as JSON."""
-        machine = {
-            "cpus": os.cpu_count(),
-            "memory_mib": psutil.virtual_memory().total >> 20,
-            "kernel": platform.release(),
+        document: dict[str, Any] = {
+            "machine": machine(),
+            "ratio": self.ratio,
+            "limit": self.limit,
+            "judged": self.judged,
         }
-        document = {"machine": machine, "ratio": self.ratio, "limit": self.limit, "judged": self.judged}
         document |= {"note": self.note, **self.measured}
         file.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """The machine that a measurement was made on."""
+    return {
+        "cpus": os.cpu_count(),
+        "processors": usable(),
+        "memory_mib": psutil.virtual_memory().total >> 20,
+        "kernel": platform.release(),
+    }

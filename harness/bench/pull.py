@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,11 +18,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.console import Console
 
 from harness import options as run_options
 from harness.bench import median, pull_peers, pull_plan
+from harness.bench.outcome import machine
 from harness.bench.pull_contents import Contents, contents, public_units
 from harness.bench.pull_images import Subject
 from harness.bench.pull_node import Node, node
@@ -243,11 +241,7 @@ def _document(
         for name, subject in bench.contents.subjects.items()
     }
     return {
-        "machine": {
-            "cpus": os.cpu_count(),
-            "memory_mib": psutil.virtual_memory().total >> 20,
-            "kernel": platform.release(),
-        },
+        "machine": machine(),
         "provider": bench.node.provider.name,
         "environment": parsed.env,
         "node": bench.node.image,

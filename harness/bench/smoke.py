@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import statistics
-import sys
 import tarfile
 import tempfile
 import time
@@ -29,7 +28,9 @@ from harness import options as run_options
 from harness import process
 from harness.apps import samples
 from harness.bench.outcome import Outcome
+from harness.bench.through import harness_run
 from harness.bootstrap import tools
+from harness.errors import HarnessError
 from harness.evidence.ledger import new_run_id
 from harness.foundry import images as foundry_images
 from harness.images.references import ImageReference
@@ -137,12 +138,10 @@ def _spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 def _through_harness(folder: Path) -> tuple[float, Mapping[str, float], float]:
     started = time.monotonic()
-    process.call(
-        [sys.executable, "-m", "harness.cli", "run", "--cell", CELL],
-        timeout=_STEP_SECONDS,
-        env={"HARNESS_REPORTS": str(folder / "reports")},
-        log_file=folder / "harness.log",
-    )
+    log_file = folder / "harness.log"
+    done = harness_run(["--cell", CELL], reports=folder / "reports", log_file=log_file, timeout=_STEP_SECONDS)
+    if done.returncode != 0:
+        raise HarnessError(f"the way through the harness ended with status {done.returncode}:\n{done.stdout[-2000:]}")
     took = time.monotonic() - started
     results = json.loads((folder / "reports" / "latest" / "results.json").read_text())
     return took, results["cells"][0]["phases"], float(results["peak_memory_mib"])

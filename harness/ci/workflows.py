@@ -49,12 +49,14 @@ class Minutes(Model):
     summary: int = Field(ge=1)
     checks: int = Field(ge=1)
     verdicts: int = Field(ge=1)
+    repeat: int = Field(ge=1)
 
 
 class Weekly(Model):
-    """When what is tried every week is tried."""
+    """When what is tried every week is tried, and how often the default selection is repeated."""
 
     cron: str
+    repeats: int = Field(ge=1)
 
 
 class CiFile(Model):

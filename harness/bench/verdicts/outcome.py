@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-import psutil
 from rich.table import Table
 
 from harness import causes
+from harness.bench.outcome import machine
 from harness.bench.verdicts.catalogue import Fault, Row
 from harness.verdicts import Finding, Verdict, worst
 
@@ -100,13 +98,8 @@ class VerdictsOutcome:
 
     def write(self, file: Path) -> None:
         """Write everything as JSON."""
-        machine = {
-            "cpus": os.cpu_count(),
-            "memory_mib": psutil.virtual_memory().total >> 20,
-            "kernel": platform.release(),
-        }
         rows = [_facts(it) for it in self.results]
-        file.write_text(json.dumps({"machine": machine, "holds": self.holds, "rows": rows}, indent=2) + "\n")
+        file.write_text(json.dumps({"machine": machine(), "holds": self.holds, "rows": rows}, indent=2) + "\n")
 
 
 def table(results: Sequence[Result]) -> Table:
