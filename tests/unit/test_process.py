@@ -286,3 +286,27 @@ def test_a_child_of_a_process_that_yields_yields_with_all_of_its_session() -> No
         ["nice", "-n", "7", sys.executable, "-c", program], capture_output=True, text=True, timeout=180, check=True
     )
     assert said.stdout.strip() == "0"
+
+
+SLOW_TO_END = """
+import signal, sys, time
+from pathlib import Path
+def end(*_):
+    time.sleep(1)
+    Path(sys.argv[1], "tidied").write_text("up")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+Path(sys.argv[1], "ready").write_text("now")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("grace", "tidied"), [(20.0, True), (0.2, False)])
+def test_an_interrupted_program_has_its_time_to_tidy_up(tmp_path: Path, grace: float, tidied: bool) -> None:
+    stop = threading.Event()
+    threading.Thread(target=lambda: (await_text(tmp_path / "ready"), stop.set())).start()
+
+    argv = [sys.executable, "-c", SLOW_TO_END, str(tmp_path)]
+    process.call(argv, timeout=60, stop=stop, check=False, grace=grace)
+
+    assert (tmp_path / "tidied").exists() is tidied

@@ -15,10 +15,14 @@ from user_samples import PI as ETL
 
 from harness.errors import DiskError, EngineError, SettingsError, ToolError, UsageError
 from harness.foundry import gobuild
+from harness.host.engine_mark import EngineMark
 from harness.matrix.select import Selection
 from harness.options import RunOptions
 from harness.providers import PROVIDERS
+from harness.registries.sources import Choice
+from harness.report.model import HostResult
 from harness.run import run_host, setup
+from harness.settings import Settings
 
 PI = Selection(cells=("kind-1.34/install-2.5.2/spark-pi",))
 
@@ -189,3 +193,32 @@ def test_a_kind_that_a_release_of_the_path_lacks_is_wrong_usage(tmp_path: Path) 
     cell = "kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds=apply/user-apps"
     with pytest.raises(UsageError, match=r"release 2.2.1 has no CRD sparkconnects\S+, which user-apps needs"):
         setup.request(RunOptions(apps=apps(tmp_path, CONNECT), selection=Selection(cells=(cell,))))
+
+
+@pytest.mark.parametrize(
+    ("asked", "engine", "reached", "processors"),
+    [
+        ({}, 0, "", 4.0),
+        ({}, 2, "", 2.0),
+        ({}, 64, "", 4.0),
+        ({}, 64, "DOCKER_HOST=tcp://elsewhere:2376", 64.0),
+        ({}, 64, "DOCKER_HOST=unix:///run/user/1000/docker.sock", 4.0),
+        ({"processors": 3}, 64, "", 3.0),
+        ({"processors": 3}, 2, "DOCKER_HOST=ssh://elsewhere", 3.0),
+    ],
+)
+def test_runs_keep_no_more_processors_busy_than_both_this_process_and_the_engine_have(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, float], engine: int, reached: str, processors: float
+) -> None:
+    monkeypatch.setattr("harness.processors._allowed", lambda: 4)
+    monkeypatch.setattr("harness.processors._quotas", lambda proc: iter(()))
+    result = HostResult(os="Debian 12", kernel="6", cpus=4, memory_mib=1, engine="Docker 20", cgroup="v2")
+    found = run_host.Host(
+        result=result,
+        choice=Choice(kind="foundry", why="a test"),
+        tools={},
+        engine=EngineMark(reached=reached),
+        engine_cpus=engine,
+    )
+
+    assert found.processors(Settings(**asked)) == processors

@@ -23,12 +23,15 @@ from harness.kube.api import listed
 from harness.kube.interruptions import findings_of
 from harness.kube.models import Pod
 from harness.late import client
+from harness.matrix.costs import costs
+from harness.providers.base import Provider
 from harness.releases import asked, rollout, surroundings
 from harness.releases import install as installing
 from harness.releases.home import OPERATOR_NAMESPACE
 from harness.releases.install import InstalledRelease
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.run.attempt import Attempt, ClusterRecord
+from harness.run.budget import Budget
 from harness.run.locking import Locker
 from harness.run.preparation import Preparation
 from harness.run.resources import Resources
@@ -218,6 +221,19 @@ def site(
         say=say,
     )
     provider = preparation.provider()
+    budget = Budget.of(asked_for.settings, host.processors(asked_for.settings))
+    with budget.some(costs().install, name, say):
+        yield from _made(preparation, provider, name, asked_for, host, resources)
+
+
+def _made(
+    preparation: Preparation,
+    provider: Provider,
+    name: str,
+    asked_for: Request,
+    host: Host,
+    resources: Resources,
+) -> Iterator[Site]:
     try:
         prepared = preparation.prepare(provider)
         if isinstance(prepared, Finding):
