@@ -304,7 +304,12 @@ time.sleep(60)
 @pytest.mark.parametrize(("grace", "tidied"), [(20.0, True), (0.2, False)])
 def test_an_interrupted_program_has_its_time_to_tidy_up(tmp_path: Path, grace: float, tidied: bool) -> None:
     stop = threading.Event()
-    threading.Thread(target=lambda: (await_text(tmp_path / "ready"), stop.set())).start()
+
+    def interrupt() -> None:
+        await_text(tmp_path / "ready")
+        stop.set()
+
+    threading.Thread(target=interrupt).start()
 
     argv = [sys.executable, "-c", SLOW_TO_END, str(tmp_path)]
     process.call(argv, timeout=60, stop=stop, check=False, grace=grace)

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -199,7 +200,12 @@ def test_a_folder_that_cannot_be_one_is_told(tmp_path: Path, capsys: pytest.Capt
 def test_the_quick_form_has_one_cell_twice_once_under_load(repeated: Repeats, monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[int] = []
     real = repeat.restless
-    monkeypatch.setattr(repeat, "restless", lambda number, log: loads.append(number) or real(0, log))
+
+    def none(number: int, log_file: Path) -> AbstractContextManager[None]:
+        loads.append(number)
+        return real(0, log_file)
+
+    monkeypatch.setattr(repeat, "restless", none)
     runs = Runs(whole(PASSED), whole(of(Verdict.FAILED)))
 
     assert repeated(runs, "--quick").holds

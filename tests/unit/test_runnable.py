@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.cleanup.engine import DockerObject
@@ -152,7 +153,7 @@ def test_an_engine_that_does_not_answer_leaves_it_untold(monkeypatch: pytest.Mon
 def test_it_counts_while_the_processors_are_short_and_ends_when_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     load = load_of(monkeypatch, *[Runnable(own=1, total=2)] * 200)
     monkeypatch.setattr(own_load, "_EVERY_SECONDS", 0.01)
-    monkeypatch.setattr(own_load.psutil, "getloadavg", lambda: (99.0, 0.0, 0.0))
+    monkeypatch.setattr(psutil, "getloadavg", lambda: (99.0, 0.0, 0.0))
     load.start()
     deadline = time.monotonic() + 20
     while not load._samples and time.monotonic() < deadline:

@@ -221,4 +221,4 @@ def test_runs_keep_no_more_processors_busy_than_both_this_process_and_the_engine
         engine_cpus=engine,
     )
 
-    assert found.processors(Settings(**asked)) == processors
+    assert found.processors(Settings.model_validate(asked)) == processors

@@ -37,7 +37,7 @@ def turns_of(tmp_path: Path) -> Made:
 
 def begins(turns: Turns[str]) -> str | None:
     with turns.next() as turn:
-        return turn and turn.each
+        return turn.each if turn is not None else None
 
 
 def test_they_come_in_their_order(turns_of: Made) -> None:
