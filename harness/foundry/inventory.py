@@ -15,9 +15,11 @@ from rich.table import Table
 from harness import home
 from harness.foundry import debian, gobuild, harness_image, images, kubernetes, nodes, plan, shapes
 from harness.foundry.imported import Imports
+from harness.foundry.kubernetes import KubernetesRow
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host import display
 from harness.host.steps import Progress, Step
+from harness.matrix import catalogue
 from harness.matrix.model import Environment, Release
 from harness.matrix.names import unknown
 from harness.settings import Settings
@@ -54,7 +56,7 @@ class Pruned:
 def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, str]:
     """Every artefact that the catalogues need, with its image reference if it is an image."""
     found: dict[Identity, str] = {}
-    rows = kubernetes.rows().values()
+    rows = _node_rows()
     known = list(releases)
     for module in gobuild.modules():
         found[_identity(gobuild.recipe(module))] = ""
@@ -76,6 +78,12 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
     for build in images.builders(settings, known):
         found[_identity(build.recipe)] = found[_identity(build.recipe)] or build.reference
     return found
+
+
+def _node_rows() -> list[KubernetesRow]:
+    """The rows of all nodes that there can be: of each version, and of each environment's containerd."""
+    asked = (kubernetes.row_of(it) for it in catalogue.load().environments if it.foundry)
+    return list({it.title: it for it in (*kubernetes.rows().values(), *asked)}.values())
 
 
 def entries(settings: Settings, releases: Iterable[Release]) -> list[Entry]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.errors import CatalogueError
 from harness.foundry import gobuild
+from harness.matrix.model import Environment
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 
@@ -20,7 +21,10 @@ CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", 
 
 
 class KubernetesRow(BaseModel):
-    """One version and the images that `kubeadm config images list` adds. Versions have no `v`."""
+    """One version and the images that `kubeadm config images list` adds. Versions have no `v`.
+
+    `containerd` is the version in the node, where an environment asks for another than the usual one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +33,17 @@ class KubernetesRow(BaseModel):
     etcd_tag: str
     coredns: str
     pause: str
+    containerd: str = ""
+
+    @property
+    def title(self) -> str:
+        """The version, as the names of build steps have it."""
+        return f"{self.version} with containerd {self.containerd}" if self.containerd else self.version
+
+    @property
+    def containerd_module(self) -> str:
+        """The Go tool module of containerd."""
+        return f"containerd-{self.containerd}" if self.containerd else "containerd"
 
     @property
     def module(self) -> str:
@@ -89,10 +104,15 @@ def held_images() -> tuple[str, ...]:
     return read(_FILE).hold
 
 
-def row(version: str) -> KubernetesRow:
-    """The row of a version. Raises CatalogueError when the foundry has none."""
+def row_of(environment: Environment) -> KubernetesRow:
+    """The row of an environment's node. Raises CatalogueError when the foundry has none."""
+    return row(environment.kubernetes, environment.containerd)
+
+
+def row(version: str, containerd: str = "") -> KubernetesRow:
+    """The row of a version, with this containerd in it. Raises CatalogueError when the foundry has none."""
     try:
-        return rows()[version]
+        return rows()[version].model_copy(update={"containerd": containerd})
     except KeyError:
         raise CatalogueError(
             f"the foundry has no node for Kubernetes {version}",

@@ -89,7 +89,12 @@ class BaseSystems(Model):
 
 def node_modules(row: KubernetesRow) -> list[str]:
     """The Go tool modules whose programs a node holds."""
-    return [*_NODE_TOOLS, "cni", row.etcd_module, row.coredns_module, row.module]
+    return [*_tools(row), "cni", row.etcd_module, row.coredns_module, row.module]
+
+
+def _tools(row: KubernetesRow) -> dict[str, tuple[str, ...]]:
+    """The modules of which a node holds these programs alone."""
+    return {row.containerd_module if module == "containerd" else module: them for module, them in _NODE_TOOLS.items()}
 
 
 def base_system() -> debian.BaseSystem:
@@ -283,6 +288,8 @@ def _put_program(layer: LayerWriter, *, path: str, binary: Path) -> None:
 def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path]) -> None:
     """Everything that a node has on top of Debian, as one layer."""
 
+    tools = _tools(row)
+
     def fill(layer: LayerWriter) -> None:
         folders: set[str] = set()
 
@@ -307,7 +314,7 @@ def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path
         layer.text("etc/crictl.yaml", "runtime-endpoint: unix:///run/containerd/containerd.sock\n")
         for module, folder in programs.items():
             for binary in sorted(folder.iterdir()):
-                wanted = _NODE_TOOLS.get(module)
+                wanted = tools.get(module)
                 if binary.name in ("etcd", "coredns", *CONTROL_PLANE) or (wanted and binary.name not in wanted):
                     continue
                 path = f"opt/cni/bin/{binary.name}" if module == "cni" else f"usr/local/bin/{binary.name}"

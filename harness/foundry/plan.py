@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from harness.foundry import debian, gobuild, images, k3s, nodes, operator, shapes, spark
 from harness.foundry.assemble import read_image
 from harness.foundry.k3s import K3sShapedNode
-from harness.foundry.kubernetes import KubernetesRow, row
+from harness.foundry.kubernetes import KubernetesRow, row, row_of
 from harness.foundry.loaded import LoadedNode, loaded_node
 from harness.foundry.publish import published
 from harness.foundry.store import Recipe, Store
@@ -20,18 +20,19 @@ from harness.settings import Settings
 _GIGABYTE = 10**9
 # What Go's build cache may hold when a Kubernetes is begun: more than all other programs of a node leave there.
 _BUILD_CACHE = 3 * _GIGABYTE
-_NODE_MODULES = ("containerd", "runc", "cni", "crictl")
+_NODE_MODULES = ("runc", "cni", "crictl")
 
 
 def steps(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[Step]:
     """The steps for these environments and releases, the longest first within what each needs."""
     store = Store.of(settings)
-    rows = {it.kubernetes: row(it.kubernetes) for it in environments if it.foundry}
+    rows = {it.title: it for it in (row_of(environment) for environment in environments if environment.foundry)}
     found: list[Step] = []
     if rows:
-        found += [_base_step(store), _programs_step(store)]
-    for version in rows.values():
-        found += [_kubernetes_step(store, version), _node_step(store, version), _control_plane_step(settings, version)]
+        found += [_base_step(store), _programs_step(store, [it.containerd_module for it in rows.values()])]
+    for version in {it.version: it for it in rows.values()}.values():
+        found += [_kubernetes_step(store, version), _control_plane_step(settings, version)]
+    found += [_node_step(store, version) for version in rows.values()]
     for build in images.builders(settings, releases):
         found.append(
             Step(
@@ -98,19 +99,21 @@ def _base_step(store: Store) -> Step:
     )
 
 
-def _programs_step(store: Store) -> Step:
+def _programs_step(store: Store, containerds: Iterable[str]) -> Step:
+    modules = (*dict.fromkeys(containerds), *_NODE_MODULES)
+
     def run(progress: Progress) -> None:
-        for module in _NODE_MODULES:
+        for module in modules:
             progress(f"building {module} {gobuild.build_file(module).version}")
             gobuild.build(store, module)
 
     return Step(
         name="node programs",
-        done=lambda: all(store.get(gobuild.recipe(module)) for module in _NODE_MODULES),
+        done=lambda: all(store.get(gobuild.recipe(module)) for module in modules),
         run=run,
         needs=(BUILD_PACKAGES,),
         heavy=True,
-        size=lambda: _size(store, [gobuild.recipe(module) for module in _NODE_MODULES]),
+        size=lambda: _size(store, [gobuild.recipe(module) for module in modules]),
         estimate=90.0,
         room=2 * _GIGABYTE,
     )
@@ -152,7 +155,7 @@ def _node_step(store: Store, version: KubernetesRow) -> Step:
         nodes.build_node(store, version)
 
     return Step(
-        name=f"kind node {version.version}",
+        name=f"kind node {version.title}",
         done=lambda: bool(store.get(nodes.node_recipe(version))) and nodes.image_size(nodes.node_image(version)) > 0,
         run=run,
         needs=(ENGINE, "node base systems", "node programs", _kubernetes_name(version)),
@@ -171,10 +174,10 @@ def _loaded_step(store: Store, loaded: LoadedNode, names: Collection[str]) -> St
         loaded.build(store)
 
     return Step(
-        name=f"kind node {loaded.row.version} with images",
+        name=f"kind node {loaded.row.title} with images",
         done=lambda: bool(store.get(loaded.recipe)) and loaded.exists(),
         run=run,
-        needs=(f"kind node {loaded.row.version}", *(part for part in parts if part in names)),
+        needs=(f"kind node {loaded.row.title}", *(part for part in parts if part in names)),
         size=lambda: nodes.image_size(loaded.reference),
         estimate=30.0,
         room=4 * _GIGABYTE,
@@ -205,10 +208,10 @@ def _k3s_step(store: Store, node: K3sShapedNode) -> Step:
         node.build(store)
 
     return Step(
-        name=f"k3s-shaped node {node.row.version}",
+        name=f"k3s-shaped node {node.row.title}",
         done=lambda: bool(store.get(node.recipe)) and node.exists(),
         run=run,
-        needs=(f"kind node {node.row.version} with images", "k3s-shaped node programs"),
+        needs=(f"kind node {node.row.title} with images", "k3s-shaped node programs"),
         # What lies below it is counted with the node that it stands on.
         size=lambda: max(0, nodes.image_size(node.reference) - nodes.image_size(node.base.reference)),
         estimate=15.0,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from harness.errors import CatalogueError
 from harness.foundry.k3s import K3sShapedNode
-from harness.foundry.kubernetes import KubernetesRow, row
+from harness.foundry.kubernetes import KubernetesRow, row_of
 from harness.foundry.loaded import LoadedNode, loaded_node
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.matrix.model import Environment
@@ -63,13 +63,14 @@ SHAPES: Mapping[str, Callable[[LoadedNode], FoundryNode]] = {"kubernetes": _as_i
 
 def node_for(settings: Settings, environment: Environment) -> FoundryNode:
     """The node image for an environment. Raises CatalogueError when the foundry has none."""
-    return shaped(loaded_node(settings, row(environment.kubernetes)), environment.distribution)
+    return shaped(loaded_node(settings, row_of(environment)), environment.distribution)
 
 
 def nodes_for(settings: Settings, environments: Iterable[Environment]) -> list[FoundryNode]:
     """The different node images that these environments need, those that others are built on first."""
-    wanted = {(it.kubernetes, it.distribution): it for it in environments if it.foundry}
-    return [node_for(settings, it) for _, it in sorted(wanted.items(), key=lambda pair: list(SHAPES).index(pair[0][1]))]
+    wanted = {(it.kubernetes, it.containerd, it.distribution): it for it in environments if it.foundry}
+    ordered = sorted(wanted.values(), key=lambda it: list(SHAPES).index(it.distribution))
+    return [node_for(settings, it) for it in ordered]
 
 
 def all_nodes(settings: Settings, version: KubernetesRow) -> list[FoundryNode]:

@@ -184,6 +184,11 @@ def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
                 f"{rows.file} has no row for Kubernetes {environment.kubernetes}",
                 "add one with `harness foundry add-kubernetes VERSION`, or remove `foundry`",
             )
+        module = nodes / "modules" / f"containerd-{environment.containerd}"
+        if environment.containerd and not module.is_dir():
+            raise found.written["environments"].error(
+                "environment", number, "containerd", f"there is no Go tool module {module}", "add it, or remove the key"
+            )
     for number, release in enumerate(found.releases):
         module = nodes / "modules" / f"spark-operator-{release.version}"
         if "foundry" in release.sources and not module.is_dir():
@@ -212,6 +217,8 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
             problems.append(("node_image", f"the tag {image['tag']} is not v{version}"))
     elif not row.foundry:
         problems.append(("foundry", "an environment needs a node_image or foundry = true"))
+    if row.containerd and (row.node_image or not row.foundry):
+        problems.append(("containerd", "only a node of the foundry can have another containerd, so no node_image"))
     return problems
 
 

@@ -25,7 +25,7 @@ class Environment(Model):
     that is known, or empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream
     published another patch of the same minor, and `distribution` what runs in it (`kubernetes`, `k3s`). `foundry` says
     whether clusters/nodes/ has the rows to build a node, and `foundry_distribution` what runs on that one, if it is
-    something else.
+    something else. `containerd` is the version in that one where it is not the foundry's usual one (2.3.7).
     """
 
     name: str
@@ -36,6 +36,7 @@ class Environment(Model):
     upstream_kubernetes: str = ""
     foundry: bool = False
     foundry_distribution: str = ""
+    containerd: str = ""
     tags: tuple[str, ...] = ()
 
     @property

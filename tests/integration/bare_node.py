@@ -7,13 +7,14 @@ import json
 import re
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from harness.foundry import kubernetes, nodes
 from harness.images.mirrors import CERTS_D, Mirror, MirrorMap, write_hosts
 from harness.providers import network
 from harness.waiting import until
@@ -45,6 +46,11 @@ class BareNode:
         self._run("crictl", "rmi", image)
 
     @property
+    def containerd(self) -> str:
+        """The version of its containerd, without v."""
+        return self._run("containerd", "--version").stdout.split()[2].removeprefix("v")
+
+    @property
     def addresses(self) -> list[str]:
         """Its own addresses."""
         return self._run("hostname", "-i").stdout.split()
@@ -62,8 +68,13 @@ def _error(stderr: str) -> str:
 
 
 @contextmanager
-def bare_node(folder: Path) -> Iterator[BareNode]:
-    """The container, for as long as the block lasts. Skips where there is no engine or no node image."""
+def bare_node(folder: Path, programs: Path | None = None) -> Iterator[BareNode]:
+    """The container, for as long as the block lasts, with the checkout's configuration of containerd.
+
+    `programs` are containerd's, in the place of those in the image.
+
+    Skips where there is no engine or no node image.
+    """
     listed = subprocess.run(
         ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", _IMAGES],
         capture_output=True,
@@ -79,19 +90,29 @@ def bare_node(folder: Path) -> Iterator[BareNode]:
     name = f"soh-test-{uuid.uuid4().hex[:8]}"
     network.create(name, name)
     try:
-        with _container(name, plain[0], hosts) as made:
+        with _container(name, plain[0], hosts, _mounts(folder, programs)) as made:
             yield made
     finally:
         network.remove(name)
 
 
+def _mounts(folder: Path, programs: Path | None) -> list[str]:
+    config = folder / "config.toml"
+    config.write_text(nodes.containerd_config(next(iter(kubernetes.rows().values()))))
+    inside = {config: "/etc/containerd/config.toml"}
+    for program in programs.iterdir() if programs else ():
+        inside[program] = f"/usr/local/bin/{program.name}"
+    return [word for file, path in inside.items() for word in ("--volume", f"{file}:{path}:ro")]
+
+
 @contextmanager
-def _container(name: str, image: str, hosts: Path) -> Iterator[BareNode]:
+def _container(name: str, image: str, hosts: Path, mounts: Sequence[str]) -> Iterator[BareNode]:
     def docker(*words: str) -> None:
         subprocess.run(["docker", *words], check=True, capture_output=True, timeout=_SECONDS)
 
     docker(
         *("run", "--detach", "--name", name, "--network", name, "--privileged", "--tmpfs", "/run", "--volume", "/var"),
+        *mounts,
         *("--volume", f"{hosts}:{CERTS_D}:ro", "--entrypoint", "containerd", image),
         *("--config", "/etc/containerd/config.toml"),
     )

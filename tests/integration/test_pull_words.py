@@ -39,9 +39,18 @@ def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPa
     return fill(tmp_path_factory.mktemp("foundry"), crane=crane, registry=registry_binary)
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareNode]:
-    with bare_node(tmp_path_factory.mktemp("node")) as made:
+_LINES = [name for name in gobuild.modules() if name.startswith("containerd-")]
+
+
+@pytest.fixture(
+    scope="module", params=["containerd", *(pytest.param(name, marks=pytest.mark.nightly) for name in _LINES)]
+)
+def node(request: pytest.FixtureRequest, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareNode]:
+    """A node with the containerd of the foundry's nodes, and at night with that of each other line as well."""
+    module: str = request.param
+    programs = gobuild.build(store, module).folder / "bin"
+    with bare_node(tmp_path_factory.mktemp("node"), programs) as made:
+        assert made.containerd == gobuild.build_file(module).version
         yield made
 
 

@@ -35,6 +35,14 @@ def rootfs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copied / "rootfs"
 
 
+def test_another_containerd_is_another_node_of_the_same_kubernetes() -> None:
+    other = kubernetes.row("1.34.4", "2.3.7")
+
+    assert set(nodes.node_modules(other)) ^ set(nodes.node_modules(ROW)) == {"containerd", "containerd-2.3.7"}
+    assert nodes.node_image(other) != nodes.node_image(ROW)
+    assert nodes.control_plane_recipe(other).key == nodes.control_plane_recipe(ROW).key
+
+
 def test_the_scripts_are_there_and_executable() -> None:
     assert SCRIPTS
     assert all(path.stat().st_mode & 0o100 for path in SCRIPTS)

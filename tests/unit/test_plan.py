@@ -57,6 +57,22 @@ def test_every_environment_and_release_has_its_steps(settings: Settings) -> None
     assert {"chart 2.5.2", "node base systems", "node programs"} <= names
 
 
+def test_another_containerd_costs_no_second_kubernetes(settings: Settings) -> None:
+    lines = [CATALOGUE.environment(f"kind-1.34{line}") for line in ("", "-containerd-2.3")]
+
+    steps = named(plan.steps(settings, lines, RELEASES))
+
+    assert [name for name in steps if name.startswith(("Kubernetes", "control plane", "kind node"))] == [
+        "Kubernetes 1.34.4",
+        "control plane 1.34.4",
+        "kind node 1.34.4",
+        "kind node 1.34.4 with containerd 2.3.7",
+        "kind node 1.34.4 with images",
+        "kind node 1.34.4 with containerd 2.3.7 with images",
+    ]
+    assert "node programs" in steps["kind node 1.34.4 with containerd 2.3.7"].needs
+
+
 def test_steps_are_named_once_and_come_after_what_they_need(settings: Settings) -> None:
     steps = ordered(around(plan.steps(settings, [*BOTH, BOTH[0]], RELEASES)))
     places = {step.name: place for place, step in enumerate(steps)}

@@ -17,7 +17,7 @@ from harness.settings import PROJECT_ROOT
 
 SCENARIOS = stories.scenarios()
 REAL = catalogue.load()
-BUILT = [row.name for row in REAL.environments if row.foundry]
+BUILT = [row.name for row in REAL.environments if row.foundry and not row.containerd]
 
 
 def tier(name: str) -> list[Cell]:
@@ -35,6 +35,13 @@ def test_full_is_every_scenario_but_those_that_need_registries_of_their_own() ->
         for scenario in SCENARIOS.values()
         if "install" in scenario.needs.paths and not scenario.name.startswith("registry-")
     ]
+
+
+def test_other_lines_of_containerd_are_tried_at_night() -> None:
+    lines = [row.name for row in REAL.environments if row.containerd]
+    nightly = {it.id for it in tier("nightly")}
+    assert [name for name in lines if f"{name}/install-2.5.2/registry-fault-404" not in nightly] == []
+    assert not [cell.id for cell in (*tier("smoke"), *tier("full")) if cell.environment.containerd]
 
 
 def test_nightly_is_full_and_every_other_environment_and_release() -> None:

@@ -52,7 +52,9 @@ def test_every_environment_of_the_foundry_has_a_node(settings: Settings) -> None
     found = shapes.nodes_for(settings, ENVIRONMENTS.values())
     assert len({node.reference for node in found}) == len(found) == len(wanted)
     assert {node.reference for node in found} <= {
-        node.reference for row in kubernetes.rows().values() for node in shapes.all_nodes(settings, row)
+        node.reference
+        for row in {it.title: it for it in map(kubernetes.row_of, wanted)}.values()
+        for node in shapes.all_nodes(settings, row)
     }
 
 
