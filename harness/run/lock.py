@@ -128,7 +128,8 @@ class Lock(Model):
     of theirs. `watched` are the kinds of applications that ran along a path with moves, whichever cell of it watched
     them. `tools` maps a program to its version. `seed` is the attempt's. `release_name` and `namespace` are
     those of the Helm release, empty for the harness's own; `exact_values` reached Helm as they are. `rows` are those of
-    the user's own catalogue that the cell needs.
+    the user's own catalogue that the cell needs. `packages` maps a base system of the foundry to the digest of its
+    Debian packages.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -147,6 +148,7 @@ class Lock(Model):
     values: dict[str, JsonValue] = Field(default_factory=dict)
     redacted: tuple[str, ...] = ()
     tools: dict[str, str] = Field(default_factory=dict)
+    packages: dict[str, OptionalDigest] = Field(default_factory=dict)
     release_name: str = ""
     namespace: str = ""
     exact_values: bool = False
@@ -174,7 +176,7 @@ class Lock(Model):
     def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         made: dict[str, Any] = serialize(self)
         # Locks from before there were any keep their digests.
-        for name in ("user_apps", "watched", "rows", "release_name", "namespace", "exact_values"):
+        for name in ("user_apps", "watched", "rows", "packages", "release_name", "namespace", "exact_values"):
             if not made[name]:
                 del made[name]
         return made
@@ -272,6 +274,12 @@ def _surroundings(lock: Lock, here: Lock) -> Iterator[Difference]:
         there, now = lock.tools.get(name, "none"), here.tools.get(name, "none")
         if there != now:
             yield Difference(text=f"the program {name} is {now} here and {there} in the lock", matters=False)
+
+    for name in sorted(lock.packages.keys() & here.packages.keys()):
+        if lock.packages[name] != here.packages[name]:
+            yield Difference(
+                text=f"the base system {name} has other Debian packages here than in the lock", matters=False
+            )
 
 
 def _address(release: LockedRelease) -> str:

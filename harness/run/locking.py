@@ -13,6 +13,8 @@ from harness import __version__, seeds, stories
 from harness.apps import samples
 from harness.apps.users import SECRET
 from harness.errors import HarnessError
+from harness.foundry import bases
+from harness.foundry.store import Store
 from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
 from harness.releases import charts
@@ -120,6 +122,7 @@ class Locker:
             values=shown,
             redacted=redacted,
             tools=self._tools(environment),
+            packages=self._packages(),
             release_name=self._asked.options.release_name or "",
             namespace=self._asked.options.namespace or "",
             exact_values=self._asked.options.exact_values,
@@ -185,6 +188,10 @@ class Locker:
             with self._lock:
                 self._unresolved[reference] = missing.message
             return ""
+
+    def _packages(self) -> dict[str, str]:
+        """The Debian packages in what the foundry built, which the key of a node does not tell."""
+        return bases.digests(Store.of(self._asked.settings)) if self._host.choice.kind == "foundry" else {}
 
     def _tools(self, environment: Environment) -> dict[str, str]:
         names = ("helm", environment.provider, f"kubectl-{environment.minor}")

@@ -14,6 +14,20 @@ from harness.redaction.redactor import MASK
 from harness.run.lock import LockedImage, LockedRelease, differences, digest_of, digits, masked, parse, unmasked
 
 
+def test_other_debian_packages_are_told_and_matter_no_more_than_a_tool() -> None:
+    there, here = ({"spark-base": f"sha256:{digit * 64}", "node-base": f"sha256:{'0' * 64}"} for digit in "12")
+
+    (found,) = differences(lock(packages=there), lock(packages=here))
+
+    assert (str(found), found.matters) == (
+        "the base system spark-base has other Debian packages here than in the lock",
+        False,
+    )
+    # A lock from before it told them has nothing to compare, and keeps its digest.
+    assert differences(lock(), lock(packages=here)) == []
+    assert "packages" not in lock().text()
+
+
 def test_the_digest_is_of_what_is_said_and_not_of_how_it_is_laid_out() -> None:
     document = lock().model_dump(mode="json")
     shuffled = dict(reversed(document.items()))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BuildError, CatalogueError, UsageError
-from harness.foundry import debian, nodes, papers, recorded, spark
+from harness.foundry import bases, debian, nodes, papers, recorded, spark
 from harness.foundry.assemble import architecture
 from harness.foundry.layers import write_layer
 from harness.foundry.recorded import RecordedSystem
@@ -102,3 +102,23 @@ def test_a_line_that_is_no_package_is_told_with_its_file(tmp_path: Path) -> None
 
     with pytest.raises(CatalogueError, match=re.escape(f"{file}, line 4: key packages")):
         recorded.read(file)
+
+
+@pytest.mark.parametrize(("version", "same"), [("5", True), ("6", False)])
+def test_a_lock_has_the_packages_of_the_stored_base_systems(tmp_path: Path, version: str, same: bool) -> None:
+    def digests(name: str, version: str, records: str) -> dict[str, str]:
+        store = Store(tmp_path / name, tmp_path / "logs")
+        status = f"Package: bash\nStatus: install ok installed\nArchitecture: amd64\nVersion: {version}\n"
+
+        def make(folder: Path, _: Path) -> None:
+            write_layer(folder, "layer", lambda layer: layer.text(debs.STATUS, status))
+            (folder / "packages.txt").write_text(records)
+
+        store.build(debian.recipe(nodes.base_system()), make)
+        return bases.digests(store)
+
+    there = digests("there", "5", f"Package: bash\nVersion: 5\nArchitecture: amd64\nSHA256: {'a' * 64}\n")
+
+    assert list(there) == ["node-base"]
+    # Whether their hashes are known depends on when it was built.
+    assert (digests("here", version, "") == there) == same
