@@ -41,6 +41,11 @@ class BareNode:
         done = self._run("crictl", "pull", *words, image)
         return _error(done.stderr) if done.returncode else ""
 
+    def add_name(self, image: str, other: str) -> None:
+        """Give an image another name past the kubelet, as an import does, and wait until the runtime knows it."""
+        self._run("ctr", "-n", "k8s.io", "images", "tag", image, other)
+        until(lambda: self._run("crictl", "inspecti", other).returncode, lambda it: it == 0, what=other, timeout=30)
+
     def forget(self, image: str) -> None:
         """Remove an image; one that is not there is no error."""
         self._run("crictl", "rmi", image)

@@ -158,6 +158,26 @@ def test_nor_does_one_that_the_node_has_by_another_name(stage: ClusterRegistries
     assert re.search(pull_limit.SAYS, node.pull(stage.spark_at(HUB)), re.S)
 
 
+def test_a_private_image_that_is_there_is_asked_for_again_without_a_login(
+    stage: ClusterRegistries, node: BareNode
+) -> None:
+    """What the kubelet does from Kubernetes 1.35 on, for a pod without the secret with which it pulled."""
+    row = _ROWS.held_by("pulled", "1.35.0")
+    image = stage.another(stage.spark_at(GHCR), label="pulled")
+    assert node.pull(image, login=(_USER, stage.ghcr.issue(_USER, READ).secret)) == ""
+    said = node.pull(image)
+    assert re.search(row.says, said), said
+    assert pull_messages.read(event(image, said)).words == row.cause
+
+
+def test_a_private_name_can_be_put_into_a_node(stage: ClusterRegistries, node: BareNode) -> None:
+    public = stage.another(stage.spark_at(HUB), label="preloaded")
+    assert node.pull(public) == ""
+    private = f"{stage.spark_at(GHCR)}-preloaded"
+    node.add_name(public, private)
+    assert not [it for it in stage.ghcr.requests() if it.path.startswith("/v2/")]
+
+
 @pytest.mark.parametrize("stage", [RegistrySetup(cached=True)], indirect=True)
 def test_a_cache_helps_a_node_that_lost_its_image(stage: ClusterRegistries, node: BareNode) -> None:
     image = stage.spark_at(HUB)
