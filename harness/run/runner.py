@@ -200,6 +200,7 @@ class Runner:
         self._closed = True
         self._remainder.close()
         # First, so that no waiting group begins when those that run give up their place.
+        self._turns.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         # A group whose cells all have their results is only removing its cluster, and must get to the end of it.
         if not all(result.done() for result in self._results.values()):

@@ -72,9 +72,17 @@ class Turns(Generic[T]):
                     return found
                 # Whoever ends the run, makes one ready or belongs to another run notifies nobody; hence the time.
                 self._changed.wait(_POLL_SECONDS)
+        if cancelled():
+            self.close()
+        return None
+
+    def close(self) -> None:
+        """Let none of those that wait begin: they leave the queue of all runs."""
+        with self._changed:
             for _, claim in self._waiting:
                 claim.give_back()
-        return None
+            self._waiting.clear()
+            self._changed.notify_all()
 
     def _first(self) -> Turn[T] | None:
         """The first that can begin. The first of those that have to wait stands in the queue of all runs."""

@@ -118,6 +118,17 @@ def test_who_waits_hears_that_the_run_ends_and_leaves_the_queue(turns_of: Made, 
         assert list(tmp_path.glob("*.waiting")) == []
 
 
+def test_what_has_not_begun_at_the_end_leaves_the_queue(turns_of: Made, tmp_path: Path) -> None:
+    turns = turns_of(1, ("applications", 1), ("others", 1))
+
+    with ThreadPoolExecutor(1) as pool, turns.next():
+        waits = pool.submit(begins, turns)
+        waiting.until(lambda: list(tmp_path.glob("*.waiting")), what="it to queue", timeout=10)
+        turns.close()
+        assert waits.result(10) is None
+        assert list(tmp_path.glob("*.waiting")) == []
+
+
 def test_one_that_is_not_ready_lets_others_go_first_and_comes_when_it_is(turns_of: Made) -> None:
     ready = {"install"}
     turns = turns_of(2, ("upgrade", 2), ("install", 0.5), ready=lambda each: each in ready)
