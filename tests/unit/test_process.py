@@ -60,6 +60,30 @@ def test_a_status_other_than_0_raises_with_the_command_and_what_it_said() -> Non
     assert raised.value.stdout == "before\n"
 
 
+def test_the_exit_of_a_program_is_told_by_the_kernel_and_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+
+    process.call(["sh", "-c", "sleep 0.2"], timeout=20)
+    process.call(["sh", "-c", "sleep 0.2"], timeout=20, stop=threading.Event())
+
+    assert naps == []
+
+
+@pytest.mark.parametrize("refusal", [AttributeError("macOS"), OSError("ENOSYS")])
+def test_a_system_that_cannot_tell_of_an_exit_is_asked_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    def refuse(pid: int) -> int:
+        raise refusal
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+
+    assert process.call(["sh", "-c", "exit 3"], timeout=20, check=False).returncode == 3
+    with pytest.raises(CommandTimeout, match="did not finish within 0 s"):
+        process.call(["sleep", "60"], timeout=0.2)
+
+
 def test_input_environment_and_folder_reach_the_program(tmp_path: Path) -> None:
     done = process.call(
         ["sh", "-c", 'cat; echo "$COLOUR $PATH"; pwd'],
