@@ -46,10 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Parse the request before anything is collected; an invalid one ends pytest with its exit status."""
     try:
-        asked = _understood(config) or setup.request(run_options.read(config.option))
+        understood = _understood(config)
         session = Session(
-            asked,
+            understood.request if understood else setup.request(run_options.read(config.option)),
             say=_Terminal(config).say,
+            host=understood.host if understood else None,
             worker=getattr(config, "workerinput", None),
             has_workers=_is_controller(config),
         )
@@ -224,9 +225,9 @@ class _Listener:
                 self._session.add(CellResult.model_validate_json(str(value)))
 
 
-def _understood(config: pytest.Config) -> setup.Request | None:
+def _understood(config: pytest.Config) -> setup.Understood | None:
     """The request as parsed by `harness run`; None if pytest was called directly, or is a worker."""
-    handed = [it.request for it in config.pluginmanager.get_plugins() if isinstance(it, setup.Understood)]
+    handed = [it for it in config.pluginmanager.get_plugins() if isinstance(it, setup.Understood)]
     return handed[0] if handed else None
 
 

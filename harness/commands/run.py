@@ -29,15 +29,16 @@ def declare(commands: Any, command: run_options.Command) -> None:
 
 
 def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    import pytest
-
-    from harness.run import setup
+    from harness.run import run_host, setup
 
     options = run_options.read(parsed)
     _refuse_misspelt(rest)
     asked = setup.request(options)
+    understood = setup.Understood(request=asked, host=run_host.ahead(asked))
     for variable in _OF_OTHER_TESTS:
         os.environ.pop(variable, None)
+    import pytest
+
     words = [
         # What --lf needs from the run before is kept with the rest of the cache, not in the current folder.
         *("-p", "harness.plugin", "-o", f"cache_dir={asked.settings.cache_dir / 'pytest'}"),
@@ -50,7 +51,7 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         *rest,
         str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),
     ]
-    status = pytest.main(words, plugins=[setup.Understood(request=asked)])
+    status = pytest.main(words, plugins=[understood])
     if status == pytest.ExitCode.NO_TESTS_COLLECTED:
         print(f"UsageError: {' '.join(rest)} deselects all of the {len(asked.cells)} cells", file=sys.stderr)
         print("  next: list their ids with --collect-only", file=sys.stderr)

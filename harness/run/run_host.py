@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +70,24 @@ def host(asked: Request) -> Host:
         engine=found.mark,
         engine_cpus=found.cpus,
     )
+
+
+def ahead(asked: Request) -> Callable[[], Host]:
+    """Begin to look, in a thread; what is returned waits for the answer, and raises what `host` raises.
+
+    It takes programs that this process would only wait for, while there is much to import.
+    """
+    looked: Future[Host] = Future()
+
+    def look() -> None:
+        try:
+            looked.set_result(host(asked))
+        except BaseException as error:
+            looked.set_exception(error)
+
+    # A daemon: where pytest finds nothing to run, nobody waits for it.
+    threading.Thread(target=look, name="host", daemon=True).start()
+    return looked.result
 
 
 def _operating_system() -> str:

@@ -45,9 +45,19 @@ class Session:
     controller or worker."""
 
     def __init__(
-        self, asked: setup.Request, *, say: Say, worker: Mapping[str, Any] | None = None, has_workers: bool = False
+        self,
+        asked: setup.Request,
+        *,
+        say: Say,
+        host: Callable[[], run_host.Host] | None = None,
+        worker: Mapping[str, Any] | None = None,
+        has_workers: bool = False,
     ) -> None:
-        """`worker` is what an xdist worker was given by its controller, which `has_workers`; `say` prints a line."""
+        """`worker` is what an xdist worker was given by its controller, which `has_workers`; `say` prints a line.
+
+        `host` tells what was found on this host, where somebody looks already.
+        """
+        self._host = host or (lambda: run_host.host(self.asked))
         self._worker = worker
         self._has_workers = has_workers
         self.asked = replace(asked, seed=worker["seed"]) if worker else asked
@@ -69,7 +79,7 @@ class Session:
         """Inspect the host, open the report and start the clusters. False if that failed; `show` says why."""
         self._chosen = len(chosen)
         try:
-            host = run_host.host(self.asked)
+            host = self._host()
             reports = self.asked.settings.reports_dir
             self._report = ReportWriter(reports, self._empty_report(host, chosen), share=self.asked.options.share)
             self._say(str(host.choice))
@@ -219,7 +229,7 @@ class Session:
             raise HarnessError("the run was not started")
         try:
             self._catch_sigterm()
-            return self._open(new_run_id(), run_host.host(self.asked))
+            return self._open(new_run_id(), self._host())
         except HarnessError as error:
             self._error = error
             raise

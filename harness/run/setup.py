@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from harness.apps.users import Untried, UserManifests
     from harness.run.lock import Lock
     from harness.run.lockstore import Found
+    from harness.run.run_host import Host
 
 
 _MOST_REPETITIONS = 1000
@@ -71,9 +72,13 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Understood:
-    """A request on its way from the command to the pytest plugin, to which it is handed as another plugin."""
+    """A request on its way from the command to the pytest plugin, to which it is handed as another plugin.
+
+    `host` tells what has been found on this host meanwhile (see `run_host.ahead`).
+    """
 
     request: Request
+    host: Callable[[], Host]
 
 
 def request(options: RunOptions) -> Request:

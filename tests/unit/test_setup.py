@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from user_samples import CONNECT, written
@@ -115,6 +117,35 @@ def test_a_host_is_described_with_its_tools_and_source(programs: Path) -> None:
     assert found.result.cgroup == "v1"
     assert found.result.cpus > 0
     assert found.result.memory_mib > 100
+
+
+def test_a_host_is_looked_at_while_there_is_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def host(asked: setup.Request) -> Any:
+        begun.set()
+        assert goes_on.wait(20)
+        return asked
+
+    monkeypatch.setattr(run_host, "host", host)
+    asked = setup.request(RunOptions(selection=PI, source="foundry"))
+    found = run_host.ahead(asked)
+    assert begun.wait(20)
+    goes_on.set()
+
+    assert found() is asked  # type: ignore[comparison-overlap]
+    assert found() is asked  # type: ignore[comparison-overlap]
+
+
+def test_what_was_found_ahead_of_its_use_is_told_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def host(asked: setup.Request) -> Any:
+        raise EngineError("there is no container engine")
+
+    monkeypatch.setattr(run_host, "host", host)
+    found = run_host.ahead(setup.request(RunOptions(selection=PI, source="foundry")))
+
+    with pytest.raises(EngineError, match="there is no container engine"):
+        found()
 
 
 def test_tools_that_are_missing_are_all_named_with_the_remedy(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
