@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import logging
 import re
 import tarfile
 import tempfile
@@ -24,6 +26,8 @@ from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
 from harness.late import httpx
 from harness.waiting import until
+
+log = logging.getLogger(__name__)
 
 LABEL_TOOL = "spark-operator-harness.tool"
 """Docker label of images that hold one of the harness's own tools; they outlive a run."""
@@ -182,6 +186,11 @@ class NodeRegistries:
         self._hidden = tuple(hidden)
         self._containers: dict[str, str] = {}
 
+    def prepare(self) -> None:
+        """Have the image that they run from, which `start` would otherwise wait for. Raises ToolError, EngineError."""
+        _require_binary(self.binary)
+        log.debug("registries run from %s", self._image)
+
     def start(self, run_id: str, network: str, *, hosts: Sequence[str] | None = None) -> MirrorMap:
         """Start a registry for each host (default: for all that have a storage) and wait until all answer.
 
@@ -195,7 +204,7 @@ class NodeRegistries:
             raise UnavailableError(f"no images are stored below {self.storage}", "run `nox -s bootstrap`")
         for host in wanted:
             _require_storage(self.storage / host)
-        image = self._image()
+        image = self._image
         for host in wanted:
             if self._announce:
                 self._announce(container_name(run_id, host))
@@ -255,6 +264,7 @@ class NodeRegistries:
             if it.registry == host and (self.storage / host / tag).is_dir():
                 yield from ("--mount", f"type=tmpfs,target=/var/lib/registry/{tag}")
 
+    @functools.cached_property
     def _image(self) -> str:
         """The image with the server; built once per binary and cache, and shared by all runs."""
         with tempfile.TemporaryDirectory(prefix="soh-registry-") as scratch:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -73,16 +74,14 @@ class Resources:
         self.folder = self.ledger.temporary_folder()
         self._temporary.enter_context(all_in(self.folder))
         self.ledger.planned("network", self.network)
-        network.create(self.network, self.run_id, isolated=settings.isolated)
         mirrors: MirrorMap | None = None
-        if self._host.choice.kind == "foundry":
-            self._registries = NodeRegistries(
-                binary=self._host.tools["registry"].path,
-                storage=foundry_images.registries(settings),
-                announce=lambda name: self._planned("container", name),
-                hidden=self._unasked_copies(),
-            )
-            mirrors = self._registries.start(self.run_id, self.network)
+        with ThreadPoolExecutor(1, "network") as beside:
+            made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated)
+            registries = self._node_registries()
+            made.result()
+        if registries is not None:
+            self._registries = registries
+            mirrors = registries.start(self.run_id, self.network)
         self._source = source_for(self._host.choice.kind, settings, local=mirrors, provenance=self._provenance())
         self.node_images = NodeImages(settings, self._host, self._source, self._imports)
         self.charts = ReleaseCharts(
@@ -92,6 +91,19 @@ class Resources:
             helm=self._host.tools["helm"].path,
             folder=self.scratch("charts"),
         )
+
+    def _node_registries(self) -> NodeRegistries | None:
+        """The registries that the source needs, ready to be started. Raises HarnessError."""
+        if self._host.choice.kind != "foundry":
+            return None
+        registries = NodeRegistries(
+            binary=self._host.tools["registry"].path,
+            storage=foundry_images.registries(self._asked.settings),
+            announce=lambda name: self._planned("container", name),
+            hidden=self._unasked_copies(),
+        )
+        registries.prepare()
+        return registries
 
     @property
     def source(self) -> Source:
