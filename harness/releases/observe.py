@@ -137,8 +137,9 @@ def observe(
         chart_crds = _seen("the chart's crds/", lambda: crds.chart_crds(installed.chart))
         soaked = soaking.result()
         troubles = [canary_trouble, *(watch.result() for watch in watching)]
+        nodes = pool.submit(runtime.look, provider, cluster)
+        as_rendered = pool.submit(_seen, "what Helm rendered", look.rendered)
         deployments = _seen("the Deployments", look.deployments)
-        as_rendered = _seen("what Helm rendered", lambda: rendered.look(api, installed.name, installed.namespace))
         pods = _seen("the pods", look.pods)
         leases = _with(deployments, "the leases", look.leases)
         stands_on = _seen("the namespaces and the nodes", lambda: footing.look(api, installed.job_namespaces))
@@ -161,13 +162,13 @@ def observe(
             rule_attempts=rule_attempts,
             leases=leases,
             metrics=_with(deployments, "the metrics endpoint", lambda it: look.metrics(it, pods, leases, met)),
-            rendered=as_rendered,
+            rendered=as_rendered.result(),
             footing=stands_on,
             pace=pace,
             moments=met,
             moments_trouble="; ".join(filter(None, troubles)),
             others=tuple(others),
-            nodes=runtime.look(provider, cluster),
+            nodes=nodes.result(),
         )
 
 
@@ -187,6 +188,11 @@ class _Look:
 
     def deployments(self) -> tuple[Deployment, ...]:
         return tuple(find_deployments(client.AppsV1Api(self._api), self._namespace, self._installed.name))
+
+    def rendered(self) -> Rendered:
+        # It asks for some thirty objects one by one, beside other looks: a client is one thread's.
+        with self._cluster.api_client() as own:
+            return rendered.look(own, self._installed.name, self._namespace)
 
     def pods(self) -> tuple[Pod, ...]:
         items = listed(self._core.list_namespaced_pod, self._namespace)
