@@ -18,15 +18,20 @@ from harness.providers.early import Early
 from harness.providers.preload import Preload
 from harness.providers.ready import wait_names, wait_services
 
+_PROBE_SECONDS = 10.0
+"""Between two readiness probes of a container, unless its pod says otherwise."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ways:
     """What differs between providers of containers.
 
-    `make` creates the cluster and writes `<folder>/kubeconfig`; `adjust` modifies it before the wait;
-    `nodes` names its containers; `first_node` is the name of its control plane; `admin` is the kubeconfig in it that
-    its own programs act with as an administrator, and `kubectl` the command line by which its kubectl does;
-    `save_logs` writes the logs of the nodes' containers into a folder.
+    `make` creates the cluster and writes `<folder>/kubeconfig`; `first` modifies it as soon as its API server answers,
+    and may never be called; `adjust` modifies it once it is made, before the wait; `nodes` names its containers;
+    `first_node` is the name of its control plane; `admin` is the kubeconfig in it that its own programs act with as an
+    administrator, and `kubectl` the command line by which its kubectl does; `save_logs` writes the logs of the nodes'
+    containers into a folder. `early_names` has the cluster's DNS started on a node that is cordoned; `kubelet_age` is
+    for how many seconds the kubelet of the first node has been running.
     """
 
     provider: str
@@ -36,7 +41,10 @@ class Ways:
     make: Callable[[], None]
     nodes: Callable[[], tuple[str, ...]]
     save_logs: Callable[[Path], None]
+    first: Callable[[Cluster], None] = lambda cluster: None
     adjust: Callable[[Cluster], None] = lambda cluster: None
+    early_names: Callable[[Cluster], None] = lambda cluster: None
+    kubelet_age: Callable[[], float] = lambda: _PROBE_SECONDS
 
 
 def create(spec: ClusterSpec, ways: Ways) -> Cluster:
@@ -51,6 +59,7 @@ def create(spec: ClusterSpec, ways: Ways) -> Cluster:
         act=spec.early,
         folder=spec.folder,
         seconds=spec.timeout,
+        first=ways.first,
     )
     try:
         preload.start()
@@ -82,15 +91,31 @@ def _create(spec: ClusterSpec, ways: Ways, deadline: waiting.Deadline, preload: 
     )
     ways.adjust(cluster)
     seconds |= wait_services(cluster, deadline, ways.kubectl, nodes=spec.nodes)
+    if early.cordoned:
+        ways.early_names(cluster)
     with _timed(seconds, "preload"):
         # Pods that start now find their images, and nothing is pulled twice.
         preload.join()
+    if early.cordoned:
+        with _timed(seconds, "probes-ready"):
+            _wait_probes(ways)
     early.uncordon(cluster)
     with _timed(seconds, "names-ready"):
         wait_names(cluster, deadline)
     with _timed(seconds, "early"):
         early.join()
     return cluster
+
+
+def _wait_probes(ways: Ways) -> None:
+    """Wait until the kubelet probes a new pod at once. Raises Cancelled, HarnessError.
+
+    In the first seconds of its life, it lets the probes of a pod begin at a random moment within their period
+    (pkg/kubelet/prober/worker.go): pods that start now would be ready later than those that start after this wait.
+    """
+    left = _PROBE_SECONDS - ways.kubelet_age()
+    if left > 0:
+        waiting.pause(left, what="waiting for the kubelet to probe pods at once")
 
 
 @contextmanager

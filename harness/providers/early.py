@@ -28,6 +28,8 @@ Act = Callable[[Cluster, threading.Event], None]
 
 _API_PORT = "6443/tcp"
 _CORDON_SECONDS = 5.0
+# Pauses grow tenfold. What kubeadm adds comes within a second after the API server lets an administrator act.
+_SOON = 0.03
 _CORDONED = "node.kubernetes.io/unschedulable"
 # A program in the node waits, since starting one for each look would take processor time from the control plane.
 _AWAIT_FILE = 'until [ -s "$0" ]; do sleep 0.2 || exit 1; done; cat "$0"'
@@ -50,8 +52,12 @@ class Early(threading.Thread):
         act: Act | None,
         folder: Path,
         seconds: float,
+        first: Callable[[Cluster], None] = lambda cluster: None,
     ) -> None:
-        """`seconds` are how long the API server is waited for. The kubeconfig and the log come into `folder`."""
+        """`seconds` are how long the API server is waited for. The kubeconfig and the log come into `folder`.
+
+        `first` is called as soon as the API server takes it, before the node is cordoned. It may raise ApiError.
+        """
         super().__init__(name=f"early-{node}", daemon=True)
         self._cluster = Cluster(
             name=name, environment=environment, kubeconfig=folder / "early-kubeconfig", nodes=(node,)
@@ -59,6 +65,7 @@ class Early(threading.Thread):
         self._node = node
         self._admin = admin
         self._act = act
+        self._first = first
         self._log_file = folder / "early.log"
         self._deadline = waiting.Deadline(seconds=seconds)
         self._begun = threading.Lock()
@@ -77,6 +84,11 @@ class Early(threading.Thread):
             return
         if cordoned:
             self._act(self._cluster, self._failed)
+
+    @property
+    def cordoned(self) -> bool:
+        """Whether pods wait for `uncordon`."""
+        return bool(self._cordoned)
 
     def uncordon(self, cluster: Cluster) -> None:
         """Let pods be scheduled, since Services work. An act that has not begun never will. Raises ApiError."""
@@ -99,6 +111,7 @@ class Early(threading.Thread):
         self._write_kubeconfig()
         if self._too_late.is_set():
             return False
+        self._until(self._do_first, what="the API server to take a first request", interval=_SOON)
         with self._cluster.api_client() as api:
             name = self._registered(api)
             with self._begun:
@@ -127,6 +140,10 @@ class Early(threading.Thread):
         done = process.call(argv, timeout=max(1.0, self._deadline.left), check=False, stop=self._too_late)
         return done.stdout if done.returncode == 0 else ""
 
+    def _do_first(self) -> str:
+        self._first(self._cluster)
+        return "done"
+
     def _registered(self, api: client.ApiClient) -> str:
         """The name of the node, once the API server has it and lets an administrator act; empty when it is too late."""
 
@@ -134,7 +151,7 @@ class Early(threading.Thread):
             nodes = listed(client.CoreV1Api(api).list_node, _request_timeout=_CORDON_SECONDS)
             return str(nodes[0]["metadata"]["name"]) if nodes else ""
 
-        return self._until(name, what=f"{self._node} to be registered", interval=0.1)
+        return self._until(name, what=f"{self._node} to be registered", interval=_SOON)
 
     def _until(self, observe: Callable[[], str], *, what: str, interval: float) -> str:
         """What was observed, empty when it has become too late. Raises WaitTimeout and Cancelled."""

@@ -6,25 +6,27 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
 
 from harness import process
+from harness.errors import ClusterError
 from harness.images.mirrors import CERTS_D, write_hosts
 from harness.kube.cluster import OWN_IMAGES, Cluster
-from harness.late import client
 from harness.matrix.model import Environment
-from harness.providers import containers, creation
+from harness.providers import addons, containers, creation
 from harness.providers.base import ClusterSpec, ProviderTools
 from harness.settings import PROJECT_ROOT
 
 _CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
 # By its path, not as a module: importing the harness would cost it a second.
 _CREATE = Path(__file__).with_name("kind_cluster.py")
-_KUBE_PROXY = "kube-proxy"
 _ADMIN = "/etc/kubernetes/admin.conf"
+# In microseconds since the machine was booted, and in seconds.
+_SINCE = "systemctl show kubelet --property=ExecMainStartTimestampMonotonic --value; cut -d' ' -f1 /proc/uptime"
 
 
 class Kind:
@@ -67,7 +69,10 @@ class Kind:
                 make=make,
                 nodes=lambda: self._nodes(spec.name),
                 save_logs=lambda folder: self._save_logs(spec.name, folder),
-                adjust=_give_kube_proxy_a_share,
+                first=addons.expect_kube_proxy,
+                adjust=addons.give_kube_proxy_a_share,
+                early_names=addons.start_names_on_a_cordoned_node,
+                kubelet_age=partial(_kubelet_age, f"{spec.name}-control-plane"),
             ),
         )
 
@@ -144,16 +149,14 @@ def cluster_config(environment: Environment) -> dict[str, Any]:
     return config
 
 
-def _give_kube_proxy_a_share(cluster: Cluster) -> None:
-    """Give kube-proxy a CPU request, so that it gets its share of a busy host; kubeadm sets none.
-
-    Without it, a Service keeps routing to deleted pods for as long as a node is busy, which would
-    count as an outage of the operator's webhook.
-    """
-    container = {"name": _KUBE_PROXY, "resources": {"requests": {"cpu": "100m"}}}
-    change = {"spec": {"template": {"spec": {"containers": [container]}}}}
-    with cluster.api_client() as api:
-        client.AppsV1Api(api).patch_namespaced_daemon_set(_KUBE_PROXY, "kube-system", change)
+def _kubelet_age(node: str) -> float:
+    """For how many seconds the kubelet of a node has been running. Raises HarnessError."""
+    said = containers.execute(node, ["sh", "-c", _SINCE]).stdout.split()
+    try:
+        started, now = (float(it) for it in said)
+    except ValueError:
+        raise ClusterError(f"{node} does not say since when its kubelet runs: {' '.join(said) or 'nothing'}") from None
+    return now - started / 1e6
 
 
 def _without_freezing(config: dict[str, Any]) -> None:
@@ -170,26 +173,33 @@ def _without_freezing(config: dict[str, Any]) -> None:
 
 
 def _quick_start() -> list[str]:
-    """Patches that let the single control plane of a cluster start without delay.
+    """Patches that let the single control plane of a throw-away cluster start without delay.
 
     Leader election is pointless, and some forty controllers request their accounts one after the other at
-    20 requests per second, before the first pod of a DaemonSet is created (cmd/kube-controller-manager/app). kind
-    applies the patch whose version it writes itself: arguments are a map in v1beta3 and a list in v1beta4, where what
-    kind sets must be repeated (pkg/cluster/internal/kubeadm/config.go).
+    20 requests per second, before the first pod of a DaemonSet is created (cmd/kube-controller-manager/app). Nobody
+    needs what etcd has written after a crash of this machine. The sixteen key pairs of kubeadm take two seconds of
+    processor time with RSA, and none with ECDSA. kind applies the patch whose version it writes itself
+    (pkg/cluster/internal/kubeadm/config.go): arguments are a map in v1beta3 and a list in v1beta4, where what kind sets
+    must be repeated.
     """
     alone = {"leader-elect": "false"}
     manager = {**alone, "kube-api-qps": "500", "kube-api-burst": "1000", "enable-hostpath-provisioner": "true"}
 
-    def patch(version: str, form: Callable[[Mapping[str, str]], object]) -> str:
+    def patch(version: str, form: Callable[[Mapping[str, str]], object], keys: Mapping[str, object]) -> str:
         document = {
             "kind": "ClusterConfiguration",
             "apiVersion": f"kubeadm.k8s.io/{version}",
             "controllerManager": {"extraArgs": form(manager)},
             "scheduler": {"extraArgs": form(alone)},
+            "etcd": {"local": {"extraArgs": form({"unsafe-no-fsync": "true"})}},
+            **keys,
         }
         return str(yaml.safe_dump(document, sort_keys=False))
 
     def listed(arguments: Mapping[str, str]) -> object:
         return [{"name": name, "value": value} for name, value in arguments.items()]
 
-    return [patch("v1beta3", dict), patch("v1beta4", listed)]
+    return [
+        patch("v1beta3", dict, {"featureGates": {"PublicKeysECDSA": True}}),
+        patch("v1beta4", listed, {"encryptionAlgorithm": "ECDSA-P256"}),
+    ]

@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
     def do_POST(self) -> None:
-        self._answer(200, "{}")
+        self._answer(*self.answers.get(urlsplit(self.path).path.rsplit("/", 1)[-1], (200, "{}")))
 
     def do_DELETE(self) -> None:
         self.changed.append((urlsplit(self.path).path, "deleted"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pytest
 import yaml
 from fake_api_server import Answer, api_server
 
+from harness.errors import ApiError
 from harness.kube.cluster import Cluster
 from harness.providers.early import Act, Early
 from harness.waiting import until
@@ -54,7 +55,9 @@ class Site:
         config["clusters"][0]["cluster"]["server"] = "http://it-control-plane:6443"
         (self.folder / "kubeconfig-in-node").write_text(text or yaml.safe_dump(config))
 
-    def early(self, act: Act | None, seconds: float = 20.0) -> Early:
+    def early(
+        self, act: Act | None, seconds: float = 20.0, first: Callable[[Cluster], None] = lambda cluster: None
+    ) -> Early:
         started = Early(
             "it",
             self.cluster.environment,
@@ -63,6 +66,7 @@ class Site:
             act=act,
             folder=self.folder,
             seconds=seconds,
+            first=first,
         )
         started.start()
         return started
@@ -154,6 +158,41 @@ def test_a_creation_that_fails_ends_the_act(tmp_path: Path, monkeypatch: pytest.
         early.cancel()
 
     assert at.events == [CORDON, "ends"]
+
+
+def test_what_comes_first_is_tried_until_the_api_server_takes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [ApiError("not yet", status=403), ApiError("not yet", status=503)]
+
+    def first(cluster: Cluster) -> None:
+        if refusals:
+            raise refusals.pop()
+        at.changed.append("first")
+
+    with site(tmp_path, monkeypatch) as at:
+        at.write_kubeconfig()
+        early = at.early(at.says, first=first)
+        early.join()
+
+    assert at.events == ["first", CORDON, "acts"]
+    assert early.cordoned
+
+
+def test_an_api_server_that_never_takes_what_comes_first_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def first(cluster: Cluster) -> None:
+        raise ApiError("not allowed", status=403)
+
+    with site(tmp_path, monkeypatch) as at:
+        at.write_kubeconfig()
+        early = at.early(at.says, seconds=1.0, first=first)
+        early.join()
+
+    assert at.events == []
+    assert not early.cordoned
+    assert "not allowed" in (tmp_path / "early.log").read_text()
 
 
 def test_an_api_server_that_never_answers_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,16 +17,17 @@ from typing import Any
 import pytest
 import yaml
 from fake_api_server import api_server
-from kubernetes import client
 
+from harness import waiting
 from harness.errors import ApiError, ClusterError, CommandError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.kube.api import connect
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
-from harness.providers import containers, creation, kind, ready
+from harness.providers import addons, containers, creation, kind, ready
 from harness.providers.base import ClusterSpec, ProviderTools
+from harness.providers.early import Early
 from harness.providers.kind import Kind
 
 NAME = "soh-101500-ab12-1"
@@ -55,6 +56,7 @@ logs) echo "kubelet: failed to run Kubelet: no cgroup";;
 exec) case "$*" in
     *"crictl pull"*) [ ! -e {folder}/pull-hangs ] || exec sleep 60; exit 1;;
     *admin.conf) cat {folder}/kubeconfig-in-node;;
+    *systemctl*) cat {folder}/since;;
     esac;;
 port) echo 127.0.0.1:1;;
 rm) rm -f {folder}/nodes;;
@@ -85,7 +87,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setattr(creation, "wait_services", lambda cluster, deadline, kubectl, *, nodes: {"node-ready": 1.0})
     monkeypatch.setattr(creation, "wait_names", lambda cluster, deadline: None)
-    monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: None)
+    monkeypatch.setattr(addons, "give_kube_proxy_a_share", lambda cluster: None)
     return folder
 
 
@@ -142,6 +144,11 @@ def test_the_control_plane_starts_at_once_whichever_version_kind_writes(provider
     arguments = {it["apiVersion"]: it["controllerManager"]["extraArgs"] for it in patches if "controllerManager" in it}
     assert arguments["kubeadm.k8s.io/v1beta3"]["leader-elect"] == "false"
     assert {"name": "leader-elect", "value": "false"} in arguments["kubeadm.k8s.io/v1beta4"]
+    stores = {it["apiVersion"]: it["etcd"]["local"]["extraArgs"] for it in patches if "etcd" in it}
+    assert stores["kubeadm.k8s.io/v1beta3"] == {"unsafe-no-fsync": "true"}
+    assert stores["kubeadm.k8s.io/v1beta4"] == [{"name": "unsafe-no-fsync", "value": "true"}]
+    assert [it.get("encryptionAlgorithm") for it in patches if "etcd" in it] == [None, "ECDSA-P256"]
+    assert [it.get("featureGates") for it in patches if "etcd" in it] == [{"PublicKeysECDSA": True}, None]
 
 
 def test_a_cluster_that_cannot_be_made_tells_what_kind_and_the_node_said(
@@ -216,8 +223,8 @@ def test_an_api_server_that_fails_is_an_error_of_the_cluster(
 def test_kube_proxy_gets_its_part_of_a_busy_node_before_the_cluster_is_waited_for(
     provider: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order: list[Any] = []
-    monkeypatch.setattr(client.AppsV1Api, "patch_namespaced_daemon_set", lambda api, *of, **how: order.append(of))
+    order: list[str] = []
+    monkeypatch.setattr(addons, "give_kube_proxy_a_share", lambda cluster: order.append("share"))
 
     def wait(*_: object, **__: object) -> dict[str, float]:
         order.append("wait")
@@ -225,10 +232,55 @@ def test_kube_proxy_gets_its_part_of_a_busy_node_before_the_cluster_is_waited_fo
 
     monkeypatch.setattr(creation, "wait_services", wait)
     provider.create(spec(tmp_path))
-    (name, namespace, change), waits = order
-    assert (name, namespace, waits) == ("kube-proxy", "kube-system", "wait")
-    (container,) = change["spec"]["template"]["spec"]["containers"]
-    assert container == {"name": "kube-proxy", "resources": {"requests": {"cpu": "100m"}}}
+
+    assert order == ["share", "wait"]
+
+
+@pytest.mark.parametrize(("age", "rest"), [("2.5", 7.5), ("9.9", 0.1), ("64.0", 0.0)])
+def test_a_node_that_was_used_early_has_names_first_and_pods_once_its_kubelet_probes_at_once(
+    provider: Kind, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: str, rest: float
+) -> None:
+    order: list[str] = []
+    rests: list[float] = []
+
+    def uncordoned(early: Early, cluster: Cluster) -> None:
+        order.append("pods")
+
+    def pause(seconds: float, *, what: str) -> None:
+        order.append("rests")
+        rests.append(round(seconds, 1))
+
+    monkeypatch.setattr(addons, "start_names_on_a_cordoned_node", lambda cluster: order.append("names"))
+    monkeypatch.setattr(waiting, "pause", pause)
+    monkeypatch.setattr(Early, "cordoned", property(lambda early: True))
+    monkeypatch.setattr(Early, "uncordon", uncordoned)
+    (programs / "since").write_text(f"100000000\n{100 + float(age)}\n")
+    made = provider.create(spec(tmp_path))
+
+    assert order == ["names", *(["rests"] if rest else []), "pods"]
+    assert rests == ([rest] if rest else [])
+    assert "probes-ready" in made.seconds
+
+
+def test_a_node_that_was_not_used_early_needs_no_rest(
+    provider: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(addons, "start_names_on_a_cordoned_node", lambda cluster: order.append("names"))
+
+    assert "probes-ready" not in provider.create(spec(tmp_path)).seconds
+    assert order == []
+
+
+def test_a_node_that_does_not_say_how_old_its_kubelet_is_is_told(
+    provider: Kind, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addons, "start_names_on_a_cordoned_node", lambda cluster: None)
+    monkeypatch.setattr(Early, "cordoned", property(lambda early: True))
+    (programs / "since").write_text("no such unit\n")
+
+    with pytest.raises(ClusterError, match="does not say since when its kubelet runs: no such unit"):
+        provider.create(spec(tmp_path))
 
 
 def test_a_cluster_of_several_nodes_has_workers_that_are_told_the_same(provider: Kind, tmp_path: Path) -> None:
