@@ -305,7 +305,7 @@ def _start(
     try:
         child = subprocess.Popen(
             words,
-            env={key: value for key, value in os.environ.items() if key not in without} | dict(env or {}),
+            env=_environment(without) | dict(env or {}),
             cwd=cwd,
             stdin=stdin or subprocess.DEVNULL,
             stdout=stdout,
@@ -327,6 +327,12 @@ def _start(
         ) from refused
     _pass_on_niceness(child.pid)
     return child
+
+
+def _environment(without: Sequence[str]) -> dict[str, str]:
+    """This process's environment; pytest takes variables out of it while other threads start programs."""
+    there = ((key, os.environ.get(key)) for key in list(os.environ))
+    return {key: value for key, value in there if value is not None and key not in without}
 
 
 def _pass_on_niceness(pid: int) -> None:

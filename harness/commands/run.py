@@ -34,9 +34,9 @@ def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     options = run_options.read(parsed)
     _refuse_misspelt(rest)
     asked = setup.request(options)
-    understood = setup.Understood(request=asked, host=run_host.ahead(asked))
     for variable in _OF_OTHER_TESTS:
         os.environ.pop(variable, None)
+    understood = setup.Understood(request=asked, host=run_host.ahead(asked))
     import pytest
 
     words = [

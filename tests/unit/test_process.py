@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -94,6 +95,18 @@ def test_input_environment_and_folder_reach_the_program(tmp_path: Path) -> None:
     )
 
     assert done.stdout.splitlines() == ["given", f"green {os.environ['PATH']}", str(tmp_path.resolve())]
+
+
+def test_a_variable_that_is_taken_away_while_a_program_is_started_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shrinking(dict[str, str]):
+        def __iter__(self) -> Iterator[str]:
+            names = list(super().__iter__())
+            self.pop("GOING", None)
+            return iter(names)
+
+    monkeypatch.setattr(os, "environ", Shrinking(PATH=os.environ["PATH"], GOING="away", COLOUR="green"))
+
+    assert process.call(["sh", "-c", 'echo "$COLOUR ${GOING-gone}"'], timeout=20).stdout == "green gone\n"
 
 
 def test_large_output_and_odd_bytes_do_not_hang() -> None:
