@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from harness.errors import ToolError
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.imports import charts as imported
@@ -21,6 +22,14 @@ def chart(settings: Settings, release: Release) -> Chart | None:
     if found is not None:
         return found
     store = Store.of(settings)
-    if "foundry" not in release.sources or store.get(operator.chart_recipe(release.version)) is None:
+    if "foundry" not in release.sources or not _is_stored(store, release):
         return None
     return charts.from_path(operator.chart(store, release.version), origin=ChartSource.FOUNDRY)
+
+
+def _is_stored(store: Store, release: Release) -> bool:
+    try:
+        return store.get(operator.chart_recipe(release.version)) is not None
+    except ToolError:
+        # The key of an artefact has the version of Go in it, and whoever has no Go has built nothing either.
+        return False

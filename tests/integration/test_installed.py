@@ -72,6 +72,14 @@ def test_advice_is_given_from_an_empty_folder(installed: Installation, empty: Pa
     assert "with the CRDs left unchanged" in done.stdout
 
 
+@pytest.mark.parametrize("command", ["matrix --cell " + CELL, "advise --from 2.1.1 --to 2.5.2", "audit docs ."])
+def test_what_starts_no_cluster_needs_no_other_program(installed: Installation, empty: Path, command: str) -> None:
+    done = installed.harness(*command.split(), cwd=empty, environment={"PATH": str(empty / "nothing")})
+
+    assert done.returncode in (0, 3), done.stderr
+    assert done.stderr == ""
+
+
 def test_documents_are_audited_in_any_folder(installed: Installation, empty: Path) -> None:
     (empty / "notes.md").write_text("image: docker.io/kubeflow/spark-operator:2.5.2\n")
 
