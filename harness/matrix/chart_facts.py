@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -46,16 +47,16 @@ class SchemaRow(Model):
     template: dict[str, str] = Field(default_factory=dict)
 
 
-def values_rows() -> tuple[ValuesRow, ...]:
+def values_rows(file: Path = VALUES) -> tuple[ValuesRow, ...]:
     """The rows of charts/values.toml. Raises CatalogueError."""
-    source = TomlSource.read(VALUES)
+    source = TomlSource.read(file)
     source.require_only("values")
     return source.rows("values", ValuesRow)
 
 
-def schema_rows() -> tuple[SchemaRow, ...]:
+def schema_rows(file: Path = CRDS) -> tuple[SchemaRow, ...]:
     """The rows of charts/crds.toml. Raises CatalogueError."""
-    source = TomlSource.read(CRDS)
+    source = TomlSource.read(file)
     source.require_only("schema")
     return source.rows("schema", SchemaRow)
 

@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict
 from harness import settings
 from harness.bench.verdicts import catalogue as planted
 from harness.bootstrap import tools
+from harness.causes import rows as causes
 from harness.ci import workflows
 from harness.errors import HarnessError
-from harness.foundry import gobuild, kubernetes, nodes, operator, spark
+from harness.foundry import gobuild, harness_image, kubernetes, nodes, operator, recorded, spark
 from harness.kube import pull_messages
-from harness.matrix import behaviour, catalogue, edges
+from harness.matrix import behaviour, catalogue, chart_facts, edges, results
 from harness.registries.front import profile
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries import catalogue as pulls
@@ -94,6 +95,17 @@ FILES = [
         key="module",
         name="version",
     ),
+    _File(path="charts/images/harness.toml", read=harness_image.read, row="[base]", key="suite"),
+    _File(path="charts/values.toml", read=chart_facts.values_rows, row="[[values]]", key="source"),
+    _File(path="charts/crds.toml", read=chart_facts.schema_rows, row="[[schema]]", key="source"),
+    _File(
+        path="charts/results.toml",
+        read=lambda file: results.read(TomlSource.read(file)),
+        row="[[result]]",
+        key="environment",
+    ),
+    _File(path="clusters/output.toml", read=causes.load, row="[[wrapper]]", key="of"),
+    _File(path="clusters/nodes/packages.toml", read=recorded.read, row="[[system]]", key="architecture"),
     _File(path="charts/images/spark.toml", read=spark.read_catalogue, row="[[spark]]", key="scala", name="version"),
     _File(
         path=".github/ci.toml",
