@@ -6,7 +6,7 @@ A row with the id of another one takes its place only where it says `replaces = 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,3 +174,31 @@ def _doubled(row: Row, other: Row, table: Table) -> CatalogueError:
 
 def _shown(table: Table, row: Row) -> str:
     return ", ".join(f"{key} = {row.values[key]!r}" for key in table.keys if key in row.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named(TomlSource):
+    """A user's file with a `[table]` for each name, without the keys that say what replaces what."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The tables."""
+        return {
+            name: {key: value for key, value in values.items() if key != REPLACES}
+            if isinstance(values, dict)
+            else values
+            for name, values in super().data.items()
+        }
+
+    def check_names(self, known: Collection[str]) -> None:
+        """Raise CatalogueError for a table of a known name that does not replace it, and for one that replaces none."""
+        for name, values in super().data.items():
+            replaces = values.get(REPLACES, False) if isinstance(values, dict) else False
+            if not isinstance(replaces, bool):
+                raise self.error(name, 0, REPLACES, f"it is true or false, not {replaces!r}")
+            if name in known and not replaces:
+                raise self.error(
+                    name, 0, "", "there is a table of this name already", f"write {REPLACES} = true in it, or rename it"
+                )
+            if replaces and name not in known:
+                raise self.error(name, 0, REPLACES, "there is no table of this name that it could replace")

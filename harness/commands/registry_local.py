@@ -24,7 +24,12 @@ _LOOK_SECONDS = 0.2
 def declare(actions: Any, command: run_options.Command) -> None:
     """Add the actions about local registries."""
     up = command(actions, "up", _up, "start a local registry in the background and print how to reach it")
-    up.add_argument("--profile", default="ghcr.io", metavar="HOST", help="ghcr.io (default) or docker.io")
+    up.add_argument(
+        "--profile",
+        default="ghcr.io",
+        metavar="HOST",
+        help="ghcr.io (default), docker.io, or one of registries.toml in catalogue_dirs",
+    )
     up.add_argument("--name", default="", metavar="NAME", help="its name (default: the profile)")
     up.add_argument("--port", type=int, default=0, metavar="N", help="port on 127.0.0.1 (default: a free one)")
     up.add_argument(
@@ -101,8 +106,10 @@ def _up(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.bootstrap import tools
     from harness.registries import fronts
 
+    wanted = run_options.settings_of(parsed)
     request = fronts.Request(
         profile=parsed.profile,
+        catalogue_dirs=wanted.catalogue_dirs,
         name=parsed.name,
         port=parsed.port,
         packages=dict(_package(it) for it in parsed.package),
@@ -110,7 +117,6 @@ def _up(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         limits=_limits(parsed.limit),
     )
     fronts.check(request)
-    wanted = run_options.settings_of(parsed)
     found = tools.ensure(wanted, ["registry"], progress=print)["registry"]
     for line in _told(fronts.up(wanted, request, found.path)):
         print(line)

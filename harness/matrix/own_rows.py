@@ -12,6 +12,9 @@ from harness.errors import CatalogueError
 from harness.toml_merge import Given, Table, merged
 from harness.toml_source import TomlSource
 
+REGISTRIES = "registries"
+"""The file that has a `[table]` for each registry, and no rows."""
+
 VALUES = "values"
 """The folder of values profiles."""
 
@@ -40,6 +43,7 @@ TABLES: Mapping[str, tuple[Table, ...]] = {
         Table(name="kind", keys=("name",)),
         Table(name="message", keys=("pattern", "status", "reason"), own_first=True),
     ),
+    REGISTRIES: (),
 }
 """The tables of each file to which rows can be added, and what makes the id of a row in them."""
 

@@ -24,6 +24,7 @@ from harness.evidence.installation import mark
 from harness.evidence.ledger import Ledger, ledger_folder, new_run_id
 from harness.host import disk
 from harness.images.references import ImageReference
+from harness.matrix import own_rows
 from harness.registries.front.profile import Limits, Visibility, profile
 from harness.registries.front.records import FILES, Failure, Plan, Record, write
 from harness.registries.front.server import USERS
@@ -42,7 +43,8 @@ Say = Callable[[str], None]
 class Request:
     """A request of `harness registry up`; the default `name` is the profile's, with a number if that is taken.
 
-    `packages` maps names or globs to their visibility, `users` a user to scopes; without users there are three.
+    `packages` maps names or globs to their visibility, `users` a user to scopes; without users there are three. The
+    profile may be in `catalogue_dirs`.
     """
 
     profile: str
@@ -51,6 +53,7 @@ class Request:
     packages: Mapping[str, Visibility] = field(default_factory=dict)
     users: Mapping[str, Sequence[str]] = field(default_factory=dict)
     limits: Limits | None = None
+    catalogue_dirs: tuple[Path, ...] = ()
 
 
 def up(settings: Settings, request: Request, binary: Path) -> Record:
@@ -130,7 +133,7 @@ def fronts_folder(settings: Settings) -> Path:
 
 def check(request: Request) -> None:
     """Raise UsageError for an invalid name, package, user, scope, port or limit."""
-    chosen = profile(request.profile)
+    chosen = profile(request.profile, own_rows.read(request.catalogue_dirs))
     if request.limits:
         chosen.with_limits(request.limits)
     if request.name and not _NAME.fullmatch(request.name):
@@ -161,6 +164,7 @@ def _start(settings: Settings, request: Request, binary: Path, ledger: Ledger) -
         packages=dict(request.packages),
         users={user: tuple(scopes) for user, scopes in (request.users or USERS).items()},
         limits=request.limits,
+        catalogue_dirs=request.catalogue_dirs,
     )
     file = write(folder, plan)
     process_name = f"registry {folder.name}"

@@ -15,6 +15,7 @@ from harness.kube import pull_messages
 from harness.matrix import catalogue, own_rows
 from harness.matrix.model import Cell
 from harness.matrix.select import Selection, select
+from harness.registries.front import profile
 from harness.run import locked_rows
 from harness.run.lock import LockedRow
 
@@ -300,3 +301,35 @@ def as_given(rows: tuple[LockedRow, ...]) -> dict[str, dict[str, list[dict[str, 
     for row in rows:
         files.setdefault(row.file, {}).setdefault(row.table, []).append(dict(row.values))
     return files
+
+
+def test_a_local_registry_can_behave_like_one_of_ones_own(tmp_path: Path) -> None:
+    shipped = (settings.PROJECT_ROOT / "clusters" / "registries.toml").read_text()
+    text = shipped[shipped.index('["ghcr.io"]') : shipped.index('["docker.io"]')]
+    own = folder(tmp_path, registries=text.replace('"ghcr.io"', '"quay.io"'))
+
+    found = profile.profiles(own=own_rows.read([own]))
+
+    assert found["quay.io"].service == "quay.io"
+    assert found["quay.io"].answers == found["ghcr.io"].answers
+    assert "quay.io" not in profile.profiles()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('["ghcr.io"]\nservice = "x"\n', "there is a table of this name already"),
+        ('["quay.io"]\nreplaces = true\n', "there is no table of this name that it could replace"),
+        ('["quay.io"]\nreplaces = "yes"\n', "it is true or false, not 'yes'"),
+        ('["quay.io"]\nservice = "x"\n', "key host: this key is missing"),
+        ("quay = 1\n", "only tables are allowed here"),
+    ],
+)
+def test_mistakes_in_registries_of_ones_own(tmp_path: Path, text: str, said: str) -> None:
+    own = own_rows.read([folder(tmp_path, registries=text)])
+
+    with pytest.raises(CatalogueError) as caught:
+        profile.profiles(own=own)
+
+    assert f"{tmp_path / 'registries.toml'}, line " in caught.value.message
+    assert said in caught.value.message or "this key is missing" in caught.value.message

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from harness import process
 from harness.errors import HarnessError
+from harness.matrix import own_rows
 from harness.registries.front.control import controlled
 from harness.registries.front.profile import profile
 from harness.registries.front.records import Failure, Plan, Record, write
@@ -40,7 +41,7 @@ def _serve(plan: Plan, folder: Path, stop: threading.Event) -> None:
     own = process.identity(os.getpid())
     if own is None:
         raise HarnessError("this process cannot be told from others, since /proc does not show it")
-    chosen = profile(plan.profile)
+    chosen = profile(plan.profile, own_rows.read(plan.catalogue_dirs))
     front = Front(
         chosen.with_limits(plan.limits) if plan.limits else chosen,
         folder=folder,

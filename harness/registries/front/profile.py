@@ -11,7 +11,9 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import UsageError
+from harness.matrix.own_rows import NONE, REGISTRIES, OwnRows
 from harness.settings import PROJECT_ROOT
+from harness.toml_merge import Named
 from harness.toml_source import TomlSource
 
 PROFILES_FILE = PROJECT_ROOT / "clusters" / "registries.toml"
@@ -92,14 +94,19 @@ class Profile(BaseModel):
         return self.model_copy(update={"limits": limits})
 
 
-def profiles(file: Path = PROFILES_FILE) -> dict[str, Profile]:
-    """All profiles by registry host. Raises CatalogueError with file, line and key."""
-    return TomlSource.read(file).tables(Profile, "host")
+def profiles(file: Path = PROFILES_FILE, own: OwnRows = NONE) -> dict[str, Profile]:
+    """All profiles by registry host, with a user's `own`. Raises CatalogueError with file, line and key."""
+    found = TomlSource.read(file).tables(Profile, "host")
+    for source in own.files.get(REGISTRIES, ()):
+        added = Named(file=source.file, text=source.text)
+        added.check_names(found)
+        found |= added.tables(Profile, "host")
+    return found
 
 
-def profile(host: str) -> Profile:
+def profile(host: str, own: OwnRows = NONE) -> Profile:
     """The profile of one registry host. Raises UsageError with the names that there are."""
-    known = profiles()
+    known = profiles(own=own)
     if host not in known:
         close = difflib.get_close_matches(host, known, n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]}?" if close else ""

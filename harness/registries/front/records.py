@@ -12,7 +12,8 @@ from harness.registries.front.profile import Limits, Visibility
 
 
 class Plan(BaseModel):
-    """How to start a front; see `Front`. It has no tokens: the front generates them. `control` is its socket."""
+    """How to start a front; see `Front`. It has no tokens: the front generates them. `control` is its socket;
+    the profile may be in `catalogue_dirs`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,6 +27,7 @@ class Plan(BaseModel):
     packages: dict[str, Visibility]
     users: dict[str, tuple[str, ...]]
     limits: Limits | None = None
+    catalogue_dirs: tuple[Path, ...] = ()
 
 
 class Record(BaseModel):
