@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from pydantic import Field
 
@@ -45,6 +46,6 @@ def thousandths(processors: float) -> int:
 
 
 @functools.cache
-def costs() -> Costs:
+def costs(file: Path = FILE) -> Costs:
     """The project's. Raises CatalogueError."""
-    return TomlSource.read(FILE).validated(Costs)
+    return TomlSource.read(file).validated(Costs)

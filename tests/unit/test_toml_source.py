@@ -19,7 +19,7 @@ from harness.ci import workflows
 from harness.errors import HarnessError
 from harness.foundry import gobuild, harness_image, kubernetes, nodes, operator, recorded, spark
 from harness.kube import pull_messages
-from harness.matrix import behaviour, catalogue, chart_facts, edges, results
+from harness.matrix import behaviour, catalogue, chart_facts, costs, edges, results
 from harness.registries.front import profile
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries import catalogue as pulls
@@ -104,6 +104,7 @@ FILES = [
         row="[[result]]",
         key="environment",
     ),
+    _File(path="clusters/processors.toml", read=costs.costs, row="", key="install"),
     _File(path="clusters/output.toml", read=causes.load, row="[[wrapper]]", key="of"),
     _File(path="clusters/nodes/packages.toml", read=recorded.read, row="[[system]]", key="architecture"),
     _File(path="charts/images/spark.toml", read=spark.read_catalogue, row="[[spark]]", key="scala", name="version"),
