@@ -121,11 +121,14 @@ def test_a_jar_is_what_maven_noted_in_it(tmp_path: Path) -> None:
 
     found = jars.contents(write_layer(tmp_path, "layer", fill).file)
 
-    assert {(it.group, it.name, it.version, it.within) for it in found.components} == {
-        ("org.outer", "outer", "2.0", ("/jars/outer-2.0.jar",)),
-        ("", "unnoted", "3.1", ("/jars/unnoted-3.1.jar",)),
+    assert {(it.ecosystem, it.group, it.name, it.version, it.within) for it in found.components} == {
+        ("maven", "org.outer", "outer", "2.0", ("/jars/outer-2.0.jar",)),
+        ("generic", "", "unnoted", "3.1", ("/jars/unnoted-3.1.jar",)),
     }
-    assert found.unknown == ("which package nameless.jar is",)
+    assert found.unknown == (
+        "which package nameless.jar is",
+        "the Maven group of 1 jars that have no note of it; Maven Central knows their SHA-1",
+    )
 
 
 def test_a_program_that_is_not_gos_has_no_modules(tmp_path: Path) -> None:
@@ -229,6 +232,21 @@ def test_a_part_that_is_gone_is_named(store: Store) -> None:
     assert {"name": "spark-operator-harness:not-known", "value": found.unknown[0]} in notes
 
 
+def test_what_is_only_compiled_against_is_a_material_and_not_inside(store: Store) -> None:
+    distribution(store)
+    additions = Recipe(kind="layer", name="spark-9-additions", inputs={"distribution": SPARK.key, "scala": "2.13"})
+
+    made = store.build(additions, lambda folder, _: _ignore((folder / "SparkPi.class").write_text("class")))
+
+    found = describe.described(store.root, made.folder)
+    assert (found.parts, found.components) == ((), ())
+    assert [it.record.title for it in found.tools] == ["layer spark-9"]
+    statement = json.loads((made.folder / "provenance.json").read_text())
+    materials = {it["name"] for it in statement["predicate"]["buildDefinition"]["resolvedDependencies"]}
+    assert {"layer spark-9: layer.tar.gz", "guava", "pyspark"} <= materials
+    assert "components" not in json.loads((made.folder / "sbom.cdx.json").read_text())
+
+
 def test_an_image_in_a_node_is_found_by_its_digest(store: Store) -> None:
     base(store)
     distribution(store)
@@ -239,6 +257,7 @@ def test_an_image_in_a_node_is_found_by_its_digest(store: Store) -> None:
 
     found = describe.described(store.root, made.folder)
     assert [it.record.title for it in found.parts] == ["image spark-9", "layer base", "layer spark-9"]
+    assert found.tools == ()
 
 
 def test_kubectl_built_alone_stands_for_its_kubernetes(store: Store) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +26,16 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Described:
-    """An artefact with everything in it. `parts` are the artefacts that it is made of, sorted by name."""
+    """An artefact with everything in it. `parts` are the artefacts that are in it, sorted by name.
+
+    `tools` are artefacts that it was built with and that are not in it, `materials` the packages of these alone.
+    """
 
     whole: Part
     components: tuple[Component, ...]
     parts: tuple[Part, ...]
+    tools: tuple[Part, ...]
+    materials: tuple[Component, ...]
     unknown: tuple[str, ...]
 
 
@@ -49,42 +53,51 @@ def note(folder: Path) -> Contents:
 
 def described(root: Path, folder: Path) -> Described:
     """The artefact with all its parts, which are stored below `root`. Raises as `note`."""
-    found: list[Component] = []
-    unknown: list[str] = []
-    parts: dict[str, Part] = {}
-    for part, missing in _with_parts(root, folder):
-        if part is None:
-            unknown.append(missing)
-            continue
-        own, made = note(part), record.read(part)
-        found += own.components
-        unknown += (f"{made.title}: {it}" for it in own.unknown)
-        parts[f"{made.title} {made.key}"] = Part(record=made, subjects=own.subjects)
-    made = record.read(folder)
-    whole = parts.pop(f"{made.title} {made.key}")
+    inside, gone = _inside(root, folder)
+    made_with = [tool for it in inside for tool in _tools(root, it).values() if tool is not None]
+    around = [it for tool in dict.fromkeys(made_with) for it in _inside(root, tool)[0]]
+    whole, *parts = [_part(it) for it in inside]
+    tools = [_part(it) for it in dict.fromkeys(around) if it not in inside]
+    unknown = [f"{record.read(it).title}: {words}" for it in inside for words in note(it).unknown]
     return Described(
         whole=whole,
-        components=components.merged(found),
-        parts=tuple(parts[title] for title in sorted(parts)),
-        unknown=tuple(dict.fromkeys(unknown)),
+        components=components.merged(found for it in inside for found in note(it).components),
+        parts=tuple(sorted(parts, key=_by_title)),
+        tools=tuple(sorted(tools, key=_by_title)),
+        materials=components.merged(found for it in around if it not in inside for found in note(it).components),
+        unknown=tuple(dict.fromkeys([*gone, *unknown])),
     )
 
 
-def _with_parts(root: Path, folder: Path) -> Iterator[tuple[Path | None, str]]:
-    """The artefact and, once each, everything that it is made of; a part that is gone comes as None, with words."""
-    seen = {folder}
-    waiting = [folder]
-    while waiting:
-        current = waiting.pop()
-        yield current, ""
+def _part(folder: Path) -> Part:
+    return Part(record=record.read(folder), subjects=note(folder).subjects)
+
+
+def _by_title(part: Part) -> tuple[str, str]:
+    return part.record.title, part.record.key
+
+
+def _inside(root: Path, folder: Path) -> tuple[list[Path], list[str]]:
+    """The artefact and, once each, everything that is in it; and words about what is not stored any more."""
+    found, gone = [folder], []
+    for current in found:
         made = record.read(current)
-        named = record.parts(root, made)
-        for name, part in (*named.items(), *_images(root, made).items()):
+        tools = _tools(root, made)
+        for name, part in {**record.parts(root, made), **_images(root, made)}.items():
             if part is None:
-                yield None, f"{made.title}: its part {name} is not stored any more"
-            elif part not in seen:
-                seen.add(part)
-                waiting.append(part)
+                gone.append(f"{made.title}: its part {name} is not stored any more")
+            elif name not in tools and part not in found:
+                found.append(part)
+    return found, gone
+
+
+def _tools(root: Path, made: Record | Path) -> dict[str, Path | None]:
+    """The artefacts that were only needed for the build: a chart is a folder of its Go module, and what is added to a
+    Spark distribution is compiled against it.
+    """
+    own = record.read(made) if isinstance(made, Path) else made
+    only = {"chart": ("module",), "layer": ("distribution",)}.get(own.kind, ())
+    return {name: part for name, part in record.parts(root, own).items() if name in only}
 
 
 def _images(root: Path, made: Record) -> dict[str, Path | None]:

@@ -22,6 +22,7 @@ def contents(layer: Path) -> Contents:
     """What a layer's jars and Python archives are."""
     found = []
     unknown = []
+    groupless = 0
     with tarfile.open(layer, "r|gz") as archive:
         for member in archive:
             name = PurePosixPath(member.name).name
@@ -33,6 +34,9 @@ def contents(layer: Path) -> Contents:
                 unknown.append(f"which package {name} is")
             else:
                 found.append(component)
+                groupless += component.ecosystem == "generic"
+    if groupless:
+        unknown.append(f"the Maven group of {groupless} jars that have no note of it; Maven Central knows their SHA-1")
     return Contents(components=merged(found), unknown=tuple(unknown))
 
 
@@ -67,8 +71,9 @@ def _component(name: str, data: bytes, path: str) -> Component | None:
         )
     if named is None:
         return None
+    # Without its group it is no package of Maven's: only a file of this name.
     return Component(
-        ecosystem="maven", name=named["name"], version=named["version"], within=(path,), sha256=sha256, sha1=sha1
+        ecosystem="generic", name=named["name"], version=named["version"], within=(path,), sha256=sha256, sha1=sha1
     )
 
 

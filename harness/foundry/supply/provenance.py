@@ -42,8 +42,8 @@ def _statement(described: Described) -> dict[str, Any]:
                 "externalParameters": {"kind": made.kind, "name": made.name},
                 "internalParameters": {"recipe": {"sha256": record.digest_of(made.inputs)}, "key": made.key},
                 "resolvedDependencies": [
-                    *(file for part in described.parts for file in _part(part)),
-                    *(_package(it) for it in described.components if it.proved),
+                    *(file for part in (*described.parts, *described.tools) for file in _part(part)),
+                    *(_package(it) for it in (*described.components, *described.materials) if it.proved),
                 ],
             },
             "runDetails": {
