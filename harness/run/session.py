@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import signal
 import threading
@@ -24,6 +23,7 @@ from harness import __version__
 from harness import options as run_options
 from harness.errors import HarnessError, HostError
 from harness.evidence.ledger import new_run_id
+from harness.host import memory
 from harness.matrix.estimate import Estimator
 from harness.redaction.redactor import Redactor
 from harness.report import summary
@@ -157,7 +157,7 @@ class Session:
         self._restore_sigterm()
         if self._report is None:
             return self._error.exit_status if self._error and self._worker is None else None
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        peak = memory.peak_mib()
         try:
             if self._runner is not None:
                 self._report.plan(self._runner.plan)
