@@ -27,6 +27,7 @@ from harness.commands import (
     report,
     run,
     shell,
+    snapshot,
     workflow,
 )
 from harness.errors import HarnessError
@@ -147,6 +148,7 @@ _GROUPS: tuple[Callable[[Any, run_options.Command], None], ...] = (
     workflow.declare,
     registry.declare,
     imports.declare,
+    snapshot.declare,
     advise.declare,
     audit.declare,
 )

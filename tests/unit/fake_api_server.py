@@ -36,6 +36,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(*self.answers[plural])
             return
         items = list(self.objects.get(plural, ()))
+        if "limit" in parse_qs(address.query):
+            self._page(items, parse_qs(address.query))
+            return
         if "watch" in parse_qs(address.query):
             lines = [json.dumps({"type": "ADDED", "object": item}) for item in items]
             self._answer(200, "".join(f"{line}\n" for line in lines))
@@ -44,6 +47,12 @@ class _Handler(BaseHTTPRequestHandler):
                 200,
                 json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items}),
             )
+
+    def _page(self, items: list[Mapping[str, Any]], query: Mapping[str, list[str]]) -> None:
+        """A part of a list, and the token that the next part is asked for with: where it begins."""
+        start, size = int(query.get("continue", ["0"])[0]), int(query["limit"][0])
+        more = {"continue": str(start + size)} if start + size < len(items) else {}
+        self._answer(200, json.dumps({"kind": "List", "metadata": more, "items": items[start : start + size]}))
 
     def do_POST(self) -> None:
         self._answer(*self.answers.get(urlsplit(self.path).path.rsplit("/", 1)[-1], (200, "{}")))

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connects to a cluster by a context of one or several kubeconfigs, as kubectl finds them, and proves the login."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import ApiError, ApiServerAway, ClusterError, UsageError
+from harness.kube.api import client_for, get
+from harness.late import client, config
+from harness.untrusted import check_yaml
+
+_DEFAULT = "~/.kube/config"
+
+
+@contextmanager
+def connected(kubeconfig: str, context: str) -> Iterator[tuple[client.ApiClient, str]]:
+    """A client that is logged in, and the name of the context. Empty: what kubectl takes, of each.
+
+    `kubeconfig` may be several files, with colons between them. Raises UsageError for a context or a login that cannot
+    be used, ClusterError where the server does not answer or does not accept the login.
+    """
+    shown = kubeconfig or os.environ.get("KUBECONFIG", "") or _DEFAULT
+    found, first = _merged(shown)
+    name = context or first
+    user = _user(found, name, shown)
+    _require_plugin(user, name)
+    configuration = client.Configuration()
+    try:
+        with _quiet():
+            config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+                found, context=name, client_configuration=configuration
+            )
+    except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as unusable:
+        raise UsageError(
+            f"the context {name} of {shown} cannot be used: {unusable}", "kubectl config view --minify shows it"
+        ) from unusable
+    if user.get("exec") and not (configuration.api_key or configuration.cert_file):
+        raise UsageError(
+            f"the login plugin {user['exec'].get('command')} of context {name} gave no login",
+            f"run it by itself, or try `kubectl --context {name} version`",
+        )
+    with client_for(configuration) as api:
+        _prove(api, name)
+        yield api, name
+
+
+def _prove(api: client.ApiClient, name: str) -> None:
+    try:
+        get(api, "/apis")
+    except ApiServerAway as away:
+        raise ClusterError(
+            f"the cluster of context {name} does not answer: {away.reason}", f"kubectl --context {name} version"
+        ) from away
+    except ApiError as refused:
+        if refused.status == 401:
+            raise ClusterError(
+                f"the cluster of context {name} does not accept the login (401): it may have expired",
+                "log in again as you do for kubectl, then repeat the command",
+            ) from refused
+        raise ClusterError(
+            f"the cluster of context {name} refused the first request: {refused.brief}",
+            f"kubectl --context {name} auth whoami",
+        ) from refused
+
+
+def _merged(paths: str) -> tuple[dict[str, Any], str]:
+    """The kubeconfigs as one, and the current context: of each name the first counts, as kubectl does it.
+
+    (client-go, tools/clientcmd/loader.go: a file that is missing or empty is passed over.)
+    """
+    merged: dict[str, list[Any]] = {"clusters": [], "contexts": [], "users": []}
+    current, read = "", 0
+    for text in filter(None, paths.split(os.pathsep)):
+        file = Path(text).expanduser()
+        if not file.exists():
+            continue
+        data = _file(file)
+        read += 1
+        current = current or str(data.get("current-context") or "")
+        for part, entries in merged.items():
+            names = {it["name"] for it in entries}
+            new = [it for it in data.get(part) or [] if isinstance(it, dict) and it.get("name") not in names]
+            entries += [_absolute(it, file.parent) for it in new]
+    if not read:
+        raise UsageError(f"no kubeconfig: {paths} does not exist", "give --kubeconfig, or set KUBECONFIG")
+    whole = {"apiVersion": "v1", "kind": "Config", **merged, "current-context": current}
+    return whole, current
+
+
+def _file(file: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(check_yaml(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
+        raise UsageError(f"the kubeconfig {file} cannot be read: {broken}", "kubectl config view") from broken
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise UsageError(f"{file} is not a kubeconfig", "give the path of a kubeconfig")
+    return data
+
+
+_FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
+
+
+def _absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """An entry whose files are named from the root: they are relative to their own kubeconfig."""
+    made = dict(entry)
+    for part in ("cluster", "user"):
+        inner = made.get(part)
+        if isinstance(inner, dict):
+            paths = {key: str(folder.absolute() / inner[key]) for key in _FILES if isinstance(inner.get(key), str)}
+            made[part] = {**inner, **paths}
+    return made
+
+
+def _user(found: Mapping[str, Any], name: str, shown: str) -> dict[str, Any]:
+    contexts = {it["name"]: it.get("context") or {} for it in found["contexts"]}
+    known = ", ".join(contexts) or "none"
+    if not name:
+        raise UsageError(f"{shown} has no current context", f"give --context; there are: {known}")
+    if name not in contexts:
+        raise UsageError(f"there is no context {name!r} in {shown}", f"give --context; there are: {known}")
+    users = {it["name"]: it.get("user") or {} for it in found["users"]}
+    user = users.get(contexts[name].get("user"), {})
+    return user if isinstance(user, dict) else {}
+
+
+def _require_plugin(user: Mapping[str, Any], name: str) -> None:
+    plugin = user.get("exec")
+    if not isinstance(plugin, dict):
+        return
+    command = str(plugin.get("command") or "")
+    if not shutil.which(command):
+        hint = str(plugin.get("installHint") or "").strip().splitlines()
+        raise UsageError(
+            f"the login plugin {command} of context {name} is not installed",
+            hint[0] if hint else f"install {command}, so that `kubectl --context {name} version` works",
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the library logs: what went wrong with a plugin is told by this module."""
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        root.setLevel(before)
