@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.advice import ends, objects, values
+from harness.advice import ends, objects, site, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
 from harness.advice.files import in_folder
 from harness.advice.steps import Deployment, Plan, apis_of
@@ -25,7 +26,7 @@ _SWITCHES = ("certManager.enable", "prometheus.podMonitor.create")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked. `values` are files, `apps` a folder of applications, `chart` the target's own."""
+    """What is asked. `values` are files, `apps` a folder of applications, `chart` the target's, `site` a snapshot."""
 
     settings: Settings
     origin: str
@@ -35,12 +36,14 @@ class Question:
     values: tuple[Path, ...] = ()
     apps: Path | None = None
     chart: Path | None = None
+    site: site.Reading | None = None
 
 
 def answer(question: Question) -> Advice:
     """The advice. Raises UsageError for names, files and folders that cannot be used."""
     known = catalogues.of(question.settings)
-    origin = ends.end(question.settings, known, question.origin)
+    name = question.origin or (site.origin(question.site, known) if question.site else "")
+    origin = ends.end(question.settings, known, name)
     target = ends.end(question.settings, known, question.target, question.chart)
     cannot = ends.require_edge(known, origin, target)
     basis = Basis(
@@ -50,10 +53,15 @@ def answer(question: Question) -> Advice:
         changes=changes_of(origin.release, target.release),
         cannot=cannot,
     )
-    given = merge(*map(load_values, question.values)) if question.values else None
+    given = _values(question)
+    remarks = values.remarks(given, origin, target, known.upgrades.notes) if given is not None else []
+    if question.site:
+        remarks = site.steps_done(question.site, remarks)
     looked = Looked(
-        values=values.remarks(given, origin, target, known.upgrades.notes) if given is not None else (),
+        values=remarks,
         objects=_applications(question, target),
+        site=_cluster(question, target),
+        unknown=site.unknown(question.site) if question.site else (),
     )
     plan = None
     if target.release:
@@ -64,15 +72,31 @@ def answer(question: Question) -> Advice:
 
 
 def _applications(question: Question, target: values.End) -> Sequence[values.Remark]:
-    if question.apps is None or target.release is None:
+    if target.release is None or not (question.apps or question.site):
         return ()
     schema = ends.schema(question.settings, target.release, question.chart)
-    return objects.look(in_folder(question.apps), target.release, schema)
+    given = in_folder(question.apps) if question.apps else ()
+    there = site.applications(question.site) if question.site else ()
+    return objects.look(itertools.chain(given, there), target.release, schema)
+
+
+def _cluster(question: Question, target: values.End) -> Sequence[values.Remark]:
+    if question.site is None or target.release is None:
+        return ()
+    schema = ends.schema(question.settings, target.release, question.chart)
+    return site.remarks(question.site, target.release, schema)
+
+
+def _values(question: Question) -> Mapping[str, Any] | None:
+    """The values of files; without files those that a snapshot has."""
+    if question.values:
+        return merge(*map(load_values, question.values))
+    if question.site and (question.site.release or question.site.installer):
+        return question.site.values
+    return None
 
 
 def _deployment(question: Question, given: Mapping[str, Any] | None) -> Deployment:
-    return Deployment(
-        tool=question.tool or "helm",
-        values=tuple(map(str, question.values)),
-        apis=apis_of(it for it in _SWITCHES if at(given or {}, it)),
-    )
+    found = site.deployment(question.site, question.tool) if question.site else Deployment(tool=question.tool or "helm")
+    apis = apis_of(it for it in _SWITCHES if at(given or {}, it))
+    return replace(found, values=tuple(map(str, question.values)), apis=apis)

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from harness.errors import UsageError
 
 if TYPE_CHECKING:
     from harness.advice.ask import Question
+    from harness.advice.site import Reading
     from harness.report.path_results import Report
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,14 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser.add_argument(
         "--tool", choices=TOOLS, help="what you deploy with; the steps are its commands (default: helm)"
     )
+    parser.add_argument("--site", type=Path, metavar="DIR", help="answer from a snapshot; --from is what it has")
+    parser.add_argument(
+        "--context", metavar="NAME", default="", help="answer from the cluster of a context, which is only read"
+    )
+    parser.add_argument("--kubeconfig", default="", metavar="FILE", help="with --context: the kubeconfig, or several")
+    parser.add_argument(
+        "--release-name", default="", metavar="NAME", help="the Helm release, where a site has several of the operator"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     run_options.declare(parser.add_argument, _CONFIG)
 
@@ -45,7 +56,8 @@ def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.report import advice_text
     from harness.report.text import wide_console
 
-    found = ask.answer(_question(parsed))
+    with _site(parsed) as reading:
+        found = ask.answer(_question(parsed, reading))
     if parsed.json:
         print(found.model_dump_json(indent=2))
     else:
@@ -55,22 +67,45 @@ def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     return found.answer.exit_status
 
 
-def _question(parsed: argparse.Namespace) -> Question:
+@contextmanager
+def _site(parsed: argparse.Namespace) -> Iterator[Reading | None]:
+    """The snapshot that is asked about: one that is there, or one that is taken for this answer alone."""
+    from harness.advice import site
+    from harness.commands.snapshot import taken
+
+    if parsed.site and parsed.context:
+        raise UsageError("--site and --context are two sources of the same", "omit one of them")
+    if parsed.kubeconfig and not parsed.context:
+        raise UsageError("--kubeconfig says nothing without --context", "give --context, or omit it")
+    if parsed.site:
+        yield site.read(parsed.site, parsed.release_name)
+    elif parsed.context:
+        with tempfile.TemporaryDirectory(prefix="harness-advise-") as scratch:
+            taken(parsed, Path(scratch) / "site")
+            yield site.read(Path(scratch) / "site", parsed.release_name)
+    else:
+        yield None
+
+
+def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
     from harness.advice.ask import Question
 
-    if not parsed.origin:
-        raise UsageError("harness advise needs the release that is installed", "give --from")
+    if not parsed.origin and reading is None:
+        raise UsageError(
+            "harness advise needs the release that is installed", "give --from, or --site or --context, which say it"
+        )
     asked = run_options.read(parsed)
     wanted = run_options.settings_of(parsed)
     return Question(
         settings=wanted,
-        origin=parsed.origin,
+        origin=parsed.origin or "",
         target=parsed.target,
         reports=tuple(latest_first(wanted.reports_dir)),
         tool=parsed.tool,
         values=asked.values,
         apps=asked.apps,
         chart=Path(asked.chart) if asked.chart else None,
+        site=reading,
     )
 
 

@@ -102,7 +102,6 @@ def schemas(version: str) -> Mapping[str, Mapping[str, Any]] | None:
     for row in rows:
         for field, kind in row.template.items():
             _place(made[row.kind], field).update(copy.deepcopy(made[kind]))
-            made[row.kind].setdefault("required", []).append(field)
     return made or None
 
 

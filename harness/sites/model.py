@@ -174,6 +174,7 @@ class Site(Model):
     namespaces: tuple[Namespace, ...] = ()
     applications: tuple[Applications, ...] = ()
     kinds: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     unread: tuple[Unread, ...] = ()
 
     def of_kind(self, kind: str) -> Applications | None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from harness.kube import reading
 from harness.releases.charts import CHART_NAME
+from harness.releases.values import at
 from harness.sites import hide
-from harness.sites.model import Crd, Image, Object, Operator, Webhook
+from harness.sites.model import Crd, HelmRelease, Image, Object, Operator, Webhook
 from harness.sites.reader import Reader
 
 GROUP = "sparkoperator.k8s.io"
@@ -84,6 +85,17 @@ def images(reader: Reader, operators: Sequence[Operator]) -> tuple[Image, ...]:
         Image(role=role, asked=asked, reported=reported, digest=digest, pods=number)
         for (role, asked, reported, digest), number in sorted(counted.items())
     )
+
+
+def pull_secrets(releases: Sequence[HelmRelease], homes: Sequence[str]) -> dict[str, list[str]]:
+    """The pull secrets that values name for the operator's own image, by the namespace that they are in."""
+    found: dict[str, list[str]] = {}
+    for release in releases:
+        given = at(release.values, "image.pullSecrets")
+        names = [str(it.get("name")) for it in given if isinstance(it, dict)] if isinstance(given, list) else []
+        if names and release.namespace in homes:
+            found[release.namespace] = names
+    return found
 
 
 def _images(item: Object, role: str) -> Iterator[tuple[str, str, str, str]]:

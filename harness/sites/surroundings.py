@@ -42,6 +42,12 @@ def cluster(reader: Reader) -> ClusterFacts:
     )
 
 
+def groups(reader: Reader) -> tuple[str, ...]:
+    """The API groups that the cluster has."""
+    found = reader.one("/apis", "API groups") or {}
+    return tuple(sorted(str(it.get("name")) for it in found.get("groups") or ()))
+
+
 def _node(item: Object) -> tuple[str, str, str, str]:
     info = (item.get("status") or {}).get("nodeInfo") or {}
     names = ("architecture", "operatingSystem", "containerRuntimeVersion", "kubeletVersion")

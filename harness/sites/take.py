@@ -71,7 +71,10 @@ def _site(
     for it in written:
         for name, named in it.secrets.items():
             secrets.setdefault(name, []).extend(named)
-    names = surroundings.job_namespaces(found, releases, installers, sorted(secrets))
+    jobs = surroundings.job_namespaces(found, releases, installers, sorted(secrets))
+    names = list(dict.fromkeys((*jobs, *homes)))
+    for home, named in operators.pull_secrets(releases, homes).items():
+        secrets.setdefault(home, []).extend(named)
     images = operators.images(reader, found)
     webhooks = operators.webhooks(reader)
     namespaces = tuple(surroundings.namespace(reader, name, secrets.get(name, ())) for name in names)
@@ -88,6 +91,7 @@ def _site(
         webhooks=webhooks,
         namespaces=namespaces,
         applications=tuple(it.applications for it in written),
+        groups=surroundings.groups(reader),
         kinds=tuple(spec["names"]["kind"] for _, spec in crds.values()),
         unread=tuple(dict.fromkeys(reader.unread)),
     )

@@ -56,15 +56,15 @@ VALUES: Mapping[str, Any] = {
 
 
 def helm_secret(
-    values: Mapping[str, Any] = VALUES, *, name: str = "my-op", revision: int = 3, chart: str = "spark-operator"
+    values: Mapping[str, Any] = VALUES, *, name: str = "my-op", revision: int = 3, status: str = "deployed"
 ) -> dict[str, Any]:
     """A Secret of Helm 3, in which it keeps a revision of a release."""
     release = {
         "name": name,
         "namespace": "spark",
         "version": revision,
-        "info": {"status": "deployed"},
-        "chart": {"metadata": {"name": chart, "version": "2.2.1", "appVersion": "2.2.1"}},
+        "info": {"status": status},
+        "chart": {"metadata": {"name": "spark-operator", "version": "2.2.1", "appVersion": "2.2.1"}},
         "config": values,
     }
     packed = base64.b64encode(gzip.compress(json.dumps(release).encode()))
@@ -248,6 +248,7 @@ SINGLE: Mapping[str, Mapping[str, Any]] = {
         "metadata": {"name": "etl", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
     },
     "/api/v1/namespaces/etl/secrets/hub": pull_secret(),
+    "/api/v1/namespaces/spark": {"metadata": {"name": "spark"}},
     "/api/v1/namespaces/spark/secrets/sh.helm.release.v1.my-op.v3": helm_secret(),
 }
 
