@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from harness.errors import ApiError, WaitTimeout
@@ -16,6 +17,10 @@ from harness.kube import reading
 from harness.kube.cluster import Cluster
 from harness.kube.watching import watch_until
 from harness.late import client
+
+NO_LEADER = "no leader"
+NO_ELECTION = "no election, while one controller took the place of another"
+"""Why no one controller led."""
 
 _DAY = 86400.0
 _GROUP = "sparkoperator.k8s.io"
@@ -52,13 +57,17 @@ class LeaseHeld:
 
 @dataclass(frozen=True, kw_only=True)
 class PodLife:
-    """A pod of the operator: when it was made, told to end (None: it was not), and gone (None: it is there)."""
+    """A pod of the operator: when it was made, first seen ready (None: never), told to end (None: it was not), and gone
+    (None: it is there). `component` is the chart's label, `controller` or `webhook`.
+    """
 
     name: str
     image: str
     created: datetime
     leaving: datetime | None = None
     gone: datetime | None = None
+    ready: datetime | None = None
+    component: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +77,9 @@ class OperatorWatch:
     `gap` is how many seconds no controller led: from when the pod that held the lease was told to end, or renewed it
     for the last time, until a pod of after `began` held it. None when none did while it was watched. A controller that
     is told to end finishes what it has begun, for as long as a submission takes, and takes on nothing more.
+    `handovers` are all such times: of several replicas, one of before may lead in between. `replaced` is, where no
+    leader is elected, from when controllers of before and after were there together, or none was, until only new ones
+    were.
     """
 
     sightings: tuple[Sighting, ...] = ()
@@ -76,6 +88,8 @@ class OperatorWatch:
     gap_began: datetime | None = None
     gap_ended: datetime | None = None
     trouble: str = ""
+    handovers: tuple[tuple[datetime, datetime], ...] = ()
+    replaced: tuple[datetime, datetime] | None = None
 
     @property
     def gap(self) -> float | None:
@@ -83,6 +97,18 @@ class OperatorWatch:
         if self.gap_began is None or self.gap_ended is None:
             return None
         return max(0.0, (self.gap_ended - self.gap_began).total_seconds())
+
+    def unled(self, moment: datetime, early: timedelta = timedelta()) -> str:
+        """Why no one controller led at a moment, or up to `early` after it, in words; empty where one did.
+
+        A time that was not seen to end explains nothing.
+        """
+        last = [(self.gap_began, self.gap_ended)] if self.gap_began and self.gap_ended else []
+        if any(began - early <= moment <= ended for began, ended in (*self.handovers, *last)):
+            return NO_LEADER
+        if self.replaced and self.replaced[0] - early <= moment <= self.replaced[1]:
+            return NO_ELECTION
+        return ""
 
 
 class OperatorWatcher:
@@ -148,6 +174,8 @@ class OperatorWatcher:
             pods=pods,
             gap_began=gap_began,
             gap_ended=gap_ended,
+            handovers=handovers(leases, {pod.name: pod for pod in pods}, began),
+            replaced=None if any(it.of_controller for it in leases) else replacement(pods, began),
             trouble="; ".join(filter(None, troubles)),
         )
 
@@ -198,7 +226,15 @@ class OperatorWatcher:
         gone = now if event == "DELETED" else None
         known = self._pods.get(pod.name)
         leaving = (known.leaving if known else None) or (now if pod.leaving else None)
-        self._pods[pod.name] = PodLife(name=pod.name, image=image, created=pod.created, leaving=leaving, gone=gone)
+        self._pods[pod.name] = PodLife(
+            name=pod.name,
+            image=image,
+            created=pod.created,
+            leaving=leaving,
+            gone=gone,
+            ready=(known.ready if known else None) or (now if pod.ready else None),
+            component=pod.labels.get("app.kubernetes.io/component", ""),
+        )
         states = ", ".join(
             " ".join(filter(None, (it.name, it.state, it.reason, "ready" if it.ready else "", _restarted(it.restarts))))
             for it in pod.containers
@@ -245,22 +281,50 @@ def leadership_gap(
     The leader of before is who held the controller's lease last; it stopped leading when its pod was told to end, was
     gone, or renewed for the last time, whichever came first. A pod made since the change began leads next.
     """
-    own = [it for it in leases if it.of_controller]
-
-    def is_new(held: LeaseHeld) -> bool:
-        life = pods.get(held.pod)
-        return life is not None and life.created >= began.replace(microsecond=0)
-
-    before = [it for it in own if it.pod and not is_new(it)]
-    after = [it for it in own if it.pod and is_new(it)]
+    own = [it for it in leases if it.of_controller and it.pod]
+    before = [it for it in own if not _is_new(pods.get(it.pod), began)]
+    after = [it for it in own if _is_new(pods.get(it.pod), began)]
     if not before:
         return None, None
-    last = before[-1]
-    life = pods.get(last.pod)
-    ends = (last.renewed, life.leaving, life.gone) if life else (last.renewed,)
-    ended = min(it for it in ends if it)
+    ended = _end_of(before[-1], pods)
     following = [it.at for it in after if it.at >= ended]
     return ended, min(following, default=None)
+
+
+def handovers(
+    leases: Sequence[LeaseHeld], pods: Mapping[str, PodLife], began: datetime
+) -> tuple[tuple[datetime, datetime], ...]:
+    """From when until when no controller led, for each change of leaders since then, whoever came next."""
+    own = [it for it in leases if it.of_controller and it.pod]
+    found = ((_end_of(one, pods), other.at) for one, other in pairwise(own) if other.at >= began)
+    return tuple((end, start) for end, start in found if end < start)
+
+
+def replacement(pods: Iterable[PodLife], began: datetime) -> tuple[datetime, datetime] | None:
+    """From when until when the controllers of before and after a change were there together, or none of them was.
+
+    None while one of before is still there, or none of after was ever ready.
+    """
+    mine = [it for it in pods if it.component == "controller"]
+    old, new = [it for it in mine if not _is_new(it, began)], [it for it in mine if _is_new(it, began)]
+    gone = [it.gone for it in old if it.gone]
+    ready = [it.ready for it in new if it.ready]
+    if not old or not ready or len(gone) < len(old):
+        return None
+    begins = [it.created for it in new] + [it for life in old for it in (life.leaving, life.gone) if it]
+    return min(begins), max(*gone, min(ready))
+
+
+def _is_new(life: PodLife | None, began: datetime) -> bool:
+    """Whether a pod was made since a change began; creation timestamps are to the second."""
+    return life is not None and life.created >= began.replace(microsecond=0)
+
+
+def _end_of(held: LeaseHeld, pods: Mapping[str, PodLife]) -> datetime:
+    """When the holder of a lease stopped leading."""
+    life = pods.get(held.pod)
+    ends = (held.renewed, life.leaving, life.gone) if life else (held.renewed,)
+    return min(it for it in ends if it)
 
 
 def _restarted(count: int) -> str:

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from harness.upgrades.operator_watch import LeaseHeld, OperatorWatch, OperatorWatcher, PodLife, leadership_gap
+from harness.upgrades.operator_watch import (
+    LeaseHeld,
+    OperatorWatch,
+    OperatorWatcher,
+    PodLife,
+    handovers,
+    leadership_gap,
+    replacement,
+)
 
 BEGAN = datetime(2026, 1, 1, 12, 0, 0, 400000, tzinfo=UTC)
 LOCK = "spark-operator-controller-lock"
@@ -79,6 +87,33 @@ def test_a_pod_made_in_the_second_in_which_the_change_began_is_new() -> None:
 
 def test_without_a_holder_there_is_no_gap() -> None:
     assert leadership_gap((), PODS, BEGAN) == (None, None)
+
+
+def test_of_two_replicas_of_before_each_handover_is_a_time_without_a_leader() -> None:
+    pods = {**PODS, "second": PodLife(name="second", image="it:1", created=at(-100), leaving=at(24), gone=at(40))}
+    leases = (held("old", -90, 3), held("second", 20, 23), held("new", 41, 60))
+    assert handovers(leases, pods, BEGAN) == ((at(3), at(20)), (at(23), at(41)))
+    assert leadership_gap(leases, pods, BEGAN) == (at(23), at(41))
+    before = (held("first", -90, -70), held("old", -60, 3), held("new", 20, 60))
+    assert handovers(before, PODS, BEGAN) == ((at(3), at(20)),), "what was before the change is none of it"
+
+
+def test_without_election_the_replacement_lasts_until_only_new_controllers_are_there() -> None:
+    old = dataclasses.replace(OLD, component="controller", leaving=at(6), gone=at(36))
+    new = dataclasses.replace(NEW, component="controller", ready=at(5))
+    webhook = PodLife(name="webhook", image="", created=at(-5), component="webhook")
+    assert replacement((old, new, webhook), BEGAN) == (NEW.created, at(36))
+    recreated = dataclasses.replace(new, created=at(40), ready=at(45))
+    assert replacement((old, recreated), BEGAN) == (at(6), at(45))
+
+
+def test_a_replacement_that_was_not_seen_to_end_is_none() -> None:
+    old = dataclasses.replace(OLD, component="controller")
+    new = dataclasses.replace(NEW, component="controller")
+    assert replacement((old, new), BEGAN) is None, "the new one was never ready"
+    stays = dataclasses.replace(old, gone=None, leaving=at(6))
+    assert replacement((stays, dataclasses.replace(new, ready=at(5))), BEGAN) is None
+    assert replacement((new,), BEGAN) is None
 
 
 def test_what_is_as_it_was_is_not_sighted_again() -> None:

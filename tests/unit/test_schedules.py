@@ -8,6 +8,7 @@ from dataclasses import replace
 from path_samples import S, application, at, look, path
 
 from harness.stories.moves.scenarios import schedules
+from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.workload_seen import ApplicationSeen, Part, ScheduleLook, ScheduleSeen, When
 from harness.verdicts import Finding, Verdict
 
@@ -54,6 +55,31 @@ def test_a_slot_in_the_leadership_gap_is_counted_and_excused() -> None:
     found = judged(schedule(-50, -20, 32, 62, 92, 122))["slots-kept"]
     assert found.verdict is Verdict.PASSED
     assert found.evidence["missed_in_gap"] == ["12:00:10Z (no leader: 2.4.0 → 2.5.2)"]
+
+
+def _watched(watch: OperatorWatch) -> Finding:
+    """A schedule whose slot at 10 s has no run, on an upgrade that was seen so."""
+    one = schedule(-50, -20, 32, 62, 92, 122)
+    seen = path(schedules=(one,))
+    return schedules.slots_kept(replace(seen, moves=(replace(seen.moves[0], watch=watch),)), one)
+
+
+def test_a_slot_lost_between_two_replicas_of_before_is_excused_too() -> None:
+    # With two replicas, the other one of before led from 20 s on, and the new one from 45 s.
+    found = _watched(OperatorWatch(gap_began=at(25), gap_ended=at(45), handovers=((at(3), at(20)), (at(25), at(45)))))
+    assert found.verdict is Verdict.PASSED
+    assert found.evidence["missed_in_gap"] == ["12:00:10Z (no leader: 2.4.0 → 2.5.2)"]
+
+
+def test_without_leader_election_a_slot_of_the_replacement_is_excused_and_the_reason_is_told() -> None:
+    found = _watched(OperatorWatch(replaced=(at(5), at(14))))
+    assert found.verdict is Verdict.PASSED
+    assert "1 slots had no run in time while there was no election" in found.message
+
+
+def test_without_leader_election_a_slot_of_another_time_fails() -> None:
+    assert _watched(OperatorWatch(replaced=(at(13), at(20)))).verdict is Verdict.FAILED
+    assert _watched(OperatorWatch()).verdict is Verdict.FAILED, "the replacement was not seen to end"
 
 
 def test_a_slot_missed_at_another_time_fails() -> None:

@@ -13,6 +13,7 @@ from harness import late
 from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.matrix.model import ClusterNeeds, Scenario
+from harness.upgrades.operator_watch import NO_ELECTION, NO_LEADER
 from harness.upgrades.workload_seen import ScheduleSeen, When
 from harness.verdicts import Finding, errored, failed, passed
 
@@ -43,13 +44,13 @@ _EARLY = timedelta(seconds=2)
 
 @dataclass(frozen=True, kw_only=True)
 class Missed:
-    """A slot without a run in time. `gap` is the move in whose measured leadership gap it lies; empty: in none."""
+    """A slot without a run in time. `gap` is why nobody led then, as measured, and the move; empty: one did."""
 
     due: datetime
     gap: str
 
     def __str__(self) -> str:
-        return f"{self.due:%H:%M:%S}Z" + (f" (no leader: {self.gap})" if self.gap else "")
+        return f"{self.due:%H:%M:%S}Z" + (f" ({self.gap})" if self.gap else "")
 
 
 def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
@@ -98,7 +99,9 @@ def slots_kept(observed: ObservedPath, schedule: ScheduleSeen) -> Finding:
         "missed": [str(it) for it in own],
         "missed_in_gap": [str(it) for it in lost if it.gap],
     }
-    told = f"{len(schedule.runs)} runs; {len(lost) - len(own)} slots had no run in time while there was no leader"
+    told = (
+        f"{len(schedule.runs)} runs; {len(lost) - len(own)} slots had no run in time while there was {_unled(observed)}"
+    )
     if own:
         slots = ", ".join(str(it) for it in own)
         return failed("slots-kept", f"{told}, and {len(own)} at other times: {slots}", **evidence)
@@ -153,10 +156,13 @@ def new_fires(new: list[ScheduleSeen]) -> Finding:
 
 
 def _gap(observed: ObservedPath, due: datetime) -> str:
-    """The move in whose gap a slot was due. A gap that was not seen to end excuses nothing."""
-    for seen in observed.moves:
-        began, ended = seen.watch.gap_began, seen.watch.gap_ended
-        # A run due right before the end of a leader is not started any more.
-        if began is not None and ended is not None and began - _EARLY <= due <= ended:
-            return str(seen.move)
-    return ""
+    """Why nobody led when a slot was due, and the move; a gap that was not seen to end excuses nothing."""
+    # A run due right before the end of a leader is not started any more.
+    found = ((seen.watch.unled(due, _EARLY), seen.move) for seen in observed.moves)
+    return next((f"{unled}: {move}" for unled, move in found if unled), "")
+
+
+def _unled(observed: ObservedPath) -> str:
+    """What a slot without a run is excused by: the time without a leader or, without election, of the replacement."""
+    elects = all(seen.watch.replaced is None for seen in observed.moves)
+    return NO_LEADER if elects else NO_ELECTION

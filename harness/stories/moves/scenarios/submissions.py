@@ -137,8 +137,8 @@ def window(observed: ObservedPath, moment: datetime) -> str:
         times, watch = seen.times, seen.watch
         if not times.began <= moment <= times.ended:
             continue
-        if watch.gap_began and watch.gap_ended and watch.gap_began <= moment <= watch.gap_ended:
-            return f"while there was no leader ({seen.move})"
+        if unled := watch.unled(moment):
+            return f"while there was {unled} ({seen.move})"
         if moment <= times.helm_done:
             return f"while Helm worked ({seen.move})"
         if times.settled is None or moment <= times.settled:
