@@ -284,14 +284,20 @@ class _Look:
 
         A controller that is made anew, as by `kubectl rollout restart`, waits for the lease of the one before.
         """
-        first = self._leases_now(deployments)
-        seconds = max((it.duration for it in first), default=0) + _HANDOVER_SECONDS
+        last = self._leases_now(deployments)
+        if self._handed_over(last):
+            return last
+        seconds = max(it.duration for it in last) + _HANDOVER_SECONDS
+
+        def again() -> tuple[Lease, ...]:
+            nonlocal last
+            last = self._leases_now(deployments)
+            return last
+
         try:
-            return until(
-                lambda: self._leases_now(deployments), self._handed_over, what="the leases' holders", timeout=seconds
-            )
+            return until(again, self._handed_over, what="the leases' holders", timeout=seconds)
         except WaitTimeout:
-            return self._leases_now(deployments)
+            return last
 
     def _handed_over(self, leases: tuple[Lease, ...]) -> bool:
         living = {pod.name for pod in self.pods() if not pod.leaving}

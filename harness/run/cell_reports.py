@@ -7,23 +7,20 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 from pathlib import Path
 
 from harness import seeds, stories
 from harness.apps import users
-from harness.checks import infrastructure
 from harness.checks.infrastructure import Diagnosis
-from harness.errors import ApiError, HarnessError, RegistryError
+from harness.errors import HarnessError
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
 from harness.registries.sources import ImageRecord
-from harness.releases import surroundings
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
 from harness.report.model import CellResult, RetryResult, cell_result
-from harness.run import values_fit
+from harness.run import diagnosing, values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.gathering import Gatherer
 from harness.run.locking import Locker
@@ -179,34 +176,15 @@ class CellReports:
 
     def _diagnose(self, attempt: Attempt, findings: Sequence[Finding]) -> Diagnosis | None:
         """Whether it was the host, the node or a registry; None when it was not."""
-        messages = [finding.message for finding in findings if finding.verdict is not Verdict.PASSED]
-        host, made = self._host_now(), self._record.made
         # What a story breaks on purpose is what its cells are about, and is judged by them.
-        story = stories.of(attempt.cell.scenario)
-        if made is None or story.breaks_things:
-            return infrastructure.diagnose(host, said=messages)
-        try:
-            namespaces = [*story.job_namespaces(attempt.cell), self._asked.home.namespace]
-            around = surroundings.look(made.cluster, namespaces)
-        except ApiError as away:
-            return infrastructure.node_lost(host, str(away))
-        source = self._resources.source
-        mirrored = source.mirrors.mirrors if source.kind == "mirror" else ()
-        found = infrastructure.diagnose(host, around, messages, mirrored=mirrored, asked=self._asked_registry)
-        if found is not None and found.cause is infrastructure.Cause.REGISTRY_BUSY and found.pull:
-            return found.with_limit(self._resources.pulls_left(found.pull.image))
-        return found
-
-    def _asked_registry(self, image: str) -> str:
-        """What an image's registry says now, where that is not that it has no such image."""
-        try:
-            self._resources.source.digests(image)
-        except Cancelled:
-            raise
-        except HarnessError as refused:
-            absent = isinstance(refused, RegistryError) and refused.status == HTTPStatus.NOT_FOUND
-            return "" if absent else f"asked from this machine: {refused.message}"
-        return "asked from this machine, its registry has it"
+        story, made = stories.of(attempt.cell.scenario), self._record.made
+        return diagnosing.diagnose(
+            findings,
+            self._host_now(),
+            self._resources,
+            cluster=made.cluster if made is not None and not story.breaks_things else None,
+            namespaces=[*story.job_namespaces(attempt.cell), self._asked.home.namespace],
+        )
 
     def _retry(self, attempt: Attempt, diagnosis: Diagnosis, evidence: str) -> None:
         """Give the attempt back for one more try; the evidence of this one gets out of the way of the next."""

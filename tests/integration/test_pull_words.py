@@ -17,13 +17,16 @@ from pull_storage import fill
 from harness.foundry import gobuild
 from harness.foundry.store import Store
 from harness.images.mirrors import MirrorMap
+from harness.images.references import ImageReference
 from harness.kube import pull_messages
 from harness.matrix import catalogue as catalogues
 from harness.registries.limits import pulls_left
 from harness.registries.tokens import Accounts
-from harness.stories.registries import catalogue, pull_limit, tokens
+from harness.stories.registries import catalogue, private_packages, pull_limit, tokens
 from harness.stories.registries.catalogue import FaultRow, TokenRow
 from harness.stories.registries.own_registries import GHCR, HUB, NODE_USER, READ, ClusterRegistries, RegistrySetup
+from harness.stories.registries.secrets import PullSecret
+from harness.verdicts import Verdict
 from harness.waiting import until
 
 _ROWS = catalogue.load()
@@ -93,10 +96,16 @@ def test_a_token_that_is_no_good(row: TokenRow, stage: ClusterRegistries, node: 
         login = None
     else:
         tokens.weaken(stage.ghcr.accounts, _USER, row.how)
+    asked = len(stage.ghcr.requests())
     said = node.pull(image, login=login)
     assert re.search(row.says, said), said
     assert pull_messages.read(event(image, said)).words == row.cause
     assert token not in said
+    spoiled = stage.ghcr.requests()[asked:]
+    assert node.pull(image, login=(_USER, stage.ghcr.issue(_USER, READ).secret)) == ""
+    mended = stage.ghcr.requests()[asked + len(spoiled) :]
+    found = private_packages.login_used("login", "the pod", of_pod(stage), spoiled=spoiled, mended=mended)
+    assert found.verdict is Verdict.PASSED, found.message
 
 
 @pytest.mark.parametrize("stage", [RegistrySetup(private=True, node_login=True)], indirect=True)
@@ -110,6 +119,36 @@ def test_a_login_of_the_node_that_is_no_good(row: TokenRow, stage: ClusterRegist
     assert re.search(row.node, said), said
     stage.ghcr.issue(NODE_USER, READ, secret=known.secret)
     assert node.pull(image) == ""
+
+
+def of_pod(stage: ClusterRegistries) -> PullSecret:
+    """A good secret of a pod's own; there is no pod and no Secret here, only their login."""
+    repository = ImageReference.parse(stage.spark_at(GHCR)).repository
+    return PullSecret(name="pull", namespace="it", user=_USER, repository=repository)
+
+
+@pytest.mark.parametrize("stage", [RegistrySetup(private=True, node_login=True)], indirect=True)
+def test_the_login_of_a_node_is_tried_before_that_of_a_pod(stage: ClusterRegistries, node: BareNode) -> None:
+    login = _USER, stage.ghcr.issue(_USER, READ).secret
+    assert node.pull(stage.spark_at(GHCR), login=login) == ""
+    found = private_packages.node_login_first(stage.ghcr.requests(), NODE_USER, [of_pod(stage)])
+    assert found.verdict is Verdict.PASSED, found.message
+
+
+@pytest.mark.parametrize("stage", [RegistrySetup(private=True, node_login=True)], indirect=True)
+@pytest.mark.parametrize("row", [it for it in _ROWS.token if it.node], ids=lambda row: row.name)
+def test_a_good_secret_beside_a_login_of_the_node_that_is_no_good(
+    row: TokenRow, stage: ClusterRegistries, node: BareNode
+) -> None:
+    login = _USER, stage.ghcr.issue(_USER, READ).secret
+    tokens.weaken(stage.ghcr.accounts, NODE_USER, row.how)
+    said = node.pull(stage.spark_at(GHCR), login=login)
+    seen = private_packages.used(stage.ghcr.requests(), of_pod(stage).repository)
+    if row.beside == "answers":
+        assert (said, set(seen.users)) == ("", {_USER})
+    else:
+        assert re.search(row.node, said), said
+        assert not seen.users
 
 
 @pytest.mark.parametrize("row", _ROWS.fault, ids=lambda row: row.name)

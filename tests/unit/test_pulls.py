@@ -159,6 +159,34 @@ def verdicts(findings: list[Finding]) -> list[Verdict]:
     return [it.verdict for it in findings]
 
 
+def test_the_log_proves_whose_login_was_used() -> None:
+    own, other = request(_SPARK, user="driver"), request(_SPARK, user="node")
+    found = private_packages.login_used(
+        "login", "the pod", secret("driver"), spoiled=[request(_SPARK, status=401)], mended=[own]
+    )
+    assert found.verdict is Verdict.PASSED
+    assert "then used the login driver" in found.message
+    for spoiled, mended, said in (
+        ([own], [own], "with a worthless token"),
+        ([request(_SPARK, status=401)], [other], "not driver"),
+        ([], [], "answered nobody for"),
+    ):
+        wrong = private_packages.login_used("login", "the pod", secret("driver"), spoiled=spoiled, mended=mended)
+        assert wrong.verdict is Verdict.FAILED
+        assert said in wrong.message
+
+
+def test_a_node_that_logs_in_answers_for_pods_with_secrets_of_their_own() -> None:
+    own = [secret("driver"), secret("executor")]
+    assert private_packages.node_login_first([request(_SPARK, user="node")], "node", own).verdict is Verdict.PASSED
+    for requests in (
+        [request(_SPARK, user="driver")],
+        [request(_SPARK, user="node"), request(_SPARK, user="executor")],
+        [],
+    ):
+        assert private_packages.node_login_first(requests, "node", own).verdict is Verdict.FAILED
+
+
 def test_each_role_used_its_own_secret() -> None:
     requests = [
         request(_SPARK, status=401),

@@ -15,7 +15,6 @@ from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.bench.verdicts import state
 from harness.bench.verdicts.state import Picture
-from harness.checks import infrastructure
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.evidence.ledger import cluster_name
 from harness.kube import reading
@@ -25,11 +24,12 @@ from harness.kube.models import Pod
 from harness.late import client
 from harness.matrix.costs import costs
 from harness.providers.base import Provider
-from harness.releases import asked, rollout, surroundings
+from harness.releases import asked, rollout
 from harness.releases import install as installing
 from harness.releases.home import OPERATOR_NAMESPACE
 from harness.releases.install import InstalledRelease
 from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.run import diagnosing
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.budget import Budget
 from harness.run.locking import Locker
@@ -105,11 +105,11 @@ class Site:
         self.await_rollout()
 
     def _remove_pods(self, selector: str) -> None:
-        before = {it.uid for it in self.pods() if not selector or "webhook" in it.name}
         with self.api() as api:
-            client.CoreV1Api(api).delete_collection_namespaced_pod(
-                OPERATOR_NAMESPACE, label_selector=selector, grace_period_seconds=1
-            )
+            core = client.CoreV1Api(api)
+            items = listed(core.list_namespaced_pod, OPERATOR_NAMESPACE, label_selector=selector)
+            core.delete_collection_namespaced_pod(OPERATOR_NAMESPACE, label_selector=selector, grace_period_seconds=1)
+        before = {it["metadata"]["uid"] for it in items}
         until(
             lambda: not [it for it in self.pods() if it.uid in before],
             what="the operator's pods to be gone",
@@ -170,13 +170,10 @@ class Site:
     def _diagnosed(self, found: Sequence[Finding], namespaces: Sequence[str]) -> list[Finding]:
         if worst(found) is Verdict.PASSED:
             return list(found)
-        said = [it.message for it in found if it.verdict is not Verdict.PASSED]
         host = self.preparation.host_now()
-        try:
-            around = surroundings.look(self.prepared.cluster, namespaces)
-        except ApiError as away:
-            return [infrastructure.node_lost(host, str(away)).finding(), *found]
-        diagnosis = infrastructure.diagnose(host, around, said)
+        diagnosis = diagnosing.diagnose(
+            found, host, self.resources, cluster=self.prepared.cluster, namespaces=namespaces
+        )
         return [diagnosis.finding(), *found] if diagnosis else list(found)
 
     def _leads(self) -> bool:

@@ -49,6 +49,7 @@ class TokenRow(_Row):
     cause: str
     warns: str = ""
     node: Expression = ""
+    beside: Literal["answers", "unasked"] = "answers"
     everywhere: bool = True
 
 

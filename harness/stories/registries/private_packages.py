@@ -166,3 +166,55 @@ def own_secret(
                 )
             )
     return findings
+
+
+def login_used(
+    check: str, what: str, secret: PullSecret, *, spoiled: Sequence[Request], mended: Sequence[Request]
+) -> Finding:
+    """Whose login the registry's log has: while the secret was worthless not its user's, and once it was good that one.
+
+    Neither a pod nor an event tells this: a node may have a login of its own, which is tried first.
+    """
+    worthless, good = used(spoiled, secret.repository), used(mended, secret.repository)
+    facts = {
+        "secret": secret.name,
+        "spoiled": dict(worthless.users),
+        "refused": worthless.refused,
+        "mended": dict(good.users),
+    }
+    if worthless.users.get(secret.user):
+        told = f"ghcr.io answered {secret.user} {worthless.users[secret.user]} times with a worthless token"
+        return failed(check, told, **facts)
+    if not good.users.get(secret.user):
+        told = (
+            f"{what} started, but ghcr.io answered {good.users or 'nobody'} for {secret.repository}, not {secret.user}"
+        )
+        return failed(check, told, **facts)
+    return passed(
+        check,
+        f"while the token of {secret.user} was worthless, ghcr.io refused {worthless.refused} requests for "
+        f"{secret.repository} and answered none of that user; {what} then used the login {secret.user}, "
+        f"{good.users[secret.user]} requests",
+        **facts,
+    )
+
+
+def node_login_first(requests: Sequence[Request], node_user: str, own: Sequence[PullSecret]) -> Finding:
+    """A login that hosts.toml gives to a node is tried before a pod's own secret, good as that may be.
+
+    Measured with containerd 2.2.9 (tests/integration/test_pull_words.py).
+    """
+    check = "node-login-first"
+    (repository,) = {it.repository for it in own}
+    seen = used(requests, repository)
+    facts = {"users": dict(seen.users), "secrets": [it.name for it in own]}
+    others = sorted(set(seen.users) - {node_user})
+    if others or not seen.users:
+        told = f"ghcr.io answered {seen.users or 'nobody'} for {repository}, not the node's login {node_user} alone"
+        return failed(check, told, **facts)
+    return passed(
+        check,
+        f"the pods have secrets of their own, of {' and '.join(it.user for it in own)}, and yet ghcr.io answered the "
+        f"node's login alone: {seen.users[node_user]} requests of {node_user} for {repository}",
+        **facts,
+    )

@@ -81,6 +81,7 @@ def _cases(ctx: PullContext, objects: Objects, role: str, known: Sequence[TokenR
     stuck: dict[str, Stuck] = {}
     levels: dict[str, str] = {}
     seconds: dict[str, float] = {}
+    asked = len(ctx.registries.ghcr.requests())
     try:
         with ExitStack() as stack:
             pulling: dict[str, PullingPod] = {}
@@ -97,11 +98,13 @@ def _cases(ctx: PullContext, objects: Objects, role: str, known: Sequence[TokenR
                     )
                     levels[name] = it.level()
             finally:
+                spoiled = ctx.registries.ghcr.requests()[asked:]
                 _mend(ctx, own)
             mended = Deadline(seconds=ctx.deadline.left)
             for name, it in pulling.items():
                 kubelet.await_started(ctx, it.namespace, stuck[name].uid, what=stuck[name].pod)
                 seconds[name] = round(mended.elapsed, 1)
+        answered = ctx.registries.ghcr.requests()[asked + len(spoiled) :]
     finally:
         _mend(ctx, own)
     for row in known:
@@ -113,6 +116,9 @@ def _cases(ctx: PullContext, objects: Objects, role: str, known: Sequence[TokenR
             f"the {role}'s container",
             seconds[row.name],
             "after a good token was put into the Secret",
+        )
+        yield private_packages.login_used(
+            f"{row.name}-login", stuck[row.name].pod, own[row.name], spoiled=spoiled, mended=answered
         )
 
 
