@@ -19,6 +19,7 @@ from harness.matrix.model import (
     RefusedConf,
     Release,
     Rule,
+    UnmetRight,
 )
 from harness.matrix.versions import VERSION, numbers
 from harness.settings import PROJECT_ROOT
@@ -40,6 +41,7 @@ class Behaviour:
     metrics: tuple[Metric, ...] = ()
     noise: tuple[LogNoise, ...] = ()
     ignored: tuple[IgnoredValue, ...] = ()
+    unmet: tuple[UnmetRight, ...] = ()
 
     def of(self, release: Release) -> Release:
         """The release with the facts that apply to it."""
@@ -55,6 +57,7 @@ class Behaviour:
                 "metrics": tuple(it.name for it in _holding(self.metrics, release)),
                 "known_log_noise": tuple(it.says for it in _holding(self.noise, release)),
                 "ignored_values": _holding(self.ignored, release),
+                "unmet_rights": _holding(self.unmet, release),
             }
         )
 
@@ -73,6 +76,7 @@ def read(written: TomlSource) -> Behaviour:
         "metric": (Metric, "name"),
         "log-noise": (LogNoise, "says"),
         "ignored-value": (IgnoredValue, "value"),
+        "unmet-right": (UnmetRight, "value"),
     }
     written.require_only(*tables)
     for table, (model, named) in tables.items():
@@ -85,6 +89,7 @@ def read(written: TomlSource) -> Behaviour:
         metrics=written.rows("metric", Metric),
         noise=written.rows("log-noise", LogNoise),
         ignored=written.rows("ignored-value", IgnoredValue),
+        unmet=written.rows("unmet-right", UnmetRight),
     )
 
 

@@ -156,6 +156,22 @@ class IgnoredValue(Fact):
     way_out: str = Field(min_length=1)
 
 
+class UnmetRight(Fact):
+    """A value of the chart that makes the controller do what its Role does not allow.
+
+    `argument` is the controller's, by which it is seen that the value is on; `verbs` are what the Role lacks for a
+    `resource` of an `api_group`. `means` says what comes of it.
+    """
+
+    value: str
+    argument: str
+    api_group: str
+    resource: str
+    verbs: tuple[str, ...] = Field(min_length=1)
+    means: str = Field(min_length=1)
+    way_out: str = Field(min_length=1)
+
+
 class ReleaseRow(Model):
     """A `[[release]]` of charts/releases.toml: one Spark Operator version, its chart and its images."""
 
@@ -191,6 +207,7 @@ class Release(ReleaseRow):
     metrics: tuple[str, ...] = ()
     known_log_noise: tuple[str, ...] = ()
     ignored_values: tuple[IgnoredValue, ...] = ()
+    unmet_rights: tuple[UnmetRight, ...] = ()
 
     def ignores(self, value: str) -> IgnoredValue | None:
         """What is known of a value that this release does not heed; None of others."""

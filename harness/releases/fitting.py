@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -58,12 +58,13 @@ class Misfit:
 class Fit:
     """What a run makes so that values fit: `told` says so in words, one line each.
 
-    `nodes` has the labels of each node, None for one that it must not have.
+    `nodes` has the labels of each node, None for one that it must not have. `objects` are what the chart rendered to.
     """
 
     nodes: tuple[Mapping[str, str | None], ...] = ({},)
     priority_classes: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    objects: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, repr=False)
 
     @property
     def several(self) -> bool:
@@ -128,7 +129,7 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
             return Misfit(words=refused.message, next_step="correct them, compare with `helm show values`")
         return _told(lacks, given)
     lacks, found = _asked_for(objects, given)
-    return _told(lacks, given) if lacks else found
+    return _told(lacks, given) if lacks else replace(found, objects=tuple(objects))
 
 
 def unknown(chart: Chart, values: Mapping[str, Any]) -> list[str]:

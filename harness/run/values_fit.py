@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from harness.releases import fitting
+from harness.matrix.model import Release
+from harness.releases import fitting, rights
 from harness.releases.fitting import Fit, Given, Misfit
 from harness.releases.helm import Helm
 from harness.releases.namespaces import of_values
@@ -37,10 +38,12 @@ def look(given: Given, helm: Helm, releases: Mapping[str, ReleaseOnPath]) -> Fit
             f"the values of --values{files} do not fit the chart of {first.release.name}: {found.words}\n"
             f"  next: {found.next_step}",
         )
+    will = [*_unmet(found, first.release)]
     for later in [it for it in releases.values() if it is not first]:
         asked = fitting.fit(helm, later.chart, replace(given, own=(later.values, *given.own[1:])))
+        will += _unmet(asked, later.release)
         found = _with_later(found, asked, later.release.name)
-    return replace(found, told=(*_namespaces(given), *found.told, *_unknown(given, releases)))
+    return replace(found, told=(*_namespaces(given), *found.told, *_unknown(given, releases), *will))
 
 
 def shown(told: tuple[str, ...]) -> list[Finding]:
@@ -79,6 +82,12 @@ def _namespaces(given: Given) -> Iterator[str]:
     if users and added and not given.exact:
         kept = ", ".join(it or "all (an empty name)" for it in users)
         yield f"spark.jobNamespaces: {kept} kept, {', '.join(added)} added ({_AS_THEY_ARE})"
+
+
+def _unmet(found: Fit | Misfit, release: Release) -> tuple[str, ...]:
+    """What the values switch on, and the chart's own Role does not allow; nothing where it does not take them."""
+    objects = found.objects if isinstance(found, Fit) else ()
+    return tuple(rights.unmet(objects, release.unmet_rights, release.name))
 
 
 def _unknown(given: Given, releases: Mapping[str, ReleaseOnPath]) -> Iterator[str]:

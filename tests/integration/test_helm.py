@@ -22,7 +22,7 @@ from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.matrix.model import ChartSource
 from harness.registries.local import Server
-from harness.releases import accounts, charts, crds, fitting, for_a_run
+from harness.releases import accounts, charts, crds, fitting, for_a_run, rights
 from harness.releases.charts import Chart
 from harness.releases.fitting import Fit, Given, Misfit, Room
 from harness.releases.helm import Helm, HelmError
@@ -218,6 +218,15 @@ def real_chart(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Chart:
     log_file = tmp_path_factory.mktemp("logs") / "go.log"
     module = gobuild.module_folder(store, "spark-operator-2.5.2", "github.com/kubeflow/spark-operator/v2", log_file)
     return charts.from_path(module / "charts" / "spark-operator-chart", origin=ChartSource.FOUNDRY)
+
+
+def test_the_real_chart_does_not_allow_what_its_ui_ingress_needs(helm: Helm, real_chart: Chart) -> None:
+    release = catalogue.load().release("2.5.2")
+    ingress = {"controller": {"uiIngress": {"enable": True, "urlFormat": "{{$appName}}.example.com"}}}
+    for values, said in ((ingress, ["with controller.uiIngress.enable, the controller of 2.5.2"]), ({}, [])):
+        objects = helm.template(real_chart, "it", "it", values)
+        found = [it.partition(" needs")[0] for it in rights.unmet(objects, release.unmet_rights, release.name)]
+        assert found == said
 
 
 def test_the_real_chart_with_our_default_profile(helm: Helm, real_chart: Chart) -> None:

@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 from run_fakes import FakeResources, Results, Stage, attempt, holds, host, request, take_places
 from test_change import CHART, INSTALLED
+from test_rights import objects
 
 from harness import process, waiting
 from harness.kube.cluster import Cluster
@@ -139,6 +140,23 @@ def test_what_the_run_makes_for_values_is_said_and_is_in_each_report(
     for words in ("pool=system", "mine is not in the chart of 2.5.2"):
         assert words in shown.message
         assert any(words in line for line in stage.said)
+
+
+def test_what_the_release_will_do_with_values_is_said_before_there_is_a_cluster(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered = tuple(objects("--ingress-url-format={{$appName}}.example.com"))
+    monkeypatch.setattr(fitting, "fit", lambda *given: Fit(objects=rendered))
+    monkeypatch.setattr(fitting, "unknown", lambda chart, values: [])
+    result = run(stage, "mine.yaml").by_scenario["spark-pi"]
+
+    (shown,) = [it for it in result.checks if it.name == "values-as-in-production"]
+    words = "the controller of 2.5.2 needs to list and watch ingresses"
+    assert words in shown.message
+    said = [number for number, line in enumerate(stage.said) if words in line]
+    made = [number for number, line in enumerate(stage.said) if "creating cluster" in line]
+    assert said
+    assert not made or said[0] < made[0]
 
 
 def test_nodes_that_values_need_are_made(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a release's rendered Roles lack for what the values switch on; known before there is a cluster.
+
+Pure: from the objects that the chart rendered and the rows `[[unmet-right]]` of charts/behaviour.toml to sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from harness.matrix.model import UnmetRight
+from harness.releases.values import at
+
+_CONTROLLER = "controller"
+
+
+def unmet(objects: Iterable[Mapping[str, Any]], rows: Iterable[UnmetRight], release: str) -> Iterator[str]:
+    """What will not work with a release, in a sentence each.
+
+    Nothing where the chart grants the verbs after all, or makes no Role for its controller, since others give its
+    rights then.
+    """
+    mine = [it for it in objects if _part(it) == _CONTROLLER]
+    for row in rows:
+        granted = _verbs(mine, row)
+        lacking = [verb for verb in row.verbs if verb not in granted]
+        if _asked(mine, row.argument) and granted and "*" not in granted and lacking:
+            verbs = " and ".join(lacking)
+            yield (
+                f"with {row.value}, the controller of {release} needs to {verbs} {row.resource}, and the chart's Role "
+                f"does not allow it: {row.means} ({row.source}); {row.way_out}"
+            )
+
+
+def _part(document: Mapping[str, Any]) -> str:
+    return str((at(document, "metadata.labels") or {}).get("app.kubernetes.io/component", ""))
+
+
+def _asked(mine: Sequence[Mapping[str, Any]], argument: str) -> bool:
+    """Whether the controller is started with an argument that is not empty."""
+    deployments = (it for it in mine if it.get("kind") == "Deployment")
+    containers = (container for it in deployments for container in at(it, "spec.template.spec.containers") or ())
+    arguments = (str(it) for container in containers for it in container.get("args") or ())
+    return any(it.startswith(f"--{argument}=") and it != f"--{argument}=" for it in arguments)
+
+
+def _verbs(mine: Sequence[Mapping[str, Any]], row: UnmetRight) -> set[str]:
+    """The verbs that the controller's Roles have for a resource."""
+    rules = (rule for it in mine if it.get("kind") in ("Role", "ClusterRole") for rule in it.get("rules") or ())
+    about = (
+        rule
+        for rule in rules
+        if {row.api_group, "*"} & set(rule.get("apiGroups") or ())
+        and {row.resource, "*"} & set(rule.get("resources") or ())
+    )
+    return {str(verb) for rule in about for verb in rule.get("verbs") or ()}
