@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness import process
+from harness import causes, process
 from harness.errors import EngineError, WaitTimeout
 from harness.host import capabilities, network, oci_wrapper
 from harness.host.steps import Progress
@@ -85,10 +85,10 @@ def start(folder: Path, *, timeout: float) -> int:
             )
         except WaitTimeout as late:
             raise EngineError(
-                f"dockerd does not answer after {timeout:.0f} s:\n{_tail(folder)}", f"see {log_file(folder)}"
+                f"dockerd does not answer after {timeout:.0f} s{_tail(folder)}", f"see {log_file(folder)}"
             ) from late
         if has_ended() is not None:
-            raise EngineError(f"dockerd exited immediately:\n{_tail(folder)}", f"see {log_file(folder)}")
+            raise EngineError(f"dockerd exited immediately{_tail(folder)}", f"see {log_file(folder)}")
         network.remember(folder / _AFTER, _path())
         return alive
 
@@ -244,6 +244,8 @@ def _recorded(folder: Path) -> _Record | None:
 
 
 def _tail(folder: Path) -> str:
+    """What its log says went wrong, and below it the log's end."""
     path = log_file(folder)
-    lines = path.read_text(errors="replace").splitlines()[-_LOG_TAIL:] if path.is_file() else []
-    return "\n".join(f"  | {line}" for line in lines)
+    log = path.read_text(errors="replace") if path.is_file() else ""
+    end = "".join(f"\n  | {line}" for line in log.splitlines()[-_LOG_TAIL:])
+    return f": {causes.told(log, 'its log is empty')}{end}"

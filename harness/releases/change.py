@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import process
+from harness import causes, process
 from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Release, ValuesMode
@@ -248,7 +248,7 @@ def _apply_crds(cluster: Cluster, chart: Chart, programs: Programs, steps: _Step
         except CommandError as error:
             said = error.stderr.strip() or error.message
             failed(said)
-            return said
+            return causes.told(said)
     return ""
 
 
