@@ -28,7 +28,10 @@ _DAY = 86400.0
 
 @dataclass(frozen=True, kw_only=True)
 class LinkedModule:
-    """A module in a program. `newest` is what the proxy offers; both dates are those of the versions, if known."""
+    """A module in a program. `newest` is what the proxy offers, empty where it does not say.
+
+    Both dates are those of the versions, if known.
+    """
 
     path: str
     version: str
@@ -45,7 +48,7 @@ class LinkedModule:
 def tables(store: Store, modules: Sequence[str], now: datetime | None = None) -> Iterator[Table]:
     """For each Go tool module, all stored ones when none is named: what of it has a newer version.
 
-    Raises UsageError for a module that there is not or that is not stored, CommandError when the proxy refuses.
+    Raises UsageError for a module that there is not or that is not stored, CommandError when Go fails.
     """
     stored = {it.name: it for it in store.artifacts() if it.kind == "go"}
     for name in modules:
@@ -58,13 +61,14 @@ def tables(store: Store, modules: Sequence[str], now: datetime | None = None) ->
 
 
 def linked(store: Store, artifact: Artifact) -> list[LinkedModule]:
-    """The modules in an artefact's programs, each with its newest version. Raises CommandError if the proxy refuses."""
+    """The modules in an artefact's programs, each with its newest version. Raises CommandError when Go fails."""
     found = [it for it in describe.note(artifact.folder).components if it.h1]
     if not found:
         return []
     paths = sorted({"/".join(filter(None, (it.group, it.name))) for it in found})
     done = process.call(
-        ["go", "list", "-m", "-u", "-json", *paths],
+        # A proxy may refuse the list of one module's versions, and have those of all others.
+        ["go", "list", "-m", "-u", "-e", "-json", *paths],
         cwd=gobuild.MODULES / artifact.name,
         env=gobuild.environment(store),
         timeout=_SECONDS,
@@ -76,11 +80,13 @@ def linked(store: Store, artifact: Artifact) -> list[LinkedModule]:
 
 def _linked(path: str, version: str, known: dict[str, Any]) -> LinkedModule:
     update = known.get("Update", {})
+    # The program may be older than what go.mod requires by now.
+    required = known.get("Version", "") if "Error" not in known else ""
     return LinkedModule(
         path=path,
         version=version,
-        newest=update.get("Version", version if known.get("Version") == version else ""),
-        made=_moment(known.get("Time")),
+        newest=update.get("Version", required),
+        made=_moment(known.get("Time") if known.get("Version") == version else None),
         newest_made=_moment(update.get("Time", known.get("Time"))),
     )
 
@@ -101,13 +107,14 @@ def _moment(stamp: str | None) -> datetime | None:
 
 def _table(artifact: Artifact, found: Sequence[LinkedModule], now: datetime) -> Table:
     old = [it for it in found if it.outdated]
-    shown = Table(
-        title=f"{artifact.name}: {len(found)} modules, {len(old)} of them with a newer version", title_justify="left"
-    )
+    silent = [it for it in found if not it.newest]
+    counts = f"{len(found)} modules, {len(old)} of them with a newer version, {len(silent)} not known to the proxy"
+    shown = Table(title=f"{artifact.name}: {counts}", title_justify="left")
     for title in ("module", "linked", "days old", "newest", "days old"):
         shown.add_column(title, overflow="fold")
-    for it in old:
-        shown.add_row(it.path, it.version, _age(it.made, now), it.newest, _age(it.newest_made, now))
+    for it in (*old, *silent):
+        newest = (it.newest, _age(it.newest_made, now)) if it.newest else ("not known", "")
+        shown.add_row(it.path, it.version, _age(it.made, now), *newest)
     return shown
 
 

@@ -69,10 +69,24 @@ def test_a_module_with_a_newer_version_is_listed(store: Store) -> None:
             console.print(table)
 
     text = shown.get()
-    assert "tool: 2 modules, 1 of them with a newer version" in text
+    assert "tool: 2 modules, 1 of them with a newer version, 0 not known to the proxy" in " ".join(text.split())
     (row,) = [line for line in text.splitlines() if "example.invalid/part" in line]
     assert _OLD in row
     assert _NEW in row
+
+
+def test_a_proxy_that_refuses_one_module_says_nothing_of_it() -> None:
+    refused = {"Version": _OLD, "Error": {"Err": "reading …/@v/list: 403 Forbidden"}}
+
+    found = outdated._linked("example.invalid/part", _OLD, refused)
+
+    assert (found.newest, found.outdated) == ("", False)
+
+
+def test_a_program_that_is_older_than_its_go_mod_is_outdated() -> None:
+    found = outdated._linked("example.invalid/part", _OLD, {"Version": _NEW, "Time": "2026-01-01T00:00:00Z"})
+
+    assert (found.newest, found.outdated, found.made) == (_NEW, True, None)
 
 
 def test_a_module_that_is_not_there_is_named(store: Store) -> None:
