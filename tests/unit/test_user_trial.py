@@ -14,7 +14,7 @@ from pod_samples import spark_pod
 from program_outputs import output
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
 
-from harness.apps import users
+from harness.apps import logs, users
 from harness.apps.applications import Course, parse
 from harness.apps.objects import Refused
 from harness.apps.pods import SparkPod
@@ -154,7 +154,7 @@ def test_what_a_drivers_log_explains_is_told(
 ) -> None:
     # The status has an exit code and no more. A fake log: there is no API server here that has one.
     printed = output("python-no-module")
-    monkeypatch.setattr(on_install.logs, "pod_log", lambda core, namespace, pod: printed.text)
+    monkeypatch.setattr(logs, "pod_log", lambda core, namespace, pod: printed.text)
     server = Server(etl="FAILED")
     server.error, server.driver = "driver container failed with ExitCode: 1, Reason: Error", "etl-driver"
     found = run(server, PI)["user-app etl"]
