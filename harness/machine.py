@@ -11,7 +11,7 @@ class HostSeen:
     """The host at one moment. Free disk and available memory are in bytes; `disk` is the folder with the least.
 
     `load` is the average number of runnable processes per CPU: since a mark, or without one over the last five minutes.
-    `own` is the part of them that the run itself had running, from 0 to 1; None when that cannot be told.
+    `own` is the part of that which was the run's own doing, from 0 to 1; None when that cannot be told.
     """
 
     disk_free: int

@@ -175,7 +175,7 @@ def _busy(host: HostSeen) -> Diagnosis:
     if host.own is None:
         whose, cause = "whose they were cannot be told here", Cause.HOST_BUSY
     else:
-        whose = f"{host.own:.0%} of them were of this run"
+        whose = f"{host.own:.0%} of that was this run's doing"
         cause = Cause.OWN_LOAD if host.own >= _MOSTLY_OWN else Cause.HOST_BUSY
     said = "the harness overloaded its own host" if cause is Cause.OWN_LOAD else "the host was too busy"
     return Diagnosis(cause=cause, message=f"{said}, so that this proves nothing: {told}; {whose}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which programs want a processor at this moment, and how many of them are somebody's own: from /proc.
+"""Which programs want a processor at this moment, who has had how much of it, and what is somebody's own: from /proc.
 
 A process is somebody's own that descends from theirs, or that runs in one of their containers; the kernel names a
 process's container in its control group.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -22,10 +22,15 @@ OwnContainers = Callable[[frozenset[str]], frozenset[str]]
 
 @dataclass(frozen=True)
 class Runnable:
-    """How many threads want a processor, those that have one included; `own` of the `total`."""
+    """How many threads want a processor, those that have one included; `own` of the `total`.
+
+    `own_ticks` of the machine's `ticks` is the processor time that was used up to now, in clock ticks.
+    """
 
     own: int
     total: int
+    own_ticks: int = 0
+    ticks: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class _Process:
     pid: int
     parent: int
     started: int
+    ticks: int = field(default=0, compare=False)
 
 
 class Census:
@@ -60,7 +66,12 @@ class Census:
         own |= {it.pid for it, ids in self._containers.items() if ids & containers}
         # Whoever counts is one of them, and would not be there otherwise.
         found = sum(self._runnable(pid) for pid in own)
-        return Runnable(own=max(0, min(found, total) - 1), total=max(0, total - 1))
+        return Runnable(
+            own=max(0, min(found, total) - 1),
+            total=max(0, total - 1),
+            own_ticks=sum(it.ticks for it in processes if it.pid in own),
+            ticks=self._ticks(),
+        )
 
     def _total(self) -> int | None:
         """Runnable threads of the whole machine: the fourth field of proc_loadavg(5)."""
@@ -69,12 +80,22 @@ class Census:
         except (OSError, ValueError, IndexError):
             return None
 
+    def _ticks(self) -> int:
+        """The processor time that anybody has had, a hypervisor included: proc_stat(5), without idle and iowait."""
+        try:
+            words = (self._proc / "stat").read_text().split("\n", 1)[0].split()[1:9]
+        except OSError:
+            return 0
+        return sum(int(word) for number, word in enumerate(words) if number not in (3, 4))
+
     def _processes(self) -> Iterator[_Process]:
         for folder in self._proc.iterdir():
             if folder.name.isdigit():
                 fields = _fields(folder / "stat")
                 if len(fields) > 19:
-                    yield _Process(pid=int(folder.name), parent=int(fields[1]), started=int(fields[19]))
+                    # With what its children had that have ended: else whatever lives for a moment would not count.
+                    ticks = sum(map(int, fields[11:15]))
+                    yield _Process(pid=int(folder.name), parent=int(fields[1]), started=int(fields[19]), ticks=ticks)
 
     def _containers_of(self, process: _Process) -> frozenset[str]:
         """The ids of the containers that a process is in, one in the other."""

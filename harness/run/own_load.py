@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import pairwise
 
 from harness.cleanup.engine import DockerObject, containers
 from harness.errors import HarnessError
@@ -48,14 +49,22 @@ class OwnLoad:
             self._thread.join()
 
     def since(self, moment: float) -> float | None:
-        """The run's part of what wanted processors since a moment of the monotonic clock, from 0 to 1.
+        """The run's part of the load since a moment of the monotonic clock, from 0 to 1.
 
-        None when it cannot be told: the kernel does not say, or the containers are on another machine.
+        That is its part of what wanted processors, or of the time that they were busy, whichever is less: threads of
+        the run that wait because others have the processors are not its doing, nor are others' at a low priority. None
+        when it cannot be told: the kernel does not say, or the containers are on another machine.
         """
         self._count()
         found = [it for at, it in list(self._samples) if at >= moment]
-        total = sum(it.total for it in found)
-        return sum(it.own for it in found) / total if total else None
+        wanted = sum(it.total for it in found)
+        pairs = list(pairwise(found))
+        busy = sum(after.ticks - before.ticks for before, after in pairs)
+        if not wanted or not busy:
+            return None
+        # What a cluster that is gone had is no longer to be seen.
+        had = sum(max(0, after.own_ticks - before.own_ticks) for before, after in pairs)
+        return min(sum(it.own for it in found) / wanted, had / busy, 1.0)
 
     def _watch(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):

@@ -278,7 +278,7 @@ def test_a_load_of_the_runs_own_is_told_as_a_mistake_of_the_harness(own: float, 
     assert found is not None
     assert (found.cause, found.again, found.finding().verdict) == (cause, True, Verdict.ERROR)
     told = found.finding().message
-    assert f"{own:.0%} of them were of this run" in told
+    assert f"{own:.0%} of that was this run's doing" in told
     assert ("please report it" in told) == ("the harness overloaded its own host" in told) == (cause == "own-load")
 
 

@@ -30,6 +30,7 @@ class Proc:
 
     def runs(self, total: int) -> None:
         (self.folder / "loadavg").write_text(f"9.00 8.00 7.00 {total}/900 4242\n")
+        (self.folder / "stat").write_text("cpu  100 20 30 4000 500 6 7 8 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n")
 
     def has(self, pid: int, parent: int, states: str, cgroup: str = "0::/user.slice\n") -> None:
         """A process with a thread for each of these states."""
@@ -43,7 +44,7 @@ class Proc:
 
 
 def _stat(pid: int, parent: int, state: str) -> str:
-    return f"{pid} (a (name) R 1) {state} {parent} {' '.join(['0'] * 17)} 777 0 0\n"
+    return f"{pid} (a (name) R 1) {state} {parent} {' '.join(['0'] * 9)} 1 2 3 4 {' '.join(['0'] * 4)} 777 0 0\n"
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def census(proc: Proc, *own: str) -> Census:
 
 def test_own_are_the_descendants_and_what_runs_in_own_containers(proc: Proc) -> None:
     # One of the four is the thread that counts.
-    assert census(proc, OURS).count() == Runnable(own=3, total=8)
+    assert census(proc, OURS).count() == Runnable(own=3, total=8, own_ticks=40, ticks=171)
 
 
 def test_it_cannot_be_told_where_no_own_container_is_to_be_seen(proc: Proc) -> None:
@@ -81,7 +82,7 @@ def test_it_cannot_be_told_where_the_kernel_does_not_say(proc: Proc) -> None:
 
 def test_a_process_that_ends_meanwhile_counts_for_nothing(proc: Proc) -> None:
     (proc.folder / "120" / "stat").unlink()
-    assert census(proc, OURS).count() == Runnable(own=1, total=8)
+    assert census(proc, OURS).count() == Runnable(own=1, total=8, own_ticks=30, ticks=171)
 
 
 def test_the_real_kernels_files_are_read() -> None:
@@ -111,13 +112,33 @@ def load_of(monkeypatch: pytest.MonkeyPatch, *counts: Runnable | None) -> OwnLoa
     return made
 
 
-def test_the_runs_part_is_that_of_all_counts_since_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    load = load_of(monkeypatch, Runnable(own=0, total=100), Runnable(own=10, total=20), Runnable(own=20, total=20))
+@pytest.mark.parametrize(
+    ("own", "total", "own_ticks", "ticks", "part"),
+    [
+        (30, 40, 700, 1000, 0.7),
+        (30, 40, 900, 1000, 0.75),
+        # Its threads pile up since others have the processors.
+        (30, 40, 200, 1000, 0.2),
+        # Others' threads pile up at a low priority.
+        (10, 100, 950, 1000, 0.1),
+        # A cluster is gone, and what it had with it.
+        (30, 40, -500, 1000, 0.0),
+    ],
+)
+def test_the_runs_part_is_of_what_wants_processors_and_of_what_has_them(
+    monkeypatch: pytest.MonkeyPatch, own: int, total: int, own_ticks: int, ticks: int, part: float
+) -> None:
+    load = load_of(
+        monkeypatch,
+        Runnable(own=0, total=1000, own_ticks=0, ticks=0),
+        Runnable(own=0, total=0, own_ticks=1000, ticks=5000),
+        Runnable(own=own, total=total, own_ticks=1000 + own_ticks, ticks=5000 + ticks),
+    )
     load._count()
     began = time.monotonic()
     load._count()
 
-    assert load.since(began) == pytest.approx(0.75)
+    assert load.since(began) == pytest.approx(part)
     assert load.since(time.monotonic()) is None
 
 
