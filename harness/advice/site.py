@@ -15,7 +15,7 @@ from harness.advice.steps import Deployment
 from harness.advice.tools import Tool
 from harness.advice.values import Remark
 from harness.errors import UsageError
-from harness.images.references import ImageReference
+from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Release
 from harness.matrix.versions import VERSION
@@ -253,8 +253,12 @@ def _pull_secrets(reading: Reading, target: Release) -> Iterator[Remark]:
     """Whether the operator's pull secrets are for the registry that the target comes from."""
     given = at(reading.values, "image.pullSecrets")
     names = [str(it.get("name")) for it in given if isinstance(it, Mapping)] if isinstance(given, list) else []
-    host = str(at(reading.values, "image.registry") or target.registry)
-    known = {it.name: it.registries for space in reading.site.namespaces for it in space.pull_secrets}
+    pinned = str(at(reading.values, "image.registry") or "")
+    # Values that still name Docker Hub are corrected by a step.
+    host = target.registry if pinned in ("", DOCKER_HUB) else pinned
+    home = reading.release.namespace if reading.release else ""
+    spaces = [it for it in reading.site.namespaces if it.name == home]
+    known = {it.name: it.registries for space in spaces for it in space.pull_secrets}
     for name in names:
         registries = known.get(name)
         if registries is not None and not any(host in it for it in registries):

@@ -249,6 +249,7 @@ SINGLE: Mapping[str, Mapping[str, Any]] = {
     },
     "/api/v1/namespaces/etl/secrets/hub": pull_secret(),
     "/api/v1/namespaces/spark": {"metadata": {"name": "spark"}},
+    "/api/v1/namespaces/spark/secrets/hub": pull_secret(),
     "/api/v1/namespaces/spark/secrets/sh.helm.release.v1.my-op.v3": helm_secret(),
 }
 

@@ -61,6 +61,7 @@ def test_a_site_says_what_is_installed_and_gets_steps_of_its_own(
     assert "applied by Helm, client-side; then kubectl, server-side" in texts(found, "site")
     assert "2.5.2 needs CRDs that the cluster does not have: sparkconnects.sparkoperator.k8s.io" in texts(found, "site")
     assert "the namespace etl enforces the restricted Pod Security Standard" in texts(found, "site")
+    assert "the pull secret hub is for docker.io, not for ghcr.io" in texts(found, "site")
     where = {it["where"] for it in found["site"] if it["origin"] == "seen"}
     assert len(where) == 1
     assert "snapshot of fake" in where.pop()
