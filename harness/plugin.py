@@ -239,9 +239,9 @@ def _is_worker(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput")
 
 
-def _without_traceback(said: str) -> NoReturn:
+def _without_traceback(message: str) -> NoReturn:
     """Fail with the finding alone: a traceback through the harness would be of no use to the reader."""
-    pytest.fail(Redactor().text(said), pytrace=False)
+    pytest.fail(Redactor().text(message), pytrace=False)
 
 
 def _pytest_status(status: int) -> int:

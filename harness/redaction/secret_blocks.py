@@ -46,15 +46,15 @@ class _Block:
 
 def _redacted(block: _Block, redact: Callable[[str], str | None]) -> str:
     text = "".join(block.lines)
-    said = text
+    redacted = text
     if block.shaped:
         structured = redact(text) if len(block.lines) < _MAX_LINES else None
         masked = _mask_secrets(block.lines, take_all=len(block.lines) >= _MAX_LINES)
-        said = structured if structured is not None else "".join(masked)
+        redacted = structured if structured is not None else "".join(masked)
     if not any(block.times):
-        return said
+        return redacted
     last = len(block.times) - 1
-    return "".join(block.times[min(at, last)] + line for at, line in enumerate(said.splitlines(keepends=True)))
+    return "".join(block.times[min(at, last)] + line for at, line in enumerate(redacted.splitlines(keepends=True)))
 
 
 def _split(text: str) -> Iterator[_Block]:

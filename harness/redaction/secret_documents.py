@@ -65,8 +65,8 @@ class Walk:
         if isinstance(value, str):
             if name and is_secret(name) and not is_harmless(value, name):
                 return self.masked(value, place)
-            said = self._inner(value)
-            return value if said == value else self.changed(value, said, place)
+            redacted = self._inner(value)
+            return value if redacted == value else self.changed(value, redacted, place)
         if isinstance(value, Pairs | Mapping):
             return self._mapping(value, place, name)
         if isinstance(value, list | tuple):
@@ -80,10 +80,10 @@ class Walk:
         self.places.append(place)
         return MASK
 
-    def changed(self, value: str, said: str, place: Place) -> Any:
+    def changed(self, value: str, redacted: str, place: Place) -> Any:
         """What stands in the place of a string with a secret in it."""
         self.places.append(place)
-        return said
+        return redacted
 
     def _mapping(
         self, value: Mapping[Any, Any] | Pairs, place: Place, called: str = "", *, in_list: bool = False
@@ -141,7 +141,7 @@ def _name_in(value: Mapping[Any, Any] | Pairs) -> str:
 class WholeWalk(Walk):
     """Masks the whole of a string that has a secret in it."""
 
-    def changed(self, value: str, said: str, place: Place) -> Any:
+    def changed(self, value: str, redacted: str, place: Place) -> Any:
         """What stands in the place of a string with a secret in it."""
         return self.masked(value, place)
 
@@ -160,11 +160,11 @@ def in_json(text: str, inner: Redact) -> str | None:
     if not walk.places:
         return text
     start = text.index(bare[0])
-    said = _dumped(made, bare)
+    redacted = _dumped(made, bare)
     if "\\u003c" in bare or "\\u0026" in bare:
         # Go writes JSON so that it can be part of HTML.
-        said = said.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return text[:start] + said + text[start + len(bare) :]
+        redacted = redacted.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return text[:start] + redacted + text[start + len(bare) :]
 
 
 def in_lines(text: str, inner: Redact, is_worth: Callable[[str], bool]) -> str:
@@ -191,11 +191,11 @@ def _in_line(line: str, inner: Redact) -> str:
 def _in_string(quoted: str, inner: Redact) -> str:
     """A string of JSON with several lines or with quotes in it, such as a field of a log."""
     try:
-        said = json.loads(quoted, strict=False)
+        decoded = json.loads(quoted, strict=False)
     except ValueError:
         return quoted
-    made = inner(said)
-    return quoted if made == said else json.dumps(made, ensure_ascii="\\ud" in quoted.lower())
+    made = inner(decoded)
+    return quoted if made == decoded else json.dumps(made, ensure_ascii="\\ud" in quoted.lower())
 
 
 _STRING = re.compile(r'"(?=[^"]*\\)(?:\\.|[^"\\])*"')

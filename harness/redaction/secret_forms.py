@@ -161,12 +161,12 @@ def decoded(text: str, inner: Redact) -> str:
     """The text without base64 and percent-encoding that hides a secret, which `inner` finds in what it stands for."""
 
     def base64_run(found: re.Match[str]) -> str:
-        said = _from_base64("".join(found[0].split()))
-        return MASK if said and inner(said) != said else found[0]
+        decoded_text = _from_base64("".join(found[0].split()))
+        return MASK if decoded_text and inner(decoded_text) != decoded_text else found[0]
 
     def percent_run(found: re.Match[str]) -> str:
-        said = unquote(found[0])
-        return MASK if inner(said) != said else found[0]
+        decoded_text = unquote(found[0])
+        return MASK if inner(decoded_text) != decoded_text else found[0]
 
     if "\n" in text:
         text = _WRAPPED.sub(base64_run, text)

@@ -296,21 +296,21 @@ def _value_of_flag(line: str, start: int, end: int) -> Value | None:
 def _names_and_values(line: str) -> str:
     """`name: DB_PASSWORD, value: x`."""
 
-    def told(found: re.Match[str]) -> Value | None:
+    def after(found: re.Match[str]) -> Value | None:
         return value_at(line, found.end()) if is_secret(found["name"]) else None
 
     def before(found: re.Match[str]) -> Value | None:
         return value_at(line, found.start("value")) if is_secret(found["name"]) else None
 
-    return _each(_each(line, _NAME_VALUE, told), _VALUE_NAME, before)
+    return _each(_each(line, _NAME_VALUE, after), _VALUE_NAME, before)
 
 
-def _each(line: str, pattern: re.Pattern[str], told: Callable[[re.Match[str]], Value | None]) -> str:
-    """The line with the value of each match masked, unless `told` has none or it is harmless."""
+def _each(line: str, pattern: re.Pattern[str], value_of: Callable[[re.Match[str]], Value | None]) -> str:
+    """The line with the value of each match masked, unless `value_of` has none or it is harmless."""
     parts: list[str] = []
     at = position = 0
     while found := pattern.search(line, position):
-        value = told(found)
+        value = value_of(found)
         if value is None or not value.text or is_harmless(value.text, found["name"]):
             position = max(found.end(), position + 1)
             continue
@@ -325,9 +325,9 @@ def _headers(line: str) -> str:
     while found := _HEADER.search(line, position):
         start, position = found.end(), found.end()
         end = _quoted(line, found.end("quote"), found["quote"]).end if found["quote"] else _header_end(line, start)
-        said = line[start:end]
+        value = line[start:end]
         prose = not found["scheme"] and not found["quote"] and _PROSE.match(line, start)
-        if said and not prose and not is_harmless(said.strip(), "authorization"):
+        if value and not prose and not is_harmless(value.strip(), "authorization"):
             line = line[:start] + MASK + line[end:]
             position = start + len(MASK)
     return line
@@ -363,11 +363,11 @@ def _by_pattern(pattern: re.Pattern[str], name: int, value: int) -> Callable[[st
 def _properties(line: str) -> str:
     """`spark.hadoop.fs.s3a.secret.key   x`, as in spark-defaults.conf."""
 
-    def told(found: re.Match[str]) -> Value | None:
+    def after(found: re.Match[str]) -> Value | None:
         is_value = is_secret(found["name"]) and not STATUS.match(found["value"])
         return Value(found.start("value"), found.end("value"), found["value"]) if is_value else None
 
-    return _each(line, _PROPERTY, told)
+    return _each(line, _PROPERTY, after)
 
 
 # Each with the words without which it does not hold.

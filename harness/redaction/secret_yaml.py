@@ -33,8 +33,8 @@ def in_yaml(text: str, inner: Redact) -> str | None:
     except (yaml.YAMLError, RecursionError, _NotAsWritten):
         return None
     parts, at = [], 0
-    for start, end, said in sorted(walk.edits):
-        parts += [text[at:start], said]
+    for start, end, new in sorted(walk.edits):
+        parts += [text[at:start], new]
         at = end
     return "".join([*parts, text[at:]])
 
@@ -89,11 +89,11 @@ class _YamlWalk(Walk):
         self._write(value, f'"{MASK}"')
         return MASK
 
-    def changed(self, value: str, said: str, place: Place) -> Any:
+    def changed(self, value: str, redacted: str, place: Place) -> Any:
         """See above."""
         if isinstance(value, _Leaf) and value.style not in ("|", ">"):
-            self._write(value, json.dumps(said, ensure_ascii=False))
-        return said
+            self._write(value, json.dumps(redacted, ensure_ascii=False))
+        return redacted
 
     def value(self, value: Any, name: str = "", place: Place = None) -> Any:
         """See above; text in a block is redacted as it is laid out."""
@@ -120,15 +120,15 @@ class _YamlWalk(Walk):
         head, newline, body = source.partition("\n")
         indent = min((len(it) - len(it.lstrip(" ")) for it in body.splitlines() if it.strip()), default=0)
         plain = "".join(line[min(indent, len(line) - len(line.lstrip(" "))) :] for line in body.splitlines(True))
-        said = self._inner(plain)
-        if said != plain:
-            laid_out = "".join(" " * indent + line if line.strip() else line for line in said.splitlines(True))
+        redacted = self._inner(plain)
+        if redacted != plain:
+            laid_out = "".join(" " * indent + line if line.strip() else line for line in redacted.splitlines(True))
             self.edits.append((leaf.start, leaf.end, head + newline + laid_out))
 
-    def _write(self, leaf: _Leaf, said: str) -> None:
+    def _write(self, leaf: _Leaf, text: str) -> None:
         source = self._text[leaf.start : leaf.end]
         anchor = f"&{leaf.anchor} " if leaf.anchor else ""
-        self.edits.append((leaf.start, leaf.end, anchor + said + source[len(source.rstrip()) :]))
+        self.edits.append((leaf.start, leaf.end, anchor + text + source[len(source.rstrip()) :]))
 
 
 def _documents(text: str) -> Iterator[Any]:

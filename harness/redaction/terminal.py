@@ -79,11 +79,11 @@ class RedactedStream:
 
     def _show(self, text: str) -> None:
         """Write a text, the beginning of which may be on the screen already."""
-        said = redactor.Redactor().text(text)
+        clean = redactor.Redactor().text(text)
         common = 0
-        for old, new in zip(self._shown, said, strict=False):
+        for old, new in zip(self._shown, clean, strict=False):
             if old != new:
                 break
             common += 1
-        self._stream.write(said[common:])
-        self._shown = said
+        self._stream.write(clean[common:])
+        self._shown = clean
