@@ -11,7 +11,9 @@ from typing import Any
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 
 Redact = Callable[[str], str]
-_NAMES = ("name", "key", "Name", "Key", "NAME", "KEY")
+NAMES = ("name", "key", "Name", "Key", "NAME", "KEY")
+"""Keys of what a value is called that is beside it."""
+
 _VALUES = frozenset({"value", "Value", "VALUE", "stringValue", "plain", "plaintext"})
 _HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 _FLAG = re.compile(r"--?(?=[A-Za-z])([\w.-]+)")
@@ -135,7 +137,7 @@ def _is_pair(value: Sequence[Any]) -> bool:
 
 def _name_in(value: Mapping[Any, Any] | Pairs) -> str:
     """What a mapping of a name and a value calls the value; empty when it says nothing."""
-    return next((str(it) for it in map(value.get, _NAMES) if isinstance(it, str)), "")
+    return next((str(it) for it in map(value.get, NAMES) if isinstance(it, str)), "")
 
 
 class WholeWalk(Walk):

@@ -87,7 +87,12 @@ _FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     # The master password of Maven's settings-security.xml
     (("<master>",), re.compile(r"(<master>)[^<]+(?=</master>)")),
     # .pgpass: host, port, database and user
-    ((":",), re.compile(r"^(?=[a-z*])([\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)[^\s:]+(?=\s*$)", re.MULTILINE)),
+    (
+        (":",),
+        re.compile(
+            r"^([ \t]*(?:- )?(?=[a-z*])[\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)[^\s:]+(?=\s*$)", re.MULTILINE
+        ),
+    ),
     # Users of Kafka's and ZooKeeper's login modules
     (
         ("user_",),

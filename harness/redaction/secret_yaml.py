@@ -13,15 +13,68 @@ from typing import Any
 
 import yaml
 
-from harness.redaction.secret_documents import Pairs, Place, Redact, Walk
-from harness.redaction.secret_names import MASK, is_secret
+from harness.redaction.secret_documents import NAMES, Pairs, Place, Redact, Walk
+from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_text import worth_a_look
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _COMMENT = re.compile(r"(?:(?<=\s)|^)#[^\n]*", re.MULTILINE)
 
 
+# What `kubectl get -o yaml` prints: a list whose items are independent of each other.
+_ITEMS = re.compile(r"(?:^|\n)items:\n(?=( *)- )")
+_SECRET = re.compile(
+    r"""\bkind: *["']?Secret|^[ -]*type: *["']?(?:Opaque|kubernetes\.io/|helm\.sh/|bootstrap\.)""", re.MULTILINE
+)
+_SIMPLE = re.compile(r"^\s*(?:- )*([\w.-]+):(?: +([\w./:@-]*))?\s*$")
+
+
 def in_yaml(text: str, inner: Redact) -> str | None:
     """A text that is YAML, without its secrets; None when it is none."""
+    items = _items(text)
+    if len(items) > 1:
+        redacted = [_in_documents(it, inner) if _is_worth_it(it) else it for it in items]
+        if None not in redacted:
+            return "".join(filter(None, redacted))
+    return _in_documents(text, inner)
+
+
+def _items(text: str) -> list[str]:
+    """What is before the items of a list, each of these, and what follows; nothing where it must be read as a whole."""
+    found = _ITEMS.search(text)
+    if found is None or _SECRET.search(text):
+        return []
+    indent = found[1]
+    begins = [found.end(), *(it.end() for it in re.finditer(rf"\n(?={indent}- )", text) if it.end() > found.end())]
+    after = re.compile(rf"\n(?={indent}[^ \n-])" if not indent else rf"\n(?! {{{len(indent)}}}|\n)(?=.)")
+    end = after.search(text, begins[-1])
+    last = end.end() if end else len(text)
+    ends = [*begins[1:], last]
+    if any(after.search(text, start, stop) for start, stop in zip(begins[:-1], ends[:-1], strict=True)):
+        return []
+    return [text[: begins[0]], *(text[start:stop] for start, stop in zip(begins, ends, strict=True)), text[last:]]
+
+
+def _is_worth_it(item: str) -> bool:
+    """Whether something in it is to be known by its structure; what has a form of its own is found without."""
+    lines = item.splitlines(keepends=True)
+    return any(_tells(lines[number]) for number in worth_a_look(lines))
+
+
+def _tells(line: str) -> bool:
+    simple = _SIMPLE.match(line)
+    if simple is None:
+        return True
+    key, value = simple[1], simple[2] or ""
+    if not value and key == "serviceAccountToken":
+        # A volume that every pod has.
+        return False
+    if key in NAMES:
+        return is_secret(value)
+    return key == "stringData" or (is_secret(key) and not (value and is_harmless(value, key)))
+
+
+def _in_documents(text: str, inner: Redact) -> str | None:
     walk = _YamlWalk(inner, text)
     try:
         # Bytes that were not UTF-8 are no YAML, and are kept.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import textwrap
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_cla
 from detect_secrets.core.secrets_collection import SecretsCollection
 from detect_secrets.settings import default_settings, transient_settings
 
+from harness.redaction import secret_yaml
 from harness.redaction.redactor import MASK, Redactor
 
 # What a scanner takes for a secret because it is random, and what says which image, object or certificate it was.
@@ -43,6 +45,42 @@ def test_no_shape_gets_through_in_base64_or_in_a_string_of_json() -> None:
         if any(secret in Redactor().text(text + "\n") for secret in secrets)
     ]
     assert leaks == []
+
+
+_POD = """\
+apiVersion: v1
+kind: Pod
+spec:
+  volumes:
+  - projected:
+      sources:
+      - serviceAccountToken:
+          path: token
+"""
+
+
+def _listed(*documents: str) -> str:
+    """A list as `kubectl get -o yaml` prints it."""
+    items = [textwrap.indent(it.rstrip("\n"), "  ").replace("  ", "- ", 1) for it in documents]
+    return "apiVersion: v1\nitems:\n" + "\n".join(items) + "\nkind: List\n"
+
+
+def test_items_of_a_list_hide_no_less_than_the_list_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Items in which nothing is to be found are not parsed.
+    def leaks() -> set[str]:
+        return {
+            name
+            for name, text, secrets in corpus.hidden()
+            if "swordfish" in name
+            if any(secret in Redactor().text(_listed(_POD, text, _POD)) for secret in secrets)
+        }
+
+    in_items = leaks()
+    monkeypatch.setattr(secret_yaml, "_items", lambda text: [])
+    assert in_items <= leaks()
+    # Shapes that mean something else behind `- `, such as a table, whose first column would be a block.
+    assert len(in_items) < 10
+    assert Redactor().text(_listed(_POD, _POD)) == _listed(_POD, _POD)
 
 
 @pytest.mark.parametrize("kind", corpus.SHOWN)
