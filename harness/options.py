@@ -126,6 +126,15 @@ RUN_OPTIONS = (
         },
     ),
     Option(
+        flag="--before",
+        arguments={
+            "default": None,
+            "metavar": "DIR",
+            "help": "a folder with manifests that are in the cluster before the operator: namespaces with labels, "
+            "quotas, policies, CRDs, PriorityClasses",
+        },
+    ),
+    Option(
         flag="--apps",
         arguments={
             "default": None,
@@ -203,6 +212,7 @@ class RunOptions:
     exact_values: bool = False
     release_name: str | None = None
     namespace: str | None = None
+    before: Path | None = None
     apps: Path | None = None
     chart: str | None = None
     seed: int | None = None
@@ -243,6 +253,7 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         exact_values=bool(get("--exact-values", False)),
         release_name=get("--release-name"),
         namespace=get("--namespace"),
+        before=Path(get("--before")) if get("--before") else None,
         apps=Path(get("--apps")) if get("--apps") else None,
         chart=get("--chart"),
         seed=get("--seed"),
@@ -277,6 +288,7 @@ def words(options: RunOptions) -> list[str]:
         "--values-key": options.values_key,
         "--release-name": options.release_name,
         "--namespace": options.namespace,
+        "--before": options.before,
         "--apps": options.apps,
         "--chart": options.chart,
         "--seed": options.seed,

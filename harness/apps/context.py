@@ -46,6 +46,11 @@ class ScenarioContext:
     service_account: str = ""
     webhook: bool = True
 
+    @property
+    def restricted(self) -> bool:
+        """Whether pods must keep to the Pod Security Standard `restricted`."""
+        return self.cluster.environment.restricted
+
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""
         return self.cluster.api_client()

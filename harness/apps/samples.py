@@ -134,6 +134,17 @@ def chart_values(file: Path = CHART / "values.yaml") -> ChartValues:
     return values
 
 
+_RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    # The image names its user, where the kubelet must know that it is not root.
+    "runAsUser": 185,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""What the standard asks of each container (https://kubernetes.io/docs/concepts/security/pod-security-standards)."""
+
+
 class Rendering(Protocol):
     """What rendering needs to know; a ScenarioContext does."""
 
@@ -157,6 +168,10 @@ class Rendering(Protocol):
     def service_account(self) -> str:
         """What the release made for applications; empty for the one of a release without values of a user."""
 
+    @property
+    def restricted(self) -> bool:
+        """Whether the namespace takes only pods of the Pod Security Standard `restricted`."""
+
 
 def account(ctx: Rendering) -> str:
     """The service account that samples run under."""
@@ -172,6 +187,7 @@ class RenderedFor:
     folder: Path
     spark_images: Mapping[str, str]
     service_account: str = ""
+    restricted: bool = False
 
 
 def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None) -> list[Manifest]:
@@ -180,6 +196,8 @@ def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None)
     Raises CommandError when Helm refuses, with Helm's words.
     """
     given = {**(values or {}), "samples": [sample], "serviceAccount": account(ctx)}
+    if ctx.restricted:
+        given["securityContext"] = _RESTRICTED
     given["spark"] = {**given.get("spark", {}), "images": dict(ctx.spark_images)}
     ctx.folder.mkdir(parents=True, exist_ok=True)
     values_file = ctx.folder / f"{sample}-values.yaml"

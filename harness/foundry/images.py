@@ -8,18 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BuildError
-from harness.foundry import gobuild, operator, spark
+from harness.foundry import gobuild, operator, spark, stand_in
 from harness.foundry.assemble import read_image
 from harness.foundry.imported import Imports
 from harness.foundry.publish import Publisher, published
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
+from harness.matrix.addons import StandIn
 from harness.matrix.model import Release
 from harness.settings import Settings
 
 _SPARK_SECONDS = 75.0
 _OPERATOR_SECONDS = 90.0
 _HOOK_SECONDS = 10.0
+_STAND_IN_SECONDS = 240.0
 _GIGABYTE = 10**9
 
 
@@ -99,6 +101,20 @@ def recipes(settings: Settings, releases: Iterable[Release]) -> list[Recipe]:
     found = [recipe for build in builders(settings, known) for recipe in (build.recipe, *build.parts)]
     versions = dict.fromkeys(release.version for release in known if "foundry" in release.sources)
     return [*found, *map(operator.chart_recipe, versions)]
+
+
+def stand_in_build(settings: Settings, made: StandIn) -> ImageBuild:
+    """The image of a program that stands in for an add-on."""
+    return ImageBuild(
+        name=made.module,
+        reference=made.image,
+        recipe=stand_in.recipe(made),
+        parts=(gobuild.recipe(made.module),),
+        seconds=_STAND_IN_SECONDS,
+        room=3 * _GIGABYTE,
+        make=lambda artifacts: stand_in.build(artifacts, made),
+        settings=settings,
+    )
 
 
 def registries(settings: Settings) -> Path:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from harness.errors import CatalogueError, UsageError
 from harness.images.references import ImageReference
 from harness.matrix import behaviour, edges, own_rows
+from harness.matrix.addons import Addon, named, read_addons
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import Environment, Model, Release, ReleaseRow, Relocation
 from harness.matrix.names import unknown
@@ -55,6 +56,7 @@ class Catalogue:
     relocations: tuple[Relocation, ...] = ()
     rules: Rules = field(default_factory=Rules)
     upgrades: Upgrades = field(default_factory=Upgrades)
+    addons: tuple[Addon, ...] = ()
     written: Mapping[str, TomlSource] = field(default_factory=dict)
 
     def environment(self, name: str) -> Environment:
@@ -111,6 +113,7 @@ def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
         "upgrades": root / "charts" / "upgrades.toml",
         "default": root / "clusters" / "default.toml",
         "matrix": root / "clusters" / "matrix.toml",
+        "addons": root / "clusters" / "addons.toml",
     }
     written = {name: TomlSource.read(file) for name, file in files.items()}
     written = {name: source if name == "default" else own.over(source) for name, source in written.items()}
@@ -121,8 +124,10 @@ def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
         relocations=read_relocations(written["releases"]),
         defaults=read_defaults(written["default"]),
         rules=read_rules(written["matrix"]),
+        addons=read_addons(written["addons"]),
         written=written,
     )
+    _require_addons(found)
     _require_foundry_parts(found, root / "clusters" / "nodes")
     return replace(found, upgrades=edges.read(found.written["upgrades"], found.release))
 
@@ -169,6 +174,18 @@ def read_rules(file: Path | TomlSource) -> Rules:
 
 def _source(file: Path | TomlSource) -> TomlSource:
     return file if isinstance(file, TomlSource) else TomlSource.read(file)
+
+
+def _require_addons(found: Catalogue) -> None:
+    """Raise CatalogueError for an environment with an add-on that has no row."""
+    for number, environment in enumerate(found.environments):
+        for name in environment.addons:
+            try:
+                named(found.addons, name)
+            except UsageError as missing:
+                raise found.written["environments"].error(
+                    "environment", number, "addons", missing.message, missing.next_step
+                ) from missing
 
 
 def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:

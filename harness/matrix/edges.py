@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -83,8 +83,8 @@ class Consequence(Model):
 class KnownRow(Model):
     """`[[known]]`: a break that the catalogue predicts, and the moves that it is about.
 
-    `origins` and `targets` are matchers as in `matches`; empty `crds` and `values` stand for every mode. `message` is
-    the verbatim error message.
+    `origins` and `targets` are matchers as in `matches`; empty `crds` and `values` stand for every mode, and empty
+    `environments`, which are names or globs, for all of them. `message` is the verbatim error message.
     """
 
     origins: tuple[str, ...] = Field(default=("*",), alias="from", min_length=1)
@@ -92,6 +92,7 @@ class KnownRow(Model):
     crds: tuple[CrdMode, ...] = ()
     values: tuple[ValuesMode, ...] = ()
     kinds: tuple[Literal["upgrade", "rollback"], ...] = Field(default=("upgrade",), min_length=1)
+    environments: tuple[str, ...] = ()
     scenario: str
     check: str
     says: str
@@ -115,7 +116,8 @@ class KnownRow(Model):
 
     def expectations(self) -> Iterator[Known]:
         """The row as checks are judged by it; what follows from the break need not show each time."""
-        told = {"why": self.why, "link": self.link, "way_out": self.way_out}
+        told: dict[str, Any] = {"why": self.why, "link": self.link, "way_out": self.way_out}
+        told["environments"] = self.environments
         yield Known(scenario=self.scenario, check=self.check, says=self.says, strikes=self.strikes, **told)
         for it in self.also:
             yield Known(scenario=it.scenario or self.scenario, check=it.check, says=it.says, strikes="follows", **told)

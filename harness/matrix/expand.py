@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.matrix import edges
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Release, Scenario
-from harness.matrix.names import unknown
+from harness.matrix.names import covers, unknown
 
 
 def install_path(release: Release) -> Path:
@@ -67,7 +67,13 @@ def _mode(what: str, name: str, known: tuple[_Mode, ...]) -> _Mode:
 
 
 def cell(environment: Environment, path: Path, scenario: Scenario) -> Cell:
-    """One cell; it carries the tags of its environment, of its path and of its scenario."""
+    """One cell; it carries the tags of its environment, of its path and of its scenario.
+
+    Of the known breaks of the path it has those of its environment.
+    """
+    known = tuple(it for it in path.known if not it.environments or covers(it.environments, environment.name))
+    if known != path.known:
+        path = path.model_copy(update={"known": known})
     tags = tuple(dict.fromkeys((*environment.tags, *path.tags, *scenario.tags)))
     return Cell(environment=environment, path=path, scenario=scenario, tags=tags)
 

@@ -18,6 +18,10 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+RESTRICTED = "restricted-pod-security"
+"""The add-on that asks it of pods."""
+
+
 class Environment(Model):
     """A provider, a Kubernetes version and its node image.
 
@@ -25,7 +29,8 @@ class Environment(Model):
     that is known, or empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream
     published another patch of the same minor, and `distribution` what runs in it (`kubernetes`, `k3s`). `foundry` says
     whether clusters/nodes/ has the rows to build a node, and `foundry_distribution` what runs on that one, if it is
-    something else. `containerd` is the version in that one where it is not the foundry's usual one (2.3.7).
+    something else. `containerd` is the version in that one where it is not the foundry's usual one (2.3.7). `addons` are
+    what is in the cluster before the operator (clusters/addons.toml).
     """
 
     name: str
@@ -37,7 +42,13 @@ class Environment(Model):
     foundry: bool = False
     foundry_distribution: str = ""
     containerd: str = ""
+    addons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+
+    @property
+    def restricted(self) -> bool:
+        """Whether pods must keep to the Pod Security Standard `restricted`."""
+        return RESTRICTED in self.addons
 
     @property
     def minor(self) -> str:
@@ -270,7 +281,8 @@ class Known(Model):
     `scenario` and `check` are names or globs; `says` is a regular expression that the check's message must match.
     `strikes` says whether it breaks every time, is a race, or follows from another break.
     `why` is the cause in a sentence, `link` the upstream issue or the file of the chart that explains it, `way_out`
-    the workaround. `move` is the step of a longer path that it is about, as named in findings.
+    the workaround. `move` is the step of a longer path that it is about, as named in findings. `environments` are names
+    or globs of those in which it strikes; none stands for all.
     """
 
     scenario: str
@@ -281,6 +293,7 @@ class Known(Model):
     way_out: str
     strikes: Literal["always", "sometimes", "follows"] = "always"
     move: str = ""
+    environments: tuple[str, ...] = ()
 
 
 class Move(Model):

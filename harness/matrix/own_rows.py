@@ -35,9 +35,10 @@ TABLES: Mapping[str, tuple[Table, ...]] = {
         Table(name="edge", decided_later=True),
         Table(name="rollback", decided_later=True),
         Table(name="chain", decided_later=True),
-        Table(name="known", keys=("scenario", "check", "from", "to", "crds", "values", "kinds")),
+        Table(name="known", keys=("scenario", "check", "from", "to", "crds", "values", "kinds", "environments")),
         Table(name="note"),
     ),
+    "addons": (Table(name="addon", keys=("name",)),),
     "matrix": (Table(name="tier"), Table(name="exclude")),
     "pull-messages": (
         Table(name="kind", keys=("name",)),

@@ -16,7 +16,7 @@ import yaml
 
 from harness.kube.needs import Need, needs
 from harness.late import quantities
-from harness.releases import chart_files, foreign, node_labels, scheduling
+from harness.releases import chart_files, node_labels, scheduling
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import with_job_namespaces
@@ -90,7 +90,8 @@ class Given:
     """A release as it is to be installed, and on what: `own` values are ours, `users` come after them.
 
     `job_namespaces` are the run's, which come after the user's; `files` are those of `users`, to be named. What `made`
-    has is in the cluster before the release. `exact` values get nothing that they ask for, and no namespaces.
+    has is in the cluster before the release, which then serves `kinds` as well, `group/version/Kind`. `exact` values
+    get nothing that they ask for, and no namespaces.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Given:
     exact: bool = False
     kubernetes: str = ""
     made: frozenset[Need] = frozenset()
+    kinds: Sequence[str] = ()
     room: Room = field(default_factory=Room)
 
     def values(self, *documents: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,10 +118,9 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
     Nothing where it does not render without them either. Raises CommandTimeout, and ToolError for an unusable Helm.
     """
     values = given.values(*given.own, *given.users)
-    kinds = foreign.api_versions(values)
     try:
         objects = helm.template(
-            chart, given.name, given.namespace, values, api_versions=kinds, kubernetes=given.kubernetes
+            chart, given.name, given.namespace, values, api_versions=given.kinds, kubernetes=given.kubernetes
         )
     except HelmError as refused:
         if not _renders(helm, chart, given):

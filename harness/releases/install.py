@@ -15,7 +15,7 @@ from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.matrix.model import Release
-from harness.releases import accounts, asked, charts, foreign, rollout
+from harness.releases import accounts, asked, charts, rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
@@ -114,7 +114,6 @@ def begin(
     binary = Helm(helm, cluster.kubeconfig)
     with _api_of(cluster, release) as api:
         _prepare_namespaces(api, [namespace, CHECK_NAMESPACE, *filter(None, of_values(given))], job_namespaces)
-        foreign.bring(api, merged)
         accounts.bring(api, accounts.to_bring(binary, found, name, namespace, merged))
         prepared = deadline.elapsed
         # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.

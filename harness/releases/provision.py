@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes on a cluster what a user's values ask for and only production has: labels of nodes, PriorityClasses."""
+"""Makes on a cluster what a user's values ask for and only production has: labels of nodes and
+namespaces, PriorityClasses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 from harness.errors import ApiError
@@ -28,6 +30,13 @@ def bring(api: client.ApiClient, fit: Fit) -> None:
         except ApiError as refused:
             if refused.status != HTTPStatus.CONFLICT:
                 raise
+
+
+def label_namespaces(api: client.ApiClient, names: Iterable[str], labels: Mapping[str, str]) -> None:
+    """Give these namespaces the labels. Raises ApiError."""
+    if labels:
+        for name in names:
+            client.CoreV1Api(api).patch_namespace(name, {"metadata": {"labels": dict(labels)}})
 
 
 def _label(api: client.ApiClient, fit: Fit) -> None:

@@ -313,12 +313,14 @@ def cell_result(
     )
 
 
-def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), key: str = "", apps: str = "") -> str:
+def repro(
+    cell_id: str, *, lock: str, values: Sequence[str] = (), key: str = "", apps: str = "", before: str = ""
+) -> str:
     """The one command that runs this cell again from its lock.
 
     `values` are files with values that a lock must not store, below `key` where there is one, `apps` a folder of such
-    applications. Where neither cache nor reports have the lock, as on another machine, pass the evidence folder or its
-    bundle instead of the digest.
+    applications, `before` one of such manifests. Where neither cache nor reports have the lock, as on another machine,
+    pass the evidence folder or its bundle instead of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
@@ -327,6 +329,8 @@ def repro(cell_id: str, *, lock: str, values: Sequence[str] = (), key: str = "",
         words += ["--values-key", key]
     if apps:
         words += ["--apps", apps]
+    if before:
+        words += ["--before", before]
     return here(f"nox -s e2e -- {shlex.join(words)}")
 
 

@@ -144,8 +144,17 @@ class CellReports:
     def _without_secrets(self, findings: Sequence[Finding]) -> list[Finding]:
         """The findings without the secrets that the run knows; a report masks those that have the look of one."""
         registries = self._record.registries
-        redactor = Redactor((*self._resources.source.mirrors.secrets, *(registries.secrets if registries else ())))
+        own = registries.secrets if registries else ()
+        redactor = Redactor((*self._resources.source.mirrors.secrets, *own, *self._secrets_before))
         return [Finding.model_validate(redactor.value(it.model_dump())) for it in findings]
+
+    @property
+    def _secrets_before(self) -> list[str]:
+        """What the Secrets of --before hold."""
+        documents = self._asked.before
+        return users.secret_values(
+            [users.UserManifest(file=it.where, line=0, document=dict(it.document)) for it in documents]
+        )
 
     def before_deletion(self, attempt: Attempt, findings: Sequence[Finding]) -> None:
         """Diagnose and gather evidence, before what the findings are about is deleted."""
@@ -164,7 +173,11 @@ class CellReports:
             folder,
             made=self._record.made,
             images=self._record.images,
-            secrets=[*(registries.secrets if registries else ()), *users.secret_values(self._asked.given.apps)],
+            secrets=[
+                *(registries.secrets if registries else ()),
+                *users.secret_values(self._asked.given.apps),
+                *self._secrets_before,
+            ],
         )
 
     def hand_back(self, attempt: Attempt, why: str) -> None:

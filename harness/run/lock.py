@@ -119,6 +119,17 @@ class LockedRow(Model):
     replaces: bool = False
 
 
+_BEFORE = ("addons", "surroundings", "secrets_before")
+
+
+class LockedAddon(Model):
+    """An add-on that was in the cluster before the operator; `sha256` is of what was applied."""
+
+    name: str
+    version: str = ""
+    sha256: Sha256
+
+
 class Lock(Model):
     """What one attempt at a cell ran with.
 
@@ -129,7 +140,8 @@ class Lock(Model):
     them. `tools` maps a program to its version. `seed` is the attempt's. `release_name` and `namespace` are
     those of the Helm release, empty for the harness's own; `exact_values` reached Helm as they are. `rows` are those of
     the user's own catalogue that the cell needs. `packages` maps a base system of the foundry to the digest of its
-    Debian packages.
+    Debian packages. `addons` and `surroundings` were in the cluster before the operator, the latter from --before, of
+    which `secrets_before` Secrets are not in the lock.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -152,6 +164,9 @@ class Lock(Model):
     release_name: str = ""
     namespace: str = ""
     exact_values: bool = False
+    addons: tuple[LockedAddon, ...] = ()
+    surroundings: tuple[LockedManifest, ...] = ()
+    secrets_before: int = Field(default=0, ge=0)
     seed: int
 
     @property
@@ -176,7 +191,8 @@ class Lock(Model):
     def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         made: dict[str, Any] = serialize(self)
         # Locks from before there were any keep their digests.
-        for name in ("user_apps", "watched", "rows", "packages", "release_name", "namespace", "exact_values"):
+        hidden = ("user_apps", "watched", "rows", "packages", "release_name", "namespace", "exact_values", *_BEFORE)
+        for name in hidden:
             if not made[name]:
                 del made[name]
         return made
@@ -253,6 +269,10 @@ def _inputs(lock: Lock, here: Lock) -> Iterator[Difference]:
     for then, today in zip(lock.before, here.before, strict=False):
         if then.chart and today.chart:
             yield from _digest(f"chart {then.chart.name} {then.chart.version}", then.chart.sha256, today.chart.sha256)
+    there_addons = {it.name: f"{it.version} {it.sha256}" for it in lock.addons}
+    here_addons = {it.name: f"{it.version} {it.sha256}" for it in here.addons}
+    for name in sorted(there_addons.keys() | here_addons.keys()):
+        yield from _digest(f"add-on {name}", there_addons.get(name, ""), here_addons.get(name, ""))
     yield from _digest("charts/spark-samples", lock.applications, here.applications)
     there_images = {image.reference: image.digest for image in lock.images}
     here_images = {image.reference: image.digest for image in here.images}

@@ -22,10 +22,11 @@ from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 from harness.report.model import repro
-from harness.run import locked_apps, locked_rows, lockstore
+from harness.run import locked_apps, locked_before, locked_rows, lockstore
 from harness.run.lock import (
     Difference,
     Lock,
+    LockedAddon,
     LockedChart,
     LockedEnvironment,
     LockedImage,
@@ -71,6 +72,7 @@ class Locker:
         self._node: ImageRecord | None = None
         self._chart: Chart | None = None
         self._before: dict[str, Chart] = {}
+        self._addons: tuple[LockedAddon, ...] = ()
         self._unresolved: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -80,8 +82,13 @@ class Locker:
         node: ImageRecord | None = None,
         chart: Chart | None = None,
         before: Mapping[str, Chart] | None = None,
+        addons: tuple[LockedAddon, ...] = (),
     ) -> None:
-        """Take note of an input that was found; `before` has the charts of releases that the path only goes through."""
+        """Take note of an input that was found; `before` has the charts of releases that the path only goes through.
+
+        `addons` are in the cluster before the operator.
+        """
+        self._addons = addons or self._addons
         self._node = node or self._node
         self._chart = chart or self._chart
         self._before.update(before or {})
@@ -126,6 +133,9 @@ class Locker:
             release_name=self._asked.options.release_name or "",
             namespace=self._asked.options.namespace or "",
             exact_values=self._asked.options.exact_values,
+            addons=self._addons,
+            surroundings=locked_before.locked(self._asked.before, source.mirrors.secrets),
+            secrets_before=locked_before.secrets(self._asked.before),
             seed=seeds.of_attempt(self._asked.seed, attempt),
         )
 
@@ -161,7 +171,9 @@ class Locker:
         hidden = any(it.redacted for it in lock.user_apps)
         hidden = hidden or (bool(lock.user_apps) and any(it.kind == SECRET for it in self._asked.given.apps))
         apps = str(self._asked.options.apps) if hidden and self._asked.options.apps else ""
-        return repro(lock.cell, lock=lock.digest, values=files, key=key, apps=apps)
+        hidden = bool(lock.secrets_before) or any(it.redacted for it in lock.surroundings)
+        before = str(self._asked.options.before) if hidden and self._asked.options.before else ""
+        return repro(lock.cell, lock=lock.digest, values=files, key=key, apps=apps, before=before)
 
     def keep(self, lock: Lock, evidence: str) -> None:
         """Put the lock where --lock finds it: into the cache, and into the evidence if there is any."""

@@ -21,13 +21,14 @@ from harness.machine import HostSeen
 from harness.matrix.names import counted
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
-from harness.releases import provision, relocate, shared
+from harness.releases import applying, provision, relocate, shared
+from harness.releases.applying import Applied
 from harness.releases.fitting import Fit, Given, Room
 from harness.releases.helm import Helm
 from harness.releases.install import INSTALL_SECONDS, BegunInstall, begin, finish
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.on_path import ReleaseOnPath
-from harness.run import plan, values_fit
+from harness.run import before, plan, values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.early_install import EarlyInstall
 from harness.run.locking import Locker
@@ -41,6 +42,9 @@ from harness.waiting import Cancelled, Deadline
 
 _MUCH_LOAD = 4.0
 """With less for each processor nobody asks whose it was."""
+_APPLY_SECONDS = 60.0
+_WORKLOAD_SECONDS = 120.0
+"""For the pods of an add-on, whose images are pulled first."""
 
 
 class Preparation:
@@ -71,6 +75,8 @@ class Preparation:
         self._say = say
         self._began = pressure.Mark.now()
         self._fit = Fit()
+        self._before = before.Before()
+        self._applied: tuple[Applied, ...] = ()
         self._creations = Slots(asked.settings.cache_dir / "slots", "creation", CREATIONS)
 
     def provider(self) -> Provider:
@@ -93,19 +99,15 @@ class Preparation:
             self._record.images.append(node)
             self._locker.learn(node=node)
             releases = self._releases(cell.path.releases)
+            helm = self._host.tools["helm"].path
+            self._before = before.gather(self._asked, self._environment, self._resources.source, helm)
+            self._locker.learn(addons=self._before.addons)
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
         first = releases[cell.path.releases[0]]
-        refusal = self._locker.refusal(cell)
+        refusal = self._locker.refusal(cell) or self._suited(first, releases)
         if refusal is not None:
             return refusal
-        fit = values_fit.look(self._given(first), Helm(self._host.tools["helm"].path), releases)
-        if isinstance(fit, Finding):
-            return fit
-        self._fit = fit
-        self._record.told = (*self._asked.told, *fit.told)
-        for line in self._record.told:
-            self._say_here(line)
         early = self._early(first)
         made = self._create(provider, node.reference, helper, releases, early)
         if isinstance(made, Finding):
@@ -125,14 +127,30 @@ class Preparation:
         self._record.made = prepared
         return prepared
 
+    def _suited(self, first: ReleaseOnPath, releases: Mapping[str, ReleaseOnPath]) -> Finding | None:
+        """Note and tell what the run makes for the user's values; the finding says why they do not fit."""
+        helm, given = Helm(self._host.tools["helm"].path), self._given(first)
+        wrong = before.problem(self._before, self._asked, given, helm, first.chart)
+        fit = wrong or values_fit.look(given, helm, releases)
+        if isinstance(fit, Finding):
+            return fit
+        self._fit = fit
+        self._record.told = (*self._asked.told, *fit.told, *self._before.told)
+        for line in self._record.told:
+            self._say_here(line)
+        return None
+
     def _early(self, first: ReleaseOnPath) -> EarlyInstall | None:
         """The install while the cluster is being made, where nobody can tell the difference.
 
         Not where cells install the release themselves, nor where they count what their own registries are asked for;
-        nor with several nodes, since pods must not start on the first before all of them are Ready.
+        nor with several nodes, since pods must not start on the first before all of them are Ready; nor where pods run
+        before the operator's, which must be there first.
         """
         needs = self._attempts[0].cell.scenario.needs
         if needs.installed != "first-release" or self._record.registries or self._nodes > 1:
+            return None
+        if any(it.kind in applying.WORKLOADS for it in self._before.documents):
             return None
 
         def begin(cluster: Cluster, failed: threading.Event) -> BegunInstall:
@@ -201,8 +219,7 @@ class Preparation:
     def _bare(self, made: BareCluster) -> BareCluster:
         """The cluster for cells that install the release themselves."""
         self._say_here("cluster is ready")
-        self._create_namespaces(made.cluster, [*made.job_namespaces, self._asked.home.namespace])
-        self._provide(made.cluster)
+        self._provide(made.cluster, made.job_namespaces)
         return made
 
     def _install(self, made: BareCluster, first: ReleaseOnPath, early: EarlyInstall | None) -> PreparedCluster:
@@ -215,16 +232,15 @@ class Preparation:
         else:
             self._say_here(f"cluster is ready, with release {release.name} being rolled out")
         installed = finish(made.cluster, begun, Deadline(seconds=INSTALL_SECONDS))
-        before = shared.look(made.cluster, self._asked.home.namespace)
+        state = shared.look(made.cluster, self._asked.home.namespace, also=self._applied)
         self._record.phases.update({f"install-{phase}": seconds for phase, seconds in installed.seconds.items()})
         self._say_here(f"release {release.name} is ready, running {counted(len(self._attempts), 'cell')}")
-        return PreparedCluster(**vars(made), installed=installed, before=before)
+        return PreparedCluster(**vars(made), installed=installed, before=state)
 
     def _begin(self, cluster: Cluster, first: ReleaseOnPath, interrupt: threading.Event | None = None) -> BegunInstall:
         """Have Helm install the first release. Raises as harness.releases.install does, and ApiError."""
         release, namespaces = first.release, self._namespaces()
-        self._create_namespaces(cluster, namespaces)
-        self._provide(cluster)
+        self._provide(cluster, namespaces)
         if release.relocated:
             relocate.prepare(
                 cluster, release, self._asked.home.namespace, login=self._resources.login(release.registry)
@@ -246,12 +262,21 @@ class Preparation:
     def _say_here(self, text: str) -> None:
         self._say(f"{self._name}: {text}")
 
-    def _provide(self, cluster: Cluster) -> None:
-        """Make what the values ask for. Raises ApiError."""
-        if not self._fit.makes:
+    def _provide(self, cluster: Cluster, job_namespaces: Sequence[str]) -> None:
+        """Make the namespaces, and what is to be there before the operator. Raises as applying does, and ApiError."""
+        home = self._asked.home.namespace
+        names = [*job_namespaces, home]
+        needed = self._fit.makes or self._before.documents or self._before.labels
+        if needed:
+            names = [*dict.fromkeys([*names, CHECK_NAMESPACE, *before.namespaces(self._asked)])]
+        self._create_namespaces(cluster, names)
+        if not needed:
             return
         with cluster.api_client() as api:
+            provision.label_namespaces(api, names, self._before.labels)
+            self._applied = tuple(applying.apply(api, self._before.documents, timeout=_APPLY_SECONDS))
             provision.bring(api, self._fit)
+            applying.await_workloads(api, self._applied, timeout=_WORKLOAD_SECONDS)
 
     def _given(self, first: ReleaseOnPath) -> Given:
         """The first release as it is to be installed on this host."""
@@ -265,6 +290,8 @@ class Preparation:
             files=[str(it) for it in self._asked.options.values],
             exact=self._asked.options.exact_values,
             kubernetes=self._environment.kubernetes_from(self._host.choice.kind),
+            made=self._before.made(self._asked.home.namespace),
+            kinds=self._before.kinds,
             room=Room(cpus=host.cpus, memory_mib=host.memory_mib),
         )
 
@@ -302,6 +329,10 @@ class Preparation:
         """The images that nodes pull while they start: those of the first release and of all cells."""
         cells = [attempt.cell for attempt in self._attempts]
         first = self._asked.catalogue.release(cells[0].path.releases[0])
-        wanted = [first.image, *(it for cell in cells for it in stories.of(cell.scenario).images(cell))]
+        wanted = [
+            first.image,
+            *self._before.images,
+            *(it for cell in cells for it in stories.of(cell.scenario).images(cell)),
+        ]
         held = self._resources.node_images.held(self._environment)
         return tuple(image for image in dict.fromkeys(wanted) if image not in held)

@@ -31,6 +31,7 @@ from harness.registries.local import NodeRegistries
 from harness.registries.sources import Provenance, Source, source_for
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
+from harness.run import before
 from harness.run.node_images import NodeImages
 from harness.run.own_load import OwnLoad
 from harness.run.preflight import Preflight
@@ -74,6 +75,7 @@ class Resources:
         self.folder = self.ledger.temporary_folder()
         self._temporary.enter_context(all_in(self.folder))
         self.ledger.planned("network", self.network)
+        before.build_stand_ins(self._asked, self._host.choice.kind, self._say)
         mirrors: MirrorMap | None = None
         with ThreadPoolExecutor(1, "network") as beside:
             made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated)

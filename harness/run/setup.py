@@ -18,8 +18,9 @@ from harness.matrix.model import Cell, Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import choose
 from harness.options import RunOptions
-from harness.releases import for_a_run, namespaces, umbrella
+from harness.releases import for_a_run, manifests, namespaces, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
+from harness.releases.manifests import Documents
 from harness.releases.values import load_values, merge
 from harness.settings import PROJECT_ROOT, Settings
 from harness.stories.protocol import NOTHING, Given
@@ -40,9 +41,9 @@ class Request:
     """What was asked for, understood and found to make sense; nothing of the host was looked at.
 
     `values` are the profile and the user's, `users` the latter alone, and `told` is what of them is otherwise in the
-    run, in words. `home` is where the operator is installed. `left_out` are cells that a glob stood for and that there
-    are not. `given` is what the user brought along. With a `lock`, cell, source, values, applications, chart and seed
-    are the lock's, in `options` too.
+    run, in words. `home` is where the operator is installed, `before` what is in the cluster before it. `left_out` are
+    cells that a glob stood for and that there are not. `given` is what the user brought along. With a `lock`, cell,
+    source, values, manifests, applications, chart and seed are the lock's, in `options` too.
     """
 
     options: RunOptions
@@ -52,6 +53,7 @@ class Request:
     values: tuple[Mapping[str, Any], ...]
     users: tuple[Mapping[str, Any], ...] = ()
     told: tuple[str, ...] = ()
+    before: Documents = ()
     home: Home = DEFAULT_HOME
     given: Given = NOTHING
     left_out: tuple[LeftOut, ...] = ()
@@ -120,6 +122,7 @@ def request(options: RunOptions) -> Request:
         mine = (unmasked(found.lock, merge(*mine), settings.mirror_map.secrets),)
     elif not options.exact_values:
         mine, told = for_a_run.adapted(mine)
+    before = manifests.read(options.before) if options.before else ()
     apps: UserManifests = ()
     untried: tuple[Untried, ...] = ()
     if options.apps:
@@ -128,8 +131,9 @@ def request(options: RunOptions) -> Request:
         folder = users.read(options.apps)
         apps, untried = folder.manifests, folder.left_out
     if found is not None:
-        from harness.run import locked_apps
+        from harness.run import locked_apps, locked_before
 
+        before = locked_before.unlocked(found.lock, before, settings.mirror_map.secrets)
         apps = locked_apps.unlocked(found.lock, apps, settings.mirror_map.secrets)
     given = Given(apps=apps, left_out=untried)
     selection = options.selection
@@ -153,6 +157,7 @@ def request(options: RunOptions) -> Request:
         values=values,
         users=mine,
         told=told,
+        before=before,
         home=home(options.release_name, options.namespace, taken),
         given=given,
         seed=seeds.new_seed() if options.seed is None else options.seed,

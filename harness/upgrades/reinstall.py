@@ -77,6 +77,7 @@ def reinstall(
                 folder=folder,
                 spark_images=images,
                 service_account=installed.account,
+                restricted=cluster.environment.restricted,
             )
         )
     except Cancelled:

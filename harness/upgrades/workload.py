@@ -343,6 +343,7 @@ class Workload:
             folder=ctx.folder / namespace,
             spark_images=ctx.spark_images,
             service_account=ctx.service_account,
+            restricted=ctx.cluster.environment.restricted,
         )
 
     def _wait(self, conditions: Mapping[str, Callable[[], bool]], seconds: float) -> None:

@@ -22,7 +22,7 @@ from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
 from harness.matrix.model import ChartSource
 from harness.registries.local import Server
-from harness.releases import accounts, charts, crds, fitting, for_a_run, rights
+from harness.releases import accounts, charts, crds, fitting, for_a_run, foreign, rights
 from harness.releases.charts import Chart
 from harness.releases.fitting import Fit, Given, Misfit, Room
 from harness.releases.helm import Helm, HelmError
@@ -275,6 +275,7 @@ def _given(users: dict[str, Any], *files: str) -> Given:
         job_namespaces=["a"],
         files=files,
         kubernetes="1.34.4",
+        kinds=foreign.api_versions(users),
         room=Room(cpus=2, memory_mib=4096),
     )
 
@@ -302,7 +303,8 @@ def test_values_in_the_shape_of_production_fit_or_say_what_no_run_has(
     That is `# fits`, or `# makes: ` and what is told that the run makes, or the words of what no run can have.
     """
     right = file.read_text().splitlines()[0].removeprefix("# ")
-    (users,), _ = for_a_run.adapted([load_values(file)])
+    (adapted,), _ = for_a_run.adapted([load_values(file)])
+    users = dict(adapted)
     given = _given(users, file.name)
     found = fitting.fit(helm, real_chart, given)
     if right == "fits" or right.startswith("makes: "):

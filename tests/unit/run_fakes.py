@@ -337,7 +337,7 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
     patches.setattr(preparation, "finish", finish)
     patches.setattr(early_install, "undo", lambda cluster, **of: stage.events.append(f"undo {of['name']}"))
     patches.setattr(gathering, "collect", collect)
-    patches.setattr(shared, "look", lambda cluster, namespace: stage.shared())
+    patches.setattr(shared, "look", lambda cluster, namespace, also=(): stage.shared())
     patches.setattr(surroundings, "look", lambda cluster, namespaces: stage.around())
     patches.setattr(install_checks, "run", checks)
     patches.setattr(scenarios, "discover", discover)

@@ -39,6 +39,7 @@ crds = ["sparkapplications.sparkoperator.k8s.io"]
 @pytest.mark.parametrize("row", REAL.environments, ids=lambda row: row.name)
 def test_every_environment_says_where_its_node_image_comes_from(row: Environment) -> None:
     line = f"-containerd-{row.containerd.rpartition('.')[0]}" if row.containerd else ""
+    line += "-restricted" if row.restricted else ""
     assert row.name == f"{row.provider}-{row.minor}{line}"
     assert row.node_image or row.foundry
     if row.node_image:

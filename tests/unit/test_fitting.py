@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from harness.kube.needs import Need
-from harness.releases import fitting
+from harness.releases import fitting, foreign
 from harness.releases.fitting import Fit, Given, Misfit, Room
 from harness.releases.helm import HelmError
 from harness.releases.values import at
@@ -101,7 +101,8 @@ def test_a_kind_that_the_chart_misses_is_a_value_to_switch_off() -> None:
 
 def test_a_kind_that_a_run_brings_along_is_rendered_as_if_it_were_there() -> None:
     values = {"webhook": {"port": 1}, "prometheus": {"podMonitor": {"create": True}}}
-    assert misfit(ChartOfOneDeployment(refuses="the kind PodMonitor is missing"), values) is None
+    chart = ChartOfOneDeployment(refuses="the kind PodMonitor is missing")
+    assert misfit(chart, values, kinds=foreign.api_versions(values)) is None
 
 
 def test_what_does_not_render_is_told_in_helms_words() -> None:

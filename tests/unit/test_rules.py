@@ -17,7 +17,7 @@ from harness.settings import PROJECT_ROOT
 
 SCENARIOS = stories.scenarios()
 REAL = catalogue.load()
-BUILT = [row.name for row in REAL.environments if row.foundry and not row.containerd]
+BUILT = [row.name for row in REAL.environments if row.foundry and not (row.containerd or row.addons)]
 
 
 def tier(name: str) -> list[Cell]:

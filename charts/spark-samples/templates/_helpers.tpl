@@ -27,6 +27,14 @@ arguments:
 - {{ .Values.partitions | quote }}
 {{- end }}
 
+{{/* What the containers of drivers and executors are allowed, where the namespace asks for it. */}}
+{{- define "spark-samples.security" -}}
+{{- with .Values.securityContext }}
+securityContext:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
 {{- define "spark-samples.driver" -}}
 cores: 1
 coreRequest: {{ .Values.driver.coreRequest }}
@@ -34,6 +42,7 @@ coreLimit: {{ .Values.driver.coreLimit }}
 memory: {{ .Values.driver.memory }}
 javaOptions: {{ .Values.javaOptions | quote }}
 serviceAccount: {{ .Values.serviceAccount }}
+{{- include "spark-samples.security" . }}
 {{- end }}
 
 {{- define "spark-samples.executor" -}}
@@ -42,6 +51,7 @@ coreRequest: {{ .Values.executor.coreRequest }}
 coreLimit: {{ .Values.executor.coreLimit }}
 memory: {{ .Values.executor.memory }}
 javaOptions: {{ .Values.javaOptions | quote }}
+{{- include "spark-samples.security" . }}
 {{- end }}
 
 {{/* A ConfigMap with one program of files/; the context is a list of the root, the sample and the file. */}}

@@ -42,7 +42,12 @@ class Bystanders:
         self._cluster = cluster
         self._namespace = namespace
         self._rendering = samples.RenderedFor(
-            namespace=namespace, helm=helm, folder=folder, spark_images=images, service_account=account
+            namespace=namespace,
+            helm=helm,
+            folder=folder,
+            spark_images=images,
+            service_account=account,
+            restricted=cluster.environment.restricted,
         )
         self._creations = Creations()
         self._recorder = Recorder(cluster, {namespace})

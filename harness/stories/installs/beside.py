@@ -50,7 +50,7 @@ class SharedRelease:
 
     def _left_clean(self, namespace: str) -> Finding:
         others = set(self._running) - {namespace}
-        now = shared.look(self._on.cluster, self._on.installed.namespace)
+        now = shared.look(self._on.cluster, self._on.installed.namespace, also=self._on.before.also)
         finding = cleanliness.left_clean(self._on.before, now, others=others)
         if finding.verdict is not Verdict.PASSED:
             self.clean = False

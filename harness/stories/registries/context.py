@@ -73,6 +73,7 @@ class PullContext(ScenarioContext):
             folder=self.folder,
             spark_images=self.spark_images,
             service_account=self.current.installed.account if self.current.installed else "",
+            restricted=self.restricted,
         )
 
     @property

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""clusters/addons.toml: what can be in a cluster before the operator, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import Field
+
+from harness.matrix.model import Model
+from harness.matrix.names import unknown
+from harness.toml_source import TomlSource
+
+
+class StandIn(Model):
+    """What runs in the place of an add-on whose images cannot be had: a program of a Go tool module, `module`.
+
+    `image` is the name that it gets in the run's own registry, `about` says in reports what it is.
+    """
+
+    module: str
+    image: str
+    about: str
+
+
+class Addon(Model):
+    """`[[addon]]`: manifests from a Go module, labels for namespaces, or both.
+
+    `for_values` are switches of the operator's chart that need it. `module`, `version` and `sum` are a Go module with
+    its checksum, `manifests` globs in it. `chart` is a Helm chart in it that runs the add-on itself, in `namespace`,
+    with `chart_values`, from `images`; where these cannot be had, `stand_in` runs instead. `labels` are for the
+    namespaces of the operator and of applications.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    about: str = Field(min_length=1)
+    for_values: tuple[str, ...] = ()
+    module: str = ""
+    version: str = ""
+    sum: str = Field(default="", pattern=r"^(h1:[A-Za-z0-9+/]{43}=)?$")
+    manifests: tuple[str, ...] = ()
+    chart: str = ""
+    chart_values: dict[str, Any] = Field(default_factory=dict)
+    namespace: str = ""
+    images: tuple[str, ...] = ()
+    stand_in: StandIn | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+def read_addons(source: TomlSource) -> tuple[Addon, ...]:
+    """The rows of a file. Raises CatalogueError with file, line and key."""
+    source.require_only("addon")
+    rows = source.rows("addon", Addon)
+    for number, row in enumerate(rows):
+        for key, why in _problems(row):
+            raise source.error("addon", number, key, why)
+    source.require_unique("addon", "name", (row.name for row in rows))
+    return rows
+
+
+def named(addons: Iterable[Addon], name: str) -> Addon:
+    """The add-on of that name. Raises UsageError with suggestions."""
+    known = list(addons)
+    found = next((it for it in known if it.name == name), None)
+    if found is None:
+        raise unknown("add-on", name, (it.name for it in known))
+    return found
+
+
+def _problems(row: Addon) -> list[tuple[str, str]]:
+    problems = []
+    if bool(row.module) != bool(row.version and row.sum):
+        problems.append(("module", "module, version and sum must be given together"))
+    if (row.manifests or row.chart) and not row.module:
+        problems.append(("module", "manifests and chart are files of a module"))
+    if row.chart and not (row.images and row.namespace and row.stand_in):
+        problems.append(("chart", "a chart needs images, a namespace and a stand_in"))
+    if not (row.manifests or row.labels):
+        problems.append(("manifests", "give manifests, or labels"))
+    return problems

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Manifests that are in a cluster before the operator, read from a folder or a file as kubectl reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.errors import UsageError
+from harness.releases import encrypted
+from harness.releases.values import Loader, with_text_keys
+from harness.untrusted import check_yaml, files_below
+
+CRD, NAMESPACE, SECRET = "CustomResourceDefinition", "Namespace", "Secret"
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_PLACEHOLDER = re.compile(r"\{\{|\$\{[A-Za-z_]")
+_KUSTOMIZE = "kustomize.config.k8s.io"
+_OPERATORS_OWN = "sparkoperator.k8s.io"
+_LEFT_TO_OTHERS = "take the file out of the folder, or make it what `kubectl apply` takes"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One object; `where` is its file and line, or the add-on that it is from."""
+
+    where: str
+    document: Mapping[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """The Kubernetes kind."""
+        return str(self.document["kind"])
+
+    @property
+    def version(self) -> str:
+        """The apiVersion, `apps/v1`."""
+        return str(self.document["apiVersion"])
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core's."""
+        return self.version.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return str(self.document["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that it says; empty where it says none."""
+        return str(self.document["metadata"].get("namespace") or "")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {f'{self.namespace}/' if self.namespace else ''}{self.name}"
+
+
+Documents = tuple[Document, ...]
+
+
+def read(folder: Path) -> Documents:
+    """All objects of the YAML and JSON files below a folder, by the order of files; lists are taken apart.
+
+    Raises UsageError with file and line for what kubectl would not apply as it is: text that is no YAML, templates,
+    kustomizations, encrypted files, objects without a name; and for the same object twice.
+    """
+    if not folder.is_dir():
+        what = "is not a folder" if folder.exists() else "does not exist"
+        raise UsageError(f"--before {folder} {what}", "give the folder with the manifests")
+    files = [it for it in files_below(folder) if it.suffix in _SUFFIXES]
+    found = [it for file in files for it in of_file(file, str(file.relative_to(folder)))]
+    if not found:
+        raise UsageError(f"there is no manifest below {folder}", f"files of --before end in {', '.join(_SUFFIXES)}")
+    _require_unique(found)
+    return tuple(found)
+
+
+def of_file(file: Path, shown: str) -> Iterator[Document]:
+    """The objects of one file, which is `shown` in messages. Raises UsageError as `read` does."""
+    try:
+        content = file.read_bytes()
+        encrypted.refuse("the manifest", file, encrypted.of_bytes(content))
+        text = content.decode("utf-8")
+    except (OSError, UnicodeDecodeError) as unreadable:
+        raise UsageError(f"{file} cannot be read: {unreadable}", "it must be UTF-8 text") from unreadable
+    yield from of_text(text, shown, file)
+
+
+def of_text(text: str, shown: str, file: Path | None = None) -> Iterator[Document]:
+    """The objects of a text. Raises UsageError as `read` does."""
+    where = file or shown
+    try:
+        check_yaml(text)
+        loader = Loader(text)
+        try:
+            while loader.check_node():
+                node = loader.get_node()
+                line = node.start_mark.line + 1
+                yield from _objects(with_text_keys(loader.construct_document(node)), f"{shown}:{line}")
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as broken:
+        mark = broken.problem_mark or broken.context_mark
+        told = f"{where}{f':{mark.line + 1}' if mark else ''}: not valid YAML: {broken.problem or broken.context}"
+        template = _PLACEHOLDER.search(text)
+        raise UsageError(
+            f"{told}{'; it looks like a template' if template else ''}",
+            "fill it in before, with the tool that you use" if template else _LEFT_TO_OTHERS,
+        ) from broken
+    except yaml.YAMLError as broken:
+        raise UsageError(f"{where}: not valid YAML: {broken}", _LEFT_TO_OTHERS) from broken
+
+
+def crds(documents: Iterable[Document]) -> list[Document]:
+    """The CustomResourceDefinitions among them."""
+    return [it for it in documents if it.kind == CRD]
+
+
+def kinds(documents: Iterable[Document]) -> list[str]:
+    """What their CRDs serve, as Helm's `--api-versions` has it: versions, and versions with the kind."""
+    found: dict[str, None] = {}
+    for it in crds(documents):
+        spec = it.document.get("spec") or {}
+        for version in spec.get("versions") or ():
+            if version.get("served"):
+                served = f"{spec.get('group')}/{version.get('name')}"
+                found |= {served: None, f"{served}/{(spec.get('names') or {}).get('kind')}": None}
+    return list(found)
+
+
+def _objects(document: Any, where: str) -> Iterator[Document]:
+    if document is None:
+        return
+    if not isinstance(document, Mapping) or not document.get("kind") or not document.get("apiVersion"):
+        raise UsageError(f"{where}: not an object of Kubernetes: it has no apiVersion and kind", _LEFT_TO_OTHERS)
+    encrypted.refuse("the manifest", where, encrypted.of_document(document))
+    kind, version = str(document["kind"]), str(document["apiVersion"])
+    if kind.endswith("List") and isinstance(document.get("items"), list):
+        for number, item in enumerate(document["items"], 1):
+            yield from _objects(item, f"{where}, item {number}")
+        return
+    if version.startswith(_KUSTOMIZE):
+        raise UsageError(f"{where}: a {kind} is not applied", "give what `kubectl kustomize` makes of it")
+    if version.startswith(_OPERATORS_OWN):
+        raise UsageError(f"{where}: a {kind} cannot be there before the operator", "give your applications with --apps")
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{where}: this {kind} has no metadata.name", "give it a name; generateName is of no use here")
+    if _PLACEHOLDER.search(name):
+        raise UsageError(f"{where}: the name {name!r} is a template", "fill it in before, with the tool that you use")
+    yield Document(where=where, document=document)
+
+
+def _require_unique(documents: Sequence[Document]) -> None:
+    known: dict[tuple[str, str, str, str], Document] = {}
+    for it in documents:
+        other = known.setdefault((it.group, it.kind, it.namespace, it.name), it)
+        if other is not it:
+            raise UsageError(f"{it.where} and {other.where} both have the {it}", "keep one of them")
