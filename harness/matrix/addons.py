@@ -52,10 +52,10 @@ def read_addons(source: TomlSource) -> tuple[Addon, ...]:
     """The rows of a file. Raises CatalogueError with file, line and key."""
     source.require_only("addon")
     rows = source.rows("addon", Addon)
+    source.require_unique("addon", "name", (row.name for row in rows))
     for number, row in enumerate(rows):
         for key, why in _problems(row):
             raise source.error("addon", number, key, why)
-    source.require_unique("addon", "name", (row.name for row in rows))
     return rows
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is in a cluster before the operator: what brings an add-on along, what of --before does not fit, and locks.
 
-The foundry's store is a stand-in; tests/integration/test_addons.py fetches the real modules.
+The foundry's store is a stand-in; tests/integration/test_addons_from_modules.py fetches the real modules.
 """
 
 from __future__ import annotations

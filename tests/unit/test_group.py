@@ -135,7 +135,7 @@ def test_cells_share_a_cluster_and_a_release_and_the_cluster_goes(stage: Stage) 
         "open",
         f"create {NAME}",
         f"volumes of {NAME}-control-plane",
-        "namespaces 2",
+        "namespaces 3",
         "install 2.5.2 for spark-pi ttl",
         f"delete {NAME}",
         "close",
@@ -150,7 +150,7 @@ def test_a_release_is_installed_as_soon_as_the_api_server_answers(stage: Stage) 
     assert ran.verdicts == dict.fromkeys(BOTH, "passed")
     assert [it.split(" for ")[0] for it in stage.events[1:5]] == [
         f"create {NAME}",
-        "namespaces 2",
+        "namespaces 3",
         "install 2.5.2",
         f"volumes of {NAME}-control-plane",
     ]

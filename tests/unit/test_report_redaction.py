@@ -59,6 +59,6 @@ def test_what_a_command_says_of_an_error_has_no_secret(
     def refuse(*_: object) -> int:
         raise HostError("https://robot:hunter2horse@ghcr.io/v2/ refused --password hunter2horse", "log in again")
 
-    monkeypatch.setattr("harness.cli._doctor", refuse)
+    monkeypatch.setattr("harness.commands.machine._doctor", refuse)
     assert cli.main(["doctor"]) == 3
     assert "hunter2horse" not in capsys.readouterr().err

@@ -19,7 +19,7 @@ from harness.ci import workflows
 from harness.errors import HarnessError
 from harness.foundry import gobuild, harness_image, kubernetes, nodes, operator, recorded, spark
 from harness.kube import pull_messages
-from harness.matrix import behaviour, catalogue, chart_facts, costs, edges, results
+from harness.matrix import addons, behaviour, catalogue, chart_facts, costs, edges, results
 from harness.registries.front import profile
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries import catalogue as pulls
@@ -57,6 +57,13 @@ FILES = [
         read=catalogue.read_environments,
         row="[[environment]]",
         key="provider",
+        name="name",
+    ),
+    _File(
+        path="clusters/addons.toml",
+        read=lambda file: addons.read_addons(TomlSource.read(file)),
+        row="[[addon]]",
+        key="about",
         name="name",
     ),
     _File(path="clusters/default.toml", read=catalogue.read_defaults, row="[[default]]", key="paths"),

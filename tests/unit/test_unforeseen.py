@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from harness import cli
+from harness.commands import matrix
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def run(monkeypatch: pytest.MonkeyPatch, error: BaseException, *words: str) -> i
     def act(parsed: object, rest: object) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_matrix", act)
+    monkeypatch.setattr(matrix, "_matrix", act)
     return cli.main(["matrix", *words])
 
 

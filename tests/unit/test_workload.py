@@ -30,7 +30,9 @@ RELEASE = CATALOGUE.release("2.5.2")
 def watching(folder: Path, *watched: str) -> Workload:
     return Workload(
         WorkloadContext(
-            cluster=cast(Any, SimpleNamespace(api_client=client.ApiClient)),
+            cluster=cast(
+                Any, SimpleNamespace(api_client=client.ApiClient, environment=SimpleNamespace(restricted=False))
+            ),
             releases=(RELEASE, RELEASE),
             moves=1,
             crds="apply",
