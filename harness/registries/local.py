@@ -150,8 +150,10 @@ def serve(
         with process.background([binary, "serve", config], log_file=log_file, env=environment) as child:
 
             def look() -> str:
+                # In this order: a server that has ended has written all that it had to say.
+                ended = child.poll() is not None
                 said = log_file.read_bytes()[start:].decode(errors="replace")
-                if child.poll() is not None:
+                if ended:
                     raise _server_ended(f"{address}:{port}", said, log_file)
                 found = _LISTENING.search(said)
                 scheme = "https" if found and found[2] else "http"

@@ -8,6 +8,7 @@ import json
 import re
 import textwrap
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,8 @@ _FOUND_BY = {
 
 
 def test_the_samples_are_for_every_scanner() -> None:
-    known = {plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values()}
+    scanners: Iterable[type] = get_mapping_from_secret_type_to_class().values()
+    known = {scanner.__name__ for scanner in scanners}
     assert known - set(_FOUND_BY) <= {"IPPublicDetector", "PrivateKeyDetector"}
 
 
