@@ -133,7 +133,7 @@ def test_a_path_without_applications_takes_fewer_processors() -> None:
 def test_an_install_beside_a_path_with_applications_is_what_two_processors_are_for() -> None:
     known = costs()
     assert known.install + known.path_with_applications <= 2 < 2 * known.path_with_applications
-    assert [known.beside(processors, 8) for processors in (0.5, 1, 2, 4, 64)] == [1, 1, 3, 6, 8]
+    assert [known.beside(processors, 8) for processors in (0.5, 1, 2, 4, 64)] == [1, 2, 4, 8, 8]
 
 
 def test_paths_with_applications_do_not_overlap_where_the_host_has_two_processors() -> None:

@@ -731,7 +731,7 @@ def test_what_a_cluster_waits_for_is_said_and_counted_but_not_in_its_phases(stag
         assert stage.specs == []
     thread.join(10)
 
-    assert stage.said[0].endswith("install-2.5.2: waits for 0.66 of 2 processors: taken are 2 by other runs")
+    assert stage.said[0].endswith("install-2.5.2: waits for 0.45 of 2 processors: taken are 2 by other runs")
     result = ran[0].results.by_scenario["spark-pi"]
     assert result.waited >= 0.5
     assert result.seconds < 20
