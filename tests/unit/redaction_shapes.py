@@ -117,7 +117,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         "os.environ['DB_PASSWORD'] = '{s}'",
         "environ({'DB_PASSWORD': '{s}', 'HOME': '/root'})",
         "env: [DB_PASSWORD={s} HOME=/root]",
-        "//registry.npmjs.org/:_authToken={s}",
+        "//npm.example.com/:_authToken={s}",
     ),
     "YAML": (
         "password: {s}",
