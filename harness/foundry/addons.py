@@ -6,7 +6,6 @@ Nothing of it is in the repository: the row has the module's checksum, which Go'
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,11 +14,10 @@ import yaml
 
 from harness import process
 from harness.errors import BuildError
-from harness.foundry import gobuild
+from harness.foundry import toolmodule
 from harness.foundry.store import Recipe, Store
 from harness.matrix.addons import Addon
 
-_FETCH_SECONDS = 600.0
 _RENDER_SECONDS = 60.0
 
 
@@ -62,26 +60,13 @@ def _fetched(store: Store, addon: Addon) -> Path:
 def _download(store: Store, addon: Addon, log_file: Path) -> Path:
     """The module's folder, once it is known to be the one that the row means."""
     wanted = f"{addon.module}@{addon.version}"
-    done = process.call(
-        ["go", "mod", "download", "-json", wanted],
-        cwd=store.root,
-        env={**gobuild.environment(store), "GOFLAGS": "-modcacherw"},
-        timeout=_FETCH_SECONDS,
-        log_file=log_file,
-        check=False,
-    )
-    try:
-        told = json.loads(done.stdout)
-    except json.JSONDecodeError:
-        told = {"Error": done.stderr.strip() or f"go exited with status {done.returncode}"}
-    if told.get("Error"):
-        raise BuildError(f"the Go module registry does not provide {wanted}: {told['Error']}", "try another GOPROXY")
-    if told.get("Sum") != addon.sum:
+    source = toolmodule.download(store, wanted, log_file)
+    if source.sum != addon.sum:
         raise BuildError(
-            f"{wanted} has the checksum {told.get('Sum')}, and clusters/addons.toml says {addon.sum}",
+            f"{wanted} has the checksum {source.sum}, and clusters/addons.toml says {addon.sum}",
             "do not use this module: it is another one than was meant",
         )
-    return Path(told["Dir"])
+    return source.folder
 
 
 def _matching(source: Path, addon: Addon) -> list[Path]:

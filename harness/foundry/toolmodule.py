@@ -22,11 +22,15 @@ _LICENCE = "Apache-2.0"
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A module from the registry. `revision` is the commit of its tag, empty if the registry does not report it."""
+    """A module from the registry.
+
+    `revision` is the commit of its tag, empty if the registry does not report it; `sum` its checksum, as in go.sum.
+    """
 
     folder: Path
     go_mod: Path
     revision: str = ""
+    sum: str = ""
 
     @property
     def godebug(self) -> tuple[str, ...]:
@@ -74,7 +78,7 @@ def download(store: Store, wanted: str, log_file: Path) -> Source:
             "a registry may hold only some versions: try another patch of that minor, or another GOPROXY",
         )
     revision = (told.get("Origin") or {}).get("Hash", "")
-    return Source(folder=Path(told["Dir"]), go_mod=Path(told["GoMod"]), revision=revision)
+    return Source(folder=Path(told["Dir"]), go_mod=Path(told["GoMod"]), revision=revision, sum=told.get("Sum", ""))
 
 
 def build_file(
