@@ -203,7 +203,8 @@ class NodeRegistries:
         _require_binary(self.binary)
         wanted = list(hosts) if hosts is not None else stored_hosts(self.storage)
         if not wanted:
-            raise UnavailableError(f"no images are stored below {self.storage}", "run `nox -s bootstrap`")
+            needed = " of any registry that is needed" if stored_hosts(self.storage) else ""
+            raise UnavailableError(f"no images{needed} are stored below {self.storage}", "run `nox -s bootstrap`")
         for host in wanted:
             _require_storage(self.storage / host)
         image = self._image

@@ -117,13 +117,18 @@ def build_stand_ins(asked: Request, kind: str, say: Callable[[str], None]) -> No
     """
     if kind != "foundry":
         return
-    environments = {cell.environment.name: cell.environment for cell in asked.cells}
-    names = {name for it in environments.values() for name in _wanted(asked, it)}
-    for addon in (it for it in asked.catalogue.addons if it.name in names and it.stand_in):
+    for addon in (it for it in addons_of(asked) if it.stand_in):
         build = foundry_images.stand_in_build(asked.settings, cast(StandIn, addon.stand_in))
         if not build.done():
             say(f"building {build.reference}, which {addon.name} is played by; this once it takes some minutes")
             build.build(say)
+
+
+def addons_of(asked: Request) -> list[Addon]:
+    """The add-ons that any cluster of the run gets."""
+    environments = {cell.environment.name: cell.environment for cell in asked.cells}
+    names = {name for it in environments.values() for name in _wanted(asked, it)}
+    return [it for it in asked.catalogue.addons if it.name in names]
 
 
 def _wanted(asked: Request, environment: Environment) -> dict[str, str]:

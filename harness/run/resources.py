@@ -27,11 +27,11 @@ from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.providers import network
 from harness.registries import limits
-from harness.registries.local import NodeRegistries
+from harness.registries.local import NodeRegistries, stored_hosts
 from harness.registries.sources import Provenance, Source, source_for
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
-from harness.run import before
+from harness.run import before, registry_hosts
 from harness.run.node_images import NodeImages
 from harness.run.own_load import OwnLoad
 from harness.run.preflight import Preflight
@@ -83,7 +83,8 @@ class Resources:
             made.result()
         if registries is not None:
             self._registries = registries
-            mirrors = registries.start(self.run_id, self.network)
+            hosts = registry_hosts.needed(self._asked, stored_hosts(registries.storage))
+            mirrors = registries.start(self.run_id, self.network, hosts=hosts)
         self._source = source_for(self._host.choice.kind, settings, local=mirrors, provenance=self._provenance())
         self.node_images = NodeImages(settings, self._host, self._source, self._imports)
         self.charts = ReleaseCharts(
