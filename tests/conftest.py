@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
+
+import pytest
 
 pytest_plugins = ["pytester"]
 
@@ -11,3 +14,11 @@ pytest_plugins = ["pytester"]
 # to their children, which must then hear it wherever the tests were started.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector leave alone what lives until the end: thousands of tests, and all modules.
+
+    pytest collects several times at the end of each session, and many tests here run a session of their own.
+    """
+    gc.freeze()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -91,7 +92,9 @@ def render(run: RunResult, attachments: Attachments | None = None) -> str:
     )
 
 
+@functools.cache
 def _environment() -> Environment:
+    """One for the process, since compiling the template takes longer than filling it in."""
     environment = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
