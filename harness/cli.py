@@ -24,6 +24,7 @@ from harness.commands import (
     machine,
     matrix,
     registry,
+    rehearse,
     report,
     run,
     shell,
@@ -150,6 +151,7 @@ _GROUPS: tuple[Callable[[Any, run_options.Command], None], ...] = (
     imports.declare,
     snapshot.declare,
     advise.declare,
+    rehearse.declare,
     audit.declare,
 )
 """In the order of `harness --help`."""

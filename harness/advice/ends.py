@@ -74,7 +74,7 @@ def schema(settings: Settings, release: Release, chart: Path | None = None) -> S
     found = from_path(chart) if chart else at_hand.chart(settings, release)
     if found is not None:
         specs = crds.chart_crds(found)
-        kinds = {spec["names"]["kind"]: _spec(spec) for spec in specs.values()}
+        kinds = {spec["names"]["kind"]: spec_schema(spec) for spec in specs.values()}
         if kinds:
             return Schema(kinds=kinds, where=f"crds/ of the chart {found.reference}", whole=True, crds=specs)
     facts = chart_facts.schemas(release.version)
@@ -83,7 +83,7 @@ def schema(settings: Settings, release: Release, chart: Path | None = None) -> S
     return Schema(kinds=facts, where=f"charts/crds.toml, {release.version}", whole=False)
 
 
-def _spec(crd: Mapping[str, Any]) -> Mapping[str, Any]:
+def spec_schema(crd: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema of `spec` in the storage version of a CRD."""
     version = next(it for it in crd["versions"] if it.get("storage"))
     whole = (version.get("schema") or {}).get("openAPIV3Schema") or {}

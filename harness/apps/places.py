@@ -3,6 +3,7 @@
 
 Two with the same name need two namespaces, and so do two that use different ConfigMaps or Secrets of the same name. An
 application finds what it needs in its own file first, then in its folder, then where its own namespace is the same.
+One that is annotated to stay goes to the namespace that it names itself.
 """
 
 from __future__ import annotations
@@ -46,16 +47,18 @@ class Place:
 def places(manifests: UserManifests) -> list[Place]:
     """All applications, each in the first place that takes it."""
     found: list[Place] = []
+    homes: dict[str, Place] = {}
     for app in applications(manifests):
         wanted = _wanted(app, manifests)
-        place = next((it for it in found if it.takes(app, wanted)), None)
-        if place is None:
-            number = len(found) + 1
-            place = Place(NAMESPACE if number == 1 else f"{NAMESPACE}-{number}")
-            found.append(place)
+        if app.stays:
+            place = homes.setdefault(app.home, Place(app.home))
+        else:
+            fitting = next((it for it in found if it.takes(app, wanted)), None)
+            place = fitting or Place(NAMESPACE if not found else f"{NAMESPACE}-{len(found) + 1}")
+            found += [] if fitting else [place]
         place.applications.append(app)
         place.helpers.update(wanted)
-    return found
+    return [*found, *homes.values()]
 
 
 def _wanted(app: UserManifest, manifests: UserManifests) -> dict[Need, UserManifest]:

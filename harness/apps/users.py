@@ -35,6 +35,9 @@ _MAPS = ("driver", "executor", "server", "sparkConf", "hadoopConf", "restartPoli
 _LABEL_LENGTH = 63
 """The operator labels pods with the name of their application."""
 
+KEPT_NAMESPACE, ENDS = "spark-operator-harness/namespace", "spark-operator-harness/ends"
+"""Annotations: `own` lets an application run in the namespace that it names, `FAILED` says that it is to end so."""
+
 _IMAGE_CONF = re.compile(r"spark\.kubernetes\.(driver\.|executor\.)?container\.image")
 _PART_OF = {"app.kubernetes.io/part-of": "spark-samples"}
 _AFTER = "-after"
@@ -95,6 +98,19 @@ class UserManifest:
     def suspended(self) -> bool:
         """Whether it is to stand still."""
         return bool((self.document.get("spec") or {}).get("suspend"))
+
+    @property
+    def stays(self) -> bool:
+        """Whether it runs in the namespace that it has in its own cluster."""
+        return bool(self.home) and self._annotation(KEPT_NAMESPACE) == "own"
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is to end as FAILED."""
+        return self._annotation(ENDS) == "FAILED"
+
+    def _annotation(self, name: str) -> str:
+        return str((self.document["metadata"].get("annotations") or {}).get(name) or "")
 
     @property
     def images(self) -> tuple[str, ...]:

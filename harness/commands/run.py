@@ -29,10 +29,14 @@ def declare(commands: Any, command: run_options.Command) -> None:
 
 
 def _run(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    _refuse_misspelt(rest)
+    return cells(run_options.read(parsed), rest)
+
+
+def cells(options: run_options.RunOptions, rest: Sequence[str] = ()) -> int:
+    """Run the cells that the options choose, with further words for pytest, and return the exit status."""
     from harness.run import run_host, setup
 
-    options = run_options.read(parsed)
-    _refuse_misspelt(rest)
     asked = setup.request(options)
     for variable in _OF_OTHER_TESTS:
         os.environ.pop(variable, None)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from harness.report import advice, advice_text, grid, picture, timeline
+from harness.report import advice, advice_text, grid, picture, rehearsal, timeline
 from harness.report.attachments import Attachments
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, CheckResult, RunResult, exit_status
@@ -84,6 +84,7 @@ def render(run: RunResult, attachments: Attachments | None = None) -> str:
             longest=max((timeline.scale(view.bars) for view in views), default=0.0),
             selection=shlex.join(("harness", "run", *run.selection)),
             advices=advice.of_run(run),
+            rehearsal=run.rehearsal,
             pulls=known.pulls,
             pictures=[_picture(rows) for rows in picture.groups(known.pulls).values()],
             pulls_from=known.pulls_from,
@@ -106,6 +107,7 @@ def _environment() -> Environment:
     environment.globals.update(
         units=timeline.units, scale=timeline.scale, width=timeline.WIDTH, parts=advice_text.parts
     )
+    environment.globals.update(rehearsed=rehearsal.facts, lists=rehearsal.lists, rehearsal_line=rehearsal.headline)
     environment.filters.update(
         duration=timeline.duration,
         facts=_facts,

@@ -212,6 +212,40 @@ class ShardResult(Model):
     seed: int | None
 
 
+class RehearsedMove(Model):
+    """One path of a rehearsal, what it is in words, and what held and what broke on it; `answer` is empty before."""
+
+    path: str
+    what: str
+    answer: Literal["", "held", "broke", "not proved"] = ""
+    held: tuple[str, ...] = ()
+    broke: tuple[str, ...] = ()
+    unproved: tuple[str, ...] = ()
+
+
+class RehearsalResult(Model):
+    """A site's move, rehearsed from a snapshot of it.
+
+    `site` is the context of the snapshot, `made` when it was taken, `there` the site's version of Kubernetes, and
+    `kubernetes` that of the rehearsal. `applications` counts the rehearsed ones by kind and state, out of `stored`.
+    `steps` are those that made the move hold; `otherwise` is what was otherwise than at the site.
+    """
+
+    site: str
+    made: str
+    there: str
+    environment: str
+    kubernetes: str
+    origin: str
+    target: str
+    answer: str
+    stored: int
+    applications: dict[str, int] = Field(default_factory=dict)
+    moves: tuple[RehearsedMove, ...] = ()
+    steps: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
+
+
 class RunResult(Model):
     """A whole run.
 
@@ -220,7 +254,8 @@ class RunResult(Model):
     of the harness process. `leaks` names what was left behind; an empty list proves that nothing was. `seed` determines
     the names and phrases that the run generated; `flakes` has the cells with several attempts. `plan` is which cell ran
     on which cluster, and when; it is empty under pytest-xdist, where every worker has its own. `shards` are the runs in
-    a merged report; a cell's `shard` is the `run_id` of the run it comes from.
+    a merged report; a cell's `shard` is the `run_id` of the run it comes from. `rehearsal` is what a run of
+    `harness rehearse` amounts to.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -240,6 +275,7 @@ class RunResult(Model):
     flakes: tuple[FlakeResult, ...] = ()
     plan: tuple[PlannedCluster, ...] = ()
     shards: tuple[ShardResult, ...] = ()
+    rehearsal: RehearsalResult | None = None
 
     @property
     def counts(self) -> dict[Verdict, int]:

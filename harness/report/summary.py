@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.evidence.markdown import cell as cell_text
 from harness.evidence.markdown import code, fenced, prose
-from harness.report import advice, advice_text
+from harness.report import advice, advice_text, rehearsal
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, RunResult, exit_status
 from harness.report.text import first_line, plain
@@ -105,6 +105,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     `artifact` is the name under which CI uploads the report.
     """
     lines = [f"## {'✅' if exit_status(run) == 0 else '❌'} Spark Operator harness: {headline(run)}", ""]
+    lines += rehearsal.markdown(run.rehearsal)
     bad = [cell for cell in run.worst_first if cell.verdict not in GREEN]
     for cell in bad:
         lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", prose(cell.reason), ""]

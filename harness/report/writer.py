@@ -14,7 +14,7 @@ from harness.errors import HostError
 from harness.report import attachments, junit, summary
 from harness.report.files import point_at, set_modes, write_atomically
 from harness.report.flakes import flakes
-from harness.report.model import CellResult, PlannedCluster, RunResult
+from harness.report.model import CellResult, PlannedCluster, RehearsalResult, RunResult
 from harness.untrusted import require_relative
 
 RESULTS = "results.json"
@@ -120,6 +120,23 @@ class ReportWriter:
     def _write_machine_readable(self) -> None:
         write_atomically(self.folder / RESULTS, self._run.model_dump_json(indent=2) + "\n")
         write_atomically(self.folder / JUNIT, junit.render(self._run))
+
+
+def rehearsed(folder: Path, run: RunResult, result: RehearsalResult, *, share: bool = False) -> RunResult:
+    """Write a finished report anew, with what its rehearsal amounts to. Raises HostError."""
+    from harness.report import html
+
+    told = run.model_copy(update={"rehearsal": result})
+    try:
+        write_atomically(folder / RESULTS, told.model_dump_json(indent=2) + "\n")
+        write_atomically(folder / HTML, html.render(told, attachments.find(folder, told)))
+        write_atomically(folder / SUMMARY, summary.markdown(told))
+        set_modes(folder, share=share)
+    except OSError as error:
+        raise HostError(
+            f"cannot write the report in {folder}: {error.strerror or error}", "free some disk, and try again"
+        ) from error
+    return told
 
 
 def read(file: Path) -> RunResult:

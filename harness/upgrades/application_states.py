@@ -9,11 +9,8 @@ from typing import Any
 from harness.apps.states import TERMINAL, State
 from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Record, Recorder
-from harness.upgrades.user_apps import Users, of_users
+from harness.upgrades.user_apps import RUNNING_APPS, SCHEDULES, Users, of_users
 from harness.upgrades.workload_seen import Look, Part
-
-RUNNING_APPS = "running-apps"
-SCHEDULES = "schedules"
 
 
 class ApplicationStates:

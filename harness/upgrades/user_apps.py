@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from harness.apps import users
 from harness.apps.objects import APPLICATION, CONNECT, Objects
-from harness.apps.places import NAMESPACE, places
+from harness.apps.places import places
 from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.apps.users import UserManifest, UserManifests
@@ -24,6 +24,10 @@ from harness.upgrades.workload_seen import (
     UsersSeen,
     When,
 )
+
+RUNNING_APPS, SCHEDULES, SUBMISSIONS = "running-apps", "schedules", "submissions"
+NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
+"""The job namespaces of the applications that are no user's."""
 
 _UNDER_WAY = frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.FAILING, State.SUSPENDED})
 """States of an application that the operator has taken up."""
@@ -133,7 +137,7 @@ def own(things: Sequence[P]) -> tuple[P, ...]:
 
 def of_users(namespace: str) -> bool:
     """Whether a namespace is one of those for applications of a user."""
-    return namespace == NAMESPACE or namespace.startswith(f"{NAMESPACE}-")
+    return namespace not in NAMESPACES
 
 
 def _theirs(things: Sequence[P]) -> tuple[P, ...]:

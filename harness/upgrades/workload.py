@@ -22,18 +22,14 @@ from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.matrix.model import SUSPEND, CrdMode, Release
 from harness.upgrades import assembling, clients
-from harness.upgrades.application_states import RUNNING_APPS, SCHEDULES, ApplicationStates
+from harness.upgrades.application_states import ApplicationStates
 from harness.upgrades.creations import Creations, renamed, words_of
 from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.submitter import Submitter
-from harness.upgrades.user_apps import Users, own
+from harness.upgrades.user_apps import NAMESPACES, RUNNING_APPS, SCHEDULES, SUBMISSIONS, Users, own
 from harness.upgrades.workload_seen import NEW_CONNECT, Part, Query, When, WorkloadSeen
 from harness.waiting import Deadline, until
-
-SUBMISSIONS = "submissions"
-NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
-"""The job namespaces that a workload needs."""
 
 _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 

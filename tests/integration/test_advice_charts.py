@@ -37,7 +37,7 @@ def test_what_is_shipped_of_a_chart_is_what_is_in_it(store: Store, version: str)
     chart = from_path(operator.chart(store, version))
     assert chart_facts.values(version) == ends.chart_values(chart)
     shipped = chart_facts.schemas(version) or {}
-    real = {spec["names"]["kind"]: ends._spec(spec) for spec in chart_crds(chart).values()}
+    real = {spec["names"]["kind"]: ends.spec_schema(spec) for spec in chart_crds(chart).values()}
     assert set(shipped) == set(real)
     for kind, schema in real.items():
         assert list(_differences(schema, shipped[kind], "spec")) == [], kind

@@ -57,6 +57,17 @@ def test_what_goes_on_and_what_comes_after_passes_and_names_its_file(tmp_path: P
     assert found.evidence["images"] == ["docker.io/apache/spark:4.0.4"]
 
 
+def test_one_that_is_to_fail_may_fail_and_may_not_complete(tmp_path: Path) -> None:
+    text = PI.replace("  annotations:\n", "  annotations:\n    spark-operator-harness/ends: FAILED\n")
+    ended = (look(-40, S.RUNNING), look(-20, S.FAILED))
+    found = judged(tmp_path, before(*ended), after(look(105, S.RUNNING), look(110, S.FAILED)), text=text)
+    assert found.verdict is Verdict.PASSED, found.message
+    assert "FAILED, as it is to end" in found.message
+    found = judged(tmp_path, before(*ended), after(), text=text)
+    assert found.verdict is Verdict.FAILED
+    assert "it was to end as FAILED, and is COMPLETED" in found.message
+
+
 def test_one_that_still_runs_passes_and_says_that_its_end_was_not_seen(tmp_path: Path) -> None:
     found = judged(tmp_path, before(look(-40, S.RUNNING)), after())
     assert found.verdict is Verdict.PASSED

@@ -15,11 +15,12 @@ from user_samples import CONFIG_MAP, PI, SCHEDULE, written
 
 from harness.apps import users
 from harness.apps.objects import Refused
-from harness.apps.places import NAMESPACE
+from harness.apps.places import NAMESPACE, places
+from harness.stories.user_apps import story
 from harness.upgrades import assembling
 from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Recorder
-from harness.upgrades.user_apps import Users, own
+from harness.upgrades.user_apps import NAMESPACES, Users, of_users, own
 from harness.upgrades.workload_seen import Part, When
 
 
@@ -155,3 +156,19 @@ def test_one_that_needs_what_nobody_brought_is_not_submitted(tmp_path: Path) -> 
     seen = mine.seen((), (), (), ())
     assert seen is not None
     assert seen.lacks == {"a.yaml:1": "the ConfigMap elsewhere"}
+
+
+def test_one_that_stays_is_submitted_in_its_own_namespace_and_still_is_the_users(tmp_path: Path) -> None:
+    text = PI.replace("  annotations:\n", "  annotations:\n    spark-operator-harness/namespace: own\n")
+    given = users.load(written(tmp_path, a=text, b=SCHEDULE))
+    assert [(it.namespace, [app.name for app in it.applications]) for it in places(given)] == [
+        (NAMESPACE, ["nightly"]),
+        ("production", ["etl"]),
+    ]
+    assert story.scenario(given).further_namespaces == ("production",)
+    stays, moves = Server(), Server()
+    creations, recorder = Creations(), Recorder(cast(Any, None), {NAMESPACE, "production"})
+    Users(given, cast(Any, {NAMESPACE: moves, "production": stays}), creations, recorder).submit(When.BEFORE)
+    assert [it["metadata"]["name"] for it in stays.made] == ["etl"]
+    assert of_users("production")
+    assert not any(map(of_users, NAMESPACES))

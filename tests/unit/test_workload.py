@@ -17,8 +17,8 @@ from harness.apps import samples
 from harness.apps.objects import Objects, Resource
 from harness.errors import ApiError
 from harness.matrix import catalogue
-from harness.upgrades.application_states import SCHEDULES
 from harness.upgrades.submitter import Submitter
+from harness.upgrades.user_apps import SCHEDULES
 from harness.upgrades.workload import Workload, WorkloadContext
 from harness.upgrades.workload_seen import Part, When
 from harness.waiting import Deadline

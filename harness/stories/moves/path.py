@@ -13,11 +13,11 @@ from harness.checks import expectation
 from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
 from harness.releases.namespaces import CHECK_NAMESPACE
-from harness.upgrades import workload
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.path_run import PathRun
 from harness.upgrades.prober import Prober
 from harness.upgrades.reinstall import ReinstallSeen, reinstall
+from harness.upgrades.user_apps import NAMESPACES
 from harness.upgrades.workload import Workload, WorkloadContext
 from harness.verdicts import Finding
 from harness.waiting import Cancelled, Deadline
@@ -50,7 +50,7 @@ def run_together(run: RunContext, on: PreparedCluster, cells: Sequence[CellRun],
 
 def job_namespaces(cell: Cell) -> Sequence[str]:
     """Those of the applications beside the moves too: they belong to one run, whichever of its cells was asked for."""
-    return (cell.scenario.namespace, *workload.NAMESPACES)
+    return (cell.scenario.namespace, *NAMESPACES)
 
 
 def images(cell: Cell) -> Sequence[str]:

@@ -37,7 +37,7 @@ _READY_SECONDS = 180.0
 def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = ()) -> list[Finding]:
     """Submit all of them, a few at a time, and follow each to its end, or to where it is to stay."""
     found = trial(ctx, partial(_steps, apps))
-    for place in places(apps)[1:]:
+    for place in (it for it in places(apps) if it.namespace != ctx.namespace):
         there = check_nothing_left(replace(ctx, namespace=place.namespace))
         found.append(there.model_copy(update={"check": f"{there.check} ({place.namespace})"}))
     return [*found, *map(untried, left_out)]
@@ -125,7 +125,7 @@ def _followed(
 ) -> Finding:
     if it.kind != APPLICATION.kind:
         return _in_place(ctx, objects, it, facts)
-    wanted = State.SUSPENDED if it.suspended else State.RUNNING if it.endless else State.COMPLETED
+    wanted = State.SUSPENDED if it.suspended else State.RUNNING if it.endless else _end_of(it)
     course = follow(
         ctx,
         objects,
@@ -190,6 +190,10 @@ def _until_state(
         hopeless=InVain(objects, name).hopeless,
         **arguments,
     )
+
+
+def _end_of(it: UserManifest) -> State:
+    return State.FAILED if it.fails else State.COMPLETED
 
 
 def _resource(it: UserManifest) -> Resource:

@@ -77,10 +77,10 @@ def _judged(manifest: UserManifest, seen: UsersSeen, when: When, began: datetime
 
 
 def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime) -> Judged:
-    """An application keeps its driver over the moves, is not started again for nothing, and does not fail."""
+    """An application keeps its driver over the moves, is not started again for nothing, and ends as it is to end."""
     wrong = []
     before = app.at(began) if app.when is When.BEFORE else None
-    if before is not None and before.state is State.FAILED:
+    if before is not None and before.state is State.FAILED and not manifest.fails:
         return [f"it was FAILED before the operator was touched, so it says nothing of the move: {app.cause}"], ""
     since = began if app.when is When.BEFORE else app.created
     if any(look.state is State.INVALIDATING for look in app.since(since)):
@@ -92,6 +92,10 @@ def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime
         wrong.append(f"it never got a driver pod ({shown(app.history)})")
     if manifest.suspended and app.state is State.SUSPENDED:
         return wrong, "stayed SUSPENDED"
+    if manifest.fails and app.state is State.FAILED:
+        return wrong, f"FAILED, as it is to end, with {_drivers(app)}"
+    if manifest.fails and app.state is State.COMPLETED:
+        return [*wrong, f"it was to end as FAILED, and is COMPLETED ({shown(app.history)})"], ""
     if app.state is State.COMPLETED:
         return wrong, f"COMPLETED, with {_drivers(app)}"
     if app.state is State.RUNNING:

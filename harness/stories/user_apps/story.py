@@ -38,7 +38,7 @@ def scenario(manifests: UserManifests) -> Scenario:
         images=tuple(dict.fromkeys(image for it in mine for image in it.images)),
         needs_crds=tuple(f"{plural}.{GROUP}" for plural in plurals),
         needs=ClusterNeeds(paths=("install", "upgrade", "rollback"), applications=(users.USERS,)),
-        further_namespaces=tuple(it.namespace for it in places(manifests)[1:]),
+        further_namespaces=tuple(it.namespace for it in places(manifests) if it.namespace != NAME),
     )
 
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The applications of a rehearsal: checked against their own CRDs, chosen, and made fit for a small cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.advice import ends, schemas
+from harness.apps.objects import GROUP, RESOURCES, SCHEDULED
+from harness.errors import UsageError
+from harness.redaction.redactor import MASK
+from harness.rehearsal import helpers, stand_ins
+from harness.rehearsal.choice import chosen, state_of
+from harness.rehearsal.stand_ins import Means, Playing
+from harness.sites import folder
+from harness.sites.model import Object, Site
+
+_REFUSED = "FailedValidation"
+"""The state of a schedule that the operator does not accept."""
+
+_REQUIRED = "it is required"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """The chosen ones by namespace with all that they need, and how many of each kind and state they are.
+
+    `told` is what is otherwise in them: words, and whose.
+    """
+
+    objects: Mapping[str, Sequence[Mapping[str, Any]]]
+    counts: Mapping[str, int]
+    told: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset()
+
+
+def rehearsed(path: Path, site: Site, means: Means, count: int, *, away: Sequence[str] = ()) -> Rehearsed:
+    """What is rehearsed of a snapshot's applications: `count` of them. Those in `away` go to another namespace.
+
+    Raises UsageError for a damaged file, and for an application that its own CRD would refuse.
+    """
+    every = list(_stored(path, site))
+    fit = [it for it in every if state_of(it) != _REFUSED]
+    found = [(it, stand_ins.playing(it, means, stays=_home(it) not in ("", *away))) for it in chosen(fit, count)]
+    refused = len(every) - len(fit)
+    told = [f"{refused} schedules that the operator refuses at the site are left out"] if refused else []
+    by_namespace: dict[str, list[Playing]] = {}
+    for it, played in found:
+        by_namespace.setdefault(_home(it) or "user-apps", []).append(played)
+    objects, made = {}, []
+    for namespace, played_here in sorted(by_namespace.items()):
+        brought = helpers.stand_ins([_spec(it.document) for it in played_here], namespace)
+        brought = [it for it in brought if it["metadata"]["name"] != stand_ins.PROGRAM]
+        made += [f"{it['kind']} {namespace}/{it['metadata']['name']}" for it in brought]
+        if any(it.stood_in for it in played_here):
+            brought.append(stand_ins.program(namespace))
+        objects[namespace] = [*brought, *(it.document for it in played_here)]
+    counts: dict[str, int] = {}
+    for it, _ in found:
+        key = f"{it['kind']} {state_of(it) or '(new)'}"
+        counts[key] = counts.get(key, 0) + 1
+    if made:
+        told.append(f"{', '.join(made)}: empty, since their contents are not in the snapshot")
+    return Rehearsed(
+        objects=objects,
+        counts=counts,
+        told=(*told, *_grouped([(_shown(it), played.told) for it, played in found])),
+        kinds=frozenset(str(it["kind"]) for it, _ in found),
+    )
+
+
+def _stored(path: Path, site: Site) -> Iterator[Object]:
+    for resource in RESOURCES:
+        crd = folder.crd(path, f"{resource.plural}.{GROUP}")
+        schema = ends.spec_schema(crd) if crd else None
+        for it in folder.stored(path, resource.kind) if resource.kind in site.kinds else ():
+            _require_fit(path, it, resource.kind, schema)
+            yield it
+
+
+def _require_fit(path: Path, document: Object, kind: str, schema: Mapping[str, Any] | None) -> None:
+    """Raise UsageError for what is no application, or one that the CRD of its own cluster would refuse."""
+    metadata, spec = document.get("metadata"), document.get("spec")
+    file = path / folder.APPLICATIONS / f"{kind}.yaml"
+    again = "correct it there, or make the snapshot again: harness snapshot --context CONTEXT -o DIR"
+    if document.get("kind") != kind or not isinstance(metadata, Mapping) or not metadata.get("name"):
+        raise UsageError(f"{file}: there is something without the kind {kind}, or without a name", again)
+    if not isinstance(spec, Mapping):
+        raise UsageError(f"{file}: {kind} {_shown(document)} has no spec", again)
+    masked = _masked(spec)
+    for it in schemas.misfits(_known(spec), schema or {}) if schema else ():
+        if it.kind == "refused" and not (masked and it.why == _REQUIRED):
+            raise UsageError(
+                f"{file}: {kind} {_shown(document)} does not fit the CRD of its own cluster: {it.path}: {it.why}", again
+            )
+
+
+def _known(value: Any) -> Any:
+    """A value without what is masked in it, of which nothing can be said."""
+    if isinstance(value, Mapping):
+        return {key: _known(it) for key, it in value.items() if it != MASK}
+    return [_known(it) for it in value] if isinstance(value, list) else value
+
+
+def _masked(value: Any) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return value == MASK or any(map(_masked, inner))
+
+
+def _spec(document: Mapping[str, Any]) -> Any:
+    spec = document["spec"]
+    return spec.get("template") if document["kind"] == SCHEDULED.kind else spec
+
+
+def _home(document: Object) -> str:
+    return str(document["metadata"].get("namespace") or "")
+
+
+def _shown(document: Object) -> str:
+    return f"{_home(document) or '(no namespace)'}/{document['metadata']['name']}"
+
+
+def _grouped(told: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
+    """The same words of many applications as one sentence, with the first names."""
+    names: dict[str, list[str]] = {}
+    for name, words in told:
+        for it in words:
+            names.setdefault(it, []).append(name)
+    for words, whose in names.items():
+        more = f" and {len(whose) - 3} more" if len(whose) > 3 else ""
+        yield f"{words}: {', '.join(whose[:3])}{more}"
