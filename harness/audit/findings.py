@@ -51,6 +51,31 @@ _RULES = (
         severity=Severity.ERROR,
         meaning="The tag starts with v: Git tags of the project do, tags of its images do not.",
     ),
+    Rule(
+        name="host-in-repository",
+        severity=Severity.ERROR,
+        meaning="The repository begins with a host, and the chart puts its registry before it.",
+    ),
+    Rule(
+        name="chart-address",
+        severity=Severity.ERROR,
+        meaning="The address of an image is written where a chart's address belongs.",
+    ),
+    Rule(
+        name="chart-repository-gone",
+        severity=Severity.ERROR,
+        meaning="The Helm repository does not exist any more.",
+    ),
+    Rule(
+        name="old-chart",
+        severity=Severity.WARNING,
+        meaning="The version of the chart belongs to a release whose image is in the former registry.",
+    ),
+    Rule(
+        name="not-known",
+        severity=Severity.NOTE,
+        meaning="The reference is filled in by a template, so what it becomes is not known.",
+    ),
     Rule(name="malformed", severity=Severity.ERROR, meaning="The text is not an image reference."),
     Rule(
         name="mutable-tag",
@@ -81,11 +106,15 @@ RULES = {rule.name: rule for rule in _RULES}
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. `replacement` is what to write instead, or empty if only the author can know."""
+    """One thing that is wrong. `replacement` is what to write instead, or empty if only the author can know.
+
+    `same` says that the replacement is another name of the same version, not another version.
+    """
 
     rule: str
     message: str
     replacement: str = ""
+    same: bool = True
 
     @property
     def severity(self) -> Severity:
@@ -93,4 +122,6 @@ class Finding:
         return RULES[self.rule].severity
 
     def __str__(self) -> str:
-        return f"{self.message}; write {self.replacement}" if self.replacement else self.message
+        if not self.replacement:
+            return self.message
+        return f"{self.message}; {'write' if self.same else 'the newest is'} {self.replacement}"

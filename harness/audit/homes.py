@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the operator's images are published, by charts/releases.toml, and what is wrong with other names."""
+"""Where the operator's images are published, by charts/releases.toml and charts/history.toml, and what is wrong with
+other names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from harness.audit import history
 from harness.audit.findings import Finding
-from harness.images.references import ImageReference
+from harness.audit.history import FormerHome, History
+from harness.images.references import ImageReference, names_host
 from harness.matrix.model import Release
 
 Role = Literal["operator", "hook"]
 
 _VERSION = re.compile(r"(v?)(\d+)\.(\d+)\.(\d+)(?:[-.]\w.*)?")
+_WHOLE = re.compile(r"\d+(?:\.\d+){0,2}")
+_API = re.compile(r"v1(?:alpha|beta)\d-.*")
+"""Tags of images before release 2.0: the version of the API, of the operator, and of Spark."""
+_MOVING = ("", "latest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +43,18 @@ class Home:
 
 
 class Homes:
-    """Every home of every image of the operator; the last one of a role gets new releases."""
+    """Every home of every image of the operator; the last one of a role gets new releases.
 
-    def __init__(self, releases: Iterable[Release]) -> None:
+    `history` has the homes before release 2.0; without it, those of charts/history.toml.
+    """
+
+    def __init__(self, releases: Iterable[Release], past: History | None = None) -> None:
         found: dict[tuple[Role, str, str], list[str]] = {}
+        charts: dict[str, None] = {}
         for release in releases:
             if release.relocated:
                 continue
+            charts |= dict.fromkeys(it for it in (release.chart_repository, release.chart_oci) if it)
             found.setdefault(("operator", release.registry, release.repository), []).append(release.version)
             if release.hook_repository:
                 key: tuple[Role, str, str] = ("hook", release.hook_registry, release.hook_repository)
@@ -51,8 +63,12 @@ class Homes:
             Home(role=role, registry=registry, repository=repository, versions=tuple(versions))
             for (role, registry, repository), versions in found.items()
         )
+        self.history = history.read() if past is None else past
         self.registries = frozenset(home.registry for home in self.all)
         self.repositories = frozenset(home.repository for home in self.all)
+        self.charts = tuple(charts)
+        self.chart_addresses = frozenset(it.split("://", 1)[-1] for it in charts)
+        self._names = {home.name: home for home in self.all}
 
     def current(self, role: Role) -> Home:
         """The home of new releases."""
@@ -65,71 +81,173 @@ class Homes:
         older = [home for numbers, home in known if numbers <= _numbers(tag)]
         return older[-1] if older else known[0][1]
 
+    def published(self, role: Role, tag: str) -> str:
+        """The image of a version, `name:tag`, where upstream published it; empty for one that it did not."""
+        home = next((it for it in self.all if it.role == role and tag in it.versions), None)
+        return f"{home}:{tag}" if home else ""
+
     def judge(self, image: ImageReference, *, tagged: bool = True) -> Finding | None:
         """What is wrong with the place that a name points to; None for images other than the operator's.
 
-        `tagged` is false if the text had no tag; `latest` is then only the engine's default.
+        `tagged` is false if the text had no tag; `latest` is then only the engine's default. A replacement is
+        something that upstream published, and a digest is never replaced: that of another name is not known here.
         """
-        home = next((it for it in self.all if (it.registry, it.repository) == (image.registry, image.repository)), None)
+        found = self._judge(image, tagged=tagged)
+        if found is None or not image.digest or not found.same or not found.replacement:
+            return found
+        message = f"{found.message}; the digest of {found.replacement} is that registry's to tell"
+        return replace(found, message=message, replacement="")
+
+    def _judge(self, image: ImageReference, *, tagged: bool) -> Finding | None:
+        if names_host(image.repository) and image.registry in self.registries:
+            return self._host_inside(image, tagged=tagged)
+        home = self._names.get(image.name)
+        former = self.history.names.get(image.name)
+        if former is not None and (home is None or _API.fullmatch(image.tag)):
+            if home is None and not _API.fullmatch(image.tag) and image.repository in self.repositories:
+                return self._mixed_up(image, tagged=tagged)
+            return self._before(image, former, tagged=tagged)
         if home is None:
-            return self._mixed_up(image, tagged=tagged)
+            return self._mixed_up(image, tagged=tagged) or self._unknown_package(image, tagged=tagged)
         version = _VERSION.fullmatch(image.tag)
         if version and version[1]:
-            right = self.of(home.role, image.tag[1:])
-            return Finding(
-                rule="tag-with-v",
-                message=f"{right} has no tag {image.tag}: its tags are versions without v",
-                replacement=f"{right}:{image.tag[1:]}",
-            )
+            return self._with_v(image, home)
+        if tagged and _WHOLE.fullmatch(image.tag) and not self.published(home.role, image.tag):
+            told = self._never(image, home)
+            if told:
+                return told
         current = self.current(home.role)
         if home is not current:
             return self._left_behind(image, home, current, tagged=tagged)
         if version and _numbers(image.tag) < _numbers(home.versions[0]):
-            right = self.of(home.role, image.tag)
-            where = f"{image.tag} exists only in {right}" if right is not home else "there is no earlier release"
-            return Finding(
-                rule="not-published",
-                message=f"the first version in {home} is {home.versions[0]}: {where}",
-                replacement=f"{right}:{image.tag}" if right is not home else f"{home}:{home.versions[0]}",
-            )
+            right = self.published(home.role, image.tag)
+            message = f"the first version in {home} is {home.versions[0]}: {image.tag} exists only in {right}"
+            return Finding(rule="not-published", message=message, replacement=right)
         return None
 
-    def _left_behind(self, image: ImageReference, home: Home, current: Home, *, tagged: bool) -> Finding:
-        is_version = bool(_VERSION.fullmatch(image.tag))
+    def _with_v(self, image: ImageReference, home: Home) -> Finding:
+        right = self.of(home.role, image.tag[1:])
+        return Finding(
+            rule="tag-with-v",
+            message=f"{right} has no tag {image.tag}: its tags are versions without v",
+            replacement=self.published(home.role, image.tag[1:]),
+        )
+
+    def _never(self, image: ImageReference, home: Home) -> Finding | None:
+        """What is wrong with a version that upstream never published; None for one newer than all that are known."""
+        newest = self.current(home.role).versions[-1]
+        if _VERSION.fullmatch(image.tag) and _numbers(image.tag) > _numbers(newest):
+            return None
+        charts = self.history.chart(image.tag)
+        if charts:
+            message = f"{image.tag} is a version of the chart: the images of these charts have tags like {charts.tags}"
+            return Finding(rule="not-published", message=message)
+        if not _VERSION.fullmatch(image.tag):
+            message = f"{image.tag} is no tag of {home}: its tags are whole versions, like {newest}"
+            return Finding(rule="not-published", message=message)
+        if _numbers(image.tag) < _numbers(home.versions[0]):
+            message = f"the first version in {home} is {home.versions[0]}: there is no earlier release"
+            return Finding(rule="not-published", message=message, replacement=f"{home}:{home.versions[0]}", same=False)
+        message = f"upstream never published {image.tag} of {home}"
+        return Finding(rule="not-published", message=message)
+
+    def _before(self, image: ImageReference, former: FormerHome, *, tagged: bool) -> Finding | None:
+        """What is wrong with a name from before release 2.0, by the rows of charts/history.toml."""
+        newest = self.published("operator", self.current("operator").versions[-1]) if former.role == "operator" else ""
+        if tagged and image.tag not in _MOVING and not former.had(image.tag):
+            if not _API.fullmatch(image.tag):
+                # Whoever has a tag of their own there has built it.
+                return None
+            elsewhere = next((it for it in self.history.homes if it.state == "kept" and it.had(image.tag)), None)
+            message = f"upstream never published {image.tag} of {former.name} ({former.source})"
+            right = f"{elsewhere.name}:{image.tag}" if elsewhere else ""
+            return Finding(rule="not-published", message=message, replacement=right)
+        if former.state == "kept":
+            current = self.current("operator")
+            message = (
+                f"{image.tag} exists only in {former.name}; releases from {current.versions[0]} on are in {current}"
+            )
+            return Finding(rule="old-release", message=message, replacement=newest, same=False)
+        lost = {"lost": "its images cannot be pulled any more", "unknown": "nobody says that its images can be pulled"}
+        message = f"upstream left {former.name} on {former.until}, and {lost[former.state]} ({former.source})"
+        return Finding(rule="stale-registry", message=message, replacement=newest, same=False)
+
+    def _left_behind(self, image: ImageReference, home: Home, current: Home, *, tagged: bool) -> Finding | None:
+        version = _VERSION.fullmatch(image.tag)
         last = home.versions[-1]
-        if is_version and _numbers(image.tag) > _numbers(last):
+        if version and _numbers(image.tag) > _numbers(last):
+            right = self.of(home.role, image.tag)
             return Finding(
                 rule="stale-registry",
-                message=f"the last version in {home} is {last}; {image.tag} is in {self.of(home.role, image.tag)}",
-                replacement=f"{self.of(home.role, image.tag)}:{image.tag}",
+                message=f"the last version in {home} is {last}; {image.tag} is in {right}",
+                replacement=self.published(home.role, image.tag),
             )
-        if is_version or (tagged and image.tag not in ("", "latest")):
+        newest = f"{current}:{current.versions[-1]}"
+        if version:
             return Finding(
                 rule="old-release",
                 message=f"{image.tag} exists only in {home}, whose last version is {last}; "
                 f"releases from {current.versions[0]} on are in {current}",
-                replacement=f"{current}:{current.versions[-1]}",
+                replacement=newest,
+                same=False,
             )
+        if image.tag not in _MOVING:
+            # Whoever has a tag of their own has built it.
+            return None
         return Finding(
             rule="stale-registry",
             message=f"the last version in {home} is {last}; releases from {current.versions[0]} on are in {current}",
-            replacement=f"{current}:{current.versions[-1]}" if image.tag and tagged else current.name,
+            replacement=newest if image.tag and tagged else current.name,
         )
 
     def _mixed_up(self, image: ImageReference, *, tagged: bool) -> Finding | None:
         elsewhere = [home for home in self.all if home.repository == image.repository]
         if image.registry not in self.registries or not elsewhere:
             return None
+        role = elsewhere[0].role
         version = _VERSION.fullmatch(image.tag)
         tag = image.tag.removeprefix("v") if version else image.tag
-        role = elsewhere[0].role
-        right = self.of(role, tag) if version else self.current(role)
+        if tagged and tag not in _MOVING and not version:
+            # A tag of one's own, or one that no home has.
+            return None
         others = ", ".join(dict.fromkeys(home.registry for home in elsewhere))
         return Finding(
             rule="mixed-up-host",
             message=f"{image.repository} is a repository of {others}, not of {image.registry}",
-            replacement=f"{right}:{tag}" if tag and tagged else right.name,
+            replacement=self._named(role, tag, tagged=tagged),
         )
+
+    def _unknown_package(self, image: ImageReference, *, tagged: bool) -> Finding | None:
+        """A package below upstream's own that upstream does not have."""
+        beside = {home.repository.rpartition("/")[0] for home in self.all if home.repository.count("/") > 1}
+        registry = self.current("operator").registry
+        if image.registry != registry or image.repository.rpartition("/")[0] not in beside:
+            return None
+        packages = " and ".join(it.name for it in self.all if it.registry == registry)
+        return Finding(
+            rule="not-published",
+            message=f"upstream has no package {image.name}: its images are {packages}",
+            replacement=self._named("operator", image.tag.removeprefix("v"), tagged=tagged),
+        )
+
+    def _host_inside(self, image: ImageReference, *, tagged: bool) -> Finding:
+        """A host within the repository: the chart writes its registry before it."""
+        host, _, rest = image.repository.partition("/")
+        inner = ImageReference(registry=host, repository=rest, tag=image.tag, digest=image.digest)
+        right = self._judge(inner, tagged=tagged)
+        written = right.replacement if right else inner.canonical if tagged else inner.name
+        return Finding(
+            rule="host-in-repository",
+            message=f"the host belongs in the registry: the chart asks for {image.canonical if tagged else image.name}",
+            replacement=written,
+            same=right is None or right.same,
+        )
+
+    def _named(self, role: Role, tag: str, *, tagged: bool) -> str:
+        """The right name of an image; empty if upstream never published its version."""
+        if tagged and tag not in _MOVING:
+            return self.published(role, tag)
+        return self.current(role).name if not tagged or not tag else f"{self.current(role)}:{tag}"
 
 
 def _numbers(version: str) -> tuple[int, int, int]:

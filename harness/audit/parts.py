@@ -4,18 +4,47 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-# Assignments of YAML, JSON, Go, Make, shell and --set, and the rows of the tables that helm-docs writes.
+from harness.audit.expressions import EXPRESSION, Variables, is_known
+from harness.audit.owners import Lines, indent
+
+Word = Literal["registry", "repository", "tag", "digest"]
+
+# Assignments of YAML, JSON, HCL, Go, Make, shell, Jsonnet and --set, and the rows of the tables that helm-docs writes.
+_SEPARATOR = r"(?P<separator>\?=|::?:?=|=>|=|:{1,3}|\|[ \t]*string[ \t]*\|)"
+_VALUE = rf"(?:{EXPRESSION}|[A-Za-z0-9](?:{EXPRESSION}|[\w./:@+-])*|(?<=\"\")|(?<=''))"
+_END = r"(?=[\s,;)}\]&|\\]|$)"
 _ASSIGNED = re.compile(
-    r"(?P<key>[A-Za-z_][\w.]*)[\"'`]?\s*(?:\?=|::?=|=|:|\|\s*string\s*\|)\s*"
-    r"[\"'`]*(?P<value>[A-Za-z0-9][\w./:-]*)[\"'`]*(?=[\s,;)}&|\\]|$)"
+    rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}[ \t]*(?:\*|\[\]\w+[ \t]*)?"
+    rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE})[\"'`]*{_END}"
 )
-_KEY = re.compile(r"(.*?)(registry|repository|tag)", re.I)
-_WORD = re.compile(r"registry|repository|tag", re.I)
+# `name: image.registry` with `value: docker.io`, in either order: Argo CD, helmfile, Terraform.
+_Q = r"[\"']?"
+_PATH = r"(?P<key>(?:[\w-]+\.)*[\w-]*[iI]mage\.\w+)"
+_NAMED = re.compile(
+    rf"(?<![\w.]){_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}[\s,]*"
+    rf"(?:{_Q}(?:type|forceString)\b{_Q}\s*[:=]\s*\S+?[\s,]+)*{_Q}value{_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}"
+)
+_VALUED = re.compile(
+    rf"(?<![\w.]){_Q}value{_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}[\s,]+{_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}"
+)
+_WORDS: dict[str, Word] = {
+    "registry": "registry",
+    "hub": "registry",
+    "repository": "repository",
+    "repo": "repository",
+    "name": "repository",
+    "image": "repository",
+    "tag": "tag",
+    "version": "tag",
+    "digest": "digest",
+}
+_HUMPS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _COMMENT = re.compile(r"\s*(?:#|//|\*|<!--)")
-_VERSION = re.compile(r"--version[ =]v?(\d+\.\d+\.\d+)")
+_HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?")
 # How many lines with content may lie between the parts of one name.
 _REACH = 8
 _LONGEST_LINE = 10_000
@@ -23,130 +52,134 @@ _LONGEST_LINE = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One key with its value. `stem` is the key without its last word; lines count from 1, columns from 0.
+    """One key with its value, with what is filled in of it; None if that is not known.
 
-    `indent` is the column where the line begins, `count` the number of lines with content up to here.
+    `stem` is the key without its last word; lines count from 1, columns from 0. `indent` is the column where the line
+    begins, `count` the number of lines with content up to here. `start` and `end` are offsets of the value. `named`
+    says that the key was a value itself, as in `name: image.registry`.
     """
 
     key: str
-    word: str
+    word: Word
     stem: str
-    value: str
+    written: str
+    value: str | None
     line: int
     column: int
-    end: int
     indent: int
     count: int
+    start: int
+    end: int
+    named: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """A split name with at least a registry or a repository; missing parts are None. `version` is the chart's."""
-
-    registry: Part | None
-    repository: Part | None
-    tag: Part | None
-    version: str = ""
-
-    @property
-    def given(self) -> list[Part]:
-        """Registry and repository, if present."""
-        return [it for it in (self.registry, self.repository) if it]
+def found_in(lines: Lines, variables: Variables) -> list[Part]:
+    """Every part in a text, in the order of their places."""
+    counts = _counts(lines.all)
+    parts: dict[int, Part] = {}
+    for pattern in (_NAMED, _VALUED, _ASSIGNED):
+        for match in pattern.finditer(lines.text):
+            part = _part(match, lines, variables, counts, named=pattern is not _ASSIGNED)
+            if part:
+                parts.setdefault(part.start, part)
+    return [part for _, part in sorted(parts.items())]
 
 
-def pairs(lines: Sequence[str]) -> Iterator[Split]:
-    """The split names of a text.
+def near(
+    lines: Lines, parts: Sequence[Part], this: Part, word: Word, barriers: Sequence[int] = (), stem: str | None = None
+) -> Part | None:
+    """The nearest other part of the same name: same stem, same mapping, a few lines away, and no barrier between.
 
-    A repository without a registry counts where it belongs to a key `image`, and a registry without a repository in
-    the words of a Helm command for the operator.
+    `barriers` are offsets. `stem` is that of the other part, where it has one of its own.
     """
-    parts = list(_parts(lines))
-    used: list[Part] = []
-    for part in parts:
-        if part.word != "repository":
-            continue
-        registry = _near(lines, parts, part, "registry")
-        if registry is None and not _of_an_image(lines, part):
-            continue
-        used += [registry] if registry else []
-        yield Split(registry=registry, repository=part, tag=_near(lines, parts, part, "tag"))
-    for part in parts:
-        if part.word == "registry" and part not in used:
-            command = _command(lines, part)
-            if part.stem == "image." and re.search(r"\bhelm\b.*spark-operator", command):
-                version = _VERSION.search(command)
-                tag = _near(lines, parts, part, "tag")
-                yield Split(registry=part, repository=None, tag=tag, version=version[1] if version else "")
-
-
-def _parts(lines: Sequence[str]) -> Iterator[Part]:
-    count = 0
-    for number, line in enumerate(lines, 1):
-        if line.strip() and not _COMMENT.match(line):
-            count += 1
-        if len(line) > _LONGEST_LINE or not _WORD.search(line):
-            continue
-        for match in _ASSIGNED.finditer(line):
-            found = _KEY.fullmatch(match["key"])
-            if found:
-                yield Part(
-                    key=match["key"],
-                    word=found[2].lower(),
-                    stem=found[1].lower(),
-                    value=match["value"],
-                    line=number,
-                    column=match.start("key"),
-                    end=match.end("value"),
-                    indent=_indent(line),
-                    count=count,
-                )
-
-
-def _near(lines: Sequence[str], parts: Sequence[Part], this: Part, word: str) -> Part | None:
-    """The nearest other part of the same name: same stem, same mapping, a few lines away."""
-    alike = [it for it in parts if it.stem == this.stem and abs(it.count - this.count) <= _REACH]
-    rivals = [it for it in alike if it.word == this.word and it != this]
+    stems = {this.stem if stem is None else stem}
+    if this.key.lower().endswith("image"):
+        stems.add(f"{this.stem} image".strip())
+    alike = [it for it in parts if it.stem in stems and it.named == this.named and it != this and _close(it, this)]
+    rivals = [it for it in parts if it.key == this.key and it.named == this.named and it != this]
     close = [
         it
         for it in alike
-        if it.word == word and _together(lines, it, this) and not any(_between(rival, it, this) for rival in rivals)
+        if it.word == word
+        and (this.named or _together(lines, it, this))
+        and not any(_between(rival.start, it, this) for rival in rivals)
+        and not any(_between(barrier, it, this) for barrier in barriers)
     ]
-    return min(close, key=lambda it: abs(it.line - this.line), default=None)
+    return min(close, key=lambda it: (abs(it.line - this.line), abs(it.start - this.start)), default=None)
 
 
-def _together(lines: Sequence[str], one: Part, two: Part) -> bool:
+def _part(
+    match: re.Match[str], lines: Lines, variables: Variables, counts: Sequence[int], *, named: bool
+) -> Part | None:
+    key, written = match["key"], match["value"]
+    humps = [it.lower() for it in _HUMPS.findall(key)]
+    word = _WORDS.get(humps[-1]) if humps else None
+    in_table = not named and "|" in match["separator"] and not match["quote"]
+    if word is None or in_table or (humps[-1] == "version" and "image" not in humps):
+        return None
+    value = variables.filled(written)
+    if humps[-1] in ("repo", "name") and _HOST.fullmatch(value):
+        word = "registry"
+    line, column = lines.place(match.start("value" if named else "key"))
+    return Part(
+        key=key,
+        word=word,
+        stem=" ".join(humps[:-1]),
+        written=written,
+        value=value if is_known(value) and not _is_code(match, value) else None,
+        line=line,
+        column=column - 1,
+        indent=indent(lines.all[line - 1]),
+        count=counts[line - 1],
+        start=match.start("value"),
+        end=match.end("value"),
+        named=named,
+    )
+
+
+def _is_code(match: re.Match[str], value: str) -> bool:
+    """Whether a value is another name and no text: `var.registry`, `local.ecr`, `data.aws.…`."""
+    quoted = match.groupdict().get("quote")
+    return not quoted and bool(re.match(r"(?:var|local|data|module|each|self|config|params|inputs)\.[A-Za-z_]", value))
+
+
+def _counts(lines: Sequence[str]) -> list[int]:
+    counts, count = [], 0
+    for line in lines:
+        if line.strip() and not _COMMENT.match(line):
+            count += 1
+        counts.append(count)
+    return counts
+
+
+def _close(one: Part, two: Part) -> bool:
+    return abs(one.count - two.count) <= _REACH
+
+
+def _together(lines: Lines, one: Part, two: Part) -> bool:
     """Whether two parts belong to one mapping: on one line, or at the same depth with nothing shallower in between."""
     if one.line == two.line:
         return True
-    first, last = sorted((one.line, two.line))
-    between = (line for line in lines[first : last - 1] if line.strip() and not _COMMENT.match(line))
-    return one.indent == two.indent and all(_indent(line) >= one.indent for line in between)
+    upper, lower = sorted((one, two), key=lambda it: it.start)
+    if _in_braces(lines, upper, lower):
+        return True
+    if any(
+        line.lstrip().startswith("- ") and indent(line) < upper.column for line in lines.all[upper.line : lower.line]
+    ):
+        # Another item of a list.
+        return False
+    between = [line for line in lines.all[upper.line : lower.line - 1] if line.strip() and not _COMMENT.match(line)]
+    shallow = min(one.indent, two.indent)
+    return (one.indent == two.indent or one.column == two.column) and all(indent(line) >= shallow for line in between)
 
 
-def _between(other: Part, one: Part, two: Part) -> bool:
-    low, high = sorted(((one.line, one.column), (two.line, two.column)))
-    return low < (other.line, other.column) < high
+def _in_braces(lines: Lines, upper: Part, lower: Part) -> bool:
+    """Whether a brace that opens on the line of the upper part is still open at the lower one."""
+    before = lines.all[upper.line - 1][: upper.column]
+    between = lines.text[upper.end : lower.start]
+    return before.count("{") > before.count("}") and "{" not in between and "}" not in between
 
 
-def _indent(line: str) -> int:
-    return len(line) - len(line.lstrip())
-
-
-def _of_an_image(lines: Sequence[str], part: Part) -> bool:
-    """Whether a repository belongs to an image: `image.repository`, `IMAGE_REPOSITORY`, or below a key `image:`."""
-    if part.stem:
-        return part.stem.rstrip("._").endswith("image")
-    for line in reversed(lines[: part.line - 1]):
-        if line.strip() and not _COMMENT.match(line) and _indent(line) < part.indent:
-            return bool(re.match(r"\s*(?:-\s+)?[\w.\"]*image[\"']?\s*:\s*\{?\s*$", line, re.I))
-    return False
-
-
-def _command(lines: Sequence[str], part: Part) -> str:
-    """The command line that contains a part, with continued lines joined."""
-    first = last = part.line - 1
-    while first > 0 and lines[first - 1].rstrip().endswith("\\"):
-        first -= 1
-    while last < len(lines) - 1 and lines[last].rstrip().endswith("\\"):
-        last += 1
-    return " ".join(lines[first : last + 1])
+def _between(place: int, one: Part, two: Part) -> bool:
+    low, high = sorted((one.start, two.start))
+    return low < place < high

@@ -149,12 +149,21 @@ def documents_lines(audit: DocumentAudit) -> Iterator[str]:
         yield plain(f"{it.file}:{it.line}:{it.column}: {it.finding.severity.value}: {it.text}: {it.finding}")
     said = f"{counted(len(audit.findings), 'stale reference')} in {counted(audit.files, 'file')}"
     excused = f"; {audit.excused} exempted by a marker" if audit.excused else ""
+    unknown = f"; {counted(audit.unknown, 'name')} with a registry that is filled in elsewhere" if audit.unknown else ""
     left_out = f"; {_left_out(audit.left_out)}" if audit.left_out else ""
-    yield plain(said + excused + left_out)
+    yield plain(said + excused + unknown + left_out + _unread(audit.unread))
 
 
 def _left_out(files: Sequence[str]) -> str:
     return f"{counted(len(files), 'file')} skipped, since they refer to the past: {_some(files, ', ')}"
+
+
+def _unread(kinds: Sequence[tuple[str, int]]) -> str:
+    """The kinds of files that were not read, the most frequent first."""
+    if not kinds:
+        return ""
+    number = sum(count for _, count in kinds)
+    return f"; {counted(number, 'file')} not read: {_some([f'{count} {kind}' for kind, count in kinds], ', ')}"
 
 
 def documents_json(audit: DocumentAudit) -> str:
@@ -163,5 +172,6 @@ def documents_json(audit: DocumentAudit) -> str:
         {"file": it.file, "line": it.line, "column": it.column, "text": it.text, **finding_json(it.finding)}
         for it in audit.findings
     ]
-    counts = {"files": audit.files, "excused": audit.excused, "left_out": list(audit.left_out)}
-    return json.dumps({"findings": findings, **counts}, indent=2)
+    counts = {"files": audit.files, "excused": audit.excused, "unknown": audit.unknown}
+    skipped = {"left_out": list(audit.left_out), "unread": dict(audit.unread)}
+    return json.dumps({"findings": findings, **counts, **skipped}, indent=2)

@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 from harness import __version__
-from harness.audit.docs import DocumentAudit, Stale
+from harness.audit.docs import DocumentAudit
 from harness.audit.findings import RULES, Rule
+from harness.audit.stale import Stale
 from harness.evidence.markdown import plain
 from harness.redaction.redactor import Redactor
 
@@ -70,12 +71,18 @@ def _result(it: Stale, index: int) -> dict[str, Any]:
         "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
         "partialFingerprints": {"staleReference/v1": identity},
     }
-    if it.fixable:
-        replacement = {"deletedRegion": region, "insertedContent": {"text": it.finding.replacement}}
+    if it.regions:
+        replacements = [
+            {
+                "deletedRegion": {"startLine": one.line, "startColumn": one.column, "endColumn": one.end},
+                "insertedContent": {"text": one.text},
+            }
+            for one in it.regions
+        ]
         result["fixes"] = [
             {
                 "description": {"text": f"write {it.finding.replacement}"},
-                "artifactChanges": [{"artifactLocation": artifact, "replacements": [replacement]}],
+                "artifactChanges": [{"artifactLocation": artifact, "replacements": replacements}],
             }
         ]
     return result

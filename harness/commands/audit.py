@@ -49,7 +49,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
     images.add_argument("--json", action="store_true", help="print JSON")
     run_options.declare(images.add_argument, (*_SOURCE, *run_options.CONFIG))
 
-    docs = command(actions, "docs", _docs, "find stale references in Markdown, YAML, Go, shell, Dockerfiles and values")
+    docs = command(actions, "docs", _docs, "find stale references in text files of any kind")
     docs.add_argument("folder", metavar="DIR", type=Path, help="a folder or a file")
     docs.add_argument("--sarif", metavar="FILE", type=Path, help="write the findings as SARIF 2.1.0, for code review")
     docs.add_argument("--changelogs", action="store_true", help="include changelogs, which refer to the past")
@@ -103,7 +103,7 @@ def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         print(render.documents_json(audit))
     else:
         print("\n".join(render.documents_lines(audit)))
-    return 1 if audit.findings else 0
+    return audit.exit_status
 
 
 def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, known: Any, homes: Any) -> Any:

@@ -134,8 +134,8 @@ def test_history_is_excused_by_a_marker(homes: Homes) -> None:
         "# audit-docs: history\nimage: docker.io/kubeflow/spark-operator:2.1.1\nimage: kubeflow/spark-operator\n"
         "# audit-docs: off\nkubeflow/spark-operator:2.1.1\n# audit-docs: on\nkubeflow/spark-operator:2.1.1\n"
     )
-    found, excused = docs.Scanner(homes).scan(text, "a.md")
-    assert ([it.line for it in found], excused) == ([4, 8], 3)
+    scanned = docs.Scanner(homes).scan(text, "a.md")
+    assert ([it.line for it in scanned.stale], scanned.excused) == ([4, 8], 3)
 
 
 def test_what_git_ignores_is_left_alone(homes: Homes, tmp_path: Path) -> None:
@@ -166,25 +166,47 @@ def test_the_command_ends_with_0_when_nothing_is_stale(tmp_path: Path, capsys: p
     write(tmp_path, FINE)
     assert cli.main(["audit", "docs", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {
-        "findings": [], "files": 3, "excused": 0, "left_out": ["CHANGELOG.md"],
+        "findings": [], "files": 3, "excused": 0, "unknown": 0, "left_out": ["CHANGELOG.md"], "unread": {},
     }  # fmt: skip
 
 
-def test_a_fix_of_sarif_puts_the_replacement_in_the_place_of_the_text(homes: Homes, tmp_path: Path) -> None:
+def test_the_fixes_of_sarif_mend_what_they_are_fixes_of(homes: Homes, tmp_path: Path) -> None:
     write(tmp_path, STALE)
-    audit = docs.audit(tmp_path, homes)
-    for result in json.loads(sarif.text(audit))["runs"][0]["results"]:
-        for fix in result.get("fixes", []):
-            (change,) = fix["artifactChanges"]
-            (put,) = change["replacements"]
-            lines = (tmp_path / change["artifactLocation"]["uri"]).read_text().splitlines()
-            region = put["deletedRegion"]
-            line = lines[region["startLine"] - 1]
-            mended = (
-                line[: region["startColumn"] - 1] + put["insertedContent"]["text"] + line[region["endColumn"] - 1 :]
-            )
-            again = docs.Scanner(homes).scan(mended, "mended")[0]
-            assert put["insertedContent"]["text"] not in {it.text for it in again}, mended
+    before = docs.audit(tmp_path, homes)
+    results = json.loads(sarif.text(before))["runs"][0]["results"]
+    changes = [it for result in results for fix in result.get("fixes", []) for it in fix["artifactChanges"]]
+    puts = [(change["artifactLocation"]["uri"], put) for change in changes for put in change["replacements"]]
+    for uri, put in sorted(puts, key=lambda it: -it[1]["deletedRegion"]["startColumn"]):
+        file, region = tmp_path / uri, put["deletedRegion"]
+        lines = file.read_text().splitlines(keepends=True)
+        line = lines[region["startLine"] - 1]
+        mended = line[: region["startColumn"] - 1] + put["insertedContent"]["text"] + line[region["endColumn"] - 1 :]
+        lines[region["startLine"] - 1] = mended
+        file.write_text("".join(lines))
+    left = docs.audit(tmp_path, homes).findings
+    assert len(changes) > 12
+    assert len(left) == len(before.findings) - len(changes)
+    assert not any(it.edits for it in left)
+
+
+def test_what_is_not_read_is_counted_by_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.png").write_bytes(b"\0docker.io/kubeflow/spark-operator:2.5.2")
+    (tmp_path / "b.png").write_bytes(b"\0")
+    (tmp_path / "large.json").write_bytes(b" " * 4_000_001)
+    (tmp_path / "windows.ps1").write_bytes("docker pull docker.io/kubeflow/spark-operator:2.5.2".encode("utf-16"))
+    (tmp_path / "link").symlink_to("nowhere")
+    assert cli.main(["audit", "docs", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "windows.ps1:1:13: error: docker.io/kubeflow/spark-operator:2.5.2: " in said
+    assert "1 stale reference in 1 file; 3 files not read: 2 .png (binary), 1 .json (larger than 4 MB)" in said
+
+
+def test_a_registry_that_is_filled_in_elsewhere_is_counted_and_no_finding(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "values.yaml").write_text("image: ${REGISTRY}/kubeflow/spark-operator:2.5.2\n")
+    assert cli.main(["audit", "docs", str(tmp_path)]) == 0
+    assert "0 stale references in 1 file; 1 name with a registry that is filled in elsewhere" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds addresses in text that are no names of images: pages of Docker Hub, dead Helm repositories, OCI charts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.audit.findings import Finding
+from harness.audit.homes import Homes
+from harness.images.references import DOCKER_HUB, ImageReference
+
+_PAGES = (
+    r"hub\.docker\.com/(?:r|layers|repository/docker|v2/repositories)|registry\.hub\.docker\.com/v[12]/repositories"
+    r"|img\.shields\.io/docker/[a-z-]+(?:/[a-z-]+)?|(?:registry-1|index)\.docker\.io/v[12](?:/repositories)?"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Address:
+    """A stale address between two offsets. `fixable` says that the replacement takes its place as it is."""
+
+    start: int
+    end: int
+    finding: Finding
+    fixable: bool = False
+
+
+class Addresses:
+    """Finds them by the rows of releases and of their history."""
+
+    def __init__(self, homes: Homes) -> None:
+        self._homes = homes
+        names = "|".join(sorted(map(re.escape, homes.repositories), key=len, reverse=True))
+        self._pages = re.compile(rf"https?://(?:{_PAGES})/(?P<name>{names})(?P<more>(?:/[\w.-]*)*)(?![\w-])")
+        helm = "|".join(re.escape(it.address) for it in homes.history.helm) or "(?!)"
+        self._helm = re.compile(rf"(?P<scheme>https?://)?(?<![\w.-])(?P<address>{helm})(?P<more>(?:/[\w.-]*)*)", re.I)
+
+    def among(self, text: str) -> Iterator[Address]:
+        """Every stale address in a text, but for images at `oci://`, which `chart` judges."""
+        for match in self._pages.finditer(text):
+            found = self._homes.judge(ImageReference(registry=DOCKER_HUB, repository=match["name"]), tagged=False)
+            if found:
+                page = package_page(found.replacement)
+                told = Finding(rule=found.rule, message=found.message, replacement=page)
+                plain = "//hub.docker.com/r/" in match[0] and match["more"].strip("/") in ("", "tags", "general")
+                yield Address(start=match.start(), end=match.end(), finding=told, fixable=plain)
+        rows = {it.address.lower(): it for it in self._homes.history.helm}
+        for match in self._helm.finditer(text):
+            row = rows[match["address"].lower()]
+            told = Finding(
+                rule="chart-repository-gone",
+                message=f"{row.address} answers no more since {row.until} ({row.source})",
+                replacement=next(iter(self._homes.charts), ""),
+            )
+            whole = bool(match["scheme"]) and match["more"] in ("", "/") and bool(told.replacement)
+            yield Address(start=match.start(), end=match.end(), finding=told, fixable=whole)
+
+    def chart(self, name: str) -> Finding | None:
+        """What is wrong with an image's name at `oci://`, where a chart's address belongs; None for other names."""
+        registry, _, repository = name.partition("/")
+        known = registry in self._homes.registries and any(
+            repository == it or repository.startswith(f"{it}/") for it in self._homes.repositories
+        )
+        right = next((it for it in reversed(self._homes.charts) if it.startswith("oci://")), "")
+        if not known:
+            return None
+        return Finding(
+            rule="chart-address", message=f"oci://{name} is no address of the chart, but an image's", replacement=right
+        )
+
+
+def package_page(reference: str) -> str:
+    """The web page of a package on GHCR (docs.github.com, packages of an organisation's repository)."""
+    host, _, path = reference.partition(":")[0].partition("/")
+    owner, _, rest = path.partition("/")
+    repository = rest.partition("/")[0]
+    if host != "ghcr.io" or not rest:
+        return reference
+    return f"https://github.com/{owner}/{repository}/pkgs/container/{rest.replace('/', '%2F')}"

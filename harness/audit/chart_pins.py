@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds where a text names the operator's chart: its version, and the region in which the values are this chart's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.audit.homes import Homes
+from harness.audit.owners import Lines, indent
+from harness.releases.charts import CHART_NAME
+
+_NAME = re.escape(CHART_NAME)
+_Q = r"[\"']?"
+_END = r"(?=[\s,;)}\]\\]|$)"
+_CHART = re.compile(
+    rf"(?<![\w.-]){_Q}(?:chart|chart_?ref|chart_?name){_Q}[ \t]*[:=][ \t]*{_Q}"
+    rf"(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}",
+    re.I,
+)
+_DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>){_NAME}{_Q}{_END}")
+_UMBRELLA = re.compile(r"^(?P<indent>[ \t]*)[\"']?(?:spark[-_]?operator|sparkOperator)[\"']?:[ \t]*(?:[{#].*)?$", re.M)
+_COMMAND = re.compile(rf"\bhelm(?:3|\.exe)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_END}", re.S)
+_VERSION = re.compile(
+    rf"(?<![\w.-]){_Q}(?:version|targetRevision|chart_?version|chart-version){_Q}[ \t]*[:=][ \t]*{_Q}"
+    r"(?P<version>[~^=]?v?\d[\w.+*-]*)",
+    re.I,
+)
+_COMMAND_VERSION = re.compile(r"--version[ =][\"']?(?P<version>[~^=]?v?\d[\w.+*-]*)")
+_ADDRESS = re.compile(
+    rf"{_Q}(?:repoURL|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:https?|oci)://[^\s\"',}}]+)"
+)
+_BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartPin:
+    """A place where the chart is named. Its values are between `start` and `end`, which are offsets.
+
+    `version` is empty where none is given; it lies from `begin` on. `address` is that of the chart, if it is given.
+    """
+
+    at: int
+    start: int
+    end: int
+    version: str = ""
+    begin: int = 0
+    address: str = ""
+
+    def holds(self, offset: int) -> bool:
+        """Whether a place is in the chart's region."""
+        return self.start <= offset < self.end
+
+
+def pins(lines: Lines) -> list[ChartPin]:
+    """Every place where the chart is named, in commands, manifests and modules, and the keys of umbrella charts."""
+    found = [*_in_commands(lines), *_in_keys(lines)]
+    covered = {it.at for it in found}
+    found += [it for it in _umbrellas(lines) if not any(it.holds(at) for at in covered)]
+    return sorted(found, key=lambda it: it.at)
+
+
+def barriers(lines: Lines, found: Sequence[ChartPin]) -> list[int]:
+    """Offsets that no name lies across: other documents, other blocks, other charts."""
+    others = [match.start() for match in re.finditer(rf"(?<![\w.-]){_Q}chart{_Q}[ \t]*[:=]", lines.text)]
+    return sorted({*(match.start() for match in _BARRIER.finditer(lines.text)), *others, *(it.at for it in found)})
+
+
+def is_upstream(pin: ChartPin, homes: Homes) -> bool:
+    """Whether a chart may be upstream's: its address is one of theirs, or none is given."""
+    if "://" not in pin.address:
+        return True
+    known = [*(it.address for it in homes.history.helm), *homes.chart_addresses]
+    plain = pin.address.split("://", 1)[1].rstrip("/")
+    return any(plain == it or plain == it.rpartition("/")[0] for it in known)
+
+
+def _in_commands(lines: Lines) -> Iterator[ChartPin]:
+    """Helm's command lines, with the lines that continue them."""
+    number, every = 0, lines.all
+    while number < len(every):
+        last = number
+        while last < len(every) - 1 and every[last].rstrip().endswith(("\\", "`")):
+            last += 1
+        start = lines.start(number + 1)
+        end = lines.start(last + 1) + len(every[last])
+        match = _COMMAND.search(lines.text, start, end) if "helm" in lines.text[start:end] else None
+        if match:
+            version = _COMMAND_VERSION.search(lines.text, start, end)
+            address = _ADDRESS.search(lines.text, start, end)
+            yield ChartPin(
+                at=match.start("where"),
+                start=start,
+                end=end + 1,
+                version=version["version"] if version else "",
+                begin=version.start("version") if version else 0,
+                address=address["url"] if address else match["where"],
+            )
+        number = last + 1
+
+
+def _in_keys(lines: Lines) -> Iterator[ChartPin]:
+    for pattern in (_CHART, _DEPENDENCY):
+        for match in pattern.finditer(lines.text):
+            start, end = _region(lines, match.start())
+            address = _ADDRESS.search(lines.text, start, end)
+            if pattern is _DEPENDENCY and not (address and CHART_NAME in lines.text[address.start() : address.end()]):
+                continue
+            versions = list(_VERSION.finditer(lines.text, start, end))
+            version = min(versions, key=lambda it: abs(it.start() - match.start()), default=None)
+            where = match["where"] if "://" in match["where"] else address["url"] if address else match["where"]
+            yield ChartPin(
+                at=match.start(),
+                start=start,
+                end=end,
+                version=version["version"] if version else "",
+                begin=version.start("version") if version else 0,
+                address=where,
+            )
+
+
+def _region(lines: Lines, offset: int) -> tuple[int, int]:
+    """The list item, the block or the document around an offset."""
+    number, column = lines.place(offset)
+    every = lines.all
+    own, first, depth = column - 1, 1, -1
+    if every[number - 1].lstrip().startswith("- "):
+        first, depth = number, indent(every[number - 1])
+    for above in range(number - 1, 0, -1):
+        line = every[above - 1]
+        if depth >= 0 or _BARRIER.match(line):
+            first = above + (0 if line.rstrip().endswith("{") else 1) if depth < 0 else first
+            break
+        if not line.strip() or indent(line) >= own:
+            continue
+        own = indent(line)
+        if line.lstrip().startswith("- "):
+            first, depth = above, own
+    last = len(every)
+    for below in range(number + 1, len(every) + 1):
+        line = every[below - 1]
+        if _BARRIER.match(line) or (depth >= 0 and line.strip() and indent(line) <= depth):
+            last = below - 1
+            break
+    return lines.start(first), lines.start(last) + len(every[last - 1]) + 1
+
+
+def _umbrellas(lines: Lines) -> Iterator[ChartPin]:
+    """The blocks below the chart's name, or what people make of it, as a key of values."""
+    for match in _UMBRELLA.finditer(lines.text):
+        number, _ = lines.place(match.start())
+        own = len(match["indent"])
+        last = number
+        while last < len(lines.all) and (not lines.all[last].strip() or indent(lines.all[last]) > own):
+            last += 1
+        yield ChartPin(at=match.start(), start=match.start(), end=lines.start(last) + len(lines.all[last - 1]) + 1)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Templates and variables in text: what they are, what their defaults are, and what the same file says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+EXPRESSION = (
+    r"(?:\$\{\{.{0,200}?\}\}|\{\{.{0,200}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.]*\}"
+    r"|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[A-Za-z][\w .-]*>(?=[/:.@\s\"'`]|$)|__[A-Z][A-Z_]*?__|ENC\[[^\]\n]*\])"
+)
+"""One of them: of GitHub Actions, Helm, Jinja, shells, Make, Terraform, Tekton, Azure, Python, Windows, prose, SOPS."""
+
+_EXPRESSION = re.compile(EXPRESSION)
+_DEFAULTS = (
+    re.compile(r"\$\{\w+:?[-=](?P<value>[^{}]*)\}"),
+    re.compile(r"\|\s*default\s*\(?\s*[\"'](?P<value>[^\"']*)[\"']"),
+    re.compile(r"\bdefault\s+[\"'](?P<value>[^\"']*)[\"']\s+\S"),
+    re.compile(r"\|\|\s*[\"'](?P<value>[^\"']*)[\"']"),
+)
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_ASSIGNED = re.compile(
+    r"(?:^|[\s;{(,])[\"']?(?P<name>[A-Za-z_]\w*)[\"']?\s*(?:\?=|::?=|=|:)\s*"
+    rf"(?P<quote>[\"']?)(?P<value>{EXPRESSION}|[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])",
+    re.M,
+)
+_TERRAFORM = re.compile(r"variable\s+\"(?P<name>\w+)\"\s*\{[^{}]*?\bdefault\s*=\s*\"(?P<value>[^\"]*)\"")
+_LITERAL = re.compile(r"[\w./:@-]+")
+_DEEPEST = 4
+
+
+def is_known(text: str) -> bool:
+    """Whether a text has no template or variable in it."""
+    return not _EXPRESSION.search(text)
+
+
+class Variables:
+    """What a file assigns to names. A name that gets two different values has none that is known."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._values: dict[str, set[str]] | None = None
+
+    def filled(self, text: str) -> str:
+        """A text with its templates and variables replaced by what is known of them; the others stay."""
+        return _replaced(text, self._value, _DEEPEST)
+
+    def _value(self, expression: str) -> str | None:
+        default = _default(expression)
+        if default is not None:
+            return default
+        inner = expression.strip("${}()%#<>@ ")
+        name = _NAME.fullmatch(inner.removeprefix("."))
+        if not name or expression.startswith(("<", "ENC[")):
+            return None
+        # One of another file, as in `.Values.image.tag`, may have a name of this one.
+        scope, _, last = name[0].rpartition(".")
+        if scope not in ("", "var", "local", "env", "inputs", "params", "parameters"):
+            return None
+        values = self._known().get(last, set())
+        return next(iter(values)) if len(values) == 1 else None
+
+    def _known(self) -> dict[str, set[str]]:
+        if self._values is None:
+            self._values = {}
+            for pattern in (_ASSIGNED, _TERRAFORM):
+                for match in pattern.finditer(self._text):
+                    self._values.setdefault(match["name"], set()).add(match["value"])
+            for match in re.finditer(r"\bfor\s+(\w+)\s+in\b", self._text):
+                self._values.setdefault(match[1], set()).update(("", "a loop's"))
+        return self._values
+
+
+def _replaced(text: str, value: Callable[[str], str | None], depth: int) -> str:
+    def one(match: re.Match[str]) -> str:
+        found = value(match[0])
+        if found is None or (not _LITERAL.fullmatch(found) and is_known(found)):
+            return match[0]
+        return found if depth == 0 or is_known(found) else _replaced(found, value, depth - 1)
+
+    return _EXPRESSION.sub(one, text)
+
+
+def _default(expression: str) -> str | None:
+    for pattern in _DEFAULTS:
+        match = pattern.search(expression)
+        if match:
+            return match["value"]
+    return None

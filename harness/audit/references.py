@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds names of the operator's images that are written as one, in any text, with templates in them or not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness.audit.expressions import EXPRESSION, Variables, is_known
+from harness.audit.homes import Homes
+from harness.audit.owners import Lines
+from harness.images.references import DOCKER_HUB, names_host
+
+HUB_HOSTS = frozenset(
+    {DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com"}
+)
+"""Hosts that people write for Docker Hub."""
+
+_PIECE = rf"(?:{EXPRESSION}|[\w.:-])+"
+_SCHEME = r"[a-z][a-z0-9+.-]*://|(?:docker-daemon|docker-archive|containers-storage|oci-archive|oci-layout):"
+_LEFT = re.compile(rf"(?P<scheme>{_SCHEME})?(?P<left>(?:{_PIECE}/)*)$")
+_SUB = r"(?P<sub>(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
+_TAG = rf"(?::(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])+))?"
+_DIGEST = r"(?P<digest>@sha256:(?:[0-9a-f]{64}))?"
+_GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:(?!\d+/)")
+_FARTHEST = 300
+# Words after which a name is an image: what Docker, its like, and tools for clusters, registries and scans take.
+_COMMAND = re.compile(
+    r"\b(?:(?:docker|podman|nerdctl|buildah|crane|skopeo|crictl|ctr|regctl|oras|dive)\b"
+    r"[^|;&]*\b(?:pull|push|run|tag|save|inspect|copy|cp|digest|manifest|config|rmi|ls|export|create|from|import)\b"
+    r"|(?:kind\s+load\s+docker-image|minikube\s+(?:image\s+load|cache\s+add)|k3d\s+images?\s+import"
+    r"|(?:trivy|grype|syft|cosign|docker\s+scout)\b.*\s|kubectl\s+(?:set\s+image|run)|^\s*FROM|\bCOPY\s+--from="
+    r"|--image[= ]))[^|;&]*$",
+    re.I,
+)
+_IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
+_NOT_IMAGE_KEY = re.compile(r"(?:pull_?policy|pull_?secrets?)$", re.I)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """A name in a text, between two offsets, which a replacement takes the place of.
+
+    `host` is empty for a short name, None for one that cannot be known. `tag` is empty where there is none, or none
+    that can be known. `scheme` is what stands before it, as in `docker://`. `plain` says that no template is in what
+    stands from `start` to `end`; a template for the tag stands behind `end`.
+    """
+
+    host: str | None
+    path: str
+    tag: str
+    digest: str
+    scheme: str
+    start: int
+    end: int
+    text: str
+    plain: bool
+
+    @property
+    def name(self) -> str:
+        """Host and repository."""
+        return f"{self.host or DOCKER_HUB}/{self.path}"
+
+
+class References:
+    """Finds them by the names in the rows of releases and of their history."""
+
+    def __init__(self, homes: Homes) -> None:
+        self._homes = homes
+        former = {it.repository for it in homes.history.homes}
+        names = sorted({*homes.repositories, *former}, key=len, reverse=True)
+        # A package below upstream's own is found by the name that stands before it.
+        self._anchor = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])")
+        self._rest = re.compile(f"{_SUB}{_TAG}{_DIGEST}")
+        self._hosts = {
+            it.repository: it.registry for it in homes.history.homes if it.repository not in homes.repositories
+        }
+
+    def among(self, text: str, variables: Variables) -> Iterator[Reference]:
+        """Every name in a text that may be an image's, whether it is one or not."""
+        end = 0
+        for match in self._anchor.finditer(text):
+            if match.start() < end:
+                continue
+            found = self._at(text, match, variables)
+            if found:
+                end = found.end
+                yield found
+
+    def _at(self, text: str, match: re.Match[str], variables: Variables) -> Reference | None:
+        first = max(text.rfind("\n", 0, match.start()) + 1, match.start() - _FARTHEST)
+        before = _LEFT.search(text[first : match.start()])
+        rest = self._rest.match(text, match.end())
+        if before is None or rest is None:
+            return None
+        left, scheme = before["left"], before["scheme"] or ""
+        beside = text[match.start() - len(left) - 1 : match.start() - len(left)]
+        if not scheme and beside in ("/", "@", "."):
+            return None
+        # `image:docker.io/…`, in flow style without a blank.
+        left = left if scheme else _GLUED.sub("", left)
+        host = self._host(left, variables)
+        path = match[0] + rest["sub"]
+        if re.match(r"[/-]|\.\w", text[rest.end() : rest.end() + 2]) and not scheme.startswith("http"):
+            return None
+        if host == "" and match[0] in self._hosts:
+            # A name that only means this with its host.
+            return None
+        tag, digest, end = rest["tag"] or "", rest["digest"] or "", rest.end()
+        if tag and not digest:
+            shorter = tag.rstrip(".-")
+            end, tag = end - (len(tag) - len(shorter)), shorter
+        filled = variables.filled(tag)
+        known = bool(filled) and is_known(filled)
+        if tag and not is_known(tag) and not digest:
+            end -= len(tag) + 1
+        start = match.start() - len(left)
+        return Reference(
+            host=host,
+            path=path,
+            tag=filled if known else "",
+            digest=digest,
+            scheme=scheme,
+            start=start,
+            end=end,
+            text=text[start:end],
+            plain=is_known(text[start:end]),
+        )
+
+    @staticmethod
+    def _host(left: str, variables: Variables) -> str | None:
+        if not left:
+            return ""
+        filled = variables.filled(left)
+        if not is_known(filled):
+            return None
+        host = filled.rstrip("/")
+        if host.startswith(("http:", "https:")):
+            return None
+        if "/" not in host and host in HUB_HOSTS:
+            return DOCKER_HUB
+        return host
+
+
+def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> bool:
+    """Whether a short name is an image's and not the project's: by its tag, its key, or the command that takes it."""
+    if reference.scheme or reference.digest or templated or reference.tag:
+        return True
+    number, column = lines.place(reference.start)
+    if _COMMAND.search(lines.all[number - 1][: column - 1]):
+        return True
+    return in_image_key(lines.owners(reference.start)[:2])
+
+
+def in_image_key(owners: list[str]) -> bool:
+    """Whether one of these keys is one of images."""
+    return any(_IMAGE_KEY.search(it) and not _NOT_IMAGE_KEY.search(it) for it in owners)
+
+
+def is_host(host: str) -> bool:
+    """Whether what stands before a name is the host of a registry, alone."""
+    return "/" not in host and names_host(f"{host}/x")

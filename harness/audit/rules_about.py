@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tells rules about a name from uses of it: policies, Renovate's rules, mirrors, searches, and what sed replaces."""
+
+from __future__ import annotations
+
+import re
+
+from harness.audit.owners import Lines
+
+_KEYS = re.compile(
+    r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
+    r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors?"
+    r"|prefix|glob|imageReferences",
+    re.I,
+)
+_SOURCE = re.compile(r"^\s*(?:-\s+)?(?:mirrors|mirrorSourcePolicy)\s*:", re.M)
+_KINDS = re.compile(
+    r"^\s*[\"']?apiVersion[\"']?\s*:\s*[\"']?(?:kyverno\.io|policies\.kyverno\.io|constraints\.gatekeeper\.sh"
+    r"|templates\.gatekeeper\.sh|policy\.sigstore\.dev)/"
+    r"|^\s*[\"']?kind[\"']?\s*:\s*[\"']?(?:(?:Validating|Mutating)AdmissionPolicy|ImageContentSourcePolicy"
+    r"|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy)\b",
+    re.M,
+)
+_SPLIT = re.compile(r"^---", re.M)
+_ON_THE_LINE = re.compile(
+    r"\b(?:starts_?with|ends_?with|has_?prefix|has_?suffix|contains|matches|replace(?:_?all)?|sub|test)\s*\([^()]*$"
+    r"|\bsed\b.*[\"'\s]s(?P<mark>[#|,/@!~])(?:(?!(?P=mark)).)*$"
+    r"|\b(?:e?grep|rg|ag|ack|git\s+grep)\s[^|;&]*$"
+    r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\"'(\[]*$",
+    re.I,
+)
+_FILES = (".rego",)
+
+
+def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
+    """Whether the name between two offsets is what a rule speaks of."""
+    text = lines.text
+    if file.endswith(_FILES) or text[max(0, start - 1) : start] == "!" or text[end : end + 1] in ("*", "?"):
+        return True
+    if text[end : end + 2] == ":*" or _is_left_of_equals(lines, start, end):
+        return True
+    number, column = lines.place(start)
+    if _ON_THE_LINE.search(lines.all[number - 1][: column - 1]):
+        return True
+    owners = lines.owners(start)
+    if any(_KEYS.fullmatch(it) for it in owners[:4]):
+        return True
+    if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
+        return True
+    return _in_policy(text, start)
+
+
+def _is_left_of_equals(lines: Lines, start: int, end: int) -> bool:
+    """`kustomize edit set image OLD=NEW`: the old name is what is replaced."""
+    number, column = lines.place(start)
+    before = lines.all[number - 1][: column - 1]
+    return lines.text[end : end + 1] == "=" and bool(re.search(r"\bset\s+image\b", before))
+
+
+def _in_policy(text: str, offset: int) -> bool:
+    """Whether the document around an offset is a policy."""
+    first, last = 0, len(text)
+    for match in _SPLIT.finditer(text):
+        if match.start() <= offset:
+            first = match.start()
+        else:
+            last = match.start()
+            break
+    return bool(_KINDS.search(text, first, last))

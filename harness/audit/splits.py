@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Judges names of the operator's images that a text has in parts, and the versions of its chart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from harness.audit import chart_pins, parts
+from harness.audit.chart_pins import ChartPin
+from harness.audit.expressions import Variables
+from harness.audit.findings import Finding, Severity
+from harness.audit.homes import Homes, Role
+from harness.audit.owners import Lines
+from harness.audit.parts import Part
+from harness.audit.references import HUB_HOSTS, Reference, in_image_key, is_host
+from harness.audit.rules_about import is_rule
+from harness.audit.stale import Edit, Stale, stale_at
+from harness.images.references import DOCKER_HUB, ImageReference, names_host
+
+_WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
+_TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
+
+
+class Splits:
+    """The parts of a text. What is found here is `taken`, and not to be judged again as a whole name."""
+
+    def __init__(self, homes: Homes, lines: Lines, variables: Variables, file: str) -> None:
+        self._homes = homes
+        self._lines = lines
+        self._file = file
+        self._parts = parts.found_in(lines, variables)
+        self._pins = chart_pins.pins(lines)
+        self._barriers = chart_pins.barriers(lines, self._pins)
+        self._taken: list[tuple[int, int]] = []
+        self._used: set[int] = set()
+        self.unknown = 0
+
+    def has_taken(self, start: int, end: int) -> bool:
+        """Whether what is between two offsets was judged as a part of a name."""
+        return any(start < last and first < end for first, last in self._taken)
+
+    def found(self) -> Iterator[Stale]:
+        """Every stale name in parts, and every old chart."""
+        for part in self._parts:
+            if part.word == "repository":
+                yield from self._repository(part)
+        for pin in self._pins:
+            yield from self._without_repository(pin)
+        for pin in self._pins:
+            yield from self._old(pin)
+
+    # Names with a repository
+
+    def _repository(self, part: Part) -> Iterator[Stale]:
+        value = part.value
+        if value is None or is_rule(self._lines, self._file, part.start, part.end):
+            return
+        registry, tag, digest = (self._near(part, word) for word in ("registry", "tag", "digest"))
+        pin = self._pin(part.start)
+        if part.key == "name" and parts.near(self._lines, self._parts, part, "repository", self._barriers, stem="new"):
+            # What a Kustomization replaces.
+            self._take(part)
+            return
+        if registry is None:
+            if names_host(value):
+                yield from self._host_inside(part, tag, pin)
+                return
+            if value not in self._homes.repositories or not self._is_image(part):
+                return
+        else:
+            if not any(
+                value == it or f"{registry.value}/{value}".endswith(f"/{it}") for it in self._homes.repositories
+            ):
+                return
+            self._take(part, registry)
+            if registry.value is None:
+                self.unknown += 1
+                return
+        self._take(part)
+        yield from self._judged(registry, part, tag, digest, pin)
+
+    def _host_inside(self, part: Part, tag: Part | None, pin: ChartPin | None) -> Iterator[Stale]:
+        """A host within the repository: an error where the chart is one that puts its registry before it."""
+        if pin is None or not self._is_of_image(part) or part.key.lower().endswith(("name", "image")):
+            return
+        version = pin.version.lstrip("v~^=")
+        if version.startswith(("0.", "1.")) or not pin.version or not chart_pins.is_upstream(pin, self._homes):
+            return
+        host, _, rest = (part.value or "").partition("/")
+        known = {it.partition("/")[0] for it in self._homes.history.names} | self._homes.registries | HUB_HOSTS
+        if host not in known or not any(rest.startswith(it) for it in self._homes.repositories):
+            return
+        right = self._homes.of("operator", version)
+        written = tag.value if tag and tag.value else version
+        finding = self._homes.judge(ImageReference(registry=right.registry, repository=part.value or "", tag=written))
+        if finding:
+            self._take(part)
+            edits = [Edit(start=part.start, end=part.end, text=right.repository)] if written == version else []
+            told = replace(finding, replacement=f"repository {right.repository}" if edits else "", same=True)
+            yield stale_at(self._lines, self._file, part.start, part.end, told, edits)
+
+    def _judged(
+        self, registry: Part | None, part: Part, tag: Part | None, digest: Part | None, pin: ChartPin | None
+    ) -> Iterator[Stale]:
+        host = registry.value if registry else None
+        name = f"{host}/{part.value}" if host else self._home_of(part.value or "")
+        first, _, rest = name.partition("/")
+        if not is_host(first):
+            return
+        first = DOCKER_HUB if first in HUB_HOSTS else first
+        version = pin.version.lstrip("v~^=") if pin and self._is_of_image(part) else ""
+        written = tag.value if tag and tag.value else "" if tag else version
+        hashed = digest.value if digest and digest.value and digest.value.startswith("sha256:") else ""
+        if not any(rest == it or rest.endswith(f"/{it}") for it in self._homes.repositories):
+            return
+        image = ImageReference(registry=first, repository=rest, tag=written, digest=hashed)
+        finding = self._homes.judge(image, tagged=bool(written))
+        if finding is None:
+            return
+        given = sorted((it for it in (registry, part) if it), key=lambda it: it.start)
+        yield self._stale(given, tag, finding)
+
+    def _stale(self, given: Sequence[Part], tag: Part | None, finding: Finding) -> Stale:
+        where = given[-1]
+        end = where.end if where.end > self._lines.start(where.line) + where.column else where.start
+        start = self._lines.start(where.line) + where.column
+        text = " + ".join(f"{it.key} {it.written}" for it in given)
+        edits = self._edits(given, tag, finding)
+        return stale_at(self._lines, self._file, start, max(start, end), _in_parts(finding), edits, text)
+
+    def _edits(self, given: Sequence[Part], tag: Part | None, finding: Finding) -> list[Edit]:
+        """The edits of registry, repository and tag; none where a part would have to be added."""
+        if not finding.same or not finding.replacement:
+            return []
+        name, _, right = finding.replacement.partition(":")
+        host, _, repository = name.partition("/")
+        values = {"registry": host, "repository": repository, "tag": right}
+        by_word = {it.word: it for it in (*given, *([tag] if tag and right else []))}
+        if "registry" not in by_word and host != self._homes.current("operator").registry:
+            return []
+        if "repository" not in by_word and "registry" in by_word and finding.rule != "mixed-up-host":
+            return []
+        changed = [(it, values[it.word]) for it in by_word.values() if it.value != values[it.word]]
+        if any(it.value != it.written for it, _ in changed):
+            # The value comes from elsewhere.
+            return []
+        return [Edit(start=it.start, end=it.end, text=value) for it, value in changed]
+
+    # Names without a repository: the chart has one
+
+    def _without_repository(self, pin: ChartPin) -> Iterator[Stale]:
+        version = pin.version.lstrip("v~^=") or self._homes.current("operator").versions[-1]
+        if version.startswith(("0.", "1.")) or not chart_pins.is_upstream(pin, self._homes):
+            return
+        for part in self._parts:
+            if not pin.holds(part.start) or part.start in self._used or not self._is_of_image(part):
+                continue
+            if self._pin(part.start) is not pin or part.value is None or self._near(part, "repository"):
+                continue
+            role: Role = "hook" if self._is_of_hook(part) else "operator"
+            if (
+                part.word == "registry"
+                and (DOCKER_HUB if part.value in HUB_HOSTS else part.value) in self._homes.registries
+            ):
+                tag = self._near(part, "tag")
+                yield from self._registry_alone(part, tag, version, role)
+            elif part.word == "tag" and _WITH_V.fullmatch(part.value) and not self._near(part, "registry"):
+                right = self._home(role, part.value[1:])
+                finding = self._homes.judge(ImageReference(registry=right[0], repository=right[1], tag=part.value))
+                if finding:
+                    self._take(part)
+                    told = replace(finding, replacement=f"tag {part.value[1:]}" if finding.replacement else "")
+                    edits = [Edit(start=part.start, end=part.end, text=part.value[1:])] if finding.replacement else []
+                    yield stale_at(self._lines, self._file, part.start, part.end, told, edits)
+
+    def _registry_alone(self, part: Part, tag: Part | None, version: str, role: Role) -> Iterator[Stale]:
+        if tag and tag.value is None:
+            return
+        written = tag.value if tag and tag.value else version
+        host = DOCKER_HUB if part.value in HUB_HOSTS else part.value or ""
+        image = ImageReference(registry=host, repository=self._home(role, version)[1], tag=written)
+        finding = self._homes.judge(image)
+        if finding:
+            self._take(part)
+            if tag:
+                self._take(tag)
+            yield self._stale([part], tag, finding)
+
+    def _home(self, role: Role, version: str) -> tuple[str, str]:
+        home = self._homes.of(role, version)
+        return home.registry, home.repository
+
+    # Charts
+
+    def _old(self, pin: ChartPin) -> Iterator[Stale]:
+        """A chart whose image is in a former registry, unless its values name another one."""
+        version = _lowest(pin.version)
+        if not version or not chart_pins.is_upstream(pin, self._homes):
+            return
+        owned = (it for it in self._parts if pin.holds(it.start) and it.word == "registry" and self._is_of_image(it))
+        if any(it.value is None or it.value not in self._homes.registries for it in owned):
+            return
+        current = self._homes.current("operator")
+        former = next((it for it in self._homes.all if it.role == "operator" and version in it.versions), None)
+        charts = self._homes.history.chart(version)
+        if (former is None and charts is None) or former is current:
+            return
+        home = former.name if former else charts.home if charts else ""
+        finding = Finding(
+            rule="old-chart",
+            message=f"chart {pin.version} asks for its image in {home}, which gets no new releases; charts from "
+            f"{current.versions[0]} on ask {current}",
+            replacement=current.versions[-1],
+            same=False,
+        )
+        yield stale_at(self._lines, self._file, pin.begin, pin.begin + len(pin.version), finding)
+
+    # For whole names
+
+    def tag_beside(self, it: Reference) -> str:
+        """The tag that a text has beside a whole name without one, as a key of its own."""
+        part = next((one for one in self._parts if one.start <= it.start < one.end), None)
+        if part is None:
+            return ""
+        tag = self._near(part, "tag") or parts.near(self._lines, self._parts, part, "tag", self._barriers, stem="new")
+        return (tag.value or "") if tag else ""
+
+    def listed_tags(self, it: Reference) -> list[str]:
+        """The tags that follow a name as a list, as skopeo sync reads them."""
+        text = self._lines.text
+        match = re.match(
+            r"[\"']?:[ \t]*(?P<inline>\[[^\]\n]*\])?[ \t]*$", text[it.end : text.find("\n", it.end) % (len(text) + 1)]
+        )
+        number, column = self._lines.place(it.start)
+        before = self._lines.all[number - 1][: column - 1]
+        if not match or it.tag or before.strip(" \"'"):
+            return []
+        if match["inline"]:
+            return _TAGS.findall(match["inline"])
+        found = []
+        for line in self._lines.all[number:]:
+            item = re.match(r"\s*-\s+[\"']?([\w.-]+)[\"']?\s*(?:#.*)?$", line)
+            if not item:
+                break
+            found.append(item[1])
+        return found
+
+    def synced(self, it: Reference, tags: Sequence[str]) -> Stale | None:
+        """A name with its tags as a list, below the host that they are of."""
+        owners = [owner for owner in self._lines.owners(it.start) if is_host(owner)]
+        host = it.host or (owners[0] if owners else "")
+        host = DOCKER_HUB if host in HUB_HOSTS else host
+        found = [self._homes.judge(ImageReference(registry=host, repository=it.path, tag=tag)) for tag in tags if host]
+        worst = sorted((one for one in found if one), key=lambda one: list(Severity).index(one.severity))
+        return stale_at(self._lines, self._file, it.start, it.end, worst[0]) if worst else None
+
+    # What they have in common
+
+    def _near(self, part: Part, word: parts.Word) -> Part | None:
+        return parts.near(self._lines, self._parts, part, word, self._barriers)
+
+    def _pin(self, offset: int) -> ChartPin | None:
+        """The nearest chart in whose region an offset is."""
+        holding = [it for it in self._pins if it.holds(offset)]
+        return min(holding, key=lambda it: (it.end - it.start, abs(it.at - offset)), default=None)
+
+    def _take(self, *taken: Part) -> None:
+        for part in taken:
+            self._used.add(part.start)
+            self._taken.append((part.start, part.end))
+
+    def _home_of(self, repository: str) -> str:
+        return next((home.name for home in self._homes.all if home.repository == repository), repository)
+
+    def _is_image(self, part: Part) -> bool:
+        """Whether a repository without a registry is an image's: by its key, or the keys around it."""
+        return self._is_of_image(part) or bool(part.key != "name" and in_image_key([part.key]))
+
+    def _is_of_image(self, part: Part) -> bool:
+        """Whether a part is one of `image`: `image.tag`, `IMAGE_TAG`, or `tag` below `image`."""
+        if part.stem:
+            return part.stem.split()[-1] in ("image", "img")
+        owners = self._lines.owners(part.start)
+        around = [it for it in owners if it.lower() != part.key.lower()][:1]
+        return any(re.fullmatch(r"[\w.-]*image", it, re.I) for it in around)
+
+    def _is_of_hook(self, part: Part) -> bool:
+        return "hook" in part.stem.split() or any("hook" in it.lower() for it in self._lines.owners(part.start)[:4])
+
+
+def _lowest(version: str) -> str:
+    """The lowest version that a chart's version allows, if that is the one to judge by: `~2.1.0`, `2.1.x`, `1.x`."""
+    plain = version.lstrip("v~^=")
+    if version.startswith("^") and not plain.startswith(("0.", "1.")):
+        return ""
+    plain = re.sub(r"[xX*]", "0", plain)
+    if plain.count(".") == 1:
+        plain = f"{plain}.0" if plain != "2.0" or "." in version else ""
+    return plain if re.fullmatch(r"\d+\.\d+\.\d+", plain) else ""
+
+
+def _in_parts(finding: Finding) -> Finding:
+    """The replacement as registry and repository, the form that the text uses."""
+    if not finding.replacement:
+        return finding
+    name, _, tag = finding.replacement.partition(":")
+    host, _, repository = name.partition("/")
+    written = f"registry {host}, repository {repository}" + (f", tag {tag}" if tag else "")
+    return replace(finding, replacement=written)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Walks a folder and hands out the texts in it that may name the operator's images; everything else is counted."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import process
+
+_SKIPPED_FOLDERS = frozenset({".git", "node_modules", "vendor", "__pycache__", ".venv", ".nox", ".tox"})
+_HISTORY = re.compile(r"(?:CHANGELOG|[Cc]hangelog|CHANGES|HISTORY|RELEASE[-_]?NOTES)[\w.-]*\.(?:md|rst|adoc|txt)")
+_GIT_SECONDS = 60.0
+_LARGEST = 4_000_000
+_BINARY_IN = 8000
+_ENCODED = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+@dataclass(kw_only=True)
+class Walked:
+    """What a walk has done so far: texts that were read, changelogs that were skipped, and what was not read, by kind.
+
+    A kind is the ending of a name with the reason, as in `.png (binary)`.
+    """
+
+    files: int = 0
+    left_out: list[str] = field(default_factory=list)
+    unread: Counter[str] = field(default_factory=Counter)
+
+
+def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: bool) -> Iterator[tuple[str, str]]:
+    """Each text with one of the needles in it, with its name below the folder; `walked` is told of all the others.
+
+    Files that Git ignores, and folders of dependencies, are not walked through.
+    """
+    is_folder = folder.is_dir()
+    base = os.fspath(folder)
+    names = _names(folder) if is_folder else [folder.name]
+    for name in names:
+        if is_folder and not histories and _HISTORY.fullmatch(name.rpartition("/")[2]):
+            walked.left_out.append(name)
+            continue
+        content = _content(f"{base}/{name}" if is_folder else base, name, walked.unread)
+        if content is None:
+            continue
+        walked.files += 1
+        if any(needle in content for needle in needles):
+            yield name, content.decode("utf-8-sig", errors="replace")
+
+
+def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
+    """What a file has; None for what is no text, which is counted."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        # A link to nothing, or a file that Git knows and that was deleted.
+        return None
+    except OSError as refused:
+        unread[_kind(name, refused.strerror or "unreadable")] += 1
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if status.st_size > _LARGEST:
+            unread[_kind(name, "larger than 4 MB")] += 1
+            return None
+        content = os.read(descriptor, status.st_size + 1)
+    except OSError as refused:
+        unread[_kind(name, refused.strerror or "unreadable")] += 1
+        return None
+    finally:
+        os.close(descriptor)
+    encoding = _ENCODED.get(content[:2])
+    if encoding:
+        return content.decode(encoding, errors="replace").encode()
+    if b"\0" in content[:_BINARY_IN]:
+        unread[_kind(name, "binary")] += 1
+        return None
+    return content
+
+
+def _kind(name: str, why: str) -> str:
+    last = name.rpartition("/")[2]
+    ending = os.path.splitext(last)[1].lower()  # noqa: PTH122 - a Path for each file of a large tree costs seconds
+    return f"{ending or 'without an ending'} ({why})"
+
+
+def _names(folder: Path) -> Iterator[str]:
+    known = _known_to_git(folder)
+    return iter(known) if known is not None else _below(os.fspath(folder), "")
+
+
+def _below(base: str, above: str) -> Iterator[str]:
+    """The names of all files below a folder, sorted within each; links to folders are not followed."""
+    try:
+        with os.scandir(f"{base}/{above}" if above else base) as entries:
+            found = sorted((it.name, it.is_dir(follow_symlinks=False)) for it in entries)
+    except OSError:
+        return
+    for name, is_folder in found:
+        if is_folder and name not in _SKIPPED_FOLDERS:
+            yield from _below(base, f"{above}{name}/")
+        elif not is_folder:
+            yield f"{above}{name}"
+
+
+def _known_to_git(folder: Path) -> list[str] | None:
+    """The files of a checkout that Git does not ignore; None without Git, or outside a checkout."""
+    if shutil.which("git") is None:
+        return None
+    listed = process.call(
+        ["git", "-C", folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        timeout=_GIT_SECONDS,
+        check=False,
+    )
+    if listed.returncode != 0:
+        return None
+    names = sorted({it for it in listed.stdout.split("\0") if it})
+    return [name for name in names if not _SKIPPED_FOLDERS.intersection(name.split("/")[:-1])] or None
