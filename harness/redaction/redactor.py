@@ -113,7 +113,7 @@ class _Pass:
         text = secret_forms.redact(text)
         if secret_text.mentions(text):
             text = secret_blocks.blocks(text, self._yaml)
-            text = secret_documents.in_lines(text, self.text, secret_text.mentions)
+            text = secret_documents.in_lines(text, self.text, secret_text.worth_a_look)
             text = secret_blocks.in_lines(text)
             text = secret_lines.redact(text)
         return secret_forms.decoded(text, self.text)

@@ -60,12 +60,15 @@ def _redacted(block: _Block, redact: Callable[[str], str | None]) -> str:
 def _split(text: str) -> Iterator[_Block]:
     """The parts of a text that look like YAML, and those between them."""
     block = _Block()
+    shapes: dict[str, bool] = {}
     for line in text.splitlines(keepends=True):
-        found = TIME.match(line) if line[:1].isdigit() else None
+        found = TIME.match(line) if line[0].isdigit() else None
         time = found[0] if found else ""
-        body = line[len(time) :]
-        shaped = bool(_SHAPE.match(body))
-        if block.lines and (shaped != block.shaped or body.startswith("---") or len(block.lines) >= _MAX_LINES):
+        body = line[len(time) :] if found else line
+        shaped = shapes.get(body)
+        if shaped is None:
+            shaped = shapes[body] = bool(_SHAPE.match(body))
+        if block.lines and (shaped != block.shaped or body[:3] == "---" or len(block.lines) >= _MAX_LINES):
             yield block
             block = _Block()
         block.shaped = shaped
@@ -79,7 +82,10 @@ def in_lines(text: str) -> str:
     if "Secret" not in text and "stringData" not in text:
         return text
     lines = text.splitlines(keepends=True)
-    return "".join(_mask_json_data(line) if _JSON_SECRET.search(line) else line for line in lines)
+    return "".join(
+        _mask_json_data(line) if ("Secret" in line or "stringData" in line) and _JSON_SECRET.search(line) else line
+        for line in lines
+    )
 
 
 def _mask_json_data(line: str) -> str:

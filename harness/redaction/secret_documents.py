@@ -169,11 +169,15 @@ def in_json(text: str, inner: Redact) -> str | None:
     return text[:start] + redacted + text[start + len(bare) :]
 
 
-def in_lines(text: str, inner: Redact, is_worth: Callable[[str], bool]) -> str:
+def in_lines(text: str, inner: Redact, worth_a_look: Callable[[list[str]], Iterable[int]]) -> str:
     """The text without the secrets in JSON that is part of its lines, such as the fields of a log's message."""
     if '"' not in text:
         return text
-    return "".join(_in_line(line, inner) if '"' in line and is_worth(line) else line for line in text.splitlines(True))
+    lines = text.splitlines(keepends=True)
+    for number in worth_a_look(lines):
+        if '"' in lines[number]:
+            lines[number] = _in_line(lines[number], inner)
+    return "".join(lines)
 
 
 def _in_line(line: str, inner: Redact) -> str:

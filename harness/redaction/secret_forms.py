@@ -10,97 +10,101 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 
-# Each with the words that make it worth a try; the first group, if there is one, stays.
-_FORMS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+
+@dataclass(frozen=True)
+class _Form:
+    """Something known by its form, of which the first group stays.
+
+    It is looked for only where one of the `hints` is. A hint begins with characters that are rare, since a search for
+    them takes a tenth of what a search for the form takes. One of `beside` has to be somewhere in the text as well.
+    """
+
+    hints: tuple[re.Pattern[str], ...]
+    form: re.Pattern[str]
+    beside: tuple[str, ...] = ()
+
+    def may_be_in(self, text: str) -> bool:
+        """Whether it is worth a look."""
+        return any(hint.search(text) for hint in self.hints) and (
+            not self.beside or any(word in text for word in self.beside)
+        )
+
+
+def _form(hints: Sequence[str], form: str, *beside: str) -> _Form:
+    return _Form(tuple(map(re.compile, hints)), re.compile(form, re.MULTILINE), beside)
+
+
+_FORMS = (
     # header.payload.signature, or five parts when it is encrypted; the header is JSON, so that it begins with {"
-    (("eyJ",), re.compile(r"\beyJ[\w-]{6,}\.(?:eyJ)?[\w-]{6,}\.[\w-]*(?:\.[\w-]+)*")),
-    (
-        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "_pat_"),
-        re.compile(r"\b(gh[pousr]_|github_pat_|dckr_[po]at_)[\w-]{16,}"),
+    _form(["eyJ"], r"\beyJ[\w-]{6,}\.(?:eyJ)?[\w-]{6,}\.[\w-]*(?:\.[\w-]+)*"),
+    _form(["gh[pousr]_", "_[po]at_"], r"\b(gh[pousr]_|github_pat_|dckr_[po]at_)[\w-]{16,}"),
+    _form(["dckr_oat_", "npm_", "hf_", "dop_v1_", r"shp\w\w_"], r"\b(dckr_oat_|npm_|hf_|dop_v1_|shp\w\w_)[\w-]{16,}"),
+    _form(
+        ["gl(?:pat|dt|ft|rt|ptt|oas|soat|cbt|imt|agent|sa)[-_]", "glc_", "GR1348941"],
+        r"\b(gl(?:pat|dt|ft|rt|ptt|oas|soat|cbt|imt|agent|sa)[-_]|glc_|GR1348941)[\w=.-]{16,}",
     ),
-    (("dckr_oat_", "npm_", "hf_", "dop_v1_", "shp"), re.compile(r"\b(dckr_oat_|npm_|hf_|dop_v1_|shp\w\w_)[\w-]{16,}")),
-    (
-        (
-            "glpat",
-            "gldt",
-            "glft",
-            "glrt",
-            "glptt",
-            "gloas",
-            "glsoat",
-            "glcbt",
-            "glimt",
-            "glagent",
-            "glsa",
-            "glc_",
-            "GR1348941",
-        ),
-        re.compile(r"\b(gl(?:pat|dt|ft|rt|ptt|oas|soat|cbt|imt|agent|sa)[-_]|glc_|GR1348941)[\w=.-]{16,}"),
-    ),
-    (("xox", "xapp"), re.compile(r"\b(xox[abeoprs]-|xapp-)[\w-]{10,}")),
-    (
-        ("sk-", "k_live_", "k_test_", "whsec_"),
-        re.compile(r"\b(sk-(?:ant-|proj-)?|[srp]k_(?:live|test)_|whsec_)[\w-]{16,}"),
-    ),
-    (("pypi-", "lin_api_"), re.compile(r"\b(pypi-|lin_api_)[\w-]{16,}")),
-    (("hvs.", "hvb.", "hvr.", "SG.", "GOCSPX", "ya29."), re.compile(r"\b(hv[sbr]\.|SG\.|GOCSPX-|ya29\.)[\w.-]{20,}")),
-    (("NRAK", "dapi", "atlas"), re.compile(r"\b(NRAK-|dapi(?=[0-9a-f]{32})|atlasv1\.)[\w.-]{20,}")),
-    (("AKC",), re.compile(r"(?<![\w+/])(AKC)[A-Za-z0-9]{10,}")),
-    (("sq0",), re.compile(r"\b(sq0[a-z]{3}-)[\w-]{20,}")),
-    (("-us",), re.compile(r"\b[0-9a-f]{32}(?=-us\d{1,2}\b)")),
-    (("SK", "AC"), re.compile(r"\b(SK|AC)[0-9a-f]{32}\b")),
-    (("api.softlayer.com",), re.compile(r"(api\.softlayer\.com/\w+/v[\d.]+/)[0-9a-f]{64}")),
+    _form(["xox[abeoprs]-", "xapp-"], r"\b(xox[abeoprs]-|xapp-)[\w-]{10,}"),
+    _form(["sk-", "k_live_", "k_test_", "whsec_"], r"\b(sk-(?:ant-|proj-)?|[srp]k_(?:live|test)_|whsec_)[\w-]{16,}"),
+    _form(["pypi-", "lin_api_"], r"\b(pypi-|lin_api_)[\w-]{16,}"),
+    _form([r"hv[sbr]\.", r"SG\.", "GOCSPX-", r"ya29\."], r"\b(hv[sbr]\.|SG\.|GOCSPX-|ya29\.)[\w.-]{20,}"),
+    _form(["NRAK-", "dapi[0-9a-f]", r"atlasv1\."], r"\b(NRAK-|dapi(?=[0-9a-f]{32})|atlasv1\.)[\w.-]{20,}"),
+    _form(["AKC"], r"(?<![\w+/])(AKC)[A-Za-z0-9]{10,}"),
+    _form(["sq0[a-z]{3}-"], r"\b(sq0[a-z]{3}-)[\w-]{20,}"),
+    _form([r"-us\d"], r"\b[0-9a-f]{32}(?=-us\d{1,2}\b)"),
+    _form(["SK[0-9a-f]{32}", "AC[0-9a-f]{32}"], r"\b(SK|AC)[0-9a-f]{32}\b"),
+    _form([r"api\.softlayer\.com"], r"(api\.softlayer\.com/\w+/v[\d.]+/)[0-9a-f]{64}"),
     # A bot of Discord: its number in base64, a time, and a signature
-    ((".",), re.compile(r"[MNO](?<![\w.-][MNO])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w.-])")),
-    (("AKIA", "ASIA", "A3T", "ABIA", "ACCA"), re.compile(r"\b(AKIA|ASIA|A3T[A-Z0-9]|ABIA|ACCA)[A-Z0-9]{16}\b")),
-    (("AIza",), re.compile(r"\b(AIza)[\w-]{35}")),
-    (("hooks.slack",), re.compile(r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]+")),
-    ((":AA",), re.compile(r"\b(\d{8,10}:AA)[\w-]{33}\b")),
-    (("AGE-SECRET",), re.compile(r"\b(AGE-SECRET-KEY-1)[0-9A-Z]{20,}")),
-    (("K10",), re.compile(r"\b(K10)[0-9a-f]{20,}::\w+:[^\s\"']+")),
-    (
-        ("$2", "$apr1", "$1$", "$5$", "$6$", "$y$", "$argon2"),
-        re.compile(r"(\$(?:2[abxy]?|apr1|1|5|6|y|argon2\w*)\$)[\w./$=,+-]{16,}"),
+    _form([r"\.[\w-]{6}\.[\w-]{27}"], r"[MNO](?<![\w.-][MNO])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w.-])"),
+    _form(["A(?:KIA|SIA|3T[A-Z0-9]|BIA|CCA)[A-Z0-9]"], r"\b(AKIA|ASIA|A3T[A-Z0-9]|ABIA|ACCA)[A-Z0-9]{16}\b"),
+    _form(["AIza"], r"\b(AIza)[\w-]{35}"),
+    _form([r"hooks\.slack"], r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]+"),
+    _form([":AA"], r"\b(\d{8,10}:AA)[\w-]{33}\b"),
+    _form(["AGE-SECRET"], r"\b(AGE-SECRET-KEY-1)[0-9A-Z]{20,}"),
+    _form(["K10[0-9a-f]{20}"], r"\b(K10)[0-9a-f]{20,}::\w+:[^\s\"']+"),
+    _form(
+        [r"\$(?:2[abxy]?|apr1|1|5|6|y|argon2\w*)\$"],
+        r"(\$(?:2[abxy]?|apr1|1|5|6|y|argon2\w*)\$)[\w./$=,+-]{16,}",
     ),
-    (("SHA}", "SHA256}", "SHA512}"), re.compile(r"(\{S?SHA\d*\})[A-Za-z0-9+/]{16,}=*")),
-    (("8Q~", "7Q~"), re.compile(r"\b[\w~.-]{3}[78]Q~[\w~.-]{31,34}")),
+    _form([r"\{S?SHA\d*\}"], r"(\{S?SHA\d*\})[A-Za-z0-9+/]{16,}=*"),
+    _form(["8Q~", "7Q~"], r"\b[\w~.-]{3}[78]Q~[\w~.-]{31,34}"),
     # 64 bytes in base64: an account key of Azure
-    (("==",), re.compile(r"(?<![\w+/-])[A-Za-z0-9+/]{86}==")),
+    _form(["=="], r"(?<![\w+/-])[A-Za-z0-9+/]{86}=="),
     # kubeadm's bootstrap tokens
-    (("token", "kubeadm"), re.compile(r"(?<![\w.-])[a-z0-9]{6}\.(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{16}(?![\w.-])")),
-    (("Private-Lines",), re.compile(r"(Private-Lines: \d+\s+)(?:[A-Za-z0-9+/=]{4,}\s*)+")),
-    (("x-oauth-basic@", ":@"), re.compile(r"""(://)[^\s/:@"']{8,}(?=:(?:x-oauth-basic)?@)""")),
-    # user:password@ in an address; a port or a digest is none
-    (
-        ("://",),
-        re.compile(
-            r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}/)(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$-])"""
-        ),
+    _form(
+        [r"\.[a-z0-9]{16}(?![\w.-])"],
+        r"(?<![\w.-])[a-z0-9]{6}\.(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{16}(?![\w.-])",
+        *("token", "kubeadm"),
     ),
-    (("://",), re.compile(r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])")),
-    (("jdbc:oracle",), re.compile(r"(jdbc:oracle:\w+:[^\s/@]+/)[^\s@]+(?=@)")),
+    _form(["Private-Lines"], r"(Private-Lines: \d+\s+)(?:[A-Za-z0-9+/=]{4,}\s*)+"),
+    _form(["x-oauth-basic@", ":@"], r"""(://)[^\s/:@"']{8,}(?=:(?:x-oauth-basic)?@)"""),
+    # user:password@ in an address; a port or a digest is none
+    _form(
+        ["://"],
+        r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}/)(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$-])""",
+    ),
+    _form(["://"], r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])"),
+    _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)[^\s@]+(?=@)"),
     # The master password of Maven's settings-security.xml
-    (("<master>",), re.compile(r"(<master>)[^<]+(?=</master>)")),
+    _form(["<master>"], r"(<master>)[^<]+(?=</master>)"),
     # .pgpass: host, port, database and user
-    (
-        (":",),
-        re.compile(
-            r"^([ \t]*(?:- )?(?=[a-z*])[\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)[^\s:]+(?=\s*$)", re.MULTILINE
-        ),
+    _form(
+        [r":(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s:]"],
+        r"^([ \t]*(?:- )?(?=[a-z*])[\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)[^\s:]+(?=\s*$)",
     ),
     # Users of Kafka's and ZooKeeper's login modules
-    (
-        ("user_",),
-        re.compile(
-            r"""^(\s*user_(?!(?:agent|count|id|name|type)\b)\w+\s*=\s*["'])[^"'\n]+(?=["'];?\s*$)""", re.MULTILINE
-        ),
+    _form(
+        ["user_"],
+        r"""^(\s*user_(?!(?:agent|count|id|name|type)\b)\w+\s*=\s*["'])[^"'\n]+(?=["'];?\s*$)""",
     ),
 )
+_ANY_HINT = re.compile("|".join(hint.pattern for form in _FORMS for hint in form.hints))
+_SHORT = 400
 
 _BEGIN_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
 _END_KEY = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
@@ -135,9 +139,13 @@ _XML_PAIR = re.compile(
     re.DOTALL,
 )
 
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])(?=[a-z0-9+/_-]*[A-Z])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/_])")
+# Base64, if it has a capital letter
+_RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}+={0,2}(?![A-Za-z0-9+/_])")
+_UPPER = re.compile("[A-Z]")
 _WRAPPED = re.compile(r"(?m)(?:^[ \t]*[A-Za-z0-9+/]{48,}\r?\n)+^[ \t]*[A-Za-z0-9+/]+={0,2}[ \t]*$")
-_PERCENT = re.compile(r"[\w.~+*-]*%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]+")
+_LONG_LINE = re.compile(r"\n[ \t]*[A-Za-z0-9+/]{48}")
+_PERCENT = re.compile(r"(?<![\w.~+*-])[\w.~+*-]*+%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]+")
+_ESCAPED = re.compile(r"%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]")
 _MAX_DECODED = 4_000_000
 
 Redact = Callable[[str], str]
@@ -154,30 +162,39 @@ def redact(text: str) -> str:
     text = _private_keys(text)
     if 'variable "' in text or 'output "' in text:
         text = _HCL.sub(_mask_named, text)
-    for words, form in _FORMS:
-        for word in words:
-            if word in text:
-                text = form.sub(_keep_first, text)
-                break
+    if len(text) > _SHORT or _ANY_HINT.search(text):
+        once = each_line_once(text)
+        for it in _FORMS:
+            if it.may_be_in(once):
+                text = it.form.sub(_keep_first, text)
     return _xml(text)
+
+
+def each_line_once(text: str) -> str:
+    """A text with the same lines, each of them once: documents repeat most of theirs."""
+    lines = text.splitlines(keepends=True)
+    distinct = dict.fromkeys(lines)
+    return text if len(distinct) == len(lines) else "".join(distinct)
 
 
 def decoded(text: str, inner: Redact) -> str:
     """The text without base64 and percent-encoding that hides a secret, which `inner` finds in what it stands for."""
 
-    def base64_run(found: re.Match[str]) -> str:
-        decoded_text = _from_base64("".join(found[0].split()))
-        return MASK if decoded_text and inner(decoded_text) != decoded_text else found[0]
+    def hides(run: str) -> bool:
+        decoded_text = _from_base64("".join(run.split()))
+        return bool(decoded_text) and inner(decoded_text) != decoded_text
 
     def percent_run(found: re.Match[str]) -> str:
         decoded_text = unquote(found[0])
         return MASK if inner(decoded_text) != decoded_text else found[0]
 
-    if "\n" in text:
-        text = _WRAPPED.sub(base64_run, text)
-    if "%" in text:
+    if "\n" in text and _LONG_LINE.search("\n" + text):
+        text = _WRAPPED.sub(lambda found: MASK if hides(found[0]) else found[0], text)
+    if "%" in text and _ESCAPED.search(text):
         text = _PERCENT.sub(percent_run, text)
-    return _BASE64.sub(base64_run, text)
+    runs = {run for run in set(_RUN.findall(each_line_once(text))) if not run.islower() and _UPPER.search(run)}
+    hidden = {run for run in runs if hides(run)}
+    return _RUN.sub(lambda found: MASK if found[0] in hidden else found[0], text) if hidden else text
 
 
 def _keep_first(found: re.Match[str]) -> str:

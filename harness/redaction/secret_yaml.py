@@ -6,15 +6,18 @@ Comments, order and layout stay.
 
 from __future__ import annotations
 
+import bisect
+import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import yaml
 
 from harness.redaction.secret_documents import NAMES, Pairs, Place, Redact, Walk
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_parts import worth_parsing
 from harness.redaction.secret_text import worth_a_look
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -26,17 +29,33 @@ _ITEMS = re.compile(r"(?:^|\n)items:\n(?=( *)- )")
 _SECRET = re.compile(
     r"""\bkind: *["']?Secret|^[ -]*type: *["']?(?:Opaque|kubernetes\.io/|helm\.sh/|bootstrap\.)""", re.MULTILINE
 )
+_OF_SECRET = re.compile(r"\bkind\b.*\bSecret|\btype\b.*(?:Opaque|kubernetes\.io/|helm\.sh/|bootstrap\.)")
 _SIMPLE = re.compile(r"^\s*(?:- )*([\w.-]+):(?: +([\w./:@-]*))?\s*$")
 
 
 def in_yaml(text: str, inner: Redact) -> str | None:
     """A text that is YAML, without its secrets; None when it is none."""
+    lines = list(io.StringIO(text, newline="\n"))
+    telling = _telling(lines)
+    if not telling:
+        return text
     items = _items(text)
     if len(items) > 1:
-        redacted = [_in_documents(it, inner) if _is_worth_it(it) else it for it in items]
+        redacted = list(_each_item(items, lines, telling, inner))
         if None not in redacted:
             return "".join(filter(None, redacted))
-    return _in_documents(text, inner)
+    return _in_documents(text, lines, telling, inner)
+
+
+def _each_item(
+    items: Sequence[str], lines: Sequence[str], telling: Sequence[int], inner: Redact
+) -> Iterator[str | None]:
+    begin = 0
+    for item in items:
+        end = begin + item.count("\n") + (item[-1:] not in ("", "\n"))
+        within = telling[bisect.bisect_left(telling, begin) : bisect.bisect_left(telling, end)]
+        yield _in_documents(item, lines[begin:end], [it - begin for it in within], inner) if within else item
+        begin = end
 
 
 def _items(text: str) -> list[str]:
@@ -55,10 +74,14 @@ def _items(text: str) -> list[str]:
     return [text[: begins[0]], *(text[start:stop] for start, stop in zip(begins, ends, strict=True)), text[last:]]
 
 
-def _is_worth_it(item: str) -> bool:
-    """Whether something in it is to be known by its structure; what has a form of its own is found without."""
-    lines = item.splitlines(keepends=True)
-    return any(_tells(lines[number]) for number in worth_a_look(lines))
+def _telling(lines: list[str]) -> list[int]:
+    """The lines by which something in them or beside them is to be known; a form of its own is found without."""
+    found = {number for number in worth_a_look(lines) if _tells(lines[number])}
+    return sorted(
+        found.union(
+            number for number, line in enumerate(lines) if "kind" in line or "type" in line if _OF_SECRET.search(line)
+        )
+    )
 
 
 def _tells(line: str) -> bool:
@@ -74,11 +97,12 @@ def _tells(line: str) -> bool:
     return key == "stringData" or (is_secret(key) and not (value and is_harmless(value, key)))
 
 
-def _in_documents(text: str, inner: Redact) -> str | None:
-    walk = _YamlWalk(inner, text)
+def _in_documents(text: str, lines: Sequence[str], telling: Sequence[int], inner: Redact) -> str | None:
+    part = worth_parsing(lines, telling)
+    walk = _YamlWalk(inner, part.text)
     try:
         # Bytes that were not UTF-8 are no YAML, and are kept.
-        for document in _documents(_SURROGATE.sub("?", text)):
+        for document in _documents(_SURROGATE.sub("?", part.text)):
             if isinstance(document, _Leaf):
                 # Lines of text, which happen to be indented.
                 return None
@@ -87,8 +111,8 @@ def _in_documents(text: str, inner: Redact) -> str | None:
         return None
     parts, at = [], 0
     for start, end, new in sorted(walk.edits):
-        parts += [text[at:start], new]
-        at = end
+        parts += [text[at : part.place(start)], new]
+        at = part.place(end - 1) + 1
     return "".join([*parts, text[at:]])
 
 
