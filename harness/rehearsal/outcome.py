@@ -12,6 +12,8 @@ from harness.report.path_results import OWN
 from harness.report.text import first_line
 from harness.verdicts import Verdict
 
+_HELD = "held, but for a race"
+_BAD = (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)
 _UNPROVED = (Verdict.UNAVAILABLE, Verdict.ERROR)
 
 
@@ -19,7 +21,6 @@ def outcome(plan: Plan, run: RunResult, advice: Advice, summaries: Mapping[str, 
     """The result of a rehearsal. `summaries` say what each scenario claims; `advice` is that for the site's move."""
     moves = tuple(_judged(it, run, summaries) for it in plan.moves)
     answer = _answer({it.what: it.answer for it in moves})
-    wanted = answer is Answer.WITH_STEPS or any(it.what == STEPS and it.answer == "held" for it in moves)
     site = plan.reading.site
     return RehearsalResult(
         site=site.context,
@@ -33,7 +34,7 @@ def outcome(plan: Plan, run: RunResult, advice: Advice, summaries: Mapping[str, 
         stored=sum(it.count for it in site.applications),
         applications=dict(plan.applications.counts),
         moves=moves,
-        steps=tuple(map(str, advice.steps)) if wanted else (),
+        steps=tuple(map(str, advice.steps)) if answer is Answer.WITH_STEPS else (),
         otherwise=plan.otherwise,
     )
 
@@ -44,28 +45,45 @@ def exit_status(result: RehearsalResult) -> int:
 
 
 def _answer(moves: Mapping[str, str]) -> Answer:
-    """The plain move where it held, else that with steps; without a way back it is not safe."""
-    if moves[BACK] == "broke":
+    """The plain move where it held, else that with steps. A known break on the way back is only told."""
+    plain, steps, back = moves[PLAIN], moves[STEPS], moves[BACK]
+    if back == "broke":
         return Answer.NOT_SAFE
-    if moves[BACK] == "held" and moves[PLAIN] == "held":
+    if back == "not proved":
+        return Answer.NOT_SAFE if steps.startswith("broke") else Answer.NOT_KNOWN
+    if plain == "held":
         return Answer.SAFE
-    if moves[BACK] == "held" and moves[STEPS] == "held":
+    if _HELD in (plain, steps) or steps == "held":
         return Answer.WITH_STEPS
-    return Answer.NOT_SAFE if moves[STEPS] == "broke" else Answer.NOT_KNOWN
+    return Answer.NOT_SAFE if steps.startswith("broke") else Answer.NOT_KNOWN
 
 
 def _judged(move: RehearsedMove, run: RunResult, summaries: Mapping[str, str]) -> RehearsedMove:
     cells = [it for it in run.cells if it.path == move.path]
     names = {it.id for it in cells}
     missing = [it for it in run.planned if it.split("/")[1] == move.path and it not in names]
-    held = [_held(it, summaries) for it in cells if it.verdict is Verdict.PASSED]
-    broke = [_broke(it) for it in cells if it.verdict in (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)]
+    broke = [it for it in cells if it.verdict in _BAD]
     unproved = [f"{it.scenario}: {first_line(it.reason)}" for it in cells if it.verdict in _UNPROVED]
     unproved += [f"{it.rpartition('/')[2]}: no result" for it in missing]
-    answer = "broke" if broke else "not proved" if unproved or not held else "held"
-    return move.model_copy(
-        update={"answer": answer, "held": tuple(held), "broke": tuple(broke), "unproved": tuple(unproved)}
-    )
+    found: dict[str, object] = {
+        "answer": _state(broke, proved=bool(cells) and not unproved),
+        "held": tuple(_held(it, summaries) for it in cells if it.verdict is Verdict.PASSED),
+        "broke": tuple(map(_broke, broke)),
+        "unproved": tuple(unproved),
+    }
+    return move.model_copy(update=found)
+
+
+def _state(broke: Sequence[CellResult], *, proved: bool) -> str:
+    """What a move amounts to; a race is no break, since it does not strike every time."""
+    if any(it.verdict is Verdict.FAILED for it in broke):
+        return "broke"
+    known = [check for it in broke for check in it.checks if check.verdict is Verdict.BROKEN_AS_KNOWN]
+    if any(it.evidence.get("strikes") != "sometimes" for it in known):
+        return "broke as known"
+    if not proved:
+        return "not proved"
+    return _HELD if broke else "held"
 
 
 def _held(cell: CellResult, summaries: Mapping[str, str]) -> str:
@@ -76,9 +94,8 @@ def _held(cell: CellResult, summaries: Mapping[str, str]) -> str:
 
 
 def _broke(cell: CellResult) -> str:
-    bad: Sequence[str] = [
-        f"{it.name}: {first_line(it.message)}"
-        for it in cell.checks
-        if it.verdict in (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)
-    ]
-    return f"{cell.scenario} ({cell.verdict}): {'; '.join(bad) or first_line(cell.reason)}"
+    bad = [it for it in cell.checks if it.verdict in _BAD]
+    said = "; ".join(f"{it.name}: {first_line(it.message)}" for it in bad) or first_line(cell.reason)
+    out = dict.fromkeys(str(it.evidence["way_out"]) for it in bad if it.evidence.get("way_out"))
+    way = f". Way out: {'; '.join(out)}" if out else ""
+    return f"{cell.scenario} ({cell.verdict}): {said}{way}"

@@ -26,8 +26,9 @@ PROGRAM = "rehearsal-stand-in"
 _FILE, _MOUNT = "stand_in.py", "/opt/rehearsal"
 _EXAMPLES = "local:///opt/spark/examples/"
 _STOCK = "/apache/spark"
-_LONG, _SHORT = 150.0, 10.0
-"""Seconds: of an application that is RUNNING, to outlast a move, and of one that has ended."""
+_LONG, _SHORT, _MOST = 150.0, 10.0, 60.0
+"""Seconds: of an application that is RUNNING, to outlast a move; of one that has ended where nothing says how long it
+ran, and at most."""
 
 _RAN = frozenset({"RUNNING", "SUBMITTED", "SUCCEEDING", "FAILING", "PENDING_RERUN", "PENDING_SUBMISSION"})
 _RAN |= frozenset({"INVALIDATING", "RESUMING", "UNKNOWN"})
@@ -85,7 +86,7 @@ def playing(stored: Object, means: Means, *, stays: bool) -> Playing:
     if document["kind"] == CONNECT.kind:
         told += _connect(run, means)
     elif stood_in:
-        told += _stand_in(run, means, state)
+        told += _stand_in(run, means, state, _seconds(stored, state))
     else:
         told += list(_smaller(run))
     annotations = {KEPT_NAMESPACE: "own"} if stays else {}
@@ -121,7 +122,15 @@ def _image(run: Mapping[str, Any], means: Means) -> tuple[str, str]:
     return version, images[version]
 
 
-def _stand_in(run: dict[str, Any], means: Means, state: str) -> Iterator[str]:
+def _seconds(stored: Object, state: str) -> float:
+    """How long an application is played."""
+    ran = (stored.get("status") or {}).get("seconds")
+    if state in _RAN:
+        return _LONG
+    return min(float(ran), _MOST) if isinstance(ran, int) else _SHORT
+
+
+def _stand_in(run: dict[str, Any], means: Means, state: str, seconds: float) -> Iterator[str]:
     """Let the program of this room play the application."""
     version, image = _image(run, means)
     if run.get("image") != image:
@@ -130,7 +139,6 @@ def _stand_in(run: dict[str, Any], means: Means, state: str) -> Iterator[str]:
     for key in _TO_LEAVE_OUT:
         if run.pop(key, None) and key not in _OF_THE_PROGRAM:
             yield f"spec.{key} is left out"
-    seconds = _LONG if state in _RAN else _SHORT
     status = 1 if state in _FAILED else 0
     driver, executor = run.setdefault("driver", {}), run.setdefault("executor", {})
     yield from _bare(run)

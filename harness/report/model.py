@@ -217,7 +217,7 @@ class RehearsedMove(Model):
 
     path: str
     what: str
-    answer: Literal["", "held", "broke", "not proved"] = ""
+    answer: Literal["", "held", "held, but for a race", "broke as known", "broke", "not proved"] = ""
     held: tuple[str, ...] = ()
     broke: tuple[str, ...] = ()
     unproved: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from harness.evidence.markdown import code, prose
 from harness.report.model import RehearsalResult, RehearsedMove
 from harness.report.text import plain
 
-_MARKS = {"held": "✅", "broke": "❌", "not proved": "❔", "": "❔"}
+_MARKS = {"held": "✅", "held, but for a race": "🟡", "broke as known": "🟡", "broke": "❌"}
 
 
 def headline(result: RehearsalResult) -> str:
@@ -56,7 +56,11 @@ def markdown(result: RehearsalResult | None) -> Iterator[str]:
     yield ""
     yield from (f"- {prose(it)}" for it in facts(result))
     for move in result.moves:
-        yield from ("", f"**{_MARKS[move.answer]} {prose(move.what)}: {move.answer}** ({code(move.path)})", "")
+        yield from (
+            "",
+            f"**{_MARKS.get(move.answer, '❔')} {prose(move.what)}: {move.answer}** ({code(move.path)})",
+            "",
+        )
         for title, found in lists(move):
             yield from (f"- {title}: {prose(it)}" for it in found)
     if result.steps:

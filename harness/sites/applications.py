@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ def write(reader: Reader, kind: str, plural: str, version: str, file: Path, samp
 
 
 def _kept(item: Object, kind: str, version: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What is kept of an application: its names, its spec, and its state in a word; never a message of it."""
+    """What is kept of an application: names, spec, its state in a word, and how long it ran; never a message of it."""
     metadata = item["metadata"]
     spec, places = hide.hide(item.get("spec") or {})
     labels, _ = hide.hide(metadata.get("labels") or {})
@@ -77,7 +78,22 @@ def _kept(item: Object, kind: str, version: str) -> tuple[dict[str, Any], tuple[
         kept["annotations"] = annotations
     kept = {key: it for key, it in kept.items() if it}
     document = {"apiVersion": f"{_GROUP}/{version}", "kind": kind, "metadata": kept, "spec": spec}
-    return {**document, "status": {"state": _state(item)}}, places
+    ran = _seconds(item)
+    return {**document, "status": {"state": _state(item), **({} if ran is None else {"seconds": ran})}}, places
+
+
+def _seconds(item: Object) -> int | None:
+    """How long an application has run that has ended, from its last submission on, in seconds."""
+    status = item.get("status") or {}
+    try:
+        began, ended = (_moment(status[key]) for key in ("lastSubmissionAttemptTime", "terminationTime"))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return max(0, round((ended - began).total_seconds()))
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _state(item: Object) -> str:

@@ -107,9 +107,11 @@ def test_what_cannot_be_had_is_played_and_named(tmp_path: Path, capsys: pytest.C
         "sparkVersion": "3.4.1",
         "volumes": [{"name": "d", "hostPath": {"path": "/d"}}],
     }
-    site = snapshot(
-        tmp_path, [app("ran", "RUNNING", **own), app("broke", "FAILED", **own)], schedule("nightly", "5 4 * * *")
-    )
+    apps = [app("ran", "RUNNING", **own), app("broke", "FAILED", **own), app("short"), app("long")]
+    for it, ended in zip(apps[2:], ("06:00:25", "08:00:00"), strict=True):
+        times = {"lastSubmissionAttemptTime": "2026-11-30T06:00:00Z", "terminationTime": f"2026-11-30T{ended}Z"}
+        it["status"].update(times)
+    site = snapshot(tmp_path, apps, schedule("nightly", "5 4 * * *"))
     _, made = planned(site)
     found = {it["metadata"]["name"]: it for it in written(made / "apps")}
     said = capsys.readouterr().out
@@ -119,6 +121,7 @@ def test_what_cannot_be_had_is_played_and_named(tmp_path: Path, capsys: pytest.C
     assert "etl/nightly" in said.split("the main file local:///app.py is played")[1]
     assert found["ran"]["spec"]["arguments"] == ["150", "0"]
     assert found["broke"]["spec"]["arguments"] == ["10", "1"]
+    assert [found[it]["spec"]["arguments"] for it in ("short", "long")] == [["25", "0"], ["60", "0"]]
     assert found["broke"]["metadata"]["annotations"]["spark-operator-harness/ends"] == "FAILED"
     assert found["nightly"]["spec"]["schedule"] == "5 4 * * *"
     assert found["nightly"]["spec"]["concurrencyPolicy"] == "Forbid"
