@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.images.references import names_host
 from harness.matrix.edges import Note
 from harness.matrix.model import Release
+from harness.releases import chart_image
+from harness.releases.chart_image import ChartImage
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at, strangers
 from harness.report.advice import Origin, Sentence
@@ -17,6 +19,7 @@ from harness.report.advice import Origin, Sentence
 Values = Mapping[str, Any]
 
 _SHOWN_VALUE = 80
+_WITH_V = re.compile(r"v\d+\.\d+\.\d+.*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,38 +73,43 @@ def remarks(values: Values, origin: End, target: End, notes: Sequence[Note] = ()
 
 def _image(values: Values, key: str, above: str, origin: End, target: End) -> Iterator[Remark]:
     """Advice on values that pin an image: the operator's or the hook's, as `key` says."""
-    registry, repository, tag = (at(values, f"{key}.{part}") for part in ("registry", "repository", "tag"))
     wanted, before = _row(target, key), _row(origin, key)
-    named = [f"{above}{key}.{part}" for part, value in (("registry", registry), ("repository", repository)) if value]
-    if registry == "" and wanted != (None, None):
-        named.insert(0, f"{above}{key}.registry")
-    if target.release and wanted != (None, None) and named:
-        asked = (wanted[0] if registry is None else registry, repository or wanted[1])
-        yield from _named_image(" and ".join(named), asked, wanted, before, target, target.release.version)
-    if tag and target.release and str(tag) != target.release.version:
-        yield _tag(f"{above}{key}.tag", str(tag), target, target.release)
+    if target.release is None:
+        return
+    asked = chart_image.rendered(
+        values, key, registry=wanted[0] or "", repository=wanted[1] or "", version=target.release.version
+    )
+    named = [
+        f"{above}{key}.{part}"
+        for part in asked.given
+        if part != "tag" and (at(values, f"{key}.{part}") or part == "registry")
+    ]
+    if wanted != (None, None) and named:
+        yield from _named_image(" and ".join(named), asked, wanted, before, target)
+    if asked.tag != target.release.version:
+        yield _tag(f"{above}{key}.tag", asked.tag, target, target.release)
 
 
 def _named_image(
     keys: str,
-    asked: tuple[Any, Any],
+    asked: ChartImage,
     wanted: tuple[str | None, str | None],
     before: tuple[str | None, str | None],
     target: End,
-    tag: str,
 ) -> Iterator[Remark]:
-    """Advice on the name that registry and repository make together: the chart joins them with a slash."""
-    name, upstream = "/".join(map(str, asked)), "/".join(map(str, wanted))
+    """Advice on the name that registry and repository make together, as the chart joins them."""
+    tag = target.release.version if target.release else asked.tag
+    name, upstream = asked.name, "/".join(map(str, wanted))
     image = f"{name}:{tag}"
-    if not asked[0]:
+    if not asked.registry:
         yield _do(
             f"{keys}: an empty registry makes the name {image}, which is not the name of an image",
             target,
             f"set image.registry to the host of your registry, or remove {keys} from the values",
             stops=True,
         )
-    elif names_host(str(asked[1])):
-        host, _, rest = str(asked[1]).partition("/")
+    elif asked.has_host_inside:
+        host, _, rest = asked.repository.partition("/")
         yield _do(
             f"{keys}: the host belongs in the registry: the chart of {target.name} asks for {image}",
             target,
@@ -110,7 +118,7 @@ def _named_image(
         )
     elif name == upstream:
         yield Remark(sentence=_catalogued(f"{keys}: this is the default of {target.name} and can be removed", target))
-    elif asked[0] == before[0] != wanted[0] and asked[1] in (before[1], wanted[1]):
+    elif asked.registry == before[0] != wanted[0] and asked.repository in (before[1], wanted[1]):
         yield _do(
             f"{keys}: this is where the release before is published; {target.name} would be pulled as {image}, which "
             f"upstream does not publish; remove these values to get {upstream}",
@@ -128,11 +136,11 @@ def _named_image(
 
 
 def _tag(key: str, tag: str, target: End, release: Release) -> Remark:
-    if tag == f"v{release.version}":
+    if _WITH_V.fullmatch(tag):
         return _do(
             f"{key}: there is no image with the tag {tag}: tags are versions without v",
             target,
-            f"remove {key} from the values, or write {release.version}",
+            f"remove {key} from the values, or write {tag[1:]}",
             stops=True,
         )
     return _do(

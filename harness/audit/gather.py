@@ -11,6 +11,11 @@ from typing import Any
 
 import yaml
 
+from harness.audit import deployed
+from harness.audit.deployed import Deployment
+from harness.audit.homes import Homes, Role
+from harness.releases import chart_image
+from harness.releases.values import at
 from harness.untrusted import check_yaml
 
 _SPARK_KEY = re.compile(r"spark\.kubernetes\.(?:\w+\.)?container\.image")
@@ -18,6 +23,19 @@ _SPARK_LINE = re.compile(rf"(?:^|[\s\"'])({_SPARK_KEY.pattern})\s*[=:\s]\s*[\"']
 # Keys below which `image` is no container image: Ceph's block devices have images too.
 _OTHER_IMAGES = {"rbd"}
 _SUFFIXES = (".yaml", ".yml", ".json")
+_VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][\w.-]+)?")
+_ROLES: dict[str, Role] = {"image": "operator", "hook.image": "hook"}
+_KUSTOMIZED = {"newName", "newTag"}
+_RULE_GROUPS = {
+    "kyverno.io",
+    "policies.kyverno.io",
+    "constraints.gatekeeper.sh",
+    "templates.gatekeeper.sh",
+    "policy.sigstore.dev",
+}
+_RULE_KINDS = re.compile(
+    r"ImageContentSourcePolicy|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy|(?:Validating|Mutating)AdmissionPolicy"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,39 +55,32 @@ class Unreadable:
     why: str
 
 
-def of_objects(objects: Iterable[Any], origin: str) -> list[Mention]:
-    """The images in objects; `origin` says where the objects come from."""
-    return [mention for it in objects for mention in _of_object(it, origin)]
+def of_objects(objects: Iterable[Any], origin: str, homes: Homes | None = None) -> list[Mention]:
+    """The images in objects; `origin` says where the objects come from.
 
-
-def of_values(values: Mapping[str, Any], origin: str, repositories: Mapping[str, str]) -> list[Mention]:
-    """The images in Helm values, as one string or in parts (`registry`, `repository`, `tag`).
-
-    `repositories` are the chart's own by key (`image`, `hook.image`), for values that override nothing
-    but the registry.
+    With `homes` also those that the operator's chart would ask for, where an object deploys it.
     """
-    found = list(_walk(values, origin, ""))
-    for path, repository in repositories.items():
-        below: Any = values
-        for key in path.split("."):
-            below = below.get(key) if isinstance(below, Mapping) else None
-        if isinstance(below, Mapping) and below.get("registry") and not below.get("repository"):
-            text = f"{below['registry']}/{repository}" + (f":{below['tag']}" if below.get("tag") else "")
-            found.append(Mention(text=text, where=f"{origin} {path}.registry", partial=not below.get("tag")))
-    return found
+    every = list(objects)
+    config = {name: data for it in every for name, data in _data(it)}
+    return [mention for it in every for mention in _of_object(it, origin, homes, config)]
 
 
-def of_folder(folder: Path) -> tuple[list[Mention], list[Unreadable]]:
+def of_values(values: Mapping[str, Any], origin: str, homes: Homes) -> list[Mention]:
+    """The images in Helm values: those that the newest chart would ask for, and others as one string or in parts."""
+    return _of_values(values, origin, homes, "", always=False)
+
+
+def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadable]]:
     """The images of all manifests below a folder (or of one file), and what could not be read."""
     files = sorted(it for it in folder.rglob("*") if it.suffix in _SUFFIXES) if folder.is_dir() else [folder]
-    mentions: list[Mention] = []
+    read: list[tuple[str, list[Any]]] = []
     problems: list[Unreadable] = []
     for file in files:
         if not file.is_file():
             continue
         shown = file.relative_to(folder).as_posix() if folder.is_dir() else file.name
         try:
-            documents = list(yaml.load_all(check_yaml(file.read_text(encoding="utf-8")), Loader=_LOADER))
+            documents = list(yaml.load_all(check_yaml(file.read_text(encoding="utf-8-sig")), Loader=_LOADER))
         except yaml.MarkedYAMLError as broken:
             mark = broken.problem_mark or broken.context_mark
             line = f"{shown}:{mark.line + 1}" if mark else shown
@@ -78,32 +89,93 @@ def of_folder(folder: Path) -> tuple[list[Mention], list[Unreadable]]:
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
             problems.append(Unreadable(where=shown, why=str(broken)))
             continue
-        mentions += of_objects(documents, shown)
-    return mentions, problems
+        read.append((shown, documents))
+    config = {name: data for _, documents in read for it in documents for name, data in _data(it)}
+    found = [it for shown, documents in read for one in documents for it in _of_object(one, shown, homes, config)]
+    return found, problems
 
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
-def _of_object(it: Any, origin: str) -> Iterator[Mention]:
-    if not isinstance(it, Mapping):
+def _data(it: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The data of a ConfigMap or Secret, by its name."""
+    if isinstance(it, Mapping) and it.get("kind") in ("ConfigMap", "Secret"):
+        data = {**(it.get("data") or {}), **(it.get("stringData") or {})}
+        yield str(at(it, "metadata.name")), data
+
+
+def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Mention]:
+    if isinstance(it, list):
+        yield from _json_patch(it, origin)
+    if not isinstance(it, Mapping) or _is_rule(it):
         return
     kind = str(it.get("kind") or "")
     if kind.endswith("List") and isinstance(it.get("items"), list):
         for item in it["items"]:
-            yield from _of_object(item, origin)
+            yield from _of_object(item, origin, homes, config)
         return
     metadata = it.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, Mapping) else ""
     where = f"{origin}: {kind}/{name}" if kind else origin
+    deployments = list(deployed.charts_in(it, where, config)) if homes else []
+    for deployment in deployments:
+        yield from _deployed(deployment, homes)
     if kind == "CustomResourceDefinition":
         yield from _defaults(it.get("spec"), where, "spec")
     elif kind in ("ConfigMap", "Secret"):
         yield from _texts(it.get("data") or {}, where)
-    elif kind == "Kustomization":
-        yield from _kustomized(it.get("images"), where)
-    else:
+    elif kind == "Kustomization" or _is_kustomization(it):
+        yield from _kustomized(it, where)
+    elif kind == "HelmRelease":
+        for renderer in at(it, "spec.postRenderers") or []:
+            yield from _kustomized(renderer.get("kustomize") if isinstance(renderer, Mapping) else None, where)
+    elif not deployments:
         yield from _walk(it, where, "")
+
+
+def _deployed(it: Deployment, homes: Homes | None) -> Iterator[Mention]:
+    """The images of a chart with its values."""
+    if homes and (it.is_operators or any(path for path, _ in chart_image.of_operator(it.values))):
+        yield from _of_values(it.values, it.where, homes, it.version if it.is_operators else "", always=it.is_operators)
+    else:
+        yield from _walk(it.values, it.where, "")
+
+
+def _of_values(values: Mapping[str, Any], origin: str, homes: Homes, version: str, *, always: bool) -> list[Mention]:
+    """With `always` also the operator's image that no value names, if the chart's version is known."""
+    found: list[Mention] = []
+    taken: set[str] = set()
+    known = bool(_VERSION.fullmatch(version))
+    for above, below in chart_image.of_operator(values):
+        for key, role in _ROLES.items():
+            home = homes.of(role, version) if known else homes.current(role)
+            asked = chart_image.rendered(
+                below, key, registry=home.registry, repository=home.repository, version=version if known else ""
+            )
+            path = f"{above}{key}"
+            taken.add(path)
+            if not asked.given and not (always and known and key == "image"):
+                continue
+            text = asked.text if asked.tag else asked.name
+            where = f"{origin} {path}" + (f".{asked.given[-1]}" if len(asked.given) == 1 else "")
+            digest = at(below, f"{key}.digest")
+            text += f"@{digest}" if digest else ""
+            found.append(Mention(text=text, where=where, partial=not (asked.tag or digest)))
+    return [*found, *(it for it in _walk(values, origin, "") if it.where.removeprefix(f"{origin} ") not in taken)]
+
+
+def _is_rule(it: Mapping[str, Any]) -> bool:
+    """Whether an object is a rule about images: a policy, or a mirror's."""
+    group = str(it.get("apiVersion") or "").partition("/")[0]
+    return group in _RULE_GROUPS or bool(_RULE_KINDS.fullmatch(str(it.get("kind") or "")))
+
+
+def _is_kustomization(it: Mapping[str, Any]) -> bool:
+    """Whether a mapping without kind is a Kustomization, which may leave it out."""
+    images = it.get("images")
+    named = isinstance(images, list) and any(isinstance(one, Mapping) and _KUSTOMIZED & set(one) for one in images)
+    return "kind" not in it and (named or ("resources" in it and bool({"patches", "helmCharts", "images"} & set(it))))
 
 
 def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
@@ -183,7 +255,11 @@ def _texts(data: Mapping[str, Any], where: str) -> Iterator[Mention]:
                 yield from _walk(document, f"{where} {key}", "")
 
 
-def _kustomized(images: Any, where: str) -> Iterator[Mention]:
+def _kustomized(it: Any, where: str) -> Iterator[Mention]:
+    """What a Kustomization, or a post-renderer with its keys, makes of images: by name, and by patches."""
+    if not isinstance(it, Mapping):
+        return
+    images = it.get("images")
     for entry in images if isinstance(images, list) else []:
         if not isinstance(entry, Mapping) or not (entry.get("newName") or entry.get("name")):
             continue
@@ -192,3 +268,35 @@ def _kustomized(images: Any, where: str) -> Iterator[Mention]:
         text = name + (f"@{digest}" if digest else f":{tag}" if tag else "")
         shown = f"{where} images[{entry.get('name', name)}]"
         yield Mention(text=text, where=shown, partial=not (tag or digest))
+    for key in ("patches", "patchesJson6902", "patchesStrategicMerge"):
+        patches = it.get(key)
+        for number, patch in enumerate(patches if isinstance(patches, list) else []):
+            shown = f"{where} {key}[{number}]"
+            written = patch.get("patch") if isinstance(patch, Mapping) else patch
+            yield from _patched(written, shown)
+
+
+def _patched(written: Any, where: str) -> Iterator[Mention]:
+    """A patch: text or not, a list of operations or a part of an object."""
+    if isinstance(written, str):
+        try:
+            written = yaml.load(check_yaml(written), Loader=_LOADER)  # noqa: S506 - a safe loader
+        except yaml.YAMLError:
+            # The name of a file, which is read on its own, or a template.
+            return
+    if isinstance(written, list):
+        yield from _json_patch(written, where)
+    elif isinstance(written, Mapping):
+        yield from _walk(written, where, "")
+
+
+def _json_patch(operations: Iterable[Any], where: str) -> Iterator[Mention]:
+    """Images in the values of a JSON patch (RFC 6902)."""
+    for number, operation in enumerate(operations):
+        if not isinstance(operation, Mapping) or "op" not in operation:
+            continue
+        value, path = operation.get("value"), str(operation.get("path") or "")
+        if isinstance(value, str) and path.rpartition("/")[2] == "image":
+            yield Mention(text=value, where=f"{where} [{number}].value")
+        else:
+            yield from _walk(value, where, f"[{number}].value")

@@ -12,7 +12,8 @@ from typing import Literal
 from harness.audit import history
 from harness.audit.findings import Finding
 from harness.audit.history import FormerHome, History
-from harness.images.references import ImageReference, names_host
+from harness.errors import UsageError
+from harness.images.references import ImageReference, is_tagged, names_host
 from harness.matrix.model import Release
 
 Role = Literal["operator", "hook"]
@@ -97,6 +98,17 @@ class Homes:
             return found
         message = f"{found.message}; the digest of {found.replacement} is that registry's to tell"
         return replace(found, message=message, replacement="")
+
+    def judge_malformed(self, text: str) -> Finding | None:
+        """What is wrong with text that is no reference since a chart put its registry before a host with a port."""
+        registry, _, rest = text.partition("/")
+        if registry not in self.registries or not names_host(rest):
+            return None
+        try:
+            inner = ImageReference.parse(rest)
+        except UsageError:
+            return None
+        return self._inside(text, inner, tagged=is_tagged(rest))
 
     def _judge(self, image: ImageReference, *, tagged: bool) -> Finding | None:
         if names_host(image.repository) and image.registry in self.registries:
@@ -234,11 +246,14 @@ class Homes:
         """A host within the repository: the chart writes its registry before it."""
         host, _, rest = image.repository.partition("/")
         inner = ImageReference(registry=host, repository=rest, tag=image.tag, digest=image.digest)
+        return self._inside(image.canonical if tagged else image.name, inner, tagged=tagged)
+
+    def _inside(self, asked: str, inner: ImageReference, *, tagged: bool) -> Finding:
         right = self._judge(inner, tagged=tagged)
         written = right.replacement if right else inner.canonical if tagged else inner.name
         return Finding(
             rule="host-in-repository",
-            message=f"the host belongs in the registry: the chart asks for {image.canonical if tagged else image.name}",
+            message=f"the host belongs in the registry: the chart asks for {asked}",
             replacement=written,
             same=right is None or right.same,
         )

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.audit.expressions import Variables, is_known
 from harness.audit.findings import Finding, Severity
 from harness.audit.gather import Mention, Unreadable
 from harness.audit.homes import Homes
@@ -13,6 +14,7 @@ from harness.audit.look import Seen
 from harness.errors import UsageError
 from harness.images.references import ImageReference, is_tagged
 
+_DEFAULTS = Variables("")
 _MOVING_TAGS = frozenset({"latest", "master", "main", "edge", "nightly", "snapshot", "stable", "dev"})
 
 
@@ -60,7 +62,7 @@ def wanted(mentions: Iterable[Mention]) -> list[ImageReference]:
     found = []
     for mention in mentions:
         try:
-            image = ImageReference.parse(mention.text)
+            image = ImageReference.parse(_DEFAULTS.filled(mention.text))
         except UsageError:
             # It is reported as malformed, with the place where it is written.
             continue
@@ -73,7 +75,8 @@ def audit(mentions: Sequence[Mention], seen: Mapping[str, Seen], homes: Homes) -
     """Every image, without duplicates, in the order of first mention; `seen` is by canonical name."""
     places: dict[tuple[str, bool, bool], list[str]] = {}
     for mention in mentions:
-        text = mention.text
+        # `${TAG:-2.5.2}` is what it is where nobody says otherwise.
+        text = _DEFAULTS.filled(mention.text)
         try:
             key = (ImageReference.parse(text).canonical, is_tagged(text), mention.partial)
         except UsageError:
@@ -92,6 +95,14 @@ def _audited(
     try:
         image = ImageReference.parse(text)
     except UsageError as malformed:
+        if not is_known(text):
+            said = "a template or a variable fills it in, or it is encrypted: nothing is known about it"
+            return Audited(
+                reference=text, places=tuple(places), seen=None, findings=(Finding(rule="not-known", message=said),)
+            )
+        inside = homes.judge_malformed(text)
+        if inside:
+            return Audited(reference=text, places=tuple(places), seen=None, findings=(inside,))
         # The message begins with the text, which the table shows already.
         what = malformed.message.partition(": ")[2] or malformed.message
         finding = Finding(rule="malformed", message=f"not an image reference: {what}")

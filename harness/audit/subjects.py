@@ -77,19 +77,18 @@ def of_chart(chart: Chart, helm: Path, values: Sequence[Path], base: Mapping[str
 
 def of_values(files: Sequence[Path], homes: Homes) -> Subject:
     """Values files alone: images as one string or in parts. Raises UsageError with file and line."""
-    repositories = {"image": homes.current("operator").repository, "hook.image": homes.current("hook").repository}
-    mentions = [it for file in files for it in gather.of_values(load_values(file), str(file), repositories)]
+    mentions = [it for file in files for it in gather.of_values(load_values(file), str(file), homes)]
     return Subject(name=", ".join(map(str, files)), mentions=tuple(mentions))
 
 
-def of_manifests(folders: Sequence[Path]) -> Subject:
+def of_manifests(folders: Sequence[Path], homes: Homes) -> Subject:
     """Manifests in folders or files. Raises UsageError for a path that does not exist."""
     mentions: list[Mention] = []
     problems: list[Unreadable] = []
     for folder in folders:
         if not folder.exists():
             raise UsageError(f"the folder {folder} does not exist", "check the path after --manifests")
-        found, unreadable = gather.of_folder(folder)
+        found, unreadable = gather.of_folder(folder, homes)
         mentions += found
         problems += unreadable
     return Subject(

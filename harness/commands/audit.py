@@ -115,7 +115,7 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
     if (parsed.manifests or parsed.context) and parsed.values:
         raise UsageError("--values can only be combined with --release or --chart", "omit one of the options")
     if parsed.manifests:
-        return subjects.of_manifests(parsed.manifests)
+        return subjects.of_manifests(parsed.manifests, homes)
     if parsed.context:
         return subjects.of_context(parsed.context)
     if parsed.values and not (parsed.release or parsed.chart):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from harness.matrix.model import Granted, Release
+from harness.releases.chart_image import rendered
 from harness.releases.values import at
 
 Values = Mapping[str, Any]
@@ -41,18 +42,16 @@ def watches_all(values: Values) -> bool:
 
 def operator_image(release: Release, values: Values) -> str:
     """The operator's image after the user's values."""
-    registry = at(values, "image.registry") or release.registry
-    repository = at(values, "image.repository") or release.repository
-    return f"{registry}/{repository}:{at(values, 'image.tag') or release.version}"
+    own = {"registry": release.registry, "repository": release.repository, "version": release.version}
+    return rendered(values, "image", **own).text
 
 
 def hook_image(release: Release, values: Values) -> str:
     """The image of the chart's hook after the user's values; empty of a release without one."""
     if not release.hook_image:
         return ""
-    registry = at(values, "hook.image.registry") or release.hook_registry
-    repository = at(values, "hook.image.repository") or release.hook_repository
-    return f"{registry}/{repository}:{at(values, 'hook.image.tag') or release.version}"
+    own = {"registry": release.hook_registry, "repository": release.hook_repository, "version": release.version}
+    return rendered(values, "hook.image", **own).text
 
 
 def why_not(granted: Iterable[Granted], values: Values) -> str:

@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from harness.audit import gather
+from harness.audit.homes import Homes
+from harness.matrix import catalogue
 
 
 def texts(document: str) -> list[str]:
@@ -125,9 +127,9 @@ def test_values_name_images_whole_and_in_parts() -> None:
         source: {repository: https://example.com/charts}
         chart: {repository: a/b}
     """)
-    found = gather.of_values(values, "v.yaml", {"image": "own/operator", "hook.image": "own/hook"})
+    found = gather.of_values(values, "v.yaml", Homes(catalogue.load().releases))
     assert {(it.text, it.partial) for it in found} == {
-        ("docker.io/own/operator:2.5.2", False),
+        ("docker.io/kubeflow/spark-operator/controller:2.5.2", False),
         ("ghcr.io/a/hook", True),
         ("sidecar:1", False),
     }
@@ -137,6 +139,6 @@ def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text("kind: Pod\nspec: {containers: [{image: a:1}]}\n")
     (tmp_path / "bad.yaml").write_text("kind: Pod\nspec:\n  image: {A}/{B}/spark:1\n")
     (tmp_path / "plain.txt").write_text("image: not-a-manifest:1\n")
-    mentions, problems = gather.of_folder(tmp_path)
+    mentions, problems = gather.of_folder(tmp_path, Homes(catalogue.load().releases))
     assert [it.text for it in mentions] == ["a:1"]
     assert [it.where for it in problems] == ["bad.yaml:3"]

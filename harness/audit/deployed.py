@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds where objects of GitOps tools deploy a chart, with its values: Argo CD, Flux, k3s, helmfile, Kustomize."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from harness.releases.charts import CHART_NAME
+from harness.releases.values import Loader, at, merge
+from harness.untrusted import check_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A chart with its values. `chart` is its name or address, `address` that of its repository; each may be empty."""
+
+    where: str
+    chart: str
+    version: str
+    address: str
+    values: Mapping[str, Any]
+
+    @property
+    def is_operators(self) -> bool:
+        """Whether this is the operator's chart, by its name."""
+        return self.chart.rstrip("/").rpartition("/")[2] == CHART_NAME
+
+
+def charts_in(it: Mapping[str, Any], where: str, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
+    """Every chart that an object deploys. `config` has the data of ConfigMaps and Secrets by their names."""
+    kind = str(it.get("kind") or "")
+    if kind in ("Application", "ApplicationSet"):
+        yield from _argo_cd(it.get("spec"), where)
+    elif kind == "HelmRelease":
+        yield from _flux(it.get("spec"), where, config)
+    elif kind in ("HelmChart", "HelmChartConfig"):
+        yield from _k3s(it.get("spec"), where)
+    elif isinstance(it.get("releases"), list) and not kind:
+        yield from _helmfile(it, where)
+    if isinstance(it.get("helmCharts"), list):
+        yield from _kustomize(it["helmCharts"], where)
+
+
+def values_of(text: object) -> dict[str, Any]:
+    """Values that are written as text; none where it is no mapping, as with a template."""
+    if not isinstance(text, str):
+        return {}
+    try:
+        found = yaml.load(check_yaml(text), Loader=Loader)  # noqa: S506 - derived from the safe loader
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _argo_cd(spec: Any, where: str) -> Iterator[Deployment]:
+    """Sources with a chart: parameters go over valuesObject, and that over values (argo-cd, helm.md)."""
+    if isinstance(spec, list):
+        for one in spec:
+            yield from _argo_cd(one, where)
+    if not isinstance(spec, Mapping):
+        return
+    helm = spec.get("helm")
+    if isinstance(helm, Mapping) or (spec.get("chart") and spec.get("repoURL")):
+        helm = helm if isinstance(helm, Mapping) else {}
+        values = merge(values_of(helm.get("values")), _mapping(helm.get("valuesObject")), _set(helm.get("parameters")))
+        yield Deployment(
+            where=where,
+            chart=str(spec.get("chart") or ""),
+            version=str(spec.get("targetRevision") or ""),
+            address=str(spec.get("repoURL") or ""),
+            values=values,
+        )
+        return
+    for below in spec.values():
+        yield from _argo_cd(below, where)
+
+
+def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
+    """Values of references in their order, then those of the release (fluxcd.io, HelmRelease, values overrides)."""
+    if not isinstance(spec, Mapping):
+        return
+    chart = _mapping(at(spec, "chart.spec"))
+    name = str(chart.get("chart") or at(spec, "chartRef.name") or "")
+    values: dict[str, Any] = {}
+    for reference in _mappings(spec.get("valuesFrom")):
+        data = config.get(str(reference.get("name")), {})
+        text = data.get(str(reference.get("valuesKey") or "values.yaml"))
+        path = reference.get("targetPath")
+        values = merge(values, _set([{"name": path, "value": text}]) if path and text else values_of(text))
+    values = merge(values, _mapping(spec.get("values")))
+    yield Deployment(where=where, chart=name, version=str(chart.get("version") or ""), address="", values=values)
+
+
+def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
+    if isinstance(spec, Mapping):
+        given = [{"name": key, "value": value} for key, value in _mapping(spec.get("set")).items()]
+        values = merge(values_of(spec.get("valuesContent")), _set(given))
+        chart, version = str(spec.get("chart") or ""), str(spec.get("version") or "")
+        yield Deployment(where=where, chart=chart, version=version, address=str(spec.get("repo") or ""), values=values)
+
+
+def _helmfile(it: Mapping[str, Any], where: str) -> Iterator[Deployment]:
+    for release in _mappings(it["releases"]):
+        inline = release.get("values")
+        values = merge(*_mappings(inline if isinstance(inline, list) else [inline]), _set(release.get("set")))
+        chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
+        shown = f"{where} releases[{release.get('name', '')}]"
+        yield Deployment(where=shown, chart=chart, version=version, address="", values=values)
+
+
+def _kustomize(charts: Iterable[Any], where: str) -> Iterator[Deployment]:
+    for chart in _mappings(charts):
+        yield Deployment(
+            where=f"{where} helmCharts[{chart.get('name', '')}]",
+            chart=str(chart.get("name") or ""),
+            version=str(chart.get("version") or ""),
+            address=str(chart.get("repo") or ""),
+            values=_mapping(chart.get("valuesInline")),
+        )
+
+
+def _set(parameters: Any) -> dict[str, Any]:
+    """`--set`, written as a list of names and values."""
+    values: dict[str, Any] = {}
+    for parameter in _mappings(parameters):
+        value: Any = parameter.get("value")
+        for key in reversed(str(parameter.get("name") or "").split(".")):
+            value = {key: value}
+        values = merge(values, value)
+    return values
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _mappings(values: Any) -> list[Mapping[str, Any]]:
+    return [it for it in values if isinstance(it, Mapping)] if isinstance(values, list) else []

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image that the operator's chart asks for with given values, as its templates join the parts.
+
+Since 2.0.0 they print `registry/repository:tag`, with the chart's version for an empty tag (`spark-operator.image` in
+templates/_helpers.tpl, and the same for the hook): a host in the repository stays behind the registry, and an empty
+registry leaves a slash at the beginning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.images.references import names_host
+from harness.releases.values import at
+
+KEYS = ("image", "hook.image")
+"""Where the chart's values have images: the operator's, and that of the hook."""
+
+_UMBRELLA = re.compile(r"spark[-_]?operator", re.I)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartImage:
+    """What the chart asks for. `given` are the keys of the values that say so; the chart has the others."""
+
+    registry: str
+    repository: str
+    tag: str
+    given: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Registry and repository, as the chart joins them; not always a valid name."""
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def text(self) -> str:
+        """All of it: `ghcr.io/kubeflow/spark-operator/controller:2.5.2`."""
+        return f"{self.name}:{self.tag}"
+
+    @property
+    def has_host_inside(self) -> bool:
+        """Whether the repository begins with a host, although the registry stands before it."""
+        return bool(self.registry) and names_host(self.repository)
+
+
+def rendered(values: Mapping[str, Any], key: str, *, registry: str, repository: str, version: str) -> ChartImage:
+    """The image at a key of `KEYS` for a user's values; the others are the chart's own, and its version."""
+    found = {part: at(values, f"{key}.{part}") for part in ("registry", "repository", "tag")}
+    return ChartImage(
+        registry=registry if found["registry"] is None else str(found["registry"]),
+        repository=repository if found["repository"] is None else str(found["repository"]),
+        tag=str(found["tag"]) if found["tag"] else version,
+        given=tuple(part for part, value in found.items() if value is not None),
+    )
+
+
+def of_operator(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The values of the operator's chart in those of any chart, each with its path.
+
+    Those of an umbrella chart are below the chart's name, or an alias like `sparkOperator`; if there are none, they are
+    the operator's own.
+    """
+    below = list(_below(values, path))
+    yield from below or [(path, values)]
+
+
+def _below(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key, value in values.items():
+        if not isinstance(value, Mapping):
+            continue
+        if _UMBRELLA.fullmatch(str(key)):
+            yield f"{path}{key}.", value
+        else:
+            yield from _below(value, f"{path}{key}.")
