@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import gc
 import signal
+from typing import Any
 
+import groups
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -22,3 +24,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     pytest collects several times at the end of each session, and many tests here run a session of their own.
     """
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep tests together that share what is costly to make; None leaves the choice to xdist."""
+    return groups.scheduler(config, log) if config.getoption("dist") == "loadgroup" else None

@@ -26,9 +26,6 @@ from harness.matrix import catalogue
 from harness.report.model import CellResult
 from harness.verdicts import Verdict
 
-# Both bring along the same release.
-pytestmark = pytest.mark.xdist_group("imports")
-
 CATALOGUE = catalogue.load()
 BUILT = CATALOGUE.release("2.2.1")
 BROUGHT = CATALOGUE.release("2.2.0")

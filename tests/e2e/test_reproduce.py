@@ -25,8 +25,6 @@ from harness.verdicts import Verdict
 DATA = Path(__file__).parent / "data"
 _IMAGE = "ghcr.io/kubeflow/spark-operator/controller:9.9.9"
 
-pytestmark = pytest.mark.xdist_group("one-red-run")
-
 
 def harness(checkout: Path, *words: str, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
     """The `harness` of a checkout, run there, without the variables of this one."""

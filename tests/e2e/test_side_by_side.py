@@ -14,8 +14,6 @@ SECRETS = "kind-1.34/install-2.5.2/registry-credentials-nowhere"
 OTHER = "k3d-1.34/install-2.5.2/bad-submission"
 _TOKEN = re.compile(rb"(ghp|dckr_pat)_[A-Za-z0-9]{16,}")
 
-pytestmark = pytest.mark.xdist_group("two-runs")
-
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:

@@ -22,8 +22,6 @@ from harness import process, settings
 from harness.bootstrap import tools
 from harness.settings import PROJECT_ROOT
 
-pytestmark = pytest.mark.xdist_group("installed")
-
 ACTION: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "action.yml").read_text())
 STEPS: dict[str, dict[str, Any]] = {it["name"]: it for it in ACTION["runs"]["steps"] if "name" in it}
 SCRIPTS = {name: it["run"] for name, it in STEPS.items() if "run" in it}

@@ -19,10 +19,6 @@ from harness.settings import PROJECT_ROOT
 CELL = "kind-1.34/install-2.5.2/spark-pi"
 
 
-# One installation for all of them.
-pytestmark = pytest.mark.xdist_group("installed")
-
-
 def names(wheel: Path) -> set[str]:
     with zipfile.ZipFile(wheel) as archive:
         return {name for name in archive.namelist() if "dist-info" not in name}

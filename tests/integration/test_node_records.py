@@ -22,9 +22,6 @@ from harness.providers import outside, runtime
 from harness.registries.client import RegistryClient
 from harness.registries.local import Server, serve
 
-# Workers would each start one.
-pytestmark = pytest.mark.xdist_group("bare-node")
-
 HUB, GHCR = "docker.io/kubeflow/op", "ghcr.io/kubeflow/op"
 
 

@@ -16,13 +16,10 @@ from harness.report import html
 
 PROGRAM = chromium.found()
 
-pytestmark = [
-    pytest.mark.skipif(
-        PROGRAM is None,
-        reason="needs Chromium to show the report in, `apt-get install chromium`; nothing else is left out",
-    ),
-    pytest.mark.xdist_group("chromium"),
-]
+pytestmark = pytest.mark.skipif(
+    PROGRAM is None,
+    reason="needs Chromium to show the report in, `apt-get install chromium`; nothing else is left out",
+)
 
 SIZES = {"phone": chromium.PHONE, "small phone": (320, 568), "desktop": chromium.DESKTOP}
 

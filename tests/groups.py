@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tests go to the same worker of pytest-xdist, since they share what is costly to make.
+
+pytest-xdist has the mark xdist_group for this, but 3.8.0 writes the group into an attribute of the items that
+pytest 9.2 does not read (`WorkerInteractor.pytest_collection_modifyitems` in xdist/remote.py): the mark does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+GROUPS: Mapping[str, str] = {
+    "tests/e2e/test_imported_release.py": "imported release",
+    "tests/e2e/test_reproduce.py": "red run",
+    "tests/e2e/test_side_by_side.py": "two runs",
+    "tests/integration/test_docs_site.py": "site",
+    "tests/integration/test_for_users.py": "installation",
+    "tests/integration/test_installed.py": "installation",
+    "tests/integration/test_node_records.py": "bare node",
+    "tests/integration/test_pull_words.py": "bare node",
+    "tests/integration/test_report_in_chromium.py": "browser",
+    "tests/unit/test_docs_messages.py": "messages",
+}
+"""Test module → what its tests share."""
+
+
+def group(nodeid: str) -> str:
+    """What a test shares with others; a test that shares nothing is a group of its own."""
+    return GROUPS.get(nodeid.partition("::")[0], nodeid)
+
+
+def scheduler(config: pytest.Config, log: Any) -> Any:
+    """The scheduler of xdist that gives a worker whole groups, the largest first."""
+    from xdist.scheduler import LoadScopeScheduling  # only where xdist is in use
+
+    class Groups(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return group(nodeid)
+
+    return Groups(config, log)
