@@ -54,7 +54,7 @@ def answer(question: Question) -> Advice:
         cannot=cannot,
     )
     given = _values(question)
-    remarks = values.remarks(given, origin, target, known.upgrades.notes) if given is not None else []
+    remarks = values.remarks(given, origin, target, known.upgrades) if given is not None else []
     if question.site:
         remarks = site.steps_done(question.site, remarks)
     looked = Looked(

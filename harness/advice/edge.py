@@ -161,7 +161,7 @@ def _about(known: Catalogue, origin: End, target: End, crds: CrdMode) -> list[Kn
     return [
         row
         for row in known.upgrades.known
-        if row.about(move, crds, "default") and not row.scenario.startswith(ON_PURPOSE)
+        if row.about(move, crds, "default") and not row.when and not row.scenario.startswith(ON_PURPOSE)
     ]
 
 

@@ -8,15 +8,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.matrix.edges import Note
-from harness.matrix.model import Release
-from harness.releases import chart_image
+from harness.matrix.edges import KnownRow, Note, Upgrades
+from harness.matrix.model import Move, Release
+from harness.releases import chart_image, conditions
 from harness.releases.chart_image import ChartImage
 from harness.releases.charts import CHART_NAME
-from harness.releases.values import at, strangers
+from harness.releases.values import at, merge, strangers
 from harness.report.advice import Origin, Sentence
 
 Values = Mapping[str, Any]
+
+NOTHING_KNOWN = Upgrades()
 
 _SHOWN_VALUE = 80
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+.*")
@@ -47,12 +49,12 @@ class Remark:
     stops: bool = False
 
 
-def judge(values: Values, origin: End, target: End, notes: Sequence[Note] = ()) -> list[Sentence]:
+def judge(values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN) -> list[Sentence]:
     """Advice on the user's values; a single sentence if none of them needs a change."""
-    return [it.sentence for it in remarks(values, origin, target, notes)]
+    return [it.sentence for it in remarks(values, origin, target, upgrades)]
 
 
-def remarks(values: Values, origin: End, target: End, notes: Sequence[Note] = ()) -> list[Remark]:
+def remarks(values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN) -> list[Remark]:
     """The same with what is to be done. Values of an umbrella chart are those below the chart's name."""
     umbrella = values.get(CHART_NAME)
     above = ""
@@ -61,7 +63,8 @@ def remarks(values: Values, origin: End, target: End, notes: Sequence[Note] = ()
     found = [
         *_image(values, "image", above, origin, target),
         *_image(values, "hook.image", above, origin, target),
-        *_noted(values, above, origin, target, notes),
+        *_noted(values, above, origin, target, upgrades.notes),
+        *_known_to_break(values, above, origin, target, upgrades.known),
         *_unknown_keys(values, above, origin, target),
         *_wrong_kinds(values, above, target),
     ]
@@ -159,6 +162,20 @@ def _noted(values: Values, above: str, origin: End, target: End, notes: Sequence
             sentence = Sentence(text=text, origin="from the catalogue", where=where)
             # What to do about an image has its own step, with the user's names in it.
             yield Remark(sentence=sentence, step="" if note.value.startswith("image.") else note.way_out)
+
+
+def _known_to_break(
+    values: Values, above: str, origin: End, target: End, known: Sequence[KnownRow]
+) -> Iterator[Remark]:
+    """What breaks for good, or may break, with these values over the chart's own."""
+    move = Move(kind="upgrade", origin=origin.name, target=target.name)
+    used = merge(target.defaults or {}, values)
+    for row in known:
+        if row.when and row.about(move) and conditions.holds(row.when, used):
+            often = "" if row.strikes == "always" else "sometimes, "
+            text = f"{' and '.join(f'{above}{key}' for key in row.when)}: {often}{row.why}. Workaround: {row.way_out}"
+            sentence = Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")
+            yield Remark(sentence=sentence, step=row.way_out)
 
 
 def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Iterator[Remark]:

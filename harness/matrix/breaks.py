@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.matrix import catalogue
-from harness.matrix.edges import Basis, KnownRow, Note, Upgrades
+from harness.matrix.edges import ANYTHING, Basis, KnownRow, Note, Upgrades
 
 _HEAD = "| edge | what breaks | exact message | way out | basis |\n| --- | --- | --- | --- | --- |"
 _BASIS: dict[Basis, str] = {"run": "run here", "upstream-issue": "upstream issue", "code": "code"}
@@ -31,6 +31,11 @@ def _edge(row: KnownRow | Note) -> str:
     return ", ".join([told, *_conditions(row)])
 
 
+def conditions(row: KnownRow) -> list[str]:
+    """The values under which a row strikes, each as Helm's `--set` has it; one that need only be there by its key."""
+    return [key if value == ANYTHING else f"{key}={str(value).lower()}" for key, value in row.when.items()]
+
+
 def _names(patterns: tuple[str, ...]) -> str:
     return "any" if patterns == ("*",) else " or ".join(f"`{pattern}`" for pattern in patterns)
 
@@ -42,6 +47,8 @@ def _conditions(row: KnownRow | Note) -> Iterator[str]:
         if row.value:
             yield f"with `{row.value}`"
         return
+    if row.when:
+        yield "with " + " and ".join(f"`{it}`" for it in conditions(row))
     if row.crds:
         yield " or ".join(f"`+crds={mode}`" for mode in row.crds)
     if row.values:

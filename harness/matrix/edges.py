@@ -22,6 +22,9 @@ from harness.toml_source import TomlSource
 Basis = Literal["run", "upstream-issue", "code"]
 """The basis of a known break: observed in a run of this harness, reported upstream, or read in the operator's code."""
 
+ANYTHING = "?*"
+"""The condition that a value is there, and not empty."""
+
 _LINK = r"^https://[^\s/]+/\S+$"
 _HELM = r"^\d+\.\d+\.\d+$"
 _RELEASE = r"\d+\.\d+\.\d+(?:@[\w.:-]+?)?"
@@ -84,15 +87,17 @@ class KnownRow(Model):
     """`[[known]]`: a break that the catalogue predicts, and the moves that it is about.
 
     `origins` and `targets` are matchers as in `matches`; empty `crds` and `values` stand for every mode, and empty
-    `environments`, which are names or globs, for all of them. `message` is the verbatim error message.
+    `environments`, which are names or globs, for all of them. An install has a target only. `when` is as in Known.
+    `message` is the verbatim error message.
     """
 
     origins: tuple[str, ...] = Field(default=("*",), alias="from", min_length=1)
     targets: tuple[str, ...] = Field(default=("*",), alias="to", min_length=1)
     crds: tuple[CrdMode, ...] = ()
     values: tuple[ValuesMode, ...] = ()
-    kinds: tuple[Literal["upgrade", "rollback"], ...] = Field(default=("upgrade",), min_length=1)
+    kinds: tuple[PathKind, ...] = Field(default=("upgrade",), min_length=1)
     environments: tuple[str, ...] = ()
+    when: dict[str, bool | int | str] = Field(default_factory=dict)
     scenario: str
     check: str
     says: str
@@ -104,20 +109,28 @@ class KnownRow(Model):
     way_out: str = Field(min_length=1)
     basis: Basis
 
-    def about(self, move: Move, crds: CrdMode, values: ValuesMode) -> bool:
-        """Whether the row applies to this step. A Helm rollback changes neither the CRDs nor the values mode."""
+    def about(self, move: Move, crds: CrdMode | None = None, values: ValuesMode | None = None) -> bool:
+        """Whether the row applies to this step, in any mode or in this one. A Helm rollback changes neither the CRDs
+        nor the values mode.
+        """
         return (
             move.kind in self.kinds
             and matches(self.origins, move.origin)
             and matches(self.targets, move.target)
-            and (not self.crds or crds in self.crds)
-            and (not self.values or values in self.values)
+            and (not self.crds or crds is None or crds in self.crds)
+            and (not self.values or values is None or values in self.values)
         )
 
-    def expectations(self) -> Iterator[Known]:
-        """The row as checks are judged by it; what follows from the break need not show each time."""
+    def about_install(self, release: str) -> bool:
+        """Whether the row applies to the install of this release."""
+        return "install" in self.kinds and matches(self.targets, release)
+
+    def expectations(self, release: str) -> Iterator[Known]:
+        """The row as checks are judged by it after an install of, or a move to, this release; what follows from the
+        break need not show each time.
+        """
         told: dict[str, Any] = {"why": self.why, "link": self.link, "way_out": self.way_out}
-        told["environments"] = self.environments
+        told |= {"environments": self.environments, "release": release, "when": self.when}
         yield Known(scenario=self.scenario, check=self.check, says=self.says, strikes=self.strikes, **told)
         for it in self.also:
             yield Known(scenario=it.scenario or self.scenario, check=it.check, says=it.says, strikes="follows", **told)
@@ -169,6 +182,10 @@ class Upgrades:
         name = name_of(kind, releases, crds, values)
         return self.paths.get(name) or self._path(kind, releases, crds, values, Limits(), ())
 
+    def of_install(self, release: str) -> tuple[Known, ...]:
+        """The known breaks of an install of this release."""
+        return tuple(it for row in self.known if row.about_install(release) for it in row.expectations(release))
+
     def _path(
         self,
         kind: PathKind,
@@ -184,7 +201,7 @@ class Upgrades:
             for move in moves
             for row in self.known
             if row.about(move, crds, values)
-            for each in row.expectations()
+            for each in row.expectations(move.target)
         ]
         helm = max((limits.helm or self.defaults.helm, self.defaults.helm_for.get(values, "0.0.0")), key=numbers)
         return Path(

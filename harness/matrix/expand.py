@@ -14,9 +14,10 @@ from harness.matrix.model import Cell, Environment, Path, Release, Scenario
 from harness.matrix.names import covers, unknown
 
 
-def install_path(release: Release) -> Path:
-    """The path that installs this release on an empty cluster."""
-    return _install_path(release.name)
+def install_path(catalogue: Catalogue, release: Release) -> Path:
+    """The path that installs this release on an empty cluster, with its known breaks."""
+    path, known = _install_path(release.name), catalogue.upgrades.of_install(release.name)
+    return path.model_copy(update={"known": known}) if known else path
 
 
 @lru_cache(maxsize=1000)
@@ -27,7 +28,8 @@ def _install_path(name: str) -> Path:
 
 def paths(catalogue: Catalogue) -> dict[str, Path]:
     """Every path that has a row, by name: installs in the order of the releases, then those of charts/upgrades.toml."""
-    return {path.name: path for path in map(install_path, catalogue.releases)} | dict(catalogue.upgrades.paths)
+    installs = (install_path(catalogue, release) for release in catalogue.releases)
+    return {path.name: path for path in installs} | dict(catalogue.upgrades.paths)
 
 
 def find_path(catalogue: Catalogue, name: str) -> Path:
@@ -47,7 +49,7 @@ def find_path(catalogue: Catalogue, name: str) -> Path:
         if len(releases) > 1 or parsed.crds or parsed.values:
             wrong = "one release" if len(releases) > 1 else "no modes: nothing is installed before it"
             raise UsageError(f"path {name}: an install has {wrong}", f"write install-{releases[-1].name}")
-        return install_path(releases[0])
+        return install_path(catalogue, releases[0])
     crds = _mode("CRD mode", parsed.crds or "none", edges.CRD_MODES)
     values = _mode("values mode", parsed.values or "default", edges.VALUES_MODES)
     wrong = edges.why_not(parsed.kind, releases, crds)

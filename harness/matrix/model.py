@@ -282,7 +282,8 @@ class Known(Model):
     `strikes` says whether it breaks every time, is a race, or follows from another break.
     `why` is the cause in a sentence, `link` the upstream issue or the file of the chart that explains it, `way_out`
     the workaround. `move` is the step of a longer path that it is about, as named in findings. `environments` are names
-    or globs of those in which it strikes; none stands for all.
+    or globs of those in which it strikes; none stands for all. It strikes where the values of `release`, its chart's
+    defaults included, are as `when` says: the key of a value → the value, for a text a glob.
     """
 
     scenario: str
@@ -294,6 +295,8 @@ class Known(Model):
     strikes: Literal["always", "sometimes", "follows"] = "always"
     move: str = ""
     environments: tuple[str, ...] = ()
+    release: str = ""
+    when: Mapping[str, bool | int | str] = Field(default_factory=dict)
 
 
 class Move(Model):

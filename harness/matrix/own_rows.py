@@ -35,7 +35,10 @@ TABLES: Mapping[str, tuple[Table, ...]] = {
         Table(name="edge", decided_later=True),
         Table(name="rollback", decided_later=True),
         Table(name="chain", decided_later=True),
-        Table(name="known", keys=("scenario", "check", "from", "to", "crds", "values", "kinds", "environments")),
+        Table(
+            name="known",
+            keys=("scenario", "check", "from", "to", "crds", "values", "kinds", "environments", "when"),
+        ),
         Table(name="note"),
     ),
     "addons": (Table(name="addon", keys=("name",)),),

@@ -138,12 +138,18 @@ def unknown(chart: Chart, values: Mapping[str, Any]) -> list[str]:
 
     None for a chart whose own values cannot be read.
     """
+    own = defaults(chart)
+    return list(strangers(values, own)) if own else []
+
+
+def defaults(chart: Chart) -> Mapping[str, Any]:
+    """The chart's own values; empty where they cannot be read."""
     text = chart_files.text(chart.path, "values.yaml")
     try:
-        defaults = yaml.load(check_yaml(text or ""), Loader=Loader)  # noqa: S506 - derived from the safe loader
+        own = yaml.load(check_yaml(text or ""), Loader=Loader)  # noqa: S506 - derived from the safe loader
     except yaml.YAMLError:
-        return []
-    return list(strangers(values, defaults)) if isinstance(defaults, Mapping) else []
+        return {}
+    return own if isinstance(own, Mapping) else {}
 
 
 def _asked_for(objects: Sequence[Mapping[str, Any]], given: Given) -> tuple[list[Lack], Fit]:

@@ -295,6 +295,9 @@ def _of_catalogue(
         about = edges.matches(row.origins, origin) and edges.matches(row.targets, target)
         if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith(ON_PURPOSE):
             continue
+        if row.when:
+            # Whether it strikes is for the values to say, see harness/advice/values.py.
+            continue
         modes = [*(IN_WORDS[mode] for mode in row.crds), *(f"with values {mode}" for mode in row.values)]
         often = "" if row.strikes == "always" else "sometimes, "
         text = f"{often}{' or '.join(modes) + ': ' if modes else ''}{row.why}. Workaround: {row.way_out}"

@@ -18,6 +18,7 @@ import pytest
 
 from harness import install_checks
 from harness.apps.context import ScenarioContext
+from harness.apps.samples import CHART
 from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
 from harness.evidence.collect import EvidenceRequest
@@ -228,7 +229,7 @@ class FakeCharts:
 
     def find(self, release: Release, *, wanted: str = "") -> Chart:
         return Chart(
-            path=Path("/charts/it.tgz"),
+            path=CHART,
             reference="it",
             sha256="ab" * 32,
             metadata={},

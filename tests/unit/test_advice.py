@@ -250,7 +250,7 @@ TARGET = End(
     ],
 )
 def test_values_that_matter_are_named(values: dict[str, object], expected: str) -> None:
-    found = advice_values.judge(values, ORIGIN, TARGET, CATALOGUE.upgrades.notes)
+    found = advice_values.judge(values, ORIGIN, TARGET, CATALOGUE.upgrades)
     assert expected in texts(tuple(found))
 
 

@@ -144,7 +144,7 @@ def test_a_result_without_steps_can_be_safe() -> None:
     ],
 )
 def test_values_that_stop_an_upgrade_have_a_step(values: Mapping[str, Any], expected: str, step: str) -> None:
-    found = remarks(values, _end("2.1.1"), _end("2.5.2"), CATALOGUE.upgrades.notes)
+    found = remarks(values, _end("2.1.1"), _end("2.5.2"), CATALOGUE.upgrades)
     (told,) = [it for it in found if expected in it.sentence.text]
     assert step in told.step
 

@@ -49,6 +49,7 @@ class _Play(Play[PreparedCluster]):
         """Raises HarnessError for what proves nothing."""
         from harness.checks import expectation
         from harness.stories.failures.fault import FaultContext
+        from harness.stories.foreseen import foreseen
 
         cell, run = it.cell, self._run
         name = cell.scenario.name
@@ -68,7 +69,7 @@ class _Play(Play[PreparedCluster]):
             seed=it.seed,
             say=lambda text: run.say(f"{name}: {text}"),
         )
-        return expectation.judge(scenarios.discover()[name].run(context), cell.path.known, name)
+        return expectation.judge(scenarios.discover()[name].run(context), foreseen(run, on, cell), name)
 
 
 STORY = Failures()

@@ -10,11 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from harness import install_checks
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
-from harness.checks import cleanliness
+from harness.checks import cleanliness, expectation
 from harness.kube.interruptions import findings_of
 from harness.matrix.model import Cell
 from harness.releases import asked, shared
 from harness.stories.cluster import PreparedCluster
+from harness.stories.foreseen import foreseen
 from harness.stories.protocol import CellRun, RunContext
 from harness.verdicts import Finding, Verdict
 from harness.waiting import Deadline
@@ -89,7 +90,7 @@ def _run_cell(
     ended = time.monotonic()
     findings += findings_of("install-checks", release.checks.result)
     phases["checks-after-scenario"] = time.monotonic() - ended
-    it.report(findings, phases, waited=waited)
+    it.report(expectation.judge(findings, foreseen(run, on, it.cell), name), phases, waited=waited)
 
 
 def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioContext:

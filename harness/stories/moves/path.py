@@ -13,6 +13,7 @@ from harness.checks import expectation
 from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
 from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.stories.foreseen import foreseen
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.path_run import PathRun
 from harness.upgrades.prober import Prober
@@ -44,7 +45,7 @@ def run_together(run: RunContext, on: PreparedCluster, cells: Sequence[CellRun],
         if isinstance(observed, Finding):
             it.report([observed])
         else:
-            found = findings_of("judged", partial(_judged, observed, it.cell, judge))
+            found = findings_of("judged", partial(_judged, run, on, observed, it.cell, judge))
             it.report(found, {f"path-{part}": seconds for part, seconds in observed.seconds.items()})
 
 
@@ -58,8 +59,8 @@ def images(cell: Cell) -> Sequence[str]:
     return (*cell.scenario.images, samples.chart_values().spark.image)
 
 
-def _judged(observed: ObservedPath, cell: Cell, judge: Judge) -> list[Finding]:
-    return expectation.judge(list(judge(observed, cell)), cell.path.known, cell.scenario.name)
+def _judged(run: RunContext, on: PreparedCluster, observed: ObservedPath, cell: Cell, judge: Judge) -> list[Finding]:
+    return expectation.judge(list(judge(observed, cell)), foreseen(run, on, cell), cell.scenario.name)
 
 
 def _observed(run: RunContext, on: PreparedCluster, first: CellRun) -> ObservedPath | Finding:
