@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from harness.redaction import secret_blocks, secret_documents, secret_forms, secret_lines, secret_text, secret_yaml
+from harness.redaction import secret_blocks, secret_documents, secret_forms, secret_lines, secret_mentions, secret_yaml
 from harness.redaction.secret_names import MASK
 
 __all__ = ["MASK", "Redactor"]
@@ -111,15 +111,15 @@ class _Pass:
     def _loose(self, text: str) -> str:
         """Text that is no JSON as a whole."""
         text = secret_forms.redact(text)
-        if secret_text.mentions(text):
+        if secret_mentions.mentions(text):
             text = secret_blocks.blocks(text, self._yaml)
-            text = secret_documents.in_lines(text, self.text, secret_text.worth_a_look)
+            text = secret_documents.in_lines(text, self.text, secret_mentions.worth_a_look)
             text = secret_blocks.in_lines(text)
             text = secret_lines.redact(text)
         return secret_forms.decoded(text, self.text)
 
     def _yaml(self, text: str) -> str | None:
-        return secret_yaml.in_yaml(text, self.text) if secret_text.mentions(text) else text
+        return secret_yaml.in_yaml(text, self.text) if secret_mentions.mentions(text) else text
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[str]:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 
 from harness.redaction.secret_blocks import TIME
+from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
-from harness.redaction.secret_text import QUOTE, STATUS, inline, value_at, worth_a_look
+from harness.redaction.secret_text import STATUS, inline
+from harness.redaction.secret_values import QUOTE, value_at
 
 _FIELD = re.compile(
     r"""(?x)^(?P<lead>\s*(?:-\s+)*(?:\?\s+)?(?:(?:export|declare\s+-x|local|readonly|set|SET)\s+)?)

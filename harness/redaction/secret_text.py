@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds secrets in text that has no structure as a whole: logs, messages, command lines, documents that were cut.
 
-`harness/redaction/secret_names.py` says which names are a secret's; a value with a form of its own (a JSON web token, a
-key of a cloud) is in `harness/redaction/secret_forms.py` and needs no name.
+`harness/redaction/secret_names.py` says which names are a secret's, `harness/redaction/secret_values.py` where a value
+ends, and `harness/redaction/secret_mentions.py` in which lines the rules could hold at all. A value with a form of its
+own (a JSON web token, a key of a cloud) is in `harness/redaction/secret_forms.py` and needs no name.
 """
 
 from __future__ import annotations
 
-import bisect
-import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from harness.redaction.secret_names import KEYS_OF, MASK, is_harmless, is_secret
-
-# A quote as it is, within JSON strings of any depth, and as HTML, JSON and URLs write it.
-QUOTE = r"""(?:\\*["'`]|&quot;|&\#3[49];|&apos;|\\+u002[27]|%2[27])"""
+from harness.redaction.secret_mentions import lower
+from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_values import QUOTE, Value, quoted_value, value_at
 
 # Every name of a secret has one of these; its name is what is around it.
 _CORE = re.compile(
@@ -117,108 +114,6 @@ _PROSE = re.compile(
 )
 _INVALID = re.compile(r"""(?i)invalid value:\s*""")
 
-_QUOTED = re.compile(QUOTE)
-_BARE = re.compile(
-    r"""(?x)(?![(\[{])(?:
-        [^\s"'`,;&<>()\[\]{}|\\]
-      | ,(?![\s"'\[{]|$|[\w.-]+[=:]) | ;(?=[^\s;=,&]+(?:[\s,;&]|$))(?![\w.-]+=) | &(?![\w.-]+=|amp;|quot;|\#|\s|&)
-      | <(?![/\w!]) | >(?=\w) | \|(?=\w) | [("'`\[{](?=\w) | [)\]}](?=[\w!@\#$%^*]) | \\[ ] | \\(?!["'nrtu\\]|\s|$)
-    )+"""
-)
-_QUERY_VALUE = re.compile(r"""[^\s&"'`<>#()\[\]\\]+""")
-_JDBC_VALUE = re.compile(r"""[^\s;"'`<>\\]+""")
-_JSON_STRING = re.compile(r'"((?:\\.|[^"\\])*)"?', re.DOTALL)
-_SINGLE = re.compile(r"'((?:''|\\.|[^'\\])*)'?", re.DOTALL)
-_BRACKETED = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\[\]\w+\{[^{}]*\}|\{[^{}]*\}")
-
-# No rule about names holds in a line without one of these; a look for fixed words is much cheaper than any rule.
-WORDS = (
-    *("pass", "pwd", "token", "secret", "cred", "cookie", "auth", "bearer", "signature", "dockerc", "sig="),
-    *("jaas", "key", "psk", "jwt", "sas", "otp", "connection", "session", "identified", "pw", "redis-cli"),
-    *("kinit", "x-amz-", "code=", "x-goog", "curl", "crane", "skopeo", "from-literal", "data:", "login"),
-    *("opaque", "mysql", "mariadb", "mongo", "user.info", "ldap", "8q~", "stringdata", "assertion", "verifier"),
-    *("art-api", "beeline", "sqlcmd", "bcp ", "unzip", "zip -", "ssh-keygen", "::add-mask", "mc alias"),
-    *("mosquitto", "mc config"),
-)
-_SHORT = re.compile(
-    r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"
-)
-_SHORT_WORDS = ("psk", "jwt", "sas", "otp", "pw")
-# In lower case, since a search for text in any case is much slower.
-_KEY_ENDS = re.compile("keys?(?![a-z]*(?:store|word|board))")
-_KEY_SET = re.compile(r"""\bkey["']?\s*[:=]""")
-_BEFORE_KEY = (*KEYS_OF, "?", "&", ";")
-_LONGEST_BEFORE_KEY = max(map(len, _BEFORE_KEY)) + 1
-_PRINTED_MAP = re.compile(r"data:\s*map\[")
-_WEAK = frozenset(("key", *_SHORT_WORDS, "data:"))
-# In a long text, an expression finds a word in half the time that `str.find` takes.
-_SEARCHES = tuple((re.compile(re.escape(word)).search, word in _WEAK) for word in WORDS)
-_STRONG = tuple(word for word in WORDS if word not in _WEAK)
-
-
-def mentions(text: str) -> bool:
-    """Whether a rule about names could hold somewhere in the text."""
-    lowered = text.lower()
-    return any(word in lowered for word in _STRONG) or _weak(text, lowered)
-
-
-def _weak(text: str, lowered: str) -> bool:
-    """Whether one of the words that are part of many others is there as a secret's name."""
-    about_keys = "key" in lowered
-    is_data = "data:" in lowered
-    return (
-        (about_keys and _names_a_key(lowered))
-        or (is_data and bool(_PRINTED_MAP.search(lowered)))
-        or (
-            (any(it in lowered for it in _SHORT_WORDS) or ((about_keys or is_data) and ".data" in lowered))
-            and bool(_SHORT.search(text))
-        )
-    )
-
-
-def _names_a_key(lowered: str) -> bool:
-    """Whether a key is set (`key: x`), or is of a kind that is secret (`access_key`)."""
-    at = lowered.find("key")
-    while at >= 0:
-        before = lowered[max(at - _LONGEST_BEFORE_KEY, 0) : at]
-        is_kind = before.endswith(_BEFORE_KEY) or (before[-1:] in " ._-" and before[:-1].endswith(_BEFORE_KEY))
-        if (is_kind and _KEY_ENDS.match(lowered, at)) or _KEY_SET.match(lowered, at):
-            return True
-        at = lowered.find("key", at + 3)
-    return False
-
-
-def worth_a_look(lines: list[str]) -> list[int]:
-    """The numbers of lines in which a rule about names could hold, in order."""
-    distinct = list(dict.fromkeys(lines))
-    numbers = _worth_a_look(distinct)
-    if len(distinct) == len(lines):
-        return sorted(numbers)
-    found = {distinct[number] for number in numbers}
-    return [number for number, line in enumerate(lines) if line in found] if found else []
-
-
-def _worth_a_look(lines: list[str]) -> set[int]:
-    lowered = lower("".join(lines))
-    ends = list(itertools.accumulate(map(len, lines)))
-    found: set[int] = set()
-    for search, is_weak in _SEARCHES:
-        hit = search(lowered)
-        while hit:
-            number = bisect.bisect_right(ends, hit.start())
-            if number not in found and not (is_weak and not _weak(lines[number], lines[number].lower())):
-                found.add(number)
-            hit = search(lowered, ends[number])
-    return found
-
-
-def lower(text: str) -> str:
-    """The text in lower case, with every character in its place."""
-    lowered = text.lower()
-    if len(lowered) == len(text):
-        return lowered
-    return "".join(low if len(low := it.lower()) == 1 else it for it in text)
-
 
 def inline(line: str) -> str:
     """One line without the secrets that names in it give away."""
@@ -229,45 +124,6 @@ def inline(line: str) -> str:
                 line = rule(line)
                 break
     return line
-
-
-@dataclass(frozen=True)
-class Value:
-    """Where a value is in its line, without its quotes."""
-
-    start: int
-    end: int
-    text: str
-    quoted: bool = False
-
-
-def value_at(line: str, start: int, before: str = "") -> Value:
-    """The value that begins at this place; `before` is the character before its name, which may say where it ends."""
-    triple = line[start : start + 3]
-    if triple in ('"""', "'''"):
-        end = line.find(triple, start + 3)
-        return Value(start + 3, end, line[start + 3 : end], quoted=True) if end > 0 else Value(start, start, "")
-    quote = _QUOTED.match(line, start)
-    if quote:
-        return _quoted(line, quote.end(), quote[0])
-    bracketed = _BRACKETED.match(line, start) if line[start : start + 1] == "[" else None
-    if bracketed:
-        return Value(start, bracketed.end(), bracketed[0])
-    kind = _QUERY_VALUE if before and before in "?&" else _JDBC_VALUE if before == ";" else _BARE
-    bare = kind.match(line, start)
-    return Value(start, bare.end(), bare[0]) if bare else Value(start, start, "")
-
-
-def _quoted(line: str, start: int, quote: str) -> Value:
-    if quote in "\"'":
-        found = (_JSON_STRING if quote == '"' else _SINGLE).match(line, start - 1)
-        if found:
-            return Value(start, found.end(1), found[1], quoted=True)
-    end = line.find(quote, start)
-    while end > 0 and line[end - 1] == "\\":
-        end = line.find(quote, end + 1)
-    end = end if end >= 0 else len(line.rstrip("\r\n"))
-    return Value(start, end, line[start:end], quoted=True)
 
 
 def _pairs(line: str) -> str:
@@ -361,7 +217,7 @@ def _headers(line: str) -> str:
     position = 0
     while found := _HEADER.search(line, position):
         start, position = found.end(), found.end()
-        end = _quoted(line, found.end("quote"), found["quote"]).end if found["quote"] else _header_end(line, start)
+        end = quoted_value(line, found.end("quote"), found["quote"]).end if found["quote"] else _header_end(line, start)
         value = line[start:end]
         prose = not found["scheme"] and not found["quote"] and _PROSE.match(line, start)
         if value and not prose and not is_harmless(value.strip(), "authorization"):

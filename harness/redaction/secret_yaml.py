@@ -16,9 +16,9 @@ from typing import Any
 import yaml
 
 from harness.redaction.secret_documents import NAMES, Pairs, Place, Redact, Walk
+from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_parts import worth_parsing
-from harness.redaction.secret_text import worth_a_look
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _COMMENT = re.compile(r"(?:(?<=\s)|^)#[^\n]*", re.MULTILINE)

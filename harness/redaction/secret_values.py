@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a value begins and ends in a line, in the notations of shells, JSON, YAML, addresses and Go."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+# A quote as it is, within JSON strings of any depth, and as HTML, JSON and URLs write it.
+QUOTE = r"""(?:\\*["'`]|&quot;|&\#3[49];|&apos;|\\+u002[27]|%2[27])"""
+_QUOTED = re.compile(QUOTE)
+_BARE = re.compile(
+    r"""(?x)(?![(\[{])(?:
+        [^\s"'`,;&<>()\[\]{}|\\]
+      | ,(?![\s"'\[{]|$|[\w.-]+[=:]) | ;(?=[^\s;=,&]+(?:[\s,;&]|$))(?![\w.-]+=) | &(?![\w.-]+=|amp;|quot;|\#|\s|&)
+      | <(?![/\w!]) | >(?=\w) | \|(?=\w) | [("'`\[{](?=\w) | [)\]}](?=[\w!@\#$%^*]) | \\[ ] | \\(?!["'nrtu\\]|\s|$)
+    )+"""
+)
+_QUERY_VALUE = re.compile(r"""[^\s&"'`<>#()\[\]\\]+""")
+_JDBC_VALUE = re.compile(r"""[^\s;"'`<>\\]+""")
+_JSON_STRING = re.compile(r'"((?:\\.|[^"\\])*)"?', re.DOTALL)
+_SINGLE = re.compile(r"'((?:''|\\.|[^'\\])*)'?", re.DOTALL)
+_BRACKETED = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\[\]\w+\{[^{}]*\}|\{[^{}]*\}")
+
+
+@dataclass(frozen=True)
+class Value:
+    """Where a value is in its line, without its quotes."""
+
+    start: int
+    end: int
+    text: str
+    quoted: bool = False
+
+
+def value_at(line: str, start: int, before: str = "") -> Value:
+    """The value that begins at this place; `before` is the character before its name, which may say where it ends."""
+    triple = line[start : start + 3]
+    if triple in ('"""', "'''"):
+        end = line.find(triple, start + 3)
+        return Value(start + 3, end, line[start + 3 : end], quoted=True) if end > 0 else Value(start, start, "")
+    quote = _QUOTED.match(line, start)
+    if quote:
+        return quoted_value(line, quote.end(), quote[0])
+    bracketed = _BRACKETED.match(line, start) if line[start : start + 1] == "[" else None
+    if bracketed:
+        return Value(start, bracketed.end(), bracketed[0])
+    kind = _QUERY_VALUE if before and before in "?&" else _JDBC_VALUE if before == ";" else _BARE
+    bare = kind.match(line, start)
+    return Value(start, bare.end(), bare[0]) if bare else Value(start, start, "")
+
+
+def quoted_value(line: str, start: int, quote: str) -> Value:
+    """The value that begins here, behind its opening quote; where none closes it, it ends with its line."""
+    if quote in "\"'":
+        found = (_JSON_STRING if quote == '"' else _SINGLE).match(line, start - 1)
+        if found:
+            return Value(start, found.end(1), found[1], quoted=True)
+    end = line.find(quote, start)
+    while end > 0 and line[end - 1] == "\\":
+        end = line.find(quote, end + 1)
+    end = end if end >= 0 else len(line.rstrip("\r\n"))
+    return Value(start, end, line[start:end], quoted=True)
