@@ -140,7 +140,7 @@ def _wanted(asked: Request, environment: Environment) -> dict[str, str]:
 
 def _with_addon(found: Before, addon: Addon, switch: str, means: _Means) -> Before:
     """An add-on beside what there is already. What `switch` is on for is told; the environment's own goes unsaid."""
-    words = [f"{addon.about} comes along for {switch}" if switch else f"{addon.about} (environment)"]
+    words = [f"{switch} brings along {addon.about}" if switch else f"{addon.about} (environment)"]
     documents: list[Document] = []
     images: tuple[str, ...] = ()
     try:

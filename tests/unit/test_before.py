@@ -65,7 +65,7 @@ def test_values_bring_the_add_ons_that_they_need_and_it_is_told(tmp_path: Path) 
     found = gathered(tmp_path, {"certManager": {"enable": True}})
     assert "cert-manager.io/v1/Issuer" in found.kinds
     assert found.images == ("harness.invalid/certificate-issuer:1.21.2",)
-    assert found.told[0] == "cert-manager 1.21.2 comes along for certManager.enable"
+    assert found.told[0] == "certManager.enable brings along cert-manager 1.21.2"
     assert "cert-manager is played by a program of this project" in found.told[1]
     assert [(it.name, it.version, len(it.sha256)) for it in found.addons] == [("cert-manager", "v1.21.2", 64)]
     assert any(it.kind == "Deployment" for it in found.documents)
