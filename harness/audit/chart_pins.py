@@ -21,6 +21,8 @@ _CHART = re.compile(
 )
 _DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>){_NAME}{_Q}{_END}")
 _UMBRELLA = re.compile(r"^(?P<indent>[ \t]*)[\"']?(?:spark[-_]?operator|sparkOperator)[\"']?:[ \t]*(?:[{#].*)?$", re.M)
+_UMBRELLA_KEY = re.compile(r"perator[\"']?:")
+_KEYS = (_CHART, _DEPENDENCY)
 _COMMAND = re.compile(rf"\bhelm(?:3|\.exe)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_END}", re.S)
 _VERSION = re.compile(
     rf"(?<![\w.-]){_Q}(?:version|targetRevision|chart_?version|chart-version){_Q}[ \t]*[:=][ \t]*{_Q}"
@@ -78,6 +80,8 @@ def is_upstream(pin: ChartPin, homes: Homes) -> bool:
 
 def _in_commands(lines: Lines) -> Iterator[ChartPin]:
     """Helm's command lines, with the lines that continue them."""
+    if "helm" not in lines.text:
+        return
     number, every = 0, lines.all
     while number < len(every):
         last = number
@@ -101,23 +105,39 @@ def _in_commands(lines: Lines) -> Iterator[ChartPin]:
 
 
 def _in_keys(lines: Lines) -> Iterator[ChartPin]:
-    for pattern in (_CHART, _DEPENDENCY):
-        for match in pattern.finditer(lines.text):
-            start, end = _region(lines, match.start())
-            address = _ADDRESS.search(lines.text, start, end)
-            if pattern is _DEPENDENCY and not (address and CHART_NAME in lines.text[address.start() : address.end()]):
-                continue
-            versions = list(_VERSION.finditer(lines.text, start, end))
-            version = min(versions, key=lambda it: abs(it.start() - match.start()), default=None)
-            where = match["where"] if "://" in match["where"] else address["url"] if address else match["where"]
-            yield ChartPin(
-                at=match.start(),
-                start=start,
-                end=end,
-                version=version["version"] if version else "",
-                begin=version.start("version") if version else 0,
-                address=where,
-            )
+    # Both are on the line where the chart's name is: to look there only is faster by far.
+    found = (
+        (pattern, it)
+        for first, last in _named(lines.text)
+        for pattern in _KEYS
+        for it in pattern.finditer(lines.text, first, last)
+    )
+    for pattern, match in found:
+        start, end = _region(lines, match.start())
+        address = _ADDRESS.search(lines.text, start, end)
+        if pattern is _DEPENDENCY and not (address and CHART_NAME in lines.text[address.start() : address.end()]):
+            continue
+        versions = list(_VERSION.finditer(lines.text, start, end))
+        version = min(versions, key=lambda it: abs(it.start() - match.start()), default=None)
+        where = match["where"] if "://" in match["where"] else address["url"] if address else match["where"]
+        yield ChartPin(
+            at=match.start(),
+            start=start,
+            end=end,
+            version=version["version"] if version else "",
+            begin=version.start("version") if version else 0,
+            address=where,
+        )
+
+
+def _named(text: str) -> Iterator[tuple[int, int]]:
+    """The lines with the chart's name, by the offsets where they begin and end."""
+    place = text.find(CHART_NAME)
+    while place >= 0:
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
+        yield text.rfind("\n", 0, place) + 1, end
+        place = text.find(CHART_NAME, end)
 
 
 def _region(lines: Lines, offset: int) -> tuple[int, int]:
@@ -148,7 +168,10 @@ def _region(lines: Lines, offset: int) -> tuple[int, int]:
 
 def _umbrellas(lines: Lines) -> Iterator[ChartPin]:
     """The blocks below the chart's name, or what people make of it, as a key of values."""
-    for match in _UMBRELLA.finditer(lines.text):
+    for key in _UMBRELLA_KEY.finditer(lines.text):
+        match = _UMBRELLA.match(lines.text, lines.text.rfind("\n", 0, key.start()) + 1)
+        if not match:
+            continue
         number, _ = lines.place(match.start())
         own = len(match["indent"])
         last = number

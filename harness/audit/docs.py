@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from os.path import commonprefix
 from pathlib import Path
 
 from harness.audit import walk
@@ -18,13 +19,16 @@ from harness.audit.expressions import Variables
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
-from harness.audit.references import Reference, References, is_host, stands_for_image
+from harness.audit.references import Reference, References, stands_for_image
 from harness.audit.rules_about import is_rule
 from harness.audit.splits import Splits
 from harness.audit.stale import Edit, Stale, stale_at
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.releases.charts import CHART_NAME
+
+_TELLING = 6
+"""From so many letters on, what all names begin with is rare enough to be looked for instead of each of them."""
 
 MARKER = "audit-docs:"
 """Exempts historical text: `audit-docs: history` its own line and the next, `off` and `on` what is between them."""
@@ -94,10 +98,12 @@ class Scanner:
         self._homes = homes
         self._references = References(homes)
         self._addresses = Addresses(homes)
+        self._registries = {*homes.registries, *(it.registry for it in homes.history.homes)}
         names = {CHART_NAME, *homes.repositories, *(it.repository for it in homes.history.homes)}
         names |= {it.address.rpartition("/")[2] for it in homes.history.helm}
         shortest = [it for it in names if not any(other != it and other in it for other in names)]
-        self.needles = tuple(it.encode() for it in sorted(shortest))
+        shared = commonprefix(shortest)  # noqa: RUF071 - letters are what is compared
+        self.needles = tuple(it.encode() for it in ([shared] if len(shared) >= _TELLING else sorted(shortest)))
         """What a text has in it if it has anything to find."""
 
     def scan(self, text: str, file: str) -> Scanned:
@@ -113,22 +119,24 @@ class Scanner:
                 stale_at(lines, file, address.start, address.end, address.finding, edits if address.fixable else ())
             )
         for reference in self._references.among(text, variables):
-            if splits.has_taken(reference.start, reference.end) or is_rule(lines, file, reference.start, reference.end):
+            if splits.has_taken(reference.start, reference.end) or not self._may_be_stale(reference):
                 continue
             if reference.host is None:
-                unknown += bool(reference.tag)
+                unknown += bool(reference.tag) and not is_rule(lines, file, reference.start, reference.end)
                 continue
             stale = self._judged(reference, lines, file, splits)
-            if stale:
+            if stale and not is_rule(lines, file, reference.start, reference.end):
                 found.append(stale)
         excused = _excused(lines.all)
         unique = {(it.line, it.column): it for it in reversed(found)}
         kept = [it for _, it in sorted(unique.items()) if it.line not in excused]
         return Scanned(stale=tuple(kept), excused=len(unique) - len(kept), unknown=unknown)
 
+    def _may_be_stale(self, it: Reference) -> bool:
+        """Whether a name may be an image's in a registry that was upstream's: most are links to code."""
+        return not it.scheme.startswith(("http", "git", "ssh")) and (not it.host or it.host in self._registries)
+
     def _judged(self, it: Reference, lines: Lines, file: str, splits: Splits) -> Stale | None:
-        if it.scheme.startswith(("http", "git", "ssh")) or (it.host and not is_host(it.host)):
-            return None
         if it.scheme == "oci://":
             told = self._addresses.chart(it.name)
             if told is None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,12 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
     config = {name: data for _, documents in read for it in documents for name, data in _data(it)}
     found = [it for shown, documents in read for one in documents for it in _of_object(one, shown, homes, config)]
     return found, problems
+
+
+def other_kinds(folders: Iterable[Path]) -> Counter[str]:
+    """How many files of which other kinds are below folders, by the endings of their names."""
+    files = (it for folder in folders if folder.is_dir() for it in folder.rglob("*") if ".git" not in it.parts)
+    return Counter(it.suffix or it.name for it in files if it.suffix not in _SUFFIXES and it.is_file())
 
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader

@@ -69,6 +69,8 @@ class Homes:
         self.repositories = frozenset(home.repository for home in self.all)
         self.charts = tuple(charts)
         self.chart_addresses = frozenset(it.split("://", 1)[-1] for it in charts)
+        self.tails = frozenset(it[at:] for it in self.repositories for at in (0, it.find("/") + 1))
+        """The repositories, and what is left of them behind a registry with an owner: `spark-operator/controller`."""
         self._names = {home.name: home for home in self.all}
 
     def current(self, role: Role) -> Home:

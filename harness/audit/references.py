@@ -71,7 +71,7 @@ class References:
         former = {it.repository for it in homes.history.homes}
         names = sorted({*homes.repositories, *former}, key=len, reverse=True)
         # A package below upstream's own is found by the name that stands before it.
-        self._anchor = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, names))})(?![\w-])")
+        self._anchor = re.compile(rf"(?:{'|'.join(map(re.escape, names))})(?![\w-])")
         self._rest = re.compile(f"{_SUB}{_TAG}{_DIGEST}")
         self._hosts = {
             it.repository: it.registry for it in homes.history.homes if it.repository not in homes.repositories
@@ -81,7 +81,8 @@ class References:
         """Every name in a text that may be an image's, whether it is one or not."""
         end = 0
         for match in self._anchor.finditer(text):
-            if match.start() < end:
+            before = text[match.start() - 1 : match.start()] if match.start() else ""
+            if match.start() < end or before.isalnum() or before in ("_", "-"):
                 continue
             found = self._at(text, match, variables)
             if found:

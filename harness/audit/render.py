@@ -11,14 +11,13 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from harness.audit.docs import DocumentAudit
-from harness.audit.findings import Finding, Severity
+from harness.audit.findings import Severity
 from harness.audit.images import Audited, ImageAudit
+from harness.audit.told import finding_json, some
 from harness.matrix.names import counted
 from harness.report.text import plain
 
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "dim"}
-_PLACES_SHOWN = 3
 _LINES_SHOWN = 10
 
 
@@ -91,17 +90,11 @@ def _unavailable(audit: ImageAudit) -> Iterator[str]:
         if image.seen and image.seen.state == "unavailable":
             reasons.setdefault(image.seen.message, []).append(image.reference)
     for why, images in reasons.items():
-        yield escape(plain(f"unavailable: {_some(images, ', ')}: {why}"))
+        yield escape(plain(f"unavailable: {some(images, ', ')}: {why}"))
 
 
 def _places(image: Audited) -> str:
-    return _some(image.places, "; ")
-
-
-def _some(items: Sequence[str], between: str) -> str:
-    """The first few; a summary is read by people, and --json has all."""
-    more = len(items) - _PLACES_SHOWN
-    return between.join(items[:_PLACES_SHOWN]) + (f"{between}and {more} more" if more > 0 else "")
+    return some(image.places, "; ")
 
 
 def _first(lines: Sequence[str]) -> list[str]:
@@ -131,47 +124,3 @@ def _image(image: Audited) -> dict[str, Any]:
             "unproven": seen.unproven,
         }
     return {**made, "findings": [finding_json(it) for it in image.findings]}
-
-
-def finding_json(finding: Finding) -> dict[str, str]:
-    """One finding for programs."""
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity.value,
-        "message": finding.message,
-        "replacement": finding.replacement,
-    }
-
-
-def documents_lines(audit: DocumentAudit) -> Iterator[str]:
-    """Each stale name in the format of compiler messages, then a summary line."""
-    for it in audit.findings:
-        yield plain(f"{it.file}:{it.line}:{it.column}: {it.finding.severity.value}: {it.text}: {it.finding}")
-    said = f"{counted(len(audit.findings), 'stale reference')} in {counted(audit.files, 'file')}"
-    excused = f"; {audit.excused} exempted by a marker" if audit.excused else ""
-    unknown = f"; {counted(audit.unknown, 'name')} with a registry that is filled in elsewhere" if audit.unknown else ""
-    left_out = f"; {_left_out(audit.left_out)}" if audit.left_out else ""
-    yield plain(said + excused + unknown + left_out + _unread(audit.unread))
-
-
-def _left_out(files: Sequence[str]) -> str:
-    return f"{counted(len(files), 'file')} skipped, since they refer to the past: {_some(files, ', ')}"
-
-
-def _unread(kinds: Sequence[tuple[str, int]]) -> str:
-    """The kinds of files that were not read, the most frequent first."""
-    if not kinds:
-        return ""
-    number = sum(count for _, count in kinds)
-    return f"; {counted(number, 'file')} not read: {_some([f'{count} {kind}' for kind, count in kinds], ', ')}"
-
-
-def documents_json(audit: DocumentAudit) -> str:
-    """The same as JSON."""
-    findings = [
-        {"file": it.file, "line": it.line, "column": it.column, "text": it.text, **finding_json(it.finding)}
-        for it in audit.findings
-    ]
-    counts = {"files": audit.files, "excused": audit.excused, "unknown": audit.unknown}
-    skipped = {"left_out": list(audit.left_out), "unread": dict(audit.unread)}
-    return json.dumps({"findings": findings, **counts, **skipped}, indent=2)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from harness.audit import chart_pins, parts
 from harness.audit.chart_pins import ChartPin
@@ -30,12 +31,19 @@ class Splits:
         self._homes = homes
         self._lines = lines
         self._file = file
-        self._parts = parts.found_in(lines, variables)
         self._pins = chart_pins.pins(lines)
-        self._barriers = chart_pins.barriers(lines, self._pins)
+        self._variables = variables
         self._taken: list[tuple[int, int]] = []
         self._used: set[int] = set()
         self.unknown = 0
+
+    @cached_property
+    def _parts(self) -> list[Part]:
+        return parts.found_in(self._lines, self._variables)
+
+    @cached_property
+    def _barriers(self) -> list[int]:
+        return chart_pins.barriers(self._lines, self._pins)
 
     def has_taken(self, start: int, end: int) -> bool:
         """Whether what is between two offsets was judged as a part of a name."""
@@ -43,6 +51,8 @@ class Splits:
 
     def found(self) -> Iterator[Stale]:
         """Every stale name in parts, and every old chart."""
+        if not self._pins and not any(_stands_alone(it, self._lines.text) for it in self._homes.tails):
+            return
         for part in self._parts:
             if part.word == "repository":
                 yield from self._repository(part)
@@ -288,6 +298,19 @@ class Splits:
 
     def _is_of_hook(self, part: Part) -> bool:
         return "hook" in part.stem.split() or any("hook" in it.lower() for it in self._lines.owners(part.start)[:4])
+
+
+def _stands_alone(name: str, text: str) -> bool:
+    """Whether a name is in a text and no part of a longer one."""
+    place = text.find(name)
+    while place >= 0:
+        before, after = text[max(0, place - 1) : place], text[place + len(name) : place + len(name) + 1]
+        if not (before.isalnum() or (before and before in "_/.-")) and not (
+            after.isalnum() or (after and after in "_/-")
+        ):
+            return True
+        place = text.find(name, place + 1)
+    return False
 
 
 def _lowest(version: str) -> str:

@@ -13,6 +13,7 @@ from harness.audit import charts as audited_charts
 from harness.audit import gather
 from harness.audit.gather import Mention, Unreadable
 from harness.audit.homes import Homes
+from harness.audit.told import some
 from harness.errors import ApiError, ClusterError, UnavailableError, UsageError
 from harness.foundry import operator
 from harness.foundry.store import Store
@@ -91,8 +92,14 @@ def of_manifests(folders: Sequence[Path], homes: Homes) -> Subject:
         found, unreadable = gather.of_folder(folder, homes)
         mentions += found
         problems += unreadable
+    others = gather.other_kinds(folders)
+    kinds = some([f"{count} {kind}" for kind, count in others.most_common()], ", ", "kinds")
+    note = f"not read, since they are no manifests: {kinds}; `harness audit docs` reads files of every kind"
     return Subject(
-        name=", ".join(map(str, folders)), mentions=tuple(dict.fromkeys(mentions)), unreadable=tuple(problems)
+        name=", ".join(map(str, folders)),
+        mentions=tuple(dict.fromkeys(mentions)),
+        unreadable=tuple(problems),
+        notes=(note,) if others else (),
     )
 
 

@@ -16,6 +16,7 @@ from harness import process
 
 _SKIPPED_FOLDERS = frozenset({".git", "node_modules", "vendor", "__pycache__", ".venv", ".nox", ".tox"})
 _HISTORY = re.compile(r"(?:CHANGELOG|[Cc]hangelog|CHANGES|HISTORY|RELEASE[-_]?NOTES)[\w.-]*\.(?:md|rst|adoc|txt)")
+_FIRST_OF_HISTORY = "CcHR"
 _GIT_SECONDS = 60.0
 _LARGEST = 4_000_000
 _BINARY_IN = 8000
@@ -42,15 +43,19 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
     is_folder = folder.is_dir()
     base = os.fspath(folder)
     names = _names(folder) if is_folder else [folder.name]
+    left_out = is_folder and not histories
+    one = needles[0] if len(needles) == 1 else b""
     for name in names:
-        if is_folder and not histories and _HISTORY.fullmatch(name.rpartition("/")[2]):
+        # In a large tree, each thing that is done to every file counts.
+        last = name.rpartition("/")[2]
+        if left_out and last[:1] in _FIRST_OF_HISTORY and _HISTORY.fullmatch(last):
             walked.left_out.append(name)
             continue
         content = _content(f"{base}/{name}" if is_folder else base, name, walked.unread)
         if content is None:
             continue
         walked.files += 1
-        if any(needle in content for needle in needles):
+        if one in content if one else any(needle in content for needle in needles):
             yield name, content.decode("utf-8-sig", errors="replace")
 
 
@@ -77,10 +82,10 @@ def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
         return None
     finally:
         os.close(descriptor)
-    encoding = _ENCODED.get(content[:2])
-    if encoding:
-        return content.decode(encoding, errors="replace").encode()
-    if b"\0" in content[:_BINARY_IN]:
+    if content.find(b"\0", 0, _BINARY_IN) >= 0:
+        encoding = _ENCODED.get(content[:2])
+        if encoding:
+            return content.decode(encoding, errors="replace").encode()
         unread[_kind(name, "binary")] += 1
         return None
     return content

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from harness.bench import matrix, pull, repeat, smoke, verdicts
+from harness.bench import audit, matrix, pull, repeat, smoke, verdicts
 from harness.errors import HarnessError
 from harness.redaction import terminal
 from harness.report.text import wide_console
@@ -50,6 +50,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "smoke": smoke,
     "matrix": matrix,
     "pull": pull,
+    "audit": audit,
     "verdicts": verdicts,
     "repeat": repeat,
 }

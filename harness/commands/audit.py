@@ -88,21 +88,23 @@ def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.audit import docs, render, sarif
+    from harness.audit import docs, told
     from harness.audit.homes import Homes
     from harness.errors import UsageError
     from harness.matrix import catalogue as catalogues
 
     audit = docs.audit(parsed.folder, Homes(catalogues.of(settings.load()).releases), histories=parsed.changelogs)
     if parsed.sarif:
+        from harness.audit import sarif
+
         try:
             sarif.write(audit, parsed.sarif)
         except OSError as refused:
             raise UsageError(f"{parsed.sarif} cannot be written: {refused.strerror}", "give another file") from refused
     if parsed.json:
-        print(render.documents_json(audit))
+        print(told.documents_json(audit))
     else:
-        print("\n".join(render.documents_lines(audit)))
+        print("\n".join(told.documents_lines(audit)))
     return audit.exit_status
 
 

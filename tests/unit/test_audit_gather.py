@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 import yaml
 
-from harness.audit import gather
+from harness.audit import gather, subjects
 from harness.audit.homes import Homes
 from harness.matrix import catalogue
 
@@ -142,3 +142,11 @@ def test_a_file_that_is_no_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     mentions, problems = gather.of_folder(tmp_path, Homes(catalogue.load().releases))
     assert [it.text for it in mentions] == ["a:1"]
     assert [it.where for it in problems] == ["bad.yaml:3"]
+
+
+def test_what_a_folder_of_manifests_has_beside_manifests_is_named_by_kind(tmp_path: Path) -> None:
+    for name in ("a.yaml", "main.tf", "more.tf", "values.yaml.gotmpl", "justfile"):
+        (tmp_path / name).write_text("image: a:1\n")
+    (note,) = subjects.of_manifests([tmp_path], Homes(catalogue.load().releases)).notes
+    assert note.startswith("not read, since they are no manifests: 2 .tf, 1 ")
+    assert {"1 .gotmpl", "1 justfile"} <= set(note.partition(": ")[2].partition(";")[0].split(", "))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.audit import render
+from harness.audit import render, told
 from harness.audit.docs import DocumentAudit
 from harness.audit.gather import Unreadable
 from harness.audit.images import Audited, ImageAudit
@@ -27,11 +27,11 @@ def _shown(audit: ImageAudit) -> str:
 def test_files_that_were_skipped_are_counted_and_only_the_first_are_named() -> None:
     audit = DocumentAudit(folder=Path("docs"), findings=(), files=301, excused=0, left_out=tuple(_MANY))
 
-    (summary,) = render.documents_lines(audit)
+    (summary,) = told.documents_lines(audit)
 
     assert summary.startswith("0 stale references in 301 files; 300 files skipped, since they refer to the past: ")
     assert summary.endswith(f"{_MANY[0]}, {_MANY[1]}, {_MANY[2]}, and 297 more")
-    assert json.loads(render.documents_json(audit))["left_out"] == _MANY
+    assert json.loads(told.documents_json(audit))["left_out"] == _MANY
 
 
 def test_files_that_could_not_be_read_and_remarks_are_not_all_shown_either() -> None:
