@@ -141,8 +141,10 @@ class Stranger:
         return f"{self.what} is {self.owner}; its owner removes it with: {self.command}"
 
 
-def strangers(kind: str, found: Iterable[DockerObject], ours: Callable[[DockerObject], bool]) -> list[Stranger]:
-    """Those things in the engine that only look like ours."""
+def strangers(
+    kind: str, found: Iterable[DockerObject], ours: Callable[[DockerObject], bool], reached: str = ""
+) -> list[Stranger]:
+    """Those things in the engine that only look like ours. `reached` is how the engine is: `DOCKER_HOST=…`."""
     told = []
     for it in found:
         ownerless = not it.run_id and not it.installation
@@ -150,9 +152,9 @@ def strangers(kind: str, found: Iterable[DockerObject], ours: Callable[[DockerOb
         if kind == "image":
             looks = it.name.startswith(OWN_IMAGES)
         if looks and not ours(it):
-            by_hand = f"docker {kind} rm {it.name}"
+            by_hand = f"{reached} docker {kind} rm {it.name}".strip()
             owner = "of an unknown run" if ownerless else whose(it.run_id, it.installation)
-            command = _command(it.run_id, it.installation, by_hand)
+            command = _command(it.run_id, it.installation, by_hand, reached)
             told.append(Stranger(what=f"{kind} {it.name}", owner=owner, command=command))
     return told
 
@@ -167,12 +169,18 @@ def whose(run_id: str, mark: str) -> str:
     """Whose something is that names a run and an installation."""
     installation = Installation.of_mark(mark)
     run = f"of run {run_id}" if run_id else "of no run"
-    return f"{run} of another cache{f', {installation.cache}' if installation.cache else ''}"
+    place = f"{installation.cache} on {installation.host}" if installation.elsewhere else installation.cache
+    return f"{run} of another cache{f', {place}' if place else ''}"
 
 
-def _command(run_id: str, mark: str, by_hand: str) -> str:
-    """Its owner's command. Only whoever has the cache's ledger can clean; others can only remove one thing by hand."""
-    cache = Installation.of_mark(mark).cache
-    if not cache:
+def _command(run_id: str, mark: str, by_hand: str, reached: str = "") -> str:
+    """Its owner's command. Only whoever has the cache's ledger can clean; others can only remove one thing by hand.
+
+    On another host, the engine may be reached otherwise than from here; `clean` there says how.
+    """
+    installation = Installation.of_mark(mark)
+    if not installation.cache:
         return by_hand
-    return f"HARNESS_CACHE={cache} harness clean" + (f" --run {run_id}" if run_id else "")
+    run = f" --run {run_id}" if run_id else ""
+    how = f"{reached} " if reached and not installation.elsewhere else ""
+    return f"{how}HARNESS_CACHE={installation.cache} harness clean{run}"

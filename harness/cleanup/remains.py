@@ -146,7 +146,7 @@ def _look(scope: Scope, *, everything: bool = False, needs_engine: bool = True) 
     if everything or any(claim.in_engine for claim in scope.claims):
         try:
             engine.check_engine()
-            found += _in_engine(scope, others, images=everything)
+            found += _in_engine(scope, others, engine.which().reached if everything else "", images=everything)
         except EngineError as error:
             waiting = scope.waiting()
             # Without a client and without an entry there is no reason to think that an engine was ever used.
@@ -157,25 +157,25 @@ def _look(scope: Scope, *, everything: bool = False, needs_engine: bool = True) 
     return Survey(remains=tuple(found), unseen=tuple(unseen), strangers=tuple(others) if everything else ())
 
 
-def _in_engine(scope: Scope, others: list[Stranger], *, images: bool) -> Iterator[Remain]:
+def _in_engine(scope: Scope, others: list[Stranger], reached: str, *, images: bool) -> Iterator[Remain]:
     containers = engine.containers()
     ours = [it for it in containers if scope.has(it)]
-    others += strangers("container", containers, scope.has)
+    others += strangers("container", containers, scope.has, reached)
     for it in ours:
         yield Remain(kind="container", name=it.name, id=it.id, detail=it.state)
     networks = engine.networks()
-    others += strangers("network", networks, scope.has)
+    others += strangers("network", networks, scope.has, reached)
     for it in filter(scope.has, networks):
         yield Remain(kind="network", name=it.name, id=it.id, used_by=_without(engine.attached(it.name), ours))
     anonymous = set(anonymous_volumes([it.id for it in ours]))
     volumes = engine.volumes()
-    others += strangers("volume", volumes, lambda it: scope.has_volume(it) or it.name in anonymous)
+    others += strangers("volume", volumes, lambda it: scope.has_volume(it) or it.name in anonymous, reached)
     for it in volumes:
         if scope.has_volume(it) or it.name in anonymous:
             yield Remain(kind="volume", name=it.name, id=it.id)
     if images:
         found = engine.images()
-        others += strangers("image", found, scope.has_image)
+        others += strangers("image", found, scope.has_image, reached)
         for it in filter(scope.has_image, found):
             yield Remain(kind="image", name=it.name, id=it.id, used_by=_without(engine.users(it.name), ours))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,21 +37,29 @@ class _Record(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """A cache folder on some host. `cache` is only there to say whose something is."""
+    """A cache folder on some host. `cache` and the name of the `host` are only there to say whose something is."""
 
     id: str = ""
     cache: str = ""
+    host: str = ""
 
     @property
     def mark(self) -> str:
-        """The value of the label and of the environment variable."""
-        return f"{self.id}:{self.cache}" if self.id else ""
+        """The value of the label and of the environment variable: id, host and cache."""
+        return f"{self.id}:{self.host}:{self.cache}" if self.id else ""
 
     @classmethod
     def of_mark(cls, mark: str) -> Installation:
         """The installation that a label or an environment variable names; one without an id for none."""
-        identifier, _, cache = mark.partition(":")
-        return cls(id=identifier, cache=cache)
+        identifier, _, rest = mark.partition(":")
+        # A host's name has no colon, and begins with no slash.
+        host, colon, cache = rest.partition(":")
+        return cls(id=identifier, host=host, cache=cache) if colon else cls(id=identifier, cache=rest)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it is on another host than this process."""
+        return self.host not in ("", platform.node())
 
 
 NOBODY = Installation()
@@ -62,7 +71,7 @@ def installation_of(cache: Path) -> Installation:
     file, path = cache / _FILE, str(cache.resolve())
     known = _recorded(file)
     if known and known.path == path:
-        return Installation(id=known.id, cache=path)
+        return Installation(id=known.id, cache=path, host=platform.node())
     record = _Record(id=secrets.token_hex(6), path=path)
     draft = file.with_name(f".{_FILE}.{os.getpid()}")
     try:
@@ -74,7 +83,7 @@ def installation_of(cache: Path) -> Installation:
             f"the cache folder {cache} cannot be used: {error.strerror}",
             "make it a folder that you may write to, or set HARNESS_CACHE to another one",
         ) from error
-    return Installation(id=record.id, cache=path)
+    return Installation(id=record.id, cache=path, host=platform.node())
 
 
 def _recorded(file: Path) -> _Record | None:

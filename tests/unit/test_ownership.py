@@ -201,6 +201,30 @@ def test_a_run_in_another_engine_is_named_and_kept_in_its_ledger(
     assert stale_ledgers(ledger_folder(mine)) == []
 
 
+def test_things_of_others_in_an_engine_elsewhere_are_named_with_the_way_to_it(
+    engine: FakeEngine, tmp_path: Path, mine: Settings, theirs: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = fake_docker.engine(tmp_path / "bin", "far:2375")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://far:2375")
+    left_behind(theirs, THEIRS, far)
+    with monkeypatch.context() as there_on:
+        there_on.setattr(platform, "node", lambda: "other-host")
+        mark = installation_of(theirs.cache_dir).mark
+    far.put("volume", "v", labels={LABEL_RUN: UNKNOWN, LABEL_INSTALLATION: mark})
+    things = there(far)
+
+    left, said = cleaned(mine)
+
+    assert left == []
+    assert there(far) == things
+    command = f"harness clean --run {THEIRS}"
+    assert f"removes it with: DOCKER_HOST=tcp://far:2375 HARNESS_CACHE={theirs.cache_dir} {command}" in said
+    assert f"DOCKER_HOST=tcp://far:2375 docker container rm soh-{short(THEIRS)}-1-control-plane" in said
+    # How that host reaches the engine is not known here; its clean says so.
+    assert f"volume v is of run {UNKNOWN} of another cache, {theirs.cache_dir} on other-host; " in said
+    assert f"removes it with: HARNESS_CACHE={theirs.cache_dir} harness clean --run {UNKNOWN}" in said
+
+
 THEN = EngineMark(id="1", host="a", root="/r")
 
 
