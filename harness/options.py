@@ -93,7 +93,9 @@ RUN_OPTIONS = (
     ),
     Option(
         flag="--values",
-        arguments=_many("FILE", "values for the operator's chart, merged last by Helm's rules (may be repeated)"),
+        arguments=_many(
+            "FILE", "values for the operator's chart, or profile:NAME; merged last by Helm's rules (may be repeated)"
+        ),
     ),
     Option(
         flag="--values-key",

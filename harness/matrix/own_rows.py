@@ -54,10 +54,10 @@ TABLES: Mapping[str, tuple[Table, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class OwnRows:
-    """The files by their stems, in the order of the folders, and values that go over the default profile."""
+    """The files by their stems, in the order of the folders, and those of the values profiles by their names."""
 
     files: Mapping[str, tuple[TomlSource, ...]] = field(default_factory=dict)
-    values: tuple[Path, ...] = ()
+    values: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def over(self, shipped: TomlSource) -> TomlSource:
         """A file of the project with these rows merged over it. Raises CatalogueError with file, line and key."""
@@ -71,15 +71,16 @@ NONE = OwnRows()
 def read(folders: Iterable[Path]) -> OwnRows:
     """The rows of these folders. Raises CatalogueError for files that are not what they should be."""
     files: dict[str, tuple[TomlSource, ...]] = {}
-    values: list[Path] = []
+    values: dict[str, tuple[Path, ...]] = {}
     for folder in folders:
         for path in _listed(folder):
             if path.name == VALUES:
-                values += _profiles(folder, path)
+                for file in _profiles(folder, path):
+                    values[file.stem] = (*values.get(file.stem, ()), file)
             elif path.suffix == ".toml":
                 stem = _known(path)
                 files[stem] = (*files.get(stem, ()), TomlSource.read(_inside(folder, path)))
-    return OwnRows(files=files, values=tuple(values))
+    return OwnRows(files=files, values=values)
 
 
 def given(rows: Mapping[str, Mapping[str, Sequence[Mapping[str, object]]]]) -> OwnRows:
@@ -106,22 +107,22 @@ def _known(path: Path) -> str:
     close = difflib.get_close_matches(path.stem, TABLES, n=1)
     raise CatalogueError(
         f"{path} is no catalogue" + (f"; did you mean {close[0]}.toml?" if close else ""),
-        f"a catalogue folder can have {', '.join(f'{stem}.toml' for stem in TABLES)} and {VALUES}/default.yaml",
+        f"a catalogue folder can have {', '.join(f'{stem}.toml' for stem in TABLES)} and {VALUES}/*.yaml",
     )
 
 
 def _profiles(folder: Path, path: Path) -> list[Path]:
-    """The values that are merged over the default profile."""
+    """The values profiles of a folder, each named as its file: `default` is every run's."""
     if not path.is_dir():
         raise CatalogueError(f"{path} is not a folder", f"make it one, and put default.yaml into {VALUES}/")
     found = []
     for file in _listed(path):
-        if file.suffix in (".yaml", ".yml") and file.name != "default.yaml":
+        if file.suffix == ".yml":
             raise CatalogueError(
-                f"{file} is used by nothing: default.yaml is the only profile that a run reads",
-                "rename it, or give it to the run with --values",
+                f"{file} is used by nothing: values profiles end in .yaml",
+                f"rename it to {file.stem}.yaml, and give it to a run with --values profile:{file.stem}",
             )
-        if file.name == "default.yaml":
+        if file.suffix == ".yaml":
             found.append(_inside(folder, file))
     return found
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -18,6 +19,8 @@ from harness.untrusted import check_yaml
 
 PROFILES = PROJECT_ROOT / "charts" / "values"
 """Where the values profiles lie, one YAML file each."""
+
+_BY_NAME = "profile:"
 
 _WHAT = "the values file"
 
@@ -127,17 +130,26 @@ def _why_missing(path: str) -> str:
     return f"{scheme[1]}:// belongs to a plugin or a server: fetch or decrypt it before, and give the file"
 
 
-def profile(name: str) -> dict[str, Any]:
-    """A values profile of charts/values/. Raises UsageError with the nearest name when there is none."""
-    path = PROFILES / f"{name}.yaml"
-    if not path.is_file():
-        known = sorted(file.stem for file in PROFILES.glob("*.yaml"))
+def profile_name(file: Path) -> str:
+    """The name of the profile that `--values profile:NAME` asks for; empty where it is a file."""
+    return str(file).removeprefix(_BY_NAME) if str(file).startswith(_BY_NAME) else ""
+
+
+def profile(name: str, own: Mapping[str, Sequence[Path]] = MappingProxyType({})) -> dict[str, Any]:
+    """A values profile: that of charts/values/ with the user's `own` ones of the same name merged over it.
+
+    Raises UsageError with the nearest name when there is none.
+    """
+    shipped = {file.stem: file for file in PROFILES.glob("*.yaml")}
+    files = [*([shipped[name]] if name in shipped else []), *own.get(name, ())]
+    if not files:
+        known = sorted({*shipped, *own})
         near = difflib.get_close_matches(name, known, n=1)
         raise UsageError(
             f"there is no values profile {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""),
-            f"the profiles are: {', '.join(known)}",
+            f"the profiles are: {', '.join(known)}; yours are in values/ of a folder of catalogue_dirs",
         )
-    return load_values(path)
+    return merge(*map(load_values, files))
 
 
 def _kind(data: object) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import providers, seeds, stories
@@ -21,8 +20,8 @@ from harness.options import RunOptions
 from harness.releases import for_a_run, manifests, namespaces, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
 from harness.releases.manifests import Documents
-from harness.releases.values import load_values, merge
-from harness.settings import PROJECT_ROOT, Settings
+from harness.releases.values import merge, profile, profile_name
+from harness.settings import Settings
 from harness.stories.protocol import NOTHING, Given
 
 if TYPE_CHECKING:
@@ -111,10 +110,10 @@ def request(options: RunOptions) -> Request:
     providers.require_known(catalogue)
     if options.exact_values and not options.values and found is None:
         raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
-    if options.values_key and not options.values:
+    if options.values_key and not any(not profile_name(it) for it in options.values):
         raise UsageError("--values-key is about the files of --values", "give --values, or leave out --values-key")
-    mine: tuple[Mapping[str, Any], ...] = umbrella.load(options.values, options.values_key or "")
-    profile = () if options.exact_values or found else tuple(map(load_values, (*_profile(), *own.values)))
+    mine: tuple[Mapping[str, Any], ...] = _users(options, own)
+    usual = () if options.exact_values or found else (profile("default", own.values),)
     told: tuple[str, ...] = ()
     if found is not None:
         from harness.run.lock import unmasked
@@ -142,7 +141,7 @@ def request(options: RunOptions) -> Request:
     chosen = choose(catalogue, selection, stories.scenarios(given))
     for story in stories.discover().values():
         story.require_use(chosen.cells, given)
-    values = (*profile, *mine)
+    values = (*usual, *mine)
     for document in values:
         namespaces.of_values(document)
     # Only where a namespace was given: the stories import what makes them happen to answer this.
@@ -201,6 +200,8 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
     )
 
 
-def _profile() -> list[Path]:
-    default = PROJECT_ROOT / "charts" / "values" / "default.yaml"
-    return [default] if default.is_file() else []
+def _users(options: RunOptions, own: own_rows.OwnRows) -> tuple[Mapping[str, Any], ...]:
+    """The values of each file and of each profile of --values, in their order. Raises UsageError."""
+    files = iter(umbrella.load([it for it in options.values if not profile_name(it)], options.values_key or ""))
+    names = map(profile_name, options.values)
+    return tuple(profile(name, own.values) if name else next(files) for name in names)

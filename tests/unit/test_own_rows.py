@@ -218,9 +218,9 @@ def test_a_misspelt_file_is_not_passed_over(tmp_path: Path) -> None:
 
 def test_a_profile_that_no_run_reads_is_told(tmp_path: Path) -> None:
     (tmp_path / "values").mkdir()
-    (tmp_path / "values" / "prod.yaml").write_text("{}")
+    (tmp_path / "values" / "prod.yml").write_text("{}")
 
-    with pytest.raises(CatalogueError, match=r"default\.yaml is the only profile"):
+    with pytest.raises(CatalogueError, match=r"values profiles end in \.yaml"):
         loaded(tmp_path)
 
 

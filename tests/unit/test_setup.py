@@ -69,6 +69,31 @@ def test_the_profile_of_the_checkout_comes_before_the_users_values(tmp_path: Pat
     assert asked.values == (*alone.values, {"a": 1})
 
 
+def test_profiles_are_asked_for_by_name_and_merged_in_the_order_of_the_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, text in (("a", "{controller: {replicas: 3}}"), ("b", "{controller: {workers: 4}}")):
+        (tmp_path / folder / "values").mkdir(parents=True)
+        (tmp_path / folder / "values" / "ha.yaml").write_text(text)
+    (tmp_path / "a" / "values" / "prod.yaml").write_text("{image: {tag: prod}}")
+    (tmp_path / "umbrella.yaml").write_text("{spark-operator: {image: {tag: mine}}}")
+    (tmp_path / "harness.toml").write_text('catalogue_dirs = ["a", "b"]\n')
+    given = (Path("profile:prod"), Path("umbrella.yaml"), Path("profile:ha"))
+    asked = setup.request(
+        RunOptions(selection=PI, values=given, values_key="spark-operator", config=tmp_path / "harness.toml")
+    )
+
+    prod, mine, ha = asked.users
+    assert (prod, mine) == ({"image": {"tag": "prod"}}, {"image": {"tag": "mine"}})
+    # Of the project, and over it that of each folder.
+    assert (ha["webhook"]["replicas"], ha["controller"]["replicas"], ha["controller"]["workers"]) == (2, 3, 4)
+
+
+def test_a_key_of_values_needs_a_file_that_has_it() -> None:
+    with pytest.raises(UsageError, match="--values-key is about the files of --values"):
+        setup.request(RunOptions(selection=PI, values=(Path("profile:ha"),), values_key="spark-operator"))
+
+
 def test_nothing_asked_is_the_default_selection() -> None:
     asked = setup.request(RunOptions())
 

@@ -83,6 +83,9 @@ def test_every_profile_can_be_read() -> None:
         assert isinstance(profile(name), dict)
 
 
-def test_an_unknown_profile_names_the_nearest() -> None:
+def test_an_unknown_profile_names_the_nearest_and_where_ones_own_are() -> None:
     with pytest.raises(UsageError, match="did you mean 'default'"):
         profile("defualt")
+    with pytest.raises(UsageError, match="did you mean 'prod'") as unknown:
+        profile("pord", {"prod": ()})
+    assert unknown.value.next_step.startswith("the profiles are: default, ha, prod; yours are in values/")
