@@ -48,7 +48,7 @@ def installers(tmp_path_factory: pytest.TempPathFactory) -> Installers:
     made = Installers(root / "venv", root / "home")
     made.home.mkdir()
     venv.create(made.folder, with_pip=True)
-    argv = [made.folder / "bin" / "python", "-m", "pip", "install", "--quiet", "pipx", "uv"]
+    argv = [str(made.folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "pipx", "uv"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
     if done.returncode and _UNREACHABLE.search(done.stderr):
         pytest.skip(f"needs a package index: {done.stderr.splitlines()[-1]}")
