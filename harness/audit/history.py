@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 

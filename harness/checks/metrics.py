@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from harness.matrix.model import IgnoredValue
+from harness.matrix.facts import IgnoredValue
 from harness.releases import metrics
 from harness.releases.asked import metrics_off
 from harness.releases.metrics import MetricsPage

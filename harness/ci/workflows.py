@@ -15,7 +15,8 @@ from pydantic import Field
 from harness.errors import CatalogueError
 from harness.matrix import expand
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Model, Scenario
+from harness.matrix.model import Scenario
+from harness.matrix.rows import Model
 from harness.matrix.select import Selection, choose
 from harness.report.files import write_atomically
 from harness.settings import PROJECT_ROOT

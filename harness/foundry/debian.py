@@ -18,7 +18,7 @@ from harness.foundry.recorded import Drift
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.foundry.supply import debs, describe
 from harness.foundry.supply.subjects import PACKAGES
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 
 _BUILD_SECONDS = 1800.0
 # Without this hook the package usrmerge is installed, and with it all of Perl (mmdebstrap(1), "merged-usr").

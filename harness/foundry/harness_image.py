@@ -22,7 +22,7 @@ from harness.foundry.layers import LayerWriter, Owner, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress, Step
 from harness.invocation import SHIPPED
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
 
 STEP = "harness image"

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from harness.errors import SettingsError
 from harness.late import filelock
 from harness.matrix.imported import Imported
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 from harness.settings import Settings
 
 

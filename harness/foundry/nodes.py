@@ -24,7 +24,7 @@ from harness.foundry import assemble, debian, gobuild
 from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
 
 REPOSITORY = "spark-operator-harness/kind-node"

@@ -19,7 +19,7 @@ from harness.errors import BuildError
 from harness.foundry.kubernetes import NODES
 from harness.foundry.supply.components import Component
 from harness.foundry.supply.debs import Listed, listed
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
 
 FILE = NODES / "packages.toml"

@@ -23,7 +23,7 @@ from harness.foundry import debian
 from harness.foundry.assemble import ImageConfig, architecture, labels, write_image
 from harness.foundry.layers import Compression, Layer, LayerWriter, Owner, extract, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 

@@ -21,8 +21,8 @@ from pydantic import AfterValidator, Field, model_validator
 from harness.errors import UsageError
 from harness.images.mirrors import BLOCKED
 from harness.images.references import ImageReference
-from harness.matrix.model import Model
 from harness.matrix.own_rows import OwnRows
+from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from harness.matrix.model import Model
 from harness.matrix.names import unknown
+from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from harness.matrix.model import (
+from harness.matrix.facts import (
     DYNAMIC,
     Default,
     Fact,
@@ -17,10 +17,10 @@ from harness.matrix.model import (
     LogNoise,
     Metric,
     RefusedConf,
-    Release,
     Rule,
     UnmetRight,
 )
+from harness.matrix.model import Release
 from harness.matrix.versions import VERSION, numbers
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource

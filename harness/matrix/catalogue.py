@@ -16,9 +16,10 @@ from harness.images.references import ImageReference
 from harness.matrix import behaviour, edges, own_rows
 from harness.matrix.addons import Addon, named, read_addons
 from harness.matrix.edges import Upgrades
-from harness.matrix.model import Environment, Model, Release, ReleaseRow, Relocation
+from harness.matrix.model import Environment, Release, ReleaseRow, Relocation
 from harness.matrix.names import unknown
 from harness.matrix.own_rows import OwnRows
+from harness.matrix.rows import Model
 from harness.matrix.rules import Exclusion, Rules, Tier
 from harness.matrix.versions import VERSION
 from harness.settings import PROJECT_ROOT, Settings

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from harness.matrix.model import Model
+from harness.matrix.rows import Model
 from harness.matrix.versions import VERSION, numbers
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from harness.matrix.model import Cell, Model
+from harness.matrix.model import Cell
+from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 

@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 from pydantic import Field
 
 from harness.errors import UsageError
-from harness.matrix.model import CrdMode, Known, Model, Move, Path, PathKind, Release, ValuesMode
+from harness.matrix.model import CrdMode, Known, Move, Path, PathKind, Release, ValuesMode
+from harness.matrix.rows import Model
 from harness.matrix.versions import numbers
 from harness.toml_source import TomlSource
 

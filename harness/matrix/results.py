@@ -9,7 +9,8 @@ from typing import Literal
 from pydantic import Field
 
 from harness.matrix import edges
-from harness.matrix.model import CrdMode, Model
+from harness.matrix.model import CrdMode
+from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 from harness.untrusted import OptionalDigest

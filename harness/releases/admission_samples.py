@@ -7,7 +7,8 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.matrix.model import Release, Rule
+from harness.matrix.facts import Rule
+from harness.matrix.model import Release
 from harness.releases.values import at, merge
 
 BARE, CONFIGURED = "bare", "with a sparkConf"

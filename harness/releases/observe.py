@@ -22,7 +22,8 @@ from harness.kube.cluster import Cluster
 from harness.kube.models import Crd, Deployment, Lease, Log, Pod
 from harness.kube.node_records import NOBODY_CAN_ASK, NodeRecords
 from harness.late import client
-from harness.matrix.model import Release, Rule
+from harness.matrix.facts import Rule
+from harness.matrix.model import Release
 from harness.providers import runtime
 from harness.providers.base import Provider
 from harness.releases import admission_samples, crds, footing, metrics, rendered, webhook

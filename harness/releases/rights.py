@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.matrix.model import UnmetRight
+from harness.matrix.facts import UnmetRight
 from harness.releases.values import at
 
 _CONTROLLER = "controller"

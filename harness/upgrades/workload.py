@@ -20,7 +20,8 @@ from harness.apps.states import State
 from harness.apps.users import UserManifests
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
-from harness.matrix.model import SUSPEND, CrdMode, Release
+from harness.matrix.facts import SUSPEND
+from harness.matrix.model import CrdMode, Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.application_states import ApplicationStates
 from harness.upgrades.creations import Creations, renamed, words_of

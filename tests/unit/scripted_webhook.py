@@ -15,7 +15,8 @@ from typing import Any
 from operator_samples import RELEASE, deployment, operator, pod
 
 from harness.matrix import catalogue
-from harness.matrix.model import Release, Rule
+from harness.matrix.facts import Rule
+from harness.matrix.model import Release
 from harness.releases import admission_samples
 from harness.releases.observe import ObservedOperator
 from harness.releases.webhook import Attempt

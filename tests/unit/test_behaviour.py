@@ -10,7 +10,8 @@ import scripted_webhook
 
 from harness.errors import CatalogueError
 from harness.matrix import behaviour, catalogue
-from harness.matrix.model import SUSPEND, Release
+from harness.matrix.facts import SUSPEND
+from harness.matrix.model import Release
 from harness.matrix.versions import numbers, within
 from harness.releases import admission_samples
 from harness.stories.installs.scenarios import discover

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from harness.matrix.model import Model
 from harness.matrix.names import unknown
+from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 from harness.verdicts import Verdict

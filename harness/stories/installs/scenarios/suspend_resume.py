@@ -14,7 +14,8 @@ from harness.apps.pods import LABEL_SUBMISSION, by_role
 from harness.apps.states import TERMINAL, State
 from harness.apps.trial import trial
 from harness.errors import WaitTimeout
-from harness.matrix.model import SUSPEND, Scenario
+from harness.matrix.facts import SUSPEND
+from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed
 from harness.waiting import pause, until
 
