@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 
-from harness.foundry import debian, nodes, spark
+from harness.foundry import debian, node_systems, spark
 from harness.foundry.debian import BaseSystem
 from harness.foundry.store import Store
 from harness.foundry.supply import describe
@@ -13,7 +13,7 @@ from harness.foundry.supply import describe
 
 def systems() -> tuple[BaseSystem, ...]:
     """Those of nodes, of kube-proxy and of Spark. Raises CatalogueError."""
-    return (nodes.base_system(), nodes.proxy_system(), spark.catalogue().base)
+    return (node_systems.base_system(), node_systems.proxy_system(), spark.catalogue().base)
 
 
 def digests(store: Store) -> dict[str, str]:

@@ -13,7 +13,19 @@ from filelock import FileLock, Timeout
 from rich.table import Table
 
 from harness import home
-from harness.foundry import debian, gobuild, harness_image, images, kubernetes, nodes, plan, shapes
+from harness.foundry import (
+    control_plane,
+    debian,
+    gobuild,
+    harness_image,
+    images,
+    kubernetes,
+    node_images,
+    node_systems,
+    nodes,
+    plan,
+    shapes,
+)
 from harness.foundry.imported import Imports
 from harness.foundry.kubernetes import KubernetesRow
 from harness.foundry.store import Artifact, Recipe, Store
@@ -62,13 +74,13 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
         found[_identity(gobuild.recipe(module))] = ""
     for row in rows:
         found[_identity(gobuild.recipe(row.module, ["kubectl"]))] = ""
-        for recipe in (nodes.pause_recipe(row), nodes.control_plane_recipe(row)):
+        for recipe in (control_plane.pause_recipe(row), control_plane.control_plane_recipe(row)):
             found[_identity(recipe)] = ""
         found[_identity(nodes.node_recipe(row))] = nodes.node_image(row)
         for node in shapes.all_nodes(settings, row):
             found[_identity(node.recipe)] = node.reference
     if rows:
-        for system in (nodes.base_system(), nodes.proxy_system()):
+        for system in (node_systems.base_system(), node_systems.proxy_system()):
             found[_identity(debian.recipe(system))] = ""
     if home.checkout():
         found[_identity(debian.recipe(harness_image.row().base))] = ""
@@ -173,7 +185,7 @@ def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -
         entry = _entry(artifact, wanted, 0)
         if entry.state == "stale":
             progress(f"removing {entry.kind} {entry.name}-{entry.key}")
-            nodes.remove_image_of(artifact)
+            node_images.remove_image_of(artifact)
             store.remove(artifact)
             removed.append(entry)
     folders = {store.root / kind / f"{name}-{key}" for kind, name, key in wanted}

@@ -16,7 +16,7 @@ from pathlib import Path
 from harness import process
 from harness.errors import BuildError, CommandError
 from harness.evidence.installation import build_container, image_labels, label_words
-from harness.foundry import assemble, gobuild, nodes
+from harness.foundry import assemble, gobuild, node_images, nodes
 from harness.foundry.kubernetes import CONTROL_PLANE, KubernetesRow
 from harness.foundry.layers import LayerWriter, write_layer
 from harness.foundry.loaded import LoadedNode
@@ -92,7 +92,7 @@ class K3sShapedNode:
 
     def exists(self) -> bool:
         """Whether the container engine has it."""
-        return nodes.image_size(self.reference) > 0
+        return node_images.image_size(self.reference) > 0
 
     def build(self, store: Store) -> Artifact:
         """Build it, and the node with images below it, when they are missing. Raises BuildError that names the log."""
@@ -112,7 +112,7 @@ class K3sShapedNode:
         def make(folder: Path, log_file: Path) -> None:
             with tempfile.TemporaryDirectory(prefix="soh-node-") as scratch:
                 self._commit(write_layer(Path(scratch), "layer", fill).file, log_file)
-            nodes.note_image(folder, self.reference)
+            node_images.note_image(folder, self.reference)
 
         return store.build(self.recipe, make)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import CatalogueError
-from harness.foundry import images, kubernetes, nodes
+from harness.foundry import images, kubernetes, node_images, nodes
 from harness.foundry.images import ImageBuild
 from harness.foundry.kubernetes import KubernetesRow
 from harness.foundry.store import Artifact, Recipe, Store
@@ -58,7 +58,7 @@ class LoadedNode:
 
     def exists(self) -> bool:
         """Whether the container engine has it."""
-        return nodes.image_size(self.reference) > 0
+        return node_images.image_size(self.reference) > 0
 
     def build(self, store: Store) -> Artifact:
         """Build it, and the node image below it, when they are missing. Raises BuildError that names the log."""
@@ -71,9 +71,9 @@ class LoadedNode:
         def make(folder: Path, log_file: Path) -> None:
             with tempfile.TemporaryDirectory(prefix="soh-node-") as scratch:
                 archive = Path(scratch) / "images.tar"
-                nodes.write_import(archive, layouts)
-                nodes.commit_with_images(nodes.node_image(self.row), self.reference, archive, log_file=log_file)
-            nodes.note_image(folder, self.reference)
+                node_images.write_import(archive, layouts)
+                node_images.commit_with_images(nodes.node_image(self.row), self.reference, archive, log_file=log_file)
+            node_images.note_image(folder, self.reference)
 
         return store.build(self.recipe, make)
 

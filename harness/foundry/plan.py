@@ -6,7 +6,19 @@ from __future__ import annotations
 import functools
 from collections.abc import Collection, Iterable, Sequence
 
-from harness.foundry import debian, gobuild, images, k3s, nodes, operator, shapes, spark
+from harness.foundry import (
+    control_plane,
+    debian,
+    gobuild,
+    images,
+    k3s,
+    node_images,
+    node_systems,
+    nodes,
+    operator,
+    shapes,
+    spark,
+)
 from harness.foundry.assemble import read_image
 from harness.foundry.k3s import K3sShapedNode
 from harness.foundry.kubernetes import KubernetesRow, row, row_of
@@ -80,7 +92,7 @@ def _hook_needs(build: images.ImageBuild, rows: dict[str, KubernetesRow]) -> tup
 
 
 def _base_step(store: Store) -> Step:
-    systems = (nodes.base_system(), nodes.proxy_system())
+    systems = (node_systems.base_system(), node_systems.proxy_system())
 
     def run(progress: Progress) -> None:
         for system in systems:
@@ -156,10 +168,12 @@ def _node_step(store: Store, version: KubernetesRow) -> Step:
 
     return Step(
         name=f"kind node {version.title}",
-        done=lambda: bool(store.get(nodes.node_recipe(version))) and nodes.image_size(nodes.node_image(version)) > 0,
+        done=lambda: (
+            bool(store.get(nodes.node_recipe(version))) and node_images.image_size(nodes.node_image(version)) > 0
+        ),
         run=run,
         needs=(ENGINE, "node base systems", "node programs", _kubernetes_name(version)),
-        size=lambda: nodes.image_size(nodes.node_image(version)),
+        size=lambda: node_images.image_size(nodes.node_image(version)),
         estimate=60.0,
         room=3 * _GIGABYTE,
     )
@@ -178,7 +192,7 @@ def _loaded_step(store: Store, loaded: LoadedNode, names: Collection[str]) -> St
         done=lambda: bool(store.get(loaded.recipe)) and loaded.exists(),
         run=run,
         needs=(f"kind node {loaded.row.title}", *(part for part in parts if part in names)),
-        size=lambda: nodes.image_size(loaded.reference),
+        size=lambda: node_images.image_size(loaded.reference),
         estimate=30.0,
         room=4 * _GIGABYTE,
     )
@@ -213,7 +227,7 @@ def _k3s_step(store: Store, node: K3sShapedNode) -> Step:
         run=run,
         needs=(f"kind node {node.row.title} with images", "k3s-shaped node programs"),
         # What lies below it is counted with the node that it stands on.
-        size=lambda: max(0, nodes.image_size(node.reference) - nodes.image_size(node.base.reference)),
+        size=lambda: max(0, node_images.image_size(node.reference) - node_images.image_size(node.base.reference)),
         estimate=15.0,
         room=_GIGABYTE,
     )
@@ -221,7 +235,7 @@ def _k3s_step(store: Store, node: K3sShapedNode) -> Step:
 
 def _control_plane_step(settings: Settings, version: KubernetesRow) -> Step:
     store = Store.of(settings)
-    recipe = nodes.control_plane_recipe(version)
+    recipe = control_plane.control_plane_recipe(version)
 
     def done() -> bool:
         artifact = store.get(recipe)
@@ -231,7 +245,7 @@ def _control_plane_step(settings: Settings, version: KubernetesRow) -> Step:
         )
 
     def run(progress: Progress) -> None:
-        artifact = nodes.build_control_plane(store, version)
+        artifact = control_plane.build_control_plane(store, version)
         publisher = images.publisher(settings)
         for program, reference in version.images().items():
             progress(f"publishing {reference}")

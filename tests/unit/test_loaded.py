@@ -37,7 +37,7 @@ def test_the_key_changes_with_the_node_below(settings: Settings, monkeypatch: py
     row = next(iter(kubernetes.rows().values()))
     before = loaded.loaded_node(settings, row).recipe.key
 
-    monkeypatch.setattr(nodes, "_MOVE_SNAPSHOTS", "otherwise")
+    monkeypatch.setattr(nodes, "SCRIPTS", "otherwise")
 
     assert loaded.loaded_node(settings, row).recipe.key != before
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import process
-from harness.foundry import debian, gobuild, kubernetes, nodes
+from harness.foundry import control_plane, debian, gobuild, kubernetes, node_images, node_systems, nodes
 from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
 
 ROW = kubernetes.row("1.34.4")
@@ -40,7 +40,7 @@ def test_another_containerd_is_another_node_of_the_same_kubernetes() -> None:
 
     assert set(nodes.node_modules(other)) ^ set(nodes.node_modules(ROW)) == {"containerd", "containerd-2.3.7"}
     assert nodes.node_image(other) != nodes.node_image(ROW)
-    assert nodes.control_plane_recipe(other).key == nodes.control_plane_recipe(ROW).key
+    assert control_plane.control_plane_recipe(other).key == control_plane.control_plane_recipe(ROW).key
 
 
 def test_the_scripts_are_there_and_executable() -> None:
@@ -74,7 +74,7 @@ def test_the_key_changes_with_every_file_of_the_node(rootfs: Path, path: str) ->
 
 
 def test_the_key_changes_with_version_and_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    base = nodes.base_system()
+    base = node_systems.base_system()
     keys = {nodes.node_recipe(ROW).key, nodes.node_recipe(OTHER).key}
     monkeypatch.setattr(nodes, "base_system", lambda: base.model_copy(update={"packages": (*base.packages, "vim")}))
     keys.add(nodes.node_recipe(ROW).key)
@@ -87,9 +87,9 @@ def test_an_image_is_named_by_version_and_key() -> None:
 
 
 def test_the_base_systems_have_what_the_programs_call() -> None:
-    assert {"systemd", "iptables", "iproute2", "mount", "kmod", "conntrack"} <= set(nodes.base_system().packages)
-    assert {"iptables", "conntrack"} <= set(nodes.proxy_system().packages)
-    assert debian.recipe(nodes.base_system()).key != debian.recipe(nodes.proxy_system()).key
+    assert {"systemd", "iptables", "iproute2", "mount", "kmod", "conntrack"} <= set(node_systems.base_system().packages)
+    assert {"iptables", "conntrack"} <= set(node_systems.proxy_system().packages)
+    assert debian.recipe(node_systems.base_system()).key != debian.recipe(node_systems.proxy_system()).key
 
 
 def programs(folder: Path, row: KubernetesRow) -> dict[str, Path]:
@@ -150,7 +150,7 @@ def test_an_image_that_loses_its_name_to_a_new_one_is_removed(
 
     monkeypatch.setattr(process, "call", engine)
 
-    nodes.commit_with_images("base", "a:1", tmp_path / "images.tar", log_file=tmp_path / "log")
+    node_images.commit_with_images("base", "a:1", tmp_path / "images.tar", log_file=tmp_path / "log")
 
     assert [it for it in asked if it.startswith("commit")]
     assert ("rmi sha256:old" in asked) == removed
@@ -166,7 +166,7 @@ def test_the_archive_for_containerd_names_every_image(tmp_path: Path) -> None:
         manifest = {"digest": f"sha256:{program}", "size": 1, "mediaType": "m"}
         (layouts / program / "index.json").write_text(json.dumps({"manifests": [manifest]}))
 
-    nodes.write_import(
+    node_images.write_import(
         tmp_path / "images.tar", {reference: layouts / program for program, reference in ROW.images().items()}
     )
 

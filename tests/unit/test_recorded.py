@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BuildError, CatalogueError, UsageError
-from harness.foundry import bases, debian, nodes, papers, recorded, spark
+from harness.foundry import bases, debian, node_systems, papers, recorded, spark
 from harness.foundry.assemble import architecture
 from harness.foundry.layers import write_layer
 from harness.foundry.recorded import RecordedSystem
@@ -68,7 +68,7 @@ def test_a_package_without_a_hash_is_compared_by_its_version() -> None:
 
 
 def test_every_base_system_is_on_record() -> None:
-    names = {it.name for it in (nodes.base_system(), nodes.proxy_system(), spark.catalogue().base)}
+    names = {it.name for it in (node_systems.base_system(), node_systems.proxy_system(), spark.catalogue().base)}
 
     assert {it.name for it in recorded.systems()} == names
     for system in recorded.systems():
@@ -86,7 +86,7 @@ def test_what_is_stored_is_recorded_and_other_architectures_stay(tmp_path: Path)
         write_layer(folder, "layer", lambda layer: layer.text(debs.STATUS, status))
         (folder / "packages.txt").write_text(f"Package: bash\nVersion: 5\nArchitecture: amd64\nSHA256: {'a' * 64}\n")
 
-    store.build(debian.recipe(nodes.base_system()), make)
+    store.build(debian.recipe(node_systems.base_system()), make)
 
     assert papers.record_packages(store, file) == ["node-base: its Debian packages are not on record"]
     assert {(it.name, it.architecture): it.packages for it in recorded.read(file).system} == {
@@ -114,7 +114,7 @@ def test_a_lock_has_the_packages_of_the_stored_base_systems(tmp_path: Path, vers
             write_layer(folder, "layer", lambda layer: layer.text(debs.STATUS, status))
             (folder / "packages.txt").write_text(records)
 
-        store.build(debian.recipe(nodes.base_system()), make)
+        store.build(debian.recipe(node_systems.base_system()), make)
         return bases.digests(store)
 
     there = digests("there", "5", f"Package: bash\nVersion: 5\nArchitecture: amd64\nSHA256: {'a' * 64}\n")

@@ -73,7 +73,7 @@ def test_the_key_changes_with_everything_in_it(
 ) -> None:
     before = shaped(settings).recipe.key
     if what == "node below":
-        monkeypatch.setattr(nodes, "_MOVE_SNAPSHOTS", "otherwise")
+        monkeypatch.setattr(nodes, "SCRIPTS", "otherwise")
     elif what == "program":
         shutil.copytree(gobuild.MODULES, tmp_path / "modules")
         with (tmp_path / "modules" / "k3s-shaped-node" / "agent.go").open("a") as sink:

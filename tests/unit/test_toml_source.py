@@ -12,12 +12,13 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from harness import settings
+from harness.audit import history
 from harness.bench.verdicts import catalogue as planted
 from harness.bootstrap import tools
 from harness.causes import rows as causes
 from harness.ci import workflows
 from harness.errors import HarnessError
-from harness.foundry import gobuild, harness_image, kubernetes, nodes, operator, recorded, spark
+from harness.foundry import gobuild, harness_image, kubernetes, node_systems, operator, recorded, spark
 from harness.kube import pull_messages
 from harness.matrix import addons, behaviour, catalogue, chart_facts, costs, edges, results
 from harness.registries.front import profile
@@ -66,6 +67,13 @@ FILES = [
         key="about",
         name="name",
     ),
+    _File(
+        path="charts/history.toml",
+        read=lambda file: history.read(TomlSource.read(file)),
+        row="[[home]]",
+        key="tags",
+        name="name",
+    ),
     _File(path="clusters/default.toml", read=catalogue.read_defaults, row="[[default]]", key="paths"),
     _File(path="clusters/matrix.toml", read=catalogue.read_rules, row="[[tier]]", key="name"),
     _File(path="clusters/pulls.toml", read=pulls.load, row="[[fault]]", key="outcome", name="name"),
@@ -73,7 +81,7 @@ FILES = [
     _File(path="clusters/verdicts.toml", read=planted.load, row="[[harmless]]", key="what"),
     _File(path="clusters/registries.toml", read=profile.profiles, row='["ghcr.io"]', key="service"),
     _File(path="clusters/tools.toml", read=tools.catalogue, row="[kind]", key="module"),
-    _File(path="clusters/nodes/base.toml", read=nodes.read_bases, row="[node]", key="suite"),
+    _File(path="clusters/nodes/base.toml", read=node_systems.read_bases, row="[node]", key="suite"),
     _File(
         path="clusters/nodes/kubernetes.toml", read=kubernetes.read, row="[[kubernetes]]", key="pause", name="version"
     ),
