@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import UnavailableError
 from harness.kube.cluster import Cluster
 from harness.late import client
+from harness.matrix.connect_clients import ConnectClient
 from harness.matrix.model import Release
 from harness.releases import crds
 from harness.releases.charts import Chart
@@ -20,12 +22,18 @@ def _nothing(findings: Sequence[Finding]) -> None:
     """The default of `before_deletion`."""
 
 
+def _no_client(wanted: ConnectClient, timeout: float) -> Sequence[Path]:
+    """The default of `python_client`."""
+    raise UnavailableError(f"nobody fetches {wanted.name} here")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScenarioContext:
     """One cell's surroundings. `chart` is the one that the release was installed from.
 
     `namespace` exists and has `service_account`, which the operator's chart makes in each of its job namespaces.
-    `webhook` is whether the release has one, by its values.
+    `webhook` is whether the release has one, by its values. `python_client` has the folders of a Python client of Spark
+    Connect, fetched within so many seconds where it is not there; it raises HarnessError where it cannot be had.
     `helm` is the Helm program; `folder` takes what the scenario wants to leave (rendered manifests); `spark_images`
     maps a Spark version to an image reference. `before_deletion` is called once, with the findings so far, when a
     claim did not hold and before anything is deleted: whoever gathers evidence hooks in there. Whatever a scenario
@@ -45,6 +53,7 @@ class ScenarioContext:
     seed: int = 0
     service_account: str = ""
     webhook: bool = True
+    python_client: Callable[[ConnectClient, float], Sequence[Path]] = _no_client
 
     @property
     def restricted(self) -> bool:

@@ -16,18 +16,20 @@ _UNSEEN = frozenset({Verdict.ERROR, Verdict.UNAVAILABLE})
 _COUNTS = ("total", "failed", "doubled", "windows")
 
 
-def judge(findings: Sequence[Finding], known: Sequence[Known], scenario: str) -> list[Finding]:
+def judge(
+    findings: Sequence[Finding], known: Sequence[Known], scenario: str, rows: str = "charts/upgrades.toml"
+) -> list[Finding]:
     """The findings of a scenario, each failure that was predicted as broken-as-known, with cause and way out.
 
     For each prediction that must come true and did not, a failed finding is added that tells both stories. Where the
     checks that it is about could not look, nothing is claimed; where there is no such check, that is an error of the
-    catalogue's, unless the cell as a whole got nowhere.
+    catalogue's, unless the cell as a whole got nowhere. `rows` is the file that the predictions are from.
     """
     mine = [row for row in known if fnmatchcase(scenario, row.scenario)]
     judged = [_as_known(finding, mine) for finding in findings]
     for row in mine:
         if row.strikes == "always" and not any(_strikes(row, finding) for finding in findings):
-            judged += _did_not_strike(row, findings)
+            judged += _did_not_strike(row, findings, rows)
     return judged
 
 
@@ -46,7 +48,7 @@ def _as_known(finding: Finding, known: Iterable[Known]) -> Finding:
     )
 
 
-def _did_not_strike(row: Known, findings: Sequence[Finding]) -> list[Finding]:
+def _did_not_strike(row: Known, findings: Sequence[Finding], rows: str) -> list[Finding]:
     looked = [finding for finding in findings if _is_about(row, finding)]
     if any(finding.verdict in _UNSEEN for finding in looked or findings):
         return []
@@ -65,7 +67,7 @@ def _did_not_strike(row: Known, findings: Sequence[Finding]) -> list[Finding]:
         failed(
             CHECK,
             f"the catalogue expects that {expected}, see {row.link}. What was seen: {story}{more}. One of the two is "
-            "wrong: correct the row in charts/upgrades.toml, or find out what changed",
+            f"wrong: correct the row in {rows}, or find out what changed",
             seen=[f"{it.check}: {it.verdict}: {it.message}" for it in looked],
             **facts,
         )

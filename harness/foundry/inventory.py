@@ -14,6 +14,7 @@ from rich.table import Table
 
 from harness import home
 from harness.foundry import (
+    connect_clients,
     control_plane,
     debian,
     gobuild,
@@ -85,7 +86,7 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
     if home.checkout():
         found[_identity(debian.recipe(harness_image.row().base))] = ""
         found[_identity(harness_image.recipe())] = harness_image.row().reference
-    for recipe in images.recipes(settings, known):
+    for recipe in (*connect_clients.recipes(), *images.recipes(settings, known)):
         found.setdefault(_identity(recipe), "")
     for build in images.builders(settings, known):
         found[_identity(build.recipe)] = found[_identity(build.recipe)] or build.reference
@@ -134,9 +135,12 @@ def names(settings: Settings, environments: Sequence[Environment], releases: Seq
 
 
 def _steps(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> dict[str, Step]:
-    """What a bootstrap may need, and the harness's own image, which no cell needs."""
-    own = (harness_image.step(Store.of(settings)),) if home.checkout() else ()
-    return {step.name: step for step in (*plan.steps(settings, environments, releases), *own)}
+    """What a bootstrap may need, the clients that a cell fetches where they are not there, and the harness's own image,
+    which no cell needs.
+    """
+    store = Store.of(settings)
+    own = (harness_image.step(store),) if home.checkout() else ()
+    return {it.name: it for it in (*plan.steps(settings, environments, releases), connect_clients.step(store), *own)}
 
 
 def build(

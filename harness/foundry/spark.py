@@ -8,18 +8,15 @@ distribution; and what that lacks: entry point, Spark Connect scripts, and the J
 from __future__ import annotations
 
 import functools
-import hashlib
-import importlib.util
 import os
 import shutil
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 from harness import process
-from harness.errors import BuildError, CatalogueError, CommandError, ToolError
-from harness.foundry import debian
+from harness.errors import CatalogueError, ToolError
+from harness.foundry import debian, pypi
 from harness.foundry.assemble import ImageConfig, architecture, labels, write_image
 from harness.foundry.layers import Compression, Layer, LayerWriter, Owner, extract, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
@@ -201,36 +198,7 @@ def download(spark: SparkVersion, folder: Path, log_file: Path) -> Path:
 
     Raises ToolError without pip, BuildError when pip fails or the file is not the one that the catalogue names.
     """
-    if importlib.util.find_spec("pip") is None:
-        raise ToolError(
-            f"pip is not installed for {sys.executable}; it is needed to fetch pyspark",
-            f"{sys.executable} -m ensurepip",
-        )
-    folder.mkdir(parents=True)
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"pyspark=={spark.version} --hash=sha256:{spark.sha256}\n")
-    argv = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary=pyspark", "--no-cache-dir"]
-    try:
-        process.call(
-            [*argv, f"--requirement={requirements}", f"--dest={folder}"],
-            # Both the download and pip's look at its metadata unpack some hundred megabytes.
-            env={"TMPDIR": str(folder), "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-            timeout=_DOWNLOAD_SECONDS,
-            log_file=log_file,
-        )
-    except CommandError as error:
-        raise BuildError(
-            f"pip could not fetch pyspark {spark.version}: {error.message}",
-            f"see {log_file}; check the package index: pip config list",
-        ) from error
-    archive = folder / f"pyspark-{spark.version}.tar.gz"
-    with archive.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != spark.sha256:
-        raise BuildError(
-            f"{archive.name} has SHA-256 {found}, expected {spark.sha256}", "the package index serves a different file"
-        )
-    return archive
+    return pypi.source("pyspark", spark.version, spark.sha256, folder, log_file, timeout=_DOWNLOAD_SECONDS)
 
 
 def _build_additions(store: Store, spark: SparkVersion) -> Artifact:

@@ -12,6 +12,7 @@ from typing import Any
 from harness import process, stories
 from harness.errors import HarnessError, UnavailableError
 from harness.foundry import images as foundry_images
+from harness.foundry.store import Store
 from harness.invocation import here
 from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
@@ -170,6 +171,7 @@ class Group:
             resources=self._resources,
             tools={name: tool.path for name, tool in self._host.tools.items()},
             storage=foundry_images.registries(self._asked.settings),
+            store=Store.of(self._asked.settings),
             app_slots=self._asked.settings.app_slots,
             place=self._share.place,
             host_now=self._preparation.host_now,

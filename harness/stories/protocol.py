@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from harness.apps.users import Untried, UserManifests
+    from harness.foundry.store import Store
     from harness.images.credentials import Credentials
     from harness.images.mirrors import MirrorMap
     from harness.machine import HostSeen
@@ -60,9 +61,9 @@ class RunContext:
     """What a run offers the scenarios on one of its clusters.
 
     `values` are the user's. `tools` has the programs by name. `storage` holds, one folder a registry host, what the
-    foundry built. No more than `app_slots` of the run's scenarios run at a time. `place` is to be held by each while
-    it does: it shares the host's processors with all runs, and says for how many seconds it was waited for. `host_now`
-    tells the room that the host has. `home` is where the operator is installed.
+    foundry built, and `store` everything that it keeps. No more than `app_slots` of the run's scenarios run at a time.
+    `place` is to be held by each while it does: it shares the host's processors with all runs, and says for how many
+    seconds it was waited for. `host_now` tells the room that the host has. `home` is where the operator is installed.
     """
 
     catalogue: Catalogue
@@ -71,6 +72,7 @@ class RunContext:
     resources: Resources
     tools: Mapping[str, Path]
     storage: Path
+    store: Store
     app_slots: int
     place: Callable[[], AbstractContextManager[float]]
     host_now: Callable[[], HostSeen]

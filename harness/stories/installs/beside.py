@@ -6,11 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from harness import install_checks
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness, expectation
+from harness.foundry import connect_clients
 from harness.kube.interruptions import findings_of
 from harness.matrix.model import Cell
 from harness.releases import asked, shared
@@ -109,4 +111,5 @@ def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioConte
         seed=it.seed,
         service_account=on.installed.account,
         webhook=not asked.webhook_off(on.installed.values),
+        python_client=partial(connect_clients.ready, run.store),
     )

@@ -1,40 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""spark-connect: a Connect server becomes Ready, and a client in another pod gets the right answer from it."""
+"""spark-connect: a Connect server becomes Ready, and clients get the right answers from it.
+
+These are Spark's own JVM client in another pod, and the Python clients that people have on their machines.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from harness import causes
-from harness.apps import claims, samples
+from harness.apps import claims, python_clients, samples
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import announced, pod_log, tail
 from harness.apps.objects import CONNECT, Objects
 from harness.apps.pods import SparkPod, by_role, observe
 from harness.apps.trial import trial
+from harness.checks import expectation
+from harness.errors import HarnessError
+from harness.kube.forwarding import forwarded
 from harness.kube.watching import watch_until
+from harness.matrix.connect_clients import ASKS, ConnectClient, catalogue
 from harness.matrix.model import Scenario
-from harness.verdicts import Finding, failed, passed
+from harness.verdicts import Finding, failed, passed, unavailable
+from harness.waiting import Cancelled
 
 _VALUES = samples.chart_values()
 
 SCENARIO = Scenario(
     name="spark-connect",
-    summary="a Spark Connect server answers a real client",
+    summary="a Spark Connect server answers real clients: in the JVM, and in Python old and new",
     images=(_VALUES.spark.image,),
     needs_crds=("sparkconnects.sparkoperator.k8s.io",),
 )
 
 _SECONDS = 300.0
+_ASK_SECONDS = 120.0
+_PORT = 15002
 
 
 def run(ctx: ScenarioContext) -> list[Finding]:
-    """Start the server, wait for Ready, let Spark's own JVM client ask it for a sum."""
-    return trial(ctx, _steps)
+    """Start the server, wait for Ready, let Spark's own JVM client ask it for a sum, then each Python client."""
+    with ThreadPoolExecutor(1, "python-clients") as pool:
+        # The first time they are fetched, while the server starts.
+        clients = {it: pool.submit(ctx.python_client, it, ctx.within(_SECONDS)) for it in catalogue().client}
+        return trial(ctx, lambda ctx, objects: _steps(ctx, objects, clients))
 
 
-def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
+def _steps(
+    ctx: ScenarioContext, objects: Objects, clients: Mapping[ConnectClient, Future[Sequence[Path]]]
+) -> Iterator[Finding]:
     (made,) = objects.create(samples.render(ctx, "spark-connect"))
     server = _ready(ctx, objects, made["metadata"]["name"])
     status = server["status"]["server"]
@@ -42,11 +59,12 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         "ready", f"the server is Ready: pod {status['podName']}, service {status['serviceName']}", status=status
     )
     up_to = _VALUES.connect.up_to
-    remote = f"sc://{status['serviceName']}:15002"
+    remote = f"sc://{status['serviceName']}:{_PORT}"
     objects.create(samples.render(ctx, "spark-connect-client", {"connect": {"remote": remote, "upTo": up_to}}))
     client_pod = _ended(ctx, objects, "spark-connect-client")
     log = pod_log(objects.core, ctx.namespace, client_pod.name)
     yield _answer(client_pod, log, up_to)
+    yield from _python_clients(ctx, status["podName"], clients)
     yield _pods(ctx, objects)
     yield _executors(objects, server["metadata"]["name"])
 
@@ -93,6 +111,25 @@ def _answer(pod: SparkPod, log: str, up_to: int) -> Finding:
     why = "" if answers else causes.found(log)
     told = f"{f'{why}; ' if why else ''}the client {pod.phase}, answer {answers or 'none'}"
     return failed("query-answered", told, log_end=tail(log))
+
+
+def _python_clients(
+    ctx: ScenarioContext, pod: str, clients: Mapping[ConnectClient, Future[Sequence[Path]]]
+) -> list[Finding]:
+    """What each client gets, with what is known to break."""
+    found: list[Finding] = []
+    with forwarded(ctx.cluster, ctx.namespace, pod, _PORT) as address:
+        for it, fetched in clients.items():
+            try:
+                folders = fetched.result()
+            except Cancelled:
+                raise
+            except HarnessError as missing:
+                found += [unavailable(it.check(asks), f"{it.name} cannot be had: {missing.message}") for asks in ASKS]
+                continue
+            found += python_clients.ask(it, folders, address, _VALUES.spark.version, timeout=ctx.within(_ASK_SECONDS))
+    known = list(catalogue().expected(SCENARIO.name))
+    return expectation.judge(found, known, SCENARIO.name, rows="charts/clients.toml")
 
 
 def _pods(ctx: ScenarioContext, objects: Objects) -> Finding:

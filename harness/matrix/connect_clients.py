@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""charts/clients.toml: the Python clients of Spark Connect, and what is known to break with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from harness.matrix.model import Known
+from harness.matrix.rows import Model
+from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
+
+FILE = PROJECT_ROOT / "charts" / "clients.toml"
+
+Role = Literal["server", "newest", "oldest"]
+Asks = Literal["queries", "data"]
+ASKS: tuple[Asks, ...] = ("queries", "data")
+
+_LINK = r"^https://[^\s/]+/\S+$"
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as wrong:
+        raise ValueError(f"{text!r} is not a valid regular expression: {wrong}") from wrong
+    return text
+
+
+class ConnectClient(Model):
+    """`[[client]]`: a client as pip installs it; `sha256` is of its source distribution."""
+
+    role: Role
+    package: Literal["pyspark-client", "pyspark"]
+    version: str = Field(pattern=r"^\d+\.\d+\.\d+$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    source: str = Field(pattern=_LINK)
+
+    @property
+    def name(self) -> str:
+        """Package and version, for people."""
+        return f"{self.package} {self.version}"
+
+    def check(self, asks: Asks) -> str:
+        """The name of the check on what it asks."""
+        return f"client-{self.role}-{asks}"
+
+
+class ClientBreak(Model):
+    """`[[known]]`: a break that is predicted for the client of a role."""
+
+    client: Role
+    asks: Asks
+    says: Annotated[str, AfterValidator(_expression)]
+    why: str = Field(min_length=1)
+    link: str = Field(pattern=_LINK)
+    way_out: str = Field(min_length=1)
+
+
+class ConnectClients(Model):
+    """The file."""
+
+    client: tuple[ConnectClient, ...] = Field(min_length=1)
+    known: tuple[ClientBreak, ...] = ()
+
+    def expected(self, scenario: str) -> Iterator[Known]:
+        """The known breaks as the checks of a scenario are judged by them."""
+        rows = {it.role: it for it in self.client}
+        for it in self.known:
+            if it.client in rows:
+                check = rows[it.client].check(it.asks)
+                yield Known(scenario=scenario, check=check, says=it.says, why=it.why, link=it.link, way_out=it.way_out)
+
+
+def read(file: Path = FILE) -> ConnectClients:
+    """A file of clients. Raises CatalogueError with file, line and key."""
+    source = TomlSource.read(file)
+    found = source.validated(ConnectClients)
+    source.require_unique("client", "role", (it.role for it in found.client))
+    return found
+
+
+@cache
+def catalogue() -> ConnectClients:
+    """The clients of the project. Raises CatalogueError with file, line and key."""
+    return read()
