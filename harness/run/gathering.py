@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from harness.evidence.collect import EvidenceRequest, collect
+from harness.evidence.collect import collect
+from harness.evidence.desk import EvidenceRequest
 from harness.evidence.markdown import prose
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor

@@ -21,7 +21,7 @@ from harness.apps.context import ScenarioContext
 from harness.apps.samples import CHART
 from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
-from harness.evidence.collect import EvidenceRequest
+from harness.evidence.desk import EvidenceRequest
 from harness.evidence.ledger import Ledger
 from harness.images.mirrors import BLOCKED, MirrorMap
 from harness.kube.cluster import Cluster

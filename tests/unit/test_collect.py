@@ -15,7 +15,8 @@ import pytest
 from harness.errors import HostError, ToolError
 from harness.evidence import observed
 from harness.evidence.bundle import bundle
-from harness.evidence.collect import EvidenceRequest, collect
+from harness.evidence.collect import collect
+from harness.evidence.desk import EvidenceRequest
 from harness.evidence.summary import Collected
 from harness.kube.cluster import Cluster
 from harness.matrix.model import Environment
