@@ -138,7 +138,7 @@ def _engine_step(settings: Settings) -> Step:
 
     def run(progress: Progress) -> None:
         found = engine.ensure_engine(settings, progress)
-        progress(f"Docker {found.version}, data in {found.data_root}")
+        progress(f"{found}, data in {found.data_root}")
 
     return Step(name=ENGINE, done=done, run=run, estimate=40.0)
 

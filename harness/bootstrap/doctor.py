@@ -139,8 +139,11 @@ def _engine(settings: Settings) -> tuple[engine.Engine | None, list[Prerequisite
             _warning(access, "unknown, since no engine answers", "see above"),
         ]
     by = ", started by the harness" if found.ours else ""
+    which = f"{found} on {found.operating_system}{by}"
     return found, [
-        _ok(name, f"Docker {found.version} on {found.operating_system}{by}"),
+        _ok(name, which)
+        if found.product == "Docker"
+        else _warning(name, which, "`nox -s clean` works with it; no cell was ever run with it: use Docker for cells"),
         _ok(access, "this user has access"),
         _warning(storage, "vfs, which copies every layer", "put the data root on ext4 or xfs, so that overlay2 works")
         if found.storage_driver == "vfs"

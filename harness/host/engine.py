@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ _SERVICE_TIMEOUT = 120.0
 class Engine:
     """A running container engine. `memory` is in bytes; `ours` says whether the harness started it.
 
-    `mark` says which one it is.
+    `mark` says which one it is, `product` whose: Podman answers Docker's client, too.
     """
 
     client: Path
@@ -41,6 +42,10 @@ class Engine:
     operating_system: str
     ours: bool = False
     mark: EngineMark = NO_ENGINE
+    product: str = "Docker"
+
+    def __str__(self) -> str:
+        return f"{self.product} {self.version}"
 
 
 def probe(settings: Settings) -> Engine:
@@ -60,18 +65,21 @@ def probe(settings: Settings) -> Engine:
     problem = " ".join([*map(str, info.get("ServerErrors") or ()), answer.stderr]).strip()
     if not info.get("ServerVersion"):
         raise _refusal(problem, settings)
+    data_root = Path(str(info.get("DockerRootDir") or "/var/lib/docker"))
     return Engine(
         client=Path(client),
         version=str(info["ServerVersion"]),
-        data_root=Path(str(info.get("DockerRootDir") or "/var/lib/docker")),
+        data_root=data_root,
         storage_driver=str(info.get("Driver", "")),
         cgroup_version=int(info.get("CgroupVersion") or capabilities.cgroup_version()),
         default_runtime=str(info.get("DefaultRuntime", "")),
         cpus=int(info.get("NCPU") or 0),
         memory=int(info.get("MemTotal") or 0),
         operating_system=str(info.get("OperatingSystem", "")),
-        ours=dockerd_runs(settings),
+        # DOCKER_HOST may lead to another one.
+        ours=dockerd_runs(settings) and data_root.resolve() == (_folder(settings) / "data").resolve(),
         mark=mark_of(info),
+        product=_product(info),
     )
 
 
@@ -139,6 +147,13 @@ def parse_info(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _product(info: Mapping[str, Any]) -> str:
+    """Whose engine it is: Podman's is known by its log driver (`docker info` of Podman 4.3)."""
+    plugins = info.get("Plugins")
+    drivers = plugins.get("Log") if isinstance(plugins, Mapping) else None
+    return "Podman" if "k8s-file" in (drivers or ()) else "Docker"
 
 
 def _refusal(problem: str, settings: Settings) -> EngineError:

@@ -59,7 +59,7 @@ def host(asked: Request) -> Host:
         kernel=platform.release(),
         cpus=os.cpu_count() or 1,
         memory_mib=psutil.virtual_memory().total >> 20,
-        engine=f"Docker {found.version}",
+        engine=str(found),
         cgroup=f"v{found.cgroup_version}",
     )
     return Host(

@@ -130,6 +130,16 @@ def test_an_engine_without_permission(settings: Settings, monkeypatch: pytest.Mo
     assert named(found, "engine permission").remedy == "join the group docker"
 
 
+def test_podman_is_named_and_no_promise_is_made_of_cells(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    podman = an_engine(product="Podman", version="4.3.1", operating_system="debian")
+    monkeypatch.setattr(engine, "probe", lambda settings: podman)
+
+    found = named(doctor.examine(settings), "container engine")
+
+    assert (found.status, found.found) == (Status.WARNING, "Podman 4.3.1 on debian")
+    assert "no cell was ever run with it" in found.remedy
+
+
 def an_engine(**changes: object) -> engine.Engine:
     known: dict[str, object] = {
         "client": Path("/usr/bin/docker"),

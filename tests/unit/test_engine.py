@@ -66,6 +66,26 @@ def test_a_running_engine_is_described(path: Path, settings: Settings) -> None:
     assert not found.ours
 
 
+def test_podman_behind_dockers_client_is_called_podman(path: Path, settings: Settings) -> None:
+    program(path / "docker", says=json.dumps(INFO))
+    assert str(engine.probe(settings)) == "Docker 20.10.24"
+
+    plugins = {"Log": ["k8s-file", "none", "passthrough", "journald"]}
+    program(path / "docker", says=json.dumps({**INFO, "ServerVersion": "4.3.1", "Plugins": plugins}))
+    assert str(engine.probe(settings)) == "Podman 4.3.1"
+
+
+def test_an_engine_elsewhere_is_not_ours_though_ours_runs(
+    path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "dockerd_runs", lambda settings: True)
+    program(path / "docker", says=json.dumps(INFO))
+    assert not engine.probe(settings).ours
+
+    program(path / "docker", says=json.dumps({**INFO, "DockerRootDir": str(settings.cache_dir / "engine" / "data")}))
+    assert engine.probe(settings).ours
+
+
 def test_a_running_engine_is_used_as_it_is(path: Path, settings: Settings) -> None:
     program(path / "docker", says=json.dumps(INFO))
 
