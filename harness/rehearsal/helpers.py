@@ -10,9 +10,6 @@ from typing import Any
 from harness.apps.users import CONFIG_MAP, SECRET
 from harness.kube.needs import Need, needs
 
-VALUE = "stand-in"
-"""What each key of theirs holds."""
-
 _SECRET_KEY_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.secretKeyRef\..+")
 _KEYED = {"configMapKeyRef": CONFIG_MAP, "secretKeyRef": SECRET}
 _VOLUMES = {"configMap": CONFIG_MAP, "secret": SECRET}
@@ -48,7 +45,7 @@ def _made(need: Need, keys: Iterable[str], namespace: str) -> dict[str, Any]:
         "apiVersion": "v1",
         "kind": need.kind,
         "metadata": {"name": need.name, "namespace": namespace},
-        place: dict.fromkeys(sorted(keys), VALUE),
+        place: dict.fromkeys(sorted(keys), ""),
     }
 
 

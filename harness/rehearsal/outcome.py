@@ -13,6 +13,7 @@ from harness.report.text import first_line
 from harness.verdicts import Verdict
 
 _HELD = "held, but for a race"
+_WORSE = (Answer.SAFE, Answer.WITH_STEPS, Answer.NOT_KNOWN, Answer.NOT_SAFE)
 _BAD = (Verdict.FAILED, Verdict.BROKEN_AS_KNOWN)
 _UNPROVED = (Verdict.UNAVAILABLE, Verdict.ERROR)
 
@@ -20,7 +21,7 @@ _UNPROVED = (Verdict.UNAVAILABLE, Verdict.ERROR)
 def outcome(plan: Plan, run: RunResult, advice: Advice, summaries: Mapping[str, str]) -> RehearsalResult:
     """The result of a rehearsal. `summaries` say what each scenario claims; `advice` is that for the site's move."""
     moves = tuple(_judged(it, run, summaries) for it in plan.moves)
-    answer = _answer({it.what: it.answer for it in moves})
+    answer = _with_advice(_answer({it.what: it.answer for it in moves}), advice.answer)
     site = plan.reading.site
     return RehearsalResult(
         site=site.context,
@@ -35,6 +36,7 @@ def outcome(plan: Plan, run: RunResult, advice: Advice, summaries: Mapping[str, 
         applications=dict(plan.applications.counts),
         moves=moves,
         steps=tuple(map(str, advice.steps)) if answer is Answer.WITH_STEPS else (),
+        seen=tuple(map(str, (*advice.values, *advice.objects, *advice.site))),
         otherwise=plan.otherwise,
     )
 
@@ -42,6 +44,11 @@ def outcome(plan: Plan, run: RunResult, advice: Advice, summaries: Mapping[str, 
 def exit_status(result: RehearsalResult) -> int:
     """0 where the move holds and can be taken back; 1 where it breaks; 3 where that is not known."""
     return Answer(result.answer).exit_status
+
+
+def _with_advice(answer: Answer, advised: Answer) -> Answer:
+    """The answer in view of what the snapshot says of applications and values that were not rehearsed."""
+    return answer if advised is Answer.NOT_KNOWN else max(answer, advised, key=_WORSE.index)
 
 
 def _answer(moves: Mapping[str, str]) -> Answer:

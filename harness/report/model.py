@@ -228,7 +228,8 @@ class RehearsalResult(Model):
 
     `site` is the context of the snapshot, `made` when it was taken, `there` the site's version of Kubernetes, and
     `kubernetes` that of the rehearsal. `applications` counts the rehearsed ones by kind and state, out of `stored`.
-    `steps` are those that made the move hold; `otherwise` is what was otherwise than at the site.
+    `steps` are those that made the move hold; `seen` is what the snapshot says of the move: its values, all of its
+    applications, its cluster; `otherwise` is what was otherwise than at the site.
     """
 
     site: str
@@ -243,6 +244,7 @@ class RehearsalResult(Model):
     applications: dict[str, int] = Field(default_factory=dict)
     moves: tuple[RehearsedMove, ...] = ()
     steps: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
     otherwise: tuple[str, ...] = ()
 
 

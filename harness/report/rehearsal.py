@@ -43,6 +43,9 @@ def lines(result: RehearsalResult) -> Iterator[str]:
     if result.steps:
         yield "  the steps that made it hold:"
         yield from (f"    {number}. {plain(it)}" for number, it in enumerate(result.steps, 1))
+    if result.seen:
+        yield "  what the snapshot says of the move:"
+        yield from (f"    - {plain(it)}" for it in result.seen)
     if result.otherwise:
         yield "  otherwise than at the site:"
         yield from (f"    - {plain(it)}" for it in result.otherwise)
@@ -66,6 +69,9 @@ def markdown(result: RehearsalResult | None) -> Iterator[str]:
     if result.steps:
         yield from ("", "**the steps that made it hold**", "")
         yield from (f"{number}. {prose(it)}" for number, it in enumerate(result.steps, 1))
+    if result.seen:
+        yield from ("", "**what the snapshot says of the move**", "")
+        yield from (f"- {prose(it)}" for it in result.seen)
     if result.otherwise:
         yield from ("", "**otherwise than at the site**", "")
         yield from (f"- {prose(it)}" for it in result.otherwise)

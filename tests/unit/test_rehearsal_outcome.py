@@ -29,6 +29,7 @@ ADVICE = Advice(
     origin="2.2.1@docker.io",
     target="2.5.2",
     answer=Answer.WITH_STEPS,
+    objects=(Sentence(text="1 of 2 SparkApplications (etl/etl): refused", origin="from the schema"),),
     steps=(Sentence(text=KUBECTL, origin="run here", where="kind-1.34"),),
 )
 
@@ -56,7 +57,9 @@ def cell(path: str, scenario: str, verdict: Verdict, message: str = "", strikes:
     )
 
 
-def result(made: plan.Plan, strikes: str = "always", **verdicts: Verdict) -> RehearsalResult:
+def result(
+    made: plan.Plan, strikes: str = "always", advised: Answer = Answer.NOT_KNOWN, **verdicts: Verdict
+) -> RehearsalResult:
     """Of a run in which each path has one verdict for `submissions`, and all else passed."""
     paths = {"plain": PLAIN, "steps": STEPS, "back": BACK}
     cells = [
@@ -71,7 +74,8 @@ def result(made: plan.Plan, strikes: str = "always", **verdicts: Verdict) -> Reh
         for it in (*WATCHED, "user-apps")
     ]
     done = run().model_copy(update={"cells": tuple(cells), "planned": tuple(it.id for it in cells)})
-    return outcome.outcome(made, done, ADVICE, {"schedules": "no run is missed"})
+    advice = ADVICE.model_copy(update={"answer": advised})
+    return outcome.outcome(made, done, advice, {"schedules": "no run is missed"})
 
 
 @pytest.mark.parametrize(
@@ -88,7 +92,7 @@ def result(made: plan.Plan, strikes: str = "always", **verdicts: Verdict) -> Reh
     ],
 )
 def test_the_answer_follows_from_the_three_moves(
-    made: plan.Plan, verdicts: dict[str, Verdict], answer: str, status: int
+    made: plan.Plan, verdicts: dict[str, Any], answer: str, status: int
 ) -> None:
     found = result(made, **verdicts)
     assert found.answer == answer
@@ -107,6 +111,13 @@ def test_it_names_what_held_what_broke_and_the_steps(made: plan.Plan) -> None:
     assert found.stored == 2
     (*_, back) = result(made, back=Verdict.ERROR).moves
     assert (back.answer, back.unproved) == ("not proved", ("submissions: back submissions",))
+
+
+def test_what_the_snapshot_says_can_only_make_it_worse(made: plan.Plan) -> None:
+    assert result(made, advised=Answer.NOT_SAFE).answer == "not safe"
+    assert result(made, advised=Answer.WITH_STEPS).answer == "safe with these steps"
+    assert result(made, advised=Answer.SAFE, plain=Verdict.FAILED, steps=Verdict.FAILED).answer == "not safe"
+    assert "etl/etl" in result(made).seen[0]
 
 
 def test_a_race_is_no_break(made: plan.Plan) -> None:
@@ -131,6 +142,7 @@ def test_one_page_tells_it(made: plan.Plan, tmp_path: Path) -> None:
         assert "kubectl apply --server-side" in text
         assert "empty, since secrets are not in the snapshot" in text
         assert "the move and the way back" in text.lower()
+        assert "SparkApplications (etl/etl): refused" in text
     assert "Rehearsal" not in html.render(run("spark-pi"))
     done = writer.ReportWriter(tmp_path, run("spark-pi", run_id="20260801-101500-ab13")).finish()
     folder = tmp_path / done.run_id

@@ -125,7 +125,7 @@ def test_what_cannot_be_had_is_played_and_named(tmp_path: Path, capsys: pytest.C
     assert found["broke"]["metadata"]["annotations"]["spark-operator-harness/ends"] == "FAILED"
     assert found["nightly"]["spec"]["schedule"] == "5 4 * * *"
     assert found["nightly"]["spec"]["concurrencyPolicy"] == "Forbid"
-    assert found["db"]["stringData"] == {"password": "stand-in"}
+    assert found["db"]["stringData"] == {"password": ""}
     assert found["ran"]["spec"]["sparkConf"]["spark.hadoop.fs.s3a.secret.key"] == "***"
     assert "Secret etl/db: empty" in said
     assert "***" not in str(found["ran"]["metadata"])
