@@ -52,54 +52,6 @@ class Completed:
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
-class Identity:
-    """Which process: its number, the boot that it belongs to, and when in that boot it was started, in clock ticks.
-
-    Unlike a start time in seconds, none of them moves when the clock is set (proc(5), field 22 of /proc/PID/stat).
-    """
-
-    pid: int
-    boot: str
-    ticks: int
-
-    @property
-    def alive(self) -> bool:
-        """Whether exactly that process is running; one that only waits to be reaped is not."""
-        return self.ticks > 0 and self == identity(self.pid)
-
-
-def identity(pid: int) -> Identity | None:
-    """Which process has this number now; None when there is none, or it only waits to be reaped."""
-    ticks = _start_ticks(pid)
-    return None if ticks is None else Identity(pid=pid, boot=boot_id(), ticks=ticks)
-
-
-def boot_id() -> str:
-    """The id of this boot of the machine; empty where the kernel has none (macOS)."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    return path.read_text().strip() if path.is_file() else ""
-
-
-def _start_ticks(pid: int) -> int | None:
-    if not Path("/proc/self/stat").exists():
-        return _start_centiseconds(pid)
-    try:
-        # The program's name, in brackets, may itself hold blanks and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
-
-
-def _start_centiseconds(pid: int) -> int | None:
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time() * 100)
-    except psutil.NoSuchProcess:
-        return None
-
-
 class _Running:
     """Child processes that are alive, so that a signal handler can terminate them."""
 
@@ -172,9 +124,9 @@ def call(
                 _wait(child, timeout, stop, grace)
             except subprocess.TimeoutExpired as expired:
                 end(child, grace)
-                said = _redact(_read(sink, start) + _read(err, 0), secrets)
+                output = _redact(_read(sink, start) + _read(err, 0), secrets)
                 raise CommandTimeout(
-                    f"{line} did not finish within {timeout:.0f} s{_told(said)}",
+                    f"{line} did not finish within {timeout:.0f} s{_why(output)}",
                     f"see {log_file}" if log_file else "run it manually to see where it hangs",
                     stdout=_redact(_read(sink, start), secrets),
                     stderr=_redact(_read(err, 0), secrets),
@@ -197,7 +149,7 @@ def call(
                 sink.close()
     if check and done.returncode != 0:
         raise CommandError(
-            f"{line} exited with status {done.returncode}{_told(done.stderr if done.stderr.strip() else done.stdout)}",
+            f"{line} exited with status {done.returncode}{_why(done.stderr if done.stderr.strip() else done.stdout)}",
             f"see {log_file}" if log_file else "",
             returncode=done.returncode,
             stdout=done.stdout,
@@ -421,8 +373,8 @@ def _redact(text: str, secrets: Sequence[str]) -> str:
     return text
 
 
-def _told(output: str) -> str:
+def _why(output: str) -> str:
     """The cause in an output, and below it the output's end."""
-    said = causes.cause(output)
+    cause = causes.cause(output)
     end = "".join(f"\n  | {line}" for line in output.strip().splitlines()[-_TAIL_LINES:])
-    return f"{f': {said}' if said else ''}{end}"
+    return f"{f': {cause}' if cause else ''}{end}"

@@ -16,7 +16,7 @@ from harness.evidence.installation import NOBODY, Installation
 from harness.evidence.ledger import NAME_PREFIX
 from harness.evidence.ledger_entries import Entry, Owner, identity_of
 from harness.kube.cluster import OWN_IMAGES
-from harness.process import Identity
+from harness.process_identity import Identity
 
 IN_ENGINE = ("cluster", "container", "network", "volume")
 """Kinds of ledger entries that are looked for in the container engine."""

@@ -26,7 +26,8 @@ from harness.errors import EngineError, WaitTimeout
 from harness.evidence.folders import remove_folder
 from harness.evidence.ledger import NAME_PREFIX
 from harness.evidence.ledger_entries import Entry
-from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE, Identity, identity
+from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
+from harness.process_identity import Identity, identity
 from harness.providers import PROVIDERS
 from harness.untrusted import RUN_ID, check_yaml
 from harness.waiting import until

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, get_args
 
-from harness import process
+from harness import process_identity
 from harness.errors import HostError
 from harness.evidence.installation import installation_of
 from harness.evidence.ledger_entries import Entry, Kind, Owner, facts_of, lines_of, read
@@ -86,7 +86,7 @@ class Ledger:
         the folder cannot be written or the run exists already.
         """
         installation = installation_of(folder.parent)
-        own = process.identity(os.getpid()) or process.Identity(pid=os.getpid(), boot="", ticks=0)
+        own = process_identity.identity(os.getpid()) or process_identity.Identity(pid=os.getpid(), boot="", ticks=0)
         owner = Owner(run_id=run_id, process=own, installation=installation.id, host=platform.node())
         path = folder / f"{run_id}.jsonl"
         # Under its final name the file is locked and has its first line from the start, so that nobody can take the
@@ -141,7 +141,11 @@ class Ledger:
 
     def running(self, name: str, pid: int) -> None:
         """Add its id and start time to a planned process, so that no other process can be mistaken for it."""
-        self.planned("process", name, **facts_of(process.identity(pid) or process.Identity(pid=pid, boot="", ticks=0)))
+        self.planned(
+            "process",
+            name,
+            **facts_of(process_identity.identity(pid) or process_identity.Identity(pid=pid, boot="", ticks=0)),
+        )
 
     def uses(self, engine: EngineMark) -> None:
         """Record in which container engine the run's containers, networks and volumes are."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from harness import process
+from harness import process_identity
 from harness.errors import HostError
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.untrusted import RUN_ID
@@ -37,7 +37,7 @@ class Owner:
     """
 
     run_id: str
-    process: process.Identity
+    process: process_identity.Identity
     installation: str = ""
     host: str = ""
     closed: bool = False
@@ -58,19 +58,21 @@ class Owner:
     @property
     def elsewhere(self) -> bool:
         """Whether the run was on another machine, with which this one shares the cache folder."""
-        return bool(self.host) and self.host != platform.node() and self.process.boot != process.boot_id()
+        return bool(self.host) and self.host != platform.node() and self.process.boot != process_identity.boot_id()
 
 
-def facts_of(identity: process.Identity) -> dict[str, Any]:
+def facts_of(identity: process_identity.Identity) -> dict[str, Any]:
     """A process as an entry names it."""
     return {"pid": identity.pid, "boot": identity.boot, "ticks": identity.ticks}
 
 
-def identity_of(facts: Mapping[str, Any]) -> process.Identity | None:
+def identity_of(facts: Mapping[str, Any]) -> process_identity.Identity | None:
     """The process that an entry names; None for one that does not say which. Raises ValueError."""
     if not facts.get("pid"):
         return None
-    return process.Identity(pid=int(facts["pid"]), boot=str(facts.get("boot", "")), ticks=int(facts.get("ticks", 0)))
+    return process_identity.Identity(
+        pid=int(facts["pid"]), boot=str(facts.get("boot", "")), ticks=int(facts.get("ticks", 0))
+    )
 
 
 def read(path: Path) -> tuple[Owner, list[Entry]]:
@@ -135,7 +137,7 @@ def _owner(path: Path, data: Mapping[str, Any]) -> Owner:
     """The first line of a ledger. Raises HostError for one that names no run in the form of ours."""
     if not RUN_ID.fullmatch(str(data["run"])):
         raise HostError(f"{path} is not a ledger: its first line names no run", "inspect the file, then remove it")
-    own = identity_of(data) or process.Identity(pid=0, boot="", ticks=0)
+    own = identity_of(data) or process_identity.Identity(pid=0, boot="", ticks=0)
     return Owner(
         run_id=str(data["run"]),
         process=own,

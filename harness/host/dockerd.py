@@ -18,7 +18,7 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness import causes, process
+from harness import causes, process, process_identity
 from harness.errors import EngineError, WaitTimeout
 from harness.host import capabilities, network, oci_wrapper
 from harness.host.steps import Progress
@@ -54,7 +54,7 @@ def running(folder: Path) -> int | None:
     record = _recorded(folder)
     if record is None:
         return None
-    recorded = process.Identity(pid=record.pid, boot=record.boot, ticks=record.start_ticks)
+    recorded = process_identity.Identity(pid=record.pid, boot=record.boot, ticks=record.start_ticks)
     return record.pid if recorded.alive else None
 
 
@@ -71,8 +71,8 @@ def start(folder: Path, *, timeout: float) -> int:
             network.remember(folder / _BEFORE, _path())
             child = process.daemon(_command(folder), log_file=log_file(folder), env={"PATH": _path()})
             alive = child.pid
-            found = process.identity(alive)
-            record = _Record(pid=alive, start_ticks=found.ticks if found else 0, boot=process.boot_id())
+            found = process_identity.identity(alive)
+            record = _Record(pid=alive, start_ticks=found.ticks if found else 0, boot=process_identity.boot_id())
             (folder / "engine.json").write_text(record.model_dump_json())
             has_ended = child.poll
         else:

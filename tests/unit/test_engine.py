@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import process
+from harness import process_identity
 from harness.errors import EngineError
 from harness.host import dockerd, engine
 from harness.settings import Settings
@@ -158,8 +158,8 @@ def record(folder: Path, pid: int, *, ticks: int | None = None, boot: str | None
     folder.mkdir(parents=True)
     content = {
         "pid": pid,
-        "start_ticks": getattr(process.identity(pid), "ticks", 0) if ticks is None else ticks,
-        "boot": boot or process.boot_id(),
+        "start_ticks": getattr(process_identity.identity(pid), "ticks", 0) if ticks is None else ticks,
+        "boot": boot or process_identity.boot_id(),
     }
     (folder / "engine.json").write_text(json.dumps(content))
 

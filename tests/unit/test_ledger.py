@@ -18,7 +18,8 @@ import pytest
 from harness.errors import HostError
 from harness.evidence.ledger import Ledger, claimed, cluster_name, live_runs, new_run_id, not_ledgers, stale_ledgers
 from harness.evidence.ledger_entries import Entry, identity_of, read
-from harness.process import RUN_VARIABLE, identity
+from harness.process import RUN_VARIABLE
+from harness.process_identity import identity
 from harness.untrusted import RUN_ID
 
 RUN = "20260102-030405-ab12"

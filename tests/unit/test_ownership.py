@@ -26,7 +26,8 @@ from harness.evidence.installation import LABEL_IMAGE, LABEL_INSTALLATION, image
 from harness.evidence.ledger import Ledger, ledger_folder, stale_ledgers
 from harness.host.engine_mark import EngineMark
 from harness.kube.cluster import LABEL_RUN
-from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE, identity
+from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
+from harness.process_identity import identity
 from harness.providers.kind import Kind
 from harness.registries.front import certificates
 from harness.settings import Settings

@@ -18,7 +18,8 @@ from harness.cleanup.remains import Claim, Remain, Scope, Survey, look, look_for
 from harness.errors import EngineError
 from harness.evidence.installation import Installation
 from harness.evidence.ledger_entries import Entry
-from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE, identity
+from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
+from harness.process_identity import identity
 
 RUN = "20260102-030405-ab12"
 OTHER = "20260102-030405-cd34"

@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from harness import process
+from harness import process_identity
 from harness.errors import HarnessError
 from harness.matrix import own_rows
 from harness.registries.front.control import controlled
@@ -38,7 +38,7 @@ def main(file: Path) -> int:
 
 
 def _serve(plan: Plan, folder: Path, stop: threading.Event) -> None:
-    own = process.identity(os.getpid())
+    own = process_identity.identity(os.getpid())
     if own is None:
         raise HarnessError("this process cannot be told from others, since /proc does not show it")
     chosen = profile(plan.profile, own_rows.read(plan.catalogue_dirs))

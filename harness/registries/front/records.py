@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.process import Identity
+from harness.process_identity import Identity
 from harness.registries.front.profile import Limits, Visibility
 
 
@@ -31,7 +31,7 @@ class Plan(BaseModel):
 
 
 class Record(BaseModel):
-    """A running front. `pid`, `boot` and `ticks` are its process's (`harness.process.Identity`).
+    """A running front. `pid`, `boot` and `ticks` are its process's (`harness.process_identity.Identity`).
 
     `tokens` maps a user to the file with that user's token; the tokens themselves are in no record.
     """
