@@ -8,6 +8,7 @@ name is an image's and which one the project's is decided in `harness/audit/refe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os.path import commonprefix
@@ -15,11 +16,11 @@ from pathlib import Path
 
 from harness.audit import walk
 from harness.audit.addresses import Addresses
-from harness.audit.expressions import Variables
+from harness.audit.expressions import Variables, literal_in
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
-from harness.audit.references import Reference, References, stands_for_image
+from harness.audit.references import HUB_HOSTS, Reference, References, stands_for_image
 from harness.audit.rules_about import is_rule
 from harness.audit.splits import Splits
 from harness.audit.stale import Edit, Stale, stale_at
@@ -27,6 +28,8 @@ from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.releases.charts import CHART_NAME
 
+_NEARBY = 200
+_VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
 _TELLING = 6
 """From so many letters on, what all names begin with is rare enough to be looked for instead of each of them."""
 
@@ -142,6 +145,10 @@ class Scanner:
             if told is None:
                 return None
             begin, end = it.start - len(it.scheme), it.start + len(it.text.partition(":")[0])
+            version = it.tag or next(iter(_VERSION.findall(lines.text[it.end : it.end + _NEARBY])), "")
+            if version and version not in self._homes.oci_charts:
+                # This version of the chart is in the Helm repository only.
+                return stale_at(lines, file, begin, end, replace(told, replacement=self._homes.charts[0], same=False))
             return stale_at(lines, file, begin, end, told, [Edit(start=begin, end=end, text=told.replacement)])
         tags = splits.listed_tags(it)
         if it.host == "" and not tags and not stands_for_image(it, lines, templated=self._is_templated(it, lines)):
@@ -169,7 +176,7 @@ class Scanner:
 
     @staticmethod
     def _edits(it: Reference, tag: str, finding: Finding) -> Sequence[Edit]:
-        if not finding.same or not finding.replacement or not it.plain:
+        if not finding.same or not finding.replacement:
             return ()
         written = finding.replacement
         name, colon, right = written.partition(":")
@@ -180,7 +187,14 @@ class Scanner:
             written = name
         elif not tag and colon:
             written = name
-        return [Edit(start=it.start, end=it.end, text=written)]
+        if it.plain:
+            return [Edit(start=it.start, end=it.end, text=written)]
+        host, _, rest = written.partition("/")
+        default = literal_in(it.text[: it.at - it.start], HUB_HOSTS | {it.host or ""})
+        if default is None:
+            return ()
+        first = Edit(start=it.start + default[0], end=it.start + default[1], text=host)
+        return [first, Edit(start=it.at, end=it.end, text=rest)]
 
 
 def _excused(lines: Sequence[str]) -> set[int]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 EXPRESSION = (
     r"(?:\$\{\{.{0,200}?\}\}|\{\{.{0,200}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.]*\}"
@@ -33,6 +33,15 @@ _DEEPEST = 4
 def is_known(text: str) -> bool:
     """Whether a text has no template or variable in it."""
     return not _EXPRESSION.search(text)
+
+
+def literal_in(text: str, values: Iterable[str]) -> tuple[int, int] | None:
+    """Where one of some values is written in a template as its default, and nowhere else; None if it is not."""
+    for pattern in _DEFAULTS:
+        match = pattern.search(text)
+        if match and match["value"] in values and text.count(match["value"]) == 1:
+            return match.span("value")
+    return None
 
 
 class Variables:

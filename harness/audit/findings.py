@@ -124,4 +124,4 @@ class Finding:
     def __str__(self) -> str:
         if not self.replacement:
             return self.message
-        return f"{self.message}; {'write' if self.same else 'the newest is'} {self.replacement}"
+        return f"{self.message}; {'write' if self.same else 'there is'} {self.replacement}"

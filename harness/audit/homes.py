@@ -52,9 +52,8 @@ class Homes:
     def __init__(self, releases: Iterable[Release], past: History | None = None) -> None:
         found: dict[tuple[Role, str, str], list[str]] = {}
         charts: dict[str, None] = {}
-        for release in releases:
-            if release.relocated:
-                continue
+        rows = [it for it in releases if not it.relocated]
+        for release in rows:
             charts |= dict.fromkeys(it for it in (release.chart_repository, release.chart_oci) if it)
             found.setdefault(("operator", release.registry, release.repository), []).append(release.version)
             if release.hook_repository:
@@ -68,6 +67,8 @@ class Homes:
         self.registries = frozenset(home.registry for home in self.all)
         self.repositories = frozenset(home.repository for home in self.all)
         self.charts = tuple(charts)
+        self.oci_charts = frozenset(it.version for it in rows if it.chart_oci)
+        """The versions of the chart that upstream published as OCI artefacts."""
         self.chart_addresses = frozenset(it.split("://", 1)[-1] for it in charts)
         self.tails = frozenset(it[at:] for it in self.repositories for at in (0, it.find("/") + 1))
         """The repositories, and what is left of them behind a registry with an owner: `spark-operator/controller`."""

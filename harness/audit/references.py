@@ -42,9 +42,9 @@ _NOT_IMAGE_KEY = re.compile(r"(?:pull_?policy|pull_?secrets?)$", re.I)
 class Reference:
     """A name in a text, between two offsets, which a replacement takes the place of.
 
-    `host` is empty for a short name, None for one that cannot be known. `tag` is empty where there is none, or none
-    that can be known. `scheme` is what stands before it, as in `docker://`. `plain` says that no template is in what
-    stands from `start` to `end`; a template for the tag stands behind `end`.
+    The path begins at `at`. `host` is empty for a short name, None for one that cannot be known. `tag` is empty where
+    there is none, or none that can be known. `scheme` is what stands before it, as in `docker://`. `plain` says that no
+    template is in what stands from `start` to `end`; a template for the tag stands behind `end`.
     """
 
     host: str | None
@@ -53,6 +53,7 @@ class Reference:
     digest: str
     scheme: str
     start: int
+    at: int
     end: int
     text: str
     plain: bool
@@ -124,6 +125,7 @@ class References:
             digest=digest,
             scheme=scheme,
             start=start,
+            at=match.start(),
             end=end,
             text=text[start:end],
             plain=is_known(text[start:end]),

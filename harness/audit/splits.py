@@ -10,7 +10,7 @@ from functools import cached_property
 
 from harness.audit import chart_pins, parts
 from harness.audit.chart_pins import ChartPin
-from harness.audit.expressions import Variables
+from harness.audit.expressions import Variables, literal_in
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes, Role
 from harness.audit.owners import Lines
@@ -21,6 +21,8 @@ from harness.audit.stale import Edit, Stale, stale_at
 from harness.images.references import DOCKER_HUB, ImageReference, names_host
 
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
+_HUB = tuple(f"{it}/" for it in HUB_HOSTS)
+_LONGEST_HOST = max(map(len, _HUB))
 _TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
 
 
@@ -77,7 +79,7 @@ class Splits:
             if names_host(value):
                 yield from self._host_inside(part, tag, pin)
                 return
-            if value not in self._homes.repositories or not self._is_image(part):
+            if value not in self._homes.repositories or not self._is_image(part) or not _is_repository(part):
                 return
         else:
             if not any(
@@ -153,10 +155,14 @@ class Splits:
         if "repository" not in by_word and "registry" in by_word and finding.rule != "mixed-up-host":
             return []
         changed = [(it, values[it.word]) for it in by_word.values() if it.value != values[it.word]]
-        if any(it.value != it.written for it, _ in changed):
-            # The value comes from elsewhere.
-            return []
-        return [Edit(start=it.start, end=it.end, text=value) for it, value in changed]
+        edits = []
+        for it, value in changed:
+            span = (0, len(it.written)) if it.value == it.written else literal_in(it.written, {it.value or ""})
+            if span is None:
+                # The value comes from elsewhere.
+                return []
+            edits.append(Edit(start=it.start + span[0], end=it.start + span[1], text=value))
+        return edits
 
     # Names without a repository: the chart has one
 
@@ -300,14 +306,18 @@ class Splits:
         return "hook" in part.stem.split() or any("hook" in it.lower() for it in self._lines.owners(part.start)[:4])
 
 
+def _is_repository(part: Part) -> bool:
+    """Whether a key is a repository's; without a registry beside them, others have whole names."""
+    return part.key.lower().endswith(("repository", "repo"))
+
+
 def _stands_alone(name: str, text: str) -> bool:
-    """Whether a name is in a text and no part of a longer one."""
+    """Whether a name is in a text, alone or behind the host of Docker Hub, and no part of a longer one."""
     place = text.find(name)
     while place >= 0:
-        before, after = text[max(0, place - 1) : place], text[place + len(name) : place + len(name) + 1]
-        if not (before.isalnum() or (before and before in "_/.-")) and not (
-            after.isalnum() or (after and after in "_/-")
-        ):
+        before, after = text[max(0, place - _LONGEST_HOST) : place], text[place + len(name) : place + len(name) + 1]
+        apart = not before or before.endswith(_HUB) or not (before[-1].isalnum() or before[-1] in "_/.-")
+        if apart and not (after.isalnum() or (after and after in "_/-")):
             return True
         place = text.find(name, place + 1)
     return False

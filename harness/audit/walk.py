@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import shutil
 import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,7 +57,16 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
             continue
         walked.files += 1
         if one in content if one else any(needle in content for needle in needles):
-            yield name, content.decode("utf-8-sig", errors="replace")
+            yield name, decoded(content)[0]
+
+
+def decoded(content: bytes) -> tuple[str, Callable[[str], bytes]]:
+    """The text of a file, and what makes bytes of such a text again: byte for byte, whatever is in it."""
+    encoding = _ENCODED.get(content[:2])
+    mark = content[:2] if encoding else codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+    codec = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(mark, "utf-8")
+    errors = "surrogateescape" if codec == "utf-8" else "surrogatepass"
+    return content[len(mark) :].decode(codec, errors), lambda text: mark + text.encode(codec, errors)
 
 
 def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
@@ -85,7 +95,7 @@ def _content(path: str, name: str, unread: Counter[str]) -> bytes | None:
     if content.find(b"\0", 0, _BINARY_IN) >= 0:
         encoding = _ENCODED.get(content[:2])
         if encoding:
-            return content.decode(encoding, errors="replace").encode()
+            return content.decode(encoding, errors="replace").encode(errors="replace")
         unread[_kind(name, "binary")] += 1
         return None
     return content

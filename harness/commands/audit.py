@@ -13,6 +13,7 @@ from typing import Any
 from harness import options as run_options
 from harness import settings
 from harness.evidence.temporary import temporary
+from harness.matrix.names import counted
 from harness.report.text import wide_console
 
 _SOURCE = tuple(option for option in run_options.RUN_OPTIONS if option.flag == "--source")
@@ -50,10 +51,14 @@ def declare(commands: Any, command: run_options.Command) -> None:
     run_options.declare(images.add_argument, (*_SOURCE, *run_options.CONFIG))
 
     docs = command(actions, "docs", _docs, "find stale references in text files of any kind")
-    docs.add_argument("folder", metavar="DIR", type=Path, help="a folder or a file")
+    docs.add_argument("folder", metavar="DIR", type=Path, nargs="?", help="a folder or a file")
     docs.add_argument("--sarif", metavar="FILE", type=Path, help="write the findings as SARIF 2.1.0, for code review")
     docs.add_argument("--changelogs", action="store_true", help="include changelogs, which refer to the past")
-    docs.add_argument("--json", action="store_true", help="print JSON")
+    how = docs.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print JSON")
+    how.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
+    how.add_argument("--fix", action="store_true", help="print the diff, and mend what the same version has a name for")
+    how.add_argument("--emit", choices=("renovate", "kyverno"), help="print a rule that keeps former names out")
 
 
 def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -93,7 +98,17 @@ def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.errors import UsageError
     from harness.matrix import catalogue as catalogues
 
-    audit = docs.audit(parsed.folder, Homes(catalogues.of(settings.load()).releases), histories=parsed.changelogs)
+    homes = Homes(catalogues.of(settings.load()).releases)
+    if parsed.emit:
+        from harness.audit import emit
+
+        print(emit.EMITTED[parsed.emit](homes))
+        return 0
+    if parsed.folder is None:
+        raise UsageError("harness audit docs needs something to check", "give a folder or a file")
+    audit = docs.audit(parsed.folder, homes, histories=parsed.changelogs)
+    if parsed.fix or parsed.diff:
+        audit = _mended(audit, homes, parsed)
     if parsed.sarif:
         from harness.audit import sarif
 
@@ -106,6 +121,21 @@ def _docs(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     else:
         print("\n".join(told.documents_lines(audit)))
     return audit.exit_status
+
+
+def _mended(audit: Any, homes: Any, parsed: argparse.Namespace) -> Any:
+    """Print the diff; with --fix, write it, and audit again."""
+    from harness.audit import docs, mend
+    from harness.evidence.markdown import plain
+
+    planned = mend.plan(audit, docs.Scanner(homes))
+    for it in planned:
+        print(plain(it.diff), end="")
+    if not (planned and parsed.fix):
+        return audit
+    mend.write(planned)
+    print(f"mended {sum(it.names for it in planned)} in {counted(len(planned), 'file')}")
+    return docs.audit(parsed.folder, homes, histories=parsed.changelogs)
 
 
 def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, known: Any, homes: Any) -> Any:

@@ -13,12 +13,17 @@ def write_atomically(file: Path, text: str) -> None:
 
     Only this user may read a new file; one that is there keeps its mode.
     """
+    write_bytes_atomically(file, text.encode())
+
+
+def write_bytes_atomically(file: Path, content: bytes) -> None:
+    """The same with bytes."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
         if file.is_file():
             temporary.chmod(file.stat().st_mode & 0o777)
         temporary.replace(file)

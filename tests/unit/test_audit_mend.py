@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mending replaces stale names and nothing else, in all files or in none, and SARIF has the same fixes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import cli
+from harness.audit import docs, mend, sarif
+from harness.audit.findings import Severity
+from harness.audit.homes import Homes
+from harness.audit.stale import Stale
+from harness.errors import UsageError
+from harness.matrix import catalogue
+from harness.report import files
+
+CASES = tomllib.loads((Path(__file__).parent / "audit_cases" / "found.toml").read_text())["case"]
+VALUES = """\
+# our values   # two comments
+image:   {registry: "docker.io",  repository: 'kubeflow/spark-operator'} # here\r
+other:
+    - &a docker.io/kubeflow/spark-operator:2.5.2   # keep me
+    - *a
+    - docker.io/kubeflow/spark-operator:2.1.1
+"""
+MENDED = """\
+# our values   # two comments
+image:   {registry: "ghcr.io",  repository: 'kubeflow/spark-operator/controller'} # here\r
+other:
+    - &a ghcr.io/kubeflow/spark-operator/controller:2.5.2   # keep me
+    - *a
+    - docker.io/kubeflow/spark-operator:2.1.1
+"""
+
+
+@pytest.fixture(scope="module")
+def homes() -> Homes:
+    return Homes(catalogue.load().releases)
+
+
+def planned(folder: Path, homes: Homes) -> list[mend.Mended]:
+    return mend.plan(docs.audit(folder, homes), docs.Scanner(homes))
+
+
+def test_comments_quotes_and_blanks_stay(homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / "values.yaml").write_bytes(VALUES.encode())
+    mend.write(planned(tmp_path, homes))
+    assert (tmp_path / "values.yaml").read_bytes() == MENDED.encode()
+
+
+def test_the_diff_comes_first_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "values.yaml").write_bytes(VALUES.encode())
+    assert cli.main(["audit", "docs", str(tmp_path), "--diff"]) == 1
+    said = capsys.readouterr().out
+    assert (tmp_path / "values.yaml").read_bytes() == VALUES.encode()
+
+    diff = said[: said.index("values.yaml:2")]
+    assert diff.startswith("--- a/values.yaml\n+++ b/values.yaml\n")
+    assert cli.main(["audit", "docs", str(tmp_path), "--fix"]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith(diff)
+    assert "mended 2 in 1 file\n" in said
+    assert "1 stale reference in 1 file" in said
+    assert (tmp_path / "values.yaml").read_bytes() == MENDED.encode()
+
+
+def test_a_diff_can_be_applied_by_git(homes: Homes, tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    (tmp_path / "a.txt").write_text("docker.io/kubeflow/spark-operator:2.5.2")
+    (it,) = planned(tmp_path, homes)
+    subprocess.run(["git", "-C", str(tmp_path), "apply"], input=it.diff.encode(), check=True)
+    assert (tmp_path / "a.txt").read_text() == "ghcr.io/kubeflow/spark-operator/controller:2.5.2"
+
+
+def test_everything_mended_ends_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.md").write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    assert cli.main(["audit", "docs", str(tmp_path), "--fix"]) == 0
+    assert "0 stale references in 1 file" in capsys.readouterr().out
+    assert cli.main(["audit", "docs", str(tmp_path), "--fix"]) == 0
+    assert "mended" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "latin-1"])
+def test_the_encoding_stays(encoding: str, homes: Homes, tmp_path: Path) -> None:
+    def text(name: str) -> bytes:
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        return f"{mark}größe: 1\r\nimage: {name}:2.5.2\r\n".encode(encoding)
+
+    (tmp_path / "a.yaml").write_bytes(text("docker.io/kubeflow/spark-operator"))
+    mend.write(planned(tmp_path, homes))
+    assert (tmp_path / "a.yaml").read_bytes() == text("ghcr.io/kubeflow/spark-operator/controller")
+
+
+def test_all_files_are_written_or_none(homes: Homes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = "docker.io/kubeflow/spark-operator:2.5.2\n"
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text(before)
+    write = files.write_bytes_atomically
+
+    def refusing(file: Path, content: bytes) -> None:
+        if file.name == "b.md":
+            raise PermissionError(13, "Permission denied")
+        write(file, content)
+
+    # A folder that cannot be written to can be by root, who runs this in CI.
+    monkeypatch.setattr(mend, "write_bytes_atomically", refusing)
+    with pytest.raises(UsageError, match=r"b\.md cannot be written: Permission denied; no file was changed"):
+        mend.write(planned(tmp_path, homes))
+    assert [(tmp_path / name).read_text() for name in ("a.md", "b.md")] == [before, before]
+
+
+def test_a_file_that_was_changed_meanwhile_is_left_alone(homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    made = planned(tmp_path, homes)
+    (tmp_path / "a.md").write_text("something else\n")
+    with pytest.raises(UsageError, match="changed while it was mended"):
+        mend.write(made)
+    assert (tmp_path / "a.md").read_text() == "something else\n"
+
+
+def test_modes_and_links_stay(homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    script = tmp_path / "real" / "a.sh"
+    script.write_text("docker pull docker.io/kubeflow/spark-operator:2.5.2\n")
+    script.chmod(0o750)
+    (tmp_path / "a.sh").symlink_to("real/a.sh")
+    mend.write(planned(tmp_path / "a.sh", homes))
+    assert (tmp_path / "a.sh").is_symlink()
+    assert "ghcr.io" in script.read_text()
+    assert script.stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"image: docker.io/kubeflow/spark-operator:2.5.2@sha256:{'1' * 64}\n",
+        f"image: docker.io/kubeflow/spark-operator@sha256:{'1' * 64}\n",
+        "image: docker.io/kubeflow/spark-operator:2.1.1\n",
+        "image: docker.io/kubeflow/spark-operator:2.9.0\n",
+        "image: ghcr.io/googlecloudplatform/spark-operator:v1beta2-1.3.8-3.1.1\n",
+        "url: oci://docker.io/kubeflow/spark-operator\nref: {tag: 2.1.1}\n",
+        "chart: spark-operator\nversion: 2.1.1\n",
+        "chart: spark-operator\nversion: 2.1.1\nimage: {registry: docker.io, repository: kubeflow/spark-operator}\n",
+    ],
+)
+def test_what_would_be_another_version_or_was_never_published_is_left_to_the_author(
+    text: str, homes: Homes, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    assert docs.audit(tmp_path, homes).findings
+    assert planned(tmp_path, homes) == []
+
+
+@pytest.mark.parametrize("case", CASES, ids=[it["name"] for it in CASES])
+def test_the_fixes_of_sarif_are_those_of_the_command(case: dict[str, str], homes: Homes, tmp_path: Path) -> None:
+    file = tmp_path / case["file"]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(case["text"].removeprefix("\n"))
+    audit = docs.audit(tmp_path, homes)
+    by_sarif = replaced(file.read_text(), json.loads(sarif.text(audit)))
+    mend.write(planned(tmp_path, homes))
+
+    assert file.read_text() == by_sarif
+    left = docs.audit(tmp_path, homes).findings
+    assert not any(it.edits for it in left)
+    assert len(errors(left)) == len(errors(audit.findings)) - sum(bool(it.edits) for it in errors(audit.findings))
+
+
+def errors(found: Sequence[Stale]) -> list[Stale]:
+    return [it for it in found if it.finding.severity is Severity.ERROR]
+
+
+def replaced(text: str, log: Any) -> str:
+    """A text with the fixes of a SARIF log, each region once."""
+    lines = text.split("\n")
+    puts = {
+        (put["deletedRegion"]["startLine"], put["deletedRegion"]["startColumn"]): put
+        for result in log["runs"][0]["results"]
+        for fix in result.get("fixes", [])
+        for change in fix["artifactChanges"]
+        for put in change["replacements"]
+    }
+    for (line, column), put in sorted(puts.items(), reverse=True):
+        old, end = lines[line - 1], put["deletedRegion"]["endColumn"]
+        lines[line - 1] = old[: column - 1] + put["insertedContent"]["text"] + old[end - 1 :]
+    return "\n".join(lines)
