@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from holder import holder
 
 from harness import waiting
 from harness.errors import HostError
@@ -19,15 +19,6 @@ from harness.run.budget import Budget, Claim
 from harness.run.share import Share
 from harness.run.slots import Slots
 from harness.waiting import Cancelled
-
-_HOLD = """
-import sys
-from pathlib import Path
-from harness.run.budget import Budget
-with Budget(Path(sys.argv[1]), 2).some(float(sys.argv[2]), "another"):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +30,8 @@ def _not_cancelled() -> Iterator[None]:
 @pytest.fixture
 def other_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds 1.34 processors."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(tmp_path), "1.34"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+    with holder(f"Budget(Path({str(tmp_path)!r}), 2).some(1.34, 'another')") as process:
         yield process
-        process.kill()
 
 
 def asks(budget: Budget, *needs: float) -> list[bool]:

@@ -4,26 +4,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from holder import holder
 
 from harness import waiting
 from harness.run.slots import Slots
 from harness.waiting import Cancelled
-
-_HOLD = """
-import sys
-from pathlib import Path
-from harness.run.slots import Slots
-with Slots(Path(sys.argv[1]), "app", 1).some():
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -35,13 +26,8 @@ def _not_cancelled() -> Iterator[None]:
 @pytest.fixture
 def other_run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the first place."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
+    with holder(f"Slots(Path({str(tmp_path)!r}), 'app', 1).some()") as process:
         yield process
-        process.kill()
 
 
 def test_no_more_than_its_places_are_held_in_one_run(tmp_path: Path) -> None:
