@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Go modules that are linked into stored programs, and the newest versions that the module proxy offers.
 
-This says how old something is, not whether it is vulnerable: govulncheck needs Go's vulnerability database, which has a
-host of its own that a machine without the internet cannot reach (docs/dependencies.md, "What is not known").
+This says how old something is and which of its packages have code in the program, not whether it is vulnerable:
+govulncheck needs Go's vulnerability database, which has a host of its own that a machine without the internet cannot
+reach (docs/dependencies.md, "What is not known").
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -24,13 +27,18 @@ from harness.matrix.names import unknown
 
 _SECONDS = 600.0
 _DAY = 86400.0
+_SHOWN = 6
+# A source file in the function table, which a program has without its symbols, too; with -trimpath, its name is
+# <module>@<version>/<package>/<file> (src/cmd/link/internal/ld/pcln.go).
+_SOURCE = re.compile(rb"(?<=\0)([\w.~/-]+)@v[^/\0]+/((?:[\w.~-]+/)*)[^/\0]+\.(?:go|s)(?=\0)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkedModule:
     """A module in a program. `newest` is what the proxy offers, empty where it does not say.
 
-    Both dates are those of the versions, if known.
+    Both dates are those of the versions, if known. `packages` are those of which there is code in a program, by their
+    paths in the module: the linker leaves out what nothing in the program can call.
     """
 
     path: str
@@ -38,6 +46,7 @@ class LinkedModule:
     newest: str
     made: datetime | None
     newest_made: datetime | None
+    packages: tuple[str, ...] = ()
 
     @property
     def outdated(self) -> bool:
@@ -75,10 +84,20 @@ def linked(store: Store, artifact: Artifact) -> list[LinkedModule]:
     )
     known = {it["Path"]: it for it in _documents(done.stdout)}
     versions = {"/".join(filter(None, (it.group, it.name))): it.version for it in found}
-    return [_linked(path, versions[path], known.get(path, {})) for path in paths]
+    code = packages(sorted((artifact.folder / "bin").iterdir()))
+    return [_linked(path, versions[path], known.get(path, {}), code.get(path, ())) for path in paths]
 
 
-def _linked(path: str, version: str, known: dict[str, Any]) -> LinkedModule:
+def packages(programs: Sequence[Path]) -> Mapping[str, tuple[str, ...]]:
+    """Of each module, the packages that have code in these Go programs; `.` is the one at its root."""
+    found: dict[str, set[str]] = {}
+    for program in programs:
+        for module, package in _SOURCE.findall(program.read_bytes()):
+            found.setdefault(module.decode(), set()).add(package.decode().rstrip("/") or ".")
+    return {module: tuple(sorted(names)) for module, names in found.items()}
+
+
+def _linked(path: str, version: str, known: dict[str, Any], code: tuple[str, ...] = ()) -> LinkedModule:
     update = known.get("Update", {})
     # The program may be older than what go.mod requires by now.
     required = known.get("Version", "") if "Error" not in known else ""
@@ -88,6 +107,7 @@ def _linked(path: str, version: str, known: dict[str, Any]) -> LinkedModule:
         newest=update.get("Version", required),
         made=_moment(known.get("Time") if known.get("Version") == version else None),
         newest_made=_moment(update.get("Time", known.get("Time"))),
+        packages=code,
     )
 
 
@@ -110,12 +130,17 @@ def _table(artifact: Artifact, found: Sequence[LinkedModule], now: datetime) -> 
     silent = [it for it in found if not it.newest]
     counts = f"{len(found)} modules, {len(old)} of them with a newer version, {len(silent)} not known to the proxy"
     shown = Table(title=f"{artifact.name}: {counts}", title_justify="left")
-    for title in ("module", "linked", "days old", "newest", "days old"):
+    for title in ("module", "linked", "days old", "newest", "days old", "code of"):
         shown.add_column(title, overflow="fold")
     for it in (*old, *silent):
         newest = (it.newest, _age(it.newest_made, now)) if it.newest else ("not known", "")
-        shown.add_row(it.path, it.version, _age(it.made, now), *newest)
+        shown.add_row(it.path, it.version, _age(it.made, now), *newest, _listed(it.packages))
     return shown
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (", ".join(names[:_SHOWN]) or "nothing") + more
 
 
 def _age(made: datetime | None, now: datetime) -> str:

@@ -17,15 +17,30 @@ from harness.foundry.store import Store
 from harness.foundry.supply import describe
 
 _OLD, _NEW = "v1.0.0", "v1.1.0"
-_PROGRAM = 'package main\n\nimport "example.invalid/part"\n\nfunc main() { println(part.Name) }\n'
+_PROGRAM = """package main
+
+import (
+	"example.invalid/part"
+	"example.invalid/part/called"
+	"example.invalid/part/imported"
+)
+
+func main() { println(part.Name, called.Do(), imported.Name) }
+"""
+_PART = {
+    "part.go": 'package part\n\nconst Name = "part"\n',
+    "called/called.go": "package called\n\n//go:noinline\nfunc Do() int { return 1 }\n",
+    # Of this package, the program has a constant and none of the code.
+    "imported/imported.go": 'package imported\n\nconst Name = "x"\n\n//go:noinline\nfunc Do() int { return 2 }\n',
+    "other/other.go": "package other\n\n//go:noinline\nfunc Do() int { return 3 }\n",
+}
 
 
 @pytest.fixture
 def store(tmp_path: Path, go_build_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """A store in which the program of a tool module is built; its part has a newer version since."""
     registry, modules = tmp_path / "registry", tmp_path / "modules"
-    files = {"part.go": 'package part\n\nconst Name = "part"\n'}
-    publish(registry, "example.invalid/part", _OLD, "go 1.24\n", files)
+    publish(registry, "example.invalid/part", _OLD, "go 1.24\n", _PART)
     requirement = f"go 1.24\n\nrequire example.invalid/part {_OLD}\n"
     publish(registry, "example.invalid/tool", _OLD, requirement, {"main.go": _PROGRAM})
     folder = modules / "tool"
@@ -41,7 +56,7 @@ def store(tmp_path: Path, go_build_cache: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(gobuild, "caches", lambda store: (made.root.parent / "work" / "go-modules", go_build_cache))
     gobuild.build(made, "tool")
     for version in (_OLD, _NEW):
-        publish(registry, "example.invalid/part", version, "go 1.24\n", files)
+        publish(registry, "example.invalid/part", version, "go 1.24\n", _PART)
     (registry / "example.invalid/part/@v/list").write_text(f"{_OLD}\n{_NEW}\n")
     return made
 
@@ -73,6 +88,16 @@ def test_a_module_with_a_newer_version_is_listed(store: Store) -> None:
     (row,) = [line for line in text.splitlines() if "example.invalid/part" in line]
     assert _OLD in row
     assert _NEW in row
+    assert "called" in row
+    assert "imported" not in row
+
+
+def test_of_a_module_only_those_packages_are_named_that_have_code_in_the_program(store: Store) -> None:
+    (artifact,) = store.artifacts()
+
+    found = {it.path: it.packages for it in outdated.linked(store, artifact)}
+
+    assert found == {"example.invalid/part": ("called",), "example.invalid/tool": (".",)}
 
 
 def test_a_proxy_that_refuses_one_module_says_nothing_of_it() -> None:
