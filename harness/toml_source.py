@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from harness.errors import CatalogueError
@@ -40,6 +40,18 @@ _PIECE = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as wrong:
+        raise ValueError(f"{text!r} is not a regular expression: {wrong}") from wrong
+    return text
+
+
+Expression = Annotated[str, AfterValidator(_expression)]
+"""A regular expression, as text."""
 
 
 @dataclass(frozen=True, kw_only=True)

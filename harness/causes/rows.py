@@ -8,23 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from harness import home
-from harness.toml_source import TomlSource
+from harness.toml_source import Expression, TomlSource
 
 FILE = home.data_root() / "clusters" / "output.toml"
 _GROUP = "cause"
-
-
-def _expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as wrong:
-        raise ValueError(f"{text!r} is not a regular expression: {wrong}") from wrong
-    return text
 
 
 class Row(BaseModel):
@@ -33,7 +25,7 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     of: str = Field(min_length=1)
-    pattern: Annotated[str, AfterValidator(_expression)]
+    pattern: Expression
     source: str = Field(min_length=1)
     version: str = Field(min_length=1)
     examples: tuple[str, ...] = Field(min_length=1)

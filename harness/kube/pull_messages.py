@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from harness.errors import UsageError
 from harness.images.mirrors import BLOCKED
@@ -24,7 +24,7 @@ from harness.images.references import ImageReference
 from harness.matrix.own_rows import OwnRows
 from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
-from harness.toml_source import TomlSource
+from harness.toml_source import Expression, TomlSource
 
 FILE = PROJECT_ROOT / "clusters" / "pull-messages.toml"
 
@@ -128,14 +128,6 @@ class PullFailure:
         return f"{self.words}: {self.answer}"
 
 
-def _expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as wrong:
-        raise ValueError(f"{text!r} is not a regular expression: {wrong}") from wrong
-    return text
-
-
 class KindRow(Model):
     """`[[kind]]`; the keys are explained in the file."""
 
@@ -150,7 +142,7 @@ class MessageRow(Model):
     """`[[message]]`; the keys are explained in the file."""
 
     kind: str
-    pattern: Annotated[str, AfterValidator(_expression)] = ""
+    pattern: Expression = ""
     status: tuple[Annotated[str, Field(pattern=r"^[1-5](\d\d|xx)$")], ...] = ()
     reason: str = ""
     words: str = Field(min_length=1)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from ledger_holder import ledger_holder
 from rich.console import Console
 
 from harness.cleanup import clean as cleaning
@@ -27,37 +27,13 @@ OTHER = "20260102-030405-cd34"
 
 _AT_WORK = cleaning._at_work
 
-_RUN_WITH_FOLDER = """
-import sys
-from pathlib import Path
-from harness.evidence.ledger import Ledger
-ledger = Ledger.open(sys.argv[1], Path(sys.argv[2]))
-ledger.planned("folder", sys.argv[3])
-Path(sys.argv[3]).mkdir()
-print("ready", flush=True)
-sys.stdin.read()
-"""
-
 
 @contextmanager
 def a_run(run_id: str, settings: Settings, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A real other process with a ledger and a folder; killed, as by SIGKILL, when the block is left."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", _RUN_WITH_FOLDER, run_id, str(ledger_folder(settings)), str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        assert child.stdout.readline() == "ready\n"
+    folder.mkdir()
+    with ledger_holder(run_id, ledger_folder(settings), "folder", str(folder)) as child:
         yield child
-    finally:
-        child.kill()
-        child.wait()
-        child.stdin.close()
-        child.stdout.close()
 
 
 @pytest.fixture

@@ -6,14 +6,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ledger_holder import ledger_holder
 
 from harness.errors import HostError
 from harness.evidence.ledger import Ledger, claimed, cluster_name, live_runs, new_run_id, not_ledgers, stale_ledgers
@@ -23,37 +20,6 @@ from harness.process_identity import identity
 from harness.untrusted import RUN_ID
 
 RUN = "20260102-030405-ab12"
-
-_OTHER_RUN = """
-import sys
-from pathlib import Path
-from harness.evidence.ledger import Ledger
-ledger = Ledger.open(sys.argv[1], Path(sys.argv[2]))
-ledger.planned("container", "soh-left", image="registry")
-print("ready", flush=True)
-sys.stdin.read()
-"""
-
-
-@contextmanager
-def another_run(run_id: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A real other process that holds a ledger: liveness is about processes, so one process cannot show it."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", _OTHER_RUN, run_id, str(folder)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    assert child.stdin is not None
-    try:
-        assert child.stdout.readline() == "ready\n"
-        yield child
-    finally:
-        child.kill()
-        child.wait()
-        child.stdin.close()
-        child.stdout.close()
 
 
 def test_run_ids_have_the_promised_form_and_name_clusters() -> None:
@@ -128,7 +94,7 @@ def test_joining_a_run_that_is_not_there_says_so(tmp_path: Path) -> None:
 
 
 def test_a_live_run_is_live_and_a_killed_one_is_stale(tmp_path: Path) -> None:
-    with another_run(RUN, tmp_path) as child:
+    with ledger_holder(RUN, tmp_path, "container", "soh-left") as child:
         assert [(owner.run_id, owner.pid) for owner in live_runs(tmp_path)] == [(RUN, child.pid)]
         assert stale_ledgers(tmp_path) == []
         child.send_signal(signal.SIGKILL)
@@ -139,7 +105,7 @@ def test_a_live_run_is_live_and_a_killed_one_is_stale(tmp_path: Path) -> None:
 
 
 def test_only_one_process_clears_away_a_dead_run(tmp_path: Path) -> None:
-    with another_run(RUN, tmp_path):
+    with ledger_holder(RUN, tmp_path, "container", "soh-left"):
         pass
     (stale,) = stale_ledgers(tmp_path)
     with claimed(stale) as mine:

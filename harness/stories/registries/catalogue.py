@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.errors import CatalogueError
 from harness.matrix.versions import within
 from harness.registries.front.faults import Fault
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries.own_registries import Home
-from harness.toml_source import TomlSource
+from harness.toml_source import Expression, TomlSource
 
 FILE = PROJECT_ROOT / "clusters" / "pulls.toml"
 
@@ -24,15 +23,7 @@ Moment = Literal["install", "upgrade", "scale", "restart"]
 Outcome = Literal["stuck", "held"]
 
 
-def _expression(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as wrong:
-        raise ValueError(f"{text!r} is not a valid regular expression: {wrong}") from wrong
-    return text
-
-
-Expression = Annotated[str, AfterValidator(_expression)]
+Expression = Expression
 """A regular expression."""
 
 
