@@ -157,12 +157,13 @@ class Scanner:
             it = replace(it, host=DOCKER_HUB)
         if tags:
             return splits.synced(it, tags)
-        tag = it.tag or ("" if it.digest else splits.tag_beside(it))
+        digest = it.digest.removeprefix("@") or splits.digest_beside(it)
+        tag = it.tag or ("" if digest else splits.tag_beside(it))
         image = ImageReference(
             registry=it.host or DOCKER_HUB,
             repository=it.path,
-            tag=tag or ("" if it.digest else "latest"),
-            digest=it.digest.removeprefix("@"),
+            tag=tag or ("" if digest else "latest"),
+            digest=digest,
         )
         finding = self._homes.judge(image, tagged=bool(tag))
         if finding is None:

@@ -23,13 +23,13 @@ _ASSIGNED = re.compile(
 )
 # `name: image.registry` with `value: docker.io`, in either order: Argo CD, helmfile, Terraform.
 _Q = r"[\"']?"
-_PATH = r"(?P<key>(?:[\w-]+\.)*[\w-]*[iI]mage\.\w+)"
+_PATH = r"(?P<key>(?:[\w-]+\.)*[\w-]*(?i:image|registry|repository)[\w.-]*)"
 _NAMED = re.compile(
     rf"(?<![\w.]){_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}[\s,]*"
-    rf"(?:{_Q}(?:type|forceString)\b{_Q}\s*[:=]\s*\S+?[\s,]+)*{_Q}value{_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}"
+    rf"(?:{_Q}(?:type|forceString)\b{_Q}\s*[:=]\s*\S+?[\s,]+)*{_Q}(?:value|default){_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}"
 )
 _VALUED = re.compile(
-    rf"(?<![\w.]){_Q}value{_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}[\s,]+{_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}"
+    rf"(?<![\w.]){_Q}(?:value|default){_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}[\s,]+{_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}"
 )
 _WORDS: dict[str, Word] = {
     "registry": "registry",

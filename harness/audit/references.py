@@ -23,15 +23,17 @@ _LEFT = re.compile(rf"(?P<scheme>{_SCHEME})?(?P<left>(?:{_PIECE}/)*)$")
 _SUB = r"(?P<sub>(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
 _TAG = rf"(?::(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])+))?"
 _DIGEST = r"(?P<digest>@sha256:(?:[0-9a-f]{64}))?"
-_GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:(?!\d+/)")
+_GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:-?(?!\d+/)")
+_API_TAG = re.compile(r"v1(?:alpha|beta)\d-")
 _FARTHEST = 300
 # Words after which a name is an image: what Docker, its like, and tools for clusters, registries and scans take.
 _COMMAND = re.compile(
-    r"\b(?:(?:docker|podman|nerdctl|buildah|crane|skopeo|crictl|ctr|regctl|oras|dive)\b"
-    r"[^|;&]*\b(?:pull|push|run|tag|save|inspect|copy|cp|digest|manifest|config|rmi|ls|export|create|from|import)\b"
-    r"|(?:kind\s+load\s+docker-image|minikube\s+(?:image\s+load|cache\s+add)|k3d\s+images?\s+import"
-    r"|(?:trivy|grype|syft|cosign|docker\s+scout)\b.*\s|kubectl\s+(?:set\s+image|run)|^\s*FROM|\bCOPY\s+--from="
-    r"|--image[= ]))[^|;&]*$",
+    r"(?:\b(?:docker|podman|nerdctl|buildah|crane|skopeo|crictl|ctr|regctl|oras|dive)\s+"
+    r"(?:(?:-\S+(?:\s+[\w.-]+\.[\w.-]+)?|images?|manifest|buildx|imagetools|container)\s+)*"
+    r"(?:pull|push|run|tag|save|inspect|copy|cp|digest|manifest|config|rmi|ls|export|create|from|import)\b"
+    r"|\b(?:kind\s+load\s+docker-image|minikube\s+(?:image\s+load|cache\s+add)|k3d\s+images?\s+import)\b"
+    r"|\b(?:trivy\s+image|grype|syft|cosign\s+\w+|docker\s+scout\s+\w+|kubectl\s+(?:set\s+image|run))\s"
+    r"|(?-i:^\s*FROM\s|\bCOPY\s+--from=)|--image[= ]|\bimage\s+[\"']$)[^|;&]*$",
     re.I,
 )
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
@@ -100,15 +102,17 @@ class References:
         beside = text[match.start() - len(left) - 1 : match.start() - len(left)]
         if not scheme and beside in ("/", "@", "."):
             return None
-        # `image:docker.io/…`, in flow style without a blank.
+        # `image:docker.io/…`, in flow style without a blank, and `${IMAGES:-docker.io/…`.
         left = left if scheme else _GLUED.sub("", left)
         host = self._host(left, variables)
         path = match[0] + rest["sub"]
         if re.match(r"[/-]|\.\w", text[rest.end() : rest.end() + 2]) and not scheme.startswith("http"):
             return None
         if host == "" and match[0] in self._hosts:
-            # A name that only means this with its host.
-            return None
+            # A name that only means this with its host, or with a tag that nobody else has.
+            if not _API_TAG.match(rest["tag"] or ""):
+                return None
+            host = self._hosts[match[0]]
         tag, digest, end = rest["tag"] or "", rest["digest"] or "", rest.end()
         if tag and not digest:
             shorter = tag.rstrip(".-")

@@ -9,7 +9,7 @@ from harness.audit.owners import Lines
 
 _KEYS = re.compile(
     r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
-    r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors?"
+    r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors"
     r"|prefix|glob|imageReferences",
     re.I,
 )
@@ -39,8 +39,8 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
         return True
     if text[end : end + 2] == ":*" or _is_left_of_equals(lines, start, end):
         return True
-    number, column = lines.place(start)
-    if _ON_THE_LINE.search(lines.all[number - 1][: column - 1]):
+    number, _ = lines.place(start)
+    if _ON_THE_LINE.search(_command_before(lines, start)):
         return True
     owners = lines.owners(start)
     if any(_KEYS.fullmatch(it) for it in owners[:4]):
@@ -48,6 +48,15 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
         return True
     return _in_policy(text, start)
+
+
+def _command_before(lines: Lines, offset: int) -> str:
+    """What stands before an offset on its line, with the lines that it continues."""
+    number, column = lines.place(offset)
+    first = number
+    while first > 1 and lines.all[first - 2].rstrip().endswith("\\"):
+        first -= 1
+    return " ".join([*lines.all[first - 1 : number - 1], lines.all[number - 1][: column - 1]])
 
 
 def _is_left_of_equals(lines: Lines, start: int, end: int) -> bool:

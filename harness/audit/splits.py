@@ -79,7 +79,10 @@ class Splits:
             if names_host(value):
                 yield from self._host_inside(part, tag, pin)
                 return
-            if value not in self._homes.repositories or not self._is_image(part) or not _is_repository(part):
+            if value not in self._homes.repositories or not self._is_image(part):
+                return
+            if not _is_repository(part):
+                yield from self._whole(part)
                 return
         else:
             if not any(
@@ -92,6 +95,16 @@ class Splits:
                 return
         self._take(part)
         yield from self._judged(registry, part, tag, digest, pin)
+
+    def _whole(self, part: Part) -> Iterator[Stale]:
+        """A whole name that is the value beside `name: operator-image`; beside keys, it is found as a whole name."""
+        image = ImageReference(registry=DOCKER_HUB, repository=part.value or "")
+        finding = self._homes.judge(image, tagged=False) if part.named else None
+        if finding:
+            self._take(part)
+            edit = Edit(start=part.start, end=part.end, text=finding.replacement)
+            edits = [edit] if finding.replacement and finding.same else []
+            yield stale_at(self._lines, self._file, part.start, part.end, finding, edits)
 
     def _host_inside(self, part: Part, tag: Part | None, pin: ChartPin | None) -> Iterator[Stale]:
         """A host within the repository: an error where the chart is one that puts its registry before it."""
@@ -182,14 +195,23 @@ class Splits:
             ):
                 tag = self._near(part, "tag")
                 yield from self._registry_alone(part, tag, version, role)
-            elif part.word == "tag" and _WITH_V.fullmatch(part.value) and not self._near(part, "registry"):
-                right = self._home(role, part.value[1:])
-                finding = self._homes.judge(ImageReference(registry=right[0], repository=right[1], tag=part.value))
-                if finding:
-                    self._take(part)
-                    told = replace(finding, replacement=f"tag {part.value[1:]}" if finding.replacement else "")
-                    edits = [Edit(start=part.start, end=part.end, text=part.value[1:])] if finding.replacement else []
-                    yield stale_at(self._lines, self._file, part.start, part.end, told, edits)
+            elif part.word == "tag" and not self._near(part, "registry"):
+                yield from self._tag_alone(part, pin, version, role)
+
+    def _tag_alone(self, part: Part, pin: ChartPin, version: str, role: Role) -> Iterator[Stale]:
+        """A tag that the chart's own registry and repository get, if the chart's version says which they are."""
+        with_v = bool(_WITH_V.fullmatch(part.value or ""))
+        if not with_v and not pin.version:
+            return
+        registry, repository = self._home(role, (part.value or "")[1:] if with_v else version)
+        finding = self._homes.judge(ImageReference(registry=registry, repository=repository, tag=part.value or ""))
+        if finding is None or finding.severity is not Severity.ERROR:
+            return
+        self._take(part)
+        right = finding.replacement.rpartition(":")[2] if with_v else ""
+        told = replace(finding, replacement=f"tag {right}" if right else "")
+        edits = [Edit(start=part.start, end=part.end, text=right)] if right else []
+        yield stale_at(self._lines, self._file, part.start, part.end, told, edits)
 
     def _registry_alone(self, part: Part, tag: Part | None, version: str, role: Role) -> Iterator[Stale]:
         if tag and tag.value is None:
@@ -242,6 +264,16 @@ class Splits:
             return ""
         tag = self._near(part, "tag") or parts.near(self._lines, self._parts, part, "tag", self._barriers, stem="new")
         return (tag.value or "") if tag else ""
+
+    def digest_beside(self, it: Reference) -> str:
+        """The digest that a text has beside a whole name, as a key of its own."""
+        part = next((one for one in self._parts if one.start <= it.start < one.end), None)
+        found = part and (
+            self._near(part, "digest")
+            or parts.near(self._lines, self._parts, part, "digest", self._barriers, stem="")
+            or parts.near(self._lines, self._parts, part, "digest", self._barriers, stem="image")
+        )
+        return found.value if found and found.value and found.value.startswith("sha256:") else ""
 
     def listed_tags(self, it: Reference) -> list[str]:
         """The tags that follow a name as a list, as skopeo sync reads them."""
