@@ -32,9 +32,6 @@ from harness.waiting import until
 _ROWS = catalogue.load()
 _USER = "driver"
 
-# Workers would each start one.
-pytestmark = pytest.mark.xdist_group("bare-node")
-
 
 @pytest.fixture(scope="module")
 def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
