@@ -13,7 +13,8 @@ HarnessError (3)
 │   └── CommandTimeout
 ├── BuildError (3)            the foundry could not build an artefact
 ├── UnavailableError (3)      an input is not available: image, chart, package
-│   └── RegistryError         a registry refused, failed or did not answer
+│   ├── RegistryError         a registry refused, failed or did not answer
+│   └── UnaskedError          nobody said which registry is to be asked
 ├── ClusterError (3)          a cluster could not be created, or disappeared
 ├── ApiError (3)              an API server refused a request
 │   └── ApiServerAway         an API server did not answer
@@ -110,6 +111,10 @@ class RegistryError(UnavailableError):
     def __init__(self, message: str, next_step: str = "", *, status: int = 0) -> None:
         super().__init__(message, next_step)
         self.status = status
+
+
+class UnaskedError(UnavailableError):
+    """Nobody said which registry the nodes of a user's cluster have an image from."""
 
 
 class ClusterError(HarnessError):

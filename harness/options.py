@@ -116,6 +116,47 @@ RUN_OPTIONS = (
         },
     ),
     Option(
+        flag="--kubeconfig",
+        arguments={
+            "default": None,
+            "metavar": "FILE",
+            "help": "with --env existing: its kubeconfig, or several with colons between (default: as kubectl)",
+        },
+    ),
+    Option(
+        flag="--context",
+        arguments={
+            "default": None,
+            "metavar": "NAME",
+            "help": "with --env existing: a context of the kubeconfig (default: the current)",
+        },
+    ),
+    Option(
+        flag="--yes",
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "with --env existing: do what the plan says without asking",
+        },
+    ),
+    Option(
+        flag="--allow-upgrade",
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "with --env existing: also upgrade and roll back the operator that the run itself installs",
+        },
+    ),
+    Option(
+        flag="--beside",
+        arguments={
+            "action": "store_true",
+            "default": False,
+            "help": "with --env existing: install beside operators that are there, whose CRDs and namespaces stay "
+            "untouched",
+        },
+    ),
+    Option(
         flag="--release-name",
         arguments={"default": None, "metavar": "NAME", "help": "the Helm release's name (default: spark-operator)"},
     ),
@@ -190,6 +231,10 @@ RUN_OPTIONS = (
 )
 
 
+OF_PYTEST = tuple(option for option in RUN_OPTIONS if option.flag != "--kubeconfig")
+"""What pytest is told: pytest-kind, which it loads by itself where nobody keeps it from that, has an option of that
+name. `harness run` hands on what it has understood."""
+
 CONFIG = tuple(option for option in RUN_OPTIONS if option.flag == "--config")
 """For commands that run nothing."""
 
@@ -212,6 +257,11 @@ class RunOptions:
     values: tuple[Path, ...] = ()
     values_key: str | None = None
     exact_values: bool = False
+    kubeconfig: str | None = None
+    context: str | None = None
+    yes: bool = False
+    allow_upgrade: bool = False
+    beside: bool = False
     release_name: str | None = None
     namespace: str | None = None
     before: Path | None = None
@@ -253,6 +303,11 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         values=tuple(Path(file) for file in get("--values", [])),
         values_key=get("--values-key"),
         exact_values=bool(get("--exact-values", False)),
+        kubeconfig=get("--kubeconfig"),
+        context=get("--context"),
+        yes=bool(get("--yes", False)),
+        allow_upgrade=bool(get("--allow-upgrade", False)),
+        beside=bool(get("--beside", False)),
         release_name=get("--release-name"),
         namespace=get("--namespace"),
         before=Path(get("--before")) if get("--before") else None,
@@ -288,6 +343,8 @@ def words(options: RunOptions) -> list[str]:
         "--source": options.source,
         "--jobs": options.jobs,
         "--values-key": options.values_key,
+        "--kubeconfig": options.kubeconfig,
+        "--context": options.context,
         "--release-name": options.release_name,
         "--namespace": options.namespace,
         "--before": options.before,
@@ -302,6 +359,12 @@ def words(options: RunOptions) -> list[str]:
             found += [flag, str(single)]
     if options.bootstrap:
         found.append("--bootstrap")
+    if options.yes:
+        found.append("--yes")
+    if options.allow_upgrade:
+        found.append("--allow-upgrade")
+    if options.beside:
+        found.append("--beside")
     if options.keep:
         found.append("--keep")
     if options.share:

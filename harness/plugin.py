@@ -39,7 +39,7 @@ _KEY = pytest.StashKey["Session"]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare the options of `harness run`."""
     group = parser.getgroup("cells", "cells of the compatibility matrix")
-    run_options.declare(group.addoption, (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS))
+    run_options.declare(group.addoption, (*run_options.SELECTION_OPTIONS, *run_options.OF_PYTEST))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -42,6 +42,15 @@ def _default_app_slots() -> int:
     return min(8, math.floor(usable()) + 1)
 
 
+class ClusterSettings(BaseModel):
+    """`[cluster]`: which cluster the environment `existing` is; empty as kubectl has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kubeconfig: str = Field(default="", description="a kubeconfig, or several with colons between them")
+    context: str = Field(default="", description="a context of it")
+
+
 class Settings(BaseModel):
     """What a user can set. harness.toml has the same keys; `[mirrors."ghcr.io"]` tables fill `mirrors`."""
 
@@ -72,6 +81,7 @@ class Settings(BaseModel):
     )
     isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
+    cluster: ClusterSettings = Field(default=ClusterSettings(), description="the cluster of the environment `existing`")
     catalogue_dirs: tuple[Path, ...] = Field(
         default_factory=home.catalogue_folders, description="folders with further rows of the catalogues"
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from harness.errors import HarnessError, RegistryError, UsageError
+from harness.errors import HarnessError, RegistryError, UnaskedError, UsageError
 from harness.images.references import ImageReference
 from harness.kube.models import Container, Pod
 from harness.kube.node_records import NodeImage
@@ -65,7 +65,8 @@ def digests(observed: ObservedOperator, resolve: Resolve) -> Finding:
             try:
                 served[container.image] = _served(resolve, container.image)
             except HarnessError as mute:
-                return errored(name, f"the registry could not be asked for {container.image}: {mute.message}")
+                make = unavailable if isinstance(mute, UnaskedError) else errored
+                return make(name, f"the registry could not be asked for {container.image}: {mute.message}")
         runs = observed.nodes.image_of(container)
         seen.append(_facts(pod, container, runs))
         who, there = f"{pod.name}/{container.name}", served[container.image]

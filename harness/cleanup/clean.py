@@ -102,6 +102,7 @@ def _remove_run(stale: StaleLedger, why: str, tell: Say) -> list[str]:
         after = look_for(claim, used_engine=used_engine) if before.remains else before
         _settle(ledger, claim, after)
         unseen = [*after.unseen, *_in_another_engine(ledger, claim)]
+        unseen += _in_clusters(ledger)
         for problem in (*problems, *unseen):
             tell(f"not removed of run {run_id}: {problem}")
         return [*map(str, after.removable), *unseen]
@@ -133,7 +134,7 @@ def clean(
         after = _without_cache(look_for_all(scope), keep_cache=keep_cache)
         for ledger, claim in claims.items():
             _settle(ledger, claim, after)
-            leaks += _in_another_engine(ledger, claim)
+            leaks += [*_in_another_engine(ledger, claim), *_in_clusters(ledger)]
         rows += [_row(kind, before, after) for kind in _KINDS if not (keep_cache and kind == "image")]
     leaks += [f"still exists: {remain}" for remain in after.removable]
     leaks += problems if after.removable else []
@@ -188,6 +189,18 @@ def _in_another_engine(ledger: Ledger, claim: Claim) -> list[str]:
     names = ", ".join(f"{it.kind} {it.name}" for it in entries)
     how = f"{mark.reached} {command}" if mark.reached else f"{command}, without DOCKER_HOST and DOCKER_CONTEXT"
     return [f"{names}: in another container engine, that of {mark.host}; with it: {how}"]
+
+
+def _in_clusters(ledger: Ledger) -> list[str]:
+    """What is open of a run in clusters of its user's, which are asked only where the user says so."""
+    told = []
+    for it in ledger.open_entries():
+        if it.kind == "stay":
+            context, server = it.facts.get("context"), it.facts.get("server")
+            command = here(f"harness clean --context {context}")
+            gone = f"if that cluster is gone: rm {ledger.path}"
+            told.append(f"in the cluster of context {context} ({server}), removed with: {command}; {gone}")
+    return told
 
 
 def _elsewhere(settings: Settings, owner: Owner) -> str:
@@ -251,7 +264,7 @@ def _settle(ledger: Ledger, claim: Claim, after: Survey) -> None:
     }
     containers_left = any(remain.kind == "container" for remain in after.remains)
     for entry in ledger.open_entries():
-        if entry.kind in IN_ENGINE and (after.unseen or not claim.in_engine):
+        if entry.kind == "stay" or (entry.kind in IN_ENGINE and (after.unseen or not claim.in_engine)):
             continue
         if entry.kind == "cluster":
             there = containers_left

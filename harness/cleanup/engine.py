@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from harness import causes
 from harness.errors import EngineError, HarnessError
-from harness.evidence.installation import LABEL_IMAGE, LABEL_INSTALLATION
+from harness.evidence.installation import LABEL_IMAGE
 from harness.host.engine import parse_info
 from harness.host.engine_mark import EngineMark, mark_of
-from harness.kube.cluster import LABEL_RUN, OWN_IMAGES
+from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN, OWN_IMAGES
 from harness.process import Completed, call
 from harness.providers import PROVIDERS
 
@@ -136,7 +136,7 @@ def _labelled(*words: str, first: str) -> list[DockerObject]:
 
 def _labels() -> str:
     """The columns of a listing for the harness's own labels and for those with which providers name a cluster."""
-    labels = (LABEL_RUN, LABEL_INSTALLATION, *sorted({provider.cluster_label for provider in PROVIDERS.values()}))
+    labels = (LABEL_RUN, LABEL_INSTALLATION, *sorted({it.cluster_label for it in PROVIDERS.values()} - {""}))
     return "".join(f'\t{{{{.Label "{label}"}}}}' for label in labels)
 
 

@@ -102,9 +102,9 @@ def remains(run_id: str, entries: Sequence[Entry] = ()) -> list[Remain]:
     return list(survey.remains)
 
 
-def look(run_id: str, entries: Sequence[Entry] = ()) -> Survey:
-    """Look for everything of one run of which only its open entries are known."""
-    return look_for(Claim(run_id=run_id, entries=tuple(entries)))
+def look(run_id: str, entries: Sequence[Entry] = (), *, used_engine: bool = True) -> Survey:
+    """Look for everything of one run of which only its open entries are known; `used_engine` as in `look_for`."""
+    return look_for(Claim(run_id=run_id, entries=tuple(entries)), used_engine=used_engine)
 
 
 def look_for(claim: Claim, *, used_engine: bool = True) -> Survey:
@@ -321,5 +321,5 @@ def _named(document: dict[str, Any], section: str) -> list[str]:
 
 
 def _is_ours(context: str, cluster: Callable[[str], bool]) -> bool:
-    prefixes = {provider.context_prefix for provider in PROVIDERS.values()}
+    prefixes = {it.context_prefix for it in PROVIDERS.values() if not it.guest}
     return any(cluster(context.removeprefix(prefix)) for prefix in prefixes if context.startswith(prefix))

@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from harness import options as run_options
+from harness.errors import UsageError
 from harness.report.text import wide_console
 
 _SOURCE_AND_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in ("--source", "--config"))
@@ -49,6 +50,18 @@ def declare(commands: Any, command: run_options.Command) -> None:
     )
     clean.add_argument("--run", metavar="ID", default=None, help="remove only what this run left behind or kept")
     clean.add_argument("--keep-cache", action="store_true", help="keep built images, tools and the engine's data")
+    clean.add_argument(
+        "--context",
+        default=None,
+        metavar="NAME",
+        help="remove from the cluster of this context what runs with --env existing left there, and nothing else",
+    )
+    clean.add_argument(
+        "--kubeconfig",
+        default=None,
+        metavar="FILE",
+        help="with --context: a kubeconfig, or several with colons between (default: as kubectl)",
+    )
     run_options.declare(clean.add_argument, run_options.CONFIG)
 
 
@@ -110,7 +123,30 @@ def _tool(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.cleanup.clean import clean, clean_run
 
+    if parsed.context:
+        return _clean_cluster(parsed)
+    if parsed.kubeconfig:
+        raise UsageError("--kubeconfig says where the context is, and none was given", "add --context")
     if parsed.run:
         return 3 if clean_run(run_options.settings_of(parsed), parsed.run, say=print) else 0
     leaks = clean(run_options.settings_of(parsed), keep_cache=parsed.keep_cache, console=Console())
     return 3 if leaks else 0
+
+
+def _clean_cluster(parsed: argparse.Namespace) -> int:
+    """Clean a user's cluster. What is on this machine stays."""
+    from harness.bootstrap import tools
+    from harness.evidence.temporary import temporary
+    from harness.existing.clean import clean
+    from harness.kube.login import access
+
+    wanted = run_options.settings_of(parsed)
+    if parsed.keep_cache:
+        raise UsageError("--keep-cache is about this machine, and --context is not", "leave out one of them")
+    helm = tools.resolve(wanted, ["helm"])["helm"].path
+    with temporary(wanted) as folder:
+        found = access(parsed.kubeconfig or wanted.cluster.kubeconfig, parsed.context)
+        left = clean(wanted, found, helm=helm, folder=folder, run_id=parsed.run or "", say=print)
+    for it in left:
+        print(f"left: {it}")
+    return 3 if left else 0

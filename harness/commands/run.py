@@ -8,6 +8,7 @@ import difflib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def cells(options: run_options.RunOptions, rest: Sequence[str] = ()) -> int:
         *("--disable-plugin-autoload", "-p", "xdist"),
         # Without capture, so that what the run says about its clusters appears when it happens.
         *("-v", "--tb=short", "--capture=no", "-W", "default"),
-        *run_options.words(options),
+        *run_options.words(replace(options, kubeconfig=None)),
         *rest,
         str(settings.PROJECT_ROOT / "clusters" / "environments.toml"),
     ]

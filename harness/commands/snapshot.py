@@ -72,7 +72,7 @@ def _snapshot(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def taken(parsed: argparse.Namespace, target: Path, *, sample: int | None = None, namespace: str = "") -> Any:
     """Take a snapshot of the cluster that the options choose. Raises UsageError, ClusterError and UnavailableError."""
     from harness.evidence.temporary import temporary
-    from harness.sites.login import connected
+    from harness.kube.login import connected
     from harness.sites.take import take
 
     # What a kubeconfig holds is written into files, for which only a ledger can answer.

@@ -14,11 +14,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.errors import HostError
-from harness.kube.cluster import LABEL_RUN
+from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN
 from harness.process import INSTALLATION_VARIABLE
-
-LABEL_INSTALLATION = "spark-operator-harness.installation"
-"""Docker label that says which installation created something: `Installation.mark`."""
 
 LABEL_IMAGE = "spark-operator-harness.image-of"
 """The same for an image. Another one, since each container inherits the labels of its image."""

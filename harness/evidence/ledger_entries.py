@@ -15,7 +15,8 @@ from harness.errors import HostError
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.untrusted import RUN_ID
 
-Kind = Literal["cluster", "container", "network", "volume", "process", "folder", "kubeconfig"]
+Kind = Literal["cluster", "container", "network", "volume", "process", "folder", "kubeconfig", "stay"]
+"""A stay is what a run makes in a cluster of a user's, see harness/providers/guest.py."""
 
 
 @dataclass(frozen=True, kw_only=True)

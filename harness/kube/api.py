@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,11 +19,16 @@ API_SECONDS = 30.0
 """How long a request may take that does not say otherwise. An API server waits up to ten seconds for each webhook."""
 
 
+NO_MARKS: Mapping[str, str] = MappingProxyType({})
+
+
 @cache
 def _client_class() -> type[client.ApiClient]:
     """The client of the Kubernetes library, whose errors are ApiError. A function, since the library is loaded late."""
 
     class ApiClient(client.ApiClient):
+        marks: Mapping[str, str] = NO_MARKS
+
         def call_api(
             self,
             method: str,
@@ -33,6 +39,8 @@ def _client_class() -> type[client.ApiClient]:
             _request_timeout: Any = None,
         ) -> Any:
             timeout = _request_timeout or API_SECONDS
+            if self.marks and method == "POST":
+                body = _marked(body, urlsplit(url).path, self.marks)
             with api_errors(f"{method} {urlsplit(url).path}"):
                 return super().call_api(method, url, header_params, body, post_params, timeout)
 
@@ -50,16 +58,29 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
     return _client_class()(configuration)
 
 
-def connect(kubeconfig: Path | None, context: str | None = None) -> client.ApiClient:
+def connect(
+    kubeconfig: Path | None, context: str | None = None, *, marks: Mapping[str, str] = NO_MARKS
+) -> client.ApiClient:
     """A client for one thread, by a kubeconfig (None: where kubectl looks) and a context of it (None: the current one).
 
-    Raises ConfigException for a kubeconfig that cannot be used.
+    Whatever it creates outside of namespaces, and namespaces themselves, get the labels `marks`. Raises
+    ConfigException for a kubeconfig that cannot be used.
     """
     configuration = client.Configuration()
     config.load_kube_config(  # type: ignore[no-untyped-call]
         config_file=str(kubeconfig) if kubeconfig else None, context=context, client_configuration=configuration
     )
-    return client_for(configuration)
+    made = client_for(configuration)
+    made.marks = marks  # type: ignore[attr-defined]
+    return made
+
+
+def _marked(body: Any, path: str, marks: Mapping[str, str]) -> Any:
+    """What is to be created, with these labels where it is in no namespace."""
+    if not isinstance(body, dict) or "/namespaces/" in path:
+        return body
+    metadata = body.get("metadata") or {}
+    return {**body, "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **marks}}}
 
 
 @contextmanager

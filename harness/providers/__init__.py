@@ -6,10 +6,11 @@ from __future__ import annotations
 from harness.errors import CatalogueError
 from harness.matrix.catalogue import Catalogue
 from harness.providers.base import Provider
+from harness.providers.existing import Existing
 from harness.providers.k3d import K3d
 from harness.providers.kind import Kind
 
-PROVIDERS: dict[str, type[Provider]] = {Kind.name: Kind, K3d.name: K3d}
+PROVIDERS: dict[str, type[Provider]] = {Kind.name: Kind, K3d.name: K3d, Existing.name: Existing}
 """Provider name, as in clusters/environments.toml → its class. Everything that differs between providers is in these
 classes."""
 

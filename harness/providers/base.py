@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -17,10 +17,33 @@ from harness.providers.early import Act
 
 
 @dataclass(frozen=True, kw_only=True)
+class Guest:
+    """A run as a guest in a cluster that is somebody else's.
+
+    `context` is what its user calls the cluster of this `server`, and `kubeconfig` has nothing else. `installation` and
+    `run_id` are the labels of what is the run's; `uninstall` has Helm uninstall a release, by name and namespace, and
+    `clean` is the command that removes what is left.
+    """
+
+    context: str
+    server: str
+    kubeconfig: Path
+    environment: Environment
+    installation: str
+    run_id: str
+    uninstall: Callable[[str, str], None]
+    clean: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ProviderTools:
-    """The verified tools that providers call, by name; `kubectl` is the one for the environment's version."""
+    """The verified tools that providers call, by name; `kubectl` is the one for the environment's version.
+
+    `guest` says which cluster an existing one is.
+    """
 
     programs: Mapping[str, Path]
+    guest: Guest | None = None
 
     def path(self, name: str) -> Path:
         """The program of that name. Raises ToolError when it was not resolved."""
@@ -58,14 +81,17 @@ class ClusterSpec:
 class Provider(Protocol):
     """One way to get a cluster, with everything in which it differs from others.
 
-    `name` is what clusters/environments.toml calls it, and the row of its program in clusters/tools.toml.
-    `cluster_label` is the Docker label with the cluster's name on everything that it creates: by it, the leak proof
-    finds leftovers. `context_prefix` precedes the cluster's name in the contexts that its program writes
-    into kubeconfigs. `helper_repository` is the public image that it starts beside its nodes, tagged with the version
-    of its program; empty when it starts none. `hosts_folder` is where containerd in its nodes reads hosts.toml.
+    `name` is what clusters/environments.toml calls it, and the row of its program in clusters/tools.toml. `guest` says
+    that clusters are there already, and somebody else's: nodes are not entered, nothing that is not the run's is
+    touched, there is no program, and the attributes that follow are empty. `cluster_label` is the Docker label with the
+    cluster's name on everything that it creates: by it, the leak proof finds leftovers. `context_prefix` precedes the
+    cluster's name in the contexts that its program writes into kubeconfigs. `helper_repository` is the public image
+    that it starts beside its nodes, tagged with the version of its program; empty when it starts none. `hosts_folder`
+    is where containerd in its nodes reads hosts.toml.
     """
 
     name: ClassVar[str]
+    guest: ClassVar[bool]
     cluster_label: ClassVar[str]
     context_prefix: ClassVar[str]
     helper_repository: ClassVar[str]

@@ -32,6 +32,7 @@ class K3d:
     """The k3d provider."""
 
     name: ClassVar[str] = "k3d"
+    guest: ClassVar[bool] = False
     cluster_label: ClassVar[str] = "k3d.cluster"
     context_prefix: ClassVar[str] = "k3d-"
     helper_repository: ClassVar[str] = "ghcr.io/k3d-io/k3d-tools"

@@ -33,6 +33,7 @@ class Kind:
     """The kind provider."""
 
     name: ClassVar[str] = "kind"
+    guest: ClassVar[bool] = False
     cluster_label: ClassVar[str] = "io.x-k8s.kind.cluster"
     context_prefix: ClassVar[str] = "kind-"
     helper_repository: ClassVar[str] = ""

@@ -45,11 +45,11 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def look(provider: Provider | None, cluster: Cluster) -> NodeRecords:
-    """Ask every node. What a node does not tell is in `trouble`; without a provider there is nobody to ask.
+    """Ask every node. What a node does not tell is in `trouble`; without a provider, and as a guest, nobody can ask.
 
     Raises Cancelled.
     """
-    if provider is None:
+    if provider is None or provider.guest:
         return NOBODY_CAN_ASK
     runs: dict[str, str] = {}
     images: dict[str, NodeImage] = {}

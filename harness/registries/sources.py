@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import RegistryError, UnavailableError, UsageError
+from harness.errors import RegistryError, UnaskedError, UnavailableError, UsageError
 from harness.images.credentials import from_docker_config
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import DOCKER_HUB, ImageReference
@@ -235,6 +235,35 @@ class Foundry(_Registries):
                 "what the foundry has: harness foundry list"
             )
         return _retold(f"the foundry has no image {image.canonical}", error, step)
+
+
+class Unasked:
+    """Images that the nodes of a user's cluster have, or pull, from where nobody said: no registry can be asked."""
+
+    kind: SourceKind = "foundry"
+    mirrors = MirrorMap()
+
+    def resolve(self, reference: str) -> ImageRecord:
+        """Raise UnaskedError."""
+        raise _nobody(reference)
+
+    def digests(self, reference: str) -> frozenset[str]:
+        """Raise UnaskedError."""
+        raise _nobody(reference)
+
+    def describe(self) -> str:
+        """The source in words."""
+        return "the nodes have the images, or know where to pull them"
+
+    def close(self) -> None:
+        """There are no connections."""
+
+
+def _nobody(reference: str) -> UnaskedError:
+    return UnaskedError(
+        f"nobody said which registry the cluster's nodes have {reference} from",
+        "give --source upstream, or --source mirror with the mirrors of the nodes in harness.toml",
+    )
 
 
 def source_for(

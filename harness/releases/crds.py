@@ -15,11 +15,16 @@ from typing import Any
 import yaml
 
 from harness.errors import UsageError
+from harness.kube.api import listed, send
+from harness.late import client
 from harness.releases import chart_files
 from harness.releases.charts import Chart
 from harness.untrusted import check_yaml
 
 _YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
+_KIND = "CustomResourceDefinition"
+_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 APPLICATIONS = "sparkapplications.sparkoperator.k8s.io"
 """The name of the CRD of SparkApplications."""
@@ -40,7 +45,34 @@ _FALSE_IS_ABSENT = (
 
 def chart_crds(chart: Chart) -> Mapping[str, Mapping[str, Any]]:
     """The specs of the CRDs in the chart's crds/ folder, by name. Raises UsageError when a file is not valid YAML."""
-    return _read(chart.path, chart.sha256)
+    return {name: it["spec"] for name, it in _read(chart.path, chart.sha256).items()}
+
+
+def strangers(api: client.ApiClient, chart: Chart, marks: Mapping[str, str]) -> list[str]:
+    """Where CRDs in a cluster that do not carry these labels differ from the chart's, each line with its CRD.
+
+    Raises ApiError.
+    """
+    there = {it["metadata"]["name"]: it for it in listed(_calls(api).list_custom_resource_definition)}
+    found: list[str] = []
+    for name, spec in chart_crds(chart).items():
+        labels = there[name]["metadata"].get("labels") or {} if name in there else marks
+        if not marks.items() <= labels.items():
+            found += [f"{name}: {line}" for line in differences(spec, there[name]["spec"], limit=5)]
+    return found
+
+
+def bring(api: client.ApiClient, chart: Chart) -> list[str]:
+    """Make those CRDs of the chart that are not there, as Helm would, by their names. Raises ApiError."""
+    there = {it["metadata"]["name"] for it in listed(_calls(api).list_custom_resource_definition)}
+    missing = {name: it for name, it in _read(chart.path, chart.sha256).items() if name not in there}
+    for document in missing.values():
+        send(api, "POST", _PATH, document)
+    return list(missing)
+
+
+def _calls(api: client.ApiClient) -> client.ApiextensionsV1Api:
+    return client.ApiextensionsV1Api(api)
 
 
 def has_field(spec: Mapping[str, Any], field: str) -> bool:
@@ -154,6 +186,6 @@ def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
         except yaml.YAMLError as broken:
             raise UsageError(f"{path}: {name} is not valid YAML: {broken}", "use a complete chart") from broken
         for document in documents:
-            if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition":
-                found[document["metadata"]["name"]] = document["spec"]
+            if isinstance(document, dict) and document.get("kind") == _KIND:
+                found[document["metadata"]["name"]] = document
     return found

@@ -352,13 +352,20 @@ def cell_result(
 
 
 def repro(
-    cell_id: str, *, lock: str, values: Sequence[str] = (), key: str = "", apps: str = "", before: str = ""
+    cell_id: str,
+    *,
+    lock: str,
+    values: Sequence[str] = (),
+    key: str = "",
+    apps: str = "",
+    before: str = "",
+    context: str = "",
 ) -> str:
     """The one command that runs this cell again from its lock.
 
     `values` are files with values that a lock must not store, below `key` where there is one, `apps` a folder of such
-    applications, `before` one of such manifests. Where neither cache nor reports have the lock, as on another machine,
-    pass the evidence folder or its bundle instead of the digest.
+    applications, `before` one of such manifests, and `context` that of an existing cluster. Where neither cache nor
+    reports have the lock, as on another machine, pass the evidence folder or its bundle instead of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
@@ -369,6 +376,8 @@ def repro(
         words += ["--apps", apps]
     if before:
         words += ["--before", before]
+    if context:
+        words += ["--context", context]
     return here(f"nox -s e2e -- {shlex.join(words)}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness import seeds, stories
 from harness.apps import users
 from harness.checks.infrastructure import Diagnosis
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UnaskedError
 from harness.machine import HostSeen
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
@@ -28,7 +28,7 @@ from harness.run.resources import Resources
 from harness.run.run_host import Host
 from harness.run.setup import Request
 from harness.stories.cluster import PreparedCluster
-from harness.verdicts import Finding, Verdict, errored, passed, worst
+from harness.verdicts import Finding, Verdict, errored, passed, unavailable, worst
 from harness.waiting import Cancelled, cancelled
 
 Done = Callable[[CellResult], None]
@@ -225,7 +225,8 @@ class CellReports:
             try:
                 found.append(self._resources.source.resolve(reference))
             except HarnessError as missing:
-                problems.append(errored("images-recorded", f"{reference} has no known digest: {missing.message}"))
+                make = unavailable if isinstance(missing, UnaskedError) else errored
+                problems.append(make("images-recorded", f"{reference} has no known digest: {missing.message}"))
         if not problems:
             problems.append(passed("images-recorded", f"{len(found)} images, each with its digest"))
         return found, [*problems, *self._locker.agreement(attempt.cell)]

@@ -204,7 +204,7 @@ class Group:
         try:
             with process.sheltered():
                 provider.delete(self.cluster_name)
-            ledger.gone("cluster", self.cluster_name)
+            ledger.gone("stay" if provider.guest else "cluster", self.cluster_name)
         except (HarnessError, OSError) as error:
             self._say(f"{self.name}: cluster {self.cluster_name} could not be removed: {error}")
 

@@ -173,7 +173,9 @@ class Locker:
         apps = str(self._asked.options.apps) if hidden and self._asked.options.apps else ""
         hidden = bool(lock.secrets_before) or any(it.redacted for it in lock.surroundings)
         before = str(self._asked.options.before) if hidden and self._asked.options.before else ""
-        return repro(lock.cell, lock=lock.digest, values=files, key=key, apps=apps, before=before)
+        existing = self._asked.existing
+        context = existing.access.context if existing else ""
+        return repro(lock.cell, lock=lock.digest, values=files, key=key, apps=apps, before=before, context=context)
 
     def keep(self, lock: Lock, evidence: str) -> None:
         """Put the lock where --lock finds it: into the cache, and into the evidence if there is any."""

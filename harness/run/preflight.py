@@ -15,7 +15,7 @@ from harness.errors import UnavailableError
 from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Release
-from harness.registries.sources import Source, preflight
+from harness.registries.sources import Source, Unasked, preflight
 from harness.releases import asked as of_values
 from harness.releases.values import at, merge
 from harness.verdicts import Finding, unavailable
@@ -103,6 +103,8 @@ class Preflight:
         return unavailable(check, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
 
     def _wanted(self, cell: Cell) -> Iterator[str]:
+        if isinstance(self._source, Unasked):
+            return
         if self._source.kind == "mirror":
             yield from self._everything(cell)
             return

@@ -21,7 +21,7 @@ from harness.machine import HostSeen
 from harness.matrix.names import counted
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
-from harness.releases import applying, provision, relocate, shared
+from harness.releases import applying, crds, provision, relocate, shared
 from harness.releases.applying import Applied
 from harness.releases.fitting import Fit, Given, Room
 from harness.releases.helm import Helm
@@ -85,7 +85,8 @@ class Preparation:
         return providers.named(self._environment.provider)(
             ProviderTools(
                 programs={name: tool.path for name, tool in tools.items()}
-                | {"kubectl": tools[f"kubectl-{self._environment.minor}"].path}
+                | {"kubectl": tools[f"kubectl-{self._environment.minor}"].path},
+                guest=self._resources.guest,
             )
         )
 
@@ -94,27 +95,26 @@ class Preparation:
         self._began = pressure.Mark.now()
         cell = self._attempts[0].cell
         try:
-            node = self._resources.node_images.image(self._environment)
-            helper = self._resources.node_images.helper(self._environment)
-            self._record.images.append(node)
-            self._locker.learn(node=node)
+            node, helper = self._node(provider)
             releases = self._releases(cell.path.releases)
             helm = self._host.tools["helm"].path
-            self._before = before.gather(self._asked, self._environment, self._resources.source, helm)
+            if not provider.guest:
+                self._before = before.gather(self._asked, self._environment, self._resources.source, helm)
             self._locker.learn(addons=self._before.addons)
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
         first = releases[cell.path.releases[0]]
-        refusal = self._locker.refusal(cell) or self._suited(first, releases)
+        # What a user's values ask for, a user's cluster has.
+        refusal = self._locker.refusal(cell) or (None if provider.guest else self._suited(first, releases))
         if refusal is not None:
             return refusal
-        early = self._early(first)
-        made = self._create(provider, node.reference, helper, releases, early)
+        early = None if provider.guest else self._early(first)
+        made = self._create(provider, node, helper, releases, early)
         if isinstance(made, Finding):
             return made
         self._record.made = made
         # Where nothing but mirrors may be asked, a result must not rest on what came from elsewhere.
-        outside = way_out(provider, made.cluster) if self._mirrors() else ""
+        outside = way_out(provider, made.cluster) if self._mirrors() and not provider.guest else ""
         if outside:
             return errored("mirrors-in-force", outside)
         installs = cell.scenario.needs.installed == "first-release"
@@ -126,6 +126,16 @@ class Preparation:
             return finding_of("release-installed", error, {ReleaseError: failed, UnavailableError: unavailable})
         self._record.made = prepared
         return prepared
+
+    def _node(self, provider: Provider) -> tuple[str, str]:
+        """The node image and the helper's; empty where the nodes are a user's. Raises UnavailableError."""
+        if provider.guest:
+            return "", ""
+        node = self._resources.node_images.image(self._environment)
+        helper = self._resources.node_images.helper(self._environment)
+        self._record.images.append(node)
+        self._locker.learn(node=node)
+        return node.reference, helper
 
     def _suited(self, first: ReleaseOnPath, releases: Mapping[str, ReleaseOnPath]) -> Finding | None:
         """Note and tell what the run makes for the user's values; the finding says why they do not fit."""
@@ -172,9 +182,7 @@ class Preparation:
         early: EarlyInstall | None,
     ) -> BareCluster | Finding:
         """The cluster, without anything on it."""
-        self._say(f"{self._name}: creating cluster {self._cluster_name} from {node}")
-        if self._resources.ledger is not None:
-            self._resources.ledger.planned("cluster", self._cluster_name)
+        self._announce(provider, node)
         own = self._record.registries
         spec = ClusterSpec(
             name=self._cluster_name,
@@ -185,7 +193,7 @@ class Preparation:
             network=self._resources.network,
             mirrors=self._mirrors(),
             # What own registries are asked for is the cells' business.
-            preload=() if own else self._preload(),
+            preload=() if own or provider.guest else self._preload(),
             helper_image=helper,
             folder=self._resources.scratch(self._cluster_name),
             timeout=self._asked.settings.cluster_timeout,
@@ -200,7 +208,8 @@ class Preparation:
             diagnosis = infrastructure.of_creation(self.host_now(), str(error))
             self._record.diagnoses = {attempt.name: diagnosis for attempt in self._attempts}
             return errored("cluster-created", str(error))
-        self._resources.learn_volumes(cluster.nodes)
+        if not provider.guest:
+            self._resources.learn_volumes(cluster.nodes)
         self._record.phases.update({f"cluster-{phase}": seconds for phase, seconds in cluster.seconds.items()})
         return BareCluster(
             cluster=cluster,
@@ -210,6 +219,18 @@ class Preparation:
             job_namespaces=tuple(self._namespaces()),
             applications=plan.watched(self._attempts),
         )
+
+    def _announce(self, provider: Provider, node: str) -> None:
+        """Say what is about to be made, and have it in the ledger."""
+        ledger, guest = self._resources.ledger, self._resources.guest
+        if provider.guest and guest is not None:
+            self._say_here(f"in the cluster of context {guest.context}")
+            if ledger is not None:
+                ledger.planned("stay", self._cluster_name, context=guest.context, server=guest.server)
+            return
+        self._say_here(f"creating cluster {self._cluster_name} from {node}")
+        if ledger is not None:
+            ledger.planned("cluster", self._cluster_name)
 
     def _mirrors(self) -> MirrorMap:
         """What the nodes are told: the source's mirrors, or the registries that the cells bring along."""
@@ -238,8 +259,10 @@ class Preparation:
         return PreparedCluster(**vars(made), installed=installed, before=state)
 
     def _begin(self, cluster: Cluster, first: ReleaseOnPath, interrupt: threading.Event | None = None) -> BegunInstall:
-        """Have Helm install the first release. Raises as harness.releases.install does, and ApiError."""
+        """Have Helm install the first release. Raises as harness.releases.install does, also UnavailableError."""
         release, namespaces = first.release, self._namespaces()
+        if cluster.marks:
+            self._bring_crds(cluster, first)
         self._provide(cluster, namespaces)
         if release.relocated:
             relocate.prepare(
@@ -258,6 +281,21 @@ class Preparation:
             exact=self._asked.options.exact_values,
             interrupt=interrupt,
         )
+
+    def _bring_crds(self, cluster: Cluster, first: ReleaseOnPath) -> None:
+        """In a user's cluster, make the CRDs before Helm does, so that they carry the run's labels from the start.
+
+        Raises UnavailableError where there are others', which must stay as they are, and would not do; ApiError.
+        """
+        with cluster.api_client() as api:
+            differ = crds.strangers(api, first.chart, cluster.marks)
+            if differ:
+                raise UnavailableError(
+                    f"the CRDs in the cluster are not this run's, and differ from those of {first.release.name}: "
+                    f"{'; '.join(differ)}",
+                    "choose a release with the same CRDs, or a cluster without them",
+                )
+            crds.bring(api, first.chart)
 
     def _say_here(self, text: str) -> None:
         self._say(f"{self._name}: {text}")

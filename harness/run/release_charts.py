@@ -12,7 +12,7 @@ from harness.foundry.imported import Records
 from harness.imports import at_hand
 from harness.matrix.imported import why_not_offered
 from harness.matrix.model import Release
-from harness.registries.sources import Source
+from harness.registries.sources import Source, Unasked
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.settings import Settings
@@ -63,7 +63,7 @@ class ReleaseCharts:
         reason = why_not_offered(release, kind, imported)
         if reason:
             raise UnavailableError(reason, "choose another --source, or another release")
-        if kind != "foundry" and not release.relocated:
+        if isinstance(self._source, Unasked) or (kind != "foundry" and not release.relocated):
             return
         try:
             self._source.resolve(release.image)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
@@ -26,9 +27,10 @@ from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.providers import network
+from harness.providers.base import Guest
 from harness.registries import limits
 from harness.registries.local import NodeRegistries, stored_hosts
-from harness.registries.sources import Provenance, Source, source_for
+from harness.registries.sources import Provenance, Source, Unasked, source_for
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
 from harness.run import before, registry_hosts
@@ -38,6 +40,9 @@ from harness.run.preflight import Preflight
 from harness.run.release_charts import ReleaseCharts
 from harness.run.run_host import Host
 from harness.run.setup import Request
+
+if TYPE_CHECKING:
+    from harness.run.guest_proof import Proof
 
 _PULL_SECONDS = 900.0
 _INSPECT_SECONDS = 60.0
@@ -63,6 +68,8 @@ class Resources:
         self._temporary = ExitStack()
         self._registries: NodeRegistries | None = None
         self._source: Source | None = None
+        self.guest: Guest | None = None
+        self._proof: Proof | None = None
         self._load = OwnLoad(self._is_own)
 
     def open(self) -> None:
@@ -70,22 +77,10 @@ class Resources:
         settings = self._asked.settings
         clean_stale(settings, say=self._say)
         self.ledger = Ledger.open(self.run_id, ledger_folder(settings))
-        self.ledger.uses(self._host.engine)
-        self._load.start()
         self.folder = self.ledger.temporary_folder()
         self._temporary.enter_context(all_in(self.folder))
-        self.ledger.planned("network", self.network)
-        before.build_stand_ins(self._asked, self._host.choice.kind, self._say)
-        mirrors: MirrorMap | None = None
-        with ThreadPoolExecutor(1, "network") as beside:
-            made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated)
-            registries = self._node_registries()
-            made.result()
-        if registries is not None:
-            self._registries = registries
-            hosts = registry_hosts.needed(self._asked, stored_hosts(registries.storage))
-            mirrors = registries.start(self.run_id, self.network, hosts=hosts)
-        self._source = source_for(self._host.choice.kind, settings, local=mirrors, provenance=self._provenance())
+        mirrors = None if self._open_as_guest() else self._open_engine(self.ledger)
+        self._source = self._source_of(mirrors)
         self.node_images = NodeImages(settings, self._host, self._source, self._imports)
         self.charts = ReleaseCharts(
             settings,
@@ -94,6 +89,45 @@ class Resources:
             helm=self._host.tools["helm"].path,
             folder=self.scratch("charts"),
         )
+
+    def _open_as_guest(self) -> bool:
+        """Take up a user's cluster, where the run is a guest in one: nothing is made on this machine then."""
+        found = self._asked.existing
+        if found is None:
+            return False
+        from harness.run import guest_plan
+
+        helm = self._host.tools["helm"].path
+        self.guest = guest_plan.guest(self._asked, found, self.run_id, self.scratch("existing"), helm)
+        self._proof = guest_plan.proof(self._asked, self.guest, self._say)
+        return True
+
+    def leaks_in_cluster(self) -> list[str]:
+        """What is the run's in a user's cluster, at the end; nothing where it was no guest in one."""
+        return self._proof.leaks() if self._proof is not None else []
+
+    def _source_of(self, mirrors: MirrorMap | None) -> Source:
+        kind = self._host.choice.kind
+        if self.guest is not None and kind == "foundry":
+            return Unasked()
+        return source_for(kind, self._asked.settings, local=mirrors, provenance=self._provenance())
+
+    def _open_engine(self, ledger: Ledger) -> MirrorMap | None:
+        """Make what clusters of this machine need: a network, and registries where the source has them on it."""
+        settings = self._asked.settings
+        ledger.uses(self._host.engine)
+        self._load.start()
+        ledger.planned("network", self.network)
+        before.build_stand_ins(self._asked, self._host.choice.kind, self._say)
+        with ThreadPoolExecutor(1, "network") as beside:
+            made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated)
+            registries = self._node_registries()
+            made.result()
+        if registries is None:
+            return None
+        self._registries = registries
+        hosts = registry_hosts.needed(self._asked, stored_hosts(registries.storage))
+        return registries.start(self.run_id, self.network, hosts=hosts)
 
     def _node_registries(self) -> NodeRegistries | None:
         """The registries that the source needs, ready to be started. Raises HarnessError."""
@@ -141,7 +175,7 @@ class Resources:
         The run's own registries let everybody in and take any login. Raises SettingsError for a broken configuration.
         """
         kind = self._host.choice.kind
-        if kind == "foundry":
+        if kind == "foundry" and self.guest is None:
             return Credentials(username="spark-operator-harness", password=SecretStr(self.run_id))
         if kind == "mirror":
             mirror = self.source.mirrors.mirrors.get(host)
@@ -201,7 +235,7 @@ class Resources:
             registries = self._registries
             if registries is None or attempt(registries.stop):
                 self._gone("container")
-            if attempt(lambda: network.remove(self.network)):
+            if self.guest is None and attempt(lambda: network.remove(self.network)):
                 self._gone("network")
             if self.folder is not None:
                 said = remove_folder(self.folder)

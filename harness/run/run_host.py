@@ -45,6 +45,8 @@ class Host:
 
 def host(asked: Request) -> Host:
     """Look whether this host can do it. Raises EngineError, DiskError, ToolError or UsageError (a source)."""
+    if asked.existing is not None:
+        return _of_guest(asked)
     found = engine.probe(asked.settings)
     disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
     choice = detect(asked.settings, asked.options.source)
@@ -54,21 +56,33 @@ def host(asked: Request) -> Host:
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
     clusters = tools.clusters_of(cell.environment for cell in asked.cells)
     resolved = tools.resolve(asked.settings, names, minors, clusters=clusters)
-    result = HostResult(
-        os=_operating_system(),
-        kernel=platform.release(),
-        cpus=os.cpu_count() or 1,
-        memory_mib=psutil.virtual_memory().total >> 20,
-        engine=str(found),
-        cgroup=f"v{found.cgroup_version}",
-    )
     return Host(
-        result=result,
+        result=_result(engine=str(found), cgroup=f"v{found.cgroup_version}"),
         choice=choice,
         tools=resolved,
         engine_data=found.data_root,
         engine=found.mark,
         engine_cpus=found.cpus,
+    )
+
+
+def _of_guest(asked: Request) -> Host:
+    """The host of a run whose cluster is there: no container engine is needed, and no program that makes clusters."""
+    disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
+    choice = detect(asked.settings, asked.options.source)
+    minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
+    resolved = tools.resolve(asked.settings, ["helm", "kubectl"], minors)
+    return Host(result=_result(engine="none is needed", cgroup=""), choice=choice, tools=resolved)
+
+
+def _result(*, engine: str, cgroup: str) -> HostResult:
+    return HostResult(
+        os=_operating_system(),
+        kernel=platform.release(),
+        cpus=os.cpu_count() or 1,
+        memory_mib=psutil.virtual_memory().total >> 20,
+        engine=engine,
+        cgroup=cgroup,
     )
 
 

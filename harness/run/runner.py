@@ -217,6 +217,7 @@ class Runner:
             except HarnessError as error:
                 problems.append(error.message)
         waiting.reset_cancellation()
+        problems += self._resources.leaks_in_cluster()
         keep = bool(self.kept)
         entries = self._resources.ledger.to_prove() if self._resources.ledger else []
         try:
@@ -225,7 +226,7 @@ class Runner:
             problems.append(error.message)
         if keep:
             return problems
-        survey = look(self.run_id, entries)
+        survey = look(self.run_id, entries, used_engine=self._asked.existing is None)
         return [*problems, *(str(remain) for remain in survey.remains), *survey.unseen]
 
     @property

@@ -21,7 +21,7 @@ from rich.text import Text
 
 from harness import __version__
 from harness import options as run_options
-from harness.errors import HarnessError, HostError
+from harness.errors import HarnessError, HostError, UsageError
 from harness.evidence.ledger import new_run_id
 from harness.host import memory
 from harness.matrix.estimate import Estimator
@@ -80,6 +80,7 @@ class Session:
         self._chosen = len(chosen)
         try:
             host = self._host()
+            self._agree(host)
             reports = self.asked.settings.reports_dir
             self._report = ReportWriter(reports, self._empty_report(host, chosen), share=self.asked.options.share)
             self._say(str(host.choice))
@@ -93,6 +94,16 @@ class Session:
         except OSError as error:
             self._error = HostError(f"the run cannot start: {error}", "run `harness doctor`, and check HARNESS_CACHE")
         return self._error is None
+
+    def _agree(self, host: run_host.Host) -> None:
+        """Have the user's leave for what is to be done in a cluster of theirs. Raises UsageError and ClusterError."""
+        if self.asked.existing is None:
+            return
+        from harness.run import guest_plan
+
+        if self._has_workers:
+            raise UsageError("-n does not go with an existing cluster: there is one", "leave out -n")
+        guest_plan.agree(self.asked, host.choice.kind, self._say)
 
     def result(self, attempt: Attempt, mates: Sequence[Attempt]) -> CellResult:
         """Wait for a cell's result, starting its group, which `mates` are all of, if necessary. Raises HarnessError."""

@@ -21,11 +21,13 @@ from harness.releases import for_a_run, manifests, namespaces, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
 from harness.releases.manifests import Documents
 from harness.releases.values import merge, profile, profile_name
+from harness.run import guests
 from harness.settings import Settings
 from harness.stories.protocol import NOTHING, Given
 
 if TYPE_CHECKING:
     from harness.apps.users import Untried, UserManifests
+    from harness.existing.model import Target
     from harness.run.lock import Lock
     from harness.run.lockstore import Found
     from harness.run.run_host import Host
@@ -41,8 +43,9 @@ class Request:
 
     `values` are the profile and the user's, `users` the latter alone, and `told` is what of them is otherwise in the
     run, in words. `home` is where the operator is installed, `before` what is in the cluster before it. `left_out` are
-    cells that a glob stood for and that there are not. `given` is what the user brought along. With a `lock`, cell,
-    source, values, manifests, applications, chart and seed are the lock's, in `options` too.
+    cells that a glob stood for and that there are not. `given` is what the user brought along. `existing` is the
+    cluster of a user's in which the run is a guest, where it is. With a `lock`, cell, source, values, manifests,
+    applications, chart and seed are the lock's, in `options` too.
     """
 
     options: RunOptions
@@ -56,6 +59,7 @@ class Request:
     home: Home = DEFAULT_HOME
     given: Given = NOTHING
     left_out: tuple[LeftOut, ...] = ()
+    existing: Target | None = None
     seed: int = 0
     lock: Lock | None = None
 
@@ -101,6 +105,12 @@ def request(options: RunOptions) -> Request:
         found = lockstore.find(options.lock, settings_module.load(file=options.config))
         options = locked(options, found)
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
+    existing: Target | None = None
+    if guests.wanted(options):
+        from harness.run import guest_plan
+
+        existing = guest_plan.target(options, settings)
+        settings = settings.model_copy(update={"jobs": 1})
     own = found.lock.own_rows if found else own_rows.read(settings.catalogue_dirs)
     if "pull-messages" in own.files:
         from harness.kube import pull_messages
@@ -108,6 +118,8 @@ def request(options: RunOptions) -> Request:
         pull_messages.use(own)
     catalogue = catalogues.load(own=own)
     providers.require_known(catalogue)
+    if existing is not None:
+        catalogue = guests.with_environment(catalogue, existing)
     if options.exact_values and not options.values and found is None:
         raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
     if options.values_key and not any(not profile_name(it) for it in options.values):
@@ -119,7 +131,7 @@ def request(options: RunOptions) -> Request:
         from harness.run.lock import unmasked
 
         mine = (unmasked(found.lock, merge(*mine), settings.mirror_map.secrets),)
-    elif not options.exact_values:
+    elif not options.exact_values and existing is None:
         mine, told = for_a_run.adapted(mine)
     before = manifests.read(options.before) if options.before else ()
     apps: UserManifests = ()
@@ -139,6 +151,8 @@ def request(options: RunOptions) -> Request:
     for story in stories.discover().values():
         selection = story.select(selection, given)
     chosen = choose(catalogue, selection, stories.scenarios(given))
+    if existing is not None:
+        chosen = replace(chosen, cells=guests.allowed(chosen.cells, existing, exact=bool(selection.cells)))
     for story in stories.discover().values():
         story.require_use(chosen.cells, given)
     values = (*usual, *mine)
@@ -157,8 +171,9 @@ def request(options: RunOptions) -> Request:
         users=mine,
         told=told,
         before=before,
-        home=home(options.release_name, options.namespace, taken),
+        home=home(*guests.names(options), taken),
         given=given,
+        existing=existing,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )

@@ -156,12 +156,14 @@ class Story(Protocol):
 
     `brings` are kinds of applications on a path that only a user can bring, so that locks of other cells leave them
     out. `breaks_things` says that its cells make registries, nodes or images fail on purpose, so that this is no sign
-    of trouble with the host.
+    of trouble with the host. `enters_nodes` says that they change nodes, or what these pull from: they need a cluster
+    that the run has made.
     """
 
     name: str
     brings: frozenset[str] = frozenset()
     breaks_things: bool = False
+    enters_nodes: bool = False
 
     def scenarios(self, given: Given) -> Iterable[Scenario]:
         """All that there are with what the user gave, with their needs. Raises CatalogueError."""

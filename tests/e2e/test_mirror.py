@@ -9,25 +9,20 @@ was built here is the public one's.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from mirrors import Mirrors, serving
 from runs import left_of
 
 from harness import settings
 from harness.bootstrap import tools
 from harness.evidence.ledger import new_run_id
-from harness.foundry import images as foundry_images
-from harness.foundry import operator, shapes
-from harness.foundry.store import Store
-from harness.images.credentials import docker_config_json, write_secret
+from harness.foundry import shapes
 from harness.images.references import ImageReference
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
@@ -38,8 +33,6 @@ from harness.options import RunOptions
 from harness.process import call
 from harness.providers import PROVIDERS, network
 from harness.providers.base import ClusterSpec, Provider
-from harness.registries.front.profile import profile
-from harness.registries.front.server import Front
 from harness.report.model import CellResult
 from harness.run import run_host, setup
 from harness.run.attempt import Attempt
@@ -56,63 +49,6 @@ SETTINGS = settings.load(environment=os.environ)
 _TRY = "timeout 4 bash -c '</dev/tcp/{0}/{1}'"
 
 
-@dataclass(frozen=True)
-class Mirrors:
-    """Registries by the host that they are mirrors of."""
-
-    fronts: dict[str, Front]
-    folder: Path
-
-    def config(self) -> Path:
-        """A harness.toml with the map."""
-        lines = ["isolated = true", f"cache_dir = {json.dumps(str(SETTINGS.cache_dir))}"]
-        for host, front in self.fronts.items():
-            it = front.mirror("reader")
-            lines += [
-                f'[mirrors."{host}"]',
-                f"url = {json.dumps(it.url)}",
-                f"host_url = {json.dumps(it.host_url)}",
-                f"ca = {json.dumps(str(it.ca))}",
-                f"username = {json.dumps(it.username)}",
-                f"password = {json.dumps(it.password.get_secret_value())}",
-            ]
-        return write_secret(self.folder / "harness.toml", "\n".join(lines) + "\n")
-
-    def login(self, host: str) -> Path:
-        """A folder with a Docker configuration that may push."""
-        front = self.fronts[host]
-        folder = self.folder / f"login-{host}"
-        credentials = front.mirror("writer").credentials
-        assert credentials is not None
-        write_secret(folder / "config.json", docker_config_json({front.address: credentials}).get_secret_value())
-        return folder
-
-    def push_from_engine(self, image: str, reference: str) -> None:
-        """Push an image of the engine under this reference, and forget that name again."""
-        name = self.tag(image, reference)
-        host = ImageReference.parse(reference).registry
-        call(["docker", "push", name], timeout=300, env={"DOCKER_CONFIG": str(self.login(host))})
-        call(["docker", "rmi", name], timeout=60)
-
-    def tag(self, image: str, reference: str) -> str:
-        """Give an image of the engine the name that it has in the mirror, as if it had been pulled."""
-        host, _, rest = reference.partition("/")
-        name = f"{self.fronts[host].address}/{rest}"
-        call(["docker", "tag", image, name], timeout=60)
-        return name
-
-    def push_chart(self, helm: Path) -> None:
-        """Push the release's chart where its row says that upstream publishes it."""
-        host, _, path = str(RELEASE.chart_oci).removeprefix("oci://").partition("/")
-        front = self.fronts[host]
-        chart = operator.chart(Store.of(SETTINGS), RELEASE.version)
-        call(
-            [helm, "push", chart, f"oci://{front.address}/{path.rpartition('/')[0]}", "--ca-file", front.ca],
-            timeout=60,
-            env={"HELM_REGISTRY_CONFIG": str(self.login(host) / "config.json")},
-        )
-
-
 @pytest.fixture
 def address() -> Iterator[str]:
     """An address of this machine that every container reaches, whatever its network."""
@@ -127,34 +63,8 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def mirrors(address: str, tmp_path: Path) -> Iterator[Mirrors]:
     """Mirrors that only let in who has a token, with the foundry's images but one."""
-    registry = tools.ensure(SETTINGS, ["registry"])["registry"].path
-    stored = foundry_images.registries(SETTINGS)
-    with ExitStack() as stack:
-        fronts = {}
-        for host, manners in (("ghcr.io", "ghcr.io"), ("docker.io", "docker.io"), (NODES, "ghcr.io")):
-            storage = tmp_path / "storages" / host
-            if (stored / host).is_dir():
-                shutil.copytree(stored / host, storage, copy_function=_link)
-            if host == "docker.io":
-                spark = storage / "docker/registry/v2/repositories/apache/spark/_manifests/tags"
-                shutil.rmtree(spark / LEFT_OUT.rpartition(":")[2])
-            front = Front(
-                profile(manners),
-                folder=tmp_path / f"front-{host}",
-                binary=registry,
-                storage=storage,
-                addresses=[address],
-                packages={"*": "private"},
-            )
-            fronts[host] = stack.enter_context(front)
-        yield Mirrors(fronts=fronts, folder=tmp_path)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+    with serving(address, tmp_path, RELEASE, hosts=("ghcr.io", "docker.io", NODES), without=LEFT_OUT) as made:
+        yield made
 
 
 @dataclass

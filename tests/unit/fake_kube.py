@@ -20,6 +20,7 @@ from kubernetes import client
 
 from harness.kube.api import client_for
 
+_REVIEWS = "selfsubjectaccessreviews"
 _PATH = re.compile(
     r"/(?:api/v1|apis/[^/]+/[^/]+)(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
 )
@@ -30,7 +31,23 @@ class FakeKube:
 
     def __init__(self, address: str, stored: dict[str, dict[str, Any]]) -> None:
         self.stored = stored
+        self.address = address
         self.api = client_for(client.Configuration(host=address))
+
+    def kubeconfig(self, *names: str) -> dict[str, Any]:
+        """One with these contexts, the first of which is the current."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": names[0],
+            "clusters": [{"name": it, "cluster": {"server": self.address}} for it in names],
+            "users": [{"name": it, "user": {}} for it in names],
+            "contexts": [{"name": it, "context": {"cluster": it, "user": it}} for it in names],
+        }
+
+    def forbid(self, *rules: str) -> None:
+        """Have reviews of access say no to `namespace verb resource`, with `*` for any."""
+        self.stored[_REVIEWS].update(dict.fromkeys(rules))
 
     def put(self, plural: str, item: Mapping[str, Any]) -> None:
         """Keep an object as if somebody had made it."""
@@ -59,6 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
     stored: dict[str, dict[str, Any]]
 
     def do_GET(self) -> None:
+        if self.path in self.stored["paths"]:
+            self._answer(200, self.stored["paths"][self.path])
+            return
         plural, key, query = self._asked()
         if self.path_names_one:
             self._answer(200, self.stored[plural][key]) if key in self.stored[plural] else self._answer(404, {})
@@ -74,6 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         plural, space, _ = self._asked()
         item = self._body()
+        if plural == _REVIEWS:
+            self._answer(201, {**item, "status": {"allowed": not self._forbidden(item["spec"]["resourceAttributes"])}})
+            return
         key = space + item["metadata"]["name"]
         if key in self.stored[plural]:
             self._answer(409, {"message": f"{plural} {key!r} already exists", "reason": "AlreadyExists"})
@@ -86,10 +109,27 @@ class _Handler(BaseHTTPRequestHandler):
         self.stored[plural][key] = self._body()
         self._answer(200, self.stored[plural][key])
 
+    def do_DELETE(self) -> None:
+        plural, key, _ = self._asked()
+        there = self.stored[plural].pop(key, None)
+        self._answer(404 if there is None else 200, there or {"message": f"{plural} {key!r} not found"})
+        if plural == "namespaces":
+            for items in self.stored.values():
+                for inner in [it for it in items if it.startswith(f"{key}/")]:
+                    del items[inner]
+
     def do_PATCH(self) -> None:
         plural, key, _ = self._asked()
         self.stored[plural][key] = _merged(self.stored[plural][key], self._body())
         self._answer(200, self.stored[plural][key])
+
+    def _forbidden(self, asked: Mapping[str, str]) -> bool:
+        """Whether the reviews have a rule, `namespace verb resource`, against it; `*` is any."""
+        words = (asked["namespace"], asked["verb"], asked["resource"])
+        return any(
+            all(rule in ("*", word) for rule, word in zip(it.split(" "), words, strict=True))
+            for it in self.stored[_REVIEWS]
+        )
 
     def _asked(self) -> tuple[str, str, dict[str, list[str]]]:
         address = urlsplit(self.path)

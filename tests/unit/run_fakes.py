@@ -150,6 +150,7 @@ class FakeProvider:
     """Has the methods of a Provider."""
 
     name = "kind"
+    guest = False
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -244,6 +245,11 @@ class FakeResources:
     """Has the methods of harness.run.resources.Resources; its ledger is real."""
 
     network = "soh-test"
+    guest = None
+
+    def leaks_in_cluster(self) -> list[str]:
+        """It is no guest."""
+        return []
 
     def __init__(self, stage: Stage, run_id: str = RUN_ID) -> None:
         self.run_id = run_id

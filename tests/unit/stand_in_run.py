@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     stage.plays = dict.fromkeys(scenarios.discover(), run_fakes.holds)
     run_fakes.take_places(stage, patches)
     patches.setattr(runner, "Resources", lambda run_id, *_: run_fakes.FakeResources(stage, run_id))
-    patches.setattr(runner, "look", lambda run_id, entries: Survey(remains=()))
+    patches.setattr(runner, "look", lambda run_id, entries, **_: Survey(remains=()))
     # No verdict may depend on what else this machine is busy with.
     patches.setattr(psutil, "getloadavg", lambda: (0.5, 0.5, 0.5))
     patches.setattr(run_host, "host", lambda asked: run_fakes.host())

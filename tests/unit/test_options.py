@@ -43,6 +43,7 @@ EVERYTHING = [
     *("--values-key", "spark-operator", "--exact-values", "--release-name", "data-spark", "--namespace", "data"),
     "--bootstrap",
     "--share",
+    *("--kubeconfig", "k:l", "--context", "prod", "--yes", "--allow-upgrade", "--beside"),
 ]
 
 
@@ -69,6 +70,11 @@ def test_everything_given_is_read() -> None:
         values=(Path("my values.yaml"), Path("b")),
         values_key="spark-operator",
         exact_values=True,
+        kubeconfig="k:l",
+        context="prod",
+        yes=True,
+        allow_upgrade=True,
+        beside=True,
         release_name="data-spark",
         namespace="data",
         before=Path("b"),

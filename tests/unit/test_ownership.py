@@ -22,10 +22,10 @@ from rich.console import Console
 from harness.cleanup import clean as cleaning
 from harness.cleanup.clean import clean, clean_run, clean_stale
 from harness.evidence import ledger as ledgers
-from harness.evidence.installation import LABEL_IMAGE, LABEL_INSTALLATION, image_labels, installation_of
+from harness.evidence.installation import LABEL_IMAGE, image_labels, installation_of
 from harness.evidence.ledger import Ledger, ledger_folder, stale_ledgers
 from harness.host.engine_mark import EngineMark
-from harness.kube.cluster import LABEL_RUN
+from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN
 from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
 from harness.process_identity import identity
 from harness.providers.kind import Kind

@@ -35,7 +35,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setenv(process.RUN_VARIABLE, "")
     take_places(made, monkeypatch)
     monkeypatch.setattr(runner, "Resources", lambda run_id, *_: FakeResources(made, run_id))
-    monkeypatch.setattr(runner, "look", lambda run_id, entries: CLEAN)
+    monkeypatch.setattr(runner, "look", lambda run_id, entries, **_: CLEAN)
     yield made
     waiting.reset_cancellation()
 
@@ -234,7 +234,9 @@ def test_a_cluster_that_is_being_removed_is_waited_for(stage: Stage, open_run: C
 
 def test_what_is_left_is_told(stage: Stage, open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch) -> None:
     left = Remain(kind="container", name="soh-1-control-plane", id="1", detail="running")
-    monkeypatch.setattr(runner, "look", lambda run_id, entries: Survey(remains=(left,), unseen=("volumes: asleep",)))
+    monkeypatch.setattr(
+        runner, "look", lambda run_id, entries, **_: Survey(remains=(left,), unseen=("volumes: asleep",))
+    )
     stage.on_close = raises(HarnessError("the network is in use"))
 
     assert open_run().close() == [

@@ -31,6 +31,7 @@ class Third:
     """Makes clusters of containers that carry a label of its own, and no label of the run."""
 
     name: ClassVar[str] = "third"
+    guest: ClassVar[bool] = False
     cluster_label: ClassVar[str] = "example.third/cluster"
     context_prefix: ClassVar[str] = "third@"
     helper_repository: ClassVar[str] = ""
@@ -159,6 +160,10 @@ def test_an_environment_of_an_unknown_provider_is_named_by_file_line_and_key(tmp
 def test_every_provider_says_how_what_it_makes_is_recognised(name: str) -> None:
     provider = PROVIDERS[name]
     assert provider.name == name
+    if provider.guest:
+        # It makes no containers, and nothing in a kubeconfig.
+        assert [provider.cluster_label, provider.context_prefix, provider.hosts_folder] == ["", "", ""]
+        return
     assert provider.cluster_label
     assert provider.context_prefix
     assert provider.hosts_folder.startswith("/")

@@ -24,6 +24,7 @@ class Failures(Story):
 
     name = "failures"
     breaks_things = True
+    enters_nodes = True
 
     def scenarios(self, given: Given) -> Iterable[Scenario]:
         """Those of the modules."""

@@ -34,6 +34,7 @@ class Registries(Story):
 
     name = "registries"
     breaks_things = True
+    enters_nodes = True
 
     def scenarios(self, given: Given) -> Iterable[Scenario]:
         """Those of the modules."""

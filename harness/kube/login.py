@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +22,87 @@ from harness.untrusted import check_yaml
 _DEFAULT = "~/.kube/config"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """A context with its cluster and its login. `kubeconfig` is one that has nothing else, and needs no other file."""
+
+    context: str
+    server: str = ""
+    kubeconfig: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
 @contextmanager
 def connected(kubeconfig: str, context: str) -> Iterator[tuple[client.ApiClient, str]]:
     """A client that is logged in, and the name of the context. Empty: what kubectl takes, of each.
 
-    `kubeconfig` may be several files, with colons between them. Raises UsageError for a context or a login that cannot
-    be used, ClusterError where the server does not answer or does not accept the login.
+    Raises as `access` and `logged_in` do.
+    """
+    found = access(kubeconfig, context)
+    with logged_in(found) as api:
+        yield api, found.context
+
+
+def access(kubeconfig: str, context: str) -> Access:
+    """The context of that name in one or several kubeconfigs (with colons between them); empty as kubectl has it.
+
+    Raises UsageError for files that cannot be read, for a context that there is not, and for a login plugin that is not
+    installed.
     """
     shown = kubeconfig or os.environ.get("KUBECONFIG", "") or _DEFAULT
     found, first = _merged(shown)
     name = context or first
     user = _user(found, name, shown)
     _require_plugin(user, name)
+    chosen = next(it for it in found["contexts"] if it["name"] == name)
+    inner = chosen.get("context") or {}
+    own = {
+        "clusters": [it for it in found["clusters"] if it["name"] == inner.get("cluster")],
+        "users": [it for it in found["users"] if it["name"] == inner.get("user")],
+    }
+    if not own["clusters"]:
+        raise UsageError(
+            f"the context {name} of {shown} names the cluster {inner.get('cluster')}, which is not there",
+            "kubectl config view --minify shows it",
+        )
+    # The namespace of the context is where its user works, and none of a run's business.
+    context_alone = {"name": name, "context": {key: it for key, it in inner.items() if key != "namespace"}}
+    whole = {**found, **own, "contexts": [context_alone], "current-context": name}
+    server = str((own["clusters"][0].get("cluster") or {}).get("server") or "")
+    return Access(context=name, server=server, kubeconfig=whole)
+
+
+@contextmanager
+def logged_in(found: Access) -> Iterator[client.ApiClient]:
+    """A client that is logged in. Raises UsageError for a login that cannot be used, ClusterError where the server does
+    not answer or does not accept the login.
+    """
+    name = found.context
     configuration = client.Configuration()
     try:
         with _quiet():
             config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
-                found, context=name, client_configuration=configuration
+                dict(found.kubeconfig), context=name, client_configuration=configuration
             )
     except (config.ConfigException, OSError, ValueError, KeyError, TypeError) as unusable:
         raise UsageError(
-            f"the context {name} of {shown} cannot be used: {unusable}", "kubectl config view --minify shows it"
+            f"the context {name} cannot be used: {unusable}", "kubectl config view --minify shows it"
         ) from unusable
-    if user.get("exec") and not (configuration.api_key or configuration.cert_file):
+    plugin = _plugin(found)
+    if plugin and not (configuration.api_key or configuration.cert_file):
         raise UsageError(
-            f"the login plugin {user['exec'].get('command')} of context {name} gave no login",
+            f"the login plugin {plugin} of context {name} gave no login",
             f"run it by itself, or try `kubectl --context {name} version`",
         )
     with client_for(configuration) as api:
         _prove(api, name)
-        yield api, name
+        yield api
+
+
+def _plugin(found: Access) -> str:
+    """The program that gives the login; empty where it is in the kubeconfig."""
+    for it in found.kubeconfig["users"]:
+        return str(((it.get("user") or {}).get("exec") or {}).get("command") or "")
+    return ""
 
 
 def _prove(api: client.ApiClient, name: str) -> None:
@@ -119,6 +171,10 @@ def _absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(inner, dict):
             paths = {key: str(folder.absolute() / inner[key]) for key in _FILES if isinstance(inner.get(key), str)}
             made[part] = {**inner, **paths}
+    plugin = (made.get("user") or {}).get("exec") if isinstance(made.get("user"), dict) else None
+    # A plugin that is named by a path is looked for from its kubeconfig (client-go, clientcmd, GetExecCommandPath).
+    if isinstance(plugin, dict) and os.sep in str(plugin.get("command") or ""):
+        made["user"] = {**made["user"], "exec": {**plugin, "command": str(folder.absolute() / plugin["command"])}}
     return made
 
 

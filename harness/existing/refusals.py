@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Why a run must not do in an existing cluster what it intends: whatever it would meet there that is not its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.errors import ClusterError, HarnessError, UsageError
+from harness.existing.model import Intent, Seen
+from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN
+from harness.sites.model import Operator
+
+_ALL = ("", "*")
+
+
+def refuse(seen: Seen, intent: Intent, *, installation: str, context: str) -> None:
+    """Raise for the first thing that stands in the way: UsageError for what the user has to allow or to name otherwise,
+    ClusterError for what is in the cluster.
+
+    `installation` is the id of this cache.
+    """
+    for error in _reasons(seen, intent, installation, context):
+        raise error
+
+
+def _reasons(seen: Seen, intent: Intent, installation: str, context: str) -> Iterator[HarnessError]:
+    if intent.upgrades and not (intent.allow_upgrade or intent.beside):
+        yield UsageError(
+            f"{', '.join(intent.upgrades)} upgrades the operator, which in an existing cluster needs leave",
+            "add --allow-upgrade (of the run's own operator alone), or choose --path 'install-*'",
+        )
+    yield from _remains(seen, intent, installation, context)
+    if intent.beside:
+        yield from _overlaps(seen, intent)
+    else:
+        yield from _operators(seen)
+    yield from _webhooks(seen, intent)
+    yield from _crds(seen, intent, installation)
+
+
+def _remains(seen: Seen, intent: Intent, installation: str, context: str) -> Iterator[HarnessError]:
+    """Namespaces that the run needs, and that are there."""
+    there = [it for it in intent.namespaces if it in seen.namespaces]
+    ours = sorted({run for it in seen.namespaces if (run := seen.run_of(it, installation))})
+    if ours:
+        yield ClusterError(
+            f"the cluster of context {context} has remains of run {', '.join(ours)}",
+            f"`harness clean --context {context}` removes them",
+        )
+    if there:
+        yield ClusterError(
+            f"the run needs the namespaces {', '.join(there)} for itself, and they are there: "
+            f"{'; '.join(_whose(seen, it) for it in there)}",
+            "choose scenarios with other names, --namespace for the operator's own, or another cluster",
+        )
+
+
+def _whose(seen: Seen, namespace: str) -> str:
+    labels = seen.namespaces[namespace]
+    if LABEL_INSTALLATION in labels:
+        return f"{namespace} is of run {labels.get(LABEL_RUN)} of another cache"
+    return f"{namespace} is not the harness's"
+
+
+def _operators(seen: Seen) -> Iterator[HarnessError]:
+    if seen.operators:
+        yield ClusterError(
+            f"there is a Spark Operator that this run did not install: {'; '.join(described(seen))}",
+            "take a cluster without one; or --beside, which leaves it alone, where it watches namespaces by name",
+        )
+
+
+def described(seen: Seen) -> list[str]:
+    """The operators that are there: namespace, Deployments, release and installer of each."""
+    told = []
+    for space in dict.fromkeys(it.namespace for it in seen.operators):
+        deployments = ", ".join(it.name for it in seen.operators if it.namespace == space)
+        images = ", ".join(dict.fromkeys(it.image for it in seen.operators if it.namespace == space))
+        told.append(f"namespace {space}, Deployments {deployments} ({images}), {_release(seen, space)}")
+    return told
+
+
+def _release(seen: Seen, space: str) -> str:
+    releases = [it for it in seen.releases if it.namespace == space]
+    words = [f"Helm release {it.name} (chart {it.chart}-{it.chart_version}, {it.status})" for it in releases]
+    names = {it.name for it in releases}
+    mine = [it for it in seen.operators if it.namespace == space]
+    marks = names | {str(label) for it in mine for label in it.labels.values()}
+    tools = [it for it in seen.installers if it.name in marks or it.namespace == space]
+    words += [f"installed by {_TOOLS.get(it.tool, it.tool)}: {it.kind} {it.namespace}/{it.name}" for it in tools]
+    if not tools:
+        words.append(f"installed by {releases[0].manager or 'Helm'}" if releases else "installed by means unknown")
+    return ", ".join(words)
+
+
+_TOOLS = {"argocd": "Argo CD", "flux": "Flux"}
+
+
+def watched(operator: Operator) -> tuple[str, ...]:
+    """The namespaces that a controller watches; the empty name stands for all of them."""
+    for it in operator.arguments:
+        key, _, value = it.partition("=")
+        if key == "--namespaces":
+            return tuple(value.split(","))
+    return ("",)
+
+
+def _overlaps(seen: Seen, intent: Intent) -> Iterator[HarnessError]:
+    """What of two operators beside each other would be in each other's way."""
+    if intent.watches_all:
+        yield UsageError(
+            "with --beside the values must not have the operator watch all namespaces",
+            "name them in spark.jobNamespaces",
+        )
+    for it in seen.operators:
+        if it.role == "webhook":
+            continue
+        names = watched(it)
+        if set(names) & set(_ALL):
+            yield ClusterError(
+                f"the operator {it.namespace}/{it.name} watches all namespaces, so that it would run this run's "
+                "applications, too",
+                "--beside needs an operator whose values name its namespaces in spark.jobNamespaces",
+            )
+        both = sorted(set(names) & set(intent.job_namespaces))
+        if both:
+            yield ClusterError(
+                f"the operator {it.namespace}/{it.name} watches {', '.join(both)}, which this run needs for itself",
+                "choose other scenarios, or another cluster",
+            )
+    clash = [it for it in seen.releases if it.name == intent.release]
+    if clash:
+        yield UsageError(
+            f"the Helm release {clash[0].namespace}/{clash[0].name} has the name of this run's, and names objects "
+            "outside of namespaces by it",
+            "give another --release-name",
+        )
+    if intent.crd_changes:
+        yield UsageError(
+            f"{', '.join(intent.crd_changes)} changes CRDs, which with --beside are another operator's",
+            "choose paths that leave CRDs alone: without +crds=",
+        )
+
+
+def _webhooks(seen: Seen, intent: Intent) -> Iterator[HarnessError]:
+    if seen.webhooks and not seen.operators and not intent.beside:
+        names = ", ".join(dict.fromkeys(f"{it.configuration} of Service {it.service}" for it in seen.webhooks))
+        yield ClusterError(
+            f"there are webhooks for SparkApplications that this run did not install: {names}",
+            "remove them if their operator is gone",
+        )
+
+
+def _crds(seen: Seen, intent: Intent, installation: str) -> Iterator[HarnessError]:
+    theirs = [it.name for it in seen.crds if it.labels.get(LABEL_INSTALLATION) != installation]
+    if theirs and intent.crd_changes:
+        yield ClusterError(
+            f"{', '.join(intent.crd_changes)} changes CRDs, and those in the cluster are not this run's: "
+            f"{', '.join(theirs)}",
+            "choose paths that leave CRDs alone: without +crds=",
+        )
+
+
+def foreign_crds(seen: Seen, installation: str) -> Sequence[str]:
+    """The CRDs of the operator's group that are there and not this installation's, with the number of their objects."""
+    mine = [it for it in seen.crds if it.labels.get(LABEL_INSTALLATION) != installation]
+    return [f"{it.name} ({it.objects} objects)" for it in mine]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proof that a run has left a user's cluster as it was: its objects before and after, none with its labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from harness.errors import ApiError, ClusterError, WaitTimeout
+from harness.existing import inventory
+from harness.existing.inventory import Differences, Inventory, Key
+from harness.kube.api import connect
+from harness.providers import guest as guests
+from harness.providers.base import Guest
+from harness.sites.operators import GROUP
+from harness.waiting import until
+
+_SETTLE_SECONDS = 60.0
+"""For what the API server itself takes away after a CRD: its APIService, and rights that were aggregated."""
+_SHOWN = 8
+
+
+class Proof:
+    """Takes the picture before when it is made. `namespaces` and `release` are the run's own.
+
+    Raises ClusterError when the API server is away.
+    """
+
+    def __init__(self, guest: Guest, *, namespaces: Collection[str], release: str, say: Callable[[str], None]) -> None:
+        self._guest = guest
+        self._namespaces = namespaces
+        self._release = release
+        self._say = say
+        try:
+            self._before = self._picture()
+        except ApiError as away:
+            raise ClusterError(
+                f"the objects in the cluster of context {guest.context} could not be listed: {away.message}",
+                "nothing was changed in it; try again",
+            ) from away
+
+    def leaks(self) -> list[str]:
+        """What is not as it was and the run's doing, in words; what others did meanwhile is only told."""
+        try:
+            with connect(self._guest.kubeconfig) as api:
+                left = guests.find(api, self._guest.installation, self._guest.run_id).words
+            differences = self._settled()
+        except ApiError as away:
+            unseen = f"whether the cluster of context {self._guest.context} is as it was could not be seen"
+            return [f"{unseen}: {away.message}; next: {self._guest.clean}"]
+        own = differences.only(self._is_own).words
+        others = differences.only(lambda it: not self._is_own(it)).words
+        self._tell(others, clean=not left and not own)
+        where, step = f"in the cluster of context {self._guest.context}", f"next: {self._guest.clean}"
+        return [f"{where}: {it}; {step}" for it in [*left, *own]]
+
+    def _tell(self, others: list[str], *, clean: bool) -> None:
+        count, kinds = len(self._before.objects), self._before.kinds
+        if clean:
+            self._say(f"left as found: {count} objects of {kinds} kinds compared with before, nothing is of this run")
+        for word in others[:_SHOWN]:
+            self._say(f"  meanwhile, by others: {word}")
+        if len(others) > _SHOWN:
+            self._say(f"  and {len(others) - _SHOWN} more")
+        if self._before.unread:
+            self._say(f"  not compared, since this user may not list them: {', '.join(self._before.unread)}")
+
+    def _settled(self) -> Differences:
+        """The differences, once none is the run's, or the time is over. Raises ApiError."""
+        seen = Differences()
+
+        def look() -> bool:
+            nonlocal seen
+            seen = inventory.compare(self._before, self._picture())
+            return not seen.only(self._is_own).words
+
+        try:
+            until(look, what="the cluster to be as it was", timeout=_SETTLE_SECONDS, interval=0.5, heed_cancel=False)
+        except WaitTimeout:
+            return seen
+        return seen
+
+    def _is_own(self, key: Key) -> bool:
+        """Whether it is the run's: of a kind of the operator, in a namespace of its own, or named after its release.
+
+        A release names what it has outside of namespaces after itself.
+        """
+        there = key.where or (key.name if key.kind == "Namespace" else "")
+        named = not key.where and key.name.startswith(self._release)
+        return GROUP in f"{key.kind} {key.name}" or there in self._namespaces or named
+
+    def _picture(self) -> Inventory:
+        with connect(self._guest.kubeconfig) as api:
+            return inventory.take(api)
