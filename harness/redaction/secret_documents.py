@@ -169,7 +169,7 @@ def in_json(text: str, inner: Redact) -> str | None:
     return text[:start] + redacted + text[start + len(bare) :]
 
 
-def in_lines(text: str, inner: Redact, worth_a_look: Callable[[list[str]], Iterable[int]]) -> str:
+def in_lines(text: str, inner: Redact, worth_a_look: Callable[[Sequence[str]], Sequence[int]]) -> str:
     """The text without the secrets in JSON that is part of its lines, such as the fields of a log's message."""
     if '"' not in text:
         return text

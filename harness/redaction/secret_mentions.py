@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import bisect
+import functools
 import itertools
 import re
+from collections.abc import Sequence
 
 from harness.redaction.secret_names import KEYS_OF
 
@@ -31,6 +33,7 @@ _PRINTED_MAP = re.compile(r"data:\s*map\[")
 _WEAK = frozenset(("key", *_SHORT_WORDS, "data:"))
 # In a long text, an expression finds a word in half the time that `str.find` takes.
 _SEARCHES = tuple((re.compile(re.escape(word)).search, word in _WEAK) for word in WORDS)
+_MANY = 200
 _STRONG = tuple(word for word in WORDS if word not in _WEAK)
 
 
@@ -66,9 +69,13 @@ def _names_a_key(lowered: str) -> bool:
     return False
 
 
-def worth_a_look(lines: list[str]) -> list[int]:
+def worth_a_look(lines: Sequence[str]) -> Sequence[int]:
     """The numbers of lines in which a rule about names could hold, in order."""
-    distinct = list(dict.fromkeys(lines))
+    return _numbers(lines) if len(lines) < _MANY else _remembered(tuple(lines))
+
+
+def _numbers(lines: Sequence[str]) -> Sequence[int]:
+    distinct = tuple(dict.fromkeys(lines))
     numbers = _worth_a_look(distinct)
     if len(distinct) == len(lines):
         return sorted(numbers)
@@ -76,7 +83,11 @@ def worth_a_look(lines: list[str]) -> list[int]:
     return [number for number, line in enumerate(lines) if line in found] if found else []
 
 
-def _worth_a_look(lines: list[str]) -> set[int]:
+# Several kinds of rules look at a long text, one after the other, and mostly none of them has changed anything.
+_remembered = functools.lru_cache(maxsize=1)(_numbers)
+
+
+def _worth_a_look(lines: Sequence[str]) -> set[int]:
     lowered = lower("".join(lines))
     ends = list(itertools.accumulate(map(len, lines)))
     found: set[int] = set()
