@@ -135,7 +135,7 @@ def _stand_in(run: dict[str, Any], means: Means, state: str, seconds: float) -> 
     version, image = _image(run, means)
     if run.get("image") != image:
         yield f"the image {run.get('image') or '(none)'} is played by {image}"
-    yield f"the main file {run.get('mainApplicationFile') or '(none)'} is played by a program that only waits and ends"
+    yield f"{_main(run)} is played by a program that only waits and ends"
     for key in _TO_LEAVE_OUT:
         if run.pop(key, None) and key not in _OF_THE_PROGRAM:
             yield f"spec.{key} is left out"
@@ -155,6 +155,14 @@ def _stand_in(run: dict[str, Any], means: Means, state: str, seconds: float) -> 
     run["volumes"] = [*(run.get("volumes") or ()), {"name": PROGRAM, "configMap": {"name": PROGRAM}}]
     driver["volumeMounts"] = [*(driver.get("volumeMounts") or ()), {"name": PROGRAM, "mountPath": _MOUNT}]
     executor.setdefault("instances", 1)
+
+
+def _main(run: Mapping[str, Any]) -> str:
+    """The main file in words: those of a bucket together."""
+    scheme, found, path = str(run.get("mainApplicationFile") or "").partition("://")
+    if not found:
+        return "the main file"
+    return f"the main file local://{path}" if scheme == "local" else f"a main file of {scheme}://"
 
 
 def _bare(run: dict[str, Any]) -> Iterator[str]:
