@@ -105,7 +105,8 @@ class Homes:
     def judge_malformed(self, text: str) -> Finding | None:
         """What is wrong with text that is no reference since a chart put its registry before a host with a port."""
         registry, _, rest = text.partition("/")
-        if registry not in self.registries or not names_host(rest):
+        # Capital letters alone make no host of a path that somebody misspelt.
+        if registry not in self.registries or not any(it in rest.partition("/")[0] for it in ".:"):
             return None
         try:
             inner = ImageReference.parse(rest)

@@ -20,7 +20,7 @@ from harness.ci import workflows
 from harness.errors import HarnessError
 from harness.foundry import gobuild, harness_image, kubernetes, node_systems, operator, recorded, spark
 from harness.kube import pull_messages
-from harness.matrix import addons, behaviour, catalogue, chart_facts, costs, edges, results
+from harness.matrix import addons, behaviour, catalogue, chart_facts, connect_clients, costs, edges, results
 from harness.registries.front import profile
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries import catalogue as pulls
@@ -74,6 +74,7 @@ FILES = [
         key="tags",
         name="name",
     ),
+    _File(path="charts/clients.toml", read=connect_clients.read, row="[[client]]", key="package"),
     _File(path="clusters/default.toml", read=catalogue.read_defaults, row="[[default]]", key="paths"),
     _File(path="clusters/matrix.toml", read=catalogue.read_rules, row="[[tier]]", key="name"),
     _File(path="clusters/pulls.toml", read=pulls.load, row="[[fault]]", key="outcome", name="name"),
