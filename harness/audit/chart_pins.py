@@ -22,6 +22,8 @@ _CHART = re.compile(
 _DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>){_NAME}{_Q}{_END}")
 _UMBRELLA = re.compile(r"^(?P<indent>[ \t]*)[\"']?(?:spark[-_]?operator|sparkOperator)[\"']?:[ \t]*(?:[{#].*)?$", re.M)
 _UMBRELLA_KEY = re.compile(r"perator[\"']?:")
+_FARTHEST = 400
+"""So many lines from the chart's name, nothing belongs to it."""
 _KEYS = (_CHART, _DEPENDENCY)
 _COMMAND = re.compile(rf"\bhelm(?:3|\.exe)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_END}", re.S)
 _VERSION = re.compile(
@@ -144,10 +146,10 @@ def _region(lines: Lines, offset: int) -> tuple[int, int]:
     """The list item, the block or the document around an offset."""
     number, column = lines.place(offset)
     every = lines.all
-    own, first, depth = column - 1, 1, -1
+    own, first, depth = column - 1, max(1, number - _FARTHEST), -1
     if every[number - 1].lstrip().startswith("- "):
         first, depth = number, indent(every[number - 1])
-    for above in range(number - 1, 0, -1):
+    for above in range(number - 1, max(0, number - _FARTHEST), -1):
         line = every[above - 1]
         if depth >= 0 or _BARRIER.match(line):
             first = above + (0 if line.rstrip().endswith("{") else 1) if depth < 0 else first
@@ -157,8 +159,8 @@ def _region(lines: Lines, offset: int) -> tuple[int, int]:
         own = indent(line)
         if line.lstrip().startswith("- "):
             first, depth = above, own
-    last = len(every)
-    for below in range(number + 1, len(every) + 1):
+    last = min(len(every), number + _FARTHEST)
+    for below in range(number + 1, last + 1):
         line = every[below - 1]
         if _BARRIER.match(line) or (depth >= 0 and line.strip() and indent(line) <= depth):
             last = below - 1

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 
 EXPRESSION = (
-    r"(?:\$\{\{.{0,200}?\}\}|\{\{.{0,200}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.]*\}"
+    r"(?:\$\{\{.{0,120}?\}\}|\{\{.{0,120}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.]*\}"
     r"|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[A-Za-z][\w .-]*>(?=[/:.@\s\"'`]|$)|__[A-Z][A-Z_]*?__|ENC\[[^\]\n]*\])"
 )
 """One of them: of GitHub Actions, Helm, Jinja, shells, Make, Terraform, Tekton, Azure, Python, Windows, prose, SOPS."""

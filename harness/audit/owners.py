@@ -11,7 +11,8 @@ from functools import cached_property
 _KEY_BEFORE = re.compile(r"[\"']?([A-Za-z_][\w./-]*)[\"']?\]?\s*(?::=|\?=|[:=])\s*[|>]?[-+]?\s*(?:[*!]|\[\]\w+\s*)?$")
 _KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?([A-Za-z_][\w./-]*)[\"']?\s*(?::|=)(?:\s|$)")
 _BLOCK_LINE = re.compile(r"\s*(?:resource|module|data)?\s*\"?([\w-]+)\"?(?:\s+\"[^\"]*\")*\s*\{\s*$")
-_FARTHEST = 4000
+_FARTHEST = 2000
+_LONGEST_KEY = 120
 _MOST = 8
 
 
@@ -43,6 +44,11 @@ class Lines:
         """The offset where a line begins."""
         return self._starts[line - 1]
 
+    def before(self, offset: int) -> str:
+        """What stands before an offset on its line, without the beginning of a very long one."""
+        begin = max(self.text.rfind("\n", 0, offset) + 1, offset - _FARTHEST)
+        return self.text[begin:offset]
+
     def owners(self, offset: int) -> list[str]:
         """The keys around an offset, the nearest first; a few of them."""
         found = list(self._by_brackets(offset))
@@ -52,7 +58,8 @@ class Lines:
     def _by_brackets(self, offset: int) -> Iterator[str]:
         """The key of the value at an offset, and the keys of the brackets that are open there."""
         first = max(0, offset - _FARTHEST)
-        key = _KEY_BEFORE.search(self.text, max(first, self.text.rfind("\n", 0, offset) + 1), _quote(self.text, offset))
+        begin = max(offset - _LONGEST_KEY, self.text.rfind("\n", first, offset) + 1, 0)
+        key = _KEY_BEFORE.search(self.text, begin, _quote(self.text, offset))
         if key:
             yield key[1]
         depth = 0
@@ -64,8 +71,8 @@ class Lines:
                 if depth:
                     depth -= 1
                     continue
-                begin = self.text.rfind("\n", 0, place) + 1
-                key = _KEY_BEFORE.search(self.text, begin, place)
+                begin = self.text.rfind("\n", max(0, place - _LONGEST_KEY), place) + 1
+                key = _KEY_BEFORE.search(self.text, max(begin, place - _LONGEST_KEY), place)
                 if key:
                     yield key[1]
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -47,7 +48,7 @@ _COMMENT = re.compile(r"\s*(?:#|//|\*|<!--)")
 _HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?")
 # How many lines with content may lie between the parts of one name.
 _REACH = 8
-_LONGEST_LINE = 10_000
+_MOST = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,15 +96,18 @@ def near(
     stems = {this.stem if stem is None else stem}
     if this.key.lower().endswith("image"):
         stems.add(f"{this.stem} image".strip())
-    alike = [it for it in parts if it.stem in stems and it.named == this.named and it != this and _close(it, this)]
-    rivals = [it for it in parts if it.key == this.key and it.named == this.named and it != this]
+    around = [it for it in _around(parts, this) if it.named == this.named and it != this]
+    alike = [it for it in around if it.stem in stems]
+    rivals = [it for it in around if it.key == this.key]
+    places = [it.start for it in (*around, this)]
+    nearby = barriers[bisect_left(barriers, min(places)) : bisect_left(barriers, max(places))]
     close = [
         it
         for it in alike
         if it.word == word
         and (this.named or _together(lines, it, this))
         and not any(_between(rival.start, it, this) for rival in rivals)
-        and not any(_between(barrier, it, this) for barrier in barriers)
+        and not any(_between(barrier, it, this) for barrier in nearby)
     ]
     return min(close, key=lambda it: (abs(it.line - this.line), abs(it.start - this.start)), default=None)
 
@@ -152,8 +156,10 @@ def _counts(lines: Sequence[str]) -> list[int]:
     return counts
 
 
-def _close(one: Part, two: Part) -> bool:
-    return abs(one.count - two.count) <= _REACH
+def _around(parts: Sequence[Part], this: Part) -> list[Part]:
+    """The parts that are close enough to be of the same name; `parts` are in the order of their places."""
+    here = bisect_left(parts, this.start, key=lambda it: it.start)
+    return [it for it in parts[max(0, here - _MOST) : here + _MOST] if abs(it.count - this.count) <= _REACH]
 
 
 def _together(lines: Lines, one: Part, two: Part) -> bool:

@@ -154,8 +154,7 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
     """Whether a short name is an image's and not the project's: by its tag, its key, or the command that takes it."""
     if reference.scheme or reference.digest or templated or reference.tag:
         return True
-    number, column = lines.place(reference.start)
-    if _COMMAND.search(lines.all[number - 1][: column - 1]):
+    if _COMMAND.search(lines.before(reference.start)):
         return True
     return in_image_key(lines.owners(reference.start)[:2])
 

@@ -21,7 +21,6 @@ _KINDS = re.compile(
     r"|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy)\b",
     re.M,
 )
-_SPLIT = re.compile(r"^---", re.M)
 _ON_THE_LINE = re.compile(
     r"\b(?:starts_?with|ends_?with|has_?prefix|has_?suffix|contains|matches|replace(?:_?all)?|sub|test)\s*\([^()]*$"
     r"|\bsed\b.*[\"'\s]s(?P<mark>[#|,/@!~])(?:(?!(?P=mark)).)*$"
@@ -30,6 +29,9 @@ _ON_THE_LINE = re.compile(
     re.I,
 )
 _FILES = (".rego",)
+_MOST_LINES = 20
+_MOST_LETTERS = 500
+_FARTHEST = 20_000
 
 
 def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
@@ -52,27 +54,23 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
 
 def _command_before(lines: Lines, offset: int) -> str:
     """What stands before an offset on its line, with the lines that it continues."""
-    number, column = lines.place(offset)
+    number, _ = lines.place(offset)
     first = number
-    while first > 1 and lines.all[first - 2].rstrip().endswith("\\"):
+    while first > max(1, number - _MOST_LINES) and lines.all[first - 2].rstrip().endswith("\\"):
         first -= 1
-    return " ".join([*lines.all[first - 1 : number - 1], lines.all[number - 1][: column - 1]])
+    return " ".join([*(line[:_MOST_LETTERS] for line in lines.all[first - 1 : number - 1]), lines.before(offset)])
 
 
 def _is_left_of_equals(lines: Lines, start: int, end: int) -> bool:
     """`kustomize edit set image OLD=NEW`: the old name is what is replaced."""
-    number, column = lines.place(start)
-    before = lines.all[number - 1][: column - 1]
-    return lines.text[end : end + 1] == "=" and bool(re.search(r"\bset\s+image\b", before))
+    return lines.text[end : end + 1] == "=" and bool(re.search(r"\bset\s+image\b", lines.before(start)))
 
 
 def _in_policy(text: str, offset: int) -> bool:
     """Whether the document around an offset is a policy."""
-    first, last = 0, len(text)
-    for match in _SPLIT.finditer(text):
-        if match.start() <= offset:
-            first = match.start()
-        else:
-            last = match.start()
-            break
-    return bool(_KINDS.search(text, first, last))
+    first, last = text.rfind("\n---", 0, offset), text.find("\n---", offset)
+    return bool(
+        _KINDS.search(
+            text, max(first, offset - _FARTHEST, 0), min(last if last >= 0 else len(text), offset + _FARTHEST)
+        )
+    )

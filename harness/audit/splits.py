@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -183,8 +184,8 @@ class Splits:
         version = pin.version.lstrip("v~^=") or self._homes.current("operator").versions[-1]
         if version.startswith(("0.", "1.")) or not chart_pins.is_upstream(pin, self._homes):
             return
-        for part in self._parts:
-            if not pin.holds(part.start) or part.start in self._used or not self._is_of_image(part):
+        for part in self._parts_between(pin.start, pin.end):
+            if part.start in self._used or not self._is_of_image(part):
                 continue
             if self._pin(part.start) is not pin or part.value is None or self._near(part, "repository"):
                 continue
@@ -237,7 +238,8 @@ class Splits:
         version = _lowest(pin.version)
         if not version or not chart_pins.is_upstream(pin, self._homes):
             return
-        owned = (it for it in self._parts if pin.holds(it.start) and it.word == "registry" and self._is_of_image(it))
+        held = self._parts_between(pin.start, pin.end)
+        owned = (it for it in held if it.word == "registry" and self._is_of_image(it))
         if any(it.value is None or it.value not in self._homes.registries for it in owned):
             return
         current = self._homes.current("operator")
@@ -257,9 +259,19 @@ class Splits:
 
     # For whole names
 
+    def _part_at(self, offset: int) -> Part | None:
+        """The part in whose value an offset is."""
+        after = bisect_left(self._parts, offset + 1, key=lambda it: it.start)
+        part = self._parts[after - 1] if after else None
+        return part if part and offset < part.end else None
+
+    def _parts_between(self, start: int, end: int) -> Sequence[Part]:
+        first = bisect_left(self._parts, start, key=lambda it: it.start)
+        return self._parts[first : bisect_left(self._parts, end, lo=first, key=lambda it: it.start)]
+
     def tag_beside(self, it: Reference) -> str:
         """The tag that a text has beside a whole name without one, as a key of its own."""
-        part = next((one for one in self._parts if one.start <= it.start < one.end), None)
+        part = self._part_at(it.start)
         if part is None:
             return ""
         tag = self._near(part, "tag") or parts.near(self._lines, self._parts, part, "tag", self._barriers, stem="new")
@@ -267,7 +279,7 @@ class Splits:
 
     def digest_beside(self, it: Reference) -> str:
         """The digest that a text has beside a whole name, as a key of its own."""
-        part = next((one for one in self._parts if one.start <= it.start < one.end), None)
+        part = self._part_at(it.start)
         found = part and (
             self._near(part, "digest")
             or parts.near(self._lines, self._parts, part, "digest", self._barriers, stem="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import jsonschema
@@ -347,3 +348,24 @@ SARIF = {
         },
     },
 }
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" * 40_000 + " image: kubeflow/spark-operator",
+        "${" * 20_000 + "kubeflow/spark-operator",
+        "a/" * 40_000 + "kubeflow/spark-operator",
+        '{"image":"docker.io/kubeflow/spark-operator:2.5.2"},' * 400,
+        "- image:\n    registry: docker.io\n    repository: kubeflow/spark-operator\n" * 800,
+        "- chart: spark-operator\n  version: 2.1.1\n" * 1_500,
+        "- name: image.tag\n" * 10_000 + " spark-operator",
+    ],
+    ids=["braces", "templates", "slashes", "one line", "many parts", "many charts", "many names"],
+)
+def test_a_text_takes_time_in_proportion_to_its_length(text: str, homes: Homes) -> None:
+    scanner = docs.Scanner(homes)
+    before = time.process_time()
+    scanner.scan(text, "a.json")
+    # Were it the square of the length, it would be minutes.
+    assert time.process_time() - before < 8.0
