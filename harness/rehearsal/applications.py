@@ -63,7 +63,7 @@ def rehearsed(path: Path, site: Site, means: Means, count: int, *, away: Sequenc
         key = f"{it['kind']} {state_of(it) or '(new)'}"
         counts[key] = counts.get(key, 0) + 1
     if made:
-        told.append(f"{', '.join(made)}: empty, since their contents are not in the snapshot")
+        told.append(f"empty ones stand in for what applications name: {', '.join(made)}")
     return Rehearsed(
         objects=objects,
         counts=counts,

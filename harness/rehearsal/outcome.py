@@ -21,7 +21,7 @@ _UNPROVED = (Verdict.UNAVAILABLE, Verdict.ERROR)
 def outcome(plan: Plan, run: RunResult, advice: Advice, summaries: Mapping[str, str]) -> RehearsalResult:
     """The result of a rehearsal. `summaries` say what each scenario claims; `advice` is that for the site's move."""
     moves = tuple(_judged(it, run, summaries) for it in plan.moves)
-    answer = _with_advice(_answer({it.what: it.answer for it in moves}), advice.answer)
+    answer = _with_advice(_answer({it.what: it for it in moves}), advice.answer)
     site = plan.reading.site
     return RehearsalResult(
         site=site.context,
@@ -51,12 +51,12 @@ def _with_advice(answer: Answer, advised: Answer) -> Answer:
     return answer if advised is Answer.NOT_KNOWN else max(answer, advised, key=_WORSE.index)
 
 
-def _answer(moves: Mapping[str, str]) -> Answer:
+def _answer(moves: Mapping[str, RehearsedMove]) -> Answer:
     """The plain move where it held, else that with steps. A known break on the way back is only told."""
-    plain, steps, back = moves[PLAIN], moves[STEPS], moves[BACK]
+    plain, steps, back = moves[PLAIN].answer, moves[STEPS].answer, moves[BACK].answer
     if back == "broke":
         return Answer.NOT_SAFE
-    if back == "not proved":
+    if moves[BACK].unproved:
         return Answer.NOT_SAFE if steps.startswith("broke") else Answer.NOT_KNOWN
     if plain == "held":
         return Answer.SAFE

@@ -148,7 +148,7 @@ def _tool(reading: Reading) -> list[str]:
 
 def _surrounded(before: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     empty = surroundings.stand_ins(before)
-    return [f"{', '.join(empty)}: empty, since secrets are not in the snapshot"] if empty else []
+    return [f"empty ones stand in for what the snapshot does not have: {', '.join(empty)}"] if empty else []
 
 
 def _missing(reading: Reading) -> list[str]:

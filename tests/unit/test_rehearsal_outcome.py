@@ -126,6 +126,15 @@ def test_a_race_is_no_break(made: plan.Plan) -> None:
     assert found.answer == "safe with these steps"
 
 
+def test_a_known_break_on_the_way_back_proves_nothing_of_what_is_missing(made: plan.Plan) -> None:
+    broken, missing = cell(BACK, "running-apps", Verdict.BROKEN_AS_KNOWN), f"kind-1.34/{BACK}/admission"
+    forth = [cell(it, "submissions", Verdict.PASSED) for it in (PLAIN, STEPS)]
+    done = run().model_copy(update={"cells": (*forth, broken), "planned": (missing,)})
+    found = outcome.outcome(made, done, ADVICE, {})
+    assert [it.answer for it in found.moves] == ["held", "held", "broke as known"]
+    assert found.answer == "not known"
+
+
 def test_a_cell_without_a_result_is_not_proved(made: plan.Plan) -> None:
     done = run().model_copy(update={"planned": (f"kind-1.34/{STEPS}/schedules",)})
     found = outcome.outcome(made, done, ADVICE, {})
@@ -140,7 +149,7 @@ def test_one_page_tells_it(made: plan.Plan, tmp_path: Path) -> None:
         assert "safe with these steps" in text
         assert "plain submissions" in text
         assert "kubectl apply --server-side" in text
-        assert "empty, since secrets are not in the snapshot" in text
+        assert "what the snapshot does not have: Secret etl/hub" in text
         assert "the move and the way back" in text.lower()
         assert "SparkApplications (etl/etl): refused" in text
     assert "Rehearsal" not in html.render(run("spark-pi"))

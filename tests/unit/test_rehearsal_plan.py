@@ -55,7 +55,7 @@ def test_values_release_and_surroundings_are_those_of_the_site(
     said = capsys.readouterr().out
     assert "only the plain move keeps image.registry" in said
     assert "the value controller.env.0.value is not in the snapshot" in said
-    assert "Secret etl/hub, Secret spark/hub: empty" in said
+    assert "empty ones stand in for what the snapshot does not have: Secret etl/hub, Secret spark/hub" in said
 
 
 def test_a_run_takes_the_plan_as_it_was_written(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_what_cannot_be_had_is_played_and_named(tmp_path: Path, capsys: pytest.C
     assert found["nightly"]["spec"]["concurrencyPolicy"] == "Forbid"
     assert found["db"]["stringData"] == {"password": ""}
     assert found["ran"]["spec"]["sparkConf"]["spark.hadoop.fs.s3a.secret.key"] == "***"
-    assert "Secret etl/db: empty" in said
+    assert "empty ones stand in for what applications name: Secret etl/db" in said
     assert "***" not in str(found["ran"]["metadata"])
 
 
