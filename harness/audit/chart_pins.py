@@ -73,11 +73,7 @@ def barriers(lines: Lines, found: Sequence[ChartPin]) -> list[int]:
 
 def is_upstream(pin: ChartPin, homes: Homes) -> bool:
     """Whether a chart may be upstream's: its address is one of theirs, or none is given."""
-    if "://" not in pin.address:
-        return True
-    known = [*(it.address for it in homes.history.helm), *homes.chart_addresses]
-    plain = pin.address.split("://", 1)[1].rstrip("/")
-    return any(plain == it or plain == it.rpartition("/")[0] for it in known)
+    return homes.may_have_chart(pin.address)
 
 
 def _in_commands(lines: Lines) -> Iterator[ChartPin]:

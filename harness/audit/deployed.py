@@ -41,6 +41,8 @@ def charts_in(it: Mapping[str, Any], where: str, config: Mapping[str, Mapping[st
         yield from _k3s(it.get("spec"), where)
     elif isinstance(it.get("releases"), list) and not kind:
         yield from _helmfile(it, where)
+    elif isinstance(at(it, "resource.helm_release"), Mapping):
+        yield from _terraform(at(it, "resource.helm_release"), where)
     if isinstance(it.get("helmCharts"), list):
         yield from _kustomize(it["helmCharts"], where)
 
@@ -110,6 +112,17 @@ def _helmfile(it: Mapping[str, Any], where: str) -> Iterator[Deployment]:
         chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
         shown = f"{where} releases[{release.get('name', '')}]"
         yield Deployment(where=shown, chart=chart, version=version, address="", values=values)
+
+
+def _terraform(releases: Mapping[str, Any], where: str) -> Iterator[Deployment]:
+    """Releases of the JSON syntax; the others are no data, and read as documents."""
+    for name, release in releases.items():
+        if isinstance(release, Mapping):
+            chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
+            address, shown = str(release.get("repository") or ""), f"{where} helm_release.{name}"
+            texts = release.get("values")
+            values = merge(*map(values_of, texts if isinstance(texts, list) else []), _set(release.get("set")))
+            yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
 def _kustomize(charts: Iterable[Any], where: str) -> Iterator[Deployment]:

@@ -143,8 +143,14 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
 
 def _deployed(it: Deployment, homes: Homes | None) -> Iterator[Mention]:
     """The images of a chart with its values."""
-    if homes and (it.is_operators or any(path for path, _ in chart_image.of_operator(it.values))):
-        yield from _of_values(it.values, it.where, homes, it.version if it.is_operators else "", always=it.is_operators)
+    is_own = homes is not None and it.is_operators and homes.may_have_chart(it.address or it.chart)
+    charts = homes.history.chart(it.version) if homes and is_own else None
+    if charts is not None:
+        # These charts have the whole name in the repository.
+        named = list(_walk(it.values, it.where, ""))
+        yield from named or [Mention(text=charts.home, where=f"{it.where} version", partial=True)]
+    elif homes and (is_own or (not it.is_operators and any(path for path, _ in chart_image.of_operator(it.values)))):
+        yield from _of_values(it.values, it.where, homes, it.version if is_own else "", always=is_own)
     else:
         yield from _walk(it.values, it.where, "")
 

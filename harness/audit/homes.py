@@ -90,6 +90,14 @@ class Homes:
         home = next((it for it in self.all if it.role == role and tag in it.versions), None)
         return f"{home}:{tag}" if home else ""
 
+    def may_have_chart(self, address: str) -> bool:
+        """Whether upstream's chart may be at an address; an alias of a repository may stand for any."""
+        if "://" not in address:
+            return True
+        known = [*(it.address for it in self.history.helm), *self.chart_addresses]
+        plain = address.split("://", 1)[1].rstrip("/")
+        return any(plain == it or plain == it.rpartition("/")[0] for it in known)
+
     def judge(self, image: ImageReference, *, tagged: bool = True) -> Finding | None:
         """What is wrong with the place that a name points to; None for images other than the operator's.
 
