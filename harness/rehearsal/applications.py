@@ -10,6 +10,7 @@ from typing import Any
 
 from harness.advice import ends, schemas
 from harness.apps.objects import GROUP, RESOURCES, SCHEDULED
+from harness.apps.places import NAMESPACE
 from harness.errors import UsageError
 from harness.redaction.redactor import MASK
 from harness.rehearsal import helpers, stand_ins
@@ -47,9 +48,12 @@ def rehearsed(path: Path, site: Site, means: Means, count: int, *, away: Sequenc
     found = [(it, stand_ins.playing(it, means, stays=_home(it) not in ("", *away))) for it in chosen(fit, count)]
     refused = len(every) - len(fit)
     told = [f"{refused} schedules that the operator refuses at the site are left out"] if refused else []
+    moved = [_shown(it) for it, _ in found if _home(it) in away]
+    if moved:
+        told.append(f"in the namespace {NAMESPACE}, since the run uses their own otherwise: {', '.join(moved)}")
     by_namespace: dict[str, list[Playing]] = {}
     for it, played in found:
-        by_namespace.setdefault(_home(it) or "user-apps", []).append(played)
+        by_namespace.setdefault(_home(it) or NAMESPACE, []).append(played)
     objects, made = {}, []
     for namespace, played_here in sorted(by_namespace.items()):
         brought = helpers.stand_ins([_spec(it.document) for it in played_here], namespace)

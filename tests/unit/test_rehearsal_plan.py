@@ -140,6 +140,22 @@ def test_what_is_here_runs_as_it_is(tmp_path: Path) -> None:
     assert pi["spec"]["executor"]["instances"] == 1
 
 
+def test_an_application_in_the_operators_namespace_goes_to_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, made = planned(snapshot(tmp_path, [app("inside", namespace="spark")]))
+    (inside,) = [it for it in written(made / "apps") if it["kind"] == "SparkApplication"]
+    assert "spark-operator-harness/namespace" not in inside["metadata"]["annotations"]
+    assert "in the namespace user-apps, since the run uses their own otherwise: spark/inside" in capsys.readouterr().out
+
+
+def test_without_applications_the_rest_is_rehearsed(tmp_path: Path) -> None:
+    status, made = planned(snapshot(tmp_path, [app("etl")]), "--applications", "0")
+    assert status == 0
+    assert not (made / "apps").exists()
+    assert "user-apps" not in (made / README).read_text()
+
+
 @pytest.mark.parametrize(
     ("version", "env", "said"),
     [
