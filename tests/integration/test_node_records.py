@@ -28,6 +28,8 @@ HUB, GHCR = "docker.io/kubeflow/op", "ghcr.io/kubeflow/op"
 class Nodes:
     """The provider of a cluster whose one node is the bare one."""
 
+    guest = False
+
     def node_exec(self, cluster: Cluster, node: str, argv: Sequence[str], *, timeout: float = 60.0) -> Completed:
         return process.call(["docker", "exec", node, *argv], timeout=timeout, check=False)
 

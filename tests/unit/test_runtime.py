@@ -36,6 +36,7 @@ _CLUSTER = Cluster(
 class Nodes:
     """Stands for a provider: each node answers `crictl images` and `crictl ps`."""
 
+    guest = False
     name = "nodes"
 
     def __init__(self, answers: Mapping[str, Mapping[str, Any] | str]) -> None:
