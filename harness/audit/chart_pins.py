@@ -15,7 +15,7 @@ _NAME = re.escape(CHART_NAME)
 _Q = r"[\"']?"
 _END = r"(?=[\s,;)}\]\\]|$)"
 _CHART = re.compile(
-    rf"(?<![\w.-]){_Q}(?:chart|chart_?ref|chart_?name){_Q}[ \t]*[:=][ \t]*{_Q}"
+    rf"(?<![\w.-]){_Q}(?:(?:remote_?)?chart|chart_?ref|chart_?name){_Q}[ \t]*[:=][ \t]*{_Q}"
     rf"(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}",
     re.I,
 )

@@ -21,11 +21,12 @@ _DEFAULTS = (
 )
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ASSIGNED = re.compile(
-    r"(?:^|[\s;{(,])[\"']?(?P<name>[A-Za-z_]\w*)[\"']?\s*(?:\?=|::?=|=|:)\s*"
-    rf"(?P<quote>[\"']?)(?P<value>{EXPRESSION}|[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])",
+    r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*(?:\?=|::?=|=|:)[ \t]*"
+    rf"(?P<quote>[\"']?)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])",
     re.M,
 )
 _TERRAFORM = re.compile(r"variable\s+\"(?P<name>\w+)\"\s*\{[^{}]*?\bdefault\s*=\s*\"(?P<value>[^\"]*)\"")
+_TEMPLATE = re.compile(r"\$(?P<name>\w+)\s*:=[^{}\n]{0,120}?\bdefault\s+\"(?P<value>[^\"\n]*)\"")
 _LITERAL = re.compile(r"[\w./:@-]+")
 _DEEPEST = 4
 
@@ -73,7 +74,7 @@ class Variables:
     def _known(self) -> dict[str, set[str]]:
         if self._values is None:
             self._values = {}
-            for pattern in (_ASSIGNED, _TERRAFORM):
+            for pattern in (_ASSIGNED, _TERRAFORM, _TEMPLATE):
                 for match in pattern.finditer(self._text):
                     self._values.setdefault(match["name"], set()).add(match["value"])
             for match in re.finditer(r"\bfor\s+(\w+)\s+in\b", self._text):
