@@ -22,6 +22,7 @@ from harness.late import client
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _RBAC = "rbac.authorization.k8s.io/v1"
 _NAME = "spark-operator-harness"
+_NAME_INSIDE = f"{_NAME}-in-namespaces"
 _THREADS = 8
 
 _READ = ("get", "list")
@@ -155,29 +156,29 @@ def _allowed(api: client.ApiClient, it: Right) -> bool:
     return bool((send(api, "POST", _REVIEWS, review).get("status") or {}).get("allowed"))
 
 
-def manifests(missing: Iterable[Right], *, cluster_wide: bool = False) -> str:
-    """The missing rights as a ClusterRole and Roles, to be bound to the user. One in all namespaces stands for each.
+def manifests(missing: Iterable[Right]) -> str:
+    """The missing rights as ClusterRoles, to be bound to the user: one outside of namespaces, one in them.
 
-    With `cluster_wide` also those in namespaces are in the ClusterRole, since a Role needs its namespace.
+    Both are ClusterRoles, since the namespaces are the run's, and a Role cannot be made before its namespace.
     """
-    by_place: dict[str, dict[tuple[str, str], list[str]]] = {}
+    places: dict[str, dict[tuple[str, str], list[str]]] = {}
     for it in missing:
-        place = "" if cluster_wide else it.namespace
-        verbs = by_place.setdefault(place, {}).setdefault((it.group, it.resource), [])
+        name = _NAME_INSIDE if it.namespace else _NAME
+        verbs = places.setdefault(name, {}).setdefault((it.group, it.resource), [])
         if it.verb not in verbs:
             verbs.append(it.verb)
-    return yaml.safe_dump_all([_role(place, rules) for place, rules in by_place.items()], sort_keys=False)
+    return yaml.safe_dump_all([_role(name, rules) for name, rules in places.items()], sort_keys=False)
 
 
-def _role(namespace: str, rules: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, Any]:
+def _role(name: str, rules: Mapping[tuple[str, str], Sequence[str]]) -> dict[str, Any]:
     """One manifest, resources with the same verbs together."""
     joined: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for (group, resource), verbs in rules.items():
         joined.setdefault((group, tuple(verbs)), []).append(resource)
     return {
         "apiVersion": _RBAC,
-        "kind": "Role" if namespace else "ClusterRole",
-        "metadata": {"name": _NAME} | ({"namespace": namespace} if namespace else {}),
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
         "rules": [
             {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
             for (group, verbs), resources in joined.items()

@@ -19,7 +19,7 @@ from harness import causes, process
 from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Release, ValuesMode
-from harness.releases import accounts, asked, rollout
+from harness.releases import accounts, asked, crds, rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError, Revision
 from harness.releases.install import InstalledRelease
@@ -213,9 +213,10 @@ class _Steps:
 
 
 def apply_crds(cluster: Cluster, chart: Chart, programs: Programs) -> None:
-    """Apply the chart's CRDs by the server. Raises CommandError with kubectl's words."""
+    """Apply the chart's CRDs by the server, with the marks of the cluster. Raises CommandError with kubectl's words."""
     argv: list[str | Path] = [programs.kubectl, "--kubeconfig", cluster.kubeconfig, *_APPLY]
-    process.call(argv, stdin=Helm(programs.helm).crds(chart), timeout=_APPLY_SECONDS)
+    text = Helm(programs.helm).crds(chart)
+    process.call(argv, stdin=crds.marked(text, cluster.marks) if cluster.marks else text, timeout=_APPLY_SECONDS)
 
 
 def _bring(cluster: Cluster, helm: Helm, installed: InstalledRelease, chart: Chart, values: Mapping[str, Any]) -> None:

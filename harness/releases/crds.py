@@ -71,6 +71,14 @@ def bring(api: client.ApiClient, chart: Chart) -> list[str]:
     return list(missing)
 
 
+def marked(text: str, marks: Mapping[str, str]) -> str:
+    """Manifests of CRDs with these labels."""
+    documents = [it for it in yaml.load_all(check_yaml(text), Loader=_YAML) if it]
+    for it in documents:
+        it["metadata"]["labels"] = {**(it["metadata"].get("labels") or {}), **marks}
+    return yaml.safe_dump_all(documents, sort_keys=False)
+
+
 def _calls(api: client.ApiClient) -> client.ApiextensionsV1Api:
     return client.ApiextensionsV1Api(api)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from harness import stories
+from harness.errors import UsageError
 from harness.evidence.installation import installation_of
 from harness.evidence.temporary import temporary
 from harness.existing import look, plan, refusals, rights
@@ -23,7 +24,7 @@ from harness.providers.base import Guest
 from harness.releases.asked import operator_image
 from harness.releases.helm import Helm
 from harness.releases.namespaces import CHECK_NAMESPACE, of_values
-from harness.releases.values import merge
+from harness.releases.values import at, merge
 from harness.run.guest_proof import Proof
 from harness.settings import Settings
 
@@ -84,6 +85,11 @@ def agree(asked: Request, source: str, say: Callable[[str], None]) -> None:
     found = asked.existing
     if found is None:
         return
+    if at(merge(*asked.values), "hook.upgradeCrd"):
+        raise UsageError(
+            "the values have hook.upgradeCrd, whose CRDs do not say whose they are",
+            "leave it out for an existing cluster, by a further --values file",
+        )
     installation = installation_of(asked.settings.cache_dir).id
     context = found.access.context
     with temporary(asked.settings):

@@ -74,6 +74,8 @@ def _why_not(cell: Cell, found: Target) -> str:
     scenario = cell.scenario
     if stories.of(scenario).enters_nodes:
         return f"{scenario.name} changes nodes or registries"
+    if cell.path.crds == "hook":
+        return f"the CRDs that the hook of {cell.path.name} creates do not say whose they are"
     if scenario.needs.nodes > max(1, len(found.nodes)):
         return f"{scenario.name} needs {scenario.needs.nodes} nodes that take pods, and there are {len(found.nodes)}"
     return ""

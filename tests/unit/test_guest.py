@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 import yaml
 from fake_kube import FakeKube, fake_kube
+from operator_samples import operator
 from site_samples import crd
 
+from harness.checks import images
+from harness.cleanup.clean import clean_stale
 from harness.errors import ClusterError, HarnessError, HostError
 from harness.evidence.installation import installation_of
 from harness.evidence.ledger import Ledger, ledger_folder, stale_ledgers
@@ -28,8 +31,11 @@ from harness.matrix.model import Environment
 from harness.providers import guest
 from harness.providers.base import ClusterSpec, Guest, ProviderTools
 from harness.providers.existing import Existing
+from harness.registries.sources import Unasked
+from harness.releases import charts, crds
 from harness.run.guest_proof import Proof
 from harness.settings import Settings
+from harness.verdicts import Verdict
 
 OURS = "0123456789ab"
 RUN = "20260102-030405-ab12"
@@ -241,7 +247,8 @@ def test_rights_that_are_missing_are_printed_as_manifests(kube: FakeKube) -> Non
         rights.require(access, "spark-operator", ["spark-pi", "operator-checks"])
     text = caught.value.next_step.partition("\n")[2]
     role, inner = yaml.safe_load_all(text)
-    assert (role["kind"], inner["kind"], inner["metadata"]["namespace"]) == ("ClusterRole", "Role", "spark-pi")
+    assert (role["kind"], inner["kind"]) == ("ClusterRole", "ClusterRole")
+    assert inner["metadata"]["name"] == "spark-operator-harness-in-namespaces"
     assert {tuple(it["resources"]) for it in role["rules"]} == {("namespaces",), ("clusterroles",)}
     assert inner["rules"] == [
         {"apiGroups": ["sparkoperator.k8s.io"], "resources": ["sparkapplications"], "verbs": ["delete"]}
@@ -311,3 +318,68 @@ def test_the_proof_names_what_is_left_of_the_run(
     leaks = made.leaks()
     assert leaks[0] == "in the cluster of context prod: Namespace spark-pi; next: harness clean --context prod"
     assert said == []
+
+
+def chart(folder: Path, *kinds: str) -> charts.Chart:
+    """A chart that has these CRDs."""
+    (folder / "chart" / "crds").mkdir(parents=True)
+    (folder / "chart" / "Chart.yaml").write_text("apiVersion: v2\nname: spark-operator\nversion: 2.5.2\n")
+    for it in kinds:
+        made = crd(it)
+        document = {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": made["metadata"]["name"], "annotations": {"api-approved.kubernetes.io": "yes"}},
+            "spec": made["spec"],
+        }
+        (folder / "chart" / "crds" / f"{it}.yaml").write_text(yaml.safe_dump(document))
+    return charts.from_path(folder / "chart")
+
+
+def test_crds_that_are_missing_are_made_and_others_stay(kube: FakeKube, tmp_path: Path) -> None:
+    mine = guest.marks(OURS, RUN)
+    kube.put("customresourcedefinitions", crd("SparkApplication"))
+    theirs = dict(kube.stored["customresourcedefinitions"][CRD])
+    found = chart(tmp_path, "SparkApplication", "SparkConnect")
+    assert crds.strangers(kube.api, found, mine) == []
+    assert crds.bring(kube.api, found) == ["sparkconnects.sparkoperator.k8s.io"]
+    made = kube.stored["customresourcedefinitions"]["sparkconnects.sparkoperator.k8s.io"]
+    # The API server refuses CRDs of a group below k8s.io without it.
+    assert made["metadata"]["annotations"] == {"api-approved.kubernetes.io": "yes"}
+    assert kube.stored["customresourcedefinitions"][CRD] == theirs
+
+
+def test_others_crds_that_differ_are_told_and_the_runs_own_are_not(kube: FakeKube, tmp_path: Path) -> None:
+    mine = guest.marks(OURS, RUN)
+    there = crd("SparkApplication", version="v1beta1")
+    kube.put("customresourcedefinitions", there)
+    found = chart(tmp_path, "SparkApplication")
+    assert crds.strangers(kube.api, found, mine) == [
+        f"{CRD}: spec.versions.v1beta2: missing in the cluster",
+        f"{CRD}: spec.versions.v1beta1: only in the cluster",
+    ]
+    there["metadata"]["labels"] = mine
+    assert crds.strangers(kube.api, found, mine) == []
+
+
+def test_crds_that_an_upgrade_applies_are_marked() -> None:
+    text = yaml.safe_dump_all([{"metadata": {"name": "a"}}, {"metadata": {"name": "b", "labels": {"own": "label"}}}])
+    one, other = yaml.safe_load_all(crds.marked(text, guest.marks(OURS, RUN)))
+    assert one["metadata"]["labels"] == guest.marks(OURS, RUN)
+    assert other["metadata"]["labels"] == {"own": "label", **guest.marks(OURS, RUN)}
+
+
+def test_digests_that_nobody_can_be_asked_for_are_unavailable() -> None:
+    finding = images.digests(operator(), Unasked().digests)
+    assert finding.verdict is Verdict.UNAVAILABLE
+    assert "nobody said which registry the cluster's nodes have" in finding.message
+
+
+def test_ledgers_and_cleans_of_this_machine_name_the_cluster_and_leave_it_alone(
+    kube: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("harness.cleanup.remains._all_processes", lambda attributes: iter(()))
+    cache = Cache(tmp_path, kube.address)
+    told = clean_stale(cache.settings)
+    assert any("harness clean --context prod" in it for it in told)
+    assert len(stale_ledgers(ledger_folder(cache.settings))) == 1
