@@ -45,9 +45,12 @@ SHARE = (
 )
 
 SELECTION_OPTIONS = (
-    Option(flag="--cell", arguments=_many("ID", "an exact cell, kind-1.34/install-2.5.2/spark-pi (may be repeated)")),
+    Option(
+        flag="--cell",
+        arguments=_many("ID", "one cell, by its id, such as kind-1.34/install-2.5.2/spark-pi (may be repeated)"),
+    ),
     Option(flag="--env", arguments=_many("NAME", "environments, by name or glob (may be repeated)")),
-    Option(flag="--path", arguments=_many("PATH", "paths, by name or glob, install-2.5.2 (may be repeated)")),
+    Option(flag="--path", arguments=_many("PATH", "paths, by name or glob, such as install-2.5.2 (may be repeated)")),
     Option(flag="--scenario", arguments=_many("NAME", "scenarios, by name or glob (may be repeated)")),
     Option(flag="--tag", arguments=_many("TAG", "only cells with one of these tags (may be repeated)")),
 )
@@ -102,8 +105,8 @@ RUN_OPTIONS = (
         arguments={
             "default": None,
             "metavar": "KEY",
-            "help": "the key below which the files of --values have the operator's values, as those of an umbrella "
-            "chart: spark-operator, platform.spark",
+            "help": "where the files of --values are those of an umbrella chart: the key of the operator's values in "
+            "them, such as spark-operator or platform.spark",
         },
     ),
     Option(
@@ -111,8 +114,8 @@ RUN_OPTIONS = (
         arguments={
             "action": "store_true",
             "default": False,
-            "help": "hand Helm the files of --values and nothing else: no namespaces of the run, no profile, nothing "
-            "that the values ask for is made",
+            "help": "give Helm the files of --values alone: without the run's namespaces and profile, and without "
+            "creating what the values refer to",
         },
     ),
     Option(
@@ -120,7 +123,7 @@ RUN_OPTIONS = (
         arguments={
             "default": None,
             "metavar": "FILE",
-            "help": "with --env existing: its kubeconfig, or several with colons between (default: as kubectl)",
+            "help": "with --env existing: its kubeconfig, or several, separated by colons (default: kubectl's)",
         },
     ),
     Option(
@@ -128,7 +131,7 @@ RUN_OPTIONS = (
         arguments={
             "default": None,
             "metavar": "NAME",
-            "help": "with --env existing: a context of the kubeconfig (default: the current)",
+            "help": "with --env existing: a context of the kubeconfig (default: the current one)",
         },
     ),
     Option(
@@ -152,8 +155,8 @@ RUN_OPTIONS = (
         arguments={
             "action": "store_true",
             "default": False,
-            "help": "with --env existing: install beside operators that are there, whose CRDs and namespaces stay "
-            "untouched",
+            "help": "with --env existing: install although the cluster has other operators; their CRDs and namespaces "
+            "stay untouched",
         },
     ),
     Option(
@@ -173,7 +176,7 @@ RUN_OPTIONS = (
         arguments={
             "default": None,
             "metavar": "DIR",
-            "help": "a folder with manifests that are in the cluster before the operator: namespaces with labels, "
+            "help": "a folder with manifests to apply before the operator is installed: namespaces with labels, "
             "quotas, policies, CRDs, PriorityClasses",
         },
     ),

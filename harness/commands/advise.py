@@ -39,11 +39,21 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser.add_argument(
         "--tool", choices=TOOLS, help="what you deploy with; the steps are its commands (default: helm)"
     )
-    parser.add_argument("--site", type=Path, metavar="DIR", help="answer from a snapshot; --from is what it has")
     parser.add_argument(
-        "--context", metavar="NAME", default="", help="answer from the cluster of a context, which is only read"
+        "--site",
+        type=Path,
+        metavar="DIR",
+        help="answer from a snapshot, which also names the installed release in place of --from",
     )
-    parser.add_argument("--kubeconfig", default="", metavar="FILE", help="with --context: the kubeconfig, or several")
+    parser.add_argument(
+        "--context", metavar="NAME", default="", help="answer from the cluster of this context, which is only read"
+    )
+    parser.add_argument(
+        "--kubeconfig",
+        default="",
+        metavar="FILE",
+        help="with --context: a kubeconfig, or several, separated by colons (default: kubectl's)",
+    )
     parser.add_argument(
         "--release-name", default="", metavar="NAME", help="the Helm release, where a site has several of the operator"
     )

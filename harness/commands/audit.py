@@ -57,8 +57,14 @@ def declare(commands: Any, command: run_options.Command) -> None:
     how = docs.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print JSON")
     how.add_argument("--diff", action="store_true", help="print what --fix would change, and change nothing")
-    how.add_argument("--fix", action="store_true", help="print the diff, and mend what the same version has a name for")
-    how.add_argument("--emit", choices=("renovate", "kyverno"), help="print a rule that keeps former names out")
+    how.add_argument(
+        "--fix",
+        action="store_true",
+        help="replace stale references by the current name of the same version, and print the diff",
+    )
+    how.add_argument(
+        "--emit", choices=("renovate", "kyverno"), help="print a rule for this tool that rejects former names"
+    )
 
 
 def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

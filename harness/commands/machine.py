@@ -26,8 +26,8 @@ def declare(commands: Any, command: run_options.Command) -> None:
     boot.add_argument(
         "--first",
         action="store_true",
-        help="prepare only what the first of these cells needs; `harness run --bootstrap` prepares the rest during "
-        "the run",
+        help="prepare only what the first of the selected cells needs; `harness run --bootstrap` prepares the rest "
+        "during the run",
     )
     run_options.declare(boot.add_argument, (*run_options.SELECTION_OPTIONS, *_SOURCE_AND_CONFIG))
 
@@ -54,13 +54,13 @@ def declare(commands: Any, command: run_options.Command) -> None:
         "--context",
         default=None,
         metavar="NAME",
-        help="remove from the cluster of this context what runs with --env existing left there, and nothing else",
+        help="remove only what runs with --env existing left in the cluster of this context",
     )
     clean.add_argument(
         "--kubeconfig",
         default=None,
         metavar="FILE",
-        help="with --context: a kubeconfig, or several with colons between (default: as kubectl)",
+        help="with --context: a kubeconfig, or several, separated by colons (default: kubectl's)",
     )
     run_options.declare(clean.add_argument, run_options.CONFIG)
 

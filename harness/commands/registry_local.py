@@ -50,7 +50,7 @@ def declare(actions: Any, command: run_options.Command) -> None:
         "--limit", metavar="ANONYMOUS,USER,SECONDS", help="pull limits within a time window, as on Docker Hub"
     )
 
-    down = command(actions, "down", _down, "stop a local registry and remove everything of it")
+    down = command(actions, "down", _down, "stop a local registry and remove all of its files")
     _named(down)
     down.add_argument("--all", action="store_true", help="all of them")
 
@@ -72,7 +72,7 @@ def declare(actions: Any, command: run_options.Command) -> None:
         ("--retry-after", int, "for status: the Retry-After header, in seconds"),
         ("--seconds", float, "for latency and slow-first-byte: the delay"),
         ("--rate", int, "for bandwidth: bytes per second"),
-        ("--after", int, "for cut and truncated: body bytes sent before (default: half)"),
+        ("--after", int, "for cut and truncated: bytes of the body that are sent first (default: half)"),
         ("--count", int, "number of requests affected (default: all)"),
         ("--lasts", float, "seconds after which the fault is removed"),
     ):
@@ -86,7 +86,7 @@ def declare(actions: Any, command: run_options.Command) -> None:
     token.add_argument("user", metavar="USER", help="the owner of the token")
     _named(token)
     token.add_argument(
-        "--scope", action="append", default=[], metavar="SCOPE", help="read:packages, … (may be repeated)"
+        "--scope", action="append", default=[], metavar="SCOPE", help="a scope, such as read:packages (may be repeated)"
     )
     token.add_argument("--expires", type=float, metavar="SECONDS", help="seconds until it expires (default: never)")
     token.add_argument("--revoke", action="store_true", help="revoke the user's token")

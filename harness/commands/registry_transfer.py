@@ -35,8 +35,14 @@ def declare(actions: Any, command: run_options.Command) -> None:
     for action in (copy, verify):
         action.add_argument("src", metavar="SRC", help="an image, ghcr.io/owner/name:tag or name@sha256:…")
         action.add_argument("dst", metavar="DST", help="the destination (default tag: that of SRC)")
-        action.add_argument("--source", choices=("upstream", "mirror"), help="whether to apply the mirror map to names")
-        action.add_argument("--username", metavar="NAME", default="", help="the user name for the token for DST")
+        action.add_argument(
+            "--source",
+            choices=("upstream", "mirror"),
+            help="mirror: ask the mirrors of the mirror map in place of the names",
+        )
+        action.add_argument(
+            "--username", metavar="NAME", default="", help="the user name that goes with the token for DST"
+        )
         how = action.add_mutually_exclusive_group()
         how.add_argument("--token-file", metavar="FILE", type=Path, help="the token for DST, in a file of mode 0600")
         how.add_argument("--token-stdin", action="store_true", help="the token for DST, on standard input")

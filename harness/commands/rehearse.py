@@ -37,7 +37,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
         "--applications",
         type=int,
         metavar="N",
-        help="rehearse N of the site's applications (default: what processors and memory suffice for)",
+        help="rehearse N of the site's applications (default: as many as processors and memory allow)",
     )
     parser.add_argument(
         "--release-name", default="", metavar="NAME", help="the Helm release, where a site has several of the operator"
@@ -47,9 +47,9 @@ def declare(commands: Any, command: run_options.Command) -> None:
         "--output",
         type=Path,
         metavar="DIR",
-        help="the folder for what the run is given (default: the snapshot's name with -rehearsal behind it)",
+        help="the folder for the run's inputs (default: the snapshot's name, followed by -rehearsal)",
     )
-    parser.add_argument("--plan", action="store_true", help="write that folder, say what would be run, and end")
+    parser.add_argument("--plan", action="store_true", help="write that folder, print what would be run, and exit")
     run_options.declare(parser.add_argument, _OPTIONS)
 
 

@@ -28,7 +28,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
         "--plan",
         metavar="FILE",
         type=Path,
-        help="the output of `matrix --json --shards N`: cells that must have a result",
+        help="the output of `matrix --json --shards N`; each of its cells must have a result",
     )
     merge.add_argument(
         "--learn", action="store_true", help="use the durations of these cells for estimates in `matrix`"
@@ -41,7 +41,13 @@ def declare(commands: Any, command: run_options.Command) -> None:
     ship.add_argument(
         "run", nargs="?", default="", metavar="RUN", help="a run id or a report folder (default: the latest)"
     )
-    ship.add_argument("--as", dest="source", default="", metavar="WHERE", help="where the report is kept, for `source`")
+    ship.add_argument(
+        "--as",
+        dest="source",
+        default="",
+        metavar="WHERE",
+        help="where the report is kept; this becomes `source` of the rows",
+    )
     run_options.declare(ship.add_argument, run_options.CONFIG)
 
     for name, act, text in (

@@ -14,7 +14,7 @@ from harness.report.text import wide_console
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `shell` to the parser of `harness`."""
-    shell = command(commands, "shell", _shell, "open a shell in a kept cluster, or run the command after -- there")
+    shell = command(commands, "shell", _shell, "open a shell in a kept cluster, or run in it the command after --")
     shell.add_argument("cell", nargs="?", metavar="CELL", help="a cell whose cluster was kept")
     shell.add_argument(
         "--run", metavar="ID", default="", help="the run whose kept cluster to use (default: the latest)"

@@ -18,14 +18,17 @@ def declare(commands: Any, command: run_options.Command) -> None:
         commands,
         "snapshot",
         _snapshot,
-        "read what a cluster has of the operator into a folder, without secrets",
+        "write what a cluster has of the operator into a folder, without secrets",
     )
     declare_cluster(parser)
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("site"), metavar="DIR", help="the folder (default: site)"
     )
     parser.add_argument(
-        "--sample", type=int, metavar="N", help="write only N applications of a kind (default: all); all are counted"
+        "--sample",
+        type=int,
+        metavar="N",
+        help="write at most N applications of each kind (default: all); all are counted",
     )
     parser.add_argument(
         "--namespace",
@@ -33,20 +36,20 @@ def declare(commands: Any, command: run_options.Command) -> None:
         metavar="NAME",
         help="where Helm keeps the release (default: where the operator runs)",
     )
-    parser.add_argument("--rights", action="store_true", help="print the rights that it needs as manifests, and end")
+    parser.add_argument("--rights", action="store_true", help="print manifests with the rights that it needs, and exit")
     run_options.declare(parser.add_argument, run_options.CONFIG)
 
 
 def declare_cluster(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose a cluster."""
     parser.add_argument(
-        "--context", default="", metavar="NAME", help="a context of the kubeconfig (default: the current)"
+        "--context", default="", metavar="NAME", help="a context of the kubeconfig (default: the current one)"
     )
     parser.add_argument(
         "--kubeconfig",
         default="",
         metavar="FILE",
-        help="a kubeconfig, or several with colons between (default: as kubectl)",
+        help="a kubeconfig, or several, separated by colons (default: kubectl's)",
     )
 
 
