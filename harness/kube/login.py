@@ -180,11 +180,15 @@ def _absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 def _user(found: Mapping[str, Any], name: str, shown: str) -> dict[str, Any]:
     contexts = {it["name"]: it.get("context") or {} for it in found["contexts"]}
-    known = ", ".join(contexts) or "none"
+    if not contexts:
+        raise UsageError(
+            f"{shown} has no contexts", "give another kubeconfig; `kubectl config get-contexts` lists them"
+        )
+    known = ", ".join(contexts)
     if not name:
-        raise UsageError(f"{shown} has no current context", f"give --context; there are: {known}")
+        raise UsageError(f"{shown} has no current context", f"give --context; the contexts are: {known}")
     if name not in contexts:
-        raise UsageError(f"there is no context {name!r} in {shown}", f"give --context; there are: {known}")
+        raise UsageError(f"there is no context {name!r} in {shown}", f"give --context; the contexts are: {known}")
     users = {it["name"]: it.get("user") or {} for it in found["users"]}
     user = users.get(contexts[name].get("user"), {})
     return user if isinstance(user, dict) else {}

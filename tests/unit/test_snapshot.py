@@ -243,7 +243,14 @@ def test_an_unknown_context_is_told_with_those_there_are(tmp_path: Path, capsys:
     assert snap(tmp_path, "--context", "prod")[0] == 2
     shown = capsys.readouterr().err
     assert "there is no context 'prod'" in shown
-    assert "there are: fake" in shown
+    assert "the contexts are: fake" in shown
+
+
+def test_a_kubeconfig_without_contexts_is_said_to_have_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty"
+    empty.write_text("")
+    assert cli.main(["snapshot", "--kubeconfig", str(empty), "-o", str(tmp_path / "site")]) == 2
+    assert "empty has no contexts\n  next: give another kubeconfig" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "a: b: c"])
