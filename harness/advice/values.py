@@ -55,11 +55,11 @@ def judge(values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING
 
 
 def remarks(values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN) -> list[Remark]:
-    """The same with what is to be done. Values of an umbrella chart are those below the chart's name."""
-    umbrella = values.get(CHART_NAME)
+    """The same with what is to be done. Values of an umbrella chart are those below the chart's name or alias."""
+    found_at, below = next(chart_image.of_operator(values), ("", values))
     above = ""
-    if isinstance(umbrella, Mapping) and CHART_NAME not in (target.defaults or {}):
-        values, above = umbrella, f"{CHART_NAME}."
+    if found_at and CHART_NAME not in (target.defaults or {}):
+        values, above = below, found_at
     found = [
         *_image(values, "image", above, origin, target),
         *_image(values, "hook.image", above, origin, target),

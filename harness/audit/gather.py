@@ -158,7 +158,7 @@ def _deployed(it: Deployment, homes: Homes | None) -> Iterator[Mention]:
 def _of_values(values: Mapping[str, Any], origin: str, homes: Homes, version: str, *, always: bool) -> list[Mention]:
     """With `always` also the operator's image that no value names, if the chart's version is known."""
     found: list[Mention] = []
-    taken: set[str] = set()
+    taken = {f"{path}{key}" for path, _ in chart_image.subcharts(values) for key in chart_image.KEYS}
     known = bool(_VERSION.fullmatch(version))
     for above, below in chart_image.of_operator(values):
         for key, role in _ROLES.items():

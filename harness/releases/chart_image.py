@@ -62,17 +62,18 @@ def of_operator(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str
     """The values of the operator's chart in those of any chart, each with its path.
 
     Those of an umbrella chart are below the chart's name, or an alias like `sparkOperator`; if there are none, they are
-    the operator's own.
+    the operator's own. A subchart that `enabled: false` switches off asks for nothing.
     """
-    below = list(_below(values, path))
-    yield from below or [(path, values)]
+    below = list(subcharts(values, path))
+    yield from (it for it in below if it[1].get("enabled") is not False) if below else [(path, values)]
 
 
-def _below(values: Mapping[str, Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def subcharts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The values of the operator's chart as a subchart, each with its path, switched off or not."""
     for key, value in values.items():
         if not isinstance(value, Mapping):
             continue
         if _UMBRELLA.fullmatch(str(key)):
             yield f"{path}{key}.", value
         else:
-            yield from _below(value, f"{path}{key}.")
+            yield from subcharts(value, f"{path}{key}.")

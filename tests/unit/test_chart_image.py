@@ -67,3 +67,17 @@ def test_values_of_an_umbrella_chart_are_found_below_its_key_at_any_depth() -> N
     assert list(chart_image.of_operator({"platform": {"sparkOperator": own}, "image": {}})) == [
         ("platform.sparkOperator.", own)
     ]
+
+
+def test_a_subchart_that_is_switched_off_asks_for_nothing() -> None:
+    switched = {"spark-operator": {"enabled": False, "image": {"registry": "docker.io", "repository": "a/b"}}}
+
+    assert list(chart_image.of_operator(switched)) == []
+    assert gather.of_values(switched, "values.yaml", Homes(CATALOGUE.releases)) == []
+
+
+def test_the_advice_finds_an_alias_of_an_umbrella_chart() -> None:
+    origin, target = End(name="2.4.0", release=CATALOGUE.release("2.4.0")), End(name="2.5.2", release=NEWEST)
+    (told, *_) = advice.judge({"platform": {"sparkOperator": {"image": {"tag": "v2.5.2"}}}}, origin, target)
+
+    assert told.text.startswith("platform.sparkOperator.image.tag: there is no image with the tag v2.5.2")
