@@ -74,6 +74,11 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     # As Ctrl-C, so that the programs which build something end, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = setup.request(run_options.read(parsed))
+    if asked.existing is not None:
+        raise UsageError(
+            "for a cluster that is there, nothing has to be prepared but the tools",
+            "harness tool helm; harness tool kubectl",
+        )
     choice = detect(asked.settings, asked.options.source)
     providers = tuple(dict.fromkeys(cell.environment.provider for cell in asked.cells))
     # From other sources nothing is built, and a run pulls what its cells need.

@@ -35,7 +35,12 @@ def target(access: Access) -> Target:
             f"kubectl --context {access.context} version",
         )
     environment = Environment(
-        name=NAME, provider=NAME, kubernetes=version[1], distribution=facts.distribution, tags=(NAME,)
+        name=NAME,
+        provider=NAME,
+        kubernetes=version[1],
+        distribution=facts.distribution,
+        existing=True,
+        tags=(NAME,),
     )
     return Target(access=access, environment=environment, nodes=tuple(filter(None, nodes)))
 

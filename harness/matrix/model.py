@@ -23,8 +23,9 @@ class Environment(Model):
     that is known, or empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream
     published another patch of the same minor, and `distribution` what runs in it (`kubernetes`, `k3s`). `foundry` says
     whether clusters/nodes/ has the rows to build a node, and `foundry_distribution` what runs on that one, if it is
-    something else. `containerd` is the version in that one where it is not the foundry's usual one (2.3.7). `addons`
-    are what is in the cluster before the operator (clusters/addons.toml).
+    something else. `containerd` is the version in that one where it is not the foundry's usual one (2.3.7). `existing`
+    says that the cluster is there already, and a user's. `addons` are what is in the cluster before the operator
+    (clusters/addons.toml).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Environment(Model):
     foundry: bool = False
     foundry_distribution: str = ""
     containerd: str = ""
+    existing: bool = False
     addons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 

@@ -198,9 +198,10 @@ def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str, imported: 
     """
     offer = "foundry" if source == "foundry" else "upstream"
     environment = cell.environment
-    if offer == "foundry" and not environment.foundry:
+    made = not environment.existing
+    if made and offer == "foundry" and not environment.foundry:
         return f"the foundry cannot build a node image for {environment.name}"
-    if offer == "upstream" and not environment.node_image:
+    if made and offer == "upstream" and not environment.node_image:
         return f"upstream has no node image for {environment.name}"
     reasons = (
         why_not_offered(catalogue.release(name), source, imported, hook=cell.path.crds == "hook")

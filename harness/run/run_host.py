@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.bootstrap import tools
+from harness.errors import ToolError
 from harness.host import disk, engine
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.late import psutil
@@ -71,7 +72,12 @@ def _of_guest(asked: Request) -> Host:
     disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
     choice = detect(asked.settings, asked.options.source)
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
-    resolved = tools.resolve(asked.settings, ["helm", "kubectl"], minors)
+    try:
+        resolved = tools.resolve(asked.settings, ["helm", "kubectl"], minors)
+    except ToolError as missing:
+        raise ToolError(
+            missing.message, "put them on PATH, or let `harness tool helm` and `harness tool kubectl` build them"
+        ) from missing
     return Host(result=_result(engine="none is needed", cgroup=""), choice=choice, tools=resolved)
 
 

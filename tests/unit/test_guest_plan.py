@@ -19,10 +19,10 @@ from fake_kube import FakeKube, fake_kube
 from site_samples import deployment, helm_secret
 
 from harness import cli
-from harness.errors import ClusterError, UsageError
-from harness.matrix.select import Selection
+from harness.errors import ClusterError, ToolError, UsageError
+from harness.matrix.select import Selection, unavailable_reason
 from harness.options import RunOptions
-from harness.run import guest_plan, setup
+from harness.run import guest_plan, run_host, setup
 
 NODE = {
     "metadata": {"name": "n1"},
@@ -142,6 +142,21 @@ def test_beside_it_the_run_has_names_of_its_own(kube: FakeKube, folders: Path) -
     assert "stays untouched: the operator in namespace spark" in said
 
 
+@pytest.mark.parametrize("source", ["upstream", "mirror", "foundry"])
+def test_no_source_lacks_its_nodes(kube: FakeKube, folders: Path, source: str) -> None:
+    asked = setup.request(options(kube, folders))
+    assert unavailable_reason(asked.catalogue, asked.cells[0], source) == ""
+
+
+def test_programs_that_are_missing_are_named_with_the_commands_that_build_them(
+    kube: FakeKube, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(folders))
+    with pytest.raises(ToolError, match="helm is not on PATH") as caught:
+        run_host.host(setup.request(options(kube, folders, source="upstream")))
+    assert "harness tool helm" in caught.value.next_step
+
+
 def test_a_hook_that_would_change_crds_is_refused(kube: FakeKube, folders: Path) -> None:
     values = folders / "values.yaml"
     values.write_text("hook: {upgradeCrd: true}\n")
@@ -178,7 +193,7 @@ def test_a_context_that_is_in_none_of_several_files(
     for name in ("a", "b"):
         (folders / name).write_text(yaml.safe_dump(kube.kubeconfig(name)))
     assert command(folders, f"{folders}/a:{folders}/b:{folders}/missing", "--context", "c") == 2
-    assert "there are: a, b" in said_once(capsys)
+    assert "are: a, b" in said_once(capsys)
     assert nothing_written(folders)
 
 
