@@ -20,7 +20,7 @@ from harness.bootstrap import doctor
 from harness.bootstrap.doctor import Prerequisite, Status
 from harness.foundry import gobuild
 from harness.foundry.store import Store
-from harness.host import capabilities, disk, engine
+from harness.host import capabilities, disk, engine, packages
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.settings import Settings
 
@@ -35,6 +35,12 @@ def registries(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
     monkeypatch.setattr(doctor, "probe_all", probe)
     return problems
+
+
+@pytest.fixture(autouse=True)
+def _javac(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Java virtual machine takes longer to start than all the rest; test_packages has what it answers."""
+    monkeypatch.setattr(packages, "javac_version", lambda: 17)
 
 
 @pytest.fixture

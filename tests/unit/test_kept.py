@@ -17,6 +17,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from harness import cli
 from harness.errors import HostError, UsageError
 from harness.evidence.ledger import Ledger, ledger_folder
 from harness.kube.cluster import Cluster
@@ -195,7 +196,7 @@ def test_a_cluster_that_does_not_answer_says_how_to_remove_it(settings: Settings
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ((), "needs the id of a cell"),
         ((TTL,), f"no cluster of cell {TTL} was kept"),
@@ -205,12 +206,22 @@ def test_a_cluster_that_does_not_answer_says_how_to_remove_it(settings: Settings
         ((PI, "--nodes"), "unrecognized arguments"),
     ],
 )
-def test_wrong_usage_ends_with_2(settings: Settings, words: tuple[str, ...], said: str) -> None:
+def test_wrong_usage_ends_with_2(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    message: str,
+) -> None:
     keep(settings, NEW, PI)
-    done = command(settings, *words)
+    monkeypatch.setenv("HARNESS_CACHE", str(settings.cache_dir))
+    try:
+        status: object = cli.main(["shell", *words])
+    except SystemExit as ended:
+        status = ended.code
 
-    assert done.returncode == 2
-    assert said in done.stderr
+    assert status == 2
+    assert message in capsys.readouterr().err
 
 
 def test_a_shell_in_a_node_is_the_providers(settings: Settings) -> None:
