@@ -22,10 +22,14 @@ class EngineMark:
     reached: str = ""
 
     def is_same(self, other: EngineMark) -> bool:
-        """Whether both are one engine, as far as is known. Podman gives itself another id with each answer."""
+        """Whether both are one engine, as far as is known.
+
+        Podman gives itself another id with each answer. Docker up to 20.10 has its id from /etc/docker/key.json, which
+        all engines of a host share, so that their data's folders tell them apart.
+        """
         if not (self.host and other.host):
             return True
-        return (bool(self.id) and self.id == other.id) or self._place == other._place
+        return (bool(self.id) and (self.id, self.root) == (other.id, other.root)) or self._place == other._place
 
     @property
     def _place(self) -> tuple[str, str, str]:

@@ -235,6 +235,8 @@ THEN = EngineMark(id="1", host="a", root="/r")
         # Behind a proxy of its socket an engine is the same; Podman makes up an id for each answer.
         (replace(THEN, reached="DOCKER_HOST=tcp://proxy"), True),
         (replace(THEN, id="2"), True),
+        # Two engines on one host, with the same key.
+        (replace(THEN, root="/other"), False),
         (replace(THEN, id="2", root="/other"), False),
         (replace(THEN, id="2", reached="DOCKER_HOST=tcp://far"), False),
         (EngineMark(), True),
