@@ -29,6 +29,7 @@ _READ = ("get", "list")
 _WATCH = ("get", "list", "watch")
 _MAKE = ("get", "list", "create", "patch", "delete")
 _ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
+_EVERY = (*_ALL, "deletecollection")
 _GRANT = (*_MAKE, "bind", "escalate")
 """What it takes to create roles with rights that one does not have oneself (RBAC, privilege escalation prevention)."""
 
@@ -49,7 +50,12 @@ _CLUSTER: Rules = (
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations", _MAKE),
     ("scheduling.k8s.io", "priorityclasses", ("list",)),
     ("storage.k8s.io", "storageclasses", ("list",)),
-    (_SPARK, "sparkapplications", ("list",)),
+    ("", "pods", ("list", "watch")),
+    ("rbac.authorization.k8s.io", "roles", ("list",)),
+    ("rbac.authorization.k8s.io", "rolebindings", ("list",)),
+    (_SPARK, "sparkapplications", ("list", "watch")),
+    (_SPARK, "scheduledsparkapplications", ("list",)),
+    (_SPARK, "sparkconnects", ("list",)),
 )
 """Outside of namespaces, or in all of them: what the chart makes, and what is looked at beforehand."""
 
@@ -66,6 +72,7 @@ _HOME: Rules = (
     ("apps", "deployments", _ALL),
     ("apps", "replicasets", _READ),
     ("batch", "jobs", _MAKE),
+    ("policy", "poddisruptionbudgets", _MAKE),
     ("coordination.k8s.io", "leases", _READ),
     ("rbac.authorization.k8s.io", "roles", _GRANT),
     ("rbac.authorization.k8s.io", "rolebindings", _MAKE),
@@ -75,12 +82,13 @@ _HOME: Rules = (
 _JOBS: Rules = (
     (_SPARK, "sparkapplications", _ALL),
     (_SPARK, "scheduledsparkapplications", _ALL),
-    ("", "pods", _ALL),
+    (_SPARK, "sparkconnects", _ALL),
+    ("", "pods", _EVERY),
     ("", "pods/log", ("get",)),
     ("", "pods/exec", ("get", "create")),
     ("", "services", _MAKE),
-    ("", "configmaps", _MAKE),
-    ("", "secrets", _MAKE),
+    ("", "configmaps", _EVERY),
+    ("", "secrets", _EVERY),
     ("", "persistentvolumeclaims", _READ),
     ("", "resourcequotas", _READ),
     ("", "limitranges", _READ),
