@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from harness import providers, stories
-from harness.checks import infrastructure
+from harness.checks import expectation, infrastructure
 from harness.errors import ClusterError, ReleaseError, UnavailableError
 from harness.host import pressure
 from harness.images.mirrors import MirrorMap
@@ -21,7 +21,7 @@ from harness.machine import HostSeen
 from harness.matrix.names import counted
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
-from harness.releases import applying, crds, provision, relocate, shared
+from harness.releases import applying, conditions, crds, provision, relocate, shared
 from harness.releases.applying import Applied
 from harness.releases.fitting import Fit, Given, Room
 from harness.releases.helm import Helm
@@ -37,6 +37,7 @@ from harness.run.run_host import Host
 from harness.run.setup import Request
 from harness.run.slots import CREATIONS, Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
+from harness.stories.foreseen import INSTALLED
 from harness.verdicts import Finding, errored, failed, unavailable
 from harness.waiting import Cancelled, Deadline
 
@@ -123,7 +124,8 @@ class Preparation:
         except Cancelled:
             raise
         except Exception as error:
-            return finding_of("release-installed", error, {ReleaseError: failed, UnavailableError: unavailable})
+            found = finding_of(INSTALLED, error, {ReleaseError: failed, UnavailableError: unavailable})
+            return self._as_known(found, releases)
         self._record.made = prepared
         return prepared
 
@@ -136,6 +138,12 @@ class Preparation:
         self._record.images.append(node)
         self._locker.learn(node=node)
         return node.reference, helper
+
+    def _as_known(self, found: Finding, releases: Mapping[str, ReleaseOnPath]) -> Finding:
+        """The finding about the install, broken as known where the catalogue and the values foretell it."""
+        cell = self._attempts[0].cell
+        known = conditions.in_force(cell.path.known, releases, self._asked.values, prepared=bool(self._applied))
+        return expectation.judge([found], [it for it in known if it.check == INSTALLED], cell.scenario.name)[0]
 
     def _suited(self, first: ReleaseOnPath, releases: Mapping[str, ReleaseOnPath]) -> Finding | None:
         """Note and tell what the run makes for the user's values; the finding says why they do not fit."""

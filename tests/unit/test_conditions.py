@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from run_fakes import UNTOUCHED, FakeCharts, FakeResources, Results, Stage, attempt, host, request, take_places
+from run_fakes import UNTOUCHED, FakeCharts, FakeResources, Results, Stage, attempt, host, raises, request, take_places
 
 from harness import process, waiting
 from harness.advice.values import End, remarks
+from harness.errors import ReleaseError
 from harness.matrix import catalogue, chart_facts, edges, expand
 from harness.matrix.breaks import table
 from harness.matrix.model import Known
@@ -172,6 +174,30 @@ def test_an_install_that_breaks_as_its_values_make_it_is_broken_as_known(
     stage.plays["spark-pi"] = lambda context: [failed("state", "is SUBMITTED after 300 s")]
     assert verdict(stage, known, ON) == "broken-as-known"
     assert verdict(stage, known, OFF) == "failed"
+
+
+def test_an_install_that_does_not_get_to_its_end_as_foretold_is_broken_as_known(
+    stage: Stage, upgrades: edges.Upgrades
+) -> None:
+    foretold = {"scenario": "*", "check": "release-installed", "says": "violates PodSecurity"}
+    known = tuple(it.model_copy(update=foretold) for it in upgrades.of_install("2.5.2"))
+    stage.plays["spark-pi"] = lambda context: [passed("state", "COMPLETED")]
+    assert verdict(stage, known, ON) == "failed", "it held, against the prediction"
+
+    stage.on_install = raises(ReleaseError("the hook's pod violates PodSecurity"))
+    assert verdict(stage, known, ON) == "broken-as-known"
+    assert verdict(stage, known, OFF) == "failed"
+    stage.on_install = raises(ReleaseError("something else"))
+    assert verdict(stage, known, ON) == "failed"
+
+
+@pytest.mark.parametrize(("environment", "foretold"), [("kind-1.34-restricted", True), ("kind-1.34", False)])
+def test_the_hook_is_foretold_to_be_rejected_where_pods_are_restricted(environment: str, foretold: bool) -> None:
+    known = attempt("spark-pi", environment).cell.path.known
+    rows = [it for it in known if it.when == {"hook.upgradeCrd": True}]
+    assert bool(rows) is foretold
+    said = "helm upgrade failed: failed pre-install: 1 error occurred: * timed out waiting for the condition"
+    assert all(re.search(it.says, said) for it in rows)
 
 
 def test_an_install_that_holds_against_the_prediction_is_a_failure(stage: Stage, upgrades: edges.Upgrades) -> None:

@@ -11,13 +11,13 @@ from functools import partial
 from harness import install_checks
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
-from harness.checks import cleanliness, expectation
+from harness.checks import cleanliness
 from harness.foundry import connect_clients
 from harness.kube.interruptions import findings_of
 from harness.matrix.model import Cell
 from harness.releases import asked, shared
 from harness.stories.cluster import PreparedCluster
-from harness.stories.foreseen import foreseen
+from harness.stories.foreseen import judged
 from harness.stories.protocol import CellRun, RunContext
 from harness.verdicts import Finding, Verdict
 from harness.waiting import Deadline
@@ -92,7 +92,7 @@ def _run_cell(
     ended = time.monotonic()
     findings += findings_of("install-checks", release.checks.result)
     phases["checks-after-scenario"] = time.monotonic() - ended
-    it.report(expectation.judge(findings, foreseen(run, on, it.cell), name), phases, waited=waited)
+    it.report(judged(run, on, it.cell, findings), phases, waited=waited)
 
 
 def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioContext:
