@@ -184,9 +184,9 @@ def late(objects: Objects, check: str, error: WaitTimeout, *, owner: str = "", *
     Raises ApiError.
     """
     stuck = [it for it in pull_failures(objects) if not owner or of(owner, [it[0]])]
-    told = f"{error.message}\n  next: {error.next_step}" if error.next_step else error.message
+    message = f"{error.message}\n  next: {error.next_step}" if error.next_step else error.message
     if not stuck or any(failure.is_releases_fault for _, failure in stuck):
-        return failed(check, told, **evidence)
+        return failed(check, message, **evidence)
     pod, failure = stuck[0]
     return errored(check, f"{_in_words(pod, failure)}; {error.message}\n  next: {failure.next_step}", **evidence)
 

@@ -38,8 +38,8 @@ def pi(log: str) -> Finding:
     number = logs.pi_of(log)
     if number is None:
         why = causes.found(log)
-        told = f"{f'{why}; ' if why else ''}the driver's log has no line 'Pi is roughly …'"
-        return failed("pi", told, log_end=logs.tail(log))
+        message = f"{f'{why}; ' if why else ''}the driver's log has no line 'Pi is roughly …'"
+        return failed("pi", message, log_end=logs.tail(log))
     error = abs(number - math.pi)
     make = passed if error <= logs.PI_TOLERANCE else failed
     return make("pi", f"the driver printed {number}, {error:.4f} from π", value=number, tolerance=logs.PI_TOLERANCE)
@@ -50,8 +50,8 @@ def spark_version(log: str, version: str) -> Finding:
     seen = logs.spark_version_of(log)
     if seen == version:
         return passed("spark-version", f"the driver's log announces Spark {version}", version=version)
-    told = f"Spark {seen}" if seen else "no version"
-    return failed("spark-version", f"asked for Spark {version}, the driver's log announces {told}", version=seen)
+    message = f"Spark {seen}" if seen else "no version"
+    return failed("spark-version", f"asked for Spark {version}, the driver's log announces {message}", version=seen)
 
 
 def pods(
@@ -104,8 +104,8 @@ def said(check: str, log: str, prefix: str, wanted: str) -> Finding:
     values = logs.announced(log, prefix)
     if wanted in values:
         return passed(check, f"the log says '{prefix}: {wanted}'")
-    told = f"only says {values}" if values else "has no such line"
-    return failed(check, f"the log should say '{prefix}: {wanted}', but {told}", log_end=logs.tail(log))
+    message = f"only says {values}" if values else "has no such line"
+    return failed(check, f"the log should say '{prefix}: {wanted}', but {message}", log_end=logs.tail(log))
 
 
 def facts(pod: SparkPod) -> dict[str, Any]:

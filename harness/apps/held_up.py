@@ -60,11 +60,11 @@ def held_up(objects: Objects, owner: str) -> HeldUp | None:
 def judge(pods: Sequence[SparkPod], warnings: Sequence[Event]) -> HeldUp | None:
     """The same, of pods and of the warnings of their namespace."""
     waiting = [it for it in pods if it.phase == "Pending" and not it.leaving]
-    told = [(pod, it) for pod in waiting for it in (pod.waiting, *_of(pod, warnings)) if it]
-    for pod, words in told:
+    messages = [(pod, it) for pod in waiting for it in (pod.waiting, *_of(pod, warnings)) if it]
+    for pod, words in messages:
         if _LACKS.search(words) or no_such_node(words):
             return HeldUp(words=f"pod {pod.name} waits: {words}", outside=True)
-    return HeldUp(words=f"pod {told[0][0].name} waits: {told[0][1]}", outside=False) if told else None
+    return HeldUp(words=f"pod {messages[0][0].name} waits: {messages[0][1]}", outside=False) if messages else None
 
 
 def _of(pod: SparkPod, warnings: Sequence[Event]) -> list[str]:

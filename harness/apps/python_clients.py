@@ -56,13 +56,13 @@ def ask(client: ConnectClient, folders: Sequence[Path], address: str, server: st
                 "no_grpc_proxy": "127.0.0.1",
             },
         )
-        said = json.loads(done.stdout.splitlines()[-1])
+        answer = json.loads(done.stdout.splitlines()[-1])
     except CommandTimeout as late:
         return [errored(client.check(asks), f"{client.name} did not end: {late.message}") for asks in ASKS]
     except CommandError as broken:
         why = causes.found(broken.stderr) or broken.message
         return [errored(client.check(asks), f"{client.name} could not ask: {why}") for asks in ASKS]
-    return [judged(client, asks, said[asks], server) for asks in ASKS]
+    return [judged(client, asks, answer[asks], server) for asks in ASKS]
 
 
 def judged(client: ConnectClient, asks: Asks, answers: Answers, server: str) -> Finding:

@@ -53,11 +53,11 @@ def _late(ctx: ScenarioContext, late: WaitTimeout) -> Finding:
     try:
         objects = Objects(ctx.api(), ctx.namespace)
         pods = objects.spark_pods()
-        told = f"{late.message}; pods: {', '.join(map(str, pods)) or 'none'}"
+        message = f"{late.message}; pods: {', '.join(map(str, pods)) or 'none'}"
         evidence: dict[str, Any] = {
             "pods": [claims.facts(pod) for pod in pods],
             "events": [f"{event.about} {event.reason}: {event.message}" for event in objects.events()[-15:]],
         }
-        return applications.late(objects, "in-time", WaitTimeout(told, late.next_step), **evidence)
+        return applications.late(objects, "in-time", WaitTimeout(message, late.next_step), **evidence)
     except ApiError as error:
         return errored("in-time", f"{late}; the API server does not answer: {error}")

@@ -259,10 +259,10 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         where = f"{file}:{mark.line + 1}" if mark else str(file)
-        told = f"{where}: not valid YAML: {broken.problem or broken.context}"
+        message = f"{where}: not valid YAML: {broken.problem or broken.context}"
         if _PLACEHOLDER.search(text):
-            raise Template(f"{told}; it looks like a template", _FILL_IN) from broken
-        raise UsageError(told, "correct that line, or take the file out of the folder") from broken
+            raise Template(f"{message}; it looks like a template", _FILL_IN) from broken
+        raise UsageError(message, "correct that line, or take the file out of the folder") from broken
     except yaml.YAMLError as broken:
         raise UsageError(f"{file}: not valid YAML: {broken}", "correct it, or take it out of the folder") from broken
     finally:

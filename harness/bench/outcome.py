@@ -36,8 +36,8 @@ class Outcome:
 
     def __str__(self) -> str:
         limit = f"at most {self.limit}" if self.judged else f"the limit of {self.limit} is not checked with --quick"
-        said = f"ratio: {self.ratio:.2f} ({limit})"
-        return f"{said}; {self.note}" if self.note else said
+        message = f"ratio: {self.ratio:.2f} ({limit})"
+        return f"{message}; {self.note}" if self.note else message
 
     def write(self, file: Path) -> None:
         """Write everything as JSON."""

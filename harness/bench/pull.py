@@ -59,8 +59,10 @@ class PullOutcome:
         return all(len(row["samples"]) >= self.rounds for row in self.document["rows"])
 
     def __str__(self) -> str:
-        said = f"{len(self.document['rows'])} rows of {self.document['rounds']} rounds, seed {self.document['seed']}"
-        return said if self.holds else f"{said}; {self.rounds} rounds were requested, but the time limit was reached"
+        message = f"{len(self.document['rows'])} rows of {self.document['rounds']} rounds, seed {self.document['seed']}"
+        return (
+            message if self.holds else f"{message}; {self.rounds} rounds were requested, but the time limit was reached"
+        )
 
     def write(self, file: Path) -> None:
         """Write everything as JSON."""

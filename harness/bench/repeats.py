@@ -81,9 +81,9 @@ class RepeatOutcome:
         green = sum(cell.verdict in GREEN for cell in cells)
         wrong = sum(other.counts for other in self.others)
         beside = f" beside {self.under_load} programs that never rest" if self.under_load else ""
-        said = f"{len(self.repeats)} repeats{beside}: {green} of {len(cells)} results are passed or broken as known"
+        message = f"{len(self.repeats)} repeats{beside}: {green} of {len(cells)} results are passed or broken as known"
         verdict = f"{wrong} are wrong" if wrong else "every other one names the host" if green < len(cells) else ""
-        return f"{said}{f'; {verdict}' if verdict else ''}"
+        return f"{message}{f'; {verdict}' if verdict else ''}"
 
     def write(self, folder: Path) -> None:
         """Write everything as JSON into the folder of the repeats."""

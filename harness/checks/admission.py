@@ -103,10 +103,10 @@ def mutates(observed: ObservedOperator) -> Finding:
         shape: min((_differences(release, shape, attempt, known) for release in releases), key=len)
         for shape, attempt in attempts.items()
     }
-    told = [f"{shape}: {', '.join(lines)}" for shape, lines in wrong.items() if lines]
+    messages = [f"{shape}: {', '.join(lines)}" for shape, lines in wrong.items() if lines]
     by = " and ".join(it.version for it in releases)
-    if told:
-        return failed(name, f"the webhook of {by} did not fill in its defaults, and no more: {'; '.join(told)}")
+    if messages:
+        return failed(name, f"the webhook of {by} did not fill in its defaults, and no more: {'; '.join(messages)}")
     filled = {
         shape: {field: value for field, value in expected(releases[0], shape, known).items() if value is not None}
         for shape in attempts

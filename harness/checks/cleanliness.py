@@ -39,7 +39,7 @@ def _belongs(thing: str, namespaces: Collection[str]) -> bool:
 
 
 def _changed(what: str, how: str, before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
-    told = [f"the operator's {what} {name} {how}" for name, was in before.items() if after.get(name, was) != was]
-    told += [f"the operator's {what} {name} is gone" for name in before if name not in after]
-    told += [f"the operator has a new {what} {name}" for name in after if name not in before]
-    return told
+    messages = [f"the operator's {what} {name} {how}" for name, was in before.items() if after.get(name, was) != was]
+    messages += [f"the operator's {what} {name} is gone" for name in before if name not in after]
+    messages += [f"the operator has a new {what} {name}" for name in after if name not in before]
+    return messages

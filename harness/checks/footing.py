@@ -38,8 +38,8 @@ def clocks_agree(observed: ObservedOperator) -> Finding:
         return errored(name, observed.footing.reason)
     ahead = {node: by for node, by in observed.footing.ahead.items() if by > _AHEAD_SECONDS}
     if ahead:
-        told = ", ".join(f"that of node {node} is {by:.0f} s ahead" for node, by in ahead.items())
-        return errored(name, f"clocks differ from this machine's, so that ages and times prove nothing: {told}")
+        message = ", ".join(f"that of node {node} is {by:.0f} s ahead" for node, by in ahead.items())
+        return errored(name, f"clocks differ from this machine's, so that ages and times prove nothing: {message}")
     return passed(name, f"the clocks of {len(observed.footing.ahead)} nodes are not ahead of this machine's")
 
 
@@ -50,9 +50,9 @@ def admission_in_time(observed: ObservedOperator) -> Finding:
         return errored(name, observed.pace.reason)
     asked, plain = max(observed.pace.asked), max(observed.pace.plain)
     evidence = {"asked_s": round(asked, 2), "plain_s": round(plain, 2)}
-    told = f"the admission of an application took up to {asked:.1f} s, and that of a ConfigMap {plain:.1f} s"
+    message = f"the admission of an application took up to {asked:.1f} s, and that of a ConfigMap {plain:.1f} s"
     if asked <= _SLOW_SECONDS:
-        return passed(name, told, **evidence)
+        return passed(name, message, **evidence)
     if plain > _PLAIN_SECONDS:
-        return errored(name, f"the API server itself is slow: {told}", **evidence)
-    return failed(name, f"the webhook is slow: {told}", **evidence)
+        return errored(name, f"the API server itself is slow: {message}", **evidence)
+    return failed(name, f"the webhook is slow: {message}", **evidence)

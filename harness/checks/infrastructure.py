@@ -111,8 +111,8 @@ class Diagnosis:
     def finding(self) -> Finding:
         """The diagnosis as a finding."""
         step = self.pull.next_step if self.pull else _NEXT[self.cause]
-        told = self.message if "\n  next: " in self.message else f"{self.message}\n  next: {step}"
-        return errored(CHECK, told, cause=self.cause.value)
+        message = self.message if "\n  next: " in self.message else f"{self.message}\n  next: {step}"
+        return errored(CHECK, message, cause=self.cause.value)
 
 
 Judged = Callable[[PullFailure], PullFailure]
@@ -171,14 +171,14 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
 
 def _busy(host: HostSeen) -> Diagnosis:
     """Of a load that others make a user can get rid; one that the run makes itself is a mistake of the harness."""
-    told = f"{host.load:.0f} runnable processes per processor, on average since the creation of its cluster began"
+    message = f"{host.load:.0f} runnable processes per processor, on average since the creation of its cluster began"
     if host.own is None:
         whose, cause = "whose they were cannot be told here", Cause.HOST_BUSY
     else:
         whose = f"{host.own:.0%} of that was this run's doing"
         cause = Cause.OWN_LOAD if host.own >= _MOSTLY_OWN else Cause.HOST_BUSY
     said = "the harness overloaded its own host" if cause is Cause.OWN_LOAD else "the host was too busy"
-    return Diagnosis(cause=cause, message=f"{said}, so that this proves nothing: {told}; {whose}")
+    return Diagnosis(cause=cause, message=f"{said}, so that this proves nothing: {message}; {whose}")
 
 
 def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged) -> Iterator[Diagnosis]:
@@ -193,15 +193,15 @@ def _of_cluster(host: HostSeen, seen: Surroundings, judged: Judged) -> Iterator[
 
 def _of_event(host: HostSeen, event: Event) -> Iterator[Diagnosis]:
     """What an event tells; the pod that it is about may be gone already."""
-    told = f"{event.about} says {event.reason}: {event.message}"
+    message = f"{event.about} says {event.reason}: {event.message}"
     starved = event.reason == "FailedScheduling" and "Insufficient memory" in event.message
     evicted = event.reason == "Evicted" and _EVICTED in event.message
     if starved or evicted or event.reason in ("SystemOOM", "EvictionThresholdMet"):
         cause = Cause.DISK_FULL if re.search("ephemeral|disk", event.message) else Cause.HOST_MEMORY
-        yield Diagnosis(cause=cause, message=f"{told}; {_memory(host)}")
+        yield Diagnosis(cause=cause, message=f"{message}; {_memory(host)}")
     # What a message about a pull means is read in _of_pulls: a disk in it may be the registry's.
     elif _NO_SPACE.search(event.message) and pull_messages.of_event(event.reason, event.message) is None:
-        yield Diagnosis(cause=Cause.DISK_FULL, message=told)
+        yield Diagnosis(cause=Cause.DISK_FULL, message=message)
 
 
 def _of_node(host: HostSeen, node: Node) -> Iterator[Diagnosis]:

@@ -37,8 +37,8 @@ def served(observed: ObservedOperator) -> Finding:
     evidence: dict[str, Any] = {"served": sorted(set(due) & set(page.types)), "not_due_yet": sorted(later)}
     missing = sorted(set(due) - set(page.types))
     if missing:
-        told = f"{page.address} ({seen.why}) does not serve {', '.join(missing)}"
-        return failed(_NAME, told, missing=missing, **evidence)
+        message = f"{page.address} ({seen.why}) does not serve {', '.join(missing)}"
+        return failed(_NAME, message, missing=missing, **evidence)
     silent = [it.address for it in seen.others if metrics.OWN not in it.types]
     if silent:
         return failed(_NAME, f"{', '.join(silent)} does not serve {metrics.OWN}, which every pod has", **evidence)

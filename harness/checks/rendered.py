@@ -17,8 +17,8 @@ def as_rendered(observed: ObservedOperator) -> Finding:
     if isinstance(seen, Unseen):
         return errored(name, seen.reason)
     if seen.status != _DEPLOYED:
-        told = f"revision {seen.revision} is {seen.status}, so that what it rendered is not what is to be there"
-        return errored(name, told)
+        message = f"revision {seen.revision} is {seen.status}, so that what it rendered is not what is to be there"
+        return errored(name, message)
     if not seen.compared:
         return errored(name, f"revision {seen.revision} rendered nothing that could be compared")
     evidence = {"differences": {it: list(lines) for it, lines in seen.differences.items()}, "left_out": seen.left_out}
@@ -36,6 +36,6 @@ def nothing_beside(observed: ObservedOperator) -> Finding:
     if isinstance(seen, Unseen):
         return errored(name, seen.reason)
     if seen.beside:
-        told = f"not of revision {seen.revision}, and left in {observed.namespace}: {', '.join(seen.beside)}"
-        return failed(name, told, beside=list(seen.beside))
+        message = f"not of revision {seen.revision}, and left in {observed.namespace}: {', '.join(seen.beside)}"
+        return failed(name, message, beside=list(seen.beside))
     return passed(name, f"{observed.namespace} has no Deployment or Job of another revision")

@@ -59,10 +59,10 @@ def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str
     What cannot be removed or inspected stays in its ledger for the next time; what a user kept is not touched.
     `say` receives progress messages.
     """
-    told: list[str] = []
+    messages: list[str] = []
 
     def tell(line: str) -> None:
-        told.append(line)
+        messages.append(line)
         say(line)
 
     for stale in stale_ledgers(ledger_folder(settings)):
@@ -70,7 +70,7 @@ def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str
             tell(_elsewhere(settings, stale.owner))
         elif not stale.owner.kept:
             _remove_run(stale, "was terminated before it could clean up", tell)
-    return told
+    return messages
 
 
 def clean_run(settings: Settings, run_id: str, *, say: Say) -> list[str]:
@@ -193,14 +193,14 @@ def _in_another_engine(ledger: Ledger, claim: Claim) -> list[str]:
 
 def _in_clusters(ledger: Ledger) -> list[str]:
     """What is open of a run in clusters of its user's, which are asked only where the user says so."""
-    told = []
+    messages = []
     for it in ledger.open_entries():
         if it.kind == "stay":
             context, server = it.facts.get("context"), it.facts.get("server")
             command = here(f"harness clean --context {context}")
             gone = f"if that cluster is gone: rm {ledger.path}"
-            told.append(f"in the cluster of context {context} ({server}), removed with: {command}; {gone}")
-    return told
+            messages.append(f"in the cluster of context {context} ({server}), removed with: {command}; {gone}")
+    return messages
 
 
 def _elsewhere(settings: Settings, owner: Owner) -> str:

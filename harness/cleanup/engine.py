@@ -156,6 +156,6 @@ def _docker(*words: str, check: bool = True) -> Completed:
     except HarnessError as error:
         raise EngineError(f"the container engine cannot be queried: {error.message}", error.next_step) from error
     if check and done.returncode != 0:
-        said = causes.told(done.stderr, f"docker exited with status {done.returncode}")
-        raise EngineError(f"the container engine does not answer: {said}", "start it, then try again")
+        cause = causes.told(done.stderr, f"docker exited with status {done.returncode}")
+        raise EngineError(f"the container engine does not answer: {cause}", "start it, then try again")
     return done

@@ -145,7 +145,7 @@ def strangers(
     kind: str, found: Iterable[DockerObject], ours: Callable[[DockerObject], bool], reached: str = ""
 ) -> list[Stranger]:
     """Those things in the engine that only look like ours. `reached` is how the engine is: `DOCKER_HOST=…`."""
-    told = []
+    messages = []
     for it in found:
         ownerless = not it.run_id and not it.installation
         looks = bool(it.run_id or it.installation or _LOOKS_OURS.fullmatch(it.cluster))
@@ -155,8 +155,8 @@ def strangers(
             by_hand = f"{reached} docker {kind} rm {it.name}".strip()
             owner = "of an unknown run" if ownerless else whose(it.run_id, it.installation)
             command = _command(it.run_id, it.installation, by_hand, reached)
-            told.append(Stranger(what=f"{kind} {it.name}", owner=owner, command=command))
-    return told
+            messages.append(Stranger(what=f"{kind} {it.name}", owner=owner, command=command))
+    return messages
 
 
 def stranger_process(pid: int, name: str, run_id: str, mark: str) -> Stranger:

@@ -228,9 +228,9 @@ def _record_of(folder: Path, child: subprocess.Popen[bytes]) -> Record | None:
     failure = folder / FILES[Failure]
     if failure.exists():
         raise _error_of(Failure.model_validate_json(failure.read_bytes()))
-    said = causes.told((folder / "front.log").read_text(errors="replace"), "no output")
+    cause = causes.told((folder / "front.log").read_text(errors="replace"), "no output")
     raise HostError(
-        f"the local registry exited with status {ended} before it answered: {said}",
+        f"the local registry exited with status {ended} before it answered: {cause}",
         "run it again with `harness --verbose`",
     )
 
@@ -242,7 +242,7 @@ def _error_of(failure: Failure) -> HarnessError:
 
 
 def _unwritable(settings: Settings, error: OSError) -> HarnessError:
-    said = f"the record of a local registry cannot be written to {settings.cache_dir}: {error.strerror}"
+    message = f"the record of a local registry cannot be written to {settings.cache_dir}: {error.strerror}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskError(said, "free some space, or set HARNESS_CACHE to another disk")
-    return HostError(said, "check its permissions, or set HARNESS_CACHE to another folder")
+        return DiskError(message, "free some space, or set HARNESS_CACHE to another disk")
+    return HostError(message, "check its permissions, or set HARNESS_CACHE to another folder")

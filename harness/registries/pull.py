@@ -68,10 +68,10 @@ def _context(folder: Path) -> str:
 
 
 def _refused(reference: str, server: str, mirror: Mirror, refused: CommandError) -> RegistryError:
-    said = causes.told(refused.stderr or refused.message)
-    if "x509" in said or "certificate" in said:
+    cause = causes.told(refused.stderr or refused.message)
+    if "x509" in cause or "certificate" in cause:
         ca = mirror.ca or "the PEM file of its CA"
         step = f"make the engine trust the mirror: cp {ca} /etc/docker/certs.d/{server}/ca.crt"
     else:
         step = f"try `docker pull {server}/…` manually, or use --source foundry"
-    return RegistryError(f"the engine could not pull {reference} from the mirror {server}: {said}", step)
+    return RegistryError(f"the engine could not pull {reference} from the mirror {server}: {cause}", step)

@@ -113,8 +113,8 @@ def _referrers(theirs: Tree, target: Transfer, to: ImageReference) -> Iterator[C
         everything = (*theirs.manifests, *theirs.referrers)
         found = {it.digest for one in everything for it in referrers(target, to.repository, one.digest)}
         missing = sorted(listed - found)
-        said = f"without {', '.join(missing)}" if missing else "all of them"
-        yield Compared(what="referrers that can be discovered from the image", same=not missing, seen=said)
+        message = f"without {', '.join(missing)}" if missing else "all of them"
+        yield Compared(what="referrers that can be discovered from the image", same=not missing, seen=message)
 
 
 def _readable(target: Transfer, repository: str, blob: Blob, read: list[int]) -> Compared:

@@ -102,8 +102,8 @@ def run(provider: Provider, cluster: Cluster, node: str, argv: Sequence[str]) ->
     """What a command in a node says. Raises HostError when it fails."""
     done = provider.node_exec(cluster, node, argv, timeout=_EXEC_SECONDS)
     if done.returncode != 0:
-        said = causes.told(done.stderr or done.stdout)
-        raise HostError(f"{argv[0]} in the node {node} ended with status {done.returncode}: {said}", "see the node")
+        cause = causes.told(done.stderr or done.stdout)
+        raise HostError(f"{argv[0]} in the node {node} ended with status {done.returncode}: {cause}", "see the node")
     return done.stdout
 
 

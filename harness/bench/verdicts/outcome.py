@@ -92,9 +92,9 @@ class VerdictsOutcome:
     def __str__(self) -> str:
         fates = [it.fate for it in self.results]
         faults = sum(isinstance(it.row, Fault) for it in self.results)
-        told = f"{fates.count(Fate.CAUGHT)} of {faults} faults caught, {fates.count(Fate.ALARM)} false alarms of "
+        message = f"{fates.count(Fate.CAUGHT)} of {faults} faults caught, {fates.count(Fate.ALARM)} false alarms of "
         untried = fates.count(Fate.UNTRIED) + self.asked - len(fates)
-        return f"{told}{len(fates) - faults} harmless changes{f', {untried} not tried' if untried else ''}"
+        return f"{message}{len(fates) - faults} harmless changes{f', {untried} not tried' if untried else ''}"
 
     def write(self, file: Path) -> None:
         """Write everything as JSON."""

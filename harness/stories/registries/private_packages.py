@@ -112,7 +112,7 @@ class Used:
 
 def used(requests: Sequence[Request], repository: str, *, since: datetime | None = None) -> Used:
     """What the log has of a repository's manifests and blobs."""
-    told = [
+    messages = [
         it
         for it in requests
         if it.repository == repository
@@ -120,10 +120,10 @@ def used(requests: Sequence[Request], repository: str, *, since: datetime | None
         and (since is None or datetime.fromisoformat(it.time) >= since)
     ]
     users: dict[str, int] = {}
-    for it in told:
+    for it in messages:
         if 200 <= it.status < 300:
             users[it.user or "(nobody)"] = users.get(it.user or "(nobody)", 0) + 1
-    return Used(repository=repository, users=users, refused=sum(it.status in (401, 403) for it in told))
+    return Used(repository=repository, users=users, refused=sum(it.status in (401, 403) for it in messages))
 
 
 def own_secret(
@@ -183,13 +183,13 @@ def login_used(
         "mended": dict(good.users),
     }
     if worthless.users.get(secret.user):
-        told = f"ghcr.io answered {secret.user} {worthless.users[secret.user]} times with a worthless token"
-        return failed(check, told, **facts)
+        message = f"ghcr.io answered {secret.user} {worthless.users[secret.user]} times with a worthless token"
+        return failed(check, message, **facts)
     if not good.users.get(secret.user):
-        told = (
+        message = (
             f"{what} started, but ghcr.io answered {good.users or 'nobody'} for {secret.repository}, not {secret.user}"
         )
-        return failed(check, told, **facts)
+        return failed(check, message, **facts)
     return passed(
         check,
         f"while the token of {secret.user} was worthless, ghcr.io refused {worthless.refused} requests for "
@@ -210,8 +210,8 @@ def node_login_first(requests: Sequence[Request], node_user: str, own: Sequence[
     facts = {"users": dict(seen.users), "secrets": [it.name for it in own]}
     others = sorted(set(seen.users) - {node_user})
     if others or not seen.users:
-        told = f"ghcr.io answered {seen.users or 'nobody'} for {repository}, not the node's login {node_user} alone"
-        return failed(check, told, **facts)
+        message = f"ghcr.io answered {seen.users or 'nobody'} for {repository}, not the node's login {node_user} alone"
+        return failed(check, message, **facts)
     return passed(
         check,
         f"the pods have secrets of their own, of {' and '.join(it.user for it in own)}, and yet ghcr.io answered the "

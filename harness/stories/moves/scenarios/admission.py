@@ -115,8 +115,8 @@ def delay(probes: Sequence[Probe], limit: float) -> Finding:
     """No create that was accepted took longer than the limit."""
     longest = max((probe.seconds * 1000 for probe in probes if probe.outcome is Outcome.ACCEPTED), default=0.0)
     make = failed if limit and longest > limit else passed
-    told = f"the slowest accepted create took {longest:.0f} ms (limit {f'{limit:.0f} ms' if limit else 'none'})"
-    return make("delay", told, delay_ms=round(longest))
+    message = f"the slowest accepted create took {longest:.0f} ms (limit {f'{limit:.0f} ms' if limit else 'none'})"
+    return make("delay", message, delay_ms=round(longest))
 
 
 def defaults(probes: Sequence[Probe], origin: Release, target: Release, *, lets_pass: bool = False) -> Finding:
@@ -154,8 +154,8 @@ def after(probes: Sequence[Probe], releases: Sequence[Release]) -> Finding:
     ]
     by = " or ".join(it.name for it in releases)
     if bad:
-        told = f"{len(bad)} of the last {len(last)} probes were not accepted with the defaults of {by}"
-        return failed(name, f"{told}: {bad[-1]}")
+        message = f"{len(bad)} of the last {len(last)} probes were not accepted with the defaults of {by}"
+        return failed(name, f"{message}: {bad[-1]}")
     return passed(name, f"the last {len(last)} probes were accepted with the defaults of {by}")
 
 
@@ -172,11 +172,11 @@ def _unmutated(probe: Probe, releases: Sequence[Release]) -> str:
     """How an accepted create differs from what each of the releases makes of it; empty when it is as one of them."""
     if probe.outcome is not Outcome.ACCEPTED:
         return ""
-    told = []
+    messages = []
     for release in releases:
         wanted = expected(release, probe.shape)
         found = unlike(wanted, probe.spec)
         if not found:
             return ""
-        told += [f"{field} is {value!r}, of {release.name} {wanted[field]!r}" for field, value in found.items()]
-    return f"{probe.shape}: {', '.join(told)}"
+        messages += [f"{field} is {value!r}, of {release.name} {wanted[field]!r}" for field, value in found.items()]
+    return f"{probe.shape}: {', '.join(messages)}"

@@ -143,8 +143,10 @@ def stored_objects_fit(move: ObservedMove) -> Finding:
     if isinstance(move.unfit, observe.Unseen):
         return errored(name, move.unfit.reason)
     if move.unfit:
-        told = "; ".join(f"{thing}: {said}" for thing, said in list(move.unfit.items())[:_SHOWN])
-        return failed(name, f"{len(move.unfit)} stored objects fit the schema no more: {told}", unfit=dict(move.unfit))
+        message = "; ".join(f"{thing}: {said}" for thing, said in list(move.unfit.items())[:_SHOWN])
+        return failed(
+            name, f"{len(move.unfit)} stored objects fit the schema no more: {message}", unfit=dict(move.unfit)
+        )
     return passed(name, "every stored object fits the schema")
 
 

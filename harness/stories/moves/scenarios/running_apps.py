@@ -90,8 +90,8 @@ def long_keeps_driver(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     restarts = sum(pod.restarts for pod in app.drivers)
     evidence = {"drivers": drivers, "executors": [pod.name for pod in app.executors], "submission": before.submission}
     if len(drivers) != 1 or changes or restarts:
-        told = "; ".join(dict.fromkeys(changes)) or f"{restarts} restarts"
-        return failed(name, f"{app.name} had {len(drivers)} driver pods: {told} ({shown(app.history)})", **evidence)
+        message = "; ".join(dict.fromkeys(changes)) or f"{restarts} restarts"
+        return failed(name, f"{app.name} had {len(drivers)} driver pods: {message} ({shown(app.history)})", **evidence)
     return passed(name, f"{app.name} kept its driver pod, its submission id and its attempts", **evidence)
 
 
@@ -169,8 +169,8 @@ def retrying_keeps_count(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     now, wanted = counts[-1], before.execution_attempts + 1
     evidence = {"before": before.execution_attempts, "after": now, "drivers": [pod.name for pod in app.drivers]}
     if counts != sorted(counts) or now != wanted or len(app.drivers) != wanted:
-        told = f"{app.name} counted {before.execution_attempts} attempts before and {now} after, not {wanted}"
-        return failed(name, f"{told}, and had {len(app.drivers)} driver pods ({shown(app.history)})", **evidence)
+        message = f"{app.name} counted {before.execution_attempts} attempts before and {now} after, not {wanted}"
+        return failed(name, f"{message}, and had {len(app.drivers)} driver pods ({shown(app.history)})", **evidence)
     if app.state is not State.COMPLETED:
         return failed(name, f"{app.name} was retried and is {app.outcome}", **evidence)
     return passed(

@@ -99,13 +99,13 @@ def slots_kept(observed: ObservedPath, schedule: ScheduleSeen) -> Finding:
         "missed": [str(it) for it in own],
         "missed_in_gap": [str(it) for it in lost if it.gap],
     }
-    told = (
+    message = (
         f"{len(schedule.runs)} runs; {len(lost) - len(own)} slots had no run in time while there was {_unled(observed)}"
     )
     if own:
         slots = ", ".join(str(it) for it in own)
-        return failed("slots-kept", f"{told}, and {len(own)} at other times: {slots}", **evidence)
-    return passed("slots-kept", f"{told}, and none at other times", **evidence)
+        return failed("slots-kept", f"{message}, and {len(own)} at other times: {slots}", **evidence)
+    return passed("slots-kept", f"{message}, and none at other times", **evidence)
 
 
 def none_doubled(schedule: ScheduleSeen) -> Finding:

@@ -75,8 +75,8 @@ def submitted(seen: WorkloadSeen) -> Finding:
     if not any(app.part is Part.SMALL for app in seen.applications):
         make = failed if refused else errored
         return make(name, "no application was accepted while the operator was replaced", **evidence)
-    told = ", ".join(f"{n} {when}" for when, n in counts.items())
-    return passed(name, f"accepted: {told}; refused: {len(refused)}", **evidence)
+    message = ", ".join(f"{n} {when}" for when, n in counts.items())
+    return passed(name, f"accepted: {message}; refused: {len(refused)}", **evidence)
 
 
 def exactly_once(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
@@ -88,12 +88,12 @@ def exactly_once(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     evidence = {"total": len(mine), "failed": len(struck), "windows": windows}
     if not struck:
         return passed(name, f"none of {len(mine)} applications lost its driver to a change of controllers", **evidence)
-    told = "; ".join(f"{n} {where}" for where, n in windows.items())
+    message = "; ".join(f"{n} {where}" for where, n in windows.items())
     names = ", ".join(app.name for app in struck[:_SHOWN])
     return failed(
         name,
-        f"{len(struck)} of {len(mine)} applications ended FAILED with {RACE!r} although their driver succeeded: {told} "
-        f"({names})",
+        f"{len(struck)} of {len(mine)} applications ended FAILED with {RACE!r} although their driver succeeded: "
+        f"{message} ({names})",
         applications=[f"{app.name}: {app.error}" for app in struck],
         **evidence,
     )
@@ -108,12 +108,12 @@ def no_other_loss(observed: ObservedPath, seen: WorkloadSeen) -> Finding:
     evidence = {"total": len(mine), "failed": len(fates), "doubled": doubled}
     if not fates:
         return passed(name, f"each of {len(mine)} applications ran once and is COMPLETED", **evidence)
-    told = [f"{app.name} {fate}, submitted {window(observed, app.created)}" for app, fate in fates.items()]
-    more = f"; and {len(told) - _SHOWN} more" if len(told) > _SHOWN else ""
+    messages = [f"{app.name} {fate}, submitted {window(observed, app.created)}" for app, fate in fates.items()]
+    more = f"; and {len(messages) - _SHOWN} more" if len(messages) > _SHOWN else ""
     return failed(
         name,
-        f"{len(fates)} of {len(mine)} applications: {'; '.join(told[:_SHOWN])}{more}",
-        applications=told,
+        f"{len(fates)} of {len(mine)} applications: {'; '.join(messages[:_SHOWN])}{more}",
+        applications=messages,
         **evidence,
     )
 
@@ -154,15 +154,15 @@ def new_connect(seen: WorkloadSeen) -> Finding:
     """A Connect server that comes after the last move gets Ready and, where it was asked, gives the right answer."""
     name = "new-connect-ready"
     server = next(it for it in seen.connects if it.when is When.AFTER)
-    told = f"{server.name} is {server.state or '(new)'}"
+    message = f"{server.name} is {server.state or '(new)'}"
     pods = [f"{pod.name} {pod.phase}" for pod in server.servers]
     if server.state != "Ready" or not server.servers:
-        return failed(name, f"{told}, with {len(pods)} server pods", pods=pods)
+        return failed(name, f"{message}, with {len(pods)} server pods", pods=pods)
     wrong = [query for query in server.queries if not query.right]
     if wrong:
-        return failed(name, f"{told}, and gave no right answer: {wrong[-1].fault}", pods=pods)
+        return failed(name, f"{message}, and gave no right answer: {wrong[-1].fault}", pods=pods)
     asked = f" and answers {server.queries[-1].answer!r}" if server.queries else ""
-    return passed(name, f"{told}{asked}", pods=pods)
+    return passed(name, f"{message}{asked}", pods=pods)
 
 
 def _judged(seen: WorkloadSeen) -> list[ApplicationSeen]:
