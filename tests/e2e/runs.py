@@ -76,8 +76,18 @@ class Run:
 
     started: ClassVar[list[Run]] = []
 
-    def __init__(self, folder: Path, *words: str, cache: Path | None = None, program: Path | None = None) -> None:
-        """`program` is the harness of an installation, which is run in the folder; else that of the checkout is."""
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        command: str = "run",
+        cache: Path | None = None,
+        program: Path | None = None,
+    ) -> None:
+        """`program` is the harness of an installation, which is run in the folder; else that of the checkout is.
+
+        `command` is one that runs cells.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         self.reports = folder / "reports"
         self.log = folder / "run.log"
@@ -90,7 +100,7 @@ class Run:
         begin = [str(program)] if program else [sys.executable, "-m", "harness.cli"]
         with self.log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [*begin, "run", *words],
+                [*begin, command, *words],
                 cwd=folder if program else None,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
