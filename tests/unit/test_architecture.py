@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -48,3 +49,9 @@ def test_the_picture_names_every_room_of_a_cell() -> None:
     assert [
         room for room in contract() if room not in low_level_models and not re.search(rf"\b{room}\b", picture)
     ] == []
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    """pytest imports them by their names alone, and cannot collect two of one name in one run."""
+    named = Counter(path.name for path in (ROOT / "tests").glob("*/test_*.py"))
+    assert [name for name, times in named.items() if times > 1] == []
