@@ -51,6 +51,9 @@ def declare(actions: Any, command: run_options.Command) -> None:
         action.add_argument("--no-referrers", action="store_true", help="skip signatures and attestations")
         action.add_argument("--json", action="store_true", help="print JSON")
         run_options.declare(action.add_argument, run_options.CONFIG)
+    copy.add_argument(
+        "--thorough", action="store_true", help="look for every manifest and blob, even where the tags' digests agree"
+    )
     copy.add_argument("--replace", action="store_true", help="move the tag of DST if it names another image")
 
 
@@ -76,6 +79,7 @@ def _copy(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
                     jobs=parsed.jobs,
                     with_referrers=not parsed.no_referrers,
                     replace=parsed.replace,
+                    thorough=parsed.thorough,
                     scratch=folder,
                     say=say,
                 )

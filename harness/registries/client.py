@@ -117,7 +117,7 @@ class RegistryClient(Connection):
 
     def platforms(self, reference: ImageReference) -> tuple[Platform, ...]:
         """The platforms of an image, without attestations."""
-        return self._platforms_of(self.manifest(reference), reference)
+        return self.platforms_of(self.manifest(reference), reference)
 
     def config(self, reference: ImageReference, *, platform: str = "linux/amd64") -> Mapping[str, Any]:
         """The image configuration (its `config.Labels`, `history`, …) for a platform."""
@@ -154,7 +154,8 @@ class RegistryClient(Connection):
         name = ImageReference(registry=self.host, repository=repository, tag="latest")
         return self._send(method, f"{self.root}/{repository}/{path}", name)
 
-    def _platforms_of(self, manifest: Manifest, reference: ImageReference) -> tuple[Platform, ...]:
+    def platforms_of(self, manifest: Manifest, reference: ImageReference) -> tuple[Platform, ...]:
+        """The platforms of an image whose manifest or index has been read."""
         if not manifest.descriptor.is_index:
             return (_platform(self._config_of(manifest, reference), manifest.descriptor.digest),)
         return tuple(
@@ -166,7 +167,7 @@ class RegistryClient(Connection):
     def _for_platform(self, manifest: Manifest, reference: ImageReference, platform: str) -> Manifest:
         if not manifest.descriptor.is_index:
             return manifest
-        there = self._platforms_of(manifest, reference)
+        there = self.platforms_of(manifest, reference)
         for one in there:
             if platform in (str(one), f"{one.os}/{one.architecture}"):
                 return self.manifest(reference.pinned(one.digest))

@@ -3,7 +3,8 @@
 
 Blobs are copied first, then manifests from the leaves up, then referrers, and the tag last: a concurrent pull of the
 tag gets either the old image or all of the new one. What DST already has is skipped, so that an interrupted copy
-resumes where it stopped. crane copies images too, but without referrers, which is why it is not used here.
+resumes where it stopped; where the digests of the tags say that all is there (harness.registries.same), no manifest is
+read. crane copies images too, but without referrers, which is why it is not used here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from pathlib import Path
 from harness.errors import DiskError, RegistryError, UsageError
 from harness.images.references import ImageReference
 from harness.registries.push import RawManifest, Transfer
-from harness.registries.referrers import referrers
+from harness.registries.referrers import fallback_tag, names
+from harness.registries.same import all_there, digest_by_head
 
 _DEPTH = 6
 
@@ -48,7 +50,10 @@ class Tree:
 
 @dataclass(frozen=True, kw_only=True)
 class Copied:
-    """The result of a copy. `bytes` counts the blobs that were sent."""
+    """The result of a copy. `bytes` counts the blobs that were sent.
+
+    `by_digest`: the digests of the tags told that all is there, and nothing was looked at one by one.
+    """
 
     digest: str
     blobs: int
@@ -57,6 +62,7 @@ class Copied:
     manifests: int
     manifests_there: int
     referrers: int
+    by_digest: bool = False
 
     @property
     def nothing_to_do(self) -> bool:
@@ -64,42 +70,70 @@ class Copied:
         return not self.blobs and not self.manifests
 
 
-def read_tree(source: Transfer, image: ImageReference, *, with_referrers: bool = True) -> Tree:
-    """Everything that belongs to an image, manifests only. Raises RegistryError."""
-    root = source.raw(image.repository, image.identifier)
+class Manifests:
+    """The manifests of a repository by digest, each read once; what `copy` has is read there."""
+
+    def __init__(self, client: Transfer, repository: str, copy: Manifests | None = None) -> None:
+        self._client = client
+        self._repository = repository
+        self._copy = copy
+        self._known: dict[str, RawManifest | None] = {}
+
+    def get(self, digest: str) -> RawManifest | None:
+        """A manifest, its digest verified; None when there is none."""
+        if digest not in self._known:
+            copied = self._copy.get(digest) if self._copy else None
+            self._known[digest] = copied or self._client.raw(self._repository, digest)
+        return self._known[digest]
+
+    def root(self, identifier: str) -> RawManifest | None:
+        """The manifest of a tag or digest: with a copy, by the digest that a HEAD request gives."""
+        digest = digest_by_head(self._client, self._repository, identifier) if self._copy else ""
+        found = self.get(digest) if digest else self._client.raw(self._repository, identifier)
+        if found:
+            self._known[found.digest] = found
+        return found
+
+
+def read_tree(
+    source: Transfer, image: ImageReference, *, with_referrers: bool = True, manifests: Manifests | None = None
+) -> Tree:
+    """Everything that belongs to an image, manifests only, read through `manifests`. Raises RegistryError."""
+    shelf = manifests or Manifests(source, image.repository)
+    root = shelf.root(image.identifier)
     if root is None:
         # As a client says it, with the tags that there are.
         source.manifest(image)
         raise RegistryError(f"{source.server} has no {image}", "check name and tag", status=404)
-    manifests = list(_below(source, image.repository, root, 0))
+    own = list(_below(source, image.repository, shelf, root, 0))
     found: dict[str, RawManifest] = {}
     tags: dict[str, str] = {}
-    known = {it.digest for it in manifests}
-    subjects = list(manifests) if with_referrers else []
+    known = {it.digest for it in own}
+    subjects = list(own) if with_referrers else []
     while subjects:
         subject = subjects.pop(0)
-        for it in referrers(source, image.repository, subject.digest):
-            if it.tag:
-                tags[it.tag] = it.digest
-            if it.digest in known:
+        for digest, tag in names(source, image.repository, subject.digest):
+            if tag:
+                tags[tag] = digest
+            if digest in known:
                 continue
-            known.add(it.digest)
-            raw = source.raw(image.repository, it.digest)
+            known.add(digest)
+            raw = shelf.get(digest)
             if raw is None:
                 raise RegistryError(
-                    f"{source.server} lists {it.digest} as a referrer of {image}, but does not have it",
+                    f"{source.server} lists {digest} as a referrer of {image}, but does not have it",
                     "copy without referrers (--no-referrers), or push it again",
                     status=404,
                 )
-            below = [one for one in _below(source, image.repository, raw, 0) if one.digest not in found]
+            below = [one for one in _below(source, image.repository, shelf, raw, 0) if one.digest not in found]
             found.update({one.digest: one for one in below})
             known.update(one.digest for one in below)
             subjects += below
-    everything = [*manifests, *found.values()]
+    everything = [*own, *found.values()]
     sizes = {str(it["digest"]): int(it["size"]) for manifest in everything for it in manifest.blobs}
     return Tree(
         root=root,
-        manifests=tuple(manifests),
+        manifests=tuple(own),
         referrers=tuple(found.values()),
         tags=tuple(sorted(tags.items())),
         blobs=tuple(Blob(digest=digest, size=size) for digest, size in sizes.items()),
@@ -115,12 +149,14 @@ def copy(
     jobs: int = 4,
     with_referrers: bool = True,
     replace: bool = False,
+    thorough: bool = False,
     scratch: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Copied:
     """Copy an image. Up to `jobs` blobs are copied in parallel, each through a file below `scratch`.
 
-    Partially fetched blobs stay there when a scratch folder is given, and the next copy resumes them. Raises
+    Where the digests of the tags say that all is there, nothing else is asked for, unless `thorough`. Partially
+    fetched blobs stay there when a scratch folder is given, and the next copy resumes them. Raises
     RegistryError, UsageError where both names are the same place or `to` has another digest, and RegistryError unless
     `replace` when the tag is taken by another image.
     """
@@ -128,6 +164,11 @@ def copy(
         raise UsageError(
             f"SRC {image} and DST {to} are the same place: {source.address(image.repository)}",
             "with a mirror map, use --source upstream to address the public registry",
+        )
+    present = "" if thorough else all_there(source, image, target, to, with_referrers=with_referrers)
+    if present and to.digest in ("", present):
+        return Copied(
+            digest=present, blobs=0, blobs_there=0, bytes=0, manifests=0, manifests_there=0, referrers=0, by_digest=True
         )
     tree = read_tree(source, image, with_referrers=with_referrers)
     if to.digest and to.digest != tree.root.digest:
@@ -143,6 +184,8 @@ def copy(
         # One with a subject is pushed again: that completes a list that an interrupted copy could not write any more.
         if manifest.subject or not is_there:
             target.put(to.repository, manifest.digest, manifest)
+    for subject in sorted({it.subject for it in tree.referrers if it.subject}):
+        _adopt_list(source, image.repository, target, to.repository, fallback_tag(subject))
     by_digest = {it.digest: it for it in tree.referrers}
     tags = [(tag, by_digest[digest]) for tag, digest in tree.tags if digest in by_digest]
     if to.tag:
@@ -162,7 +205,9 @@ def copy(
     )
 
 
-def _below(source: Transfer, repository: str, manifest: RawManifest, depth: int) -> Iterator[RawManifest]:
+def _below(
+    source: Transfer, repository: str, shelf: Manifests, manifest: RawManifest, depth: int
+) -> Iterator[RawManifest]:
     """A manifest with everything that it lists, leaves first, without duplicates."""
     if depth > _DEPTH:
         raise RegistryError(
@@ -170,18 +215,28 @@ def _below(source: Transfer, repository: str, manifest: RawManifest, depth: int)
         )
     seen: set[str] = set()
     for digest in manifest.children:
-        child = source.raw(repository, digest)
+        child = shelf.get(digest)
         if child is None:
             raise RegistryError(
                 f"{source.server} does not have {repository}@{digest}, which {manifest.digest} lists",
                 "push the image again, with all its platforms",
                 status=404,
             )
-        for it in _below(source, repository, child, depth + 1):
+        for it in _below(source, repository, shelf, child, depth + 1):
             if it.digest not in seen:
                 seen.add(it.digest)
                 yield it
     yield manifest
+
+
+def _adopt_list(source: Transfer, repository: str, target: Transfer, to: str, tag: str) -> None:
+    """Give DST the list of referrers byte for byte where SRC's names as much: the next copy compares the digests."""
+    there, wanted = target.digest_at(to, tag), source.digest_at(repository, tag)
+    if not there or not wanted or there == wanted:
+        return
+    ours, theirs = target.raw(to, tag), source.raw(repository, tag)
+    if ours and theirs and set(ours.children) <= set(theirs.children):
+        target.put(to, tag, theirs)
 
 
 def _require_free_tag(target: Transfer, to: ImageReference, digest: str, *, replace: bool) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urljoin
 
 from harness.errors import RegistryError
@@ -20,6 +20,9 @@ from harness.late import httpx
 from harness.registries.client import RegistryClient
 from harness.registries.connection import INDEX_TYPES
 from harness.registries.problems import answered
+
+if TYPE_CHECKING:
+    from harness.registries.push import Transfer
 
 COSIGN_SUFFIXES = ("sig", "att", "sbom")
 
@@ -63,6 +66,22 @@ def referrers(client: RegistryClient, repository: str, digest: str) -> tuple[Ref
     return tuple({it.digest + it.tag: it for it in found}.values())
 
 
+def names(client: Transfer, repository: str, digest: str) -> Iterator[tuple[str, str]]:
+    """Digest and cosign's tag (else empty) of each referrer; only a list under the fallback tag is read for this."""
+    for it in _listed(client, repository, digest):
+        yield it.digest, ""
+    yield from cosign_tags(client, repository, digest)
+
+
+def cosign_tags(client: Transfer, repository: str, digest: str) -> Iterator[tuple[str, str]]:
+    """Digest and tag of what refers to a manifest by cosign's scheme, by HEAD requests."""
+    for suffix in COSIGN_SUFFIXES:
+        tag = f"{fallback_tag(digest)}.{suffix}"
+        found = client.digest_at(repository, tag)
+        if found:
+            yield found, tag
+
+
 def _with_type(client: RegistryClient, repository: str, it: Referrer) -> Referrer:
     """With the type from its own manifest: GHCR lists that of an empty configuration (NVIDIA/aicr#1957)."""
     if it.artifact_type not in ("", _EMPTY):
@@ -86,21 +105,30 @@ def fallback_tag(digest: str) -> str:
     return digest.replace(":", "-", 1)[:128]
 
 
-def _listed(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
+def by_api(client: RegistryClient, repository: str, digest: str) -> list[Referrer] | None:
+    """What the referrers API lists; None for a registry without it. No registry counts this as a pull."""
     response = client.ask("GET", repository, f"referrers/{digest}")
     if response.status_code == 200 and _is_index(response):
-        for page in _pages(client, repository, response):
-            for entry in _content(page).get("manifests") or []:
-                yield _referrer(entry, "referrers API")
-        return
+        pages = _pages(client, repository, response)
+        return [_referrer(it, "referrers API") for page in pages for it in _content(page).get("manifests") or []]
     if response.status_code not in (200, 400, 404, 405, 501):
         raise answered(client.server, client.host, response, f"the referrers of {repository}@{digest}")
+    return None
+
+
+def by_tag(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
+    """What the list under the fallback tag names."""
     response = _tagged(client, repository, fallback_tag(digest))
     if response.status_code == 200 and _is_index(response):
         for entry in _content(response).get("manifests") or []:
             yield _referrer(entry, "referrers tag")
     elif response.status_code not in (200, 404):
         raise answered(client.server, client.host, response, f"{repository}:{fallback_tag(digest)}")
+
+
+def _listed(client: RegistryClient, repository: str, digest: str) -> Iterable[Referrer]:
+    listed = by_api(client, repository, digest)
+    return by_tag(client, repository, digest) if listed is None else listed
 
 
 def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> Iterator[httpx.Response]:

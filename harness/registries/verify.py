@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from harness.errors import RegistryError
 from harness.images.references import ImageReference
-from harness.registries.copy import Blob, Tree, read_tree
+from harness.registries.client import Descriptor, Manifest
+from harness.registries.copy import Blob, Manifests, Tree, read_tree
 from harness.registries.push import Transfer
-from harness.registries.referrers import referrers
+from harness.registries.referrers import names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +51,11 @@ def verify(
 
     Raises RegistryError when one of them is not there at all, or its registry does not answer.
     """
-    theirs = read_tree(source, image, with_referrers=with_referrers)
-    ours = read_tree(target, to, with_referrers=False)
+    copied = Manifests(target, to.repository)
+    ours = read_tree(target, to, with_referrers=False, manifests=copied)
+    # A manifest is what its digest says, wherever it is read: SRC, which may count, is asked for what DST lacks.
+    behind = Manifests(source, image.repository, copied)
+    theirs = read_tree(source, image, with_referrers=with_referrers, manifests=behind)
     claims = [
         _equal("digest", theirs.root.digest, ours.root.digest),
         _equal("media type", theirs.root.media_type, ours.root.media_type),
@@ -85,7 +89,10 @@ def _platforms(theirs: Mapping[str, str], ours: Mapping[str, str], both: tuple[T
 
 
 def _by_platform(client: Transfer, image: ImageReference, tree: Tree) -> dict[str, str]:
-    found = client.platforms(image.pinned(tree.root.digest))
+    root = tree.root
+    described = Descriptor(digest=root.digest, media_type=root.media_type, size=len(root.raw))
+    read = Manifest(descriptor=described, content=root.content)
+    found = client.platforms_of(read, image.pinned(root.digest))
     return {str(it) or "(none)": it.digest for it in found}
 
 
@@ -111,7 +118,7 @@ def _referrers(theirs: Tree, target: Transfer, to: ImageReference) -> Iterator[C
     listed = {it.digest for it in theirs.referrers if it.subject}
     if listed:
         everything = (*theirs.manifests, *theirs.referrers)
-        found = {it.digest for one in everything for it in referrers(target, to.repository, one.digest)}
+        found = {digest for one in everything for digest, _ in names(target, to.repository, one.digest)}
         missing = sorted(listed - found)
         message = f"without {', '.join(missing)}" if missing else "all of them"
         yield Compared(what="referrers that can be discovered from the image", same=not missing, seen=message)
