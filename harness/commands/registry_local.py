@@ -89,6 +89,16 @@ def declare(actions: Any, command: run_options.Command) -> None:
         "--scope", action="append", default=[], metavar="SCOPE", help="a scope, such as read:packages (may be repeated)"
     )
     token.add_argument("--expires", type=float, metavar="SECONDS", help="seconds until it expires (default: never)")
+    token.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only these packages are open to its owner (may be repeated; default: all)",
+    )
+    token.add_argument(
+        "--no-create", action="store_true", help="on ghcr.io: it may push to packages that exist, and create none"
+    )
     token.add_argument("--revoke", action="store_true", help="revoke the user's token")
 
     for parser in (up, down, status, log, fault, token):
@@ -223,14 +233,20 @@ def _mend(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 def _token(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     record = _alive(parsed)
-    if parsed.revoke and (parsed.scope or parsed.expires is not None):
+    if parsed.revoke and (parsed.scope or parsed.package or parsed.no_create or parsed.expires is not None):
         raise UsageError("--revoke cannot be combined with options for a new token", "use --revoke alone")
     if parsed.revoke:
         _ask(record, "DELETE", "/tokens", {"user": parsed.user})
         print(f"the token of {parsed.user} is revoked")
         return 0
     scopes = parsed.scope or ["read:packages"]
-    order = {"user": parsed.user, "scopes": scopes, "seconds": parsed.expires}
+    order = {
+        "user": parsed.user,
+        "scopes": scopes,
+        "seconds": parsed.expires,
+        "packages": parsed.package,
+        "creates": not parsed.no_create,
+    }
     print(f"{_ask(record, 'POST', '/tokens', order)['file']} ({', '.join(scopes)})")
     return 0
 

@@ -14,6 +14,30 @@ from harness.errors import RegistryError
 from harness.kube import pull_messages
 from harness.late import httpx
 
+_GRANT = "package settings, Manage Actions access: add the repository with the role Write"
+# What GHCR says to a push that the token's scope covers → the way out. By the reports that clusters/registries.toml
+# names, and docs.github.com/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility
+_GHCR_PUSHES = {
+    "not allowed to create organization package": (
+        "the package does not exist, and the organization lets no workflow or GitHub App create it: give the job "
+        "`packages: write`, and let an owner allow it (organization settings, Packages, Package creation; and Actions, "
+        "General, Workflow permissions: read and write); or make the first push with a member's personal access token "
+        f"(classic, write:packages), then {_GRANT}"
+    ),
+    "not allowed to write organization package": (
+        f"give the job `packages: write`; if it has that, the package belongs to another repository: {_GRANT}"
+    ),
+    "permission_denied: write_package": (
+        "the package exists, and this repository or account may not write to it, as after a first push by hand: "
+        f"{_GRANT}; or push with a token of somebody who has that role"
+    ),
+}
+
+
+def refused_by_ghcr(said: str) -> str:
+    """The way out of a push that GHCR refuses for the package's or organization's settings; else empty."""
+    return next((step for words, step in _GHCR_PUSHES.items() if words in said.lower()), "")
+
 
 def answered(server: str, host: str, response: httpx.Response, asked_for: str, hint: str = "") -> RegistryError:
     """The error for an unexpected response: `ghcr.io answered 404 for a/b:1: MANIFEST_UNKNOWN …`.

@@ -20,7 +20,7 @@ from harness.errors import RegistryError
 from harness.late import httpx
 from harness.registries.client import RegistryClient
 from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES
-from harness.registries.problems import answered, unreachable
+from harness.registries.problems import answered, refused_by_ghcr, unreachable
 from harness.waiting import pause
 
 _CHUNK = 1 << 20
@@ -318,7 +318,7 @@ def push_refused(client: RegistryClient, response: httpx.Response, what: str) ->
     error = answered(client.server, client.host, response, what)
     step = error.next_step
     if response.status_code in (401, 403):
-        step = (
+        step = refused_by_ghcr(error.message) or (
             "give a token with write access (on GHCR the scope write:packages, in GitHub Actions `packages: write`) "
             "with --token-file or --token-stdin, and check that its owner may write to this package"
         )

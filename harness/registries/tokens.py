@@ -43,7 +43,10 @@ Grants = Mapping[str, frozenset[Right]]
 
 @dataclass(frozen=True, kw_only=True)
 class PersonalToken:
-    """A personal access token. `expires` is in seconds since the epoch; `packages` are globs of repositories."""
+    """A personal access token. `expires` is in seconds since the epoch; `packages` are globs of repositories.
+
+    Without `creates` it may push to packages that there are, and create none.
+    """
 
     user: str
     secret: str = field(repr=False)
@@ -51,6 +54,7 @@ class PersonalToken:
     packages: tuple[str, ...] = ("*",)
     expires: float | None = None
     revoked: bool = False
+    creates: bool = True
 
     def allows(self, right: Right) -> bool:
         """Whether its scopes cover this right."""
@@ -92,6 +96,7 @@ class Accounts:
         *,
         seconds: float | None = None,
         packages: Sequence[str] = ("*",),
+        creates: bool = True,
         secret: str = "",
     ) -> PersonalToken:
         """Give a user a new token, in place of an old one; `seconds` until it expires, 0 or less: it has already.
@@ -105,6 +110,7 @@ class Accounts:
             secret=secret or self._prefix + "".join(secrets.choice(_ALPHABET) for _ in range(36)),
             scopes=frozenset(_scope(it) for it in scopes),
             packages=tuple(packages),
+            creates=creates,
             expires=None if seconds is None else self._clock() + seconds,
         )
         with self._lock:

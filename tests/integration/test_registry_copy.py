@@ -254,6 +254,48 @@ def test_a_token_that_may_not_write_is_told_with_what_it_lacks(
     assert "write:packages" in err
 
 
+@pytest.mark.parametrize(
+    ("details", "said", "way"),
+    [
+        ({"creates": False}, "installation not allowed to Create organization package", "Package creation"),
+        ({"packages": ("other/*",)}, "permission_denied: write_package", "Manage Actions access"),
+    ],
+    ids=["create", "write"],
+)
+def test_a_first_push_that_ghcr_refuses_is_told_with_the_way_out(
+    ends: Ends,
+    front: Front,
+    pushing: httpx.Client,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    details: dict[str, Any],
+    said: str,
+    way: str,
+) -> None:
+    push_image(pushing, ends.hub.url, FROM, "2.2.1")
+    words = ("--token-file", token_file(front, "writer", tmp_path), "--config", to_front(ends, front))
+    if "packages" in details:
+        # Somebody pushed by hand before, and everybody may read it.
+        assert harness(capsys, "copy", SRC, f"{DST}-by-hand", *words)[0] == 0
+        front.publish(TO, "public")
+    front.issue("robot", ["write:packages"], **details)
+    words = ("--token-file", token_file(front, "robot", tmp_path), *words[2:])
+
+    status, _, err = harness(capsys, "copy", SRC, DST, *words)
+
+    assert status == 3
+    assert said in err
+    assert way in err
+    if "creates" in details:
+        front.issue("writer", ["write:packages"])
+        assert (
+            harness(capsys, "copy", SRC, DST, "--token-file", token_file(front, "writer", tmp_path), *words[2:])[0] == 0
+        )
+        # Once the package is there, the workflow's token does.
+        status, _, err = harness(capsys, "copy", SRC, f"{DST}-again", *words)
+        assert status == 0, err
+
+
 def test_a_server_is_reached_by_its_own_name_with_its_ca(
     ends: Ends, front: Front, pushing: httpx.Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

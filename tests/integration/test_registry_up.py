@@ -146,6 +146,11 @@ def test_faults_and_tokens_are_set_by_hand(harness: Harness, cache: Settings) ->
         assert client.get("/v2/", auth=("robot", file.read_text())).status_code == 200
         harness("token", "robot", "--revoke")
         assert client.get("/v2/", auth=("robot", file.read_text())).status_code == 401
+
+        for words, said in ((["--no-create"], "not allowed to Create"), (["--package", "other/*"], "write_package")):
+            file = Path(harness("token", "workflow", "--scope", "write:packages", *words).split(" ")[0])
+            refused = client.post("/v2/kubeflow/new/blobs/uploads/", auth=("workflow", file.read_text()))
+            assert (refused.status_code, said in refused.text) == (403, True)
     harness("fault", "expired-certificate")
     assert "no faults" in harness("mend")
     assert "invalid fault: kind" in harness("fault", "explosion", status=2)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.registries.front.access import Route, Wanted, basic, bearer, judge, route, visibility_of, wanted
@@ -80,6 +82,7 @@ def token(*scopes: PackageScope, packages: tuple[str, ...] = ("*",)) -> Personal
 READ = token("read:packages")
 WRITE = token("write:packages")
 ELSEWHERE = token("write:packages", packages=("other/*",))
+CREATES_NONE = replace(WRITE, creates=False)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +106,11 @@ ELSEWHERE = token("write:packages", packages=("other/*",))
         ("ghcr.io", ELSEWHERE, "pull", "private", True, "package-denied"),
         ("ghcr.io", ELSEWHERE, "pull", "public", True, None),
         ("ghcr.io", ELSEWHERE, "push", "public", True, "package-denied"),
+        # A workflow's token where the organization lets it create nothing.
+        ("ghcr.io", CREATES_NONE, "push", "private", False, "creation-denied"),
+        ("ghcr.io", CREATES_NONE, "push", "private", True, None),
+        ("ghcr.io", CREATES_NONE, "pull", "private", False, None),
+        ("docker.io", CREATES_NONE, "push", "private", False, None),
         # Docker Hub does not tell a missing repository from a private one; GitHub does to those who are logged in.
         ("docker.io", READ, "pull", "private", False, "package-denied"),
         ("ghcr.io", READ, "pull", "private", False, None),

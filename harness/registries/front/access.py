@@ -105,6 +105,8 @@ def judge(
         return "scope-missing"
     if not caller.reaches(package) and not (right == "pull" and visibility == "public"):
         return "package-denied"
+    if right == "push" and not exists and not caller.creates and "creation-denied" in profile.answers:
+        return "creation-denied"
     # Who may push there finds out by looking what is there already.
     if not exists and profile.hides_missing and right != "push" and not caller.allows("push"):
         return "package-denied"

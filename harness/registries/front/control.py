@@ -76,7 +76,8 @@ def _application(front: Front, tokens: Path) -> web.Application:
 
     def issue(body: Any) -> object:
         user = str(body["user"])
-        front.issue(user, body["scopes"], seconds=body.get("seconds"), packages=body.get("packages") or ("*",))
+        packages, creates = body.get("packages") or ("*",), bool(body.get("creates", True))
+        front.issue(user, body["scopes"], seconds=body.get("seconds"), packages=packages, creates=creates)
         return {"file": str(front.accounts.write(tokens)[user])}
 
     def revoke(body: Any) -> object:

@@ -26,12 +26,14 @@ Case = Literal[
     "anonymous-denied",
     "scope-missing",
     "package-denied",
+    "creation-denied",
     "token-ended",
     "delete-unsupported",
     "limit-anonymous",
     "limit-user",
 ]
-"""Why a request is refused. `token-ended`: the registry's token, or the personal one behind it, is no longer valid."""
+"""Why a request is refused. `token-ended`: the registry's token, or the personal one behind it, is no longer valid.
+`creation-denied`: the package does not exist, and this token may not create one."""
 
 
 class Answer(BaseModel):
@@ -78,7 +80,7 @@ class Profile(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Profile:
-        needed = set(get_args(Case))
+        needed = set(get_args(Case)) - {"creation-denied"}
         if not self.limits:
             needed -= {"limit-anonymous", "limit-user"}
         if self.deletes:
