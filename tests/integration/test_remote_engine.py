@@ -71,8 +71,8 @@ class Far:
 
 @pytest.fixture(scope="module")
 def far() -> Iterator[Far]:
-    if os.geteuid() != 0 or not (shutil.which("dockerd") and shutil.which("docker")):
-        pytest.skip("needs root, dockerd and docker")
+    if os.geteuid() != 0 or not (all(map(shutil.which, ("unshare", "dockerd", "docker")))):
+        pytest.skip("needs root, unshare, dockerd and docker")
     try:
         engine.check_engine()
     except EngineError as error:
@@ -80,6 +80,7 @@ def far() -> Iterator[Far]:
     # The path of a socket has at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="far-"))
     own = folder / "own.sock"
+    bridge = Path("/sys/class/net/docker0").exists()
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder)
         stack.enter_context(_dockerd(folder, own))
@@ -100,12 +101,28 @@ def far() -> Iterator[Far]:
             },
             folder,
         )
+    assert Path("/sys/class/net/docker0").exists() == bridge, "the second engine changed the host's network"
 
 
 @contextlib.contextmanager
 def _dockerd(folder: Path, own: Path) -> Iterator[None]:
-    """A dockerd that leaves the host's network alone; nothing runs in it."""
-    argv = ["dockerd", "--host", f"unix://{own}", "--bridge", "none", "--iptables=false", "--storage-driver", "vfs"]
+    """A dockerd that leaves the host's network alone; nothing runs in it.
+
+    A network namespace of its own is what makes that true: `--bridge none` alone has dockerd delete the bridge docker0
+    of whatever engine of the host it belongs to (removeDefaultBridgeInterface, moby v20.10.24).
+    """
+    argv = [
+        "unshare",
+        "--net",
+        "dockerd",
+        "--host",
+        f"unix://{own}",
+        "--bridge",
+        "none",
+        "--iptables=false",
+        "--storage-driver",
+        "vfs",
+    ]
     places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
     argv += [word for option, name in places.items() for word in (option, str(folder / name))]
     log = folder / "log"
