@@ -5,25 +5,14 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from harness import options as run_options
-from harness import settings
-
-if TYPE_CHECKING:
-    from harness.images.credentials import Credentials
-    from harness.images.references import ImageReference
-    from harness.registries.push import Transfer
-
-_SECONDS = 30.0
+from harness.commands import registry_ends, registry_plan
 
 
 def declare(actions: Any, command: run_options.Command) -> None:
@@ -33,8 +22,9 @@ def declare(actions: Any, command: run_options.Command) -> None:
         actions, "verify", _verify, "prove that two names refer to the same image, by reading all of the second"
     )
     for action in (copy, verify):
-        action.add_argument("src", metavar="SRC", help="an image, ghcr.io/owner/name:tag or name@sha256:…")
-        action.add_argument("dst", metavar="DST", help="the destination (default tag: that of SRC)")
+        count = "?" if action is copy else None
+        action.add_argument("src", nargs=count, metavar="SRC", help="an image, ghcr.io/owner/name:tag or name@sha256:…")
+        action.add_argument("dst", nargs=count, metavar="DST", help="the destination (default tag: that of SRC)")
         action.add_argument(
             "--source",
             choices=("upstream", "mirror"),
@@ -54,38 +44,25 @@ def declare(actions: Any, command: run_options.Command) -> None:
     copy.add_argument(
         "--thorough", action="store_true", help="look for every manifest and blob, even where the tags' digests agree"
     )
+    registry_plan.declare(copy)
     copy.add_argument("--replace", action="store_true", help="move the tag of DST if it names another image")
 
 
 def _copy(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from filelock import FileLock, Timeout
-
     from harness.errors import UsageError
-    from harness.registries import copy as copying
+
+    if (parsed.plan is None) == (parsed.dst is None) or (parsed.plan and parsed.src):
+        raise UsageError("copy takes SRC and DST, or --plan FILE", "see `harness registry copy --help`")
+    if parsed.dry_run and parsed.thorough:
+        raise UsageError("--dry-run compares digests only", "leave out --thorough, or use `harness registry verify`")
+    if parsed.plan or parsed.dry_run:
+        return registry_plan.run(parsed)
 
     def say(line: str) -> None:
         print(line, file=sys.stderr if parsed.json else sys.stdout, flush=True)
 
-    with _both(parsed, push=True) as (wanted, source, image, target, to):
-        folder = wanted.cache_dir / "copies" / _name(source, image, target, to)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with FileLock(f"{folder}.lock", timeout=0):
-                done = copying.copy(
-                    source,
-                    image,
-                    target,
-                    to,
-                    jobs=parsed.jobs,
-                    with_referrers=not parsed.no_referrers,
-                    replace=parsed.replace,
-                    thorough=parsed.thorough,
-                    scratch=folder,
-                    say=say,
-                )
-                shutil.rmtree(folder, ignore_errors=True)
-        except Timeout as busy:
-            raise UsageError(f"{image} is already being copied to {to}", "wait for the other copy to finish") from busy
+    done = registry_ends.copy(parsed, parsed.src, parsed.dst, registry_ends.credentials(parsed), say=say)
+    image, to = registry_ends.names(parsed.src, parsed.dst)
     if parsed.json:
         print(json.dumps({"source": str(image), "target": str(to), **dataclasses.asdict(done)}, indent=2))
     elif done.nothing_to_do:
@@ -101,7 +78,8 @@ def _copy(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 def _verify(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.registries import verify as verifying
 
-    with _both(parsed, push=False) as (_, source, image, target, to):
+    given = registry_ends.credentials(parsed)
+    with registry_ends.both(parsed, parsed.src, parsed.dst, push=False, given=given) as (_, source, image, target, to):
         found = verifying.verify(source, image, target, to, jobs=parsed.jobs, with_referrers=not parsed.no_referrers)
     if parsed.json:
         document = {"source": str(image), "target": str(to), "same": found.same, **dataclasses.asdict(found)}
@@ -113,81 +91,3 @@ def _verify(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         told = f"{wrong} of {len(found.claims)} claims do not hold" if wrong else f"all {len(found.claims)} claims hold"
         print(f"{to} and {image}: {told}; {found.bytes / 1e6:.1f} MB were read")
     return 0 if found.same else 1
-
-
-@contextmanager
-def _both(
-    parsed: argparse.Namespace, *, push: bool
-) -> Iterator[tuple[settings.Settings, Transfer, ImageReference, Transfer, ImageReference]]:
-    """Both ends with their clients, which are closed after the block."""
-    from harness.errors import UsageError
-    from harness.images.references import ImageReference, is_tagged
-    from harness.registries import login
-
-    if not 1 <= parsed.jobs <= 64:
-        raise UsageError(f"--jobs {parsed.jobs} is not a valid number of parallel blobs", "give a number from 1 to 64")
-    image, to = ImageReference.parse(parsed.src), ImageReference.parse(parsed.dst)
-    if not is_tagged(parsed.dst) and not to.digest:
-        to = dataclasses.replace(to, tag=image.tag, digest="" if image.tag else image.digest)
-    wanted = run_options.settings_of(parsed)
-    given = None
-    if parsed.token_file:
-        given = login.from_file(parsed.token_file, parsed.username)
-    elif parsed.token_stdin:
-        given = login.from_stdin(parsed.username)
-    elif parsed.username:
-        raise UsageError("--username needs a token", "give --token-file or --token-stdin as well")
-    source = _end(wanted, image, parsed.source, push=False)
-    try:
-        target = _end(wanted, to, parsed.source, push=push, given=given, ca=parsed.ca)
-        try:
-            yield wanted, source, image, target, to
-        finally:
-            target.close()
-    finally:
-        source.close()
-
-
-def _end(
-    wanted: settings.Settings,
-    image: ImageReference,
-    kind: str | None,
-    *,
-    push: bool,
-    given: Credentials | None = None,
-    ca: Path | None = None,
-) -> Transfer:
-    """The client for one name.
-
-    A host of the mirror map is served by its mirror, unless `kind` is upstream. Any other is contacted directly, with
-    the CA and the login that the map has for a server at that address, else with the credentials stored by `docker
-    login`.
-    """
-    from harness.images.credentials import from_docker_config
-    from harness.images.mirrors import Mirror
-    from harness.registries.push import Transfer
-
-    mirrors = wanted.mirrors
-    mirror = mirrors.get(image.registry) if kind != "upstream" else None
-    if mirror is None:
-        known = next((it for it in mirrors.values() if urlsplit(it.reachable_url).netloc == image.registry), None)
-        if known:
-            parts = urlsplit(known.reachable_url)
-            mirror = known.model_copy(update={"url": f"{parts.scheme}://{parts.netloc}", "host_url": ""})
-    if ca:
-        address = mirror.reachable_url if mirror else f"https://{image.registry}"
-        mirror = (
-            Mirror(url=address.replace("http://", "https://", 1), ca=ca)
-            if mirror is None
-            else mirror.model_copy(update={"ca": ca})
-        )
-    if given and mirror:
-        mirror = mirror.model_copy(update={"username": given.username, "password": given.password})
-    login = given or (None if mirror else from_docker_config(image.registry))
-    return Transfer(mirror, image.registry, credentials=login, timeout=_SECONDS, push=push)
-
-
-def _name(source: Transfer, image: ImageReference, target: Transfer, to: ImageReference) -> str:
-    """The folder name for this copy's fetched blobs, the same for a retry."""
-    ends = (source.address(image.repository), image.identifier, target.address(to.repository), to.identifier)
-    return hashlib.sha256("\n".join(ends).encode()).hexdigest()[:24]

@@ -33,6 +33,19 @@ def all_there(
     return digest if complete else ""
 
 
+def staleness(
+    source: Transfer, image: ImageReference, target: Transfer, to: ImageReference, *, with_referrers: bool = True
+) -> str:
+    """Why DST is not up to date, in words; empty where it is. Raises RegistryError where SRC lacks the image."""
+    digest = digest_by_head(source, image.repository, image.identifier) or source.head(image).digest
+    there = target.digest_at(to.repository, to.tag or to.digest)
+    if there != digest:
+        return f"DST has {there}, SRC has {digest}" if there else "DST does not have it"
+    if with_referrers and not _referrers_there(source, image.repository, target, to.repository, digest):
+        return "DST lacks signatures, attestations or SBOMs"
+    return ""
+
+
 def digest_by_head(client: Transfer, repository: str, identifier: str) -> str:
     """The digest of a tag or digest; empty where it is missing or refused, which only a GET explains."""
     try:

@@ -15,6 +15,9 @@ import pytest
 from pushing import INDEX, MANIFEST, push_image, push_index
 
 from harness import cli
+from harness.foundry import spark
+from harness.images.references import ImageReference
+from harness.matrix import catalogue
 from harness.registries.front.profile import profile
 from harness.registries.front.server import Front
 from harness.registries.local import Server, serve
@@ -165,6 +168,74 @@ def test_a_registry_that_does_not_give_the_digest_by_head_is_read(
 
     assert (status, f"already had everything of {index}" in said) == (0, True), said
     assert ends.counted(since) == (1, 0)
+
+
+def test_a_plan_copies_a_release_and_reports_only_what_is_stale(
+    ends: Ends, registry_binary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    release = catalogue.load().release("2.5.2")
+    sources = [release.image, release.hook_image, f"{release.chart_oci.removeprefix('oci://')}:2.5.2"]
+    with serve(registry_binary, tmp_path / "ghcr" / "storage", tmp_path / "ghcr.log") as ghcr:
+        for name in sources:
+            image = ImageReference.parse(name)
+            push_image(ends.pushing, ghcr.url, image.repository, image.tag, label=name, layers=(name.encode(),))
+    moving = ImageReference.parse(spark.reference(release.spark))
+    push_image(ends.pushing, ends.behind.url, moving.repository, moving.tag, label="first")
+    push_image(ends.pushing, ends.behind.url, FROM, "2.2.1")
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        f'[[release]]\nversion = "2.5.2"\nto = "{ends.ghcr.address}/mirror"\n[[image]]\nsrc = "{SRC}"\ndst = "{DST}"\n'
+    )
+    words = ("copy", "--plan", str(plan))
+
+    status, said = harness(ends, capsys, *words, "--dry-run")
+    assert (status, said.count("stale "), "0 of 5 were up to date" in said) == (1, 5, True), said
+    assert not [it for it in ends.ghcr.requests() if it.method in ("PUT", "POST")]
+    status, said = harness(ends, capsys, *words)
+    assert (status, said.count("copied "), f"{ends.ghcr.address}/mirror/{moving.repository}:" in said) == (0, 5, True)
+
+    since = ends.seen()
+    status, said = harness(ends, capsys, *words)
+    assert (status, said) == (0, "5 of 5 were up to date\n")
+    assert ends.counted(since) == (0, 0)
+
+    push_image(ends.pushing, ends.behind.url, moving.repository, moving.tag, label="second")
+    status, said = harness(ends, capsys, *words)
+    assert (status, said.count("failed "), "4 of 5 were up to date" in said, "--replace" in said) == (3, 1, True, True)
+    status, said = harness(ends, capsys, *words, "--replace", "--json")
+    stale = [it for it in json.loads(said)["images"] if it["stale"]]
+    assert (status, [(it["source"], it["copied"]) for it in stale]) == (0, [(str(moving), True)])
+
+
+def test_what_a_plan_cannot_be_copied_from_does_not_stop_the_rest(
+    ends: Ends, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push_platforms(ends)
+    plan = tmp_path / "plan.toml"
+    gone = "docker.io/kubeflow/spark-operator:9.9.9"
+    plan.write_text(f'[[image]]\nsrc = "{gone}"\ndst = "{DST}"\n[[image]]\nsrc = "{SRC}"\ndst = "{DST}"\n')
+
+    status, said = harness(ends, capsys, "copy", "--plan", str(plan))
+
+    assert (status, f"failed  {gone}" in said, f"copied  {SRC}" in said) == (3, True, True), said
+    assert "404" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["copy", SRC], "SRC and DST, or --plan"),
+        (["copy", SRC, DST, "--plan", "plan.toml"], "SRC and DST, or --plan"),
+        (["copy", SRC, DST, "--dry-run", "--thorough"], "--dry-run compares digests only"),
+        (["copy", "--plan", "no-such.toml"], "does not exist"),
+    ],
+)
+def test_a_copy_of_two_minds_is_refused(
+    ends: Ends, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    status, shown = harness(ends, capsys, *words)
+
+    assert (status, said in shown) == (2, True), shown
 
 
 def test_a_thorough_copy_puts_back_what_was_lost_under_the_same_tag(

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans of what to copy between registries: whole releases by version, and further images by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.errors import UsageError
+from harness.images.references import ImageReference
+from harness.matrix.model import Release
+from harness.toml_source import TomlSource
+
+Part = Literal["operator", "hook", "chart", "spark"]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PlannedRelease(_Row):
+    """A `[[release]]`: a version of the catalogue, and the host and path below which its repositories are copied."""
+
+    version: str
+    to: str
+    parts: tuple[Part, ...] = get_args(Part)
+
+
+class PlannedImage(_Row):
+    """An `[[image]]`: two names, as `harness registry copy` takes them."""
+
+    src: str
+    dst: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The images to copy as pairs of names, and `left_out`: what cannot be copied between registries, in words."""
+
+    images: tuple[tuple[str, str], ...]
+    left_out: tuple[str, ...]
+
+
+def read(file: Path, release: Callable[[str], Release], spark_image: Callable[[str], str]) -> Plan:
+    """The plan in a file; `release` finds a version, `spark_image` names the image of a Spark version.
+
+    Raises UsageError for a file that is missing, empty or wrong, and for a version that is unknown.
+    """
+    if not file.is_file():
+        raise UsageError(f"the plan {file} does not exist", "docs/publishing.md shows one")
+    source = TomlSource.read(file)
+    source.require_only("release", "image")
+    images: list[tuple[str, str]] = []
+    left_out: list[str] = []
+    for row in source.rows("release", PlannedRelease):
+        found = release(row.version)
+        images += _below(row.to, _names(found, row.parts, spark_image))
+        if "chart" in row.parts and not found.chart_oci:
+            left_out.append(f"the chart of {row.version} is in no registry, but at {found.chart_repository}")
+    images += [(it.src, it.dst) for it in source.rows("image", PlannedImage)]
+    if not images:
+        raise UsageError(f"the plan {file} names nothing", "add a [[release]] or an [[image]]; see docs/publishing.md")
+    return Plan(images=tuple(dict.fromkeys(images)), left_out=tuple(left_out))
+
+
+def _names(release: Release, parts: Iterable[Part], spark_image: Callable[[str], str]) -> Iterator[str]:
+    names = {
+        "operator": release.image,
+        "hook": release.hook_image,
+        "chart": f"{release.chart_oci.removeprefix('oci://')}:{release.version}" if release.chart_oci else "",
+        "spark": spark_image(release.spark),
+    }
+    yield from (names[part] for part in parts if names[part])
+
+
+def _below(to: str, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        image = ImageReference.parse(name)
+        yield name, f"{to.rstrip('/')}/{image.repository}:{image.tag}"
