@@ -15,6 +15,10 @@ from harness.kube import pull_messages
 from harness.late import httpx
 
 _GRANT = "package settings, Manage Actions access: add the repository with the role Write"
+_STRANGER = (
+    "the package exists, and this repository or account may not write to it, as after a first push by hand: "
+    f"{_GRANT}; or push with a token of somebody who has that role"
+)
 # What GHCR says to a push that the token's scope covers → the way out. By the reports that clusters/registries.toml
 # names, and docs.github.com/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility
 _GHCR_PUSHES = {
@@ -27,10 +31,8 @@ _GHCR_PUSHES = {
     "not allowed to write organization package": (
         f"give the job `packages: write`; if it has that, the package belongs to another repository: {_GRANT}"
     ),
-    "permission_denied: write_package": (
-        "the package exists, and this repository or account may not write to it, as after a first push by hand: "
-        f"{_GRANT}; or push with a token of somebody who has that role"
-    ),
+    "permission_denied: write_package": _STRANGER,
+    "permission_denied: read_package": _STRANGER,
 }
 
 

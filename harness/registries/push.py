@@ -103,8 +103,12 @@ class Transfer(RegistryClient):
         response = self.ask("HEAD", repository, f"manifests/{identifier}")
         if response.status_code == 404:
             return ""
+        if response.status_code in (401, 403):
+            # The answer to HEAD has no body, and no registry counts a GET that it refuses.
+            response = self.ask("GET", repository, f"manifests/{identifier}")
         if response.status_code != 200:
-            raise answered(self.server, self.host, response, f"{repository} {identifier}")
+            refused = push_refused if "push" in self.actions else _pull_refused
+            raise refused(self, response, f"{repository} {identifier}")
         found = response.headers.get("docker-content-digest")
         if found:
             return str(found)
@@ -311,6 +315,10 @@ class Transfer(RegistryClient):
 
     def _rest(self, failures: int, what: str) -> None:
         pause(min(0.25 * 2**failures, _LONGEST_PAUSE), what=f"{self.server} {what}")
+
+
+def _pull_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:
+    return answered(client.server, client.host, response, what)
 
 
 def push_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:

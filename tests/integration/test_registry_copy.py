@@ -259,8 +259,9 @@ def test_a_token_that_may_not_write_is_told_with_what_it_lacks(
     [
         ({"creates": False}, "installation not allowed to Create organization package", "Package creation"),
         ({"packages": ("other/*",)}, "permission_denied: write_package", "Manage Actions access"),
+        ({"packages": ("other/*",)}, "permission_denied: read_package", "Manage Actions access"),
     ],
-    ids=["create", "write"],
+    ids=["create", "write", "read"],
 )
 def test_a_first_push_that_ghcr_refuses_is_told_with_the_way_out(
     ends: Ends,
@@ -275,9 +276,9 @@ def test_a_first_push_that_ghcr_refuses_is_told_with_the_way_out(
     push_image(pushing, ends.hub.url, FROM, "2.2.1")
     words = ("--token-file", token_file(front, "writer", tmp_path), "--config", to_front(ends, front))
     if "packages" in details:
-        # Somebody pushed by hand before, and everybody may read it.
+        # Somebody pushed by hand before; whether everybody may read it decides what is refused first.
         assert harness(capsys, "copy", SRC, f"{DST}-by-hand", *words)[0] == 0
-        front.publish(TO, "public")
+        front.publish(TO, "public" if "write" in said else "private")
     front.issue("robot", ["write:packages"], **details)
     words = ("--token-file", token_file(front, "robot", tmp_path), *words[2:])
 
