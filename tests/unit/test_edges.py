@@ -105,6 +105,15 @@ def test_a_path_without_a_row_gets_the_defaults_and_what_is_known() -> None:
     assert any("SparkConnect" in known.why for known in path.known)
 
 
+def test_where_the_new_image_is_not_found_no_crash_of_what_it_holds_is_predicted() -> None:
+    """Seen along that path: the old pods go on, without a restart, and the CRD is missing all the same."""
+    path = REAL.upgrades.path("upgrade", ("2.2.1@docker.io", "2.5.2"), "none", "pinned-registry")
+    found = [known for known in path.known if known.scenario == "operator-health"]
+    assert "no-restarts" not in {known.check for known in found}
+    missing = "missing: sparkconnects.sparkoperator.k8s.io"
+    assert any(known.check == "crds-established" and re.search(known.says, missing) for known in found)
+
+
 @pytest.mark.parametrize(
     ("pattern", "release", "expected"),
     [
