@@ -16,6 +16,7 @@ _PINS = {
     r"\bgo (install|get|mod download)\b": r"@v[0-9]",
     r"\bnpm install\b": r"[^\s]@[0-9]",
     r"dependency:(get|copy)": r":[0-9]",
+    r"\bapt-get download\b": r"=[0-9]",
 }
 """What installs something, and what its line must then have: an exact version."""
 
