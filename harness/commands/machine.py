@@ -139,8 +139,9 @@ def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _clean_cluster(parsed: argparse.Namespace) -> int:
-    """Clean a user's cluster. What is on this machine stays."""
+    """Clean a user's cluster, then this machine of what dead runs left, such as kubeconfigs, as the next run would."""
     from harness.bootstrap import tools
+    from harness.cleanup.clean import clean_stale
     from harness.evidence.temporary import temporary
     from harness.existing.clean import clean
     from harness.kube.login import access
@@ -154,4 +155,6 @@ def _clean_cluster(parsed: argparse.Namespace) -> int:
         left = clean(wanted, found, helm=helm, folder=folder, run_id=parsed.run or "", say=print)
     for it in left:
         print(f"left: {it}")
+    if not left:
+        clean_stale(wanted, say=print)
     return 3 if left else 0

@@ -26,6 +26,7 @@ from mirrors import SETTINGS, Mirrors, serving
 from runs import Run
 
 from harness.bootstrap import tools
+from harness.errors import ApiError
 from harness.evidence.ledger import new_run_id, short_run_id
 from harness.existing import inventory
 from harness.foundry import operator, shapes
@@ -206,6 +207,22 @@ def test_a_no_at_the_terminal_changes_nothing(theirs: Theirs, tmp_path: Path) ->
     assert "the answer was no" in done.stdout
 
 
+def delete(api: client.ApiClient, *paths: str) -> None:
+    """Delete what is at these paths and wait until it is gone, so that no later look finds it on its way out."""
+
+    def gone(path: str) -> bool:
+        try:
+            get(api, path)
+        except ApiError as error:
+            return error.status == 404
+        return False
+
+    for path in paths:
+        send(api, "DELETE", path)
+    for path in paths:
+        until(lambda path=path: gone(path), what=f"{path} to be gone", timeout=90)
+
+
 @contextmanager
 def users_operator(theirs: Theirs) -> Iterator[None]:
     """An operator of the user's, installed with Helm, that watches a namespace by name."""
@@ -221,10 +238,8 @@ def users_operator(theirs: Theirs) -> Iterator[None]:
             yield
         finally:
             helm.uninstall("prod", "data", timeout=60)
-            for name in ("data", "etl"):
-                send(api, "DELETE", f"{NAMESPACES}/{name}")
-            for it in RELEASE.crds:
-                send(api, "DELETE", f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{it}")
+            crds = [f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{it}" for it in RELEASE.crds]
+            delete(api, *(f"{NAMESPACES}/{name}" for name in ("data", "etl")), *crds)
 
 
 def pods(theirs: Theirs) -> set[str]:
@@ -239,7 +254,7 @@ def test_a_users_operator_is_named_and_beside_it_is_left_alone(theirs: Theirs, t
         before = pods(theirs)
         refused = run(theirs, tmp_path / "refused", *CELL, "--yes")
         assert refused.end() == 3, refused.said
-        for word in ("namespace data", "prod-spark-operator-controller", "Helm release prod", "installed by helm"):
+        for word in ("namespace data", "prod-spark-operator-controller", "Helm release prod", "installed by Helm"):
             assert word in refused.said.replace("\n", " ")
         ran = run(theirs, tmp_path, *CELL, "--yes", "--beside")
         assert ran.end() == 0, ran.said
@@ -291,8 +306,7 @@ def test_a_user_with_too_few_rights_gets_those_printed_that_are_enough(theirs: T
                 assert ran.end() == 0, ran.said
         finally:
             with connect(theirs.kubeconfig) as api:
-                for path in (*made, "/api/v1/namespaces/people"):
-                    send(api, "DELETE", path)
+                delete(api, *made, f"{NAMESPACES}/people")
 
 
 def test_what_a_killed_run_left_is_found_and_removed(theirs: Theirs, tmp_path: Path) -> None:
@@ -308,6 +322,7 @@ def test_what_a_killed_run_left_is_found_and_removed(theirs: Theirs, tmp_path: P
         assert done.returncode == 0, done.stdout + done.stderr
         assert "Namespace spark-pi" in done.stdout
         assert "a second look found nothing of this cache" in done.stdout
+        assert ran.left() == []
 
 
 class Way:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,11 +17,12 @@ from fake_kube import FakeKube, fake_kube
 from operator_samples import operator
 from site_samples import crd
 
+from harness import cli
 from harness.checks import images
 from harness.cleanup.clean import clean_stale
 from harness.errors import ClusterError, HarnessError, HostError
 from harness.evidence.installation import installation_of
-from harness.evidence.ledger import Ledger, ledger_folder, stale_ledgers
+from harness.evidence.ledger import Ledger, claimed, ledger_folder, stale_ledgers
 from harness.existing import clean as cleaning
 from harness.existing import inventory, rights
 from harness.kube.api import connect
@@ -215,6 +217,27 @@ def test_clean_removes_what_a_killed_run_left_and_settles_its_ledger(kube: FakeK
     assert f"left alone in the cluster of context prod: namespace theirs, of run {RUN}" in said
     assert "a second look found nothing of this cache" in said
     assert sorted(kube.stored["namespaces"]) == ["theirs"]
+    assert stale_ledgers(ledger_folder(cache.settings)) == []
+
+
+def test_the_command_removes_the_kubeconfig_of_a_killed_run_too(
+    kube: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    discovery(kube)
+    cache = Cache(tmp_path, kube.address)
+    (stale,) = stale_ledgers(ledger_folder(cache.settings))
+    with claimed(stale) as ledger:
+        assert ledger is not None
+        left = ledger.temporary_folder()
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(kube.kubeconfig("prod")))
+    monkeypatch.setenv("HARNESS_CACHE", str(cache.settings.cache_dir))
+    monkeypatch.setattr("harness.cleanup.remains._all_processes", lambda attributes: iter(()))
+    program = SimpleNamespace(path=Path("/no/helm"))
+    monkeypatch.setattr("harness.bootstrap.tools.resolve", lambda settings, names: {"helm": program})
+    assert cli.main(["clean", "--context", "prod", "--kubeconfig", str(file)]) == 0, capsys.readouterr()
+    assert not left.exists()
+    assert f"removing folder {left}" in capsys.readouterr().out
     assert stale_ledgers(ledger_folder(cache.settings)) == []
 
 
