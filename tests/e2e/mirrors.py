@@ -72,11 +72,12 @@ class Mirrors:
         call(["docker", "tag", image, name], timeout=60)
         return name
 
-    def push_chart(self, helm: Path) -> None:
-        """Push the release's chart where its row says that upstream publishes it."""
-        host, _, path = str(self.release.chart_oci).removeprefix("oci://").partition("/")
+    def push_chart(self, helm: Path, release: Release | None = None) -> None:
+        """Push a chart, that of the mirrors' own release unless another is given, where upstream publishes it."""
+        wanted = release or self.release
+        host, _, path = str(wanted.chart_oci).removeprefix("oci://").partition("/")
         front = self.fronts[host]
-        chart = operator.chart(Store.of(SETTINGS), self.release.version)
+        chart = operator.chart(Store.of(SETTINGS), wanted.version)
         call(
             [helm, "push", chart, f"oci://{front.address}/{path.rpartition('/')[0]}", "--ca-file", front.ca],
             timeout=60,
