@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -222,7 +223,7 @@ def delete(api: client.ApiClient, *paths: str) -> None:
     for path in paths:
         send(api, "DELETE", path)
     for path in paths:
-        until(lambda path=path: gone(path), what=f"{path} to be gone", timeout=90)
+        until(partial(gone, path), what=f"{path} to be gone", timeout=90)
 
 
 @contextmanager
