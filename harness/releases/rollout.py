@@ -23,7 +23,7 @@ from harness.late import client
 from harness.matrix.model import Release
 from harness.releases import webhook
 from harness.releases.admission_samples import sample
-from harness.releases.helm import Revision
+from harness.releases.helm import HelmError, Revision
 from harness.releases.trouble import Kind, Trouble, diagnose
 from harness.releases.values import at
 from harness.waiting import Deadline, until
@@ -34,6 +34,8 @@ _FILLED_IN = "spec.mode"
 
 _LOG_LINES = 12
 _HOOK_FAILURES = 2
+_HOOK = "helm.sh/hook"
+"""The annotation of what Helm makes only for a moment of an install or upgrade."""
 
 HelmCall = Callable[[float, threading.Event], Revision]
 """A call of Helm, given its timeout in seconds and the event that ends it early."""
@@ -51,7 +53,8 @@ def run_helm(
     """Call Helm beside a look at the pods of its hooks, and end it when one of them can never run.
 
     `before` are the UIDs of pods that were there already; `interrupt` ends Helm as Ctrl-C does. Raises what Helm
-    raises, and ReleaseError, PullError or HostError for a hook that is in trouble.
+    raises, with what keeps a hook's pods from being created before it, and ReleaseError, PullError or HostError for a
+    hook that is in trouble.
     """
     stop = threading.Event()
 
@@ -79,7 +82,36 @@ def run_helm(
             stop.set()
         if trouble:
             raise _error(api, namespace, trouble)
-        return running.result()
+        try:
+            return running.result()
+        except HelmError as error:
+            refused = _refused_hook(api, namespace)
+            if not refused:
+                raise
+            # Helm itself only says that it waited in vain.
+            raise HelmError(f"{refused}; {error.message}", error.next_step, stderr=error.stderr) from error
+
+
+def _refused_hook(api: client.ApiClient, namespace: str) -> str:
+    """Why the pods of a hook's Job were not even created, as when Pod Security or a quota forbids them; else empty.
+
+    That the API server cannot say it now is no reason to lose what Helm said.
+    """
+    try:
+        jobs = listed(client.BatchV1Api(api).list_namespaced_job, namespace)
+        events = listed(
+            client.CoreV1Api(api).list_namespaced_event,
+            namespace,
+            field_selector="reason=FailedCreate,involvedObject.kind=Job",
+        )
+    except ApiError:
+        return ""
+    hooks = {it["metadata"]["uid"] for it in jobs if _HOOK in (it["metadata"].get("annotations") or {})}
+    for it in events:
+        about = it["involvedObject"]
+        if about.get("uid") in hooks:
+            return f"the Job {about['name']} of a hook cannot create its pod: {it.get('message', '')}"
+    return ""
 
 
 def failing_hook(pods: Sequence[Pod]) -> Trouble | None:

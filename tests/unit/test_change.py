@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_kube import fake_kube
 from operator_samples import RELEASE
 
 from harness.kube.models import Container, Pod
 from harness.matrix.model import ChartSource
 from harness.releases.change import Wanted, values_of
 from harness.releases.charts import Chart
+from harness.releases.helm import HelmError, Revision
 from harness.releases.install import InstalledRelease
-from harness.releases.rollout import failing_hook
+from harness.releases.rollout import failing_hook, run_helm
+from harness.waiting import Deadline
 
 CHART = Chart(
     path=Path("it.tgz"),
@@ -62,6 +66,39 @@ def test_the_values_are_the_users_over_what_the_path_asks_for(asked: dict[str, A
 def hook_pod(name: str, phase: str) -> Pod:
     container = Container(name="hook", image="kubectl")
     return Pod(name=name, uid=name, owner="Job/hook", phase=phase, containers=(container,))
+
+
+FORBIDDEN = 'pods "hook-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+TIMED_OUT = "helm install spark-operator failed: failed pre-install: timed out waiting for the condition"
+
+
+@pytest.mark.parametrize(("annotations", "told"), [({"helm.sh/hook": "pre-install"}, True), ({}, False)])
+def test_a_hook_whose_pod_is_refused_says_so_before_what_helm_says(annotations: dict[str, str], told: bool) -> None:
+    def helm(seconds: float, stop: threading.Event) -> Revision:
+        raise HelmError(TIMED_OUT, "look at the Job", stderr="timed out")
+
+    meta = {"name": "hook", "namespace": "spark-operator", "uid": "1"}
+    about = {"kind": "Job", "name": "hook", "uid": "1"}
+    event = {"metadata": {**meta, "name": "hook.1"}, "reason": "FailedCreate", "involvedObject": about}
+    with fake_kube() as kube:
+        kube.put("jobs", {"metadata": {**meta, "annotations": annotations}})
+        kube.put("events", {**event, "message": FORBIDDEN})
+        with pytest.raises(HelmError) as raised:
+            run_helm(kube.api, "spark-operator", frozenset(), Deadline(seconds=5), helm)
+    cause = f"the Job hook of a hook cannot create its pod: {FORBIDDEN}; "
+    assert raised.value.message == f"{cause if told else ''}{TIMED_OUT}"
+    assert (raised.value.next_step, raised.value.stderr) == ("look at the Job", "timed out")
+
+
+def test_what_the_api_server_cannot_say_does_not_hide_what_helm_said() -> None:
+    def helm(seconds: float, stop: threading.Event) -> Revision:
+        raise HelmError(TIMED_OUT)
+
+    with fake_kube() as kube:
+        api = kube.api
+    with pytest.raises(HelmError) as raised:
+        run_helm(api, "spark-operator", frozenset(), Deadline(seconds=1), helm)
+    assert raised.value.message == TIMED_OUT
 
 
 def test_a_hook_that_failed_twice_will_not_succeed() -> None:
