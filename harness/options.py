@@ -360,24 +360,18 @@ def words(options: RunOptions) -> list[str]:
     for flag, single in one.items():
         if single is not None:
             found += [flag, str(single)]
-    if options.bootstrap:
-        found.append("--bootstrap")
-    if options.yes:
-        found.append("--yes")
-    if options.allow_upgrade:
-        found.append("--allow-upgrade")
-    if options.beside:
-        found.append("--beside")
-    if options.keep:
-        found.append("--keep")
-    if options.share:
-        found.append("--share")
-    if options.exact_values:
-        found.append("--exact-values")
-    if options.fresh:
-        found.append("--fresh")
-    if options.drift:
-        found.append("--drift")
+    switches = {
+        "--bootstrap": options.bootstrap,
+        "--yes": options.yes,
+        "--allow-upgrade": options.allow_upgrade,
+        "--beside": options.beside,
+        "--keep": options.keep,
+        "--share": options.share,
+        "--exact-values": options.exact_values,
+        "--fresh": options.fresh,
+        "--drift": options.drift,
+    }
+    found += [flag for flag, on in switches.items() if on]
     if options.repeat != 1:
         found += ["--repeat", str(options.repeat)]
     return found

@@ -12,7 +12,8 @@ _ON_DEMAND = "OnDemand"
 """The claim that Spark makes itself, for each executor (running-on-kubernetes, volumes)."""
 
 _SECRET_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.secrets\.(?P<name>.+)")
-_SECRET_KEY_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.secretKeyRef\..+")
+SECRET_KEY_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.secretKeyRef\..+")
+"""Of sparkConf, a variable of the pods from a Secret: the value is `name:key`."""
 _CLAIM_CONF = re.compile(
     r"spark\.kubernetes\.(driver|executor)\.volumes\.persistentVolumeClaim\..+\.options\.claimName"
 )
@@ -35,17 +36,18 @@ class Need:
 
 def needs(spec: object) -> frozenset[Need]:
     """What a spec of pods or of an application cannot do without: what is marked `optional` is not in it."""
-    return frozenset(_needs(spec))
+    return frozenset(need for field, value in fields(spec) for need in _named(field, value))
 
 
-def _needs(value: object) -> Iterator[Need]:
+def fields(value: object) -> Iterator[tuple[str, Any]]:
+    """Every field of every mapping in a document, at any depth, with its value; an outer one before those in it."""
     if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _named(str(key), inner)
-            yield from _needs(inner)
+        for field, inner in value.items():
+            yield str(field), inner
+            yield from fields(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _needs(inner)
+            yield from fields(inner)
 
 
 def _named(key: str, value: Any) -> Iterator[Need]:
@@ -80,7 +82,7 @@ def _by_text(key: str, value: str) -> Iterator[Need]:
         yield Need(kind=_NAMES[key], name=value)
     elif mounted := _SECRET_CONF.fullmatch(key):
         yield Need(kind="Secret", name=mounted["name"])
-    elif _SECRET_KEY_CONF.fullmatch(key):
+    elif SECRET_KEY_CONF.fullmatch(key):
         yield Need(kind="Secret", name=value.partition(":")[0])
     elif _CLAIM_CONF.fullmatch(key) and value != _ON_DEMAND:
         yield Need(kind="PersistentVolumeClaim", name=value)

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from harness.apps.users import CONFIG_MAP, SECRET
-from harness.kube.needs import Need, needs
+from harness.kube.needs import SECRET_KEY_CONF, Need, fields, needs
 
-_SECRET_KEY_CONF = re.compile(r"spark\.kubernetes\.(driver|executor)\.secretKeyRef\..+")
 _KEYED = {"configMapKeyRef": CONFIG_MAP, "secretKeyRef": SECRET}
 _VOLUMES = {"configMap": CONFIG_MAP, "secret": SECRET}
 
@@ -51,17 +49,12 @@ def _made(need: Need, keys: Iterable[str], namespace: str) -> dict[str, Any]:
 
 def _keys(value: Any) -> Iterator[tuple[Need, str]]:
     """The keys that are asked for by name."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _of_field(str(name), inner)
-            yield from _keys(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _keys(inner)
+    for field, inner in fields(value):
+        yield from _of_field(field, inner)
 
 
 def _of_field(field: str, value: Any) -> Iterator[tuple[Need, str]]:
-    if isinstance(value, str) and _SECRET_KEY_CONF.fullmatch(field):
+    if isinstance(value, str) and SECRET_KEY_CONF.fullmatch(field):
         name, _, key = value.partition(":")
         yield Need(kind=SECRET, name=name), key
     if not isinstance(value, Mapping):
