@@ -137,7 +137,7 @@ def await_rollout(
     `before` are the UIDs of pods that are not looked at. Raises ReleaseError, PullError or HostError, for what the
     pods' trouble comes to.
     """
-    selector = f"app.kubernetes.io/instance={name}"
+    labels = selector(name)
     apps, core = client.AppsV1Api(api), client.CoreV1Api(api)
     pods: dict[str, Pod] = {}
 
@@ -159,7 +159,7 @@ def await_rollout(
     try:
         if not deployments():
             raise ReleaseError(
-                f"release {release.version} brought no Deployment labelled {selector} into {namespace}",
+                f"release {release.version} brought no Deployment labelled {labels} into {namespace}",
                 "see what it renders to: helm get manifest",
             )
         outcome = watch_until(
@@ -169,7 +169,7 @@ def await_rollout(
             timeout=deadline.left,
             describe=lambda item: _pod_in_words(reading.pod(item)),
             namespace=namespace,
-            label_selector=selector,
+            label_selector=labels,
         )
         if isinstance(outcome, Trouble):
             raise _error(api, namespace, outcome)
@@ -180,7 +180,7 @@ def await_rollout(
             timeout=deadline.left,
             describe=lambda item: "; ".join(map(_deployment_in_words, deployments())),
             namespace=namespace,
-            label_selector=selector,
+            label_selector=labels,
         )
     except WaitTimeout as late:
         trouble = diagnosed(api, namespace, [it for it in pods_of(api, namespace) if it.uid not in before])
@@ -230,11 +230,16 @@ def await_admission(
         ) from late
 
 
+def selector(name: str) -> str:
+    """The labels by which the objects of a Helm release are found."""
+    return f"app.kubernetes.io/instance={name}"
+
+
 def find_deployments(apps: client.AppsV1Api, namespace: str, name: str) -> list[Deployment]:
     """The Deployments of a Helm release, each with its newest ReplicaSet."""
-    selector = f"app.kubernetes.io/instance={name}"
-    sets = listed(apps.list_namespaced_replica_set, namespace, label_selector=selector)
-    items = listed(apps.list_namespaced_deployment, namespace, label_selector=selector)
+    labels = selector(name)
+    sets = listed(apps.list_namespaced_replica_set, namespace, label_selector=labels)
+    items = listed(apps.list_namespaced_deployment, namespace, label_selector=labels)
     return [reading.deployment(item, sets) for item in items]
 
 
