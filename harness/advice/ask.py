@@ -13,9 +13,9 @@ from harness.advice import ends, objects, site, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
 from harness.advice.files import in_folder
 from harness.advice.steps import Deployment, Plan, apis_of
-from harness.advice.tools import Tool
 from harness.matrix import catalogue as catalogues
 from harness.matrix import results
+from harness.matrix.crd_modes import Tool
 from harness.releases.values import at, load_values, merge
 from harness.report.advice import Advice
 from harness.report.path_results import Report

@@ -6,18 +6,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.advice.steps import Plan
+from harness.advice.steps import Deployment, Plan
 from harness.advice.steps import steps as steps_of
 from harness.advice.values import End, Remark
-from harness.matrix import edges
+from harness.matrix import crd_modes, edges
 from harness.matrix.catalogue import Catalogue
+from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.edges import KnownRow
 from harness.matrix.model import CrdMode, Move, Release
 from harness.matrix.results import Result
 from harness.matrix.versions import numbers
 from harness.report import advice
 from harness.report.advice import Advice, Answer, Sentence, answer_of
-from harness.report.path_results import IN_WORDS, ON_PURPOSE, Report, State, path_results
+from harness.report.path_results import Report, State, path_results
 
 _STATES = {"clean": State.CLEAN, "race": State.RACE, "broken": State.BROKEN}
 
@@ -80,7 +81,18 @@ def advise(basis: Basis, origin: End, target: End, looked: Looked, plan: Plan | 
         found = _without_runs(basis, origin, target, found, plan, looked)
     else:
         found = _with_own_steps(found, plan, looked)
-    return found.model_copy(update={"answer": _judged(found.answer, looked)})
+    said = _of_tool(basis, origin, target, plan.deployment) if plan else ()
+    return found.model_copy(update={"answer": _judged(found.answer, looked), "why": (*found.why, *said)})
+
+
+def _of_tool(basis: Basis, origin: End, target: End, made: Deployment) -> Iterator[Sentence]:
+    """What becomes of CRDs with the tool's settings as they are, and of the upgrade then."""
+    row = crd_modes.of_tool(crd_modes.read(), made.tool, made.settings)
+    if row is None or row.tool == "helm":
+        return
+    result = crd_modes.outcome(basis.known.upgrades, basis.shipped, (origin.name, target.name), row.crds)
+    text = f"{row}, that is {IN_WORDS[row.crds]} (+crds={row.crds}): {result}"
+    yield Sentence(text=text, origin="from the catalogue", where=row.link)
 
 
 def _open(basis: Basis, origin: End, target: End, found: Advice) -> bool:

@@ -12,11 +12,11 @@ from harness.advice.ends import Schema
 from harness.advice.files import stored
 from harness.advice.objects import Stored
 from harness.advice.steps import Deployment
-from harness.advice.tools import Tool
 from harness.advice.values import Remark
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.catalogue import Catalogue
+from harness.matrix.crd_modes import Tool
 from harness.matrix.model import Release
 from harness.matrix.versions import VERSION
 from harness.releases.charts import CHART_NAME
@@ -115,8 +115,16 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
         at=installer.at if installer else "",
         options=installer.options if installer else (),
         skips_crds=bool(installer and installer.crds == "skipped"),
+        settings=_settings(installer) if installer else (),
         context=reading.site.context,
     )
+
+
+def _settings(installer: Installer) -> tuple[str, ...]:
+    """What the object says of CRDs, as charts/crd-modes.toml writes it."""
+    if installer.tool == "argocd":
+        return (*installer.options, *(("helm.skipCrds: true",) if installer.crds == "skipped" else ()))
+    return (f"upgrade.crds: {installer.crds}",) if installer.crds else ()
 
 
 def _tool(reading: Reading) -> Tool:

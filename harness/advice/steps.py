@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from harness.advice.tools import Tool
+from harness.matrix.crd_modes import Tool
 from harness.matrix.model import CrdMode, Release
 from harness.releases.charts import CHART_NAME
 from harness.report.advice import Origin, Sentence
@@ -21,6 +21,7 @@ _VALUES = "spark-operator-values.yaml"
 _TOO_LONG = "https://github.com/kubeflow/spark-operator/issues/2151"
 _FLUX = "https://fluxcd.io/flux/components/helm/helmreleases/#upgrade-configuration"
 _HELM_CRDS = "https://helm.sh/docs/chart_best_practices/custom_resource_definitions/"
+_BRING_CRDS = frozenset({"ServerSideApply=true", "Replace=true"})
 _APPLY = "kubectl{context} apply --server-side --force-conflicts -f -"
 
 
@@ -30,8 +31,9 @@ class Deployment:
 
     `name` and `home` are the release and its namespace. `owner` and `owner_home` are the name and the namespace of the
     object that a GitOps tool reads: an Application, a HelmRelease. `at` is the place of the chart's version in it, with
-    slashes (`spec/source/targetRevision`), and `options` are the sync options that it has. `values` are files, as
-    they were given, `apis` the API versions that the chart asks for with them; `context` is of a kubeconfig.
+    slashes (`spec/source/targetRevision`), and `options` are the sync options that it has. `settings` are what it says
+    of CRDs, as charts/crd-modes.toml writes it. `values` are files, as they were given, `apis` the API versions that
+    the chart asks for with them; `context` is of a kubeconfig.
     """
 
     tool: Tool = "helm"
@@ -42,6 +44,7 @@ class Deployment:
     at: str = ""
     options: tuple[str, ...] = ()
     skips_crds: bool = False
+    settings: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     apis: tuple[str, ...] = ()
     context: str = ""
@@ -116,7 +119,7 @@ def _with_argocd(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
     if it.skips_crds:
         yield from _crds(plan)
-    options = list(dict.fromkeys((*it.options, *(() if it.skips_crds else ("ServerSideApply=true",)))))
+    brings = it.skips_crds or _BRING_CRDS & set(it.options)
     version = _nested(it.at or "spec/source/targetRevision", plan.target.version)
     where = f"-n {it.owner_home or 'argocd'}"
     yield _sentence(
@@ -124,8 +127,8 @@ def _with_argocd(plan: Plan) -> Iterator[Sentence]:
         f"--patch {_json(version)}",
         plan,
     )
-    if not it.skips_crds:
-        patch = {"spec": {"syncPolicy": {"syncOptions": options}}}
+    if not brings:
+        patch = {"spec": {"syncPolicy": {"syncOptions": [*it.options, "ServerSideApply=true"]}}}
         text = (
             f"likewise, so that the CRDs fit: kubectl{plan.kube} {where} patch application {it.owner} --type merge "
             f"--patch {_json(patch)}"

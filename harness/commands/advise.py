@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import options as run_options
-from harness.advice.tools import TOOLS
 from harness.errors import UsageError
+from harness.matrix.crd_modes import TOOLS
 
 if TYPE_CHECKING:
     from harness.advice.ask import Question

@@ -33,6 +33,8 @@ _NAME = re.compile(
     rf"(?P<kind>install|upgrade|rollback)-(?P<releases>{_RELEASE}(?:-{_RELEASE})*)"
     r"(?:\+crds=(?P<crds>[\w-]+))?(?:\+values=(?P<values>[\w-]+))?"
 )
+_ALIASES: Mapping[str, CrdMode] = {"ssa-force": "apply"}
+"""Other names of CRD modes in the name of a path."""
 _COMPARISON = re.compile(r"(<=|>=|<|>)(\d+\.\d+\.\d+)")
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -260,7 +262,7 @@ def parse(name: str) -> Parsed | None:
     return Parsed(
         kind=kind,
         releases=tuple(reversed(releases)) if kind == "rollback" else releases,
-        crds=found["crds"] or "",
+        crds=_ALIASES.get(found["crds"], found["crds"] or ""),
         values=found["values"] or "",
     )
 

@@ -158,9 +158,11 @@ class Relocation(Model):
 
 PathKind = Literal["install", "upgrade", "rollback"]
 
-CrdMode = Literal["none", "apply", "hook"]
-"""What happens to CRDs at an upgrade, since Helm never touches those in a chart's crds/: nothing, a server-side apply
-of the target chart's before Helm, or the chart's own hook (`hook.upgradeCrd=true`)."""
+CrdMode = Literal["none", "apply", "hook", "replace", "create", "ssa", "client-apply"]
+"""What happens to CRDs at an upgrade, since Helm never touches those in a chart's crds/: nothing; the target chart's
+applied by the server before Helm, with `--force-conflicts` (`apply`) or without (`ssa`), applied by the client, put in
+the place of those that are there (`replace`), or only those created that are not; or the chart's own hook
+(`hook.upgradeCrd=true`)."""
 
 ValuesMode = Literal["default", "reuse", "reset-then-reuse", "pinned-registry"]
 """The values of an upgrade: the user's alone, Helm's `--reuse-values` or `--reset-then-reuse-values`, or

@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from harness import causes, process
+from harness import causes
 from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Release, ValuesMode
-from harness.releases import accounts, asked, crds, rollout
+from harness.releases import accounts, asked, crd_changes, rollout
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError, Revision
 from harness.releases.install import InstalledRelease
@@ -31,10 +31,6 @@ HELM_SECONDS = 120.0
 """What Helm gets for its hooks, in place of its own default of five minutes."""
 
 ROLLOUT_SECONDS = 150.0
-_APPLY_SECONDS = 60.0
-_APPLY = ("apply", "--server-side", "--force-conflicts", "--filename", "-")
-"""What kubectl is told; Helm owns the fields of CRDs that it once created."""
-
 _VALUES_FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
     "default": (),
     "reuse": ("--reuse-values",),
@@ -110,9 +106,7 @@ def upgrade(
     steps = _Steps()
     helm = Helm(programs.helm, cluster.kubeconfig)
     _bring(cluster, helm, installed, wanted.chart, values)
-    error = ""
-    if wanted.crds == "apply":
-        error = _apply_crds(cluster, wanted.chart, programs, steps)
+    error = _change_crds(cluster, wanted, programs, steps)
     if error:
         now = datetime.now(UTC)
         return Change(
@@ -212,11 +206,10 @@ class _Steps:
             )
 
 
-def apply_crds(cluster: Cluster, chart: Chart, programs: Programs) -> None:
-    """Apply the chart's CRDs by the server, with the marks of the cluster. Raises CommandError with kubectl's words."""
-    argv: list[str | Path] = [programs.kubectl, "--kubeconfig", cluster.kubeconfig, *_APPLY]
-    text = Helm(programs.helm).crds(chart)
-    process.call(argv, stdin=crds.marked(text, cluster.marks) if cluster.marks else text, timeout=_APPLY_SECONDS)
+def change_crds(cluster: Cluster, chart: Chart, mode: CrdMode, programs: Programs) -> None:
+    """What the CRD mode asks for before Helm. Raises CommandError with kubectl's words, and ApiError."""
+    for command in crd_changes.commands(cluster, chart, mode, programs.helm):
+        command.run(cluster, programs.kubectl)
 
 
 def _bring(cluster: Cluster, helm: Helm, installed: InstalledRelease, chart: Chart, values: Mapping[str, Any]) -> None:
@@ -240,16 +233,21 @@ def _bring(cluster: Cluster, helm: Helm, installed: InstalledRelease, chart: Cha
         ) from away
 
 
-def _apply_crds(cluster: Cluster, chart: Chart, programs: Programs, steps: _Steps) -> str:
-    """The same as a step; the words of a failure, or an empty text."""
-    command = f"{_shown('helm', 'show', 'crds', chart.path.name)} | {_shown('kubectl', *_APPLY)}"
-    with steps.step("apply the new release's CRDs", command) as failed:
-        try:
-            apply_crds(cluster, chart, programs)
-        except CommandError as error:
-            said = error.stderr.strip() or error.message
-            failed(said)
-            return causes.told(said)
+def _change_crds(cluster: Cluster, wanted: Wanted, programs: Programs, steps: _Steps) -> str:
+    """The same, each command a step; what failed first, or an empty text."""
+    try:
+        for command in crd_changes.commands(cluster, wanted.chart, wanted.crds, programs.helm):
+            with steps.step(command.what, command.shown) as failed:
+                try:
+                    command.run(cluster, programs.kubectl)
+                except CommandError as error:
+                    said = error.stderr.strip() or error.message
+                    failed(said)
+                    return causes.told(said)
+    except ApiError as away:
+        raise ClusterError(
+            f"the CRDs of {cluster.name} could not be listed: {away.brief}", "see the node's logs in the evidence"
+        ) from away
     return ""
 
 

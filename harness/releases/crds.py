@@ -64,11 +64,24 @@ def strangers(api: client.ApiClient, chart: Chart, marks: Mapping[str, str]) -> 
 
 def bring(api: client.ApiClient, chart: Chart) -> list[str]:
     """Make those CRDs of the chart that are not there, as Helm would, by their names. Raises ApiError."""
-    there = {it["metadata"]["name"] for it in listed(_calls(api).list_custom_resource_definition)}
+    there = names(api)
     missing = {name: it for name, it in _read(chart.path, chart.sha256).items() if name not in there}
     for document in missing.values():
         send(api, "POST", _PATH, document)
     return list(missing)
+
+
+def names(api: client.ApiClient) -> frozenset[str]:
+    """The names of all CRDs in a cluster. Raises ApiError."""
+    return frozenset(it["metadata"]["name"] for it in listed(_calls(api).list_custom_resource_definition))
+
+
+def manifests(chart: Chart, marks: Mapping[str, str]) -> dict[str, str]:
+    """The chart's CRDs as YAML with these labels, by name. Raises UsageError when a file is not valid YAML."""
+    return {
+        name: marked(yaml.safe_dump(document, sort_keys=False), marks)
+        for name, document in _read(chart.path, chart.sha256).items()
+    }
 
 
 def marked(text: str, marks: Mapping[str, str]) -> str:

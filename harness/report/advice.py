@@ -10,14 +10,13 @@ from typing import Literal
 from harness import causes
 from harness.invocation import here
 from harness.matrix import edges
+from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
 from harness.matrix.versions import numbers
 from harness.report.model import CellResult, CheckResult, Model, RunResult
 from harness.report.path_results import (
-    IN_WORDS,
     LOOKED,
-    ON_PURPOSE,
     OWN,
     WATCHED,
     PathResult,

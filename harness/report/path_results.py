@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.matrix import edges
+from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.model import CrdMode
 from harness.report.model import CellResult, RunResult
 from harness.verdicts import Verdict
@@ -18,18 +19,8 @@ WATCHED = ("admission", "operator-health", "running-apps", "schedules", "submiss
 OWN = "user-apps"
 """The scenario of the user's own applications (--apps); it counts where it ran."""
 
-ON_PURPOSE = ("fault-", "registry-")
-"""Name prefixes of scenarios that inject failures: their results say nothing about the path itself."""
-
 LOOKED = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN, Verdict.FAILED})
 """Verdicts that say something about the product."""
-
-IN_WORDS: Mapping[CrdMode, str] = {
-    "none": "with the CRDs left unchanged",
-    "apply": "with the CRDs applied first",
-    "hook": "with hook.upgradeCrd=true",
-}
-"""CRD modes, the least work first."""
 
 
 @dataclass(frozen=True, kw_only=True)

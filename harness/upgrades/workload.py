@@ -187,7 +187,7 @@ class Workload:
 
         Where the CRDs stayed those of a release without spec.suspend, the API server drops it.
         """
-        stored = self._ctx.crds != "none" or self._ctx.releases[0].has(SUSPEND)
+        stored = self._ctx.crds not in ("none", "create") or self._ctx.releases[0].has(SUSPEND)
         if (
             stored
             and "standing" in self._ctx.watched

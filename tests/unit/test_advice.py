@@ -14,9 +14,10 @@ from rich.console import Console
 from harness import stories
 from harness.advice import values as advice_values
 from harness.advice.values import End
+from harness.matrix.crd_modes import ON_PURPOSE
 from harness.report import advice_text, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run
-from harness.report.path_results import ON_PURPOSE, OWN, WATCHED
+from harness.report.path_results import OWN, WATCHED
 from harness.stories.user_apps import story
 from harness.verdicts import errored, failed, passed
 

@@ -136,11 +136,20 @@ def test_argo_cd_and_flux_get_steps_of_their_own(tmp_path: Path, capsys: pytest.
     found = advised(tmp_path, capsys, listed=objects(applications=[argo]))
     assert "kubectl --context fake -n argocd patch application op" in texts(found, "steps")
     assert "applies the CRDs client-side, for which they are too large" in texts(found, "site")
+    assert "Argo CD by default, that is with the CRDs applied first by the client" in texts(found, "why")
+    assert '"ServerSideApply=true"' in texts(found, "steps")
+    replacing = {**argo, "spec": {"source": source, "syncPolicy": {"syncOptions": ["Replace=true"]}}}
+    found = advised(tmp_path, capsys, listed=objects(applications=[replacing]))
+    assert "Argo CD with Replace=true, that is with the CRDs replaced first" in texts(found, "why")
+    assert "ServerSideApply" not in texts(found, "steps")
     chart = {"spec": {"chart": "spark-operator", "version": "2.2.1"}}
     flux = {"metadata": {"name": "op", "namespace": "flux-system"}, "spec": {"chart": chart}}
     found = advised(tmp_path, capsys, listed=objects(helmreleases=[flux]))
     assert "kubectl --context fake -n flux-system patch helmrelease op" in texts(found, "steps")
     assert "spec.upgrade.crds is Skip" in texts(found, "site")
+    flux["spec"]["upgrade"] = {"crds": "CreateReplace"}  # type: ignore[index]
+    found = advised(tmp_path, capsys, listed=objects(helmreleases=[flux]))
+    assert "Flux with upgrade.crds: CreateReplace, that is with the CRDs replaced first" in texts(found, "why")
     assert "helm upgrade" in texts(advised(tmp_path, capsys, "--tool", "helm"), "steps").replace(
         " --kube-context fake", ""
     )

@@ -18,10 +18,10 @@ from harness import cli
 from harness.advice import edge, steps
 from harness.advice.edge import Basis, Looked
 from harness.advice.steps import Deployment, Plan
-from harness.advice.tools import TOOLS
 from harness.advice.values import End, Remark, remarks
 from harness.foundry import operator
 from harness.matrix import chart_facts, results
+from harness.matrix.crd_modes import TOOLS
 from harness.matrix.results import Result
 from harness.report.advice import Answer, Sentence
 from harness.report.writer import RESULTS
@@ -75,6 +75,26 @@ def test_an_edge_that_the_project_has_run_rests_on_that_run(capsys: pytest.Captu
     assert why["origin"] == "run of the project"
     assert why["where"] == "kind-1.34, 2026-11-26, docs/upgrades.md, digest not recorded"
     assert any("there is no leader for 30 s" in it["text"] for it in found["expect"])
+
+
+@pytest.mark.parametrize(
+    ("tool", "origin", "told"),
+    [
+        (
+            "argocd",
+            "2.4.0",
+            "Argo CD by default, that is with the CRDs applied first by the client (+crds=client-apply): ",
+        ),
+        ("flux", "2.2.1", "Flux by default, that is with the CRDs left unchanged (+crds=none): breaks: "),
+        ("flux", "2.4.0", "(+crds=none): nothing is known to break"),
+    ],
+)
+def test_a_tool_is_told_what_it_does_with_crds(
+    tool: str, origin: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = asked(capsys, "--tool", tool, origin=origin)["why"][-1]["text"]
+    assert told in said
+    assert ("262,144" in said) == (tool == "argocd")
 
 
 def test_the_nearest_run_is_named_for_an_edge_without_one(capsys: pytest.CaptureFixture[str]) -> None:

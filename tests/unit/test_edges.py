@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CatalogueError
-from harness.matrix import catalogue, edges, model
+from harness.matrix import catalogue, edges, expand, model
 from harness.matrix.edges import KnownRow, Upgrades, matches, name_of, parse
 from harness.matrix.model import Move
 from harness.matrix.versions import numbers
@@ -44,12 +44,40 @@ def read(text: str) -> Upgrades:
     return edges.read(TomlSource(file=Path("upgrades.toml"), text=text), REAL.release)
 
 
-def test_every_pair_of_the_releases_that_are_built_here_has_a_row_in_every_mode() -> None:
+def test_every_pair_of_the_releases_that_are_built_here_has_a_row_in_every_mode_of_helm() -> None:
     pairs = [(old, new) for old in BUILT for new in BUILT if numbers(old) < numbers(new)]
     assert len(BUILT) == 6
     for old, new in pairs:
-        for crds in edges.CRD_MODES:
+        for crds in ("none", "apply", "hook"):
             assert f"upgrade-{old}-{new}+crds={crds}" in REAL.upgrades.paths
+
+
+@pytest.mark.parametrize("origin", ["2.2.1", "2.2.1@docker.io", "2.4.0"])
+def test_an_edge_on_which_crds_change_and_one_on_which_they_stay_have_a_row_in_every_mode(origin: str) -> None:
+    for crds in edges.CRD_MODES:
+        assert f"upgrade-{origin}-2.5.2+crds={crds}" in REAL.upgrades.paths
+
+
+def test_forced_conflicts_have_another_name() -> None:
+    assert parse("upgrade-2.4.0-2.5.2+crds=ssa-force") == parse("upgrade-2.4.0-2.5.2+crds=apply")
+    named = expand.find_path(REAL, "upgrade-2.4.0-2.5.2+crds=ssa-force+values=reuse")
+    assert named.name == "upgrade-2.4.0-2.5.2+crds=apply+values=reuse"
+
+
+@pytest.mark.parametrize(
+    ("path", "breaks"),
+    [
+        ("upgrade-2.4.0-2.5.2+crds=client-apply", True),
+        ("upgrade-2.4.0-2.5.2+crds=ssa", False),
+        ("upgrade-2.2.1-2.5.2+crds=ssa", True),
+        ("upgrade-2.2.1-2.3.0+crds=ssa", False),
+        ("upgrade-2.2.1-2.5.2+crds=replace", False),
+        ("upgrade-2.2.1-2.5.2+crds=apply", False),
+    ],
+)
+def test_what_is_known_to_break_for_good_depends_on_the_crd_mode(path: str, *, breaks: bool) -> None:
+    known = expand.find_path(REAL, path).known
+    assert any(it.check == "move-completed" and it.strikes == "always" for it in known) == breaks
 
 
 def test_the_rows_cover_both_registries_relocation_rollback_and_a_chain() -> None:
@@ -181,7 +209,12 @@ def test_every_name_leads_back_to_its_path(path: model.Path) -> None:
         ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.9.9"]\n', 3, "to", "no release named '2.9.9'; did you mean"),
         ('[[edge]]\nfrom = ["2.2.1@nowhere"]\nto = ["2.5.2"]\n', 2, "from", "has no relocation to nowhere"),
         ('[[edge]]\nfrom = ["2.1.1"]\nto = ["2.2.1"]\ncrds = ["hook"]\n', 4, "crds", "2.2.1 has no CRD hook"),
-        ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\ncrds = ["aply"]\n', 4, "crds", "'none', 'apply' or 'hook'"),
+        (
+            '[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\ncrds = ["aply"]\n',
+            4,
+            "crds",
+            "'none', 'apply', 'hook', 'replace', 'create', 'ssa' or 'client-apply'",
+        ),
         ('[[edge]]\nfrom = ["2.2.1"]\nto = ["2.5.2"]\nlimit = 3\n', 4, "limit", "no such key"),
         (EDGE + EDGE, 6, r"\[edge\]", "a row above already has upgrade-2.2.1-2.4.0"),
         ('[[chain]]\nreleases = ["2.2.1", "2.5.2", "2.4.0"]\n', 2, "releases", "2.4.0 is older than 2.5.2"),

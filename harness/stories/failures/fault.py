@@ -91,10 +91,9 @@ class FaultContext:
             here = came.installed
         return here
 
-    def apply_crds(self) -> None:
-        """What the path's CRD mode `apply` asks for, for who then calls Helm by itself. Raises CommandError."""
-        if self.path.crds == "apply":
-            change.apply_crds(self.cluster, self.target.chart, self.programs)
+    def change_crds(self) -> None:
+        """What the path's CRD mode asks for before Helm, for who then calls Helm by itself. Raises CommandError."""
+        change.change_crds(self.cluster, self.target.chart, self.path.crds, self.programs)
 
     def pods(self) -> list[Pod]:
         """The pods of the operator's namespace. Raises ApiError."""

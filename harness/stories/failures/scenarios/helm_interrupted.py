@@ -45,7 +45,7 @@ def run(ctx: FaultContext) -> list[Finding]:
 
 
 def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
-    ctx.apply_crds()
+    ctx.change_crds()
     said = _interrupt(ctx, here, signal.SIGTERM)
     statuses = ctx.statuses()
     asked = statuses.get(max(statuses), "")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from harness import late
+from harness import causes, late
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.stories.moves.labels import of_moves
 from harness.verdicts import Finding, Verdict, errored, failed, passed
@@ -31,6 +31,8 @@ _ABOUT_CRDS = ("crds-established", "crds-equal-chart")
 _NO_METRICS = (Verdict.FAILED, Verdict.ERROR)
 _ABOUT_OBJECTS = ("objects-as-rendered", "nothing-beside")
 _SHOWN = 10
+_WORDS = 4000
+"""How many characters of what a command said are kept: kubectl repeats a whole patch in them."""
 
 
 def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
@@ -67,12 +69,14 @@ def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
 def steps(move: ObservedMove) -> Finding:
     """Not a claim but the record: the commands that were run, in their order, and how long each took."""
     commands = [step.command for step in move.steps]
+    errors = {step.command: causes.shortened(step.error, _WORDS) for step in move.steps if step.error}
     gap = move.watch.gap
     return passed(
         "steps",
         f"{move.move}: {' && '.join(commands)}",
         commands=commands,
         seconds=[round((step.ended - step.started).total_seconds(), 1) for step in move.steps],
+        errors=errors,
         lead_gap_s=None if gap is None else round(gap, 1),
         values_of_the_target=_values(move),
         sightings=[str(sighting) for sighting in move.watch.sightings],

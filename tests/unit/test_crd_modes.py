@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""charts/crd-modes.toml: which CRD mode a tool's setting amounts to, and what is told of it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.errors import CatalogueError
+from harness.matrix import catalogue, crd_modes, edges, results
+from harness.matrix.crd_modes import Tool, of_tool, outcome
+from harness.matrix.results import Result
+from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
+
+ROWS = crd_modes.read()
+UPGRADES = catalogue.load().upgrades
+TEXT = (PROJECT_ROOT / "docs" / "upgrades.md").read_text()
+CHANGED = ("2.2.1", "2.5.2")
+
+
+def test_the_table_is_the_one_of_the_catalogue() -> None:
+    (found,) = re.findall(r"<!-- begin: python -m harness.matrix.crd_modes -->\n(.*?)<!-- end -->", TEXT, re.S)
+    assert found == crd_modes.table(ROWS, UPGRADES, results.read()), "run python -m harness.matrix.crd_modes"
+
+
+def test_every_tool_has_a_default_and_every_mode_a_tool() -> None:
+    assert {row.tool for row in ROWS if not row.setting} == set(crd_modes.TOOLS) - {"kubectl"}
+    assert {row.crds for row in ROWS} == set(edges.CRD_MODES) == set(crd_modes.IN_WORDS)
+
+
+@pytest.mark.parametrize(
+    ("tool", "settings", "mode"),
+    [
+        ("argocd", (), "client-apply"),
+        ("argocd", ("CreateNamespace=true", "ServerSideApply=true"), "apply"),
+        ("argocd", ("Replace=true", "ServerSideApply=true"), "replace"),
+        ("flux", (), "none"),
+        ("flux", ("upgrade.crds: Create",), "create"),
+        ("flux", ("upgrade.crds: CreateReplace",), "replace"),
+        ("helm", (), "none"),
+    ],
+)
+def test_a_setting_amounts_to_a_mode(tool: Tool, settings: tuple[str, ...], mode: str) -> None:
+    row = of_tool(ROWS, tool, settings)
+    assert row
+    assert row.crds == mode
+
+
+def test_a_break_is_told_before_a_run_and_a_run_before_nothing() -> None:
+    assert str(outcome(UPGRADES, (), CHANGED, "client-apply")).startswith("breaks: ")
+    assert str(outcome(UPGRADES, (), CHANGED, "replace")) == "nothing is known to break"
+    row = {"environment": "kind-1.34", "recorded": "2026-11-30", "source": "here"}
+    path = "upgrade-2.2.1-2.5.2+crds=replace"
+    held = Result.model_validate({"path": path, "state": "race", **row})
+    broke = Result.model_validate({"path": path, "state": "broken", "broke": ["it broke"], **row})
+    assert str(outcome(UPGRADES, (held,), CHANGED, "replace")) == "held in a run of 2026-11-30"
+    assert str(outcome(UPGRADES, (broke,), CHANGED, "replace")) == "broke: it broke"
+    assert outcome(UPGRADES, (held,), ("2.4.0", "2.5.2"), "replace").ran is None
+
+
+def test_a_setting_has_one_row() -> None:
+    row = '[[tool]]\ntool = "flux"\ncrds = "none"\nlink = "https://example.com/a"\n'
+    with pytest.raises(CatalogueError, match="a row above has Flux by default"):
+        crd_modes.read(TomlSource(file=Path("crd-modes.toml"), text=row * 2))
