@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `harness report` command: merge the reports of runs, open one, serve one."""
+"""The `harness report` command: merge the reports of runs, compare them, open one, serve one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ import argparse
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import options as run_options
+
+if TYPE_CHECKING:
+    from harness.report.model import RunResult
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
@@ -50,6 +53,28 @@ def declare(commands: Any, command: run_options.Command) -> None:
     )
     run_options.declare(ship.add_argument, run_options.CONFIG)
 
+    diff = command(
+        actions, "diff", _diff, "compare two reports: which verdicts and figures changed by more than chance"
+    )
+    for name, text in (("before", "the first"), ("after", "the second")):
+        diff.add_argument(
+            name,
+            metavar=name.upper(),
+            help=f"{text}: a run id, a report folder, or a folder with several, taken together",
+        )
+    diff.add_argument("--all", dest="whole", action="store_true", help="also show what is the same or not sure")
+    diff.add_argument("--json", dest="as_json", action="store_true", help="print JSON")
+    run_options.declare(diff.add_argument, run_options.CONFIG)
+
+    trend = command(actions, "trend", _trend, "write a page with the results of many runs over time")
+    trend.add_argument(
+        "folders", nargs="*", metavar="DIR", type=Path, help="folders with reports (default: where reports go)"
+    )
+    trend.add_argument(
+        "--output", metavar="FILE", type=Path, help="the page to write (default: trend.html where reports go)"
+    )
+    run_options.declare(trend.add_argument, run_options.CONFIG)
+
     for name, act, text in (
         ("open", _open, "show a report's page in the browser, and print where it is"),
         ("serve", _serve, "serve a report read-only on this machine until Ctrl-C"),
@@ -84,6 +109,45 @@ def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
     print(ship.toml(ship.rows(folder, parsed.source or f"run {folder.name}")), end="")
+    return 0
+
+
+def _diff(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    import json
+
+    from harness.report import diff, diff_text
+    from harness.report.text import wide_console
+
+    reports = run_options.settings_of(parsed).reports_dir
+    found = diff.compare(*(_gathered(reports, named) for named in (parsed.before, parsed.after)))
+    if parsed.as_json:
+        print(json.dumps(diff_text.as_json(found), indent=2))
+    else:
+        diff_text.terminal(found, wide_console(), whole=parsed.whole)
+    return 1 if found.worse else 3 if found.unproved else 0
+
+
+def _gathered(reports: Path, named: str) -> RunResult:
+    """A report, or several in one folder as one. Raises UsageError."""
+    from harness.report import merge, stored
+
+    folder = Path(named) if Path(named).is_dir() else stored.find(reports, named)
+    return merge.merge(merge.find([folder])).run
+
+
+def _trend(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.errors import HostError
+    from harness.report import merge, trend, trend_page
+    from harness.report.files import write_atomically
+
+    reports = run_options.settings_of(parsed).reports_dir
+    file = parsed.output or reports / "trend.html"
+    runs = [it.run for it in merge.find(parsed.folders or [reports])]
+    try:
+        write_atomically(file, trend_page.render(trend.of_runs(runs)))
+    except OSError as error:
+        raise HostError(f"cannot write {file}: {error}", "give another file to --output") from error
+    print(file)
     return 0
 
 

@@ -62,9 +62,9 @@ def render(run: RunResult, attachments: Attachments | None = None) -> str:
     known = attachments or Attachments()
     views = [_view(cell, number, known) for number, cell in enumerate(run.cells, 1)]
     worst_first = sorted(views, key=lambda view: -view.cell.verdict.severity)
-    style, script = _part("style.css"), _part("script.js")
+    style, script = part("style.css"), part("script.js")
     return (
-        _environment()
+        environment()
         .get_template("index.html.j2")
         .render(
             run=run,
@@ -94,9 +94,9 @@ def render(run: RunResult, attachments: Attachments | None = None) -> str:
 
 
 @functools.cache
-def _environment() -> Environment:
-    """One for the process, since compiling the template takes longer than filling it in."""
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of pages: once for the process, since compiling one takes longer than filling it in."""
+    made = Environment(
         loader=PackageLoader("harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -104,11 +104,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.globals.update(
-        units=timeline.units, scale=timeline.scale, width=timeline.WIDTH, parts=advice_text.parts
-    )
-    environment.globals.update(rehearsed=rehearsal.facts, lists=rehearsal.lists, rehearsal_line=rehearsal.headline)
-    environment.filters.update(
+    made.globals.update(units=timeline.units, scale=timeline.scale, width=timeline.WIDTH, parts=advice_text.parts)
+    made.globals.update(rehearsed=rehearsal.facts, lists=rehearsal.lists, rehearsal_line=rehearsal.headline)
+    made.filters.update(
         duration=timeline.duration,
         facts=_facts,
         told=told,
@@ -118,7 +116,7 @@ def _environment() -> Environment:
         bytes=_bytes,
         sentence=_sentence,
     )
-    return environment
+    return made
 
 
 def _view(cell: CellResult, number: int, attachments: Attachments) -> CellView:
@@ -142,7 +140,8 @@ def _by_group(views: Iterable[CellView]) -> list[tuple[str, list[CellView]]]:
     return list(found.items())
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """A file of the templates that goes into pages as it is."""
     return (files("harness.report") / "templates" / name).read_text(encoding="utf-8").strip()
 
 

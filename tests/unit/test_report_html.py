@@ -272,7 +272,7 @@ def _contrast(one: str, other: str) -> float:
 
 def test_text_has_enough_contrast_in_the_light_in_the_dark_and_on_paper() -> None:
     """4.5 to 1, as WCAG 2.2 asks of text (success criterion 1.4.3)."""
-    style = html._part("style.css")
+    style = html.part("style.css")
     blocks = re.findall(r":root \{(.*?)\}", style, re.S)
     assert len(blocks) == 3
     light = _palette(blocks[0])
