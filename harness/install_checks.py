@@ -8,8 +8,8 @@ from harness.checks.images import Resolve
 from harness.errors import ApiError
 from harness.kube.cluster import Cluster
 from harness.providers.base import Provider
-from harness.releases.install import InstalledRelease
 from harness.releases.observe import DEFAULT_SOAK, observe
+from harness.releases.ways.protocol import InstalledRelease
 from harness.verdicts import Finding, errored
 
 

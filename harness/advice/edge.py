@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from harness.advice.steps import Deployment, Plan
 from harness.advice.steps import steps as steps_of
 from harness.advice.values import End, Remark
-from harness.matrix import crd_modes, edges
+from harness.matrix import crd_modes, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.edges import KnownRow
@@ -123,7 +123,7 @@ def _with_own_steps(found: Advice, plan: Plan | None, looked: Looked) -> Advice:
     if plan.deployment.tool == "helm":
         own = tuple(Sentence(text=it, origin="seen") for it in looked.steps)
         return found.model_copy(update={"steps": (*own, *found.steps)})
-    parsed = edges.parse(found.path)
+    parsed = path_names.parse(found.path)
     crds: CrdMode = (parsed.crds if parsed else "") or "none"  # type: ignore[assignment]
     notes = [it for it in found.steps if it.text.startswith("note: ")]
     return found.model_copy(update={"path": "", "steps": (*_planned(plan, crds, looked), *notes)})

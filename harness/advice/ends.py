@@ -13,7 +13,7 @@ import yaml
 from harness.advice.values import End
 from harness.errors import UsageError
 from harness.imports import at_hand
-from harness.matrix import chart_facts, edges
+from harness.matrix import chart_facts, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Release
 from harness.matrix.versions import numbers
@@ -41,7 +41,7 @@ def end(settings: Settings, known: Catalogue, name: str, chart: Path | None = No
 
     Raises UsageError for what is not the name of a release, or is a copy in a registry that no row is about.
     """
-    if not edges.is_release(name):
+    if not path_names.is_release(name):
         raise UsageError(
             f"{name!r} is not a release name", "give a version (2.5.2) or a relocated release (2.2.1@docker.io)"
         )

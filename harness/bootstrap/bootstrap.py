@@ -47,12 +47,14 @@ def bootstrap(
     releases: Sequence[Release],
     console: Console,
     providers: Sequence[str] = (),
+    programs: Sequence[str] = (),
     to_be_continued: bool = False,
 ) -> BootstrapReport:
     """Do what is missing for cells of these environments and releases with images from `source`.
 
     `providers` are those of further cells, whose images a run makes itself (harness.bootstrap.remainder): of these the
-    programs are made here, and Go's caches are left to it where this is `to_be_continued`.
+    programs are made here, and Go's caches are left to it where this is `to_be_continued`. `programs` are what the
+    ways of paths call.
 
     Prints the plan, the progress and a summary to `console`. What is there already stays as it is; after an
     interruption a second call goes on with what is missing. Raises DiskError before it starts, EngineError, HostError,
@@ -60,7 +62,14 @@ def bootstrap(
     """
     started = time.monotonic()
     console.print(f"Source of images: {source}. Cache: {settings.cache_dir}.", soft_wrap=True, highlight=False)
-    steps = all_steps(settings, source=source, environments=environments, releases=releases, providers=providers)
+    steps = all_steps(
+        settings,
+        source=source,
+        environments=environments,
+        releases=releases,
+        providers=providers,
+        programs=programs,
+    )
     known = step_runner.what_is_there(steps)
     require_room(settings, [step for step in steps if not known[step.name]])
     display.print_plan(console, steps, known)
@@ -85,12 +94,13 @@ def all_steps(
     environments: Sequence[Environment],
     releases: Sequence[Release],
     providers: Sequence[str] = (),
+    programs: Sequence[str] = (),
 ) -> list[Step]:
-    """Every step for these cells, done or not, and those for the programs of further `providers`."""
+    """Every step for these cells, done or not, and those for `programs` and those of further `providers`."""
     steps = [_engine_step(settings)]
     # A provider's program has its name; one without a row among the tools needs none.
     used = dict.fromkeys((*(environment.provider for environment in environments), *providers))
-    names = [*(name for name in used if name in tools.catalogue()), "helm"]
+    names = [*(name for name in used if name in tools.catalogue()), "helm", *programs]
     if source == "foundry":
         names.append("registry")
         steps.append(_packages_step(settings))

@@ -71,6 +71,7 @@ class ToolRow(BaseModel):
     at_least: str = ""
     below: str = ""
     path: bool = True
+    program: str = ""
     module: str
     why: str
     passed_over: str = ""
@@ -155,9 +156,10 @@ def on_path(name: str, minor: str = "", clusters: Sequence[str] = ()) -> tuple[T
     `minor` matters for kubectl only, `clusters` for what makes clusters: the minors of these.
     """
     row = catalogue()[name]
-    program = shutil.which(name) if row.path else None
+    called = row.program or name
+    program = shutil.which(called) if row.path else None
     if program is None:
-        return None, f"{name} is not on PATH" if row.path else f"{name} is not built yet"
+        return None, f"{called} is not on PATH" if row.path else f"{name} is not built yet"
     version = _version_of(program, row.version_argv)
     if not version:
         return None, f"{program} does not report its version"
@@ -231,10 +233,10 @@ def _find(settings: Settings, wanted: str, clusters: Clusters) -> tuple[Tool | N
 
 def _built(name: str, artifact: Artifact, instead_of: str) -> Tool:
     """The built tool; `instead_of` is why there is none on PATH, which matters where results depend on it."""
-    path = artifact.folder / "bin" / name
-    if not path.is_file():
-        raise HarnessError(f"the artefact {artifact.folder} has no bin/{name}", "run `harness foundry prune`")
     version, row = gobuild.build_file(artifact.name).version, catalogue()[name]
+    path = artifact.folder / "bin" / (row.program or name)
+    if not path.is_file():
+        raise HarnessError(f"the artefact {artifact.folder} has no bin/{path.name}", "run `harness foundry prune`")
     told = f"{instead_of}; {row.passed_over}" if row.passed_over and shutil.which(name) else ""
     return Tool(name=name, path=path, version=version, origin="foundry", passed_over=told)
 

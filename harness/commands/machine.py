@@ -69,6 +69,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.bootstrap.bootstrap import bootstrap
     from harness.evidence.temporary import temporary
     from harness.registries.sources import detect
+    from harness.releases import ways
     from harness.run import setup
 
     # As Ctrl-C, so that the programs which build something end, too.
@@ -95,6 +96,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             releases=asked.releases,
             console=console,
             providers=providers,
+            programs=ways.tools_of(cell.path for cell in asked.cells),
             to_be_continued=first,
         )
     return 0

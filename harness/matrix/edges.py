@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any, Literal, get_args
+from itertools import pairwise, product
+from typing import Any, Literal
 
 from pydantic import Field
 
 from harness.errors import UsageError
-from harness.matrix.model import CrdMode, Known, Move, Path, PathKind, Release, ValuesMode
+from harness.matrix.model import CrdMode, Known, Move, Path, PathKind, Release, ValuesMode, WayName
+from harness.matrix.path_names import HELMS, USUAL, is_release, name_of, ways_of
 from harness.matrix.rows import Model
 from harness.matrix.versions import numbers
 from harness.toml_source import TomlSource
@@ -28,13 +29,6 @@ ANYTHING = "?*"
 
 _LINK = r"^https://[^\s/]+/\S+$"
 _HELM = r"^\d+\.\d+\.\d+$"
-_RELEASE = r"\d+\.\d+\.\d+(?:@[\w.:-]+?)?"
-_NAME = re.compile(
-    rf"(?P<kind>install|upgrade|rollback)-(?P<releases>{_RELEASE}(?:-{_RELEASE})*)"
-    r"(?:\+crds=(?P<crds>[\w-]+))?(?:\+values=(?P<values>[\w-]+))?"
-)
-_ALIASES: Mapping[str, CrdMode] = {"ssa-force": "apply"}
-"""Other names of CRD modes in the name of a path."""
 _COMPARISON = re.compile(r"(<=|>=|<|>)(\d+\.\d+\.\d+)")
 _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
@@ -67,6 +61,7 @@ class EdgeRow(Limits):
     targets: tuple[str, ...] = Field(alias="to", min_length=1)
     crds: tuple[CrdMode, ...] = Field(default=("none", "apply", "hook"), min_length=1)
     values: tuple[ValuesMode, ...] = Field(default=("default",), min_length=1)
+    ways: tuple[str, ...] = Field(default=(USUAL,), min_length=1)
     tags: tuple[str, ...] = ()
 
 
@@ -75,6 +70,7 @@ class ChainRow(Limits):
 
     releases: tuple[str, ...] = Field(min_length=3)
     crds: tuple[CrdMode, ...] = Field(default=("apply",), min_length=1)
+    ways: tuple[str, ...] = Field(default=(USUAL,), min_length=1)
     tags: tuple[str, ...] = ()
 
 
@@ -91,13 +87,16 @@ class KnownRow(Model):
 
     `origins` and `targets` are matchers as in `matches`; empty `crds` and `values` stand for every mode, and empty
     `environments`, which are names or globs, for all of them. An install has a target only. `when` is as in Known.
-    `message` is the verbatim error message.
+    `ways` are those of the step, and `from_ways` those that have made what was there before it; empty, they stand for
+    all. `message` is the verbatim error message.
     """
 
     origins: tuple[str, ...] = Field(default=("*",), alias="from", min_length=1)
     targets: tuple[str, ...] = Field(default=("*",), alias="to", min_length=1)
     crds: tuple[CrdMode, ...] = ()
     values: tuple[ValuesMode, ...] = ()
+    ways: tuple[WayName, ...] = ()
+    from_ways: tuple[WayName, ...] = ()
     kinds: tuple[PathKind, ...] = Field(default=("upgrade",), min_length=1)
     environments: tuple[str, ...] = ()
     when: dict[str, bool | int | str] = Field(default_factory=dict)
@@ -122,21 +121,34 @@ class KnownRow(Model):
             and matches(self.targets, move.target)
             and (not self.crds or crds is None or crds in self.crds)
             and (not self.values or values is None or values in self.values)
+            and self._of_host(move.way, move.origin_way) is not None
         )
 
-    def about_install(self, release: str) -> bool:
-        """Whether the row applies to the install of this release."""
-        return "install" in self.kinds and matches(self.targets, release)
+    def about_install(self, release: str, way: WayName = USUAL) -> bool:
+        """Whether the row applies to the install of this release in this way."""
+        return "install" in self.kinds and matches(self.targets, release) and self._of_host(way) is not None
 
-    def expectations(self, release: str) -> Iterator[Known]:
+    def expectations(self, release: str, *ways: WayName) -> Iterator[Known]:
         """The row as checks are judged by it after an install of, or a move to, this release; what follows from the
-        break need not show each time.
+        break need not show each time. `ways` are those of the step and of what was there before.
         """
         told: dict[str, Any] = {"why": self.why, "link": self.link, "way_out": self.way_out}
         told |= {"environments": self.environments, "release": release, "when": self.when}
+        told["ways"] = self._of_host(*ways) or ()
         yield Known(scenario=self.scenario, check=self.check, says=self.says, strikes=self.strikes, **told)
         for it in self.also:
             yield Known(scenario=it.scenario or self.scenario, check=it.check, says=it.says, strikes="follows", **told)
+
+    def _of_host(self, *ways: WayName) -> tuple[WayName, ...] | None:
+        """Which of these the usual way must be, for the row to be about a step in these ways; any when there are none.
+
+        None when it is about other ways. Which Helm the usual one is, only the host knows.
+        """
+        left = HELMS
+        for asked, way in zip((self.ways, self.from_ways), ways, strict=False):
+            if asked and way not in asked:
+                left = tuple(it for it in left if it in asked) if way == USUAL else ()
+        return None if not left else () if left == HELMS else left
 
 
 class Note(Model):
@@ -161,16 +173,6 @@ class Note(Model):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parsed:
-    """A parsed path name; `releases` in order of installation."""
-
-    kind: PathKind
-    releases: tuple[str, ...]
-    crds: str = ""
-    values: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Upgrades:
     """The file: `paths` are those that have a row, by name, in the order of the rows."""
 
@@ -180,14 +182,22 @@ class Upgrades:
     notes: tuple[Note, ...] = ()
     written: TomlSource = field(default_factory=TomlSource)
 
-    def path(self, kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode) -> Path:
+    def path(
+        self,
+        kind: PathKind,
+        releases: Sequence[str],
+        crds: CrdMode,
+        values: ValuesMode,
+        ways: tuple[WayName, ...] = (),
+    ) -> Path:
         """The path, with its row's limits or the defaults, and with the known breaks of its steps."""
-        name = name_of(kind, releases, crds, values)
-        return self.paths.get(name) or self._path(kind, releases, crds, values, Limits(), ())
+        name = name_of(kind, releases, crds, values, ways)
+        return self.paths.get(name) or self._path(kind, releases, crds, values, ways, Limits(), ())
 
-    def of_install(self, release: str) -> tuple[Known, ...]:
-        """The known breaks of an install of this release."""
-        return tuple(it for row in self.known if row.about_install(release) for it in row.expectations(release))
+    def of_install(self, release: str, way: WayName = USUAL) -> tuple[Known, ...]:
+        """The known breaks of an install of this release in this way."""
+        rows = (row for row in self.known if row.about_install(release, way))
+        return tuple(it for row in rows for it in row.expectations(release, way))
 
     def _path(
         self,
@@ -195,22 +205,24 @@ class Upgrades:
         releases: Sequence[str],
         crds: CrdMode,
         values: ValuesMode,
+        ways: tuple[WayName, ...],
         limits: Limits,
         tags: tuple[str, ...],
     ) -> Path:
-        moves = Path(name="", kind=kind, releases=tuple(releases)).moves
+        moves = Path(name="", kind=kind, releases=tuple(releases), ways=ways).moves
         known = [
             each.model_copy(update={"move": str(move)}) if len(moves) > 1 else each
             for move in moves
             for row in self.known
             if row.about(move, crds, values)
-            for each in row.expectations(move.target)
+            for each in row.expectations(move.target, move.way, move.origin_way)
         ]
         helm = max((limits.helm or self.defaults.helm, self.defaults.helm_for.get(values, "0.0.0")), key=numbers)
         return Path(
-            name=name_of(kind, releases, crds, values),
+            name=name_of(kind, releases, crds, values, ways),
             kind=kind,
             releases=tuple(releases),
+            ways=ways,
             crds=crds,
             values=values,
             helm=helm,
@@ -219,11 +231,6 @@ class Upgrades:
             known=tuple(known),
             tags=tags,
         )
-
-
-def is_release(name: str) -> bool:
-    """Whether this has the form of a release name: `2.5.2`, `2.2.1@docker.io`."""
-    return re.fullmatch(_RELEASE, name) is not None
 
 
 def matches(patterns: Iterable[str], release: str) -> bool:
@@ -244,27 +251,6 @@ def _matches(pattern: str, release: str) -> bool:
             if found
         )
     return fnmatchcase(release, pattern) or fnmatchcase(release.partition("@")[0], pattern)
-
-
-def name_of(kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode) -> str:
-    """The canonical name of an upgrade or rollback path."""
-    shown = "-".join(reversed(releases) if kind == "rollback" else releases)
-    return f"{kind}-{shown}+crds={crds}" + ("" if values == "default" else f"+values={values}")
-
-
-def parse(name: str) -> Parsed | None:
-    """Parse a path's name, canonical or not; None if it is not a path."""
-    found = _NAME.fullmatch(name)
-    if not found:
-        return None
-    kind: PathKind = found["kind"]  # type: ignore[assignment]  # the expression has no others
-    releases = tuple(re.findall(rf"(?:^|-)({_RELEASE})(?=-\d+\.\d+\.\d+(?:[-@]|$)|$)", found["releases"]))
-    return Parsed(
-        kind=kind,
-        releases=tuple(reversed(releases)) if kind == "rollback" else releases,
-        crds=_ALIASES.get(found["crds"], found["crds"] or ""),
-        values=found["values"] or "",
-    )
 
 
 def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode) -> str:
@@ -332,15 +318,27 @@ def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tup
                     wrong = why_not(kind, [named[end] for end in ends], crds)
                     if wrong:
                         raise written.error(table, number, "crds" if crds == "hook" else "to", wrong)
-                    for values in row.values:
-                        yield table, number, found._path(kind, ends, crds, values, row, row.tags)
+                    for values, ways in product(row.values, _ways(written, table, number, row, ends)):
+                        yield table, number, found._path(kind, ends, crds, values, ways, row, row.tags)
     for number, chain in enumerate(written.rows("chain", ChainRow)):
         links = [_release(written, "chain", number, name, release) for name in chain.releases]
         for crds in chain.crds:
             wrong = why_not("upgrade", links, crds)
             if wrong:
                 raise written.error("chain", number, "releases", wrong)
-            yield "chain", number, found._path("upgrade", chain.releases, crds, "default", chain, chain.tags)
+            for ways in _ways(written, "chain", number, chain, chain.releases):
+                yield "chain", number, found._path("upgrade", chain.releases, crds, "default", ways, chain, chain.tags)
+
+
+def _ways(
+    written: TomlSource, table: str, number: int, row: EdgeRow | ChainRow, releases: Sequence[str]
+) -> list[tuple[WayName, ...]]:
+    """The ways of the row's paths, each with one for every step. Raises CatalogueError."""
+    steps = len(releases) + (table == "rollback")
+    try:
+        return [ways_of(it, steps) for it in row.ways]
+    except UsageError as wrong:
+        raise written.error(table, number, "ways", wrong.message, wrong.next_step) from wrong
 
 
 def _pairs(written: TomlSource, table: str, number: int, row: EdgeRow) -> Iterator[tuple[str, str]]:
@@ -389,7 +387,7 @@ def _require_meaning(
             for part in parts:
                 if not _COMPARISON.fullmatch(part.strip()):
                     raise written.error(table, number, key, f"{part.strip()!r} is not a comparison like <2.3.0")
-            if table == "known" and re.fullmatch(_RELEASE, pattern):
+            if table == "known" and is_release(pattern):
                 _release(written, table, number, pattern, release)
     if isinstance(row, KnownRow):
         for said in (row.says, *(it.says for it in row.also)):
@@ -399,7 +397,3 @@ def _require_meaning(
                 raise written.error(
                     table, number, "says", f"{said!r} is not a valid regular expression: {broken}"
                 ) from broken
-
-
-CRD_MODES: tuple[CrdMode, ...] = get_args(CrdMode)
-VALUES_MODES: tuple[ValuesMode, ...] = get_args(ValuesMode)

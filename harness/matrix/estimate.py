@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.matrix import edges, expand
+from harness.matrix import expand, path_names
 from harness.matrix.costs import costs, thousandths
 from harness.matrix.model import Cell
 
@@ -139,7 +139,7 @@ def _group(name: str) -> str:
 
 def _moves(name: str) -> int:
     """The number of steps of this pass's path."""
-    parsed = edges.parse(_group(name).partition("/")[2])
+    parsed = path_names.parse(_group(name).partition("/")[2])
     if parsed is None or parsed.kind == "install":
         return 0
     return len(parsed.releases) - (0 if parsed.kind == "rollback" else 1)

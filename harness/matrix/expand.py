@@ -8,22 +8,23 @@ from functools import lru_cache
 from typing import TypeVar
 
 from harness.errors import UsageError
-from harness.matrix import edges
+from harness.matrix import edges, path_names
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Environment, Path, Release, Scenario
+from harness.matrix.model import Cell, Environment, Path, Release, Scenario, WayName
 from harness.matrix.names import covers, unknown
 
 
-def install_path(catalogue: Catalogue, release: Release) -> Path:
+def install_path(catalogue: Catalogue, release: Release, ways: tuple[WayName, ...] = ()) -> Path:
     """The path that installs this release on an empty cluster, with its known breaks."""
-    path, known = _install_path(release.name), catalogue.upgrades.of_install(release.name)
+    path, known = _install_path(release.name, ways), catalogue.upgrades.of_install(release.name, *ways)
     return path.model_copy(update={"known": known}) if known else path
 
 
 @lru_cache(maxsize=1000)
-def _install_path(name: str) -> Path:
+def _install_path(name: str, ways: tuple[WayName, ...]) -> Path:
     # Every row of the matrix asks for all of them.
-    return Path(name=f"install-{name}", kind="install", releases=(name,))
+    whole = f"install-{name}{path_names.ways_in_name(ways)}"
+    return Path(name=whole, kind="install", releases=(name,), ways=ways)
 
 
 def paths(catalogue: Catalogue) -> dict[str, Path]:
@@ -35,27 +36,29 @@ def paths(catalogue: Catalogue) -> dict[str, Path]:
 def find_path(catalogue: Catalogue, name: str) -> Path:
     """The path of that name, including one between known releases that has no row.
 
-    Without `+crds=` CRDs are left unchanged, without `+values=` the values are the user's. Raises UsageError for a name
-    that is not a path, with suggestions, and for an impossible path, with the reason.
+    Without `~` the way is the usual one, without `+crds=` CRDs are left unchanged, without `+values=` the values are
+    the user's. Raises UsageError for a name that is not a path, with suggestions, and for an impossible path, with the
+    reason.
     """
     known = paths(catalogue)
     if name in known:
         return known[name]
-    parsed = edges.parse(name)
+    parsed = path_names.parse(name)
     if parsed is None:
         raise unknown("path", name, known)
     releases = [catalogue.release(each) for each in parsed.releases]
+    ways = path_names.ways_of(parsed.ways, len(releases) + (parsed.kind == "rollback"))
     if parsed.kind == "install":
         if len(releases) > 1 or parsed.crds or parsed.values:
             wrong = "one release" if len(releases) > 1 else "no modes: nothing is installed before it"
             raise UsageError(f"path {name}: an install has {wrong}", f"write install-{releases[-1].name}")
-        return install_path(catalogue, releases[0])
-    crds = _mode("CRD mode", parsed.crds or "none", edges.CRD_MODES)
-    values = _mode("values mode", parsed.values or "default", edges.VALUES_MODES)
+        return install_path(catalogue, releases[0], ways)
+    crds = _mode("CRD mode", parsed.crds or "none", path_names.CRD_MODES)
+    values = _mode("values mode", parsed.values or "default", path_names.VALUES_MODES)
     wrong = edges.why_not(parsed.kind, releases, crds)
     if wrong:
         raise UsageError(f"path {name}: {wrong}", "`nox -s matrix -- --path 'upgrade-*'` lists those that have a row")
-    return catalogue.upgrades.path(parsed.kind, parsed.releases, crds, values)
+    return catalogue.upgrades.path(parsed.kind, parsed.releases, crds, values, ways)
 
 
 _Mode = TypeVar("_Mode", bound=str)

@@ -169,6 +169,11 @@ ValuesMode = Literal["default", "reuse", "reset-then-reuse", "pinned-registry"]
 the user's with `image.registry` and `image.repository` set explicitly to those of the previous release."""
 
 
+WayName = Literal["helm", "helm3", "helm4"]
+"""How a release gets onto the cluster: by the Helm that is on PATH, else by the foundry's Helm 3; or by Helm 3 or 4,
+whatever is on PATH."""
+
+
 class Known(Model):
     """A break that the catalogue predicts.
 
@@ -177,7 +182,8 @@ class Known(Model):
     `why` is the cause in a sentence, `link` the upstream issue or the file of the chart that explains it, `way_out`
     the workaround. `move` is the step of a longer path that it is about, as named in findings. `environments` are names
     or globs of those in which it strikes; none stands for all. It strikes where the values of `release`, its chart's
-    defaults included, are as `when` says: the key of a value → the value, for a text a glob.
+    defaults included, are as `when` says: the key of a value → the value, for a text a glob. `ways` are those of which
+    one must be the real one, where the path leaves that to the host; none stands for any.
     """
 
     scenario: str
@@ -191,14 +197,20 @@ class Known(Model):
     environments: tuple[str, ...] = ()
     release: str = ""
     when: Mapping[str, bool | int | str] = Field(default_factory=dict)
+    ways: tuple[WayName, ...] = ()
 
 
 class Move(Model):
-    """One step of a path, by `helm upgrade` or `helm rollback`, between two releases given by name."""
+    """One step of a path, an upgrade or a rollback between two releases given by name.
+
+    `way` makes it, and `origin_way` has made what is there before it.
+    """
 
     kind: Literal["upgrade", "rollback"]
     origin: str
     target: str
+    way: WayName = "helm"
+    origin_way: WayName = "helm"
 
     def __str__(self) -> str:
         return f"{self.origin} → {self.target}" if self.kind == "upgrade" else f"{self.origin} ⤺ {self.target}"
@@ -208,13 +220,15 @@ class Path(Model):
     """How a release gets onto the cluster.
 
     `releases` are the names of releases in the order of their first installation; a rollback goes
-    back from the last to the first. `outage_limit` and `delay_limit` limit, in milliseconds, how long creates may be
+    back from the last to the first. `ways` has the way of each step, the install first; none stands for the usual one
+    at every step. `outage_limit` and `delay_limit` limit, in milliseconds, how long creates may be
     rejected meanwhile and how long one may take; `helm` is the minimum Helm version.
     """
 
     name: str
     kind: PathKind = "install"
     releases: tuple[str, ...]
+    ways: tuple[WayName, ...] = ()
     crds: CrdMode = "none"
     values: ValuesMode = "default"
     helm: str = ""
@@ -226,11 +240,18 @@ class Path(Model):
     @property
     def moves(self) -> tuple[Move, ...]:
         """The steps after the first install, in order; empty for an install path."""
-        pairs = list(zip(self.releases, self.releases[1:], strict=False))
-        found = [Move(kind="upgrade", origin=origin, target=target) for origin, target in pairs]
+        ends: list[tuple[Literal["upgrade", "rollback"], str, str]]
+        ends = [("upgrade", *pair) for pair in zip(self.releases, self.releases[1:], strict=False)]
         if self.kind == "rollback":
-            found.append(Move(kind="rollback", origin=self.releases[-1], target=self.releases[0]))
-        return tuple(found)
+            ends.append(("rollback", self.releases[-1], self.releases[0]))
+        return tuple(
+            Move(kind=kind, origin=origin, target=target, way=self.way(number), origin_way=self.way(number - 1))
+            for number, (kind, origin, target) in enumerate(ends, 1)
+        )
+
+    def way(self, step: int = 0) -> WayName:
+        """The way of a step; 0 is the install."""
+        return self.ways[step] if self.ways else "helm"
 
 
 class ClusterNeeds(Model):

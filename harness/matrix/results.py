@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.matrix import edges
+from harness.matrix import path_names
 from harness.matrix.model import CrdMode
 from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
@@ -44,9 +44,9 @@ class Result(Model):
     broke: tuple[str, ...] = ()
 
     @property
-    def parsed(self) -> edges.Parsed:
+    def parsed(self) -> path_names.Parsed:
         """The path in its parts."""
-        found = edges.parse(self.path)
+        found = path_names.parse(self.path)
         if found is None:
             raise ValueError(f"{self.path} is not the name of a path")
         return found
@@ -68,7 +68,7 @@ def read(written: TomlSource | None = None) -> tuple[Result, ...]:
     source.require_only("result")
     rows = source.rows("result", Result)
     for number, row in enumerate(rows):
-        parsed = edges.parse(row.path)
+        parsed = path_names.parse(row.path)
         if parsed is None or parsed.kind != "upgrade" or len(parsed.releases) != 2 or not parsed.crds:
             raise source.error("result", number, "path", f"{row.path!r} is not upgrade-A-B+crds=MODE")
         if any((row.path, row.environment) == (it.path, it.environment) for it in rows[:number]):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.errors import UnavailableError, UsageError
-from harness.matrix import edges
+from harness.matrix import path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.imported import NOTHING, Imported, why_not_offered
 from harness.matrix.model import Environment
@@ -68,7 +68,7 @@ def require_release(catalogue: Catalogue, name: str, source: str, imported: Impo
 
     Raises UsageError for what is not the name of a release.
     """
-    if not edges.is_release(name):
+    if not path_names.is_release(name):
         raise UsageError(
             f"{name!r} is not a release name", "give a version (2.5.2) or a relocated one (2.2.1@docker.io)"
         )

@@ -12,7 +12,7 @@ from harness.advice import site as sites
 from harness.advice.site import Reading
 from harness.apps.samples import chart_values
 from harness.errors import UsageError
-from harness.matrix import edges, expand
+from harness.matrix import expand, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.imported import NOTHING, Imported
 from harness.matrix.select import Selection
@@ -134,9 +134,9 @@ def _installed(reading: Reading, catalogue: Catalogue, otherwise: str) -> str:
 
 def _moves(catalogue: Catalogue, origin: str, target: str, *, pinned: bool) -> tuple[RehearsedMove, ...]:
     """The plain move as the site would make it, the one with the steps that are known to help, and the way back."""
-    plain = edges.name_of("upgrade", (origin, target), "none", "pinned-registry" if pinned else "default")
-    steps = edges.name_of("upgrade", (origin, target), "apply", "default")
-    back = edges.name_of("rollback", (origin, target), "apply", "default")
+    plain = path_names.name_of("upgrade", (origin, target), "none", "pinned-registry" if pinned else "default")
+    steps = path_names.name_of("upgrade", (origin, target), "apply", "default")
+    back = path_names.name_of("rollback", (origin, target), "apply", "default")
     named = ((plain, PLAIN), (steps, STEPS), (back, BACK))
     return tuple(RehearsedMove(path=expand.find_path(catalogue, path).name, what=what) for path, what in named)
 

@@ -10,33 +10,26 @@ import shlex
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from harness import causes
 from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.kube.cluster import Cluster
-from harness.matrix.model import CrdMode, Release, ValuesMode
-from harness.releases import accounts, asked, crd_changes, rollout
+from harness.matrix.model import CrdMode, Release, ValuesMode, WayName
+from harness.releases import accounts, asked, crd_changes, rollout, ways
 from harness.releases.charts import Chart
-from harness.releases.helm import Helm, HelmError, Revision
-from harness.releases.install import InstalledRelease
+from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import CHECK_NAMESPACE, with_job_namespaces
 from harness.releases.values import merge
+from harness.releases.ways.protocol import InstalledRelease, On, Programs, Put
 from harness.waiting import Deadline
 
 HELM_SECONDS = 120.0
 """What Helm gets for its hooks, in place of its own default of five minutes."""
 
 ROLLOUT_SECONDS = 150.0
-_VALUES_FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
-    "default": (),
-    "reuse": ("--reuse-values",),
-    "reset-then-reuse": ("--reset-then-reuse-values",),
-    "pinned-registry": (),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +44,17 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Programs:
-    """The programs that a change calls."""
-
-    helm: Path
-    kubectl: Path
-
-
-@dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """An upgrade that a user asks for. `values` are the user's; those that the harness needs are added."""
+    """An upgrade that a user asks for. `values` are the user's; those that the harness needs are added. Without a `way`
+    it is that of the installed release.
+    """
 
     release: Release
     chart: Chart
     crds: CrdMode = "none"
     values_mode: ValuesMode = "default"
     values: Sequence[Mapping[str, Any]] = ()
+    way: WayName | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +62,8 @@ class Change:
     """What came of it. `settled` is when all Deployments had rolled out; None when they did not.
 
     `helm_error` and `rollout_error` are why it did not get to its end, empty when it did; with `outside` that was
-    nothing that the release did, but a registry, the network, the node or a login. `installed` is the release that Helm
-    has now, or would have.
+    nothing that the release did, but a registry, the network, the node or a login. `installed` is the release that its
+    way has put there now, or would have.
     """
 
     steps: tuple[Step, ...]
@@ -97,10 +85,10 @@ def upgrade(
     helm_timeout: float = HELM_SECONDS,
     interrupt: threading.Event | None = None,
 ) -> Change:
-    """`helm upgrade`, with what the CRD mode asks for before it, and the wait for the rollout.
+    """The upgrade in the wanted way, with what the CRD mode asks for before it, and the wait for the rollout.
 
-    `interrupt` ends Helm as Ctrl-C does. Raises ClusterError when the API server is away, HostError when the node has
-    no room.
+    `interrupt` ends its program as Ctrl-C does. Raises ClusterError when the API server is away, HostError when the
+    node has no room.
     """
     values = values_of(installed, wanted)
     steps = _Steps()
@@ -117,31 +105,19 @@ def upgrade(
             helm_error=f"helm upgrade was not tried: {error}",
             installed=_installed(installed, wanted, values, installed.revision),
         )
-    flags = _VALUES_FLAGS[wanted.values_mode]
+    target = _installed(installed, wanted, values, installed.revision + 1)
+    on, by = On(cluster=cluster, programs=programs), ways.of(target.way)
 
-    def call(seconds: float, stop: threading.Event) -> Revision:
-        return helm.install_or_upgrade(
-            wanted.chart, installed.name, installed.namespace, values, timeout=seconds, flags=flags, stop=stop
-        )
+    def call(seconds: float, stop: threading.Event) -> Put:
+        return by.put(on, target, timeout=seconds, stop=stop, mode=wanted.values_mode)
 
-    shown = _shown(
-        "helm",
-        "upgrade",
-        installed.name,
-        wanted.chart.path.name,
-        "--namespace",
-        installed.namespace,
-        "--values",
-        "values.yaml",
-        *flags,
-    )
     return _change(
         cluster,
         steps,
         call,
         what=f"upgrade to {wanted.release.name}",
-        shown=shown,
-        target=_installed(installed, wanted, values, installed.revision + 1),
+        shown=by.told_put(target, wanted.values_mode),
+        target=target,
         helm_timeout=helm_timeout,
         interrupt=interrupt,
     )
@@ -153,23 +129,25 @@ def rollback(
     target: InstalledRelease,
     programs: Programs,
     *,
+    way: WayName | None = None,
     helm_timeout: float = HELM_SECONDS,
 ) -> Change:
-    """`helm rollback` to the revision that `target` was installed as, and the wait for the rollout.
+    """Go back to the revision that `target` was installed as, and wait for the rollout.
 
-    CRDs stay as they are: Helm never touches them. Raises as `upgrade` does.
+    Without a `way` it is that of the `current` release. Helm leaves CRDs as they are. Raises as `upgrade` does.
     """
-    helm = Helm(programs.helm, cluster.kubeconfig)
+    target = replace(target, way=way or current.way)
+    on, by = On(cluster=cluster, programs=programs), ways.of(target.way)
 
-    def call(seconds: float, stop: threading.Event) -> Revision:
-        return helm.rollback(target.name, target.namespace, target.revision, timeout=seconds, stop=stop)
+    def call(seconds: float, stop: threading.Event) -> Put:
+        return by.back(on, target, timeout=seconds, stop=stop)
 
     return _change(
         cluster,
         _Steps(),
         call,
         what=f"roll back to {target.release.name}",
-        shown=_shown("helm", "rollback", target.name, str(target.revision), "--namespace", target.namespace),
+        shown=by.told_back(target),
         target=target,
         helm_timeout=helm_timeout,
     )
@@ -254,7 +232,7 @@ def _change_crds(cluster: Cluster, wanted: Wanted, programs: Programs, steps: _S
 def _change(
     cluster: Cluster,
     steps: _Steps,
-    call: rollout.HelmCall,
+    call: rollout.WayCall,
     *,
     what: str,
     shown: str,
@@ -272,9 +250,9 @@ def _change(
             before = frozenset(pod.uid for pod in rollout.pods_of(api, target.namespace))
             with steps.step(what, shown) as failed:
                 try:
-                    revision = rollout.run_helm(
+                    revision = rollout.run_way(
                         api, target.namespace, before, Deadline(seconds=helm_timeout), call, interrupt=interrupt
-                    ).number
+                    ).revision
                 except (ReleaseError, PullError, UsageError) as error:
                     helm_error, outside = str(error), isinstance(error, PullError)
                     failed(error.message)
@@ -300,7 +278,7 @@ def _change(
         helm_error=helm_error,
         rollout_error=rollout_error,
         outside=outside,
-        installed=_with_revision(target, revision),
+        installed=target.at_revision(revision),
     )
 
 
@@ -317,11 +295,8 @@ def _installed(
         values=values,
         seconds={},
         account=installed.account,
+        way=wanted.way or installed.way,
     )
-
-
-def _with_revision(installed: InstalledRelease, revision: int) -> InstalledRelease:
-    return InstalledRelease(**{**installed.__dict__, "revision": revision})
 
 
 def _shown(*words: str) -> str:

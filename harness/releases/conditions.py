@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from harness.matrix.model import Known
 from harness.releases import fitting
+from harness.releases.helm import version_of
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.values import at, merge
 
@@ -23,15 +25,20 @@ def in_force(
     releases: Mapping[str, ReleaseOnPath],
     values: Sequence[Mapping[str, Any]],
     *,
+    helm: Path,
     prepared: bool = False,
 ) -> Iterator[Known]:
     """The known breaks whose conditions hold with the user's `values`, each for the release that it is about.
+
+    `helm` is the program of the usual way: some breaks are those of Helm 3 or of Helm 4.
 
     Where something was `prepared` in the cluster before the release, it may be the way out: what rests on a condition
     may strike then, and need not.
     """
     rendered: dict[str, Mapping[str, Any]] = {}
     for it in known:
+        if it.ways and f"helm{version_of(str(helm)).major}" not in it.ways:
+            continue
         if not it.when:
             yield it
             continue

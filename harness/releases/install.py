@@ -14,13 +14,14 @@ from harness.errors import ApiError, ClusterError, UsageError
 from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.late import client
-from harness.matrix.model import Release
-from harness.releases import accounts, asked, charts, probing, rollout
+from harness.matrix.model import Release, WayName
+from harness.releases import accounts, asked, charts, probing, rollout, ways
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.releases.namespaces import CHECK_NAMESPACE, of_values, with_job_namespaces
 from harness.releases.values import merge
+from harness.releases.ways.protocol import InstalledRelease, On, Programs
 from harness.waiting import Deadline
 
 INSTALL_SECONDS = 180.0
@@ -28,26 +29,8 @@ INSTALL_SECONDS = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstalledRelease:
-    """A release that is ready. `values` is what Helm was given; `seconds` holds phase → seconds.
-
-    `account` is the service account of its job namespaces under which applications run, `job_namespaces` are the run's.
-    """
-
-    release: Release
-    chart: Chart
-    name: str
-    namespace: str
-    job_namespaces: tuple[str, ...]
-    revision: int
-    values: Mapping[str, Any]
-    seconds: Mapping[str, float]
-    account: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class BegunInstall:
-    """A release that Helm has installed and that need not be ready; `before` are the UIDs of pods that were there."""
+    """A release that its way has put there and that need not be ready; `before` are the UIDs of the pods before it."""
 
     release: InstalledRelease
     before: frozenset[str]
@@ -58,12 +41,13 @@ def install(
     release: Release,
     *,
     chart: Chart | Path | str,
-    helm: Path,
+    programs: Programs,
     job_namespaces: Sequence[str],
     values: Sequence[Mapping[str, Any]] = (),
     timeout: float = INSTALL_SECONDS,
     name: str = RELEASE_NAME,
     namespace: str = OPERATOR_NAMESPACE,
+    way: WayName = "helm",
 ) -> InstalledRelease:
     """Install a release (or upgrade to it) and wait until it is ready: `begin` and `finish` in `timeout` seconds."""
     deadline = Deadline(seconds=timeout)
@@ -71,12 +55,13 @@ def install(
         cluster,
         release,
         chart=chart,
-        helm=helm,
+        programs=programs,
         job_namespaces=job_namespaces,
         values=values,
         deadline=deadline,
         name=name,
         namespace=namespace,
+        way=way,
     )
     return finish(cluster, begun, deadline)
 
@@ -86,21 +71,22 @@ def begin(
     release: Release,
     *,
     chart: Chart | Path | str,
-    helm: Path,
+    programs: Programs,
     job_namespaces: Sequence[str],
     values: Sequence[Mapping[str, Any]] = (),
     deadline: Deadline,
     name: str = RELEASE_NAME,
     namespace: str = OPERATOR_NAMESPACE,
+    way: WayName = "helm",
     exact: bool = False,
     interrupt: threading.Event | None = None,
 ) -> BegunInstall:
-    """Make the namespaces and let Helm install the release (or upgrade to it), without waiting for its pods.
+    """Make the namespaces and put the release there in its way (or upgrade to it), without waiting for its pods.
 
     `job_namespaces` must exist; they come into spark.jobNamespaces, with the checks' own and after those of `values`,
-    which are made where they do not exist. `values` are merged in their order, the user's last; `exact` ones reach Helm
-    as they are, with all job namespaces in them. Accounts and rights that these leave to others are brought along.
-    `interrupt` ends Helm as Ctrl-C does.
+    which are made where they do not exist. `values` are merged in their order, the user's last; `exact` ones reach the
+    way as they are, with all job namespaces in them. Accounts and rights that these leave to others are brought along.
+    `interrupt` ends the way's program as Ctrl-C does.
 
     Raises ReleaseError when the release is at fault (an image that its registry does not have, a crash, a chart that
     does not render), PullError when an image cannot be pulled for another reason, HostError when the node has no room,
@@ -111,32 +97,34 @@ def begin(
     given = merge(*values)
     merged = given if exact else with_job_namespaces(given, wanted)
     started = deadline.elapsed
-    binary = Helm(helm, cluster.kubeconfig)
-    with _api_of(cluster, release) as api:
-        _prepare_namespaces(api, [namespace, CHECK_NAMESPACE, *filter(None, of_values(given))], job_namespaces)
-        accounts.bring(api, accounts.to_bring(binary, found, name, namespace, merged))
-        prepared = deadline.elapsed
-        # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.
-        before = frozenset(pod.uid for pod in rollout.pods_of(api, namespace))
-        revision = rollout.run_helm(
-            api,
-            namespace,
-            before,
-            deadline,
-            lambda seconds, stop: binary.install_or_upgrade(found, name, namespace, merged, timeout=seconds, stop=stop),
-            interrupt=interrupt,
-        )
     installed = InstalledRelease(
         release=release,
         chart=found,
         name=name,
         namespace=namespace,
         job_namespaces=tuple(wanted),
-        revision=revision.number,
+        revision=0,
         values=merged,
-        seconds={"namespaces": round(prepared - started, 2), "helm": round(deadline.elapsed - prepared, 2)},
+        seconds={},
+        way=way,
     )
-    return BegunInstall(release=installed, before=before)
+    on, by = On(cluster=cluster, programs=programs), ways.of(way)
+    with _api_of(cluster, release) as api:
+        _prepare_namespaces(api, [namespace, CHECK_NAMESPACE, *filter(None, of_values(given))], job_namespaces)
+        accounts.bring(api, accounts.to_bring(Helm(programs.helm), found, name, namespace, merged))
+        prepared = deadline.elapsed
+        # What is broken already is not this install's fault: a hook's pod of an attempt before, an old release.
+        before = frozenset(pod.uid for pod in rollout.pods_of(api, namespace))
+        put = rollout.run_way(
+            api,
+            namespace,
+            before,
+            deadline,
+            lambda seconds, stop: by.put(on, installed, timeout=seconds, stop=stop),
+            interrupt=interrupt,
+        )
+    seconds = {"namespaces": round(prepared - started, 2), "helm": round(deadline.elapsed - prepared, 2)}
+    return BegunInstall(release=replace(installed, revision=put.revision, seconds=seconds), before=before)
 
 
 def finish(cluster: Cluster, begun: BegunInstall, deadline: Deadline) -> InstalledRelease:
@@ -158,9 +146,9 @@ def finish(cluster: Cluster, begun: BegunInstall, deadline: Deadline) -> Install
     return replace(it, seconds={**it.seconds, **took}, account=account)
 
 
-def uninstall(cluster: Cluster, installed: InstalledRelease, *, helm: Path, timeout: float = 120.0) -> None:
-    """Remove a release. Its certificate Secret, Leases and CRDs stay, as upstream means it."""
-    Helm(helm, cluster.kubeconfig).uninstall(installed.name, installed.namespace, timeout=timeout)
+def uninstall(cluster: Cluster, installed: InstalledRelease, *, programs: Programs, timeout: float = 120.0) -> None:
+    """Remove a release in its way. Its certificate Secret, Leases and CRDs stay, as upstream means it."""
+    ways.of(installed.way).remove(On(cluster=cluster, programs=programs), installed, timeout=timeout)
 
 
 @contextmanager

@@ -29,12 +29,12 @@ from harness.providers.base import Provider
 from harness.releases import admission_samples, crds, footing, metrics, rendered, webhook
 from harness.releases import soak as soaks
 from harness.releases.footing import Footing, Pace
-from harness.releases.install import InstalledRelease
 from harness.releases.metrics import Metrics, MetricsPage, NobodyLeads
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.rendered import Rendered
 from harness.releases.rollout import find_deployments
 from harness.releases.soak import Soak
+from harness.releases.ways.protocol import InstalledRelease
 from harness.waiting import Cancelled, until
 
 A = TypeVar("A")

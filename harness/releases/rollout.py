@@ -23,9 +23,10 @@ from harness.late import client
 from harness.matrix.model import Release
 from harness.releases import webhook
 from harness.releases.admission_samples import sample
-from harness.releases.helm import HelmError, Revision
+from harness.releases.helm import HelmError
 from harness.releases.trouble import Kind, Trouble, diagnose
 from harness.releases.values import at
+from harness.releases.ways.protocol import Put
 from harness.waiting import Deadline, until
 
 _ADMISSION_SECONDS = 30.0
@@ -37,22 +38,22 @@ _HOOK_FAILURES = 2
 _HOOK = "helm.sh/hook"
 """The annotation of what Helm makes only for a moment of an install or upgrade."""
 
-HelmCall = Callable[[float, threading.Event], Revision]
-"""A call of Helm, given its timeout in seconds and the event that ends it early."""
+WayCall = Callable[[float, threading.Event], Put]
+"""A call of a way, given its timeout in seconds and the event that ends it early."""
 
 
-def run_helm(
+def run_way(
     api: client.ApiClient,
     namespace: str,
     before: frozenset[str],
     deadline: Deadline,
-    call: HelmCall,
+    call: WayCall,
     *,
     interrupt: threading.Event | None = None,
-) -> Revision:
-    """Call Helm beside a look at the pods of its hooks, and end it when one of them can never run.
+) -> Put:
+    """Call a way beside a look at the pods of its hooks, and end it when one of them can never run.
 
-    `before` are the UIDs of pods that were there already; `interrupt` ends Helm as Ctrl-C does. Raises what Helm
+    `before` are the UIDs of pods that were there already; `interrupt` ends it as Ctrl-C does. Raises what the way
     raises, with what keeps a hook's pods from being created before it, and ReleaseError, PullError or HostError for a
     hook that is in trouble.
     """
@@ -67,7 +68,7 @@ def run_helm(
         return False, _final(diagnosed(api, namespace, hooks)) or failing_hook(hooks)
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        running: Future[Revision] = pool.submit(call, deadline.left, stop)
+        running: Future[Put] = pool.submit(call, deadline.left, stop)
         try:
             _, trouble = until(
                 look,

@@ -13,7 +13,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.releases import metrics
-from harness.releases.install import InstalledRelease
+from harness.releases.ways.protocol import InstalledRelease
 
 _APPLICATIONS = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
 _EXECUTORS = {"label_selector": "sparkoperator.k8s.io/launched-by-spark-operator=true,spark-role=executor"}

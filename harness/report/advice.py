@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness import causes
 from harness.invocation import here
-from harness.matrix import edges
+from harness.matrix import edges, path_names
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
@@ -97,7 +97,7 @@ class Advice(Model):
 
 def of_run(run: RunResult, folder: str = "") -> list[Advice]:
     """The advice for each upgrade edge of a run, in the order of its cells; from this run alone."""
-    named = [edges.parse(cell.path) for cell in run.cells if not cell.scenario.startswith(ON_PURPOSE)]
+    named = [path_names.parse(cell.path) for cell in run.cells if not cell.scenario.startswith(ON_PURPOSE)]
     pairs = dict.fromkeys(it.releases for it in named if it and it.kind == "upgrade" and len(it.releases) == 2)
     report = Report(folder=folder, run=run)
     return [advise(origin, target, [report]) for origin, target in pairs]
@@ -315,7 +315,7 @@ def _unknown(
 ) -> Iterator[str]:
     """What has not been tested, and how to test it."""
     if not found:
-        path = edges.name_of("upgrade", (origin, target), "apply", "default")
+        path = path_names.name_of("upgrade", (origin, target), "apply", "default")
         yield cannot or here(f"no run here upgraded from {origin} to {target}: nox -s e2e -- --path '{path}'")
         near = _nearest(origin, target, reports)
         if near:
@@ -332,7 +332,7 @@ def _unknown(
 
 def _nearest(origin: str, target: str, reports: Sequence[Report]) -> str:
     """The edge with the same target or the same origin whose other end is nearest by version."""
-    parsed = {it for report in reports for cell in report.run.cells if (it := edges.parse(cell.path))}
+    parsed = {it for report in reports for cell in report.run.cells if (it := path_names.parse(cell.path))}
     known = {it.releases for it in parsed if it.kind == "upgrade" and len(it.releases) == 2}
 
     def distance(pair: tuple[str, ...]) -> tuple[int, ...]:

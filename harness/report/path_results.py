@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from harness.matrix import edges
+from harness.matrix import path_names
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.model import CrdMode
 from harness.report.model import CellResult, RunResult
@@ -96,13 +96,13 @@ def path_results(reports: Sequence[Report], kind: str, releases: tuple[str, ...]
             if key not in here or cell.verdict.severity > here[key].verdict.severity:
                 here[key] = cell
         for (environment, path, scenario), cell in here.items():
-            parsed = edges.parse(path)
+            parsed = path_names.parse(path)
             if parsed and parsed.kind == kind and parsed.releases == releases:
                 latest.setdefault((environment, path), {}).setdefault(scenario, Seen(cell=cell, report=report))
     order = list(IN_WORDS)
     found = []
     for (environment, path), seen in latest.items():
-        parsed = edges.parse(path)
+        parsed = path_names.parse(path)
         crds: CrdMode = (parsed.crds if parsed else "") or "none"  # type: ignore[assignment]
         values = (parsed.values if parsed else "") or "default"
         found.append(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.errors import UsageError
-from harness.matrix import edges
+from harness.matrix import path_names
 from harness.matrix.results import Result
 from harness.report.model import CheckResult
 from harness.report.path_results import WATCHED, PathResult, Report, State, path_results
@@ -33,7 +33,7 @@ def rows(folder: Path, source: str) -> list[Result]:
         raise UsageError(f"{file} cannot be read: {str(unreadable).splitlines()[0]}", "give a report's folder") from (
             unreadable
         )
-    parsed = {it for cell in run.cells if (it := edges.parse(cell.path)) and it.kind == "upgrade"}
+    parsed = {it for cell in run.cells if (it := path_names.parse(cell.path)) and it.kind == "upgrade"}
     pairs = sorted({it.releases for it in parsed if len(it.releases) == 2})
     report = Report(folder=str(folder), run=run)
     found = [it for pair in pairs for it in path_results([report], "upgrade", pair) if it.state in _STATES]

@@ -10,6 +10,7 @@ from harness.kube import pull_messages
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.edges import EdgeRow, KnownRow
 from harness.matrix.model import Cell, Path
+from harness.matrix.path_names import ways_of
 from harness.run.lock import LockedRow
 from harness.toml_merge import Merged
 
@@ -65,9 +66,11 @@ def _edge(path: Path, table: str, values: Mapping[str, Any]) -> Mapping[str, Any
     ends = path.releases if table == "edge" else path.releases[::-1]
     if path.kind != _EDGES[table] or len(ends) != 2 or ends[0] not in row.origins or ends[1] not in row.targets:
         return None
-    if path.crds not in row.crds or path.values not in row.values:
+    ways = {ways_of(it, len(path.moves) + 1): it for it in row.ways}
+    if path.crds not in row.crds or path.values not in row.values or path.ways not in ways:
         return None
-    return {**values, "from": [ends[0]], "to": [ends[1]], "crds": [path.crds], "values": [path.values]}
+    own = {"ways": [ways[path.ways]]} if path.ways else {}
+    return {**values, "from": [ends[0]], "to": [ends[1]], "crds": [path.crds], "values": [path.values], **own}
 
 
 def _known(path: Path, values: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -17,7 +17,7 @@ from harness.foundry import bases
 from harness.foundry.store import Store
 from harness.matrix.model import Cell, ChartSource, Environment, Release
 from harness.registries.sources import ImageRecord, Source
-from harness.releases import charts
+from harness.releases import charts, ways
 from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import merge
@@ -128,7 +128,7 @@ class Locker:
             rows=locked_rows.locked(self._asked.catalogue, cell),
             values=shown,
             redacted=redacted,
-            tools=self._tools(environment),
+            tools=self._tools(cell),
             packages=self._packages(),
             release_name=self._asked.options.release_name or "",
             namespace=self._asked.options.namespace or "",
@@ -207,8 +207,9 @@ class Locker:
         """The Debian packages in what the foundry built, which the key of a node does not tell."""
         return bases.digests(Store.of(self._asked.settings)) if self._host.choice.kind == "foundry" else {}
 
-    def _tools(self, environment: Environment) -> dict[str, str]:
-        names = ("helm", environment.provider, f"kubectl-{environment.minor}")
+    def _tools(self, cell: Cell) -> dict[str, str]:
+        environment = cell.environment
+        names = ("helm", *ways.tools_of([cell.path]), environment.provider, f"kubectl-{environment.minor}")
         return {name: self._host.tools[name].version for name in names if name in self._host.tools}
 
 

@@ -28,6 +28,7 @@ from harness.releases.helm import Helm
 from harness.releases.install import INSTALL_SECONDS, BegunInstall, begin, finish
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.on_path import ReleaseOnPath
+from harness.releases.ways.protocol import Programs
 from harness.run import before, plan, values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.early_install import EarlyInstall
@@ -91,6 +92,10 @@ class Preparation:
             )
         )
 
+    def programs(self) -> Programs:
+        """What the ways of installing call here."""
+        return Programs.of({name: it.path for name, it in self._host.tools.items()}, self._environment.minor)
+
     def prepare(self, provider: Provider) -> BareCluster | Finding:
         """Cluster and release; a finding when there is nothing for the cells to run on. Raises Cancelled."""
         self._began = pressure.Mark.now()
@@ -142,7 +147,13 @@ class Preparation:
     def _as_known(self, found: Finding, releases: Mapping[str, ReleaseOnPath]) -> Finding:
         """The finding about the install, broken as known where the catalogue and the values foretell it."""
         cell = self._attempts[0].cell
-        known = conditions.in_force(cell.path.known, releases, self._asked.values, prepared=bool(self._applied))
+        known = conditions.in_force(
+            cell.path.known,
+            releases,
+            self._asked.values,
+            helm=self._host.tools["helm"].path,
+            prepared=bool(self._applied),
+        )
         return expectation.judge([found], [it for it in known if it.check == INSTALLED], cell.scenario.name)[0]
 
     def _suited(self, first: ReleaseOnPath, releases: Mapping[str, ReleaseOnPath]) -> Finding | None:
@@ -280,12 +291,13 @@ class Preparation:
             cluster,
             release,
             chart=first.chart,
-            helm=self._host.tools["helm"].path,
+            programs=self.programs(),
             job_namespaces=namespaces,
             values=(first.values, *self._asked.values),
             deadline=Deadline(seconds=INSTALL_SECONDS),
             name=self._asked.home.name,
             namespace=self._asked.home.namespace,
+            way=self._attempts[0].cell.path.way(),
             exact=self._asked.options.exact_values,
             interrupt=interrupt,
         )

@@ -17,6 +17,7 @@ from harness.host import disk, engine
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.late import psutil
 from harness.registries.sources import Choice, detect
+from harness.releases import ways
 from harness.report.model import HostResult
 from harness.run.setup import Request
 from harness.settings import Settings
@@ -51,7 +52,7 @@ def host(asked: Request) -> Host:
     found = engine.probe(asked.settings)
     disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
     choice = detect(asked.settings, asked.options.source)
-    names = ["helm", "kubectl", *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
+    names = [*_programs(asked), *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
     if choice.kind == "foundry":
         names.append("registry")
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
@@ -73,12 +74,17 @@ def _of_guest(asked: Request) -> Host:
     choice = detect(asked.settings, asked.options.source)
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
     try:
-        resolved = tools.resolve(asked.settings, ["helm", "kubectl"], minors)
+        resolved = tools.resolve(asked.settings, _programs(asked), minors)
     except ToolError as missing:
         raise ToolError(
             missing.message, "put them on PATH, or let `harness tool helm` and `harness tool kubectl` build them"
         ) from missing
     return Host(result=_result(engine="none is needed", cgroup=""), choice=choice, tools=resolved)
+
+
+def _programs(asked: Request) -> list[str]:
+    """What every run calls, and what its paths' ways do."""
+    return ["helm", "kubectl", *ways.tools_of(cell.path for cell in asked.cells)]
 
 
 def _result(*, engine: str, cgroup: str) -> HostResult:

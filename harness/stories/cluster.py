@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from harness.kube.cluster import Cluster
     from harness.matrix.model import Path
     from harness.providers.base import Provider
-    from harness.releases.install import InstalledRelease
     from harness.releases.on_path import ReleaseOnPath
     from harness.releases.shared import SharedState
+    from harness.releases.ways.protocol import InstalledRelease
 
 T = TypeVar("T")
 

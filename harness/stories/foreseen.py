@@ -30,4 +30,6 @@ def judged(run: RunContext, on: PreparedCluster, cell: Cell, findings: Sequence[
 
 def foreseen(run: RunContext, on: PreparedCluster, cell: Cell) -> list[Known]:
     """The known breaks of its path that its values bring about."""
-    return list(conditions.in_force(cell.path.known, on.releases, run.values, prepared=bool(on.before.also)))
+    return list(
+        conditions.in_force(cell.path.known, on.releases, run.values, helm=run.helm, prepared=bool(on.before.also))
+    )

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from harness.matrix.model import Cell, Environment, Scenario
     from harness.matrix.select import Selection
     from harness.registries.sources import Source
-    from harness.releases.change import Programs
     from harness.releases.home import Home
+    from harness.releases.ways.protocol import Programs
     from harness.stories.cluster import BareCluster
     from harness.verdicts import Finding
 
@@ -86,9 +86,9 @@ class RunContext:
 
     def programs(self, environment: Environment) -> Programs:
         """Helm, and kubectl of the environment's version."""
-        from harness.releases.change import Programs
+        from harness.releases.ways.protocol import Programs
 
-        return Programs(helm=self.helm, kubectl=self.tools[f"kubectl-{environment.minor}"])
+        return Programs.of(self.tools, environment.minor)
 
 
 class OwnRegistries(Protocol):

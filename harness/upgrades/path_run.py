@@ -14,13 +14,12 @@ from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.matrix.model import Move, Path, Release
 from harness.providers.base import Provider
-from harness.releases import change, rollout
-from harness.releases.change import Change, Programs, Wanted
-from harness.releases.helm import Helm
-from harness.releases.install import InstalledRelease
+from harness.releases import change, rollout, ways
+from harness.releases.change import Change, Wanted
 from harness.releases.observe import ObservedOperator, Unseen, observe
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.serving import release_of
+from harness.releases.ways.protocol import InstalledRelease, On, Programs
 from harness.upgrades import permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatcher
@@ -165,11 +164,11 @@ class PathRun:
     ) -> tuple[InstalledRelease, ObservedMove]:
         """Make a move and watch what it made. `meanwhile` is done within the soak of the last one."""
         soak = min(self.soak, SHORT_SOAK) if meanwhile is None else self.soak
-        namespace, helm = here.namespace, Helm(self.programs.helm, self.cluster.kubeconfig)
+        namespace = here.namespace
         with self.cluster.api_client() as api:
             pods_before = {pod.uid: pod.name for pod in rollout.pods_of(api, namespace)}
         rights_before = permissions.look(self.cluster, namespace)
-        manifest_before = helm.manifest(here.name, namespace)
+        objects_before = self._objects(here)
         watcher = OperatorWatcher(self.cluster, namespace)
         watcher.start()
         try:
@@ -194,10 +193,7 @@ class PathRun:
                     pool, lambda: permissions.change(rights_before, permissions.look(self.cluster, namespace))
                 )
                 orphans = _later(
-                    pool,
-                    lambda: stock.orphans(
-                        self.cluster, manifest_before, helm.manifest(here.name, namespace), namespace
-                    ),
+                    pool, lambda: stock.orphans(self.cluster, objects_before, self._objects(target), namespace)
                 )
                 unfit = _later(pool, lambda: stock.unfit(self.cluster))
                 old = _later(pool, lambda: self._still_there(namespace, pods_before))
@@ -224,7 +220,7 @@ class PathRun:
 
     def _change(self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move) -> Change:
         if move.kind == "rollback":
-            return change.rollback(self.cluster, here, been[move.target], self.programs)
+            return change.rollback(self.cluster, here, been[move.target], self.programs, way=move.way)
         target = self.releases[move.target]
         wanted = Wanted(
             release=target.release,
@@ -232,6 +228,7 @@ class PathRun:
             crds=self.path.crds,
             values_mode=self.path.values,
             values=(target.values, *self.values),
+            way=move.way,
         )
         return change.upgrade(self.cluster, here, wanted, self.programs)
 
@@ -244,6 +241,9 @@ class PathRun:
         if not came.helm_error and not came.rollout_error:
             return target
         return release_of([watcher.leader()], (target, origin)) or origin
+
+    def _objects(self, it: InstalledRelease) -> Sequence[Mapping[str, Any]]:
+        return ways.of(it.way).objects(On(cluster=self.cluster, programs=self.programs), it)
 
     def _release(self, name: str) -> Release:
         return self.releases[name].release

@@ -18,10 +18,9 @@ from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases import install as installing
-from harness.releases import rollout
-from harness.releases.helm import Helm
-from harness.releases.install import InstalledRelease
+from harness.releases import rollout, ways
 from harness.releases.observe import Unseen
+from harness.releases.ways.protocol import InstalledRelease, On, Programs
 from harness.upgrades import stock
 from harness.upgrades.creations import renamed
 from harness.waiting import Cancelled, until
@@ -35,7 +34,7 @@ _NAME = "after-reinstall"
 
 @dataclass(frozen=True, kw_only=True)
 class ReinstallSeen:
-    """What came of `helm uninstall` and `helm install` of the same release with the same values.
+    """What came of uninstalling and installing the same release with the same values, in its way.
 
     `uninstall_error` and `install_error` are why one did not get to its end, else empty. `left` are objects of the
     release, and its pods, that were still there after the uninstall: `Kind/namespace/name`. `custom_resources` counts
@@ -60,7 +59,7 @@ def reinstall(
     cluster: Cluster,
     installed: InstalledRelease,
     *,
-    helm: Path,
+    programs: Programs,
     namespace: str,
     folder: Path,
     images: Mapping[str, str],
@@ -70,10 +69,10 @@ def reinstall(
     What the product does wrong is told, not raised. Raises Cancelled.
     """
     try:
-        return _Reinstall(cluster, installed, helm).run(
+        return _Reinstall(cluster, installed, programs).run(
             samples.RenderedFor(
                 namespace=namespace,
-                helm=helm,
+                helm=programs.helm,
                 folder=folder,
                 spark_images=images,
                 service_account=installed.account,
@@ -87,15 +86,15 @@ def reinstall(
 
 
 class _Reinstall:
-    def __init__(self, cluster: Cluster, installed: InstalledRelease, helm: Path) -> None:
+    def __init__(self, cluster: Cluster, installed: InstalledRelease, programs: Programs) -> None:
         self._cluster = cluster
         self._installed = installed
-        self._helm = helm
+        self._programs = programs
         self._seconds: dict[str, float] = {}
 
     def run(self, rendering: samples.RenderedFor) -> ReinstallSeen:
         it = self._installed
-        manifest = Helm(self._helm, self._cluster.kubeconfig).manifest(it.name, it.namespace)
+        manifest = ways.of(it.way).objects(On(cluster=self._cluster, programs=self._programs), it)
         with self._cluster.api_client() as api:
             before, count = _submissions(api), _custom_resources(api)
             removed = self._phase("uninstall", lambda: _words_of(self._uninstall))
@@ -129,7 +128,7 @@ class _Reinstall:
             self._seconds[name] = round(time.monotonic() - started, 1)
 
     def _uninstall(self) -> None:
-        installing.uninstall(self._cluster, self._installed, helm=self._helm)
+        installing.uninstall(self._cluster, self._installed, programs=self._programs)
 
     def _left(self, api: client.ApiClient, manifest: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
         """Objects and pods of the release that do not go. What Helm deletes in the background gets a minute."""
@@ -151,11 +150,12 @@ class _Reinstall:
             self._cluster,
             it.release,
             chart=it.chart,
-            helm=self._helm,
+            programs=self._programs,
             job_namespaces=it.job_namespaces,
             values=(it.values,),
             name=it.name,
             namespace=it.namespace,
+            way=it.way,
         )
 
 

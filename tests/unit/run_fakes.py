@@ -36,9 +36,10 @@ from harness.registries.sources import Choice, ImageRecord
 from harness.releases import shared, surroundings
 from harness.releases.charts import Chart
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
-from harness.releases.install import BegunInstall, InstalledRelease
+from harness.releases.install import BegunInstall
 from harness.releases.shared import SharedState
 from harness.releases.surroundings import Surroundings
+from harness.releases.ways.protocol import InstalledRelease
 from harness.report.model import CellResult, HostResult
 from harness.run import early_install, gathering, preparation, run_host, setup
 from harness.run.attempt import Attempt

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from harness.matrix import behaviour, breaks, catalogue, edges, expand
+from harness.matrix import behaviour, breaks, catalogue, expand, path_names
 from harness.matrix.edges import KnownRow, Note, Upgrades
 from harness.report.advice import Answer
 from harness.settings import PROJECT_ROOT
@@ -59,7 +59,7 @@ def test_an_edge_is_told_in_words() -> None:
     assert second.startswith("| any, rollback, with `image.tag` | it \\| breaks | `no` |")
 
 
-@pytest.mark.parametrize("mode", [*edges.CRD_MODES, *edges.VALUES_MODES])
+@pytest.mark.parametrize("mode", [*path_names.CRD_MODES, *path_names.VALUES_MODES])
 def test_every_mode_is_explained(mode: str) -> None:
     assert re.search(rf"^\| `\+(crds|values)={mode}` \|", TEXT, re.M)
 

@@ -15,9 +15,9 @@ from harness.kube.models import Container, Pod
 from harness.matrix.model import ChartSource
 from harness.releases.change import Wanted, values_of
 from harness.releases.charts import Chart
-from harness.releases.helm import HelmError, Revision
-from harness.releases.install import InstalledRelease
-from harness.releases.rollout import failing_hook, run_helm
+from harness.releases.helm import HelmError
+from harness.releases.rollout import failing_hook, run_way
+from harness.releases.ways.protocol import InstalledRelease, Put
 from harness.waiting import Deadline
 
 CHART = Chart(
@@ -74,7 +74,7 @@ TIMED_OUT = "helm install spark-operator failed: failed pre-install: timed out w
 
 @pytest.mark.parametrize(("annotations", "told"), [({"helm.sh/hook": "pre-install"}, True), ({}, False)])
 def test_a_hook_whose_pod_is_refused_says_so_before_what_helm_says(annotations: dict[str, str], told: bool) -> None:
-    def helm(seconds: float, stop: threading.Event) -> Revision:
+    def helm(seconds: float, stop: threading.Event) -> Put:
         raise HelmError(TIMED_OUT, "look at the Job", stderr="timed out")
 
     meta = {"name": "hook", "namespace": "spark-operator", "uid": "1"}
@@ -84,20 +84,20 @@ def test_a_hook_whose_pod_is_refused_says_so_before_what_helm_says(annotations: 
         kube.put("jobs", {"metadata": {**meta, "annotations": annotations}})
         kube.put("events", {**event, "message": FORBIDDEN})
         with pytest.raises(HelmError) as raised:
-            run_helm(kube.api, "spark-operator", frozenset(), Deadline(seconds=5), helm)
+            run_way(kube.api, "spark-operator", frozenset(), Deadline(seconds=5), helm)
     cause = f"the Job hook of a hook cannot create its pod: {FORBIDDEN}; "
     assert raised.value.message == f"{cause if told else ''}{TIMED_OUT}"
     assert (raised.value.next_step, raised.value.stderr) == ("look at the Job", "timed out")
 
 
 def test_what_the_api_server_cannot_say_does_not_hide_what_helm_said() -> None:
-    def helm(seconds: float, stop: threading.Event) -> Revision:
+    def helm(seconds: float, stop: threading.Event) -> Put:
         raise HelmError(TIMED_OUT)
 
     with fake_kube() as kube:
         api = kube.api
     with pytest.raises(HelmError) as raised:
-        run_helm(api, "spark-operator", frozenset(), Deadline(seconds=1), helm)
+        run_way(api, "spark-operator", frozenset(), Deadline(seconds=1), helm)
     assert raised.value.message == TIMED_OUT
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import semver
 from run_fakes import UNTOUCHED, FakeCharts, FakeResources, Results, Stage, attempt, host, raises, request, take_places
 
 from harness import process, waiting
@@ -18,7 +19,7 @@ from harness.errors import ReleaseError
 from harness.matrix import catalogue, chart_facts, edges, expand
 from harness.matrix.breaks import table
 from harness.matrix.model import Known
-from harness.releases import applying, fitting
+from harness.releases import applying, conditions, fitting
 from harness.releases.charts import Chart
 from harness.releases.conditions import holds, in_force
 from harness.releases.fitting import Fit
@@ -48,6 +49,11 @@ OFF: dict[str, Any] = {"controller": {"uiIngress": {"enable": False, "urlFormat"
 @pytest.fixture(scope="module")
 def upgrades() -> edges.Upgrades:
     return edges.read(TomlSource(file=Path("upgrades.toml"), text=ROW), CATALOGUE.release)
+
+
+ENABLED: dict[str, Any] = {"controller": {"uiIngress": {"enable": True}}}
+HELM = Path("helm")
+"""Not asked where no row is about Helm 3 or 4."""
 
 
 def on_path(folder: Path, own: str = "") -> Mapping[str, ReleaseOnPath]:
@@ -82,17 +88,19 @@ def test_the_charts_own_values_count_and_the_users_go_over_them(upgrades: edges.
     known = upgrades.of_install("2.5.2")
     chart_is_on = "controller: {uiIngress: {enable: true, urlFormat: x.example.com}}\n"
 
-    assert not list(in_force(known, on_path(tmp_path / "off"), ()))
-    assert not list(in_force(known, on_path(tmp_path / "off"), ({"controller": {"uiIngress": {"enable": True}}},)))
-    assert list(in_force(known, on_path(tmp_path / "off"), (ON,)))
-    assert list(in_force(known, on_path(tmp_path / "on", chart_is_on), ()))
-    assert not list(in_force(known, on_path(tmp_path / "on", chart_is_on), (OFF,)))
+    assert not list(in_force(known, on_path(tmp_path / "off"), (), helm=HELM))
+    assert not list(
+        in_force(known, on_path(tmp_path / "off"), ({"controller": {"uiIngress": {"enable": True}}},), helm=HELM)
+    )
+    assert list(in_force(known, on_path(tmp_path / "off"), (ON,), helm=HELM))
+    assert list(in_force(known, on_path(tmp_path / "on", chart_is_on), (), helm=HELM))
+    assert not list(in_force(known, on_path(tmp_path / "on", chart_is_on), (OFF,), helm=HELM))
 
 
 def test_what_was_prepared_in_the_cluster_may_be_the_way_out(upgrades: edges.Upgrades, tmp_path: Path) -> None:
     known = upgrades.of_install("2.5.2")
-    (bound,) = in_force(known, on_path(tmp_path / "chart"), (ON,))
-    (loose,) = in_force(known, on_path(tmp_path / "chart"), (ON,), prepared=True)
+    (bound,) = in_force(known, on_path(tmp_path / "chart"), (ON,), helm=HELM)
+    (loose,) = in_force(known, on_path(tmp_path / "chart"), (ON,), prepared=True, helm=HELM)
     assert (bound.strikes, loose.strikes) == ("always", "sometimes")
 
 
@@ -208,3 +216,12 @@ def test_an_install_that_holds_against_the_prediction_is_a_failure(stage: Stage,
     prepared = (applying.Applied(name="Role mine", path="/apis/…", uid="1"),)
     stage.shared = lambda: replace(UNTOUCHED, also=prepared)
     assert verdict(stage, known, ON) == "passed"
+
+
+@pytest.mark.parametrize(("version", "struck"), [("3.22.0", False), ("4.3.1", True)])
+def test_what_only_one_helm_does_is_in_force_where_the_host_has_that_one(
+    version: str, struck: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Known(scenario="x", check="x", says=".", why="x", link="x", way_out="x", ways=("helm4",))
+    monkeypatch.setattr(conditions, "version_of", lambda binary: semver.Version.parse(version))
+    assert bool(list(in_force([known], {}, (), helm=HELM))) is struck

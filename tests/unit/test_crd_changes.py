@@ -19,8 +19,9 @@ from test_change import INSTALLED
 
 from harness.matrix.model import ChartSource, CrdMode
 from harness.releases import accounts, change, crd_changes
-from harness.releases.change import Programs, Wanted
+from harness.releases.change import Wanted
 from harness.releases.charts import Chart
+from harness.releases.ways.protocol import Programs
 from harness.stories.moves.scenarios import operator_health
 
 OLD, NEW = "sparkapplications.sparkoperator.k8s.io", "sparkconnects.sparkoperator.k8s.io"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CatalogueError
-from harness.matrix import catalogue, crd_modes, edges, results
+from harness.matrix import catalogue, crd_modes, path_names, results
 from harness.matrix.crd_modes import Tool, of_tool, outcome
 from harness.matrix.results import Result
 from harness.settings import PROJECT_ROOT
@@ -28,7 +28,7 @@ def test_the_table_is_the_one_of_the_catalogue() -> None:
 
 def test_every_tool_has_a_default_and_every_mode_a_tool() -> None:
     assert {row.tool for row in ROWS if not row.setting} == set(crd_modes.TOOLS) - {"kubectl"}
-    assert {row.crds for row in ROWS} == set(edges.CRD_MODES) == set(crd_modes.IN_WORDS)
+    assert {row.crds for row in ROWS} == set(path_names.CRD_MODES) == set(crd_modes.IN_WORDS)
 
 
 @pytest.mark.parametrize(

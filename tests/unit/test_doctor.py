@@ -105,7 +105,7 @@ def test_what_will_not_do_for_every_environment_is_told_for_which(
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not on PATH")
-def test_a_helm_4_is_told_where_a_helm_3_was_built(
+def test_a_helm_is_told_that_is_on_path_and_not_supported(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def make(folder: Path, log_file: Path) -> None:
@@ -113,13 +113,13 @@ def test_a_helm_4_is_told_where_a_helm_3_was_built(
         _on_path(folder / "bin", "helm", "")
 
     Store.of(settings).build(gobuild.recipe("helm"), make)
-    _on_path(tmp_path, "helm", "v4.3.1")
+    _on_path(tmp_path, "helm", "v5.0.0")
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
     helm = named(doctor.examine(settings), "helm")
 
     assert helm.status == Status.WARNING
-    assert "is 4.3.1, supported: >=3.14,<4; results hold for Helm 3" in helm.found
+    assert "is 5.0.0, supported: >=3.14,<5; results hold for Helm 3" in helm.found
 
 
 def test_an_engine_without_permission(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

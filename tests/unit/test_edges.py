@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from harness.errors import CatalogueError
-from harness.matrix import catalogue, edges, expand, model
-from harness.matrix.edges import KnownRow, Upgrades, matches, name_of, parse
+from harness.matrix import catalogue, edges, expand, model, path_names
+from harness.matrix.edges import KnownRow, Upgrades, matches
 from harness.matrix.model import Move
+from harness.matrix.path_names import name_of, parse
 from harness.matrix.versions import numbers
 from harness.toml_source import TomlSource
 
@@ -54,7 +55,7 @@ def test_every_pair_of_the_releases_that_are_built_here_has_a_row_in_every_mode_
 
 @pytest.mark.parametrize("origin", ["2.2.1", "2.2.1@docker.io", "2.4.0"])
 def test_an_edge_on_which_crds_change_and_one_on_which_they_stay_have_a_row_in_every_mode(origin: str) -> None:
-    for crds in edges.CRD_MODES:
+    for crds in path_names.CRD_MODES:
         assert f"upgrade-{origin}-2.5.2+crds={crds}" in REAL.upgrades.paths
 
 
@@ -179,7 +180,7 @@ def test_matchers(pattern: str, release: str, expected: bool) -> None:
 )
 def test_names_are_taken_apart(name: str, kind: str, releases: tuple[str, ...], crds: str, values: str) -> None:
     parsed = parse(name)
-    assert parsed == edges.Parsed(kind=kind, releases=releases, crds=crds, values=values)  # type: ignore[arg-type]
+    assert parsed == path_names.Parsed(kind=kind, releases=releases, crds=crds, values=values)  # type: ignore[arg-type]
 
 
 def test_names_that_are_no_paths() -> None:

@@ -16,7 +16,7 @@ from test_change import INSTALLED
 from harness import waiting
 from harness.matrix import catalogue, expand
 from harness.matrix.model import Release
-from harness.releases import change, rollout
+from harness.releases import change, rollout, ways
 from harness.releases.change import Change
 from harness.releases.observe import Unseen
 from harness.releases.on_path import ReleaseOnPath
@@ -99,7 +99,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             start=lambda: None, stop=lambda: None, seen=lambda began: None, leader=lambda: stage.leader
         )
         monkeypatch.setattr(path_run, "OperatorWatcher", lambda *of: watcher)
-        monkeypatch.setattr(path_run, "Helm", lambda *of: SimpleNamespace(manifest=lambda *of: ""))
+        monkeypatch.setattr(ways, "of", lambda name: SimpleNamespace(objects=lambda *of: ()))
         monkeypatch.setattr(rollout, "pods_of", lambda *of: [])
         monkeypatch.setattr(permissions, "look", lambda *of: None)
         monkeypatch.setattr(permissions, "change", lambda *of: None)

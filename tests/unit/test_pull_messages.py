@@ -29,8 +29,9 @@ from harness.kube.cluster import Cluster
 from harness.kube.pull_messages import Fault, MessageRow
 from harness.machine import HostSeen
 from harness.releases import change, rollout, surroundings
-from harness.releases.change import Programs, Wanted
+from harness.releases.change import Wanted
 from harness.releases.helm import Helm, Revision
+from harness.releases.ways.protocol import Programs
 from harness.stories.moves.scenarios import operator_health
 from harness.verdicts import Finding, Verdict, errored, failed, passed, worst
 from harness.waiting import Deadline

@@ -62,6 +62,7 @@ def built(settings: Settings, module: str, *programs: str, only: list[str] | Non
     [
         ("kind", "kind v0.32.0 go1.26.1 linux/amd64", "0.32.0"),
         ("helm", "v3.17.3+ge4da497", "3.17.3"),
+        ("helm", "v4.3.1+g1234567", "4.3.1"),
         ("crane", "v0.22.1", "0.22.1"),
     ],
 )
@@ -81,7 +82,8 @@ def test_a_supported_version_on_path_is_used(
     [
         ("kind", "kind v0.29.0 go1.24.2 linux/amd64", r"kind is 0.29.0, supported: >=0.30,<0.34"),
         ("kind", "kind v0.34.0 go1.24.2 linux/amd64", r"kind is 0.34.0, supported: >=0.30,<0.34"),
-        ("helm", "v4.3.1", r"helm is 4.3.1, supported: >=3.14,<4"),
+        ("helm", "v3.13.0", r"helm is 3.13.0, supported: >=3.14,<5"),
+        ("helm", "v5.0.0", r"helm is 5.0.0, supported: >=3.14,<5"),
         ("helm", "hello", r"helm does not report its version"),
     ],
 )
@@ -125,16 +127,38 @@ def test_a_later_minor_than_a_row_names_is_of_the_same_range() -> None:
 
 
 @needs_go
-def test_a_helm_4_that_is_first_on_path_is_not_passed_over_in_silence(path: Path, settings: Settings) -> None:
+def test_a_helm_that_is_not_supported_is_not_passed_over_in_silence(path: Path, settings: Settings) -> None:
     built(settings, "helm", "helm")
     own = gobuild.build_file("helm").version
     assert str(tools.resolve(settings, ["helm"])["helm"]) == f"{own} (foundry)"
-    file = program(path, "helm", "v4.3.1")
-    told = f"{file} is 4.3.1, supported: >=3.14,<4; results hold for Helm 3"
+    file = program(path, "helm", "v5.0.0")
+    told = f"{file} is 5.0.0, supported: >=3.14,<5; results hold for Helm 3"
     found = tools.resolve(settings, ["helm"])["helm"]
     assert found.passed_over == told
     assert str(found) == f"{own} (foundry); {told}"
     assert tools.ensure(settings, ["helm"])["helm"] == found
+
+
+@needs_go
+@pytest.mark.parametrize(
+    ("answer", "chosen"),
+    [
+        ("v3.17.3", {"helm": "PATH", "helm3": "PATH", "helm4": "foundry"}),
+        ("v4.3.1", {"helm": "PATH", "helm3": "foundry", "helm4": "PATH"}),
+    ],
+)
+def test_a_way_that_names_a_helm_gets_that_one_whatever_is_on_path(
+    path: Path, settings: Settings, answer: str, chosen: dict[str, str]
+) -> None:
+    builds = {"helm3": built(settings, "helm", "helm"), "helm4": built(settings, "helm-4", "helm")}
+    file = program(path, "helm", answer)
+
+    found = tools.resolve(settings, list(chosen))
+
+    assert {name: tool.origin for name, tool in found.items()} == chosen
+    for name, artifact in builds.items():
+        assert found[name].path == (file if chosen[name] == "PATH" else artifact.folder / "bin" / "helm")
+        assert found[name].version.startswith(name[-1])
 
 
 @needs_go

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from harness import install_checks, process
@@ -27,8 +26,8 @@ from harness.providers.base import Provider
 from harness.releases import asked, rollout
 from harness.releases import install as installing
 from harness.releases.home import OPERATOR_NAMESPACE
-from harness.releases.install import InstalledRelease
 from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.releases.ways.protocol import InstalledRelease, Programs
 from harness.run import diagnosing
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.budget import Budget
@@ -49,13 +48,13 @@ _FRESH_SECONDS = 10.0
 
 @dataclass(kw_only=True)
 class Site:
-    """A cluster, the release on it, and how both were `before` the first row. `helm` is the program."""
+    """A cluster, the release on it, and how both were `before` the first row. `programs` install it."""
 
     prepared: PreparedCluster
     installed: InstalledRelease
     request: Request
     resources: Resources
-    helm: Path
+    programs: Programs
     preparation: Preparation
     before: Picture = field(default_factory=dict)
 
@@ -76,7 +75,7 @@ class Site:
             self.prepared.cluster,
             first.release,
             chart=first.chart,
-            helm=self.helm,
+            programs=self.programs,
             job_namespaces=self.prepared.job_namespaces,
             values=own,
         )
@@ -156,7 +155,7 @@ class Site:
             chart=self.installed.chart,
             namespace=module.SCENARIO.namespace,
             operator_namespace=OPERATOR_NAMESPACE,
-            helm=self.helm,
+            helm=self.programs.helm,
             folder=self.resources.scratch(f"{self.prepared.cluster.name}/{name}"),
             spark_images=samples.chart_values().spark.images,
             deadline=Deadline(seconds=module.SCENARIO.timeout),
@@ -242,7 +241,7 @@ def _made(
             installed=prepared.installed,
             request=asked_for,
             resources=resources,
-            helm=host.tools["helm"].path,
+            programs=preparation.programs(),
             preparation=preparation,
         )
         made.settle()

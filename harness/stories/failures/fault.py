@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from harness import install_checks
 from harness.errors import PullError, ReleaseError, WaitTimeout
+from harness.matrix.model import Move, ValuesMode
 from harness.matrix.model import Path as UpgradePath
-from harness.matrix.model import ValuesMode
-from harness.releases import change, rollout
-from harness.releases.change import Change, Programs, Wanted
+from harness.releases import change, rollout, ways
+from harness.releases.change import Change, Wanted
 from harness.releases.helm import Helm
-from harness.releases.install import InstalledRelease
+from harness.releases.ways.protocol import InstalledRelease, Programs
 from harness.stories.failures.bystanders import Bystanders
 from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import Cancelled
@@ -62,20 +62,20 @@ class FaultContext:
 
     @property
     def helm(self) -> Helm:
-        """Helm on this cluster."""
-        return Helm(self.programs.helm, self.cluster.kubeconfig)
+        """The Helm of the failing upgrade, on this cluster. Raises UsageError where that is not made by Helm."""
+        return Helm(ways.helm(self.path.moves[-1].way, self.programs), self.cluster.kubeconfig)
 
-    def wanted(
-        self, *extra: Mapping[str, Any], to: ReleaseOnPath | None = None, mode: ValuesMode | None = None
-    ) -> Wanted:
-        """An upgrade as the path asks for it, to the target unless another release is given, with `extra` values."""
-        to = to or self.target
+    def wanted(self, *extra: Mapping[str, Any], move: Move | None = None, mode: ValuesMode | None = None) -> Wanted:
+        """An upgrade as the path asks for it, the last one unless another is given, with `extra` values."""
+        move = move or self.path.moves[-1]
+        to = self.releases[move.target]
         return Wanted(
             release=to.release,
             chart=to.chart,
             crds=self.path.crds,
             values_mode=mode or self.path.values,
             values=(to.values, *self.values, *extra),
+            way=move.way,
         )
 
     def upgrade(self, here: InstalledRelease, *extra: Mapping[str, Any], mode: ValuesMode | None = None) -> Change:
@@ -86,7 +86,7 @@ class FaultContext:
         """Make the moves before the last one, if there are any. Raises as `require` when one does not succeed."""
         here = self.installed
         for move in self.path.moves[:-1]:
-            came = change.upgrade(self.cluster, here, self.wanted(to=self.releases[move.target]), self.programs)
+            came = change.upgrade(self.cluster, here, self.wanted(move=move), self.programs)
             require(came)
             here = came.installed
         return here

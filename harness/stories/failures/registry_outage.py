@@ -20,8 +20,8 @@ from harness.waiting import until
 if TYPE_CHECKING:
     from harness.kube.models import Pod
     from harness.releases.change import Change
-    from harness.releases.install import InstalledRelease
     from harness.releases.trouble import Trouble
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures.bystanders import Bystanders
     from harness.stories.failures.fault import FaultContext
 

@@ -24,8 +24,8 @@ from harness.verdicts import Finding
 from harness.waiting import Cancelled, Deadline
 
 if TYPE_CHECKING:
-    from harness.releases.install import InstalledRelease
     from harness.releases.observe import Unseen
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.cluster import PreparedCluster
     from harness.stories.protocol import CellRun, RunContext
 
@@ -81,7 +81,7 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
         return reinstall(
             cluster,
             installed,
-            helm=programs.helm,
+            programs=programs,
             namespace=CHECK_NAMESPACE,  # Where no sample was created before.
             folder=run.resources.scratch(f"{cluster.name}/reinstall"),
             images=spark_images,

@@ -12,14 +12,15 @@ from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.errors import HarnessError
 from harness.releases.helm import Helm
-from harness.releases.install import InstalledRelease, install, uninstall
+from harness.releases.install import install, uninstall
+from harness.releases.ways.protocol import InstalledRelease
 
 if TYPE_CHECKING:
     from harness.machine import HostSeen
     from harness.matrix.model import Path as InstallPath
     from harness.providers.base import Provider
-    from harness.releases.change import Programs
     from harness.releases.on_path import ReleaseOnPath
+    from harness.releases.ways.protocol import Programs
     from harness.stories.registries.own_registries import ClusterRegistries
     from harness.verdicts import Finding
 
@@ -87,7 +88,7 @@ class PullContext(ScenarioContext):
             self.cluster,
             self.release,
             chart=self.chart,
-            helm=self.helm,
+            programs=self.programs,
             job_namespaces=self.job_namespaces,
             values=(*values, *self.values),
             timeout=timeout,
@@ -99,7 +100,7 @@ class PullContext(ScenarioContext):
     def uninstall(self) -> None:
         """Remove the release, if it is there. Raises HelmError."""
         if self.current.installed is not None:
-            uninstall(self.cluster, self.current.installed, helm=self.helm)
+            uninstall(self.cluster, self.current.installed, programs=self.programs)
             self.current.installed = None
 
     def collect(self) -> Path:

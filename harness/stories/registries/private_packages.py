@@ -19,7 +19,7 @@ from harness.verdicts import Finding, failed, passed
 if TYPE_CHECKING:
     from harness.apps.samples import Manifest
     from harness.registries.front.access_log import Request
-    from harness.releases.install import InstalledRelease
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.registries import secrets
     from harness.stories.registries.context import PullContext
     from harness.upgrades import detour

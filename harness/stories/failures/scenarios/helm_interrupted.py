@@ -19,7 +19,7 @@ from harness.waiting import until
 
 if TYPE_CHECKING:
     from harness.releases import change, helm
-    from harness.releases.install import InstalledRelease
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
     from harness.stories.failures.fault import FaultContext
@@ -86,7 +86,7 @@ def _interrupt(ctx: FaultContext, here: InstalledRelease, sign: signal.Signals) 
     log_file = ctx.folder / f"helm-{sign.name.lower()}.log"
     known = max(ctx.statuses())
     argv: list[str | Path] = [
-        ctx.programs.helm,
+        ctx.helm.binary,
         "upgrade",
         here.name,
         ctx.target.chart.path,

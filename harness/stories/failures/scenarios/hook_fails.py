@@ -15,7 +15,7 @@ from harness.verdicts import Finding, failed, passed, unavailable
 
 if TYPE_CHECKING:
     from harness.releases import change, helm
-    from harness.releases.install import InstalledRelease
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
     from harness.stories.failures.fault import FaultContext

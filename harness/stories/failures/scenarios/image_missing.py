@@ -14,7 +14,7 @@ from harness.verdicts import Finding, errored, failed, passed
 if TYPE_CHECKING:
     from harness.releases import change
     from harness.releases.change import Change
-    from harness.releases.install import InstalledRelease
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
     from harness.stories.failures.fault import FaultContext

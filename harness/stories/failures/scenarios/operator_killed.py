@@ -19,7 +19,7 @@ from harness.stories.failures.described import STRUCK, scenario
 from harness.verdicts import Finding, failed, passed
 
 if TYPE_CHECKING:
-    from harness.releases.install import InstalledRelease
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import bystanders, fault
     from harness.stories.failures.fault import FaultContext
     from harness.upgrades import detour

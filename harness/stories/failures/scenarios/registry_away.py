@@ -11,7 +11,7 @@ from harness.kube.pull_messages import REGISTRY_AWAY
 from harness.stories.failures.described import scenario
 
 if TYPE_CHECKING:
-    from harness.releases.install import InstalledRelease
+    from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault, registry_outage
     from harness.stories.failures.bystanders import Bystanders
     from harness.stories.failures.fault import FaultContext

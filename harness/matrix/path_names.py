@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of paths: `KIND-RELEASE(-RELEASE)*[~WAY][+crds=MODE][+values=MODE]`, written and parsed.
+
+A WAY is how releases get onto the cluster: one for the whole path (`~helm4`), or one for each of its steps in order,
+the install first (`~helm3,helm4`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+from harness.errors import UsageError
+from harness.matrix.model import CrdMode, PathKind, ValuesMode, WayName
+from harness.matrix.names import unknown
+
+RELEASE = r"\d+\.\d+\.\d+(?:@[\w.:-]+?)?"
+
+_NAME = re.compile(
+    rf"(?P<kind>install|upgrade|rollback)-(?P<releases>{RELEASE}(?:-{RELEASE})*)"
+    r"(?:~(?P<ways>\w+(?:,\w+)*))?"
+    r"(?:\+crds=(?P<crds>[\w-]+))?(?:\+values=(?P<values>[\w-]+))?"
+)
+
+_ALIASES: Mapping[str, CrdMode] = {"ssa-force": "apply"}
+"""Other names of CRD modes in the name of a path."""
+
+CRD_MODES: tuple[CrdMode, ...] = get_args(CrdMode)
+VALUES_MODES: tuple[ValuesMode, ...] = get_args(ValuesMode)
+WAYS: tuple[WayName, ...] = get_args(WayName)
+USUAL: WayName = "helm"
+"""The way of a path that names none."""
+HELMS: tuple[WayName, ...] = ("helm3", "helm4")
+"""What the usual way can turn out to be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """A parsed path name; `releases` in order of installation. `ways` is what follows `~`."""
+
+    kind: PathKind
+    releases: tuple[str, ...]
+    ways: str = ""
+    crds: str = ""
+    values: str = ""
+
+
+def is_release(name: str) -> bool:
+    """Whether this has the form of a release name: `2.5.2`, `2.2.1@docker.io`."""
+    return re.fullmatch(RELEASE, name) is not None
+
+
+def name_of(
+    kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode, ways: Sequence[WayName] = ()
+) -> str:
+    """The canonical name of an upgrade or rollback path. `ways` has one for each step, or none for the usual."""
+    shown = "-".join(reversed(releases) if kind == "rollback" else releases)
+    modes = f"+crds={crds}" + ("" if values == "default" else f"+values={values}")
+    return f"{kind}-{shown}{ways_in_name(ways)}{modes}"
+
+
+def ways_in_name(ways: Sequence[WayName]) -> str:
+    """The part of a name that tells the ways: empty for the usual one, a single one where all steps have the same."""
+    several = tuple(dict.fromkeys(ways))
+    if several in ((), (USUAL,)):
+        return ""
+    return "~" + (several[0] if len(several) == 1 else ",".join(ways))
+
+
+def parse(name: str) -> Parsed | None:
+    """Parse a path's name, canonical or not; None if it is not a path."""
+    found = _NAME.fullmatch(name)
+    if not found:
+        return None
+    kind: PathKind = found["kind"]  # type: ignore[assignment]  # the expression has no others
+    releases = tuple(re.findall(rf"(?:^|-)({RELEASE})(?=-\d+\.\d+\.\d+(?:[-@]|$)|$)", found["releases"]))
+    return Parsed(
+        kind=kind,
+        releases=tuple(reversed(releases)) if kind == "rollback" else releases,
+        ways=found["ways"] or "",
+        crds=_ALIASES.get(found["crds"], found["crds"] or ""),
+        values=found["values"] or "",
+    )
+
+
+def ways_of(text: str, steps: int) -> tuple[WayName, ...]:
+    """The way of each of so many steps, from what a name has after `~`; none where all are the usual one.
+
+    Raises UsageError for an unknown way, and for a list that is not as long as the path.
+    """
+    named = tuple(_way(it) for it in text.split(",")) if text else ()
+    if len(named) > 1 and len(named) != steps:
+        raise UsageError(
+            f"~{text} names {len(named)} ways for {steps} step{'' if steps == 1 else 's'}",
+            "write one way for all of them, or one for each: the install first, then every upgrade or rollback",
+        )
+    whole = named * steps if len(named) == 1 else named
+    return () if set(whole) <= {USUAL} else whole
+
+
+def _way(name: str) -> WayName:
+    for way in WAYS:
+        if way == name:
+            return way
+    raise unknown("way", name, WAYS)

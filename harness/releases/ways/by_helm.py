@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Helm 3 and Helm 4: `helm upgrade --install`, `helm rollback`, `helm uninstall`."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.matrix.model import ValuesMode, WayName
+from harness.releases.helm import Helm
+from harness.releases.ways.protocol import InstalledRelease, On, Programs, Put
+
+_FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
+    "default": (),
+    "reuse": ("--reuse-values",),
+    "reset-then-reuse": ("--reset-then-reuse-values",),
+    "pinned-registry": (),
+}
+
+
+class ByHelm:
+    """One Helm. The usual way has the one that the host offers, the others name theirs."""
+
+    tools: Sequence[str]
+
+    def __init__(self, name: WayName) -> None:
+        self.name = name
+        self.tools = () if name == "helm" else (name,)
+
+    def put(
+        self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, mode: ValuesMode = "default"
+    ) -> Put:
+        """`helm upgrade --install`."""
+        made = self._helm(on).install_or_upgrade(
+            it.chart, it.name, it.namespace, it.values, timeout=timeout, flags=_FLAGS[mode], stop=stop
+        )
+        return Put(revision=made.number, said=made.description)
+
+    def back(self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event) -> Put:
+        """`helm rollback`. Helm leaves CRDs as they are."""
+        made = self._helm(on).rollback(it.name, it.namespace, it.revision, timeout=timeout, stop=stop)
+        return Put(revision=made.number, said=made.description)
+
+    def remove(self, on: On, it: InstalledRelease, *, timeout: float) -> None:
+        """`helm uninstall`. The certificate Secret, Leases and CRDs stay, as upstream means it."""
+        self._helm(on).uninstall(it.name, it.namespace, timeout=timeout)
+
+    def objects(self, on: On, it: InstalledRelease) -> Sequence[Mapping[str, Any]]:
+        """`helm get manifest`."""
+        return self._helm(on).manifest(it.name, it.namespace)
+
+    def told_put(self, it: InstalledRelease, mode: ValuesMode = "default") -> str:
+        """The command of an upgrade."""
+        where = ("--namespace", it.namespace, "--values", "values.yaml")
+        return shlex.join([self._program, "upgrade", it.name, it.chart.path.name, *where, *_FLAGS[mode]])
+
+    def told_back(self, it: InstalledRelease) -> str:
+        """The command of a rollback."""
+        return shlex.join([self._program, "rollback", it.name, str(it.revision), "--namespace", it.namespace])
+
+    def program(self, programs: Programs) -> Path:
+        """The Helm of this way. Raises ToolError where the run has not asked for it."""
+        return programs.helm if self.name == "helm" else programs.other(self.name)
+
+    @property
+    def _program(self) -> str:
+        """What a user types for it: `helm`, and where two of them are used, which."""
+        return self.name
+
+    def _helm(self, on: On) -> Helm:
+        return Helm(self.program(on.programs), on.cluster.kubeconfig)

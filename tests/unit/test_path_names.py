@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a path's name says of its ways."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.errors import CatalogueError, UsageError
+from harness.matrix import catalogue, edges, expand, path_names
+from harness.matrix.model import WayName
+from harness.toml_source import TomlSource
+
+REAL = catalogue.load()
+
+ROW = """\
+[[known]]
+kinds = ["install", "upgrade", "rollback"]
+{about}
+scenario = "operator-health"
+check = "x"
+says = "."
+why = "a conflict"
+link = "https://example.com/1"
+way_out = "force it"
+basis = "code"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "canonical", "ways"),
+    [
+        ("install-2.5.2", "install-2.5.2", ()),
+        ("install-2.5.2~helm", "install-2.5.2", ()),
+        ("install-2.5.2~helm4", "install-2.5.2~helm4", ("helm4",)),
+        ("upgrade-2.4.0-2.5.2~helm4", "upgrade-2.4.0-2.5.2~helm4+crds=none", ("helm4", "helm4")),
+        (
+            "upgrade-2.4.0@docker.io-2.5.2~helm3,helm4+crds=apply+values=reuse",
+            "upgrade-2.4.0@docker.io-2.5.2~helm3,helm4+crds=apply+values=reuse",
+            ("helm3", "helm4"),
+        ),
+        ("upgrade-2.4.0-2.5.2~helm4,helm4", "upgrade-2.4.0-2.5.2~helm4+crds=none", ("helm4", "helm4")),
+        (
+            "rollback-2.5.2-2.4.0~helm3,helm4,helm3",
+            "rollback-2.5.2-2.4.0~helm3,helm4,helm3+crds=none",
+            ("helm3", "helm4", "helm3"),
+        ),
+    ],
+)
+def test_a_name_says_the_way_of_each_step(name: str, canonical: str, ways: tuple[WayName, ...]) -> None:
+    path = expand.find_path(REAL, name)
+    assert (path.name, path.ways) == (canonical, ways)
+    assert [move.way for move in path.moves] == [path.way(step) for step in range(1, len(path.moves) + 1)]
+    assert [move.origin_way for move in path.moves] == [path.way(step) for step in range(len(path.moves))]
+    assert expand.find_path(REAL, canonical) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("install-2.5.2~helm5", "there is no way named 'helm5'; did you mean helm"),
+        ("upgrade-2.4.0-2.5.2~helm3,helm4,helm3", "~helm3,helm4,helm3 names 3 ways for 2 steps"),
+        ("rollback-2.5.2-2.4.0~helm3,helm4", "~helm3,helm4 names 2 ways for 3 steps"),
+    ],
+)
+def test_a_wrong_way_is_told(name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        expand.find_path(REAL, name)
+
+
+def test_a_row_multiplies_by_its_ways_and_names_the_line_of_a_wrong_one() -> None:
+    edge = '[[edge]]\nfrom = ["2.4.0"]\nto = ["2.5.2"]\ncrds = ["apply"]\nways = [{}]\n'
+    assert list(read(edge.format('"helm", "helm4", "helm3,helm4"')).paths) == [
+        "upgrade-2.4.0-2.5.2+crds=apply",
+        "upgrade-2.4.0-2.5.2~helm4+crds=apply",
+        "upgrade-2.4.0-2.5.2~helm3,helm4+crds=apply",
+    ]
+    with pytest.raises(CatalogueError, match="line 5: key ways: ~helm3,helm4,helm4 names 3 ways for 2 steps"):
+        read(edge.format('"helm3,helm4,helm4"'))
+
+
+@pytest.mark.parametrize(
+    ("about", "ways", "known"),
+    [
+        ("", (), ()),
+        ('ways = ["helm4"]', ("helm4", "helm4"), ()),
+        ('ways = ["helm4"]', ("helm3", "helm3"), None),
+        ('ways = ["helm4"]', (), ("helm4",)),
+        ('ways = ["helm4"]\nfrom_ways = ["helm3"]', ("helm3", "helm4"), ()),
+        ('ways = ["helm4"]\nfrom_ways = ["helm3"]', ("helm4", "helm4"), None),
+        ('ways = ["helm4"]\nfrom_ways = ["helm3"]', (), None),
+        ('ways = ["helm4"]\nfrom_ways = ["helm4"]', ("helm", "helm4"), ("helm4",)),
+    ],
+    ids=str,
+)
+def test_a_known_break_is_of_its_ways_and_the_usual_one_is_left_to_the_host(
+    about: str, ways: tuple[WayName, ...], known: tuple[str, ...] | None
+) -> None:
+    path = read(ROW.format(about=about)).path("upgrade", ("2.4.0", "2.5.2"), "apply", "default", ways)
+    assert [it.ways for it in path.known] == ([] if known is None else [known])
+
+
+def test_a_known_break_of_an_install_is_of_its_way() -> None:
+    found = read(ROW.format(about='ways = ["helm4"]'))
+    asked: Any = ("helm", "helm3", "helm4")
+    assert [[it.ways for it in found.of_install("2.5.2", way)] for way in asked] == [[("helm4",)], [], [()]]
+
+
+def test_ways_are_told_once_where_all_are_the_same() -> None:
+    assert path_names.ways_in_name(("helm", "helm")) == ""
+    assert path_names.ways_in_name(("helm4",)) == "~helm4"
+    assert path_names.ways_in_name(("helm", "helm4")) == "~helm,helm4"
+
+
+def read(text: str) -> edges.Upgrades:
+    return edges.read(TomlSource(file=Path("upgrades.toml"), text=text), REAL.release)
