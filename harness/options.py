@@ -52,6 +52,10 @@ SELECTION_OPTIONS = (
     Option(flag="--env", arguments=_many("NAME", "environments, by name or glob (may be repeated)")),
     Option(flag="--path", arguments=_many("PATH", "paths, by name or glob, such as install-2.5.2 (may be repeated)")),
     Option(flag="--scenario", arguments=_many("NAME", "scenarios, by name or glob (may be repeated)")),
+    Option(
+        flag="--spark",
+        arguments=_many("VERSION", "Spark versions of the applications, by name or glob (may be repeated)"),
+    ),
     Option(flag="--tag", arguments=_many("TAG", "only cells with one of these tags (may be repeated)")),
 )
 
@@ -294,6 +298,7 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
             environments=tuple(get("--env", [])),
             paths=tuple(get("--path", [])),
             scenarios=tuple(get("--scenario", [])),
+            spark=tuple(get("--spark", [])),
             tags=tuple(get("--tag", [])),
         ),
         source=get("--source"),
@@ -336,6 +341,7 @@ def words(options: RunOptions) -> list[str]:
         "--env": options.selection.environments,
         "--path": options.selection.paths,
         "--scenario": options.selection.scenarios,
+        "--spark": options.selection.spark,
         "--tag": options.selection.tags,
         "--values": tuple(str(file) for file in options.values),
     }

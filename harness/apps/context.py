@@ -35,7 +35,8 @@ class ScenarioContext:
     `webhook` is whether the release has one, by its values. `python_client` has the folders of a Python client of Spark
     Connect, fetched within so many seconds where it is not there; it raises HarnessError where it cannot be had.
     `helm` is the Helm program; `folder` takes what the scenario wants to leave (rendered manifests); `spark_images`
-    maps a Spark version to an image reference. `before_deletion` is called once, with the findings so far, when a
+    maps a Spark version to an image reference, and `spark_version` is that of the scenario's applications, empty where
+    it has no choice. `before_deletion` is called once, with the findings so far, when a
     claim did not hold and before anything is deleted: whoever gathers evidence hooks in there. Whatever a scenario
     makes up follows from `seed` (harness/seeds.py).
     """
@@ -54,11 +55,17 @@ class ScenarioContext:
     service_account: str = ""
     webhook: bool = True
     python_client: Callable[[ConnectClient, float], Sequence[Path]] = _no_client
+    spark_version: str = ""
 
     @property
     def restricted(self) -> bool:
         """Whether pods must keep to the Pod Security Standard `restricted`."""
         return self.cluster.environment.restricted
+
+    @property
+    def spark_image(self) -> str:
+        """The image of `spark_version`."""
+        return self.spark_images[self.spark_version]
 
     def api(self) -> client.ApiClient:
         """An API client of the caller's own."""

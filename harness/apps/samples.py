@@ -165,6 +165,10 @@ class Rendering(Protocol):
         """Spark version → image reference."""
 
     @property
+    def spark_version(self) -> str:
+        """The Spark version that the sample runs on; empty for the usual one."""
+
+    @property
     def service_account(self) -> str:
         """What the release made for applications; empty for the one of a release without values of a user."""
 
@@ -188,6 +192,7 @@ class RenderedFor:
     spark_images: Mapping[str, str]
     service_account: str = ""
     restricted: bool = False
+    spark_version: str = ""
 
 
 def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None) -> list[Manifest]:
@@ -199,6 +204,8 @@ def render(ctx: Rendering, sample: str, values: Mapping[str, Any] | None = None)
     if ctx.restricted:
         given["securityContext"] = _RESTRICTED
     given["spark"] = {**given.get("spark", {}), "images": dict(ctx.spark_images)}
+    if ctx.spark_version:
+        given["spark"]["version"] = ctx.spark_version
     ctx.folder.mkdir(parents=True, exist_ok=True)
     values_file = ctx.folder / f"{sample}-values.yaml"
     values_file.write_text(yaml.safe_dump(given, sort_keys=False))

@@ -48,10 +48,12 @@ def bootstrap(
     console: Console,
     providers: Sequence[str] = (),
     programs: Sequence[str] = (),
+    spark_images: Sequence[str] = (),
     to_be_continued: bool = False,
 ) -> BootstrapReport:
     """Do what is missing for cells of these environments and releases with images from `source`.
 
+    Spark images that are built on demand are built if they are among `spark_images`.
     `providers` are those of further cells, whose images a run makes itself (harness.bootstrap.remainder): of these the
     programs are made here, and Go's caches are left to it where this is `to_be_continued`. `programs` are what the
     ways of paths call.
@@ -69,6 +71,7 @@ def bootstrap(
         releases=releases,
         providers=providers,
         programs=programs,
+        spark_images=spark_images,
     )
     known = step_runner.what_is_there(steps)
     require_room(settings, [step for step in steps if not known[step.name]])
@@ -95,6 +98,7 @@ def all_steps(
     releases: Sequence[Release],
     providers: Sequence[str] = (),
     programs: Sequence[str] = (),
+    spark_images: Sequence[str] = (),
 ) -> list[Step]:
     """Every step for these cells, done or not, and those for `programs` and those of further `providers`."""
     steps = [_engine_step(settings)]
@@ -108,7 +112,7 @@ def all_steps(
     steps += [_tool_step(settings, name, clusters=clusters) for name in names]
     compiled: tuple[str, ...] = ()
     if source == "foundry":
-        steps += plan.steps(settings, environments, releases)
+        steps += plan.steps(settings, environments, releases, spark_images)
         # kubectl is one of the programs of a Kubernetes that the foundry builds; alone it would be built twice.
         compiled = plan.kubernetes_steps(environments)
     elif source == "upstream":

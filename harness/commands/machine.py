@@ -97,6 +97,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             console=console,
             providers=providers,
             programs=ways.tools_of(cell.path for cell in asked.cells),
+            spark_images=[image for cell in asked.cells for image in cell.scenario.images],
             to_be_continued=first,
         )
     return 0

@@ -30,7 +30,7 @@ class ImageBuild:
     """An image under its real name: built into the store, then published in the storage of its registry host.
 
     `parts` are the recipes of what it is made from, `seconds` is what the build takes on two cores, `room` the free
-    disk that it needs meanwhile, in bytes.
+    disk that it needs meanwhile, in bytes. One that is `on_demand` is no part of a bootstrap that does not ask for it.
     """
 
     name: str
@@ -41,6 +41,7 @@ class ImageBuild:
     room: int
     make: Callable[[Store], Artifact]
     settings: Settings
+    on_demand: bool = False
 
     def done(self) -> bool:
         """Whether the image is stored and its registry's storage has exactly that digest, or an imported one."""
@@ -86,7 +87,7 @@ def builders(settings: Settings, releases: Iterable[Release]) -> list[ImageBuild
 
     A relocated release's are those of the release itself under the names of the copies.
     """
-    builds = [_spark_build(settings, row.version) for row in spark.catalogue().spark if row.published]
+    builds = [spark_build(settings, row.version) for row in spark.catalogue().spark if row.published]
     for release in releases:
         if "foundry" in release.sources:
             builds.append(_operator_build(settings, release))
@@ -136,7 +137,8 @@ def _digest(artifact: Artifact) -> str:
     return read_image(artifact.folder).digest
 
 
-def _spark_build(settings: Settings, version: str) -> ImageBuild:
+def spark_build(settings: Settings, version: str) -> ImageBuild:
+    """The image of a Spark version. Raises CatalogueError that names those there are."""
     return ImageBuild(
         name=f"spark-{version}",
         reference=spark.reference(version),
@@ -147,6 +149,7 @@ def _spark_build(settings: Settings, version: str) -> ImageBuild:
         room=3 * _GIGABYTE,
         make=lambda artifacts: spark.build(artifacts, version),
         settings=settings,
+        on_demand=spark.catalogue().row(version).on_demand,
     )
 
 

@@ -140,7 +140,9 @@ def _steps(settings: Settings, environments: Sequence[Environment], releases: Se
     """
     store = Store.of(settings)
     own = (harness_image.step(store),) if home.checkout() else ()
-    return {it.name: it for it in (*plan.steps(settings, environments, releases), connect_clients.step(store), *own)}
+    asked = [build.reference for build in images.builders(settings, ())]
+    steps = plan.steps(settings, environments, releases, asked)
+    return {it.name: it for it in (*steps, connect_clients.step(store), *own)}
 
 
 def build(

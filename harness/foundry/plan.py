@@ -35,8 +35,16 @@ _BUILD_CACHE = 3 * _GIGABYTE
 _NODE_MODULES = ("runc", "cni", "crictl")
 
 
-def steps(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> list[Step]:
-    """The steps for these environments and releases, the longest first within what each needs."""
+def steps(
+    settings: Settings,
+    environments: Sequence[Environment],
+    releases: Sequence[Release],
+    spark_images: Collection[str] = (),
+) -> list[Step]:
+    """The steps for these environments and releases, the longest first within what each needs.
+
+    Of Spark images that are built on demand only those in `spark_images`, by their full names.
+    """
     store = Store.of(settings)
     rows = {it.title: it for it in (row_of(environment) for environment in environments if environment.foundry)}
     found: list[Step] = []
@@ -46,6 +54,8 @@ def steps(settings: Settings, environments: Sequence[Environment], releases: Seq
         found += [_kubernetes_step(store, version), _control_plane_step(settings, version)]
     found += [_node_step(store, version) for version in rows.values()]
     for build in images.builders(settings, releases):
+        if build.on_demand and build.reference not in spark_images:
+            continue
         found.append(
             Step(
                 name=f"image {build.name}",

@@ -48,12 +48,16 @@ _LAYOUT = "1"
 
 
 class SparkVersion(Model):
-    """One Spark image. `sha256` is of `pyspark-<version>.tar.gz`; applications can run on a `published` one."""
+    """One Spark image. `sha256` is of `pyspark-<version>.tar.gz`; applications can run on a `published` one.
+
+    One that is `on_demand` is built when a cell asks for it.
+    """
 
     version: str
     scala: str
     sha256: str
     published: bool = False
+    on_demand: bool = False
 
 
 class SparkCatalogue(Model):

@@ -31,11 +31,15 @@ _REFERENCE = re.compile(r"[a-z0-9.-]+\.[a-z]+(?::\d+)?/[a-z0-9._/-]+:(?P<tag>[\w
 
 
 class Choice(Model):
-    """Lists of names or globs that multiply: environments × paths × scenarios."""
+    """Lists of names or globs that multiply: environments × paths × scenarios × Spark versions.
+
+    Without any in `spark`, applications run on the usual version.
+    """
 
     environments: tuple[str, ...] = Field(min_length=1)
     paths: tuple[str, ...] = Field(min_length=1)
     scenarios: tuple[str, ...] = Field(min_length=1)
+    spark: tuple[str, ...] = ()
 
 
 class Defaults(Model):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from harness.errors import UsageError
 from harness.matrix import edges, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Release, Scenario, WayName
-from harness.matrix.names import covers, unknown
+from harness.matrix.names import NOT, covers, is_glob, matching, unknown
 
 
 def install_path(catalogue: Catalogue, release: Release, ways: tuple[WayName, ...] = ()) -> Path:
@@ -59,6 +59,20 @@ def find_path(catalogue: Catalogue, name: str) -> Path:
     if wrong:
         raise UsageError(f"path {name}: {wrong}", "`nox -s matrix -- --path 'upgrade-*'` lists those that have a row")
     return catalogue.upgrades.path(parsed.kind, parsed.releases, crds, values, ways)
+
+
+def matching_paths(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
+    """The paths that names and globs match, by canonical name; globs match only paths that have a row."""
+    # find_path knows more about a name that has no row than a list of names could say.
+    named = {
+        pattern: find_path(catalogue, pattern.removeprefix(NOT)).name for pattern in patterns if not is_glob(pattern)
+    }
+    known = dict.fromkeys((*paths(catalogue), *named.values()))
+    canonical = [
+        (NOT if pattern.startswith(NOT) else "") + named[pattern] if pattern in named else pattern
+        for pattern in patterns
+    ]
+    return matching("path", canonical, list(known))
 
 
 _Mode = TypeVar("_Mode", bound=str)

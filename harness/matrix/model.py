@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
@@ -284,7 +285,8 @@ class Scenario(Model):
     `timeout` is in seconds; `images` are full references; `needs_crds` are the names of CRDs, and `needs_features`
     those of features (charts/behaviour.toml), which a release must have for it; `needs` is what it
     needs of its cluster, `takes_for_granted` what it needs of values; `further_namespaces` are those beside its own.
-    `story` names the kind of scenario, see `harness/stories/`.
+    `story` names the kind of scenario, see `harness/stories/`. `spark` is the Spark version of its applications, and
+    `sparks` maps each one that they can run on to its image; both are empty where that is no choice.
     """
 
     name: str
@@ -298,11 +300,18 @@ class Scenario(Model):
     further_namespaces: tuple[str, ...] = ()
     story: str = ""
     tags: tuple[str, ...] = ()
+    spark: str = ""
+    sparks: Mapping[str, str] = Field(default_factory=dict)
+
+    @property
+    def base(self) -> str:
+        """Its name without a Spark version, `spark-pi` of `spark-pi+spark=4.1.4`."""
+        return self.name.partition("+")[0]
 
     @property
     def namespace(self) -> str:
         """The namespace in which it runs: its name as a DNS-1123 label."""
-        return self.name.replace(".", "-")
+        return re.sub("[.+=]", "-", self.name)
 
 
 class Cell(Model):

@@ -19,7 +19,8 @@ from harness.toml_source import TomlSource
 class Tier(Model):
     """A row that tags its cells. Names may repeat; `includes` adds the cells of other tiers.
 
-    With `foundry`, only environments count whose nodes the foundry can build.
+    With `foundry`, only environments count whose nodes the foundry can build. Without `spark`, only cells whose
+    applications run on the usual Spark version do.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
@@ -27,6 +28,7 @@ class Tier(Model):
     foundry: bool = False
     paths: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
+    spark: tuple[str, ...] = ()
     includes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -44,19 +46,22 @@ class Tier(Model):
 
     def has(self, cell: Cell) -> bool:
         """Whether this row matches the cell, ignoring `includes`."""
+        scenario = cell.scenario
         return (
             self.offers(cell.environment)
             and covers(self.paths, cell.path.name)
-            and covers(self.scenarios, cell.scenario.name)
+            and covers(self.scenarios, scenario.base)
+            and (covers(self.spark, scenario.spark) if self.spark else scenario.name == scenario.base)
         )
 
 
 class Exclusion(Model):
-    """A row that excludes cells, with the reason and a link to upstream."""
+    """A row that excludes cells, with the reason and a link to upstream; without `spark`, on every Spark version."""
 
     environments: tuple[str, ...] = Field(default=("*",), min_length=1)
     paths: tuple[str, ...] = Field(default=("*",), min_length=1)
     scenarios: tuple[str, ...] = Field(default=("*",), min_length=1)
+    spark: tuple[str, ...] = ()
     reason: str = Field(min_length=1)
     link: str = Field(pattern=r"^https://[^\s/]+/\S+$")
 
@@ -65,7 +70,8 @@ class Exclusion(Model):
         return (
             covers(self.environments, cell.environment.name)
             and covers(self.paths, cell.path.name)
-            and covers(self.scenarios, cell.scenario.name)
+            and covers(self.scenarios, cell.scenario.base)
+            and covers(self.spark, cell.scenario.spark)
         )
 
 

@@ -7,21 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.errors import CatalogueError, UsageError
-from harness.matrix import expand
+from harness.matrix import exact as exact_ids
+from harness.matrix import expand, sparks
 from harness.matrix.catalogue import Catalogue, Choice
 from harness.matrix.imported import NOTHING, Imported, why_not_offered
-from harness.matrix.model import Cell, Path, Scenario
-from harness.matrix.names import NOT, covers, effective, is_glob, matching, unknown
+from harness.matrix.model import Cell, Scenario
+from harness.matrix.names import NOT, covers, effective, is_glob, matching
 from harness.matrix.rules import Exclusion, LeftOut, Tier
 from harness.toml_source import TomlSource
 
-_KINDS = ("environments", "paths", "scenarios")
-_ALL = Choice(environments=("*",), paths=("*",), scenarios=("*",))
+_KINDS = ("environments", "paths", "scenarios", "spark")
+_ALL = Choice(environments=("*",), paths=("*",), scenarios=("*",), spark=("*",))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """A request. Names and globs in `environments`, `paths`, `scenarios`; exact ids in `cells`.
+    """A request. Names and globs in `environments`, `paths` and `scenarios`, versions in `spark`; exact ids in `cells`.
 
     A cell is selected if it has at least one of the `tags`. `!` before a name, glob or tag excludes.
     """
@@ -30,12 +31,13 @@ class Selection:
     environments: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     scenarios: tuple[str, ...] = ()
+    spark: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
 
     @property
     def is_default(self) -> bool:
         """Whether the request is empty."""
-        return not (self.cells or self.environments or self.paths or self.scenarios or self.tags)
+        return not (self.cells or self.environments or self.paths or self.scenarios or self.spark or self.tags)
 
     @property
     def wanted_tags(self) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
         found = [cell for row in catalogue.defaults.default for cell in _product(catalogue, row, scenarios)]
         exact = False
     elif selection.cells:
-        found = _exact(catalogue, selection, scenarios)
+        found = exact_ids.cells(catalogue, selection, scenarios)
         exact = True
     elif _is_tiers(catalogue, selection):
         found = _of_tiers(catalogue, selection.wanted_tags, scenarios)
@@ -130,6 +132,7 @@ def _of_row(
     known = {
         "environments": [it.name for it in catalogue.environments],
         "scenarios": list(scenarios),
+        "spark": sparks.versions(scenarios.values()),
     }
     choice = _lenient(choice, scenarios)
     for kind in _KINDS:
@@ -137,9 +140,9 @@ def _of_row(
             patterns = getattr(choice, kind)
             if kind == "paths":
                 _require_canonical(catalogue, patterns)
-                _path_names(catalogue, patterns)
-            else:
-                matching(kind.removesuffix("s"), patterns, known[kind])
+                expand.matching_paths(catalogue, patterns)
+            elif patterns:
+                matching(sparks.WHAT if kind == "spark" else kind.removesuffix("s"), patterns, known[kind])
         except UsageError as error:
             raise written.error(table, number, kind, error.message, error.next_step) from error
     return _untagged(catalogue, choice, scenarios)
@@ -156,7 +159,7 @@ def _require_canonical(catalogue: Catalogue, patterns: Iterable[str]) -> None:
 
 def _choice_of(row: Tier | Exclusion) -> Choice:
     """What a row of the matrix multiplies."""
-    return Choice(environments=row.environments, paths=row.paths, scenarios=row.scenarios)
+    return Choice(environments=row.environments, paths=row.paths, scenarios=row.scenarios, spark=row.spark)
 
 
 def _lenient(choice: Choice, scenarios: Mapping[str, Scenario]) -> Choice:
@@ -217,6 +220,7 @@ def _complete(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str
         environments=selection.environments or fallback.environments,
         paths=selection.paths or fallback.paths,
         scenarios=selection.scenarios or fallback.scenarios,
+        spark=selection.spark or fallback.spark,
     )
 
 
@@ -226,7 +230,7 @@ def _names_tiers(catalogue: Catalogue, selection: Selection) -> bool:
 
 def _is_tiers(catalogue: Catalogue, selection: Selection) -> bool:
     """Whether the request has only tiers."""
-    other = selection.environments or selection.paths or selection.scenarios
+    other = selection.environments or selection.paths or selection.scenarios or selection.spark
     return not other and _names_tiers(catalogue, selection)
 
 
@@ -248,25 +252,9 @@ def _untagged(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scen
     names = matching("scenario", choice.scenarios, list(scenarios))
     return expand.cells(
         map(catalogue.environment, environments),
-        [expand.find_path(catalogue, name) for name in _path_names(catalogue, choice.paths)],
-        {name: scenarios[name] for name in names},
+        [expand.find_path(catalogue, name) for name in expand.matching_paths(catalogue, choice.paths)],
+        sparks.chosen((scenarios[name] for name in names), choice.spark, sparks.versions(scenarios.values())),
     )
-
-
-def _path_names(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
-    """The paths that names and globs match, by canonical name; globs match only paths that have a row."""
-    # find_path knows more about a name that has no row than a list of names could say.
-    named = {
-        pattern: expand.find_path(catalogue, pattern.removeprefix(NOT)).name
-        for pattern in patterns
-        if not is_glob(pattern)
-    }
-    known = dict.fromkeys((*expand.paths(catalogue), *named.values()))
-    canonical = [
-        (NOT if pattern.startswith(NOT) else "") + named[pattern] if pattern in named else pattern
-        for pattern in patterns
-    ]
-    return matching("path", canonical, list(known))
 
 
 def _require_use(
@@ -277,18 +265,20 @@ def _require_use(
     scenarios: Mapping[str, Scenario],
 ) -> None:
     """Raise UsageError for a path or scenario that was requested by name but cannot be combined with the others."""
-    used = {cell.scenario.name for cell in found}
+    used = {cell.scenario.base for cell in found}
     for name in selection.scenarios:
         if name in scenarios and name not in used and covers(choice.scenarios, name):
-            path = next(iter(_path_names(catalogue, choice.paths)))
-            _require_kind(expand.find_path(catalogue, path), scenarios[name])
+            if selection.spark and scenarios[name].spark not in selection.spark:
+                sparks.named(scenarios, f"{name}{sparks.MARK}{selection.spark[0]}")
+            path = next(iter(expand.matching_paths(catalogue, choice.paths)))
+            exact_ids.require_kind(expand.find_path(catalogue, path), scenarios[name])
     walked = {cell.path.name for cell in found}
     for name in selection.paths:
         if not is_glob(name) and not name.startswith(NOT):
             path_named = expand.find_path(catalogue, name)
             first = next(iter(matching("scenario", choice.scenarios, list(scenarios))))
             if path_named.name not in walked:
-                _require_kind(path_named, scenarios[first])
+                exact_ids.require_kind(path_named, scenarios[first])
     if not found:
         asked = " ".join((*choice.paths, *choice.scenarios))
         raise UsageError(
@@ -297,78 +287,8 @@ def _require_use(
         )
 
 
-def _require_kind(path: Path, scenario: Scenario) -> None:
-    """Raise UsageError for a scenario that does not run on a path of this kind."""
-    if path.kind in scenario.needs.paths:
-        return
-    kinds = " or ".join(scenario.needs.paths)
-    article = "an" if path.kind in ("install", "upgrade") else "a"
-    raise UsageError(
-        f"the scenario {scenario.name} runs on paths of kind {kinds}, but {path.name} is {article} {path.kind}",
-        f"`nox -s matrix -- --scenario {scenario.name} --path '{scenario.needs.paths[0]}-*'` lists its cells",
-    )
-
-
-def _exact(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> list[Cell]:
-    chosen = [_cell(catalogue, name, scenarios) for name in selection.cells]
-    limits: tuple[tuple[str, tuple[str, ...], list[str], str], ...] = (
-        ("--env", selection.environments, [it.name for it in catalogue.environments], "environment"),
-        ("--path", selection.paths, [], "path"),
-        ("--scenario", selection.scenarios, list(scenarios), "scenario"),
-    )
-    for option, patterns, known, what in limits:
-        if not patterns:
-            continue
-        allowed = _path_names(catalogue, patterns) if what == "path" else matching(what, patterns, known)
-        for cell in chosen:
-            if getattr(cell, what).name not in allowed:
-                raise UsageError(
-                    f"--cell {cell.id} contradicts {option} {' '.join(patterns)}",
-                    f"--cell is exact and needs no other option: omit {option}, or omit --cell",
-                )
-    for cell in chosen:
-        if not _has_tags(cell, selection.tags):
-            raise UsageError(
-                f"--cell {cell.id} contradicts --tag {' '.join(selection.tags)}",
-                f"its tags are: {', '.join(cell.tags) or 'none'}; omit --tag, or omit --cell",
-            )
-    return chosen
-
-
-def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) -> Cell:
-    if is_glob(name):
-        raise UsageError(
-            f"--cell {name!r} is exact and does not accept globs", "use --env, --path and --scenario, which do"
-        )
-    parts = name.split("/")
-    if len(parts) != 3:
-        error = unknown("cell", name, _like(parts, [cell.id for cell in all_cells(catalogue, scenarios)]))
-        raise UsageError(error.message, "an id is environment/path/scenario; `nox -s matrix` lists the cells")
-    if parts[2] not in scenarios:
-        raise unknown("scenario", parts[2], scenarios)
-    environment, path = catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1])
-    _require_kind(path, scenarios[parts[2]])
-    return catalogue.rules.tiered(expand.cell(environment, path, scenarios[parts[2]]))
-
-
-def _like(parts: Sequence[str], ids: list[str]) -> list[str]:
-    """The ids with the most matching parts, the newest path last."""
-
-    def shared(cell_id: str) -> int:
-        return len(set(parts) & set(cell_id.split("/")))
-
-    most = max(map(shared, ids), default=0)
-    return [cell_id for cell_id in ids if shared(cell_id) == most]
-
-
-def _has_tags(cell: Cell, tags: Sequence[str]) -> bool:
-    wanted = {tag for tag in tags if not tag.startswith(NOT)}
-    unwanted = {tag.removeprefix(NOT) for tag in tags} - wanted
-    return (not wanted or bool(wanted & set(cell.tags))) and not unwanted & set(cell.tags)
-
-
 def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
-    kept = [cell for cell in chosen if _has_tags(cell, tags)]
+    kept = [cell for cell in chosen if exact_ids.has_tags(cell, tags)]
     if chosen and not kept:
         known = sorted({tag for cell in chosen for tag in cell.tags})
         raise UsageError(
@@ -389,6 +309,7 @@ def _sorted(catalogue: Catalogue, chosen: Iterable[Cell], scenarios: Mapping[str
         key=lambda cell: (
             environments.index(cell.environment.name),
             path_names.index(cell.path.name),
-            names.index(cell.scenario.name),
+            names.index(cell.scenario.base),
+            sparks.order(cell.scenario),
         ),
     )

@@ -33,7 +33,7 @@ from harness.registries.local import NodeRegistries, stored_hosts
 from harness.registries.sources import Provenance, Source, Unasked, source_for
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
-from harness.run import before, registry_hosts
+from harness.run import before, registry_hosts, spark_images
 from harness.run.node_images import NodeImages
 from harness.run.own_load import OwnLoad
 from harness.run.preflight import Preflight
@@ -119,6 +119,7 @@ class Resources:
         self._load.start()
         ledger.planned("network", self.network)
         before.build_stand_ins(self._asked, self._host.choice.kind, self._say)
+        spark_images.build_missing(self._asked, self._host.choice.kind, self._say)
         with ThreadPoolExecutor(1, "network") as beside:
             made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated)
             registries = self._node_registries()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -100,3 +101,8 @@ def test_a_spark_version_without_an_image_is_refused_in_helms_words(context: Sce
 
 def test_the_chart_is_sound(helm_binary: Path) -> None:
     call([helm_binary, "lint", "--strict", samples.CHART], timeout=60)
+
+
+def test_a_sample_runs_on_the_version_of_its_cell(context: ScenarioContext) -> None:
+    (made,) = samples.render(replace(context, spark_version="3.5.5"), "spark-pi")
+    assert (made["spec"]["sparkVersion"], made["spec"]["image"]) == ("3.5.5", IMAGES["3.5.5"])

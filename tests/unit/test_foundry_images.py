@@ -25,8 +25,11 @@ def names(settings: Settings, *releases: str) -> list[str]:
 
 
 def test_a_spark_that_no_application_runs_on_is_built_into_operator_images_only(settings: Settings) -> None:
-    assert names(settings, "2.3.0") == ["spark-3.5.5", "spark-4.0.4", "operator-2.3.0", "hook-2.3.0"]
-    operator = images.builders(settings, [REAL.release("2.3.0")])[2]
+    *sparks, own, hook = names(settings, "2.3.0")
+    assert (own, hook) == ("operator-2.3.0", "hook-2.3.0")
+    assert "spark-4.0.4" in sparks
+    assert "spark-4.0.0" not in sparks
+    operator = images.builders(settings, [REAL.release("2.3.0")])[-2]
     assert "spark-4.0.0" in [part.name for part in operator.parts]
 
 

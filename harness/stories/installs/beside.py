@@ -112,4 +112,5 @@ def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioConte
         service_account=on.installed.account,
         webhook=not asked.webhook_off(on.installed.values),
         python_client=partial(connect_clients.ready, run.store),
+        spark_version=scenario.spark,
     )

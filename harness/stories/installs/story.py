@@ -22,6 +22,10 @@ class Installs(Story):
         """Those of the modules."""
         return [module.SCENARIO for module in scenarios.discover().values()]
 
+    def doubtful_images(self, cell: Cell) -> Iterable[str]:
+        """Those of another Spark than the usual one, which the foundry builds when they are asked for."""
+        return cell.scenario.images if cell.scenario.name != cell.scenario.base else ()
+
     def open(self, run: RunContext, cells: Sequence[Cell], cluster_name: str) -> AbstractContextManager[Play[Any]]:
         """They need nothing before the cluster."""
         return nullcontext(_Play(run))
@@ -35,7 +39,7 @@ class _Play(Play[PreparedCluster]):
         from harness.stories.installs.beside import run_beside
 
         known = scenarios.discover()
-        run_beside(self._run, on, cells, lambda cell: known[cell.scenario.name].run)
+        run_beside(self._run, on, cells, lambda cell: known[cell.scenario.base].run)
 
 
 STORY = Installs()

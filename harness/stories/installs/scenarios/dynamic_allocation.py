@@ -25,6 +25,8 @@ SCENARIO = Scenario(
     summary="executors are added when there is work and removed when there is none",
     timeout=600.0,
     images=(_VALUES.spark.image,),
+    spark=_VALUES.spark.version,
+    sparks=_VALUES.spark.images,
     takes_for_granted=("webhook",),
 )
 

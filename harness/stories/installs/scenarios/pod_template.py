@@ -21,6 +21,8 @@ SCENARIO = Scenario(
     name="pod-template",
     summary="pod templates reach the pods",
     images=(_VALUES.spark.image,),
+    spark=_VALUES.spark.version,
+    sparks=_VALUES.spark.images,
     needs_features=("pod-template",),
 )
 
@@ -37,7 +39,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     pods = list(course.pods.values())
     yield claims.pods(
         pods,
-        image=ctx.spark_images[_VALUES.spark.version],
+        image=ctx.spark_image,
         service_account=samples.account(ctx),
         owned=ctx.webhook,
     )

@@ -33,6 +33,8 @@ SCENARIO = Scenario(
     name="spark-connect",
     summary="a Spark Connect server answers real clients: in the JVM, and in Python old and new",
     images=(_VALUES.spark.image,),
+    spark=_VALUES.spark.version,
+    sparks=_VALUES.spark.images,
     needs_crds=("sparkconnects.sparkoperator.k8s.io",),
 )
 
@@ -133,7 +135,7 @@ def _python_clients(
 
 
 def _pods(ctx: ScenarioContext, objects: Objects) -> Finding:
-    image = ctx.spark_images[_VALUES.spark.version]
+    image = ctx.spark_image
     pods = objects.spark_pods()
     servers, executors = by_role(pods, "connect-server"), by_role(pods, "executor")
     wrong = [pod.name for pod in pods if pod.image != image or not pod.owners]

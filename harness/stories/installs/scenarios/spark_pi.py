@@ -18,9 +18,11 @@ SCENARIO = Scenario(
     name="spark-pi",
     summary="a JVM application computes π",
     images=(_VALUES.spark.image,),
+    spark=_VALUES.spark.version,
+    sparks=_VALUES.spark.images,
 )
 
 
 def run(ctx: ScenarioContext) -> list[Finding]:
     """Submit the sample, follow it to COMPLETED, read its driver's log."""
-    return trial(ctx, partial(compute, sample=SCENARIO.name, version=_VALUES.spark.version))
+    return trial(ctx, partial(compute, sample=SCENARIO.name, version=ctx.spark_version))
