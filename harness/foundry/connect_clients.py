@@ -3,6 +3,7 @@
 
 What the clients need, most of it compiled, is installed once for all of them and for this Python. Of a client's own
 source distribution the Python part is kept; the jars that a full pyspark has are Spark's, and no client uses them.
+Where the Spark image of that distribution has been built, it is taken from its layer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from harness.foundry import pypi
+from harness.foundry import pypi, spark
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress, Step
 from harness.matrix import connect_clients
@@ -24,6 +25,7 @@ from harness.settings import PROJECT_ROOT
 REQUIREMENTS = PROJECT_ROOT / "charts" / "clients" / "requirements.txt"
 
 _PART = "pyspark"
+_ALONE = "pyspark-client"
 _SECONDS = 900.0
 
 
@@ -37,21 +39,22 @@ def ready(store: Store, client: ConnectClient, timeout: float = _SECONDS) -> tup
 
     Each download may take `timeout` seconds. Raises BuildError that names the log.
     """
-    own = store.build(_client_recipe(client), functools.partial(_make_client, client, timeout))
+    own = store.build(_client_recipe(client), functools.partial(_make_client, store, client, timeout))
     return own.folder, _libraries(store, timeout).folder / "packages"
 
 
 def step(store: Store) -> Step:
-    """All clients, for machines that are to be without a network later."""
+    """All clients of servers of the usual Spark, for machines that are to be without a network later."""
+    usual = [it for it in connect_clients.catalogue().client if it.role != "server" or it.package == _ALONE]
 
     def run(progress: Progress) -> None:
-        for it in connect_clients.catalogue().client:
+        for it in usual:
             progress(f"fetching {it.name}")
             ready(store, it)
 
     return Step(
         name="Spark Connect clients",
-        done=lambda: all(store.get(it) for it in recipes()),
+        done=lambda: all(store.get(it) for it in (_libraries_recipe(), *map(_client_recipe, usual))),
         run=run,
         estimate=60.0,
         room=10**9,
@@ -79,7 +82,9 @@ def _libraries(store: Store, timeout: float) -> Artifact:
     return store.build(_libraries_recipe(), make)
 
 
-def _make_client(client: ConnectClient, timeout: float, folder: Path, log_file: Path) -> None:
+def _make_client(store: Store, client: ConnectClient, timeout: float, folder: Path, log_file: Path) -> None:
+    if client.package == _PART and spark.python_part(store, client.version, client.sha256, folder):
+        return
     work = folder / "source"
     archive = pypi.source(client.package, client.version, client.sha256, work, log_file, timeout=timeout)
     root = archive.name.removesuffix(".tar.gz")

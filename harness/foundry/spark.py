@@ -205,6 +205,21 @@ def download(spark: SparkVersion, folder: Path, log_file: Path) -> Path:
     return pypi.source("pyspark", spark.version, spark.sha256, folder, log_file, timeout=_DOWNLOAD_SECONDS)
 
 
+def python_part(store: Store, version: str, sha256: str, folder: Path) -> bool:
+    """Put the package pyspark of a stored source distribution into a folder; False where none has that hash."""
+    row = next((it for it in catalogue().spark if (it.version, it.sha256) == (version, sha256)), None)
+    stored = store.get(_distribution_recipe(row)) if row else None
+    if stored is None:
+        return False
+    above = f"{HOME}/python/"
+    with tarfile.open(read_layer(stored.folder).file) as layer:
+        members = [it for it in layer if it.name.startswith(f"{above}pyspark/")]
+        for member in members:
+            member.name = member.name.removeprefix(above)
+        layer.extractall(folder, members, filter="data")
+    return True
+
+
 def _build_additions(store: Store, spark: SparkVersion) -> Artifact:
     def make(folder: Path, log_file: Path) -> None:
         distribution = read_layer(_build_distribution(store, spark).folder)

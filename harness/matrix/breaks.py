@@ -53,6 +53,8 @@ def _conditions(row: KnownRow | Note) -> Iterator[str]:
         yield " or ".join(f"`+crds={mode}`" for mode in row.crds)
     if row.values:
         yield " or ".join(f"`+values={mode}`" for mode in row.values)
+    if row.spark:
+        yield f"applications of Spark {_names(row.spark)}"
     if row.environments:
         yield "in " + " or ".join(f"`{it}`" for it in row.environments)
     if row.scenario.startswith("fault-"):

@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from harness.errors import CatalogueError
+from harness.matrix.edges import matches
 from harness.matrix.model import Known
 from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
@@ -44,9 +46,10 @@ class ConnectClient(Model):
 
 
 class ClientBreak(Model):
-    """`[[known]]`: a break that is predicted for the client of a role."""
+    """`[[known]]`: a break that is predicted for the client of a role, at `servers` of these versions."""
 
     client: Role
+    servers: tuple[str, ...] = Field(default=("*",), min_length=1)
     asks: Asks
     says: Expression
     why: str = Field(min_length=1)
@@ -60,11 +63,21 @@ class ConnectClients(Model):
     client: tuple[ConnectClient, ...] = Field(min_length=1)
     known: tuple[ClientBreak, ...] = ()
 
-    def expected(self, scenario: str) -> Iterator[Known]:
-        """The known breaks as the checks of a scenario are judged by them."""
+    def of_server(self, version: str) -> tuple[ConnectClient, ...]:
+        """Those that ask a server of this version. Raises CatalogueError where none of its own version has a row."""
+        found = tuple(it for it in self.client if it.role != "server" or it.version == version)
+        if all(it.role != "server" for it in found):
+            raise CatalogueError(
+                f"{FILE} has no client of Spark {version} for a server of that version",
+                'add a [[client]] row with role = "server"',
+            )
+        return found
+
+    def expected(self, scenario: str, server: str) -> Iterator[Known]:
+        """The known breaks as the checks of a scenario are judged by them, at a server of this version."""
         rows = {it.role: it for it in self.client}
         for it in self.known:
-            if it.client in rows:
+            if it.client in rows and matches(it.servers, server):
                 check = rows[it.client].check(it.asks)
                 yield Known(scenario=scenario, check=check, says=it.says, why=it.why, link=it.link, way_out=it.way_out)
 
@@ -73,7 +86,8 @@ def read(file: Path = FILE) -> ConnectClients:
     """A file of clients. Raises CatalogueError with file, line and key."""
     source = TomlSource.read(file)
     found = source.validated(ConnectClients)
-    source.require_unique("client", "role", (it.role for it in found.client))
+    names = (f"{it.role} {it.version}" if it.role == "server" else it.role for it in found.client)
+    source.require_unique("client", "role", names)
     return found
 
 

@@ -99,6 +99,7 @@ class KnownRow(Model):
     from_ways: tuple[WayName, ...] = ()
     kinds: tuple[PathKind, ...] = Field(default=("upgrade",), min_length=1)
     environments: tuple[str, ...] = ()
+    spark: tuple[str, ...] = ()
     when: dict[str, bool | int | str] = Field(default_factory=dict)
     scenario: str
     check: str
@@ -133,7 +134,7 @@ class KnownRow(Model):
         break need not show each time. `ways` are those of the step and of what was there before.
         """
         told: dict[str, Any] = {"why": self.why, "link": self.link, "way_out": self.way_out}
-        told |= {"environments": self.environments, "release": release, "when": self.when}
+        told |= {"environments": self.environments, "spark": self.spark, "release": release, "when": self.when}
         told["ways"] = self._of_host(*ways) or ()
         yield Known(scenario=self.scenario, check=self.check, says=self.says, strikes=self.strikes, **told)
         for it in self.also:

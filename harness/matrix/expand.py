@@ -88,9 +88,14 @@ def _mode(what: str, name: str, known: tuple[_Mode, ...]) -> _Mode:
 def cell(environment: Environment, path: Path, scenario: Scenario) -> Cell:
     """One cell; it carries the tags of its environment, of its path and of its scenario.
 
-    Of the known breaks of the path it has those of its environment.
+    Of the known breaks of the path it has those of its environment and of its Spark version.
     """
-    known = tuple(it for it in path.known if not it.environments or covers(it.environments, environment.name))
+    known = tuple(
+        it
+        for it in path.known
+        if (not it.environments or covers(it.environments, environment.name))
+        and (not it.spark or (scenario.spark and edges.matches(it.spark, scenario.spark)))
+    )
     if known != path.known:
         path = path.model_copy(update={"known": known})
     tags = tuple(dict.fromkeys((*environment.tags, *path.tags, *scenario.tags)))

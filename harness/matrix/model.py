@@ -182,9 +182,10 @@ class Known(Model):
     `strikes` says whether it breaks every time, is a race, or follows from another break.
     `why` is the cause in a sentence, `link` the upstream issue or the file of the chart that explains it, `way_out`
     the workaround. `move` is the step of a longer path that it is about, as named in findings. `environments` are names
-    or globs of those in which it strikes; none stands for all. It strikes where the values of `release`, its chart's
-    defaults included, are as `when` says: the key of a value → the value, for a text a glob. `ways` are those of which
-    one must be the real one, where the path leaves that to the host; none stands for any.
+    or globs of those in which it strikes, `spark` the Spark versions of applications, written as releases are; none
+    stands for all. It strikes where the values of `release`, its chart's defaults included, are as `when` says: the key
+    of a value → the value, for a text a glob. `ways` are those of which one must be the real one, where the path leaves
+    that to the host; none stands for any.
     """
 
     scenario: str
@@ -196,6 +197,7 @@ class Known(Model):
     strikes: Literal["always", "sometimes", "follows"] = "always"
     move: str = ""
     environments: tuple[str, ...] = ()
+    spark: tuple[str, ...] = ()
     release: str = ""
     when: Mapping[str, bool | int | str] = Field(default_factory=dict)
     ways: tuple[WayName, ...] = ()

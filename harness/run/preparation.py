@@ -154,7 +154,7 @@ class Preparation:
             helm=self._host.tools["helm"].path,
             prepared=bool(self._applied),
         )
-        return expectation.judge([found], [it for it in known if it.check == INSTALLED], cell.scenario.name)[0]
+        return expectation.judge([found], [it for it in known if it.check == INSTALLED], cell.scenario.base)[0]
 
     def _suited(self, first: ReleaseOnPath, releases: Mapping[str, ReleaseOnPath]) -> Finding | None:
         """Note and tell what the run makes for the user's values; the finding says why they do not fit."""

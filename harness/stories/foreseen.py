@@ -23,9 +23,9 @@ def judged(run: RunContext, on: PreparedCluster, cell: Cell, findings: Sequence[
     """The findings of a cell on an install that got to its end, in view of what was foreseen of it."""
     known = foreseen(run, on, cell)
     if not any(it.check == INSTALLED for it in known):
-        return expectation.judge(findings, known, cell.scenario.name)
+        return expectation.judge(findings, known, cell.scenario.base)
     held = passed(INSTALLED, f"release {on.installed.release.name} was installed")
-    return expectation.judge([*findings, held], known, cell.scenario.name)
+    return expectation.judge([*findings, held], known, cell.scenario.base)
 
 
 def foreseen(run: RunContext, on: PreparedCluster, cell: Cell) -> list[Known]:

@@ -59,6 +59,7 @@ class Host:
         environments: list[Environment],
         releases: list[Release],
         providers: tuple[str, ...],
+        **more: object,
     ) -> list[Step]:
         return [self.step("engine"), self.step("kind"), self.step("node image", "engine", "kind")]
 

@@ -24,7 +24,7 @@ from harness.apps.context import ScenarioContext
 from harness.checks import expectation
 from harness.errors import BuildError, CatalogueError
 from harness.foundry import connect_clients as foundry
-from harness.foundry import inventory, pypi
+from harness.foundry import inventory, layers, pypi, spark
 from harness.foundry.store import Store
 from harness.matrix import catalogue, connect_clients
 from harness.matrix.connect_clients import ConnectClient, ConnectClients
@@ -33,8 +33,8 @@ from harness.stories.installs.scenarios import spark_connect
 from harness.verdicts import Verdict, worst
 
 CLIENTS = connect_clients.catalogue()
-BY_ROLE = {it.role: it for it in CLIENTS.client}
 SERVER = samples.chart_values().spark.version
+BY_ROLE = {it.role: it for it in CLIENTS.of_server(SERVER)}
 QUERIES: dict[str, Mapping[str, Any]] = {
     "version": {"got": SERVER},
     "range": {"got": 5050},
@@ -141,6 +141,22 @@ def test_the_rows_are_of_the_servers_version_and_of_both_ends() -> None:
         assert f"/v{it.version}/" in it.source
 
 
+def test_a_server_of_each_spark_is_asked_by_a_client_of_its_version() -> None:
+    archives = {row.version: row.sha256 for row in spark.catalogue().spark}
+    for version in (it for it in samples.chart_values().spark.images if not it.startswith("3.")):
+        (own,) = (it for it in CLIENTS.of_server(version) if it.role == "server")
+        assert own.version == version
+        if own.package == "pyspark":
+            assert own.sha256 == archives[version]
+    with pytest.raises(CatalogueError, match=r"has no client of Spark 9\.9\.9"):
+        CLIENTS.of_server("9.9.9")
+
+
+@pytest.mark.parametrize(("server", "number"), [("4.0.4", 1), ("4.0.5", 1), ("4.1.4", 0), ("4.3.0", 0)])
+def test_a_break_is_expected_of_the_servers_that_have_it(server: str, number: int) -> None:
+    assert len(list(CLIENTS.expected("spark-connect", server))) == number
+
+
 def test_what_clients_need_is_pinned_with_hashes() -> None:
     lines = [it for it in foundry.REQUIREMENTS.read_text().splitlines() if it and not it.startswith("#")]
     pinned = [it for it in lines if not it.startswith(" ")]
@@ -192,7 +208,7 @@ def predicted(role: str, data: dict[str, Any]) -> list[Any]:
     """The checks of a client's data, with what is known to break."""
     client = BY_ROLE[role]  # type: ignore[index]
     findings = [python_clients.judged(client, "data", data, SERVER)]
-    known = [it for it in CLIENTS.expected("spark-connect") if f"-{role}-" in it.check]
+    known = [it for it in CLIENTS.expected("spark-connect", SERVER) if f"-{role}-" in it.check]
     return expectation.judge(findings, known, "spark-connect", rows="charts/clients.toml")
 
 
@@ -235,15 +251,17 @@ def test_a_client_that_cannot_be_had_is_unavailable_and_never_passed(monkeypatch
     monkeypatch.setattr(spark_connect, "forwarded", lambda *of: nullcontext("127.0.0.1:1"))
     monkeypatch.setattr(python_clients, "ask", lambda *of, **more: pytest.fail("it was asked"))
     fetched: dict[ConnectClient, Future[Any]] = {}
-    for it in CLIENTS.client:
+    for it in BY_ROLE.values():
         fetched[it] = Future()
         fetched[it].set_exception(BuildError("pip could not fetch it: no network"))
-    context = cast(ScenarioContext, type("Context", (), {"cluster": None, "namespace": "spark-connect"})())
+    context = cast(
+        ScenarioContext, type("Context", (), {"cluster": None, "namespace": "spark-connect", "spark_version": SERVER})()
+    )
     found = spark_connect._python_clients(context, "spark-connect-server", fetched)
 
     assert {it.verdict for it in found} == {Verdict.UNAVAILABLE}
     assert worst(found) is Verdict.UNAVAILABLE
-    assert len(found) == 2 * len(CLIENTS.client)
+    assert len(found) == 2 * len(BY_ROLE)
     assert "pyspark-client 4.0.4 cannot be had: pip could not fetch it: no network" in found[0].message
 
 
@@ -288,6 +306,34 @@ def test_of_a_client_its_python_is_kept_and_it_is_fetched_once(
     assert foundry.ready(store, index, 120)[0] == own
 
 
+def test_a_client_is_taken_from_the_spark_that_has_been_built(
+    index: ConnectClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer of two files stands for that of Spark."""
+    store = Store(tmp_path / "artifacts", tmp_path / "logs")
+    row = spark.SparkVersion(version="9.9.9", scala="2.13", sha256="9" * 64)
+    monkeypatch.setattr(
+        spark,
+        "catalogue",
+        lambda: spark.read_catalogue(spark.RECIPES / "spark.toml").model_copy(update={"spark": (row,)}),
+    )
+    client = index.model_copy(update={"package": "pyspark", "version": row.version, "sha256": row.sha256})
+
+    def fill(layer: layers.LayerWriter) -> None:
+        layer.text(f"{spark.HOME}/python/pyspark/__init__.py", STAND_IN, owner=spark.OWNER)
+        layer.text(f"{spark.HOME}/jars/spark.jar", "a jar", owner=spark.OWNER)
+
+    def make(folder: Path, log_file: Path) -> None:
+        layers.write_layer(folder, "layer", fill)
+
+    store.build(spark.parts("9.9.9")[1], make)
+    monkeypatch.setattr(pypi, "source", lambda *of, **more: pytest.fail("it was fetched"))
+    own, _ = foundry.ready(store, client, 120)
+    assert [it.relative_to(own).as_posix() for it in own.rglob("*.*") if "pyspark" in it.parts] == [
+        "pyspark/__init__.py"
+    ]
+
+
 def test_another_file_than_the_rows_is_refused(index: ConnectClient, tmp_path: Path) -> None:
     store = Store(tmp_path / "artifacts", tmp_path / "logs")
     with pytest.raises(BuildError, match="pip could not fetch pyspark-client"):
@@ -305,4 +351,4 @@ def test_the_foundry_knows_them_and_does_not_prune_them(tmp_path: Path) -> None:
 
 def test_a_catalogue_without_a_role_expects_nothing_of_it() -> None:
     alone = ConnectClients(client=(BY_ROLE["server"],), known=CLIENTS.known)
-    assert not list(alone.expected("spark-connect"))
+    assert not list(alone.expected("spark-connect", SERVER))

@@ -47,8 +47,9 @@ def run(ctx: ScenarioContext) -> list[Finding]:
     """Start the server, wait for Ready, let Spark's own JVM client ask it for a sum, then each Python client."""
     with ThreadPoolExecutor(1, "python-clients") as pool:
         # The first time they are fetched, while the server starts.
-        clients = {it: pool.submit(ctx.python_client, it, ctx.within(_SECONDS)) for it in catalogue().client}
-        return trial(ctx, lambda ctx, objects: _steps(ctx, objects, clients))
+        clients = catalogue().of_server(ctx.spark_version)
+        fetched = {it: pool.submit(ctx.python_client, it, ctx.within(_SECONDS)) for it in clients}
+        return trial(ctx, lambda ctx, objects: _steps(ctx, objects, fetched))
 
 
 def _steps(
@@ -65,7 +66,7 @@ def _steps(
     objects.create(samples.render(ctx, "spark-connect-client", {"connect": {"remote": remote, "upTo": up_to}}))
     client_pod = _ended(ctx, objects, "spark-connect-client")
     log = pod_log(objects.core, ctx.namespace, client_pod.name)
-    yield _answer(client_pod, log, up_to)
+    yield _answer(client_pod, log, up_to, ctx.spark_version)
     yield from _python_clients(ctx, status["podName"], clients)
     yield _pods(ctx, objects)
     yield _executors(objects, server["metadata"]["name"])
@@ -104,9 +105,9 @@ def _ended(ctx: ScenarioContext, objects: Objects, name: str) -> SparkPod:
     )
 
 
-def _answer(pod: SparkPod, log: str, up_to: int) -> Finding:
+def _answer(pod: SparkPod, log: str, up_to: int, version: str) -> Finding:
     """The sum of the first numbers, and the version of the Spark that computed it."""
-    wanted = f"{up_to * (up_to + 1) // 2} from Spark {_VALUES.spark.version} through "
+    wanted = f"{up_to * (up_to + 1) // 2} from Spark {version} through "
     answers = announced(log, "connect answer")
     if pod.phase == "Succeeded" and any(answer.startswith(wanted) for answer in answers):
         return passed("query-answered", f"the client got {answers[0]}")
@@ -129,8 +130,8 @@ def _python_clients(
             except HarnessError as missing:
                 found += [unavailable(it.check(asks), f"{it.name} cannot be had: {missing.message}") for asks in ASKS]
                 continue
-            found += python_clients.ask(it, folders, address, _VALUES.spark.version, timeout=ctx.within(_ASK_SECONDS))
-    known = list(catalogue().expected(SCENARIO.name))
+            found += python_clients.ask(it, folders, address, ctx.spark_version, timeout=ctx.within(_ASK_SECONDS))
+    known = list(catalogue().expected(SCENARIO.name, ctx.spark_version))
     return expectation.judge(found, known, SCENARIO.name, rows="charts/clients.toml")
 
 
