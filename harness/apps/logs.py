@@ -16,14 +16,16 @@ _PI = re.compile(r"^Pi is roughly (\d+\.\d+)\s*$", re.MULTILINE)
 _VERSION = re.compile(r"Running Spark version (\d+\.\d+\.\d+\S*)")
 
 
-def pod_log(core: Any, namespace: str, pod: str) -> str:
+def pod_log(core: Any, namespace: str, pod: str, *, before: bool = False) -> str:
     """The whole log of a pod with one container, through a CoreV1Api; empty when there is no such pod or log.
 
+    With `before`, that of the container which ran before the present one.
     Raises ApiError when the API server answers otherwise than with the log or its absence.
     """
+    more = {"previous": True} if before else {}
     # Undecoded, since the client turns a log that happens to look like JSON into something else.
     try:
-        return raw(core.read_namespaced_pod_log, pod, namespace).decode(errors="replace")
+        return raw(core.read_namespaced_pod_log, pod, namespace, **more).decode(errors="replace")
     except ApiError as error:
         # 400 is the kubelet's answer as long as the container has not started.
         if error.status in (400, 404):

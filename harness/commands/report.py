@@ -39,7 +39,11 @@ def declare(commands: Any, command: run_options.Command) -> None:
     run_options.declare(merge.add_argument, (*run_options.CONFIG, *run_options.SHARE))
 
     ship = command(
-        actions, "ship", _ship, "print the upgrades of a report as rows of charts/results.toml, for `harness advise`"
+        actions,
+        "ship",
+        _ship,
+        "print the upgrades of a report as rows of charts/results.toml, for `harness advise`, or its installs as rows "
+        "of charts/spark-results.toml",
     )
     ship.add_argument(
         "run", nargs="?", default="", metavar="RUN", help="a run id or a report folder (default: the latest)"
@@ -105,10 +109,13 @@ def _merge(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness import stories
     from harness.report import ship, stored
 
     folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
-    print(ship.toml(ship.rows(folder, parsed.source or f"run {folder.name}")), end="")
+    source = parsed.source or f"run {folder.name}"
+    usual = {name: it.spark for name, it in stories.scenarios().items() if it.sparks}
+    print(ship.toml(ship.spark_rows(folder, source, usual) or ship.rows(folder, source)), end="")
     return 0
 
 

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the report of a run into rows of charts/results.toml, which are shipped with the project."""
+"""Turns the report of a run into rows of charts/results.toml and charts/spark-results.toml.
+
+Both are shipped with the project.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from harness.errors import UsageError
-from harness.matrix import path_names
+from harness.matrix import path_names, sparks
 from harness.matrix.results import Result
-from harness.report.model import CheckResult
+from harness.matrix.spark_results import SparkResult
+from harness.report.model import CheckResult, RunResult
 from harness.report.path_results import WATCHED, PathResult, Report, State, path_results
 from harness.report.text import first_line
 from harness.report.writer import RESULTS, read
@@ -23,16 +27,12 @@ _STATES: dict[State, Literal["clean", "race", "broken"]] = {
     State.BROKEN: "broken",
 }
 
+_OUTCOMES = {Verdict.PASSED: "passed", Verdict.BROKEN_AS_KNOWN: "known", Verdict.FAILED: "broken"}
+
 
 def rows(folder: Path, source: str) -> list[Result]:
     """A row for each upgrade of a report that was looked at in full. Raises UsageError where there is none."""
-    file = folder / RESULTS
-    try:
-        run, digest = read(file), f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
-    except (OSError, ValueError) as unreadable:
-        raise UsageError(f"{file} cannot be read: {str(unreadable).splitlines()[0]}", "give a report's folder") from (
-            unreadable
-        )
+    run, digest = _read(folder)
     parsed = {it for cell in run.cells if (it := path_names.parse(cell.path)) and it.kind == "upgrade"}
     pairs = sorted({it.releases for it in parsed if len(it.releases) == 2})
     report = Report(folder=str(folder), run=run)
@@ -46,12 +46,52 @@ def rows(folder: Path, source: str) -> list[Result]:
     return made
 
 
-def toml(found: list[Result]) -> str:
-    """The rows as they are written into charts/results.toml."""
+def spark_rows(folder: Path, source: str, usual: Mapping[str, str]) -> list[SparkResult]:
+    """A row for each operator and each Spark version that applications of a report ran on, by installs in one way.
+
+    `usual` are the Spark versions by scenario that its name does not say. Raises UsageError for an unreadable report.
+    """
+    run, digest = _read(folder)
+    ran: dict[tuple[str, str, str], dict[str, set[str]]] = {}
+    for cell in run.cells:
+        parsed = path_names.parse(cell.path)
+        base, _, version = cell.scenario.partition(sparks.MARK)
+        if parsed is None or cell.path != f"install-{parsed.releases[0]}" or base not in usual:
+            continue
+        if cell.verdict in _OUTCOMES:
+            where = (parsed.releases[0], version or usual[base], cell.environment)
+            ran.setdefault(where, {}).setdefault(_OUTCOMES[cell.verdict], set()).add(base)
+    return [
+        SparkResult(
+            operator=operator,
+            spark=version,
+            environment=environment,
+            recorded=f"{run.started:%Y-%m-%d}",
+            source=source,
+            digest=digest,
+            **{outcome: tuple(sorted(names)) for outcome, names in outcomes.items()},
+        )
+        for (operator, version, environment), outcomes in ran.items()
+    ]
+
+
+def toml(found: Sequence[Result | SparkResult]) -> str:
+    """The rows as they are written into the file that they are for."""
     return "\n".join("\n".join(["[[result]]", *_lines(row), ""]) for row in found)
 
 
-def _lines(row: Result) -> Iterator[str]:
+def _read(folder: Path) -> tuple[RunResult, str]:
+    """The run of a report, and the digest of its results. Raises UsageError."""
+    file = folder / RESULTS
+    try:
+        return read(file), f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"
+    except (OSError, ValueError) as unreadable:
+        raise UsageError(f"{file} cannot be read: {str(unreadable).splitlines()[0]}", "give a report's folder") from (
+            unreadable
+        )
+
+
+def _lines(row: Result | SparkResult) -> Iterator[str]:
     for key, value in row.model_dump().items():
         if value in (None, "", ()):
             continue

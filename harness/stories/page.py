@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of scenarios in docs/scenarios.md, from their summaries: `python -m harness.stories.page` writes them."""
+"""The tables about scenarios in the documentation: `python -m harness.stories.page` writes them.
+
+Those of docs/scenarios.md are their summaries, that of docs/spark.md is what charts/spark-results.toml has of them.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import home, stories
+from harness.matrix import catalogue, spark_results
 from harness.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "scenarios.md"
+SPARK_PAGE = PROJECT_ROOT / "docs" / "spark.md"
 
 _TABLE = re.compile(r"<!-- scenarios: (?P<story>[\w-]+) -->\n\n(?P<head>\|.*\|\n\|.*\|\n)(?P<rows>(?:\|.*\|\n)*)")
 """A table under the name of its story. Its head is written by hand."""
+_RESULTS = re.compile(r"(<!-- begin: spark results -->\n).*?(<!-- end -->)", re.S)
 
 
 def written(text: str) -> str:
@@ -26,9 +32,16 @@ def written(text: str) -> str:
     return _TABLE.sub(table, text)
 
 
-def write(page: Path = PAGE) -> None:
+def with_results(text: str) -> str:
+    """The page of Spark versions with the table as it should be."""
+    table = spark_results.table(spark_results.read(), catalogue.load(), stories.scenarios().values())
+    return _RESULTS.sub(lambda found: f"{found[1]}{table}{found[2]}", text)
+
+
+def write(page: Path = PAGE, spark_page: Path = SPARK_PAGE) -> None:
     """Write the tables anew."""
     page.write_text(written(page.read_text()))
+    spark_page.write_text(with_results(spark_page.read_text()))
 
 
 def _rows() -> Mapping[str, str]:

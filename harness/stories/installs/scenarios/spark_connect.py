@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from harness import causes
 from harness.apps import claims, python_clients, samples
@@ -25,7 +25,7 @@ from harness.kube.watching import watch_until
 from harness.matrix.connect_clients import ASKS, ConnectClient, catalogue
 from harness.matrix.model import Scenario
 from harness.verdicts import Finding, failed, passed, unavailable
-from harness.waiting import Cancelled
+from harness.waiting import Cancelled, until
 
 _VALUES = samples.chart_values()
 
@@ -57,6 +57,9 @@ def _steps(
 ) -> Iterator[Finding]:
     (made,) = objects.create(samples.render(ctx, "spark-connect"))
     server = _ready(ctx, objects, made["metadata"]["name"])
+    if isinstance(server, Finding):
+        yield server
+        return
     status = server["status"]["server"]
     yield passed(
         "ready", f"the server is Ready: pod {status['podName']}, service {status['serviceName']}", status=status
@@ -72,21 +75,32 @@ def _steps(
     yield _executors(objects, server["metadata"]["name"])
 
 
-def _ready(ctx: ScenarioContext, objects: Objects, name: str) -> Mapping[str, Any]:
-    call, arguments = objects.watched(CONNECT)
+def _ready(ctx: ScenarioContext, objects: Objects, name: str) -> Mapping[str, Any] | Finding:
+    """The SparkConnect once it is Ready, or why its server ended: the kubelet starts that anew for ever."""
 
-    def look(event: str, raw: Any) -> Mapping[str, Any] | None:
-        return raw if raw["metadata"]["name"] == name and raw.get("status", {}).get("state") == "Ready" else None
+    def look() -> Mapping[str, Any] | SparkPod | str:
+        raw = objects.get(CONNECT, name) or {}
+        if raw.get("status", {}).get("state") == "Ready":
+            return raw
+        fallen = [pod for pod in by_role(objects.spark_pods(), "connect-server") if pod.main.restarts or pod.main.ended]
+        return fallen[0] if fallen else f"{name}: {raw.get('status', 'no status yet')}"
 
-    return watch_until(
-        call,
+    found = until(
         look,
+        lambda seen: not isinstance(seen, str),
         what=f"SparkConnect {name} to be Ready",
         timeout=ctx.within(_SECONDS),
-        describe=lambda raw: f"{raw['metadata']['name']}: {raw.get('status', 'no status yet')}",
         next_step=f"kubectl logs -n {objects.namespace} {name}-server",
-        **arguments,
     )
+    return _fallen(objects, found) if isinstance(found, SparkPod) else cast("Mapping[str, Any]", found)
+
+
+def _fallen(objects: Objects, pod: SparkPod) -> Finding:
+    """Why the server ended, from the log of the container that did."""
+    ended = pod.main.ended or pod.main.last
+    log = pod_log(objects.core, objects.namespace, pod.name, before=pod.main.ended is None)
+    status = f"with exit status {ended.exit_code}" if ended else "for an unknown reason"
+    return failed("ready", f"{pod.name} ended {status}: {causes.told(log)}", log_end=tail(log))
 
 
 def _ended(ctx: ScenarioContext, objects: Objects, name: str) -> SparkPod:
