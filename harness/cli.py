@@ -18,6 +18,7 @@ from harness import options as run_options
 from harness.commands import (
     advise,
     audit,
+    cache,
     completion,
     foundry,
     imports,
@@ -149,6 +150,7 @@ _GROUPS: tuple[Callable[[Any, run_options.Command], None], ...] = (
     workflow.declare,
     registry.declare,
     imports.declare,
+    cache.declare,
     snapshot.declare,
     advise.declare,
     rehearse.declare,

@@ -33,6 +33,7 @@ _ENVIRONMENT = {
     "HARNESS_APP_SLOTS": "app_slots",
     "HARNESS_PROCESSORS": "processors",
     "HARNESS_MIN_DISK_GB": "min_disk_gb",
+    "HARNESS_IMAGE_CACHE_GB": "image_cache_gb",
     "HARNESS_DEBIAN_PACKAGES": "debian_packages",
 }
 
@@ -80,6 +81,13 @@ class Settings(BaseModel):
         default="any", description="whether base systems may have Debian packages that are not on record"
     )
     isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
+    image_cache_gb: float = Field(
+        default=20.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="most that images of public registries and mirrors take on the disk between runs, in 10⁹ bytes; "
+        "with 0, each node pulls them anew",
+    )
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
     cluster: ClusterSettings = Field(default=ClusterSettings(), description="the cluster of the environment `existing`")
     catalogue_dirs: tuple[Path, ...] = Field(

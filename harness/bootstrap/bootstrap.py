@@ -105,8 +105,9 @@ def all_steps(
     # A provider's program has its name; one without a row among the tools needs none.
     used = dict.fromkeys((*(environment.provider for environment in environments), *providers))
     names = [*(name for name in used if name in tools.catalogue()), "helm", *programs]
-    if source == "foundry":
+    if source == "foundry" or settings.image_cache_gb:
         names.append("registry")
+    if source == "foundry":
         steps.append(_packages_step(settings))
     clusters = tools.clusters_of(environments)
     steps += [_tool_step(settings, name, clusters=clusters) for name in names]

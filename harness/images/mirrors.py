@@ -7,8 +7,9 @@ import json
 import re
 import shutil
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -29,6 +30,7 @@ K3S_FOLDER = "/etc/rancher/k3s"
 """Where k3s's nodes have their registries.yaml."""
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 _HOST = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9.:\[\]_-]*")
 
 
@@ -138,8 +140,11 @@ def api_root(url: str) -> str:
     )
 
 
-def write_hosts(mirrors: MirrorMap, folder: Path) -> Path:
+def write_hosts(mirrors: MirrorMap, folder: Path, *, first: Mapping[str, str] = _NONE) -> Path:
     """Write `<host>/hosts.toml` for every mirror, to be mounted at CERTS_D, and return the folder.
+
+    `first` has the addresses that are asked before the mirror of their host, or before the public registry, of which
+    containerd takes the name from that of the folder where there is no `server` (docs/hosts.md).
 
     With a mirror in force, `_default/hosts.toml` leads every other host to BLOCKED, and no `server` line names a public
     registry, so that nothing is pulled from outside the map. Without a mirror the folder stays empty. Keys on the top
@@ -147,38 +152,53 @@ def write_hosts(mirrors: MirrorMap, folder: Path) -> Path:
     a CA file cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for host, mirror in mirrors.mirrors.items():
+    for host in dict.fromkeys((*mirrors.mirrors, *first)):
+        mirror = mirrors.mirrors.get(host)
         target = folder / host
         target.mkdir(parents=True, exist_ok=True)
-        if mirror.ca:
+        if mirror and mirror.ca:
             _copy_ca(host, mirror.ca, target / "ca.pem")
-        _write_hosts_toml(target / "hosts.toml", mirror)
+        _write_hosts_toml(target / "hosts.toml", mirror, first.get(host, ""))
     if mirrors:
         _write_hosts_toml(folder / "_default" / "hosts.toml", Mirror(url=BLOCKED))
     return folder
 
 
-def _write_hosts_toml(file: Path, mirror: Mirror) -> None:
+def _write_hosts_toml(file: Path, mirror: Mirror | None, first: str = "") -> None:
     """Write it, and read it as containerd does, which tells a mistake in it in its own log alone and not by a pull."""
-    _write(file, hosts_toml(mirror), secret=mirror.credentials is not None)
+    address = mirror.url if mirror else first
+    _write(file, hosts_toml(mirror, first), secret=mirror is not None and mirror.credentials is not None)
     try:
         read = tomllib.loads(file.read_text(encoding="utf-8"))
     except ValueError as broken:
         raise SettingsError(
-            f"no hosts.toml can be written for the mirror {mirror.url!r} of {file.parent.name}: {broken}",
+            f"no hosts.toml can be written for the mirror {address!r} of {file.parent.name}: {broken}",
             "write its url without control characters",
         ) from broken
-    if read != hosts_settings(mirror):
-        raise SettingsError(f"{file} does not say what the mirror map says of {mirror.url!r}", "report this")
+    if read != hosts_settings(mirror, first):
+        raise SettingsError(f"{file} does not say what the mirror map says of {address!r}", "report this")
 
 
-def hosts_settings(mirror: Mirror) -> Mapping[str, Any]:
-    """What a hosts.toml with only this mirror says. A CA is expected next to it as ca.pem."""
-    root = api_root(mirror.url)
-    settings: dict[str, Any] = {"server": root, "capabilities": ["pull", "resolve"]}
+def hosts_settings(mirror: Mirror | None, first: str = "") -> Mapping[str, Any]:
+    """What the hosts.toml of a host says: its mirror as `server`, and before that the address `first`.
+
+    A CA is expected next to it as ca.pem.
+    """
+    asked = {"host": {(root := api_root(first)): _reading(root)}} if first else {}
+    return {**(_server_settings(mirror) if mirror else {}), **asked}
+
+
+def _reading(root: str) -> dict[str, Any]:
+    settings: dict[str, Any] = {"capabilities": ["pull", "resolve"]}
     if not root.endswith("/v2"):
         # containerd would append /v2 to any other path.
         settings["override_path"] = True
+    return settings
+
+
+def _server_settings(mirror: Mirror) -> dict[str, Any]:
+    root = api_root(mirror.url)
+    settings: dict[str, Any] = {"server": root, **_reading(root)}
     if mirror.ca:
         settings["ca"] = "ca.pem"
     if mirror.credentials:
@@ -186,15 +206,20 @@ def hosts_settings(mirror: Mirror) -> Mapping[str, Any]:
     return settings
 
 
-def hosts_toml(mirror: Mirror) -> str:
+def hosts_toml(mirror: Mirror | None, first: str = "") -> str:
     """The text of `hosts_settings`."""
-    lines, tables = [], []
-    for key, value in hosts_settings(mirror).items():
-        if isinstance(value, Mapping):
-            tables += ["", f"[{key}]", *(f"{name} = {_quoted(it)}" for name, it in value.items())]
-        else:
-            lines.append(f"{key} = {_quoted(value)}")
-    return "\n".join([*lines, *tables]) + "\n"
+    return "\n".join(_toml_lines(hosts_settings(mirror, first))).lstrip() + "\n"
+
+
+def _toml_lines(table: Mapping[str, Any], name: str = "") -> Iterator[str]:
+    """The lines of a table, its own keys first."""
+    yield from (f"{key} = {_quoted(it)}" for key, it in table.items() if not isinstance(it, Mapping))
+    for key, it in table.items():
+        if isinstance(it, Mapping):
+            inner = f"{name}.{_quoted(key)}" if name else key
+            if any(not isinstance(one, Mapping) for one in it.values()):
+                yield from ("", f"[{inner}]")
+            yield from _toml_lines(it, inner)
 
 
 def mirrored(reference: str, mirrors: MirrorMap) -> str:
@@ -207,18 +232,21 @@ def mirrored(reference: str, mirrors: MirrorMap) -> str:
     return f"{host}/{reference.split('/', 1)[1]}"
 
 
-def write_registries_yaml(mirrors: MirrorMap, folder: Path, *, node_folder: str = K3S_FOLDER) -> Path:
+def write_registries_yaml(
+    mirrors: MirrorMap, folder: Path, *, first: Mapping[str, str] = _NONE, node_folder: str = K3S_FOLDER
+) -> Path:
     """Write `registries.yaml` (mode 0600 when it holds a password) for k3s's nodes and return the file.
 
-    `folder` is to be mounted, or copied, at `node_folder`. k3s takes the path of an endpoint as it is, and adds the
-    public registry behind the mirrors unless it runs with `--disable-default-registry-endpoint` (docs.k3s.io, private
-    registry configuration). Raises SettingsError when a CA file cannot be read.
+    `folder` is to be mounted, or copied, at `node_folder`; `first` is as in `write_hosts`. k3s takes the path of an
+    endpoint as it is, and adds the public registry behind the mirrors unless it runs with
+    `--disable-default-registry-endpoint` (docs.k3s.io, private registry configuration). Raises SettingsError when a CA
+    file cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    endpoints: dict[str, Any] = {}
+    endpoints: dict[str, Any] = {host: {"endpoint": [api_root(url)]} for host, url in first.items()}
     configs: dict[str, Any] = {}
     for host, mirror in mirrors.mirrors.items():
-        endpoints[host] = {"endpoint": [api_root(mirror.url)]}
+        endpoints.setdefault(host, {"endpoint": []})["endpoint"].append(api_root(mirror.url))
         config: dict[str, Any] = {}
         if mirror.credentials:
             config["auth"] = {"username": mirror.username, "password": mirror.password.get_secret_value()}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -58,10 +58,12 @@ class ClusterSpec:
     """The specification of a cluster.
 
     `name` is unique on this host; `node_image` is what the engine can run; `nodes` is how many there are, the first of
-    which is the control plane; `network` is the run's network; `preload` are images that the first node pulls while its
-    control plane starts; `helper_image` is for containers that the provider starts beside its nodes, where that is not
-    left to it; `folder` is where the kubeconfig, the provider's configuration and its logs go; `timeout` is in seconds;
-    `early` is what is done on a cluster of one node as soon as its API server answers, see harness/providers/early.py.
+    which is the control plane; `network` is the run's network; `image_cache` has the addresses that nodes ask for
+    images of a registry host before its mirror or registry; `preload` are images that the first node pulls while its
+    control plane starts, each once `await_image` has returned for it; `helper_image` is for containers that the
+    provider starts beside its nodes, where that is not left to it; `folder` is where the kubeconfig, the provider's
+    configuration and its logs go; `timeout` is in seconds; `early` is what is done on a cluster of one node as soon as
+    its API server answers, see harness/providers/early.py.
     """
 
     name: str
@@ -73,6 +75,8 @@ class ClusterSpec:
     folder: Path
     nodes: int = 1
     preload: tuple[str, ...] = ()
+    image_cache: Mapping[str, str] = field(default_factory=dict)
+    await_image: Callable[[str], None] = lambda image: None
     helper_image: str = ""
     timeout: float = 300.0
     early: Act | None = None

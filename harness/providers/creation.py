@@ -50,7 +50,7 @@ class Ways:
 def create(spec: ClusterSpec, ways: Ways) -> Cluster:
     """Create a cluster and wait until it can be used. Raises ClusterError with the end of the nodes' logs."""
     deadline = waiting.Deadline(seconds=spec.timeout)
-    preload = Preload(ways.first_node, spec.preload, deadline, spec.folder / "preload.log")
+    preload = Preload(ways.first_node, spec.preload, deadline, spec.folder / "preload.log", spec.await_image)
     early = Early(
         spec.name,
         spec.environment,

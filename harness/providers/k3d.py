@@ -95,7 +95,9 @@ class K3d:
         write_secret(spec.folder / "kubeconfig", shown.stdout)
 
     def _registries(self, spec: ClusterSpec) -> Path | None:
-        return write_registries_yaml(spec.mirrors, spec.folder / "registries") if spec.mirrors else None
+        if not spec.mirrors and not spec.image_cache:
+            return None
+        return write_registries_yaml(spec.mirrors, spec.folder / "registries", first=spec.image_cache)
 
     def _nodes(self, cluster_name: str) -> tuple[str, ...]:
         """The cluster's containers, the server first."""

@@ -109,8 +109,8 @@ class Kind:
         config["kubeadmConfigPatches"] = [*config.get("kubeadmConfigPatches", []), *_quick_start()]
         if containers.cgroup_v1() and spec.node_image.startswith(OWN_IMAGES):
             _without_freezing(config)
-        if spec.mirrors:
-            hosts = write_hosts(spec.mirrors, spec.folder / "certs.d")
+        if spec.mirrors or spec.image_cache:
+            hosts = write_hosts(spec.mirrors, spec.folder / "certs.d", first=spec.image_cache)
             mount = {"hostPath": str(hosts.resolve()), "containerPath": CERTS_D, "readOnly": True}
             config["nodes"][0]["extraMounts"] = [mount]
         config["nodes"] += [{**config["nodes"][0], "role": "worker"} for _ in range(1, spec.nodes)]

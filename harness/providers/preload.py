@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness import process, waiting
@@ -12,14 +12,25 @@ from harness.errors import HarnessError
 
 
 class Preload(threading.Thread):
-    """Pulls images in a node; a pull that fails is left to the kubelet, which reports it."""
+    """Pulls images in a node, each once `await_image` has returned for it.
 
-    def __init__(self, node: str, images: Sequence[str], deadline: waiting.Deadline, log_file: Path) -> None:
+    A pull that fails is left to the kubelet, which reports it.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        images: Sequence[str],
+        deadline: waiting.Deadline,
+        log_file: Path,
+        await_image: Callable[[str], None] = lambda image: None,
+    ) -> None:
         super().__init__(name=f"preload-{node}", daemon=True)
         self._node = node
         self._images = images
         self._deadline = deadline
         self._log_file = log_file
+        self._await_image = await_image
         self._stopped = threading.Event()
 
     def cancel(self) -> None:
@@ -36,6 +47,7 @@ class Preload(threading.Thread):
                 self._answers, what=f"containerd in {self._node}", timeout=max(1.0, self._deadline.left), interval=0.3
             )
             for image in self._images:
+                self._await_image(image)
                 if self._stopped.is_set():
                     return
                 self._exec("crictl", "pull", image, timeout=max(1.0, self._deadline.left))

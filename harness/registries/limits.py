@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from harness.errors import RegistryError
+from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
@@ -16,7 +17,9 @@ _HEADER = re.compile(r"(\d+)(?:;w=(\d+))?")
 _WINDOW = 21600
 
 
-def pulls_left(reference: str, mirror: Mirror | None = None) -> PullsLeft | None:
+def pulls_left(
+    reference: str, mirror: Mirror | None = None, credentials: Credentials | None = None
+) -> PullsLeft | None:
     """The limits in the headers of a HEAD response; None when the registry has none, or does not answer.
 
     A HEAD is not counted (https://docs.docker.com/docker-hub/usage/pulls), but through a pull-through cache that lacks
@@ -24,10 +27,15 @@ def pulls_left(reference: str, mirror: Mirror | None = None) -> PullsLeft | None
     """
     image = ImageReference.parse(reference)
     try:
-        with RegistryClient(mirror, image.registry, attempts=1) as client:
-            headers = client.ask("HEAD", image.repository, f"manifests/{image.identifier}").headers
+        with RegistryClient(mirror, image.registry, attempts=1, credentials=credentials) as client:
+            return pulls_left_of(client, image)
     except RegistryError:
         return None
+
+
+def pulls_left_of(client: RegistryClient, image: ImageReference) -> PullsLeft | None:
+    """The same by a client that is there, for its login. Raises RegistryError."""
+    headers = client.ask("HEAD", image.repository, f"manifests/{image.identifier}").headers
     limit, remaining = (_HEADER.match(headers.get(f"ratelimit-{it}", "")) for it in ("limit", "remaining"))
     if not limit or not remaining:
         return None

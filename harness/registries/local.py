@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 LABEL_TOOL = "spark-operator-harness.tool"
 """Docker label of images that hold one of the harness's own tools; they outlive a run."""
 
+BLOBS = "docker/registry/v2/blobs"
+"""Where a storage has its content (registry/storage/paths.go of distribution)."""
+
 _READY_SECONDS = 30.0
 _ENGINE_SECONDS = 60.0
 _PORT = 5000
@@ -169,7 +172,8 @@ class NodeRegistries:
     """Read-only registry containers that answer for `docker.io`, `ghcr.io`, … on a run's network.
 
     `binary` is a static registry server; `storage` has one folder per registry host. `announce` is called with each
-    container's name before it is created, for the ledger. Tags in `hidden` are not served.
+    container's name before it is created, for the ledger. Tags in `hidden` are not served. `blobs` is a folder with
+    content that the storages share, which have it mounted at BLOBS.
     """
 
     def __init__(
@@ -180,7 +184,9 @@ class NodeRegistries:
         docker: str | Path = "docker",
         announce: Callable[[str], None] | None = None,
         hidden: Iterable[ImageReference] = (),
+        blobs: Path | None = None,
     ) -> None:
+        self._blobs = blobs
         self.binary = binary
         self.storage = storage
         self._docker = docker
@@ -244,6 +250,7 @@ class NodeRegistries:
             *label_words(run_id), "--publish", f"127.0.0.1::{_PORT}",
             "--mount", f"type=bind,source={(self.storage / host).resolve()},target=/var/lib/registry,readonly",
             *self._covers(host),
+            *self._shared(),
             image,
         )  # fmt: skip
         # Ours only from here on: a name that is taken belongs to someone else, and stop() must leave that alone.
@@ -266,6 +273,11 @@ class NodeRegistries:
             tag = f"docker/registry/v2/repositories/{it.repository}/_manifests/tags/{it.tag}"
             if it.registry == host and (self.storage / host / tag).is_dir():
                 yield from ("--mount", f"type=tmpfs,target=/var/lib/registry/{tag}")
+
+    def _shared(self) -> Iterator[str]:
+        if self._blobs is not None:
+            source = self._blobs.resolve()
+            yield from ("--mount", f"type=bind,source={source},target=/var/lib/registry/{BLOBS},readonly")
 
     @functools.cached_property
     def _image(self) -> str:

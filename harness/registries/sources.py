@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import RegistryError, UnaskedError, UnavailableError, UsageError
-from harness.images.credentials import from_docker_config
+from harness.images.credentials import Credentials, from_docker_config
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.registries.client import RegistryClient
 from harness.registries.connection import address_of
+from harness.registries.push import Transfer
 from harness.settings import Settings, SourceKind
 from harness.waiting import Deadline
 
@@ -96,9 +97,10 @@ class _Registries:
         self._provenance = provenance or Provenance()
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._clients: dict[str, RegistryClient] = {}
+        self._clients: dict[str, Transfer] = {}
         self._records: dict[str, ImageRecord] = {}
         self._absent: dict[str, UnavailableError] = {}
+        self._learnt: dict[str, frozenset[str]] = {}
 
     @property
     def mirrors(self) -> MirrorMap:
@@ -129,14 +131,23 @@ class _Registries:
         with self._lock:
             return self._records.setdefault(image.canonical, record)
 
+    def learn(self, reference: str, digests: frozenset[str]) -> None:
+        """Have the digests of an image whose manifests have been read: reading them again may count as a pull."""
+        with self._lock:
+            self._learnt[reference] = digests
+
     def digests(self, reference: str) -> frozenset[str]:
         image = ImageReference.parse(reference)
+        with self._lock:
+            learnt = self._learnt.get(image.canonical)
+        if learnt:
+            return learnt
         try:
             return self.client(image.registry).digests(image)
         except RegistryError as error:
             raise self._missing(image, error) from error
 
-    def client(self, host: str) -> RegistryClient:
+    def client(self, host: str) -> Transfer:
         """The client for a registry host. Raises UnavailableError when this source has no server for it."""
         with self._lock:
             if host not in self._clients:
@@ -156,7 +167,7 @@ class _Registries:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _connect(self, host: str) -> RegistryClient:
+    def _connect(self, host: str) -> Transfer:
         raise NotImplementedError
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
@@ -173,13 +184,32 @@ class Upstream(_Registries):
 
     def __init__(self, *, timeout: float = 10.0, provenance: Provenance | None = None) -> None:
         super().__init__(MirrorMap(), timeout=timeout, provenance=provenance)
+        self._anonymous: dict[str, Transfer] = {}
+
+    def anonymous(self, host: str) -> Transfer:
+        """The client for a registry host without a login: that of everybody, where this machine has none."""
+        with self._lock:
+            if host not in self._anonymous:
+                self._anonymous[host] = self._connect_as(host, None)
+            return self._anonymous[host]
+
+    def close(self) -> None:
+        """Close the connections; they are reopened when needed."""
+        super().close()
+        with self._lock:
+            clients, self._anonymous = list(self._anonymous.values()), {}
+        for client in clients:
+            client.close()
 
     def describe(self) -> str:
         """The source in words."""
         return "upstream: images are pulled from the public registries"
 
-    def _connect(self, host: str) -> RegistryClient:
-        return RegistryClient(None, host, credentials=from_docker_config(host), timeout=self._timeout)
+    def _connect(self, host: str) -> Transfer:
+        return self._connect_as(host, from_docker_config(host))
+
+    def _connect_as(self, host: str, credentials: Credentials | None) -> Transfer:
+        return Transfer(None, host, credentials=credentials, timeout=self._timeout)
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
         return _retold(f"{image.canonical} is not available", error, error.next_step)
@@ -196,10 +226,10 @@ class Mirrored(_Registries):
         pairs = [f"{host} from {mirror.reachable_url}" for host, mirror in self.mirrors.mirrors.items()]
         return f"mirror: images of {', '.join(pairs)}"
 
-    def _connect(self, host: str) -> RegistryClient:
+    def _connect(self, host: str) -> Transfer:
         mirror = _mirror_for(host, self.mirrors, f'add [mirrors."{host}"] with its url to harness.toml')
         # Nothing but the mirror's own login: the nodes know no other, and what we can pull they must be able to pull.
-        return RegistryClient(mirror, host, timeout=self._timeout)
+        return Transfer(mirror, host, timeout=self._timeout)
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
         step = f"copy {image.canonical} to the mirror; {error.next_step}" if error.status == 404 else error.next_step
@@ -218,14 +248,14 @@ class Foundry(_Registries):
         """The source in words."""
         return "foundry: images are built here from package registries and served by local registries"
 
-    def _connect(self, host: str) -> RegistryClient:
+    def _connect(self, host: str) -> Transfer:
         mirror = _mirror_for(
             host,
             self.mirrors,
             "for releases that were copied there (a [[relocation]] row), run `nox -s bootstrap` with the run's --env "
             "and --path; else use --source upstream",
         )
-        return RegistryClient(mirror, host, timeout=self._timeout)
+        return Transfer(mirror, host, timeout=self._timeout)
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
         step = error.next_step

@@ -53,6 +53,13 @@ class Preflight:
         self._answers: dict[str, UnavailableError | None] = {}
         self._lock = threading.Lock()
 
+    def images(self, cell: Cell) -> Iterator[str]:
+        """The images of a cell's pods, those that may not be there too."""
+        for name in cell.path.releases:
+            yield from self._operator_images(cell, self._catalogue.release(name))
+        story = stories.of(cell.scenario)
+        yield from (*story.images(cell), *story.doubtful_images(cell))
+
     def refusals(self, asked: Iterable[Cell]) -> dict[str, Finding]:
         """Cell id → the finding that names all that is not to be had for it; cells that can run are not in it."""
         cells = list(asked)

@@ -119,6 +119,9 @@ class Preparation:
         if isinstance(made, Finding):
             return made
         self._record.made = made
+        lacking = self._not_fetched()
+        if lacking is not None:
+            return lacking
         # Where nothing but mirrors may be asked, a result must not rest on what came from elsewhere.
         outside = way_out(provider, made.cluster) if self._mirrors() and not provider.guest else ""
         if outside:
@@ -213,6 +216,9 @@ class Preparation:
             mirrors=self._mirrors(),
             # What own registries are asked for is the cells' business.
             preload=() if own or provider.guest else self._preload(),
+            # A registry of the cells' own is asked by every node, with the logins that they try.
+            image_cache={} if own or provider.guest else self._resources.node_cache(),
+            await_image=self._await_image,
             helper_image=helper,
             folder=self._resources.scratch(self._cluster_name),
             timeout=self._asked.settings.cluster_timeout,
@@ -238,6 +244,17 @@ class Preparation:
             job_namespaces=tuple(self._namespaces()),
             applications=plan.watched(self._attempts),
         )
+
+    def _await_image(self, image: str) -> None:
+        if self._resources.supply is not None:
+            self._resources.supply.wait(image)
+
+    def _not_fetched(self) -> Finding | None:
+        """Why an image of the cells did not come to this machine, which nodes would try again, each for itself."""
+        supply = self._resources.supply
+        if supply is None or self._record.registries:
+            return None
+        return next((it for attempt in self._attempts if (it := supply.missing(attempt.cell)) is not None), None)
 
     def _announce(self, provider: Provider, node: str) -> None:
         """Say what is about to be made, and have it in the ledger."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,25 +21,31 @@ from harness.evidence.folders import remove_folder
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id
 from harness.evidence.temporary import all_in
 from harness.foundry import images as foundry_images
+from harness.foundry.assemble import architecture
 from harness.foundry.imported import Imports, Records
+from harness.host.disk import GIGABYTE
+from harness.image_cache.cache import ImageCache
 from harness.images.credentials import Credentials, from_docker_config
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
+from harness.matrix.model import Cell
 from harness.providers import network
 from harness.providers.base import Guest
 from harness.registries import limits
 from harness.registries.local import NodeRegistries, stored_hosts
-from harness.registries.sources import Provenance, Source, Unasked, source_for
+from harness.registries.sources import Mirrored, Provenance, Source, Unasked, Upstream, source_for
 from harness.releases.asked import operator_image
 from harness.releases.values import merge
 from harness.run import before, registry_hosts, spark_images
+from harness.run.image_supply import SERVER, ImageSupply, serving
 from harness.run.node_images import NodeImages
 from harness.run.own_load import OwnLoad
 from harness.run.preflight import Preflight
 from harness.run.release_charts import ReleaseCharts
 from harness.run.run_host import Host
 from harness.run.setup import Request
+from harness.verdicts import Finding
 
 if TYPE_CHECKING:
     from harness.run.guest_proof import Proof
@@ -51,11 +57,13 @@ _INSPECT_SECONDS = 60.0
 class Resources:
     """Made by `open`, unmade by `close`; every piece is in the ledger before it exists.
 
-    `node_images` and `charts` are there from `open` on.
+    `node_images`, `charts` and `supply` are there from `open` on; there is no supply where images are on this machine
+    anyway.
     """
 
     node_images: NodeImages
     charts: ReleaseCharts
+    supply: ImageSupply | None
 
     def __init__(self, run_id: str, asked: Request, host: Host, say: Callable[[str], None]) -> None:
         self.run_id = run_id
@@ -68,6 +76,7 @@ class Resources:
         self._temporary = ExitStack()
         self._registries: NodeRegistries | None = None
         self._source: Source | None = None
+        self.supply = None
         self.guest: Guest | None = None
         self._proof: Proof | None = None
         self._load = OwnLoad(self._is_own)
@@ -82,6 +91,7 @@ class Resources:
         mirrors = None if self._open_as_guest() else self._open_engine(self.ledger)
         self._source = self._source_of(mirrors)
         self.node_images = NodeImages(settings, self._host, self._source, self._imports)
+        self._open_supply()
         self.charts = ReleaseCharts(
             settings,
             self._source,
@@ -130,6 +140,41 @@ class Resources:
         hosts = registry_hosts.needed(self._asked, stored_hosts(registries.storage))
         return registries.start(self.run_id, self.network, hosts=hosts)
 
+    def _open_supply(self) -> None:
+        """Have the run's images come to this machine once, where they come from registries elsewhere."""
+        settings, source = self._asked.settings, self._source
+        if self.guest is not None or not settings.image_cache_gb or not isinstance(source, Upstream | Mirrored):
+            return
+        cache = ImageCache.of(settings)
+        server, view = serving(
+            cache,
+            self.scratch("registries"),
+            self._host.tools["registry"].path,
+            lambda name: self._planned("container", name),
+        )
+        supply = ImageSupply(
+            cache,
+            source,
+            server,
+            view,
+            most_bytes=settings.image_cache_gb * GIGABYTE,
+            platform=f"linux/{architecture()}",
+            images=self._images_of,
+            engine_images=self.node_images.from_registries,
+            say=self._say,
+        )
+        self.supply = supply
+        supply.start(self.run_id, self.network)
+
+    def _images_of(self, cell: Cell) -> Iterator[str]:
+        yield from self.preflight.images(cell)
+        for addon in before.addons_of(self._asked):
+            yield from addon.images
+
+    def node_cache(self) -> Mapping[str, str]:
+        """What nodes ask for images before mirrors and registries, by registry host."""
+        return self.supply.addresses(self.source.mirrors.mirrors) if self.supply is not None else {}
+
     def _node_registries(self) -> NodeRegistries | None:
         """The registries that the source needs, ready to be started. Raises HarnessError."""
         if self._host.choice.kind != "foundry":
@@ -170,6 +215,12 @@ class Resources:
             say=self._say,
         )
 
+    def refusals(self, cells: Sequence[Cell]) -> dict[str, Finding]:
+        """Cell id → why it cannot be run. The images of the others are on their way from now on."""
+        refused = self.preflight.refusals(cells)
+        rest = [cell for cell in cells if cell.id not in refused]
+        return refused | (self.supply.gather(rest) if self.supply is not None else {})
+
     def login(self, host: str) -> Credentials | None:
         """What a pull secret says to a registry host: what this machine knows; None when it knows nothing.
 
@@ -187,13 +238,15 @@ class Resources:
 
     def pulls_left(self, image: str) -> PullsLeft | None:
         """What the registry that this run has the image from says of its pull limit; None when it says nothing."""
-        return limits.pulls_left(image, self.source.mirrors.mirrors.get(ImageReference.parse(image).registry))
+        host = ImageReference.parse(image).registry
+        return limits.pulls_left(image, self.source.mirrors.mirrors.get(host), self.login(host))
 
     def registry_logs(self) -> Mapping[str, str]:
         """Registry host → access log of the run's own registries."""
+        logs = {SERVER: self.supply.log()} if self.supply is not None else {}
         if self._registries is None:
-            return {}
-        return {host: self._registries.access_log(host) for host in self.source.mirrors.mirrors}
+            return logs
+        return logs | {host: self._registries.access_log(host) for host in self.source.mirrors.mirrors}
 
     def own_load(self, moment: float) -> float | None:
         """The run's own part of the host's load since a moment of the monotonic clock, as OwnLoad has it."""
@@ -213,6 +266,8 @@ class Resources:
         """Stop the registries, since nothing pulls any more. Raises HarnessError."""
         if self._registries is not None:
             self._registries.stop()
+        if self.supply is not None:
+            self.supply.stop()
 
     def close(self, *, keep: bool = False) -> None:
         """Unmake everything, in reverse; one failure does not stop the rest, and the first is raised at the end."""
@@ -227,14 +282,15 @@ class Resources:
             return True
 
         self._load.stop()
+        if self.supply is not None:
+            attempt(self.supply.close)
         if self._source is not None:
             self._source.close()
         self._temporary.close()
         if self.ledger is None:
             return
         if not keep:
-            registries = self._registries
-            if registries is None or attempt(registries.stop):
+            if attempt(self.release_registries):
                 self._gone("container")
             if self.guest is None and attempt(lambda: network.remove(self.network)):
                 self._gone("network")

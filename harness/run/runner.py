@@ -109,7 +109,7 @@ class Runner:
     def _in_reach(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """Those whose images the source has, or has once they are made; the others have their result already."""
         asked = [attempt for attempt in attempts if self._remainder.ready(attempt.cell.group)]
-        refusals = self._resources.preflight.refusals(attempt.cell for attempt in asked)
+        refusals = self._resources.refusals([attempt.cell for attempt in asked])
         for attempt in asked:
             if attempt.cell.id in refusals:
                 finding = refusals[attempt.cell.id]

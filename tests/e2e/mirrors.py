@@ -20,7 +20,7 @@ from harness.images.credentials import docker_config_json, write_secret
 from harness.images.references import ImageReference
 from harness.matrix.model import Release
 from harness.process import call
-from harness.registries.front.profile import profile
+from harness.registries.front.profile import Visibility, profile
 from harness.registries.front.server import Front
 
 SETTINGS = settings.load(environment=os.environ)
@@ -87,9 +87,18 @@ class Mirrors:
 
 @contextmanager
 def serving(
-    address: str, folder: Path, release: Release, *, hosts: Sequence[str], without: str = ""
+    address: str,
+    folder: Path,
+    release: Release,
+    *,
+    hosts: Sequence[str],
+    without: str = "",
+    visibility: Visibility = "private",
 ) -> Iterator[Mirrors]:
-    """Mirrors that run during the block. `without` is an image of Docker Hub that they do not have."""
+    """Mirrors that run during the block. `without` is an image of Docker Hub that they do not have.
+
+    With the visibility `public` they are as the public registries for everybody.
+    """
     registry = tools.ensure(SETTINGS, ["registry"])["registry"].path
     stored = foundry_images.registries(SETTINGS)
     with ExitStack() as stack:
@@ -107,7 +116,7 @@ def serving(
                 binary=registry,
                 storage=storage,
                 addresses=[address],
-                packages={"*": "private"},
+                packages={"*": visibility},
             )
             fronts[host] = stack.enter_context(front)
         yield Mirrors(release=release, fronts=fronts, folder=folder)

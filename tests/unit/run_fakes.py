@@ -247,6 +247,7 @@ class FakeResources:
 
     network = "soh-test"
     guest = None
+    supply = None
 
     def leaks_in_cluster(self) -> list[str]:
         """It is no guest."""
@@ -260,13 +261,12 @@ class FakeResources:
         self.charts = FakeCharts()
         self._stage = stage
 
-    @property
-    def preflight(self) -> SimpleNamespace:
-        def refusals(cells: Iterable[Cell]) -> dict[str, Finding]:
-            self._stage.on_preflight(cell.id for cell in cells)
-            return self._stage.refusals
+    def refusals(self, cells: Iterable[Cell]) -> dict[str, Finding]:
+        self._stage.on_preflight(cell.id for cell in cells)
+        return self._stage.refusals
 
-        return SimpleNamespace(refusals=refusals)
+    def node_cache(self) -> Mapping[str, str]:
+        return {}
 
     def open(self) -> None:
         self._stage.events.append("open")

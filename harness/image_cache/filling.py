@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fetches images into the cache: what a registry has is asked by HEAD, and what the cache lacks is fetched by digest.
+
+A pull-through cache would ask as well, but turns what the registry answers into other answers: distribution 3.1.2 says
+404 of a tag where the registry said 401, 403, 429 or 503, and goes on serving tags that the registry has deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import DiskError, HarnessError, RegistryError, UnavailableError
+from harness.image_cache.cache import CachedImage, Content, ImageCache
+from harness.images.references import ImageReference
+from harness.registries.push import RawManifest, Transfer
+
+_LOOKS = 8
+_DOWNLOADS = 6
+_CONFIGS = 4_000_000
+"""A configuration is read as a whole; 4 MiB is what registries allow for a manifest."""
+
+Connect = Callable[[str], Transfer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a registry said of an image: its digest, or why there is none.
+
+    `cached` is the image in the cache, where that is there; `pulls` are the GET requests of manifests that fetching it
+    takes. One that is `private` is given to nobody without a login.
+    """
+
+    image: ImageReference
+    digest: str = ""
+    cached: CachedImage | None = None
+    pulls: int = 0
+    private: bool = False
+    error: UnavailableError | None = None
+
+    @property
+    def to_fetch(self) -> bool:
+        """Whether it is to be fetched into the cache."""
+        return self.cached is None and self.error is None and not self.private
+
+
+@dataclass
+class _Arrival:
+    asked: Asked
+    done: Future[CachedImage] = field(default_factory=Future)
+
+
+class Filling:
+    """Fills a cache from registries, for nodes of one platform. May be used by several threads; `close` it.
+
+    `connect` gives the client of a registry host, with the login of this machine; `anonymous` one without, where images
+    that need a login are to be left alone. `arrived` is called with each image that is there, in any thread.
+    """
+
+    def __init__(
+        self,
+        cache: ImageCache,
+        connect: Connect,
+        *,
+        platform: str,
+        anonymous: Connect | None = None,
+        arrived: Callable[[CachedImage], None] = lambda image: None,
+    ) -> None:
+        self._cache = cache
+        self._connect = connect
+        self._anonymous = anonymous
+        self._platform = platform
+        self._arrived = arrived
+        self._looks = ThreadPoolExecutor(_LOOKS, "images")
+        self._downloads = ThreadPoolExecutor(_DOWNLOADS, "blobs")
+        self._lock = threading.Lock()
+        self._arrivals: dict[str, _Arrival] = {}
+        self._clients: set[Transfer] = set()
+
+    def ask(self, references: Iterable[str]) -> list[Asked]:
+        """Ask for each image by HEAD, all at the same time. What is in the cache is there from now on."""
+        return list(self._looks.map(self._ask, dict.fromkeys(references)))
+
+    def fetch(self, asked: Sequence[Asked]) -> dict[str, HarnessError]:
+        """Begin to fetch these; returns when their manifests are read, with the error of each that cannot be had.
+
+        The layers follow, of which `wait` waits for those of one image.
+        """
+        begun = list(self._looks.map(self._begin, [it for it in asked if it.to_fetch]))
+        return {reference: error for reference, error in begun if error is not None}
+
+    def wait(self, reference: str, timeout: float) -> CachedImage | None:
+        """Wait for an image that is being fetched; None for one that is not. Raises HarnessError, TimeoutError."""
+        with self._lock:
+            arrival = self._arrivals.get(ImageReference.parse(reference).canonical)
+        return arrival.done.result(timeout) if arrival else None
+
+    def close(self) -> None:
+        """End what is being fetched. The connections belong to whoever gave them."""
+        for client in self._clients:
+            client.ended.set()
+        for pool in (self._looks, self._downloads):
+            pool.shutdown(wait=True, cancel_futures=True)
+        for arrival in self._arrivals.values():
+            arrival.done.cancel()
+
+    def _ask(self, reference: str) -> Asked:
+        image = ImageReference.parse(reference)
+        try:
+            found = self._connect(image.registry).head(image)
+            private = not self._is_public(image)
+        except UnavailableError as error:
+            return Asked(image=image, error=error)
+        if private:
+            return Asked(image=image, digest=found.digest, private=True)
+        cached = self._cache.find(image, found.digest, self._platform)
+        if cached is not None:
+            self._cache.record(cached)
+            self._arrived(cached)
+            return Asked(image=image, digest=found.digest, cached=cached)
+        known = self._cache.manifest(found.digest)
+        pulls = 0 if known else 1
+        if found.is_index:
+            below = _of_platform(known, self._platform) if known else ""
+            pulls += 0 if below and self._cache.manifest(below) else 1
+        return Asked(image=image, digest=found.digest, pulls=pulls)
+
+    def _is_public(self, image: ImageReference) -> bool:
+        if self._anonymous is None:
+            return True
+        try:
+            self._anonymous(image.registry).head(image)
+        except RegistryError as error:
+            if error.status in (401, 403, 404):
+                return False
+            raise
+        return True
+
+    def _begin(self, asked: Asked) -> tuple[str, HarnessError | None]:
+        reference = asked.image.canonical
+        with self._lock:
+            if reference in self._arrivals:
+                return reference, None
+            arrival = self._arrivals[reference] = _Arrival(asked=asked)
+        try:
+            client = self._connect(asked.image.registry)
+            self._clients.add(client)
+            image = self._described(client, asked)
+        except HarnessError as error:
+            arrival.done.set_exception(error)
+            return reference, error
+        blobs = [self._downloads.submit(self._layer, client, asked.image, it) for it in image.blobs]
+        left = _Countdown(len(blobs), lambda error: self._finish(arrival, image, error))
+        for it in blobs:
+            it.add_done_callback(left)
+        return reference, None
+
+    def _finish(self, arrival: _Arrival, image: CachedImage, error: BaseException | None) -> None:
+        if error is not None:
+            arrival.done.set_exception(error)
+            return
+        self._cache.record(image)
+        self._arrived(image)
+        arrival.done.set_result(image)
+
+    def _described(self, client: Transfer, asked: Asked) -> CachedImage:
+        """The image by its manifests, which are stored, and by its configuration, which says for what it is."""
+        top = self._manifest(client, asked.image, asked.digest)
+        manifests = [top]
+        if top.is_index:
+            below = _of_platform(top, self._platform)
+            if not below:
+                raise _wrong_platform(client, asked.image, _platforms(top), self._platform)
+            manifests.append(self._manifest(client, asked.image, below))
+        own = manifests[-1]
+        require_usable(own, f"{asked.image} at {client.server}")
+        config = own.content["config"]
+        if not top.is_index:
+            self._require_platform(client, asked.image, Content(digest=config["digest"], size=config["size"]))
+        return CachedImage(
+            reference=asked.image.canonical,
+            digest=top.digest,
+            own=own.digest,
+            config=str(config["digest"]),
+            platform=self._platform,
+            manifests=tuple(Content(digest=it.digest, size=len(it.raw)) for it in manifests),
+            # A layer may be listed more than once.
+            blobs=tuple({it["digest"]: Content(digest=it["digest"], size=it["size"]) for it in own.blobs}.values()),
+        )
+
+    def _manifest(self, client: Transfer, image: ImageReference, digest: str) -> RawManifest:
+        known = self._cache.manifest(digest)
+        if known is not None:
+            return known
+        found = client.raw(image.repository, digest)
+        if found is None:
+            raise RegistryError(
+                f"{client.server} answered 404 for the manifest {image.name}@{digest}, which it names itself",
+                "push the image again, with all its platforms",
+                status=404,
+            )
+        self._cache.write_manifest(found)
+        return found
+
+    def _require_platform(self, client: Transfer, image: ImageReference, config: Content) -> None:
+        """Raise UnavailableError where a manifest without an index is of an image for another platform."""
+        if config.size > _CONFIGS:
+            raise RegistryError(f"the configuration of {image} has {config.size} bytes", "push the image again")
+        self._layer(client, image, config)
+        said = json.loads(self._cache.data(config.digest).read_bytes())
+        found = f"{said.get('os', '')}/{said.get('architecture', '')}"
+        if found != self._platform:
+            raise _wrong_platform(client, image, [found], self._platform)
+
+    def _layer(self, client: Transfer, image: ImageReference, content: Content) -> None:
+        try:
+            with self._cache.arriving(content.digest) as file:
+                if file is not None:
+                    client.download(image.repository, content.digest, content.size, file)
+        except OSError as full:
+            raise DiskError(
+                f"{content.digest} of {image} cannot be stored in {self._cache.root}: {full.strerror}",
+                "free some space, or give image_cache_gb in harness.toml a smaller value",
+            ) from full
+
+
+class _Countdown:
+    """Calls `done` once, when the last of some futures has ended or the first has failed."""
+
+    def __init__(self, number: int, done: Callable[[BaseException | None], None]) -> None:
+        self._left = number
+        self._done = done
+        self._lock = threading.Lock()
+        self._told = False
+
+    def __call__(self, future: Future[None]) -> None:
+        error = _ended_by(future)
+        with self._lock:
+            self._left -= 1
+            if self._told or (self._left and error is None):
+                return
+            self._told = True
+        self._done(error)
+
+
+def _ended_by(future: Future[None]) -> BaseException | None:
+    if future.cancelled():
+        return HarnessError("the fetch was ended", "start it again: it goes on where it stopped")
+    return future.exception()
+
+
+def require_usable(manifest: RawManifest, name: str) -> None:
+    """Raise UnavailableError where nodes cannot make a container of an image that is there."""
+    if "config" not in manifest.content or "layers" not in manifest.content:
+        raise UnavailableError(
+            f"{name} is of the type {manifest.media_type}, which containerd no longer pulls",
+            "push the image again with a current client, for example by crane copy",
+        )
+    elsewhere = [it for it in manifest.content["layers"] if it.get("urls")]
+    if elsewhere:
+        raise UnavailableError(
+            f"{name} has {len(elsewhere)} layers that are stored elsewhere (foreign layers)",
+            "push the image with all of its layers",
+        )
+
+
+def _platforms(index: RawManifest) -> list[str]:
+    named = [it.get("platform") or {} for it in index.content.get("manifests") or []]
+    return [f"{it.get('os')}/{it.get('architecture')}" for it in named if it.get("os", "unknown") != "unknown"]
+
+
+def _of_platform(index: RawManifest, platform: str) -> str:
+    """The digest of the manifest for a platform, as containerd chooses it: the first that fits; empty without one.
+
+    Where the index does not say for what its only manifest is, it is that.
+    """
+    entries: Sequence[Mapping[str, Any]] = index.content.get("manifests") or []
+    for it in entries:
+        named: Mapping[str, str] = it.get("platform") or {}
+        if f"{named.get('os')}/{named.get('architecture')}" == platform:
+            return str(it["digest"])
+    return str(entries[0]["digest"]) if len(entries) == 1 and not entries[0].get("platform") else ""
+
+
+def _wrong_platform(client: Transfer, image: ImageReference, there: Sequence[str], platform: str) -> UnavailableError:
+    return UnavailableError(
+        f"{image} is published for {', '.join(there) or 'no platform'}, not for {platform}, which the nodes of this "
+        f"machine are (by {client.server})",
+        "choose an image that is published for this machine's architecture",
+    )
