@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.matrix.model import CrdMode, Known, Move, Path, PathKind, Release, ValuesMode, WayName
 from harness.matrix.path_names import HELMS, USUAL, is_release, name_of, ways_of
 from harness.matrix.rows import Model
-from harness.matrix.versions import numbers
+from harness.matrix.versions import numbers, order
 from harness.toml_source import TomlSource
 
 Basis = Literal["run", "upstream-issue", "code"]
@@ -261,7 +261,7 @@ def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode) -> str:
     for origin, target in pairwise(releases):
         if origin.name == target.name:
             return f"both ends are {origin.name}"
-        if numbers(origin.name) > numbers(target.name):
+        if order(origin.name) > order(target.name):
             if kind == "rollback":
                 return f"a rollback goes to an older release: rollback-{origin.name}-{target.name}"
             return (
@@ -347,8 +347,8 @@ def _pairs(written: TomlSource, table: str, number: int, row: EdgeRow) -> Iterat
 
     def leads(origin: str, target: str) -> bool:
         older, newer = (target, origin) if table == "rollback" else (origin, target)
-        same_but_copied = numbers(older) == numbers(newer) and older != newer
-        return numbers(older) < numbers(newer) or same_but_copied
+        same_but_copied = order(older) == order(newer) and older != newer
+        return order(older) < order(newer) or same_but_copied
 
     pairs = [(origin, target) for origin in row.origins for target in row.targets if leads(origin, target)]
     for key, names, others, end in (("from", row.origins, row.targets, 0), ("to", row.targets, row.origins, 1)):

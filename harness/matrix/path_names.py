@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import get_args
 
 from harness.errors import UsageError
+from harness.matrix import versions
 from harness.matrix.model import CrdMode, PathKind, ValuesMode, WayName
 from harness.matrix.names import unknown
 
-RELEASE = r"\d+\.\d+\.\d+(?:@[\w.:-]+?)?"
+RELEASE = rf"(?:{versions.RELEASE.pattern})(?:@[\w.:-]+?)?"
 
 _NAME = re.compile(
     rf"(?P<kind>install|upgrade|rollback)-(?P<releases>{RELEASE}(?:-{RELEASE})*)"
@@ -48,7 +49,7 @@ class Parsed:
 
 
 def is_release(name: str) -> bool:
-    """Whether this has the form of a release name: `2.5.2`, `2.2.1@docker.io`."""
+    """Whether this has the form of a release name: `2.5.2`, `2.6.0-rc.1`, `2.2.1@docker.io`, `dev`."""
     return re.fullmatch(RELEASE, name) is not None
 
 
@@ -75,7 +76,7 @@ def parse(name: str) -> Parsed | None:
     if not found:
         return None
     kind: PathKind = found["kind"]  # type: ignore[assignment]  # the expression has no others
-    releases = tuple(re.findall(rf"(?:^|-)({RELEASE})(?=-\d+\.\d+\.\d+(?:[-@]|$)|$)", found["releases"]))
+    releases = tuple(re.findall(rf"(?:^|-)({RELEASE})(?=-(?:{versions.RELEASE.pattern})(?:[-@]|$)|$)", found["releases"]))
     return Parsed(
         kind=kind,
         releases=tuple(reversed(releases)) if kind == "rollback" else releases,
