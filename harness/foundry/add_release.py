@@ -81,10 +81,10 @@ def _compare(source: Source, release: Release, chart_folder: str) -> None:
     """Raise BuildError if the module contradicts the release's row."""
     if not (source.folder / _MAIN).is_dir():
         raise BuildError(f"{source.folder} has no {_MAIN}", "see how that release is built, and adapt this command")
-    said = re.search(r"^ARG SPARK_IMAGE=\S*:(\S+)", (source.folder / "Dockerfile").read_text(), re.M)
-    if said and said[1] != release.spark:
+    said = operator.spark_of((source.folder / "Dockerfile").read_text())
+    if said and said != release.spark:
         raise BuildError(
-            f"the Dockerfile of release {release.version} has Spark {said[1]}, but its row has {release.spark}",
+            f"the Dockerfile of release {release.version} has Spark {said}, but its row has {release.spark}",
             "correct `spark` in charts/releases.toml",
         )
     there = {path.name for path in (source.folder / chart_folder / "crds").glob("*.yaml")}

@@ -201,6 +201,11 @@ def _program(package: str, settings: BuildFile) -> str:
     return settings.rename.get(name, name)
 
 
+def go_version() -> str:
+    """The version of Go that builds, `go1.26.8`. Raises ToolError without Go."""
+    return _go_version()
+
+
 @functools.cache
 def _go_version() -> str:
     if shutil.which("go") is None:

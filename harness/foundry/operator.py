@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import re
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,9 @@ from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
 
 _FILE = spark.RECIPES / "operator.toml"
-_ENTRYPOINT = spark.RECIPES / "operator" / "entrypoint.sh"
+ENTRYPOINT = spark.RECIPES / "operator" / "entrypoint.sh"
+"""What starts the operator in images of the foundry."""
+
 _CERTIFICATES = "etc/k8s-webhook-server"
 # What .helmignore of the chart keeps out of a package; Helm itself would ask for nothing else.
 _NOT_PACKAGED = {"ci", "tests", ".helmignore", "README.md.gotmpl"}
@@ -73,6 +76,15 @@ def read_catalogue(file: Path) -> OperatorCatalogue:
     found = source.validated(OperatorCatalogue)
     source.require_unique("operator", "version", (it.version for it in found.operator))
     return found
+
+
+def spark_of(dockerfile: str) -> str:
+    """The Spark version in the image that the operator's Dockerfile starts from; empty where it does not say.
+
+    2.5.2 names the image by a tag and its digest, older ones by the tag alone.
+    """
+    said = re.search(r"^ARG SPARK_IMAGE=[^@\s]*?:v?(\d+\.\d+\.\d+)", dockerfile, re.M)
+    return said[1] if said else ""
 
 
 def recipe(release: Release) -> Recipe:
@@ -130,18 +142,8 @@ def build_hook(store: Store, release: Release) -> Artifact:
         kubectl = gobuild.build(store, row.kubectl_module, ["kubectl"]).folder / "bin" / "kubectl"
         crds = _chart_folder(store, row, log_file) / "crds"
 
-        def fill(layer: LayerWriter) -> None:
-            # kubectl keeps what it has learnt about the API below $HOME, and copes when it cannot.
-            layer.folder("tmp", mode=0o1777)
-            layer.text(
-                "etc/passwd", "root:x:0:0:root:/:/usr/bin/kubectl\nnobody:x:65534:65534:nobody:/:/usr/bin/kubectl\n"
-            )
-            layer.tree("etc/spark-operator/crds", crds)
-            layer.file("usr/bin/kubectl", kubectl, mode=0o755)
-
-        write_image(
-            folder, [(f"kubectl and CRDs of {row.version}", write_layer(folder, "layer", fill))], _hook_config(row)
-        )
+        layer = write_layer(folder, "layer", lambda layer: fill_hook(layer, kubectl, crds))
+        write_image(folder, [(f"kubectl and CRDs of {row.version}", layer)], _hook_config(row))
         for name in ("layer.tar.gz", "layer.json"):
             (folder / name).unlink()
 
@@ -164,20 +166,24 @@ def chart(store: Store, version: str) -> Path:
     name = f"spark-operator-{version}.tgz"
 
     def make(folder: Path, log_file: Path) -> None:
-        source = _chart_folder(store, row, log_file)
-        with (
-            (folder / name).open("wb") as raw,
-            gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
-            tarfile.open(fileobj=cast(IO[bytes], packed), mode="w", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            layer = LayerWriter(archive)
-            files = (path for path in sorted(source.rglob("*")) if path.is_file())
-            for path in files:
-                inside = path.relative_to(source)
-                if inside.parts[0] not in _NOT_PACKAGED:
-                    layer.file(f"spark-operator/{inside}", path, mode=0o644)
+        pack_chart(_chart_folder(store, row, log_file), folder / name)
 
     return store.build(chart_recipe(version), make).folder / name
+
+
+def pack_chart(source: Path, target: Path) -> None:
+    """Pack the folder of the operator's chart as `helm package` would; the same files give the same archive."""
+    with (
+        target.open("wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
+        tarfile.open(fileobj=cast(IO[bytes], packed), mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        layer = LayerWriter(archive)
+        files = (path for path in sorted(source.rglob("*")) if path.is_file())
+        for path in files:
+            inside = path.relative_to(source)
+            if inside.parts[0] not in _NOT_PACKAGED:
+                layer.file(f"spark-operator/{inside}", path, mode=0o644)
 
 
 def _config(release: Release) -> ImageConfig:
@@ -218,7 +224,7 @@ def _layer_recipe(release: Release) -> Recipe:
     row = catalogue().row(release.version)
     inputs = {
         "module": gobuild.recipe(row.module).key,
-        "entrypoint": _ENTRYPOINT.read_text(),
+        "entrypoint": ENTRYPOINT.read_text(),
         "layout": _LAYOUT,
     }
     return Recipe(kind="layer", name=f"operator-{release.version}", inputs=inputs)
@@ -230,14 +236,25 @@ def _build_layer(store: Store, release: Release) -> Artifact:
     def make(folder: Path, log_file: Path) -> None:
         binary = gobuild.build(store, row.module).folder / "bin" / "spark-operator"
 
-        def fill(layer: LayerWriter) -> None:
-            layer.folder(f"{_CERTIFICATES}/serving-certs", mode=0o775, owner=spark.OWNER)
-            layer.file("usr/bin/entrypoint.sh", _ENTRYPOINT, mode=0o755)
-            layer.file("usr/bin/spark-operator", binary, mode=0o755)
-
-        write_layer(folder, "layer", fill)
+        write_layer(folder, "layer", lambda layer: fill_operator(layer, binary, ENTRYPOINT))
 
     return store.build(_layer_recipe(release), make)
+
+
+def fill_operator(layer: LayerWriter, binary: Path, entrypoint: Path) -> None:
+    """What the operator's image has above Spark, as the Dockerfile of the releases has it."""
+    layer.folder(f"{_CERTIFICATES}/serving-certs", mode=0o775, owner=spark.OWNER)
+    layer.file("usr/bin/entrypoint.sh", entrypoint, mode=0o755)
+    layer.file("usr/bin/spark-operator", binary, mode=0o755)
+
+
+def fill_hook(layer: LayerWriter, kubectl: Path, crds: Path) -> None:
+    """All that is in the hook's image: kubectl, and the chart's CRDs where the chart's Job looks for them."""
+    # kubectl keeps what it has learnt about the API below $HOME, and copes when it cannot.
+    layer.folder("tmp", mode=0o1777)
+    layer.text("etc/passwd", "root:x:0:0:root:/:/usr/bin/kubectl\nnobody:x:65534:65534:nobody:/:/usr/bin/kubectl\n")
+    layer.tree("etc/spark-operator/crds", crds)
+    layer.file("usr/bin/kubectl", kubectl, mode=0o755)
 
 
 def _chart_folder(store: Store, row: OperatorVersion, log_file: Path) -> Path:

@@ -21,7 +21,7 @@ from harness.matrix.names import unknown
 from harness.matrix.own_rows import OwnRows
 from harness.matrix.rows import Model
 from harness.matrix.rules import Exclusion, Rules, Tier
-from harness.matrix.versions import VERSION
+from harness.matrix.versions import RELEASE, UNDER_TEST, VERSION, is_prerelease
 from harness.settings import PROJECT_ROOT, Settings
 from harness.toml_source import TomlSource
 from harness.untrusted import SEGMENT
@@ -79,9 +79,11 @@ class Catalogue:
         version, at, host = name.partition("@")
         found = next((release for release in self.releases if release.version == version), None)
         if found is None:
-            raise unknown("release", version, (release.version for release in self.releases))
+            raise _without_operator(version) or unknown("release", version, (it.version for it in self.releases))
         if not at:
             return found
+        if found.under_test:
+            raise UsageError(f"release {name}: the operator under test is in no registry of a site", f"write {version}")
         if host == found.registry:
             raise UsageError(
                 f"release {name}: upstream publishes {version} there itself, as {found.image}", f"write {version}"
@@ -101,8 +103,18 @@ class Catalogue:
             place.of(release)
             for place in self.relocations
             for release in self.releases
-            if release.registry != place.host
+            if release.registry != place.host and not release.under_test
         )
+
+
+def _without_operator(version: str) -> UsageError | None:
+    """What to say of a release that only an operator under test can be; None of others."""
+    if version != UNDER_TEST and not is_prerelease(version):
+        return None
+    return UsageError(
+        f"release {version} is the operator under test, and none was given",
+        "give it with --operator: a checkout of the operator, or an image, with its chart in --chart",
+    )
 
 
 def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
@@ -246,8 +258,10 @@ def _environment_problems(row: Environment) -> list[tuple[str, str]]:
 
 def _release_problems(row: ReleaseRow) -> list[tuple[str, str]]:
     problems = []
-    if not VERSION.fullmatch(row.version):
-        problems.append(("version", f"{row.version!r} is not a full version such as 2.5.2"))
+    if not RELEASE.fullmatch(row.version):
+        problems.append(("version", f"{row.version!r} is not a full version such as 2.5.2 or 2.6.0-rc.1"))
+    if row.version == UNDER_TEST:
+        problems.append(("version", f"{UNDER_TEST} is the operator of --operator, and has no row"))
     if bool(row.hook_registry) != bool(row.hook_repository):
         problems.append(("hook_repository", "hook_registry and hook_repository must be given together"))
     if not row.sources:

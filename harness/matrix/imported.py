@@ -26,6 +26,8 @@ def why_not_offered(release: Release, source: str, imported: Imported = NOTHING,
     `source` is `upstream`, `mirror` (which offers what upstream offers) or `foundry`, whose registries serve what was
     imported, too. `hook` says that the image of the CRD hook is needed.
     """
+    if release.under_test:
+        return ""
     if source != "foundry":
         if "upstream" in release.sources:
             return ""

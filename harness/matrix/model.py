@@ -98,11 +98,14 @@ class Release(ReleaseRow):
     """A release with its row and its facts in charts/behaviour.toml.
 
     `relocated` says that its images were copied to a registry and repository to which upstream does not publish them.
+    `tag` is that of the images of the operator under test, which no registry but the run's own has; of published ones
+    it is the version.
     `left_alone` are fields that only other releases' webhooks set. `features` are those of
     all releases; `metrics` are names, `known_log_noise` regular expressions.
     """
 
     relocated: bool = False
+    tag: str = ""
     defaults: tuple[Default, ...] = ()
     left_alone: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -129,12 +132,18 @@ class Release(ReleaseRow):
     @property
     def image(self) -> str:
         """The operator's image by its full name, `ghcr.io/kubeflow/spark-operator/controller:2.5.2`."""
-        return f"{self.registry}/{self.repository}:{self.version}"
+        return f"{self.registry}/{self.repository}:{self.tag or self.version}"
 
     @property
     def hook_image(self) -> str:
         """The Helm hook's image by its full name, or empty before 2.3.0."""
-        return f"{self.hook_registry}/{self.hook_repository}:{self.version}" if self.hook_repository else ""
+        tag = self.tag or self.version
+        return f"{self.hook_registry}/{self.hook_repository}:{tag}" if self.hook_repository else ""
+
+    @property
+    def under_test(self) -> bool:
+        """Whether it is the operator under test, which nobody has published."""
+        return bool(self.tag)
 
     @property
     def crds_link(self) -> str:

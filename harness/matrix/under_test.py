@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator under test among the releases of the catalogue: its paths, and what a run of it is by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from harness.errors import UsageError
+from harness.matrix import edges
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import Cell, Path, Release
+from harness.matrix.select import Selection
+from harness.matrix.versions import order
+
+
+def with_release(catalogue: Catalogue, release: Release) -> Catalogue:
+    """The catalogue with the operator under test, and with its paths from and back to each older release."""
+    paths = {it.name: it for it in _paths(catalogue, release)}
+    return replace(
+        catalogue,
+        releases=(*catalogue.releases, release),
+        upgrades=replace(catalogue.upgrades, paths={**catalogue.upgrades.paths, **paths}),
+    )
+
+
+def by_itself(catalogue: Catalogue, selection: Selection, release: Release) -> Selection:
+    """The selection where it says nothing of paths: the install, and the upgrade from the newest release there is."""
+    if selection.cells or selection.paths or selection.tags:
+        return selection
+    newest = _older(catalogue, release)[-1]
+    upgrade = edges.name_of("upgrade", (newest.name, release.name), "apply", "default")
+    return replace(selection, paths=(f"install-{release.name}", upgrade))
+
+
+def require_use(cells: Iterable[Cell], release: Release) -> None:
+    """Raise UsageError when no selected cell installs the operator under test."""
+    if not any(release.name in cell.path.releases for cell in cells):
+        raise UsageError(
+            f"--operator is given, but no selected path has {release.name}",
+            f"select one: --path install-{release.name}, or leave out --path, --cell and --tag",
+        )
+
+
+def _paths(catalogue: Catalogue, release: Release) -> Iterator[Path]:
+    for older in _older(catalogue, release):
+        for crds in edges.CRD_MODES:
+            for kind in ("upgrade", "rollback"):
+                if not edges.why_not(kind, (older, release), crds):
+                    yield catalogue.upgrades.path(kind, (older.name, release.name), crds, "default")
+
+
+def _older(catalogue: Catalogue, release: Release) -> list[Release]:
+    """The releases that it can follow, oldest first."""
+    older = (it for it in catalogue.releases if order(it.version) < order(release.version))
+    return sorted(older, key=lambda it: order(it.version))

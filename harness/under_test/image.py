@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An image of the operator that a user has: in the container engine, in a file, or in a registry."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from harness import process
+from harness.errors import CommandError, RegistryError, ToolError, UsageError
+from harness.foundry import images as foundry_images
+from harness.foundry.assemble import architecture
+from harness.foundry.publish import published
+from harness.foundry.store import Store
+from harness.foundry import gobuild
+from harness.images.credentials import from_docker_config
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
+from harness.imports.archive import unpack
+from harness.registries import copy as copying
+from harness.registries import local
+from harness.registries.push import Transfer
+from harness.settings import Settings
+
+_INSPECT_SECONDS = 60.0
+_SAVE_SECONDS = 900.0
+_ASK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenImage:
+    """An image as the user named it. `identity` tells it from others: the hash of the file, the engine's id, or the
+    digest in the registry.
+    """
+
+    name: str
+    where: Literal["engine", "file", "registry"]
+    identity: str
+
+    def __str__(self) -> str:
+        places = {"engine": "in the container engine", "file": "from a file", "registry": "from its registry"}
+        return f"the image {self.name} {places[self.where]}, {self.identity}"
+
+
+def find(name: str, settings: Settings) -> GivenImage:
+    """The image that a name means: a file, else what the engine has by this name, else what its registry has.
+
+    Raises UsageError when it is nowhere.
+    """
+    file = Path(name)
+    if file.is_file():
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        return GivenImage(name=name, where="file", identity=f"sha256:{digest}")
+    if name.startswith((".", "/", "~")) or name.endswith((".tar", ".tar.gz", ".tgz")):
+        raise UsageError(
+            f"--operator {name}: there is no such folder or file",
+            "give the folder of a checkout, an image archive, or the name of an image",
+        )
+    image = ImageReference.parse(name)
+    found = _id_in_engine(name)
+    if found:
+        return GivenImage(name=name, where="engine", identity=found)
+    try:
+        with _client(image, settings) as client:
+            return GivenImage(name=name, where="registry", identity=client.head(image).digest)
+    except RegistryError as absent:
+        raise UsageError(
+            f"--operator {name}: it is no folder and no file, the container engine has no such image, and of its "
+            f"registry: {absent.message}",
+            "give the folder of a checkout, an image archive, or the name of an image that is there",
+        ) from absent
+
+
+def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[str], None]) -> str:
+    """Put the image into the storage of the run's registries as `reference`, unless it is there; returns its digest.
+
+    Raises UsageError for an archive that cannot be used, RegistryError, CommandError.
+    """
+    there = published(foundry_images.registries(settings), reference)
+    if there:
+        return there
+    say(f"taking {image}")
+    if image.where == "registry":
+        return _copied(image, reference, settings, say)
+    work = settings.cache_dir / "work"
+    work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=work, prefix="operator-") as scratch:
+        file = Path(image.name)
+        if image.where == "engine":
+            file = Path(scratch) / "image.tar"
+            process.call(["docker", "save", "--output", file, image.name], timeout=_SAVE_SECONDS)
+        folder = Path(scratch) / "layout"
+        folder.mkdir()
+        wanted = ImageReference.parse(image.name if image.where == "engine" else reference)
+        unpacked = unpack(file, folder, wanted, architecture())
+        return foundry_images.publisher(settings).publish(unpacked.image, reference)
+
+
+def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable[[str], None]) -> str:
+    source, to = ImageReference.parse(image.name), ImageReference.parse(reference)
+    storage = foundry_images.registries(settings) / to.registry
+    storage.mkdir(parents=True, exist_ok=True)
+    binary = gobuild.build(Store.of(settings), "registry").folder / "bin" / "registry"
+    with (
+        FileLock(f"{storage}.lock"),
+        local.serve(binary, storage, settings.cache_dir / "logs" / "publish.log") as server,
+        _client(source, settings) as client,
+        Transfer(Mirror(url=server.url), to.registry, push=True) as target,
+    ):
+        return copying.copy(client, source, target, to, with_referrers=False, say=say).digest
+
+
+def _client(image: ImageReference, settings: Settings) -> Transfer:
+    mirror = settings.mirrors.get(image.registry)
+    login = None if mirror else from_docker_config(image.registry)
+    return Transfer(mirror, image.registry, credentials=login, timeout=_ASK_SECONDS, attempts=1)
+
+
+def _id_in_engine(name: str) -> str:
+    """The engine's id of an image; empty where it has none, or where there is no engine."""
+    argv = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
+    try:
+        return process.call(argv, timeout=_INSPECT_SECONDS).stdout.strip()
+    except (CommandError, ToolError):
+        return ""

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads a checkout of the operator: that it is one, what is in it, and what git knows of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import process
+from harness.errors import CatalogueError, CommandError, ToolError, UsageError
+from harness.foundry import operator, spark
+
+MAIN = "cmd/operator"
+ENTRYPOINT = "entrypoint.sh"
+
+_GIT_SECONDS = 60.0
+# What no checkout has a use for in a build, where no git can say what is ignored.
+_LEFT_OUT = frozenset({".git", "bin", "node_modules", "__pycache__"})
+_GIVE = "give the folder of kubeflow/spark-operator, or of a fork of it, in which go.mod is"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitState:
+    """What git knows of a checkout.
+
+    `commit` is the one that is checked out; `changed` are files that differ from it, also new ones that git does not
+    ignore; `diff` is the digest of all these differences, empty where there are none.
+    """
+
+    commit: str
+    changed: tuple[str, ...] = ()
+    diff: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """A checkout. `files` are names below `folder`, sorted, and `sha256` is of these names and what is in them.
+
+    `spark` is the Spark version of the image that its Dockerfile names. `git` is None where git knows nothing of it,
+    and `git_says` then why, where there is a reason.
+    """
+
+    folder: Path
+    files: tuple[str, ...] = field(repr=False)
+    sha256: str
+    spark: str
+    git: GitState | None = None
+    git_says: str = ""
+
+    @property
+    def chart(self) -> Path:
+        """The folder of its chart."""
+        return self.folder / operator.catalogue().chart_folder
+
+    def copy(self, folder: Path) -> None:
+        """Copy its files, as they were when they were read. Raises UsageError when they have changed since then."""
+        for name in self.files:
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                shutil.copy2(self.folder / name, target, follow_symlinks=False)
+            except FileNotFoundError as gone:
+                raise _changed(self.folder) from gone
+        if sha256_of(folder, self.files) != self.sha256:
+            raise _changed(self.folder)
+
+
+def read(folder: Path) -> Tree:
+    """The checkout in a folder. Raises UsageError for one that is none, or whose Spark the foundry does not have."""
+    _require_operator(folder)
+    version = _spark(folder)
+    git, says = _git(folder)
+    files = _files(folder, by_git=git is not None)
+    return Tree(
+        folder=folder.resolve(),
+        files=files,
+        sha256=sha256_of(folder, files),
+        spark=version,
+        git=git,
+        git_says=says,
+    )
+
+
+def sha256_of(folder: Path, files: Sequence[str]) -> str:
+    """The SHA-256 of files: of their names, of whether they can be executed, and of what is in them."""
+    whole = hashlib.sha256()
+    for name in files:
+        whole.update(f"{_line(folder / name)}  {name}\n".encode())
+    return whole.hexdigest()
+
+
+def _line(file: Path) -> str:
+    if file.is_symlink():
+        return f"link {os.readlink(file)}"
+    mode = "x" if os.access(file, os.X_OK) else "-"
+    with file.open("rb") as stream:
+        return f"{mode} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def _changed(folder: Path) -> UsageError:
+    return UsageError(f"{folder} was changed while the run began", "run it again, and leave the checkout alone until then")
+
+
+def _require_operator(folder: Path) -> None:
+    """Raise UsageError for a folder that holds no operator."""
+    if not folder.is_dir():
+        raise UsageError(f"--operator {folder}: there is no such folder", _GIVE)
+    go_mod = folder / "go.mod"
+    if not go_mod.is_file():
+        raise UsageError(f"--operator {folder}: it has no go.mod, so it is no checkout of the operator", _GIVE)
+    module = re.search(r"^module\s+(\S+)", go_mod.read_text(errors="replace"), re.M)
+    name = module[1] if module else "nameless"
+    chart = operator.catalogue().chart_folder
+    for missing in (it for it in (f"{MAIN}/main.go", f"{chart}/Chart.yaml", "go.sum") if not (folder / it).is_file()):
+        raise UsageError(
+            f"--operator {folder}: it has no {missing}, so the Go module {name} is not the Spark Operator", _GIVE
+        )
+
+
+def _spark(folder: Path) -> str:
+    """The Spark version that the Dockerfile names. Raises UsageError where the foundry has no row for it."""
+    file = folder / "Dockerfile"
+    said = operator.spark_of(file.read_text(errors="replace")) if file.is_file() else ""
+    if not said:
+        raise UsageError(
+            f"{file} has no ARG SPARK_IMAGE with a version, so nobody knows which Spark the operator's image is built on",
+            "add it, or give the image that you built: --operator IMAGE --chart DIR",
+        )
+    try:
+        return spark.catalogue().row(said).version
+    except CatalogueError as unknown:
+        raise UsageError(
+            f"{file} asks for Spark {said}, which the foundry cannot build: {unknown.message}; {unknown.next_step}",
+            "add a [[spark]] row to charts/images/spark.toml, or give the image that you built: "
+            "--operator IMAGE --chart DIR",
+        ) from unknown
+
+
+def _files(folder: Path, *, by_git: bool) -> tuple[str, ...]:
+    """The names of all files below a folder: those that git knows or would add, or where it has no say, nearly all."""
+    if by_git:
+        listed = _call_git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+        names: Iterator[str] = (name for name in listed if name and os.path.lexists(folder / name))
+        return tuple(sorted({name for name in names if not _is_folder(folder / name)}))
+    return tuple(sorted(_walk(folder)))
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether git's entry is a folder: a submodule, of which it lists nothing."""
+    return path.is_dir() and not path.is_symlink()
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for above, folders, files in os.walk(folder):
+        folders[:] = [it for it in folders if it not in _LEFT_OUT]
+        for name in files:
+            yield (Path(above) / name).relative_to(folder).as_posix()
+
+
+def _git(folder: Path) -> tuple[GitState | None, str]:
+    """What git knows of the folder; None, and why, where it knows nothing of its go.mod."""
+    try:
+        if not _call_git(folder, "ls-files", "--", "go.mod").strip():
+            return None, ""
+        commit = _call_git(folder, "rev-parse", "HEAD").strip()
+        changed = _changed_files(folder)
+        return GitState(commit=commit, changed=changed, diff=_diff(folder, changed)), ""
+    except ToolError:
+        return None, ""
+    except CommandError as refused:
+        said = refused.stderr.strip().partition("\n")[0]
+        return None, "" if "not a git repository" in said else said
+
+
+def _changed_files(folder: Path) -> tuple[str, ...]:
+    tracked = _call_git(folder, "diff", "--name-only", "--relative", "-z", "HEAD", "--", ".")
+    new = _call_git(folder, "ls-files", "-z", "--others", "--exclude-standard")
+    return tuple(sorted({name for name in (*tracked.split("\0"), *new.split("\0")) if name}))
+
+
+def _diff(folder: Path, changed: Sequence[str]) -> str:
+    """The digest of what differs from the commit: of each file as it is, or that it is gone."""
+    if not changed:
+        return ""
+    whole = hashlib.sha256()
+    for name in changed:
+        file = folder / name
+        there = os.path.lexists(file) and not _is_folder(file)
+        whole.update(f"{_line(file) if there else 'gone'}  {name}\n".encode())
+    return f"sha256:{whole.hexdigest()}"
+
+
+def _call_git(folder: Path, *words: str) -> str:
+    # A repository's own configuration must not start a program of its own here.
+    argv = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words]
+    return process.call(argv, timeout=_GIT_SECONDS, env={"GIT_OPTIONAL_LOCKS": "0"}).stdout
