@@ -194,11 +194,21 @@ RUN_OPTIONS = (
         },
     ),
     Option(
+        flag="--operator",
+        arguments={
+            "default": None,
+            "metavar": "DIR|IMAGE",
+            "help": "an operator that nobody has published, as release dev or the pre-release that a path names: a "
+            "checkout, or with --chart an image in the container engine, in an archive or in a registry",
+        },
+    ),
+    Option(
         flag="--chart",
         arguments={
             "default": None,
             "metavar": "CHART",
-            "help": "another chart for the release: a .tgz, a folder, an oci:// reference or a repository's URL",
+            "help": "another chart for the release: a .tgz, a folder, an oci:// reference or a repository's URL; with "
+            "--operator IMAGE the chart that belongs to it, a .tgz or a folder",
         },
     ),
     Option(
@@ -273,6 +283,7 @@ class RunOptions:
     namespace: str | None = None
     before: Path | None = None
     apps: Path | None = None
+    operator: str | None = None
     chart: str | None = None
     seed: int | None = None
     lock: str | None = None
@@ -320,6 +331,7 @@ def read(parsed: argparse.Namespace | Any) -> RunOptions:
         namespace=get("--namespace"),
         before=Path(get("--before")) if get("--before") else None,
         apps=Path(get("--apps")) if get("--apps") else None,
+        operator=get("--operator"),
         chart=get("--chart"),
         seed=get("--seed"),
         lock=get("--lock"),
@@ -358,6 +370,7 @@ def words(options: RunOptions) -> list[str]:
         "--namespace": options.namespace,
         "--before": options.before,
         "--apps": options.apps,
+        "--operator": options.operator,
         "--chart": options.chart,
         "--seed": options.seed,
         "--lock": options.lock,

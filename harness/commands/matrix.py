@@ -13,7 +13,11 @@ from harness.report.text import wide_console
 
 _OPTIONS = (
     *run_options.SELECTION_OPTIONS,
-    *(option for option in run_options.RUN_OPTIONS if option.flag in ("--jobs", "--source", "--config")),
+    *(
+        option
+        for option in run_options.RUN_OPTIONS
+        if option.flag in ("--jobs", "--source", "--operator", "--chart", "--config")
+    ),
 )
 
 

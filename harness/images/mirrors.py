@@ -109,11 +109,15 @@ RegistryHost = Annotated[str, AfterValidator(_registry_host)]
 
 
 class MirrorMap(BaseModel):
-    """Registry host (`docker.io`, `ghcr.io`) → Mirror. Empty: nodes pull from the public registries."""
+    """Registry host (`docker.io`, `ghcr.io`) → Mirror. Empty: nodes pull from the public registries.
+
+    With `others_open`, hosts without a mirror are pulled from as usual; otherwise a map that is not empty closes them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     mirrors: Mapping[RegistryHost, Mirror] = Field(default_factory=dict)
+    others_open: bool = False
 
     @field_validator("mirrors")
     @classmethod
@@ -122,6 +126,11 @@ class MirrorMap(BaseModel):
 
     def __bool__(self) -> bool:
         return bool(self.mirrors)
+
+    @property
+    def closes(self) -> bool:
+        """Whether nothing is pulled from hosts without a mirror."""
+        return bool(self) and not self.others_open
 
     @property
     def secrets(self) -> list[str]:
@@ -146,10 +155,10 @@ def write_hosts(mirrors: MirrorMap, folder: Path, *, first: Mapping[str, str] = 
     `first` has the addresses that are asked before the mirror of their host, or before the public registry, of which
     containerd takes the name from that of the folder where there is no `server` (docs/hosts.md).
 
-    With a mirror in force, `_default/hosts.toml` leads every other host to BLOCKED, and no `server` line names a public
-    registry, so that nothing is pulled from outside the map. Without a mirror the folder stays empty. Keys on the top
-    level belong to `server` (containerd, core/remotes/docker/config/hosts.go; docs/hosts.md). Raises SettingsError when
-    a CA file cannot be read.
+    With a map that closes the others, `_default/hosts.toml` leads every other host to BLOCKED, and no `server` line
+    names a public registry, so that nothing is pulled from outside the map. Without a mirror the folder stays empty.
+    Keys on the top level belong to `server` (containerd, core/remotes/docker/config/hosts.go; docs/hosts.md). Raises
+    SettingsError when a CA file cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for host in dict.fromkeys((*mirrors.mirrors, *first)):
@@ -159,7 +168,7 @@ def write_hosts(mirrors: MirrorMap, folder: Path, *, first: Mapping[str, str] = 
         if mirror and mirror.ca:
             _copy_ca(host, mirror.ca, target / "ca.pem")
         _write_hosts_toml(target / "hosts.toml", mirror, first.get(host, ""))
-    if mirrors:
+    if mirrors.closes:
         _write_hosts_toml(folder / "_default" / "hosts.toml", Mirror(url=BLOCKED))
     return folder
 
@@ -256,7 +265,7 @@ def write_registries_yaml(
             config["tls"] = {"ca_file": f"{node_folder}/{name}"}
         if config:
             configs[urlsplit(mirror.url).netloc] = config
-    if mirrors:
+    if mirrors.closes:
         endpoints["*"] = {"endpoint": [BLOCKED]}
     document = {"mirrors": endpoints, "configs": configs} if configs else {"mirrors": endpoints}
     file = folder / "registries.yaml"

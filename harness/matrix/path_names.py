@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Names of paths: `KIND-RELEASE(-RELEASE)*[~WAY][+crds=MODE][+values=MODE]`, written and parsed.
 
+A RELEASE is a version, that of a pre-release (`2.6.0-rc.1`), or `dev`, the operator under test.
+
 A WAY is how releases get onto the cluster: one for the whole path (`~helm4`), or one for each of its steps in order,
 the install first (`~helm3,helm4`).
 """
@@ -76,7 +78,9 @@ def parse(name: str) -> Parsed | None:
     if not found:
         return None
     kind: PathKind = found["kind"]  # type: ignore[assignment]  # the expression has no others
-    releases = tuple(re.findall(rf"(?:^|-)({RELEASE})(?=-(?:{versions.RELEASE.pattern})(?:[-@]|$)|$)", found["releases"]))
+    releases = tuple(
+        re.findall(rf"(?:^|-)({RELEASE})(?=-(?:{versions.RELEASE.pattern})(?:[-@]|$)|$)", found["releases"])
+    )
     return Parsed(
         kind=kind,
         releases=tuple(reversed(releases)) if kind == "rollback" else releases,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.matrix import edges
+from harness.matrix import edges, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Path, Release
 from harness.matrix.select import Selection
@@ -29,7 +29,7 @@ def by_itself(catalogue: Catalogue, selection: Selection, release: Release) -> S
     if selection.cells or selection.paths or selection.tags:
         return selection
     newest = _older(catalogue, release)[-1]
-    upgrade = edges.name_of("upgrade", (newest.name, release.name), "apply", "default")
+    upgrade = path_names.name_of("upgrade", (newest.name, release.name), "apply", "default")
     return replace(selection, paths=(f"install-{release.name}", upgrade))
 
 
@@ -44,7 +44,7 @@ def require_use(cells: Iterable[Cell], release: Release) -> None:
 
 def _paths(catalogue: Catalogue, release: Release) -> Iterator[Path]:
     for older in _older(catalogue, release):
-        for crds in edges.CRD_MODES:
+        for crds in path_names.CRD_MODES:
             for kind in ("upgrade", "rollback"):
                 if not edges.why_not(kind, (older, release), crds):
                     yield catalogue.upgrades.path(kind, (older.name, release.name), crds, "default")

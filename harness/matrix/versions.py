@@ -44,7 +44,7 @@ def numbers(version: str) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=10_000)
 def order(version: str) -> semver.Version:
-    """A version as SemVer orders it, which has pre-releases before their release. Raises ValueError as `numbers` does."""
+    """A version as SemVer orders it: pre-releases before their release. Raises ValueError as `numbers` does."""
     plain = version.partition("@")[0].removeprefix("v")
     if plain == UNDER_TEST:
         return semver.Version(_NEWEST)

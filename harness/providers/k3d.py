@@ -161,7 +161,7 @@ def k3s_arguments(spec: ClusterSpec) -> list[str]:
     """The arguments of k3s, or of its stand-in."""
     minor = int(spec.environment.minor.split(".")[1])
     arguments = [f"--disable={_LEFT_OUT}"]
-    if spec.mirrors and minor >= 26:
+    if spec.mirrors.closes and minor >= 26:
         # Without it k3s asks the public registry when the mirror has no answer; 1.25 and older have no such option
         # (docs.k3s.io, private registry configuration).
         arguments.append("--disable-default-registry-endpoint")

@@ -182,8 +182,12 @@ class Upstream(_Registries):
 
     kind: SourceKind = "upstream"
 
-    def __init__(self, *, timeout: float = 10.0, provenance: Provenance | None = None) -> None:
-        super().__init__(MirrorMap(), timeout=timeout, provenance=provenance)
+    def __init__(
+        self, local: MirrorMap | None = None, *, timeout: float = 10.0, provenance: Provenance | None = None
+    ) -> None:
+        """`local` has the run's own registries, for hosts that are nobody else's."""
+        own = MirrorMap(mirrors=local.mirrors, others_open=True) if local else MirrorMap()
+        super().__init__(own, timeout=timeout, provenance=provenance)
         self._anonymous: dict[str, Transfer] = {}
 
     def anonymous(self, host: str) -> Transfer:
@@ -206,6 +210,9 @@ class Upstream(_Registries):
         return "upstream: images are pulled from the public registries"
 
     def _connect(self, host: str) -> Transfer:
+        mirror = self.mirrors.mirrors.get(host)
+        if mirror is not None:
+            return Transfer(mirror, host, timeout=self._timeout)
         return self._connect_as(host, from_docker_config(host))
 
     def _connect_as(self, host: str, credentials: Credentials | None) -> Transfer:
@@ -299,11 +306,14 @@ def _nobody(reference: str) -> UnaskedError:
 def source_for(
     kind: SourceKind, settings: Settings, *, local: MirrorMap | None = None, provenance: Provenance | None = None
 ) -> Source:
-    """The source of this kind; `local` maps hosts to the run's own registries, which the foundry needs."""
+    """The source of this kind; `local` maps hosts to the run's own registries: all of the foundry's, and that of the
+    operator under test.
+    """
+    own = local.mirrors if local else {}
     if kind == "upstream":
-        return Upstream(provenance=provenance)
+        return Upstream(local, provenance=provenance)
     if kind == "mirror":
-        return Mirrored(settings.mirror_map, provenance=provenance)
+        return Mirrored(MirrorMap(mirrors={**settings.mirror_map.mirrors, **own}), provenance=provenance)
     return Foundry(local or MirrorMap(), provenance=provenance)
 
 

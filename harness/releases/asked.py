@@ -41,15 +41,17 @@ def watches_all(values: Values) -> bool:
 
 
 def operator_image(release: Release, values: Values) -> str:
-    """The operator's image after the user's values."""
+    """The operator's image after the user's values, which do not move the operator under test."""
+    if release.under_test:
+        return release.image
     own = {"registry": release.registry, "repository": release.repository, "version": release.version}
     return rendered(values, "image", **own).text
 
 
 def hook_image(release: Release, values: Values) -> str:
     """The image of the chart's hook after the user's values; empty of a release without one."""
-    if not release.hook_image:
-        return ""
+    if release.under_test or not release.hook_image:
+        return release.hook_image
     own = {"registry": release.hook_registry, "repository": release.hook_repository, "version": release.version}
     return rendered(values, "hook.image", **own).text
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,3 +18,10 @@ class ReleaseOnPath:
     release: Release
     chart: Chart
     values: Mapping[str, Any]
+
+    def with_users(self, users: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+        """Its values and the user's, the last of which win.
+
+        No registry of a site has the operator under test: it keeps its image whatever a user's values pin.
+        """
+        return (*users, self.values) if self.release.under_test else (self.values, *users)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a release needs that was copied to another registry: its values, and a pull secret."""
+"""What a release needs that is not where upstream publishes it: its values, and a pull secret."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ PULL_SECRET = "relocated-registry"  # noqa: S105 - the name of a Secret
 
 
 def values_for(release: Release) -> dict[str, Any]:
-    """The values with which a site installs its copy of a release; none for one that is where upstream published it.
+    """The values with which a site installs its copy of a release, or the harness the operator under test.
+
+    There are none for a release that is where upstream published it.
 
     All charts from 2.0.0 on read image.registry, image.repository and image.pullSecrets, a list of names of Secrets in
     the release's namespace, for both Deployments and for the hook's Job; the Job's image has names of its own below
     hook.image (templates/controller, templates/webhook, templates/hook of the chart).
     """
+    if release.under_test:
+        own = {"registry": release.registry, "repository": release.repository, "tag": release.tag}
+        hook = {"registry": release.hook_registry, "repository": release.hook_repository, "tag": release.tag}
+        return {"image": own, **({"hook": {"image": hook}} if release.hook_image else {})}
     if not release.relocated:
         return {}
     values: dict[str, Any] = {

@@ -123,7 +123,7 @@ class Preparation:
         if lacking is not None:
             return lacking
         # Where nothing but mirrors may be asked, a result must not rest on what came from elsewhere.
-        outside = way_out(provider, made.cluster) if self._mirrors() and not provider.guest else ""
+        outside = way_out(provider, made.cluster) if self._mirrors().closes and not provider.guest else ""
         if outside:
             return errored("mirrors-in-force", outside)
         installs = cell.scenario.needs.installed == "first-release"
@@ -310,7 +310,7 @@ class Preparation:
             chart=first.chart,
             programs=self.programs(),
             job_namespaces=namespaces,
-            values=(first.values, *self._asked.values),
+            values=first.with_users(self._asked.values),
             deadline=Deadline(seconds=INSTALL_SECONDS),
             name=self._asked.home.name,
             namespace=self._asked.home.namespace,
@@ -380,7 +380,7 @@ class Preparation:
         found: dict[str, ReleaseOnPath] = {}
         for name in names:
             release = self._asked.catalogue.release(name)
-            own = (self._asked.options.chart or "") if name == names[-1] else ""
+            own = "" if self._asked.under_test or name != names[-1] else self._asked.options.chart or ""
             chart = self._resources.charts.find(release, wanted=own)
             found[name] = ReleaseOnPath(release=release, chart=chart, values=relocate.values_for(release))
         self._locker.learn(

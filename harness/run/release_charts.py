@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,13 +22,23 @@ from harness.settings import Settings
 class ReleaseCharts:
     """The charts, each found once; `folder` takes those that are pulled. May be used by several threads."""
 
-    def __init__(self, settings: Settings, source: Source, imports: Records, *, helm: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        imports: Records,
+        *,
+        helm: Path,
+        folder: Path,
+        given: Mapping[str, Chart] | None = None,
+    ) -> None:
+        """`given` are charts that are known already, by the names of their releases."""
         self._settings = settings
         self._source = source
         self._imports = imports
         self._helm = helm
         self._folder = folder
-        self._charts: dict[tuple[str, str], Chart] = {}
+        self._charts: dict[tuple[str, str], Chart] = {(name, ""): it for name, it in (given or {}).items()}
         self._lock = threading.Lock()
 
     def find(self, release: Release, *, wanted: str = "") -> Chart:

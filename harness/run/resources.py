@@ -36,7 +36,8 @@ from harness.registries import limits
 from harness.registries.local import NodeRegistries, stored_hosts
 from harness.registries.sources import Mirrored, Provenance, Source, Unasked, Upstream, source_for
 from harness.releases.asked import operator_image
-from harness.releases.values import merge
+from harness.releases.charts import Chart
+from harness.releases.values import at, merge
 from harness.run import before, registry_hosts, spark_images
 from harness.run.image_supply import SERVER, ImageSupply, serving
 from harness.run.node_images import NodeImages
@@ -79,6 +80,7 @@ class Resources:
         self.supply = None
         self.guest: Guest | None = None
         self._proof: Proof | None = None
+        self._under_test: dict[str, Chart] = {}
         self._load = OwnLoad(self._is_own)
 
     def open(self) -> None:
@@ -98,6 +100,7 @@ class Resources:
             self._imports,
             helm=self._host.tools["helm"].path,
             folder=self.scratch("charts"),
+            given=self._under_test,
         )
 
     def _open_as_guest(self) -> bool:
@@ -130,6 +133,7 @@ class Resources:
         ledger.planned("network", self.network)
         before.build_stand_ins(self._asked, self._host.choice.kind, self._say)
         spark_images.build_missing(self._asked, self._host.choice.kind, self._say)
+        self._prepare_operator()
         with ThreadPoolExecutor(1, "network") as beside:
             made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated)
             registries = self._node_registries()
@@ -137,7 +141,11 @@ class Resources:
         if registries is None:
             return None
         self._registries = registries
-        hosts = registry_hosts.needed(self._asked, stored_hosts(registries.storage))
+        stored = stored_hosts(registries.storage)
+        if self._host.choice.kind == "foundry" or self._asked.under_test is None:
+            hosts = registry_hosts.needed(self._asked, stored)
+        else:
+            hosts = (self._asked.under_test.release.registry,)
         return registries.start(self.run_id, self.network, hosts=hosts)
 
     def _open_supply(self) -> None:
@@ -175,9 +183,20 @@ class Resources:
         """What nodes ask for images before mirrors and registries, by registry host."""
         return self.supply.addresses(self.source.mirrors.mirrors) if self.supply is not None else {}
 
+    def _prepare_operator(self) -> None:
+        """Have the operator under test in the storage of the run's registries. Raises HarnessError."""
+        found = self._asked.under_test
+        if found is None:
+            return
+        for line in found.told:
+            self._say(line)
+        hook = any(cell.path.crds == "hook" for cell in self._asked.cells)
+        hook = hook or bool(at(merge(*self._asked.values), "hook.upgradeCrd"))
+        self._under_test[found.release.name] = found.prepare(self._asked.settings, self._say, hook=hook)
+
     def _node_registries(self) -> NodeRegistries | None:
         """The registries that the source needs, ready to be started. Raises HarnessError."""
-        if self._host.choice.kind != "foundry":
+        if self._host.choice.kind != "foundry" and self._asked.under_test is None:
             return None
         registries = NodeRegistries(
             binary=self._host.tools["registry"].path,
@@ -319,6 +338,8 @@ class Resources:
             copies |= {copy.image: own.image} | ({copy.hook_image: own.hook_image} if own.hook_image else {})
         served = self._host.choice.kind == "foundry"
         imported = {it.reference: it.obtained for it in self._imports.images} if served else {}
+        if self._asked.under_test is not None:
+            imported[self._asked.under_test.release.image] = self._asked.under_test.obtained
         return Provenance(imported=imported, copies=copies)
 
     def _unasked_copies(self) -> list[ImageReference]:

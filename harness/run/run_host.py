@@ -53,7 +53,7 @@ def host(asked: Request) -> Host:
     disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
     choice = detect(asked.settings, asked.options.source)
     names = [*_programs(asked), *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
-    if choice.kind == "foundry" or asked.settings.image_cache_gb:
+    if choice.kind == "foundry" or asked.under_test is not None or asked.settings.image_cache_gb:
         names.append("registry")
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
     clusters = tools.clusters_of(cell.environment for cell in asked.cells)

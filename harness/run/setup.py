@@ -12,6 +12,7 @@ from harness import settings as settings_module
 from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
 from harness.matrix import own_rows
+from harness.matrix import under_test as with_operator
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Release
 from harness.matrix.rules import LeftOut
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from harness.run.lock import Lock
     from harness.run.lockstore import Found
     from harness.run.run_host import Host
+    from harness.under_test.operator import UnderTest
 
 
 _MOST_REPETITIONS = 1000
@@ -44,7 +46,8 @@ class Request:
     `values` are the profile and the user's, `users` the latter alone, and `told` is what of them is otherwise in the
     run, in words. `home` is where the operator is installed, `before` what is in the cluster before it. `left_out` are
     cells that a glob stood for and that there are not. `given` is what the user brought along. `existing` is the
-    cluster of a user's in which the run is a guest, where it is. With a `lock`, cell, source, values, manifests,
+    cluster of a user's in which the run is a guest, where it is. `under_test` is the operator of --operator, a release
+    of the catalogue. With a `lock`, cell, source, values, manifests,
     applications, chart and seed are the lock's, in `options` too.
     """
 
@@ -60,6 +63,7 @@ class Request:
     given: Given = NOTHING
     left_out: tuple[LeftOut, ...] = ()
     existing: Target | None = None
+    under_test: UnderTest | None = None
     seed: int = 0
     lock: Lock | None = None
 
@@ -109,6 +113,7 @@ def request(options: RunOptions) -> Request:
     if guests.wanted(options):
         from harness.run import guest_plan
 
+        _require_no_operator(options)
         existing = guest_plan.target(options, settings)
         settings = settings.model_copy(update={"jobs": 1})
     own = found.lock.own_rows if found else own_rows.read(settings.catalogue_dirs)
@@ -120,6 +125,11 @@ def request(options: RunOptions) -> Request:
     providers.require_known(catalogue)
     if existing is not None:
         catalogue = guests.with_environment(catalogue, existing)
+    selection = options.selection
+    under_test = _under_test(options, catalogue, settings) if options.operator else None
+    if under_test is not None:
+        catalogue = with_operator.with_release(catalogue, under_test.release)
+        selection = with_operator.by_itself(catalogue, selection, under_test.release)
     if options.exact_values and not options.values and found is None:
         raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
     if options.values_key and not any(not profile_name(it) for it in options.values):
@@ -147,7 +157,6 @@ def request(options: RunOptions) -> Request:
         before = locked_before.unlocked(found.lock, before, settings.mirror_map.secrets)
         apps = locked_apps.unlocked(found.lock, apps, settings.mirror_map.secrets)
     given = Given(apps=apps, left_out=untried)
-    selection = options.selection
     for story in stories.discover().values():
         selection = story.select(selection, given)
     chosen = choose(catalogue, selection, stories.scenarios(given))
@@ -155,6 +164,8 @@ def request(options: RunOptions) -> Request:
         chosen = replace(chosen, cells=guests.allowed(chosen.cells, existing, exact=bool(selection.cells)))
     for story in stories.discover().values():
         story.require_use(chosen.cells, given)
+    if under_test is not None:
+        with_operator.require_use(chosen.cells, under_test.release)
     values = (*usual, *mine)
     for document in values:
         namespaces.of_values(document)
@@ -174,6 +185,7 @@ def request(options: RunOptions) -> Request:
         home=home(*guests.names(options), taken),
         given=given,
         existing=existing,
+        under_test=under_test,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )
@@ -213,6 +225,22 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
         release_name=lock.release_name or None,
         namespace=lock.namespace or None,
     )
+
+
+def _require_no_operator(options: RunOptions) -> None:
+    """Raise UsageError for --operator in a user's own cluster."""
+    if options.operator:
+        raise UsageError(
+            "--operator does not go with --env existing, whose nodes cannot reach the registries of a run",
+            "push the image where they can, and name it with --values: image.registry, image.repository, image.tag",
+        )
+
+
+def _under_test(options: RunOptions, catalogue: Catalogue, settings: Settings) -> UnderTest:
+    """The operator of --operator. Raises UsageError."""
+    from harness.under_test import operator
+
+    return operator.of(options.operator or "", options.chart or "", options.selection, catalogue, settings)
 
 
 def _users(options: RunOptions, own: own_rows.OwnRows) -> tuple[Mapping[str, Any], ...]:

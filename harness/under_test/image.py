@@ -14,11 +14,11 @@ from filelock import FileLock
 
 from harness import process
 from harness.errors import CommandError, RegistryError, ToolError, UsageError
+from harness.foundry import gobuild
 from harness.foundry import images as foundry_images
 from harness.foundry.assemble import architecture
 from harness.foundry.publish import published
 from harness.foundry.store import Store
-from harness.foundry import gobuild
 from harness.images.credentials import from_docker_config
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference

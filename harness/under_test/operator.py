@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from harness.errors import HarnessError, UsageError
+from harness.errors import UsageError
 from harness.foundry import images as foundry_images
 from harness.foundry.assemble import read_image
 from harness.foundry.store import Store
@@ -47,6 +47,14 @@ class UnderTest:
     given: Tree | GivenImage
     chart: Chart
     told: tuple[str, ...]
+
+    @property
+    def obtained(self) -> str:
+        """Where its image comes from, for reports."""
+        if isinstance(self.given, GivenImage):
+            return f"under test: {self.given}"
+        dirty = ", dirty" if self.given.git and self.given.git.changed else ""
+        return f"under test: built from a checkout, tree {self.given.sha256[:_SHOWN]}{dirty}"
 
     def prepare(self, settings: Settings, say: Callable[[str], None], *, hook: bool) -> Chart:
         """Have its image, and with `hook` that of the chart's hook, in the storage of the run's registries.
@@ -162,9 +170,7 @@ def _newest(catalogue: Catalogue) -> Release:
     return max((it for it in catalogue.releases if not it.under_test), key=lambda it: order(it.version))
 
 
-def _told(
-    name: str, given: Tree | GivenImage, chart: Chart, release: Release, catalogue: Catalogue
-) -> Iterator[str]:
+def _told(name: str, given: Tree | GivenImage, chart: Chart, release: Release, catalogue: Catalogue) -> Iterator[str]:
     yield f"{name} is {_of_tree(given) if isinstance(given, Tree) else given}"
     if isinstance(given, Tree):
         yield from _of_git(name, given)
@@ -172,8 +178,8 @@ def _told(
     facts = max(older, key=lambda it: order(it.version)).version
     hook = "" if release.hook_image else ", and it has no hook"
     yield (
-        f"{name}: what webhook, metrics and logs must be like is taken from {facts}, the newest release known before it; "
-        f"CRDs and values are those of its own chart {chart.version}{hook}"
+        f"{name}: what webhook, metrics and logs must be like is taken from {facts}, the newest release known before "
+        f"it; CRDs and values are those of its own chart {chart.version}{hook}"
     )
     try:
         behind = numbers(chart.version) < numbers(facts)

@@ -96,14 +96,16 @@ def sha256_of(folder: Path, files: Sequence[str]) -> str:
 
 def _line(file: Path) -> str:
     if file.is_symlink():
-        return f"link {os.readlink(file)}"
+        return f"link {file.readlink()}"
     mode = "x" if os.access(file, os.X_OK) else "-"
     with file.open("rb") as stream:
         return f"{mode} {hashlib.file_digest(stream, 'sha256').hexdigest()}"
 
 
 def _changed(folder: Path) -> UsageError:
-    return UsageError(f"{folder} was changed while the run began", "run it again, and leave the checkout alone until then")
+    return UsageError(
+        f"{folder} was changed while the run began", "run it again, and leave the checkout alone until then"
+    )
 
 
 def _require_operator(folder: Path) -> None:
@@ -128,7 +130,7 @@ def _spark(folder: Path) -> str:
     said = operator.spark_of(file.read_text(errors="replace")) if file.is_file() else ""
     if not said:
         raise UsageError(
-            f"{file} has no ARG SPARK_IMAGE with a version, so nobody knows which Spark the operator's image is built on",
+            f"{file} has no ARG SPARK_IMAGE with a version, which would say what Spark the image is built on",
             "add it, or give the image that you built: --operator IMAGE --chart DIR",
         )
     try:

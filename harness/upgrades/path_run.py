@@ -227,7 +227,7 @@ class PathRun:
             chart=target.chart,
             crds=self.path.crds,
             values_mode=self.path.values,
-            values=(target.values, *self.values),
+            values=target.with_users(self.values),
             way=move.way,
         )
         return change.upgrade(self.cluster, here, wanted, self.programs)

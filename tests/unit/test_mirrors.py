@@ -51,6 +51,17 @@ def test_a_host_is_served_by_its_mirror_alone(tmp_path: Path) -> None:
     }
 
 
+def test_with_others_open_every_other_host_is_left_to_itself(tmp_path: Path) -> None:
+    mirrors = MirrorMap(mirrors={"ghcr.io": PLAIN}, others_open=True)
+    folder = write_hosts(mirrors, tmp_path / "certs.d")
+    registries = yaml.safe_load(write_registries_yaml(mirrors, tmp_path / "k3s").read_text())
+
+    assert [it.name for it in folder.iterdir()] == ["ghcr.io"]
+    assert list(registries["mirrors"]) == ["ghcr.io"]
+    assert mirrors
+    assert not mirrors.closes
+
+
 def test_every_other_host_leads_nowhere(tmp_path: Path) -> None:
     folder = write_hosts(MirrorMap(mirrors={"ghcr.io": PLAIN}), tmp_path / "certs.d")
 

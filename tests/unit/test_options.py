@@ -25,6 +25,7 @@ EVERYTHING = [
     *("--cell", "kind-1.34/install-2.5.2/spark-pi", "--cell", "b", "--env", "kind-*", "--path", "install-2.5.2"),
     *("--scenario", "spark-pi", "--scenario", "ttl", "--tag", "smoke", "--values", "my values.yaml", "--values", "b"),
     *("--source", "foundry", "--jobs", "2", "--chart", "oci://example.com/c", "--config", "harness.toml"),
+    *("--operator", "../spark-operator"),
     *(
         "--keep",
         "--repeat",
@@ -79,6 +80,7 @@ def test_everything_given_is_read() -> None:
         namespace="data",
         before=Path("b"),
         apps=Path("a"),
+        operator="../spark-operator",
         chart="oci://example.com/c",
         seed=7,
         lock="sha256:ab",
