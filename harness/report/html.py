@@ -18,7 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from harness.report import advice, advice_text, grid, picture, rehearsal, timeline
+from harness.report import advice, advice_text, grid, picture, rehearsal, timeline, under_test
 from harness.report.attachments import Attachments
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, CheckResult, RunResult, exit_status
@@ -85,6 +85,7 @@ def render(run: RunResult, attachments: Attachments | None = None) -> str:
             selection=shlex.join(("harness", "run", *run.selection)),
             advices=advice.of_run(run),
             rehearsal=run.rehearsal,
+            operator=run.operator,
             pulls=known.pulls,
             pictures=[_picture(rows) for rows in picture.groups(known.pulls).values()],
             pulls_from=known.pulls_from,
@@ -105,7 +106,12 @@ def environment() -> Environment:
         finalize=_shown,
     )
     made.globals.update(units=timeline.units, scale=timeline.scale, width=timeline.WIDTH, parts=advice_text.parts)
-    made.globals.update(rehearsed=rehearsal.facts, lists=rehearsal.lists, rehearsal_line=rehearsal.headline)
+    made.globals.update(
+        operator_facts=under_test.facts,
+        rehearsed=rehearsal.facts,
+        lists=rehearsal.lists,
+        rehearsal_line=rehearsal.headline,
+    )
     made.filters.update(
         duration=timeline.duration,
         facts=_facts,

@@ -17,7 +17,7 @@ from harness.redaction.redactor import Redactor
 from harness.report import attachments, html, junit, summary
 from harness.report.files import set_modes, write_atomically
 from harness.report.flakes import flakes
-from harness.report.model import CellResult, RunResult, ShardResult, SourceResult
+from harness.report.model import CellResult, OperatorResult, RunResult, ShardResult, SourceResult
 from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
 from harness.untrusted import files_below, from_json, inside
 
@@ -119,9 +119,20 @@ def merge(shards: Sequence[Shard], *, planned: Iterable[str] = ()) -> Merged:
         seed=seeds.pop() if len(seeds) == 1 else None,
         flakes=flakes(cells),
         plan=tuple(cluster for run in runs for cluster in run.plan),
+        operator=_operator(runs),
         shards=tuple(part for it in shards for part in (it.run.shards or (_shard(it),))),
     )
     return Merged(run=run, moved=moved)
+
+
+def _operator(runs: Sequence[RunResult]) -> OperatorResult | None:
+    """The operator under test, where all runs had the same one, with all that it was compared with."""
+    found = [run.operator for run in runs]
+    first = found[0]
+    if first is None or any(it is None or it.sha256 != first.sha256 for it in found):
+        return None
+    changes = {release: lines for it in found if it is not None for release, lines in it.changes.items()}
+    return first.model_copy(update={"changes": changes})
 
 
 def write(

@@ -248,6 +248,24 @@ class RehearsalResult(Model):
     otherwise: tuple[str, ...] = ()
 
 
+class OperatorResult(Model):
+    """The operator under test, which nobody has published.
+
+    `name` is its name in paths, `obtained` what it is, and `sha256` of the files of a checkout, or what tells an image
+    from others. `commit` is the checkout's, `changed` the files that differ from it, and `diff` the digest of how.
+    `told` is in lines what is taken for granted of it; `changes` are by release how its chart differs from that one's.
+    """
+
+    name: str
+    obtained: str
+    sha256: str
+    commit: str = ""
+    changed: tuple[str, ...] = ()
+    diff: OptionalDigest = ""
+    told: tuple[str, ...] = ()
+    changes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+
 class RunResult(Model):
     """A whole run.
 
@@ -257,7 +275,7 @@ class RunResult(Model):
     the names and phrases that the run generated; `flakes` has the cells with several attempts. `plan` is which cell ran
     on which cluster, and when; it is empty under pytest-xdist, where every worker has its own. `shards` are the runs in
     a merged report; a cell's `shard` is the `run_id` of the run it comes from. `rehearsal` is what a run of
-    `harness rehearse` amounts to.
+    `harness rehearse` amounts to. `operator` is the one under test, of a run that was given one.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -278,6 +296,7 @@ class RunResult(Model):
     plan: tuple[PlannedCluster, ...] = ()
     shards: tuple[ShardResult, ...] = ()
     rehearsal: RehearsalResult | None = None
+    operator: OperatorResult | None = None
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -360,12 +379,14 @@ def repro(
     apps: str = "",
     before: str = "",
     context: str = "",
+    operator: Sequence[str] = (),
 ) -> str:
     """The one command that runs this cell again from its lock.
 
     `values` are files with values that a lock must not store, below `key` where there is one, `apps` a folder of such
-    applications, `before` one of such manifests, and `context` that of an existing cluster. Where neither cache nor
-    reports have the lock, as on another machine, pass the evidence folder or its bundle instead of the digest.
+    applications, `before` one of such manifests, `context` that of an existing cluster, and `operator` what was given
+    as the operator under test, and its chart. Where neither cache nor reports have the lock, as on another machine,
+    pass the evidence folder or its bundle instead of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
@@ -378,6 +399,8 @@ def repro(
         words += ["--before", before]
     if context:
         words += ["--context", context]
+    for option, given in zip(("--operator", "--chart"), operator, strict=False):
+        words += [option, given] if given else []
     return here(f"nox -s e2e -- {shlex.join(words)}")
 
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from harness.evidence.markdown import cell as cell_text
 from harness.evidence.markdown import code, fenced, prose
-from harness.report import advice, advice_text, rehearsal
+from harness.report import advice, advice_text, rehearsal, under_test
 from harness.report.flakes import told
 from harness.report.model import GREEN, CellResult, RunResult, exit_status
 from harness.report.text import first_line, plain
@@ -67,6 +67,8 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
         console.print(Text(f"{', '.join(environments)}: {distribution}"), soft_wrap=True)
     for line in _brought(run):
         console.print(Text(line), soft_wrap=True)
+    for line in under_test.lines(run.operator):
+        console.print(Text(line), soft_wrap=True)
     # The last lines are the ones that stay in sight, so the worst comes last here, and first on every page.
     for cell in reversed(run.worst_first):
         if cell.verdict not in GREEN:
@@ -106,6 +108,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     """
     lines = [f"## {'✅' if exit_status(run) == 0 else '❌'} Spark Operator harness: {headline(run)}", ""]
     lines += rehearsal.markdown(run.rehearsal)
+    lines += under_test.markdown(run.operator)
     bad = [cell for cell in run.worst_first if cell.verdict not in GREEN]
     for cell in bad:
         lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", prose(cell.reason), ""]
@@ -138,12 +141,12 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
 
 
 def _brought(run: RunResult) -> list[str]:
-    """The images that were not pulled from the registry in their name: relocated and imported ones."""
+    """The images that were not pulled from the registry in their name: relocated, imported and under test."""
     told = {
         f"{image.reference}: {image.obtained}": None
         for cell in run.cells
         for image in cell.images
-        if "relocated" in image.obtained or "imported" in image.obtained
+        if any(word in image.obtained for word in ("relocated", "imported", "under test"))
     }
     return list(told)
 

@@ -72,6 +72,16 @@ class ReportWriter:
             with self._told():
                 self._write_machine_readable()
 
+    def operator_changes(self, changes: Mapping[str, tuple[str, ...]]) -> None:
+        """Add how the chart of the operator under test differs from those of releases. Raises HostError."""
+        with self._lock:
+            if self._run.operator is None or not changes:
+                return
+            told = self._run.operator.model_copy(update={"changes": dict(changes)})
+            self._run = self._run.model_copy(update={"operator": told})
+            with self._told():
+                self._write_machine_readable()
+
     def finish(
         self,
         *,

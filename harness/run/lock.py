@@ -122,6 +122,22 @@ class LockedRow(Model):
 _BEFORE = ("addons", "surroundings", "secrets_before")
 
 
+class LockedOperator(Model):
+    """The operator under test, by its name in the path.
+
+    `sha256` is of the files of a checkout, and of an image what tells it from others: its digest, the engine's id, or
+    the hash of its archive. `commit` is the checkout's where git knows it; where files differ from that it is `dirty`,
+    and `diff` is the digest of how. The chart is that of the release.
+    """
+
+    name: str
+    given: Literal["checkout", "image"]
+    sha256: Sha256
+    commit: str = ""
+    dirty: bool = False
+    diff: OptionalDigest = ""
+
+
 class LockedAddon(Model):
     """An add-on that was in the cluster before the operator; `sha256` is of what was applied."""
 
@@ -141,7 +157,7 @@ class Lock(Model):
     those of the Helm release, empty for the harness's own; `exact_values` reached Helm as they are. `rows` are those of
     the user's own catalogue that the cell needs. `packages` maps a base system of the foundry to the digest of its
     Debian packages. `addons` and `surroundings` were in the cluster before the operator, the latter from --before, of
-    which `secrets_before` Secrets are not in the lock.
+    which `secrets_before` Secrets are not in the lock. `operator` is the one under test, where the path has it.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -167,6 +183,7 @@ class Lock(Model):
     addons: tuple[LockedAddon, ...] = ()
     surroundings: tuple[LockedManifest, ...] = ()
     secrets_before: int = Field(default=0, ge=0)
+    operator: LockedOperator | None = None
     seed: int
 
     @property
@@ -191,7 +208,17 @@ class Lock(Model):
     def _without_what_is_not_there(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         made: dict[str, Any] = serialize(self)
         # Locks from before there were any keep their digests.
-        hidden = ("user_apps", "watched", "rows", "packages", "release_name", "namespace", "exact_values", *_BEFORE)
+        hidden = (
+            "user_apps",
+            "watched",
+            "rows",
+            "packages",
+            "release_name",
+            "namespace",
+            "exact_values",
+            "operator",
+            *_BEFORE,
+        )
         for name in hidden:
             if not made[name]:
                 del made[name]
@@ -262,6 +289,7 @@ def _inputs(lock: Lock, here: Lock) -> Iterator[Difference]:
     for what, (there, now) in rows.items():
         if there != now:
             yield Difference(text=f"the input {what} is {now} here and {there} in the lock")
+    yield from _operators(lock.operator, here.operator)
     if lock.environment.node and here.environment.node:
         yield from _digest("node image", lock.environment.node.identity, here.environment.node.identity)
     if lock.chart and here.chart:
@@ -300,6 +328,19 @@ def _surroundings(lock: Lock, here: Lock) -> Iterator[Difference]:
             yield Difference(
                 text=f"the base system {name} has other Debian packages here than in the lock", matters=False
             )
+
+
+def _operators(there: LockedOperator | None, here: LockedOperator | None) -> Iterator[Difference]:
+    """Files count, and not what they were committed as."""
+    if there is None or here is None or there.sha256 == here.sha256:
+        return
+    yield Difference(text=f"the operator {there.name} is {_told(here)} here and {_told(there)} in the lock")
+
+
+def _told(operator: LockedOperator) -> str:
+    at = f", commit {operator.commit[:PREFIX_DIGITS]}" if operator.commit else ""
+    diff = f" with the changes {operator.diff}" if operator.dirty else ""
+    return f"the {operator.given} {operator.sha256[:PREFIX_DIGITS]}{at}{diff}"
 
 
 def _address(release: LockedRelease) -> str:

@@ -22,7 +22,7 @@ from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 from harness.report.model import repro
-from harness.run import locked_apps, locked_before, locked_rows, lockstore
+from harness.run import locked_apps, locked_before, locked_operator, locked_rows, lockstore
 from harness.run.lock import (
     Difference,
     Lock,
@@ -116,7 +116,7 @@ class Locker:
                 node=self._locked_node(environment),
             ),
             release=_locked_release(releases[-1]),
-            chart=_locked_chart(self._chart, self._asked.options.chart or ""),
+            chart=_locked_chart(self._chart, "" if self._asked.under_test else self._asked.options.chart or ""),
             before=tuple(
                 LockedStop(release=_locked_release(it), chart=_locked_chart(self._before.get(it.name), ""))
                 for it in releases[:-1]
@@ -136,6 +136,7 @@ class Locker:
             addons=self._addons,
             surroundings=locked_before.locked(self._asked.before, source.mirrors.secrets),
             secrets_before=locked_before.secrets(self._asked.before),
+            operator=locked_operator.locked(self._asked.under_test, cell),
             seed=seeds.of_attempt(self._asked.seed, attempt),
         )
 
@@ -175,7 +176,17 @@ class Locker:
         before = str(self._asked.options.before) if hidden and self._asked.options.before else ""
         existing = self._asked.existing
         context = existing.access.context if existing else ""
-        return repro(lock.cell, lock=lock.digest, values=files, key=key, apps=apps, before=before, context=context)
+        operator, chart = self._asked.options.operator or "", self._asked.options.chart or ""
+        return repro(
+            lock.cell,
+            lock=lock.digest,
+            values=files,
+            key=key,
+            apps=apps,
+            before=before,
+            context=context,
+            operator=(operator, chart) if lock.operator else (),
+        )
 
     def keep(self, lock: Lock, evidence: str) -> None:
         """Put the lock where --lock finds it: into the cache, and into the evidence if there is any."""

@@ -382,6 +382,8 @@ class Preparation:
             release = self._asked.catalogue.release(name)
             own = "" if self._asked.under_test or name != names[-1] else self._asked.options.chart or ""
             chart = self._resources.charts.find(release, wanted=own)
+            if self._asked.under_test is not None:
+                self._resources.compare_operator(release, chart)
             found[name] = ReleaseOnPath(release=release, chart=chart, values=relocate.values_for(release))
         self._locker.learn(
             chart=found[names[-1]].chart, before={name: it.chart for name, it in found.items() if name != names[-1]}

@@ -29,7 +29,7 @@ from harness.images.credentials import Credentials, from_docker_config
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
-from harness.matrix.model import Cell
+from harness.matrix.model import Cell, Release
 from harness.providers import network
 from harness.providers.base import Guest
 from harness.registries import limits
@@ -81,6 +81,7 @@ class Resources:
         self.guest: Guest | None = None
         self._proof: Proof | None = None
         self._under_test: dict[str, Chart] = {}
+        self.operator_changes: dict[str, tuple[str, ...]] = {}
         self._load = OwnLoad(self._is_own)
 
     def open(self) -> None:
@@ -192,7 +193,20 @@ class Resources:
             self._say(line)
         hook = any(cell.path.crds == "hook" for cell in self._asked.cells)
         hook = hook or bool(at(merge(*self._asked.values), "hook.upgradeCrd"))
-        self._under_test[found.release.name] = found.prepare(self._asked.settings, self._say, hook=hook)
+        chart = found.prepare(self._asked.settings, self._say, hook=hook)
+        self._under_test[found.release.name] = chart
+
+    def compare_operator(self, release: Release, chart: Chart) -> None:
+        """Note and tell how the chart of the operator under test differs from that of a release, once."""
+        found = self._asked.under_test
+        if found is None or release.under_test or release.version in self.operator_changes:
+            return
+        from harness.under_test import changes
+
+        lines = changes.between(chart, self._under_test[found.release.name])
+        self.operator_changes[release.version] = lines
+        for line in lines or ("nothing differs",):
+            self._say(f"{found.release.name} against {release.version}: {line}")
 
     def _node_registries(self) -> NodeRegistries | None:
         """The registries that the source needs, ready to be started. Raises HarnessError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -121,6 +121,11 @@ class Runner:
         """What was planned, with what came of it so far."""
         with self._lock:
             return tuple(self._plan.values())
+
+    @property
+    def operator_changes(self) -> Mapping[str, tuple[str, ...]]:
+        """By release, how the chart of the operator under test differs from that one's."""
+        return self._resources.operator_changes
 
     def _group(self, members: Sequence[Attempt]) -> Group:
         """A group of its own cluster. Only under the lock."""

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -28,7 +28,7 @@ from harness.matrix.estimate import Estimator
 from harness.redaction.redactor import Redactor
 from harness.report import summary
 from harness.report.history import History
-from harness.report.model import CellResult, PlannedCluster, RunResult, SourceResult, exit_status
+from harness.report.model import CellResult, OperatorResult, PlannedCluster, RunResult, SourceResult, exit_status
 from harness.report.text import lines_of, wide_console
 from harness.report.writer import ReportWriter
 from harness.run import plan, run_host, setup
@@ -36,6 +36,9 @@ from harness.run.attempt import Attempt
 from harness.run.lockstore import LockStore
 from harness.run.runner import Runner
 from harness.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from harness.under_test.operator import UnderTest
 
 Say = Callable[[str], None]
 
@@ -172,6 +175,7 @@ class Session:
         try:
             if self._runner is not None:
                 self._report.plan(self._runner.plan)
+                self._report.operator_changes(self._runner.operator_changes)
             self._finished = self._report.finish(peak_memory_mib=peak, leaks=self.leaks)
             History(self.asked.settings.cache_dir / "history.json").record(self._finished.cells)
         except HarnessError as error:
@@ -260,6 +264,7 @@ class Session:
             tools={name: str(tool) for name, tool in host.tools.items()},
             selection=tuple(run_options.words(self.asked.options)),
             seed=self.asked.seed,
+            operator=_operator(self.asked.under_test),
             planned=tuple(dict.fromkeys(planned)),
         )
 
@@ -273,6 +278,22 @@ class Session:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers.clear()
+
+
+def _operator(found: UnderTest | None) -> OperatorResult | None:
+    """The operator under test as a report has it."""
+    if found is None:
+        return None
+    git = found.git
+    return OperatorResult(
+        name=found.release.name,
+        obtained=found.obtained,
+        sha256=found.sha256,
+        commit=git.commit if git else "",
+        changed=git.changed if git else (),
+        diff=git.diff if git else "",
+        told=found.told,
+    )
 
 
 class _Undisturbed:

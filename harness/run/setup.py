@@ -215,6 +215,11 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
             raise UsageError(
                 f"{flag} {wanted} contradicts the lock, which has {there}", f"leave out {flag}, or leave out --lock"
             )
+    if lock.operator and not options.operator:
+        raise UsageError(
+            f"the lock is of an operator that nobody has published, {lock.operator.name}, and a lock holds none",
+            f"give it with --operator: the {lock.operator.given} with the SHA-256 {lock.operator.sha256}",
+        )
     return replace(
         options,
         selection=replace(options.selection, cells=(lock.cell,)),

@@ -24,7 +24,7 @@ from harness.releases.values import at
 from harness.settings import Settings
 from harness.under_test import build, image, tree
 from harness.under_test.image import GivenImage
-from harness.under_test.tree import Tree
+from harness.under_test.tree import GitState, Tree
 from harness.untrusted import check_yaml
 
 REGISTRY = "operator-under-test.invalid"
@@ -49,11 +49,26 @@ class UnderTest:
     told: tuple[str, ...]
 
     @property
+    def sha256(self) -> str:
+        """64 hexadecimal digits that tell it from any other."""
+        return self.given.sha256 if isinstance(self.given, Tree) else self.given.identity.rpartition(":")[2]
+
+    @property
+    def is_checkout(self) -> bool:
+        """Whether it is built here."""
+        return isinstance(self.given, Tree)
+
+    @property
+    def git(self) -> GitState | None:
+        """What git knows of a checkout."""
+        return self.given.git if isinstance(self.given, Tree) else None
+
+    @property
     def obtained(self) -> str:
         """Where its image comes from, for reports."""
         if isinstance(self.given, GivenImage):
             return f"under test: {self.given}"
-        dirty = ", dirty" if self.given.git and self.given.git.changed else ""
+        dirty = ", dirty" if self.git and self.git.changed else ""
         return f"under test: built from a checkout, tree {self.given.sha256[:_SHOWN]}{dirty}"
 
     def prepare(self, settings: Settings, say: Callable[[str], None], *, hook: bool) -> Chart:

@@ -11,7 +11,17 @@ from lock_samples import NODE, OPERATOR, chart, environment, lock
 
 from harness.errors import UsageError
 from harness.redaction.redactor import MASK
-from harness.run.lock import LockedImage, LockedRelease, differences, digest_of, digits, masked, parse, unmasked
+from harness.run.lock import (
+    LockedImage,
+    LockedOperator,
+    LockedRelease,
+    differences,
+    digest_of,
+    digits,
+    masked,
+    parse,
+    unmasked,
+)
 
 
 def test_other_debian_packages_are_told_and_matter_no_more_than_a_tool() -> None:
@@ -209,3 +219,28 @@ def test_what_was_watched_is_part_of_a_lock_where_there_was_something() -> None:
     assert json.loads(watched.text())["watched"] == ["schedules", "standing"]
     assert watched.digest != lock().digest
     assert parse(watched.text(), where="x") == watched
+
+
+def operator(**changes: Any) -> LockedOperator:
+    return LockedOperator(**{"name": "dev", "given": "checkout", "sha256": "ab" * 32, **changes})
+
+
+def test_the_operator_under_test_is_in_a_lock_by_its_files_and_in_no_other_lock() -> None:
+    made = lock(operator=operator(commit="c" * 40, dirty=True, diff="sha256:" + "dd" * 32))
+
+    assert "operator" not in json.loads(lock().text())
+    assert parse(made.text(), where="here") == made
+    assert made.digest != lock(operator=operator()).digest
+
+
+def test_another_operator_under_test_matters_and_another_commit_of_the_same_files_does_not() -> None:
+    there = lock(operator=operator(commit="c" * 40))
+    here = lock(operator=operator(sha256="cd" * 32, commit="e" * 40, dirty=True, diff="sha256:" + "dd" * 32))
+
+    assert differences(there, lock(operator=operator(commit="e" * 40))) == []
+    (found,) = differences(there, here)
+    assert found.matters
+    assert str(found).startswith(
+        "the operator dev is the checkout cdcdcdcdcdcd, commit eeeeeeeeeeee with the changes sha"
+    )
+    assert str(found).endswith("here and the checkout abababababab, commit cccccccccccc in the lock")

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import operator_trees
 import pytest
+from lock_samples import lock
+from report_samples import run as report_run
 
+from harness import stories
 from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
 from harness.matrix import expand
@@ -20,12 +23,17 @@ from harness.options import RunOptions
 from harness.releases import asked, relocate
 from harness.releases.charts import from_path
 from harness.releases.on_path import ReleaseOnPath
-from harness.run import setup
+from harness.report import html, summary, under_test
+from harness.report.model import OperatorResult
+from harness.run import locked_operator, setup
 from harness.settings import Settings
-from harness.under_test import operator, tree
+from harness.under_test import changes, operator, tree
 from harness.under_test.operator import REGISTRY, UnderTest
 
 REAL = catalogues.load()
+INSTALL = expand.install_path(REAL, REAL.release("2.5.2")).model_copy(
+    update={"name": "install-dev", "releases": ("dev",)}
+)
 
 
 @pytest.fixture
@@ -252,3 +260,74 @@ def test_a_request_takes_it_among_the_releases(checkout: Path, tmp_path: Path, m
     assert made.under_test is not None
     with pytest.raises(UsageError, match="--operator does not go with --env existing"):
         setup.request(RunOptions(operator="spark-operator", selection=Selection(environments=("existing",))))
+
+
+def test_a_lock_of_an_operator_under_test_asks_for_it(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    cell = "kind-1.34/install-dev/spark-pi"
+    found = of(checkout)
+    locked = locked_operator.locked(
+        found, expand.cell(REAL.environment("kind-1.34"), INSTALL, stories.scenarios()["spark-pi"])
+    )
+    assert locked is not None
+    (tmp_path / "lock.json").write_text(lock(cell=cell, operator=locked).text())
+
+    with pytest.raises(UsageError, match="the lock is of an operator that nobody has published, dev") as refused:
+        setup.request(RunOptions(lock="lock.json"))
+    assert f"--operator: the checkout with the SHA-256 {found.sha256}" in refused.value.next_step
+    asked = setup.request(RunOptions(lock="lock.json", operator=str(checkout)))
+    assert [it.id for it in asked.cells] == [cell]
+
+
+def test_how_its_chart_differs_is_told_by_fields_and_values(checkout: Path, tmp_path: Path) -> None:
+    changed = operator_trees.written(tmp_path / "changed")
+    crd, values = changed / operator_trees.CRD, changed / operator_trees.CHART / "values.yaml"
+    more = "mode: {type: string, default: cluster}\n                rack: {type: string}"
+    crd.write_text(crd.read_text().replace("mode: {type: string}", more))
+    new = values.read_text().replace("workers: 10", "workers: 12, extra: {a: 1}").replace("hook:", "gone:")
+    values.write_text(new)
+    charts = [from_path(folder / operator_trees.CHART) for folder in (checkout, changed)]
+
+    assert changes.between(*charts) == (
+        "CRD sparkapplications v1beta2: spec.mode: default nothing → 'cluster'",
+        "CRD sparkapplications v1beta2: spec.rack is new (string)",
+        "value controller.extra.a is new: 1",
+        "value controller.workers: 10 → 12",
+        "value gone.image.registry is new: 'ghcr.io'",
+        "value gone.image.repository is new: 'kubeflow/spark-operator/kubectl'",
+        "value gone.image.tag is new: ''",
+        "value gone.upgradeCrd is new: False",
+        "value hook.image.registry is gone: it was 'ghcr.io'",
+        "value hook.image.repository is gone: it was 'kubeflow/spark-operator/kubectl'",
+        "value hook.image.tag is gone: it was ''",
+        "value hook.upgradeCrd is gone: it was False",
+    )
+    assert changes.between(charts[0], charts[0]) == ()
+
+
+def test_a_report_says_what_it_is_and_how_its_chart_differs() -> None:
+    found = OperatorResult(
+        name="dev",
+        obtained="x",
+        sha256="ab" * 32,
+        told=("it is dirty",),
+        changes={"2.5.2": ("value a: 1 → 2",), "2.4.0": ()},
+    )
+    run = report_run("spark-pi", operator=found)
+    assert list(under_test.lines(found)) == [
+        "the operator under test, dev:",
+        "  it is dirty",
+        "the chart of dev against that of 2.5.2:",
+        "  value a: 1 → 2",
+        "the chart of dev against that of 2.4.0:",
+        "  nothing differs",
+    ]
+    assert "- value a: 1 → 2" in summary.markdown(run)
+    assert "### The chart of dev against that of 2.5.2" in summary.markdown(run)
+    page = html.render(run)
+    assert "value a: 1 → 2" in page
+    assert 'href="#operator"' in page
+    assert list(under_test.lines(None)) == []
