@@ -25,7 +25,7 @@ EVERYTHING = [
     *("--cell", "kind-1.34/install-2.5.2/spark-pi", "--cell", "b", "--env", "kind-*", "--path", "install-2.5.2"),
     *("--scenario", "spark-pi", "--scenario", "ttl", "--tag", "smoke", "--values", "my values.yaml", "--values", "b"),
     *("--source", "foundry", "--jobs", "2", "--chart", "oci://example.com/c", "--config", "harness.toml"),
-    *("--operator", "../spark-operator"),
+    *("--operator", "../spark-operator", "--spark", "4.1.4"),
     *(
         "--keep",
         "--repeat",
@@ -62,6 +62,7 @@ def test_everything_given_is_read() -> None:
             paths=("install-2.5.2",),
             scenarios=("spark-pi", "ttl"),
             tags=("smoke",),
+            spark=("4.1.4",),
         ),
         source="foundry",
         keep=True,
