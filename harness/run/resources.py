@@ -176,7 +176,9 @@ class Resources:
         supply.start(self.run_id, self.network)
 
     def _images_of(self, cell: Cell) -> Iterator[str]:
-        yield from self.preflight.images(cell)
+        operator = self._asked.under_test
+        own = (operator.release.image, operator.release.hook_image) if operator else ()
+        yield from (it for it in self.preflight.images(cell) if it not in own)
         for addon in before.addons_of(self._asked):
             yield from addon.images
 
