@@ -12,7 +12,7 @@ from harness.advice.values import End, Remark
 from harness.matrix import crd_modes, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
-from harness.matrix.edges import KnownRow
+from harness.matrix.known_rows import KnownRow
 from harness.matrix.model import CrdMode, Move, Release
 from harness.matrix.results import Result
 from harness.matrix.versions import numbers

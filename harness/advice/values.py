@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.matrix.edges import KnownRow, Note, Upgrades
+from harness.matrix.edges import Upgrades
+from harness.matrix.known_rows import KnownRow, Note
 from harness.matrix.model import Move, Release
 from harness.releases import chart_image, conditions
 from harness.releases.chart_image import ChartImage

@@ -28,6 +28,7 @@ def watch_until(
     seen: str = "no such object",
     next_step: str = "",
     hopeless: Callable[[], str] = lambda: "",
+    window: int = 5,
     **arguments: Any,
 ) -> T:
     """Watch an API list call until `done(event type, object)` returns something other than None, and return that.
@@ -35,9 +36,9 @@ def watch_until(
     The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
     `arguments`; objects come as JSON, which is what the server said. Those that exist already come first, as ADDED;
     after that no change is missed, since a window goes on where the last one ended. Only an expired resource version
-    restarts the watch. `hopeless` is called every few seconds; if it returns a reason why the condition can no longer
-    be met, the wait ends, and so it does when the API server cannot be reached for AWAY_SECONDS. Raises WaitTimeout
-    with the last object as `describe` puts it (`seen` as long as there was none), and Cancelled.
+    restarts the watch. `hopeless` is called every `window` seconds; if it returns a reason why the condition can no
+    longer be met, the wait ends, and so it does when the API server cannot be reached for AWAY_SECONDS. Raises
+    WaitTimeout with the last object as `describe` puts it (`seen` as long as there was none), and Cancelled.
     """
     deadline = Deadline(seconds=timeout)
     away: Deadline | None = None
@@ -46,9 +47,9 @@ def watch_until(
         if cancelled():
             raise Cancelled(f"gave up waiting for {what}: the run is being stopped")
         # Short windows, since a blocked read cannot hear a cancellation.
-        window = max(1, min(5, int(deadline.left) + 1))
+        seconds = max(1, min(window, int(deadline.left) + 1))
         try:
-            for event in changes.window(window):
+            for event in changes.window(seconds):
                 told = describe(event["object"])
                 seen = told if event["type"] != "DELETED" else f"deleted: {told}"
                 result = done(event["type"], event["object"])

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness.matrix import catalogue
-from harness.matrix.edges import ANYTHING, Basis, KnownRow, Note, Upgrades
+from harness.matrix.edges import Upgrades
+from harness.matrix.known_rows import ANYTHING, Basis, KnownRow, Note
 
 _HEAD = "| edge | what breaks | exact message | way out | basis |\n| --- | --- | --- | --- | --- |"
 _BASIS: dict[Basis, str] = {"run": "run here", "upstream-issue": "upstream issue", "code": "code"}

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from harness.errors import CatalogueError
-from harness.matrix.edges import matches
+from harness.matrix.known_rows import matches
 from harness.matrix.model import Known
 from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT

@@ -13,7 +13,8 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from harness.matrix import catalogue, results
-from harness.matrix.edges import KnownRow, Upgrades
+from harness.matrix.edges import Upgrades
+from harness.matrix.known_rows import KnownRow
 from harness.matrix.model import CrdMode, Move
 from harness.matrix.results import Result
 from harness.matrix.rows import Model

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from harness.errors import UsageError
-from harness.matrix import edges, path_names
+from harness.matrix import edges, known_rows, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Release, Scenario, WayName
 from harness.matrix.names import NOT, covers, is_glob, matching, unknown
@@ -94,7 +94,7 @@ def cell(environment: Environment, path: Path, scenario: Scenario) -> Cell:
         it
         for it in path.known
         if (not it.environments or covers(it.environments, environment.name))
-        and (not it.spark or (scenario.spark and edges.matches(it.spark, scenario.spark)))
+        and (not it.spark or (scenario.spark and known_rows.matches(it.spark, scenario.spark)))
     )
     if known != path.known:
         path = path.model_copy(update={"known": known})

@@ -194,7 +194,8 @@ class Known(Model):
     or globs of those in which it strikes, `spark` the Spark versions of applications, written as releases are; none
     stands for all. It strikes where the values of `release`, its chart's defaults included, are as `when` says: the key
     of a value → the value, for a text a glob. `ways` are those of which one must be the real one, where the path leaves
-    that to the host; none stands for any.
+    that to the host; none stands for any. `out` is the CRD mode that is the way out, which is tried on the same
+    cluster.
     """
 
     scenario: str
@@ -210,6 +211,7 @@ class Known(Model):
     release: str = ""
     when: Mapping[str, bool | int | str] = Field(default_factory=dict)
     ways: tuple[WayName, ...] = ()
+    out: CrdMode | None = None
 
 
 class Move(Model):
@@ -260,6 +262,15 @@ class Path(Model):
             Move(kind=kind, origin=origin, target=target, way=self.way(number), origin_way=self.way(number - 1))
             for number, (kind, origin, target) in enumerate(ends, 1)
         )
+
+    @property
+    def out(self) -> CrdMode | None:
+        """The CRD mode that leads out of all that is known to break for good at the only upgrade; None: none does."""
+        if self.kind != "upgrade" or len(self.releases) != 2:
+            return None
+        always = [it for it in self.known if it.strikes == "always"]
+        outs = [it.out for it in always if not (it.when or it.environments or it.spark)]
+        return outs[0] if outs and all(outs) else None
 
     def way(self, step: int = 0) -> WayName:
         """The way of a step; 0 is the install."""

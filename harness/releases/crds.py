@@ -62,6 +62,16 @@ def strangers(api: client.ApiClient, chart: Chart, marks: Mapping[str, str]) -> 
     return found
 
 
+def apart(api: client.ApiClient, chart: Chart) -> list[str]:
+    """Where the CRDs in a cluster are not the chart's, each line with its CRD. Raises ApiError."""
+    there = {it["metadata"]["name"]: it["spec"] for it in listed(_calls(api).list_custom_resource_definition)}
+    found: list[str] = []
+    for name, spec in chart_crds(chart).items():
+        lines = differences(spec, there[name], limit=5) if name in there else ["missing in the cluster"]
+        found += [f"{name}: {line}" for line in lines]
+    return found
+
+
 def bring(api: client.ApiClient, chart: Chart) -> list[str]:
     """Make those CRDs of the chart that are not there, as Helm would, by their names. Raises ApiError."""
     there = names(api)

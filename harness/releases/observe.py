@@ -102,13 +102,14 @@ def observe(
     provider: Provider | None = None,
     others: Sequence[Release] = (),
     soak: float = DEFAULT_SOAK,
+    enough: Callable[[], bool] = soaks.never,
     seed: int = 0,
 ) -> ObservedOperator:
-    """Watch an operator for `soak` seconds and look at all of it; names of what is created follow from `seed`.
+    """Watch an operator for `soak` seconds, or until that is `enough`, and look at all of it.
 
-    `others` are the releases besides the installed one whose pods may still run, or run already. `provider` is whom to
-    ask for what the nodes have on record; None where nobody can. Raises Cancelled when
-    the run is being ended, ApiError when the canary application cannot be removed.
+    Names of what is created follow from `seed`. `others` are the releases besides the installed one whose pods may
+    still run, or run already. `provider` is whom to ask for what the nodes have on record; None where nobody can.
+    Raises Cancelled when the run is being ended, ApiError when the canary application cannot be removed.
     """
     version = installed.release.version
     moments = metrics.Moments()
@@ -125,10 +126,10 @@ def observe(
         if not canary_trouble:
             moments.created()
         look = _Look(cluster, api, installed, others)
-        soaking = pool.submit(soaks.operator, cluster, installed.namespace, soak)
+        soaking = pool.submit(soaks.operator, cluster, installed.namespace, soak, enough)
         watching = [
-            pool.submit(soaks.reported, cluster, installed, soak, moments, "applications"),
-            pool.submit(soaks.reported, cluster, installed, soak, moments, "executors"),
+            pool.submit(soaks.reported, cluster, installed, soak, moments, "applications", enough),
+            pool.submit(soaks.reported, cluster, installed, soak, moments, "executors", enough),
         ]
         # What does not change with time is looked at while the soak goes on.
         sample_attempts = _seen("the dry runs of SparkApplications", look.sample_attempts)

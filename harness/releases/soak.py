@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from harness.releases import metrics
 from harness.releases.ways.protocol import InstalledRelease
 
 _APPLICATIONS = {"group": "sparkoperator.k8s.io", "version": "v1beta2", "plural": "sparkapplications"}
+_WINDOW = 2
+"""Seconds within which a watch hears that it is enough."""
+
 _EXECUTORS = {"label_selector": "sparkoperator.k8s.io/launched-by-spark-operator=true,spark-role=executor"}
 
 
@@ -28,8 +32,14 @@ class Soak:
     gone: tuple[str, ...] = ()
 
 
-def operator(cluster: Cluster, namespace: str, seconds: float) -> Soak | str:
-    """Watch the operator's pods. A text says why that was not possible."""
+def never() -> bool:
+    """What a watch that lasts its whole time is told: it has not seen enough."""
+    return False
+
+
+def operator(cluster: Cluster, namespace: str, seconds: float, enough: Callable[[], bool] = never) -> Soak | str:
+    """Watch the operator's pods until time is up, or until that is `enough`. A text says why that was not possible."""
+    began = time.monotonic()
     restarts: dict[str, int] = {}
     gone: list[str] = []
     with cluster.api_client() as api:
@@ -44,8 +54,9 @@ def operator(cluster: Cluster, namespace: str, seconds: float) -> Soak | str:
                 if event == "DELETED":
                     gone.append(pod.name)
 
-        trouble = _watch(client.CoreV1Api(api).list_namespaced_pod, on_pod, seconds, namespace=namespace)
-    return trouble or Soak(seconds=seconds, restarts=restarts, gone=tuple(gone))
+        trouble = _watch(client.CoreV1Api(api).list_namespaced_pod, on_pod, seconds, enough, namespace=namespace)
+    watched = min(seconds, time.monotonic() - began)
+    return trouble or Soak(seconds=watched, restarts=restarts, gone=tuple(gone))
 
 
 def reported(
@@ -54,8 +65,12 @@ def reported(
     seconds: float,
     moments: metrics.Moments,
     of: Literal["applications", "executors"],
+    enough: Callable[[], bool] = never,
 ) -> str:
-    """Watch what metrics count in the job namespaces. Returns why that was not possible, or an empty text."""
+    """Watch what metrics count in the job namespaces, as `operator` does.
+
+    Returns why that was not possible, or an empty text.
+    """
     with cluster.api_client() as api:
         watched: tuple[Callable[..., Any], Mapping[str, str], Callable[[Any], None]] = (
             (client.CustomObjectsApi(api).list_cluster_custom_object, _APPLICATIONS, moments.application)
@@ -68,13 +83,28 @@ def reported(
             if item["metadata"]["namespace"] in installed.job_namespaces:
                 (moments.gone if event == "DELETED" else changed)(item)
 
-        return _watch(call, on_event, seconds, **options)
+        return _watch(call, on_event, seconds, enough, **options)
 
 
-def _watch(call: Callable[..., Any], on_event: Callable[[str, Any], None], seconds: float, **options: Any) -> str:
-    """Watch until time is up. Returns why that was not possible, or an empty text."""
+def _watch(
+    call: Callable[..., Any],
+    on_event: Callable[[str, Any], None],
+    seconds: float,
+    enough: Callable[[], bool],
+    **options: Any,
+) -> str:
+    """Watch until time is up or that is enough. Returns why that was not possible, or an empty text."""
     try:
-        watch_until(call, on_event, what="the end of the soak", timeout=seconds, describe=lambda item: "", **options)
+        watch_until(
+            call,
+            on_event,
+            what="the end of the soak",
+            timeout=seconds,
+            describe=lambda item: "",
+            hopeless=lambda: "that is enough" if enough() else "",
+            window=_WINDOW,
+            **options,
+        )
     except WaitTimeout as ended:
         # Time that is up is how a soak ends; only a server that was away at the end leaves words here.
         return ended.last_seen if ended.last_seen.startswith("API server") else ""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness import causes
 from harness.invocation import here
-from harness.matrix import edges, path_names
+from harness.matrix import known_rows, path_names
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import CrdMode
@@ -291,7 +291,7 @@ def _of_catalogue(
     cells = (seen.cell for result in found for seen in result.seen.values())
     shown = {check.evidence.get("why") for cell in cells for check in cell.checks} - {None}
     for row in upgrades.known:
-        about = edges.matches(row.origins, origin) and edges.matches(row.targets, target)
+        about = known_rows.matches(row.origins, origin) and known_rows.matches(row.targets, target)
         if not about or "upgrade" not in row.kinds or row.why in shown or row.scenario.startswith(ON_PURPOSE):
             continue
         if row.when:

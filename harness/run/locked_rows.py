@@ -8,7 +8,8 @@ from typing import Any
 
 from harness.kube import pull_messages
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.edges import EdgeRow, KnownRow
+from harness.matrix.edges import EdgeRow
+from harness.matrix.known_rows import KnownRow
 from harness.matrix.model import Cell, Path
 from harness.matrix.path_names import ways_of
 from harness.run.lock import LockedRow

@@ -18,6 +18,7 @@ from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.permissions import PermissionChange
 from harness.upgrades.prober import Probe
 from harness.upgrades.reinstall import ReinstallSeen
+from harness.upgrades.way_out import WayOutSeen
 from harness.upgrades.workload_seen import WorkloadSeen
 
 
@@ -70,7 +71,7 @@ class ObservedPath:
     """Everything. `workload` covers the whole path, from before its first move to after its last.
 
     `seconds` says how long its parts took. `reinstalled` is what came of uninstalling and installing anew at the end,
-    which only a path with a rollback tries.
+    which only a path with a rollback tries, and `way_out` of what the catalogue has as the way out of a known break.
     """
 
     path: Path
@@ -78,3 +79,4 @@ class ObservedPath:
     workload: WorkloadSeen | Unseen
     seconds: Mapping[str, float] = field(default_factory=dict)
     reinstalled: ReinstallSeen | Unseen | None = None
+    way_out: WayOutSeen | Unseen | None = None

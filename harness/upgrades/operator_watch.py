@@ -23,6 +23,9 @@ NO_ELECTION = "no election, while one controller took the place of another"
 """Why no one controller led."""
 
 _DAY = 86400.0
+_WINDOW = 2
+"""Seconds within which the watches hear that they are over."""
+
 _GROUP = "sparkoperator.k8s.io"
 
 
@@ -184,6 +187,14 @@ class OperatorWatcher:
         with self._lock:
             return next((it.image for it in reversed(self._leases) if it.of_controller), "")
 
+    def led(self, began: datetime) -> float:
+        """For how many seconds a controller made since a change has led; 0 while none does, or none is elected."""
+        with self._lock:
+            pods = dict(self._pods)
+            own = [it for it in self._leases if it.of_controller and it.pod]
+        leads = own[-1] if own and _is_new(pods.get(own[-1].pod), began) else None
+        return (datetime.now(UTC) - leads.at).total_seconds() if leads else 0.0
+
     def _watch(
         self, api_class: Callable[[client.ApiClient], Any], call: str, note: Callable[[str, Any], None], **options: Any
     ) -> None:
@@ -202,6 +213,7 @@ class OperatorWatcher:
                         timeout=_DAY,
                         describe=lambda item: "",
                         hopeless=lambda: "the change is over" if self._ended.is_set() else "",
+                        window=_WINDOW,
                         **options,
                     )
                 except WaitTimeout as ended:

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
-from harness.matrix.model import Move, Path, Release
+from harness.matrix.model import CrdMode, Move, Path, Release
 from harness.providers.base import Provider
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change, Wanted
@@ -25,14 +27,18 @@ from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatcher
 from harness.upgrades.prober import Probe, Prober
 from harness.upgrades.reinstall import ReinstallSeen
+from harness.upgrades.way_out import WayOutSeen
 from harness.upgrades.workload_seen import WorkloadSeen
-from harness.waiting import Cancelled, pause
+from harness.waiting import Cancelled, until
 
 T = TypeVar("T")
 
 SOAK = 90.0
-"""Seconds for which the operator is watched after the last move. A controller that cannot fill its caches gives up
-after 30 s, and a new leader leads after up to 32 s."""
+"""Seconds for which the operator is watched after the last move, at most. A new leader leads after up to 32 s."""
+
+LED = 40.0
+"""Seconds for which a new leader has been watched when that is enough, and no application is left that has not ended:
+a controller that cannot fill its caches gives up after 30 s (`--cache-sync-timeout`)."""
 
 SHORT_SOAK = 35.0
 """Seconds after a move that is not the last: until there is a new leader."""
@@ -41,8 +47,11 @@ HOPELESS_SOAK = 20.0
 """Seconds after a move that did not take place."""
 
 SUBMIT_SECONDS = 30.0
-"""Seconds after the last move has rolled out for which small applications still come, half of them with a new leader.
-What comes after the moves has the rest of the soak: the operator is watched while it has most to do."""
+"""Seconds after the last move has rolled out for which small applications still come, at most."""
+
+LEADS = 5.0
+"""Seconds for which they still come under a new leader. What comes after the moves has the rest of the soak: the
+operator is watched while it has most to do."""
 
 
 class Applications(Protocol):
@@ -72,7 +81,7 @@ class PathRun:
     """A path on a cluster, on which its first release is installed. `values` are the user's; `seed` the attempt's.
 
     `provider` is whom to ask for what the nodes have on record; None where nobody can. `reinstall` is what a path with
-    a rollback tries at its end.
+    a rollback tries at its end, `way_out` what one does whose break has a way out.
     """
 
     cluster: Cluster
@@ -85,6 +94,7 @@ class PathRun:
     values: Sequence[Mapping[str, Any]]
     seed: int
     reinstall: Callable[[InstalledRelease], ReinstallSeen | Unseen]
+    way_out: Callable[[InstalledRelease, Wanted], WayOutSeen | Unseen]
     provider: Provider | None = None
     soak: float = SOAK
     say: Callable[[str], None] = lambda text: None
@@ -136,12 +146,18 @@ class PathRun:
             self.say(f"uninstalling {here.release.name} and installing it anew")
             reinstalled = self.reinstall(here)
             seconds["reinstall"] = time.monotonic() - finished
+        way_out: WayOutSeen | Unseen | None = None
+        if self.path.out is not None:
+            self.say(f"taking the way out: +crds={self.path.out}")
+            way_out = self.way_out(here, self._wanted(self.path.moves[-1], self.path.out))
+            seconds["way-out"] = time.monotonic() - finished
         return ObservedPath(
             path=self.path,
             moves=tuple(_with_probes(move, probes) for move in moves),
             workload=workload,
             seconds=seconds,
             reinstalled=reinstalled,
+            way_out=way_out,
         )
 
     def _finished(self, times: Sequence[MoveTimes], leads: Release) -> WorkloadSeen | Unseen:
@@ -175,17 +191,26 @@ class PathRun:
             self.say(f"{move}")
             came = self._change(here, been, move)
             wrong = came.helm_error or came.rollout_error
-            self.say(f"{move}: {wrong.splitlines()[0] if wrong else 'rolled out'}; watching it for {soak:.0f} s")
             target = here if came.helm_error else came.installed
             soak = min(soak, HOPELESS_SOAK) if came.helm_error else soak
+            self.say(f"{move}: {wrong.splitlines()[0] if wrong else 'rolled out'}; watching it for up to {soak:.0f} s")
+            over = threading.Event()
             with ThreadPoolExecutor(1, "soak") as beside:
                 others = [it for it in (here.release, self._release(move.target)) if it != target.release]
-                looking = beside.submit(self._observed, target, others, soak=soak)
+                looking = beside.submit(
+                    self._observed,
+                    target,
+                    others,
+                    soak=soak,
+                    enough=lambda: over.is_set() and watcher.led(came.began) >= LED,
+                )
                 if meanwhile is not None:
-                    pause(min(soak, SUBMIT_SECONDS), what="small applications to come")
+                    _small_ones_come(min(soak, SUBMIT_SECONDS), lambda: watcher.led(came.began) >= LEADS)
                     times = _times(came)
                     meanwhile(times, self._leading(came, watcher, here.release, self._release(move.target)))
+                    over.set()
                 operator = looking.result()
+            watcher.stop()
             if meanwhile is None:
                 times = _times(came)
             with ThreadPoolExecutor(4) as pool:
@@ -221,16 +246,18 @@ class PathRun:
     def _change(self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move) -> Change:
         if move.kind == "rollback":
             return change.rollback(self.cluster, here, been[move.target], self.programs, way=move.way)
+        return change.upgrade(self.cluster, here, self._wanted(move, self.path.crds), self.programs)
+
+    def _wanted(self, move: Move, crds: CrdMode) -> Wanted:
         target = self.releases[move.target]
-        wanted = Wanted(
+        return Wanted(
             release=target.release,
             chart=target.chart,
-            crds=self.path.crds,
+            crds=crds,
             values_mode=self.path.values,
             values=target.with_users(self.values),
             way=move.way,
         )
-        return change.upgrade(self.cluster, here, wanted, self.programs)
 
     @staticmethod
     def _leading(came: Change, watcher: OperatorWatcher, origin: Release, target: Release) -> Release:
@@ -249,10 +276,18 @@ class PathRun:
         return self.releases[name].release
 
     def _observed(
-        self, target: InstalledRelease, others: Sequence[Release], *, soak: float
+        self, target: InstalledRelease, others: Sequence[Release], *, soak: float, enough: Callable[[], bool]
     ) -> ObservedOperator | Unseen:
         try:
-            return observe(self.cluster, target, provider=self.provider, others=others, soak=soak, seed=self.seed)
+            return observe(
+                self.cluster,
+                target,
+                provider=self.provider,
+                others=others,
+                soak=soak,
+                enough=enough,
+                seed=self.seed,
+            )
         except (ApiError, OSError) as away:
             return Unseen(reason=f"the operator could not be observed: {away}")
 
@@ -260,6 +295,12 @@ class PathRun:
         with self.cluster.api_client() as api:
             pods = rollout.pods_of(api, namespace)
         return tuple(f"{pod.name} ({pod.containers[0].image})" for pod in pods if pod.uid in before and not pod.leaving)
+
+
+def _small_ones_come(seconds: float, led: Callable[[], bool]) -> None:
+    """Wait until a new leader has led for a while, or time is up: not every release elects one. Raises Cancelled."""
+    with suppress(WaitTimeout):
+        until(led, what="a new leader", timeout=seconds, interval=0.2)
 
 
 def _later(pool: ThreadPoolExecutor, look: Callable[[], T]) -> Future[T | Unseen]:

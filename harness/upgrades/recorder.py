@@ -76,9 +76,13 @@ class Recorder:
         if all(thread.name != "watch-SparkConnect" for thread in self._threads):
             self._watch("SparkConnect", lambda api: _custom(api, CONNECT), self._connect)
 
-    def stop(self) -> None:
-        """Watch no more. A watch hears it within a window of a few seconds."""
+    def end(self) -> None:
+        """Watch no more, without waiting for the watches, which hear it within a window of a few seconds."""
         self._over.set()
+
+    def stop(self) -> None:
+        """The same, and wait for them."""
+        self.end()
         for thread in self._threads:
             thread.join()
 

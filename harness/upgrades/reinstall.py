@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.apps import samples
-from harness.apps.objects import APPLICATION, GROUP, RESOURCES, Objects
+from harness.apps.objects import APPLICATION, GROUP, RESOURCES
 from harness.apps.states import TERMINAL, State
 from harness.errors import ApiError, HarnessError, ReleaseError, WaitTimeout
 from harness.kube.api import listed
@@ -21,14 +21,12 @@ from harness.releases import install as installing
 from harness.releases import rollout, ways
 from harness.releases.observe import Unseen
 from harness.releases.ways.protocol import InstalledRelease, On, Programs
-from harness.upgrades import stock
-from harness.upgrades.creations import renamed
+from harness.upgrades import one_application, stock
 from harness.waiting import Cancelled, until
 
 T = TypeVar("T")
 
 _GONE_SECONDS = 60.0
-_APPLICATION_SECONDS = 90.0
 _NAME = "after-reinstall"
 
 
@@ -103,7 +101,7 @@ class _Reinstall:
             installed = self._phase("install", lambda: _words_of(self._install))
             state = error = ""
             if not installed:
-                state, error = self._phase("application", lambda: _run_one(api, rendering))
+                state, error = self._phase("application", lambda: one_application.run(api, rendering, _NAME))
             after = _submissions(api)
         ended = {uid: facts for uid, facts in before.items() if facts[1] in TERMINAL}
         rerun = tuple(facts[0] for uid, facts in ended.items() if uid in after and after[uid] != facts)
@@ -168,26 +166,6 @@ def _words_of(act: Callable[[], None]) -> str:
     return ""
 
 
-def _run_one(api: client.ApiClient, rendering: samples.RenderedFor) -> tuple[str, str]:
-    """A new small application: its state at the end or at the deadline, and its error message."""
-    objects = Objects(api, rendering.namespace)
-    objects.create(renamed(samples.render(rendering, "small"), _NAME))
-
-    def look() -> Mapping[str, Any]:
-        return dict((objects.get(APPLICATION, _NAME) or {}).get("status") or {})
-
-    try:
-        status = until(look, lambda it: _state(it) in TERMINAL, what=f"{_NAME} to end", timeout=_APPLICATION_SECONDS)
-    except WaitTimeout as late:
-        return _state(look()), late.message
-    return _state(status), str(status["applicationState"].get("errorMessage", ""))
-
-
-def _state(status: Mapping[str, Any]) -> State:
-    """The state in an application's status, which has none before the operator saw it."""
-    return State((status.get("applicationState") or {}).get("state", ""))
-
-
 def _submissions(api: client.ApiClient) -> dict[str, tuple[str, State, str, int]]:
     """Of each SparkApplication by its UID: where it is, its state, its submission id and its attempts."""
     custom: Any = client.CustomObjectsApi(api)
@@ -201,7 +179,7 @@ def _submissions(api: client.ApiClient) -> dict[str, tuple[str, State, str, int]
         meta, status = item["metadata"], item.get("status") or {}
         found[meta["uid"]] = (
             f"{meta['namespace']}/{meta['name']}",
-            _state(status),
+            one_application.state(status),
             str(status.get("submissionID", "")),
             int(status.get("executionAttempts", 0)),
         )

@@ -48,11 +48,14 @@ _STILL_SECONDS = 45.0
 """When nothing at all has changed for so long, nothing more will come."""
 
 _SUSPENDED_SECONDS = 15.0
-_FIRST_RETRY = 100
+_FIRST_RETRY = 45
 _RETRY_PER_MOVE = 60
-"""Seconds until the retrying application is due: in the soak of the last move, which is 90 s long."""
+_RETRY_PER_HOOK = 45
+"""Seconds until the retrying application is due: soon after a new leader leads after the last move. A move takes a
+dozen, and a hook most of a minute."""
 
-_NEW_SCHEDULE_EVERY = 15
+_SCHEDULE_EVERY = 20
+_NEW_SCHEDULE_EVERY = 8
 
 
 class MoveSpan(Protocol):
@@ -129,18 +132,20 @@ class Workload:
         """Create what must be there before, and wait until each is in its state."""
         self._from = datetime.now(UTC)
         self._recorder.start(connect=_CONNECT_CRD in self._ctx.releases[0].crds)
-        ready: dict[str, Callable[[], bool]] = {
-            "the completed application to be COMPLETED": lambda: self._states.is_in("completed", State.COMPLETED)
-        }
+        ready: dict[str, Callable[[], bool]] = {"the completed application to be COMPLETED": self._completed}
         with self._phase("begin"), ThreadPoolExecutor(1, "connect-query") as beside:
             # The schedule first, since its first run takes the longest to come.
             if "schedules" in self._ctx.watched:
-                self._create(SCHEDULES, "small-scheduled", Part.RUN, When.BEFORE)
+                every = {"smallScheduled": {"everySeconds": _SCHEDULE_EVERY}}
+                self._create(SCHEDULES, "small-scheduled", Part.RUN, When.BEFORE, every)
                 ready["the first scheduled run"] = lambda: bool(self._states.runs("small-scheduled"))
             asked = self._begin_standing(beside) if "standing" in self._ctx.watched else None
             self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
             self._users.submit(When.BEFORE)
             if "standing" in self._ctx.watched:
+                # The last to be ready, so that its retry is due at a known time after the move, on slow hosts, too.
+                self._wait({"the completed application to be COMPLETED": self._completed}, _BEGIN_SECONDS)
+                self._create(RUNNING_APPS, "late-retry", Part.RETRYING, When.BEFORE, self._retry_after())
                 if all(release.has(SUSPEND) for release in self._ctx.releases):
                     self._suspend()
                 else:
@@ -161,9 +166,14 @@ class Workload:
         else:
             self._notes.absent["connect"] = "not every release of the path has SparkConnect"
         self._create(RUNNING_APPS, "long", Part.LONG, When.BEFORE)
-        retry_after = _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1)
-        self._create(RUNNING_APPS, "late-retry", Part.RETRYING, When.BEFORE, {"lateRetrySeconds": retry_after})
         return asked
+
+    def _retry_after(self) -> dict[str, object]:
+        hooks = self._ctx.moves if self._ctx.crds == "hook" else 0
+        return {"lateRetrySeconds": _FIRST_RETRY + _RETRY_PER_MOVE * (self._ctx.moves - 1) + _RETRY_PER_HOOK * hooks}
+
+    def _completed(self) -> bool:
+        return self._states.is_in("completed", State.COMPLETED)
 
     def during(self) -> None:
         """Begin to submit small applications, until `settle`, where somebody judges them."""
@@ -230,7 +240,9 @@ class Workload:
             for done in fired:
                 done.result()
             self._read_output()
-        return self._tell(times)
+        told = self._tell(times)
+        self._recorder.end()
+        return told
 
     def close(self) -> None:
         """End all threads. The objects stay."""

@@ -9,7 +9,8 @@ from fnmatch import fnmatchcase
 import pytest
 
 from harness.matrix import behaviour, breaks, catalogue, expand, path_names
-from harness.matrix.edges import KnownRow, Note, Upgrades
+from harness.matrix.edges import Upgrades
+from harness.matrix.known_rows import KnownRow, Note
 from harness.report.advice import Answer
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource

@@ -20,6 +20,7 @@ from harness.stories.moves.scenarios import operator_health
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import LeaseHeld, OperatorWatch
 from harness.upgrades.permissions import PermissionChange
+from harness.upgrades.way_out import WayOutSeen
 from harness.verdicts import Finding, Verdict, worst
 
 BEGAN = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -138,3 +139,44 @@ def test_on_a_path_of_several_moves_each_check_says_which_it_is_about() -> None:
     assert names == ["steps"]
     names = [it.check for it in labels.of_moves(two, lambda move: [operator_health.steps(move)])]
     assert names == ["steps (2.4.0 → 2.5.2)"] * 2
+
+
+OUT = WayOutSeen(
+    release="2.5.2",
+    commands=("kubectl apply it", "helm upgrade it"),
+    wrong="",
+    differences=(),
+    state="COMPLETED",
+    error="",
+    seconds=31.0,
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"wrong": "it crashes"}, "kubectl apply it && helm upgrade it did not lead out: it crashes"),
+        ({"differences": ("a: missing in the cluster",)}, "CRDs are not the chart's: a: missing in the cluster"),
+        ({"state": "", "error": ""}, "a new application is (new)"),
+        ({"state": "FAILED", "error": "no room"}, "a new application is FAILED: no room"),
+    ],
+)
+def test_a_way_out_that_does_not_lead_out_is_failed(changes: dict[str, Any], says: str) -> None:
+    found = operator_health.way_out(dataclasses.replace(OUT, **changes))
+    assert found.verdict is Verdict.FAILED
+    assert says in found.message
+
+
+def test_a_way_out_is_told_with_its_commands_and_one_that_was_not_seen_is_no_verdict() -> None:
+    found = operator_health.way_out(OUT)
+    assert found.verdict is Verdict.PASSED
+    assert found.evidence["commands"] == ["kubectl apply it", "helm upgrade it"]
+    assert operator_health.way_out(Unseen(reason="away")).verdict is Verdict.ERROR
+    one = ObservedPath(
+        path=Path(name="it", kind="upgrade", releases=("a", "b")), moves=(HEALTHY,), workload=Unseen(reason="")
+    )
+    names = [
+        it.check for it in operator_health.claims(dataclasses.replace(one, way_out=OUT), lambda image: frozenset())
+    ]
+    assert names[-1] == "way-out"
+    assert "way-out" not in [it.check for it in operator_health.claims(one, lambda image: frozenset())]

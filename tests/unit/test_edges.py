@@ -10,7 +10,8 @@ import pytest
 
 from harness.errors import CatalogueError
 from harness.matrix import catalogue, edges, expand, model, path_names
-from harness.matrix.edges import KnownRow, Upgrades, matches
+from harness.matrix.edges import Upgrades
+from harness.matrix.known_rows import KnownRow, matches
 from harness.matrix.model import Move
 from harness.matrix.path_names import name_of, parse
 from harness.matrix.versions import numbers
@@ -111,6 +112,22 @@ def test_a_rollback_installs_the_older_release_first() -> None:
     (path,) = read('[[rollback]]\nfrom = ["2.5.2"]\nto = ["2.4.0"]\ncrds = ["apply"]\n').paths.values()
     assert path.name == "rollback-2.5.2-2.4.0+crds=apply"
     assert [str(move) for move in path.moves] == ["2.4.0 → 2.5.2", "2.5.2 ⤺ 2.4.0"]
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        ("upgrade-2.4.0-2.5.2+crds=client-apply", "apply"),
+        ("upgrade-2.2.1-2.5.2+crds=none", "apply"),
+        ("upgrade-2.2.1-2.4.0+crds=hook", "apply"),
+        ("upgrade-2.4.0-2.5.2+crds=none", None),
+        ("upgrade-2.2.1-2.5.2+crds=none+values=reuse", None),
+        ("upgrade-2.2.1-2.4.0-2.5.2+crds=none", None),
+        ("rollback-2.5.2-2.2.1+crds=none", None),
+    ],
+)
+def test_a_path_has_a_way_out_where_it_leads_out_of_all_that_breaks(path: str, out: str | None) -> None:
+    assert expand.find_path(REAL, path).out == out
 
 
 def test_known_breaks_belong_to_the_moves_that_they_are_about() -> None:

@@ -154,3 +154,22 @@ def test_the_leader_is_told_by_the_image_of_the_pod_that_holds_the_controllers_l
     watcher._lease("ADDED", {"metadata": {"name": LOCK}, "spec": {"holderIdentity": "old_1"}})
     watcher._lease("ADDED", {"metadata": {"name": "spark-operator-webhook-lock"}, "spec": {"holderIdentity": "new_1"}})
     assert watcher.leader() == "it:1"
+
+
+def test_a_new_leader_is_told_with_the_time_for_which_it_has_led() -> None:
+    watcher = OperatorWatcher(cluster=None, namespace="it")  # type: ignore[arg-type]
+    now = datetime.now(UTC)
+    assert watcher.led(now) == 0
+    for name, age in (("old", 600), ("new", 10)):
+        watcher._pods[name] = PodLife(name=name, image="it", created=now - timedelta(seconds=age))
+    began = now - timedelta(seconds=20)
+
+    def lead(pod: str, seconds: int) -> None:
+        since = (now - timedelta(seconds=seconds)).isoformat()
+        spec = {"holderIdentity": f"{pod}_1", "acquireTime": since, "renewTime": since}
+        watcher._lease("ADDED", {"metadata": {"name": LOCK}, "spec": spec})
+
+    lead("old", 500)
+    assert watcher.led(began) == 0
+    lead("new", 7)
+    assert 7 <= watcher.led(began) < 9

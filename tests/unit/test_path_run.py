@@ -38,6 +38,14 @@ class Stage:
         self.leads = ""
         self.finished = threading.Event()
         self.times: list[MoveTimes] = []
+        self.led = 0.0
+        self.enough: list[bool] = []
+
+        self.path = CHAIN
+
+    def take(self, here: Any, wanted: Any) -> Unseen:
+        self.events.append(f"way out +crds={wanted.crds} to {wanted.release.name}")
+        return Unseen(reason="nobody looked")
 
     def begin(self) -> None:
         self.events.append("begin")
@@ -80,11 +88,17 @@ class Stage:
             rollout_error=self.rollout_error,
         )
 
-    def observe(self, cluster: Any, target: Any, *, soak: float, **_: Any) -> Unseen:
+    def observe(self, cluster: Any, target: Any, *, soak: float, enough: Any, **_: Any) -> Unseen:
         last = soak > path_run.SHORT_SOAK or bool(self.helm_error)
         self.events.append("soak")
         if last:
+            self.enough.append(enough())
             self.events.append("soak sees the end" if self.finished.wait(2) else "soak is over before the end")
+            if self.led >= path_run.LED:
+                waiting.until(enough, what="the watch to be over", timeout=2)
+                self.enough.append(enough())
+                self.led = path_run.LED - 1
+            self.enough.append(enough())
         return Unseen(reason="nobody looked")
 
 
@@ -94,9 +108,13 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def api_client() -> Iterator[None]:
         yield
 
-    def go(stage: Stage) -> ObservedPath:
+    def go(stage: Stage, submit_seconds: float = 0.05) -> ObservedPath:
         watcher = SimpleNamespace(
-            start=lambda: None, stop=lambda: None, seen=lambda began: None, leader=lambda: stage.leader
+            start=lambda: None,
+            stop=lambda: None,
+            seen=lambda began: None,
+            leader=lambda: stage.leader,
+            led=lambda began: stage.led,
         )
         monkeypatch.setattr(path_run, "OperatorWatcher", lambda *of: watcher)
         monkeypatch.setattr(ways, "of", lambda name: SimpleNamespace(objects=lambda *of: ()))
@@ -107,8 +125,8 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         monkeypatch.setattr(stock, "unfit", lambda *of: {})
         monkeypatch.setattr(change, "upgrade", stage.upgrade)
         monkeypatch.setattr(path_run, "observe", stage.observe)
-        monkeypatch.setattr(path_run, "SUBMIT_SECONDS", 0.05)
-        path = expand.find_path(CATALOGUE, CHAIN)
+        monkeypatch.setattr(path_run, "SUBMIT_SECONDS", submit_seconds)
+        path = expand.find_path(CATALOGUE, stage.path)
         releases = {
             it: ReleaseOnPath(release=CATALOGUE.release(it), chart=cast(Any, None), values={}) for it in path.releases
         }
@@ -123,6 +141,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             values=(),
             seed=1,
             reinstall=cast(Any, None),
+            way_out=stage.take,
         ).run()
 
     yield go
@@ -148,6 +167,37 @@ def test_what_comes_after_the_last_move_is_submitted_within_its_soak(gone: Any) 
     ]
     assert set(path.seconds) == {"begin", "moves", "finish", "soak"}
     assert [it.times for it in path.moves] == stage.times
+
+
+@pytest.mark.parametrize(
+    ("path", "out"),
+    [
+        ("upgrade-2.4.0-2.5.2+crds=client-apply", ["way out +crds=apply to 2.5.2"]),
+        ("upgrade-2.4.0-2.5.2+crds=apply", []),
+        ("upgrade-2.2.1-2.5.2+crds=none+values=reuse", []),
+    ],
+)
+def test_the_way_out_of_a_known_break_is_taken_at_the_end(gone: Any, path: str, out: list[str]) -> None:
+    stage = Stage(helm_error="Too long")
+    stage.path = path
+    seen = gone(stage)
+    assert stage.events[stage.events.index("soak sees the end") + 1 : -1] == out
+    assert (seen.way_out is not None) == bool(out)
+
+
+def test_a_watch_is_over_with_the_applications_once_a_new_leader_has_led_for_a_while(gone: Any) -> None:
+    stage = Stage()
+    stage.led = path_run.LED
+    gone(stage)
+    assert stage.enough == [False, True, False]
+
+
+def test_small_applications_come_no_more_once_a_new_leader_leads(gone: Any) -> None:
+    stage = Stage()
+    stage.led = path_run.LEADS
+    path = gone(stage, submit_seconds=60.0)
+    last = path.moves[-1].times
+    assert (last.ended - last.began).total_seconds() < 30
 
 
 def test_small_applications_come_for_a_while_after_the_last_move(gone: Any) -> None:

@@ -14,6 +14,7 @@ from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.stories.foreseen import foreseen
+from harness.upgrades import way_out
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.path_run import PathRun
 from harness.upgrades.prober import Prober
@@ -24,10 +25,12 @@ from harness.verdicts import Finding
 from harness.waiting import Cancelled, Deadline
 
 if TYPE_CHECKING:
+    from harness.releases.change import Wanted
     from harness.releases.observe import Unseen
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.cluster import PreparedCluster
     from harness.stories.protocol import CellRun, RunContext
+    from harness.upgrades.way_out import WayOutSeen
 
 _PATH_SECONDS = 900.0
 """For all that happens along a path, whatever its length."""
@@ -87,6 +90,17 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
             images=spark_images,
         )
 
+    def out(here: InstalledRelease, wanted: Wanted) -> WayOutSeen | Unseen:
+        rendering = samples.RenderedFor(
+            namespace=CHECK_NAMESPACE,
+            helm=programs.helm,
+            folder=run.resources.scratch(f"{cluster.name}/way-out"),
+            spark_images=spark_images,
+            service_account=here.account,
+            restricted=cluster.environment.restricted,
+        )
+        return way_out.take(cluster, here, wanted, programs, rendering)
+
     applications = Workload(
         WorkloadContext(
             cluster=cluster,
@@ -113,6 +127,7 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
         values=run.values,
         seed=first.seed,
         reinstall=anew,
+        way_out=out,
         provider=on.provider,
         say=run.say,
     )

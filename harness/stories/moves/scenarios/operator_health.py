@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from harness import causes, late
+from harness.apps.states import State
 from harness.matrix.model import ClusterNeeds, Scenario
 from harness.stories.moves.labels import of_moves
 from harness.verdicts import Finding, Verdict, errored, failed, passed
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from harness.checks.images import Resolve
     from harness.releases import observe
     from harness.upgrades.observed import ObservedMove, ObservedPath
+    from harness.upgrades.way_out import WayOutSeen
 else:
     operator = late.module("harness.checks.operator")
     observe = late.module("harness.releases.observe")
@@ -36,8 +38,10 @@ _WORDS = 4000
 
 
 def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
-    """Judge the operator after each move."""
+    """Judge the operator after each move, and the way out where there is one."""
     yield from of_moves(observed, lambda move: judge(move, resolve))
+    if observed.way_out is not None:
+        yield way_out(observed.way_out)
 
 
 def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
@@ -152,6 +156,28 @@ def stored_objects_fit(move: ObservedMove) -> Finding:
             name, f"{len(move.unfit)} stored objects fit the schema no more: {message}", unfit=dict(move.unfit)
         )
     return passed(name, "every stored object fits the schema")
+
+
+def way_out(seen: WayOutSeen | observe.Unseen) -> Finding:
+    """What the catalogue has as the way out of the break leads out of it, on the cluster on which it broke."""
+    name = "way-out"
+    if isinstance(seen, observe.Unseen):
+        return errored(name, seen.reason)
+    commands = " && ".join(seen.commands)
+    evidence = {"commands": list(seen.commands)}
+    if seen.wrong:
+        return failed(name, f"{commands} did not lead out: {seen.wrong}", **evidence)
+    if seen.differences:
+        return failed(name, f"after {commands} CRDs are not the chart's: {'; '.join(seen.differences)}", **evidence)
+    if seen.state != State.COMPLETED:
+        told = f"a new application is {seen.state or '(new)'}: {seen.error}".rstrip(": ")
+        return failed(name, f"after {commands} {told}", **evidence)
+    return passed(
+        name,
+        f"{commands}: {seen.release} serves with its own CRDs, and a new application is COMPLETED after "
+        f"{seen.seconds:.0f} s",
+        **evidence,
+    )
 
 
 def permissions(move: ObservedMove) -> Finding:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One small application that is submitted and followed to its end: whether a release works at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from harness.apps import samples
+from harness.apps.objects import APPLICATION, Objects
+from harness.apps.states import TERMINAL, State
+from harness.errors import WaitTimeout
+from harness.late import client
+from harness.upgrades.creations import renamed
+from harness.waiting import until
+
+_SECONDS = 90.0
+
+
+def run(api: client.ApiClient, rendering: samples.RenderedFor, name: str) -> tuple[State, str]:
+    """A new application of this name: its state at the end or at the deadline, and its error message."""
+    objects = Objects(api, rendering.namespace)
+    objects.create(renamed(samples.render(rendering, "small"), name))
+
+    def look() -> Mapping[str, Any]:
+        return dict((objects.get(APPLICATION, name) or {}).get("status") or {})
+
+    try:
+        status = until(look, lambda it: state(it) in TERMINAL, what=f"{name} to end", timeout=_SECONDS)
+    except WaitTimeout as late:
+        return state(look()), late.message
+    return state(status), str(status["applicationState"].get("errorMessage", ""))
+
+
+def state(status: Mapping[str, Any]) -> State:
+    """The state in an application's status, which has none before the operator saw it."""
+    return State((status.get("applicationState") or {}).get("state", ""))
