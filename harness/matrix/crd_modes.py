@@ -114,7 +114,7 @@ def outcome(upgrades: Upgrades, shipped: Sequence[Result], ends: tuple[str, str]
         and not row.when
         and not row.scenario.startswith(ON_PURPOSE)
     ]
-    mine = [it for it in shipped if it.parsed.releases == ends and it.crds == mode and not it.parsed.values]
+    mine = [it for it in shipped if it.parsed.releases == ends and it.crds == mode and it.parsed.usual]
     return Outcome(breaks=tuple(breaks), ran=mine[-1] if mine else None)
 
 

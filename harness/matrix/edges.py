@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise, product
 
 from pydantic import Field
@@ -13,7 +13,7 @@ from pydantic import Field
 from harness.errors import UsageError
 from harness.matrix.known_rows import COMPARISON, KnownRow, Note
 from harness.matrix.model import CrdMode, Known, Path, PathKind, Release, ValuesMode, WayName
-from harness.matrix.path_names import USUAL, is_release, name_of, ways_of
+from harness.matrix.path_names import USUAL, is_release, name_of, parse, ways_of
 from harness.matrix.rows import Model
 from harness.matrix.versions import numbers, order
 from harness.toml_source import TomlSource
@@ -62,6 +62,14 @@ class ChainRow(Limits):
     tags: tuple[str, ...] = ()
 
 
+class ProfiledRow(Model):
+    """`[[profiled]]`: paths by their full names, each of them with the values of each profile."""
+
+    paths: tuple[str, ...] = Field(min_length=1)
+    profiles: tuple[str, ...] = Field(min_length=1)
+    tags: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Upgrades:
     """The file: `paths` are those that have a row, by name, in the order of the rows."""
@@ -70,6 +78,7 @@ class Upgrades:
     defaults: LimitDefaults = field(default_factory=LimitDefaults)
     known: tuple[KnownRow, ...] = ()
     notes: tuple[Note, ...] = ()
+    profiled: tuple[ProfiledRow, ...] = ()
     written: TomlSource = field(default_factory=TomlSource)
 
     def path(
@@ -148,14 +157,19 @@ def read(written: TomlSource, release: Callable[[str], Release]) -> Upgrades:
     Raises CatalogueError with file, line and key: for unknown releases, for an edge from a release to itself, for a
     downgrade that is written as an upgrade, for a path that two rows have, and for invalid matchers.
     """
-    written.require_only("edge", "rollback", "chain", "known", "note", beside="defaults")
+    written.require_only("edge", "rollback", "chain", "known", "note", "profiled", beside="defaults")
     defaults = written.table("defaults", LimitDefaults)
     found = Upgrades(
         defaults=defaults,
         known=written.rows("known", KnownRow),
         notes=written.rows("note", Note),
+        profiled=written.rows("profiled", ProfiledRow),
         written=written,
     )
+    for number, profiled in enumerate(found.profiled):
+        for name in profiled.paths:
+            if not parse(name):
+                raise written.error("profiled", number, "paths", f"{name} is not the name of a path")
     for number, row in enumerate(found.known):
         _require_meaning(written, "known", number, row, release)
     for number, note in enumerate(found.notes):
@@ -172,7 +186,7 @@ def read(written: TomlSource, release: Callable[[str], Release]) -> Upgrades:
     for (table, number), did in replaced.items():
         if not did:
             raise written.error(table, number, "replaces", "no row above has a path of this one that it could replace")
-    return Upgrades(paths=paths, defaults=defaults, known=found.known, notes=found.notes, written=written)
+    return replace(found, paths=paths)
 
 
 def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tuple[str, int, Path]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import TypeVar
 
 from harness.errors import UsageError
@@ -30,7 +31,13 @@ def _install_path(name: str, ways: tuple[WayName, ...]) -> Path:
 def paths(catalogue: Catalogue) -> dict[str, Path]:
     """Every path that has a row, by name: installs in the order of the releases, then those of charts/upgrades.toml."""
     installs = (install_path(catalogue, release) for release in catalogue.releases)
-    return {path.name: path for path in installs} | dict(catalogue.upgrades.paths)
+    plain = {path.name: path for path in installs} | dict(catalogue.upgrades.paths)
+    return plain | {
+        made.name: made.model_copy(update={"tags": row.tags})
+        for row in catalogue.upgrades.profiled
+        for name, profile in product(row.paths, row.profiles)
+        for made in (path_names.with_profile(plain.get(name) or _named(catalogue, name, plain), profile),)
+    }
 
 
 def find_path(catalogue: Catalogue, name: str) -> Path:
@@ -38,14 +45,20 @@ def find_path(catalogue: Catalogue, name: str) -> Path:
 
     Without `~` the way is the usual one, without `+crds=` CRDs are left unchanged, without `+values=` the values are
     the user's. Raises UsageError for a name that is not a path, with suggestions, and for an impossible path, with the
-    reason.
+    reason. Whether there is a values profile of that name, only its run knows.
     """
     known = paths(catalogue)
-    if name in known:
-        return known[name]
+    return known.get(name) or _named(catalogue, name, known)
+
+
+def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
+    """The same for a name that no row has."""
     parsed = path_names.parse(name)
     if parsed is None:
         raise unknown("path", name, known)
+    if parsed.profile:
+        plain = name.removesuffix(f"+profile={parsed.profile}")
+        return path_names.with_profile(known.get(plain) or _named(catalogue, plain, known), parsed.profile)
     releases = [catalogue.release(each) for each in parsed.releases]
     ways = path_names.ways_of(parsed.ways, len(releases) + (parsed.kind == "rollback"))
     if parsed.kind == "install":
@@ -62,12 +75,17 @@ def find_path(catalogue: Catalogue, name: str) -> Path:
 
 
 def matching_paths(catalogue: Catalogue, patterns: Sequence[str]) -> list[str]:
-    """The paths that names and globs match, by canonical name; globs match only paths that have a row."""
+    """The paths that names and globs match, by canonical name.
+
+    Globs match only paths that have a row, and those with a profile only where they say `+profile=` themselves.
+    """
     # find_path knows more about a name that has no row than a list of names could say.
     named = {
         pattern: find_path(catalogue, pattern.removeprefix(NOT)).name for pattern in patterns if not is_glob(pattern)
     }
-    known = dict.fromkeys((*paths(catalogue), *named.values()))
+    profiled = [it for it in patterns if "+profile=" in it and not it.startswith(NOT)]
+    rows = (it for it in paths(catalogue).values() if not it.profile or (profiled and covers(profiled, it.name)))
+    known = dict.fromkeys((*(it.name for it in rows), *named.values()))
     canonical = [
         (NOT if pattern.startswith(NOT) else "") + named[pattern] if pattern in named else pattern
         for pattern in patterns

@@ -235,8 +235,9 @@ class Path(Model):
 
     `releases` are the names of releases in the order of their first installation; a rollback goes
     back from the last to the first. `ways` has the way of each step, the install first; none stands for the usual one
-    at every step. `outage_limit` and `delay_limit` limit, in milliseconds, how long creates may be
-    rejected meanwhile and how long one may take; `helm` is the minimum Helm version.
+    at every step. `profile` names values that all of them get before the user's. `outage_limit` and `delay_limit`
+    limit, in milliseconds, how long creates may be rejected meanwhile and how long one may take; `helm` is the minimum
+    Helm version.
     """
 
     name: str
@@ -245,6 +246,7 @@ class Path(Model):
     ways: tuple[WayName, ...] = ()
     crds: CrdMode = "none"
     values: ValuesMode = "default"
+    profile: str = ""
     helm: str = ""
     outage_limit: float = 0.0
     delay_limit: float = 0.0

@@ -40,6 +40,7 @@ TABLES: Mapping[str, tuple[Table, ...]] = {
             keys=("scenario", "check", "from", "to", "crds", "values", "kinds", "environments", "when"),
         ),
         Table(name="note"),
+        Table(name="profiled"),
     ),
     "addons": (Table(name="addon", keys=("name",)),),
     "matrix": (Table(name="tier"), Table(name="exclude")),

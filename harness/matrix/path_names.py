@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of paths: `KIND-RELEASE(-RELEASE)*[~WAY][+crds=MODE][+values=MODE]`, written and parsed.
+"""Names of paths: `KIND-RELEASE(-RELEASE)*[~WAY][+crds=MODE][+values=MODE][+profile=NAME]`, written and parsed.
 
 A RELEASE is a version, that of a pre-release (`2.6.0-rc.1`), or `dev`, the operator under test.
 
@@ -16,7 +16,7 @@ from typing import get_args
 
 from harness.errors import UsageError
 from harness.matrix import versions
-from harness.matrix.model import CrdMode, PathKind, ValuesMode, WayName
+from harness.matrix.model import CrdMode, Path, PathKind, ValuesMode, WayName
 from harness.matrix.names import unknown
 
 RELEASE = rf"(?:{versions.RELEASE.pattern})(?:@[\w.:-]+?)?"
@@ -25,6 +25,7 @@ _NAME = re.compile(
     rf"(?P<kind>install|upgrade|rollback)-(?P<releases>{RELEASE}(?:-{RELEASE})*)"
     r"(?:~(?P<ways>\w+(?:,\w+)*))?"
     r"(?:\+crds=(?P<crds>[\w-]+))?(?:\+values=(?P<values>[\w-]+))?"
+    r"(?:\+profile=(?P<profile>[\w-]+))?"
 )
 
 _ALIASES: Mapping[str, CrdMode] = {"ssa-force": "apply"}
@@ -48,6 +49,12 @@ class Parsed:
     ways: str = ""
     crds: str = ""
     values: str = ""
+    profile: str = ""
+
+    @property
+    def usual(self) -> bool:
+        """Whether nothing but the user's values is handed to Helm."""
+        return self.values in ("", "default") and not self.profile
 
 
 def is_release(name: str) -> bool:
@@ -87,7 +94,13 @@ def parse(name: str) -> Parsed | None:
         ways=found["ways"] or "",
         crds=_ALIASES.get(found["crds"], found["crds"] or ""),
         values=found["values"] or "",
+        profile=found["profile"] or "",
     )
+
+
+def with_profile(path: Path, profile: str) -> Path:
+    """The path with the values of a profile before the user's, and without the tags of its row."""
+    return path.model_copy(update={"name": f"{path.name}+profile={profile}", "profile": profile, "tags": ()})
 
 
 def ways_of(text: str, steps: int) -> tuple[WayName, ...]:

@@ -104,7 +104,8 @@ def path_results(reports: Sequence[Report], kind: str, releases: tuple[str, ...]
     for (environment, path), seen in latest.items():
         parsed = path_names.parse(path)
         crds: CrdMode = (parsed.crds if parsed else "") or "none"  # type: ignore[assignment]
-        values = (parsed.values if parsed else "") or "default"
+        profile = f"of the profile {parsed.profile}" if parsed and parsed.profile else ""
+        values = " ".join(filter(None, (parsed.values if parsed else "", profile))) or "default"
         found.append(
             PathResult(environment=environment, path=path, crds=crds, values=values, seen=dict(sorted(seen.items())))
         )

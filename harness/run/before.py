@@ -126,8 +126,8 @@ def build_stand_ins(asked: Request, kind: str, say: Callable[[str], None]) -> No
 
 def addons_of(asked: Request) -> list[Addon]:
     """The add-ons that any cluster of the run gets."""
-    environments = {cell.environment.name: cell.environment for cell in asked.cells}
-    names = {name for it in environments.values() for name in _wanted(asked, it)}
+    places = {(cell.environment.name, cell.path.profile): cell for cell in asked.cells}.values()
+    names = {name for it in places for name in _wanted(asked.on(it.path), it.environment)}
     return [it for it in asked.catalogue.addons if it.name in names]
 
 

@@ -47,7 +47,7 @@ def target(options: RunOptions, settings: Settings) -> Target:
 def intent(asked: Request, source: str) -> Intent:
     """What the run will make. `source` is where images come from."""
     values = merge(*asked.values)
-    listed = of_values(values)
+    listed = [*of_values(values), *(it for profile in asked.profiles.values() for it in of_values(profile))]
     spaces = [it for cell in asked.cells for it in stories.of(cell.scenario).job_namespaces(cell)]
     paths = {it.path.name: it.path for it in asked.cells}
     images = [
@@ -85,7 +85,7 @@ def agree(asked: Request, source: str, say: Callable[[str], None]) -> None:
     found = asked.existing
     if found is None:
         return
-    if at(merge(*asked.values), "hook.upgradeCrd"):
+    if any(at(merge(*asked.on(cell.path).values), "hook.upgradeCrd") for cell in asked.cells):
         raise UsageError(
             "the values have hook.upgradeCrd, whose CRDs do not say whose they are",
             "leave it out for an existing cluster, by a further --values file",

@@ -16,7 +16,7 @@ from harness.run.lock import LockedRow
 from harness.toml_merge import Merged
 
 _EDGES = {"edge": "upgrade", "rollback": "rollback"}
-_NEVER = ("tier", "exclude", "note")
+_NEVER = ("tier", "exclude", "note", "profiled")
 """What these say only decides which cells there are, or is told without a run."""
 
 

@@ -14,10 +14,10 @@ from harness import stories
 from harness.errors import UnavailableError
 from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Environment, Release
+from harness.matrix.model import Cell, Environment, Path, Release
 from harness.registries.sources import Source, Unasked, preflight
 from harness.releases import asked as of_values
-from harness.releases.values import at, merge
+from harness.releases.values import at
 from harness.verdicts import Finding, unavailable
 
 CHECK = "in-the-mirror"
@@ -31,14 +31,15 @@ class Preflight:
 
     Of images that may be had or not, whatever the source, every source is asked.
 
-    `engine_images` are those that the engine of this machine lacks for an environment. `chart` is --chart.
+    `engine_images` are those that the engine of this machine lacks for an environment. `values` are those on a path.
+    `chart` is --chart.
     """
 
     def __init__(
         self,
         source: Source,
         catalogue: Catalogue,
-        values: Sequence[Mapping[str, Any]],
+        values: Callable[[Path], Mapping[str, Any]],
         *,
         chart: str = "",
         engine_images: Callable[[Environment], Iterable[str]],
@@ -46,7 +47,7 @@ class Preflight:
     ) -> None:
         self._source = source
         self._catalogue = catalogue
-        self._values = merge(*values)
+        self._values = values
         self._chart = chart
         self._engine_images = engine_images
         self._say = say
@@ -67,7 +68,7 @@ class Preflight:
         return found | self._unreachable([it for it in cells if it.id not in found])
 
     def _not_with_these_values(self, cell: Cell) -> Finding | None:
-        why = of_values.why_not(cell.scenario.takes_for_granted, self._values)
+        why = of_values.why_not(cell.scenario.takes_for_granted, self._values(cell.path))
         return unavailable(VALUES_CHECK, f"the scenario {cell.scenario.name} cannot be run: {why}") if why else None
 
     def _unreachable(self, cells: Sequence[Cell]) -> dict[str, Finding]:
@@ -126,10 +127,11 @@ class Preflight:
         yield from stories.of(cell.scenario).doubtful_images(cell)
 
     def _operator_images(self, cell: Cell, release: Release) -> Iterator[str]:
-        yield of_values.operator_image(release, self._values)
-        hook = cell.path.crds == "hook" or at(self._values, "hook.upgradeCrd")
+        values = self._values(cell.path)
+        yield of_values.operator_image(release, values)
+        hook = cell.path.crds == "hook" or at(values, "hook.upgradeCrd")
         if hook and release.hook_image:
-            yield of_values.hook_image(release, self._values)
+            yield of_values.hook_image(release, values)
 
     def _everything(self, cell: Cell) -> Iterator[str]:
         yield from self._engine_images(cell.environment)

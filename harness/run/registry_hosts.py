@@ -41,6 +41,7 @@ def _images(asked: Request) -> Iterator[str]:
 
 def _users(asked: Request) -> Iterator[object]:
     yield from asked.values
+    yield from asked.profiles.values()
     yield from (it.document for it in asked.before)
     yield from (it.document for it in asked.given.apps)
     yield asked.options.chart

@@ -244,7 +244,7 @@ class Resources:
         return Preflight(
             self.source,
             self._asked.catalogue,
-            self._asked.values,
+            lambda path: merge(*self._asked.on(path).values),
             chart=self._asked.options.chart or "",
             engine_images=self.node_images.from_registries,
             say=self._say,

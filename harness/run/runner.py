@@ -134,7 +134,7 @@ class Runner:
             first.cell.group if first.number == 1 else f"{first.cell.group}#{first.number}",
             members,
             cluster_name=cluster_name(self.run_id, len(self._groups) + 1),
-            asked=self._asked,
+            asked=self._asked.on(first.cell.path),
             host=self._host,
             resources=self._resources,
             evidence_folder=self._evidence_folder,

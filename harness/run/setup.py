@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness import providers, seeds, stories
@@ -14,7 +14,7 @@ from harness.matrix import catalogue as catalogues
 from harness.matrix import own_rows
 from harness.matrix import under_test as with_operator
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Release
+from harness.matrix.model import Cell, Path, Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import choose
 from harness.options import RunOptions
@@ -44,10 +44,10 @@ class Request:
     """What was asked for, understood and found to make sense; nothing of the host was looked at.
 
     `values` are the profile and the user's, `users` the latter alone, and `told` is what of them is otherwise in the
-    run, in words. `home` is where the operator is installed, `before` what is in the cluster before it. `left_out` are
-    cells that a glob stood for and that there are not. `given` is what the user brought along. `existing` is the
-    cluster of a user's in which the run is a guest, where it is. `under_test` is the operator of --operator, a release
-    of the catalogue. With a `lock`, cell, source, values, manifests,
+    run, in words; `profiles` are those of paths, by name. `home` is where the operator is installed, `before` what is
+    in the cluster before it. `left_out` are cells that a glob stood for and that there are not. `given` is what the
+    user brought along. `existing` is the cluster of a user's in which the run is a guest, where it is. `under_test` is
+    the operator of --operator, a release of the catalogue. With a `lock`, cell, source, values, manifests,
     applications, chart and seed are the lock's, in `options` too.
     """
 
@@ -61,6 +61,7 @@ class Request:
     before: Documents = ()
     home: Home = DEFAULT_HOME
     given: Given = NOTHING
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     existing: Target | None = None
     under_test: UnderTest | None = None
@@ -71,6 +72,13 @@ class Request:
     def profile(self) -> tuple[Mapping[str, Any], ...]:
         """The values that every install gets before the user's."""
         return self.values[: len(self.values) - len(self.users)]
+
+    def on(self, path: Path) -> Request:
+        """The request as it is on a path: the values of its profile come before the user's, and count as theirs."""
+        own = self.profiles.get(path.profile)
+        if own is None:
+            return self
+        return replace(self, values=(*self.profile, own, *self.users), users=(own, *self.users), profiles={})
 
     @property
     def releases(self) -> tuple[Release, ...]:
@@ -184,11 +192,17 @@ def request(options: RunOptions) -> Request:
         before=before,
         home=home(*guests.names(options), taken),
         given=given,
+        profiles={} if found else {name: profile(name, own.values) for name in _profiles(chosen.cells)},
         existing=existing,
         under_test=under_test,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )
+
+
+def _profiles(cells: Iterable[Cell]) -> list[str]:
+    """The values profiles that paths of these cells name; what a lock is of has them in its values."""
+    return list(dict.fromkeys(cell.path.profile for cell in cells if cell.path.profile))
 
 
 def locked(options: RunOptions, found: Found) -> RunOptions:

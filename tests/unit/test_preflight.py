@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from registry_fakes import Answer, FakeServer, Request, answering
@@ -20,6 +21,7 @@ from harness.matrix import expand
 from harness.matrix.model import Cell, ClusterNeeds, Environment
 from harness.providers import PROVIDERS
 from harness.registries.sources import Foundry, Mirrored, Source
+from harness.releases.values import merge
 from harness.run.preflight import ABSENT_CHECK, CHECK, REACHABLE_CHECK, VALUES_CHECK, Preflight
 from harness.stories.user_apps import story
 from harness.verdicts import Verdict
@@ -48,7 +50,8 @@ def preflight(source: Source, said: list[str] | None = None, **more: object) -> 
     def engine_images(environment: Environment) -> list[str]:
         return [environment.node_image]
 
-    asked = {"values": (), "engine_images": engine_images, **more}
+    values = merge(*cast(tuple[Any, ...], more.pop("values", ())))
+    asked = {"values": lambda path: values, "engine_images": engine_images, **more}
     return Preflight(source, CATALOGUE, say=(said if said is not None else []).append, **asked)  # type: ignore[arg-type]
 
 

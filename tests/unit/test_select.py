@@ -218,7 +218,7 @@ def test_a_cell_says_why_a_source_cannot_offer_it() -> None:
 
 def test_every_cell_has_its_own_id() -> None:
     everything = [cell.id for cell in all_cells(CATALOGUE, SCENARIOS)]
-    assert len(set(everything)) == len(everything) == 3 * 12 * 3
+    assert len(set(everything)) == len(everything) == 3 * (12 + 9) * 3
 
 
 WATCHED = {
@@ -247,7 +247,8 @@ def test_the_watched_scenarios_of_an_upgrade_are_chosen_and_failures_only_when_a
 def test_a_glob_stands_for_the_rows_and_a_name_for_any_path() -> None:
     health = ("operator-health",)
     assert watched(paths=("upgrade-2.2.1@docker.io-2.5.2+crds=*",), scenarios=health) == [
-        f"kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds={crds}/operator-health" for crds in ("none", "apply", "hook")
+        f"kind-1.34/upgrade-2.2.1@docker.io-2.5.2+crds={crds}/operator-health"
+        for crds in ("none", "apply", "hook", "client-apply", "ssa", "replace", "create")
     ]
     odd = "upgrade-2.2.1@docker.io-2.5.1"
     assert watched(paths=(odd, "upgrade-2.4.0-2.5.2+crds=hook"), scenarios=health) == [

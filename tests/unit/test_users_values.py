@@ -47,13 +47,14 @@ def test_each_upgrade_of_a_path_gets_them_and_a_rollback_what_was_there(
         applications=cast(Any, None),
         prober=cast(Any, None),
         reinstall=cast(Any, None),
+        way_out=cast(Any, None),
         values=({"webhook": {"enable": True}}, MINE),
         seed=1,
     )
     wanted: list[change.Wanted] = []
     back: list[object] = []
     monkeypatch.setattr(change, "upgrade", lambda cluster, here, it, programs: wanted.append(it))
-    monkeypatch.setattr(change, "rollback", lambda cluster, here, target, programs: back.append(target))
+    monkeypatch.setattr(change, "rollback", lambda cluster, here, target, programs, way: back.append(target))
 
     for move in path.moves:
         path_run._change(INSTALLED, {move.target: INSTALLED}, move)
