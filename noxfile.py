@@ -120,6 +120,13 @@ def repeat(session: nox.Session) -> None:
     session.run("python", "-m", "harness.bench", "repeat", *session.posargs, **_GRACE)
 
 
+@nox.session(name="rehearse-upstream", default=False)
+def rehearse_upstream(session: nox.Session) -> None:
+    """Run everything from the public registries, by their names, in a small internet on this machine; needs root."""
+    _install(session, "run")
+    session.run("harness", "internet", *session.posargs, **_GRACE)
+
+
 @nox.session(default=False)
 def clean(session: nox.Session) -> None:
     """Remove everything that the harness ever made on this host, and prove it."""

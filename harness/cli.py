@@ -22,6 +22,7 @@ from harness.commands import (
     completion,
     foundry,
     imports,
+    internet,
     machine,
     matrix,
     registry,
@@ -114,9 +115,9 @@ def _refuse_empty(parser: argparse.ArgumentParser, words: Sequence[str]) -> None
 
 
 def _split(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
-    """The arguments for argparse and, with `shell`, the command after `--`, whose options are not the harness's."""
+    """The arguments for argparse and, with `shell` or `internet`, the command after `--` with options of its own."""
     named = next((word for word in words if not word.startswith("-")), "")
-    if named != "shell" or "--" not in words:
+    if named not in ("shell", "internet") or "--" not in words:
         return words, []
     at = list(words).index("--")
     return words[:at], list(words[at + 1 :])
@@ -154,6 +155,7 @@ _GROUPS: tuple[Callable[[Any, run_options.Command], None], ...] = (
     snapshot.declare,
     advise.declare,
     rehearse.declare,
+    internet.declare,
     audit.declare,
 )
 """In the order of `harness --help`."""

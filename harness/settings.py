@@ -80,6 +80,9 @@ class Settings(BaseModel):
     debian_packages: DebianPackages = Field(
         default="any", description="whether base systems may have Debian packages that are not on record"
     )
+    rehearsed: bool = Field(
+        default=False, description="the public registries are stand-ins on this machine (`harness internet`)"
+    )
     isolated: bool = Field(default=False, description="nodes cannot reach anything outside this machine")
     image_cache_gb: float = Field(
         default=20.0,

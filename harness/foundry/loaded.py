@@ -18,7 +18,10 @@ from harness.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedNode:
-    """A node image with images: `reference` in the container engine, `held` are the references that it holds."""
+    """A node image with images: `reference` in the container engine, `held` are the references that it holds.
+
+    Without `builds` it is the node image without images itself.
+    """
 
     row: KubernetesRow
     builds: tuple[ImageBuild, ...]
@@ -39,6 +42,8 @@ class LoadedNode:
     @property
     def reference(self) -> str:
         """The reference by which the container engine knows it."""
+        if not self.builds:
+            return self.plain
         return f"{nodes.REPOSITORY}:v{self.row.version}-with-images-{self.recipe.key}"
 
     @property
@@ -62,6 +67,8 @@ class LoadedNode:
 
     def build(self, store: Store) -> Artifact:
         """Build it, and the node image below it, when they are missing. Raises BuildError that names the log."""
+        if not self.builds:
+            return nodes.build_node(store, self.row)
         layouts = {build.reference: build.make(store).folder for build in self.builds}
         stored = store.get(self.recipe)
         if stored and not self.exists():

@@ -183,11 +183,17 @@ class Upstream(_Registries):
     kind: SourceKind = "upstream"
 
     def __init__(
-        self, local: MirrorMap | None = None, *, timeout: float = 10.0, provenance: Provenance | None = None
+        self,
+        local: MirrorMap | None = None,
+        *,
+        timeout: float = 10.0,
+        provenance: Provenance | None = None,
+        rehearsed: bool = False,
     ) -> None:
         """`local` has the run's own registries, for hosts that are nobody else's."""
         own = MirrorMap(mirrors=local.mirrors, others_open=True) if local else MirrorMap()
         super().__init__(own, timeout=timeout, provenance=provenance)
+        self._rehearsed = rehearsed
         self._anonymous: dict[str, Transfer] = {}
 
     def anonymous(self, host: str) -> Transfer:
@@ -208,6 +214,9 @@ class Upstream(_Registries):
     def describe(self) -> str:
         """The source in words."""
         return "upstream: images are pulled from the public registries"
+
+    def _obtained(self, host: str) -> str:
+        return "upstream (rehearsed)" if self._rehearsed else self.kind
 
     def _connect(self, host: str) -> Transfer:
         mirror = self.mirrors.mirrors.get(host)
@@ -311,7 +320,7 @@ def source_for(
     """
     own = local.mirrors if local else {}
     if kind == "upstream":
-        return Upstream(local, provenance=provenance)
+        return Upstream(local, provenance=provenance, rehearsed=settings.rehearsed)
     if kind == "mirror":
         return Mirrored(MirrorMap(mirrors={**settings.mirror_map.mirrors, **own}), provenance=provenance)
     return Foundry(local or MirrorMap(), provenance=provenance)

@@ -159,7 +159,7 @@ def _figure(name: str, figure: Figure, was: Spread, now: Spread) -> FigureDiff:
 def _otherwise(before: RunResult, after: RunResult) -> tuple[str, ...]:
     pairs = {
         "harness": (before.harness_version, after.harness_version),
-        "images from": (before.source.kind, after.source.kind),
+        "images from": (before.source.told, after.source.told),
         "processors": (before.host.cpus, after.host.cpus),
         "memory (MiB)": (before.host.memory_mib, after.host.memory_mib),
         "kernel": (before.host.kernel, after.host.kernel),

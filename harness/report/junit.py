@@ -40,7 +40,7 @@ def render(run: RunResult) -> str:
     )
     seed = {} if run.seed is None else {"seed": str(run.seed)}
     repeated = {f"flake rate {flake.id}": told(flake) for flake in run.flakes}
-    _properties(suite, {"source": run.source.kind, "harness": run.harness_version, **seed, **run.tools, **repeated})
+    _properties(suite, {"source": run.source.told, "harness": run.harness_version, **seed, **run.tools, **repeated})
     for cell in run.cells:
         _case(suite, cell)
     for name in missing:

@@ -221,11 +221,13 @@ def _run_id(runs: Sequence[RunResult]) -> str:
 
 
 def _source(runs: Sequence[RunResult]) -> SourceResult:
-    kinds = dict.fromkeys(run.source.kind for run in runs)
+    kinds = dict.fromkeys(run.source.told for run in runs)
     if len(kinds) == 1:
         return runs[0].source
-    told = ", ".join(f"{run.run_id} from {run.source.kind}" for run in runs)
-    return SourceResult(kind=runs[0].source.kind, why=f"the shards used different image sources: {told}")
+    told = ", ".join(f"{run.run_id} from {run.source.told}" for run in runs)
+    rehearsed = any(run.source.rehearsed for run in runs)
+    why = f"the shards used different image sources: {told}"
+    return SourceResult(kind=runs[0].source.kind, why=why, rehearsed=rehearsed)
 
 
 def _tools(runs: Sequence[RunResult]) -> dict[str, str]:

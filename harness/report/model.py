@@ -162,6 +162,12 @@ class SourceResult(Model):
 
     kind: SourceKind
     why: str
+    rehearsed: bool = False
+
+    @property
+    def told(self) -> str:
+        """The source in a report's words; a rehearsal's registries are stand-ins, and called that."""
+        return f"{self.kind} (rehearsed)" if self.rehearsed else self.kind
 
 
 class HostResult(Model):

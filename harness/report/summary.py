@@ -54,7 +54,7 @@ def terminal(run: RunResult, console: Console, folder: Path) -> None:
     `folder` is the report's. Repro lines are never wrapped, so that they can be copied.
     """
     seed = "" if run.seed is None else f", seed {run.seed}"
-    table = Table(title=f"run {run.run_id}, images from {run.source.kind}{seed}", title_justify="left")
+    table = Table(title=f"run {run.run_id}, images from {run.source.told}{seed}", title_justify="left")
     table.add_column("cell", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
@@ -136,7 +136,7 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     selection = prose(shlex.join(run.selection)) or "the default selection"
     if run.seed is not None:
         selection += f", seed {run.seed}"
-    lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.kind}: {prose(run.source.why)}", ""]
+    lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.told}: {prose(run.source.why)}", ""]
     return "\n".join(lines)
 
 

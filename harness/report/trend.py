@@ -141,4 +141,4 @@ def _figures(name: str, measured: Sequence[Mapping[str, Mapping[Figure, tuple[fl
 
 def _place(run: RunResult) -> str:
     memory = math.ceil(run.host.memory_mib / 1024)
-    return f"{run.host.cpus} processors, {memory} GiB, {run.host.engine}, images from {run.source.kind}"
+    return f"{run.host.cpus} processors, {memory} GiB, {run.host.engine}, images from {run.source.told}"

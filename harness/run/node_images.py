@@ -69,6 +69,8 @@ class NodeImages:
         else:
             reference = self._public_node_image(environment)
             obtained = "pulled from its registry" if kind == "upstream" else "pulled from a mirror"
+            if self._settings.rehearsed:
+                obtained += " (rehearsed)"
             remedy = f"try `docker pull {reference}` by hand, or --source foundry"
         digest = _image_id(reference)
         if not digest and kind == "mirror":

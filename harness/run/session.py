@@ -259,7 +259,7 @@ class Session:
             run_id=self.run_id,
             started=datetime.now(UTC),
             harness_version=__version__,
-            source=SourceResult(kind=host.choice.kind, why=host.choice.why),
+            source=SourceResult(kind=host.choice.kind, why=host.choice.why, rehearsed=self.asked.settings.rehearsed),
             host=host.result,
             tools={name: str(tool) for name, tool in host.tools.items()},
             selection=tuple(run_options.words(self.asked.options)),

@@ -18,12 +18,13 @@ from harness.errors import DiskError
 class Request:
     """One answered request. `status` 0: the connection was closed before a status was sent.
 
-    `bytes` is the number of body bytes sent. `user` is the owner of the token, empty for anonymous; `source` the
-    client's address; `fault` the injected fault; `seconds` the duration.
+    `host` is what the client asked at, `bytes` the number of body bytes sent. `user` is the owner of the token, empty
+    for anonymous; `source` the client's address; `fault` the injected fault; `seconds` the duration.
     """
 
     time: str
     method: str
+    host: str = ""
     path: str
     scope: str = ""
     repository: str = ""

@@ -21,6 +21,7 @@ from harness.registries.front.auth import NOBODY, Authorizer, Caller, Refusal, e
 from harness.registries.front.faults import Fault, FaultPlan, Struck
 from harness.registries.front.limits import Balance, PullCounter
 from harness.registries.front.profile import Case
+from harness.registries.front.redirects import SignedBlobs
 from harness.registries.front.uploads import Uploads
 from harness.registries.local import Server
 
@@ -80,6 +81,7 @@ class FrontApp:
         """Uploads that have begun and not ended."""
         self._pushed = pushed
         self._session: aiohttp.ClientSession | None = None
+        self._signed = SignedBlobs(authorizer.profile.blob_host)
         self.failure: DiskError | None = None
         """Why the log is incomplete; from then on every request is refused."""
         self.served: set[int] = set()
@@ -157,6 +159,7 @@ class FrontApp:
         entry = access_log.Request(
             time=access_log.now(),
             method=request.method,
+            host=request.host,
             path=request.rel_url.path,
             scope=note.scope,
             repository=asked.repository if asked else "",
@@ -191,6 +194,8 @@ class FrontApp:
             return self._say(note, self._failed(failing, asked, request.host))
         if is_token:
             return await self._token(request, note)
+        if request.host == self._signed.host:
+            return await self._signed_blob(request, note)
         if asked is None:
             return self._say(note, Refusal(status=404, body=b"404 page not found\n"))
         if asked.repository and not is_name(asked.repository):
@@ -232,6 +237,8 @@ class FrontApp:
             case = "delete-unsupported"
         if case:
             return self._say(note, self._authorizer.refusal(case, host=request.host, route=asked, right=right))
+        if await self._goes_elsewhere(request, asked):
+            return self._say(note, Refusal(status=307, body=b"", headers={"Location": self._signed.address(asked)}))
         balance = self._balance(request, asked, caller)
         if balance and asked.is_pull(request.method) and not balance.counted:
             headers = {**balance.headers, "Retry-After": str(balance.retry_after)}
@@ -250,6 +257,20 @@ class FrontApp:
             return None
         act = self._counter.pull if request.method == hdrs.METH_GET else self._counter.look
         return act(limits, user=caller.user, address=request.remote or "")
+
+    async def _goes_elsewhere(self, request: web.Request, asked: Route) -> bool:
+        """Whether a client is sent to the host of the blobs: one that asks by name, for what is there."""
+        named = bool(self._signed.host) and request.host in self._authorizer.profile.names
+        if not (named and asked.target == "blobs" and request.method == hdrs.METH_GET):
+            return False
+        async with self._to_storage.head(URL(self._storage + request.rel_url.raw_path, encoded=True)) as answer:
+            return answer.status == 200
+
+    async def _signed_blob(self, request: web.Request, note: _Note) -> web.StreamResponse:
+        found = self._signed.blob(request.method, request.rel_url.path, request.query, request.headers)
+        if isinstance(found, Refusal):
+            return self._say(note, found)
+        return await self._forward(request, found, NOBODY, note, {})
 
     async def _forward(
         self,
@@ -285,6 +306,8 @@ class FrontApp:
 
     async def _path(self, request: web.Request, asked: Route, caller: Caller) -> str:
         """The query for the storage: without a mount from a repository that the caller may not read."""
+        if request.host == self._signed.host:
+            return f"/v2/{asked.repository}/blobs/{asked.reference}"
         origin = request.query.get("from", "")
         if asked.target == "uploads" and origin and await self._authorizer.refuses(caller, "pull", origin):
             return request.rel_url.without_query_params("mount", "from").raw_path_qs

@@ -133,7 +133,8 @@ class Authorizer:
         return Refusal(status=answer.status, body=_body(answer, route, right), headers=told)
 
     def _challenge(self, host: str, route: Route | None, right: Right, error: str) -> str:
-        parts = {"realm": f"https://{host}/token", "service": self.profile.service}
+        by_name = host in self.profile.names and self.profile.token_host
+        parts = {"realm": f"https://{by_name or host}/token", "service": self.profile.service}
         if route and route.repository:
             actions = "pull,push" if right == "push" else right
             parts["scope"] = f"repository:{route.repository}:{actions}"

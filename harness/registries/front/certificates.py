@@ -30,20 +30,43 @@ class Certificates:
     expired: tuple[Path, Path]
 
 
-def make(folder: Path, names: Sequence[str], addresses: Sequence[str]) -> Certificates:
-    """Create a CA and two server certificates for these DNS names and addresses; the CA's key is not stored."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+@dataclass(frozen=True, kw_only=True)
+class Authority:
+    """A CA; its key exists in memory only."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def pem(self) -> bytes:
+        """Its certificate."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def authority() -> Authority:
+    """A new CA."""
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "spark-operator-harness local registry CA")])
-    ca = (
+    made = (
         _builder(subject, subject, key.public_key(), now - 4 * _A_DAY, now + _GOOD_FOR)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs=True), critical=True)
         .sign(key, hashes.SHA256())
     )
+    return Authority(key=key, certificate=made)
+
+
+def make(
+    folder: Path, names: Sequence[str], addresses: Sequence[str], *, signed_by: Authority | None = None
+) -> Certificates:
+    """Create two server certificates for these DNS names and addresses, signed by this CA or a new one."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    now = datetime.now(UTC)
+    ca = signed_by or authority()
+    key, subject = ca.key, ca.certificate.subject
     ca_file = folder / "ca.pem"
-    ca_file.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
+    ca_file.write_bytes(ca.pem)
 
     def server(name: str, begins: datetime, ends: datetime) -> tuple[Path, Path]:
         own = ec.generate_private_key(ec.SECP256R1())

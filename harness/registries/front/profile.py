@@ -75,6 +75,8 @@ class Profile(BaseModel):
     new_packages: Visibility
     hides_missing: bool
     deletes: bool
+    token_host: str = ""
+    blob_host: str = ""
     limits: Limits | None = None
     answers: Mapping[Case, Answer]
 

@@ -55,9 +55,11 @@ class Front:
     """A registry that behaves like a public one, in front of a real distribution server.
 
     `folder` gets certificates and the log, and the storage unless `storage` names another. It listens on 127.0.0.1 and
-    on `addresses`, say the gateway of a run's network, by which nodes reach it; never on all of them. `port` 0: any
-    free one. `packages` maps names or globs of repositories to their visibility; what is not in it is as the profile
-    says of new packages. `users` maps a user to the scopes of a token. Entering raises HostError when it cannot listen.
+    on `addresses`, say the gateway of a run's network, by which nodes reach it; never on all of them. Without
+    `loopback` it listens on `addresses` alone, say those that a name server has for its names. `port` 0: any free one.
+    `packages` maps names or globs of repositories to their visibility; what is not in it is as the profile says of new
+    packages. `users` maps a user to the scopes of a token. `signed_by` is the CA of its certificate, else it has one of
+    its own. Entering raises HostError when it cannot listen.
     """
 
     def __init__(
@@ -72,13 +74,16 @@ class Front:
         port: int = 0,
         packages: Mapping[str, Visibility] | None = None,
         users: Mapping[str, Sequence[str]] = USERS,
+        loopback: bool = True,
+        signed_by: certificates.Authority | None = None,
     ) -> None:
         self.folder = folder
         self.accounts = Accounts(profile.personal_prefix)
         self._binary = binary
         self._storage = storage or folder / "storage"
         self._readonly = readonly
-        self._addresses = tuple(dict.fromkeys((_LOOPBACK, *addresses)))
+        self._addresses = tuple(dict.fromkeys((*((_LOOPBACK,) if loopback else ()), *addresses)))
+        self._signed_by = signed_by
         self._port = port
         self._faults = FaultPlan()
         self._counter = PullCounter()
@@ -108,7 +113,7 @@ class Front:
     @property
     def address(self) -> str:
         """Host and port for programs on this machine, for image references."""
-        return f"{_LOOPBACK}:{self._port}"
+        return f"{self._addresses[0]}:{self._port}"
 
     @property
     def ca(self) -> Path:
@@ -199,7 +204,8 @@ class Front:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            made = certificates.make(self.folder / "tls", self.profile.names, self._addresses)
+            names = [*self.profile.names, *filter(None, (self.profile.token_host, self.profile.blob_host))]
+            made = certificates.make(self.folder / "tls", names, self._addresses, signed_by=self._signed_by)
             log = stack.enter_context(AccessLog(self.log_file))
             storage = stack.enter_context(
                 serve(self._binary, self._storage, self.folder / "storage.log", readonly=self._readonly, private=True)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `harness internet`: a small internet on this machine, in which the public registries are rehearsed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import options as run_options
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.matrix.catalogue import Catalogue
+    from harness.settings import Settings
+
+_ENVIRONMENTS = ("kind-1.34", "k3d-1.34")
+_RELEASES = ("2.2.1@docker.io", "2.5.2")
+
+
+def declare(commands: Any, command: run_options.Command) -> None:
+    """Add `internet` to the parser of `harness`."""
+    parser = command(
+        commands,
+        "internet",
+        _internet,
+        "rehearse the source upstream in a small internet on this machine, or run in it the command after --",
+    )
+    parser.add_argument(
+        "--step", action="append", default=[], metavar="NAME", help="a step of the rehearsal (may be repeated)"
+    )
+    parser.add_argument("--list", action="store_true", help="list the steps")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="the folder for logs (default: internet in the reports)"
+    )
+    parser.set_defaults(program=[])
+    run_options.declare(parser.add_argument, run_options.CONFIG)
+
+
+def _internet(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.internet import host, rehearsed, steps
+    from harness.matrix import catalogue
+
+    if parsed.list:
+        for step in rehearsed.STEPS:
+            print(f"{step.name:12} {step.about}")
+        return 0
+    if parsed.program and parsed.step:
+        raise UsageError("--step and a command after -- were both given", "give one of them")
+    steps.chosen(rehearsed.STEPS, parsed.step)
+    wanted: Settings = run_options.settings_of(parsed)
+    known: Catalogue = catalogue.of(wanted)
+    return host.run(
+        wanted,
+        [known.environment(name) for name in _ENVIRONMENTS],
+        [known.release(name) for name in _RELEASES],
+        say=print,
+        output=(parsed.output or wanted.reports_dir / "internet").absolute(),
+        argv=parsed.program,
+        steps=parsed.step,
+    )

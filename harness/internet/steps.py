@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of the rehearsal: what a user of the public registries does, and what must be seen of it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import process
+from harness.errors import CommandError, HarnessError, UsageError
+from harness.internet.machine import Machine
+from harness.internet.requests import Traffic, traffic
+from harness.internet.world import World
+
+_SECONDS = 3600.0
+
+
+class NotAsExpected(HarnessError):
+    """A step ended otherwise than it must."""
+
+
+@dataclass(kw_only=True)
+class Rehearsal:
+    """What steps act on. `folder` gets the output of each command, in a log named after its step."""
+
+    world: World
+    machine: Machine
+    folder: Path
+    step: str = ""
+    _seen: int = field(default=0)
+
+    def harness(self, *words: str | Path, status: int = 0, env: Mapping[str, str] | None = None) -> str:
+        """The output of a `harness` command, as a user calls it. Raises NotAsExpected for another exit status."""
+        return self.call("harness", *words, status=status, env=env)
+
+    def call(self, *words: str | Path, status: int = 0, env: Mapping[str, str] | None = None) -> str:
+        """The output of a program in the machine. Raises NotAsExpected for another exit status."""
+        done: process.Completed = self.machine.call(
+            words, timeout=_SECONDS, check=False, log_file=self.folder / f"{self.step}.log", env=env
+        )
+        if done.returncode != status:
+            end = "\n  | ".join(done.stdout.splitlines()[-15:])
+            argv = process.shown([str(it) for it in words])
+            raise NotAsExpected(
+                f"{argv} exited with {done.returncode}, not with {status}\n  | {end}", f"see {self.step}.log"
+            )
+        return done.stdout
+
+    def traffic(self) -> Traffic:
+        """What was requested since the last call."""
+        requests = self.world.requests()
+        new, self._seen = requests[self._seen :], len(requests)
+        return traffic(new)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step. `act` raises when something is not as it must be, and returns what it has seen, in a line."""
+
+    name: str
+    about: str
+    act: Callable[[Rehearsal], str]
+
+
+def require(condition: object, what: str) -> None:
+    """Raise NotAsExpected with what is not so."""
+    if not condition:
+        raise NotAsExpected(what)
+
+
+def run(steps: Sequence[Step], rehearsal: Rehearsal) -> int:
+    """Run steps one after the other and print what each shows and costs; 1 when one failed, else 0.
+
+    After a failure the later ones run, too: each says something of its own.
+    """
+    failed = 0
+    for step in steps:
+        rehearsal.step = step.name
+        began = time.monotonic()
+        _say(f"begun   {step.name}: {step.about}")
+        try:
+            seen, word = step.act(rehearsal), "held"
+        except (HarnessError, CommandError) as error:
+            seen, word, failed = str(error), "FAILED", 1
+        _say(f"{word:7} {step.name} in {time.monotonic() - began:.0f} s: {seen}")
+        for line in rehearsal.traffic().lines():
+            _say(f"        {line}")
+    return failed
+
+
+def _say(line: str) -> None:
+    print(line, flush=True, file=sys.stdout)
+
+
+def chosen(known: Sequence[Step], names: Sequence[str]) -> list[Step]:
+    """The steps of these names in their order, all without names. Raises UsageError with the names that there are."""
+    unknown = [name for name in names if name not in {it.name for it in known}]
+    if unknown:
+        raise UsageError(
+            f"the rehearsal has no step {', '.join(unknown)}", f"its steps: {', '.join(it.name for it in known)}"
+        )
+    return [it for it in known if not names or it.name in names]
