@@ -5,24 +5,31 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
-from harness.errors import CatalogueError
+from harness.errors import CatalogueError, UsageError
 from harness.matrix import expand
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Scenario
 from harness.matrix.rows import Model
 from harness.matrix.select import Selection, choose
+from harness.matrix.versions import is_prerelease, order
 from harness.report.files import write_atomically
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 
 NAMES = ("ci", "e2e", "weekly")
+
+HARNESS = "OWNER/spark-operator-harness@COMMIT"
+"""This project's repository in a workflow for the operator's, unless somebody says where it is."""
+
+_HARNESS = re.compile(r"([\w.-]+/[\w.-]+)@([\w./-]+)")
 
 
 class Action(Model):
@@ -50,6 +57,7 @@ class Minutes(Model):
     summary: int = Field(ge=1)
     checks: int = Field(ge=1)
     verdicts: int = Field(ge=1)
+    operator: int = Field(ge=1)
     repeat: int = Field(ge=1)
 
 
@@ -98,6 +106,35 @@ def render(catalogue: Catalogue, scenarios: Mapping[str, Scenario], root: Path =
         cells = choose(catalogue, Selection(tags=(event.tier,)), scenarios).cells
         shards[event.on] = math.ceil(len(expand.groups(cells)) / event.clusters_per_shard)
 
+    environment, uses = _environment(), _uses(ci, written)
+    return {
+        root / ".github" / "workflows" / f"{name}.yml": environment.get_template(f"{name}.yml.j2").render(
+            ci=ci, uses=uses, events=ci.event, shards=shards, tiers=catalogue.rules.names
+        )
+        for name in NAMES
+    }
+
+
+def for_operator(catalogue: Catalogue, harness: str, root: Path = PROJECT_ROOT) -> str:
+    """The text of a workflow for a repository of the operator; `harness` is this project's there, OWNER/NAME@REF.
+
+    Raises CatalogueError, and UsageError for another form of that.
+    """
+    named = _HARNESS.fullmatch(harness)
+    if named is None:
+        raise UsageError(f"{harness!r} is no repository with a commit", "write OWNER/NAME@COMMIT, or leave it out")
+    ci, written = read(root)
+    newest = max((it.version for it in catalogue.releases if not is_prerelease(it.version)), key=order)
+    return (
+        _environment()
+        .get_template("operator.yml.j2")
+        .render(ci=ci, uses=_uses(ci, written), newest=newest, repository=named[1], ref=named[2])
+    )
+
+
+def _uses(ci: CiFile, written: TomlSource) -> Callable[[str], str]:
+    """How a workflow names an action. Raises CatalogueError for one without a commit."""
+
     def uses(action: str) -> str:
         # actions/cache/save is a part of actions/cache, and has its commit.
         repository = "/".join(action.split("/")[:2])
@@ -106,8 +143,12 @@ def render(catalogue: Catalogue, scenarios: Mapping[str, Scenario], root: Path =
             raise CatalogueError(f"{written.file} has no {repository}", f'add [actions."{repository}"] with its commit')
         return f"{action}@{pinned.sha} # {pinned.version}"
 
+    return uses
+
+
+def _environment() -> Environment:
     # GitHub and shells have their own use for braces and angle brackets.
-    environment = Environment(
+    return Environment(
         loader=PackageLoader("harness.ci"),
         autoescape=False,  # noqa: S701  # what is written is YAML
         undefined=StrictUndefined,
@@ -121,12 +162,6 @@ def render(catalogue: Catalogue, scenarios: Mapping[str, Scenario], root: Path =
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return {
-        root / ".github" / "workflows" / f"{name}.yml": environment.get_template(f"{name}.yml.j2").render(
-            ci=ci, uses=uses, events=ci.event, shards=shards, tiers=catalogue.rules.names
-        )
-        for name in NAMES
-    }
 
 
 def write(texts: Mapping[Path, str]) -> list[Path]:

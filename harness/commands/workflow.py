@@ -23,6 +23,13 @@ def declare(commands: Any, command: run_options.Command) -> None:
         action="store_true",
         help="show differences from the existing workflows; exit status 1 if there are any",
     )
+    how.add_argument(
+        "--for-operator",
+        nargs="?",
+        const="",
+        metavar="OWNER/NAME@COMMIT",
+        help="print a workflow for a repository of the operator, which tries each pull request with this harness",
+    )
 
 
 def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
@@ -32,6 +39,10 @@ def _workflow(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     if parsed.write or parsed.check:
         home.require_checkout("harness workflow")
+    if parsed.for_operator is not None:
+        text = workflows.for_operator(catalogues.of(settings.load()), parsed.for_operator or workflows.HARNESS)
+        print(text, end="")
+        return 0
     texts = workflows.render(catalogues.of(settings.load()), stories.scenarios())
     if parsed.write:
         for file in workflows.write(texts):

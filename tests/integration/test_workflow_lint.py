@@ -14,6 +14,8 @@ import yaml
 
 from harness import process, settings
 from harness.bootstrap import tools
+from harness.ci import workflows
+from harness.matrix import catalogue
 from harness.settings import PROJECT_ROOT
 
 FOLDER = PROJECT_ROOT / ".github" / "workflows"
@@ -32,6 +34,13 @@ def lint(actionlint: Path, *files: Path) -> process.Completed:
 
 def test_the_workflows_are_valid(actionlint: Path) -> None:
     done = lint(actionlint, *sorted(FOLDER.glob("*.yml")))
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_workflow_for_the_operators_repository_is_valid(actionlint: Path, tmp_path: Path) -> None:
+    made = tmp_path / "compatibility.yml"
+    made.write_text(workflows.for_operator(catalogue.load(), "owner/spark-operator-harness@0123abc"))
+    done = lint(actionlint, made)
     assert (done.returncode, done.stdout) == (0, "")
 
 

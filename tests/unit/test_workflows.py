@@ -14,7 +14,7 @@ import yaml
 
 from harness import cli, stories
 from harness.ci import workflows
-from harness.errors import CatalogueError
+from harness.errors import CatalogueError, UsageError
 from harness.matrix import catalogue, expand
 from harness.matrix.select import Selection, select
 from harness.settings import PROJECT_ROOT
@@ -183,3 +183,29 @@ def test_wrong_settings_are_named(root: Path, old: str, new: str, why: str) -> N
     file.write_text(f"{head}\n\n{rest.replace(old, new, 1)}")
     with pytest.raises(CatalogueError, match=why):
         workflows.render(CATALOGUE, SCENARIOS, root)
+
+
+def test_the_workflow_for_the_operators_repository_tries_its_image_and_the_newest_upgrade(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["workflow", "--for-operator", "owner/harness@0123abc"]) == 0
+    made = yaml.safe_load(capsys.readouterr().out)
+    cells = made["jobs"]["cells"]
+    steps = {step.get("name", step.get("uses")): step for step in cells["steps"]}
+
+    assert "pull_request" in made[True]
+    assert [it["cells"] for it in cells["strategy"]["matrix"]["include"]] == [
+        "--path install-dev --scenario spark-pi --scenario pyspark-pi --scenario scheduled",
+        "--path upgrade-2.5.2-dev+crds=apply",
+    ]
+    checkouts = [step["with"] for step in cells["steps"] if str(step.get("uses")).startswith("actions/checkout@")]
+    assert [it.get("repository") for it in checkouts] == [None, "owner/harness"]
+    assert checkouts[1]["ref"] == "0123abc"
+    assert "docker build --tag spark-operator:under-test ." in steps["build the operator's image"]["run"]
+    assert '--operator spark-operator:under-test --chart "$chart"' in steps["run the cells"]["run"]
+    assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in cells["steps"] if "uses" in step)
+
+
+def test_a_harness_without_a_commit_is_refused() -> None:
+    with pytest.raises(UsageError, match="no repository with a commit"):
+        workflows.for_operator(catalogue.load(), "owner/harness")
