@@ -36,7 +36,7 @@ class Added:
 def add_release(
     settings: Settings, version: str, releases: Sequence[Release], say: Progress, *, root: Path = PROJECT_ROOT
 ) -> Added:
-    """Write what the foundry needs for a release (`2.4.0`) into the checkout at `root`.
+    """Write what the foundry needs for a release (`2.4.0`, `2.6.0-rc.1`) into the checkout at `root`.
 
     Everything is fetched before the first file is written. Raises UsageError for a release without a row or one that is
     there already, BuildError when the module registry refuses something or the module contradicts the row.

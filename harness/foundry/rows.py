@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.matrix.versions import numbers
+from harness.matrix.versions import order
 
 
 def insert(file: Path, table: str, row: str, *, key: str, like: Sequence[str] = ()) -> None:
@@ -16,9 +16,9 @@ def insert(file: Path, table: str, row: str, *, key: str, like: Sequence[str] = 
     After the last one of a lower version, else before the first one of a higher; at the end if there are none.
     """
     head, *rows = re.split(rf"^(?=\[\[{table}\]\])", file.read_text(), flags=re.M)
-    own = numbers(value(row, key))
+    own = order(value(row, key))
     kin = [
-        (number, numbers(value(text, key)))
+        (number, order(value(text, key)))
         for number, text in enumerate(rows)
         if value(text, key) and all(value(text, other) == value(row, other) for other in like)
     ]

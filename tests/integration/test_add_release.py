@@ -67,7 +67,8 @@ def settings(tmp_path: Path, go_build_cache: Path) -> Settings:
 
 
 def add(checkout: Path, settings: Settings, row: Release | None = None) -> add_release.Added:
-    return add_release.add_release(settings, VERSION, [row or release()], lambda line: None, root=checkout)
+    wanted = row or release()
+    return add_release.add_release(settings, wanted.version, [wanted], lambda line: None, root=checkout)
 
 
 def files(checkout: Path) -> dict[Path, str]:
@@ -96,6 +97,23 @@ def test_a_release_brings_its_module_and_its_rows(
     assert "k8s.io/other => k8s.io/other v0.2.0" in (gobuild.MODULES / added.module / "go.mod").read_text()
     built = gobuild.build(Store.of(settings), added.module)
     assert [file.name for file in (built.folder / "bin").iterdir()] == ["spark-operator"]
+
+
+def test_a_pre_release_stands_before_its_release(registry: Path, checkout: Path, settings: Settings) -> None:
+    """Its Dockerfile names the image by tag and digest, as that of 2.5.2 does."""
+    early = f"{VERSION}-rc.1"
+    file = checkout / "charts" / "releases.toml"
+    file.write_text(file.read_text().replace(f'version = "{VERSION}"', f'version = "{early}"'))
+    dockerfile = {"Dockerfile": f"ARG SPARK_IMAGE=docker.io/apache/spark:4.0.4@sha256:{'ab' * 32}\n"}
+    publish(registry, _MODULE, f"v{early}", _GO_MOD, {**_FILES, **dockerfile}, commit=COMMIT)
+    add(checkout, settings)
+    add(checkout, settings, release(version=early))
+
+    rows = tomllib.loads((checkout / "charts" / "images" / "operator.toml").read_text())["operator"]
+    assert [row["version"] for row in rows[-2:]] == [early, VERSION]
+    known = {it.version: it for it in catalogue.read_releases(file)}
+    assert known[early].sources == ("upstream", "foundry")
+    assert (checkout / "clusters" / "nodes" / "modules" / f"spark-operator-{early}" / "go.sum").is_file()
 
 
 def test_a_spark_version_that_nobody_builds_is_named(registry: Path, checkout: Path, settings: Settings) -> None:

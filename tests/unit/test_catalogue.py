@@ -205,6 +205,8 @@ def test_a_wrong_environment_is_named_by_file_line_and_key(
     ("text", "line", "key", "why"),
     [
         (RELEASE.replace("2.5.2", "v2.5.2"), 2, "version", "not a full version"),
+        (RELEASE.replace("2.5.2", "2.6.0-1"), 2, "version", "not a full version"),
+        (RELEASE.replace("2.5.2", "dev"), 2, "version", "dev is the operator of --operator, and has no row"),
         (RELEASE + 'hook_registry = "ghcr.io"\n', 1, "hook_repository", "together"),
         (RELEASE + 'sources = ["mirror"]\n', 8, "sources", "'upstream' or 'foundry'"),
         (RELEASE.replace("date", "day"), 3, "day", "no such key"),

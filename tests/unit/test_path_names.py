@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.errors import CatalogueError, UsageError
-from harness.matrix import catalogue, edges, expand, path_names
+from harness.matrix import catalogue, edges, expand, known_rows, path_names, versions
 from harness.matrix.model import WayName
 from harness.toml_source import TomlSource
 
@@ -116,3 +117,37 @@ def test_ways_are_told_once_where_all_are_the_same() -> None:
 
 def read(text: str) -> edges.Upgrades:
     return edges.read(TomlSource(file=Path("upgrades.toml"), text=text), REAL.release)
+
+
+@pytest.mark.parametrize(
+    ("name", "releases"),
+    [
+        ("install-dev", ("dev",)),
+        ("upgrade-2.5.2-dev", ("2.5.2", "dev")),
+        ("rollback-dev-2.5.2+crds=apply", ("2.5.2", "dev")),
+        ("upgrade-2.5.2-2.6.0-rc.1-2.6.0-dev~helm4", ("2.5.2", "2.6.0-rc.1", "2.6.0", "dev")),
+        (
+            "upgrade-2.2.1@my-registry.example.com:5000-2.6.0-alpha",
+            ("2.2.1@my-registry.example.com:5000", "2.6.0-alpha"),
+        ),
+        ("upgrade-2.6.0-dev.1-dev", ("2.6.0-dev.1", "dev")),
+        ("install-2.6.0-rc.01", None),
+        ("install-2.6.0-1", None),
+        ("install-2.6.0-rc-1", None),
+        ("install-develop", None),
+    ],
+)
+def test_a_release_can_be_one_before_a_release_or_the_operator_under_test(
+    name: str, releases: tuple[str, ...] | None
+) -> None:
+    parsed = path_names.parse(name)
+    assert (parsed.releases if parsed else None) == releases
+
+
+def test_what_is_before_a_release_is_older_than_it_and_is_what_is_known_of_it() -> None:
+    names = ["2.5.2", "2.6.0-alpha", "2.6.0-rc.1", "2.6.0-rc.2", "2.6.0-rc.10", "2.6.0", "dev"]
+    assert all(versions.order(one) < versions.order(other) for one, other in pairwise(names))
+    assert versions.numbers("2.6.0-rc.1") == versions.numbers("2.6.0") == (2, 6, 0)
+    assert known_rows.matches((">=2.6.0,<2.7.0",), "2.6.0-rc.1")
+    assert known_rows.matches((">=2.5.1",), "dev")
+    assert not known_rows.matches((">=2.3.0,<2.5.0",), "dev")

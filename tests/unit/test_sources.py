@@ -6,6 +6,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from harness.errors import UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.registries.client import RegistryClient
 from harness.registries.sources import Foundry, Mirrored, Upstream, detect, preflight, probe_all, source_for
-from harness.settings import Settings
+from harness.settings import Settings, SourceKind
 
 MIRROR = Mirror(url="http://127.0.0.1:1")
 DIGEST = "sha256:" + "ab" * 32
@@ -136,6 +137,23 @@ def test_each_source_records_where_an_image_comes_from() -> None:
     assert {it.digest for it in records} == {DIGEST}
     assert [it.registry for it in records] == ["ghcr.io", "ghcr.io", server.address]
     assert upstream.mirrors == MirrorMap()
+
+
+@pytest.mark.parametrize("kind", ["upstream", "mirror"])
+def test_the_runs_own_registry_answers_for_its_host_and_no_other(tmp_path: Path, kind: SourceKind) -> None:
+    with answering(image_server) as own, answering(image_server) as theirs:
+        local = MirrorMap(
+            mirrors={"under-test.invalid": Mirror(url="http://node-name:5000", host_url=f"http://{own.address}")}
+        )
+        mirrors = {"ghcr.io": Mirror(url=f"http://{theirs.address}")} if kind == "mirror" else {}
+        with closing(source_for(kind, settings(tmp_path, mirrors=mirrors), local=local)) as source:
+            found = source.resolve("under-test.invalid/a/b:1")
+            other = source.resolve(f"{'ghcr.io' if kind == 'mirror' else theirs.address}/a/b:1")
+
+        assert (found.digest, other.digest) == (DIGEST, DIGEST)
+        assert (len(own.requests), len(theirs.requests)) == (1, 1)
+        assert set(source.mirrors.mirrors) == {*mirrors, "under-test.invalid"}
+        assert source.mirrors.closes == (kind == "mirror")
 
 
 def test_an_image_is_asked_for_once() -> None:
