@@ -26,13 +26,18 @@ _SWITCHES = ("certManager.enable", "prometheus.podMonitor.create")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked. `values` are files, `apps` a folder of applications, `chart` the target's, `site` a snapshot."""
+    """What is asked.
+
+    `helm` is the major version of Helm, 0 where nobody said it; `values` are files, `apps` a folder of applications,
+    `chart` the target's, `site` a snapshot.
+    """
 
     settings: Settings
     origin: str
     target: str
     reports: Sequence[Report] = ()
     tool: Tool | None = None
+    helm: int = 0
     values: tuple[Path, ...] = ()
     apps: Path | None = None
     chart: Path | None = None
@@ -99,4 +104,4 @@ def _values(question: Question) -> Mapping[str, Any] | None:
 def _deployment(question: Question, given: Mapping[str, Any] | None) -> Deployment:
     found = site.deployment(question.site, question.tool) if question.site else Deployment(tool=question.tool or "helm")
     apis = apis_of(it for it in _SWITCHES if at(given or {}, it))
-    return replace(found, values=tuple(map(str, question.values)), apis=apis)
+    return replace(found, values=tuple(map(str, question.values)), apis=apis, helm=question.helm)

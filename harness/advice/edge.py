@@ -106,7 +106,7 @@ def _open(basis: Basis, origin: End, target: End, found: Advice) -> bool:
 def _here(basis: Basis, origin: End, target: End) -> list[tuple[CrdMode, State]]:
     """The outcome of what was run here and says something."""
     found = path_results(basis.reports, "upgrade", (origin.name, target.name))
-    return [(it.crds, it.state) for it in found if it.values == "default" and it.state is not State.UNSEEN]
+    return [(it.crds, it.state) for it in found if it.usual and it.state is not State.UNSEEN]
 
 
 def _judged(answer: Answer, looked: Looked) -> Answer:
@@ -173,7 +173,8 @@ def _about(known: Catalogue, origin: End, target: End, crds: CrdMode) -> list[Kn
     return [
         row
         for row in known.upgrades.known
-        if row.about(move, crds, "default") and not row.when and not row.scenario.startswith(ON_PURPOSE)
+        if row.about(move, crds, "default")
+        and not (row.when or row.ways or row.from_ways or row.scenario.startswith(ON_PURPOSE))
     ]
 
 

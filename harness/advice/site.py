@@ -117,6 +117,7 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
         skips_crds=bool(installer and installer.crds == "skipped"),
         settings=_settings(installer) if installer else (),
         context=reading.site.context,
+        applied=(release.applied or "csa") if release else "",
     )
 
 

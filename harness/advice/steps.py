@@ -22,6 +22,7 @@ _TOO_LONG = "https://github.com/kubeflow/spark-operator/issues/2151"
 _FLUX = "https://fluxcd.io/flux/components/helm/helmreleases/#upgrade-configuration"
 _HELM_CRDS = "https://helm.sh/docs/chart_best_practices/custom_resource_definitions/"
 _BRING_CRDS = frozenset({"ServerSideApply=true", "Replace=true"})
+_HELM_4 = "https://helm.sh/docs/overview/"
 _APPLY = "kubectl{context} apply --server-side --force-conflicts -f -"
 
 
@@ -33,7 +34,8 @@ class Deployment:
     object that a GitOps tool reads: an Application, a HelmRelease. `at` is the place of the chart's version in it, with
     slashes (`spec/source/targetRevision`), and `options` are the sync options that it has. `settings` are what it says
     of CRDs, as charts/crd-modes.toml writes it. `values` are files, as they were given, `apis` the API versions that
-    the chart asks for with them; `context` is of a kubeconfig.
+    the chart asks for with them; `context` is of a kubeconfig. `helm` is Helm's major version, 0 where nobody said it;
+    `applied` is how the release has been applied (`ssa`, `csa`), where that was seen.
     """
 
     tool: Tool = "helm"
@@ -48,6 +50,8 @@ class Deployment:
     values: tuple[str, ...] = ()
     apis: tuple[str, ...] = ()
     context: str = ""
+    helm: int = 0
+    applied: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,31 @@ def _with_helm(plan: Plan) -> Iterator[Sentence]:
         "--timeout 10m",
         plan,
     )
+    yield from _of_helm_4(it)
+
+
+def _of_helm_4(it: Deployment) -> Iterator[Sentence]:
+    """What to know where Helm 4 makes the upgrade, or has made the release."""
+    by_server = it.applied == "ssa"
+    if it.helm == 4 and it.applied == "csa":
+        yield _note("Helm 3 made this release, so that Helm 4 goes on applying it by the client: nothing else to do")
+    elif it.helm == 3 and by_server:
+        yield _note("Helm 4 made this release; once Helm 3 has upgraded it, Helm 4 applies it by the client, too")
+    elif by_server or it.helm == 4:
+        made = "" if by_server else "if Helm 4 made the release: "
+        yield _note(
+            f'{made}where it ends in `conflict with "kubectl…"`, somebody has changed on the cluster what the chart '
+            "sets; put that into your values, and repeat the command with --force-conflicts, which overwrites it"
+        )
+    if it.helm == 4 or (by_server and not it.helm):
+        yield _note(
+            "an install by Helm 4, also in another namespace, applies its chart's CRDs over those that are there: add "
+            "--skip-crds to the install of any other release in this cluster"
+        )
+
+
+def _note(text: str) -> Sentence:
+    return Sentence(text=f"note: {text}", origin="from the catalogue", where=_HELM_4)
 
 
 def _with_argocd(plan: Plan) -> Iterator[Sentence]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TAKEN = ("--values", "--apps", "--chart", "--config")
+_HELMS = {"helm3": 3, "helm4": 4}
+"""Names for --tool that say which Helm it is."""
+
 _CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in _TAKEN)
 
 
@@ -37,7 +40,9 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser.add_argument("--from", dest="origin", metavar="RELEASE", help="the release that is installed")
     parser.add_argument("--to", dest="target", required=True, metavar="RELEASE", help="the release to upgrade to")
     parser.add_argument(
-        "--tool", choices=TOOLS, help="what you deploy with; the steps are its commands (default: helm)"
+        "--tool",
+        choices=(*TOOLS, *_HELMS),
+        help="what you deploy with, and where it is Helm which one; the steps are its commands (default: helm)",
     )
     parser.add_argument(
         "--site",
@@ -111,7 +116,8 @@ def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
         origin=parsed.origin or "",
         target=parsed.target,
         reports=tuple(latest_first(wanted.reports_dir)),
-        tool=parsed.tool,
+        tool="helm" if parsed.tool in _HELMS else parsed.tool,
+        helm=_HELMS.get(parsed.tool, 0),
         values=asked.values,
         apps=asked.apps,
         chart=Path(asked.chart) if asked.chart else None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import BuildError
-from harness.foundry import gobuild, operator, spark, stand_in
+from harness.foundry import gobuild, kustomization, operator, spark, stand_in
 from harness.foundry.assemble import read_image
 from harness.foundry.imported import Imports
 from harness.foundry.publish import Publisher, published
@@ -101,7 +101,8 @@ def recipes(settings: Settings, releases: Iterable[Release]) -> list[Recipe]:
     known = list(releases)
     found = [recipe for build in builders(settings, known) for recipe in (build.recipe, *build.parts)]
     versions = dict.fromkeys(release.version for release in known if "foundry" in release.sources)
-    return [*found, *map(operator.chart_recipe, versions)]
+    deployable = dict.fromkeys(it.version for it in known if it.version in versions and it.kustomize)
+    return [*found, *map(operator.chart_recipe, versions), *map(kustomization.recipe, deployable)]
 
 
 def stand_in_build(settings: Settings, made: StandIn) -> ImageBuild:

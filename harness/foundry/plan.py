@@ -12,6 +12,7 @@ from harness.foundry import (
     gobuild,
     images,
     k3s,
+    kustomization,
     node_images,
     node_systems,
     nodes,
@@ -80,6 +81,8 @@ def steps(
         if "foundry" in release.sources and release.version not in charted:
             charted.add(release.version)
             found.append(_chart_step(store, release))
+            if release.kustomize:
+                found.append(_kustomization_step(store, release))
     return found
 
 
@@ -281,6 +284,23 @@ def _chart_step(store: Store, release: Release) -> Step:
 
     return Step(
         name=f"chart {release.version}",
+        done=lambda: store.get(recipe) is not None,
+        run=run,
+        needs=(f"image operator-{release.name}",),
+        size=lambda: _size(store, [recipe]),
+        estimate=5.0,
+    )
+
+
+def _kustomization_step(store: Store, release: Release) -> Step:
+    recipe = kustomization.recipe(release.version)
+
+    def run(progress: Progress) -> None:
+        progress(f"taking config/ of {release.version} out of its module")
+        kustomization.folder(store, release.version)
+
+    return Step(
+        name=f"kustomization {release.version}",
         done=lambda: store.get(recipe) is not None,
         run=run,
         needs=(f"image operator-{release.name}",),

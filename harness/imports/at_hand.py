@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness.errors import ToolError
+from harness.foundry import kustomization as kustomizations
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.imports import charts as imported
@@ -25,6 +28,16 @@ def chart(settings: Settings, release: Release) -> Chart | None:
     if "foundry" not in release.sources or not _is_stored(store, release):
         return None
     return charts.from_path(operator.chart(store, release.version), origin=ChartSource.FOUNDRY)
+
+
+def kustomization(settings: Settings, release: Release) -> Path | None:
+    """The release's config/ that the foundry has; None if there is none. Builds nothing."""
+    if not release.kustomize or "foundry" not in release.sources:
+        return None
+    try:
+        return kustomizations.stored(Store.of(settings), release.version)
+    except ToolError:
+        return None
 
 
 def _is_stored(store: Store, release: Release) -> bool:

@@ -56,6 +56,10 @@ def _conditions(row: KnownRow | Note) -> Iterator[str]:
         yield " or ".join(f"`+values={mode}`" for mode in row.values)
     if row.spark:
         yield f"applications of Spark {_names(row.spark)}"
+    if row.from_ways:
+        yield "what was put there by " + " or ".join(f"`{way}`" for way in row.from_ways)
+    if row.ways:
+        yield " or ".join(f"`~{way}`" for way in row.ways)
     if row.environments:
         yield "in " + " or ".join(f"`{it}`" for it in row.environments)
     if row.scenario.startswith("fault-"):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise, product
+from itertools import product
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from harness.errors import UsageError
 from harness.matrix.known_rows import COMPARISON, KnownRow, Note
 from harness.matrix.model import CrdMode, Known, Path, PathKind, Release, ValuesMode, WayName
 from harness.matrix.path_names import USUAL, is_release, name_of, parse, ways_of
+from harness.matrix.possible import why_not, why_not_in_ways
 from harness.matrix.rows import Model
 from harness.matrix.versions import numbers, order
 from harness.toml_source import TomlSource
@@ -132,25 +133,6 @@ class Upgrades:
         )
 
 
-def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode) -> str:
-    """Why such a path is impossible; empty if it is possible. `releases` in order of installation."""
-    if len(releases) < 2 or (kind == "rollback" and len(releases) != 2):
-        return f"a path of this kind needs two releases{' or more' if kind == 'upgrade' else ''}: {kind}-A-B"
-    for origin, target in pairwise(releases):
-        if origin.name == target.name:
-            return f"both ends are {origin.name}"
-        if order(origin.name) > order(target.name):
-            if kind == "rollback":
-                return f"a rollback goes to an older release: rollback-{origin.name}-{target.name}"
-            return (
-                f"{target.name} is older than {origin.name}: Helm goes back by rollback: "
-                f"rollback-{origin.name}-{target.name}"
-            )
-        if crds == "hook" and not target.hook_image:
-            return f"the chart of {target.name} has no CRD hook; 2.3.0 introduced it"
-    return ""
-
-
 def read(written: TomlSource, release: Callable[[str], Release]) -> Upgrades:
     """The file. `release` finds a release by its name, or raises UsageError.
 
@@ -203,6 +185,9 @@ def _of_rows(found: Upgrades, release: Callable[[str], Release]) -> Iterator[tup
                     if wrong:
                         raise written.error(table, number, "crds" if crds == "hook" else "to", wrong)
                     for values, ways in product(row.values, _ways(written, table, number, row, ends)):
+                        wrong = why_not_in_ways([named[end] for end in ends], crds, ways)
+                        if wrong:
+                            raise written.error(table, number, "ways", wrong)
                         yield table, number, found._path(kind, ends, crds, values, ways, row, row.tags)
     for number, chain in enumerate(written.rows("chain", ChainRow)):
         links = [_release(written, "chain", number, name, release) for name in chain.releases]

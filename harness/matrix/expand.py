@@ -9,7 +9,7 @@ from itertools import product
 from typing import TypeVar
 
 from harness.errors import UsageError
-from harness.matrix import edges, known_rows, path_names
+from harness.matrix import known_rows, path_names, possible
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Release, Scenario, WayName
 from harness.matrix.names import NOT, covers, is_glob, matching, unknown
@@ -43,9 +43,9 @@ def paths(catalogue: Catalogue) -> dict[str, Path]:
 def find_path(catalogue: Catalogue, name: str) -> Path:
     """The path of that name, including one between known releases that has no row.
 
-    Without `~` the way is the usual one, without `+crds=` CRDs are left unchanged, without `+values=` the values are
-    the user's. Raises UsageError for a name that is not a path, with suggestions, and for an impossible path, with the
-    reason. Whether there is a values profile of that name, only its run knows.
+    Without `~` the way is the usual one, without `+crds=` CRDs are left unchanged, unless Kustomize brings them, and
+    without `+values=` the values are the user's. Raises UsageError for a name that is not a path, with suggestions, and
+    for an impossible path, with the reason. Whether there is a values profile of that name, only its run knows.
     """
     known = paths(catalogue)
     return known.get(name) or _named(catalogue, name, known)
@@ -65,10 +65,16 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
         if len(releases) > 1 or parsed.crds or parsed.values:
             wrong = "one release" if len(releases) > 1 else "no modes: nothing is installed before it"
             raise UsageError(f"path {name}: an install has {wrong}", f"write install-{releases[-1].name}")
+        wrong = possible.why_not_in_ways(releases, "none", ways)
+        if wrong:
+            raise UsageError(f"path {name}: {wrong}", "choose another way, or a newer release")
         return install_path(catalogue, releases[0], ways)
-    crds = _mode("CRD mode", parsed.crds or "none", path_names.CRD_MODES)
+    brought = any(way in path_names.KUSTOMIZE for way in ways[1:])
+    crds = _mode("CRD mode", parsed.crds or ("apply" if brought else "none"), path_names.CRD_MODES)
     values = _mode("values mode", parsed.values or "default", path_names.VALUES_MODES)
-    wrong = edges.why_not(parsed.kind, releases, crds)
+    wrong = possible.why_not(parsed.kind, releases, crds, ways)
+    if not wrong and values != "default" and not set(ways[1:]) <= {path_names.USUAL, *path_names.HELMS}:
+        wrong = f"+values={values} is about Helm, and not every step of the path is made by it"
     if wrong:
         raise UsageError(f"path {name}: {wrong}", "`nox -s matrix -- --path 'upgrade-*'` lists those that have a row")
     return catalogue.upgrades.path(parsed.kind, parsed.releases, crds, values, ways)

@@ -91,6 +91,7 @@ class ReleaseRow(Model):
     chart_repository: str = ""
     chart_oci: str = ""
     sources: tuple[Literal["upstream", "foundry"], ...] = ("upstream",)
+    kustomize: bool = False
     notes: str = ""
 
 
@@ -179,9 +180,10 @@ ValuesMode = Literal["default", "reuse", "reset-then-reuse", "pinned-registry"]
 the user's with `image.registry` and `image.repository` set explicitly to those of the previous release."""
 
 
-WayName = Literal["helm", "helm3", "helm4"]
-"""How a release gets onto the cluster: by the Helm that is on PATH, else by the foundry's Helm 3; or by Helm 3 or 4,
-whatever is on PATH."""
+WayName = Literal["helm", "helm3", "helm4", "kubectl", "kustomize", "overlay"]
+"""How a release gets onto the cluster: by the Helm that is on PATH, else by the foundry's Helm 3; by Helm 3 or 4,
+whatever is on PATH; by `helm template | kubectl apply`; by `kubectl apply -k` of upstream's kustomization, as it is
+shipped, or of an overlay over it, with the release's image and the namespaces of applications."""
 
 
 class Known(Model):

@@ -38,6 +38,8 @@ USUAL: WayName = "helm"
 """The way of a path that names none."""
 HELMS: tuple[WayName, ...] = ("helm3", "helm4")
 """What the usual way can turn out to be."""
+KUSTOMIZE: tuple[WayName, ...] = ("kustomize", "overlay")
+"""The ways that deploy upstream's config/, and its CRDs with it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from harness.errors import UsageError
-from harness.matrix import edges, path_names
+from harness.matrix import path_names, possible
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Path, Release
 from harness.matrix.select import Selection
@@ -46,7 +46,7 @@ def _paths(catalogue: Catalogue, release: Release) -> Iterator[Path]:
     for older in _older(catalogue, release):
         for crds in path_names.CRD_MODES:
             for kind in ("upgrade", "rollback"):
-                if not edges.why_not(kind, (older, release), crds):
+                if not possible.why_not(kind, (older, release), crds):
                     yield catalogue.upgrades.path(kind, (older.name, release.name), crds, "default")
 
 

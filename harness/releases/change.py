@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from harness import causes
@@ -23,7 +24,7 @@ from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import CHECK_NAMESPACE, with_job_namespaces
 from harness.releases.values import merge
-from harness.releases.ways.protocol import InstalledRelease, On, Programs, Put
+from harness.releases.ways.protocol import InstalledRelease, On, Options, Programs, Put
 from harness.waiting import Deadline
 
 HELM_SECONDS = 120.0
@@ -46,7 +47,7 @@ class Step:
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """An upgrade that a user asks for. `values` are the user's; those that the harness needs are added. Without a `way`
-    it is that of the installed release.
+    it is that of the installed release. `flags` are further options of its program, `kustomization` is config/.
     """
 
     release: Release
@@ -55,6 +56,8 @@ class Wanted:
     values_mode: ValuesMode = "default"
     values: Sequence[Mapping[str, Any]] = ()
     way: WayName | None = None
+    flags: tuple[str, ...] = ()
+    kustomization: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +97,8 @@ def upgrade(
     steps = _Steps()
     helm = Helm(programs.helm, cluster.kubeconfig)
     _bring(cluster, helm, installed, wanted.chart, values)
-    error = _change_crds(cluster, wanted, programs, steps)
+    by = ways.of(wanted.way or installed.way)
+    error = "" if by.brings_crds else _change_crds(cluster, wanted, programs, steps)
     if error:
         now = datetime.now(UTC)
         return Change(
@@ -106,17 +110,17 @@ def upgrade(
             installed=_installed(installed, wanted, values, installed.revision),
         )
     target = _installed(installed, wanted, values, installed.revision + 1)
-    on, by = On(cluster=cluster, programs=programs), ways.of(target.way)
+    on, options = On(cluster=cluster, programs=programs), _options(installed, target.way, wanted)
 
     def call(seconds: float, stop: threading.Event) -> Put:
-        return by.put(on, target, timeout=seconds, stop=stop, mode=wanted.values_mode)
+        return by.put(on, target, timeout=seconds, stop=stop, options=options)
 
     return _change(
         cluster,
         steps,
         call,
         what=f"upgrade to {wanted.release.name}",
-        shown=by.told_put(target, wanted.values_mode),
+        shown=by.told_put(target, options),
         target=target,
         helm_timeout=helm_timeout,
         interrupt=interrupt,
@@ -138,9 +142,10 @@ def rollback(
     """
     target = replace(target, way=way or current.way)
     on, by = On(cluster=cluster, programs=programs), ways.of(target.way)
+    options = _options(current, target.way)
 
     def call(seconds: float, stop: threading.Event) -> Put:
-        return by.back(on, target, timeout=seconds, stop=stop)
+        return by.back(on, target, timeout=seconds, stop=stop, options=options)
 
     return _change(
         cluster,
@@ -151,6 +156,11 @@ def rollback(
         target=target,
         helm_timeout=helm_timeout,
     )
+
+
+def _options(installed: InstalledRelease, way: WayName, wanted: Wanted | None = None) -> Options:
+    over = installed.way if installed.way != way else None
+    return Options(values=wanted.values_mode, flags=wanted.flags, over=over) if wanted else Options(over=over)
 
 
 def values_of(installed: InstalledRelease, wanted: Wanted) -> dict[str, Any]:
@@ -243,16 +253,16 @@ def _change(
     helm_error = rollout_error = ""
     outside = False
     settled: datetime | None = None
-    revision = target.revision
+    put = Put(revision=target.revision)
     deadline = Deadline(seconds=ROLLOUT_SECONDS)
     try:
         with cluster.api_client() as api:
             before = frozenset(pod.uid for pod in rollout.pods_of(api, target.namespace))
             with steps.step(what, shown) as failed:
                 try:
-                    revision = rollout.run_way(
+                    put = rollout.run_way(
                         api, target.namespace, before, Deadline(seconds=helm_timeout), call, interrupt=interrupt
-                    ).revision
+                    )
                 except (ReleaseError, PullError, UsageError) as error:
                     helm_error, outside = str(error), isinstance(error, PullError)
                     failed(error.message)
@@ -278,7 +288,7 @@ def _change(
         helm_error=helm_error,
         rollout_error=rollout_error,
         outside=outside,
-        installed=target.at_revision(revision),
+        installed=target.after(put),
     )
 
 
@@ -296,6 +306,7 @@ def _installed(
         seconds={},
         account=installed.account,
         way=wanted.way or installed.way,
+        kustomization=wanted.kustomization,
     )
 
 

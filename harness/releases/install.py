@@ -48,6 +48,7 @@ def install(
     name: str = RELEASE_NAME,
     namespace: str = OPERATOR_NAMESPACE,
     way: WayName = "helm",
+    kustomization: Path | None = None,
 ) -> InstalledRelease:
     """Install a release (or upgrade to it) and wait until it is ready: `begin` and `finish` in `timeout` seconds."""
     deadline = Deadline(seconds=timeout)
@@ -62,6 +63,7 @@ def install(
         name=name,
         namespace=namespace,
         way=way,
+        kustomization=kustomization,
     )
     return finish(cluster, begun, deadline)
 
@@ -78,6 +80,7 @@ def begin(
     name: str = RELEASE_NAME,
     namespace: str = OPERATOR_NAMESPACE,
     way: WayName = "helm",
+    kustomization: Path | None = None,
     exact: bool = False,
     interrupt: threading.Event | None = None,
 ) -> BegunInstall:
@@ -107,6 +110,7 @@ def begin(
         values=merged,
         seconds={},
         way=way,
+        kustomization=kustomization,
     )
     on, by = On(cluster=cluster, programs=programs), ways.of(way)
     with _api_of(cluster, release) as api:
@@ -124,7 +128,7 @@ def begin(
             interrupt=interrupt,
         )
     seconds = {"namespaces": round(prepared - started, 2), "helm": round(deadline.elapsed - prepared, 2)}
-    return BegunInstall(release=replace(installed, revision=put.revision, seconds=seconds), before=before)
+    return BegunInstall(release=replace(installed.after(put), seconds=seconds), before=before)
 
 
 def finish(cluster: Cluster, begun: BegunInstall, deadline: Deadline) -> InstalledRelease:
@@ -142,7 +146,7 @@ def finish(cluster: Cluster, begun: BegunInstall, deadline: Deadline) -> Install
         rolled_out = deadline.elapsed
         rollout.await_admission(api, it.release, CHECK_NAMESPACE, deadline, lets_pass=asked.lets_pass(it.values))
         took = {"ready": round(rolled_out - started, 2), "admission": round(deadline.elapsed - rolled_out, 2)}
-        account = accounts.of_applications(api, it.name, it.job_namespaces, it.values)
+        account = it.account or accounts.of_applications(api, it.name, it.job_namespaces, it.values)
     return replace(it, seconds={**it.seconds, **took}, account=account)
 
 

@@ -193,8 +193,11 @@ class _Look:
 
     def rendered(self) -> Rendered:
         # It asks for some thirty objects one by one, beside other looks: a client is one thread's.
+        it = self._installed
         with self._cluster.api_client() as own:
-            return rendered.look(own, self._installed.name, self._namespace)
+            if it.objects:
+                return rendered.look_at(own, it.objects, it.name, self._namespace)
+            return rendered.look(own, it.name, self._namespace)
 
     def pods(self) -> tuple[Pod, ...]:
         items = listed(self._core.list_namespaced_pod, self._namespace)

@@ -49,6 +49,7 @@ _OPERATOR = "spark-operator"
 """A part of the name of every image of the operator, wherever it was copied to."""
 
 _LOGGING = "--zap-"
+_DEPLOYED = "deployed"
 _MOST_BYTES = 64 << 20
 
 
@@ -73,13 +74,30 @@ def look(api: client.ApiClient, name: str, namespace: str) -> Rendered:
     record = _newest(api, name, namespace)
     objects = [it for it in yaml.load_all(record["manifest"], Loader=_YAML) if it]
     hooks = {(it["kind"], it["name"]) for it in record.get("hooks") or ()}
+    return _look(api, name, namespace, objects, hooks, int(record["version"]), record["info"]["status"])
+
+
+def look_at(api: client.ApiClient, objects: Sequence[Object], name: str, namespace: str) -> Rendered:
+    """The same for a release of which Helm keeps no record, with the objects that were put there. Raises ApiError."""
+    return _look(api, name, namespace, objects, set(), 1, _DEPLOYED)
+
+
+def _look(
+    api: client.ApiClient,
+    name: str,
+    namespace: str,
+    objects: Sequence[Object],
+    hooks: set[tuple[str, str]],
+    revision: int,
+    status: str,
+) -> Rendered:
     known = {label(it, namespace): it for it in objects}
     found = {it: _found(api, known[it], namespace) for it in known if known[it]["kind"] in _PATHS}
     differing = {it: tuple(differences(known[it], live)) for it, live in found.items()}
     own = {(it["kind"], it["metadata"]["name"]) for it in objects} | hooks
     return Rendered(
-        revision=int(record["version"]),
-        status=record["info"]["status"],
+        revision=revision,
+        status=status,
         compared=tuple(found),
         differences={it: lines for it, lines in differing.items() if lines},
         left_out=tuple(it for it in known if it not in found),

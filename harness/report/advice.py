@@ -120,8 +120,8 @@ def advise(
     can take this path.
     """
     found = path_results(reports, "upgrade", (origin, target))
-    usual = [result for result in found if result.values == "default"]
-    others = [result for result in found if result.values != "default"]
+    usual = [result for result in found if result.usual]
+    others = [result for result in found if not result.usual]
     answer, chosen = answer_of((result.crds, result.state) for result in usual)
     best = [result for result in usual if result.crds == chosen]
     return Advice(
@@ -170,6 +170,7 @@ def answer_of(found: Iterable[tuple[CrdMode, State]]) -> tuple[Answer, CrdMode |
 def _why(result: PathResult) -> Iterator[Sentence]:
     """The path's result: a sentence for each thing that did not hold."""
     how = IN_WORDS[result.crds] + (f" and values {result.values}" if result.values != "default" else "")
+    how += f", by {result.ways.replace(',', ' and then ')}" if result.ways else ""
     if result.state is State.CLEAN:
         yield _here(f"{how}, everything held", result.any)
         return
@@ -298,6 +299,7 @@ def _of_catalogue(
             # Whether it strikes is for the values to say, see harness/advice/values.py.
             continue
         modes = [*(IN_WORDS[mode] for mode in row.crds), *(f"with values {mode}" for mode in row.values)]
+        modes += [f"by {way}" for way in row.ways]
         often = "" if row.strikes == "always" else "sometimes, "
         text = f"{often}{' or '.join(modes) + ': ' if modes else ''}{row.why}. Workaround: {row.way_out}"
         yield Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")

@@ -55,13 +55,19 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PathResult:
-    """One path in one environment: its latest results by scenario."""
+    """One path in one environment: its latest results by scenario. `ways` is what its name says after `~`."""
 
     environment: str
     path: str
     crds: CrdMode
     values: str
     seen: Mapping[str, Seen]
+    ways: str = ""
+
+    @property
+    def usual(self) -> bool:
+        """Whether it is made as most people make it: with their values alone, in the usual way."""
+        return self.values == "default" and not self.ways
 
     @property
     def state(self) -> State:
@@ -106,8 +112,16 @@ def path_results(reports: Sequence[Report], kind: str, releases: tuple[str, ...]
         crds: CrdMode = (parsed.crds if parsed else "") or "none"  # type: ignore[assignment]
         profile = f"of the profile {parsed.profile}" if parsed and parsed.profile else ""
         values = " ".join(filter(None, (parsed.values if parsed else "", profile))) or "default"
+        ways = parsed.ways if parsed else ""
         found.append(
-            PathResult(environment=environment, path=path, crds=crds, values=values, seen=dict(sorted(seen.items())))
+            PathResult(
+                environment=environment,
+                path=path,
+                crds=crds,
+                values=values,
+                ways=ways,
+                seen=dict(sorted(seen.items())),
+            )
         )
     return sorted(found, key=lambda result: (order.index(result.crds), result.environment))
 

@@ -37,7 +37,7 @@ def rows(folder: Path, source: str) -> list[Result]:
     pairs = sorted({it.releases for it in parsed if len(it.releases) == 2})
     report = Report(folder=str(folder), run=run)
     found = [it for pair in pairs for it in path_results([report], "upgrade", pair) if it.state in _STATES]
-    made = [_row(it, source, f"{run.started:%Y-%m-%d}", digest) for it in found if it.values == "default"]
+    made = [_row(it, source, f"{run.started:%Y-%m-%d}", digest) for it in found if it.usual]
     if not made:
         raise UsageError(
             f"{folder} has no upgrade of which every scenario has a result",

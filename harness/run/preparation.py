@@ -18,6 +18,8 @@ from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.late import client
 from harness.machine import HostSeen
+from harness.matrix import path_names
+from harness.matrix.model import Path
 from harness.matrix.names import counted
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
@@ -102,7 +104,7 @@ class Preparation:
         cell = self._attempts[0].cell
         try:
             node, helper = self._node(provider)
-            releases = self._releases(cell.path.releases)
+            releases = self._releases(cell.path)
             helm = self._host.tools["helm"].path
             if not provider.guest:
                 self._before = before.gather(self._asked, self._environment, self._resources.source, helm)
@@ -181,6 +183,9 @@ class Preparation:
         """
         needs = self._attempts[0].cell.scenario.needs
         if needs.installed != "first-release" or self._record.registries or self._nodes > 1:
+            return None
+        if self._attempts[0].cell.path.way() not in (path_names.USUAL, *path_names.HELMS):
+            # What another way has begun could not be taken back.
             return None
         if any(it.kind in applying.WORKLOADS for it in self._before.documents):
             return None
@@ -315,6 +320,7 @@ class Preparation:
             name=self._asked.home.name,
             namespace=self._asked.home.namespace,
             way=self._attempts[0].cell.path.way(),
+            kustomization=first.kustomization,
             exact=self._asked.options.exact_values,
             interrupt=interrupt,
         )
@@ -375,16 +381,25 @@ class Preparation:
         cells = [attempt.cell for attempt in self._attempts]
         return [*dict.fromkeys(it for cell in cells for it in stories.of(cell.scenario).job_namespaces(cell))]
 
-    def _releases(self, names: Sequence[str]) -> dict[str, ReleaseOnPath]:
+    def _releases(self, path: Path) -> dict[str, ReleaseOnPath]:
         """The releases of the path with their charts. Raises UnavailableError. --chart is about the last of them."""
         found: dict[str, ReleaseOnPath] = {}
+        names = path.releases
+        asking = [name for step, name in enumerate(names) if path.way(step) in path_names.KUSTOMIZE]
+        if path.kind == "rollback" and path.way(len(names)) in path_names.KUSTOMIZE:
+            asking.append(names[0])
         for name in names:
             release = self._asked.catalogue.release(name)
             own = "" if self._asked.under_test or name != names[-1] else self._asked.options.chart or ""
             chart = self._resources.charts.find(release, wanted=own)
             if self._asked.under_test is not None:
                 self._resources.compare_operator(release, chart)
-            found[name] = ReleaseOnPath(release=release, chart=chart, values=relocate.values_for(release))
+            found[name] = ReleaseOnPath(
+                release=release,
+                chart=chart,
+                values=relocate.values_for(release),
+                kustomization=self._resources.charts.kustomization(release) if name in asking else None,
+            )
         self._locker.learn(
             chart=found[names[-1]].chart, before={name: it.chart for name, it in found.items() if name != names[-1]}
         )

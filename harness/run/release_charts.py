@@ -53,6 +53,13 @@ class ReleaseCharts:
                 self._charts[key] = self._find(release, wanted)
             return self._charts[key]
 
+    def kustomization(self, release: Release) -> Path:
+        """The release's config/, which is the same whatever the images come from. Raises UnavailableError."""
+        found = at_hand.kustomization(self._settings, release)
+        if found is None:
+            raise UnavailableError(f"config/ of release {release.name} is not here yet", _bootstrap(release))
+        return found
+
     def _find(self, release: Release, wanted: str) -> Chart:
         if wanted:
             return charts.find(wanted, release, self._helm, self._folder, mirrors=self._source.mirrors)

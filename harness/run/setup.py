@@ -22,7 +22,7 @@ from harness.releases import for_a_run, manifests, namespaces, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
 from harness.releases.manifests import Documents
 from harness.releases.values import merge, profile, profile_name
-from harness.run import guests
+from harness.run import asked_ways, guests
 from harness.settings import Settings
 from harness.stories.protocol import NOTHING, Given
 
@@ -174,6 +174,12 @@ def request(options: RunOptions) -> Request:
         story.require_use(chosen.cells, given)
     if under_test is not None:
         with_operator.require_use(chosen.cells, under_test.release)
+    asked_ways.require(
+        chosen.cells,
+        values=any(mine),
+        release=bool(options.release_name or options.namespace),
+        existing=existing is not None,
+    )
     values = (*usual, *mine)
     for document in values:
         namespaces.of_values(document)

@@ -82,6 +82,7 @@ def _of(release: Mapping[str, Any], chart: Mapping[str, Any], values: Any, secre
         chart_version=str(chart.get("version") or ""),
         app_version=str(chart.get("appVersion") or ""),
         manager=managers[0] if managers else "",
+        applied=str(release.get("apply_method") or ""),
         values=kept,
         masked=masked,
     )

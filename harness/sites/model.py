@@ -47,7 +47,8 @@ class ClusterFacts(Model):
 class HelmRelease(Model):
     """The newest revision of a Helm release. `masked` are JSON pointers of values that are `***` here.
 
-    `manager` is the field manager of the Secret, which names the program that wrote it.
+    `manager` is the field manager of the Secret, which names the program that wrote it; `applied` says how Helm 4
+    applies the release, `ssa` or `csa`; empty where Helm 3 wrote it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class HelmRelease(Model):
     chart_version: str
     app_version: str
     manager: str = ""
+    applied: str = ""
     values: dict[str, Any] = Field(default_factory=dict)
     masked: tuple[str, ...] = ()
 

@@ -257,6 +257,7 @@ class PathRun:
             values_mode=self.path.values,
             values=target.with_users(self.values),
             way=move.way,
+            kustomization=target.kustomization,
         )
 
     @staticmethod

@@ -154,6 +154,7 @@ class _Reinstall:
             name=it.name,
             namespace=it.namespace,
             way=it.way,
+            kustomization=it.kustomization,
         )
 
 

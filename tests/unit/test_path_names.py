@@ -42,6 +42,7 @@ basis = "code"
             "upgrade-2.4.0@docker.io-2.5.2~helm3,helm4+crds=apply+values=reuse",
             ("helm3", "helm4"),
         ),
+        ("upgrade-2.4.0-2.5.2~helm3,overlay", "upgrade-2.4.0-2.5.2~helm3,overlay+crds=apply", ("helm3", "overlay")),
         ("upgrade-2.4.0-2.5.2~helm4,helm4", "upgrade-2.4.0-2.5.2~helm4+crds=none", ("helm4", "helm4")),
         (
             "rollback-2.5.2-2.4.0~helm3,helm4,helm3",
@@ -64,6 +65,11 @@ def test_a_name_says_the_way_of_each_step(name: str, canonical: str, ways: tuple
         ("install-2.5.2~helm5", "there is no way named 'helm5'; did you mean helm"),
         ("upgrade-2.4.0-2.5.2~helm3,helm4,helm3", "~helm3,helm4,helm3 names 3 ways for 2 steps"),
         ("rollback-2.5.2-2.4.0~helm3,helm4", "~helm3,helm4 names 2 ways for 3 steps"),
+        ("install-2.4.0~kustomize", "2.4.0 has no kustomization that could be deployed"),
+        ("rollback-2.5.2-2.4.0~helm3,overlay,overlay", "2.4.0 has no kustomization that could be deployed"),
+        ("upgrade-2.5.1-2.5.2~overlay+crds=none", r"Kustomize brings the CRDs along: \+crds=apply, not \+crds=none"),
+        ("upgrade-2.5.1-2.5.2~kubectl+crds=hook", "without Helm there is no hook"),
+        ("upgrade-2.5.1-2.5.2~overlay+values=reuse", r"\+values=reuse is about Helm"),
     ],
 )
 def test_a_wrong_way_is_told(name: str, said: str) -> None:

@@ -12,10 +12,17 @@ from pathlib import Path as FilePath
 from harness.errors import UsageError
 from harness.matrix.model import Path, WayName
 from harness.releases.ways.by_helm import ByHelm
+from harness.releases.ways.by_kustomize import ByKustomize
+from harness.releases.ways.by_template import ByTemplate
 from harness.releases.ways.protocol import Programs, Way
 
 _HELMS: Mapping[WayName, ByHelm] = {it.name: it for it in (ByHelm("helm"), ByHelm("helm3"), ByHelm("helm4"))}
-_WAYS: Mapping[WayName, Way] = {**_HELMS}
+_WAYS: Mapping[WayName, Way] = {
+    **_HELMS,
+    "kubectl": ByTemplate(),
+    "kustomize": ByKustomize("kustomize", overlay=False),
+    "overlay": ByKustomize("overlay", overlay=True),
+}
 
 
 def of(name: WayName) -> Way:

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.matrix.model import ValuesMode, WayName
 from harness.releases.helm import Helm
-from harness.releases.ways.protocol import InstalledRelease, On, Programs, Put
+from harness.releases.ways.protocol import USUALLY, InstalledRelease, On, Options, Programs, Put
 
 _FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
     "default": (),
@@ -20,26 +20,32 @@ _FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
     "pinned-registry": (),
 }
 
+_TAKE_OWNERSHIP = ("--take-ownership",)
+"""From Helm 3.17 on; without it Helm refuses objects that it has not made."""
+
 
 class ByHelm:
     """One Helm. The usual way has the one that the host offers, the others name theirs."""
 
     tools: Sequence[str]
+    brings_crds = False
 
     def __init__(self, name: WayName) -> None:
         self.name = name
         self.tools = () if name == "helm" else (name,)
 
     def put(
-        self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, mode: ValuesMode = "default"
+        self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, options: Options = USUALLY
     ) -> Put:
         """`helm upgrade --install`."""
         made = self._helm(on).install_or_upgrade(
-            it.chart, it.name, it.namespace, it.values, timeout=timeout, flags=_FLAGS[mode], stop=stop
+            it.chart, it.name, it.namespace, it.values, timeout=timeout, flags=_flags(options), stop=stop
         )
         return Put(revision=made.number, said=made.description)
 
-    def back(self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event) -> Put:
+    def back(
+        self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, options: Options = USUALLY
+    ) -> Put:
         """`helm rollback`. Helm leaves CRDs as they are."""
         made = self._helm(on).rollback(it.name, it.namespace, it.revision, timeout=timeout, stop=stop)
         return Put(revision=made.number, said=made.description)
@@ -52,10 +58,12 @@ class ByHelm:
         """`helm get manifest`."""
         return self._helm(on).manifest(it.name, it.namespace)
 
-    def told_put(self, it: InstalledRelease, mode: ValuesMode = "default") -> str:
-        """The command of an upgrade."""
+    def told_put(self, it: InstalledRelease, options: Options = USUALLY) -> str:
+        """The command of an install or an upgrade."""
         where = ("--namespace", it.namespace, "--values", "values.yaml")
-        return shlex.join([self._program, "upgrade", it.name, it.chart.path.name, *where, *_FLAGS[mode]])
+        return shlex.join(
+            [self._program, "install" if it.first else "upgrade", it.name, it.chart.path.name, *where, *_flags(options)]
+        )
 
     def told_back(self, it: InstalledRelease) -> str:
         """The command of a rollback."""
@@ -72,3 +80,8 @@ class ByHelm:
 
     def _helm(self, on: On) -> Helm:
         return Helm(self.program(on.programs), on.cluster.kubeconfig)
+
+
+def _flags(options: Options) -> tuple[str, ...]:
+    taking = () if options.over is None or options.over_helm else _TAKE_OWNERSHIP
+    return (*_FLAGS[options.values], *taking, *options.flags)

@@ -45,12 +45,46 @@ class On:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a release is put there: what becomes of the values of before, further options of the way's program, and the
+    way that has made what is there, where this is another one.
+    """
+
+    values: ValuesMode = "default"
+    flags: tuple[str, ...] = ()
+    over: WayName | None = None
+
+    @property
+    def over_helm(self) -> bool:
+        """Whether Helm has made what is there."""
+        return self.over is not None and self.over.startswith("helm")
+
+
+USUALLY = Options()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Put:
+    """What came of it: the number of the revision, and what the way says of it.
+
+    `objects` are those that it put there, where it keeps no record of them in the cluster. `account` is the one that it
+    made for applications, where no label tells it.
+    """
+
+    revision: int
+    said: str = ""
+    objects: tuple[Mapping[str, Any], ...] = ()
+    account: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InstalledRelease:
     """A release on a cluster, or one that is to be there. `values` is what its way was given; `seconds` holds
     phase → seconds.
 
-    `way` put it there, as its `revision`. `account` is the service account of its job namespaces under which
-    applications run, `job_namespaces` are the run's.
+    `way` put it there, as its `revision`, which is 0 before the first; `objects` are those that only it knows.
+    `kustomization` is the release's config/, where a way asks for it. `account` is the service account of its job
+    namespaces under which applications run, `job_namespaces` are the run's.
     """
 
     release: Release
@@ -63,18 +97,17 @@ class InstalledRelease:
     seconds: Mapping[str, float]
     account: str = ""
     way: WayName = "helm"
+    kustomization: Path | None = None
+    objects: tuple[Mapping[str, Any], ...] = ()
 
-    def at_revision(self, number: int) -> InstalledRelease:
-        """The same as another revision."""
-        return replace(self, revision=number)
+    @property
+    def first(self) -> bool:
+        """Whether nothing of this release is there before it."""
+        return self.revision <= 1
 
-
-@dataclass(frozen=True, kw_only=True)
-class Put:
-    """What came of it: the number of the revision, and what the way says of it."""
-
-    revision: int
-    said: str = ""
+    def after(self, put: Put) -> InstalledRelease:
+        """The same as what came of putting it there."""
+        return replace(self, revision=put.revision, objects=put.objects, account=put.account or self.account)
 
 
 class Way(Protocol):
@@ -88,13 +121,17 @@ class Way(Protocol):
     name: WayName
     tools: Sequence[str]
     """What it calls besides the usual Helm and kubectl, by the names of clusters/tools.toml."""
+    brings_crds: bool
+    """Whether the CRDs of the release come with it at an upgrade, too."""
 
     def put(
-        self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, mode: ValuesMode = "default"
+        self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, options: Options = USUALLY
     ) -> Put:
         """Install the release, or upgrade to it what this way has put there. `timeout` is in seconds."""
 
-    def back(self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event) -> Put:
+    def back(
+        self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, options: Options = USUALLY
+    ) -> Put:
         """Go back to a release that was there, as its revision."""
 
     def remove(self, on: On, it: InstalledRelease, *, timeout: float) -> None:
@@ -103,7 +140,7 @@ class Way(Protocol):
     def objects(self, on: On, it: InstalledRelease) -> Sequence[Mapping[str, Any]]:
         """The objects that the way keeps for this release, without hooks. What it must be asked for may fail."""
 
-    def told_put(self, it: InstalledRelease, mode: ValuesMode = "default") -> str:
+    def told_put(self, it: InstalledRelease, options: Options = USUALLY) -> str:
         """The command of `put`, as a user types it."""
 
     def told_back(self, it: InstalledRelease) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import install_checks
 from harness.errors import PullError, ReleaseError, WaitTimeout
-from harness.matrix.model import Move, ValuesMode
+from harness.matrix.model import CrdMode, Move, ValuesMode
 from harness.matrix.model import Path as UpgradePath
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change, Wanted
@@ -65,22 +65,39 @@ class FaultContext:
         """The Helm of the failing upgrade, on this cluster. Raises UsageError where that is not made by Helm."""
         return Helm(ways.helm(self.path.moves[-1].way, self.programs), self.cluster.kubeconfig)
 
-    def wanted(self, *extra: Mapping[str, Any], move: Move | None = None, mode: ValuesMode | None = None) -> Wanted:
+    def wanted(
+        self,
+        *extra: Mapping[str, Any],
+        move: Move | None = None,
+        mode: ValuesMode | None = None,
+        crds: CrdMode | None = None,
+        flags: Sequence[str] = (),
+    ) -> Wanted:
         """An upgrade as the path asks for it, the last one unless another is given, with `extra` values."""
         move = move or self.path.moves[-1]
         to = self.releases[move.target]
         return Wanted(
             release=to.release,
             chart=to.chart,
-            crds=self.path.crds,
+            crds=crds or self.path.crds,
             values_mode=mode or self.path.values,
             values=(to.values, *self.values, *extra),
             way=move.way,
+            kustomization=to.kustomization,
+            flags=tuple(flags),
         )
 
-    def upgrade(self, here: InstalledRelease, *extra: Mapping[str, Any], mode: ValuesMode | None = None) -> Change:
-        """`helm upgrade` to the target and the wait for its rollout. Raises as harness.releases.change.upgrade does."""
-        return change.upgrade(self.cluster, here, self.wanted(*extra, mode=mode), self.programs)
+    def upgrade(
+        self,
+        here: InstalledRelease,
+        *extra: Mapping[str, Any],
+        mode: ValuesMode | None = None,
+        crds: CrdMode | None = None,
+        flags: Sequence[str] = (),
+    ) -> Change:
+        """The upgrade to the target and the wait for its rollout. Raises as harness.releases.change.upgrade does."""
+        wanted = self.wanted(*extra, mode=mode, crds=crds, flags=flags)
+        return change.upgrade(self.cluster, here, wanted, self.programs)
 
     def arrive(self) -> InstalledRelease:
         """Make the moves before the last one, if there are any. Raises as `require` when one does not succeed."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which paths there cannot be, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from harness.matrix.model import CrdMode, PathKind, Release, WayName
+from harness.matrix.path_names import KUSTOMIZE
+from harness.matrix.versions import order
+
+
+def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode, ways: Sequence[WayName] = ()) -> str:
+    """Why such a path is impossible; empty if it is possible. `releases` in order of installation."""
+    if len(releases) < 2 or (kind == "rollback" and len(releases) != 2):
+        return f"a path of this kind needs two releases{' or more' if kind == 'upgrade' else ''}: {kind}-A-B"
+    for origin, target in pairwise(releases):
+        if origin.name == target.name:
+            return f"both ends are {origin.name}"
+        if order(origin.name) > order(target.name):
+            if kind == "rollback":
+                return f"a rollback goes to an older release: rollback-{origin.name}-{target.name}"
+            return (
+                f"{target.name} is older than {origin.name}: Helm goes back by rollback: "
+                f"rollback-{origin.name}-{target.name}"
+            )
+        if crds == "hook" and not target.hook_image:
+            return f"the chart of {target.name} has no CRD hook; 2.3.0 introduced it"
+    return why_not_in_ways(releases, crds, ways)
+
+
+def why_not_in_ways(releases: Sequence[Release], crds: CrdMode, ways: Sequence[WayName]) -> str:
+    """Why releases cannot get there in these ways, one for each step; empty if they can."""
+    # A rollback goes back to the first of them.
+    for way, release in zip(ways, (*releases, releases[0]), strict=False):
+        if way in KUSTOMIZE and not release.kustomize:
+            return f"{release.name} has no kustomization that could be deployed; 2.5.1 introduced it"
+    if any(way in KUSTOMIZE for way in ways[1:]) and crds != "apply":
+        return f"Kustomize brings the CRDs along: +crds=apply, not +crds={crds}"
+    if "kubectl" in ways[1:] and crds == "hook":
+        return "without Helm there is no hook"
+    return ""
