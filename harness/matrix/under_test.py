@@ -42,6 +42,21 @@ def require_use(cells: Iterable[Cell], release: Release) -> None:
         )
 
 
+def published(catalogue: Catalogue, names: Iterable[str]) -> list[str]:
+    """Of the names of releases those without the operator under test; the newest release's where it is the only one.
+
+    That is for what is made beside it, and knows nothing of it.
+    """
+    found = [name for name in names if not catalogue.release(name).under_test]
+    return found or [max((it for it in catalogue.releases if not it.under_test), key=lambda it: order(it.version)).name]
+
+
+def published_paths(catalogue: Catalogue, path: Path) -> list[str]:
+    """The names of paths that need the same of the published releases as this one does."""
+    names = published(catalogue, path.releases)
+    return [path.name] if tuple(names) == path.releases else [f"install-{name}" for name in names]
+
+
 def _paths(catalogue: Catalogue, release: Release) -> Iterator[Path]:
     for older in _older(catalogue, release):
         for crds in path_names.CRD_MODES:

@@ -14,6 +14,7 @@ from harness.bootstrap.remainder import Remainder
 from harness.cleanup.remains import look
 from harness.errors import HarnessError
 from harness.evidence.ledger import cluster_name
+from harness.matrix.under_test import published, published_paths
 from harness.report.model import CellResult, PlannedCluster
 from harness.run import plan
 from harness.run.attempt import Attempt, Kept
@@ -102,9 +103,13 @@ class Runner:
         """Let a bootstrap beside the run make what these lack; who lacks nothing begins at once."""
         cells = {attempt.cell.group: attempt.cell for attempt in attempts}
         release = self._asked.catalogue.release
-        wanted = {name: (it.environment, [*map(release, it.path.releases)]) for name, it in cells.items()}
+        wanted = {
+            name: (it.environment, [*map(release, published(self._asked.catalogue, it.path.releases))])
+            for name, it in cells.items()
+        }
+        paths = [path for it in cells.values() for path in published_paths(self._asked.catalogue, it.path)]
         if wanted:
-            self._remainder.make(wanted, paths=[it.path.name for it in cells.values()])
+            self._remainder.make(wanted, paths=paths)
 
     def _in_reach(self, attempts: Sequence[Attempt]) -> list[Attempt]:
         """Those whose images the source has, or has once they are made; the others have their result already."""

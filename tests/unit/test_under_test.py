@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
 from harness.matrix import expand
 from harness.matrix.select import Selection
-from harness.matrix.under_test import by_itself, require_use, with_release
+from harness.matrix.under_test import by_itself, published_paths, require_use, with_release
 from harness.options import RunOptions
 from harness.releases import asked, relocate
 from harness.releases.charts import from_path
@@ -207,6 +207,17 @@ def test_alone_it_is_installed_and_upgraded_to_from_the_newest_release(checkout:
     )
     chosen = Selection(paths=("install-2.5.2",))
     assert by_itself(REAL, chosen, found) == chosen
+
+
+def test_what_is_built_beside_it_is_of_the_releases_on_its_paths(checkout: Path) -> None:
+    found = with_release(REAL, of(checkout).release)
+    paths = ["upgrade-2.4.0-2.5.2+crds=hook", "rollback-dev-2.4.0", "install-dev"]
+
+    assert [published_paths(found, expand.find_path(found, name)) for name in paths] == [
+        ["upgrade-2.4.0-2.5.2+crds=hook"],
+        ["install-2.4.0"],
+        ["install-2.5.2"],
+    ]
 
 
 def test_a_run_that_would_not_use_it_is_refused(checkout: Path) -> None:
