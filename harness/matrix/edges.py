@@ -16,7 +16,7 @@ from harness.matrix.model import CrdMode, Known, Path, PathKind, Release, Values
 from harness.matrix.path_names import USUAL, is_release, name_of, parse, ways_of
 from harness.matrix.possible import why_not, why_not_in_ways
 from harness.matrix.rows import Model
-from harness.matrix.versions import numbers, order
+from harness.matrix.versions import UNDER_TEST, is_prerelease, numbers, order
 from harness.toml_source import TomlSource
 
 _HELM = r"^\d+\.\d+\.\d+$"
@@ -256,7 +256,8 @@ def _require_meaning(
             for part in parts:
                 if not COMPARISON.fullmatch(part.strip()):
                     raise written.error(table, number, key, f"{part.strip()!r} is not a comparison like <2.3.0")
-            if table == "known" and is_release(pattern):
+            # An operator under test has no row, and may have known breaks.
+            if table == "known" and is_release(pattern) and not (pattern == UNDER_TEST or is_prerelease(pattern)):
                 _release(written, table, number, pattern, release)
     if isinstance(row, KnownRow):
         for said in (row.says, *(it.says for it in row.also)):

@@ -72,7 +72,7 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     brought = any(way in path_names.KUSTOMIZE for way in ways[1:])
     crds = _mode("CRD mode", parsed.crds or ("apply" if brought else "none"), path_names.CRD_MODES)
     values = _mode("values mode", parsed.values or "default", path_names.VALUES_MODES)
-    wrong = possible.why_not(parsed.kind, releases, crds, ways)
+    wrong = possible.why_not(parsed.kind, releases, crds, ways) or possible.why_not_with_values(releases, values)
     if not wrong and values != "default" and not set(ways[1:]) <= {path_names.USUAL, *path_names.HELMS}:
         wrong = f"+values={values} is about Helm, and not every step of the path is made by it"
     if wrong:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from harness.matrix.model import CrdMode, PathKind, Release, WayName
+from harness.matrix.model import CrdMode, PathKind, Release, ValuesMode, WayName
 from harness.matrix.path_names import KUSTOMIZE
 from harness.matrix.versions import order
 
@@ -34,10 +34,19 @@ def why_not_in_ways(releases: Sequence[Release], crds: CrdMode, ways: Sequence[W
     """Why releases cannot get there in these ways, one for each step; empty if they can."""
     # A rollback goes back to the first of them.
     for way, release in zip(ways, (*releases, releases[0]), strict=False):
+        if way in KUSTOMIZE and release.under_test:
+            return f"{release.name} is under test, of which only the chart is tried"
         if way in KUSTOMIZE and not release.kustomize:
             return f"{release.name} has no kustomization that could be deployed; 2.5.1 introduced it"
     if any(way in KUSTOMIZE for way in ways[1:]) and crds != "apply":
         return f"Kustomize brings the CRDs along: +crds=apply, not +crds={crds}"
     if "kubectl" in ways[1:] and crds == "hook":
         return "without Helm there is no hook"
+    return ""
+
+
+def why_not_with_values(releases: Sequence[Release], values: ValuesMode) -> str:
+    """Why an upgrade to the last of these cannot be had with such values; empty if it can."""
+    if values == "pinned-registry" and releases[-1].under_test:
+        return f"{releases[-1].name} is under test and in no registry but the run's own, which no value pins"
     return ""

@@ -13,6 +13,8 @@ from harness.matrix.model import Cell, Path, Release
 from harness.matrix.select import Selection
 from harness.matrix.versions import order
 
+_OF_REGISTRIES = "registry-"
+
 
 def with_release(catalogue: Catalogue, release: Release) -> Catalogue:
     """The catalogue with the operator under test, and with its paths from and back to each older release."""
@@ -34,8 +36,18 @@ def by_itself(catalogue: Catalogue, selection: Selection, release: Release) -> S
 
 
 def require_use(cells: Iterable[Cell], release: Release) -> None:
-    """Raise UsageError when no selected cell installs the operator under test."""
-    if not any(release.name in cell.path.releases for cell in cells):
+    """Raise UsageError when no selected cell installs the operator under test, and for one that cannot.
+
+    Registries that behave like the public ones have images by their public names alone.
+    """
+    mine = [cell for cell in cells if release.name in cell.path.releases]
+    for cell in mine:
+        if cell.scenario.name.startswith(_OF_REGISTRIES):
+            raise UsageError(
+                f"{cell.id}: {cell.scenario.name} plays the public registries, which do not have {release.name}",
+                "run it with a release that upstream has published",
+            )
+    if not mine:
         raise UsageError(
             f"--operator is given, but no selected path has {release.name}",
             f"select one: --path install-{release.name}, or leave out --path, --cell and --tag",

@@ -225,6 +225,26 @@ def test_a_run_that_would_not_use_it_is_refused(checkout: Path) -> None:
         require_use([], of(checkout).release)
 
 
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("upgrade-2.5.2-dev+values=pinned-registry", "dev is under test and in no registry but the run's own"),
+        ("install-dev~kustomize", "dev is under test, of which only the chart is tried"),
+    ],
+)
+def test_what_cannot_be_tried_with_it_is_refused(checkout: Path, path: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        expand.find_path(with_release(REAL, of(checkout).release), path)
+
+
+def test_registries_that_play_the_public_ones_do_not_have_it(checkout: Path) -> None:
+    release = of(checkout).release
+    scenario = next(it for name, it in stories.scenarios().items() if name.startswith("registry-"))
+    cell = expand.cell(REAL.environment("kind-1.34"), INSTALL, scenario)
+    with pytest.raises(UsageError, match="plays the public registries, which do not have dev"):
+        require_use([cell], release)
+
+
 def test_a_path_with_an_operator_that_was_not_given_says_how_to_give_it() -> None:
     for name in ("install-dev", "upgrade-2.5.2-2.6.0-rc.1"):
         with pytest.raises(UsageError, match="is the operator under test, and none was given") as refused:
