@@ -39,16 +39,17 @@ def declare(commands: Any, command: run_options.Command) -> None:
 
 
 def _internet(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.internet import host, rehearsed, steps
+    from harness.internet import host, steps
+    from harness.internet.every_step import every_step
     from harness.matrix import catalogue
 
     if parsed.list:
-        for step in rehearsed.STEPS:
+        for step in every_step():
             print(f"{step.name:12} {step.about}")
         return 0
     if parsed.program and parsed.step:
         raise UsageError("--step and a command after -- were both given", "give one of them")
-    steps.chosen(rehearsed.STEPS, parsed.step)
+    steps.chosen(every_step(), parsed.step)
     wanted: Settings = run_options.settings_of(parsed)
     known: Catalogue = catalogue.of(wanted)
     return host.run(

@@ -237,8 +237,18 @@ def mirrored(reference: str, mirrors: MirrorMap) -> str:
     mirror = mirrors.mirrors.get(name.registry)
     if mirror is None:
         return ""
-    host = mirror.reachable_url.split("://", 1)[-1].rstrip("/")
-    return f"{host}/{reference.split('/', 1)[1]}"
+    return f"{named_below(mirror.reachable_url)}/{reference.split('/', 1)[1]}"
+
+
+def named_below(url: str) -> str:
+    """How names of images in a mirror begin, for clients that take names and not addresses: the engine, Helm.
+
+    These put /v2 behind the host themselves (distribution specification, endpoints), so that the project ghcr at
+    https://harbor.example.com/v2/ghcr is harbor.example.com/ghcr to them.
+    """
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/")
+    return parts.netloc + (path.removeprefix("/v2") if path == "/v2" or path.startswith("/v2/") else path)
 
 
 def write_registries_yaml(

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.internet import content, rehearsed, steps, trust, world
+from harness.internet import content, site, steps, trust, world
+from harness.internet.every_step import every_step
 from harness.internet.plan import Plan
 from harness.internet.requests import traffic
 from harness.internet.steps import Rehearsal
@@ -26,6 +28,8 @@ def main(file: Path) -> int:
     plan = Plan.model_validate_json(file.read_bytes())
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, signal.default_int_handler)
+    # A client that went away is in the requests.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     try:
         return _run(plan)
     except HarnessError as error:
@@ -40,6 +44,7 @@ def _run(plan: Plan) -> int:
     authority = certificates.authority()
     nodes = content.public_nodes([catalogue.load().environment(name) for name in plan.environments])
     digests = trust.in_nodes(plan.registry, plan.storage, [it.reference for it in nodes], authority.pem)
+    site.fill(plan.storage)
     rows = plan.work / "catalogue"
     rows.mkdir()
     (rows / "environments.toml").write_text(content.pins(nodes, digests))
@@ -50,7 +55,7 @@ def _run(plan: Plan) -> int:
                 if plan.argv:
                     return machine.run(plan.argv)
                 logs = plan.folder / "machine"
-                asked = steps.chosen(rehearsed.STEPS, plan.steps)
+                asked = steps.chosen(every_step(), plan.steps)
                 return steps.run(asked, Rehearsal(world=internet, machine=machine, folder=logs))
         finally:
             _tell(plan, internet)

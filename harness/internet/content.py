@@ -34,7 +34,7 @@ _SECONDS = 120.0
 _HOSTS = ("docker.io", "ghcr.io", "registry.k8s.io")
 _BASE = "docker/registry/v2"
 _DATA = "data"
-_NOT_REHEARSED = {"upstream_kubernetes", "foundry", "foundry_distribution"}
+_NOT_REHEARSED = {"upstream_kubernetes", "foundry_distribution"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ class Content:
         registry = tools.ensure(self.settings, ["registry"])["registry"].path
         for host in ("docker.io", "ghcr.io"):
             with local.serve(registry, storage / host, folder / "registry.log") as server:
-                indexes.with_attestations(server.url, host, _tags(storage / host))
+                indexes.with_attestations(server.url, host, tags(storage / host))
                 if host == "docker.io":
                     self._push_nodes(server.address, storage / host, log_file)
                 else:
@@ -214,7 +214,7 @@ def _link(file: Path, digest: str) -> None:
     file.write_text(digest)
 
 
-def _tags(storage: Path) -> list[tuple[str, str]]:
+def tags(storage: Path) -> list[tuple[str, str]]:
     """Repository and tag of everything in a storage."""
     root = storage / _BASE / "repositories"
     found = root.rglob("_manifests/tags/*/current/link")

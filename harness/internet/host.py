@@ -18,6 +18,7 @@ from harness.bootstrap import tools
 from harness.errors import HostError
 from harness.evidence.ledger import Ledger, ledger_folder, new_run_id
 from harness.foundry import gobuild
+from harness.foundry.assemble import share
 from harness.foundry.kubernetes import row_of
 from harness.foundry.store import Store
 from harness.host import disk
@@ -109,6 +110,7 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
     harness = programs / "harness"
     harness.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m harness.cli "$@"\n')
     harness.chmod(0o755)
+    _bring_registry(settings, machine / "cache")
     return {
         **{name: value for name in _PASSED_ON if (value := os.environ.get(name))},
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
@@ -118,6 +120,14 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
         "HARNESS_CACHE": str(machine / "cache"),
         "HARNESS_REPORTS": str(machine / "reports"),
     }
+
+
+def _bring_registry(settings: Settings, cache: Path) -> None:
+    """Put the registry server into the machine's cache, where Go would build it: Go's proxy is not rehearsed."""
+    recipe = gobuild.recipe("registry")
+    built = Store.of(settings).folder(recipe)
+    own = Store.of(settings.model_copy(update={"cache_dir": cache})).folder(recipe)
+    shutil.copytree(built, own, copy_function=lambda origin, copy: share(Path(origin), Path(copy)))
 
 
 def _shown(folder: Path) -> Iterator[Path]:

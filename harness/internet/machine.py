@@ -39,6 +39,11 @@ class Machine:
         self.environment = dict(environment)
         self.work = work
 
+    @property
+    def etc(self) -> Path:
+        """Its /etc, as seen from outside."""
+        return self.work.parent / "etc"
+
     def argv(self, words: Sequence[str | Path], env: Mapping[str, str] | None = None) -> list[str]:
         """The command that runs these words in the machine, with `env` added to its environment."""
         enter = ["nsenter", "--target", str(self._first), "--net", "--mount", "--pid"]
@@ -69,7 +74,9 @@ def started(folder: Path, environment: Mapping[str, str], work: Path, shown: Seq
     `folder` has its /etc, and gets its /tmp, in which `shown` are what they are here.
     """
     (folder / _READY).unlink(missing_ok=True)
-    argv: list[str | Path] = ["unshare", *_UNSHARED, sys.executable, "-m", "harness.internet.machine", folder, *shown]
+    # To who looks for what runs have left in the machine, it is nobody's.
+    argv: list[str | Path] = ["env", f"--unset={process.RUN_VARIABLE}", f"--unset={process.INSTALLATION_VARIABLE}"]
+    argv += ["unshare", *_UNSHARED, sys.executable, "-m", "harness.internet.machine", folder, *shown]
     with process.background(argv, log_file=folder / "machine.log") as child:
         until(
             lambda: (folder / _READY).exists() or child.poll() is not None,

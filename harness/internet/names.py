@@ -45,6 +45,16 @@ class ChartHosts(BaseModel):
     assets: str
 
 
+class SiteHosts(BaseModel):
+    """A site's own registry; the keys are explained in clusters/internet.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str
+    projects: Mapping[str, str]
+    without: tuple[str, ...]
+
+
 class Hosts(BaseModel):
     """clusters/internet.toml."""
 
@@ -52,6 +62,7 @@ class Hosts(BaseModel):
 
     kubernetes: KubernetesHosts
     charts: ChartHosts
+    site: SiteHosts
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,5 +88,5 @@ def names_of(profile: Profile) -> tuple[str, ...]:
 def addresses(registries: Sequence[Profile] = ()) -> Mapping[str, str]:
     """Each name's address, one for each name, so that each can be blocked alone."""
     known = registries or tuple(profiles().values())
-    names = [name for it in known for name in names_of(it)] + list(hosts().names)
+    names = [name for it in known for name in names_of(it)] + [*hosts().names, hosts().site.host]
     return {name: str(_FIRST + number) for number, name in enumerate(dict.fromkeys(names))}

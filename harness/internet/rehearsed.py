@@ -5,12 +5,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from harness.internet import names
 from harness.internet.steps import Rehearsal, Step, require
+from harness.registries.front.profile import profile
 
-_CELL = "kind-1.34/install-2.5.2/spark-pi"
+CELL = "kind-1.34/install-2.5.2/spark-pi"
+_COPY = "kind-1.34/install-2.2.1@docker.io/spark-pi"
+_IMAGE = "kubeflow/spark-operator"
 _DETECTED = "images come from the public registries: all of them answer"
+_HUB = "docker.io"
+_COUNTED = ("registry-1.docker.io", "ghcr.io")
 
 
 def _bootstrap(on: Rehearsal) -> str:
@@ -19,25 +26,109 @@ def _bootstrap(on: Rehearsal) -> str:
     require("Ready," in said, "the bootstrap had nothing to do")
     again = on.harness("bootstrap")
     require("Nothing to do" in again, "a second bootstrap did something")
-    return _last(said, "Ready")
+    return last(said, "Ready")
 
 
 def _cell(on: Rehearsal) -> str:
-    said = on.harness("run", "--cell", _CELL)
+    said = on.harness("run", "--cell", CELL)
     require(_DETECTED in said, "the source was not detected")
-    results = _results(on)
-    require(results["source"]["rehearsed"], "the report does not say that the source was rehearsed")
-    cell = _only(results["cells"])
-    _require_obtained([cell])
-    return f"{cell['id']} {cell['verdict']} in {cell['seconds']:.0f} s"
+    found = results(on)
+    require(found["source"]["rehearsed"], "the report does not say that the source was rehearsed")
+    _require_obtained(found["cells"])
+    return shown(found["cells"])
 
 
 def _default(on: Rehearsal) -> str:
     said = on.harness("run")
     require(_DETECTED in said, "the source was not detected")
-    cells = _results(on)["cells"]
+    cells = results(on)["cells"]
     _require_obtained(cells)
-    return _last(said, " cells: ")
+    return last(said, " cells: ")
+
+
+def _again(on: Rehearsal) -> str:
+    on.traffic()
+    on.harness("run", "--cell", CELL)
+    traffic = on.traffic(show=True)
+    pulls = traffic.pulls(*_COUNTED)
+    require(pulls == 0, f"{pulls} counted pulls, where everything is on this machine already")
+    return f"{shown(results(on)['cells'])}; no counted pull"
+
+
+def _lock(on: Rehearsal) -> str:
+    """Another machine is another cache here: nothing of the first one's images, locks and reports is in it."""
+    first = results(on)
+    (lock,) = Path(on.machine.environment["HARNESS_REPORTS"], "latest", "locks").glob("*.json")
+    other = {"HARNESS_CACHE": on.second_cache(), "HARNESS_REPORTS": f"{on.machine.environment['HARNESS_REPORTS']}-2"}
+    on.harness("run", "--lock", lock, env=other)
+    second = json.loads(Path(other["HARNESS_REPORTS"], "latest", "results.json").read_text())
+    same = [[it["lock"] for it in found["cells"]] for found in (first, second)]
+    require(same[0] == same[1], f"the locks differ: {same}")
+    require(not second["cells"][0].get("drift"), f"the inputs differ: {second['cells'][0].get('drift')}")
+    return f"{shown(second['cells'])} with the same lock"
+
+
+def _private(on: Rehearsal) -> str:
+    hub = on.world.fronts[_HUB]
+    hub.publish(_IMAGE, "private")
+    try:
+        on.harness("run", "--cell", _COPY)
+        without = _only(on)
+        require(without["verdict"] == "unavailable", f"without a login the cell is {without['verdict']}")
+        on.login(_HUB, "reader")
+        on.harness("run", "--cell", _COPY)
+        found = _only(on)
+        require(found["verdict"] == "passed", f"with a login the cell is {found['verdict']}: {found['reason']}")
+        users = {it.user for it in hub.requests() if it.repository == _IMAGE and "/blobs/" in it.path}
+        require("reader" in users, f"the image was pulled by {users}")
+    finally:
+        hub.publish(_IMAGE, "public")
+        on.call("docker", "logout", _HUB)
+    return f"without a login {without['verdict']}, with one {found['verdict']}"
+
+
+def _audit(on: Rehearsal) -> str:
+    said = on.harness("audit", "images", "--release", "2.5.2")
+    return last(said, "")
+
+
+def _copy(on: Rehearsal) -> str:
+    on.login("ghcr.io", "writer")
+    source, target = f"docker.io/{_IMAGE}:2.2.1", "ghcr.io/acme/spark-operator:2.2.1"
+    try:
+        said = on.harness("registry", "copy", source, target)
+        on.harness("registry", "verify", source, target)
+        on.traffic()
+        on.harness("registry", "copy", source, target)
+        again = on.traffic(show=True).pulls(*_COUNTED)
+    finally:
+        on.call("docker", "logout", "ghcr.io")
+    return f"{last(said, '')}; again: {again} counted pulls"
+
+
+def _limit(on: Rehearsal) -> str:
+    hub = on.world.fronts[_HUB]
+    on.harness("cache", "prune", "--keep-gb", "0")
+    hub.spend([names.MACHINE])
+    try:
+        on.harness("run", "--cell", CELL, status=3)
+        refused = _only(on)
+    finally:
+        hub.limit(profile(_HUB).limits)
+    require(refused["verdict"] == "error", f"the cell is {refused['verdict']}")
+    require("429" in refused["reason"] or "pulls" in refused["reason"], refused["reason"])
+    return first_line(refused["reason"])
+
+
+def _blocked(on: Rehearsal) -> str:
+    on.harness("cache", "prune", "--keep-gb", "0")
+    blobs = profile("ghcr.io").blob_host
+    with on.blocked(blobs):
+        on.harness("run", "--cell", CELL, status=3)
+    refused = _only(on)
+    require(refused["verdict"] == "error", f"the cell is {refused['verdict']}")
+    require(blobs in refused["reason"], f"the reason does not name {blobs}: {refused['reason']}")
+    return first_line(refused["reason"])
 
 
 def _clean(on: Rehearsal) -> str:
@@ -46,12 +137,19 @@ def _clean(on: Rehearsal) -> str:
     return "nothing was left"
 
 
-STEPS = (
+UPSTREAM = (
     Step(name="bootstrap", about="a machine with nothing in its cache is made ready", act=_bootstrap),
     Step(name="cell", about="one cell on kind, all images from the registries", act=_cell),
+    Step(name="again", about="the same again, with nothing pulled", act=_again),
+    Step(name="lock", about="the same from its lock, on a second clean cache", act=_lock),
     Step(name="default", about="the default selection on kind and k3d, with the upgrade from docker.io", act=_default),
-    Step(name="clean", about="what was made on the machine is removed", act=_clean),
+    Step(name="private", about="a private copy on docker.io, without a login and with one", act=_private),
+    Step(name="audit", about="the images of a release, as its registries have them", act=_audit),
+    Step(name="copy", about="a copy from registry to registry, verified, and made again", act=_copy),
+    Step(name="limit", about="no pull left on docker.io", act=_limit),
+    Step(name="blocked", about="a firewall before the host that ghcr.io sends on to", act=_blocked),
 )
+CLEAN = Step(name="clean", about="what was made on the machine is removed", act=_clean)
 
 
 def _require_obtained(cells: Iterable[dict[str, Any]]) -> None:
@@ -62,16 +160,30 @@ def _require_obtained(cells: Iterable[dict[str, Any]]) -> None:
         require(not wrong, f"{cell['id']}: the report does not call {', '.join(wrong)} rehearsed")
 
 
-def _results(on: Rehearsal) -> dict[str, Any]:
-    file = on.machine.environment["HARNESS_REPORTS"] + "/latest/results.json"
-    found: dict[str, Any] = json.loads(on.call("cat", file))
+def results(on: Rehearsal) -> dict[str, Any]:
+    """The results of the last run."""
+    found: dict[str, Any] = json.loads(
+        Path(on.machine.environment["HARNESS_REPORTS"], "latest", "results.json").read_text()
+    )
     return found
 
 
-def _only(cells: list[dict[str, Any]]) -> dict[str, Any]:
+def shown(cells: Iterable[dict[str, Any]]) -> str:
+    """Cells with their verdicts, in a line."""
+    return ", ".join(f"{it['id']} {it['verdict']} in {it['seconds']:.0f} s" for it in cells)
+
+
+def _only(on: Rehearsal) -> dict[str, Any]:
+    cells: list[dict[str, Any]] = results(on)["cells"]
     require(len(cells) == 1, f"there are {len(cells)} cells")
     return cells[0]
 
 
-def _last(text: str, word: str) -> str:
-    return next(line.strip() for line in reversed(text.splitlines()) if word in line)
+def last(text: str, word: str) -> str:
+    """The last line with a word in it."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip() and word in line), "nothing said")
+
+
+def first_line(text: str) -> str:
+    """The first line of a reason."""
+    return text.splitlines()[0] if text else "no reason"

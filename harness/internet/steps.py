@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import process
 from harness.errors import CommandError, HarnessError, UsageError
+from harness.images.credentials import write_secret
+from harness.internet import names
 from harness.internet.machine import Machine
 from harness.internet.requests import Traffic, traffic
 from harness.internet.world import World
@@ -49,11 +52,40 @@ class Rehearsal:
             )
         return done.stdout
 
-    def traffic(self) -> Traffic:
-        """What was requested since the last call."""
+    @contextmanager
+    def blocked(self, *hosts: str) -> Iterator[None]:
+        """A firewall between the machine and these hosts, which rejects what is sent to them, during the block."""
+        where = names.addresses()
+        for host in hosts:
+            self.machine.call(["ip", "route", "add", "prohibit", where[host]])
+        try:
+            yield
+        finally:
+            for host in hosts:
+                self.machine.call(["ip", "route", "del", "prohibit", where[host]])
+
+    def login(self, host: str, user: str) -> None:
+        """Log in with `docker login`, as a user does, with the token that the registry's front gave that user."""
+        token = self.machine.work.parent / "home" / f"token-{host}"
+        write_secret(token, self.world.fronts[host].accounts.of(user).secret)
+        self.call("sh", "-c", f"docker login {host} --username {user} --password-stdin < {token}")
+
+    def second_cache(self) -> str:
+        """A cache with nothing in it but the program that Go would build."""
+        first = Path(self.machine.environment["HARNESS_CACHE"])
+        second = first.with_name("cache-2")
+        self.call("mkdir", "-p", second / "artifacts")
+        self.call("cp", "-a", first / "artifacts" / "go", second / "artifacts" / "go")
+        return str(second)
+
+    def traffic(self, *, show: bool = False) -> Traffic:
+        """What was requested since the last call; with `show` it is told as well."""
         requests = self.world.requests()
         new, self._seen = requests[self._seen :], len(requests)
-        return traffic(new)
+        found = traffic(new)
+        for line in found.lines() if show else ():
+            say(f"        {line}")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +112,18 @@ def run(steps: Sequence[Step], rehearsal: Rehearsal) -> int:
     for step in steps:
         rehearsal.step = step.name
         began = time.monotonic()
-        _say(f"begun   {step.name}: {step.about}")
+        say(f"begun   {step.name}: {step.about}")
         try:
             seen, word = step.act(rehearsal), "held"
         except (HarnessError, CommandError) as error:
             seen, word, failed = str(error), "FAILED", 1
-        _say(f"{word:7} {step.name} in {time.monotonic() - began:.0f} s: {seen}")
-        for line in rehearsal.traffic().lines():
-            _say(f"        {line}")
+        say(f"{word:7} {step.name} in {time.monotonic() - began:.0f} s: {seen}")
+        rehearsal.traffic(show=True)
     return failed
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
+    """Print a line at once."""
     print(line, flush=True, file=sys.stdout)
 
 

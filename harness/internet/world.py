@@ -13,7 +13,7 @@ from pathlib import Path
 from aiohttp import web
 
 from harness import process
-from harness.internet import names, trust
+from harness.internet import names, site, trust
 from harness.internet.machine import Machine, started
 from harness.internet.pages import Pages
 from harness.internet.plan import Plan
@@ -29,7 +29,7 @@ _HTTPS = 443
 
 
 class World:
-    """The internet: `fronts` by registry host, and the requests to everything in it."""
+    """The internet: `fronts` by registry host, that of a site among them, and the requests to everything in it."""
 
     def __init__(self, fronts: Mapping[str, Front], pages: Path) -> None:
         self.fronts = fronts
@@ -67,6 +67,7 @@ def running(plan: Plan, authority: certificates.Authority) -> Iterator[World]:
                 signed_by=authority,
             )
             fronts[host] = stack.enter_context(front)
+        fronts[names.hosts().site.host] = stack.enter_context(site.front(plan))
         log = plan.folder / "fronts" / "pages.jsonl"
         stack.enter_context(_pages(plan, authority, log, where))
         stack.enter_context(_name_server(plan, where))

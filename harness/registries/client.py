@@ -59,6 +59,10 @@ class Platform:
 class RegistryClient(Connection):
     """A client for a registry host. Raises RegistryError for every response that is not the expected one."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._manifests: dict[tuple[str, str], Manifest] = {}
+
     def ping(self) -> None:
         """Check that a registry answers; a request to log in counts as an answer."""
         try:
@@ -90,7 +94,12 @@ class RegistryClient(Connection):
         return self.manifest(reference).descriptor
 
     def manifest(self, reference: ImageReference) -> Manifest:
-        """The manifest or index of a tag or digest; its digest is verified."""
+        """The manifest or index of a tag or digest; its digest is verified.
+
+        One by digest is asked for once: it does not change, and Docker Hub counts each GET.
+        """
+        if reference.digest and (known := self._manifests.get((reference.repository, reference.digest))):
+            return known
         response = self._request("GET", reference, "manifests", reference.identifier)
         if response.status_code != 200:
             raise self._refused(response, reference)
@@ -111,9 +120,12 @@ class RegistryClient(Connection):
                 "a proxy between this machine and the registry alters content, or the registry's storage is corrupt",
                 status=200,
             )
-        return Manifest(
+        found = Manifest(
             descriptor=Descriptor(digest=claimed, media_type=media_type, size=len(response.content)), content=content
         )
+        if claimed == digest:
+            self._manifests[reference.repository, digest] = found
+        return found
 
     def platforms(self, reference: ImageReference) -> tuple[Platform, ...]:
         """The platforms of an image, without attestations."""

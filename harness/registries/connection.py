@@ -141,6 +141,7 @@ class Connection:
             return ""
         asked = {key: quoted or bare for key, quoted, bare in _PARAMETER.findall(rest)}
         realm = urljoin(self.root, asked.get("realm", ""))
+        scope = self._scope_asked(asked.get("scope", ""), scope)
         query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
         response = self._fetch_token(realm, query)
         if response.status_code != 200:
@@ -148,6 +149,12 @@ class Connection:
         answer = json_of(response)
         token = answer.get("token") or answer.get("access_token")
         return f"Bearer {token}" if token else ""
+
+    def _scope_asked(self, challenge: str, scope: str) -> str:
+        """The scope to ask for: a mirror may have the repository below a project, whose name only it knows."""
+        kind, _, rest = challenge.partition(":")
+        name = rest.rpartition(":")[0]
+        return self._scope(name) if self._is_mirror and kind == "repository" and name else scope
 
     def _fetch_token(self, realm: str, query: Mapping[str, str]) -> httpx.Response:
         """Docker's token protocol (distribution docs, spec/auth/token and spec/auth/oauth)."""

@@ -27,7 +27,7 @@ from filelock import FileLock
 
 from harness import causes, process
 from harness.errors import CommandError, UnavailableError, UsageError
-from harness.images.mirrors import Mirror, MirrorMap
+from harness.images.mirrors import Mirror, MirrorMap, named_below
 from harness.matrix.model import ChartSource, Release
 from harness.releases import chart_files
 from harness.untrusted import check_yaml
@@ -198,7 +198,7 @@ def _through(mirror: Mirror, host: str, path: str, scratch: Path) -> tuple[str, 
         file.touch(mode=0o600)
         file.write_text(json.dumps(auths))
         env["HELM_REGISTRY_CONFIG"] = str(file)
-    return "/".join(part for part in (url.netloc, url.path.strip("/"), path) if part), argv, env
+    return f"{named_below(mirror.reachable_url)}/{path}", argv, env
 
 
 def _oci_parts(reference: str) -> tuple[str, str]:

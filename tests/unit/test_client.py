@@ -46,6 +46,36 @@ def test_a_token_is_fetched_once_with_the_login() -> None:
     assert [it.path.partition("?")[0].rsplit("/", 1)[-1] for it in server.requests] == ["1", "token", "1", "2"]
 
 
+def test_a_mirror_says_below_which_project_it_has_the_repository() -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/token"):
+            return (
+                Answer(200, '{"token": "t0ken"}') if "repository%3Aghcr%2Fa%2Fb%3Apull" in request.path else Answer(403)
+            )
+        realm = f'Bearer realm="http://{server.address}/token",service="harbor",scope="repository:ghcr/a/b:pull"'
+        return FOUND if request.authorization == "Bearer t0ken" else Answer(401, headers={"WWW-Authenticate": realm})
+
+    with answering(answer) as server:
+        mirror = Mirror(url=f"http://{server.address}/v2/ghcr")
+        with RegistryClient(mirror, "ghcr.io") as client:
+            assert client.head(image("ghcr.io")).digest == DIGEST
+
+
+def test_a_manifest_by_digest_is_asked_for_once() -> None:
+    document = '{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json"}'
+    with (
+        answering(lambda request: Answer(200, document, {"Content-Type": "application/json"})) as server,
+        RegistryClient(None, server.address) as client,
+    ):
+        found = client.manifest(image(server.address))
+        pinned = image(server.address).pinned(found.descriptor.digest)
+        assert client.manifest(pinned) == client.manifest(pinned) == found
+        # A tag can have moved.
+        client.manifest(image(server.address))
+
+    assert len(server.requests) == 2
+
+
 def test_an_identity_token_is_exchanged() -> None:
     def answer(request: Request) -> Answer:
         if request.method == "POST":

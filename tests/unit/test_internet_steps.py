@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 
 from harness.errors import UsageError
-from harness.internet import rehearsed, steps
+from harness.internet import steps
+from harness.internet.every_step import every_step
 from harness.internet.machine import Machine
 from harness.internet.steps import Rehearsal, Step
 from harness.internet.world import World
@@ -49,10 +50,10 @@ def test_a_step_that_fails_is_told_and_the_others_run(rehearsal: Rehearsal, caps
 
 
 def test_steps_run_in_their_own_order(rehearsal: Rehearsal) -> None:
-    assert [it.name for it in steps.chosen(rehearsed.STEPS, ["clean", "bootstrap"])] == ["bootstrap", "clean"]
-    assert steps.chosen(rehearsed.STEPS, []) == list(rehearsed.STEPS)
+    assert [it.name for it in steps.chosen(every_step(), ["clean", "bootstrap"])] == ["bootstrap", "clean"]
+    assert steps.chosen(every_step(), []) == every_step()
 
 
 def test_an_unknown_step_is_told_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match=r"(?s)no step boot.*bootstrap"):
-        steps.chosen(rehearsed.STEPS, ["boot"])
+        steps.chosen(every_step(), ["boot"])

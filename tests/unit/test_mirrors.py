@@ -145,6 +145,22 @@ def test_the_engine_pulls_by_the_mirrors_name() -> None:
     assert mirrored("docker.io/rancher/k3s:v1.34.4-k3s1", mirrors) == ""
 
 
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://mirror.example.com/v2", "mirror.example.com/k3d-io/k3d-tools:5.8.3"),
+        # The engine asks for https://harbor.example.com/v2/ghcr/k3d-io/k3d-tools/…
+        ("https://harbor.example.com/v2/ghcr", "harbor.example.com/ghcr/k3d-io/k3d-tools:5.8.3"),
+        ("https://harbor.example.com:8443/v2/ghcr/", "harbor.example.com:8443/ghcr/k3d-io/k3d-tools:5.8.3"),
+        ("https://nexus.example.com/repository/ghcr", "nexus.example.com/repository/ghcr/k3d-io/k3d-tools:5.8.3"),
+    ],
+)
+def test_a_project_of_a_mirror_is_a_part_of_the_name(url: str, name: str) -> None:
+    mirrors = MirrorMap(mirrors={"ghcr.io": Mirror(url=url)})
+
+    assert mirrored("ghcr.io/k3d-io/k3d-tools:5.8.3", mirrors) == name
+
+
 @pytest.mark.parametrize("write", [write_hosts, write_registries_yaml])
 def test_a_ca_file_that_cannot_be_used_is_named(tmp_path: Path, write: Any) -> None:
     missing = tmp_path / "nowhere.pem"

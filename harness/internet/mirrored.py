@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is rehearsed of the source `mirror`: a site's own registry, from a machine that reaches no other.
+
+Its projects stand for registries (`https://harbor.example.com/v2/ghcr`), it asks for a login, its CA is its own, it has
+the charts too, and it lacks an image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from harness.images.credentials import write_secret
+from harness.internet import names
+from harness.internet.rehearsed import last, results, shown
+from harness.internet.steps import Rehearsal, Step, require
+
+_KIND = "kind-1.34/install-2.5.2"
+_K3D = "k3d-1.34/install-2.5.2/spark-pi"
+_LACKING = "spark-3.5"
+_CHOSEN = "images come from the mirrors: harness.toml has mirrors for"
+
+
+def _kind(on: Rehearsal) -> str:
+    with _only_the_site(on) as config:
+        said = on.harness("run", "--config", config, "--cell", f"{_KIND}/spark-pi", "--cell", f"{_KIND}/{_LACKING}")
+    require(_CHOSEN in said, "the mirror map did not choose the source")
+    cells = {it["scenario"]: it for it in results(on)["cells"]}
+    lacking, other = cells[_LACKING], cells["spark-pi"]
+    require(other["verdict"] == "passed", f"{other['id']} {other['verdict']}: {other['reason']}")
+    names_of = [it["name"] for it in lacking["checks"]]
+    require((lacking["verdict"], names_of) == ("unavailable", ["in-the-mirror"]), f"{_LACKING} is {lacking['verdict']}")
+    _require_site(on)
+    return shown(cells.values())
+
+
+def _k3d(on: Rehearsal) -> str:
+    with _only_the_site(on) as config:
+        on.harness("run", "--config", config, "--cell", _K3D)
+    cells = results(on)["cells"]
+    require(cells[0]["verdict"] == "passed", f"{_K3D} {cells[0]['verdict']}: {cells[0]['reason']}")
+    _require_site(on)
+    return shown(cells)
+
+
+def _audit(on: Rehearsal) -> str:
+    with _only_the_site(on) as config:
+        said = on.harness("audit", "images", "--release", "2.5.2", "--config", config, status=1)
+    lacking = names.hosts().site.without[0]
+    found = [line for line in said.splitlines() if line.startswith("error")]
+    require(len(found) == 1 and lacking in found[0], f"not {lacking} alone was found missing: {found}")
+    _require_site(on)
+    return last(said, "errors")
+
+
+MIRROR = (
+    Step(name="mirror-audit", about="the images of a release, as a site's registry has them", act=_audit),
+    Step(name="mirror-kind", about="cells on kind from a site's registry, which lacks an image", act=_kind),
+    Step(name="mirror-k3d", about="the same on k3d", act=_k3d),
+)
+
+
+@contextmanager
+def _only_the_site(on: Rehearsal) -> Iterator[Path]:
+    """Nothing but the site's registry can be reached during the block; the settings with its mirror map."""
+    site = names.hosts().site
+    front = on.world.fronts[site.host]
+    lines = ["rehearsed = true", 'catalogue_dirs = ["catalogue"]']
+    for host, project in site.projects.items():
+        lines += [
+            f'[mirrors."{host}"]',
+            f'url = "https://{site.host}/v2/{project}"',
+            f"ca = {json.dumps(str(front.ca))}",
+            'username = "reader"',
+            f"password = {json.dumps(front.accounts.of('reader').secret)}",
+        ]
+    config = write_secret(on.machine.work / "mirror.toml", "\n".join(lines) + "\n")
+    # What a mirror map cannot tell the engine: docs/my-registry.md.
+    trusted = on.machine.etc / "docker" / "certs.d" / site.host / "ca.crt"
+    trusted.parent.mkdir(parents=True, exist_ok=True)
+    trusted.write_bytes(front.ca.read_bytes())
+    on.traffic()
+    with on.blocked(*(name for name in names.addresses() if name != site.host)):
+        yield config
+
+
+def _require_site(on: Rehearsal) -> None:
+    """Whoever was asked, it was the site's registry, and what it gave it gave to the login of the map."""
+    asked = on.traffic(show=True).requests
+    site = names.hosts().site.host
+    require(set(asked) == {site}, f"others were asked as well: {sorted(set(asked) - {site})}")
+    users = {it.user for it in on.world.fronts[site].requests() if it.status == 200 and it.repository}
+    require(users == {"reader"}, f"it gave content to {users}")
