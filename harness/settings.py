@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from harness import home
 from harness.errors import CatalogueError, SettingsError
+from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap, RegistryHost, without_loops
 from harness.processors import usable
 from harness.toml_source import TomlSource, message, remedy
@@ -92,6 +93,9 @@ class Settings(BaseModel):
         "with 0, each node pulls them anew",
     )
     mirrors: dict[RegistryHost, Mirror] = Field(default_factory=dict)
+    logins: dict[RegistryHost, TokenFile] = Field(
+        default_factory=dict, description="files with tokens, by the host that is asked with them"
+    )
     cluster: ClusterSettings = Field(default=ClusterSettings(), description="the cluster of the environment `existing`")
     catalogue_dirs: tuple[Path, ...] = Field(
         default_factory=home.catalogue_folders, description="folders with further rows of the catalogues"

@@ -12,7 +12,7 @@ from typing import Literal, Self
 from pydantic import SecretStr
 
 from harness.errors import RegistryError, SettingsError
-from harness.images.credentials import from_docker_config
+from harness.images import logins
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.registries.client import Manifest, RegistryClient
@@ -156,7 +156,7 @@ class Eyes:
 
     def _connect(self, host: str, *, known: bool) -> RegistryClient | None:
         mirror = self._mirrors.mirrors.get(host)
-        login = (mirror.credentials if mirror else from_docker_config(host)) if known else None
+        login = (mirror.credentials if mirror else logins.credentials(host)) if known else None
         if known and login is None:
             return None
         if mirror:

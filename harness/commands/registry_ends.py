@@ -28,7 +28,7 @@ _SECONDS = 30.0
 def credentials(parsed: argparse.Namespace) -> Credentials | None:
     """The login for DST of the command line, read once: standard input gives it only once. Raises UsageError."""
     from harness.errors import UsageError
-    from harness.registries import login
+    from harness.images import login
 
     if parsed.token_file:
         return login.from_file(parsed.token_file, parsed.username)
@@ -115,10 +115,9 @@ def _end(
     """The client for one name.
 
     A host of the mirror map is served by its mirror, unless `kind` is upstream. Any other is contacted directly, with
-    the CA and the login that the map has for a server at that address, else with the credentials stored by `docker
-    login`.
+    the CA and the login that the map has for a server at that address, else with this machine's login.
     """
-    from harness.images.credentials import from_docker_config
+    from harness.images import logins
     from harness.images.mirrors import Mirror
     from harness.registries.push import Transfer
 
@@ -138,7 +137,7 @@ def _end(
         )
     if given and mirror:
         mirror = mirror.model_copy(update={"username": given.username, "password": given.password})
-    login = given or (None if mirror else from_docker_config(image.registry))
+    login = given or (None if mirror else logins.credentials(image.registry, wanted.logins))
     return Transfer(mirror, image.registry, credentials=login, timeout=_SECONDS, push=push)
 
 

@@ -14,7 +14,7 @@ from harness.errors import RegistryError
 from harness.images.references import ImageReference
 from harness.late import httpx
 from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES, Connection, json_of
-from harness.registries.problems import answered, unreachable
+from harness.registries.problems import unreachable
 
 _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
 
@@ -71,7 +71,7 @@ class RegistryClient(Connection):
             raise unreachable(self.server, self.host, error) from error
         challenged = response.status_code == 401 and "www-authenticate" in response.headers
         if response.status_code != 200 and not challenged:
-            raise answered(self.server, self.host, response, "/v2/")
+            raise self.answered(response, "/v2/")
         if response.status_code == 200 and "html" in response.headers.get("content-type", ""):
             raise RegistryError(
                 f"{self.server} answered with a web page instead of JSON",
@@ -153,7 +153,7 @@ class RegistryClient(Connection):
         for _ in range(_MOST_PAGES):
             response = self._send("GET", url, reference)
             if response.status_code != 200:
-                raise answered(self.server, self.host, response, repository)
+                raise self.answered(response, repository)
             found.update(json_of(response).get("tags") or [])
             following = response.links.get("next", {}).get("url")
             if not following:
@@ -202,7 +202,7 @@ class RegistryClient(Connection):
         digest = self._config_digest(manifest, reference)
         response = self._request("GET", reference, "blobs", digest)
         if response.status_code != 200:
-            raise answered(self.server, self.host, response, f"{reference.repository}@{digest}")
+            raise self.answered(response, f"{reference.repository}@{digest}")
         return json_of(response)
 
     def _refused(self, response: httpx.Response, reference: ImageReference) -> RegistryError:
@@ -212,7 +212,7 @@ class RegistryClient(Connection):
             if hidden is not None:
                 return hidden
             hint = self._other_tags(reference)
-        return answered(self.server, self.host, response, _shown(reference), hint)
+        return self.answered(response, _shown(reference), hint)
 
     def _hidden_by_404(self, reference: ImageReference) -> RegistryError | None:
         """What the registry behind a mirror answers, where the mirror says 404 for a tag whatever that is; else None.
@@ -225,7 +225,7 @@ class RegistryClient(Connection):
         response = self._request("GET", nobodys, "manifests", _NO_IMAGE)
         if response.status_code not in (401, 403, 429) and response.status_code < 500:
             return None
-        behind = answered(self.server, self.host, response, "a digest that no image has")
+        behind = self.answered(response, "a digest that no image has")
         return RegistryError(
             f"{self.server} answered 404 for {_shown(reference)}, which says nothing: {behind.message}, and a cache "
             "answers so where the registry behind it refuses or fails",

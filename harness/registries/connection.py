@@ -17,6 +17,7 @@ from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.late import httpx
 from harness.registries.problems import answered, unreachable
+from harness.registries.refused_logins import way_out
 from harness.waiting import pause
 
 INDEX_TYPES = (
@@ -89,6 +90,15 @@ class Connection:
             return self.host
         return f"the mirror {self.root.removesuffix('/v2')} of {self.host}"
 
+    def answered(self, response: httpx.Response, asked_for: str, hint: str = "", *, server: str = "") -> RegistryError:
+        """The error for an unexpected response, with the way out for this login where it is about that."""
+        error = answered(server or self.server, self.host, response, asked_for, hint)
+        if response.status_code not in (401, 403) or self._credentials is None or self._is_mirror:
+            return error
+        secret = self._credentials.password.get_secret_value()
+        step = way_out(self.host, error.message, secret) or error.next_step
+        return RegistryError(error.message, step, status=error.status)
+
     def _send(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
         for attempt in range(1, self._attempts + 1):
             response = self._send_authorized(method, url, reference)
@@ -145,7 +155,7 @@ class Connection:
         query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
         response = self._fetch_token(realm, query)
         if response.status_code != 200:
-            raise answered(f"{self.server}'s token server {urlsplit(realm).netloc}", self.host, response, scope)
+            raise self.answered(response, scope, server=f"{self.server}'s token server {urlsplit(realm).netloc}")
         answer = json_of(response)
         token = answer.get("token") or answer.get("access_token")
         return f"Bearer {token}" if token else ""

@@ -20,7 +20,7 @@ from harness.errors import RegistryError
 from harness.late import httpx
 from harness.registries.client import RegistryClient
 from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES
-from harness.registries.problems import answered, refused_by_ghcr, unreachable
+from harness.registries.problems import refused_by_ghcr, unreachable
 from harness.waiting import pause
 
 _CHUNK = 1 << 20
@@ -80,7 +80,7 @@ class Transfer(RegistryClient):
         if response.status_code == 404:
             return None
         if response.status_code != 200:
-            raise answered(self.server, self.host, response, f"{repository} {identifier}")
+            raise self.answered(response, f"{repository} {identifier}")
         algorithm = identifier.partition(":")[0] if ":" in identifier else "sha256"
         digest = digest_of(response.content, algorithm)
         if ":" in identifier and digest != identifier:
@@ -119,7 +119,7 @@ class Transfer(RegistryClient):
         """Whether the registry has a blob."""
         response = self.ask("HEAD", repository, f"blobs/{digest}")
         if response.status_code not in (200, 404):
-            raise answered(self.server, self.host, response, f"the blob {repository}@{digest}")
+            raise self.answered(response, f"the blob {repository}@{digest}")
         return response.status_code == 200
 
     def download(self, repository: str, digest: str, size: int, file: Path) -> None:
@@ -287,7 +287,7 @@ class Transfer(RegistryClient):
                             continue
                     if response.status_code not in (200, 206):
                         response.read()
-                        raise answered(self.server, self.host, response, f"the blob {repository}@{digest}")
+                        raise self.answered(response, f"the blob {repository}@{digest}")
                     yield response
                     return
             except httpx.HTTPError as error:
@@ -318,12 +318,12 @@ class Transfer(RegistryClient):
 
 
 def _pull_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:
-    return answered(client.server, client.host, response, what)
+    return client.answered(response, what)
 
 
 def push_refused(client: RegistryClient, response: httpx.Response, what: str) -> RegistryError:
     """The error for a refused push: the token needs other rights than for a pull."""
-    error = answered(client.server, client.host, response, what)
+    error = client.answered(response, what)
     step = error.next_step
     if response.status_code in (401, 403):
         step = refused_by_ghcr(error.message) or (

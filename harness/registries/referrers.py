@@ -19,7 +19,6 @@ from harness.errors import RegistryError
 from harness.late import httpx
 from harness.registries.client import RegistryClient
 from harness.registries.connection import INDEX_TYPES
-from harness.registries.problems import answered
 
 if TYPE_CHECKING:
     from harness.registries.push import Transfer
@@ -112,7 +111,7 @@ def by_api(client: RegistryClient, repository: str, digest: str) -> list[Referre
         pages = _pages(client, repository, response)
         return [_referrer(it, "referrers API") for page in pages for it in _content(page).get("manifests") or []]
     if response.status_code not in (200, 400, 404, 405, 501):
-        raise answered(client.server, client.host, response, f"the referrers of {repository}@{digest}")
+        raise client.answered(response, f"the referrers of {repository}@{digest}")
     return None
 
 
@@ -123,7 +122,7 @@ def by_tag(client: RegistryClient, repository: str, digest: str) -> Iterator[Ref
         for entry in _content(response).get("manifests") or []:
             yield _referrer(entry, "referrers tag")
     elif response.status_code not in (200, 404):
-        raise answered(client.server, client.host, response, f"{repository}:{fallback_tag(digest)}")
+        raise client.answered(response, f"{repository}:{fallback_tag(digest)}")
 
 
 def _listed(client: RegistryClient, repository: str, digest: str) -> Iterable[Referrer]:
@@ -148,7 +147,7 @@ def _pages(client: RegistryClient, repository: str, first: httpx.Response) -> It
             )
         page = client.ask("GET", repository, address.removeprefix(base))
         if page.status_code != 200:
-            raise answered(client.server, client.host, page, address)
+            raise client.answered(page, address)
 
 
 def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
@@ -158,7 +157,7 @@ def _cosign(client: RegistryClient, repository: str, digest: str) -> Iterator[Re
         if response.status_code == 404:
             continue
         if response.status_code != 200:
-            raise answered(client.server, client.host, response, f"{repository}:{tag}")
+            raise client.answered(response, f"{repository}:{tag}")
         content = _content(response)
         layers = content.get("layers") or []
         yield Referrer(

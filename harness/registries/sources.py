@@ -9,13 +9,16 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
 from harness.errors import RegistryError, UnaskedError, UnavailableError, UsageError
-from harness.images.credentials import Credentials, from_docker_config
+from harness.images import logins
+from harness.images.credentials import Credentials
+from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.registries.client import RegistryClient
@@ -178,7 +181,7 @@ class _Registries:
 
 
 class Upstream(_Registries):
-    """The public registries, with the credentials stored by `docker login`."""
+    """The public registries, with this machine's logins."""
 
     kind: SourceKind = "upstream"
 
@@ -189,15 +192,19 @@ class Upstream(_Registries):
         timeout: float = 10.0,
         provenance: Provenance | None = None,
         rehearsed: bool = False,
+        token_files: Mapping[str, TokenFile] = MappingProxyType({}),
     ) -> None:
-        """`local` has the run's own registries, for hosts that are nobody else's."""
+        """`local` has the run's own registries, for hosts that are nobody else's; `token_files` those of [logins]."""
         own = MirrorMap(mirrors=local.mirrors, others_open=True) if local else MirrorMap()
         super().__init__(own, timeout=timeout, provenance=provenance)
         self._rehearsed = rehearsed
+        self._token_files = token_files
         self._anonymous: dict[str, Transfer] = {}
 
     def anonymous(self, host: str) -> Transfer:
-        """The client for a registry host without a login: that of everybody, where this machine has none."""
+        """The client for a registry host without a login; of the run's own registries there is only one."""
+        if host in self.mirrors.mirrors:
+            return self.client(host)
         with self._lock:
             if host not in self._anonymous:
                 self._anonymous[host] = self._connect_as(host, None)
@@ -222,7 +229,7 @@ class Upstream(_Registries):
         mirror = self.mirrors.mirrors.get(host)
         if mirror is not None:
             return Transfer(mirror, host, timeout=self._timeout)
-        return self._connect_as(host, from_docker_config(host))
+        return self._connect_as(host, logins.credentials(host, self._token_files))
 
     def _connect_as(self, host: str, credentials: Credentials | None) -> Transfer:
         return Transfer(None, host, credentials=credentials, timeout=self._timeout)
@@ -320,7 +327,7 @@ def source_for(
     """
     own = local.mirrors if local else {}
     if kind == "upstream":
-        return Upstream(local, provenance=provenance, rehearsed=settings.rehearsed)
+        return Upstream(local, provenance=provenance, rehearsed=settings.rehearsed, token_files=settings.logins)
     if kind == "mirror":
         return Mirrored(MirrorMap(mirrors={**settings.mirror_map.mirrors, **own}), provenance=provenance)
     return Foundry(local or MirrorMap(), provenance=provenance)

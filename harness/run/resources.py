@@ -25,7 +25,8 @@ from harness.foundry.assemble import architecture
 from harness.foundry.imported import Imports, Records
 from harness.host.disk import GIGABYTE
 from harness.image_cache.cache import ImageCache
-from harness.images.credentials import Credentials, from_docker_config
+from harness.images import logins
+from harness.images.credentials import Credentials
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
@@ -269,7 +270,7 @@ class Resources:
             return (
                 Credentials(username=mirror.username, password=mirror.password) if mirror and mirror.username else None
             )
-        return from_docker_config(host)
+        return logins.credentials(host, self._asked.settings.logins)
 
     def pulls_left(self, image: str) -> PullsLeft | None:
         """What the registry that this run has the image from says of its pull limit; None when it says nothing."""

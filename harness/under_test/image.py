@@ -19,7 +19,7 @@ from harness.foundry import images as foundry_images
 from harness.foundry.assemble import architecture
 from harness.foundry.publish import published
 from harness.foundry.store import Store
-from harness.images.credentials import from_docker_config
+from harness.images import logins
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.imports.archive import unpack
@@ -119,7 +119,7 @@ def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable
 
 def _client(image: ImageReference, settings: Settings) -> Transfer:
     mirror = settings.mirrors.get(image.registry)
-    login = None if mirror else from_docker_config(image.registry)
+    login = None if mirror else logins.credentials(image.registry, settings.logins)
     return Transfer(mirror, image.registry, credentials=login, timeout=_ASK_SECONDS, attempts=1)
 
 

@@ -10,8 +10,8 @@ from registry_fakes import Answer, answering
 
 from harness import cli
 from harness.errors import SettingsError
+from harness.images import login
 from harness.images.mirrors import Mirror, MirrorMap
-from harness.registries import login
 
 POD = "kind: Pod\nspec: {{containers: [{{image: {image}}}]}}\n"
 

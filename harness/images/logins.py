@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The login of this machine for a registry host, wherever its user keeps it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from harness.images import login
+from harness.images.credentials import Credentials, from_docker_config
+
+GHCR = "ghcr.io"
+_NO_ROWS: Mapping[str, TokenFile] = MappingProxyType({})
+
+
+class TokenFile(BaseModel):
+    """A row of `[logins."ghcr.io"]` in harness.toml: a user and a file, only for its owner, with the token in it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    username: str = ""
+    token_file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login:
+    """Credentials, and where they were found, for messages."""
+
+    credentials: Credentials
+    origin: str
+
+
+def find(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> Login | None:
+    """The login for a registry host: of its row in harness.toml, else what `docker login` or a credential helper has,
+    else for ghcr.io the GITHUB_TOKEN of a workflow; None where there is none.
+
+    Raises SettingsError for a token file that others can read or a broken configuration, CommandError for a helper that
+    fails.
+    """
+    row = rows.get(host)
+    if row is not None:
+        return Login(credentials=login.from_file(row.token_file.expanduser(), row.username), origin=str(row.token_file))
+    stored = from_docker_config(host)
+    if stored is not None:
+        return Login(credentials=stored, origin="docker login")
+    return _of_workflow(host)
+
+
+def credentials(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> Credentials | None:
+    """The same without its origin."""
+    found = find(host, rows)
+    return found.credentials if found else None
+
+
+def _of_workflow(host: str) -> Login | None:
+    """GITHUB_TOKEN, which a step of GitHub Actions has only where its workflow says so."""
+    token = os.environ.get("GITHUB_TOKEN", "")
+    if host != GHCR or os.environ.get("GITHUB_ACTIONS") != "true" or not token:
+        return None
+    user = os.environ.get("GITHUB_ACTOR") or "token"
+    return Login(credentials=Credentials(username=user, password=SecretStr(token)), origin="GITHUB_TOKEN")
