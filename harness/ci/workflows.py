@@ -54,6 +54,7 @@ class Minutes(Model):
     plan: int = Field(ge=1)
     cells: int = Field(ge=1)
     disturbed: int = Field(ge=1)
+    rehearsal: int = Field(ge=1)
     summary: int = Field(ge=1)
     checks: int = Field(ge=1)
     verdicts: int = Field(ge=1)

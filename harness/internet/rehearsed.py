@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,11 @@ def _copy(on: Rehearsal) -> str:
     return f"{last(said, '')}; again: {again} counted pulls"
 
 
+def _bench(on: Rehearsal) -> str:
+    said = on.call(sys.executable, "-m", "harness.bench", "smoke", "--quick")
+    return last(said, "round 1:")
+
+
 def _limit(on: Rehearsal) -> str:
     hub = on.world.fronts[_HUB]
     on.harness("cache", "prune", "--keep-gb", "0")
@@ -146,6 +152,7 @@ UPSTREAM = (
     Step(name="private", about="a private copy on docker.io, without a login and with one", act=_private),
     Step(name="audit", about="the images of a release, as its registries have them", act=_audit),
     Step(name="copy", about="a copy from registry to registry, verified, and made again", act=_copy),
+    Step(name="bench", about="the quick benchmark of the smoke, by hand and through the harness", act=_bench),
     Step(name="limit", about="no pull left on docker.io", act=_limit),
     Step(name="blocked", about="a firewall before the host that ghcr.io sends on to", act=_blocked),
 )

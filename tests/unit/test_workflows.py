@@ -104,7 +104,7 @@ def test_what_the_foundry_builds_is_cached_by_what_it_is_built_from() -> None:
 
 def test_one_job_merges_all_reports_and_one_check_needs_everything() -> None:
     assert JOBS["summary"]["if"] == JOBS["e2e"]["if"] == "always()"
-    assert JOBS["e2e"]["needs"] == ["plan", "cells", "summary", "disturbed"]
+    assert JOBS["e2e"]["needs"] == ["plan", "cells", "summary", "disturbed", "rehearsal"]
     merges = [step["run"] for step in steps("summary") if "report merge" in step.get("run", "")]
     assert merges == ["harness report merge shards --plan plan.json --output report --learn"]
     (upload,) = using("summary", "actions/upload-artifact")
@@ -116,13 +116,14 @@ def test_one_job_merges_all_reports_and_one_check_needs_everything() -> None:
 @pytest.mark.parametrize(
     ("results", "green"),
     [
-        ("success success success success", True),
-        ("success success success skipped", True),
-        ("success success success failure", False),
-        ("success success success cancelled", False),
-        ("success failure success skipped", False),
-        ("failure skipped success skipped", False),
-        ("success success success", False),
+        ("success success success success success", True),
+        ("success success success skipped skipped", True),
+        ("success success success failure success", False),
+        ("success success success success failure", False),
+        ("success success success cancelled skipped", False),
+        ("success failure success skipped skipped", False),
+        ("failure skipped success skipped skipped", False),
+        ("success success success success", False),
     ],
 )
 def test_the_check_is_green_when_all_jobs_are(results: str, green: bool) -> None:
@@ -140,6 +141,16 @@ def test_what_ci_leaves_to_the_night_runs_every_night() -> None:
         "nox -s tests -- -m '' --random-order-bucket=global",
         "nox -s tests -- -m '' -n 2 tests/e2e",
     ]
+
+
+def test_the_public_registries_are_rehearsed_every_night() -> None:
+    rehearsal = JOBS["rehearsal"]
+    assert rehearsal["if"] == "github.event_name == 'schedule'"
+    scripts = [step["run"] for step in steps("rehearsal") if "run" in step]
+    assert scripts[-2] == "nox -s bootstrap"
+    # Namespaces need root; the cache is that of the bootstrap.
+    assert scripts[-1].startswith("sudo --preserve-env=HARNESS_CACHE,")
+    assert " nox -s rehearse-upstream " in scripts[-1]
 
 
 @pytest.fixture
