@@ -36,7 +36,7 @@ from harness.foundry import images as foundry_images
 from harness.images.references import ImageReference
 from harness.matrix.model import Release
 from harness.matrix.select import Selection
-from harness.providers.kind import cluster_config
+from harness.providers.kind_config import cluster_config
 from harness.registries import local
 from harness.run.resources import Resources
 from harness.run.run_host import Host, host

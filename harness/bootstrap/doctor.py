@@ -25,7 +25,6 @@ from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
-from harness.matrix.names import matching
 from harness.process import call
 from harness.processors import usable
 from harness.registries.sources import PUBLIC_HOSTS, probe_all
@@ -309,9 +308,8 @@ def _for_other_clusters(settings: Settings, chosen: Sequence[Environment]) -> It
 
 def _default_environments() -> list[Environment]:
     known = catalogue.load()
-    names = [environment.name for environment in known.environments]
-    chosen = {name for row in known.defaults.default for name in matching("environment", row.environments, names)}
-    return [it for it in known.environments if it.name in chosen]
+    names = dict.fromkeys(it for row in known.defaults.default for it in known.environment_names(row.environments))
+    return [known.environment(it) for it in names]
 
 
 def _ports() -> Prerequisite:

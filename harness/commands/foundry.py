@@ -53,12 +53,12 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         console.print(inventory.table(inventory.entries(wanted, releases)))
     elif parsed.action == "build":
         if not parsed.names:
-            names = ", ".join(inventory.names(wanted, known.environments, releases))
+            names = ", ".join(inventory.names(wanted, known.listed_environments(), releases))
             raise UsageError(
                 "harness foundry build needs the names of the artefacts to build", f"the names are: {names}"
             )
         with temporary(wanted, programs=False):
-            inventory.build(wanted, known.environments, releases, parsed.names, console.print)
+            inventory.build(wanted, known.listed_environments(), releases, parsed.names, console.print)
         if harness_image.STEP in parsed.names:
             print(f"docker load --input {harness_image.archive(Store.of(wanted))}")
     elif parsed.action in _PAPERS:

@@ -95,7 +95,7 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
 
 def _node_rows() -> list[KubernetesRow]:
     """The rows of all nodes that there can be: of each version, and of each environment's containerd."""
-    asked = (kubernetes.row_of(it) for it in catalogue.load().environments if it.foundry)
+    asked = (kubernetes.row_of(it) for it in catalogue.load().listed_environments() if it.foundry)
     return list({it.title: it for it in (*kubernetes.rows().values(), *asked)}.values())
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory this process has taken at most."""
+"""How much memory this process has taken at most, and how much the machine has."""
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 from pathlib import Path
@@ -23,3 +24,8 @@ def peak_mib(status: Path = Path("/proc/self/status")) -> float:
         return int(own.removeprefix(_MARK).split()[0]) / 1024
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most / (1 << 20) if sys.platform == "darwin" else most / 1024
+
+
+def total_mib() -> int:
+    """The memory of this machine, in MiB."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20

@@ -25,12 +25,13 @@ class StandIn(Model):
 
 
 class Addon(Model):
-    """`[[addon]]`: manifests from a Go module, labels for namespaces, or both.
+    """`[[addon]]`: manifests from a Go module or of this project, labels for namespaces, or several of these.
 
     `for_values` are switches of the operator's chart that need it. `module`, `version` and `sum` are a Go module with
     its checksum, `manifests` globs in it. `chart` is a Helm chart in it that runs the add-on itself, in `namespace`,
     with `chart_values`, from `images`; where these cannot be had, `stand_in` runs instead. `labels` are for the
-    namespaces of the operator and of applications.
+    namespaces of the operator and of applications. `files` are manifests of this project in clusters/addons/; where
+    they decide about pods of these namespaces, `mark` is the label that each pod gets of them.
     """
 
     name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -46,6 +47,8 @@ class Addon(Model):
     images: tuple[str, ...] = ()
     stand_in: StandIn | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+    files: tuple[str, ...] = ()
+    mark: str = ""
 
 
 def read_addons(source: TomlSource) -> tuple[Addon, ...]:
@@ -76,6 +79,8 @@ def _problems(row: Addon) -> list[tuple[str, str]]:
         problems.append(("module", "manifests and chart are files of a module"))
     if row.chart and not (row.images and row.namespace and row.stand_in):
         problems.append(("chart", "a chart needs images, a namespace and a stand_in"))
-    if not (row.manifests or row.labels):
-        problems.append(("manifests", "give manifests, or labels"))
+    if not (row.manifests or row.labels or row.files):
+        problems.append(("manifests", "give manifests, files, or labels"))
+    if row.mark and not (row.files and row.labels):
+        problems.append(("mark", "what marks pods is in files, and decides about namespaces by their labels"))
     return problems

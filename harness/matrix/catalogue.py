@@ -13,12 +13,13 @@ from pydantic import ConfigDict, Field
 
 from harness.errors import CatalogueError, UsageError
 from harness.images.references import ImageReference
-from harness.matrix import behaviour, edges, own_rows
+from harness.matrix import behaviour, edges, own_rows, properties
 from harness.matrix.addons import Addon, named, read_addons
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import Environment, Release, ReleaseRow, Relocation
-from harness.matrix.names import unknown
+from harness.matrix.names import matching, unknown
 from harness.matrix.own_rows import OwnRows
+from harness.matrix.properties import Properties
 from harness.matrix.rows import Model
 from harness.matrix.rules import Exclusion, Rules, Tier
 from harness.matrix.versions import RELEASE, UNDER_TEST, VERSION, is_prerelease
@@ -62,14 +63,26 @@ class Catalogue:
     rules: Rules = field(default_factory=Rules)
     upgrades: Upgrades = field(default_factory=Upgrades)
     addons: tuple[Addon, ...] = ()
+    properties: Properties = field(default_factory=Properties)
     written: Mapping[str, TomlSource] = field(default_factory=dict)
 
     def environment(self, name: str) -> Environment:
-        """The environment of that name. Raises UsageError with suggestions."""
-        for environment in self.environments:
-            if environment.name == name:
-                return environment
-        raise unknown("environment", name, (environment.name for environment in self.environments))
+        """The environment of that name, which may end in properties. Raises UsageError with suggestions."""
+        return properties.find(name, self.environments, self.properties)
+
+    def environment_names(self, patterns: Sequence[str]) -> list[str]:
+        """The names of environments that names and globs match, in order. Raises UsageError as `matching` does."""
+        known = properties.names_for(patterns, self.environments, self.properties)
+        meant = properties.canonical(patterns, self.environments, self.properties)
+        matching("environment", meant, known)
+        return [it for it in known if self.environment(it).named_by(meant)]
+
+    def listed_environments(self) -> tuple[Environment, ...]:
+        """All with a row, and those with properties that tiers or the default selection name."""
+        lists = [*(it.environments for it in self.rules.tiers), *(it.environments for it in self.defaults.default)]
+        asked = [name for patterns in lists if patterns for name in self.environment_names(patterns)]
+        names = dict.fromkeys((*(it.name for it in self.environments), *asked))
+        return tuple(map(self.environment, names))
 
     def release(self, name: str) -> Release:
         """The release of that name: a version, `2.5.2`, or one that was copied to another registry, `2.2.1@docker.io`.
@@ -131,6 +144,7 @@ def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
         "default": root / "clusters" / "default.toml",
         "matrix": root / "clusters" / "matrix.toml",
         "addons": root / "clusters" / "addons.toml",
+        "properties": root / "clusters" / "properties.toml",
     }
     written = {name: TomlSource.read(file) for name, file in files.items()}
     written = {name: source if name == "default" else own.over(source) for name, source in written.items()}
@@ -142,6 +156,7 @@ def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
         defaults=read_defaults(written["default"]),
         rules=read_rules(written["matrix"]),
         addons=read_addons(written["addons"]),
+        properties=properties.read_properties(written["properties"]),
         written=written,
     )
     _require_addons(found)
@@ -194,15 +209,15 @@ def _source(file: Path | TomlSource) -> TomlSource:
 
 
 def _require_addons(found: Catalogue) -> None:
-    """Raise CatalogueError for an environment with an add-on that has no row."""
-    for number, environment in enumerate(found.environments):
-        for name in environment.addons:
-            try:
-                named(found.addons, name)
-            except UsageError as missing:
-                raise found.written["environments"].error(
-                    "environment", number, "addons", missing.message, missing.next_step
-                ) from missing
+    """Raise CatalogueError for an environment or a property with an add-on that has no row."""
+    for table, rows in (("environment", found.environments), ("property", found.properties.rows)):
+        for number, row in enumerate(rows):
+            for name in row.addons:
+                try:
+                    named(found.addons, name)
+                except UsageError as missing:
+                    source = found.written["environments" if table == "environment" else "properties"]
+                    raise source.error(table, number, "addons", missing.message, missing.next_step) from missing
 
 
 def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
@@ -218,11 +233,13 @@ def _require_foundry_parts(found: Catalogue, nodes: Path) -> None:
                 f"{rows.file} has no row for Kubernetes {environment.kubernetes}",
                 "add one with `harness foundry add-kubernetes VERSION`, or remove `foundry`",
             )
-        module = nodes / "modules" / f"containerd-{environment.containerd}"
-        if environment.containerd and not module.is_dir():
-            raise found.written["environments"].error(
-                "environment", number, "containerd", f"there is no Go tool module {module}", "add it, or remove the key"
-            )
+    for table, named_rows in (("environment", found.environments), ("property", found.properties.rows)):
+        for number, row in enumerate(named_rows):
+            module = nodes / "modules" / f"containerd-{row.containerd}"
+            if row.containerd and not module.is_dir():
+                raise found.written["environments" if table == "environment" else "properties"].error(
+                    table, number, "containerd", f"there is no Go tool module {module}", "add it, or remove the key"
+                )
     for number, release in enumerate(found.releases):
         module = nodes / "modules" / f"spark-operator-{release.version}"
         if "foundry" in release.sources and not module.is_dir():

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 def cells(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> list[Cell]:
     """The cells that a selection names. Raises UsageError for what is none, and for an option that contradicts one."""
     chosen = [_cell(catalogue, name, scenarios) for name in selection.cells]
-    known = [it.name for it in catalogue.environments]
     versions = sparks.versions(scenarios.values())
     limits: tuple[tuple[str, tuple[str, ...], Callable[[Sequence[str]], list[str]], Callable[[Cell], str]], ...] = (
-        ("--env", selection.environments, partial(_matching, "environment", known), lambda it: it.environment.name),
+        ("--env", selection.environments, catalogue.environment_names, lambda it: it.environment.name),
         ("--path", selection.paths, partial(expand.matching_paths, catalogue), lambda it: it.path.name),
         ("--scenario", selection.scenarios, partial(_matching, "scenario", list(scenarios)), _scenario),
         ("--spark", selection.spark, partial(_matching, sparks.WHAT, versions), lambda it: it.scenario.spark),

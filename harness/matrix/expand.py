@@ -117,7 +117,7 @@ def cell(environment: Environment, path: Path, scenario: Scenario) -> Cell:
     known = tuple(
         it
         for it in path.known
-        if (not it.environments or covers(it.environments, environment.name))
+        if (not it.environments or environment.concerned_by(it.environments))
         and (not it.spark or (scenario.spark and known_rows.matches(it.spark, scenario.spark)))
     )
     if known != path.known:

@@ -4,29 +4,54 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Literal
 
 from pydantic import Field
 
 from harness.matrix.facts import Default, Feature, IgnoredValue, Rule, UnmetRight
+from harness.matrix.names import NOT, covers
 from harness.matrix.rows import Model
 
 RESTRICTED = "restricted-pod-security"
 """The add-on that asks it of pods."""
 
 
-class Environment(Model):
+class Traits(Model):
+    """What a cluster has beside provider and version; left out, it is as the provider has it.
+
+    `nodes` is their number, the first of which is the control plane. `containerd` is the version in the foundry's node
+    where it is not the usual one (2.3.7), `runtime` what runs containers where that is not runc. `cluster_domain` is
+    the domain of Services, `service_subnet` and `pod_subnet` their addresses in CIDR notation, `ip_family` which
+    kinds of addresses both have. `feature_gates` of Kubernetes are on and `api_versions`, as group/version, served.
+    `cpus` and `memory_mib` are how much of the host each node may use and says that it has. `addons` are what is in the
+    cluster before the operator (clusters/addons.toml).
+    """
+
+    nodes: int = Field(default=1, ge=1)
+    containerd: str = ""
+    runtime: Literal["", "crun"] = ""
+    cluster_domain: str = ""
+    service_subnet: str = ""
+    pod_subnet: str = ""
+    ip_family: Literal["ipv4", "dual", "ipv6"] = "ipv4"
+    feature_gates: tuple[str, ...] = ()
+    api_versions: tuple[str, ...] = ()
+    cpus: int = Field(default=0, ge=0)
+    memory_mib: int = Field(default=0, ge=0)
+    addons: tuple[str, ...] = ()
+
+
+class Environment(Traits):
     """A provider, a Kubernetes version and its node image.
 
     `kubernetes` is the full version without `v` (`1.34.4`). `node_image` is the public image, pinned by digest where
     that is known, or empty when upstream offers none; `upstream_kubernetes` is the version in it, where upstream
     published another patch of the same minor, and `distribution` what runs in it (`kubernetes`, `k3s`). `foundry` says
     whether clusters/nodes/ has the rows to build a node, and `foundry_distribution` what runs on that one, if it is
-    something else. `containerd` is the version in that one where it is not the foundry's usual one (2.3.7). `existing`
-    says that the cluster is there already, and a user's. `addons` are what is in the cluster before the operator
-    (clusters/addons.toml).
+    something else. `existing` says that the cluster is there already, and a user's. `properties` are the names of those
+    that its own ends in (clusters/properties.toml), and `impossible` says why it cannot be had for one of them.
     """
 
     name: str
@@ -37,10 +62,30 @@ class Environment(Model):
     upstream_kubernetes: str = ""
     foundry: bool = False
     foundry_distribution: str = ""
-    containerd: str = ""
     existing: bool = False
-    addons: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
+    impossible: str = ""
     tags: tuple[str, ...] = ()
+
+    @property
+    def base(self) -> str:
+        """Its name without the properties."""
+        return self.name.removesuffix("".join(f"-{it}" for it in self.properties))
+
+    def named_by(self, patterns: Iterable[str]) -> bool:
+        """Whether names and globs mean it: with properties, only those that end in all of them do."""
+        suffix = "".join(f"-{it}" for it in self.properties)
+        unwanted = [it for it in patterns if it.startswith(NOT)]
+        wanted = [it for it in patterns if it.endswith(suffix) and it not in unwanted]
+        return bool(wanted or not suffix) and covers((*wanted, *unwanted), self.name)
+
+    def concerned_by(self, patterns: Iterable[str]) -> bool:
+        """Whether what holds for the environments of these names and globs holds for it, too.
+
+        That is so for its base, and for that with one of its properties.
+        """
+        names = (self.base, *(f"{self.base}-{it}" for it in self.properties))
+        return self.named_by(patterns) or any(covers(tuple(patterns), name) for name in names)
 
     @property
     def restricted(self) -> bool:

@@ -43,6 +43,7 @@ TABLES: Mapping[str, tuple[Table, ...]] = {
         Table(name="profiled"),
     ),
     "addons": (Table(name="addon", keys=("name",)),),
+    "properties": (Table(name="property", keys=("name",)),),
     "matrix": (Table(name="tier"), Table(name="exclude")),
     "pull-messages": (
         Table(name="kind", keys=("name",)),

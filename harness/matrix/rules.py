@@ -42,7 +42,7 @@ class Tier(Model):
         """Whether cells of this environment can be in the tier."""
         if not self.environments:
             return False
-        return covers(self.environments, environment.name) and (environment.foundry or not self.foundry)
+        return environment.named_by(self.environments) and (environment.foundry or not self.foundry)
 
     def has(self, cell: Cell) -> bool:
         """Whether this row matches the cell, ignoring `includes`."""
@@ -68,7 +68,7 @@ class Exclusion(Model):
     def has(self, cell: Cell) -> bool:
         """Whether this row excludes the cell."""
         return (
-            covers(self.environments, cell.environment.name)
+            cell.environment.concerned_by(self.environments)
             and covers(self.paths, cell.path.name)
             and covers(self.scenarios, cell.scenario.base)
             and covers(self.spark, cell.scenario.spark)

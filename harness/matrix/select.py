@@ -108,6 +108,7 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
     _of_row(catalogue, catalogue.defaults.when_not_given, scenarios, written, "when-not-given", 0)
     own = [
         *((tag, f"the environment {it.name}") for it in catalogue.environments for tag in it.tags),
+        *((it.name, f"the property {it.name}") for it in catalogue.properties.rows),
         *((tag, f"the path {it.name}") for it in catalogue.upgrades.paths.values() for tag in it.tags),
         *((tag, f"the scenario {it.name}") for it in scenarios.values() for tag in it.tags),
     ]
@@ -130,7 +131,6 @@ def _of_row(
     """The cells of a row, without the tags of tiers. Raises CatalogueError for a name or glob in it that matches
     nothing."""
     known = {
-        "environments": [it.name for it in catalogue.environments],
         "scenarios": list(scenarios),
         "spark": sparks.versions(scenarios.values()),
     }
@@ -141,6 +141,8 @@ def _of_row(
             if kind == "paths":
                 _require_canonical(catalogue, patterns)
                 expand.matching_paths(catalogue, patterns)
+            elif kind == "environments":
+                catalogue.environment_names(patterns)
             elif patterns:
                 matching(sparks.WHAT if kind == "spark" else kind.removesuffix("s"), patterns, known[kind])
         except UsageError as error:
@@ -202,6 +204,8 @@ def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str, imported: 
     offer = "foundry" if source == "foundry" else "upstream"
     environment = cell.environment
     made = not environment.existing
+    if environment.impossible:
+        return f"{environment.name} cannot be had: {environment.impossible}"
     if made and offer == "foundry" and not environment.foundry:
         return f"the foundry cannot build a node image for {environment.name}"
     if made and offer == "upstream" and not environment.node_image:
@@ -248,7 +252,7 @@ def _product(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scena
 
 
 def _untagged(catalogue: Catalogue, choice: Choice, scenarios: Mapping[str, Scenario]) -> list[Cell]:
-    environments = matching("environment", choice.environments, [it.name for it in catalogue.environments])
+    environments = catalogue.environment_names(choice.environments)
     names = matching("scenario", choice.scenarios, list(scenarios))
     return expand.cells(
         map(catalogue.environment, environments),
@@ -300,6 +304,7 @@ def _tagged(chosen: list[Cell], tags: Sequence[str]) -> list[Cell]:
 
 def _sorted(catalogue: Catalogue, chosen: Iterable[Cell], scenarios: Mapping[str, Scenario]) -> list[Cell]:
     environments = [environment.name for environment in catalogue.environments]
+    properties = [it.name for it in catalogue.properties.rows]
     cells = {cell.id: cell for cell in chosen}
     # Paths without a row stand behind those with one.
     path_names = list(dict.fromkeys((*expand.paths(catalogue), *sorted(cell.path.name for cell in cells.values()))))
@@ -307,7 +312,8 @@ def _sorted(catalogue: Catalogue, chosen: Iterable[Cell], scenarios: Mapping[str
     return sorted(
         cells.values(),
         key=lambda cell: (
-            environments.index(cell.environment.name),
+            environments.index(cell.environment.base),
+            [properties.index(it) for it in cell.environment.properties],
             path_names.index(cell.path.name),
             names.index(cell.scenario.base),
             sparks.order(cell.scenario),

@@ -42,6 +42,15 @@ def restart(node: str) -> None:
     process.call(["docker", "restart", "--time", "10", node], timeout=ENGINE_SECONDS)
 
 
+def limit(nodes: Sequence[str], *, cpus: int = 0, memory_mib: int = 0) -> None:
+    """Let each node use so much of the host, at most; 0 is no limit. Raises CommandError."""
+    limits = [f"--cpus={cpus}"] if cpus else []
+    if memory_mib:
+        limits += [f"--memory={memory_mib}m", f"--memory-swap={memory_mib}m"]
+    if limits:
+        process.call(["docker", "update", *limits, *nodes], timeout=ENGINE_SECONDS)
+
+
 def remove(nodes: Sequence[str]) -> None:
     """Remove containers with their anonymous volumes. Raises CommandError."""
     if nodes:

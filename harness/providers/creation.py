@@ -13,7 +13,7 @@ from harness import waiting
 from harness.errors import ApiError, ClusterError, CommandError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.providers.base import ClusterSpec
-from harness.providers.containers import last_words, without_colours
+from harness.providers.containers import last_words, limit, without_colours
 from harness.providers.early import Early
 from harness.providers.preload import Preload
 from harness.providers.ready import wait_names, wait_services
@@ -89,6 +89,7 @@ def _create(spec: ClusterSpec, ways: Ways, deadline: waiting.Deadline, preload: 
         nodes=ways.nodes(),
         seconds=seconds,
     )
+    limit(cluster.nodes, cpus=spec.environment.cpus, memory_mib=spec.environment.memory_mib)
     ways.adjust(cluster)
     seconds |= wait_services(cluster, deadline, ways.kubectl, nodes=spec.nodes)
     if early.cordoned:

@@ -28,6 +28,10 @@ _LEFT_OUT = "traefik,metrics-server,servicelb"
 _ADMIN = "/output/kubeconfig.yaml"
 
 
+_SERVERS = ("--disable=", "--kube-apiserver-arg=")
+"""How arguments begin that are the server's alone."""
+
+
 class K3d:
     """The k3d provider."""
 
@@ -153,7 +157,7 @@ def words(spec: ClusterSpec, registries: Path | None) -> list[str | Path]:
             asked += ["--volume", f"{ca.resolve()}:{K3S_FOLDER}/{ca.name}{every}"]
     for argument in k3s_arguments(spec):
         # What is left out is the server's to know; an agent refuses it.
-        asked += ["--k3s-arg", f"{argument}{'@server:*' if argument.startswith('--disable=') else every}"]
+        asked += ["--k3s-arg", f"{argument}{'@server:*' if argument.startswith(_SERVERS) else every}"]
     return asked
 
 
@@ -168,4 +172,8 @@ def k3s_arguments(spec: ClusterSpec) -> list[str]:
     if containers.cgroup_v1() and minor >= 35:
         # Kubernetes 1.35 made the kubelet refuse cgroup v1 unless told otherwise (KEP-5573).
         arguments.append("--kubelet-arg=fail-cgroupv1=false")
+    switches = {"feature-gates": spec.environment.feature_gates, "runtime-config": spec.environment.api_versions}
+    for name, asked in switches.items():
+        if asked:
+            arguments.append(f"--kube-apiserver-arg={name}={','.join(f'{it}=true' for it in dict.fromkeys(asked))}")
     return arguments

@@ -5,23 +5,20 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import yaml
 
 from harness import process
 from harness.errors import ClusterError
-from harness.images.mirrors import CERTS_D, write_hosts
-from harness.kube.cluster import OWN_IMAGES, Cluster
-from harness.matrix.model import Environment
-from harness.providers import addons, containers, creation
+from harness.images.mirrors import CERTS_D
+from harness.kube.cluster import Cluster
+from harness.providers import addons, containers, creation, kind_config
 from harness.providers.base import ClusterSpec, ProviderTools
-from harness.settings import PROJECT_ROOT
 
-_CONFIG = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
 # By its path, not as a module: importing the harness would cost it a second.
 _CREATE = Path(__file__).with_name("kind_cluster.py")
 _ADMIN = "/etc/kubernetes/admin.conf"
@@ -105,17 +102,8 @@ class Kind:
         return f"docker exec -it {cluster.nodes[0]} bash"
 
     def _write_config(self, spec: ClusterSpec) -> Path:
-        config = cluster_config(spec.environment)
-        config["kubeadmConfigPatches"] = [*config.get("kubeadmConfigPatches", []), *_quick_start()]
-        if containers.cgroup_v1() and spec.node_image.startswith(OWN_IMAGES):
-            _without_freezing(config)
-        if spec.mirrors or spec.image_cache:
-            hosts = write_hosts(spec.mirrors, spec.folder / "certs.d", first=spec.image_cache)
-            mount = {"hostPath": str(hosts.resolve()), "containerPath": CERTS_D, "readOnly": True}
-            config["nodes"][0]["extraMounts"] = [mount]
-        config["nodes"] += [{**config["nodes"][0], "role": "worker"} for _ in range(1, spec.nodes)]
         path = spec.folder / "kind.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False))
+        path.write_text(yaml.safe_dump(kind_config.of(spec), sort_keys=False))
         return path
 
     def _retaining_kind(self, spec: ClusterSpec) -> Path:
@@ -138,18 +126,6 @@ class Kind:
                 containers.save(node, folder / node / f"{unit}.log", ["journalctl", "--no-pager", "-u", unit])
 
 
-def cluster_config(environment: Environment) -> dict[str, Any]:
-    """What `kind create cluster --config` needs for a cluster of this environment on this host."""
-    config: dict[str, Any] = yaml.safe_load(_CONFIG.read_text())
-    minor = int(environment.kubernetes.split(".")[1])
-    if containers.cgroup_v1() and minor >= 35:
-        # Kubernetes 1.35 made the kubelet refuse cgroup v1 unless told otherwise (KEP-5573).
-        config["kubeadmConfigPatches"] = [
-            "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\nfailCgroupV1: false\n"
-        ]
-    return config
-
-
 def _kubelet_age(node: str) -> float:
     """For how many seconds the kubelet of a node has been running. Raises HarnessError."""
     said = containers.execute(node, ["sh", "-c", _SINCE]).stdout.split()
@@ -158,49 +134,3 @@ def _kubelet_age(node: str) -> float:
     except ValueError:
         raise ClusterError(f"{node} does not say since when its kubelet runs: {' '.join(said) or 'nothing'}") from None
     return now - started / 1e6
-
-
-def _without_freezing(config: dict[str, Any]) -> None:
-    """Have containerd and the kubelet manage cgroups themselves (cgroupfs driver).
-
-    With systemd on cgroup v1, runc freezes each new container for a moment, which fails on a busy host
-    ("unable to freeze"): the kubelet then has to create it again.
-    """
-    config["kubeadmConfigPatches"].append(
-        "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v1beta1\ncgroupDriver: cgroupfs\n"
-    )
-    runc = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options"
-    config["containerdConfigPatches"] = [f"version = 3\n[{runc}]\nSystemdCgroup = false\n"]
-
-
-def _quick_start() -> list[str]:
-    """Patches that let the single control plane of a throw-away cluster start without delay.
-
-    Leader election is pointless, and some forty controllers request their accounts one after the other at
-    20 requests per second, before the first pod of a DaemonSet is created (cmd/kube-controller-manager/app). Nobody
-    needs what etcd has written after a crash of this machine. The sixteen key pairs of kubeadm take two seconds of
-    processor time with RSA, and none with ECDSA. kind applies the patch whose version it writes itself
-    (pkg/cluster/internal/kubeadm/config.go): arguments are a map in v1beta3 and a list in v1beta4, where what kind sets
-    must be repeated.
-    """
-    alone = {"leader-elect": "false"}
-    manager = {**alone, "kube-api-qps": "500", "kube-api-burst": "1000", "enable-hostpath-provisioner": "true"}
-
-    def patch(version: str, form: Callable[[Mapping[str, str]], object], keys: Mapping[str, object]) -> str:
-        document = {
-            "kind": "ClusterConfiguration",
-            "apiVersion": f"kubeadm.k8s.io/{version}",
-            "controllerManager": {"extraArgs": form(manager)},
-            "scheduler": {"extraArgs": form(alone)},
-            "etcd": {"local": {"extraArgs": form({"unsafe-no-fsync": "true"})}},
-            **keys,
-        }
-        return str(yaml.safe_dump(document, sort_keys=False))
-
-    def listed(arguments: Mapping[str, str]) -> object:
-        return [{"name": name, "value": value} for name, value in arguments.items()]
-
-    return [
-        patch("v1beta3", dict, {"featureGates": {"PublicKeysECDSA": True}}),
-        patch("v1beta4", listed, {"encryptionAlgorithm": "ECDSA-P256"}),
-    ]

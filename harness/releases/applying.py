@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from harness.errors import ApiError, UsageError
-from harness.kube.api import get, send
+from harness.kube.api import get, read, send
 from harness.late import client
 from harness.releases.manifests import CRD, NAMESPACE, Document
 from harness.waiting import Deadline, until
@@ -29,6 +29,21 @@ _LAST = (
     *("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration"),
 )
 """What decides about objects that come after it."""
+
+_PROBE: Mapping[str, Any] = {
+    "metadata": {"name": "harness-probe"},
+    "spec": {
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "probe",
+                "image": "harness.invalid/probe",
+                "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            }
+        ],
+    },
+}
+"""A pod that any namespace takes."""
 
 WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job", "Pod")
 
@@ -99,6 +114,28 @@ def await_workloads(api: client.ApiClient, applied: Iterable[Applied], *, timeou
                 timeout=deadline.left,
                 interval=0.5,
             )
+
+
+def await_marks(api: client.ApiClient, namespaces: Iterable[str], marks: Sequence[str], *, timeout: float) -> None:
+    """Wait until every pod that would be made in these namespaces gets these labels: policies have no status.
+
+    Raises WaitTimeout, ApiError.
+    """
+    deadline = Deadline(seconds=timeout)
+    for namespace in namespaces if marks else ():
+        until(
+            partial(_unmarked, api, namespace, marks),
+            lambda missing: not missing,
+            what=f"what decides about pods of {namespace} to be in force",
+            timeout=deadline.left,
+            interval=0.3,
+        )
+
+
+def _unmarked(api: client.ApiClient, namespace: str, marks: Sequence[str]) -> list[str]:
+    """The marks that a pod would not get yet."""
+    made = read(client.CoreV1Api(api).create_namespaced_pod, namespace, _PROBE, dry_run="All")
+    return [it for it in marks if it not in (made["metadata"].get("labels") or {})]
 
 
 def _stages(documents: Sequence[Document]) -> list[list[Document]]:

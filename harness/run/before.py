@@ -42,7 +42,8 @@ _ISSUERS = ("Issuer", "ClusterIssuer")
 class Before:
     """All of it: `documents` to apply, `labels` for the namespaces of operator and applications.
 
-    `images` are those that its pods need, `addons` is what a lock has of it, and `told` says it in words.
+    `images` are those that its pods need, `addons` is what a lock has of it, and `told` says it in words. `marks` are
+    labels that every new pod of these namespaces gets, once all of it is in force.
     """
 
     documents: Documents = ()
@@ -50,6 +51,7 @@ class Before:
     images: tuple[str, ...] = ()
     addons: tuple[LockedAddon, ...] = ()
     told: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -147,6 +149,8 @@ def _with_addon(found: Before, addon: Addon, switch: str, means: _Means) -> Befo
         if addon.manifests:
             files = addons.manifests(means.store, addon)
             documents += [it for file in files for it in manifests.of_file(file, f"{addon.name}: {file.name}")]
+        for name in addon.files:
+            documents += manifests.of_file(_OWN / name, name)
         if addon.stand_in is not None:
             runs, images, how = _running(addon, means)
             documents += runs
@@ -157,7 +161,10 @@ def _with_addon(found: Before, addon: Addon, switch: str, means: _Means) -> Befo
         ) from missing
     hashed = hashlib.sha256("\n".join(str(it.document) for it in documents).encode()).hexdigest()
     locked = LockedAddon(name=addon.name, version=addon.version, sha256=hashed)
-    return _joined(found, documents=documents, labels=addon.labels, images=images, addons=(locked,), told=words)
+    marks = (addon.mark,) if addon.mark else ()
+    return _joined(
+        found, documents=documents, labels=addon.labels, images=images, addons=(locked,), told=words, marks=marks
+    )
 
 
 def _running(addon: Addon, means: _Means) -> tuple[list[Document], tuple[str, ...], str]:
@@ -192,6 +199,7 @@ def _joined(found: Before, **more: Any) -> Before:
         images=(*found.images, *more.get("images", ())),
         addons=(*found.addons, *more.get("addons", ())),
         told=(*found.told, *more.get("told", ())),
+        marks=(*found.marks, *more.get("marks", ())),
     )
 
 

@@ -48,7 +48,8 @@ def _needed(catalogue: Catalogue, cell: Cell, table: str, row: Mapping[str, Any]
         return _known(path, row)
     releases = [catalogue.release(name) for name in path.releases]
     wanted: Mapping[str, tuple[str, list[str]]] = {
-        "environment": ("name", [cell.environment.name]),
+        "environment": ("name", [cell.environment.base]),
+        "property": ("name", list(cell.environment.properties)),
         "release": ("version", [it.version for it in releases]),
         "relocation": ("host", [it.registry for it in releases if it.relocated]),
     }

@@ -198,7 +198,8 @@ class Preparation:
 
     @property
     def _nodes(self) -> int:
-        return max(len(self._fit.nodes), *(attempt.cell.scenario.needs.nodes for attempt in self._attempts))
+        asked = (attempt.cell.scenario.needs.nodes for attempt in self._attempts)
+        return max(len(self._fit.nodes), self._environment.nodes, *asked)
 
     def _create(
         self,
@@ -358,6 +359,7 @@ class Preparation:
             self._applied = tuple(applying.apply(api, self._before.documents, timeout=_APPLY_SECONDS))
             provision.bring(api, self._fit)
             applying.await_workloads(api, self._applied, timeout=_WORKLOAD_SECONDS)
+            applying.await_marks(api, names, self._before.marks, timeout=_APPLY_SECONDS)
 
     def _given(self, first: ReleaseOnPath) -> Given:
         """The first release as it is to be installed on this host."""

@@ -63,6 +63,12 @@ def server() -> Iterator[Server]:
             known.there[address.path] = {**body, "metadata": {**body["metadata"], "uid": "u"}, "status": status}
             self._answer(200, known.there[address.path])
 
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            known.sent.append((urlsplit(self.path).path, urlsplit(self.path).query, body))
+            labels = {"mark": "true"} if len(known.sent) > 1 else {}
+            self._answer(201, {**body, "metadata": {**body["metadata"], "labels": labels}})
+
         def _answer(self, status: int, body: Any) -> None:
             text = json.dumps(body).encode()
             self.send_response(status)
@@ -127,3 +133,13 @@ def test_what_the_server_refuses_is_told_in_its_words(server: Server) -> None:
     server.refused.add("/api/v1/namespaces/team-a/resourcequotas/limits")
     with pytest.raises(UsageError, match=r"a\.yaml:1: .*refused the ResourceQuota team-a/limits: .*Required value"):
         applying.apply(server.api, [QUOTA], timeout=5)
+
+
+def test_a_policy_is_waited_for_until_a_pod_that_is_only_tried_out_gets_its_mark(server: Server) -> None:
+    applying.await_marks(server.api, ["team-a"], ["mark"], timeout=5)
+    assert [(path, query) for path, query, _ in server.sent] == [("/api/v1/namespaces/team-a/pods", "dryRun=All")] * 2
+
+
+def test_without_marks_nothing_is_tried_out(server: Server) -> None:
+    applying.await_marks(server.api, ["team-a"], [], timeout=5)
+    assert not server.sent

@@ -172,7 +172,7 @@ def test_a_secret_is_in_no_lock_and_must_be_given_again() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ('name = "a"\nabout = "a"\n', "give manifests, or labels"),
+        ('name = "a"\nabout = "a"\n', "give manifests, files, or labels"),
         ('name = "a"\nabout = "a"\nmanifests = ["*"]\n', "files of a module"),
         ('name = "a"\nabout = "a"\nmodule = "m"\nmanifests = ["*"]\n', "must be given together"),
         ('name = "A"\nabout = "a"\n[addon.labels]\na = "b"\n', "name"),

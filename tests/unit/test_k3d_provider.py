@@ -140,6 +140,15 @@ def test_a_cluster_is_made_with_its_image_network_label_and_kubeconfig(
     assert "tools=node:v1" in variables(programs, "cluster create")
 
 
+def test_gates_and_versions_of_the_api_are_the_servers(tmp_path: Path) -> None:
+    asked = spec(tmp_path, "k3d-1.34")
+    environment = asked.environment.model_copy(update={"feature_gates": ("A", "B", "A"), "api_versions": ("g/v1",)})
+    told = " ".join(map(str, k3d.words(dataclasses.replace(asked, environment=environment, nodes=3), None)))
+
+    assert "--k3s-arg --kube-apiserver-arg=feature-gates=A=true,B=true@server:*" in told
+    assert "--k3s-arg --kube-apiserver-arg=runtime-config=g/v1=true@server:*" in told
+
+
 @pytest.mark.parametrize("words", ["cluster create", "cluster delete"])
 def test_nothing_of_the_users_is_read_or_written(provider: K3d, programs: Path, tmp_path: Path, words: str) -> None:
     provider.create(spec(tmp_path))

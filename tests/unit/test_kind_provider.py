@@ -25,7 +25,7 @@ from harness.kube.api import connect
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
-from harness.providers import addons, containers, creation, kind, ready
+from harness.providers import addons, containers, creation, kind_config, ready
 from harness.providers.base import ClusterSpec, ProviderTools
 from harness.providers.early import Early
 from harness.providers.kind import Kind
@@ -326,7 +326,7 @@ def test_a_new_kubelet_is_asked_to_bear_cgroup_v1(
 ) -> None:
     monkeypatch.setattr(containers, "cgroup_v1", lambda: v1)
     asked: Environment = ENVIRONMENTS[environment]
-    config = kind.cluster_config(asked)
+    config = kind_config.cluster_config(asked)
 
     assert ("failCgroupV1: false" in str(config.get("kubeadmConfigPatches"))) is patched
     assert config["networking"]["apiServerAddress"] == "127.0.0.1"
@@ -390,3 +390,12 @@ def test_a_command_runs_in_a_node_and_a_person_is_told_how(provider: Kind, progr
     assert provider.node_exec(cluster(tmp_path), NODE, ["crictl", "images"]).returncode == 0
     assert words(programs) == [f"docker exec {NODE} crictl images"]
     assert provider.shell_hint(cluster(tmp_path)) == f"docker exec -it {NODE} bash"
+
+
+def test_small_nodes_may_use_no_more_of_the_host(provider: Kind, programs: Path, tmp_path: Path) -> None:
+    asked = spec(tmp_path)
+    small = asked.environment.model_copy(update={"cpus": 2, "memory_mib": 4096})
+    provider.create(dataclasses.replace(asked, environment=small))
+
+    assert f"docker update --cpus=2 --memory=4096m --memory-swap=4096m {NODE}" in words(programs)
+    assert not any(it.startswith("docker update") for it in words(programs) if NODE not in it)

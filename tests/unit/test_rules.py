@@ -47,12 +47,18 @@ def test_other_lines_of_containerd_are_tried_at_night() -> None:
 def test_nightly_is_full_and_every_other_environment_and_release() -> None:
     nightly = tier("nightly")
     assert {cell.id for cell in tier("full")} < {cell.id for cell in nightly}
-    assert {cell.environment.name for cell in nightly} == {
+    assert {cell.environment.name for cell in nightly if not cell.environment.properties} == {
         row.name for row in REAL.environments if row.foundry or row.kubernetes < "1.34"
     }
     assert {cell.path.releases for cell in nightly if cell.path.kind == "install"} == {
         (row.version,) for row in REAL.releases
     }
+
+
+def test_every_property_that_can_be_had_is_tried_at_night() -> None:
+    tried = {it for cell in tier("nightly") for it in cell.environment.properties}
+    assert tried == {row.name for row in REAL.properties.rows if not row.impossible}
+    assert not any(cell.environment.properties for cell in tier("full"))
 
 
 def test_the_usual_upgrades_are_three_paths_and_part_of_what_runs_at_night() -> None:
