@@ -16,6 +16,9 @@ from harness.registries.front.profile import profile
 CELL = "kind-1.34/install-2.5.2/spark-pi"
 _COPY = "kind-1.34/install-2.2.1@docker.io/spark-pi"
 _IMAGE = "kubeflow/spark-operator"
+_RELEASE = "2.5.2"
+_GIVEN = f"ghcr.io/kubeflow/spark-operator/controller:{_RELEASE}"
+_CHARTS = "https://kubeflow.github.io/spark-operator"
 _DETECTED = "images come from the public registries: all of them answer"
 _HUB = "docker.io"
 _COUNTED = ("registry-1.docker.io", "ghcr.io")
@@ -137,6 +140,21 @@ def _blocked(on: Rehearsal) -> str:
     return first_line(refused["reason"])
 
 
+def _operator(on: Rehearsal) -> str:
+    """The published image and chart of a release, as those of an operator that nobody has published."""
+    on.call("helm", "pull", "spark-operator", "--repo", _CHARTS, "--version", _RELEASE)
+    chart = f"spark-operator-{_RELEASE}.tgz"
+    said = on.harness("run", "--operator", _GIVEN, "--chart", chart, "--cell", "kind-1.34/install-dev/spark-pi")
+    require(_DETECTED in said, "the source was not detected")
+    cell = _only(on)
+    require(cell["verdict"] == "passed", f"{cell['id']} {cell['verdict']}: {cell['reason']}")
+    own = [it["obtained"] for it in cell["images"] if it["registry"].endswith(".invalid")]
+    require(own and own[0].startswith("under test: the image ghcr.io/"), f"its image was {' '.join(own) or 'not used'}")
+    others = [it for it in cell["images"] if not it["registry"].endswith(".invalid")]
+    _require_obtained([{**cell, "images": others}])
+    return f"{cell['id']} {cell['verdict']} in {cell['seconds']:.0f} s, beside {len(others)} images of the registries"
+
+
 def _clean(on: Rehearsal) -> str:
     said = on.harness("clean")
     require("Clean: a second inspection found nothing" in said, "something was left")
@@ -148,6 +166,7 @@ UPSTREAM = (
     Step(name="cell", about="one cell on kind, all images from the registries", act=_cell),
     Step(name="again", about="the same again, with nothing pulled", act=_again),
     Step(name="lock", about="the same from its lock, on a second clean cache", act=_lock),
+    Step(name="operator", about="an operator under test, of which a registry of the run has the image", act=_operator),
     Step(name="default", about="the default selection on kind and k3d, with the upgrade from docker.io", act=_default),
     Step(name="private", about="a private copy on docker.io, without a login and with one", act=_private),
     Step(name="audit", about="the images of a release, as its registries have them", act=_audit),

@@ -196,7 +196,8 @@ class Resources:
             self._say(line)
         hook = any(cell.path.crds == "hook" for cell in self._asked.cells)
         hook = hook or bool(at(merge(*self._asked.values), "hook.upgradeCrd"))
-        chart = found.prepare(self._asked.settings, self._say, hook=hook)
+        registry = self._host.tools["registry"].path
+        chart = found.prepare(self._asked.settings, self._say, hook=hook, registry=registry)
         self._under_test[found.release.name] = chart
 
     def compare_operator(self, release: Release, chart: Chart) -> None:

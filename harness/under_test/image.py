@@ -14,11 +14,9 @@ from filelock import FileLock
 
 from harness import process
 from harness.errors import CommandError, RegistryError, ToolError, UsageError
-from harness.foundry import gobuild
 from harness.foundry import images as foundry_images
 from harness.foundry.assemble import architecture
-from harness.foundry.publish import published
-from harness.foundry.store import Store
+from harness.foundry.publish import Publisher, published
 from harness.images import logins
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
@@ -78,8 +76,10 @@ def find(name: str, settings: Settings) -> GivenImage:
         ) from absent
 
 
-def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[str], None]) -> str:
+def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[str], None], *, registry: Path) -> str:
     """Put the image into the storage of the run's registries as `reference`, unless it is there; returns its digest.
+
+    `registry` is the server's program.
 
     Raises UsageError for an archive that cannot be used, RegistryError, CommandError.
     """
@@ -88,7 +88,7 @@ def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[
         return there
     say(f"taking {image}")
     if image.where == "registry":
-        return _copied(image, reference, settings, say)
+        return _copied(image, reference, settings, say, registry)
     work = settings.cache_dir / "work"
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work, prefix="operator-") as scratch:
@@ -100,17 +100,21 @@ def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[
         folder.mkdir()
         wanted = ImageReference.parse(image.name if image.where == "engine" else reference)
         unpacked = unpack(file, folder, wanted, architecture())
-        return foundry_images.publisher(settings).publish(unpacked.image, reference)
+        return publisher(settings, registry).publish(unpacked.image, reference)
 
 
-def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable[[str], None]) -> str:
+def publisher(settings: Settings, registry: Path) -> Publisher:
+    """Who puts images into the storage of the run's registries, with this server's program."""
+    return Publisher(foundry_images.registries(settings), registry=registry, logs=settings.cache_dir / "logs")
+
+
+def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable[[str], None], registry: Path) -> str:
     source, to = ImageReference.parse(image.name), ImageReference.parse(reference)
     storage = foundry_images.registries(settings) / to.registry
     storage.mkdir(parents=True, exist_ok=True)
-    binary = gobuild.build(Store.of(settings), "registry").folder / "bin" / "registry"
     with (
         FileLock(f"{storage}.lock"),
-        local.serve(binary, storage, settings.cache_dir / "logs" / "publish.log") as server,
+        local.serve(registry, storage, settings.cache_dir / "logs" / "publish.log") as server,
         _client(source, settings) as client,
         Transfer(Mirror(url=server.url), to.registry, push=True) as target,
     ):

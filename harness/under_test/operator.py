@@ -10,7 +10,6 @@ from pathlib import Path
 import yaml
 
 from harness.errors import UsageError
-from harness.foundry import images as foundry_images
 from harness.foundry.assemble import read_image
 from harness.foundry.store import Store
 from harness.matrix import behaviour
@@ -71,25 +70,26 @@ class UnderTest:
         dirty = ", dirty" if self.git and self.git.changed else ""
         return f"under test: built from a checkout, tree {self.given.sha256[:_SHOWN]}{dirty}"
 
-    def prepare(self, settings: Settings, say: Callable[[str], None], *, hook: bool) -> Chart:
+    def prepare(self, settings: Settings, say: Callable[[str], None], *, hook: bool, registry: Path) -> Chart:
         """Have its image, and with `hook` that of the chart's hook, in the storage of the run's registries.
 
-        Returns the chart to install. Must be called before these registries start. Raises BuildError, RegistryError,
-        UsageError.
+        `registry` is the program of their server, and must not serve yet. Returns the chart to install. Raises
+        BuildError, RegistryError, UsageError.
         """
         store, chart, release = Store.of(settings), self.chart, self.release
+        publisher = image.publisher(settings, registry)
         if isinstance(self.given, Tree):
             if store.get(build.recipe(self.given)) is None:
                 say(f"building the operator of {self.given.folder}; this once it takes some minutes")
             built = build.build(store, self.given)
             chart = charts.from_path(build.chart(built), reference=str(self.chart.path))
             layout = read_image(build.build_image(store, self.given, built).folder)
-            foundry_images.publisher(settings).publish(layout, release.image)
+            publisher.publish(layout, release.image)
         else:
-            image.bring(self.given, release.image, settings, say)
+            image.bring(self.given, release.image, settings, say, registry=registry)
         if hook and release.hook_image:
             layout = read_image(build.build_hook(store, chart).folder)
-            foundry_images.publisher(settings).publish(layout, release.hook_image)
+            publisher.publish(layout, release.hook_image)
         return chart
 
 

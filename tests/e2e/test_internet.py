@@ -39,12 +39,12 @@ def host() -> dict[str, object]:
 def test_a_cell_from_the_public_registries_on_a_machine_that_had_nothing(tmp_path: Path) -> None:
     before = host()
     argv = [sys.executable, "-m", "harness.cli", "internet", "--output", str(tmp_path)]
-    argv += [word for name in ("bootstrap", "cell", "clean") for word in ("--step", name)]
+    argv += [word for name in ("bootstrap", "cell", "operator", "clean") for word in ("--step", name)]
 
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_SECONDS, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("\nheld ") == 3
+    assert done.stdout.count("\nheld ") == 4
     requests = [json.loads(line) for line in (tmp_path / "requests.jsonl").read_text().splitlines()]
     assert {it["host"] for it in requests} >= _PUBLIC
     # What was sent on to another host came without the login of the first.
