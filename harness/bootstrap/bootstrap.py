@@ -14,6 +14,7 @@ from rich.console import Console
 
 from harness.bootstrap import tools
 from harness.errors import CommandError, EngineError, ToolError, UnavailableError
+from harness.foundry import argocd as argo
 from harness.foundry import gobuild, plan
 from harness.foundry.store import Store
 from harness.host import disk, display, engine, packages, step_runner
@@ -49,6 +50,7 @@ def bootstrap(
     providers: Sequence[str] = (),
     programs: Sequence[str] = (),
     spark_images: Sequence[str] = (),
+    argocd: bool = False,
     to_be_continued: bool = False,
 ) -> BootstrapReport:
     """Do what is missing for cells of these environments and releases with images from `source`.
@@ -56,7 +58,7 @@ def bootstrap(
     Spark images that are built on demand are built if they are among `spark_images`.
     `providers` are those of further cells, whose images a run makes itself (harness.bootstrap.remainder): of these the
     programs are made here, and Go's caches are left to it where this is `to_be_continued`. `programs` are what the
-    ways of paths call.
+    ways of paths call, and `argocd` says that Argo CD is one of these.
 
     Prints the plan, the progress and a summary to `console`. What is there already stays as it is; after an
     interruption a second call goes on with what is missing. Raises DiskError before it starts, EngineError, HostError,
@@ -72,6 +74,7 @@ def bootstrap(
         providers=providers,
         programs=programs,
         spark_images=spark_images,
+        argocd=argocd,
     )
     known = step_runner.what_is_there(steps)
     require_room(settings, [step for step in steps if not known[step.name]])
@@ -99,6 +102,7 @@ def all_steps(
     providers: Sequence[str] = (),
     programs: Sequence[str] = (),
     spark_images: Sequence[str] = (),
+    argocd: bool = False,
 ) -> list[Step]:
     """Every step for these cells, done or not, and those for `programs` and those of further `providers`."""
     steps = [_engine_step(settings)]
@@ -107,8 +111,10 @@ def all_steps(
     names = [*(name for name in used if name in tools.catalogue()), "helm", *programs]
     if source == "foundry" or settings.image_cache_gb:
         names.append("registry")
-    if source == "foundry":
+    if source == "foundry" or argocd:
         steps.append(_packages_step(settings))
+    if argocd:
+        steps.append(argo.step(Store.of(settings)))
     clusters = tools.clusters_of(environments)
     steps += [_tool_step(settings, name, clusters=clusters) for name in names]
     compiled: tuple[str, ...] = ()

@@ -68,6 +68,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
 def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.bootstrap.bootstrap import bootstrap
     from harness.evidence.temporary import temporary
+    from harness.matrix.path_names import by_argo_cd
     from harness.registries.sources import detect
     from harness.releases import ways
     from harness.run import setup
@@ -98,6 +99,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             providers=providers,
             programs=ways.tools_of(cell.path for cell in asked.cells),
             spark_images=[image for cell in asked.cells for image in cell.scenario.images],
+            argocd=any(by_argo_cd(cell.path) for cell in asked.cells),
             to_be_continued=first,
         )
     return 0

@@ -45,10 +45,12 @@ def collect(request: EvidenceRequest) -> list[Collected]:
             _Collector(f"helm {name}", partial(collectors.helm, desk, name, words))
             for name, words in collectors.HELM.items()
         ),
+        *([_Collector("applications of Argo CD", partial(collectors.argocd, desk))] if request.argocd_logs else []),
     ]
     beside = [
         _Collector("node logs", partial(collectors.node_logs, desk)),
         _Collector("registry access logs", partial(collectors.registry_logs, desk)),
+        *([_Collector("logs of Argo CD", partial(collectors.argocd_logs, desk))] if request.argocd_logs else []),
         _Collector("versions and digests", partial(collectors.versions, desk)),
         _Collector("findings", partial(collectors.findings, desk)),
     ]

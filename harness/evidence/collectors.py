@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from harness.errors import CommandError
 from harness.evidence import observed
@@ -199,6 +200,28 @@ def registry_logs(desk: Desk) -> str:
         desk.write(f"registry/{host}.log", text)
         counts.append(f"{host}: {len(text.splitlines())} requests" if text.strip() else f"{host}: no requests")
     return ", ".join(counts) or "no registry was running"
+
+
+def argocd_logs(desk: Desk) -> str:
+    """The logs of Argo CD's programs, which run beside the cluster."""
+    logs = desk.request.argocd_logs() if desk.request.argocd_logs else {}
+    for name, text in sorted(logs.items()):
+        desk.write(f"argocd/{name}.log", _log(text))
+    return ", ".join(sorted(logs)) or "none of its programs was running"
+
+
+def argocd(desk: Desk) -> str:
+    """The Applications of Argo CD, with all that it says of them."""
+    listing = desk.listing("applications.argoproj.io", "--all-namespaces")
+    found = listing.get("items", [])
+    desk.write("argocd/applications.json", json.dumps(listing, indent=2))
+    return ", ".join(_application(it) for it in found) or "none"
+
+
+def _application(item: Mapping[str, Any]) -> str:
+    status = item.get("status") or {}
+    words = [(status.get(key) or {}).get("status", "unknown") for key in ("sync", "health")]
+    return f"{item['metadata']['name']} is {' and '.join(words)}"
 
 
 def versions(desk: Desk) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -136,6 +137,23 @@ def read_image(folder: Path) -> Image:
         size=manifest_file.stat().st_size + sum(part["size"] for part in parts),
         blobs={part["digest"]: blob_file(folder, part["digest"]) for part in parts},
     )
+
+
+def pack(image: Image, reference: str, target: Path) -> None:
+    """Put a layout into one archive that `docker load` reads under this name.
+
+    It has the manifest.json by which engines before Docker 25 load it.
+    """
+    manifest = json.loads(blob_file(image.folder, image.digest).read_text())
+
+    def name(part: dict[str, str]) -> str:
+        return f"blobs/{part['digest'].replace(':', '/')}"
+
+    listed = [{"Config": name(manifest["config"]), "RepoTags": [reference], "Layers": [*map(name, manifest["layers"])]}]
+    (image.folder / "manifest.json").write_text(json.dumps(listed))
+    with tarfile.open(target, "w") as packed:
+        for part in ("oci-layout", "index.json", "manifest.json", "blobs"):
+            packed.add(image.folder / part, part)
 
 
 def share(source: Path, target: Path) -> None:

@@ -12,12 +12,11 @@ import json
 import platform
 import shutil
 import sys
-import tarfile
 from pathlib import Path
 
 from harness import __version__, home, process
 from harness.foundry import debian, gobuild, spark
-from harness.foundry.assemble import Image, ImageConfig, blob_file, labels, write_image
+from harness.foundry.assemble import ImageConfig, labels, pack, write_image
 from harness.foundry.layers import LayerWriter, Owner, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress, Step
@@ -108,7 +107,7 @@ def build(store: Store) -> Artifact:
         write_layer(folder, "layer", lambda layer: _fill(layer, packages, helm))
         layers = [(row().base.name, read_layer(base.folder)), (f"harness {__version__}", read_layer(folder))]
         image = write_image(folder, layers, _config())
-        _pack(image, folder / ARCHIVE)
+        pack(image, row().reference, folder / ARCHIVE)
         shutil.rmtree(packages)
 
     return store.build(recipe(), make)
@@ -166,19 +165,3 @@ def _config() -> ImageConfig:
             built_from=f"requirements.lock and Debian {row().base.suite}",
         ),
     )
-
-
-def _pack(image: Image, target: Path) -> None:
-    """Put the layout into one archive, with the manifest.json by which engines before Docker 25 load it."""
-    manifest = json.loads(blob_file(image.folder, image.digest).read_text())
-
-    def name(part: dict[str, str]) -> str:
-        return f"blobs/{part['digest'].replace(':', '/')}"
-
-    listed = [
-        {"Config": name(manifest["config"]), "RepoTags": [row().reference], "Layers": [*map(name, manifest["layers"])]}
-    ]
-    (image.folder / "manifest.json").write_text(json.dumps(listed))
-    with tarfile.open(target, "w") as packed:
-        for part in ("oci-layout", "index.json", "manifest.json", "blobs"):
-            packed.add(image.folder / part, part)

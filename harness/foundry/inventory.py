@@ -14,6 +14,7 @@ from rich.table import Table
 
 from harness import home
 from harness.foundry import (
+    argocd,
     connect_clients,
     control_plane,
     debian,
@@ -86,6 +87,8 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
     if home.checkout():
         found[_identity(debian.recipe(harness_image.row().base))] = ""
         found[_identity(harness_image.recipe())] = harness_image.row().reference
+    found[_identity(debian.recipe(argocd.row().base))] = ""
+    found[_identity(argocd.recipe())] = argocd.reference()
     for recipe in (*connect_clients.recipes(), *images.recipes(settings, known)):
         found.setdefault(_identity(recipe), "")
     for build in images.builders(settings, known):
@@ -135,14 +138,14 @@ def names(settings: Settings, environments: Sequence[Environment], releases: Seq
 
 
 def _steps(settings: Settings, environments: Sequence[Environment], releases: Sequence[Release]) -> dict[str, Step]:
-    """What a bootstrap may need, the clients that a cell fetches where they are not there, and the harness's own image,
-    which no cell needs.
+    """What a bootstrap may need, the clients that a cell fetches where they are not there, Argo CD, and the harness's
+    own image, which no cell needs.
     """
     store = Store.of(settings)
     own = (harness_image.step(store),) if home.checkout() else ()
     asked = [build.reference for build in images.builders(settings, ())]
     steps = plan.steps(settings, environments, releases, asked)
-    return {it.name: it for it in (*steps, connect_clients.step(store), *own)}
+    return {it.name: it for it in (*steps, connect_clients.step(store), argocd.step(store), *own)}
 
 
 def build(

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from harness.errors import UsageError
-from harness.foundry import bases, debian, recorded
+from harness.foundry import argocd, bases, debian, recorded
 from harness.foundry.assemble import architecture
 from harness.foundry.store import Artifact, Store
 from harness.foundry.supply import describe, documents
@@ -70,7 +70,7 @@ def record_packages(store: Store, file: Path = recorded.FILE) -> Sequence[str]:
 
 
 def _stored(store: Store) -> Iterator[tuple[str, tuple[Component, ...]]]:
-    for base in bases.systems():
+    for base in (*bases.systems(), argocd.row().base):
         artifact = store.get(debian.recipe(base))
         contents = describe.note(artifact.folder) if artifact else None
         if contents and not contents.unknown:

@@ -78,9 +78,16 @@ def _like(parts: Sequence[str], ids: list[str]) -> list[str]:
 
 
 def require_kind(path: Path, scenario: Scenario) -> None:
-    """Raise UsageError for a scenario that does not run on a path of this kind."""
-    if path.kind in scenario.needs.paths:
+    """Raise UsageError for a scenario that does not run on a path of this kind, or in its way."""
+    needs = scenario.needs
+    if needs.fits(path):
         return
+    if path.kind in needs.paths:
+        raise UsageError(
+            f"the scenario {scenario.name} runs on paths whose last way is {' or '.join(needs.ways)}, and that of "
+            f"{path.name} is {path.way(-1)}",
+            "`nox -s matrix` lists cells",
+        )
     kinds = " or ".join(scenario.needs.paths)
     article = "an" if path.kind in ("install", "upgrade") else "a"
     raise UsageError(

@@ -70,7 +70,8 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
             raise UsageError(f"path {name}: {wrong}", "choose another way, or a newer release")
         return install_path(catalogue, releases[0], ways)
     brought = any(way in path_names.KUSTOMIZE for way in ways[1:])
-    crds = _mode("CRD mode", parsed.crds or ("apply" if brought else "none"), path_names.CRD_MODES)
+    crds = path_names.crds_of(ways, parsed.crds) or ("apply" if brought else "none")
+    crds = _mode("CRD mode", crds, path_names.CRD_MODES)
     values = _mode("values mode", parsed.values or "default", path_names.VALUES_MODES)
     wrong = possible.why_not(parsed.kind, releases, crds, ways) or possible.why_not_with_values(releases, values)
     if not wrong and values != "default" and not set(ways[1:]) <= {path_names.USUAL, *path_names.HELMS}:
@@ -136,7 +137,7 @@ def cells(
         for environment in environments
         for path in all_paths
         for scenario in scenarios.values()
-        if path.kind in scenario.needs.paths
+        if scenario.needs.fits(path)
     ]
 
 

@@ -225,10 +225,21 @@ ValuesMode = Literal["default", "reuse", "reset-then-reuse", "pinned-registry"]
 the user's with `image.registry` and `image.repository` set explicitly to those of the previous release."""
 
 
-WayName = Literal["helm", "helm3", "helm4", "kubectl", "kustomize", "overlay"]
+WayName = Literal[
+    "helm",
+    "helm3",
+    "helm4",
+    "kubectl",
+    "kustomize",
+    "overlay",
+    "argocd-client",
+    "argocd-server-side",
+    "argocd-replace",
+]
 """How a release gets onto the cluster: by the Helm that is on PATH, else by the foundry's Helm 3; by Helm 3 or 4,
 whatever is on PATH; by `helm template | kubectl apply`; by `kubectl apply -k` of upstream's kustomization, as it is
-shipped, or of an overlay over it, with the release's image and the namespaces of applications."""
+shipped, or of an overlay over it, with the release's image and the namespaces of applications; or by Argo CD, which
+syncs by its default, or by the sync options ServerSideApply or Replace."""
 
 
 class Known(Model):
@@ -329,7 +340,8 @@ class Path(Model):
 class ClusterNeeds(Model):
     """What a scenario needs of the cluster that it runs on.
 
-    `paths` are the kinds of paths on which it can run. Scenarios with the same `cluster` share one for each
+    `paths` are the kinds of paths on which it can run, and `ways` the ways of a path's last step; none stands for all
+    of them. Scenarios with the same `cluster` share one for each
     environment and path: most have the common one, whose name is empty; a scenario that changes what the others rely on
     has its own. `installed` says what is on the cluster before the first cell: the first release of the path,
     or nothing, since the cells install it themselves. `nodes` is the number of nodes. `applications` are the kinds of
@@ -338,11 +350,16 @@ class ClusterNeeds(Model):
     """
 
     paths: tuple[PathKind, ...] = ("install",)
+    ways: tuple[WayName, ...] = ()
     cluster: str = ""
     installed: Literal["first-release", "nothing"] = "first-release"
     nodes: int = Field(default=1, ge=1)
     applications: tuple[str, ...] = ()
     places: int = 1
+
+    def fits(self, path: Path) -> bool:
+        """Whether it can run on this path."""
+        return path.kind in self.paths and (not self.ways or path.way(-1) in self.ways)
 
 
 Granted = Literal["webhook", "named-namespaces", "runs-by-the-second"]

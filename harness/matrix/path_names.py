@@ -4,7 +4,8 @@
 A RELEASE is a version, that of a pre-release (`2.6.0-rc.1`), or `dev`, the operator under test.
 
 A WAY is how releases get onto the cluster: one for the whole path (`~helm4`), or one for each of its steps in order,
-the install first (`~helm3,helm4`).
+the install first (`~helm3,helm4`). An upgrade that is all Argo CD's has a name of its own,
+`gitops-argocd-RELEASE(-RELEASE)+[+sync=MODE][+crds=hook][+values=MODE]`: how Argo CD syncs says what happens to CRDs.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from harness.matrix.names import unknown
 RELEASE = rf"(?:{versions.RELEASE.pattern})(?:@[\w.:-]+?)?"
 
 _NAME = re.compile(
-    rf"(?P<kind>install|upgrade|rollback)-(?P<releases>{RELEASE}(?:-{RELEASE})*)"
-    r"(?:~(?P<ways>\w+(?:,\w+)*))?"
+    rf"(?P<kind>install|upgrade|rollback|gitops-argocd)-(?P<releases>{RELEASE}(?:-{RELEASE})*)"
+    r"(?:~(?P<ways>[\w-]+(?:,[\w-]+)*))?(?:\+sync=(?P<sync>[\w-]+))?"
     r"(?:\+crds=(?P<crds>[\w-]+))?(?:\+values=(?P<values>[\w-]+))?"
     r"(?:\+profile=(?P<profile>[\w-]+))?"
 )
@@ -40,6 +41,17 @@ HELMS: tuple[WayName, ...] = ("helm3", "helm4")
 """What the usual way can turn out to be."""
 KUSTOMIZE: tuple[WayName, ...] = ("kustomize", "overlay")
 """The ways that deploy upstream's config/, and its CRDs with it."""
+ARGO_CD: Mapping[WayName, CrdMode] = {
+    "argocd-client": "client-apply",
+    "argocd-server-side": "apply",
+    "argocd-replace": "replace",
+}
+"""The ways of Argo CD, and to what each amounts for CRDs."""
+
+_GITOPS = "gitops-argocd"
+_ARGO_CD = "argocd"
+_FIRST_SYNC: WayName = "argocd-server-side"
+"""By client-side apply nothing of a chart with CRDs can be brought: whoever syncs so has them from elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +81,11 @@ def name_of(
 ) -> str:
     """The canonical name of an upgrade or rollback path. `ways` has one for each step, or none for the usual."""
     shown = "-".join(reversed(releases) if kind == "rollback" else releases)
+    sync = ways[-1] if ways else USUAL
+    if kind == "upgrade" and sync in ARGO_CD and tuple(ways) == _synced(sync, len(releases)):
+        hook = "+crds=hook" if crds == "hook" else ""
+        values_too = "" if values == "default" else f"+values={values}"
+        return f"{_GITOPS}-{shown}+sync={sync.removeprefix(f'{_ARGO_CD}-')}{hook}{values_too}"
     modes = f"+crds={crds}" + ("" if values == "default" else f"+values={values}")
     return f"{kind}-{shown}{ways_in_name(ways)}{modes}"
 
@@ -86,15 +103,21 @@ def parse(name: str) -> Parsed | None:
     found = _NAME.fullmatch(name)
     if not found:
         return None
-    kind: PathKind = found["kind"]  # type: ignore[assignment]  # the expression has no others
+    gitops = found["kind"] == _GITOPS
+    kind: PathKind = "upgrade" if gitops else found["kind"]  # type: ignore[assignment]  # the expression has no others
+    ways = found["ways"] or (_ARGO_CD if gitops else "")
+    if (found["sync"] and ways != _ARGO_CD) or (gitops and found["ways"]):
+        return None
     releases = tuple(
         re.findall(rf"(?:^|-)({RELEASE})(?=-(?:{versions.RELEASE.pattern})(?:[-@]|$)|$)", found["releases"])
     )
+    if ways == _ARGO_CD:
+        ways = _argo_cd(found["sync"] or "client", kind, len(releases))
     return Parsed(
         kind=kind,
         releases=tuple(reversed(releases)) if kind == "rollback" else releases,
-        ways=found["ways"] or "",
-        crds=_ALIASES.get(found["crds"], found["crds"] or ""),
+        ways=ways,
+        crds=_ALIASES.get(found["crds"], found["crds"] or "") or (_synced_crds(ways) if kind != "install" else ""),
         values=found["values"] or "",
         profile=found["profile"] or "",
     )
@@ -103,6 +126,46 @@ def parse(name: str) -> Parsed | None:
 def with_profile(path: Path, profile: str) -> Path:
     """The path with the values of a profile before the user's, and without the tags of its row."""
     return path.model_copy(update={"name": f"{path.name}+profile={profile}", "profile": profile, "tags": ()})
+
+
+def by_argo_cd(path: Path) -> bool:
+    """Whether a step of this path is Argo CD's."""
+    return any(way in ARGO_CD for way in path.ways)
+
+
+def way_with(way: WayName, crds: CrdMode) -> WayName:
+    """The way that treats CRDs so: of Argo CD's the one which does by itself, where there is one; else the same way."""
+    return next((it for it, own in ARGO_CD.items() if own == crds), way) if way in ARGO_CD else way
+
+
+def crds_of(ways: Sequence[WayName], asked: str) -> str:
+    """The CRD mode of a path in these ways, where a name asks for this one, or for none.
+
+    Argo CD brings CRDs as it brings all else. Raises UsageError where a name asks it for something else.
+    """
+    own = ARGO_CD.get(ways[-1], "") if ways else ""
+    if own and asked not in ("", own, "hook"):
+        raise UsageError(
+            f"{ways[-1]} brings CRDs by itself, which is +crds={own}", f"leave +crds={asked} out, or write +crds=hook"
+        )
+    return asked or own
+
+
+def _synced_crds(ways: str) -> str:
+    return next((crds for way, crds in ARGO_CD.items() if way == ways.rpartition(",")[2]), "")
+
+
+def _argo_cd(sync: str, kind: PathKind, releases: int) -> str:
+    """The ways of a path that Argo CD goes along by this way of syncing, as a name has them."""
+    name, steps = f"{_ARGO_CD}-{sync}", releases + (kind == "rollback")
+    way = next((it for it in ARGO_CD if it == name), None)
+    # An unknown one is refused with the rest of the name; a single step is never synced otherwise than asked for.
+    return ",".join(_synced(way, steps)) if way is not None and steps > 1 else name
+
+
+def _synced(way: WayName, steps: int) -> tuple[WayName, ...]:
+    first = _FIRST_SYNC if way == "argocd-client" else way
+    return (first, *(way,) * (steps - 1))
 
 
 def ways_of(text: str, steps: int) -> tuple[WayName, ...]:

@@ -65,7 +65,8 @@ class Change:
     """What came of it. `settled` is when all Deployments had rolled out; None when they did not.
 
     `helm_error` and `rollout_error` are why it did not get to its end, empty when it did; with `outside` that was
-    nothing that the release did, but a registry, the network, the node or a login. `installed` is the release that its
+    nothing that the release did, but a registry, the network, the node or a login. `trouble` is why the way did not get
+    to its end although it has brought the new Deployments. `installed` is the release that its
     way has put there now, or would have.
     """
 
@@ -75,6 +76,7 @@ class Change:
     settled: datetime | None
     helm_error: str = ""
     rollout_error: str = ""
+    trouble: str = ""
     outside: bool = False
     installed: InstalledRelease
 
@@ -263,6 +265,8 @@ def _change(
                     put = rollout.run_way(
                         api, target.namespace, before, Deadline(seconds=helm_timeout), call, interrupt=interrupt
                     )
+                    if put.trouble:
+                        failed(put.trouble)
                 except (ReleaseError, PullError, UsageError) as error:
                     helm_error, outside = str(error), isinstance(error, PullError)
                     failed(error.message)
@@ -287,6 +291,7 @@ def _change(
         settled=settled,
         helm_error=helm_error,
         rollout_error=rollout_error,
+        trouble=put.trouble,
         outside=outside,
         installed=target.after(put),
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import ApiError, ClusterError, UsageError
+from harness.errors import ApiError, ClusterError, ReleaseError, UsageError
 from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.late import client
@@ -127,6 +127,8 @@ def begin(
             lambda seconds, stop: by.put(on, installed, timeout=seconds, stop=stop),
             interrupt=interrupt,
         )
+    if put.trouble:
+        raise ReleaseError(f"{release.version} was not installed: {put.trouble}")
     seconds = {"namespaces": round(prepared - started, 2), "helm": round(deadline.elapsed - prepared, 2)}
     return BegunInstall(release=replace(installed.after(put), seconds=seconds), before=before)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from harness.checks.infrastructure import Diagnosis
 from harness.matrix.model import Cell
 from harness.registries.sources import ImageRecord
+from harness.releases.argocd.programs import Programs
 from harness.report.model import RetryResult, attempt_name
 from harness.stories.cluster import BareCluster
 from harness.stories.protocol import OwnRegistries
@@ -56,11 +57,13 @@ class ClusterRecord:
 
     `made` is None until it answers. `images` are those of its nodes, `phases` the seconds that all cells had in common,
     `waited` those in which nothing was done for them, since others had the processors; `diagnoses` are by the names of
-    attempts. `told` is what the run made, or has otherwise, for the user's values.
+    attempts. `told` is what the run made, or has otherwise, for the user's values. `argocd` are Argo CD's programs
+    beside it, where its path asks for them.
     """
 
     made: BareCluster | None = None
     registries: OwnRegistries | None = None
+    argocd: Programs | None = None
     images: list[ImageRecord] = field(default_factory=list)
     phases: dict[str, float] = field(default_factory=dict)
     waited: float = 0.0

@@ -178,6 +178,7 @@ class CellReports:
                 *users.secret_values(self._asked.given.apps),
                 *self._secrets_before,
             ],
+            argocd=self._record.argocd,
         )
 
     def hand_back(self, attempt: Attempt, why: str) -> None:

@@ -12,6 +12,7 @@ from harness.evidence.markdown import prose
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
 from harness.registries.sources import ImageRecord
+from harness.releases.argocd.programs import Programs
 from harness.releases.home import Home
 from harness.run.resources import Resources
 from harness.run.run_host import Host
@@ -42,18 +43,19 @@ class Gatherer:
         made: BareCluster | None,
         images: Sequence[ImageRecord],
         secrets: Sequence[str] = (),
+        argocd: Programs | None = None,
     ) -> str:
         """The folder with the evidence, gathered now unless it was before; empty when there is none.
 
-        Where none was `made` it is what the creation left. `secrets` are further ones that must not be in it. Raises
-        Cancelled only.
+        Where none was `made` it is what the creation left. `secrets` are further ones that must not be in it, `argocd`
+        are the programs beside the cluster. Raises Cancelled only.
         """
         if not (folder / "summary.md").exists():
             try:
                 if made is None:
                     self._of_creation(folder, findings)
                 else:
-                    self._of_cluster(cell, title, findings, folder, made, images, secrets)
+                    self._of_cluster(cell, title, findings, folder, made, images, secrets, argocd)
             except Cancelled:
                 raise
             except Exception as error:  # Whatever went wrong, the verdict must not get lost over it.
@@ -69,6 +71,7 @@ class Gatherer:
         made: BareCluster,
         images: Sequence[ImageRecord],
         secrets: Sequence[str],
+        argocd: Programs | None,
     ) -> None:
         collect(
             EvidenceRequest(
@@ -81,9 +84,11 @@ class Gatherer:
                 folder=folder,
                 node_logs=lambda target: made.provider.export_logs(made.cluster, target),
                 registry_logs=self._resources.registry_logs,
+                argocd_logs=argocd.logs if argocd else None,
                 versions={
                     "distribution": cell.environment.distribution_from(self._host.choice.kind),
                     **{name: tool.version for name, tool in self._host.tools.items()},
+                    **({"Argo CD": argocd.image.version} if argocd else {}),
                     **{record.reference: record.digest for record in images},
                 },
                 findings=findings,

@@ -19,7 +19,7 @@ from harness.kube.interruptions import finding_of
 from harness.matrix.costs import costs
 from harness.matrix.model import Environment
 from harness.providers.base import Provider
-from harness.run import plan
+from harness.run import argo, plan
 from harness.run.attempt import Attempt, ClusterRecord, Kept
 from harness.run.budget import Budget, Claim
 from harness.run.cell_reports import CellReports, Done
@@ -198,6 +198,12 @@ class Group:
 
     def _remove(self, provider: Provider) -> None:
         ledger = self._resources.ledger
+        if self._record.argocd is not None:
+            try:
+                with process.sheltered():
+                    argo.end(self._record.argocd, ledger)
+            except HarnessError as error:
+                self._say(f"{self.name}: {error}")
         planned = ledger is not None and any(entry.name == self.cluster_name for entry in ledger.open_entries())
         if not planned or ledger is None:
             return

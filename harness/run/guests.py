@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from harness import stories
 from harness.errors import UsageError
 from harness.matrix.catalogue import Catalogue
+from harness.matrix.path_names import by_argo_cd
 from harness.options import RunOptions
 from harness.providers.existing import Existing
 
@@ -74,6 +75,8 @@ def _why_not(cell: Cell, found: Target) -> str:
     scenario = cell.scenario
     if stories.of(scenario).enters_nodes:
         return f"{scenario.name} changes nodes or registries"
+    if by_argo_cd(cell.path):
+        return "Argo CD runs beside clusters that a run has made"
     if cell.path.crds == "hook":
         return f"the CRDs that the hook of {cell.path.name} creates do not say whose they are"
     if scenario.needs.nodes > max(1, len(found.nodes)):

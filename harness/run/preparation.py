@@ -21,17 +21,19 @@ from harness.machine import HostSeen
 from harness.matrix import path_names
 from harness.matrix.model import Path
 from harness.matrix.names import counted
+from harness.matrix.path_names import by_argo_cd
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
 from harness.releases import applying, conditions, crds, provision, relocate, shared
 from harness.releases.applying import Applied
+from harness.releases.argocd.programs import ArgoCdImage
 from harness.releases.fitting import Fit, Given, Room
 from harness.releases.helm import Helm
 from harness.releases.install import INSTALL_SECONDS, BegunInstall, begin, finish
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.ways.protocol import Programs
-from harness.run import before, plan, values_fit
+from harness.run import argo, before, plan, values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.early_install import EarlyInstall
 from harness.run.locking import Locker
@@ -109,6 +111,7 @@ class Preparation:
             if not provider.guest:
                 self._before = before.gather(self._asked, self._environment, self._resources.source, helm)
             self._locker.learn(addons=self._before.addons)
+            argocd = argo.image(self._asked.settings, self._say_here) if by_argo_cd(cell.path) else None
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
         first = releases[cell.path.releases[0]]
@@ -116,7 +119,7 @@ class Preparation:
         refusal = self._locker.refusal(cell) or (None if provider.guest else self._suited(first, releases))
         if refusal is not None:
             return refusal
-        early = None if provider.guest else self._early(first)
+        early = None if provider.guest or argocd else self._early(first)
         made = self._create(provider, node, helper, releases, early)
         if isinstance(made, Finding):
             return made
@@ -130,6 +133,8 @@ class Preparation:
             return errored("mirrors-in-force", outside)
         installs = cell.scenario.needs.installed == "first-release"
         try:
+            if argocd:
+                self._begin_argocd(made.cluster, argocd, releases)
             prepared = self._install(made, first, early) if installs else self._bare(made)
         except Cancelled:
             raise
@@ -278,6 +283,13 @@ class Preparation:
         """What the nodes are told: the source's mirrors, or the registries that the cells bring along."""
         own, mirrors = self._record.registries, self._resources.source.mirrors
         return own.mirrors(mirrors) if own else mirrors
+
+    def _begin_argocd(self, cluster: Cluster, image: ArgoCdImage, releases: Mapping[str, ReleaseOnPath]) -> None:
+        """Have Argo CD beside the cluster, with the charts of the path. Raises ApiError, WaitTimeout, EngineError."""
+        began = time.monotonic()
+        self._record.argocd = argo.begin(cluster, image, [it.chart for it in releases.values()], self._resources)
+        self._record.phases["argocd"] = time.monotonic() - began
+        self._record.told = (*self._record.told, f"Argo CD {image.version} deploys the release")
 
     def _bare(self, made: BareCluster) -> BareCluster:
         """The cluster for cells that install the release themselves."""

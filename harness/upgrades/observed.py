@@ -14,6 +14,7 @@ from typing import Any
 from harness.matrix.model import Move, Path, Release
 from harness.releases.change import Step
 from harness.releases.observe import ObservedOperator, Unseen
+from harness.upgrades.gitops import GitOpsSeen
 from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.permissions import PermissionChange
 from harness.upgrades.prober import Probe
@@ -40,12 +41,14 @@ class MoveTimes:
 @dataclass(frozen=True, kw_only=True)
 class ObservedMove:
     """One upgrade or rollback. `helm_error` and `rollout_error` are why it did not get to its end, else empty;
-    `outside` tells that this was nothing that the release did, as in `Change`.
+    `outside` tells that this was nothing that the release did, and `trouble` why its way did not get to its end
+    although it has brought the new Deployments, as in `Change`.
 
     `old_pods` are pods of the operator that were there before and still are. `orphans` are objects that the old release
     owned, and that neither the new one owns nor Helm removed: `Kind/namespace/name`. `unfit` are stored objects that
     the schema now in the cluster refuses, with the API server's words. `probes` are those from the beginning of the
-    move until its end. `values` are those of the release that there is after it.
+    move until its end. `gitops` is what Argo CD made of a move of its own; None of others. `values` are those of the
+    release that there is after it.
     """
 
     move: Move
@@ -63,6 +66,8 @@ class ObservedMove:
     unfit: Mapping[str, str] | Unseen
     probes: tuple[Probe, ...]
     outside: bool = False
+    trouble: str = ""
+    gitops: GitOpsSeen | Unseen | None = None
     values: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Move, Path, Release
+from harness.matrix.path_names import ARGO_CD, way_with
 from harness.providers.base import Provider
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change, Wanted
@@ -22,7 +23,7 @@ from harness.releases.observe import ObservedOperator, Unseen, observe
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.serving import release_of
 from harness.releases.ways.protocol import InstalledRelease, On, Programs
-from harness.upgrades import permissions, stock
+from harness.upgrades import gitops, permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatcher
 from harness.upgrades.prober import Probe, Prober
@@ -190,7 +191,7 @@ class PathRun:
         try:
             self.say(f"{move}")
             came = self._change(here, been, move)
-            wrong = came.helm_error or came.rollout_error
+            wrong = came.helm_error or came.trouble or came.rollout_error
             target = here if came.helm_error else came.installed
             soak = min(soak, HOPELESS_SOAK) if came.helm_error else soak
             self.say(f"{move}: {wrong.splitlines()[0] if wrong else 'rolled out'}; watching it for up to {soak:.0f} s")
@@ -224,6 +225,7 @@ class PathRun:
                 old = _later(pool, lambda: self._still_there(namespace, pods_before))
         finally:
             watcher.stop()
+        argo_cd = gitops.look(self.cluster, target, last=meanwhile is not None) if move.way in ARGO_CD else None
         return target, ObservedMove(
             move=move,
             origin=here.release,
@@ -233,6 +235,7 @@ class PathRun:
             helm_error=came.helm_error,
             rollout_error=came.rollout_error,
             outside=came.outside,
+            trouble=came.trouble,
             values=target.values,
             watch=watcher.seen(came.began),
             operator=operator,
@@ -241,6 +244,7 @@ class PathRun:
             orphans=orphans.result(),
             unfit=unfit.result(),
             probes=(),
+            gitops=argo_cd,
         )
 
     def _change(self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move) -> Change:
@@ -256,7 +260,7 @@ class PathRun:
             crds=crds,
             values_mode=self.path.values,
             values=target.with_users(self.values),
-            way=move.way,
+            way=way_with(move.way, crds),
             kustomization=target.kustomization,
         )
 

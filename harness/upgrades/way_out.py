@@ -41,7 +41,7 @@ def take(
     began = time.monotonic()
     try:
         came = change.upgrade(cluster, here, wanted, programs)
-        wrong, state, error = came.helm_error or came.rollout_error, "", ""
+        wrong, state, error = came.helm_error or came.trouble or came.rollout_error, "", ""
         with cluster.api_client() as api:
             differences = crds.apart(api, wanted.chart)
             if not wrong:

@@ -209,7 +209,7 @@ def test_every_name_leads_back_to_its_path(path: model.Path) -> None:
     parsed = parse(path.name)
     assert parsed is not None
     assert (parsed.kind, parsed.releases) == (path.kind, path.releases)
-    assert name_of(parsed.kind, parsed.releases, path.crds, path.values) == path.name
+    assert name_of(parsed.kind, parsed.releases, path.crds, path.values, path.ways) == path.name
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_every_known_break_is_about_a_path_that_there_is(row: KnownRow) -> None:
         for path in REAL.upgrades.paths.values()
         if any(row.about(move, path.crds, path.values) for move in path.moves)
     ]
-    assert about or any(row.about_install(release.name) for release in REAL.releases)
+    assert about or any(row.about_install(release.name, *row.ways[:1]) for release in REAL.releases)
     assert re.compile(row.says)
 
 

@@ -91,7 +91,7 @@ def test_prune_leaves_a_build_that_goes_on(settings: Settings, store: Store) -> 
 
 def test_an_unknown_name_says_what_was_meant(settings: Settings) -> None:
     with pytest.raises(UsageError, match=r"did you mean image spark-4\.0\.4"):
-        inventory.build(settings, [], [], ["image spark-4.0.5"], lambda _: None)
+        inventory.build(settings, [], [], ["image spark-4.0.40"], lambda _: None)
 
 
 def test_what_is_there_is_not_built_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

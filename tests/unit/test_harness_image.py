@@ -12,7 +12,7 @@ import pytest
 from harness import home
 from harness.errors import UsageError
 from harness.foundry import harness_image
-from harness.foundry.assemble import write_image
+from harness.foundry.assemble import pack, write_image
 from harness.foundry.layers import read_layer, write_layer
 from harness.settings import PROJECT_ROOT
 
@@ -52,7 +52,7 @@ def test_the_archive_is_one_that_engines_load(tmp_path: Path) -> None:
     write_layer(tmp_path, "layer", lambda layer: layer.text("hello", "hello"))
     image = write_image(tmp_path, [("hello", read_layer(tmp_path))], harness_image._config())
 
-    harness_image._pack(image, tmp_path / "image.tar")
+    pack(image, harness_image.row().reference, tmp_path / "image.tar")
 
     with tarfile.open(tmp_path / "image.tar") as packed:
         names = packed.getnames()

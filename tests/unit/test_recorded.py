@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import BuildError, CatalogueError, UsageError
-from harness.foundry import bases, debian, node_systems, papers, recorded, spark
+from harness.foundry import argocd, bases, debian, node_systems, papers, recorded, spark
 from harness.foundry.assemble import architecture
 from harness.foundry.layers import write_layer
 from harness.foundry.recorded import RecordedSystem
@@ -68,7 +68,8 @@ def test_a_package_without_a_hash_is_compared_by_its_version() -> None:
 
 
 def test_every_base_system_is_on_record() -> None:
-    names = {it.name for it in (node_systems.base_system(), node_systems.proxy_system(), spark.catalogue().base)}
+    below = (node_systems.base_system(), node_systems.proxy_system(), spark.catalogue().base, argocd.row().base)
+    names = {it.name for it in below}
 
     assert {it.name for it in recorded.systems()} == names
     for system in recorded.systems():

@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 
 from harness.errors import UsageError
 from harness.matrix.model import Path, WayName
+from harness.releases.ways.by_argocd import ByArgoCd
 from harness.releases.ways.by_helm import ByHelm
 from harness.releases.ways.by_kustomize import ByKustomize
 from harness.releases.ways.by_template import ByTemplate
@@ -22,6 +23,9 @@ _WAYS: Mapping[WayName, Way] = {
     "kubectl": ByTemplate(),
     "kustomize": ByKustomize("kustomize", overlay=False),
     "overlay": ByKustomize("overlay", overlay=True),
+    "argocd-client": ByArgoCd("argocd-client", "client"),
+    "argocd-server-side": ByArgoCd("argocd-server-side", "server-side"),
+    "argocd-replace": ByArgoCd("argocd-replace", "replace"),
 }
 
 

@@ -68,13 +68,15 @@ class Put:
     """What came of it: the number of the revision, and what the way says of it.
 
     `objects` are those that it put there, where it keeps no record of them in the cluster. `account` is the one that it
-    made for applications, where no label tells it.
+    made for applications, where no label tells it. `trouble` is why it did not get to its end although the Deployments
+    of the new release are there; else empty.
     """
 
     revision: int
     said: str = ""
     objects: tuple[Mapping[str, Any], ...] = ()
     account: str = ""
+    trouble: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from harness.apps import samples
 from harness.matrix.model import ClusterNeeds, Scenario
+from harness.matrix.path_names import HELMS, USUAL
 
 STRUCK = "struck-"
 """How the names of applications begin that a fault itself judges."""
@@ -17,6 +18,6 @@ def scenario(name: str, summary: str, *, timeout: float = 600.0) -> Scenario:
         summary=summary,
         timeout=timeout,
         images=(samples.chart_values().spark.image,),
-        needs=ClusterNeeds(paths=("upgrade",), cluster=name, places=2),
+        needs=ClusterNeeds(paths=("upgrade",), ways=(USUAL, *HELMS), cluster=name, places=2),
         takes_for_granted=("webhook",),
     )

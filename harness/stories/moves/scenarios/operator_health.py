@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness import causes, late
 from harness.apps.states import State
 from harness.matrix.model import ClusterNeeds, Scenario
+from harness.matrix.path_names import ARGO_CD
 from harness.stories.moves.labels import of_moves
 from harness.verdicts import Finding, Verdict, errored, failed, passed
 
@@ -92,15 +93,20 @@ def completed(move: ObservedMove) -> Finding:
     name = "move-completed"
     times = move.times
     not_done = errored if move.outside else failed
+    program = "Argo CD" if move.move.way in ARGO_CD else "Helm"
     if move.helm_error:
         return not_done(
-            name, f"Helm did not get to its end: {move.helm_error}", commands=[it.command for it in move.steps]
+            name, f"{program} did not get to its end: {move.helm_error}", commands=[it.command for it in move.steps]
         )
     took = (times.helm_done - times.began).total_seconds()
     if move.rollout_error or times.settled is None:
-        return not_done(name, f"Helm finished after {took:.1f} s, but then: {move.rollout_error}")
+        return not_done(name, f"{program} finished after {took:.1f} s, but then: {move.rollout_error}")
+    if move.trouble:
+        return failed(
+            name, f"{program} did not get to its end: {move.trouble}", commands=[it.command for it in move.steps]
+        )
     ready = (times.settled - times.helm_done).total_seconds()
-    return passed(name, f"Helm finished after {took:.1f} s, and the rollout {ready:.1f} s later")
+    return passed(name, f"{program} finished after {took:.1f} s, and the rollout {ready:.1f} s later")
 
 
 def leadership(move: ObservedMove) -> Finding:
