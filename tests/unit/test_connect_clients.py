@@ -152,7 +152,7 @@ def test_a_server_of_each_spark_is_asked_by_a_client_of_its_version() -> None:
         CLIENTS.of_server("9.9.9")
 
 
-@pytest.mark.parametrize(("server", "number"), [("4.0.4", 1), ("4.0.5", 1), ("4.1.4", 0), ("4.3.0", 0)])
+@pytest.mark.parametrize(("server", "number"), [("4.0.4", 1), ("4.0.5", 1), ("4.1.4", 1), ("4.2.1", 0), ("4.3.0", 0)])
 def test_a_break_is_expected_of_the_servers_that_have_it(server: str, number: int) -> None:
     assert len(list(CLIENTS.expected("spark-connect", server))) == number
 
@@ -220,6 +220,14 @@ def test_the_known_break_of_the_newest_client_is_broken_as_known_and_no_others()
     assert found.verdict is Verdict.FAILED
     (found,) = predicted("oldest", DATA | {"createDataFrame": {"error": MISSING}})
     assert found.verdict is Verdict.FAILED
+
+
+def test_a_server_of_4_1_breaks_the_newest_client_in_words_of_its_own() -> None:
+    said = "ValueError: invalid literal for int() with base 10: '3221225472b'"
+    found = python_clients.judged(BY_ROLE["newest"], "data", DATA | {"createDataFrame": {"error": said}}, "4.1.4")
+    known = list(CLIENTS.expected("spark-connect", "4.1.4"))
+    (judged,) = expectation.judge([found], known, "spark-connect", rows="charts/clients.toml")
+    assert judged.verdict is Verdict.BROKEN_AS_KNOWN
 
 
 def test_a_break_that_is_gone_is_told_with_the_file_of_its_row() -> None:
