@@ -16,7 +16,7 @@ from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.late import httpx
-from harness.registries.problems import answered, unreachable
+from harness.registries.problems import answered, is_loopback, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
 
@@ -65,7 +65,7 @@ class Connection:
         self._http = httpx.Client(
             timeout=timeout,
             follow_redirects=True,
-            trust_env=not _is_loopback(urlsplit(self.root).hostname or ""),
+            trust_env=not is_loopback(urlsplit(self.root).hostname or ""),
             verify=_tls(mirror, host),
         )
 
@@ -206,11 +206,7 @@ def address_of(mirror: Mirror | None, host: str) -> str:
         return mirror.reachable_url
     if host == DOCKER_HUB:
         return "https://registry-1.docker.io"
-    return f"{'http' if _is_loopback(host.rsplit(':', 1)[0]) else 'https'}://{host}"
-
-
-def _is_loopback(hostname: str) -> bool:
-    return hostname in ("localhost", "::1", "[::1]") or re.fullmatch(r"127(\.\d+){3}", hostname) is not None
+    return f"{'http' if is_loopback(host.rsplit(':', 1)[0]) else 'https'}://{host}"
 
 
 def _tls(mirror: Mirror | None, host: str) -> ssl.SSLContext:

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import ssl
+import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from harness import causes
 from harness.errors import RegistryError
+from harness.images.references import image_host
 from harness.kube import pull_messages
 from harness.late import httpx
+from harness.registries.presented import presented
 
 _GRANT = "package settings, Manage Actions access: add the repository with the role Write"
 _STRANGER = (
@@ -60,25 +65,93 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
 
 
 def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError:
-    """The error for a server that did not answer at all."""
+    """The error for a server that did not answer at all: the one that was asked, or the one that it pointed to.
+
+    Of a certificate that is not trusted, the server is asked who issued it.
+    """
+    url = _asked(error)
+    blamed = _blamed(server, url)
     causes = list(_causes(error))
     tls = next((it for it in causes if isinstance(it, ssl.SSLError)), None)
     if isinstance(tls, ssl.SSLCertVerificationError):
-        return RegistryError(
-            f"the certificate of {server} is not trusted: {tls.verify_message}",
-            pull_messages.read(f"x509: {tls.verify_message}", image=f"{host}/image").next_step,
-        )
+        return _untrusted(blamed, host, url, tls)
     if tls is not None:
         return RegistryError(
-            f"{server} failed the TLS handshake: {tls.reason or tls}",
+            f"{blamed} failed the TLS handshake: {tls.reason or tls}",
             pull_messages.next_step(pull_messages.PLAIN_HTTP, host),
+        )
+    proxy = proxy_for(url)
+    if isinstance(error, httpx.ProxyError) or (proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)):
+        return RegistryError(
+            f"the proxy {proxy}, by which this machine reaches {blamed}, did not let it through: {_words(error)}",
+            f"check HTTPS_PROXY and NO_PROXY, and whether the proxy allows {urlsplit(url).hostname}",
+        )
+    unknown = next((it for it in causes if isinstance(it, socket.gaierror)), None)
+    if unknown is not None:
+        name = urlsplit(url).hostname or host
+        return RegistryError(
+            f"{blamed} could not be reached: the name {name} is not known to this machine's name servers ({unknown})",
+            f"compare `getent hosts {name}` with that of another name; ask who runs the name server, or use a mirror "
+            "(harness.toml) or --source foundry",
         )
     late = isinstance(error, httpx.TimeoutException)
     what = "did not answer in time" if late else "could not be reached"
     return RegistryError(
-        f"{server} {what}: {str(error) or type(error).__name__}",
+        f"{blamed} {what}: {_words(error)}",
         pull_messages.next_step(pull_messages.TIMEOUT if late else pull_messages.REGISTRY_AWAY, host),
     )
+
+
+def proxy_for(url: str) -> str:
+    """The proxy of the environment for an address, without its login; empty without one."""
+    parts = urlsplit(url)
+    proxies = urllib.request.getproxies()
+    found = proxies.get(parts.scheme) or proxies.get("all") or ""
+    if not found or not parts.hostname or is_loopback(parts.hostname) or urllib.request.proxy_bypass(parts.hostname):
+        return ""
+    proxy = urlsplit(found if "://" in found else f"http://{found}")
+    return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+
+
+def is_loopback(hostname: str) -> bool:
+    """Whether a host is this machine itself, about which a proxy of the environment has no say."""
+    return hostname in ("localhost", "::1", "[::1]") or re.fullmatch(r"127(\.\d+){3}", hostname) is not None
+
+
+def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationError) -> RegistryError:
+    seen = presented(url, proxies=bool(proxy_for(url)))
+    why = f"; {seen.why()}" if seen else ""
+    if seen and seen.is_the_clock:
+        step = "set this machine's clock (timedatectl set-ntp true)"
+    elif seen and not seen.expired:
+        step = (
+            f"if {seen.issuer} is a proxy of yours that looks into TLS, add its CA to this machine's certificates "
+            f'(update-ca-certificates, or SSL_CERT_FILE); else put the CA under ca of [mirrors."{host}"] in '
+            "harness.toml"
+        )
+    else:
+        step = pull_messages.read(f"x509: {tls.verify_message}", image=f"{host}/image").next_step
+    return RegistryError(f"the certificate of {blamed} is not trusted: {tls.verify_message}{why}", step)
+
+
+def _asked(error: httpx.HTTPError) -> str:
+    """The address of the request that failed, which may be the target of a redirect; empty where nobody knows."""
+    try:
+        return str(error.request.url)
+    except RuntimeError:
+        return ""
+
+
+def _blamed(server: str, url: str) -> str:
+    """The server, or the other one that it redirected to, for messages."""
+    target = urlsplit(url).netloc
+    named = {image_host(it) for it in re.split(r"[^\w.:\[\]-]+", server)}
+    known = image_host(target) in named
+    return server if not target or known else f"{target}, to which {server} redirects,"
+
+
+def _words(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__
 
 
 def _said(response: httpx.Response) -> str:

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of networks between this machine and a registry: one error each, with the host that did it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from registry_fakes import Answer, answering
+
+from harness.errors import RegistryError
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
+from harness.registries.client import RegistryClient
+from harness.registries.front import certificates
+from harness.registries.presented import Presented, wrong_clock
+from harness.registries.problems import proxy_for
+
+DAY = timedelta(days=1)
+PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, and a name server that knows none of the names here: whether there is one is not what is tried."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    real = socket.getaddrinfo
+
+    def answer(host: str, *arguments: object, **more: object) -> object:
+        if host.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answer)
+
+
+def refusal(host: str, mirror: Mirror | None = None) -> RegistryError:
+    """What a client says that asks for an image there."""
+    with RegistryClient(mirror, host, attempts=1, timeout=3.0) as client, pytest.raises(RegistryError) as raised:
+        client.manifest(ImageReference(registry=host, repository="acme/app", tag="1"))
+    return raised.value
+
+
+@contextmanager
+def tls_server(folder: Path, chain: tuple[Path, Path], *, date: datetime) -> Iterator[str]:
+    """A server that speaks TLS with this certificate and has this time; yields its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(401)
+            self.end_headers()
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return format_datetime(date, usegmt=True)
+
+        def log_message(self, *_: object) -> None:
+            """Stay silent."""
+
+    class Server(HTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """A client that does not trust the certificate goes away, which is what it is to do."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*chain)
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"https://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_redirect_to_a_host_that_is_blocked_names_that_host() -> None:
+    blocked = "http://127.0.0.1:1/blob"
+    with answering(lambda request: Answer(307, "", {"Location": blocked})) as registry:
+        error = refusal(registry.address)
+    assert error.message.startswith(f"127.0.0.1:1, to which {registry.address} redirects, could not be reached: ")
+    assert error.status == 0
+
+
+def test_a_name_that_is_not_known_is_told_for_the_one_host() -> None:
+    with answering(lambda request: Answer(307, "", {"Location": "http://blobs.invalid/blob"})) as registry:
+        error = refusal(registry.address)
+    said = f"blobs.invalid, to which {registry.address} redirects, could not be reached: the name blobs.invalid is not"
+    assert error.message.startswith(said)
+    assert "getent hosts blobs.invalid" in error.next_step
+
+
+def test_a_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://robot:hidden@127.0.0.1:1")
+    error = refusal("registry.invalid")
+    assert error.message.startswith("the proxy http://127.0.0.1:1, by which this machine reaches registry.invalid, did")
+    assert "hidden" not in str(error)
+    assert "allows registry.invalid" in error.next_step
+
+
+def test_no_proxy_is_asked_for_what_needs_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "registry.invalid,.example.com")
+    assert "the name registry.invalid is not known" in refusal("registry.invalid").message
+    assert proxy_for("https://a.example.com/v2/") == ""
+    assert proxy_for("https://127.0.0.1:5000/v2/") == ""
+    assert proxy_for("https://ghcr.io/v2/") == "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("certificate", "clock", "said", "step"),
+    [
+        (
+            "good",
+            timedelta(),
+            "issued by spark-operator-harness local",
+            "a proxy of yours that looks into TLS",
+        ),
+        ("expired", timedelta(), "it was valid until ", "renew the certificate of ghcr.io"),
+        ("expired", -2 * DAY, "this machine's clock is 48 h ahead", "set this machine's clock"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_says_why(
+    tmp_path: Path, certificate: str, clock: timedelta, said: str, step: str
+) -> None:
+    made = certificates.make(tmp_path, ["ghcr.io"], ["127.0.0.1"])
+    trusted = made.ca if certificate == "expired" else None
+    with tls_server(tmp_path, getattr(made, certificate), date=datetime.now(UTC) + clock) as url:
+        error = refusal("ghcr.io", Mirror(url=url, ca=trusted))
+    assert error.message.startswith(f"the certificate of the mirror {url} of ghcr.io is not trusted: ")
+    assert said in error.message
+    assert step in error.next_step
+
+
+def test_a_certificate_of_tomorrow_is_the_clocks_fault_only_by_the_servers_clock() -> None:
+    now = datetime.now(UTC)
+    late = Presented(issuer="it", begins=now + DAY / 2, ends=now + 90 * DAY, ahead=DAY)
+    assert late.why().startswith("this machine's clock is 24 h behind")
+    assert late.is_the_clock
+    early = Presented(issuer="it", begins=now + DAY / 2, ends=now + 90 * DAY, ahead=timedelta())
+    assert (early.why().startswith("it is valid from "), early.is_the_clock) == (True, False)
+
+
+def test_clocks_that_differ_a_little_are_right() -> None:
+    now = datetime.now(UTC)
+    assert wrong_clock(format_datetime(now - timedelta(minutes=2), usegmt=True)) == ""
+    assert wrong_clock(format_datetime(now - timedelta(minutes=30, seconds=5), usegmt=True)) == "30 min ahead"
+    assert wrong_clock("") == ""
