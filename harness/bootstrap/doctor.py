@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import re
 import shutil
@@ -11,15 +10,12 @@ import socket
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
 
 import psutil
-from pydantic import BaseModel, ConfigDict
-from rich.table import Table
-from rich.text import Text
 
-from harness.bootstrap import tools
+from harness.bootstrap import reach, tools
+from harness.bootstrap.prerequisite import Prerequisite, failure, ok, warning
 from harness.errors import EngineError, HarnessError
 from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages
@@ -40,25 +36,6 @@ _MEMORY_WANTED = 8e9
 _CPUS_WANTED = 2
 _INOTIFY_WANTED = 512
 _FOR_EVERY_CELL = ("helm", tools.KUBECTL)
-
-
-class Status(StrEnum):
-    """The status of a prerequisite, from best to worst."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-class Prerequisite(BaseModel):
-    """One prerequisite: what was found, and how to fix it (empty when it is ok)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    status: Status
-    found: str
-    remedy: str = ""
 
 
 def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite]:
@@ -88,42 +65,11 @@ def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite
     ]
 
 
-def worst(prerequisites: Sequence[Prerequisite]) -> Status:
-    """The worst status of all."""
-    order = list(Status)
-    return max((it.status for it in prerequisites), key=order.index, default=Status.OK)
-
-
-def render(prerequisites: Sequence[Prerequisite]) -> Table:
-    """A table for people; what is not ok comes with its remedy."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("prerequisite", "status"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("found, and remedy", overflow="fold")
-    style = {Status.OK: "green", Status.WARNING: "yellow", Status.FAILURE: "red"}
-    for it in prerequisites:
-        text = Text(it.found)
-        if it.remedy:
-            text.append(f"\n→ {it.remedy}", style="bold")
-        table.add_row(it.name, Text(it.status, style=style[it.status]), text)
-    return table
-
-
-def as_json(prerequisites: Sequence[Prerequisite]) -> str:
-    """The same for programs: an array of objects with name, status, found and remedy."""
-    return json.dumps([it.model_dump(mode="json") for it in prerequisites], indent=2)
-
-
-def _ok(name: str, found: str) -> Prerequisite:
-    return Prerequisite(name=name, status=Status.OK, found=found)
-
-
-def _warning(name: str, found: str, remedy: str) -> Prerequisite:
-    return Prerequisite(name=name, status=Status.WARNING, found=found, remedy=remedy)
-
-
-def _failure(name: str, found: str, remedy: str) -> Prerequisite:
-    return Prerequisite(name=name, status=Status.FAILURE, found=found, remedy=remedy)
+def registries(settings: Settings) -> list[Prerequisite]:
+    """What of the registries works from here: each is asked for an image that runs pull. Takes ten seconds at most."""
+    known = catalogue.of(settings)
+    images = [*(it.image for it in reversed(known.releases)), *(it.node_image for it in known.environments)]
+    return reach.examine(settings, filter(None, images))
 
 
 def _engine(settings: Settings) -> tuple[engine.Engine | None, list[Prerequisite]]:
@@ -131,22 +77,22 @@ def _engine(settings: Settings) -> tuple[engine.Engine | None, list[Prerequisite
     try:
         found = engine.probe(settings)
     except engine.EngineRefusal as refused:
-        return None, [_ok(name, "it runs"), _failure(access, refused.message, refused.next_step)]
+        return None, [ok(name, "it runs"), failure(access, refused.message, refused.next_step)]
     except EngineError as absent:
         return None, [
-            _failure(name, absent.message, absent.next_step),
-            _warning(access, "unknown, since no engine answers", "see above"),
+            failure(name, absent.message, absent.next_step),
+            warning(access, "unknown, since no engine answers", "see above"),
         ]
     by = ", started by the harness" if found.ours else ""
     which = f"{found} on {found.operating_system}{by}"
     return found, [
-        _ok(name, which)
+        ok(name, which)
         if found.product == "Docker"
-        else _warning(name, which, "`nox -s clean` works with it; no cell was ever run with it: use Docker for cells"),
-        _ok(access, "this user has access"),
-        _warning(storage, "vfs, which copies every layer", "put the data root on ext4 or xfs, so that overlay2 works")
+        else warning(name, which, "`nox -s clean` works with it; no cell was ever run with it: use Docker for cells"),
+        ok(access, "this user has access"),
+        warning(storage, "vfs, which copies every layer", "put the data root on ext4 or xfs, so that overlay2 works")
         if found.storage_driver == "vfs"
-        else _ok(storage, f"{found.storage_driver} in {found.data_root}"),
+        else ok(storage, f"{found.storage_driver} in {found.data_root}"),
     ]
 
 
@@ -154,112 +100,112 @@ def _capabilities(found: engine.Engine | None) -> Prerequisite:
     name = "capabilities"
     absent = capabilities.missing()
     if not absent:
-        return _ok(name, "all")
+        return ok(name, "all")
     listed = f"missing on this host: {', '.join(sorted(absent))}"
     hard = [it for it in capabilities.NEEDED_BY_NODES if it in absent and it != "CAP_SYS_RESOURCE"]
     if hard:
-        return _failure(name, listed, f"nodes need {' and '.join(hard)}: use a host or a container that has them")
+        return failure(name, listed, f"nodes need {' and '.join(hard)}: use a host or a container that has them")
     if found and not found.ours and found.default_runtime == "runc":
-        return _warning(
+        return warning(
             name,
             f"{listed}, and the running engine's runtime does not work around that",
             "if privileged containers fail with 'unable to apply caps', stop that engine and run `nox -s bootstrap`",
         )
-    return _ok(name, f"{listed}; the harness's engine starts privileged containers without them")
+    return ok(name, f"{listed}; the harness's engine starts privileged containers without them")
 
 
 def _cgroups() -> Prerequisite:
     name = "cgroups"
     if platform.system() != "Linux":
-        return _ok(name, f"inside the virtual machine of {platform.system()}'s engine")
+        return ok(name, f"inside the virtual machine of {platform.system()}'s engine")
     version = capabilities.cgroup_version()
     if version == 2:
-        return _ok(name, "version 2")
+        return ok(name, "version 2")
     if version == 1:
-        return _warning(
+        return warning(
             name,
             "version 1, which Kubernetes deprecates: from 1.35 on the harness sets failCgroupV1: false for the kubelet",
             "if possible, boot with systemd.unified_cgroup_hierarchy=1",
         )
-    return _failure(name, "not mounted", "mount cgroups on /sys/fs/cgroup; container engines need them")
+    return failure(name, "not mounted", "mount cgroups on /sys/fs/cgroup; container engines need them")
 
 
 def _disk(name: str, folder: Path, settings: Settings) -> Prerequisite:
     there = disk.free(folder)
     found = f"{there / disk.GIGABYTE:.0f} GB free for {folder}"
     if there < settings.min_disk_gb * disk.GIGABYTE:
-        return _failure(
+        return failure(
             name, found, f"free some space: a run needs {settings.min_disk_gb:.0f} GB (`harness foundry prune`)"
         )
     if there < _COLD_BYTES and not Store.of(settings).artifacts():
-        return _warning(name, found, f"a first bootstrap with the foundry needs {_COLD_BYTES / disk.GIGABYTE:.0f} GB")
-    return _ok(name, found)
+        return warning(name, found, f"a first bootstrap with the foundry needs {_COLD_BYTES / disk.GIGABYTE:.0f} GB")
+    return ok(name, found)
 
 
 def _memory() -> Prerequisite:
     name, memory = "memory", psutil.virtual_memory()
     found = f"{memory.total / 1e9:.0f} GB, {memory.available / 1e9:.0f} GB available"
     if memory.total < _MEMORY_NEEDED:
-        return _failure(name, found, "a cluster with an operator and an application needs 4 GB")
+        return failure(name, found, "a cluster with an operator and an application needs 4 GB")
     if memory.available < _MEMORY_WANTED:
-        return _warning(name, found, "two clusters in parallel need 8 GB: stop other programs, or use --jobs 1")
-    return _ok(name, found)
+        return warning(name, found, "two clusters in parallel need 8 GB: stop other programs, or use --jobs 1")
+    return ok(name, found)
 
 
 def _processors() -> Prerequisite:
     found = f"{usable():g}"
     if usable() < _CPUS_WANTED:
-        return _warning("processors", found, "waits may time out with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
-    return _ok("processors", found)
+        return warning("processors", found, "waits may time out with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
+    return ok("processors", found)
 
 
 def _inotify() -> Prerequisite:
     # Nodes share the host's limit: https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files
     name, file = "inotify instances", Path("/proc/sys/fs/inotify/max_user_instances")
     if not file.is_file():
-        return _ok(name, "not limited on this host")
+        return ok(name, "not limited on this host")
     limit = int(file.read_text())
     if limit < _INOTIFY_WANTED:
-        return _warning(
+        return warning(
             name,
             f"{limit} per user, enough for about two nodes",
             f"sudo sysctl fs.inotify.max_user_instances={_INOTIFY_WANTED}",
         )
-    return _ok(name, f"{limit} a user")
+    return ok(name, f"{limit} a user")
 
 
 def _python() -> Prerequisite:
     found = f"{platform.python_version()} at {sys.executable}"
     if sys.version_info[:2] < _PYTHON:
-        return _failure("Python", found, f"install Python {'.'.join(map(str, _PYTHON))} or newer")
-    return _ok("Python", found)
+        return failure("Python", found, f"install Python {'.'.join(map(str, _PYTHON))} or newer")
+    return ok("Python", found)
 
 
 def _go() -> Prerequisite:
     name = "Go"
     program = shutil.which("go")
     if program is None:
-        return _warning(name, "not on PATH", "the foundry needs Go 1.26 or newer: https://go.dev/dl/")
+        return warning(name, "not on PATH", "the foundry needs Go 1.26 or newer: https://go.dev/dl/")
     answer = call([program, "env", "GOVERSION"], timeout=_COMMAND_SECONDS, check=False).stdout.strip()
     match = re.match(r"go(\d+)\.(\d+)", answer)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     if version >= _GO:
-        return _ok(name, f"{answer} at {program}")
+        return ok(name, f"{answer} at {program}")
     if version >= _GO_FETCHES_ITSELF:
-        return _ok(name, f"{answer} at {program}, which downloads the toolchain that a module requires")
-    return _warning(name, f"{answer or 'no version'} at {program}", "the foundry needs Go 1.26 or newer")
+        return ok(name, f"{answer} at {program}, which downloads the toolchain that a module requires")
+    return warning(name, f"{answer or 'no version'} at {program}", "the foundry needs Go 1.26 or newer")
 
 
 def _build_packages() -> Prerequisite:
     name = "build packages"
     absent = packages.missing_build_packages()
     if absent:
-        return _warning(
+        return warning(
             name,
             f"missing: {' '.join(absent)}",
             f"for the foundry: `nox -s bootstrap` as root installs them, or: apt-get install {' '.join(absent)}",
         )
-    return _ok(name, "all installed")
+    return ok(name, "all installed")
 
 
 def _tools(settings: Settings, minors: Sequence[str]) -> list[Prerequisite]:
@@ -268,7 +214,7 @@ def _tools(settings: Settings, minors: Sequence[str]) -> list[Prerequisite]:
     # A provider's program has its name.
     needed = {*_FOR_EVERY_CELL, *(it.provider for it in chosen)}
     for name in tools.catalogue():
-        judge = _failure if name in needed else _warning
+        judge = failure if name in needed else warning
         for minor in (minors or ("",)) if name == tools.KUBECTL else ("",):
             title = f"{name} for {minor}" if minor else name
             result.append(_tool(settings, title, name, minor, judge=judge, clusters=tools.clusters_of(chosen)))
@@ -290,10 +236,10 @@ def _tool(
         return judge(title, error.message, error.next_step)
     found = f"{tool.version} at {tool.path} ({tool.origin})"
     if tool.passed_over:
-        return _warning(
+        return warning(
             title, f"{found}; {tool.passed_over}", f"for the one of PATH, put a supported {name} first on it"
         )
-    return _ok(title, found)
+    return ok(title, found)
 
 
 def _for_other_clusters(settings: Settings, chosen: Sequence[Environment]) -> Iterator[Prerequisite]:
@@ -303,7 +249,7 @@ def _for_other_clusters(settings: Settings, chosen: Sequence[Environment]) -> It
             narrower = row.narrower([environment.minor]) if environment.provider == name else None
             if narrower and environment not in chosen:
                 clusters = {name: [environment.minor]}
-                yield _tool(settings, f"{name} for {environment.name}", name, judge=_warning, clusters=clusters)
+                yield _tool(settings, f"{name} for {environment.name}", name, judge=warning, clusters=clusters)
 
 
 def _default_environments() -> list[Environment]:
@@ -319,18 +265,18 @@ def _ports() -> Prerequisite:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
     except OSError as error:
-        return _failure(name, f"cannot bind a port on 127.0.0.1: {error}", "allow this user to listen on 127.0.0.1")
-    return _ok(name, f"available on 127.0.0.1 (for example {port})")
+        return failure(name, f"cannot bind a port on 127.0.0.1: {error}", "allow this user to listen on 127.0.0.1")
+    return ok(name, f"available on 127.0.0.1 (for example {port})")
 
 
 def _proxy() -> Prerequisite:
     name = "proxy"
     proxies = {kind: url for kind, url in urllib.request.getproxies().items() if kind in ("http", "https", "all")}
     if not proxies:
-        return _ok(name, "none is set")
+        return ok(name, "none is set")
     if urllib.request.proxy_bypass("127.0.0.1"):
-        return _ok(name, f"set for {', '.join(sorted(proxies))}, not used for 127.0.0.1")
-    return _warning(
+        return ok(name, f"set for {', '.join(sorted(proxies))}, not used for 127.0.0.1")
+    return warning(
         name,
         f"set for {', '.join(sorted(proxies))}, also for 127.0.0.1, where clusters and registries listen",
         "export NO_PROXY=127.0.0.1,localhost,.svc,10.0.0.0/8,172.16.0.0/12",
@@ -351,12 +297,12 @@ def _registries(settings: Settings) -> list[Prerequisite]:
 
 
 def _answer(name: str, problem: str, remedy: str) -> Prerequisite:
-    return _warning(name, problem, remedy) if problem else _ok(name, "answers")
+    return warning(name, problem, remedy) if problem else ok(name, "answers")
 
 
 def _artefacts(settings: Settings) -> Prerequisite:
     name, stored = "foundry artefacts", Store.of(settings).artifacts()
     if not stored:
-        return _warning(name, "none", "only the foundry needs them: nox -s bootstrap")
+        return warning(name, "none", "only the foundry needs them: nox -s bootstrap")
     size = sum(artifact.size for artifact in stored) / 1e9
-    return _ok(name, f"{len(stored)}, {size:.1f} GB, in {Store.of(settings).root}")
+    return ok(name, f"{len(stored)}, {size:.1f} GB, in {Store.of(settings).root}")

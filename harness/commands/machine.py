@@ -33,6 +33,12 @@ def declare(commands: Any, command: run_options.Command) -> None:
 
     doctor = command(commands, "doctor", _doctor, "check every prerequisite and say how to fix what is missing")
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument(
+        "--registries",
+        action="store_true",
+        help="look at the registries alone, within 10 s: what of them works from here, with which login, and what is "
+        "left of their limits",
+    )
     run_options.declare(doctor.add_argument, run_options.CONFIG)
 
     tool = command(commands, "tool", _tool, "run a tool of the harness; build it first if it is not on PATH")
@@ -106,13 +112,14 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
 
 def _doctor(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
-    from harness.bootstrap import doctor
+    from harness.bootstrap import doctor, prerequisite
 
-    found = doctor.examine(run_options.settings_of(parsed))
+    wanted = run_options.settings_of(parsed)
+    found = doctor.registries(wanted) if parsed.registries else doctor.examine(wanted)
     if parsed.json:
-        print(doctor.as_json(found))
+        print(prerequisite.as_json(found))
     else:
-        wide_console().print(doctor.render(found))
+        wide_console().print(prerequisite.render(found))
     return 3 if any(item.status == "failure" for item in found) else 0
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from harness.errors import RegistryError
 from harness.images.credentials import Credentials
@@ -35,7 +36,11 @@ def pulls_left(
 
 def pulls_left_of(client: RegistryClient, image: ImageReference) -> PullsLeft | None:
     """The same by a client that is there, for its login. Raises RegistryError."""
-    headers = client.ask("HEAD", image.repository, f"manifests/{image.identifier}").headers
+    return pulls_left_in(client.ask("HEAD", image.repository, f"manifests/{image.identifier}").headers)
+
+
+def pulls_left_in(headers: Mapping[str, str]) -> PullsLeft | None:
+    """The same in the headers of an answer about a manifest."""
     limit, remaining = (_HEADER.match(headers.get(f"ratelimit-{it}", "")) for it in ("limit", "remaining"))
     if not limit or not remaining:
         return None

@@ -160,9 +160,7 @@ class ImageSupply:
                 fetched[it.image.registry].append(it)
         here = [it for it in asked if it.cached is not None]
         if here:
-            self._say(
-                f"{counted(len(here), 'image')} of these cells {'is' if len(here) == 1 else 'are'} on this machine"
-            )
+            self._say(f"{len(here)} of {counted(len(asked), 'image')} of these cells are on this machine")
         spent: dict[str, str] = {}
         for host, images in fetched.items():
             engine = [it for it in self._for_engine(cells) if ImageReference.parse(it).registry == host]

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.bootstrap import doctor
-from harness.bootstrap.doctor import Prerequisite, Status
+from harness.bootstrap import doctor, prerequisite
+from harness.bootstrap.prerequisite import Prerequisite, Status
 from harness.foundry import gobuild
 from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages
@@ -80,7 +80,7 @@ def test_no_engine(settings: Settings, tmp_path: Path, monkeypatch: pytest.Monke
     assert named(found, "registry").status == Status.WARNING
     # The default cells do not need it.
     assert named(found, "actionlint").status == Status.WARNING
-    assert doctor.worst(found) == Status.FAILURE
+    assert prerequisite.worst(found) == Status.FAILURE
 
 
 def _on_path(folder: Path, name: str, answer: str) -> None:
@@ -241,10 +241,10 @@ def test_people_see_the_remedy_and_programs_get_json() -> None:
     ]
     output = io.StringIO()
 
-    Console(file=output, width=100).print(doctor.render(found))
+    Console(file=output, width=100).print(prerequisite.render(found))
 
     assert "→ install Go" in output.getvalue()
-    assert json.loads(doctor.as_json(found))[1] == {
+    assert json.loads(prerequisite.as_json(found))[1] == {
         "name": "Go",
         "status": "warning",
         "found": "not on PATH",
