@@ -25,15 +25,16 @@ _CHOSEN = "images come from the mirrors: harness.toml has mirrors for"
 
 def _kind(on: Rehearsal) -> str:
     with _only_the_site(on) as config:
-        said = on.harness("run", "--config", config, "--cell", f"{_KIND}/spark-pi", "--cell", f"{_KIND}/{_LACKING}")
+        cells = ("--cell", f"{_KIND}/spark-pi", "--cell", f"{_KIND}/{_LACKING}")
+        said = on.harness("run", "--config", config, *cells, status=3)
     require(_CHOSEN in said, "the mirror map did not choose the source")
-    cells = {it["scenario"]: it for it in results(on)["cells"]}
-    lacking, other = cells[_LACKING], cells["spark-pi"]
+    found = {it["scenario"]: it for it in results(on)["cells"]}
+    lacking, other = found[_LACKING], found["spark-pi"]
     require(other["verdict"] == "passed", f"{other['id']} {other['verdict']}: {other['reason']}")
     names_of = [it["name"] for it in lacking["checks"]]
     require((lacking["verdict"], names_of) == ("unavailable", ["in-the-mirror"]), f"{_LACKING} is {lacking['verdict']}")
     _require_site(on)
-    return shown(cells.values())
+    return shown(found.values())
 
 
 def _k3d(on: Rehearsal) -> str:

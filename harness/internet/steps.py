@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import process
-from harness.errors import CommandError, HarnessError, UsageError
+from harness.errors import HarnessError, UsageError
 from harness.images.credentials import write_secret
 from harness.internet import names
 from harness.internet.machine import Machine
@@ -19,6 +19,7 @@ from harness.internet.requests import Traffic, traffic
 from harness.internet.world import World
 
 _SECONDS = 3600.0
+_RULE_SECONDS = 30.0
 
 
 class NotAsExpected(HarnessError):
@@ -56,13 +57,16 @@ class Rehearsal:
     def blocked(self, *hosts: str) -> Iterator[None]:
         """A firewall between the machine and these hosts, which rejects what is sent to them, during the block."""
         where = names.addresses()
-        for host in hosts:
-            self.machine.call(["ip", "route", "add", "prohibit", where[host]])
+        rules = [
+            ["INPUT", "-d", where[host], "-j", "REJECT", "--reject-with", "icmp-admin-prohibited"] for host in hosts
+        ]
+        for rule in rules:
+            process.call(["iptables", "-w", "-A", *rule], timeout=_RULE_SECONDS)
         try:
             yield
         finally:
-            for host in hosts:
-                self.machine.call(["ip", "route", "del", "prohibit", where[host]])
+            for rule in rules:
+                process.call(["iptables", "-w", "-D", *rule], timeout=_RULE_SECONDS)
 
     def login(self, host: str, user: str) -> None:
         """Log in with `docker login`, as a user does, with the token that the registry's front gave that user."""
@@ -115,8 +119,11 @@ def run(steps: Sequence[Step], rehearsal: Rehearsal) -> int:
         say(f"begun   {step.name}: {step.about}")
         try:
             seen, word = step.act(rehearsal), "held"
-        except (HarnessError, CommandError) as error:
+        except HarnessError as error:
             seen, word, failed = str(error), "FAILED", 1
+        except (LookupError, OSError, ValueError) as error:
+            # What was printed or written is not what a step reads.
+            seen, word, failed = f"{type(error).__name__}: {error}", "FAILED", 1
         say(f"{word:7} {step.name} in {time.monotonic() - began:.0f} s: {seen}")
         rehearsal.traffic(show=True)
     return failed
