@@ -153,3 +153,22 @@ def test_a_container_beside_the_node_checks_the_certificate_for_the_name_that_it
     (entry,) = yaml.safe_load(programs.inside(cluster))["clusters"]
 
     assert entry["cluster"] == {"server": "https://soh-node:6443", "tls-server-name": "127.0.0.1", "x": "y"}
+
+
+@pytest.mark.parametrize(
+    ("phase", "version", "again"),
+    [("Failed", "2.5.2", True), ("Failed", "2.5.1", False), ("Succeeded", "2.5.2", False)],
+)
+def test_what_has_failed_at_a_version_is_not_tried_again_unasked(phase: str, version: str, again: bool) -> None:
+    assert application.said(status(operationState=failed(phase))).has_failed_at(version) is again
+
+
+def test_deployments_that_came_although_the_sync_failed_are_told() -> None:
+    operation = failed("Failed")
+    assert not application.said(status(operationState=operation)).brought_deployments
+
+    operation["syncResult"]["resources"].append({"kind": "Deployment", "name": "c", "status": "Synced"})
+    assert application.said(status(operationState=operation)).brought_deployments
+
+    operation["syncResult"]["resources"].append({"kind": "Deployment", "name": "w", "status": "SyncFailed"})
+    assert not application.said(status(operationState=operation)).brought_deployments

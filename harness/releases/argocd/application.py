@@ -46,6 +46,10 @@ class Said:
     hooks: tuple[str, ...] = ()
     brought_deployments: bool = False
 
+    def has_failed_at(self, version: str) -> bool:
+        """Whether the last sync was for this version, and failed: Argo CD does not try it again by itself."""
+        return self.operation == version and self.phase in _OVER[1:]
+
     @property
     def content(self) -> bool:
         """Whether it says that all is as it should be."""
@@ -75,6 +79,15 @@ def change(api: client.ApiClient, document: Mapping[str, Any]) -> datetime:
     steps = [{"op": "replace", "path": f"/spec/{key}", "value": spec[key]} for key in ("source", "syncPolicy")]
     send(api, "PATCH", f"{_APPLICATIONS}/{document['metadata']['name']}", steps, content_type=_PATCH)
     return now
+
+
+def sync(api: client.ApiClient, document: Mapping[str, Any]) -> None:
+    """Begin a sync by hand, as `argocd app sync` does. Raises ApiError."""
+    spec, name = document["spec"], document["metadata"]["name"]
+    wanted = {"revision": spec["source"]["targetRevision"], "syncOptions": spec["syncPolicy"]["syncOptions"]}
+    operation = {"initiatedBy": {"username": "harness"}, "retry": spec["syncPolicy"]["retry"]}
+    step = {"op": "add", "path": "/operation", "value": {**operation, "sync": {**wanted, "prune": True}}}
+    send(api, "PATCH", f"{_APPLICATIONS}/{name}", [step], content_type=_PATCH)
 
 
 def read(api: client.ApiClient, name: str) -> Mapping[str, Any]:

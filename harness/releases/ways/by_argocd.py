@@ -39,8 +39,14 @@ class ByArgoCd:
         deadline = Deadline(seconds=timeout)
         with on.cluster.api_client() as api:
             wanted = self._wanted(it, application.repository(api))
-            there = application.exists(api, it.name)
-            since = application.change(api, wanted) if there else application.create(api, wanted)
+            if application.exists(api, it.name):
+                before = application.said(application.read(api, it.name))
+                since = application.change(api, wanted)
+                if before.has_failed_at(it.chart.version):
+                    # Whatever else has been changed, what has failed is tried again only where somebody asks for it.
+                    application.sync(api, wanted)
+            else:
+                since = application.create(api, wanted)
             try:
                 said = application.await_sync(api, it.name, it.chart.version, since, deadline, stop)
             except WaitTimeout as late:
