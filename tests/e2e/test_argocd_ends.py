@@ -13,6 +13,7 @@ import pytest
 from runs import Run, docker
 
 from harness import waiting
+from harness.evidence.ledger import short_run_id
 from harness.releases.argocd.programs import PARTS
 
 pytestmark = pytest.mark.nightly
@@ -27,9 +28,8 @@ def until_argo_cd(run: Run) -> list[str]:
 
     def look() -> list[str]:
         assert run.process.poll() is None, run.said
-        return [
-            it for it in docker("ps", "--format", "{{.Names}}") if "-argocd-" in it and run.id.split("-", 1)[1] in it
-        ]
+        own = f"soh-{short_run_id(run.id)}-1-argocd-"
+        return [it for it in docker("ps", "--format", "{{.Names}}") if it.startswith(own)]
 
     run.until_said("creating cluster", timeout=BUILD_SECONDS)
     return waiting.until(look, lambda it: len(it) == len(PARTS), what="Argo CD's programs to run", timeout=180)
