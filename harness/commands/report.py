@@ -55,6 +55,11 @@ def declare(commands: Any, command: run_options.Command) -> None:
         metavar="WHERE",
         help="where the report is kept; this becomes `source` of the rows",
     )
+    ship.add_argument(
+        "--environments",
+        action="store_true",
+        help="print rows of charts/environment-results.toml",
+    )
     run_options.declare(ship.add_argument, run_options.CONFIG)
 
     diff = command(
@@ -114,6 +119,9 @@ def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
 
     folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
     source = parsed.source or f"run {folder.name}"
+    if parsed.environments:
+        print(ship.toml(ship.environment_rows(folder, source)), end="")
+        return 0
     usual = {name: it.spark for name, it in stories.scenarios().items() if it.sparks}
     print(ship.toml(ship.spark_rows(folder, source, usual) or ship.rows(folder, source)), end="")
     return 0

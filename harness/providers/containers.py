@@ -42,6 +42,16 @@ def restart(node: str) -> None:
     process.call(["docker", "restart", "--time", "10", node], timeout=ENGINE_SECONDS)
 
 
+def kill(node: str) -> None:
+    """Stop a node at once, as when its power fails. Raises CommandError."""
+    process.call(["docker", "kill", node], timeout=ENGINE_SECONDS)
+
+
+def start(node: str) -> None:
+    """Start a node that was stopped. Raises CommandError."""
+    process.call(["docker", "start", node], timeout=ENGINE_SECONDS)
+
+
 def limit(nodes: Sequence[str], *, cpus: int = 0, memory_mib: int = 0) -> None:
     """Let each node use so much of the host, at most; 0 is no limit. Raises CommandError."""
     limits = [f"--cpus={cpus}"] if cpus else []

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the report of a run into rows of charts/results.toml and charts/spark-results.toml.
-
-Both are shipped with the project.
+"""Turns the report of a run into rows of charts/results.toml, charts/spark-results.toml and
+charts/environment-results.toml, which are shipped with the project.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Literal
 
 from harness.errors import UsageError
 from harness.matrix import path_names, sparks
+from harness.matrix.environment_results import EnvironmentResult
 from harness.matrix.results import Result
 from harness.matrix.spark_results import SparkResult
 from harness.report.model import CheckResult, RunResult
@@ -75,7 +75,30 @@ def spark_rows(folder: Path, source: str, usual: Mapping[str, str]) -> list[Spar
     ]
 
 
-def toml(found: Sequence[Result | SparkResult]) -> str:
+def environment_rows(folder: Path, source: str) -> list[EnvironmentResult]:
+    """A row for each environment and path of a report. Raises UsageError for one that cannot be read, or has none."""
+    run, digest = _read(folder)
+    ran: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for cell in run.cells:
+        if cell.verdict in _OUTCOMES:
+            outcomes = ran.setdefault((cell.environment, cell.path), {})
+            outcomes.setdefault(_OUTCOMES[cell.verdict], set()).add(cell.scenario)
+    if not ran:
+        raise UsageError(f"{folder} has no cell with a verdict about the operator", "give another report")
+    return [
+        EnvironmentResult(
+            environment=environment,
+            path=path,
+            recorded=f"{run.started:%Y-%m-%d}",
+            source=source,
+            digest=digest,
+            **{outcome: tuple(sorted(names)) for outcome, names in outcomes.items()},
+        )
+        for (environment, path), outcomes in ran.items()
+    ]
+
+
+def toml(found: Sequence[Result | SparkResult | EnvironmentResult]) -> str:
     """The rows as they are written into the file that they are for."""
     return "\n".join("\n".join(["[[result]]", *_lines(row), ""]) for row in found)
 
@@ -91,7 +114,7 @@ def _read(folder: Path) -> tuple[RunResult, str]:
         )
 
 
-def _lines(row: Result | SparkResult) -> Iterator[str]:
+def _lines(row: Result | SparkResult | EnvironmentResult) -> Iterator[str]:
     for key, value in row.model_dump().items():
         if value in (None, "", ()):
             continue

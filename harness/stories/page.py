@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables about scenarios in the documentation: `python -m harness.stories.page` writes them.
 
-Those of docs/scenarios.md are their summaries, that of docs/spark.md is what charts/spark-results.toml has of them.
+Those of docs/scenarios.md are their summaries, that of docs/spark.md is what charts/spark-results.toml has of them, and
+that of docs/environments.md what charts/environment-results.toml has.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import home, stories
-from harness.matrix import catalogue, spark_results
+from harness.matrix import catalogue, environment_results, spark_results
 from harness.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "scenarios.md"
 SPARK_PAGE = PROJECT_ROOT / "docs" / "spark.md"
+ENVIRONMENTS_PAGE = PROJECT_ROOT / "docs" / "environments.md"
 
 _TABLE = re.compile(r"<!-- scenarios: (?P<story>[\w-]+) -->\n\n(?P<head>\|.*\|\n\|.*\|\n)(?P<rows>(?:\|.*\|\n)*)")
 """A table under the name of its story. Its head is written by hand."""
 _RESULTS = re.compile(r"(<!-- begin: spark results -->\n).*?(<!-- end -->)", re.S)
+_BY_ENVIRONMENT = re.compile(r"(<!-- begin: environment results -->\n).*?(<!-- end -->)", re.S)
 
 
 def written(text: str) -> str:
@@ -38,8 +41,15 @@ def with_results(text: str) -> str:
     return _RESULTS.sub(lambda found: f"{found[1]}{table}{found[2]}", text)
 
 
-def write(page: Path = PAGE, spark_page: Path = SPARK_PAGE) -> None:
+def with_environments(text: str) -> str:
+    """The page of environments with the table as it should be."""
+    table = environment_results.table(environment_results.read(), catalogue.load())
+    return _BY_ENVIRONMENT.sub(lambda found: f"{found[1]}{table}{found[2]}", text)
+
+
+def write(page: Path = PAGE, spark_page: Path = SPARK_PAGE, environments: Path = ENVIRONMENTS_PAGE) -> None:
     """Write the tables anew."""
+    environments.write_text(with_environments(environments.read_text()))
     page.write_text(written(page.read_text()))
     spark_page.write_text(with_results(spark_page.read_text()))
 

@@ -68,7 +68,11 @@ def test_every_fault_has_a_cluster_for_itself_and_is_asked_for_on_upgrades() -> 
     for name, module in found.items():
         assert name.startswith("fault-")
         assert module.SCENARIO.needs.cluster == module.SCENARIO.name
-        assert module.SCENARIO.needs.paths == ("upgrade",)
+        if name.startswith("fault-node-"):
+            assert module.SCENARIO.needs.paths == ("install", "upgrade")
+            assert module.SCENARIO.needs.nodes == 3
+        else:
+            assert module.SCENARIO.needs.paths == ("upgrade",)
         assert stories.scenarios()[name].story == "failures"
 
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.apps import samples
-from harness.apps.objects import APPLICATION, Objects
+from harness.apps.objects import APPLICATION, SCHEDULED, Objects
 from harness.apps.states import State
 from harness.errors import HarnessError, WaitTimeout
+from harness.late import client
 from harness.stories.failures.described import STRUCK
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed
@@ -69,7 +70,7 @@ class Bystanders:
     def begin(self) -> None:
         """Submit the long application, and wait until its executor runs. Raises WaitTimeout."""
         self._creations.create(self._objects, samples.render(self._rendering, "long"), Part.LONG, When.BEFORE)
-        until(self._working, what="the long application's executor to run", timeout=_BEGIN_SECONDS)
+        until(lambda: self._working("long"), what="the long application's executor to run", timeout=_BEGIN_SECONDS)
         self._first = self.seen("long")
         self._began = datetime.now(UTC)
 
@@ -78,6 +79,39 @@ class Bystanders:
         small = samples.render(self._rendering, "small")
         made = [self._creations.create(self._objects, renamed(small, name), Part.SMALL, When.DURING) for name in names]
         return [it.name for it in made if it is not None]
+
+    def begin_another(self, name: str, **spec: Any) -> None:
+        """Submit another long application, with these fields in its spec, and wait until its executor runs.
+
+        Raises WaitTimeout.
+        """
+        manifests = renamed(samples.render(self._rendering, "long"), name, **spec)
+        self._creations.create(self._objects, manifests, Part.LONG, When.BEFORE)
+        until(lambda: self._working(name), what=f"the executor of {name} to run", timeout=_BEGIN_SECONDS)
+
+    def let_end(self, name: str) -> None:
+        """Tell a long application that it may end. Raises HarnessError."""
+        seen = self.seen(name)
+        if seen is not None and seen.drivers:
+            clients.let_end(self._cluster, self._namespace, seen.drivers[-1].name)
+
+    def schedule(self, every: int) -> None:
+        """Have small applications run every so many seconds. Raises ApiError."""
+        values = {"smallScheduled": {"everySeconds": every}}
+        manifests = samples.render(self._rendering, "small-scheduled", values)
+        self._creations.create(self._objects, manifests, Part.SMALL, When.BEFORE)
+
+    def end_schedule(self) -> None:
+        """Let nothing more be scheduled; the runs that there are stay. Raises ApiError."""
+        self._objects.patch(SCHEDULED, "small-scheduled", {"spec": {"suspend": True}})
+
+    def runs(self) -> tuple[ApplicationSeen, ...]:
+        """The runs of the schedule."""
+        return tuple(it for it in self.all() if it.schedule)
+
+    def delete_pod(self, name: str) -> None:
+        """Delete one of the pods. Raises ApiError."""
+        client.CoreV1Api(self._api).delete_namespaced_pod(name, self._namespace)
 
     def await_end(self, name: str, *, timeout: float) -> ApplicationSeen | None:
         """An application as it is when it has ended, or when the time is up; None when it was never seen."""
@@ -145,13 +179,15 @@ class Bystanders:
                 trouble = unheard.message
         for it in self.all():
             self.await_end(it.name, timeout=_END_SECONDS)
-        small = [it for it in self.all() if it.part is Part.SMALL and not it.name.startswith(STRUCK)]
+        small = [
+            it for it in self.all() if it.part is Part.SMALL and not it.schedule and not it.name.startswith(STRUCK)
+        ]
         refused = [f"{it.name} was refused: {it.words}" for it in self._creations.refused()]
         running = judge_long(self._first, self.seen("long"), trouble)
         return [running, *judge_new(small, refused)] if small or refused else [running]
 
-    def _working(self) -> bool:
-        long = self.seen("long")
+    def _working(self, name: str) -> bool:
+        long = self.seen(name)
         return long is not None and long.state is State.RUNNING and any(it.phase == "Running" for it in long.executors)
 
     def _ended(self, name: str) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,10 +127,13 @@ Story = Callable[[FaultContext, InstalledRelease, Bystanders], Iterator[Finding 
 """What happens, told as it goes on: findings, and each release that there is from then on."""
 
 
-def tell(ctx: FaultContext, story: Story) -> list[Finding]:
+def tell(
+    ctx: FaultContext, story: Story, placed: Callable[[FaultContext], AbstractContextManager[object]] | None = None
+) -> list[Finding]:
     """Run a fault between what all have in common: applications before it, their ends and a sound operator after it.
 
-    What the product does wrong on the way is a failed finding; what follows is looked at all the same.
+    What the product does wrong on the way is a failed finding; what follows is looked at all the same. `placed` decides
+    where the pods of the application of before can be.
     """
     with Bystanders(
         ctx.cluster,
@@ -140,8 +144,9 @@ def tell(ctx: FaultContext, story: Story) -> list[Finding]:
         account=ctx.installed.account,
     ) as by:
         here = ctx.arrive()
-        ctx.say("submitting the application that runs during the upgrade")
-        by.begin()
+        ctx.say("submitting the application that runs meanwhile")
+        with placed(ctx) if placed else nullcontext():
+            by.begin()
         found: list[Finding] = []
         try:
             for it in story(ctx, here, by):

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""charts/environment-results.toml: which paths held in which environments, each proved by a run.
+
+`python -m harness.stories.page` writes its table into docs/environments.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from harness.matrix import path_names
+from harness.matrix.catalogue import Catalogue
+from harness.matrix.model import Environment
+from harness.matrix.rows import Model
+from harness.settings import PROJECT_ROOT
+from harness.toml_source import TomlSource
+from harness.untrusted import OptionalDigest
+
+FILE = PROJECT_ROOT / "charts" / "environment-results.toml"
+
+Outcome = Literal["passed", "known", "broken"]
+
+_WORDS: Mapping[Outcome, str] = {"passed": "passed", "known": "known break", "broken": "**broken**"}
+_KINDS = ("install", "upgrade")
+_NOT_RUN = "not run"
+_HEAD = "| property | what it is | environment | install | upgrade |\n| --- | --- | --- | --- | --- |"
+
+
+class EnvironmentResult(Model):
+    """`[[result]]`: what one run showed of a path in one environment.
+
+    `passed`, `known` and `broken` are scenarios: everything held; what broke is a known break; something else broke.
+    `digest` is that of the run's results.json.
+    """
+
+    environment: str
+    path: str
+    recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    source: str = Field(min_length=1)
+    digest: OptionalDigest = ""
+    passed: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+
+    @property
+    def outcomes(self) -> Iterator[tuple[str, Outcome]]:
+        """Each scenario with what came of it."""
+        for outcome in _WORDS:
+            yield from ((name, outcome) for name in getattr(self, outcome))
+
+
+def read(written: TomlSource | None = None) -> tuple[EnvironmentResult, ...]:
+    """The rows of the file. Raises CatalogueError with file, line and key for a row without a scenario or a path."""
+    source = written or TomlSource.read(FILE)
+    source.require_only("result")
+    rows = source.rows("result", EnvironmentResult)
+    for number, row in enumerate(rows):
+        names = [name for name, _ in row.outcomes]
+        if not names or len(names) != len(set(names)):
+            raise source.error("result", number, "passed", "each scenario belongs into one of passed, known and broken")
+        if path_names.parse(row.path) is None:
+            raise source.error("result", number, "path", f"{row.path!r} is not the name of a path")
+    return rows
+
+
+def table(rows: Sequence[EnvironmentResult], catalogue: Catalogue) -> str:
+    """A line for each environment that has a result, plain ones first, and for each property that has none.
+
+    Of two results for the same, the later one of the file counts. Raises UsageError for an environment that there is
+    not.
+    """
+    environments = [catalogue.environment(name) for name in dict.fromkeys(row.environment for row in rows)]
+    tried = {it for environment in environments for it in environment.properties}
+    lines = [_line(it, rows, catalogue) for it in sorted(environments, key=lambda it: _place(it, catalogue))]
+    for it in catalogue.properties.rows:
+        if it.name not in tried:
+            why = f"cannot be had: {it.impossible}" if it.impossible else _NOT_RUN
+            lines.append(f"| `{it.name}` | {it.about} | – | {why} | {why} |")
+    return "\n".join([_HEAD, *lines]) + "\n"
+
+
+def _place(environment: Environment, catalogue: Catalogue) -> tuple[list[int], int]:
+    names = [it.name for it in catalogue.properties.rows]
+    bases = [it.name for it in catalogue.environments]
+    return [names.index(it) for it in environment.properties], bases.index(environment.base)
+
+
+def _line(environment: Environment, rows: Sequence[EnvironmentResult], catalogue: Catalogue) -> str:
+    about = {it.name: it.about for it in catalogue.properties.rows}
+    names = ", ".join(f"`{it}`" for it in environment.properties) or "none"
+    words = "; ".join(about[it] for it in environment.properties) or "as the provider has it"
+    own = [row for row in rows if row.environment == environment.name]
+    told = " | ".join(_told([row for row in own if _kind(row) == kind]) for kind in _KINDS)
+    return f"| {names} | {words} | `{environment.name}` | {told} |"
+
+
+def _kind(row: EnvironmentResult) -> str:
+    parsed = path_names.parse(row.path)
+    return parsed.kind if parsed else ""
+
+
+def _told(rows: Iterable[EnvironmentResult]) -> str:
+    """What came of each scenario, the worst first, with the path."""
+    latest: dict[tuple[str, str], Outcome] = {}
+    for row in rows:
+        latest |= {(row.path, name): outcome for name, outcome in row.outcomes}
+    found = []
+    for outcome in reversed(list(_WORDS)):
+        for path in dict.fromkeys(path for path, _ in latest):
+            names = [name for (on, name), it in latest.items() if on == path and it == outcome]
+            if names:
+                found.append(f"{_WORDS[outcome]}: {', '.join(f'`{it}`' for it in names)} on `{path}`")
+    return "; ".join(found) or _NOT_RUN

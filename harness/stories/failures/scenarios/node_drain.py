@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fault-node-drain: an administrator drains the node that the operator's controller is on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from harness import late, process
+from harness.stories.failures.described import scenario
+
+if TYPE_CHECKING:
+    from harness.stories.failures import nodes
+    from harness.stories.failures.fault import FaultContext
+    from harness.verdicts import Finding
+else:
+    nodes = late.module("harness.stories.failures.nodes")
+
+SCENARIO = scenario(
+    "fault-node-drain",
+    "a worker is drained: executors, a driver and the operator on it are replaced",
+    paths=("install", "upgrade"),
+    nodes=3,
+    timeout=900.0,
+)
+
+_DRAIN_SECONDS = 150
+
+
+def run(ctx: FaultContext) -> list[Finding]:
+    """Drain it, see what goes elsewhere, and let it take pods again."""
+    return nodes.tell(ctx, _drain, _uncordon)
+
+
+def _drain(ctx: FaultContext, node: str) -> str:
+    words = ["drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--force", f"--timeout={_DRAIN_SECONDS}s"]
+    began = time.monotonic()
+    _kubectl(ctx, *words)
+    return f"`kubectl {' '.join(words)}` was through after {time.monotonic() - began:.0f} s"
+
+
+def _uncordon(ctx: FaultContext, node: str) -> None:
+    _kubectl(ctx, "uncordon", node)
+
+
+def _kubectl(ctx: FaultContext, *words: str) -> None:
+    config = ("--kubeconfig", str(ctx.cluster.kubeconfig))
+    process.call([ctx.programs.kubectl, *config, *words], timeout=_DRAIN_SECONDS + 30.0)
