@@ -131,8 +131,8 @@ def _operator(runs: Sequence[RunResult]) -> OperatorResult | None:
     first = found[0]
     if first is None or any(it is None or it.sha256 != first.sha256 for it in found):
         return None
-    changes = {release: lines for it in found if it is not None for release, lines in it.changes.items()}
-    return first.model_copy(update={"changes": changes})
+    changes = {each.release: each for it in found if it is not None for each in it.changes}
+    return first.model_copy(update={"changes": tuple(changes.values())})
 
 
 def write(

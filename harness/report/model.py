@@ -254,12 +254,19 @@ class RehearsalResult(Model):
     otherwise: tuple[str, ...] = ()
 
 
+class ChartChanges(Model):
+    """How the chart of the operator under test differs from that of a release, in lines; none where it does not."""
+
+    release: str
+    lines: tuple[str, ...]
+
+
 class OperatorResult(Model):
     """The operator under test, which nobody has published.
 
     `name` is its name in paths, `obtained` what it is, and `sha256` of the files of a checkout, or what tells an image
     from others. `commit` is the checkout's, `changed` the files that differ from it, and `diff` the digest of how.
-    `told` is in lines what is taken for granted of it; `changes` are by release how its chart differs from that one's.
+    `told` is in lines what is taken for granted of it; `changes` are those of its chart against releases on the paths.
     """
 
     name: str
@@ -269,7 +276,7 @@ class OperatorResult(Model):
     changed: tuple[str, ...] = ()
     diff: OptionalDigest = ""
     told: tuple[str, ...] = ()
-    changes: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    changes: tuple[ChartChanges, ...] = ()
 
 
 class RunResult(Model):

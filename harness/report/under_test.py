@@ -13,8 +13,8 @@ from harness.report.text import plain
 def facts(found: OperatorResult) -> Iterator[tuple[str, tuple[str, ...]]]:
     """A heading and its lines: what it is, and each release that its chart was compared with."""
     yield f"the operator under test, {found.name}", found.told
-    for release, lines in found.changes.items():
-        yield f"the chart of {found.name} against that of {release}", lines or ("nothing differs",)
+    for it in found.changes:
+        yield f"the chart of {found.name} against that of {it.release}", it.lines or ("nothing differs",)
 
 
 def lines(found: OperatorResult | None) -> Iterator[str]:

@@ -14,7 +14,7 @@ from harness.errors import HostError
 from harness.report import attachments, junit, summary
 from harness.report.files import point_at, set_modes, write_atomically
 from harness.report.flakes import flakes
-from harness.report.model import CellResult, PlannedCluster, RehearsalResult, RunResult
+from harness.report.model import CellResult, ChartChanges, PlannedCluster, RehearsalResult, RunResult
 from harness.untrusted import require_relative
 
 RESULTS = "results.json"
@@ -72,12 +72,12 @@ class ReportWriter:
             with self._told():
                 self._write_machine_readable()
 
-    def operator_changes(self, changes: Mapping[str, tuple[str, ...]]) -> None:
+    def operator_changes(self, changes: Sequence[ChartChanges]) -> None:
         """Add how the chart of the operator under test differs from those of releases. Raises HostError."""
         with self._lock:
             if self._run.operator is None or not changes:
                 return
-            told = self._run.operator.model_copy(update={"changes": dict(changes)})
+            told = self._run.operator.model_copy(update={"changes": tuple(changes)})
             self._run = self._run.model_copy(update={"operator": told})
             with self._told():
                 self._write_machine_readable()

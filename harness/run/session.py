@@ -28,7 +28,15 @@ from harness.matrix.estimate import Estimator
 from harness.redaction.redactor import Redactor
 from harness.report import summary
 from harness.report.history import History
-from harness.report.model import CellResult, OperatorResult, PlannedCluster, RunResult, SourceResult, exit_status
+from harness.report.model import (
+    CellResult,
+    ChartChanges,
+    OperatorResult,
+    PlannedCluster,
+    RunResult,
+    SourceResult,
+    exit_status,
+)
 from harness.report.text import lines_of, wide_console
 from harness.report.writer import ReportWriter
 from harness.run import plan, run_host, setup
@@ -175,7 +183,8 @@ class Session:
         try:
             if self._runner is not None:
                 self._report.plan(self._runner.plan)
-                self._report.operator_changes(self._runner.operator_changes)
+                changes = self._runner.operator_changes.items()
+                self._report.operator_changes([ChartChanges(release=name, lines=lines) for name, lines in changes])
             self._finished = self._report.finish(peak_memory_mib=peak, leaks=self.leaks)
             History(self.asked.settings.cache_dir / "history.json").record(self._finished.cells)
         except HarnessError as error:

@@ -78,12 +78,8 @@ def test_what_a_change_changes_is_told_and_its_bug_is_found(tmp_path: Path, chec
     told = run.results()["operator"]
     assert told["name"] == "dev"
     assert told["sha256"] == tree.read(checkout).sha256
-    assert told["changes"] == {
-        RELEASE: [
-            "CRD sparkapplications v1beta2: spec.driver.rackName is new (string)",
-            "value controller.workers: 10 → 12",
-        ]
-    }
+    lines = ["CRD sparkapplications v1beta2: spec.driver.rackName is new (string)", "value controller.workers: 10 → 12"]
+    assert told["changes"] == [{"release": RELEASE, "lines": lines}]
     found = {(it.path, it.scenario): it for it in run.cells()}
     for path in asked:
         admission = found[path, "admission"]

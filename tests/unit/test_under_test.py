@@ -24,7 +24,7 @@ from harness.releases import asked, relocate
 from harness.releases.charts import from_path
 from harness.releases.on_path import ReleaseOnPath
 from harness.report import html, summary, under_test
-from harness.report.model import OperatorResult
+from harness.report.model import ChartChanges, OperatorResult
 from harness.run import locked_operator, setup
 from harness.settings import Settings
 from harness.under_test import changes, operator, tree
@@ -345,7 +345,7 @@ def test_a_report_says_what_it_is_and_how_its_chart_differs() -> None:
         obtained="x",
         sha256="ab" * 32,
         told=("it is dirty",),
-        changes={"2.5.2": ("value a: 1 → 2",), "2.4.0": ()},
+        changes=(ChartChanges(release="2.5.2", lines=("value a: 1 → 2",)), ChartChanges(release="2.4.0", lines=())),
     )
     run = report_run("spark-pi", operator=found)
     assert list(under_test.lines(found)) == [
