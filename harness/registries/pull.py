@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from harness import causes, process
 from harness.errors import CommandError, RegistryError
 from harness.images.credentials import Credentials, docker_config_json, write_secret
 from harness.images.mirrors import Mirror, MirrorMap, mirrored
 from harness.images.references import ImageReference
+from harness.registries.push import Transfer
 
 _INSPECT_SECONDS = 60.0
 
@@ -39,6 +41,31 @@ def from_mirror(reference: str, mirrors: MirrorMap, *, timeout: float) -> str:
         except CommandError as refused:
             raise _refused(reference, server, mirror, refused) from refused
     return name
+
+
+def unpackable(client: Transfer, image: ImageReference, *, platform: str) -> str:
+    """Why this machine's engine may not unpack an image that it has just failed to pull; empty for the usual layers.
+
+    Docker 20.10 takes zstd for a broken tar ("invalid tar header", "unexpected EOF"); Docker 23 and containerd unpack
+    it.
+    """
+    try:
+        own = client.raw(image.repository, image.identifier)
+        if own is not None and own.is_index:
+            below = next((it["digest"] for it in own.content["manifests"] if _is_for(it, platform)), "")
+            own = client.raw(image.repository, below) if below else None
+    except RegistryError:
+        # This only explains an error that is told anyway.
+        return ""
+    layers = (own.content.get("layers") or []) if own is not None else []
+    if not any(str(it.get("mediaType", "")).endswith("+zstd") for it in layers):
+        return ""
+    return "its layers are compressed with zstd, which Docker before 23 cannot unpack: update the engine"
+
+
+def _is_for(entry: Mapping[str, Any], platform: str) -> bool:
+    named = entry.get("platform") or {}
+    return f"{named.get('os')}/{named.get('architecture')}" == platform
 
 
 @contextmanager

@@ -6,15 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness import process, providers
-from harness.errors import CommandError, UnavailableError
+from harness.errors import CommandError, RegistryError, UnavailableError
 from harness.foundry import shapes
+from harness.foundry.assemble import architecture
 from harness.foundry.imported import Records
 from harness.foundry.shapes import FoundryNode
 from harness.images.mirrors import mirrored
 from harness.images.references import ImageReference
 from harness.matrix.model import Environment
 from harness.registries import pull
-from harness.registries.sources import ImageRecord, Source
+from harness.registries.sources import ImageRecord, Mirrored, Source, Upstream
 from harness.run.run_host import Host
 from harness.settings import Settings
 
@@ -73,16 +74,8 @@ class NodeImages:
                 obtained += " (rehearsed)"
             remedy = f"try `docker pull {reference}` by hand, or --source foundry"
         digest = _image_id(reference)
-        if not digest and kind == "mirror":
-            pull.from_mirror(environment.node_image, self._source.mirrors, timeout=_PULL_SECONDS)
-            digest = _image_id(reference)
-        elif not digest and kind == "upstream":
-            try:
-                process.call(["docker", "pull", "--quiet", reference], timeout=_PULL_SECONDS)
-            except CommandError as error:
-                raise UnavailableError(
-                    f"the node image {reference} of {environment.name} cannot be pulled: {error.message}", remedy
-                ) from error
+        if not digest and kind != "foundry":
+            self._pull(environment, reference, remedy)
             digest = _image_id(reference)
         if not digest:
             raise UnavailableError(f"the node image {reference} of {environment.name} is not there", remedy)
@@ -92,6 +85,28 @@ class NodeImages:
             registry=reference.split("/")[0] if kind != "foundry" else "",
             obtained=obtained,
         )
+
+    def _pull(self, environment: Environment, reference: str, remedy: str) -> None:
+        """Have the engine pull a node image. Raises UnavailableError with what is known of why it could not."""
+        try:
+            if self._host.choice.kind == "mirror":
+                pull.from_mirror(environment.node_image, self._source.mirrors, timeout=_PULL_SECONDS)
+            else:
+                process.call(["docker", "pull", "--quiet", reference], timeout=_PULL_SECONDS)
+        except (CommandError, RegistryError) as error:
+            known = self._unpackable(environment.node_image)
+            if isinstance(error, RegistryError) and not known:
+                raise
+            why = f"{error.message}{f'; {known}' if known else ''}"
+            raise UnavailableError(
+                f"the node image {reference} of {environment.name} cannot be pulled: {why}", remedy
+            ) from error
+
+    def _unpackable(self, image: str) -> str:
+        if not isinstance(self._source, Upstream | Mirrored):
+            return ""
+        name = ImageReference.parse(image)
+        return pull.unpackable(self._source.client(name.registry), name, platform=f"linux/{architecture()}")
 
     def identity(self, environment: Environment, node: ImageRecord) -> str:
         """What makes a node image the same on another machine: its manifest's digest, or for one that is built here the
