@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from harness.errors import ApiError, WaitTimeout
 from harness.kube import reading
-from harness.kube.api import listed, read
+from harness.kube.api import get, listed, send
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases.argocd import application
@@ -67,11 +67,13 @@ def _drift(api: client.ApiClient, installed: InstalledRelease) -> Drift | Unseen
         return Unseen(reason=f"{len(found)} Deployments of the controller were found, so that none was scaled")
     name, wanted = found[0].name, found[0].replicas
 
+    path = f"/apis/apps/v1/namespaces/{installed.namespace}/deployments/{name}/scale"
+
     def replicas() -> int:
-        return int(read(apps.read_namespaced_deployment_scale, name, installed.namespace)["spec"].get("replicas", 0))
+        return int(get(api, path)["spec"].get("replicas", 0))
 
     def scale(number: int) -> None:
-        apps.patch_namespaced_deployment_scale(name, installed.namespace, {"spec": {"replicas": number}})
+        send(api, "PATCH", path, {"spec": {"replicas": number}}, content_type="application/merge-patch+json")
 
     scale(wanted + 1)
     began = time.monotonic()

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An API server that keeps what it is given, over real HTTP: creates, reads, lists by label, replaces, merges.
 
+The scale of an object is the object itself.
+
 A fake, since a cluster takes minutes to make; the client, its requests and its errors are real.
 """
 
@@ -22,7 +24,7 @@ from harness.kube.api import client_for
 
 _REVIEWS = "selfsubjectaccessreviews"
 _PATH = re.compile(
-    r"/(?:api/v1|apis/[^/]+/[^/]+)(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+))?"
+    r"/(?:api/v1|apis/[^/]+/[^/]+)(?:/namespaces/(?P<space>[^/]+)(?=/))?/(?P<plural>[^/]+)(?:/(?P<name>[^/]+)(?:/scale)?)?"
 )
 
 
@@ -120,7 +122,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PATCH(self) -> None:
         plural, key, _ = self._asked()
-        self.stored[plural][key] = _merged(self.stored[plural][key], self._body())
+        change = self._body()
+        apply = _patched if isinstance(change, list) else _merged
+        self.stored[plural][key] = apply(self.stored[plural][key], change)
         self._answer(200, self.stored[plural][key])
 
     def _forbidden(self, asked: Mapping[str, str]) -> bool:
@@ -152,6 +156,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+def _patched(there: Any, steps: list[Any]) -> Any:
+    """A JSON patch of steps that set something, each below what is there."""
+    made = json.loads(json.dumps(there))
+    for step in steps:
+        *above, last = step["path"].strip("/").split("/")
+        inner = made
+        for part in above:
+            inner = inner[part]
+        inner[last] = step["value"]
+    return made
 
 
 def _merged(there: Any, change: Any) -> Any:

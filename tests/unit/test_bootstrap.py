@@ -163,3 +163,12 @@ def test_the_steps_of_a_source(settings: Settings, source: SourceKind) -> None:
     assert ("node image kind-1.34" in names) == (source == "upstream")
     assert ("build packages" in names) == (source == "foundry")
     assert any(name.startswith("kind node") for name in names) == (source == "foundry")
+
+
+@pytest.mark.parametrize("argocd", [False, True])
+def test_argo_cd_is_built_only_where_a_path_asks_for_it(settings: Settings, argocd: bool) -> None:
+    steps = room.all_steps(settings, source="upstream", environments=[], releases=[], argocd=argocd)
+
+    assert ("Argo CD" in [step.name for step in steps]) == argocd
+    # What compiles it and makes its base system, whatever the source of images.
+    assert ("build packages" in [step.name for step in steps]) == argocd

@@ -375,3 +375,15 @@ def test_a_bundle_holds_the_folder_summary_first_without_owners(request_: Eviden
 def test_a_bundle_of_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="there is no evidence to pack"):
         bundle(tmp_path / "no-cell")
+
+
+def test_what_argo_cd_says_and_logs_is_evidence_where_it_deploys(request_: EvidenceRequest) -> None:
+    without = by_name(collect(request_))
+    assert not [name for name in without if "Argo CD" in name]
+
+    logs = {"repo-server": f"token {SECRET}\nready\n", "redis": ""}
+    found = by_name(collect(with_(request_, folder=request_.folder / "again", argocd_logs=lambda: logs)))
+
+    assert "repo-server" in str(found["logs of Argo CD"])
+    assert (request_.folder / "again" / "argocd" / "applications.json").exists()
+    assert "ready" in (request_.folder / "again" / "argocd" / "repo-server.log").read_text()
