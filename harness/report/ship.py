@@ -34,7 +34,7 @@ def rows(folder: Path, source: str) -> list[Result]:
     """A row for each upgrade of a report that was looked at in full. Raises UsageError where there is none."""
     run, digest = _read(folder)
     parsed = {it for cell in run.cells if (it := path_names.parse(cell.path)) and it.kind == "upgrade"}
-    pairs = sorted({it.releases for it in parsed if len(it.releases) == 2})
+    pairs = sorted({it.releases for it in parsed if len(it.releases) == 2 and _all_published(run, it)})
     report = Report(folder=str(folder), run=run)
     found = [it for pair in pairs for it in path_results([report], "upgrade", pair) if it.state in _STATES]
     made = [_row(it, source, f"{run.started:%Y-%m-%d}", digest) for it in found if it.usual]
@@ -44,6 +44,11 @@ def rows(folder: Path, source: str) -> list[Result]:
             f"run the path with {', '.join(WATCHED)}",
         )
     return made
+
+
+def _all_published(run: RunResult, parsed: path_names.Parsed) -> bool:
+    """Whether what a path installs can be had by others: nobody has the operator under test of a run."""
+    return run.operator is None or run.operator.name not in parsed.releases
 
 
 def spark_rows(folder: Path, source: str, usual: Mapping[str, str]) -> list[SparkResult]:
@@ -57,6 +62,8 @@ def spark_rows(folder: Path, source: str, usual: Mapping[str, str]) -> list[Spar
         parsed = path_names.parse(cell.path)
         base, _, version = cell.scenario.partition(sparks.MARK)
         if parsed is None or cell.path != f"install-{parsed.releases[0]}" or base not in usual:
+            continue
+        if not _all_published(run, parsed):
             continue
         if cell.verdict in _OUTCOMES:
             where = (parsed.releases[0], version or usual[base], cell.environment)

@@ -24,6 +24,7 @@ from harness.matrix import chart_facts, results
 from harness.matrix.crd_modes import TOOLS
 from harness.matrix.results import Result
 from harness.report.advice import Answer, Sentence
+from harness.report.model import OperatorResult
 from harness.report.writer import RESULTS
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
@@ -236,7 +237,12 @@ def test_the_table_of_results_is_the_one_of_the_catalogue() -> None:
 
 
 def test_a_report_becomes_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = report(cells("upgrade-2.4.0-2.5.2"), cells("upgrade-2.2.1-2.5.2", {"operator-health": CRASHED})).run
+    edges = (cells("upgrade-2.4.0-2.5.2"), cells("upgrade-2.2.1-2.5.2", {"operator-health": CRASHED}))
+    # Nobody else has what a run had under test.
+    to_dev = {"path": "upgrade-2.4.0-dev+crds=none"}
+    own = [it.model_copy(update={**to_dev, "id": it.id.replace("2.5.2", "dev")}) for it in edges[0]]
+    made = report(*edges, own).run
+    made = made.model_copy(update={"operator": OperatorResult(name="dev", obtained="x", sha256="ab" * 32)})
     folder = tmp_path / "reports" / made.run_id
     folder.mkdir(parents=True)
     (folder / RESULTS).write_text(made.model_dump_json())

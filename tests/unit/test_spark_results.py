@@ -14,7 +14,7 @@ from harness.errors import CatalogueError
 from harness.matrix import catalogue, spark_results
 from harness.matrix.model import Scenario
 from harness.report import ship
-from harness.report.model import CellResult
+from harness.report.model import CellResult, OperatorResult
 from harness.report.writer import RESULTS
 from harness.stories import page
 from harness.toml_source import TomlSource
@@ -91,8 +91,10 @@ def test_a_report_becomes_rows(tmp_path: Path) -> None:
         _cell("install-2.2.1", "spark-pi+spark=4.3.0", Verdict.FAILED),
         _cell("install-2.5.2", "ttl", Verdict.PASSED),
         _cell("upgrade-2.4.0-2.5.2+crds=apply", "running-apps", Verdict.PASSED),
+        _cell("install-dev", "spark-pi+spark=4.3.0", Verdict.PASSED),
     )
-    made = run(cells=cells, planned=(), started=datetime(2026, 11, 30, tzinfo=UTC))
+    own = OperatorResult(name="dev", obtained="x", sha256="ab" * 32)
+    made = run(cells=cells, planned=(), operator=own, started=datetime(2026, 11, 30, tzinfo=UTC))
     (tmp_path / RESULTS).write_text(made.model_dump_json())
     usual = dict.fromkeys(("spark-pi", "spark-connect", "dynamic-allocation"), "4.0.4")
     rows = ship.spark_rows(tmp_path, "here", usual)
