@@ -74,7 +74,7 @@ def _named(catalogue: Catalogue, name: str, known: Mapping[str, Path]) -> Path:
     crds = _mode("CRD mode", crds, path_names.CRD_MODES)
     values = _mode("values mode", parsed.values or "default", path_names.VALUES_MODES)
     wrong = possible.why_not(parsed.kind, releases, crds, ways) or possible.why_not_with_values(releases, values)
-    if not wrong and values != "default" and not set(ways[1:]) <= {path_names.USUAL, *path_names.HELMS}:
+    if not wrong and values != "default" and not all(map(path_names.by_helm, ways[1:])):
         wrong = f"+values={values} is about Helm, and not every step of the path is made by it"
     if wrong:
         raise UsageError(f"path {name}: {wrong}", "`nox -s matrix -- --path 'upgrade-*'` lists those that have a row")

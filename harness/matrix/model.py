@@ -271,6 +271,11 @@ class Known(Model):
     ways: tuple[WayName, ...] = ()
     out: CrdMode | None = None
 
+    @property
+    def on_purpose(self) -> bool:
+        """Whether it shows only where a scenario makes it happen."""
+        return self.scenario.startswith("fault-")
+
 
 class Move(Model):
     """One step of a path, an upgrade or a rollback between two releases given by name.
@@ -329,7 +334,7 @@ class Path(Model):
         if self.kind != "upgrade" or len(self.releases) != 2:
             return None
         always = [it for it in self.known if it.strikes == "always"]
-        outs = [it.out for it in always if not (it.when or it.environments or it.spark)]
+        outs = [it.out for it in always if not (it.when or it.environments or it.spark or it.ways or it.on_purpose)]
         return outs[0] if outs and all(outs) else None
 
     def way(self, step: int = 0) -> WayName:

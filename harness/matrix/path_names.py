@@ -128,6 +128,11 @@ def with_profile(path: Path, profile: str) -> Path:
     return path.model_copy(update={"name": f"{path.name}+profile={profile}", "profile": profile, "tags": ()})
 
 
+def by_helm(way: WayName) -> bool:
+    """Whether this way is Helm, whichever."""
+    return way in (USUAL, *HELMS)
+
+
 def by_argo_cd(path: Path) -> bool:
     """Whether a step of this path is Argo CD's."""
     return any(way in ARGO_CD for way in path.ways)

@@ -80,6 +80,11 @@ _ADVICE = (
         r"invalid ownership metadata|already exists", "another install left this object: remove it, or that install"
     ),
     _Advice(
+        r"conflict with \"",
+        "somebody else manages these fields: put what was changed by hand into the values, and repeat it with "
+        "--force-conflicts; for CRDs at an install, --skip-crds leaves them alone",
+    ),
+    _Advice(
         r"template|render|nil pointer|execution error|don't meet the specifications of the schema",
         "the values do not fit this chart: compare them with the chart's values.yaml",
     ),

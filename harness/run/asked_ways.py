@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from harness.errors import UsageError
 from harness.matrix.model import Cell
-from harness.matrix.path_names import HELMS, KUSTOMIZE, USUAL
+from harness.matrix.path_names import KUSTOMIZE, by_helm
 
 
 def require(cells: Iterable[Cell], *, values: bool, release: bool, existing: bool) -> None:
@@ -16,7 +16,7 @@ def require(cells: Iterable[Cell], *, values: bool, release: bool, existing: boo
     """
     for path in {cell.path.name: cell.path for cell in cells}.values():
         kustomize = [way for way in path.ways if way in KUSTOMIZE]
-        others = [way for way in path.ways if way not in (USUAL, *HELMS)]
+        others = [way for way in path.ways if not by_helm(way)]
         if kustomize and (values or path.profile):
             raise UsageError(
                 f"{path.name}: values do not reach Kustomize",

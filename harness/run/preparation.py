@@ -19,7 +19,6 @@ from harness.kube.interruptions import finding_of
 from harness.late import client
 from harness.machine import HostSeen
 from harness.matrix import path_names
-from harness.matrix.model import Path
 from harness.matrix.names import counted
 from harness.matrix.path_names import by_argo_cd
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
@@ -33,7 +32,7 @@ from harness.releases.install import INSTALL_SECONDS, BegunInstall, begin, finis
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.ways.protocol import Programs
-from harness.run import argo, before, plan, values_fit
+from harness.run import argo, before, path_releases, plan, values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.early_install import EarlyInstall
 from harness.run.locking import Locker
@@ -106,7 +105,7 @@ class Preparation:
         cell = self._attempts[0].cell
         try:
             node, helper = self._node(provider)
-            releases = self._releases(cell.path)
+            releases = path_releases.find(self._asked, self._resources, self._locker, cell.path)
             helm = self._host.tools["helm"].path
             if not provider.guest:
                 self._before = before.gather(self._asked, self._environment, self._resources.source, helm)
@@ -189,7 +188,7 @@ class Preparation:
         needs = self._attempts[0].cell.scenario.needs
         if needs.installed != "first-release" or self._record.registries or self._nodes > 1:
             return None
-        if self._attempts[0].cell.path.way() not in (path_names.USUAL, *path_names.HELMS):
+        if not path_names.by_helm(self._attempts[0].cell.path.way()):
             # What another way has begun could not be taken back.
             return None
         if any(it.kind in applying.WORKLOADS for it in self._before.documents):
@@ -394,30 +393,6 @@ class Preparation:
         """The job namespaces of all cells, each once."""
         cells = [attempt.cell for attempt in self._attempts]
         return [*dict.fromkeys(it for cell in cells for it in stories.of(cell.scenario).job_namespaces(cell))]
-
-    def _releases(self, path: Path) -> dict[str, ReleaseOnPath]:
-        """The releases of the path with their charts. Raises UnavailableError. --chart is about the last of them."""
-        found: dict[str, ReleaseOnPath] = {}
-        names = path.releases
-        asking = [name for step, name in enumerate(names) if path.way(step) in path_names.KUSTOMIZE]
-        if path.kind == "rollback" and path.way(len(names)) in path_names.KUSTOMIZE:
-            asking.append(names[0])
-        for name in names:
-            release = self._asked.catalogue.release(name)
-            own = "" if self._asked.under_test or name != names[-1] else self._asked.options.chart or ""
-            chart = self._resources.charts.find(release, wanted=own)
-            if self._asked.under_test is not None:
-                self._resources.compare_operator(release, chart)
-            found[name] = ReleaseOnPath(
-                release=release,
-                chart=chart,
-                values=relocate.values_for(release),
-                kustomization=self._resources.charts.kustomization(release) if name in asking else None,
-            )
-        self._locker.learn(
-            chart=found[names[-1]].chart, before={name: it.chart for name, it in found.items() if name != names[-1]}
-        )
-        return found
 
     def host_now(self) -> HostSeen:
         """The room that the host has at this moment, and its load since the cluster was begun, and whose that was."""

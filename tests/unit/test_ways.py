@@ -127,10 +127,13 @@ def test_what_helm_owned_is_taken_over_before_and_forgotten_after(site: Site, co
     it = replace(IT, kustomization=config, revision=1)
     put(site, "overlay", it, ROLLED)
     done = [line.removeprefix("kubectl --kubeconfig kc ").split(" --namespace")[0] for line in site.called()]
-    assert [done[number] for number in (1, -1)] == ["delete deployments", "delete secrets"]
+    assert [done[number] for number in (1, -1)] == [
+        "delete deployments,services,mutatingwebhookconfigurations,validatingwebhookconfigurations",
+        "delete secrets",
+    ]
     assert done[2].startswith("apply --server-side --force-conflicts -k ")
     told = ways.of("overlay").told_put(it, ROLLED)
-    assert told.startswith("kubectl delete deployments ")
+    assert told.startswith("kubectl delete deployments,services,")
     assert told.endswith("--selector owner=helm,name=spark-operator")
     assert "delete" not in ways.of("overlay").told_put(it)
 
@@ -198,9 +201,18 @@ def test_a_named_helm_is_called_and_told_by_its_name(site: Site) -> None:
     assert ways.of("helm").told_back(IT) == "helm rollback spark-operator 1 --namespace spark-operator"
 
 
-def test_helm_takes_ownership_of_what_another_way_has_made() -> None:
-    told = {over: ways.of("helm4").told_put(IT, Options(over=over)) for over in ("helm3", "kubectl", "overlay")}
-    assert {over for over, command in told.items() if "--take-ownership" in command} == {"kubectl", "overlay"}
+@pytest.mark.parametrize(
+    ("way", "over", "flags"),
+    [
+        ("helm4", "helm3", []),
+        ("helm3", "kubectl", ["--take-ownership"]),
+        ("helm4", "kubectl", ["--take-ownership", "--force-conflicts"]),
+        ("helm4", "overlay", ["--take-ownership", "--force-conflicts"]),
+    ],
+)
+def test_helm_takes_over_what_another_way_has_made(way: WayName, over: WayName, flags: list[str]) -> None:
+    told = ways.of(way).told_put(IT, Options(over=over)).split(" values.yaml ")
+    assert told[1:] == ([" ".join(flags)] if flags else [])
 
 
 def test_a_run_asks_for_the_programs_of_its_paths() -> None:

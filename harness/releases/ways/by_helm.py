@@ -20,8 +20,10 @@ _FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
     "pinned-registry": (),
 }
 
-_TAKE_OWNERSHIP = ("--take-ownership",)
+_TAKE_OWNERSHIP = "--take-ownership"
 """From Helm 3.17 on; without it Helm refuses objects that it has not made."""
+
+_FORCE_CONFLICTS = "--force-conflicts"
 
 
 class ByHelm:
@@ -38,8 +40,10 @@ class ByHelm:
         self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, options: Options = USUALLY
     ) -> Put:
         """`helm upgrade --install`."""
-        made = self._helm(on).install_or_upgrade(
-            it.chart, it.name, it.namespace, it.values, timeout=timeout, flags=_flags(options), stop=stop
+        helm = self._helm(on)
+        flags = _flags(options, four=helm.version.startswith("4."))
+        made = helm.install_or_upgrade(
+            it.chart, it.name, it.namespace, it.values, timeout=timeout, flags=flags, stop=stop
         )
         return Put(revision=made.number, said=made.description)
 
@@ -61,9 +65,8 @@ class ByHelm:
     def told_put(self, it: InstalledRelease, options: Options = USUALLY) -> str:
         """The command of an install or an upgrade."""
         where = ("--namespace", it.namespace, "--values", "values.yaml")
-        return shlex.join(
-            [self._program, "install" if it.first else "upgrade", it.name, it.chart.path.name, *where, *_flags(options)]
-        )
+        verb, flags = "install" if it.first else "upgrade", _flags(options, four=self.name == "helm4")
+        return shlex.join([self._program, verb, it.name, it.chart.path.name, *where, *flags])
 
     def told_back(self, it: InstalledRelease) -> str:
         """The command of a rollback."""
@@ -82,6 +85,9 @@ class ByHelm:
         return Helm(self.program(on.programs), on.cluster.kubeconfig)
 
 
-def _flags(options: Options) -> tuple[str, ...]:
-    taking = () if options.over is None or options.over_helm else _TAKE_OWNERSHIP
+def _flags(options: Options, *, four: bool) -> tuple[str, ...]:
+    """Helm's options. What another way has made it takes over, and Helm `four` the fields of kubectl, too."""
+    taking: tuple[str, ...] = ()
+    if options.over is not None and not options.over_helm:
+        taking = (_TAKE_OWNERSHIP, _FORCE_CONFLICTS) if four else (_TAKE_OWNERSHIP,)
     return (*_FLAGS[options.values], *taking, *options.flags)

@@ -32,6 +32,12 @@ _IMAGE = "ghcr.io/kubeflow/spark-operator/controller"
 
 _DEPLOYMENTS = ("spark-operator-controller", "spark-operator-webhook")
 _WEBHOOKS = {"MutatingWebhookConfiguration": "mutating-", "ValidatingWebhookConfiguration": "validating-"}
+_NOT_ADOPTED = "deployments,services,mutatingwebhookconfigurations,validatingwebhookconfigurations"
+"""Helm's objects that cannot become config/'s: the selector of a Deployment is immutable, and config/ has one more
+label in it; the Service would keep Helm's port beside another of the same name; and the webhook configurations, which
+config/ calls otherwise, would go on asking the port of before, so that every create would be refused."""
+
+
 _NAMESPACES = "--namespaces="
 _ACCOUNT = "spark-operator-spark"
 """What config/spark-rbac calls the account of applications."""
@@ -50,14 +56,14 @@ class ByKustomize:
     def put(
         self, on: On, it: InstalledRelease, *, timeout: float, stop: threading.Event, options: Options = USUALLY
     ) -> Put:
-        """`kubectl apply -k`. What Helm owned is taken over: its Deployments are deleted first, whose selectors cannot
-        be changed, and its record of the release afterwards, so that nothing of Helm's deletes it later.
+        """`kubectl apply -k`. What Helm owned is taken over: what cannot become config/'s is deleted first, and Helm's
+        record of the release afterwards, so that nothing of Helm's deletes the rest later.
         """
         _require_home(it)
         with self._folder(it) as folder:
             objects = self._built(on, folder)
             if options.over_helm:
-                words = ("delete", "deployments", "--namespace", it.namespace, "--selector", _of_helm(it))
+                words = ("delete", _NOT_ADOPTED, "--namespace", it.namespace, "--selector", _of_helm(it))
                 kubectl.call(on, *words, timeout=timeout, stop=stop)
             said = kubectl.call(on, "apply", *_APPLY, *options.flags, "-k", folder, timeout=timeout, stop=stop)
             for namespace in it.job_namespaces:
@@ -90,9 +96,9 @@ class ByKustomize:
         rbac = [f"kubectl apply -k config/spark-rbac --namespace {each}" for each in it.job_namespaces]
         if not options.over_helm:
             return " && ".join([apply, *rbac])
-        deployments = f"kubectl delete deployments --namespace {it.namespace} --selector {_of_helm(it)}"
+        first = f"kubectl delete {_NOT_ADOPTED} --namespace {it.namespace} --selector {_of_helm(it)}"
         secrets = f"kubectl delete secrets --namespace {it.namespace} --selector owner=helm,name={it.name}"
-        return " && ".join([deployments, apply, *rbac, secrets])
+        return " && ".join([first, apply, *rbac, secrets])
 
     def told_back(self, it: InstalledRelease) -> str:
         """The same with the older tree."""
