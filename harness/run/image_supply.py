@@ -15,6 +15,7 @@ from pathlib import Path
 from harness.errors import HarnessError, RegistryError
 from harness.image_cache.cache import CachedImage, ImageCache
 from harness.image_cache.filling import Asked, Filling
+from harness.image_cache.unforeseen import Unforeseen, lacked
 from harness.image_cache.view import View, host_part
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
@@ -58,7 +59,7 @@ class ImageSupply:
         engine_images: Callable[[Environment], Iterable[str]],
         say: Callable[[str], None],
     ) -> None:
-        self._cache = cache
+        self.cache = cache
         self._source = source
         self._server = server
         self._view = view
@@ -70,6 +71,8 @@ class ImageSupply:
         self._known: dict[str, Asked] = {}
         self._wrong: dict[str, HarnessError] = {}
         self._held = ExitStack()
+        self._unforeseen = Unforeseen(cache.root)
+        self._environments: dict[str, None] = {}
         self._filling = Filling(
             cache,
             source.client,
@@ -83,8 +86,8 @@ class ImageSupply:
     def start(self, run_id: str, network: str) -> None:
         """Start the server. Raises HarnessError; `close` is needed then, too."""
         self._prune()
-        self._held.enter_context(self._cache.in_use())
-        self._cache.blobs.mkdir(parents=True, exist_ok=True)
+        self._held.enter_context(self.cache.in_use())
+        self.cache.blobs.mkdir(parents=True, exist_ok=True)
         self._address = self._server.start(run_id, network, hosts=[SERVER]).mirrors[SERVER].url
 
     def addresses(self, hosts: Iterable[str]) -> dict[str, str]:
@@ -100,6 +103,7 @@ class ImageSupply:
         wanted = {cell.id: [str(ImageReference.parse(it)) for it in self._images(cell)] for cell in cells}
         new = [it for it in dict.fromkeys(it for images in wanted.values() for it in images) if it not in self._known]
         asked = self._filling.ask(new)
+        asked += self._ask_for_unforeseen(cells)
         self._known.update({it.image.canonical: it for it in asked})
         self._wrong.update({it.image.canonical: it.error for it in asked if it.error and _is_trouble(it.error)})
         for it in asked:
@@ -133,7 +137,9 @@ class ImageSupply:
         return self._server.access_log(SERVER)
 
     def stop(self) -> None:
-        """Stop the server, since nothing pulls any more. Raises EngineError."""
+        """Stop the server, since nothing pulls any more; note what it lacked. Raises EngineError."""
+        hosts = {host_part(it.image.registry): it.image.registry for it in self._known.values()}
+        self._unforeseen.learn(self._environments, [it for it in lacked(self.log(), hosts) if it not in self._known])
         self._server.stop()
 
     def close(self) -> None:
@@ -145,6 +151,13 @@ class ImageSupply:
     def _arrived(self, image: CachedImage) -> None:
         self._view.show(image)
         self._source.learn(image.reference, image.digests)
+
+    def _ask_for_unforeseen(self, cells: Sequence[Cell]) -> list[Asked]:
+        """Ask for what nodes of these environments asked for in earlier runs. It makes no cell wait, and none fail."""
+        self._environments |= dict.fromkeys(cell.environment.name for cell in cells)
+        asked = self._filling.ask(it for it in self._unforeseen.of(self._environments) if it not in self._known)
+        self._unforeseen.forget(it.image.canonical for it in asked if it.error and not _is_trouble(it.error))
+        return [it for it in asked if it.error is None]
 
     def _tell_left_alone(self, asked: Asked) -> None:
         if asked.private:
@@ -197,7 +210,7 @@ class ImageSupply:
         return judge(REACH_CHECK, f"{told}\n  next: {steps}" if steps else told)
 
     def _prune(self) -> None:
-        for image in self._cache.prune_unless_in_use(self._most_bytes):
+        for image in self.cache.prune_unless_in_use(self._most_bytes):
             self._say(f"the image cache has no room for {image.reference}, which has not been used for longest")
 
 

@@ -14,6 +14,7 @@ from fronts import browser
 from pushing import push_image
 
 from harness.image_cache.cache import ImageCache
+from harness.image_cache.unforeseen import Unforeseen
 from harness.image_cache.view import View
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, MirrorMap
@@ -45,6 +46,11 @@ class Server:
     def start(self, run_id: str, network: str, *, hosts: list[str]) -> MirrorMap:
         return MirrorMap(mirrors={it: Mirror(url="http://cache:5000") for it in hosts})
 
+    log = "no registry was started"
+
+    def access_log(self, host: str) -> str:
+        return self.log
+
     def stop(self) -> None:
         """It has nothing to stop."""
 
@@ -55,6 +61,7 @@ class Site:
 
     hub: Front
     make: Callable[..., ImageSupply]
+    server: Server
     said: list[str] = field(default_factory=list)
 
 
@@ -67,6 +74,7 @@ def site(registry_binary: Path, tmp_path: Path) -> Iterator[Site]:
     opened: list[ImageSupply] = []
     said: list[str] = []
     with Front(profile("docker.io"), folder=tmp_path / "hub", binary=registry_binary) as hub, Hub(hub) as source:
+        server = Server()
 
         def make(engine: tuple[str, ...] = ()) -> ImageSupply:
             def engine_images(environment: Environment) -> tuple[str, ...]:
@@ -75,7 +83,7 @@ def site(registry_binary: Path, tmp_path: Path) -> Iterator[Site]:
             supply = ImageSupply(
                 ImageCache(tmp_path / "images"),
                 source,
-                Server(),  # type: ignore[arg-type]
+                server,  # type: ignore[arg-type]
                 View(tmp_path / "view"),
                 most_bytes=1e9,
                 platform="linux/amd64",
@@ -87,7 +95,7 @@ def site(registry_binary: Path, tmp_path: Path) -> Iterator[Site]:
             supply.start("run", "network")
             return supply
 
-        site = Site(hub=hub, make=make, said=said)
+        site = Site(hub=hub, make=make, server=server, said=said)
         with browser(hub, "owner") as client:
             push(client, hub, "acme/operator", "acme/spark")
         yield site
@@ -162,6 +170,27 @@ def test_content_that_does_not_arrive_is_an_error_with_what_the_registry_said(si
         assert "answered 403 for the blob acme/spark@sha256:" in missing.message
     else:
         assert "answered 403" in found["it"].message
+
+
+def test_what_nodes_asked_for_unforeseen_is_there_for_the_next_run(site: Site) -> None:
+    first, one = site.make(), cell("it", OPERATOR)
+    assert first.gather([one]) == {}
+    assert first.missing(one) is None
+    asked = "HEAD /v2/docker.io/acme/{}/manifests/1?ns=docker.io HTTP/1.1"
+    site.server.log = "".join(f'10.0.0.2 - - [now] "{asked.format(it)}" 404 9 "" "c"\n' for it in ("spark", "gone"))
+    first.stop()
+    first.close()
+    site.said.clear()
+
+    second = site.make()
+    assert second.gather([one]) == {}
+    second.wait(SPARK)
+    assert site.said == [
+        "1 of 2 images of these cells are on this machine",
+        "1 image to fetch, 1 counted pull of docker.io, 99 of 100 pulls left, window 6 h",
+    ]
+    # Of what no registry has nothing is said, and it is not asked for again.
+    assert Unforeseen(second.cache.root).of(["kind-1.34"]) == [SPARK]
 
 
 def test_the_server_is_told_from_the_runs_other_registries(site: Site) -> None:
