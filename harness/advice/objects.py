@@ -23,6 +23,8 @@ APPLICATION, SCHEDULED, CONNECT = "SparkApplication", "ScheduledSparkApplication
 
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _JAVA_SIZE = re.compile(r"\d+([ptgmk]b?|b)?")
+_CLAIM = re.compile(r"(spark\.kubernetes\.driver\.volumes\.persistentVolumeClaim\.[^.]+)\.options\.claimName")
+_ON_DEMAND = "OnDemand"
 _LABEL = 63
 _RUN_SUFFIX = 20
 """A dash and the nanoseconds since 1970, which the operator appends to the name of a schedule for each run."""
@@ -191,6 +193,20 @@ def _ingress(stored: Stored, target: Release) -> Iterator[_Problem]:
             yield _refused(words, step, "sparkapplication_validator.go", target, stored)
 
 
+def _driver_claims(stored: Stored, target: Release) -> Iterator[_Problem]:
+    """A claim that is made for a driver is made by who submits it: the controller. Spark makes one that has a size."""
+    named = [found[1] for key, value in stored.conf.items() if value == _ON_DEMAND and (found := _CLAIM.fullmatch(key))]
+    if any(f"{volume}.options.sizeLimit" in stored.conf for volume in named):
+        yield _Problem(
+            words=f"a volume of its driver is a claim made on demand, which the controller of {target.version} may not "
+            "create (seen with 2.5.2): each submission fails with persistentvolumeclaims is forbidden",
+            step="let the controller's account get, create and patch persistentvolumeclaims by a Role of your own",
+            origin="from the catalogue",
+            link="https://github.com/kubeflow/spark-operator/blob/v2.5.2/charts/spark-operator-chart/templates/controller/"
+            "_helpers.tpl",
+        )
+
+
 def _connect_template(stored: Stored, target: Release) -> Iterator[_Problem]:
     executor = stored.spec.get("executor")
     if isinstance(executor, Mapping) and not executor.get("template"):
@@ -250,5 +266,6 @@ _RULES: tuple[_Rule, ...] = (
     ("2.5.0", "", (CONNECT,), _connect_image),
     ("2.5.0", "", (CONNECT,), _connect_memory),
     ("2.5.0", "", (CONNECT,), _connect_range),
+    ("2.5.1", "", (APPLICATION, SCHEDULED), _driver_claims),
     ("2.5.2", "", (APPLICATION, SCHEDULED, CONNECT), _conf),
 )

@@ -13,6 +13,7 @@ from harness.matrix.facts import (
     Default,
     Fact,
     Feature,
+    GrantedRight,
     IgnoredValue,
     LogNoise,
     Metric,
@@ -42,6 +43,7 @@ class Behaviour:
     noise: tuple[LogNoise, ...] = ()
     ignored: tuple[IgnoredValue, ...] = ()
     unmet: tuple[UnmetRight, ...] = ()
+    granted: tuple[GrantedRight, ...] = ()
 
     def of(self, release: Release) -> Release:
         """The release with the facts that apply to it."""
@@ -58,6 +60,7 @@ class Behaviour:
                 "known_log_noise": tuple(it.says for it in _holding(self.noise, release)),
                 "ignored_values": _holding(self.ignored, release),
                 "unmet_rights": _holding(self.unmet, release),
+                "granted_rights": _holding(self.granted, release),
             }
         )
 
@@ -77,6 +80,7 @@ def read(written: TomlSource) -> Behaviour:
         "log-noise": (LogNoise, "says"),
         "ignored-value": (IgnoredValue, "value"),
         "unmet-right": (UnmetRight, "value"),
+        "granted-right": (GrantedRight, "component"),
     }
     written.require_only(*tables)
     for table, (model, named) in tables.items():
@@ -90,6 +94,7 @@ def read(written: TomlSource) -> Behaviour:
         noise=written.rows("log-noise", LogNoise),
         ignored=written.rows("ignored-value", IgnoredValue),
         unmet=written.rows("unmet-right", UnmetRight),
+        granted=written.rows("granted-right", GrantedRight),
     )
 
 
@@ -137,7 +142,7 @@ _SITUATIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 def changes(origin: Release, target: Release) -> list[str]:
-    """How defaults for applications change with another release, in sentences.
+    """How defaults for applications change with another release, and which rights go, in sentences.
 
     It is no change when the webhook starts or stops setting a field to Spark's own default.
     """
@@ -151,6 +156,11 @@ def changes(origin: Release, target: Release) -> list[str]:
         f"applications{_in_words(situations)} that do not set {field} get {after.words} with {target.version}, but "
         f"{before.words} with {origin.version}: set it if that matters"
         for (field, before, after), situations in found.items()
+    ] + [
+        f"the chart of {target.version} takes rights in job namespaces from the account of the {it.component}, which "
+        f"other programs may use as well: {it}"
+        for it in origin.granted_rights
+        if it not in target.granted_rights
     ]
 
 

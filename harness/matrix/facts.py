@@ -101,16 +101,30 @@ class IgnoredValue(Fact):
 
 
 class UnmetRight(Fact):
-    """A value of the chart that makes the controller do what its Role does not allow.
+    """A value of the chart that makes its controller or webhook, the `component`, do what its Role does not allow.
 
-    `argument` is the controller's, by which it is seen that the value is on; `verbs` are what the Role lacks for a
+    `argument` is the component's, by which it is seen that the value is on; `verbs` are what the Role lacks for a
     `resource` of an `api_group`. `means` says what comes of it.
     """
 
     value: str
+    component: Literal["controller", "webhook"] = "controller"
     argument: str
     api_group: str
     resource: str
     verbs: tuple[str, ...] = Field(min_length=1)
     means: str = Field(min_length=1)
     way_out: str = Field(min_length=1)
+
+
+class GrantedRight(Fact):
+    """What the chart lets an account do in job namespaces, up to the release in which it was taken away.
+
+    `component` is the account's; `rights` are resource, with its API group unless that is the core, → verbs.
+    """
+
+    component: Literal["controller", "webhook"]
+    rights: dict[str, tuple[str, ...]] = Field(min_length=1)
+
+    def __str__(self) -> str:
+        return "; ".join(f"{', '.join(verbs)} {resource}" for resource, verbs in self.rights.items())

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from harness.matrix.facts import Default, Feature, IgnoredValue, Rule, UnmetRight
+from harness.matrix.facts import Default, Feature, GrantedRight, IgnoredValue, Rule, UnmetRight
 from harness.matrix.names import NOT, covers
 from harness.matrix.rows import Model
 
@@ -161,6 +161,7 @@ class Release(ReleaseRow):
     known_log_noise: tuple[str, ...] = ()
     ignored_values: tuple[IgnoredValue, ...] = ()
     unmet_rights: tuple[UnmetRight, ...] = ()
+    granted_rights: tuple[GrantedRight, ...] = ()
 
     def ignores(self, value: str) -> IgnoredValue | None:
         """What is known of a value that this release does not heed; None of others."""

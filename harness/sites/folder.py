@@ -146,7 +146,8 @@ from it.
 | file | what is in it |
 | --- | --- |
 | `{SITE}` | the cluster, the operator's Deployments and images, Helm releases with their values, GitOps objects, CRDs \
-with their field managers, webhooks, namespaces with quotas, limits, network policies and pull secrets by name |
+with their field managers, webhooks, PriorityClasses, namespaces with quotas, limits, network policies and pull \
+secrets by name |
 | `{CRDS}/` | the spec of each CRD of the operator, as it is in the cluster |
 | `{APPLICATIONS}/` | one file a kind: names, specs and states of applications |
 

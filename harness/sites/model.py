@@ -136,6 +136,15 @@ class PullSecret(Model):
     registries: tuple[str, ...] | None = None
 
 
+class PriorityClass(Model):
+    """A PriorityClass that is not Kubernetes' own. `default` is whether pods without one get it."""
+
+    name: str
+    value: int
+    default: bool = False
+    preemption: str = ""
+
+
 class Namespace(Model):
     """A namespace in which applications run."""
 
@@ -174,6 +183,7 @@ class Site(Model):
     crds: tuple[Crd, ...] = ()
     webhooks: tuple[Webhook, ...] = ()
     namespaces: tuple[Namespace, ...] = ()
+    priority_classes: tuple[PriorityClass, ...] = ()
     applications: tuple[Applications, ...] = ()
     kinds: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ _RULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", ("namespaces", "nodes", "pods", "resourcequotas", "limitranges", "serviceaccounts")),
     ("apps", ("deployments",)),
     ("networking.k8s.io", ("networkpolicies",)),
+    ("scheduling.k8s.io", ("priorityclasses",)),
     ("apiextensions.k8s.io", ("customresourcedefinitions",)),
     ("admissionregistration.k8s.io", ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")),
     ("sparkoperator.k8s.io", ("sparkapplications", "scheduledsparkapplications", "sparkconnects")),

@@ -10,7 +10,17 @@ from typing import Any
 from harness.releases.values import at
 from harness.sites import hide
 from harness.sites.installed import registries_of
-from harness.sites.model import ClusterFacts, HelmRelease, Installer, Namespace, Nodes, Object, Operator, PullSecret
+from harness.sites.model import (
+    ClusterFacts,
+    HelmRelease,
+    Installer,
+    Namespace,
+    Nodes,
+    Object,
+    Operator,
+    PriorityClass,
+    PullSecret,
+)
 from harness.sites.reader import Reader
 
 _BY_VERSION = {"+k3s": "k3s", "+rke2": "RKE2", "-eks-": "EKS", "-gke.": "GKE", "-aliyun": "ACK"}
@@ -24,6 +34,7 @@ _BY_LABEL = {
     "doks.digitalocean.com/": "DOKS",
 }
 _BY_PROVIDER = {"kind://": "kind", "k3s://": "k3s", "aws://": "Kubernetes on AWS", "azure://": "Kubernetes on Azure"}
+_OF_KUBERNETES = "system-"
 _POD_SECURITY = "pod-security.kubernetes.io/"
 
 
@@ -46,6 +57,21 @@ def groups(reader: Reader) -> tuple[str, ...]:
     """The API groups that the cluster has."""
     found = reader.one("/apis", "API groups") or {}
     return tuple(sorted(str(it.get("name")) for it in found.get("groups") or ()))
+
+
+def priority_classes(reader: Reader) -> tuple[PriorityClass, ...]:
+    """The PriorityClasses, but for those that every cluster has."""
+    items = reader.items("/apis/scheduling.k8s.io/v1/priorityclasses", "PriorityClasses")
+    return tuple(
+        PriorityClass(
+            name=it["metadata"]["name"],
+            value=int(it.get("value") or 0),
+            default=bool(it.get("globalDefault")),
+            preemption=str(it.get("preemptionPolicy") or ""),
+        )
+        for it in items
+        if not it["metadata"]["name"].startswith(_OF_KUBERNETES)
+    )
 
 
 def _node(item: Object) -> tuple[str, str, str, str]:

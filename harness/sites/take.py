@@ -90,6 +90,7 @@ def _site(
         crds=tuple(crd for crd, _ in crds.values()),
         webhooks=webhooks,
         namespaces=namespaces,
+        priority_classes=surroundings.priority_classes(reader),
         applications=tuple(it.applications for it in written),
         groups=surroundings.groups(reader),
         kinds=tuple(spec["names"]["kind"] for _, spec in crds.values()),

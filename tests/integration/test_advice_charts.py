@@ -16,9 +16,10 @@ from harness.advice import ends, steps
 from harness.advice.steps import Deployment, Plan
 from harness.foundry import operator
 from harness.foundry.store import Store
-from harness.matrix import catalogue, chart_facts
+from harness.matrix import behaviour, catalogue, chart_facts
 from harness.releases.charts import from_path
 from harness.releases.crds import chart_crds
+from harness.toml_source import TomlSource
 
 CATALOGUE = catalogue.load()
 NEWEST = "2.5.2"
@@ -82,6 +83,31 @@ def test_helm_renders_what_the_steps_of_kubectl_apply(store: Store, helm_binary:
     made = [it for it in yaml.safe_load_all((tmp_path / "spark-operator.yaml").read_text()) if it]
     assert {"Deployment", "Certificate", "PodMonitor"} <= {it["kind"] for it in made}
     assert "etl" in {it["metadata"].get("namespace") for it in made}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_charts_grant_the_rights_up_to_the_release_that_takes_them(
+    store: Store, helm_binary: Path, version: str
+) -> None:
+    rendered = _rendered(helm_binary, operator.chart(store, version))
+    for row in behaviour.read(TomlSource.read(behaviour.FILE)).granted:
+        roles = [it for it in rendered if it["kind"] == "Role" and it["metadata"]["namespace"] == "etl"]
+        mine = [it for it in roles if it["metadata"]["labels"].get("app.kubernetes.io/component") == row.component]
+        there = {
+            (f"{resource}.{group}".rstrip("."), verb)
+            for rule in mine[0]["rules"]
+            for resource in rule["resources"]
+            for group in rule["apiGroups"]
+            for verb in rule["verbs"]
+        }
+        about = {(resource, verb) for resource, verbs in row.rights.items() for verb in verbs}
+        assert (about & there) == (about if row.holds(version) else set()), row.component
+
+
+def _rendered(helm: Path, chart: Path) -> list[dict[str, Any]]:
+    argv = [str(helm), "template", "so", str(chart), "--set", "spark.jobNamespaces={etl}"]
+    text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    return [it for it in yaml.safe_load_all(text) if it]
 
 
 def test_helm_shows_the_crds_that_the_steps_apply_first(store: Store, helm_binary: Path, tmp_path: Path) -> None:

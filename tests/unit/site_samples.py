@@ -236,6 +236,10 @@ def objects(**changes: Any) -> dict[str, list[Any]]:
         "sparkapplications": [application(f"app-{number}") for number in range(3)],
         "serviceaccounts": [{"metadata": {"name": "etl"}, "imagePullSecrets": [{"name": "hub"}]}],
         "resourcequotas": [{"metadata": {"name": "q"}, "spec": {"hard": {"pods": "10"}}}],
+        "priorityclasses": [
+            {"metadata": {"name": "system-node-critical"}, "value": 2000001000},
+            {"metadata": {"name": "batch"}, "value": 7, "globalDefault": True, "preemptionPolicy": "Never"},
+        ],
         "networkpolicies": [{"metadata": {"name": "deny"}, "spec": {"podSelector": {}, "policyTypes": ["Egress"]}}],
     }
     return {**found, **changes}

@@ -219,6 +219,9 @@ CONNECT: Mapping[str, Any] = {
     "server": {"memory": "1g"},
     "executor": {"instances": 1, "template": {"spec": {"containers": [{"name": "c"}]}}},
 }
+_VOLUME = "spark.kubernetes.driver.volumes.persistentVolumeClaim.data.options"
+CLAIM = {f"{_VOLUME}.claimName": "OnDemand", f"{_VOLUME}.storageClass": "fast", f"{_VOLUME}.sizeLimit": "1Gi"}
+OWN_CLAIM = {f"{_VOLUME}.claimName": "mine"}
 RUN = {"schedule": "@daily", "template": APP}
 
 
@@ -247,6 +250,9 @@ RUN = {"schedule": "@daily", "template": APP}
             "2.5.2",
             "spec.driver does not fit the schema of 2.5.2: it is req",
         ),
+        ("SparkApplication", {**APP, "sparkConf": CLAIM}, "a", "2.5.0", "nothing that 2.5.0 would drop or refuse"),
+        ("SparkApplication", {**APP, "sparkConf": CLAIM}, "a", "2.5.1", "the controller of 2.5.1 may not create"),
+        ("SparkApplication", {**APP, "sparkConf": OWN_CLAIM}, "a", "2.5.2", "nothing that 2.5.2 would drop or refuse"),
         ("ScheduledSparkApplication", RUN, "a" * 44, "2.5.2", "longer than 63: each of its runs is refused"),
         (
             "ScheduledSparkApplication",

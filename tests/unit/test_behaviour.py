@@ -127,6 +127,18 @@ def test_a_change_is_told_once_for_all_applications_that_it_meets(tmp_path: Path
     assert "get nothing from the webhook with 2.5.2" in gone
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "losing"), [("2.2.1", "2.5.2", True), ("2.5.0", "2.5.1", True), ("2.5.1", "2.5.2", False)]
+)
+def test_rights_that_go_are_told_for_each_account(old: str, new: str, losing: bool) -> None:
+    said = [it for it in behaviour.changes(REAL.release(old), REAL.release(new)) if "rights" in it]
+    assert len(said) == 2 * losing
+    if losing:
+        assert "from the account of the controller" in said[0]
+        assert "get, list, watch, create, update, patch, delete persistentvolumeclaims" in said[0]
+        assert "get, watch resourcequotas" in said[1]
+
+
 def test_metrics_belong_to_releases() -> None:
     late = {"spark_application_submit_latency_seconds", "spark_application_submit_latency_seconds_histogram"}
     for row in REAL.releases:

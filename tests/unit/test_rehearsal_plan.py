@@ -50,6 +50,9 @@ def test_values_release_and_surroundings_are_those_of_the_site(
     ]
     for kind in ("ResourceQuota", "NetworkPolicy", "Secret"):
         assert (kind, "etl", {"ResourceQuota": "q", "NetworkPolicy": "deny", "Secret": "hub"}[kind]) in before
+    (batch,) = [it for it in written(made / "before") if it["kind"] == "PriorityClass"]
+    assert (batch["metadata"]["name"], batch["value"], batch["preemptionPolicy"]) == ("batch", 7, "Never")
+    assert batch["globalDefault"] is True
     (etl,) = [it for it in written(made / "before") if it["kind"] == "Namespace" and it["metadata"]["name"] == "etl"]
     assert etl["metadata"]["labels"] == {"pod-security.kubernetes.io/enforce": "restricted"}
     said = capsys.readouterr().out

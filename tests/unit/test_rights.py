@@ -69,3 +69,34 @@ def test_only_what_is_lacking_is_named() -> None:
 )
 def test_nothing_is_told_where_nothing_is_lacking(version: str, documents: list[dict[str, Any]]) -> None:
     assert told(version, *documents) == []
+
+
+def webhook(argument: str, *verbs: str) -> list[dict[str, Any]]:
+    """A webhook that is started with this argument, and its Role."""
+    labels = {"labels": {"app.kubernetes.io/component": "webhook"}}
+    containers = [{"args": ["webhook", "start", argument]}]
+    rule = {"apiGroups": [""], "resources": ["resourcequotas"], "verbs": list(verbs)}
+    return [
+        {"kind": "Deployment", "metadata": labels, "spec": {"template": {"spec": {"containers": containers}}}},
+        {"kind": "Role", "metadata": labels, "rules": [rule]},
+    ]
+
+
+def test_a_webhook_lacks_rights_of_its_own() -> None:
+    (said,) = told("2.5.2", *webhook("--enable-resource-quota-enforcement=true", "list"))
+    assert said.startswith(
+        "with webhook.resourceQuotaEnforcement.enable, the webhook of 2.5.2 needs to watch resourcequotas"
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "documents"),
+    [
+        ("2.5.0", webhook("--enable-resource-quota-enforcement=true", "list")),
+        ("2.5.2", webhook("--enable-resource-quota-enforcement=false", "list")),
+        ("2.5.2", webhook("--enable-resource-quota-enforcement=true", "list", "watch")),
+    ],
+    ids=["before", "off", "granted"],
+)
+def test_a_webhook_that_needs_nothing_more_is_not_told(version: str, documents: list[dict[str, Any]]) -> None:
+    assert told(version, *documents) == []
