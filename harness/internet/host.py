@@ -74,9 +74,10 @@ def run(
         plan = _plan(settings, environments, made.folder, folder).model_copy(
             update={"argv": tuple(argv), "steps": tuple(steps)}
         )
-        status = _serve(ledger, plan)
-        _keep(plan, output)
-        return status
+        try:
+            return _serve(ledger, plan)
+        finally:
+            _keep(plan, output)
 
 
 def _plan(settings: Settings, environments: Sequence[Environment], made: Path, folder: Path) -> Plan:
@@ -156,8 +157,12 @@ def _serve(ledger: Ledger, plan: Plan) -> int:
     """Run the internet's process until it is done; an interrupt lets it end what it runs."""
     file = plan.folder / "plan.json"
     file.write_text(plan.model_dump_json())
+    temporary = ledger.temporary_folder()
     ledger.planned("process", "internet")
-    child = subprocess.Popen(["unshare", *_UNSHARED, sys.executable, "-m", "harness.internet", str(file)])
+    child = subprocess.Popen(
+        ["unshare", *_UNSHARED, sys.executable, "-m", "harness.internet", str(file)],
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
     ledger.running("internet", child.pid)
     try:
         with _sigterm_interrupts():
@@ -166,6 +171,8 @@ def _serve(ledger: Ledger, plan: Plan) -> int:
         if child.poll() is None:
             _end(child)
         ledger.gone("process", "internet")
+        shutil.rmtree(temporary)
+        ledger.gone("folder", str(temporary))
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -20,6 +20,7 @@ from harness.internet.steps import Rehearsal, Step, require
 _KIND = "kind-1.34/install-2.5.2"
 _K3D = "k3d-1.34/install-2.5.2/spark-pi"
 _LACKING = "spark-3.5"
+_PORT = 5443
 _CHOSEN = "images come from the mirrors: harness.toml has mirrors for"
 
 
@@ -56,9 +57,22 @@ def _audit(on: Rehearsal) -> str:
     return last(said, "errors")
 
 
+def _isolated(on: Rehearsal) -> str:
+    """Nodes send nothing beyond the machine, which has a port that leads to the site's registry."""
+    server = f"{names.MACHINE}:{_PORT}"
+    with _port_to_the_site(on):
+        config = _config(on, server, "isolated = true")
+        on.harness("run", "--config", config, "--cell", f"{_KIND}/spark-pi")
+    cells = results(on)["cells"]
+    require(cells[0]["verdict"] == "passed", f"{cells[0]['id']} {cells[0]['verdict']}: {cells[0]['reason']}")
+    _require_site(on, names.hosts().site.host, server)
+    return shown(cells)
+
+
 MIRROR = (
     Step(name="mirror-audit", about="the images of a release, as a site's registry has them", act=_audit),
     Step(name="mirror-kind", about="cells on kind from a site's registry, which lacks an image", act=_kind),
+    Step(name="mirror-isolated", about="the same, with nodes that reach nothing beyond the machine", act=_isolated),
     Step(name="mirror-k3d", about="the same on k3d", act=_k3d),
 )
 
@@ -67,30 +81,53 @@ MIRROR = (
 def _only_the_site(on: Rehearsal) -> Iterator[Path]:
     """Nothing but the site's registry can be reached during the block; the settings with its mirror map."""
     site = names.hosts().site
-    front = on.world.fronts[site.host]
-    lines = ["rehearsed = true", 'catalogue_dirs = ["catalogue"]']
-    for host, project in site.projects.items():
-        lines += [
-            f'[mirrors."{host}"]',
-            f'url = "https://{site.host}/v2/{project}"',
-            f"ca = {json.dumps(str(front.ca))}",
-            'username = "reader"',
-            f"password = {json.dumps(front.accounts.of('reader').secret)}",
-        ]
-    config = write_secret(on.machine.work / "mirror.toml", "\n".join(lines) + "\n")
-    # What a mirror map cannot tell the engine: docs/my-registry.md.
-    trusted = on.machine.etc / "docker" / "certs.d" / site.host / "ca.crt"
-    trusted.parent.mkdir(parents=True, exist_ok=True)
-    trusted.write_bytes(front.ca.read_bytes())
+    config = _config(on, site.host)
     on.traffic()
     with on.blocked(*(name for name in names.addresses() if name != site.host)):
         yield config
 
 
-def _require_site(on: Rehearsal) -> None:
+def _config(on: Rehearsal, server: str, *more: str) -> Path:
+    """Settings with a mirror map of the site's registry, which the engine is made to trust."""
+    site = names.hosts().site
+    front = on.world.fronts[site.host]
+    lines = ["rehearsed = true", 'catalogue_dirs = ["catalogue"]', *more]
+    for host, project in site.projects.items():
+        lines += [
+            f'[mirrors."{host}"]',
+            f'url = "https://{server}/v2/{project}"',
+            f"ca = {json.dumps(str(front.ca))}",
+            'username = "reader"',
+            f"password = {json.dumps(front.accounts.of('reader').secret)}",
+        ]
+    # What a mirror map cannot tell the engine: docs/my-registry.md.
+    trusted = on.machine.etc / "docker" / "certs.d" / server / "ca.crt"
+    trusted.parent.mkdir(parents=True, exist_ok=True)
+    trusted.write_bytes(front.ca.read_bytes())
+    return write_secret(on.machine.work / "mirror.toml", "\n".join(lines) + "\n")
+
+
+@contextmanager
+def _port_to_the_site(on: Rehearsal) -> Iterator[None]:
+    """A port of the machine that leads to the site's registry, for its programs and for nodes, during the block."""
+    site = names.addresses()[names.hosts().site.host]
+    to_port = ["-d", names.MACHINE, "-p", "tcp", "--dport", str(_PORT), "-j", "DNAT", "--to-destination", f"{site}:443"]
+    rules = [["PREROUTING", *to_port], ["OUTPUT", *to_port], ["POSTROUTING", "-d", site, "-j", "MASQUERADE"]]
+    for rule in rules:
+        on.machine.call(["iptables", "-w", "-t", "nat", "-A", *rule])
+    on.traffic()
+    try:
+        yield
+    finally:
+        for rule in rules:
+            on.machine.call(["iptables", "-w", "-t", "nat", "-D", *rule])
+
+
+def _require_site(on: Rehearsal, *names_of_it: str) -> None:
     """Whoever was asked, it was the site's registry, and what it gave it gave to the login of the map."""
     asked = on.traffic(show=True).requests
     site = names.hosts().site.host
-    require(set(asked) == {site}, f"others were asked as well: {sorted(set(asked) - {site})}")
+    others = set(asked) - {site, *names_of_it}
+    require(asked and not others, f"others were asked as well: {sorted(others)}")
     users = {it.user for it in on.world.fronts[site].requests() if it.status == 200 and it.repository}
     require(users == {"reader"}, f"it gave content to {users}")

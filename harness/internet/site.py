@@ -16,8 +16,15 @@ _HTTPS = 443
 def site_profile() -> Profile:
     """How it behaves: as GHCR, but with tokens and blobs of its own."""
     host = names.hosts().site.host
-    told = {"host": host, "names": (host,), "service": "harbor-registry", "token_host": "", "blob_host": ""}
-    return profile("ghcr.io").model_copy(update=told)
+    # By the machine's own address, it is reached through a port of the machine.
+    told = {
+        "host": host,
+        "names": (host, names.MACHINE),
+        "service": "harbor-registry",
+        "token_host": "",
+        "blob_host": "",
+    }
+    return profile("ghcr.io").model_copy(update={**told, "token_host": "", "blob_host": ""})
 
 
 def fill(storage: Path) -> None:

@@ -14,9 +14,15 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.nightly
+from harness.waiting import until
+
+pytestmark = [
+    pytest.mark.nightly,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for namespaces"),
+]
 
 _SECONDS = 1500
+_COMMAND = (sys.executable, "-m", "harness.cli")
 _PUBLIC = {"registry-1.docker.io", "ghcr.io", "registry.k8s.io", "kubeflow.github.io"}
 
 
@@ -35,10 +41,9 @@ def host() -> dict[str, object]:
     }
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for namespaces")
 def test_a_cell_from_the_public_registries_on_a_machine_that_had_nothing(tmp_path: Path) -> None:
     before = host()
-    argv = [sys.executable, "-m", "harness.cli", "internet", "--output", str(tmp_path)]
+    argv = [*_COMMAND, "internet", "--output", str(tmp_path)]
     argv += [word for name in ("bootstrap", "cell", "operator", "clean") for word in ("--step", name)]
 
     done = subprocess.run(argv, capture_output=True, text=True, timeout=_SECONDS, check=False)
@@ -53,3 +58,48 @@ def test_a_cell_from_the_public_registries_on_a_machine_that_had_nothing(tmp_pat
     results = json.loads((tmp_path / "reports" / "latest" / "results.json").read_text())
     assert (results["source"]["kind"], results["source"]["rehearsed"]) == ("upstream", True)
     assert host() == before
+
+
+def test_a_rehearsal_that_was_killed_is_removed_by_its_run(cache: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "HARNESS_CACHE": str(cache), "HARNESS_REPORTS": str(tmp_path / "reports")}
+    log = tmp_path / "log"
+    with log.open("wb") as sink:
+        child = subprocess.Popen(
+            [*_COMMAND, "internet", "--", "sh", "-c", "echo here; sleep 600"],
+            env=environment,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    until(lambda: "here" in log.read_text() or child.poll() is not None, what="the machine to run", timeout=600)
+    assert child.poll() is None, log.read_text()
+    (ledger,) = (cache / "ledger").glob("*.jsonl")
+    assert processes(ledger.stem)
+
+    child.kill()
+    child.wait(60)
+    done = subprocess.run(
+        [*_COMMAND, "clean", "--run", ledger.stem],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert processes(ledger.stem) == []
+    assert not (cache / "internet" / ledger.stem).exists()
+
+
+def processes(run: str) -> list[str]:
+    """The command lines of processes with a run's id in them."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = file.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if run in words and "harness.internet" in words:
+            found.append(words)
+    return found

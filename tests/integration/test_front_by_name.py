@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -98,3 +100,17 @@ def test_several_registries_have_one_ca_and_their_own_addresses(registry_binary:
         assert made.address.startswith("127.0.0.9:")
         assert made.ca.read_bytes() == ca.pem
         assert ask(made, "/v2/", host="ghcr.io").status_code == 401
+
+
+def test_a_certificate_has_the_addresses_among_its_names(registry_binary: Path, tmp_path: Path) -> None:
+    known = profile("ghcr.io")
+    chosen = known.model_copy(update={"names": ("harbor.example.com", "127.0.0.1")})
+    with Front(chosen, folder=tmp_path, binary=registry_binary, addresses=["127.0.0.9"], loopback=False) as made:
+        # As through a port of another address that leads there.
+        context = ssl.create_default_context(cafile=str(made.ca))
+        with (
+            socket.create_connection(("127.0.0.9", made.port), timeout=10) as plain,
+            context.wrap_socket(plain, server_hostname="127.0.0.1") as secured,
+        ):
+            told = secured.getpeercert() or {}
+            assert ("IP Address", "127.0.0.1") in told["subjectAltName"]

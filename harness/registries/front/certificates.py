@@ -145,5 +145,14 @@ def _usage(*, signs: bool) -> x509.KeyUsage:
 
 
 def _alternatives(names: Sequence[str], addresses: Sequence[str]) -> list[x509.GeneralName]:
-    dns = [x509.DNSName(name) for name in dict.fromkeys((*names, "localhost"))]
+    addresses = [*addresses, *(it for it in names if _is_address(it))]
+    dns = [x509.DNSName(name) for name in dict.fromkeys((*names, "localhost")) if not _is_address(name)]
     return [*dns, *(x509.IPAddress(ipaddress.ip_address(it)) for it in dict.fromkeys(addresses))]
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
