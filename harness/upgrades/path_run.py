@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.matrix.model import CrdMode, Move, Path, Release
-from harness.matrix.path_names import ARGO_CD, way_with
+from harness.matrix.path_names import ARGO_CD, by_helm, way_with
 from harness.providers.base import Provider
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change, Wanted
@@ -218,9 +218,7 @@ class PathRun:
                 rights = _later(
                     pool, lambda: permissions.change(rights_before, permissions.look(self.cluster, namespace))
                 )
-                orphans = _later(
-                    pool, lambda: stock.orphans(self.cluster, objects_before, self._objects(target), namespace)
-                )
+                orphans = _later(pool, lambda: self._orphans(here, target, objects_before))
                 unfit = _later(pool, lambda: stock.unfit(self.cluster))
                 old = _later(pool, lambda: self._still_there(namespace, pods_before))
         finally:
@@ -246,6 +244,15 @@ class PathRun:
             probes=(),
             gitops=argo_cd,
         )
+
+    def _orphans(
+        self, here: InstalledRelease, target: InstalledRelease, before: Sequence[Mapping[str, Any]]
+    ) -> tuple[str, ...]:
+        """What the release of before left, with Helm's own record of it where kubectl has gone over it."""
+        found = stock.orphans(self.cluster, before, self._objects(target), here.namespace)
+        if not by_helm(here.way) or by_helm(target.way) or target.way in ARGO_CD:
+            return found
+        return (*found, *stock.records_of_helm(self.cluster, here.name, here.namespace))
 
     def _change(self, here: InstalledRelease, been: Mapping[str, InstalledRelease], move: Move) -> Change:
         if move.kind == "rollback":

@@ -50,6 +50,18 @@ def orphans(
         return tuple(key for key, item in gone.items() if _exists(api, item, namespace))
 
 
+def records_of_helm(cluster: Cluster, name: str, namespace: str) -> tuple[str, ...]:
+    """The Secrets in which Helm keeps the revisions of a release: by them, `helm uninstall` still deletes its objects.
+
+    Raises ApiError.
+    """
+    with cluster.api_client() as api:
+        secrets = listed(
+            client.CoreV1Api(api).list_namespaced_secret, namespace, label_selector=f"owner=helm,name={name}"
+        )
+    return tuple(f"Secret/{namespace}/{it['metadata']['name']}" for it in secrets)
+
+
 def unfit(cluster: Cluster) -> dict[str, str]:
     """The stored objects of the operator that the schema in the cluster refuses today, with the API server's words.
 
