@@ -121,6 +121,11 @@ def image_host(server: str) -> str:
     return DOCKER_HUB if server in HUB_SERVERS else server
 
 
+def is_loopback(hostname: str) -> bool:
+    """Whether a host is this machine itself, about which a proxy of the environment has no say."""
+    return hostname in ("localhost", "::1", "[::1]") or re.fullmatch(r"127(\.\d+){3}", hostname) is not None
+
+
 def _split(name: str) -> tuple[str, str]:
     first, _, rest = name.partition("/")
     registry, repository = (first, rest) if names_host(name) else (DOCKER_HUB, name)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import ApiError, ApiServerAway
+from harness.images.references import is_loopback
 from harness.late import client, config, urllib3
 
 API_SECONDS = 30.0
@@ -54,7 +55,13 @@ def _client_class() -> type[client.ApiClient]:
 
 
 def client_for(configuration: client.Configuration) -> client.ApiClient:
-    """A client whose requests have API_SECONDS, unless they say otherwise, and whose errors are ApiError."""
+    """A client whose requests have API_SECONDS, unless they say otherwise, and whose errors are ApiError.
+
+    The API server of a cluster on this machine is asked directly: the library would ask a proxy of the environment even
+    for 127.0.0.1, unlike kubectl and Helm.
+    """
+    if is_loopback(urlsplit(configuration.host).hostname or ""):
+        configuration.proxy = None
     return _client_class()(configuration)
 
 

@@ -17,7 +17,7 @@ from harness.evidence.installation import labels
 from harness.images.credentials import write_secret
 from harness.images.mirrors import K3S_FOLDER, write_registries_yaml
 from harness.kube.cluster import Cluster
-from harness.providers import containers, creation, k3d_logs
+from harness.providers import containers, creation, k3d_logs, proxies
 from harness.providers.base import ClusterSpec, ProviderTools
 
 _CALL_SECONDS = 60.0
@@ -155,6 +155,8 @@ def words(spec: ClusterSpec, registries: Path | None) -> list[str | Path]:
         # k3d passes on that file alone, which names these.
         for ca in sorted(registries.parent.glob("*.pem")):
             asked += ["--volume", f"{ca.resolve()}:{K3S_FOLDER}/{ca.name}{every}"]
+    for name, value in proxies.of_nodes(spec).items():
+        asked += ["--env", f"{name}={value}{every}"]
     for argument in k3s_arguments(spec):
         # What is left out is the server's to know; an agent refuses it.
         asked += ["--k3s-arg", f"{argument}{'@server:*' if argument.startswith(_SERVERS) else every}"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import ClassVar
 
 import yaml
@@ -16,7 +17,7 @@ from harness import process
 from harness.errors import ClusterError
 from harness.images.mirrors import CERTS_D
 from harness.kube.cluster import Cluster
-from harness.providers import addons, containers, creation, kind_config
+from harness.providers import addons, containers, creation, kind_config, proxies
 from harness.providers.base import ClusterSpec, ProviderTools
 
 # By its path, not as a module: importing the harness would cost it a second.
@@ -42,7 +43,8 @@ class Kind:
     def create(self, spec: ClusterSpec) -> Cluster:
         """Create a cluster. Raises ClusterError with the end of the node's log."""
         spec.folder.mkdir(parents=True, exist_ok=True)
-        config = self._write_config(spec)
+        given = proxies.of_nodes(spec)
+        config = self._write_config(spec, given)
         kubeconfig = spec.folder / "kubeconfig"
 
         def make() -> None:
@@ -52,7 +54,11 @@ class Kind:
                     *(self._retaining_kind(spec), self._tools.path("kubectl"), config),
                 ],
                 cwd=spec.folder,
-                env={"KIND_EXPERIMENTAL_DOCKER_NETWORK": spec.network, "KUBECONFIG": str(kubeconfig)},
+                env={
+                    "KIND_EXPERIMENTAL_DOCKER_NETWORK": spec.network,
+                    "KUBECONFIG": str(kubeconfig),
+                    **proxies.for_program(given),
+                },
                 timeout=spec.timeout,
                 log_file=spec.folder / "create.log",
             )
@@ -101,9 +107,9 @@ class Kind:
         """The command for an interactive shell on the node."""
         return f"docker exec -it {cluster.nodes[0]} bash"
 
-    def _write_config(self, spec: ClusterSpec) -> Path:
+    def _write_config(self, spec: ClusterSpec, given: Mapping[str, str] = MappingProxyType({})) -> Path:
         path = spec.folder / "kind.yaml"
-        path.write_text(yaml.safe_dump(kind_config.of(spec), sort_keys=False))
+        path.write_text(yaml.safe_dump(kind_config.of(spec, given), sort_keys=False))
         return path
 
     def _retaining_kind(self, spec: ClusterSpec) -> Path:

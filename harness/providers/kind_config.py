@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -13,15 +14,15 @@ from harness.host import memory
 from harness.images.mirrors import CERTS_D, write_hosts
 from harness.kube.cluster import OWN_IMAGES
 from harness.matrix.model import Environment
-from harness.providers import containers
+from harness.providers import containers, proxies
 from harness.providers.base import ClusterSpec
 from harness.settings import PROJECT_ROOT
 
 _COMMON = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
 
 
-def of(spec: ClusterSpec) -> dict[str, Any]:
-    """The configuration of a cluster; what nodes mount of it is written into its folder."""
+def of(spec: ClusterSpec, given: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """The configuration of a cluster; what nodes mount of it is written into its folder. `given` are nodes' proxies."""
     environment = spec.environment
     config = cluster_config(environment)
     config["kubeadmConfigPatches"] += _quick_start()
@@ -35,6 +36,11 @@ def of(spec: ClusterSpec) -> dict[str, Any]:
     if spec.mirrors or spec.image_cache:
         hosts = write_hosts(spec.mirrors, spec.folder / "certs.d", first=spec.image_cache)
         mounts.append(_mount(hosts, CERTS_D))
+    if given and own:
+        # kind's own node image writes this by itself.
+        (folder := spec.folder / "systemd").mkdir(parents=True, exist_ok=True)
+        (folder / "proxies.conf").write_text(proxies.systemd(given))
+        mounts.append(_mount(folder, proxies.SYSTEMD_FOLDER))
     if mounts:
         config["nodes"][0]["extraMounts"] = mounts
     config["nodes"] += [{**config["nodes"][0], "role": "worker"} for _ in range(1, spec.nodes)]

@@ -31,6 +31,14 @@ def remove(name: str) -> None:
         process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS)
 
 
+def subnets(name: str) -> list[str]:
+    """The address ranges of the network. Raises CommandError where there is no such network."""
+    form = "{{range .IPAM.Config}}{{println .Subnet}}{{end}}"
+    return process.call(
+        ["docker", "network", "inspect", "--format", form, name], timeout=_ENGINE_SECONDS
+    ).stdout.split()
+
+
 def gateway(name: str) -> str:
     """This machine's own address on the network, which containers can reach.
 

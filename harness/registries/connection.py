@@ -14,9 +14,9 @@ from urllib.parse import urljoin, urlsplit
 from harness.errors import RegistryError, SettingsError
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, api_root
-from harness.images.references import DOCKER_HUB, ImageReference
+from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.late import httpx
-from harness.registries.problems import answered, is_loopback, unreachable
+from harness.registries.problems import answered, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
 

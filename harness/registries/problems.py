@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from harness import causes
 from harness.errors import RegistryError
-from harness.images.references import image_host
+from harness.images.references import image_host, is_loopback
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.presented import presented
@@ -111,11 +111,6 @@ def proxy_for(url: str) -> str:
         return ""
     proxy = urlsplit(found if "://" in found else f"http://{found}")
     return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
-
-
-def is_loopback(hostname: str) -> bool:
-    """Whether a host is this machine itself, about which a proxy of the environment has no say."""
-    return hostname in ("localhost", "::1", "[::1]") or re.fullmatch(r"127(\.\d+){3}", hostname) is not None
 
 
 def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationError) -> RegistryError:

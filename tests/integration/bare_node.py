@@ -73,10 +73,10 @@ def _error(stderr: str) -> str:
 
 
 @contextmanager
-def bare_node(folder: Path, programs: Path | None = None) -> Iterator[BareNode]:
+def bare_node(folder: Path, programs: Path | None = None, *, options: Sequence[str] = ()) -> Iterator[BareNode]:
     """The container, for as long as the block lasts, with the checkout's configuration of containerd.
 
-    `programs` are containerd's, in the place of those in the image.
+    `programs` are containerd's, in the place of those in the image; `options` are further ones of docker run.
 
     Skips where there is no engine or no node image.
     """
@@ -95,7 +95,7 @@ def bare_node(folder: Path, programs: Path | None = None) -> Iterator[BareNode]:
     name = f"soh-test-{uuid.uuid4().hex[:8]}"
     network.create(name, name)
     try:
-        with _container(name, plain[0], hosts, _mounts(folder, programs)) as made:
+        with _container(name, plain[0], hosts, [*_mounts(folder, programs), *options]) as made:
             yield made
     finally:
         network.remove(name)

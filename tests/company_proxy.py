@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A proxy for tests, as a company has one: by CONNECT it leads to some hosts, and refuses all others."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+_SECONDS = 30.0
+_PORTION = 1 << 16
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: from which address, for what."""
+
+    source: str
+    target: str
+
+
+@dataclass
+class Proxy:
+    """A running proxy and what it was asked for."""
+
+    url: str
+    asked: list[Asked] = field(default_factory=list)
+
+
+@contextmanager
+def proxying(address: str, names: Mapping[str, str]) -> Iterator[Proxy]:
+    """A proxy on this address during the block; `names` has where each host with its port is to be found."""
+    asked: list[Asked] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        timeout = _SECONDS
+
+        def handle(self) -> None:
+            method, target, *_ = [*self.rfile.readline().decode("latin-1").split(), "", ""]
+            while self.rfile.readline().strip():
+                pass
+            asked.append(Asked(source=self.client_address[0], target=target))
+            found = names.get(target) if method == "CONNECT" else None
+            if found is None:
+                self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                return
+            host, _, port = found.rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=_SECONDS) as beyond:
+                self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                _pass_on(self.connection, beyond)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        request_queue_size = 64
+
+        def handle_error(self, *_: object) -> None:
+            """Whoever goes away in the middle does so."""
+
+    with Server((address, 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield Proxy(url=f"http://{address}:{server.server_address[1]}", asked=asked)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    """Copy in both directions until one of them ends."""
+    with selectors.DefaultSelector() as both:
+        both.register(one, selectors.EVENT_READ, other)
+        both.register(other, selectors.EVENT_READ, one)
+        while True:
+            for key, _ in both.select(_SECONDS):
+                data = key.fileobj.recv(_PORTION)  # type: ignore[union-attr]
+                if not data:
+                    return
+                key.data.sendall(data)
