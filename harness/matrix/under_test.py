@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from harness.errors import UsageError
 from harness.matrix import path_names, possible
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Path, Release
+from harness.matrix.model import Cell, Path, Release, Scenario
+from harness.matrix.names import covers
 from harness.matrix.select import Selection
 from harness.matrix.versions import order
 
@@ -26,13 +27,21 @@ def with_release(catalogue: Catalogue, release: Release) -> Catalogue:
     )
 
 
-def by_itself(catalogue: Catalogue, selection: Selection, release: Release) -> Selection:
-    """The selection where it says nothing of paths: the install, and the upgrade from the newest release there is."""
+def by_itself(
+    catalogue: Catalogue, selection: Selection, release: Release, scenarios: Mapping[str, Scenario]
+) -> Selection:
+    """The selection where it says nothing of paths: the install, and the upgrade from the newest release there is.
+
+    Of the two it is the one that the selected scenarios run on, where they run on one alone.
+    """
     if selection.cells or selection.paths or selection.tags:
         return selection
     newest = _older(catalogue, release)[-1]
     upgrade = path_names.name_of("upgrade", (newest.name, release.name), "apply", "default")
-    return replace(selection, paths=(f"install-{release.name}", upgrade))
+    asked = [it for name, it in scenarios.items() if covers(selection.scenarios, name)]
+    kinds = {"install": f"install-{release.name}", "upgrade": upgrade}
+    paths = [path for kind, path in kinds.items() if any(kind in it.needs.paths for it in asked)]
+    return replace(selection, paths=tuple(paths or kinds.values()))
 
 
 def require_use(cells: Iterable[Cell], release: Release) -> None:

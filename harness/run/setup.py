@@ -137,7 +137,6 @@ def request(options: RunOptions) -> Request:
     under_test = _under_test(options, catalogue, settings) if options.operator else None
     if under_test is not None:
         catalogue = with_operator.with_release(catalogue, under_test.release)
-        selection = with_operator.by_itself(catalogue, selection, under_test.release)
     if options.exact_values and not options.values and found is None:
         raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
     if options.values_key and not any(not profile_name(it) for it in options.values):
@@ -167,7 +166,10 @@ def request(options: RunOptions) -> Request:
     given = Given(apps=apps, left_out=untried)
     for story in stories.discover().values():
         selection = story.select(selection, given)
-    chosen = choose(catalogue, selection, stories.scenarios(given))
+    scenarios = stories.scenarios(given)
+    if under_test is not None:
+        selection = with_operator.by_itself(catalogue, selection, under_test.release, scenarios)
+    chosen = choose(catalogue, selection, scenarios)
     if existing is not None:
         chosen = replace(chosen, cells=guests.allowed(chosen.cells, existing, exact=bool(selection.cells)))
     for story in stories.discover().values():

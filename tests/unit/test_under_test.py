@@ -199,14 +199,26 @@ def test_paths_lead_to_it_from_each_older_release_and_back(checkout: Path) -> No
         expand.find_path(found, "upgrade-dev-2.5.2")
 
 
-def test_alone_it_is_installed_and_upgraded_to_from_the_newest_release(checkout: Path) -> None:
-    found = of(checkout).release
-    assert by_itself(REAL, Selection(scenarios=("spark-pi",)), found).paths == (
-        "install-dev",
-        "upgrade-2.5.2-dev+crds=apply",
-    )
-    chosen = Selection(paths=("install-2.5.2",))
-    assert by_itself(REAL, chosen, found) == chosen
+@pytest.mark.parametrize(
+    ("scenarios", "paths"),
+    [
+        ((), ("install-dev", "upgrade-2.5.2-dev+crds=apply")),
+        (("!fault-*",), ("install-dev", "upgrade-2.5.2-dev+crds=apply")),
+        (("spark-pi", "ttl"), ("install-dev",)),
+        (("admission",), ("upgrade-2.5.2-dev+crds=apply",)),
+        (("spark-pi", "admission"), ("install-dev", "upgrade-2.5.2-dev+crds=apply")),
+    ],
+)
+def test_alone_it_is_installed_and_upgraded_to_from_the_newest_release(
+    checkout: Path, scenarios: tuple[str, ...], paths: tuple[str, ...]
+) -> None:
+    selection = Selection(scenarios=scenarios)
+    assert by_itself(REAL, selection, of(checkout).release, stories.scenarios()).paths == paths
+
+
+def test_paths_that_are_asked_for_are_left_as_they_are(checkout: Path) -> None:
+    for chosen in (Selection(paths=("install-2.5.2",)), Selection(tags=("smoke",)), Selection(cells=("a/b/c",))):
+        assert by_itself(REAL, chosen, of(checkout).release, stories.scenarios()) == chosen
 
 
 def test_what_is_built_beside_it_is_of_the_releases_on_its_paths(checkout: Path) -> None:
