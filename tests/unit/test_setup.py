@@ -128,8 +128,9 @@ def test_a_request_that_makes_no_sense_is_refused_before_the_host_is_looked_at(t
         setup.request(RunOptions(values=(Path("bad.yaml"),)))
 
 
-def test_a_host_is_described_with_its_tools_and_source(programs: Path) -> None:
+def test_a_host_is_described_with_its_tools_and_source(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Images come from the public registries by request, so that no registry server needs to be built.
+    monkeypatch.setenv("HARNESS_IMAGE_CACHE_GB", "0")
     found = run_host.host(setup.request(RunOptions(selection=PI, source="upstream")))
 
     assert found.choice.kind == "upstream"
