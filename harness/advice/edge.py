@@ -91,8 +91,20 @@ def _of_tool(basis: Basis, origin: End, target: End, made: Deployment) -> Iterat
     if row is None or row.tool == "helm":
         return
     result = crd_modes.outcome(basis.known.upgrades, basis.shipped, (origin.name, target.name), row.crds)
-    text = f"{row}, that is {IN_WORDS[row.crds]} (+crds={row.crds}): {result}"
+    text = f"{row}, that is {IN_WORDS[row.crds]} (+crds={row.crds}): {result}{_itself(row, origin, target)}"
     yield Sentence(text=text, origin="from the catalogue", where=row.link)
+
+
+def _itself(row: crd_modes.ToolRow, origin: End, target: End) -> str:
+    """Whether that is told of the tool itself, or of what it does with CRDs."""
+    if row.tool == "flux":
+        return "; Flux itself has not run, what it does with CRDs has"
+    way = next((it for it, crds in path_names.ARGO_CD.items() if row.tool == "argocd" and crds == row.crds), None)
+    if way is None:
+        return ""
+    ways = tuple(path_names.synced(way, 2))
+    name = path_names.name_of("upgrade", (origin.name, target.name), row.crds, "default", ways)
+    return f"; Argo CD itself makes this upgrade on the path {name}"
 
 
 def _open(basis: Basis, origin: End, target: End, found: Advice) -> bool:

@@ -151,18 +151,19 @@ def _with_argocd(plan: Plan) -> Iterator[Sentence]:
     brings = it.skips_crds or _BRING_CRDS & set(it.options)
     version = _nested(it.at or "spec/source/targetRevision", plan.target.version)
     where = f"-n {it.owner_home or 'argocd'}"
+    if not brings:
+        # Before the version: a sync that fails at the CRDs brings the rest, and is not tried again by itself.
+        patch = {"spec": {"syncPolicy": {"syncOptions": [*it.options, "ServerSideApply=true"]}}}
+        text = (
+            f"in Git, or on the object, so that the CRDs fit: kubectl{plan.kube} {where} patch application {it.owner} "
+            f"--type merge --patch {_json(patch)}"
+        )
+        yield Sentence(text=text, origin="from the catalogue", where=_TOO_LONG)
     yield _sentence(
         f"in Git, or on the object: kubectl{plan.kube} {where} patch application {it.owner} --type {_kind(version)} "
         f"--patch {_json(version)}",
         plan,
     )
-    if not brings:
-        patch = {"spec": {"syncPolicy": {"syncOptions": [*it.options, "ServerSideApply=true"]}}}
-        text = (
-            f"likewise, so that the CRDs fit: kubectl{plan.kube} {where} patch application {it.owner} --type merge "
-            f"--patch {_json(patch)}"
-        )
-        yield Sentence(text=text, origin="from the catalogue", where=_TOO_LONG)
     yield _sentence(f"argocd app sync {it.owner} && argocd app wait {it.owner} --health --timeout 600", plan)
 
 

@@ -82,7 +82,7 @@ def name_of(
     """The canonical name of an upgrade or rollback path. `ways` has one for each step, or none for the usual."""
     shown = "-".join(reversed(releases) if kind == "rollback" else releases)
     sync = ways[-1] if ways else USUAL
-    if kind == "upgrade" and sync in ARGO_CD and tuple(ways) == _synced(sync, len(releases)):
+    if kind == "upgrade" and sync in ARGO_CD and tuple(ways) == synced(sync, len(releases)):
         hook = "+crds=hook" if crds == "hook" else ""
         values_too = "" if values == "default" else f"+values={values}"
         return f"{_GITOPS}-{shown}+sync={sync.removeprefix(f'{_ARGO_CD}-')}{hook}{values_too}"
@@ -165,10 +165,11 @@ def _argo_cd(sync: str, kind: PathKind, releases: int) -> str:
     name, steps = f"{_ARGO_CD}-{sync}", releases + (kind == "rollback")
     way = next((it for it in ARGO_CD if it == name), None)
     # An unknown one is refused with the rest of the name; a single step is never synced otherwise than asked for.
-    return ",".join(_synced(way, steps)) if way is not None and steps > 1 else name
+    return ",".join(synced(way, steps)) if way is not None and steps > 1 else name
 
 
-def _synced(way: WayName, steps: int) -> tuple[WayName, ...]:
+def synced(way: WayName, steps: int) -> tuple[WayName, ...]:
+    """The ways of so many steps that Argo CD makes by this way of syncing, the install first."""
     first = _FIRST_SYNC if way == "argocd-client" else way
     return (first, *(way,) * (steps - 1))
 
