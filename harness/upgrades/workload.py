@@ -312,9 +312,13 @@ class Workload:
             self._notes.trouble.append(f"the schedule {name} could not be suspended: {words_of(refused)}")
 
     def _ask_connect(self, namespace: str, name: str, when: When) -> None:
-        """Wait until a server is Ready and ask it; from a thread of its own."""
-        self._wait({f"SparkConnect {name} to be Ready": lambda: self._states.ready(name)}, _BEGIN_SECONDS)
-        service = str(((self._states.server(name) or {}).get("server") or {}).get("serviceName", ""))
+        """Ask a server; from a thread of its own. The client starts as soon as there is a Service to wait at."""
+
+        def service_of() -> str:
+            return str(((self._states.server(name) or {}).get("server") or {}).get("serviceName", ""))
+
+        self._wait({f"SparkConnect {name} to have a Service": lambda: bool(service_of())}, _BEGIN_SECONDS)
+        service = service_of()
         if not service:
             return
         with self._ctx.cluster.api_client() as api:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask a Spark Connect server for a sum through Spark's JVM client, which this program starts and drives.
 
-A server that is Ready is behind its Service only when the node's rules say so too. Spark's client, which waits longer
-after each failure, is not started before somebody answers there.
+It may come before the server is Ready, and one that is Ready is behind its Service only when the node's rules say so too.
+The JVM starts meanwhile; Spark's client, which waits longer after each failure, not before somebody answers there.
 """
 
 import os
@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-ANSWER_SECONDS = 30
+ANSWER_SECONDS = 60
 
 
 def await_port(host: str, port: int) -> None:
@@ -33,8 +33,6 @@ sys.path[:0] = [str(file) for file in (home / "python" / "lib").glob("py4j-*.zip
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway  # noqa: E402
 
 remote, up_to = sys.argv[1], int(sys.argv[2])
-server = urlsplit(remote)
-await_port(server.hostname, server.port)
 jars = home / "jars"
 port = launch_gateway(
     jarpath=str(next(jars.glob("py4j*.jar"))),
@@ -45,6 +43,10 @@ port = launch_gateway(
     die_on_exit=True,
 )
 gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port))
+# Its classes are loaded while the server may still be on its way.
+gateway.jvm.java.lang.Class.forName("org.apache.spark.sql.connect.SparkSession")
+server = urlsplit(remote)
+await_port(server.hostname, server.port)
 session = gateway.jvm.org.apache.spark.sql.connect.SparkSession.builder().remote(remote).getOrCreate()
 expressions = gateway.new_array(gateway.jvm.String, 1)
 expressions[0] = "sum(id)"
