@@ -55,6 +55,8 @@ class CellReports:
         self.again: list[Attempt] = []
         """Attempts without a result, which need another cluster."""
         self.reported: set[str] = set()
+        self.troubled = False
+        """Whether a cell had an error, after which nothing is known of the cluster."""
         self._attempts = attempts
         self._record = record
         self._cluster_name = cluster_name
@@ -114,6 +116,7 @@ class CellReports:
             diagnosis = self._record.diagnoses.get(attempt.name) or self._diagnose(attempt, findings)
         if diagnosis is not None:
             findings = [diagnosis.finding(), *findings]
+        self.troubled = self.troubled or worst(findings) in (Verdict.ERROR, Verdict.UNAVAILABLE)
         if worst(findings) not in (Verdict.PASSED, Verdict.UNAVAILABLE):
             evidence = self.gather(attempt, findings, self._evidence_folder(attempt))
             took["evidence"] = time.monotonic() - started

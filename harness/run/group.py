@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from harness import process, stories
+from harness import process, stories, waiting
 from harness.errors import HarnessError, UnavailableError
 from harness.foundry import images as foundry_images
 from harness.foundry.store import Store
@@ -19,10 +19,12 @@ from harness.kube.interruptions import finding_of
 from harness.matrix.costs import costs
 from harness.matrix.model import Environment
 from harness.providers.base import Provider
-from harness.run import argo, plan
+from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.run import argo, handover, plan
 from harness.run.attempt import Attempt, ClusterRecord, Kept
 from harness.run.budget import Budget, Claim
 from harness.run.cell_reports import CellReports, Done
+from harness.run.handover import Spare
 from harness.run.kept import kept_facts
 from harness.run.locking import Locker
 from harness.run.preparation import Preparation
@@ -31,7 +33,7 @@ from harness.run.run_host import Host
 from harness.run.setup import Request
 from harness.run.share import Share
 from harness.run.slots import Slots
-from harness.stories.cluster import BareCluster
+from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.stories.protocol import Play, RunContext
 from harness.verdicts import Finding, unavailable
 from harness.waiting import Cancelled
@@ -53,8 +55,19 @@ class Group:
         done: Done,
         say: Callable[[str], None],
         budget: Budget | None = None,
+        plan_name: str = "",
+        spare: Spare | None = None,
+        followed: bool = False,
     ) -> None:
-        """`cluster_name` is unique on this host. `budget` is the run's, else the cache's."""
+        """`cluster_name` is unique on this host. `budget` is the run's, else the cache's.
+
+        `spare` is the cluster that another group has left clean, and `followed` says that a third one would take it.
+        `plan_name` is what the plan calls its cluster, if that is another name.
+        """
+        self.plan_name = plan_name or cluster_name
+        self.spare: Spare | None = None
+        self._takes = spare
+        self._followed = followed
         self.name = name
         self.attempts = attempts
         self.kept: Kept | None = None
@@ -85,6 +98,7 @@ class Group:
             resources=resources,
             locker=locker,
             say=say,
+            followed=followed,
         )
         self._reports = CellReports(
             attempts,
@@ -132,10 +146,13 @@ class Group:
 
     def _run(self, held: ExitStack) -> None:
         """Run the cells. What must outlive the cluster is held from before it is made, and so is the cluster."""
-        plays = self._open(held)
         provider = self._preparation.provider()
-        held.callback(self._leave, provider)
-        prepared = self._preparation.prepare(provider)
+        if self._takes:
+            held.callback(self._leave, provider)
+        plays = self._open(held)
+        if not self._takes:
+            held.callback(self._leave, provider)
+        prepared = self._preparation.prepare(provider, self._takes)
         if isinstance(prepared, Finding):
             self._reports.report_all(prepared)
         else:
@@ -193,8 +210,28 @@ class Group:
         made = self._record.made
         if self._keeps and made is not None:
             self._keep(made.cluster, provider)
-        else:
+        elif not self._hands_over():
             self._remove(provider)
+
+    def _hands_over(self) -> bool:
+        """Whether the cluster is clean and another group will take it: of one that was in trouble none does."""
+        made, picture = self._record.made, self._preparation.picture
+        if not self._followed or self.again or picture is None or not isinstance(made, PreparedCluster):
+            return False
+        if waiting.cancelled() or self._reports.troubled:
+            return False
+        left = handover.clean(
+            made.cluster,
+            helm=self._host.tools["helm"].path,
+            home=self._asked.home,
+            namespaces=(*made.job_namespaces, CHECK_NAMESPACE),
+            picture=picture,
+        )
+        if isinstance(left, str):
+            self._say_here(f"cluster {self.cluster_name} is not clean, and no other path gets it: {left}")
+            return False
+        self.spare = left
+        return True
 
     def _remove(self, provider: Provider) -> None:
         ledger = self._resources.ledger

@@ -11,6 +11,7 @@ from dataclasses import replace
 from harness import providers, stories
 from harness.checks import expectation, infrastructure
 from harness.errors import ClusterError, ReleaseError, UnavailableError
+from harness.existing.inventory import Inventory
 from harness.host import pressure
 from harness.images.mirrors import MirrorMap
 from harness.kube.api import listed
@@ -32,9 +33,10 @@ from harness.releases.install import INSTALL_SECONDS, BegunInstall, begin, finis
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.ways.protocol import Programs
-from harness.run import argo, before, path_releases, plan, values_fit
+from harness.run import argo, before, handover, path_releases, plan, values_fit
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.early_install import EarlyInstall
+from harness.run.handover import Spare
 from harness.run.locking import Locker
 from harness.run.resources import Resources
 from harness.run.run_host import Host
@@ -67,7 +69,11 @@ class Preparation:
         resources: Resources,
         locker: Locker,
         say: Callable[[str], None],
+        followed: bool = False,
     ) -> None:
+        """`followed` says that another path may begin on the cluster where this one ends."""
+        self.picture: Inventory | None = None
+        self._followed = followed
         self._name = name
         self._attempts = attempts
         self._record = record
@@ -99,8 +105,11 @@ class Preparation:
         """What the ways of installing call here."""
         return Programs.of({name: it.path for name, it in self._host.tools.items()}, self._environment.minor)
 
-    def prepare(self, provider: Provider) -> BareCluster | Finding:
-        """Cluster and release; a finding when there is nothing for the cells to run on. Raises Cancelled."""
+    def prepare(self, provider: Provider, spare: Spare | None = None) -> BareCluster | Finding:
+        """Cluster and release; a finding when there is nothing for the cells to run on. Raises Cancelled.
+
+        With a `spare` no cluster is made.
+        """
         self._began = pressure.Mark.now()
         cell = self._attempts[0].cell
         try:
@@ -118,11 +127,16 @@ class Preparation:
         refusal = self._locker.refusal(cell) or (None if provider.guest else self._suited(first, releases))
         if refusal is not None:
             return refusal
-        early = None if provider.guest or argocd else self._early(first)
-        made = self._create(provider, node, helper, releases, early)
+        # A picture of the cluster as it was before everything has no release in it.
+        early = None if provider.guest or argocd or spare or self._followed else self._early(first)
+        made = (
+            self._taken(spare, provider, releases) if spare else self._create(provider, node, helper, releases, early)
+        )
         if isinstance(made, Finding):
             return made
         self._record.made = made
+        if self._followed:
+            self.picture = spare.picture if spare else handover.picture_of(made.cluster)
         lacking = self._not_fetched()
         if lacking is not None:
             return lacking
@@ -246,6 +260,15 @@ class Preparation:
         if not provider.guest:
             self._resources.learn_volumes(cluster.nodes)
         self._record.phases.update({f"cluster-{phase}": seconds for phase, seconds in cluster.seconds.items()})
+        return self._as_made(cluster, provider, releases)
+
+    def _taken(self, spare: Spare, provider: Provider, releases: Mapping[str, ReleaseOnPath]) -> BareCluster:
+        """The cluster of the path before."""
+        self._say_here(f"takes over cluster {spare.cluster.name}, which was clean after {spare.seconds:.0f} s")
+        self._record.phases["cluster-clean"] = spare.seconds
+        return self._as_made(spare.cluster, provider, releases)
+
+    def _as_made(self, cluster: Cluster, provider: Provider, releases: Mapping[str, ReleaseOnPath]) -> BareCluster:
         return BareCluster(
             cluster=cluster,
             provider=provider,

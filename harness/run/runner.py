@@ -16,10 +16,11 @@ from harness.errors import HarnessError
 from harness.evidence.ledger import cluster_name
 from harness.matrix.under_test import published, published_paths
 from harness.report.model import CellResult, PlannedCluster
-from harness.run import plan
+from harness.run import handover, plan
 from harness.run.attempt import Attempt, Kept
 from harness.run.budget import Budget, Claim
 from harness.run.group import Group
+from harness.run.handover import Spare
 from harness.run.refusal import refused
 from harness.run.resources import Resources
 from harness.run.run_host import Host
@@ -57,6 +58,7 @@ class Runner:
         self._pool = ThreadPoolExecutor(asked.settings.jobs, "clusters")
         self._results: dict[str, Future[CellResult]] = {}
         self._groups: list[Group] = []
+        self._following: dict[str, Group] = {}
         self._remainder = Remainder(asked.settings, config=asked.options.config, say=say)
         self._budget = Budget.of(asked.settings, host.processors(asked.settings))
         self._turns: Turns[Group] = Turns(
@@ -92,12 +94,33 @@ class Runner:
             groups = plan.ordered(
                 plan.grouped(there, share=not self._asked.options.fresh), jobs=jobs, expect=self._expect
             )
-            made = [self._group(members) for members in groups]
+            after = self._after(groups) if jobs == 1 else {}
+            made = [self._group(members, followed=number in after) for number, members in enumerate(groups)]
             planned = self._planned(groups, made, jobs=jobs)
             self._plan.update({it.cluster: it for it in planned})
-            self._turns.add((group, plan.processors(group.attempts), group.name) for group in made)
-            self._running += [self._pool.submit(self._run_next) for _ in made]
+            self._following.update({made[one].plan_name: made[other] for one, other in after.items()})
+            heads = [group for number, group in enumerate(made) if number not in after.values()]
+            self._turns.add((group, plan.processors(group.attempts), group.name) for group in heads)
+            self._running += [self._pool.submit(self._run_next) for _ in heads]
             return planned
+
+    def _after(self, groups: Sequence[Sequence[Attempt]]) -> dict[int, int]:
+        """Which group comes on the cluster of which other, by their numbers: each after the last one of its edge.
+
+        Only where one runs at a time: beside each other they would need two clusters.
+        """
+        options = self._asked.options
+        if options.keep or options.fresh or options.bootstrap or self._asked.existing is not None:
+            return {}
+        found: dict[int, int] = {}
+        last: dict[object, int] = {}
+        for number, members in enumerate(groups):
+            edge = handover.family(members)
+            if edge is not None:
+                if edge in last:
+                    found[last[edge]] = number
+                last[edge] = number
+        return found
 
     def _make_what_lacks(self, attempts: Sequence[Attempt]) -> None:
         """Let a bootstrap beside the run make what these lack; who lacks nothing begins at once."""
@@ -132,13 +155,20 @@ class Runner:
         """By release, how the chart of the operator under test differs from that one's."""
         return self._resources.operator_changes
 
-    def _group(self, members: Sequence[Attempt]) -> Group:
-        """A group of its own cluster. Only under the lock."""
+    def _group(
+        self,
+        members: Sequence[Attempt],
+        *,
+        followed: bool = False,
+        spare: Spare | None = None,
+        plan_name: str = "",
+    ) -> Group:
+        """A group of its own cluster, or of one that another has left clean. Only under the lock."""
         first = members[0]
         group = Group(
             first.cell.group if first.number == 1 else f"{first.cell.group}#{first.number}",
             members,
-            cluster_name=cluster_name(self.run_id, len(self._groups) + 1),
+            cluster_name=spare.cluster.name if spare else cluster_name(self.run_id, len(self._groups) + 1),
             asked=self._asked.on(first.cell.path),
             host=self._host,
             resources=self._resources,
@@ -146,6 +176,9 @@ class Runner:
             done=self._done,
             say=self._say,
             budget=self._budget,
+            plan_name=plan_name,
+            spare=spare,
+            followed=followed,
         )
         self._groups.append(group)
         return group
@@ -171,6 +204,17 @@ class Runner:
                 why = first.retries[-1].message if first.retries else f"{group.cluster_name} was not left clean"
                 self._plan[planned.cluster] = planned.model_copy(update={"starts": round(self._now(), 1), "why": why})
             self._run(following, claim)
+        after = self._following.pop(group.plan_name, None)
+        if after is not None:
+            self._run(self._on_spare(after, group.spare), claim)
+
+    def _on_spare(self, group: Group, spare: Spare | None) -> Group:
+        """The group on a cluster that is clean; without one, on its own."""
+        if spare is None:
+            return group
+        with self._lock:
+            followed = group.plan_name in self._following
+            return self._group(group.attempts, followed=followed, spare=spare, plan_name=group.plan_name)
 
     def _planned(
         self, groups: Sequence[Sequence[Attempt]], made: Sequence[Group], *, jobs: int
@@ -185,9 +229,9 @@ class Runner:
 
     def _note(self, group: Group, **times: float) -> None:
         with self._lock:
-            known = self._plan[group.cluster_name]
+            known = self._plan[group.plan_name]
             rounded = {name: round(seconds, 1) for name, seconds in times.items()}
-            self._plan[group.cluster_name] = known.model_copy(update=rounded)
+            self._plan[group.plan_name] = known.model_copy(update=rounded)
 
     def _now(self) -> float:
         return time.monotonic() - self._began

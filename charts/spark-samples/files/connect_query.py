@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ask a Spark Connect server for a sum through Spark's JVM client, which this program starts and drives.
 
-It may come before the server is Ready, and one that is Ready is behind its Service only when the node's rules say so too.
-The JVM starts meanwhile; Spark's client, which waits longer after each failure, not before somebody answers there.
+It may come before the server is Ready, and one that is Ready is behind its Service only when the node's rules say so
+too. The JVM starts meanwhile; Spark's client, which waits longer after each failure, not before somebody answers there.
 """
 
 import os
