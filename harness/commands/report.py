@@ -123,7 +123,8 @@ def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         print(ship.toml(ship.environment_rows(folder, source)), end="")
         return 0
     usual = {name: it.spark for name, it in stories.scenarios().items() if it.sparks}
-    print(ship.toml(ship.spark_rows(folder, source, usual) or ship.rows(folder, source)), end="")
+    rows = ship.profile_rows(folder, source) or ship.spark_rows(folder, source, usual) or ship.rows(folder, source)
+    print(ship.toml(rows), end="")
     return 0
 
 

@@ -69,7 +69,7 @@ def read(written: TomlSource | None = None) -> tuple[Result, ...]:
     rows = source.rows("result", Result)
     for number, row in enumerate(rows):
         parsed = path_names.parse(row.path)
-        if parsed is None or parsed.kind != "upgrade" or len(parsed.releases) != 2 or not parsed.crds:
+        if parsed is None or parsed.kind != "upgrade" or len(parsed.releases) != 2 or not parsed.crds or parsed.profile:
             raise source.error("result", number, "path", f"{row.path!r} is not upgrade-A-B+crds=MODE")
         if any((row.path, row.environment) == (it.path, it.environment) for it in rows[:number]):
             raise source.error("result", number, "path", f"a row above has {row.path} in {row.environment}")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns the report of a run into rows of charts/results.toml, charts/spark-results.toml and
-charts/environment-results.toml, which are shipped with the project.
+"""Turns the report of a run into rows of charts/results.toml and of the other charts/*-results.toml, which are shipped
+with the project.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Literal
 from harness.errors import UsageError
 from harness.matrix import path_names, sparks
 from harness.matrix.environment_results import EnvironmentResult
+from harness.matrix.profile_results import ProfileResult
 from harness.matrix.results import Result
 from harness.matrix.spark_results import SparkResult
-from harness.report.model import CheckResult, RunResult
+from harness.report.model import CellResult, CheckResult, RunResult
 from harness.report.path_results import WATCHED, PathResult, Report, State, path_results
 from harness.report.text import first_line
 from harness.report.writer import RESULTS, read
 from harness.verdicts import Verdict
+
+_OtherResult = SparkResult | EnvironmentResult | ProfileResult
 
 _STATES: dict[State, Literal["clean", "race", "broken"]] = {
     State.CLEAN: "clean",
@@ -105,7 +108,39 @@ def environment_rows(folder: Path, source: str) -> list[EnvironmentResult]:
     ]
 
 
-def toml(found: Sequence[Result | SparkResult | EnvironmentResult]) -> str:
+def profile_rows(folder: Path, source: str) -> list[ProfileResult]:
+    """A row for each path of a report with values profiles, also for those without one beside them.
+
+    Nothing where no path has a profile. Raises UsageError for an unreadable report.
+    """
+    run, digest = _read(folder)
+    if not any(it.profile for cell in run.cells if (it := path_names.parse(cell.path))):
+        return []
+    paths: dict[tuple[str, str], list[CellResult]] = {}
+    for cell in run.cells:
+        paths.setdefault((cell.path, cell.environment), []).append(cell)
+    made = []
+    for (path, environment), cells in paths.items():
+        checks = [check for cell in cells for check in cell.checks]
+        outage, steps, mutated = (_evidence(checks, name) for name in ("outage", "steps", "always-mutated"))
+        gap, by = steps.get("lead_gap_s"), mutated.get("passed_by")
+        made.append(
+            ProfileResult(
+                path=path,
+                environment=environment,
+                recorded=f"{run.started:%Y-%m-%d}",
+                source=source,
+                digest=digest,
+                verdict=max((cell.verdict for cell in cells), key=lambda it: it.severity),
+                no_leader=gap if isinstance(gap, float) else None,
+                refused=_whole(outage.get("outage_ms")),
+                passed_by=_whole(by),
+            )
+        )
+    return made
+
+
+def toml(found: Sequence[Result | _OtherResult]) -> str:
     """The rows as they are written into the file that they are for."""
     return "\n".join("\n".join(["[[result]]", *_lines(row), ""]) for row in found)
 
@@ -121,14 +156,14 @@ def _read(folder: Path) -> tuple[RunResult, str]:
         )
 
 
-def _lines(row: Result | SparkResult | EnvironmentResult) -> Iterator[str]:
+def _lines(row: Result | _OtherResult) -> Iterator[str]:
     for key, value in row.model_dump().items():
         if value in (None, "", ()):
             continue
         if isinstance(value, tuple):
             yield f"{key} = [{', '.join(_quoted(it) for it in value)}]"
         else:
-            yield f"{key} = {value if isinstance(value, int) else _quoted(str(value))}"
+            yield f"{key} = {value if isinstance(value, int | float) else _quoted(str(value))}"
 
 
 def _quoted(text: str) -> str:
