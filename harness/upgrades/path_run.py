@@ -50,7 +50,7 @@ HOPELESS_SOAK = 20.0
 SUBMIT_SECONDS = 30.0
 """Seconds after the last move has rolled out for which small applications still come, at most."""
 
-LEADS = 5.0
+LEADS = 2.0
 """Seconds for which they still come under a new leader. What comes after the moves has the rest of the soak: the
 operator is watched while it has most to do."""
 
