@@ -65,10 +65,11 @@ def clean(cluster: Cluster, *, helm: Path, home: Home, namespaces: Sequence[str]
     began = time.monotonic()
     try:
         with cluster.api_client() as api:
-            _end_pods(api, namespaces)
-        undo(cluster, helm=helm, name=home.name, namespace=home.namespace)
-        with ThreadPoolExecutor(max(1, len(namespaces))) as pool:
+            _end_pods(api, (*namespaces, home.namespace))
+        with ThreadPoolExecutor(len(namespaces) + 1) as pool:
+            undone = pool.submit(undo, cluster, helm=helm, name=home.name, namespace=home.namespace)
             list(pool.map(lambda name: _delete_namespace(cluster, name), namespaces))
+            undone.result()
         with cluster.api_client() as api:
             words = _differences(api, picture)
     except (ApiError, ClusterError, WaitTimeout) as trouble:
