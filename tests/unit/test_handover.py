@@ -17,6 +17,7 @@ from test_run_runner import CLEAN, created, deleted
 
 from harness import process, waiting
 from harness.errors import ClusterError
+from harness.existing import inventory
 from harness.existing.inventory import Inventory, Key
 from harness.matrix.estimate import Expected
 from harness.matrix.model import ClusterNeeds
@@ -153,7 +154,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, *pictures: Inventory, undo: Callabl
     monkeypatch.setattr(handover, "_end_pods", lambda api, names: done.append(f"end pods in {','.join(names)}"))
     monkeypatch.setattr(handover, "undo", undo or (lambda cluster, **of: done.append(f"undo {of['name']}")))
     monkeypatch.setattr(handover, "_delete_namespace", lambda cluster, name: done.append(f"delete {name}"))
-    monkeypatch.setattr(handover.inventory, "take", lambda api: shown.pop(0) if len(shown) > 1 else shown[0])
+    monkeypatch.setattr(inventory, "take", lambda api: shown.pop(0) if len(shown) > 1 else shown[0])
     monkeypatch.setattr(handover, "_CLEAN_SECONDS", 0.3)
     cluster = cast(Any, SimpleNamespace(name="it", api_client=Held))
     return clean(cluster, helm=Path("helm"), home=Home(), namespaces=("a",), picture=PICTURE), done
