@@ -21,6 +21,7 @@ from harness.existing import inventory
 from harness.existing.inventory import Inventory, Key
 from harness.matrix.estimate import Expected
 from harness.matrix.model import ClusterNeeds
+from harness.releases import conditions
 from harness.releases.home import Home
 from harness.run import handover, runner
 from harness.run.attempt import Attempt
@@ -65,6 +66,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(runner, "Resources", lambda run_id, *_: FakeResources(made, run_id))
     monkeypatch.setattr(runner, "look", lambda run_id, entries, **_: CLEAN)
     monkeypatch.setattr(handover, "picture_of", lambda cluster: PICTURE)
+    monkeypatch.setattr(conditions, "version_of", lambda helm: SimpleNamespace(major=3))
     yield made
     waiting.reset_cancellation()
 
