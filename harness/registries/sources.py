@@ -9,13 +9,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import RegistryError, UnaskedError, UnavailableError, UsageError
+from harness.errors import HarnessError, RegistryError, UnaskedError, UnavailableError, UsageError
 from harness.images import logins
 from harness.images.credentials import Credentials
 from harness.images.logins import TokenFile
@@ -33,6 +34,7 @@ PUBLIC_HOSTS = (DOCKER_HUB, "ghcr.io", "registry.k8s.io")
 PROBE_SECONDS = 5.0
 
 _PREFLIGHT_THREADS = 8
+_ABOUT_AN_IMAGE = (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 # What httpx heeds of the environment for https addresses.
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
@@ -433,6 +435,11 @@ def preflight(source: Source, references: Iterable[str]) -> dict[str, Unavailabl
         return {}
     with ThreadPoolExecutor(min(_PREFLIGHT_THREADS, len(wanted))) as pool:
         return dict(zip(wanted, pool.map(lambda it: _problem(source, it), wanted), strict=True))
+
+
+def is_trouble(error: HarnessError) -> bool:
+    """Whether this is the fault of neither an image nor a login: a network, a registry that fails, or a limit."""
+    return isinstance(error, RegistryError) and error.status not in _ABOUT_AN_IMAGE
 
 
 def _problem(source: Source, reference: str) -> UnavailableError | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from http import HTTPStatus
 from pathlib import Path
 
 from harness.errors import HarnessError, RegistryError
@@ -23,7 +22,7 @@ from harness.matrix.model import Cell, Environment
 from harness.matrix.names import counted
 from harness.registries import limits
 from harness.registries.local import NodeRegistries
-from harness.registries.sources import Mirrored, Upstream
+from harness.registries.sources import Mirrored, Upstream, is_trouble
 from harness.verdicts import Finding, errored, unavailable
 
 REACH_CHECK = "images-reachable"
@@ -36,8 +35,6 @@ SERVER = "image-cache"
 _ENGINE_PULLS = 2
 """What the engine asks for to pull a node image: its index, and the manifest of a platform."""
 _FETCH_SECONDS = 1800.0
-_NOBODYS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
-"""Answers about an image or a login. Whether a cell fails for them is for its pods to show."""
 
 
 class ImageSupply:
@@ -105,7 +102,7 @@ class ImageSupply:
         asked = self._filling.ask(new)
         asked += self._ask_for_unforeseen(cells)
         self._known.update({it.image.canonical: it for it in asked})
-        self._wrong.update({it.image.canonical: it.error for it in asked if it.error and _is_trouble(it.error)})
+        self._wrong.update({it.image.canonical: it.error for it in asked if it.error and is_trouble(it.error)})
         for it in asked:
             self._tell_left_alone(it)
         spent = self._over_limit(asked, cells)
@@ -156,13 +153,13 @@ class ImageSupply:
         """Ask for what nodes of these environments asked for in earlier runs. It makes no cell wait, and none fail."""
         self._environments |= dict.fromkeys(cell.environment.name for cell in cells)
         asked = self._filling.ask(it for it in self._unforeseen.of(self._environments) if it not in self._known)
-        self._unforeseen.forget(it.image.canonical for it in asked if it.error and not _is_trouble(it.error))
+        self._unforeseen.forget(it.image.canonical for it in asked if it.error and not is_trouble(it.error))
         return [it for it in asked if it.error is None]
 
     def _tell_left_alone(self, asked: Asked) -> None:
         if asked.private:
             self._say(f"{asked.image} needs a login: nodes pull it themselves, with the secrets of its pods")
-        elif asked.error is not None and not _is_trouble(asked.error):
+        elif asked.error is not None and not is_trouble(asked.error):
             self._say(f"{asked.image} is left to the nodes: {asked.error.message}")
 
     def _over_limit(self, asked: Sequence[Asked], cells: Sequence[Cell]) -> dict[str, str]:
@@ -206,7 +203,7 @@ class ImageSupply:
             return None
         told = "; ".join(it.message for it in wrong)
         steps = "; ".join(dict.fromkeys(it.next_step for it in wrong if it.next_step))
-        judge = errored if any(map(_is_trouble, wrong)) else unavailable
+        judge = errored if any(map(is_trouble, wrong)) else unavailable
         return judge(REACH_CHECK, f"{told}\n  next: {steps}" if steps else told)
 
     def _prune(self) -> None:
@@ -227,8 +224,3 @@ def _refusal(host: str, pulls: int, left: PullsLeft) -> str:
         f"{host} has {left}, and these cells take {pulls}: none was begun\n  next: wait until the window ends, log in "
         f"(docker login {host}), run fewer cells, or use a mirror"
     )
-
-
-def _is_trouble(error: HarnessError) -> bool:
-    """Whether this is the fault of neither an image nor a login: a network, a registry that fails, or a limit."""
-    return isinstance(error, RegistryError) and error.status not in _NOBODYS

@@ -15,10 +15,10 @@ from harness.errors import UnavailableError
 from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Environment, Path, Release
-from harness.registries.sources import Source, Unasked, preflight
+from harness.registries.sources import Source, Unasked, is_trouble, preflight
 from harness.releases import asked as of_values
 from harness.releases.values import at
-from harness.verdicts import Finding, unavailable
+from harness.verdicts import Finding, errored, unavailable
 
 CHECK = "in-the-mirror"
 ABSENT_CHECK = "nobody-copied-it"
@@ -108,7 +108,17 @@ class Preflight:
         told = "; ".join(it.message for it in errors)
         steps = "; ".join(dict.fromkeys(it.next_step for it in errors if it.next_step))
         check = CHECK if self._source.kind == "mirror" else REACHABLE_CHECK
-        return unavailable(check, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
+        # What a network or a limit does is no answer about an image.
+        answers = [(it, error) for it in references if (error := self._answers[it])]
+        trouble = any(self._has_server(it) and is_trouble(error) for it, error in answers)
+        judge = errored if trouble else unavailable
+        return judge(check, f"{told}\n  next: {steps}" if steps else told, missing=list(references))
+
+    def _has_server(self, reference: str) -> bool:
+        """Whether anybody was asked: a host that the mirror map lacks is nobody's fault but the map's."""
+        return (
+            self._source.kind == "upstream" or ImageReference.parse(reference).registry in self._source.mirrors.mirrors
+        )
 
     def _wanted(self, cell: Cell) -> Iterator[str]:
         if isinstance(self._source, Unasked):

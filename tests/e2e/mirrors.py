@@ -35,8 +35,8 @@ class Mirrors:
     folder: Path
 
     def config(self) -> Path:
-        """A harness.toml with the map."""
-        lines = ["isolated = true", f"cache_dir = {json.dumps(str(SETTINGS.cache_dir))}"]
+        """A harness.toml with the map. Nodes ask the mirrors themselves, with no image cache before them."""
+        lines = ["isolated = true", "image_cache_gb = 0", f"cache_dir = {json.dumps(str(SETTINGS.cache_dir))}"]
         for host, front in self.fronts.items():
             it = front.mirror("reader")
             lines += [

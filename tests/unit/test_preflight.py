@@ -109,6 +109,17 @@ def test_what_is_missing_is_named_with_its_mirror_and_only_its_cells_are_refused
     assert spark == [("HEAD", False), ("GET", False), ("GET", True)]
 
 
+@pytest.mark.parametrize(
+    ("status", "verdict"), [(404, Verdict.UNAVAILABLE), (503, Verdict.ERROR), (429, Verdict.ERROR)]
+)
+def test_a_mirror_that_fails_says_nothing_of_its_images(status: int, verdict: Verdict) -> None:
+    retry = {"Retry-After": "60"}
+    with answering(lambda request: Answer(status, "", retry)) as fake, mirrored(fake, "ghcr.io", "docker.io") as source:
+        (finding,) = preflight(source).refusals([cell()]).values()
+    assert (finding.check, finding.verdict) == (CHECK, verdict)
+    assert f"answered {status} for " in finding.message
+
+
 def test_a_host_without_a_mirror_is_named_without_asking_anybody() -> None:
     with answering(server()) as fake, mirrored(fake, "ghcr.io") as source:
         (finding,) = preflight(source, engine_images=lambda environment: []).refusals([cell()]).values()
