@@ -17,7 +17,7 @@ from harness import cli
 from harness.errors import UsageError
 from harness.redaction import sentinel
 from harness.report import merge, schema
-from harness.report.model import RunResult, SourceResult, exit_status
+from harness.report.model import ChartChanges, OperatorResult, RunResult, SourceResult, exit_status
 from harness.report.writer import ReportWriter, read
 from harness.verdicts import Verdict
 
@@ -227,6 +227,21 @@ def test_nothing_is_merged_into_a_shard(tmp_path: Path) -> None:
         merge.write(merge.merge(shards), shards, folder)
     with pytest.raises(UsageError, match="no report to merge"):
         merge.merge([])
+
+
+def test_the_operator_under_test_is_that_of_all_shards_or_none(tmp_path: Path) -> None:
+    def under_test(sha256: str, release: str) -> OperatorResult:
+        changes = (ChartChanges(release=release, lines=("value a: 1 → 2",)),)
+        return OperatorResult(name="dev", obtained="x", sha256=sha256 * 32, changes=changes)
+
+    first = shard(tmp_path / "a", 1, "spark-pi", operator=under_test("ab", "2.4.0"))
+    second = shard(tmp_path / "b", 2, "ttl", operator=under_test("ab", "2.5.2"))
+    other = shard(tmp_path / "c", 3, "retry", operator=under_test("cd", "2.5.2"))
+
+    both = merged(first, second).operator
+    assert both is not None
+    assert [it.release for it in both.changes] == ["2.4.0", "2.5.2"]
+    assert merged(first, other).operator is None
 
 
 def test_the_verdicts_are_those_of_the_shards(tmp_path: Path) -> None:
