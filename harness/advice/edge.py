@@ -33,6 +33,11 @@ class Basis:
     changes: Sequence[str] = ()
     cannot: str = ""
 
+    @property
+    def whole(self) -> list[Result]:
+        """The project's results of which every scenario was looked at."""
+        return [it for it in self.shipped if not it.looked]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
@@ -144,14 +149,14 @@ def _with_own_steps(found: Advice, plan: Plan | None, looked: Looked) -> Advice:
 def _without_runs(basis: Basis, origin: End, target: End, found: Advice, plan: Plan, looked: Looked) -> Advice:
     """An answer for an edge of which no run here has shown enough."""
     here = _here(basis, origin, target)
-    rows = [it for it in basis.shipped if it.parsed.releases == (origin.name, target.name)]
+    rows = [it for it in basis.whole if it.parsed.releases == (origin.name, target.name)]
     states = [*here, *((row.crds, _STATES[row.state]) for row in rows if row.crds not in {it for it, _ in here})]
     why = [_of_result(row) for row in rows]
     answer, crds = answer_of(states)
     if crds is None or answer is Answer.NOT_SAFE:
         # What was tried by the project is not all that can be done.
         answer, crds = answer_of([*states, *_by_catalogue(basis.known, origin, target, {it for it, _ in states})])
-        why += [_catalogued(crds), *_near(basis.shipped, origin.name, target.name)] if crds else []
+        why += [_catalogued(crds), *_near(basis.whole, origin.name, target.name)] if crds else []
     if crds is None:
         return found.model_copy(update={"why": (*found.why, *why), "answer": answer})
     notes = [_note(row) for row in _races(basis.known, origin, target, crds)]

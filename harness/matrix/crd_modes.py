@@ -39,7 +39,7 @@ IN_WORDS: Mapping[CrdMode, str] = {
 }
 """CRD modes, the least work first."""
 
-EDGES = (("2.2.1", "2.5.2"), ("2.4.0", "2.5.2"))
+EDGES = (("2.2.1@docker.io", "2.5.2"), ("2.4.0", "2.5.2"))
 """The edges of the table: one on which CRDs change and one comes, and one on which they stay the same."""
 
 ON_PURPOSE = ("fault-", "registry-")
@@ -82,7 +82,10 @@ class Outcome:
             return f"breaks: {told}"
         if self.ran and self.ran.state == "broken":
             return f"broke: {'; '.join(self.ran.broke)}"
-        return f"held in a run of {self.ran.recorded}" if self.ran else "nothing is known to break"
+        if self.ran is None:
+            return "nothing is known to break"
+        looked = f" of {' and '.join(f'`{it}`' for it in self.ran.looked)}" if self.ran.looked else ""
+        return f"held in a run{looked} of {self.ran.recorded}"
 
 
 def read(written: TomlSource | None = None) -> tuple[ToolRow, ...]:

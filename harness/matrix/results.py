@@ -24,7 +24,7 @@ _HEAD = (
 
 
 class Result(Model):
-    """`[[result]]`: the result of one path in one environment, with all of its scenarios.
+    """`[[result]]`: the result of one path in one environment, with all of its scenarios, or with those of `looked`.
 
     `refused` is in milliseconds, `no_leader` in seconds; None for what was not measured. `failed` of `submitted`
     applications ended FAILED although their driver succeeded. `digest` is that of the results.json, if it was recorded.
@@ -42,6 +42,7 @@ class Result(Model):
     submitted: int | None = None
     retry: Literal["", "completed", "PENDING_RERUN"] = ""
     broke: tuple[str, ...] = ()
+    looked: tuple[str, ...] = ()
 
     @property
     def parsed(self) -> path_names.Parsed:
@@ -78,7 +79,7 @@ def read(written: TomlSource | None = None) -> tuple[Result, ...]:
 
 def table(rows: Sequence[Result]) -> str:
     """The table of docs/upgrades.md: measured results, in the order of the file."""
-    measured = [row for row in rows if row.refused is not None]
+    measured = [row for row in rows if row.refused is not None and not row.looked]
     return "\n".join([_HEAD, *map(_line, measured)]) + "\n"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.advice.edge import Basis
 from harness.errors import CatalogueError
 from harness.matrix import catalogue, crd_modes, path_names, results
 from harness.matrix.crd_modes import Tool, of_tool, outcome
@@ -58,7 +59,15 @@ def test_a_break_is_told_before_a_run_and_a_run_before_nothing() -> None:
     broke = Result.model_validate({"path": path, "state": "broken", "broke": ["it broke"], **row})
     assert str(outcome(UPGRADES, (held,), CHANGED, "replace")) == "held in a run of 2026-11-30"
     assert str(outcome(UPGRADES, (broke,), CHANGED, "replace")) == "broke: it broke"
+    some = held.model_copy(update={"looked": ("operator-health",)})
+    assert str(outcome(UPGRADES, (some,), CHANGED, "replace")) == "held in a run of `operator-health` of 2026-11-30"
     assert outcome(UPGRADES, (held,), ("2.4.0", "2.5.2"), "replace").ran is None
+
+
+def test_no_advice_rests_on_a_result_of_some_scenarios() -> None:
+    some = [it for it in results.read() if it.looked]
+    assert some
+    assert not set(some) & set(Basis(known=catalogue.load(), shipped=results.read()).whole)
 
 
 def test_a_setting_has_one_row() -> None:
