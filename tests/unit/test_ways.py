@@ -112,11 +112,15 @@ def test_an_overlay_sets_the_image_of_the_release_and_the_namespaces_of_applicat
 
 
 def test_kustomize_applies_what_is_shipped_and_an_account_for_each_namespace(site: Site, config: Path) -> None:
+    account = '{"kind": "ServiceAccount", "metadata": {"name": "spark-operator-spark"}}'
+    site.kubectl = site.program("kubectl", f"case \"$*\" in *kustomize*spark-rbac) echo '{account}';; esac")
     came = put(site, "kustomize", replace(IT, kustomization=config, revision=0))
     assert (came.revision, came.account) == (1, "spark-operator-spark")
+    assert [it["metadata"]["namespace"] for it in came.objects] == ["etl", "ml"]
     whole = "kubectl --kubeconfig kc"
     assert site.called() == [
         f"{whole} kustomize {config}/default",
+        f"{whole} kustomize {config}/spark-rbac",
         f"{whole} apply --server-side --force-conflicts -k {config}/default",
         f"{whole} apply --server-side --force-conflicts -k {config}/spark-rbac --namespace etl",
         f"{whole} apply --server-side --force-conflicts -k {config}/spark-rbac --namespace ml",
@@ -127,11 +131,11 @@ def test_what_helm_owned_is_taken_over_before_and_forgotten_after(site: Site, co
     it = replace(IT, kustomization=config, revision=1)
     put(site, "overlay", it, ROLLED)
     done = [line.removeprefix("kubectl --kubeconfig kc ").split(" --namespace")[0] for line in site.called()]
-    assert [done[number] for number in (1, -1)] == [
+    assert [done[number] for number in (2, -1)] == [
         "delete deployments,services,mutatingwebhookconfigurations,validatingwebhookconfigurations",
         "delete secrets",
     ]
-    assert done[2].startswith("apply --server-side --force-conflicts -k ")
+    assert done[3].startswith("apply --server-side --force-conflicts -k ")
     told = ways.of("overlay").told_put(it, ROLLED)
     assert told.startswith("kubectl delete deployments,services,")
     assert told.endswith("--selector owner=helm,name=spark-operator")

@@ -61,7 +61,7 @@ class ByKustomize:
         """
         _require_home(it)
         with self._folder(it) as folder:
-            objects = self._built(on, folder)
+            objects = [*self._built(on, folder), *self._accounts(on, it)]
             if options.over_helm:
                 words = ("delete", _NOT_ADOPTED, "--namespace", it.namespace, "--selector", _of_helm(it))
                 kubectl.call(on, *words, timeout=timeout, stop=stop)
@@ -115,6 +115,12 @@ class ByKustomize:
             shutil.copytree(_base(it), folder / "config")
             (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay(it, folder / "config"), sort_keys=False))
             yield folder
+
+    def _accounts(self, on: On, it: InstalledRelease) -> Iterator[Mapping[str, Any]]:
+        """What config/spark-rbac makes in each namespace of applications."""
+        objects = self._built(on, _base(it) / "spark-rbac")
+        for namespace in it.job_namespaces:
+            yield from ({**each, "metadata": {**each["metadata"], "namespace": namespace}} for each in objects)
 
     @staticmethod
     def _built(on: On, folder: Path) -> list[Mapping[str, Any]]:
