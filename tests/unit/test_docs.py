@@ -16,6 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from harness import cli, options, settings
+from harness.cleanup import clean
 from harness.foundry import gobuild
 from harness.images.mirrors import Mirror
 from harness.matrix.costs import costs
@@ -226,6 +227,12 @@ def test_settings_are_all_there() -> None:
     assert set(rows) == set(settings.Settings.model_fields)
     variables = {key: row[0].strip("`") for key, row in rows.items() if row[0]}
     assert variables == {key: variable for variable, key in settings._ENVIRONMENT.items()}
+
+
+def test_clean_knows_every_part_of_the_cache() -> None:
+    document = PROJECT_ROOT / "docs" / "architecture.md"
+    told = {name.partition("/")[0].removesuffix("`") for name in _table(document, "folder or file | what it holds")}
+    assert told <= set(clean._CACHE_PARTS)
 
 
 def test_the_mirror_maps_in_the_documents_are_some() -> None:
