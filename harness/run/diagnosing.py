@@ -15,6 +15,7 @@ from harness.errors import ApiError, HarnessError, RegistryError
 from harness.kube.cluster import Cluster
 from harness.machine import HostSeen
 from harness.releases import surroundings
+from harness.run.image_supply import FETCHED_CHECK
 from harness.run.resources import Resources
 from harness.verdicts import Finding, Verdict
 from harness.waiting import Cancelled
@@ -35,6 +36,9 @@ def diagnose(
     messages = [finding.message for finding in findings if finding.verdict is not Verdict.PASSED]
     if cluster is None:
         return infrastructure.diagnose(host, said=messages)
+    if any(it.check == FETCHED_CHECK and it.verdict is Verdict.ERROR for it in findings):
+        # Which host kept an image away is known; nodes, which tried as well, say "not found" of whatever it was.
+        return infrastructure.diagnose(host)
     try:
         around = surroundings.look(cluster, namespaces)
     except ApiError as away:

@@ -17,7 +17,8 @@ from harness.checks.infrastructure import Cause
 from harness.errors import ApiError, RegistryError
 from harness.releases import surroundings
 from harness.run import diagnosing
-from harness.verdicts import Finding, Verdict, failed, passed
+from harness.run.image_supply import FETCHED_CHECK
+from harness.verdicts import Finding, Verdict, errored, failed, passed
 
 LATE = failed("in-time", "the driver did not start")
 
@@ -58,6 +59,13 @@ def test_what_the_registry_says_otherwise_is_told_and_its_404_agrees() -> None:
     assert "docker.io answered 429" in found.message
     absent = RegistryError("docker.io answered 404", status=404)
     assert diagnosing.diagnose([LATE], HOST, resources(absent), cluster=cast(Any, "a cluster")) is None
+
+
+@pytest.mark.usefixtures("_missing")
+def test_what_kept_an_image_from_this_machine_is_no_mystery_of_the_nodes() -> None:
+    known = errored(FETCHED_CHECK, "blobs.example.com, to which ghcr.io redirects, could not be reached")
+
+    assert diagnosing.diagnose([known, LATE], HOST, resources(), cluster=cast(Any, "a cluster")) is None
 
 
 @pytest.mark.usefixtures("_missing")
