@@ -138,6 +138,11 @@ def by_argo_cd(path: Path) -> bool:
     return any(way in ARGO_CD for way in path.ways)
 
 
+def crds_left(path: Path) -> CrdMode:
+    """The CRD mode by whose effect applications are judged: a client-side sync brings no CRD but small new ones."""
+    return "create" if path.way(-1) == "argocd-client" else path.crds
+
+
 def way_with(way: WayName, crds: CrdMode) -> WayName:
     """The way that treats CRDs so: of Argo CD's the one which does by itself, where there is one; else the same way."""
     return next((it for it, own in ARGO_CD.items() if own == crds), way) if way in ARGO_CD else way

@@ -88,3 +88,8 @@ def test_the_way_out_of_a_client_side_sync_is_another_sync() -> None:
     assert path_names.way_with(CLIENT, path.out) == SERVER
     assert path_names.way_with("helm4", path.out) == "helm4"
     assert path_names.way_with(CLIENT, "hook") == CLIENT
+
+
+@pytest.mark.parametrize(("sync", "crds"), [("client", "create"), ("server-side", "apply"), ("replace", "replace")])
+def test_a_client_side_sync_leaves_big_crds_as_they_are(sync: str, crds: CrdMode) -> None:
+    assert path_names.crds_left(expand.find_path(REAL, f"gitops-argocd-2.2.1-2.5.2+sync={sync}")) == crds

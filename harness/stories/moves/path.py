@@ -12,6 +12,7 @@ from harness.apps.users import USERS
 from harness.checks import expectation
 from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
+from harness.matrix.path_names import crds_left
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.stories.foreseen import foreseen
 from harness.upgrades import way_out
@@ -106,7 +107,7 @@ def _path_run(run: RunContext, on: PreparedCluster, first: CellRun) -> PathRun:
             cluster=cluster,
             releases=tuple(on.releases[name].release for name in (path.releases[0], *(it.target for it in path.moves))),
             moves=len(path.moves),
-            crds=path.crds,
+            crds=crds_left(path),
             watched=on.applications,
             helm=programs.helm,
             folder=run.resources.scratch(f"{cluster.name}/applications"),
