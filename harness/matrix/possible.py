@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from harness.matrix.model import CrdMode, PathKind, Release, ValuesMode, WayName
-from harness.matrix.path_names import KUSTOMIZE
-from harness.matrix.versions import order
+from harness.matrix.path_names import ARGO_CD, KUSTOMIZE
+from harness.matrix.versions import UNDER_TEST, order
 
 
 def why_not(kind: PathKind, releases: Sequence[Release], crds: CrdMode, ways: Sequence[WayName] = ()) -> str:
@@ -36,6 +36,11 @@ def why_not_in_ways(releases: Sequence[Release], crds: CrdMode, ways: Sequence[W
     for way, release in zip(ways, (*releases, releases[0]), strict=False):
         if way in KUSTOMIZE and release.under_test:
             return f"{release.name} is under test, of which only the chart is tried"
+        if way in ARGO_CD and release.version == UNDER_TEST:
+            return (
+                f"Argo CD tells releases apart by the versions of their charts, and {release.name} may have that of a "
+                "release: give its chart the version of a pre-release, and name it so"
+            )
         if way in KUSTOMIZE and not release.kustomize:
             return f"{release.name} has no kustomization that could be deployed; 2.5.1 introduced it"
     if any(way in KUSTOMIZE for way in ways[1:]) and crds != "apply":

@@ -49,7 +49,7 @@ def in_force(
 
 
 def _rendered(on_path: ReleaseOnPath, values: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return merge(fitting.defaults(on_path.chart), on_path.values, *values)
+    return merge(fitting.defaults(on_path.chart), *on_path.with_users(values))
 
 
 def _is(value: object, wanted: bool | int | str) -> bool:

@@ -17,10 +17,11 @@ from harness import stories
 from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
 from harness.matrix import expand
+from harness.matrix.model import Known
 from harness.matrix.select import Selection
 from harness.matrix.under_test import by_itself, published_paths, require_use, with_release
 from harness.options import RunOptions
-from harness.releases import asked, relocate
+from harness.releases import asked, conditions, relocate
 from harness.releases.charts import from_path
 from harness.releases.on_path import ReleaseOnPath
 from harness.report import html, summary, under_test
@@ -242,6 +243,7 @@ def test_a_run_that_would_not_use_it_is_refused(checkout: Path) -> None:
     [
         ("upgrade-2.5.2-dev+values=pinned-registry", "dev is under test and in no registry but the run's own"),
         ("install-dev~kustomize", "dev is under test, of which only the chart is tried"),
+        ("gitops-argocd-2.5.2-dev", "Argo CD tells releases apart by the versions of their charts"),
     ],
 )
 def test_what_cannot_be_tried_with_it_is_refused(checkout: Path, path: str, says: str) -> None:
@@ -286,6 +288,12 @@ def test_values_of_a_user_do_not_move_its_image(checkout: Path) -> None:
     )
 
     assert asked.operator_image(release, users) == release.image
+    told = {"says": ".", "why": "x", "link": "https://example.com/", "way_out": "x", "release": "dev"}
+    known = [
+        Known.model_validate({"scenario": "*", "check": "x", "when": {"image.tag": tag}, **told})
+        for tag in ("2.5.2", release.tag)
+    ]
+    assert list(conditions.in_force(known, {"dev": on_path}, [users], helm=Path("helm"))) == known[1:]
     assert on_path.with_users([users])[-1]["image"] == {
         "registry": REGISTRY,
         "repository": "spark-operator",

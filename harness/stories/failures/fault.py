@@ -82,7 +82,7 @@ class FaultContext:
             chart=to.chart,
             crds=crds or self.path.crds,
             values_mode=mode or self.path.values,
-            values=(to.values, *self.values, *extra),
+            values=(*to.with_users(self.values), *extra),
             way=move.way,
             kustomization=to.kustomization,
             flags=tuple(flags),
