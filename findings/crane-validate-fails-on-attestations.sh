@@ -24,11 +24,10 @@ go install github.com/google/go-containerregistry/cmd/crane@v0.22.1 2>/dev/null
 crane() { "$work/bin/crane" "$@"; }
 "$work/bin/crane" registry serve --address 127.0.0.1:0 >"$work/server.log" 2>&1 &
 server=$!
-until address=$(grep -oE '127\.0\.0\.1:[0-9]+|:[0-9]{4,5}' "$work/server.log" | tail -1) && [ -n "$address" ]; do
+until port=$(grep -oE "port [0-9]+" "$work/server.log" | cut -d" " -f2) && [ -n "$port" ]; do
     kill -0 "$server"
     sleep 0.1
 done
-port=${address##*:}
 root=http://127.0.0.1:$port/v2/app
 app=127.0.0.1:$port/app
 
@@ -67,7 +66,7 @@ crane version
 shown() { # OPTION...: what validate says, and its status
     local said status
     said=$(crane validate "$@" --remote "$app:1" 2>/dev/null) && status=0 || status=$?
-    echo "crane validate $* --remote: status $status, ${said//$app/app}" >&2
+    echo "crane validate ${*:+$* }--remote: status $status, ${said//$app/app}" >&2
     return "$status"
 }
 shown --platform linux/amd64
