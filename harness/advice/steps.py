@@ -211,6 +211,9 @@ def _with_kubectl(plan: Plan) -> Iterator[Sentence]:
         plan,
     )
     yield from _crds(plan)
+    # The chart names no namespace in its Deployments and its Service; --namespace is refused beside Roles of others.
+    context = shlex.quote(it.context) if it.context else "--current"
+    yield _sentence(f"kubectl config set-context {context} --namespace {it.home}", plan)
     yield _sentence(f"kubectl{plan.kube} apply --server-side --force-conflicts -f spark-operator.yaml", plan)
 
 

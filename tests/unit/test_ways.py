@@ -36,6 +36,8 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.calls = folder / "calls"
+        self.kubeconfig = folder / "kc"
+        self.kubeconfig.touch()
         self.kubectl = self.program("kubectl", "cat > /dev/null")
 
     def program(self, name: str, body: str) -> Path:
@@ -46,7 +48,7 @@ class Site:
 
     def on(self, **others: Path) -> On:
         programs = Programs(helm=self.folder / "helm", kubectl=self.kubectl, others=others)
-        return On(cluster=cast(Any, SimpleNamespace(kubeconfig=Path("kc"))), programs=programs)
+        return On(cluster=cast(Any, SimpleNamespace(kubeconfig=self.kubeconfig)), programs=programs)
 
     def called(self) -> list[str]:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
@@ -117,7 +119,7 @@ def test_kustomize_applies_what_is_shipped_and_an_account_for_each_namespace(sit
     came = put(site, "kustomize", replace(IT, kustomization=config, revision=0))
     assert (came.revision, came.account) == (1, "spark-operator-spark")
     assert [it["metadata"]["namespace"] for it in came.objects] == ["etl", "ml"]
-    whole = "kubectl --kubeconfig kc"
+    whole = f"kubectl --kubeconfig {site.kubeconfig}"
     assert site.called() == [
         f"{whole} kustomize {config}/default",
         f"{whole} kustomize {config}/spark-rbac",
@@ -130,7 +132,9 @@ def test_kustomize_applies_what_is_shipped_and_an_account_for_each_namespace(sit
 def test_what_helm_owned_is_taken_over_before_and_forgotten_after(site: Site, config: Path) -> None:
     it = replace(IT, kustomization=config, revision=1)
     put(site, "overlay", it, ROLLED)
-    done = [line.removeprefix("kubectl --kubeconfig kc ").split(" --namespace")[0] for line in site.called()]
+    done = [
+        line.removeprefix(f"kubectl --kubeconfig {site.kubeconfig} ").split(" --namespace")[0] for line in site.called()
+    ]
     assert [done[number] for number in (2, -1)] == [
         "delete deployments,services,mutatingwebhookconfigurations,validatingwebhookconfigurations",
         "delete secrets",
@@ -165,15 +169,16 @@ def test_the_pipeline_applies_the_crds_before_an_install_only(site: Site) -> Non
     (first,) = put(site, "kubectl", replace(IT, chart=chart, revision=0)).objects
     assert first == {"kind": "Role"}
     put(site, "kubectl", replace(IT, chart=chart, revision=2))
-    applied = [line for line in site.called() if line.startswith("kubectl")]
-    assert applied == [
-        "kubectl --kubeconfig kc apply --server-side --filename -",
-        "kubectl --kubeconfig kc apply --namespace spark-operator --filename -",
-        "kubectl --kubeconfig kc apply --namespace spark-operator --filename -",
-    ]
+    called = [line.split()[2:] for line in site.called() if line.startswith("kubectl")]
+    assert called[0] == [str(site.kubeconfig), "apply", "--server-side", "--filename", "-"]
+    for context, apply in (called[1:3], called[3:5]):
+        # Of a copy of the kubeconfig, which is the user's.
+        assert context[0] == apply[0] != str(site.kubeconfig)
+        assert context[1:] == ["config", "set-context", "--current", "--namespace", "spark-operator"]
+        assert apply[1:] == ["apply", "--filename", "-"]
     assert ways.of("kubectl").told_put(IT) == (
-        "helm template spark-operator it.tgz --namespace spark-operator --values values.yaml"
-        " | kubectl apply --namespace spark-operator -f -"
+        "kubectl config set-context --current --namespace spark-operator"
+        " && helm template spark-operator it.tgz --namespace spark-operator --values values.yaml | kubectl apply -f -"
     )
 
 
@@ -210,8 +215,8 @@ def test_a_named_helm_is_called_and_told_by_its_name(site: Site) -> None:
     [
         ("helm4", "helm3", []),
         ("helm3", "kubectl", ["--take-ownership"]),
-        ("helm4", "kubectl", ["--take-ownership", "--force-conflicts"]),
-        ("helm4", "overlay", ["--take-ownership", "--force-conflicts"]),
+        ("helm4", "kubectl", ["--take-ownership", "--server-side=true", "--force-conflicts"]),
+        ("helm4", "overlay", ["--take-ownership", "--server-side=true", "--force-conflicts"]),
     ],
 )
 def test_helm_takes_over_what_another_way_has_made(way: WayName, over: WayName, flags: list[str]) -> None:

@@ -23,7 +23,8 @@ _FLAGS: Mapping[ValuesMode, tuple[str, ...]] = {
 _TAKE_OWNERSHIP = "--take-ownership"
 """From Helm 3.17 on; without it Helm refuses objects that it has not made."""
 
-_FORCE_CONFLICTS = "--force-conflicts"
+_FORCED = ("--server-side=true", "--force-conflicts")
+"""The latter alone is refused where an earlier revision was applied by the client."""
 
 
 class ByHelm:
@@ -89,5 +90,5 @@ def _flags(options: Options, *, four: bool) -> tuple[str, ...]:
     """Helm's options. What another way has made it takes over, and Helm `four` the fields of kubectl, too."""
     taking: tuple[str, ...] = ()
     if options.over is not None and not options.over_helm:
-        taking = (_TAKE_OWNERSHIP, _FORCE_CONFLICTS) if four else (_TAKE_OWNERSHIP,)
+        taking = (_TAKE_OWNERSHIP, *_FORCED) if four else (_TAKE_OWNERSHIP,)
     return (*_FLAGS[options.values], *taking, *options.flags)

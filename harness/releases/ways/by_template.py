@@ -2,7 +2,8 @@
 """`helm template | kubectl apply`: the chart's objects without Helm's bookkeeping, applied by the client.
 
 `helm template` leaves out the chart's crds/, so that an install applies them first: by the server, since the two large
-ones do not fit into the annotation of a client's apply. What a newer chart has no longer stays in the cluster.
+ones do not fit into the annotation of a client's apply. The chart names no namespace in its Deployments and its
+Service, which would come into that of the context: it is set before. What a newer chart has no longer stays.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ class ByTemplate:
         if it.first:
             kubectl.apply(on, helm.crds(it.chart), *_CRDS, timeout=timeout, stop=stop)
         objects = helm.template(it.chart, it.name, it.namespace, it.values)
-        said = kubectl.apply(on, _manifests(objects), *self._flags(it, options), timeout=timeout, stop=stop)
+        words = ("apply", *options.flags, "--filename", "-")
+        with kubectl.in_namespace(on, it.namespace) as config:
+            said = kubectl.call(on, *words, stdin=_manifests(objects), timeout=timeout, stop=stop, kubeconfig=config)
         return Put(revision=max(it.revision, 1), said=said, objects=tuple(objects))
 
     def back(
@@ -49,27 +52,25 @@ class ByTemplate:
     def remove(self, on: On, it: InstalledRelease, *, timeout: float) -> None:
         """`helm template | kubectl delete`. CRDs stay, which are not in it."""
         objects = Helm(on.programs.helm).template(it.chart, it.name, it.namespace, it.values)
-        kubectl.call(
-            on, "delete", "--ignore-not-found", "--filename", "-", stdin=_manifests(objects), timeout=timeout
-        )  # fmt: skip
+        words = ("delete", "--ignore-not-found", "--filename", "-")
+        with kubectl.in_namespace(on, it.namespace) as config:
+            kubectl.call(on, *words, stdin=_manifests(objects), timeout=timeout, kubeconfig=config)
 
     def objects(self, on: On, it: InstalledRelease) -> Sequence[Mapping[str, Any]]:
         """What the chart renders to."""
         return it.objects
 
     def told_put(self, it: InstalledRelease, options: Options = USUALLY) -> str:
-        """The pipeline."""
+        """The pipeline, in the namespace of the operator."""
         where = ("--namespace", it.namespace)
+        context = ["kubectl", *kubectl.SET_CONTEXT, it.namespace]
         template = ["helm", "template", it.name, it.chart.path.name, *where, "--values", "values.yaml"]
-        return f"{shlex.join(template)} | {shlex.join(['kubectl', 'apply', *self._flags(it, options), '-f', '-'])}"
+        apply = ["kubectl", "apply", *options.flags, "-f", "-"]
+        return f"{shlex.join(context)} && {shlex.join(template)} | {shlex.join(apply)}"
 
     def told_back(self, it: InstalledRelease) -> str:
         """The pipeline with the older chart."""
         return self.told_put(it)
-
-    @staticmethod
-    def _flags(it: InstalledRelease, options: Options) -> tuple[str, ...]:
-        return ("--namespace", it.namespace, *options.flags)
 
 
 def _manifests(objects: Sequence[Mapping[str, Any]]) -> str:
