@@ -179,8 +179,9 @@ class Filling:
         own = manifests[-1]
         require_usable(own, f"{asked.image} at {client.server}")
         config = own.content["config"]
-        if not top.is_index:
-            self._require_platform(client, asked.image, Content(digest=config["digest"], size=config["size"]))
+        about = Content(digest=str(config["digest"]), size=int(config["size"]))
+        # Also of an index: where content is on a host that is blocked, this is known now, and not with a cluster made.
+        self._read_config(client, asked.image, about, of_platform=not top.is_index)
         return CachedImage(
             reference=asked.image.canonical,
             digest=top.digest,
@@ -206,11 +207,15 @@ class Filling:
         self._cache.write_manifest(found)
         return found
 
-    def _require_platform(self, client: Transfer, image: ImageReference, config: Content) -> None:
-        """Raise UnavailableError where a manifest without an index is of an image for another platform."""
+    def _read_config(self, client: Transfer, image: ImageReference, config: Content, *, of_platform: bool) -> None:
+        """Fetch the configuration. Raises UnavailableError where it is `of_platform` to say for what the image is, and
+        that is another.
+        """
         if config.size > _CONFIGS:
             raise RegistryError(f"the configuration of {image} has {config.size} bytes", "push the image again")
         self._layer(client, image, config)
+        if not of_platform:
+            return
         said = json.loads(self._cache.data(config.digest).read_bytes())
         found = f"{said.get('os', '')}/{said.get('architecture', '')}"
         if found != self._platform:

@@ -439,7 +439,9 @@ def preflight(source: Source, references: Iterable[str]) -> dict[str, Unavailabl
 
 def is_trouble(error: HarnessError) -> bool:
     """Whether this is the fault of neither an image nor a login: a network, a registry that fails, or a limit."""
-    return isinstance(error, RegistryError) and error.status not in _ABOUT_AN_IMAGE
+    if isinstance(error, RegistryError):
+        return error.status not in _ABOUT_AN_IMAGE
+    return not isinstance(error, UnavailableError)
 
 
 def _problem(source: Source, reference: str) -> UnavailableError | None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from fronts import browser
 from pushing import push_image
 
+from harness.errors import RegistryError
 from harness.image_cache.cache import ImageCache
 from harness.image_cache.unforeseen import Unforeseen
 from harness.image_cache.view import View
@@ -159,17 +161,33 @@ def test_what_a_registry_says_decides_who_is_told(site: Site, status: int, verdi
 
 
 def test_content_that_does_not_arrive_is_an_error_with_what_the_registry_said(site: Site) -> None:
-    site.hub.fault("status", status=403, target="blobs")
-    supply = site.make()
-    one = cell("it", SPARK)
-    found = supply.gather([one])
-    if not found:
+    site.hub.fault("status", status=503, target="blobs")
+    found = site.make().gather([cell("it", SPARK)])
+    assert (found["it"].check, found["it"].verdict) == (REACH_CHECK, Verdict.ERROR)
+    assert "answered 503 for the blob acme/spark@sha256:" in found["it"].message
+
+
+def test_layers_that_do_not_arrive_are_an_error_once_they_are_waited_for(site: Site) -> None:
+    supply, one = site.make(), cell("it", SPARK)
+    fetching = threading.Event()
+    real = Transfer.download
+
+    def break_off(client: Transfer, repository: str, digest: str, size: int, file: Path) -> None:
+        if size < 1000:
+            # The configuration, by which a run sees before it makes a cluster whether content arrives.
+            real(client, repository, digest, size, file)
+            return
+        fetching.set()
+        raise RegistryError("docker.io answered 503 for a layer", status=503)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Transfer, "download", break_off)
+        assert supply.gather([one]) == {}
         missing = supply.missing(one)
-        assert missing is not None
-        assert (missing.check, missing.verdict) == (FETCHED_CHECK, Verdict.ERROR)
-        assert "answered 403 for the blob acme/spark@sha256:" in missing.message
-    else:
-        assert "answered 403" in found["it"].message
+    assert fetching.is_set()
+    assert missing is not None
+    assert (missing.check, missing.verdict) == (FETCHED_CHECK, Verdict.ERROR)
+    assert missing.message == "docker.io answered 503 for a layer"
 
 
 def test_what_nodes_asked_for_unforeseen_is_there_for_the_next_run(site: Site) -> None:
