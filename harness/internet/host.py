@@ -50,6 +50,12 @@ def require() -> None:
             f"the small internet needs {', '.join(missing)}",
             "on Debian or Ubuntu: apt-get install util-linux iproute2 iptables ca-certificates docker.io",
         )
+    tried = process.call(["unshare", *_UNSHARED, "true"], timeout=_SECONDS, check=False)
+    if tried.returncode != 0:
+        raise HostError(
+            f"no namespaces can be made here: {tried.stderr.strip() or f'unshare ended with {tried.returncode}'}",
+            "run it on a machine, or in a container that may (--privileged)",
+        )
 
 
 def run(
