@@ -14,7 +14,7 @@ from harness.foundry.imported import Imports
 from harness.foundry.publish import Publisher, published
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
-from harness.matrix.addons import StandIn
+from harness.matrix.addons import Addon, Program, StandIn
 from harness.matrix.model import Release
 from harness.settings import Settings
 
@@ -105,16 +105,25 @@ def recipes(settings: Settings, releases: Iterable[Release]) -> list[Recipe]:
     return [*found, *map(operator.chart_recipe, versions), *map(kustomization.recipe, deployable)]
 
 
-def stand_in_build(settings: Settings, made: StandIn) -> ImageBuild:
-    """The image of a program that stands in for an add-on."""
+def addon_builds(settings: Settings, addon: Addon) -> list[ImageBuild]:
+    """The images that are built for an add-on: its own, or the one of the program that stands in for it."""
+    found = []
+    if addon.program:
+        found.append(_program_build(settings, addon.program, addon.images[0]))
+    if addon.stand_in:
+        found.append(_program_build(settings, addon.stand_in, addon.stand_in.image))
+    return found
+
+
+def _program_build(settings: Settings, made: Program | StandIn, image: str) -> ImageBuild:
     return ImageBuild(
         name=made.module,
-        reference=made.image,
-        recipe=stand_in.recipe(made),
+        reference=image,
+        recipe=stand_in.recipe(made, image),
         parts=(gobuild.recipe(made.module),),
         seconds=_STAND_IN_SECONDS,
         room=3 * _GIGABYTE,
-        make=lambda artifacts: stand_in.build(artifacts, made),
+        make=lambda artifacts: stand_in.build(artifacts, made, image),
         settings=settings,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from harness.matrix.model import Known
 from harness.matrix.names import unknown
 from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
@@ -24,14 +25,22 @@ class StandIn(Model):
     about: str
 
 
+class Program(Model):
+    """The add-on itself, as the foundry builds it: a program of a Go tool module, `module`, at `path` in its image."""
+
+    module: str
+    path: str = Field(pattern=r"^/[\w/-]+$")
+
+
 class Addon(Model):
     """`[[addon]]`: manifests from a Go module or of this project, labels for namespaces, or several of these.
 
     `for_values` are switches of the operator's chart that need it. `module`, `version` and `sum` are a Go module with
     its checksum, `manifests` globs in it. `chart` is a Helm chart in it that runs the add-on itself, in `namespace`,
-    with `chart_values`, from `images`; where these cannot be had, `stand_in` runs instead. `labels` are for the
-    namespaces of the operator and of applications. `files` are manifests of this project in clusters/addons/; where
-    they decide about pods of these namespaces, `mark` is the label that each pod gets of them.
+    with `chart_values`, from `images`; of these the foundry builds the first from `program`. Where they cannot be had,
+    `stand_in` runs instead. `labels` are for the namespaces of the operator and of applications. `files` are manifests
+    of this project in clusters/addons/; where they decide about pods of these namespaces, `mark` is the label that each
+    pod gets of them. `known` is what breaks with it.
     """
 
     name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -45,10 +54,12 @@ class Addon(Model):
     chart_values: dict[str, Any] = Field(default_factory=dict)
     namespace: str = ""
     images: tuple[str, ...] = ()
+    program: Program | None = None
     stand_in: StandIn | None = None
     labels: dict[str, str] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
     mark: str = ""
+    known: tuple[Known, ...] = ()
 
 
 def read_addons(source: TomlSource) -> tuple[Addon, ...]:
@@ -77,10 +88,10 @@ def _problems(row: Addon) -> list[tuple[str, str]]:
         problems.append(("module", "module, version and sum must be given together"))
     if (row.manifests or row.chart) and not row.module:
         problems.append(("module", "manifests and chart are files of a module"))
-    if row.chart and not (row.images and row.namespace and row.stand_in):
-        problems.append(("chart", "a chart needs images, a namespace and a stand_in"))
-    if not (row.manifests or row.labels or row.files):
-        problems.append(("manifests", "give manifests, files, or labels"))
+    if row.chart and not (row.images and row.namespace and (row.stand_in or row.program)):
+        problems.append(("chart", "a chart needs images, a namespace, and a stand_in or a program"))
+    if not (row.manifests or row.chart or row.labels or row.files):
+        problems.append(("manifests", "give manifests, a chart, files, or labels"))
     if row.mark and not (row.files and row.labels):
         problems.append(("mark", "what marks pods is in files, and decides about namespaces by their labels"))
     return problems

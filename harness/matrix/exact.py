@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import UsageError
 from harness.matrix import expand, sparks
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Path, Scenario
+from harness.matrix.model import Cell, Environment, Path, Scenario
 from harness.matrix.names import NOT, is_glob, matching, unknown
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) ->
     scenario = sparks.named(scenarios, parts[2])
     environment, path = catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1])
     require_kind(path, scenario)
+    require_addons([environment], scenario)
     return catalogue.rules.tiered(expand.cell(environment, path, scenario))
 
 
@@ -94,6 +95,16 @@ def require_kind(path: Path, scenario: Scenario) -> None:
         f"the scenario {scenario.name} runs on paths of kind {kinds}, but {path.name} is {article} {path.kind}",
         f"`nox -s matrix -- --scenario {scenario.name} --path '{scenario.needs.paths[0]}-*'` lists its cells",
     )
+
+
+def require_addons(environments: Sequence[Environment], scenario: Scenario) -> None:
+    """Raise UsageError for a scenario that needs an add-on which none of these environments has."""
+    lacking = [scenario.needs.lack(it) for it in environments]
+    if lacking and all(lacking):
+        raise UsageError(
+            f"the scenario {scenario.name} needs an environment with {' and '.join(lacking[0])}",
+            "see `addons` in clusters/properties.toml: such as --env kind-1.34-kueue",
+        )
 
 
 def has_tags(cell: Cell, tags: Sequence[str]) -> bool:

@@ -130,14 +130,14 @@ def cell(environment: Environment, path: Path, scenario: Scenario) -> Cell:
 def cells(
     environments: Iterable[Environment], path_list: Iterable[Path], scenarios: Mapping[str, Scenario]
 ) -> list[Cell]:
-    """Environments × paths × scenarios: cells that share a cluster are adjacent."""
+    """Environments × paths × scenarios: cells that share a cluster are adjacent, and none lacks an add-on."""
     all_paths = list(path_list)
     return [
         cell(environment, path, scenario)
         for environment in environments
         for path in all_paths
         for scenario in scenarios.values()
-        if scenario.needs.fits(path)
+        if scenario.needs.fits(path) and not scenario.needs.lack(environment)
     ]
 
 

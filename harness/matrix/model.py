@@ -352,7 +352,8 @@ class ClusterNeeds(Model):
     has its own. `installed` says what is on the cluster before the first cell: the first release of the path,
     or nothing, since the cells install it themselves. `nodes` is the number of nodes. `applications` are the kinds of
     applications that it checks on an upgrade path, which runs no others. `places` is the least number of the host's
-    processors that it takes on one (clusters/processors.toml has what a path takes anyway).
+    processors that it takes on one (clusters/processors.toml has what a path takes anyway). `addons` are those that its
+    environment must have.
     """
 
     paths: tuple[PathKind, ...] = ("install",)
@@ -362,6 +363,11 @@ class ClusterNeeds(Model):
     nodes: int = Field(default=1, ge=1)
     applications: tuple[str, ...] = ()
     places: int = 1
+    addons: tuple[str, ...] = ()
+
+    def lack(self, environment: Environment) -> list[str]:
+        """The add-ons that an environment does not have."""
+        return [it for it in self.addons if it not in environment.addons]
 
     def fits(self, path: Path) -> bool:
         """Whether it can run on this path."""

@@ -274,6 +274,8 @@ def _require_use(
         if name in scenarios and name not in used and covers(choice.scenarios, name):
             if selection.spark and scenarios[name].spark not in selection.spark:
                 sparks.named(scenarios, f"{name}{sparks.MARK}{selection.spark[0]}")
+            names = matching("environment", choice.environments, [it.name for it in catalogue.environments])
+            exact_ids.require_addons([catalogue.environment(it) for it in names], scenarios[name])
             path = next(iter(expand.matching_paths(catalogue, choice.paths)))
             exact_ids.require_kind(expand.find_path(catalogue, path), scenarios[name])
     walked = {cell.path.name for cell in found}

@@ -7,14 +7,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from harness.errors import BuildError, HarnessError, RegistryError, UnavailableError
 from harness.foundry import addons
 from harness.foundry import images as foundry_images
 from harness.foundry.store import Store
 from harness.kube.needs import Need
-from harness.matrix.addons import Addon, StandIn, named
+from harness.matrix.addons import Addon, named
 from harness.matrix.model import Environment
 from harness.registries.sources import Source
 from harness.releases import crds, manifests
@@ -112,18 +112,18 @@ def namespaces(asked: Request) -> list[str]:
     return [it for it in of_values(merge(*asked.users)) if it]
 
 
-def build_stand_ins(asked: Request, kind: str, say: Callable[[str], None]) -> None:
-    """Build the images of programs that stand in for add-ons of this run, where these are to come from the foundry.
+def build_images(asked: Request, kind: str, say: Callable[[str], None]) -> None:
+    """Build the images of this run's add-ons and of what stands in for them, where they are to come from the foundry.
 
     Must be called before the run's registries are started. Raises BuildError, RegistryError.
     """
     if kind != "foundry":
         return
-    for addon in (it for it in addons_of(asked) if it.stand_in):
-        build = foundry_images.stand_in_build(asked.settings, cast(StandIn, addon.stand_in))
-        if not build.done():
-            say(f"building {build.reference}, which {addon.name} is played by; this once it takes some minutes")
-            build.build(say)
+    for addon in addons_of(asked):
+        for build in foundry_images.addon_builds(asked.settings, addon):
+            if not build.done():
+                say(f"building {build.reference} for the add-on {addon.name}; this once it takes some minutes")
+                build.build(say)
 
 
 def addons_of(asked: Request) -> list[Addon]:
@@ -151,7 +151,7 @@ def _with_addon(found: Before, addon: Addon, switch: str, means: _Means) -> Befo
             documents += [it for file in files for it in manifests.of_file(file, f"{addon.name}: {file.name}")]
         for name in addon.files:
             documents += manifests.of_file(_OWN / name, name)
-        if addon.stand_in is not None:
+        if addon.chart:
             runs, images, how = _running(addon, means)
             documents += runs
             words.append(f"{addon.name} {how}")
@@ -174,7 +174,9 @@ def _running(addon: Addon, means: _Means) -> tuple[list[Document], tuple[str, ..
         rendered = addons.rendered(means.store, addon, means.helm, means.kubernetes)
         found = list(manifests.of_text(rendered, f"{addon.name}: its chart"))
         space = {"apiVersion": "v1", "kind": NAMESPACE, "metadata": {"name": addon.namespace}}
-        return [Document(where=addon.name, document=space), *found], addon.images, "runs from its own images"
+        built = addon.program is not None and means.source.kind == "foundry"
+        how = "runs as built here from its Go module" if built else "runs from its own images"
+        return [Document(where=addon.name, document=space), *found], addon.images, how
     made = addon.stand_in
     if made is None or means.source.kind != "foundry":
         raise UnavailableError(f"the add-on {addon.name} cannot be had: {missing}", "choose another --source")

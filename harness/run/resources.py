@@ -133,7 +133,7 @@ class Resources:
         ledger.uses(self._host.engine)
         self._load.start()
         ledger.planned("network", self.network)
-        before.build_stand_ins(self._asked, self._host.choice.kind, self._say)
+        before.build_images(self._asked, self._host.choice.kind, self._say)
         spark_images.build_missing(self._asked, self._host.choice.kind, self._say)
         self._prepare_operator()
         with ThreadPoolExecutor(1, "network") as beside:

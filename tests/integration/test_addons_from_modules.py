@@ -16,7 +16,7 @@ from harness.releases import foreign, manifests
 from harness.settings import PROJECT_ROOT
 
 ADDONS = catalogue.load().addons
-FETCHED = [it for it in ADDONS if it.module]
+FETCHED = [it for it in ADDONS if it.module and it.for_values]
 
 
 @pytest.fixture
@@ -43,6 +43,20 @@ def test_its_own_chart_renders_with_the_images_of_the_row(store: Store, helm_bin
     images = {it["spec"]["template"]["spec"]["containers"][0]["image"] for it in deployments}
     assert images == set(addon.images)
     assert not manifests.crds(rendered), "they come from the module's own folder"
+
+
+def test_kueue_is_rendered_with_the_program_of_its_version_and_its_integration(store: Store, helm_binary: Path) -> None:
+    addon = named(ADDONS, "kueue")
+    assert addon.program is not None
+    assert gobuild.required_version(addon.program.module, addon.module) == addon.version
+    rendered = list(manifests.of_text(addons.rendered(store, addon, helm_binary, "1.34.4"), "chart"))
+    (deployment,) = [it.document for it in rendered if it.kind == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert (container["image"], container["command"]) == (addon.images[0], [addon.program.path])
+    assert "--feature-gates=SparkApplicationIntegration=true" in container["args"]
+    (config,) = [it.document["data"] for it in rendered if it.kind == "ConfigMap"]
+    assert "sparkoperator.k8s.io/sparkapplication" in config["controller_manager_config.yaml"]
+    assert "kueue.x-k8s.io/v1beta2/ClusterQueue" in manifests.kinds(rendered)
 
 
 def test_a_module_with_another_checksum_is_refused(own_store: Store) -> None:

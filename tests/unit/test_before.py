@@ -91,6 +91,20 @@ def test_an_environment_has_add_ons_of_its_own(tmp_path: Path) -> None:
     assert found.labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
+@pytest.mark.parametrize(
+    ("kind", "told"), [("foundry", "runs as built here from its Go module"), ("mirror", "runs from its own images")]
+)
+def test_an_add_on_that_the_foundry_builds_runs_itself(tmp_path: Path, kind: str, told: str) -> None:
+    environment = CATALOGUE.environment("kind-1.34-kueue")
+    made = source(tmp_path, has_images=True)
+    made.kind = kind
+    found = before.gather(asked(tmp_path, {}), environment, made, HELM)
+    assert found.images == ("registry.k8s.io/kueue/kueue:v0.17.0",)
+    assert f"kueue {told}" in found.told
+    with pytest.raises(UnavailableError, match="the add-on kueue cannot be had"):
+        before.gather(asked(tmp_path, {}), environment, source(tmp_path, has_images=False), HELM)
+
+
 def test_an_issuer_that_values_refer_to_is_made_unless_it_is_there(tmp_path: Path) -> None:
     reference = {"kind": "ClusterIssuer", "name": "letsencrypt"}
     values = {"certManager": {"enable": True, "issuerRef": reference}}
@@ -172,7 +186,7 @@ def test_a_secret_is_in_no_lock_and_must_be_given_again() -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ('name = "a"\nabout = "a"\n', "give manifests, files, or labels"),
+        ('name = "a"\nabout = "a"\n', "give manifests, a chart, files, or labels"),
         ('name = "a"\nabout = "a"\nmanifests = ["*"]\n', "files of a module"),
         ('name = "a"\nabout = "a"\nmodule = "m"\nmanifests = ["*"]\n', "must be given together"),
         ('name = "A"\nabout = "a"\n[addon.labels]\na = "b"\n', "name"),
