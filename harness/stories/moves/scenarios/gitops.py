@@ -66,7 +66,7 @@ def says_what_runs(move: ObservedMove, seen: GitOpsSeen) -> Finding:
     works = not move.helm_error and not move.rollout_error and move.times.settled is not None
     runs = f"{move.target.name} {'works' if works else 'does not work'}"
     leader = next((f"{it.pod} ({it.image})" for it in reversed(move.watch.leases) if it.of_controller), "nobody")
-    words = f"Argo CD says {said.sync}, {said.health}; {runs}, and {leader} leads"
+    words = f"Argo CD says {said.sync}, {said.health}, sync {said.phase}; {runs}, and {leader} leads"
     facts = {"sync": said.sync, "health": said.health, "leader": leader}
     if said.content is works:
         return passed(name, words, **facts)
