@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,7 +110,8 @@ def all_steps(
     # A provider's program has its name; one without a row among the tools needs none.
     used = dict.fromkeys((*(environment.provider for environment in environments), *providers))
     names = [*(name for name in used if name in tools.catalogue()), "helm", *programs]
-    if source == "foundry" or settings.image_cache_gb:
+    # For the image cache, without which a run can do: no machine needs Go for that.
+    if source == "foundry" or (settings.image_cache_gb and shutil.which("go")):
         names.append("registry")
     if source == "foundry" or argocd:
         steps.append(_packages_step(settings))

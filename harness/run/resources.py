@@ -155,11 +155,15 @@ class Resources:
         settings, source = self._asked.settings, self._source
         if self.guest is not None or not settings.image_cache_gb or not isinstance(source, Upstream | Mirrored):
             return
+        registry = self._host.tools.get("registry")
+        if registry is None:
+            self._say("no image cache: its registry is not built (nox -s bootstrap, with Go), and each node pulls anew")
+            return
         cache = ImageCache.of(settings)
         server, view = serving(
             cache,
             self.scratch("registries"),
-            self._host.tools["registry"].path,
+            registry.path,
             lambda name: self._planned("container", name),
         )
         supply = ImageSupply(

@@ -53,11 +53,14 @@ def host(asked: Request) -> Host:
     disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
     choice = detect(asked.settings, asked.options.source)
     names = [*_programs(asked), *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
-    if choice.kind == "foundry" or asked.under_test is not None or asked.settings.image_cache_gb:
+    must = choice.kind == "foundry" or asked.under_test is not None
+    if must:
         names.append("registry")
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
     clusters = tools.clusters_of(cell.environment for cell in asked.cells)
     resolved = tools.resolve(asked.settings, names, minors, clusters=clusters)
+    if not must and asked.settings.image_cache_gb:
+        resolved |= registry_if_built(asked.settings)
     return Host(
         result=_result(engine=str(found), cgroup=f"v{found.cgroup_version}"),
         choice=choice,
@@ -66,6 +69,14 @@ def host(asked: Request) -> Host:
         engine=found.mark,
         engine_cpus=found.cpus,
     )
+
+
+def registry_if_built(settings: Settings) -> dict[str, tools.Tool]:
+    """The server of the image cache; empty where none is built, which needs Go: then a run does without the cache."""
+    try:
+        return tools.resolve(settings, ["registry"])
+    except ToolError:
+        return {}
 
 
 def _of_guest(asked: Request) -> Host:

@@ -12,12 +12,15 @@ import pytest
 import yaml
 
 from harness import cli, waiting
+from harness.bootstrap import bootstrap
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.image_cache.unforeseen import Unforeseen, lacked
 from harness.image_cache.view import host_part
 from harness.images.mirrors import BLOCKED, Mirror, MirrorMap, write_hosts, write_registries_yaml
 from harness.images.references import ImageReference
 from harness.providers.preload import Preload
+from harness.run.run_host import registry_if_built
+from harness.settings import Settings
 
 FIRST = {"ghcr.io": "http://cache:5000/v2/ghcr.io"}
 
@@ -86,6 +89,15 @@ def test_what_is_corrupt_is_told_and_gone(cache: ImageCache, capsys: pytest.Capt
     assert cli.main(["cache", "verify"]) == 3
     assert f"docker.io/acme/app:1: {image.blobs[0].digest} has the digest sha256:" in capsys.readouterr().out
     assert cache.find(ImageReference.parse(image.reference), image.digest, image.platform) is None
+
+
+def test_without_its_registry_a_run_does_without_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(cache_dir=tmp_path)
+    assert registry_if_built(settings) == {}
+    for go, wanted in ((None, False), ("/usr/bin/go", True)):
+        monkeypatch.setattr("shutil.which", lambda name, go=go: go if name == "go" else None)
+        steps = bootstrap.all_steps(settings, source="upstream", environments=[], releases=[])
+        assert any("registry" in it.name for it in steps) is wanted
 
 
 def test_a_run_that_uses_the_cache_keeps_others_from_pruning_it(cache: ImageCache) -> None:
