@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The images of the control plane, as kubeadm asks for them: one program each, on nothing or on Debian."""
+"""The images of the control plane and of the network: one program each, on nothing or on Debian."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from pathlib import Path
 
 from harness import process
 from harness.foundry import assemble, debian, gobuild
-from harness.foundry.kubernetes import KubernetesRow
+from harness.foundry.kubernetes import FLANNEL, KubernetesRow
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.node_systems import proxy_system
 from harness.foundry.store import Artifact, Recipe, Store
+
+_CALL_IPTABLES = ("kube-proxy", "flanneld")
+
+
+def _modules(row: KubernetesRow) -> tuple[str, ...]:
+    """The Go tool modules of the programs."""
+    return row.module, row.etcd_module, row.coredns_module, FLANNEL
 
 
 def pause_recipe(row: KubernetesRow) -> Recipe:
@@ -38,7 +45,7 @@ def build_pause(store: Store, row: KubernetesRow) -> Artifact:
 
 def control_plane_recipe(row: KubernetesRow) -> Recipe:
     """What the control plane's images depend on."""
-    keys = {module: gobuild.recipe(module).key for module in (row.module, row.etcd_module, row.coredns_module)}
+    keys = {module: gobuild.recipe(module).key for module in _modules(row)}
     return Recipe(
         kind="control-plane",
         name=row.version,
@@ -54,15 +61,11 @@ def control_plane_recipe(row: KubernetesRow) -> Recipe:
 def build_control_plane(store: Store, row: KubernetesRow) -> Artifact:
     """The images that kubeadm asks for, as OCI layouts `<folder>/<program>`. Raises BuildError."""
     proxy_base = debian.build(store, proxy_system())
-    sources = {
-        row.module: gobuild.build(store, row.module).folder / "bin",
-        row.etcd_module: gobuild.build(store, row.etcd_module).folder / "bin",
-        row.coredns_module: gobuild.build(store, row.coredns_module).folder / "bin",
-    }
+    sources = {module: gobuild.build(store, module).folder / "bin" for module in _modules(row)}
     pause = build_pause(store, row)
 
     def module_of(program: str) -> str:
-        return {"etcd": row.etcd_module, "coredns": row.coredns_module}.get(program, row.module)
+        return {"etcd": row.etcd_module, "coredns": row.coredns_module, "flanneld": FLANNEL}.get(program, row.module)
 
     def make(folder: Path, log_file: Path) -> None:
         for program, reference in row.images().items():
@@ -72,7 +75,7 @@ def build_control_plane(store: Store, row: KubernetesRow) -> Artifact:
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 layer = write_layer(Path(scratch), program, functools.partial(_put_program, path=path, binary=binary))
                 layers = [(f"{program} of {module}", layer)]
-                if program == "kube-proxy":
+                if program in _CALL_IPTABLES:
                     layers.insert(0, ("Debian with iptables", read_layer(proxy_base.folder)))
                 assemble.write_image(
                     folder / program,

@@ -17,6 +17,9 @@ from harness.toml_source import TomlSource
 NODES = PROJECT_ROOT / "clusters" / "nodes"
 _FILE = NODES / "kubernetes.toml"
 
+FLANNEL = "flannel"
+"""The Go tool module of the network of several nodes."""
+
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy")
 
 
@@ -61,14 +64,20 @@ class KubernetesRow(BaseModel):
         return f"coredns-{self.coredns}"
 
     def images(self) -> dict[str, str]:
-        """Program → image reference, as in kubeadm."""
+        """Program → image reference: those that kubeadm asks for, and the network of several nodes."""
         registry = "registry.k8s.io"
         return {
             **{program: f"{registry}/{program}:v{self.version}" for program in CONTROL_PLANE},
             "etcd": f"{registry}/etcd:{self.etcd_tag}",
             "coredns": f"{registry}/coredns/coredns:v{self.coredns}",
             "pause": f"{registry}/pause:{self.pause}",
+            "flanneld": flannel_image(),
         }
+
+
+def flannel_image() -> str:
+    """The image of flannel in the nodes. Raises CatalogueError."""
+    return f"ghcr.io/flannel-io/flannel:v{gobuild.build_file(FLANNEL).version}"
 
 
 class KubernetesFile(BaseModel):

@@ -40,7 +40,7 @@ _NODE_TOOLS = {
     "runc": ("runc",),
     "crictl": ("crictl",),
 }
-_UNITS = ("containerd.service", "kubelet.service")
+_UNITS = ("containerd.service", "flannel-network.path", "kubelet.service")
 # They would wait for hardware, logins or a network that a container does not have.
 _MASKED = (
     "apt-daily-upgrade.timer",

@@ -12,6 +12,7 @@ from harness.foundry import (
     gobuild,
     images,
     k3s,
+    kubernetes,
     kustomization,
     node_images,
     node_systems,
@@ -33,7 +34,7 @@ from harness.settings import Settings
 _GIGABYTE = 10**9
 # What Go's build cache may hold when a Kubernetes is begun: more than all other programs of a node leave there.
 _BUILD_CACHE = 3 * _GIGABYTE
-_NODE_MODULES = ("runc", "cni", "crictl")
+_NODE_MODULES = ("runc", "cni", "crictl", kubernetes.FLANNEL)
 
 
 def steps(
@@ -268,7 +269,7 @@ def _control_plane_step(settings: Settings, version: KubernetesRow) -> Step:
         name=f"control plane {version.version}",
         done=done,
         run=run,
-        needs=("node base systems", _kubernetes_name(version), "tool registry"),
+        needs=("node base systems", "node programs", _kubernetes_name(version), "tool registry"),
         size=lambda: _size(store, [recipe]),
         estimate=30.0,
         room=_GIGABYTE,

@@ -22,16 +22,14 @@ class Traits(Model):
     """What a cluster has beside provider and version; left out, it is as the provider has it.
 
     `nodes` is their number, the first of which is the control plane. `containerd` is the version in the foundry's node
-    where it is not the usual one (2.3.7), `runtime` what runs containers where that is not runc. `cluster_domain` is
-    the domain of Services, `service_subnet` and `pod_subnet` their addresses in CIDR notation, `ip_family` which
-    kinds of addresses both have. `feature_gates` of Kubernetes are on and `api_versions`, as group/version, served.
-    `cpus` and `memory_mib` are how much of the host each node may use and says that it has. `addons` are what is in the
-    cluster before the operator (clusters/addons.toml).
+    where it is not the usual one (2.3.7). `cluster_domain` is the domain of Services, `service_subnet` and `pod_subnet`
+    are addresses in CIDR notation, `ip_family` is which kinds of addresses both have. `feature_gates` of Kubernetes are
+    on and `api_versions`, as group/version, served. `cpus` and `memory_mib` are how much of the host each node may use
+    and says that it has. `addons` are what is in the cluster before the operator (clusters/addons.toml).
     """
 
     nodes: int = Field(default=1, ge=1)
     containerd: str = ""
-    runtime: Literal["", "crun"] = ""
     cluster_domain: str = ""
     service_subnet: str = ""
     pod_subnet: str = ""

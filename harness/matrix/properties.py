@@ -19,8 +19,6 @@ from harness.matrix.versions import numbers
 from harness.toml_source import TomlSource
 
 _APART = "-"
-_FOUNDRY_ALONE = ("containerd", "runtime")
-"""What only a node of the foundry can have."""
 
 
 class Property(Traits):
@@ -82,7 +80,8 @@ class Properties:
                 elif key in changes:
                     raise UsageError(f"environment {name}: two of its properties set {key}", "leave one of them out")
                 changes[key] = value
-        if set(changes) & set(_FOUNDRY_ALONE):
+        if "containerd" in changes:
+            # Only a node of the foundry can have another one.
             changes |= {"node_image": "", "upstream_kubernetes": ""}
         names = tuple(it.name for it in chosen)
         why = next((f"{it.name}: {it.impossible}" for it in chosen if it.impossible), "")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -19,6 +20,10 @@ from harness.providers.base import ClusterSpec
 from harness.settings import PROJECT_ROOT
 
 _COMMON = PROJECT_ROOT / "clusters" / "kind" / "cluster.yaml"
+_FLANNEL = PROJECT_ROOT / "clusters" / "kind" / "flannel.yaml"
+_NETWORK_MANIFEST = "/kind/manifests/default-cni.yaml"
+_POD_SUBNETS = {"ipv4": "10.244.0.0/16", "ipv6": "fd00:10:244::/56", "dual": "10.244.0.0/16,fd00:10:244::/56"}
+"""What kind gives pods where nothing else is asked for (pkg/apis/config/v1alpha4/default.go)."""
 
 
 def of(spec: ClusterSpec, given: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
@@ -41,6 +46,8 @@ def of(spec: ClusterSpec, given: Mapping[str, str] = MappingProxyType({})) -> di
         (folder := spec.folder / "systemd").mkdir(parents=True, exist_ok=True)
         (folder / "proxies.conf").write_text(proxies.systemd(given))
         mounts.append(_mount(folder, proxies.SYSTEMD_FOLDER))
+    if own and _needs_flannel(spec):
+        mounts.append(_mount(_write_flannel(spec), _NETWORK_MANIFEST))
     if mounts:
         config["nodes"][0]["extraMounts"] = mounts
     config["nodes"] += [{**config["nodes"][0], "role": "worker"} for _ in range(1, spec.nodes)]
@@ -74,6 +81,25 @@ def cluster_config(environment: Environment) -> dict[str, Any]:
 
 def _mount(file: Path, path: str) -> dict[str, object]:
     return {"hostPath": str(file.resolve()), "containerPath": path, "readOnly": True}
+
+
+def _needs_flannel(spec: ClusterSpec) -> bool:
+    """Whether the static network of the foundry's nodes will not do: it has one node, and its own addresses."""
+    environment = spec.environment
+    return spec.nodes > 1 or bool(environment.pod_subnet) or environment.ip_family != "ipv4"
+
+
+def _write_flannel(spec: ClusterSpec) -> Path:
+    """The manifest of the network, with its addresses."""
+    subnets = (spec.environment.pod_subnet or _POD_SUBNETS[spec.environment.ip_family]).split(",")
+    network: dict[str, object] = {"EnableIPv4": False, "Backend": {"Type": "vxlan"}}
+    for subnet in subnets:
+        network |= (
+            {"EnableIPv6": True, "IPv6Network": subnet} if ":" in subnet else {"EnableIPv4": True, "Network": subnet}
+        )
+    target = spec.folder / _FLANNEL.name
+    target.write_text(_FLANNEL.read_text().replace("@NETWORK@", json.dumps(network)))
+    return target
 
 
 def _containerd(*, own: bool) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from harness import process
 from harness.errors import EngineError
 from harness.evidence.installation import label_words
@@ -13,15 +15,25 @@ _ENGINE_SECONDS = 60.0
 _NO_WAY_OUT = ("--opt", "com.docker.network.bridge.enable_ip_masquerade=false")
 
 
-def create(name: str, run_id: str, *, isolated: bool = False) -> None:
+def create(name: str, run_id: str, *, isolated: bool = False, ipv6: bool = False) -> None:
     """Create the network, labelled with the run, before clusters need it: two would race for it (kind issue #1596).
+
+    With `ipv6` its containers have addresses of that as well, of a range that follows from the network's name.
 
     Packets that an `isolated` one sends outside keep their private source address, so that no answer returns (Docker,
     bridge network driver, options). `--internal` would be stricter, but publishes no ports, so that the API server of a
     cluster could not be reached.
     """
-    options = _NO_WAY_OUT if isolated else ()
+    options: tuple[str, ...] = _NO_WAY_OUT if isolated else ()
+    if ipv6:
+        options += ("--ipv6", "--subnet", unique_local(name))
     process.call(["docker", "network", "create", *label_words(run_id), *options, name], timeout=_ENGINE_SECONDS)
+
+
+def unique_local(name: str) -> str:
+    """A range of unique local addresses (RFC 4193) whose global id is a hash of this name."""
+    digits = hashlib.sha256(name.encode()).hexdigest()
+    return f"fd{digits[:2]}:{digits[2:6]}:{digits[6:10]}::/64"
 
 
 def remove(name: str) -> None:

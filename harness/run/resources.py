@@ -137,7 +137,8 @@ class Resources:
         spark_images.build_missing(self._asked, self._host.choice.kind, self._say)
         self._prepare_operator()
         with ThreadPoolExecutor(1, "network") as beside:
-            made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated)
+            ipv6 = any(cell.environment.ip_family != "ipv4" for cell in self._asked.cells)
+            made = beside.submit(network.create, self.network, self.run_id, isolated=settings.isolated, ipv6=ipv6)
             registries = self._node_registries()
             made.result()
         if registries is None:

@@ -36,11 +36,11 @@ def test_a_row_has_its_modules_at_its_versions(row: KubernetesRow) -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.version)
-def test_a_row_names_what_kubeadm_asks_for(row: KubernetesRow) -> None:
+def test_a_row_names_what_kubeadm_asks_for_and_the_network(row: KubernetesRow) -> None:
     images = {name: ImageReference.parse(reference) for name, reference in row.images().items()}
 
-    assert set(images) == {*CONTROL_PLANE, "etcd", "coredns", "pause"}
-    assert {it.registry for it in images.values()} == {"registry.k8s.io"}
+    assert set(images) == {*CONTROL_PLANE, "etcd", "coredns", "pause", "flanneld"}
+    assert {it.registry for name, it in images.items() if name != "flanneld"} == {"registry.k8s.io"}
     assert row.etcd_tag.startswith(row.etcd)
     assert row.images()["coredns"] == f"registry.k8s.io/coredns/coredns:v{row.coredns}"
 

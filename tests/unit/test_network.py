@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,15 @@ def test_an_isolated_network_is_not_translated_to_the_outside(docker: Path) -> N
 
     words = (docker / "words").read_text()
     assert " --opt com.docker.network.bridge.enable_ip_masquerade=false soh-1\n" in words
+
+
+def test_a_network_for_ipv6_has_a_range_of_its_own(docker: Path) -> None:
+    network.create("soh-1", "20260801-101500-ab12", ipv6=True)
+
+    assert f"--ipv6 --subnet {network.unique_local('soh-1')} soh-1" in (docker / "words").read_text()
+    ranges = {ipaddress.ip_network(network.unique_local(name)) for name in ("soh-1", "soh-2")}
+    assert len(ranges) == 2
+    assert all(it.is_private and it.prefixlen == 64 for it in ranges)
 
 
 def test_a_network_that_cannot_be_made_is_told(docker: Path) -> None:
