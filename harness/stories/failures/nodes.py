@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.apps.states import State
-from harness.errors import ApiError, HarnessError
+from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube import reading
 from harness.kube.api import listed
 from harness.late import client
@@ -25,6 +25,7 @@ from harness.verdicts import Finding, errored, failed, passed
 from harness.waiting import until
 
 if TYPE_CHECKING:
+    from harness.apps.pods import SparkPod
     from harness.kube.models import Pod
     from harness.releases.change import Change
     from harness.releases.ways.protocol import InstalledRelease
@@ -107,7 +108,7 @@ def _story(
             if came.helm_error:
                 return
             yield came.installed
-        until(lambda: bool(_since(by, struck)), what="a run of the schedule", timeout=_BACK_SECONDS)
+        _await_what_comes(by, struck)
     finally:
         probes = prober.stop()
         mend(ctx, nodes.goes)
@@ -296,6 +297,23 @@ def _on(application: ApplicationSeen | None, node: str) -> bool:
     """Whether an executor of an application runs on a node."""
     executors = application.executors if application else ()
     return any(it.phase == "Running" and it.node == node and it.gone is None for it in executors)
+
+
+def _await_what_comes(by: Bystanders, struck: datetime) -> None:
+    """Wait for the new driver and for a run of the schedule, while the node is away; what does not come is judged."""
+    for what, there in (
+        ("the new driver", lambda: any(it.created >= struck for it in _drivers(by))),
+        ("a run of the schedule", lambda: bool(_since(by, struck))),
+    ):
+        try:
+            until(there, what=what, timeout=_PLACED_SECONDS)
+        except WaitTimeout:
+            continue
+
+
+def _drivers(by: Bystanders) -> tuple[SparkPod, ...]:
+    again = by.seen(AGAIN)
+    return again.drivers if again else ()
 
 
 def _since(by: Bystanders, struck: datetime) -> list[ApplicationSeen]:
