@@ -72,7 +72,7 @@ class ByArgoCd:
         return self.put(on, it, timeout=timeout, stop=stop, options=options)
 
     def remove(self, on: On, it: InstalledRelease, *, timeout: float) -> None:
-        """Delete the Application with all that it manages, the CRDs and the custom resources among it."""
+        """Delete the Application with all that it manages. CRDs stay, which Argo CD does not mark as its own."""
         with on.cluster.api_client() as api:
             if application.exists(api, it.name):
                 application.delete(api, it.name, Deadline(seconds=timeout))
