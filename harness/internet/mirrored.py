@@ -54,7 +54,7 @@ def _audit(on: Rehearsal) -> str:
     found = [line for line in said.splitlines() if line.startswith("error")]
     require(len(found) == 1 and lacking in found[0], f"not {lacking} alone was found missing: {found}")
     _require_site(on)
-    return last(said, "errors")
+    return last(said, "images of release")
 
 
 def _isolated(on: Rehearsal) -> str:
