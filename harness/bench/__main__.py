@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from harness.bench import audit, matrix, pull, repeat, smoke, verdicts
+from harness.bench import audit, matrix, pull, repeat, scale, smoke, verdicts
 from harness.errors import HarnessError
 from harness.redaction import terminal
 from harness.report.text import wide_console
@@ -53,6 +53,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "audit": audit,
     "verdicts": verdicts,
     "repeat": repeat,
+    "scale": scale,
 }
 """Name → module."""
 

@@ -20,10 +20,10 @@ from rich.table import Table
 import harness
 from harness import process
 from harness.audit.homes import Homes
-from harness.bench.median import METHOD, median
 from harness.bench.outcome import Outcome
 from harness.errors import HarnessError, UsageError
 from harness.matrix import catalogue
+from harness.report.median import METHOD, median
 
 LIMIT = 3.0
 """The audit must not take more than this multiple of grep's processor time."""

@@ -21,7 +21,7 @@ from typing import Any
 from rich.console import Console
 
 from harness import options as run_options
-from harness.bench import median, pull_peers, pull_plan
+from harness.bench import pull_peers, pull_plan
 from harness.bench.outcome import machine
 from harness.bench.pull_contents import Contents, contents, public_units
 from harness.bench.pull_images import Subject
@@ -34,6 +34,7 @@ from harness.evidence.ledger import new_run_id
 from harness.matrix.select import Selection
 from harness.providers import network
 from harness.registries.front.server import Front
+from harness.report import median
 from harness.run.resources import Resources
 from harness.run.run_host import host
 from harness.run.setup import request

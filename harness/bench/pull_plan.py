@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from harness.bench.median import median
 from harness.bench.pull_site import Traffic
+from harness.report.median import median
 
 Manner = Literal["direct", "mirrored", "cache"]
 

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from harness.report.median import WANTED, median
 from harness.report.model import CellResult
 
 UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_mib": "MiB"}
@@ -15,8 +14,6 @@ UNITS: Mapping[str, str] = {"_ms": "ms", "_s": "s", "_mib": "MiB"}
 
 COUNTS = frozenset({"failed", "doubled", "lost", "missed", "refused", "restarts", "twice"})
 """Names of facts that count what should not be."""
-
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, order=True, kw_only=True)
@@ -69,31 +66,9 @@ def by_cell(cells: Iterable[CellResult]) -> dict[str, dict[Figure, tuple[float, 
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The median of at least one value and its 95 % interval, by order statistics: no distribution is assumed.
-
-    The interval reaches from the k-th lowest to the k-th highest value, with the largest k for which at most 5 % of all
-    samples of this size would miss the true median (David and Nagaraja, Order Statistics, 7.1).
-    """
-    ordered = sorted(values)
-    count = len(ordered)
-    k = _rank(count)
-    return Spread(
-        count=count,
-        median=statistics.median(ordered),
-        low=ordered[max(k, 1) - 1],
-        high=ordered[count - max(k, 1)],
-        sure=k > 0,
-    )
-
-
-def _rank(count: int) -> int:
-    """The largest k whose interval holds the median with 95 % confidence; 0 where there is none."""
-    k, outside = 0, 0.0
-    while True:
-        outside += 2 * math.comb(count, k) / 2**count
-        if outside > 1 - _CONFIDENCE:
-            return k
-        k += 1
+    """The median of at least one value, with its interval by order statistics: no distribution is assumed."""
+    found = median(values)
+    return Spread(count=len(values), median=found.median, low=found.low, high=found.high, sure=found.coverage >= WANTED)
 
 
 def _unit(name: str) -> str | None:

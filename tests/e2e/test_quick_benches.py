@@ -17,7 +17,13 @@ from harness.bench.__main__ import MEASUREMENTS
 _SECONDS = 900
 
 
-@pytest.mark.parametrize("name", MEASUREMENTS)
+EVERY_NIGHT = {"scale"}
+"""Measurements that need what nothing else does, so that CI goes without them."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(it, marks=[pytest.mark.nightly] if it in EVERY_NIGHT else []) for it in MEASUREMENTS]
+)
 def test_a_quick_measurement_gets_to_its_end_and_leaves_nothing(name: str, tmp_path: Path) -> None:
     assert measure(tmp_path, name, "--quick") == 0
 

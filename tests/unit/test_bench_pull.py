@@ -17,7 +17,6 @@ from rich.console import Console
 
 from harness.bench import pull, pull_node, pull_plan
 from harness.bench.__main__ import main
-from harness.bench.median import median
 from harness.bench.pull_images import Pulled, chain_ids
 from harness.bench.pull_node import Node
 from harness.bench.pull_plan import COLD, WARM, Manner, Record, Sample, Unit
@@ -27,6 +26,7 @@ from harness.images.mirrors import Mirror
 from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.process import Completed
+from harness.report.median import median
 from harness.report.picture import PullRow, picture
 
 SMALL = {1: "probe", 4: "4 probes", 16: "16 probes"}
