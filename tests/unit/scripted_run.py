@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,7 @@ class ScriptedRunner:
     ) -> None:
         self.kept: list[Kept] = []
         self.plan: tuple[PlannedCluster, ...] = ()
+        self.operator_changes: Mapping[str, tuple[str, ...]] = {}
         self._expect = expect
         self._done = done
         self._say = say
