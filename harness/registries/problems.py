@@ -83,7 +83,8 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
     proxy = proxy_for(url)
     if isinstance(error, httpx.ProxyError) or (proxy and isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)):
         return RegistryError(
-            f"the proxy {proxy}, by which this machine reaches {blamed}, did not let it through: {_words(error)}",
+            f"the proxy {proxy}, by which this machine reaches {blamed.rstrip(',')}, did not let it through: "
+            f"{_words(error)}",
             f"check HTTPS_PROXY and NO_PROXY, and whether the proxy allows {urlsplit(url).hostname}",
         )
     unknown = next((it for it in causes if isinstance(it, socket.gaierror)), None)

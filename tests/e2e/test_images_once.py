@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The source upstream with the image cache: everything comes to this machine once, for all clusters and runs.
 
-The public registries are local ones, which this machine's client is led to; nodes are not, so that they have only the
-cache. The runner is called as by `harness run`, with two differences: the node image is the foundry's, since none that
-was built here has the public one's digest, and so is the chart.
+The public registries are local ones behind a proxy, which is asked for them by their real names, and whose CA only this
+machine trusts: nodes have nothing but the cache. The runner is called as by `harness run`, with two differences: the
+node image is the foundry's, since none that was built here has the public one's digest, and so is the chart.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from company_proxy import Proxy, proxying
 from mirrors import SETTINGS, Mirrors, serving
 from runs import left_of
 
@@ -20,14 +22,15 @@ from harness.evidence.ledger import new_run_id
 from harness.foundry import operator, shapes
 from harness.foundry.store import Store
 from harness.image_cache.cache import ImageCache
-from harness.images.credentials import Credentials
+from harness.kube.cluster import Cluster
 from harness.matrix import catalogue
 from harness.matrix.estimate import Expected
 from harness.matrix.select import Selection
 from harness.options import RunOptions
+from harness.process import call
+from harness.providers import PROVIDERS, network
+from harness.providers.base import ClusterSpec, Provider
 from harness.registries.front.access_log import Request
-from harness.registries.push import Transfer
-from harness.registries.sources import Upstream
 from harness.report.model import CellResult
 from harness.run import run_host, setup
 from harness.run.attempt import Attempt
@@ -37,21 +40,75 @@ from harness.verdicts import Verdict
 RELEASE = catalogue.load().release("2.5.2")
 
 
+UNFORESEEN = "ghcr.io/kubeflow/spark-operator/controller:unforeseen"
+
+
+@dataclass(frozen=True)
+class Internet:
+    """Stand-ins for the public registries, and the proxy by which they are reached."""
+
+    mirrors: Mirrors
+    proxy: Proxy
+
+
 @pytest.fixture
-def registries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirrors]:
-    """Stand-ins for the public registries, which this machine's client takes for them."""
+def address() -> Iterator[str]:
+    """An address of this machine that every container reaches, whatever its network."""
+    name = f"proxy-of-a-test-{os.getpid()}"
+    call(["docker", "network", "create", name], timeout=60)
+    try:
+        yield network.gateway(name)
+    finally:
+        call(["docker", "network", "rm", name], timeout=60)
+
+
+@pytest.fixture
+def internet(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
+    """What this machine takes for the internet, by its environment alone."""
     hosts = ("ghcr.io", "docker.io")
     with serving("127.0.0.1", tmp_path, RELEASE, hosts=hosts, visibility="public") as made:
+        ghcr, hub = (made.fronts[host].address for host in hosts)
+        names = {"ghcr.io:443": ghcr, "pkg-containers.githubusercontent.com:443": ghcr}
+        names |= dict.fromkeys((f"{it}.docker.io:443" for it in ("registry-1", "auth")), hub)
+        names["production.cloudflare.docker.com:443"] = hub
+        with proxying(address, names) as proxy:
+            bundle = tmp_path / "cas.pem"
+            bundle.write_text("".join(made.fronts[host].ca.read_text() for host in hosts))
+            for name in ("ALL_PROXY", "NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY"):
+                monkeypatch.delenv(name, raising=False)
+                monkeypatch.delenv(name.lower(), raising=False)
+            monkeypatch.setenv("HTTP_PROXY", proxy.url)
+            monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+            monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+            monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "nobody"))
+            yield Internet(mirrors=made, proxy=proxy)
 
-        def connect(source: Upstream, host: str, credentials: Credentials | None) -> Transfer:
-            return Transfer(made.fronts[host].mirror(), host, credentials=credentials)
 
-        monkeypatch.setattr(Upstream, "_connect_as", connect)
-        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "nobody"))
-        yield made
+@dataclass
+class Watch:
+    """What was seen of the nodes: their addresses, and what they said of an image that nobody foresaw."""
+
+    sources: set[str] = field(default_factory=set)
+    said: list[str] = field(default_factory=list)
 
 
-def request(config: Path, environment: str = "kind-1.34") -> setup.Request:
+def watched(kind: type[Provider], watch: Watch) -> type[Provider]:
+    """A provider that pulls in each cluster what is not in the cache."""
+
+    class Watched(kind):  # type: ignore[misc, valid-type]
+        def create(self, spec: ClusterSpec) -> Cluster:
+            cluster: Cluster = super().create(spec)
+            node = cluster.nodes[0]
+            done = self.node_exec(cluster, node, ["crictl", "pull", UNFORESEEN])
+            watch.said.append(done.stderr)
+            form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}"
+            watch.sources |= set(call(["docker", "inspect", "--format", form, node], timeout=60).stdout.split())
+            return cluster
+
+    return Watched
+
+
+def request(config: Path, environment: str) -> setup.Request:
     options = RunOptions(
         selection=Selection(cells=(f"{environment}/install-2.5.2/spark-pi",)),
         source="upstream",
@@ -109,38 +166,44 @@ def content(requests: list[Request]) -> int:
     return sum(it.bytes for it in requests if "/blobs/" in it.path)
 
 
-def test_a_second_run_pulls_nothing(registries: Mirrors, tmp_path: Path) -> None:
-    config = tmp_path / "harness.toml"
-    # Built artefacts are those of this machine; only the images are to be new.
-    cache = tmp_path / "cache"
+@pytest.mark.parametrize("name", ["kind-1.34", pytest.param("k3d-1.34", marks=pytest.mark.nightly)])
+def test_a_second_run_pulls_nothing(
+    name: str, internet: Internet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, cache = tmp_path / "harness.toml", tmp_path / "cache"
     cache.mkdir()
+    # Built artefacts are those of this machine; only the images are to be new.
     for it in ("artifacts", "logs", "installation.json", "engine"):
         if (SETTINGS.cache_dir / it).exists():
             (cache / it).symlink_to(SETTINGS.cache_dir / it)
     config.write_text(f'cache_dir = "{cache}"\n')
+    watch, provider = Watch(), catalogue.load().environment(name).provider
+    monkeypatch.setitem(PROVIDERS, provider, watched(PROVIDERS[provider], watch))
     seen: dict[str, int] = {}
 
-    results, said = run(request(config), tmp_path)
-    assert (results["spark-pi"].verdict, results["spark-pi"].reason) == (Verdict.PASSED, "")
-    cold = since(registries, seen)
-    images = {it.reference: it for it in results["spark-pi"].images}
-    for host, number in (("ghcr.io", 2), ("docker.io", 1)):
-        # One for each image of one platform: those of the foundry have no index.
-        assert len(counted(cold[host])) == len(set(counted(cold[host]))), counted(cold[host])
-        assert len(counted(cold[host])) <= number
-        assert {it.source for it in cold[host]} == {"127.0.0.1"}
-    assert [it for it in said if "counted pull of docker.io, 100 of 100 pulls left, window 6 h" in it], said
+    results, said = run(request(config, name), tmp_path)
+    assert results["spark-pi"].reason == ""
+    assert results["spark-pi"].verdict is Verdict.PASSED
+    cold = since(internet.mirrors, seen)
+    # One for each image of one platform: those of the foundry have no index.
+    assert {host: len(counted(requests)) for host, requests in cold.items()} == {"ghcr.io": 1, "docker.io": 1}
+    assert [it for it in said if "1 counted pull of docker.io, 100 of 100 pulls left, window 6 h" in it], said
     cached = {it.reference: it for it, _ in ImageCache(cache / "images").images()}
-    assert RELEASE.image in cached
+    images = {it.reference: it for it in results["spark-pi"].images}
     assert images[RELEASE.image].digest == cached[RELEASE.image].digest
     assert images[RELEASE.image].obtained == "upstream"
     # Both images have Spark's layers, which come once.
-    largest = max(it.size for it in cached.values())
-    assert content(cold["ghcr.io"]) + content(cold["docker.io"]) < 1.2 * largest
+    assert content(cold["ghcr.io"]) + content(cold["docker.io"]) < 1.2 * max(it.size for it in cached.values())
 
-    results, said = run(request(config), tmp_path)
-    assert (results["spark-pi"].verdict, results["spark-pi"].reason) == (Verdict.PASSED, "")
-    warm = since(registries, seen)
+    results, said = run(request(config, name), tmp_path)
+    assert results["spark-pi"].reason == ""
+    assert results["spark-pi"].verdict is Verdict.PASSED
+    warm = since(internet.mirrors, seen)
     assert {host: counted(requests) for host, requests in warm.items()} == {"ghcr.io": [], "docker.io": []}
     assert {host: content(requests) for host, requests in warm.items()} == {"ghcr.io": 0, "docker.io": 0}
-    assert [it for it in said if "images of these cells are on this machine" in it], said
+    assert [it for it in said if "of 2 images of these cells are on this machine" in it], said
+
+    # Nodes went to the proxy for what the cache lacks, and for nothing else.
+    by_nodes = {it.target for it in internet.proxy.asked if it.source in watch.sources}
+    assert by_nodes == {"ghcr.io:443"}
+    assert all("x509" in it for it in watch.said), watch.said
