@@ -166,7 +166,8 @@ def content(requests: list[Request]) -> int:
     return sum(it.bytes for it in requests if "/blobs/" in it.path)
 
 
-@pytest.mark.parametrize("name", ["kind-1.34", pytest.param("k3d-1.34", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ["kind-1.34", "k3d-1.34"])
 def test_a_second_run_pulls_nothing(
     name: str, internet: Internet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
