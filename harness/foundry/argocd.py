@@ -51,7 +51,12 @@ class ArgoCd(Model):
 @functools.cache
 def row() -> ArgoCd:
     """The file of the project. Raises CatalogueError with file, line and key."""
-    return TomlSource.read(_FILE).validated(ArgoCd)
+    return read(_FILE)
+
+
+def read(file: Path) -> ArgoCd:
+    """Such a file. Raises as `row`."""
+    return TomlSource.read(file).validated(ArgoCd)
 
 
 def recipe() -> Recipe:

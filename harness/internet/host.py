@@ -21,6 +21,7 @@ from harness.foundry import gobuild
 from harness.foundry.assemble import share
 from harness.foundry.kubernetes import row_of
 from harness.foundry.store import Store
+from harness.home import PACKAGE
 from harness.host import disk
 from harness.internet import content
 from harness.internet.content import Content
@@ -123,7 +124,7 @@ def _environment(settings: Settings, environments: Sequence[Environment], folder
         "PATH": os.pathsep.join([str(programs), os.environ.get("PATH", os.defpath)]),
         "HOME": str(home),
         "LANG": "C.UTF-8",
-        "PYTHONPATH": os.pathsep.join(filter(None, (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")))),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(PACKAGE.parent), os.environ.get("PYTHONPATH")))),
         "HARNESS_CACHE": str(machine / "cache"),
         "HARNESS_REPORTS": str(machine / "reports"),
     }
@@ -140,7 +141,7 @@ def _bring_registry(settings: Settings, cache: Path) -> None:
 def _shown(folder: Path) -> Iterator[Path]:
     """What the machine has to see of /tmp."""
     bytecode = os.environ.get("PYTHONPYCACHEPREFIX", "")
-    wanted = (PROJECT_ROOT, Path(__file__).parents[2], Path(sys.prefix), folder, Path(bytecode or "/"))
+    wanted = (PROJECT_ROOT, PACKAGE.parent, Path(sys.prefix), folder, Path(bytecode or "/"))
     for it in dict.fromkeys(wanted):
         if it.is_relative_to("/tmp") and it.is_dir():  # noqa: S108 - what is mounted over
             yield it

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
@@ -77,7 +78,12 @@ class Hosts(BaseModel):
 @cache
 def hosts() -> Hosts:
     """The hosts that are no registries with tokens. Raises CatalogueError with file, line and key."""
-    return Hosts.model_validate(TomlSource.read(FILE).data)
+    return read(FILE)
+
+
+def read(file: Path) -> Hosts:
+    """Such a file. Raises as `hosts`."""
+    return TomlSource.read(file).validated(Hosts)
 
 
 def names_of(profile: Profile) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ def test_a_cell_alone_brings_only_what_it_judges() -> None:
     found = {name: set(attempt(name).watched) for name in judged.discover()}
     assert found == {
         "admission": set(),
+        "gitops": set(),
         "operator-health": set(),
         "reinstall": {"standing"},
         "running-apps": {"standing"},

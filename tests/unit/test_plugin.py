@@ -199,7 +199,7 @@ def test_the_report_holds_what_was_asked_and_what_was_found(scripted: Scripted) 
     found = scripted.results
 
     assert found["selection"] == ["--scenario", "spark-pi", "--source", "foundry"]
-    assert found["source"] == {"kind": "foundry", "why": "the script says so"}
+    assert found["source"] == {"kind": "foundry", "why": "the script says so", "rehearsed": False}
     assert found["tools"] == {"kind": "0.33.0 (foundry)"}
     assert found["ended"]
     assert found["leaks"] == []

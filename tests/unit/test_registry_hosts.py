@@ -89,7 +89,7 @@ def test_a_run_starts_only_these(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(NodeRegistries, "start", start)
     monkeypatch.setattr(NodeRegistries, "stop", lambda self: None)
     monkeypatch.setattr(resources, "clean_stale", lambda settings, say: None)
-    monkeypatch.setattr(network, "create", lambda name, run_id, isolated: None)
+    monkeypatch.setattr(network, "create", lambda name, run_id, **_: None)
     monkeypatch.setattr(network, "remove", lambda name: None)
     monkeypatch.setattr(before, "build_images", lambda *_: None)
     here = resources.Resources("20260101-000000-0000", wanted, host(), print)

@@ -18,9 +18,24 @@ from harness.bootstrap import tools
 from harness.causes import rows as causes
 from harness.ci import workflows
 from harness.errors import HarnessError
-from harness.foundry import gobuild, harness_image, kubernetes, node_systems, operator, recorded, spark
+from harness.foundry import argocd, gobuild, harness_image, kubernetes, node_systems, operator, recorded, spark
+from harness.internet import names
 from harness.kube import pull_messages
-from harness.matrix import addons, behaviour, catalogue, chart_facts, connect_clients, costs, edges, results
+from harness.matrix import (
+    addons,
+    behaviour,
+    catalogue,
+    chart_facts,
+    connect_clients,
+    costs,
+    crd_modes,
+    edges,
+    environment_results,
+    profile_results,
+    properties,
+    results,
+    spark_results,
+)
 from harness.registries.front import profile
 from harness.settings import PROJECT_ROOT
 from harness.stories.registries import catalogue as pulls
@@ -50,6 +65,10 @@ def _build_file(file: Path) -> object:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gobuild, "MODULES", file.parent.parent)
         return gobuild.build_file(file.parent.name)
+
+
+def _read(read: Callable[[TomlSource], object]) -> Callable[[Path], object]:
+    return lambda file: read(TomlSource.read(file))
 
 
 FILES = [
@@ -120,6 +139,18 @@ FILES = [
         row="[[result]]",
         key="environment",
     ),
+    *(
+        _File(path=f"charts/{name}-results.toml", read=_read(read), row="[[result]]", key="source")
+        for name, read in (
+            ("spark", spark_results.read),
+            ("environment", environment_results.read),
+            ("profile", profile_results.read),
+        )
+    ),
+    _File(path="charts/crd-modes.toml", read=_read(crd_modes.read), row="[[tool]]", key="link"),
+    _File(path="clusters/properties.toml", read=_read(properties.read_properties), row="[[property]]", key="about"),
+    _File(path="clusters/argocd.toml", read=argocd.read, row="", key="module"),
+    _File(path="clusters/internet.toml", read=names.read, row="[site]", key="host"),
     _File(path="clusters/processors.toml", read=costs.costs, row="", key="install"),
     _File(path="clusters/output.toml", read=causes.load, row="[[wrapper]]", key="of"),
     _File(path="clusters/nodes/packages.toml", read=recorded.read, row="[[system]]", key="architecture"),

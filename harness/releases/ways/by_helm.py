@@ -42,7 +42,8 @@ class ByHelm:
     ) -> Put:
         """`helm upgrade --install`."""
         helm = self._helm(on)
-        flags = _flags(options, four=helm.version.startswith("4."))
+        # Only a takeover depends on the Helm, and only then is it asked which it is.
+        flags = _flags(options, four=_takes_over(options) and helm.version.startswith("4."))
         made = helm.install_or_upgrade(
             it.chart, it.name, it.namespace, it.values, timeout=timeout, flags=flags, stop=stop
         )
@@ -89,6 +90,11 @@ class ByHelm:
 def _flags(options: Options, *, four: bool) -> tuple[str, ...]:
     """Helm's options. What another way has made it takes over, and Helm `four` the fields of kubectl, too."""
     taking: tuple[str, ...] = ()
-    if options.over is not None and not options.over_helm:
+    if _takes_over(options):
         taking = (_TAKE_OWNERSHIP, *_FORCED) if four else (_TAKE_OWNERSHIP,)
     return (*_FLAGS[options.values], *taking, *options.flags)
+
+
+def _takes_over(options: Options) -> bool:
+    """Whether another way has made what is there."""
+    return options.over is not None and not options.over_helm
