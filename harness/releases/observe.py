@@ -48,8 +48,10 @@ _METRICS_SECONDS = 10.0
 _OUTAGE_SECONDS = 5.0
 # From the lease to the first look at every object.
 _TAKE_OVER_SECONDS = 5.0
-# A candidate asks for a lease every 2 s: controller-runtime's default RetryPeriod, with some jitter.
-_HANDOVER_SECONDS = 5.0
+# A candidate looks at the lease every 2.0 to 4.4 s: controller-runtime's default RetryPeriod, with client-go's
+# JitterFactor of 1.2. It counts the lease's duration from when it first sees the last renewal, and sees one look later
+# that it is over.
+_HANDOVER_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

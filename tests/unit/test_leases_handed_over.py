@@ -57,3 +57,9 @@ def test_what_stays_as_it_is_is_told_in_the_end(monkeypatch: pytest.MonkeyPatch,
     seen, looks = looked(monkeypatch, lease, leaving=leaving)
     assert seen == (lease,)
     assert looks > 2
+
+
+def test_a_candidate_that_looks_as_late_as_it_may_has_the_lease_in_time() -> None:
+    retry, jitter = 2.0, 1.2
+    late = retry * (1 + jitter)
+    assert 2 * late < observe._HANDOVER_SECONDS
