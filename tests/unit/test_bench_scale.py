@@ -20,8 +20,8 @@ PAGE = """\
 # TYPE rest_client_requests_total counter
 rest_client_requests_total{code="200",host="10.96.0.1:443",method="GET"} 41
 rest_client_requests_total{code="200",host="10.96.0.1:443",method="PUT"} 1
-controller_runtime_reconcile_time_seconds_count{controller="spark-application-controller"} 50
-controller_runtime_reconcile_time_seconds_count{controller="scheduled-spark-application-controller"} 100
+controller_runtime_reconcile_time_seconds_count{controller="sparkapplication"} 50
+controller_runtime_reconcile_time_seconds_count{controller="scheduledsparkapplication"} 100
 process_resident_memory_bytes 1.048576e+08
 """
 

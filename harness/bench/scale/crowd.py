@@ -22,6 +22,7 @@ from harness.foundry.store import Store
 from harness.kube.api import listed, raw
 from harness.late import client
 from harness.releases.home import OPERATOR_NAMESPACE
+from harness.settings import PROJECT_ROOT
 from harness.waiting import until
 
 GROUP, VERSION = "sparkoperator.k8s.io", "v1beta2"
@@ -34,6 +35,10 @@ _IMAGE = "harness.invalid/nothing:1"
 _RUNNING = 10
 """Every so manieth application runs."""
 
+_STAGES = PROJECT_ROOT / "clusters" / "kwok.yaml"
+"""What kwok does with nodes and pods: without stages it does nothing."""
+
+_LEASE_SECONDS = 40
 _THREADS = 4
 _SECONDS = 120.0
 
@@ -55,9 +60,11 @@ def crowd(on: Site, count: int, say: Callable[[str], None]) -> Iterator[Crowd]:
     argv = [
         str(program),
         f"--kubeconfig={on.prepared.cluster.kubeconfig}",
+        f"--config={_STAGES}",
         f"--manage-nodes-with-annotation-selector={_MARK}=yes",
         "--manage-single-node=",
         "--server-address=",
+        f"--node-lease-duration-seconds={_LEASE_SECONDS}",
     ]
     with process.background(argv, log_file=log_file):
         say(f"stores {count} applications and {SCHEDULES} schedules")

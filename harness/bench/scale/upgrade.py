@@ -29,7 +29,7 @@ _SAMPLE = re.compile(r"^(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>[-+.\deEI
 _QUIET_SECONDS = 5.0
 _SETTLE_SECONDS = 600.0
 _RECONCILED = "controller_runtime_reconcile_time_seconds"
-_MINE = 'controller="spark-application-controller"'
+_MINE = 'controller="sparkapplication"'
 
 
 @dataclass(frozen=True, kw_only=True)
