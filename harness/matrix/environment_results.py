@@ -6,33 +6,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
 from harness.matrix import path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Environment
-from harness.matrix.rows import Model
+from harness.matrix.outcomes import WORDS, Outcome, Outcomes, require_outcomes
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 from harness.untrusted import OptionalDigest
 
 FILE = PROJECT_ROOT / "charts" / "environment-results.toml"
 
-Outcome = Literal["passed", "known", "broken"]
-
-_WORDS: Mapping[Outcome, str] = {"passed": "passed", "known": "known break", "broken": "**broken**"}
 _KINDS = ("install", "upgrade")
 _NOT_RUN = "not run"
 _HEAD = "| property | what it is | environment | install | upgrade |\n| --- | --- | --- | --- | --- |"
 
 
-class EnvironmentResult(Model):
+class EnvironmentResult(Outcomes):
     """`[[result]]`: what one run showed of a path in one environment.
 
-    `passed`, `known` and `broken` are scenarios: everything held; what broke is a known break; something else broke.
     `digest` is that of the run's results.json.
     """
 
@@ -45,22 +40,14 @@ class EnvironmentResult(Model):
     known: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
 
-    @property
-    def outcomes(self) -> Iterator[tuple[str, Outcome]]:
-        """Each scenario with what came of it."""
-        for outcome in _WORDS:
-            yield from ((name, outcome) for name in getattr(self, outcome))
-
 
 def read(written: TomlSource | None = None) -> tuple[EnvironmentResult, ...]:
     """The rows of the file. Raises CatalogueError with file, line and key for a row without a scenario or a path."""
     source = written or TomlSource.read(FILE)
     source.require_only("result")
     rows = source.rows("result", EnvironmentResult)
+    require_outcomes(source, rows)
     for number, row in enumerate(rows):
-        names = [name for name, _ in row.outcomes]
-        if not names or len(names) != len(set(names)):
-            raise source.error("result", number, "passed", "each scenario belongs into one of passed, known and broken")
         if path_names.parse(row.path) is None:
             raise source.error("result", number, "path", f"{row.path!r} is not the name of a path")
     return rows
@@ -108,9 +95,9 @@ def _told(rows: Iterable[EnvironmentResult]) -> str:
     for row in rows:
         latest |= {(row.path, name): outcome for name, outcome in row.outcomes}
     found = []
-    for outcome in reversed(list(_WORDS)):
+    for outcome in reversed(list(WORDS)):
         for path in dict.fromkeys(path for path, _ in latest):
             names = [name for (on, name), it in latest.items() if on == path and it == outcome]
             if names:
-                found.append(f"{_WORDS[outcome]}: {', '.join(f'`{it}`' for it in names)} on `{path}`")
+                found.append(f"{WORDS[outcome]}: {', '.join(f'`{it}`' for it in names)} on `{path}`")
     return "; ".join(found) or _NOT_RUN

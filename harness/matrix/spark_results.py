@@ -6,15 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
 
 from pydantic import Field
 
 from harness.matrix import expand, sparks
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Scenario
-from harness.matrix.rows import Model
+from harness.matrix.outcomes import WORDS, Outcome, Outcomes, require_outcomes
 from harness.matrix.versions import numbers
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
@@ -22,17 +21,13 @@ from harness.untrusted import OptionalDigest
 
 FILE = PROJECT_ROOT / "charts" / "spark-results.toml"
 
-Outcome = Literal["passed", "known", "broken"]
-
-_WORDS: Mapping[Outcome, str] = {"passed": "passed", "known": "known break", "broken": "**broken**"}
 _NOT_RUN = "not run"
 _NO_CELL = "–"
 
 
-class SparkResult(Model):
+class SparkResult(Outcomes):
     """`[[result]]`: what one run showed of applications of one Spark under one operator.
 
-    `passed`, `known` and `broken` are scenarios: everything held; what broke is a known break; something else broke.
     `digest` is that of the run's results.json.
     """
 
@@ -46,22 +41,13 @@ class SparkResult(Model):
     known: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
 
-    @property
-    def outcomes(self) -> Iterator[tuple[str, Outcome]]:
-        """Each scenario with what came of it."""
-        for outcome in _WORDS:
-            yield from ((name, outcome) for name in getattr(self, outcome))
-
 
 def read(written: TomlSource | None = None) -> tuple[SparkResult, ...]:
     """The rows of the file. Raises CatalogueError with file, line and key, also for a row without a scenario."""
     source = written or TomlSource.read(FILE)
     source.require_only("result")
     rows = source.rows("result", SparkResult)
-    for number, row in enumerate(rows):
-        names = [name for name, _ in row.outcomes]
-        if not names or len(names) != len(set(names)):
-            raise source.error("result", number, "passed", "each scenario belongs into one of passed, known and broken")
+    require_outcomes(source, rows)
     return rows
 
 
@@ -94,4 +80,4 @@ def table(rows: Sequence[SparkResult], catalogue: Catalogue, scenarios: Iterable
 
 def _told(found: Mapping[tuple[str, str, str], Outcome], operator: str, scenario: Scenario) -> str:
     outcome = found.get((operator, scenario.base, scenario.spark))
-    return _WORDS[outcome] if outcome else _NOT_RUN
+    return WORDS[outcome] if outcome else _NOT_RUN
