@@ -59,8 +59,9 @@ else:
 PYTHON
 
 "$work/venv/bin/helm" version --short
+go mod download github.com/kubeflow/spark-operator/v2@v2.5.0
+go mod download github.com/kubeflow/spark-operator/v2@v2.5.2
 for version in 2.5.0 2.5.2; do
-    go mod download "github.com/kubeflow/spark-operator/v2@v$version"
     module="$work/go/pkg/mod/github.com/kubeflow/spark-operator/v2@v$version"
     "$work/venv/bin/helm" template shown "$module/charts/spark-operator-chart" --set 'spark.jobNamespaces={jobs}' \
         --set webhook.resourceQuotaEnforcement.enable=true >"$work/rendered.yaml"
