@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from harness.matrix import path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Environment
 from harness.matrix.outcomes import WORDS, Outcome, Outcomes, require_outcomes
+from harness.matrix.result_paths import PathRow, require_paths
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 from harness.untrusted import OptionalDigest
@@ -25,14 +25,13 @@ _NOT_RUN = "not run"
 _HEAD = "| property | what it is | environment | install | upgrade |\n| --- | --- | --- | --- | --- |"
 
 
-class EnvironmentResult(Outcomes):
+class EnvironmentResult(Outcomes, PathRow):
     """`[[result]]`: what one run showed of a path in one environment.
 
     `digest` is that of the run's results.json.
     """
 
     environment: str
-    path: str
     recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
     source: str = Field(min_length=1)
     digest: OptionalDigest = ""
@@ -47,9 +46,7 @@ def read(written: TomlSource | None = None) -> tuple[EnvironmentResult, ...]:
     source.require_only("result")
     rows = source.rows("result", EnvironmentResult)
     require_outcomes(source, rows)
-    for number, row in enumerate(rows):
-        if path_names.parse(row.path) is None:
-            raise source.error("result", number, "path", f"{row.path!r} is not the name of a path")
+    require_paths(source, rows)
     return rows
 
 
@@ -80,13 +77,8 @@ def _line(environment: Environment, rows: Sequence[EnvironmentResult], catalogue
     names = ", ".join(f"`{it}`" for it in environment.properties) or "none"
     words = "; ".join(about[it] for it in environment.properties) or "as the provider has it"
     own = [row for row in rows if row.environment == environment.name]
-    told = " | ".join(_told([row for row in own if _kind(row) == kind]) for kind in _KINDS)
+    told = " | ".join(_told([row for row in own if row.parsed.kind == kind]) for kind in _KINDS)
     return f"| {names} | {words} | `{environment.name}` | {told} |"
-
-
-def _kind(row: EnvironmentResult) -> str:
-    parsed = path_names.parse(row.path)
-    return parsed.kind if parsed else ""
 
 
 def _told(rows: Iterable[EnvironmentResult]) -> str:

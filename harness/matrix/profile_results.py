@@ -10,9 +10,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from harness.matrix import path_names
-from harness.matrix.path_names import Parsed
-from harness.matrix.rows import Model
+from harness.matrix.result_paths import PathRow, require_paths
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 from harness.untrusted import OptionalDigest
@@ -27,14 +25,13 @@ _HEAD = (
 _NOTHING = "–"
 
 
-class ProfileResult(Model):
+class ProfileResult(PathRow):
     """`[[result]]`: what one run measured on a path. `no_leader` is in seconds, `refused` in milliseconds.
 
     `passed_by` counts creates that were accepted as they came. None stands for what was not measured. `digest` is that
     of the run's results.json.
     """
 
-    path: str
     environment: str
     recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
     source: str = Field(min_length=1)
@@ -44,23 +41,13 @@ class ProfileResult(Model):
     refused: int | None = None
     passed_by: int | None = None
 
-    @property
-    def parsed(self) -> Parsed:
-        """The path in its parts."""
-        found = path_names.parse(self.path)
-        if found is None:
-            raise ValueError(f"{self.path} is not the name of a path")
-        return found
-
 
 def read(written: TomlSource | None = None) -> tuple[ProfileResult, ...]:
     """The rows of the file. Raises CatalogueError with file, line and key, also for what is no path."""
     source = written or TomlSource.read(FILE)
     source.require_only("result")
     rows = source.rows("result", ProfileResult)
-    for number, row in enumerate(rows):
-        if path_names.parse(row.path) is None:
-            raise source.error("result", number, "path", f"{row.path!r} is not the name of a path")
+    require_paths(source, rows)
     return rows
 
 

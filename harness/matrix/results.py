@@ -10,7 +10,7 @@ from pydantic import Field
 
 from harness.matrix import path_names
 from harness.matrix.model import CrdMode
-from harness.matrix.rows import Model
+from harness.matrix.result_paths import PathRow
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
 from harness.untrusted import OptionalDigest
@@ -23,14 +23,13 @@ _HEAD = (
 )
 
 
-class Result(Model):
+class Result(PathRow):
     """`[[result]]`: the result of one path in one environment, with all of its scenarios, or with those of `looked`.
 
     `refused` is in milliseconds, `no_leader` in seconds; None for what was not measured. `failed` of `submitted`
     applications ended FAILED although their driver succeeded. `digest` is that of the results.json, if it was recorded.
     """
 
-    path: str
     environment: str
     state: Literal["clean", "race", "broken"]
     recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
@@ -43,14 +42,6 @@ class Result(Model):
     retry: Literal["", "completed", "PENDING_RERUN"] = ""
     broke: tuple[str, ...] = ()
     looked: tuple[str, ...] = ()
-
-    @property
-    def parsed(self) -> path_names.Parsed:
-        """The path in its parts."""
-        found = path_names.parse(self.path)
-        if found is None:
-            raise ValueError(f"{self.path} is not the name of a path")
-        return found
 
     @property
     def crds(self) -> CrdMode:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,11 +21,12 @@ from harness.foundry import images
 from harness.matrix import catalogue
 from harness.matrix.addons import named
 from harness.matrix.select import Selection, choose, select
+from harness.releases import change
 from harness.settings import Settings
 from harness.stories.queues import queued, steps
 from harness.stories.queues.queued import Held
 from harness.upgrades.workload_seen import ApplicationSeen, Look, Part, When
-from harness.verdicts import Verdict
+from harness.verdicts import Finding, Verdict
 
 REAL = catalogue.load()
 SCENARIOS = stories.scenarios()
@@ -210,3 +212,32 @@ def test_a_more_urgent_one_takes_the_room(states: tuple[State, ...], reason: str
         "preempted": verdict,
         "urgent-ran-once": Verdict.PASSED,
     }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "outside", "verdict"),
+    [("", False, Verdict.PASSED), ("no leader", False, Verdict.FAILED), ("503 from ghcr.io", True, Verdict.ERROR)],
+)
+def test_an_upgrade_that_does_not_succeed_is_the_release_s_fault_unless_the_network_was(
+    monkeypatch: pytest.MonkeyPatch, wrong: str, outside: bool, verdict: Verdict
+) -> None:
+    came = SimpleNamespace(
+        helm_error=None,
+        rollout_error=wrong,
+        outside=outside,
+        steps=[SimpleNamespace(command="helm upgrade")],
+        installed="2.5.2",
+    )
+    monkeypatch.setattr(change, "upgrade", lambda *of: came)
+    context = SimpleNamespace(
+        path=SimpleNamespace(moves=("to 2.5.2",)),
+        installed="2.4.0",
+        cluster=None,
+        programs=None,
+        sample=lambda name: [APPLICATION],
+        wanted=lambda move: move,
+    )
+    stage = Stage({}, said={"meanwhile": Held(name="w")})
+    told = list(steps._while_upgraded(cast(Any, context), cast(Any, stage)))
+    assert [it.verdict for it in told if isinstance(it, Finding) and it.check == "upgraded"] == [verdict]
+    assert cast(Any, "2.5.2") in told

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -37,21 +36,12 @@ _GONE_SECONDS = 60.0
 class Bystanders:
     """The applications of one namespace. Entering begins to watch it; leaving ends that, and the objects stay."""
 
-    def __init__(
-        self, cluster: Cluster, namespace: str, *, helm: Path, folder: Path, images: Mapping[str, str], account: str
-    ) -> None:
+    def __init__(self, cluster: Cluster, rendering: samples.RenderedFor) -> None:
         self._cluster = cluster
-        self._namespace = namespace
-        self._rendering = samples.RenderedFor(
-            namespace=namespace,
-            helm=helm,
-            folder=folder,
-            spark_images=images,
-            service_account=account,
-            restricted=cluster.environment.restricted,
-        )
+        self._namespace = rendering.namespace
+        self._rendering = rendering
         self._creations = Creations()
-        self._recorder = Recorder(cluster, {namespace})
+        self._recorder = Recorder(cluster, {rendering.namespace})
         self._began = datetime.now(UTC)
         self._first: ApplicationSeen | None = None
 

@@ -23,3 +23,8 @@ def scenario(
         needs=ClusterNeeds(paths=paths, ways=(USUAL, *HELMS), cluster=name, places=2, nodes=nodes),
         takes_for_granted=("webhook",),
     )
+
+
+def node_scenario(name: str, summary: str) -> Scenario:
+    """The description of a fault that takes one of two workers away, on an install as well as on an upgrade."""
+    return scenario(name, summary, timeout=900.0, paths=("install", "upgrade"), nodes=3)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from harness.releases.change import Change
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
     from harness.upgrades.prober import Probe
 
 EXECUTORS = "executors-replaced"
@@ -48,10 +48,10 @@ _PLACED_SECONDS = 90.0
 _BACK_SECONDS = 180.0
 _READY_SECONDS = 120.0
 
-Strike = Callable[["FaultContext", str], str]
+Strike = Callable[["PathContext", str], str]
 """Takes a node away: returns, in words, what was done and what was seen of it, once pods are told to go elsewhere."""
 
-Mend = Callable[["FaultContext", str], None]
+Mend = Callable[["PathContext", str], None]
 """Gives it back."""
 
 
@@ -63,7 +63,7 @@ class Nodes:
     stays: str
 
 
-def tell(ctx: FaultContext, strike: Strike, mend: Mend) -> list[Finding]:
+def tell(ctx: PathContext, strike: Strike, mend: Mend) -> list[Finding]:
     """Applications on both workers, one of which goes, and comes back; on a path of upgrades in the middle of one.
 
     Raises HarnessError for what proves nothing.
@@ -71,14 +71,14 @@ def tell(ctx: FaultContext, strike: Strike, mend: Mend) -> list[Finding]:
     chosen = _choose(ctx)
     ctx.say(f"{chosen.goes} is to go, with the operator's controller; {chosen.stays} stays")
 
-    def story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+    def story(ctx: PathContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
         return _story(ctx, here, by, chosen, strike, mend)
 
     return fault.tell(ctx, story, lambda ctx: only(ctx, chosen.stays))
 
 
 def _story(
-    ctx: FaultContext, here: InstalledRelease, by: Bystanders, nodes: Nodes, strike: Strike, mend: Mend
+    ctx: PathContext, here: InstalledRelease, by: Bystanders, nodes: Nodes, strike: Strike, mend: Mend
 ) -> Iterator[Finding | InstalledRelease]:
     by.schedule(_EVERY)
     first = by.seen("long")
@@ -197,7 +197,7 @@ def judge_operator(back: datetime | None, struck: datetime, probes: Sequence[Pro
 
 
 @contextmanager
-def only(ctx: FaultContext, node: str) -> Iterator[None]:
+def only(ctx: PathContext, node: str) -> Iterator[None]:
     """New pods go to this node alone, as long as the block lasts; the control plane takes none afterwards, either."""
     with ctx.cluster.api_client() as api:
         workers = _workers(api)
@@ -216,7 +216,7 @@ def cordon(api: client.ApiClient, node: str, closed: bool) -> None:
     client.CoreV1Api(api).patch_node(node, {"spec": {"unschedulable": closed}})
 
 
-def await_ready(ctx: FaultContext, node: str, ready: bool) -> float:
+def await_ready(ctx: PathContext, node: str, ready: bool) -> float:
     """Wait until a node is Ready, or is not; for how many seconds. Raises WaitTimeout."""
     began = datetime.now(UTC)
     with ctx.cluster.api_client() as api:
@@ -239,7 +239,7 @@ def _workers(api: client.ApiClient) -> list[str]:
     return [it["metadata"]["name"] for it in nodes if _CONTROL_PLANE not in (it["metadata"].get("labels") or {})]
 
 
-def _choose(ctx: FaultContext) -> Nodes:
+def _choose(ctx: PathContext) -> Nodes:
     """The worker with the controller goes. Where that is on the control plane, it is led to a worker first."""
     with ctx.cluster.api_client() as api:
         workers = _workers(api)
@@ -262,11 +262,11 @@ def _choose(ctx: FaultContext) -> Nodes:
     return Nodes(goes=goes, stays=next(it for it in workers if it != goes))
 
 
-def _operator_pods(ctx: FaultContext) -> list[Pod]:
+def _operator_pods(ctx: PathContext) -> list[Pod]:
     return [it for it in ctx.pods() if not it.leaving and it.phase in ("Pending", "Running")]
 
 
-def _operator_back(ctx: FaultContext, here: InstalledRelease, node: str) -> datetime | None:
+def _operator_back(ctx: PathContext, here: InstalledRelease, node: str) -> datetime | None:
     """When all of the operator's pods were ready on other nodes; None when they never were."""
     try:
         until(
@@ -281,7 +281,7 @@ def _operator_back(ctx: FaultContext, here: InstalledRelease, node: str) -> date
     return datetime.now(UTC)
 
 
-def _await_new_pod(ctx: FaultContext, here: InstalledRelease, upgrading: Future[Change]) -> None:
+def _await_new_pod(ctx: PathContext, here: InstalledRelease, upgrading: Future[Change]) -> None:
     """Wait until the upgrade has made a pod, or is over."""
     before = {it.uid for it in ctx.pods()}
     until(

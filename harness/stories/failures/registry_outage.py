@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from harness.releases.trouble import Trouble
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
 
 _SEEN_SECONDS = 90.0
 _EARLY_SECONDS = 40.0
 
 
 def upgrade_through(
-    ctx: FaultContext, here: InstalledRelease, by: Bystanders, *, url: str, kind: str
+    ctx: PathContext, here: InstalledRelease, by: Bystanders, *, url: str, kind: str
 ) -> Iterator[Finding | InstalledRelease]:
     """Lead the pulls to `url`, upgrade, look, lead them back, and wait until it has recovered.
 
@@ -87,14 +87,14 @@ def upgrade_through(
     yield came.installed
 
 
-def _trouble(ctx: FaultContext, before: list[Pod]) -> Trouble | None:
+def _trouble(ctx: PathContext, before: list[Pod]) -> Trouble | None:
     known = {pod.uid for pod in before}
     namespace = ctx.installed.namespace
     with ctx.cluster.api_client() as api:
         return rollout.diagnosed(api, namespace, [it for it in rollout.pods_of(api, namespace) if it.uid not in known])
 
 
-def _diagnosed(ctx: FaultContext, kind: str) -> Iterator[Finding]:
+def _diagnosed(ctx: PathContext, kind: str) -> Iterator[Finding]:
     """Whether the harness's diagnosis of its own surroundings names a registry that answers 429."""
     if kind != REGISTRY_BUSY:
         return

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
-from harness.apps import samples
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.samples import Manifest
 from harness.kube.api import get
@@ -24,12 +22,7 @@ from harness.upgrades.workload_seen import ApplicationSeen, Part, When
 from harness.waiting import until
 
 if TYPE_CHECKING:
-    from harness.checks.images import Resolve
-    from harness.kube.cluster import Cluster
-    from harness.matrix.model import Path as UpgradePath
-    from harness.providers.base import Provider
-    from harness.releases.on_path import ReleaseOnPath
-    from harness.releases.ways.protocol import InstalledRelease, Programs
+    from harness.stories.path_context import PathContext
 
 QUEUE = "room-for-two"
 LOW, HIGH = "can-wait", "urgent"
@@ -39,41 +32,6 @@ ROOM = 80
 _VERSION = "kueue.x-k8s.io/v1beta2"
 _APPLY_SECONDS = 60.0
 _DRIVER = "spark-kubernetes-driver"
-
-
-@dataclass(frozen=True, kw_only=True)
-class QueueContext:
-    """The scenario's surroundings. `installed` is the path's first release, `releases` are all of them by name.
-
-    `namespace` exists and is a job namespace; `values` are the user's; `resolve` gives the digests that the source's
-    registry serves.
-    """
-
-    cluster: Cluster
-    provider: Provider
-    path: UpgradePath
-    releases: Mapping[str, ReleaseOnPath]
-    installed: InstalledRelease
-    programs: Programs
-    namespace: str
-    folder: Path
-    spark_images: Mapping[str, str]
-    values: Sequence[Mapping[str, Any]]
-    resolve: Resolve
-    seed: int = 0
-    say: Callable[[str], None] = lambda text: None
-
-    def sample(self, name: str) -> list[Manifest]:
-        """A sample as it is to run here."""
-        rendering = samples.RenderedFor(
-            namespace=self.namespace,
-            helm=self.programs.helm,
-            folder=self.folder,
-            spark_images=self.spark_images,
-            service_account=self.installed.account,
-            restricted=self.cluster.environment.restricted,
-        )
-        return samples.render(rendering, name)
 
 
 def queue(namespace: str) -> list[Manifest]:
@@ -139,7 +97,7 @@ class Held:
 class Queued:
     """The applications of the queue. Entering makes it and begins to watch; leaving ends that, and the objects stay."""
 
-    def __init__(self, ctx: QueueContext) -> None:
+    def __init__(self, ctx: PathContext) -> None:
         self._ctx = ctx
         self._creations = Creations()
         self._recorder = Recorder(ctx.cluster, {ctx.namespace})

@@ -12,12 +12,13 @@ from harness.apps.logs import pod_log, tail
 from harness.apps.states import State
 from harness.errors import WaitTimeout
 from harness.releases import change
-from harness.releases.change import Change, Wanted
+from harness.releases.change import Change
 from harness.releases.ways.protocol import InstalledRelease
-from harness.stories.queues.queued import HIGH, ROOM, QueueContext, Queued, queued, templated
+from harness.stories.path_context import PathContext
+from harness.stories.queues.queued import HIGH, ROOM, Queued, queued, templated
 from harness.upgrades import clients
 from harness.upgrades.workload_seen import ApplicationSeen, When
-from harness.verdicts import Finding, Verdict, failed, passed
+from harness.verdicts import Finding, Verdict, errored, failed, passed
 from harness.waiting import pause
 
 _SECONDS = 240.0
@@ -27,7 +28,7 @@ _WHOLE = ROOM - 20
 """What the driver of an application asks for that takes all of the room: its executor asks for the other 20."""
 
 
-def run(ctx: QueueContext, before_deletion: Callable[[Sequence[Finding]], None]) -> list[Finding]:
+def run(ctx: PathContext, before_deletion: Callable[[Sequence[Finding]], None]) -> list[Finding]:
     """Fill the queue, change the operator if the path says so, preempt, and follow all to their ends.
 
     A wait in vain is a failed finding; what comes after it is not tried.
@@ -46,7 +47,7 @@ def run(ctx: QueueContext, before_deletion: Callable[[Sequence[Finding]], None])
     return found
 
 
-def _steps(ctx: QueueContext, queue: Queued) -> Iterator[Finding]:
+def _steps(ctx: PathContext, queue: Queued) -> Iterator[Finding]:
     refused = queue.submit(queued(templated(ctx.sample("long")), _FIRST))
     yield _submitted(queue, _FIRST, refused)
     queue.await_state(_FIRST, _works, what="the first application to be admitted and to run", timeout=_SECONDS)
@@ -69,23 +70,15 @@ def _steps(ctx: QueueContext, queue: Queued) -> Iterator[Finding]:
     yield from install_checks.run(ctx.cluster, here, resolve=ctx.resolve, provider=ctx.provider, seed=ctx.seed)
 
 
-def _while_upgraded(ctx: QueueContext, queue: Queued) -> Iterator[Finding | InstalledRelease]:
+def _while_upgraded(ctx: PathContext, queue: Queued) -> Iterator[Finding | InstalledRelease]:
     """Submit an application that fits while the operator is being replaced; on an install, just so."""
     small = queued(ctx.sample("spark-pi"), _MEANWHILE)
     if not ctx.path.moves:
         yield _submitted(queue, _MEANWHILE, queue.submit(small, When.DURING))
         return
-    here = ctx.installed
+    here, sound = ctx.installed, True
     for move in ctx.path.moves:
-        to = ctx.releases[move.target]
-        wanted = Wanted(
-            release=to.release,
-            chart=to.chart,
-            crds=ctx.path.crds,
-            values_mode=ctx.path.values,
-            values=(to.values, *ctx.values),
-            way=move.way,
-        )
+        wanted = ctx.wanted(move=move)
         with ThreadPoolExecutor(1, "upgrade") as pool:
             doing: Future[Change] = pool.submit(change.upgrade, ctx.cluster, here, wanted, ctx.programs)
             if move is ctx.path.moves[-1]:
@@ -93,10 +86,13 @@ def _while_upgraded(ctx: QueueContext, queue: Queued) -> Iterator[Finding | Inst
             came = doing.result()
         wrong = came.helm_error or came.rollout_error
         if wrong:
-            yield failed("upgraded", f"{came.steps[-1].command}: {wrong}")
+            sound = False
+            make = errored if came.outside else failed
+            yield make("upgraded", f"{came.steps[-1].command}: {wrong}")
         here = came.installed
         yield here
-    yield passed("upgraded", f"{' and '.join(map(str, ctx.path.moves))} with applications in the queue")
+    if sound:
+        yield passed("upgraded", f"{' and '.join(map(str, ctx.path.moves))} with applications in the queue")
 
 
 def _submitted(queue: Queued, name: str, refused: str) -> Finding:
@@ -137,7 +133,7 @@ def _kept(queue: Queued, before: ApplicationSeen) -> Iterator[Finding]:
     yield _held_back(queue, "still-held-back")
 
 
-def _with_volume(ctx: QueueContext, queue: Queued) -> Iterator[Finding]:
+def _with_volume(ctx: PathContext, queue: Queued) -> Iterator[Finding]:
     """An application whose program comes by a volume of its spec, which the operator's webhook would mount."""
     yield _submitted(queue, _VOLUME, queue.submit(queued(ctx.sample("small"), _VOLUME), When.AFTER))
     queue.await_state(_VOLUME, _over, what=f"{_VOLUME} to end", timeout=_SECONDS)
@@ -154,7 +150,7 @@ def _with_volume(ctx: QueueContext, queue: Queued) -> Iterator[Finding]:
     )
 
 
-def _preempted(ctx: QueueContext, queue: Queued) -> Iterator[Finding]:
+def _preempted(ctx: PathContext, queue: Queued) -> Iterator[Finding]:
     """A more urgent application gets the room of one that runs, which is suspended and lets go of its pods."""
     urgent = queued(ctx.sample("spark-pi"), _URGENT, priority=HIGH, driver=_WHOLE)
     yield _submitted(queue, _URGENT, queue.submit(urgent, When.AFTER))
@@ -175,7 +171,7 @@ def _preempted(ctx: QueueContext, queue: Queued) -> Iterator[Finding]:
     yield _ran_once(queue, _URGENT, "urgent-ran-once")
 
 
-def _finished(ctx: QueueContext, queue: Queued) -> Iterator[Finding]:
+def _finished(ctx: PathContext, queue: Queued) -> Iterator[Finding]:
     """All that waited get their turn and complete: the preempted one anew, the held one for the first time."""
     told: list[str] = []
 

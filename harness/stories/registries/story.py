@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from harness import late
 from harness.apps import samples
 from harness.errors import UnavailableError
-from harness.kube.interruptions import findings_of
 from harness.stories.cluster import BareCluster, PreparedCluster
+from harness.stories.in_turn import run_in_turn
 from harness.stories.protocol import CellRun, Given, Play, RunContext, Story
 from harness.stories.registries import own_registries, scenarios
 from harness.waiting import Deadline
@@ -77,12 +76,12 @@ class _Play(Play[BareCluster]):
     def run(self, on: BareCluster, cells: Sequence[CellRun]) -> None:
         """One after the other: each changes what the next one finds there."""
         current = context.CurrentRelease(installed=on.installed if isinstance(on, PreparedCluster) else None)
-        for it in cells:
-            with self._run.place() as waited:
-                started = time.monotonic()
-                found = findings_of(it.cell.scenario.name, lambda: self._findings(on, current, it))  # noqa: B023
-            phases = {"scenario": time.monotonic() - started}
-            it.report(found, phases, operator_ran=current.installed is not None, waited=waited)
+        run_in_turn(
+            self._run,
+            cells,
+            lambda it: self._findings(on, current, it),
+            operator_ran=lambda: current.installed is not None,
+        )
 
     def _findings(self, on: BareCluster, current: context.CurrentRelease, it: CellRun) -> list[Finding]:
         cell, run = it.cell, self._run

@@ -14,7 +14,7 @@ from harness.stories import modules
 
 if TYPE_CHECKING:
     from harness.matrix.model import Scenario
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
     from harness.verdicts import Finding
 
 
@@ -23,7 +23,7 @@ class FaultModule(Protocol):
 
     SCENARIO: Scenario
 
-    def run(self, ctx: FaultContext) -> list[Finding]:
+    def run(self, ctx: PathContext) -> list[Finding]:
         """Upgrade, let it fail on the way, and take the documented way out. Raises HarnessError for what proves
         nothing.
         """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
 else:
     fault = late.module("harness.stories.failures.fault")
     change = late.module("harness.releases.change")
@@ -42,12 +42,12 @@ _STORED = f"{STRUCK}suspended"
 _APPLICATIONS = ("sparkoperator.k8s.io", "v1beta2")
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """Uninstall, install the new release, get its CRDs, install the old one in another namespace, and look."""
     return fault.tell(ctx, _story)
 
 
-def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+def _story(ctx: PathContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
     older = here.chart
     install.uninstall(ctx.cluster, here, programs=ctx.programs)
     here = replace(here, revision=0)
@@ -74,7 +74,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     yield back.installed
 
 
-def _beside(ctx: FaultContext, older: Chart) -> Finding:
+def _beside(ctx: PathContext, older: Chart) -> Finding:
     """What an install of the older release in another namespace does to the CRDs, and to what is stored."""
     stored = ctx.target.release.has(SUSPEND)
     with ctx.cluster.api_client() as api:
@@ -105,7 +105,7 @@ def _beside(ctx: FaultContext, older: Chart) -> Finding:
     return passed(KEPT, f"an install of {older.version} in another namespace left the CRDs alone: {said}", **facts)
 
 
-def _unlike(ctx: FaultContext, chart: Chart) -> list[str]:
+def _unlike(ctx: PathContext, chart: Chart) -> list[str]:
     """Where the CRDs in the cluster are not the chart's."""
     wanted = crds.chart_crds(chart)
     with ctx.cluster.api_client() as api:
@@ -135,7 +135,7 @@ def _store(api: client.ApiClient, namespace: str) -> None:
     _calls(api).create_namespaced_custom_object(*_where(namespace), body)
 
 
-def _is_suspended(ctx: FaultContext) -> bool:
+def _is_suspended(ctx: PathContext) -> bool:
     with ctx.cluster.api_client() as api:
         found = _calls(api).get_namespaced_custom_object(*_where(ctx.namespace), _STORED)
     return bool(found["spec"].get("suspend"))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
 else:
     fault = late.module("harness.stories.failures.fault")
     change = late.module("harness.releases.change")
@@ -39,12 +39,12 @@ _REFUSED_SECONDS = 30.0
 _EARLY_SECONDS = 60.0
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """End Helm by SIGTERM, then by SIGKILL; see what the next upgrade is told, roll back, and upgrade."""
     return fault.tell(ctx, _story)
 
 
-def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+def _story(ctx: PathContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
     ctx.change_crds()
     said = _interrupt(ctx, here, signal.SIGTERM)
     statuses = ctx.statuses()
@@ -76,7 +76,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     yield out.installed
 
 
-def _interrupt(ctx: FaultContext, here: InstalledRelease, sign: signal.Signals) -> str:
+def _interrupt(ctx: PathContext, here: InstalledRelease, sign: signal.Signals) -> str:
     """Begin an upgrade that waits for the rollout, and end Helm as soon as the release is pending; what it said.
 
     Raises WaitTimeout when it never is, HarnessError when Helm was faster.
@@ -115,7 +115,7 @@ def _ended(status: int | None) -> set[str]:
     return set() if status is None else {"ended"}
 
 
-def _upgrade_is_refused(ctx: FaultContext, here: InstalledRelease) -> str:
+def _upgrade_is_refused(ctx: PathContext, here: InstalledRelease) -> str:
     """What the next upgrade is told, in Helm's words."""
     try:
         ctx.helm.install_or_upgrade(

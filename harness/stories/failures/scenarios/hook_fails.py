@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
 else:
     fault = late.module("harness.stories.failures.fault")
     change = late.module("harness.releases.change")
@@ -33,7 +33,7 @@ _EARLY_SECONDS = 60.0
 _PINNED = {"hook": {"upgradeCrd": True, "image": {"tag": "nobody-pushed-this"}}}
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """Upgrade with a hook that cannot run, look at what is left, and upgrade with one that can."""
     release = ctx.target.release
     if not release.hook_image:
@@ -41,7 +41,7 @@ def run(ctx: FaultContext) -> list[Finding]:
     return fault.tell(ctx, _story)
 
 
-def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+def _story(ctx: PathContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
     before = ctx.pods()
     said = ""
     try:
@@ -83,7 +83,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     yield out.installed
 
 
-def _leftovers(ctx: FaultContext) -> list[str]:
+def _leftovers(ctx: PathContext) -> list[str]:
     """The objects of the hook that are in the cluster, as `Kind/name`."""
     selector = f"app.kubernetes.io/component=hook,app.kubernetes.io/instance={ctx.installed.name}"
     namespace = ctx.installed.namespace

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
 else:
     fault = late.module("harness.stories.failures.fault")
     change = late.module("harness.releases.change")
@@ -29,12 +29,12 @@ _REPOSITORIES = ("kubeflow/spark-operator", "kubeflow/spark-operator-of-before")
 _EARLY_SECONDS = 60.0
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """Upgrade with the pin, look, roll back, upgrade with the pin again, and without it."""
     return fault.tell(ctx, _story)
 
 
-def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+def _story(ctx: PathContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
     pin = {"image": {"registry": _REGISTRY, "repository": _without_image(ctx)}}
     before = ctx.pods()
     came = ctx.upgrade(here, pin)
@@ -51,7 +51,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     yield out.installed
 
 
-def _without_image(ctx: FaultContext) -> str:
+def _without_image(ctx: PathContext) -> str:
     """A repository of Docker Hub that has no image of the new release. Raises HarnessError when all have one."""
     for repository in _REPOSITORIES:
         try:
@@ -61,7 +61,7 @@ def _without_image(ctx: FaultContext) -> str:
     raise HarnessError(f"{_REGISTRY} has {ctx.target.release.version} in each of {', '.join(_REPOSITORIES)}")
 
 
-def _state(ctx: FaultContext, came: Change, serving: list[str]) -> Finding:
+def _state(ctx: PathContext, came: Change, serving: list[str]) -> Finding:
     status = ctx.statuses().get(came.installed.revision, "")
     facts = {
         "helm": status,

@@ -9,32 +9,28 @@ from harness import late
 from harness.kube.api import read
 from harness.late import client
 from harness.providers import containers
-from harness.stories.failures.described import scenario
+from harness.stories.failures.described import node_scenario
 
 if TYPE_CHECKING:
     from harness.stories.failures import nodes
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
     from harness.verdicts import Finding
 else:
     nodes = late.module("harness.stories.failures.nodes")
 
-SCENARIO = scenario(
-    "fault-node-loss",
-    "a worker stops: what was on it is replaced once it is said to be out of service",
-    paths=("install", "upgrade"),
-    nodes=3,
-    timeout=900.0,
+SCENARIO = node_scenario(
+    "fault-node-loss", "a worker stops: what was on it is replaced once it is said to be out of service"
 )
 
 _OUT = "node.kubernetes.io/out-of-service"
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """Stop its container, say that it is out of service, see what goes elsewhere, and start it again."""
     return nodes.tell(ctx, _stop, _start)
 
 
-def _stop(ctx: FaultContext, node: str) -> str:
+def _stop(ctx: PathContext, node: str) -> str:
     """Kubernetes itself waits for five minutes before it gives pods up (the admission plugin DefaultTolerationSeconds),
     and then for the node to say that they have ended; the taint is what its documentation has for that.
     """
@@ -46,13 +42,13 @@ def _stop(ctx: FaultContext, node: str) -> str:
     return f"{node} was stopped, and NotReady after {seconds:.0f} s; {said} told its pods to go"
 
 
-def _start(ctx: FaultContext, node: str) -> None:
+def _start(ctx: PathContext, node: str) -> None:
     containers.start(node)
     nodes.await_ready(ctx, node, ready=True)
     _taint(ctx, node, [])
 
 
-def _taint(ctx: FaultContext, node: str, taints: list[dict[str, str]]) -> None:
+def _taint(ctx: PathContext, node: str, taints: list[dict[str, str]]) -> None:
     """Give a node this taint of ours, or take it away; those that Kubernetes gives it stay. Raises ApiError."""
     with ctx.cluster.api_client() as api:
         core = client.CoreV1Api(api)

@@ -21,7 +21,7 @@ from harness.verdicts import Finding, failed, passed
 if TYPE_CHECKING:
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import bystanders, fault
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
     from harness.upgrades import detour
     from harness.upgrades.workload_seen import ApplicationSeen
 else:
@@ -39,14 +39,12 @@ _END_SECONDS = 150.0
 _BEGIN_SECONDS = 15.0
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """Kill the controller as soon as one of several submissions has made its driver pod, upgrade, and count."""
     return fault.tell(ctx, _story)
 
 
-def _story(
-    ctx: FaultContext, here: InstalledRelease, by: bystanders.Bystanders
-) -> Iterator[Finding | InstalledRelease]:
+def _story(ctx: PathContext, here: InstalledRelease, by: bystanders.Bystanders) -> Iterator[Finding | InstalledRelease]:
     pod, node, pid = _controller(ctx)
     struck_by = _kill_at_first_driver(ctx, by, node, pid)
     came = ctx.upgrade(here)
@@ -105,7 +103,7 @@ def judge(applications: Sequence[ApplicationSeen]) -> Finding:
     return passed(CHECK, f"all {len(applications)} ran once and COMPLETED", **facts)
 
 
-def _controller(ctx: FaultContext) -> tuple[str, str, str]:
+def _controller(ctx: PathContext) -> tuple[str, str, str]:
     """The controller's pod, its node container and the number of its process there. Raises HarnessError."""
     selector = f"app.kubernetes.io/instance={ctx.installed.name},app.kubernetes.io/component=controller"
     with ctx.cluster.api_client() as api:
@@ -119,7 +117,7 @@ def _controller(ctx: FaultContext) -> tuple[str, str, str]:
     return pod.metadata.name, node, detour.run(ctx.provider, ctx.cluster, node, template).strip()
 
 
-def _kill_at_first_driver(ctx: FaultContext, by: bystanders.Bystanders, node: str, pid: str) -> str:
+def _kill_at_first_driver(ctx: PathContext, by: bystanders.Bystanders, node: str, pid: str) -> str:
     """Submit all, and kill the process when the first driver pod is there; the name of that pod.
 
     SIGKILL from the node: the deletion of a pod, whatever its grace period, leaves a second to finish a submission.

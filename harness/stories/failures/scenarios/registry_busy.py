@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault, registry_outage
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
     from harness.upgrades import detour
     from harness.verdicts import Finding
 else:
@@ -25,11 +25,11 @@ else:
 SCENARIO = scenario("fault-registry-busy", "the registry answers 429 when the new image is pulled")
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """Upgrade while this cluster's node is told that it pulled too much, and let the limit be over."""
     return fault.tell(ctx, _story)
 
 
-def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+def _story(ctx: PathContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
     with detour.BusyRegistry(detour.gateway(ctx.provider, ctx.cluster)) as busy:
         yield from registry_outage.upgrade_through(ctx, here, by, url=busy.url, kind=REGISTRY_BUSY)

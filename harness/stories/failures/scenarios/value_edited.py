@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import fault
     from harness.stories.failures.bystanders import Bystanders
-    from harness.stories.failures.fault import FaultContext
+    from harness.stories.path_context import PathContext
 else:
     fault = late.module("harness.stories.failures.fault")
     rollout = late.module("harness.releases.rollout")
@@ -31,12 +31,12 @@ _REPLICAS = 2
 _KUBECTL_SECONDS = 30.0
 
 
-def run(ctx: FaultContext) -> list[Finding]:
+def run(ctx: PathContext) -> list[Finding]:
     """Scale and edit, upgrade, and where that is refused upgrade once more with `--force-conflicts`."""
     return fault.tell(ctx, _story)
 
 
-def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
+def _story(ctx: PathContext, here: InstalledRelease, by: Bystanders) -> Iterator[Finding | InstalledRelease]:
     _edit(ctx, here)
     owners = _owners(ctx, here)
     came = ctx.upgrade(here)
@@ -65,7 +65,7 @@ def _story(ctx: FaultContext, here: InstalledRelease, by: Bystanders) -> Iterato
     yield out.installed
 
 
-def _edit(ctx: FaultContext, here: InstalledRelease) -> None:
+def _edit(ctx: PathContext, here: InstalledRelease) -> None:
     """As `kubectl scale` does, and as `kubectl edit`, whose name as a field manager is its own."""
     controller, webhook = (f"{here.name}-{part}" for part in ("controller", "webhook"))
     where = ("--kubeconfig", ctx.cluster.kubeconfig, "--namespace", here.namespace)
@@ -78,14 +78,14 @@ def _edit(ctx: FaultContext, here: InstalledRelease) -> None:
         process.call([ctx.programs.kubectl, *where, *words], timeout=_KUBECTL_SECONDS)
 
 
-def _replicas(ctx: FaultContext, here: InstalledRelease) -> dict[str, int]:
+def _replicas(ctx: PathContext, here: InstalledRelease) -> dict[str, int]:
     """The replicas that each Deployment of the release asks for."""
     with ctx.cluster.api_client() as api:
         found = rollout.find_deployments(client.AppsV1Api(api), here.namespace, here.name)
     return {it.name: it.replicas for it in found}
 
 
-def _owners(ctx: FaultContext, here: InstalledRelease) -> list[str]:
+def _owners(ctx: PathContext, here: InstalledRelease) -> list[str]:
     """Who manages the fields of the Deployments, and whether by applying them or by updating."""
     with ctx.cluster.api_client() as api:
         apps: Any = client.AppsV1Api(api)
