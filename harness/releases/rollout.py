@@ -21,7 +21,7 @@ from harness.kube.models import Deployment, Pod
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.matrix.model import Release
-from harness.releases import webhook
+from harness.releases import refused_hooks, webhook
 from harness.releases.admission_samples import sample
 from harness.releases.helm import HelmError
 from harness.releases.trouble import Kind, Trouble, diagnose
@@ -35,8 +35,6 @@ _FILLED_IN = "spec.mode"
 
 _LOG_LINES = 12
 _HOOK_FAILURES = 2
-_HOOK = "helm.sh/hook"
-"""The annotation of what Helm makes only for a moment of an install or upgrade."""
 
 WayCall = Callable[[float, threading.Event], Put]
 """A call of a way, given its timeout in seconds and the event that ends it early."""
@@ -58,21 +56,22 @@ def run_way(
     hook that is in trouble.
     """
     stop = threading.Event()
+    hooks = refused_hooks.Watch(api, namespace)
 
-    def look() -> tuple[bool, Trouble | None]:
+    def look() -> tuple[bool, Trouble | None, str]:
         if interrupt is not None and interrupt.is_set():
             stop.set()
         if running.done():
-            return True, None
-        hooks = [it for it in pods_of(api, namespace) if it.owner.startswith("Job/") and it.uid not in before]
-        return False, _final(diagnosed(api, namespace, hooks)) or failing_hook(hooks)
+            return True, None, ""
+        pods = [it for it in pods_of(api, namespace) if it.owner.startswith("Job/") and it.uid not in before]
+        return False, _final(diagnosed(api, namespace, pods)) or failing_hook(pods), hooks.hopeless()
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         running: Future[Put] = pool.submit(call, deadline.left, stop)
         try:
-            _, trouble = until(
+            _, trouble, hopeless = until(
                 look,
-                lambda it: it[0] or it[1] is not None,
+                lambda it: any(it),
                 what="Helm",
                 timeout=deadline.left + API_SECONDS,
                 interval=0.1,
@@ -83,36 +82,24 @@ def run_way(
             stop.set()
         if trouble:
             raise _error(api, namespace, trouble)
+        if hopeless and not _ended_well(running):
+            raise ReleaseError(
+                f"{hopeless}; the wait for it was ended after {deadline.elapsed:.0f} of {deadline.seconds:.0f} s: "
+                'Helm would have said "timed out waiting for the condition"',
+                f"kubectl -n {namespace} get events --field-selector reason=FailedCreate",
+            ) from running.exception()
         try:
             return running.result()
         except HelmError as error:
-            refused = _refused_hook(api, namespace)
+            refused = hooks.refused()
             if not refused:
                 raise
             # Helm itself only says that it waited in vain.
             raise HelmError(f"{refused}; {error.message}", error.next_step, stderr=error.stderr) from error
 
 
-def _refused_hook(api: client.ApiClient, namespace: str) -> str:
-    """Why the pods of a hook's Job were not even created, as when Pod Security or a quota forbids them; else empty.
-
-    That the API server cannot say it now is no reason to lose what Helm said.
-    """
-    try:
-        jobs = listed(client.BatchV1Api(api).list_namespaced_job, namespace)
-        events = listed(
-            client.CoreV1Api(api).list_namespaced_event,
-            namespace,
-            field_selector="reason=FailedCreate,involvedObject.kind=Job",
-        )
-    except ApiError:
-        return ""
-    hooks = {it["metadata"]["uid"] for it in jobs if _HOOK in (it["metadata"].get("annotations") or {})}
-    for it in events:
-        about = it["involvedObject"]
-        if about.get("uid") in hooks:
-            return f"the Job {about['name']} of a hook cannot create its pod: {it.get('message', '')}"
-    return ""
+def _ended_well(running: Future[Put]) -> bool:
+    return running.exception() is None and not running.result().trouble
 
 
 def failing_hook(pods: Sequence[Pod]) -> Trouble | None:

@@ -68,26 +68,7 @@ def hook_pod(name: str, phase: str) -> Pod:
     return Pod(name=name, uid=name, owner="Job/hook", phase=phase, containers=(container,))
 
 
-FORBIDDEN = 'pods "hook-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
 TIMED_OUT = "helm install spark-operator failed: failed pre-install: timed out waiting for the condition"
-
-
-@pytest.mark.parametrize(("annotations", "told"), [({"helm.sh/hook": "pre-install"}, True), ({}, False)])
-def test_a_hook_whose_pod_is_refused_says_so_before_what_helm_says(annotations: dict[str, str], told: bool) -> None:
-    def helm(seconds: float, stop: threading.Event) -> Put:
-        raise HelmError(TIMED_OUT, "look at the Job", stderr="timed out")
-
-    meta = {"name": "hook", "namespace": "spark-operator", "uid": "1"}
-    about = {"kind": "Job", "name": "hook", "uid": "1"}
-    event = {"metadata": {**meta, "name": "hook.1"}, "reason": "FailedCreate", "involvedObject": about}
-    with fake_kube() as kube:
-        kube.put("jobs", {"metadata": {**meta, "annotations": annotations}})
-        kube.put("events", {**event, "message": FORBIDDEN})
-        with pytest.raises(HelmError) as raised:
-            run_way(kube.api, "spark-operator", frozenset(), Deadline(seconds=5), helm)
-    cause = f"the Job hook of a hook cannot create its pod: {FORBIDDEN}; "
-    assert raised.value.message == f"{cause if told else ''}{TIMED_OUT}"
-    assert (raised.value.next_step, raised.value.stderr) == ("look at the Job", "timed out")
 
 
 def test_what_the_api_server_cannot_say_does_not_hide_what_helm_said() -> None:
