@@ -61,6 +61,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--times", type=int, default=_TIMES, metavar="N", help=f"how often (default: {_TIMES})")
     parser.add_argument(
+        "--more", type=int, default=None, metavar="N", help="add at most N runs to those that are there (default: all)"
+    )
+    parser.add_argument(
         "--under-load", type=int, default=0, metavar="K", help="programs that never rest beside each run (default: 0)"
     )
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="clusters in parallel (default: 2)")
@@ -71,7 +74,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace, console: Console) -> RepeatOutcome:
     """Repeat and print the tables. Raises UsageError, and HarnessError when a run writes no results."""
-    if parsed.times < 1 or parsed.under_load < 0:
+    if parsed.times < 1 or parsed.under_load < 0 or (parsed.more is not None and parsed.more < 0):
         raise UsageError("a run cannot be repeated less than once, beside less than no program", "give other numbers")
     cells = parsed.cell or ([QUICK_CELL] if parsed.quick else [])
     words = ("--jobs", str(parsed.jobs), *(word for cell in cells for word in ("--cell", cell)))
@@ -81,15 +84,35 @@ def run(parsed: argparse.Namespace, console: Console) -> RepeatOutcome:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soh-repeat-")))
         _agree(folder, Asked(words=words, under_load=max(loads), version=__version__))
-        found = [
-            _once(folder / f"{number:03d}", words, load, f"{number} of {len(loads)}", console)
-            for number, load in enumerate(loads, 1)
-        ]
-    outcome = RepeatOutcome(repeats=found, under_load=max(loads), judged=not parsed.quick)
-    console.print(counts_table(found))
+        outcome = _repeated(folder, words, loads, parsed, console)
+    console.print(counts_table(outcome.repeats))
     if outcome.others:
         console.print(others_table(outcome.others))
     return outcome
+
+
+def _repeated(
+    folder: Path, words: Sequence[str], loads: Sequence[int], parsed: argparse.Namespace, console: Console
+) -> RepeatOutcome:
+    """All repeats that are there at the end. What is known is written after each."""
+    more = len(loads) if parsed.more is None else parsed.more
+    found: list[Repeat] = []
+    for number, load in enumerate(loads, 1):
+        which, kept = f"{number} of {len(loads)}", folder / f"{number:03d}"
+        there = _complete(kept)
+        if there is not None:
+            console.print(f"repeat {which}: is there already, in {there.folder}", highlight=False, soft_wrap=True)
+            found.append(there)
+        elif more > 0:
+            more -= 1
+            found.append(_once(kept, words, load, which, console))
+            if parsed.output:
+                _outcome(found, loads, parsed).write(folder)
+    return _outcome(found, loads, parsed)
+
+
+def _outcome(found: Sequence[Repeat], loads: Sequence[int], parsed: argparse.Namespace) -> RepeatOutcome:
+    return RepeatOutcome(repeats=tuple(found), asked=len(loads), under_load=max(loads), judged=not parsed.quick)
 
 
 def _agree(folder: Path, asked: Asked) -> None:
@@ -115,11 +138,7 @@ def _agree(folder: Path, asked: Asked) -> None:
 
 
 def _once(folder: Path, words: Sequence[str], load: int, which: str, console: Console) -> Repeat:
-    """One repeat: the complete report that is there, or that of a run. Raises HarnessError when it writes none."""
-    there = _complete(folder)
-    if there is not None:
-        console.print(f"repeat {which}: is there already, in {there.folder}", highlight=False, soft_wrap=True)
-        return there
+    """One repeat: the complete report of a run. Raises HarnessError when it writes none."""
     folder.mkdir(parents=True, exist_ok=True)
     with restless(load, folder / "load.log"):
         done = harness_run(words, reports=folder, log_file=folder / "harness.log", timeout=_RUN_SECONDS)

@@ -60,9 +60,11 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatOutcome:
-    """All repeats, each beside so many programs that never rest. What was only tried is not `judged`."""
+    """The repeats so far of those that are `asked` for, each beside so many programs that never rest. What was only
+    tried is not `judged`."""
 
     repeats: Sequence[Repeat]
+    asked: int = 0
     under_load: int = 0
     judged: bool = True
 
@@ -81,7 +83,9 @@ class RepeatOutcome:
         green = sum(cell.verdict in GREEN for cell in cells)
         wrong = sum(other.counts for other in self.others)
         beside = f" beside {self.under_load} programs that never rest" if self.under_load else ""
-        message = f"{len(self.repeats)} repeats{beside}: {green} of {len(cells)} results are passed or broken as known"
+        number = len(self.repeats)
+        count = f"{number} of {self.asked}" if number < self.asked else f"{number}"
+        message = f"{count} repeats{beside}: {green} of {len(cells)} results are passed or broken as known"
         verdict = f"{wrong} are wrong" if wrong else "every other one names the host" if green < len(cells) else ""
         return f"{message}{f'; {verdict}' if verdict else ''}"
 
@@ -91,6 +95,7 @@ class RepeatOutcome:
             "machine": machine(),
             "under_load": self.under_load,
             "judged": self.judged,
+            "asked": self.asked,
             "holds": self.holds,
             "seconds": [round(it.seconds, 1) for it in self.repeats],
             "reports": [str(it.folder) for it in self.repeats],
@@ -113,6 +118,8 @@ def counts_table(repeats: Sequence[Repeat]) -> Table:
         counts = _counts(found)
         numbers = [str(counts[verdict.value] or "") for verdict in Verdict]
         shown.add_row(name, *numbers, str(_retried(found) or ""), *[f"{it:.0f}" for it in _spread(found).values()])
+    if not repeats:
+        return shown
     whole = [it.seconds for it in repeats]
     ends = [f"{it:.0f}" for it in (min(whole), statistics.median(whole), max(whole))]
     shown.add_row("the whole run", *[""] * len(Verdict), str(sum(it.retried for it in repeats) or ""), *ends)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from harness.bench import verdicts
 from harness.bench.__main__ import main
-from harness.bench.verdicts import catalogue, planting, state
+from harness.bench.verdicts import catalogue, outcome, planting, state
 from harness.bench.verdicts.acts import ACTS
 from harness.bench.verdicts.catalogue import Fault, Harmless, Step
 from harness.bench.verdicts.outcome import Fate, Result, VerdictsOutcome, table
@@ -23,12 +24,14 @@ from harness.bench.verdicts.site import Site
 from harness.errors import CatalogueError, HarnessError, UsageError, WaitTimeout
 from harness.stories.installs import scenarios
 from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable
+from harness.waiting import Deadline
 
 ROWS = catalogue.load()
 STEP = Step(do="node", run="true")
 FAULT = Fault(name="a-fault", what="it breaks", step=(STEP,), check="one-leader", says="held by [a-z]+")
 HARMLESS = Harmless(name="a-change", what="it changes", step=(STEP,))
 FINE = passed("logs-clean", "no trouble")
+ENDLESS = Deadline(seconds=math.inf)
 
 
 def test_there_are_enough_rows_of_either_kind() -> None:
@@ -98,16 +101,16 @@ def test_a_harmless_change_alarms_by_any_finding(findings: Sequence[Finding], fa
 def test_what_could_not_be_planted_does_not_hold_and_says_why(tmp_path: Path) -> None:
     caught = Result(row=FAULT, findings=[failed("one-leader", "held by another")], seconds=21.4)
     untried = Result(row=HARMLESS, trouble="the node's shell ended with 1", left=("nodes/n differs",))
-    outcome = VerdictsOutcome(results=[caught, untried], asked=2)
-    assert not outcome.holds
-    assert str(outcome) == "1 of 1 faults caught, 0 false alarms of 1 harmless changes, 1 not tried"
+    found = VerdictsOutcome(results=[caught, untried], asked=2)
+    assert not found.holds
+    assert str(found) == "1 of 1 faults caught, 0 false alarms of 1 harmless changes, 1 not tried"
     console = Console(width=150, record=True, file=io.StringIO())
-    console.print(table(outcome.results))
+    console.print(table(found.results))
     text = console.export_text()
     assert "one-leader: held by another" in text
     assert "the node's shell ended with 1" in text
 
-    outcome.write(tmp_path / "verdicts.json")
+    found.write(tmp_path / "verdicts.json")
     written = json.loads((tmp_path / "verdicts.json").read_text())
     assert [it["fate"] for it in written["rows"]] == ["caught", "not tried"]
     assert written["rows"][0]["wanted"] == {"check": "one-leader", "verdict": "failed", "says": "held by [a-z]+"}
@@ -214,10 +217,76 @@ def test_rows_share_a_cluster_until_it_is_not_as_before(planted: list[str]) -> N
     told: list[str] = []
     results: list[Result] = []
     site = ScriptedSite([[], ["nodes/n differs"], ["nodes/n differs"]])
-    verdicts._try_on(cast("Site", site), rows, told.append, results.append)
+    verdicts._try_on(cast("Site", site), rows, told.append, results.append, ENDLESS)
     assert [it.row.name for it in results] == ["a", "b"]
     assert [it.name for it in rows] == ["c"]
     assert told[-1] == "b: not as before: nodes/n differs. What comes next gets a fresh cluster"
+
+
+def test_no_row_is_begun_when_time_is_up(planted: list[str]) -> None:
+    rows: list[catalogue.Row] = [HARMLESS]
+    verdicts._try_on(cast("Site", ScriptedSite([])), rows, print, lambda _: None, Deadline(seconds=0))
+    assert (rows, planted) == ([HARMLESS], [])
+
+
+CAUGHT = Result(row=FAULT, findings=[failed("one-leader", "held by another")], seconds=21.4, day="2026-11-30")
+QUIET = Result(row=HARMLESS, findings=[FINE], seconds=9.5, day="2026-11-29")
+
+
+def test_what_a_file_has_of_a_row_is_what_became_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.json"
+    assert outcome.kept(file, [FAULT]) == []
+    VerdictsOutcome(results=[CAUGHT, QUIET], asked=2).write(file)
+    assert outcome.kept(file, [FAULT, HARMLESS]) == [CAUGHT, QUIET]
+    assert outcome.kept(file, [HARMLESS]) == [QUIET]
+
+
+def test_a_row_that_has_changed_or_was_not_tried_is_not_kept(tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.json"
+    untried = Result(row=HARMLESS, trouble="the shell ended with 1", day="2026-11-30")
+    VerdictsOutcome(results=[CAUGHT, untried], asked=2).write(file)
+    changed = FAULT.model_copy(update={"says": "held by [0-9]+"})
+    assert outcome.kept(file, [changed, HARMLESS]) == []
+
+
+def test_a_file_of_something_else_is_not_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    file.write_text("{}")
+    with pytest.raises(UsageError, match="does not have results of verdicts on trial"):
+        outcome.kept(file, [FAULT])
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The rows that are tried, each of which is caught or quiet."""
+    names: list[str] = []
+
+    def try_all(rows: Sequence[catalogue.Row], *rest: Any) -> None:
+        note, deadline = rest[-2:]
+        for row in rows[: 2 if deadline.seconds < math.inf else None]:
+            names.append(row.name)
+            wanted = [failed(row.check, "it is told")] if isinstance(row, Fault) else [FINE]
+            note(Result(row=row, findings=wanted, day="2026-11-30"))
+
+    monkeypatch.setattr(verdicts, "request", lambda options: None)
+    monkeypatch.setattr(verdicts, "host", lambda asked: None)
+    monkeypatch.setattr(verdicts, "try_all", try_all)
+    return names
+
+
+def test_a_later_call_goes_on_with_what_the_file_lacks(trials: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "verdicts.json"
+    names = [it.name for it in ROWS.rows]
+    assert main(["verdicts", "--output", str(file), "--minutes", "8"]) == 1
+    assert trials == names[:2]
+    assert json.loads(file.read_text())["asked"] == len(names)
+    main(["verdicts", "--output", str(file)])
+    assert trials == names
+    main(["verdicts", "--output", str(file)])
+    assert trials == names
+    main(["verdicts", "--output", str(file), "--only", names[5]])
+    assert trials == [*names, names[5]]
+    assert [it["name"] for it in json.loads(file.read_text())["rows"]] == names
 
 
 def thing(name: str, **changes: Any) -> dict[str, Any]:

@@ -166,6 +166,22 @@ def test_complete_repeats_are_counted_and_not_run_again(repeated: Repeats, tmp_p
     assert len(repeated(Runs(whole(PASSED)), "--times", "4").repeats) == 4
 
 
+def test_repeats_add_up_over_several_calls(repeated: Repeats, tmp_path: Path) -> None:
+    file = tmp_path / "kept" / repeats.FILE
+    assert repeated(Runs(), "--times", "3", "--more", "0").repeats == ()
+    found = repeated(Runs(whole(PASSED)), "--times", "3", "--more", "1")
+    assert found.holds
+    assert str(found) == "1 of 3 repeats: 1 of 1 results are passed or broken as known"
+    assert len(json.loads(file.read_text())["reports"]) == 1
+
+    with pytest.raises(HarnessError):
+        repeated(Runs(whole(of(Verdict.FAILED)), None), "--times", "3", "--more", "2")
+    written = json.loads(file.read_text())
+    assert (len(written["reports"]), written["asked"], written["holds"]) == (2, 3, False)
+
+    assert str(repeated(Runs(), "--times", "3", "--more", "0")).startswith("2 of 3 repeats: 1 of 2 results")
+
+
 def test_a_run_that_lacks_cells_is_not_complete(repeated: Repeats) -> None:
     lacking = whole(PASSED).model_copy(update={"planned": ("kind-1.34/install-2.5.2/x",)})
 
@@ -181,7 +197,7 @@ def test_repeats_of_something_else_are_not_mixed(repeated: Repeats, words: tuple
         repeated(Runs(), "--times", "1", *words)
 
 
-@pytest.mark.parametrize("words", [("--times", "0"), ("--times", "-1"), ("--under-load", "-1")])
+@pytest.mark.parametrize("words", [("--times", "0"), ("--times", "-1"), ("--under-load", "-1"), ("--more", "-1")])
 def test_numbers_that_make_no_sense_are_a_usage_error(
     words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

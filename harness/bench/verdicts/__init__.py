@@ -2,16 +2,20 @@
 """Plants faults and harmless changes on installed operators: every fault must be told, and no harmless change.
 
 Each row of clusters/verdicts.toml is planted from outside on a real cluster, judged by the checks of a run, and undone.
-The next row has the same cluster where that is as before, and a fresh one otherwise.
+The next row has the same cluster where that is as before, and a fresh one otherwise. With the same `--output FILE`, a
+later call goes on with the rows that the file lacks.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -20,7 +24,7 @@ from rich.console import Console
 from harness import options as run_options
 from harness.bench.verdicts import catalogue, planting
 from harness.bench.verdicts.catalogue import Fault, Row
-from harness.bench.verdicts.outcome import Result, VerdictsOutcome, table
+from harness.bench.verdicts.outcome import Result, VerdictsOutcome, kept, table
 from harness.bench.verdicts.site import Site, site
 from harness.errors import HarnessError
 from harness.evidence.ledger import new_run_id
@@ -29,6 +33,10 @@ from harness.run.resources import Resources
 from harness.run.run_host import Host, host
 from harness.run.setup import Request, request
 from harness.verdicts import Finding
+from harness.waiting import Deadline
+
+OUTPUT = "keep what became of each row in this JSON file, and try only those that it lacks, or that --only names"
+"""What --output means here."""
 
 QUICK = "three faults and three harmless changes"
 
@@ -49,35 +57,52 @@ _TRIES = 2
 def declare(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("--only", action="append", default=[], metavar="NAME", help="run only this row (repeatable)")
+    parser.add_argument(
+        "--minutes", type=float, default=math.inf, metavar="N", help="begin no row after so many minutes (default: all)"
+    )
     parser.add_argument("--list", action="store_true", help="list the rows, and run none")
 
 
 def run(parsed: argparse.Namespace, console: Console) -> VerdictsOutcome | Listing:
     """Try the rows and print the table. Raises HarnessError when there is no cluster, UsageError for unknown rows."""
-    rows = catalogue.load().only(parsed.only or (QUICK_ROWS if parsed.quick else ()))
+    known = catalogue.load()
+    rows = known.only(parsed.only or (QUICK_ROWS if parsed.quick else ()))
     if parsed.list:
         return Listing(rows)
-    asked = request(run_options.RunOptions(selection=Selection(cells=CELLS)))
-    found = host(asked)
-    results: list[Result] = []
+    results = {it.row.name: it for it in (kept(parsed.output, known.rows) if parsed.output else ())}
+    to_try = [it for it in rows if it.name not in results or it.name in parsed.only]
+    names = {*results, *(it.name for it in rows)}
+
+    def outcome() -> VerdictsOutcome:
+        return VerdictsOutcome(results=[results[it.name] for it in known.rows if it.name in results], asked=len(names))
 
     def note(result: Result) -> None:
         """Keep what is known so far: a run of all rows takes the better part of an hour."""
-        results.append(result)
+        results[result.row.name] = result
         if parsed.output:
-            VerdictsOutcome(results=results, asked=len(rows)).write(parsed.output)
+            outcome().write(parsed.output)
 
-    try_all(rows, asked, found, lambda line: console.print(line, highlight=False, markup=False), note)
-    console.print(table(results))
-    return VerdictsOutcome(results=results, asked=len(rows))
+    if results:
+        console.print(f"{len(rows) - len(to_try)} of {len(rows)} rows have been tried before", highlight=False)
+    if to_try:
+        asked = request(run_options.RunOptions(selection=Selection(cells=CELLS)))
+        say = functools.partial(console.print, highlight=False, markup=False)
+        try_all(to_try, asked, host(asked), say, note, Deadline(seconds=60 * parsed.minutes))
+    console.print(table(outcome().results))
+    return outcome()
 
 
 def try_all(
-    rows: Sequence[Row], asked: Request, found: Host, say: Callable[[str], None], note: Callable[[Result], None]
+    rows: Sequence[Row],
+    asked: Request,
+    found: Host,
+    say: Callable[[str], None],
+    note: Callable[[Result], None],
+    deadline: Deadline,
 ) -> None:
-    """Try every row on a cluster that is as a fresh one, and note what became of it.
+    """Try every row on a cluster that is as a fresh one, and note what became of it; begin none after the deadline.
 
-    Raises HarnessError when there is none.
+    Raises HarnessError when there is no cluster.
     """
     left = list(rows)
     resources = Resources(new_run_id(), asked, found, say)
@@ -85,16 +110,18 @@ def try_all(
         resources.open()
         for number in count(1):
             with site(number, asked, found, resources, say) as on:
-                _try_on(on, left, say, note)
-            if not left:
+                _try_on(on, left, say, note, deadline)
+            if not left or not deadline.left:
                 break
     finally:
         resources.close()
 
 
-def _try_on(on: Site, left: list[Row], say: Callable[[str], None], note: Callable[[Result], None]) -> None:
-    """Try rows, and take them away, until none is left or the cluster is not as before."""
-    while left:
+def _try_on(
+    on: Site, left: list[Row], say: Callable[[str], None], note: Callable[[Result], None], deadline: Deadline
+) -> None:
+    """Try rows, and take them away, until none is left, time is up, or the cluster is not as before."""
+    while left and deadline.left:
         row = left.pop(0)
         result = once_more(on, row)
         note(result)
@@ -126,7 +153,8 @@ def try_row(on: Site, row: Row) -> Result:
     except HarnessError as problem:
         trouble = str(problem)
     took = time.monotonic() - started
-    return Result(row=row, findings=findings, seconds=took, trouble=trouble, left=tuple(_left(on, row)))
+    day = datetime.now(UTC).date().isoformat()
+    return Result(row=row, findings=findings, seconds=took, trouble=trouble, left=tuple(_left(on, row)), day=day)
 
 
 def _left(on: Site, row: Row) -> list[str]:

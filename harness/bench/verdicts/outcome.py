@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.table import Table
 
 from harness import causes
 from harness.bench.outcome import machine
 from harness.bench.verdicts.catalogue import Fault, Row
+from harness.errors import UsageError
+from harness.report.files import write_atomically
 from harness.verdicts import Finding, Verdict, worst
 
 _QUIET = frozenset({Verdict.PASSED, Verdict.BROKEN_AS_KNOWN, Verdict.UNAVAILABLE})
@@ -33,13 +38,15 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """A row as it went. `trouble` is why it could not be tried; `left` is what was not as before afterwards."""
+    """A row as it went on the `day`. `trouble` is why it could not be tried; `left` is what was not as before
+    afterwards."""
 
     row: Row
     findings: Sequence[Finding] = ()
     seconds: float = 0.0
     trouble: str = ""
     left: tuple[str, ...] = ()
+    day: str = ""
 
     @property
     def undone(self) -> bool:
@@ -97,9 +104,68 @@ class VerdictsOutcome:
         return f"{message}{len(fates) - faults} harmless changes{f', {untried} not tried' if untried else ''}"
 
     def write(self, file: Path) -> None:
-        """Write everything as JSON."""
+        """Write everything as JSON; a file that is there is replaced in one step."""
         rows = [_facts(it) for it in self.results]
-        file.write_text(json.dumps({"machine": machine(), "holds": self.holds, "rows": rows}, indent=2) + "\n")
+        document = {"machine": machine(), "asked": self.asked, "holds": self.holds, "rows": rows}
+        write_atomically(file, json.dumps(document, indent=2) + "\n")
+
+
+class _Finding(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    check: str
+    verdict: Verdict
+    message: str
+
+
+class _Kept(BaseModel):
+    """What a file has of a row."""
+
+    name: str
+    of: str
+    day: str
+    seconds: float
+    trouble: str
+    left: tuple[str, ...]
+    findings: tuple[_Finding, ...]
+
+
+class _File(BaseModel):
+    rows: tuple[_Kept, ...]
+
+
+def kept(file: Path, rows: Iterable[Row]) -> list[Result]:
+    """What a file has of these rows; not of one that was not tried, or that has been another one since.
+
+    Nothing for a file that is not there. Raises UsageError for one that is something else.
+    """
+    if not file.exists():
+        return []
+    try:
+        found = {it.name: it for it in _File.model_validate_json(file.read_bytes()).rows}
+    except (OSError, ValidationError) as foreign:
+        raise UsageError(
+            f"{file} does not have results of verdicts on trial: {foreign}", "give --output another file"
+        ) from foreign
+    there = [(row, found[row.name]) for row in rows if row.name in found]
+    results = [
+        Result(
+            row=row,
+            findings=[Finding(check=it.check, verdict=it.verdict, message=it.message) for it in had.findings],
+            seconds=had.seconds,
+            trouble=had.trouble,
+            left=had.left,
+            day=had.day,
+        )
+        for row, had in there
+        if had.of == digest(row)
+    ]
+    return [it for it in results if it.fate is not Fate.UNTRIED]
+
+
+def digest(row: Row) -> str:
+    """What tells a row from itself after a change of what is planted, or of what is wanted."""
+    return hashlib.sha256(row.model_dump_json().encode()).hexdigest()
 
 
 def table(results: Sequence[Result]) -> Table:
@@ -127,22 +193,20 @@ def _alarms(row: Row, finding: Finding) -> bool:
     return finding.verdict not in _QUIET
 
 
-def _facts(result: Result) -> dict[str, object]:
+def _facts(result: Result) -> dict[str, Any]:
     row = result.row
     wanted = {"check": row.check, "verdict": row.verdict, "says": row.says} if isinstance(row, Fault) else {}
     return {
         "name": row.name,
+        "of": digest(row),
+        "day": result.day,
         "kind": "fault" if isinstance(row, Fault) else "harmless",
         "what": row.what,
         "wanted": wanted,
         "fate": result.fate,
         "cell": result.verdict,
         "trouble": result.trouble,
-        "undone": result.undone,
+        "left": result.left,
         "seconds": round(result.seconds, 1),
-        "findings": [
-            {"check": it.check, "verdict": it.verdict, "message": it.message}
-            for it in result.findings
-            if it.verdict is not Verdict.PASSED
-        ],
+        "findings": [{"check": it.check, "verdict": it.verdict, "message": it.message} for it in result.findings],
     }
