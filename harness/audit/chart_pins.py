@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from harness.audit.expressions import EXPRESSION, Variables
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines, indent
 from harness.releases.charts import CHART_NAME
@@ -15,7 +16,7 @@ _NAME = re.escape(CHART_NAME)
 _Q = r"[\"']?"
 _END = r"(?=[\s,;)}\]\\]|$)"
 _CHART = re.compile(
-    rf"(?<![\w.-]){_Q}(?:(?:remote_?)?chart|chart_?ref|chart_?name){_Q}[ \t]*[:=][ \t]*{_Q}"
+    rf"(?<![\w.-]){_Q}(?:(?:\w+[_-])?(?:remote|helm)?[_-]?chart(?:[_-]?(?:ref|name|path))?){_Q}[ \t]*[:=][ \t]*{_Q}"
     rf"(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}",
     re.I,
 )
@@ -25,13 +26,14 @@ _UMBRELLA_KEY = re.compile(r"perator[\"']?:")
 _FARTHEST = 400
 """So many lines from the chart's name, nothing belongs to it."""
 _KEYS = (_CHART, _DEPENDENCY)
-_COMMAND = re.compile(rf"\bhelm(?:3|\.exe)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_END}", re.S)
+_COMMAND = re.compile(rf"\bhelm(?:3|\.exe|_remote|_resource)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}", re.S)
+_NUMBER = r"[~^=]?v?\d[\w.+*-]*"
 _VERSION = re.compile(
     rf"(?<![\w.-]){_Q}(?:version|targetRevision|chart_?version|chart-version){_Q}[ \t]*[:=][ \t]*{_Q}"
-    r"(?P<version>[~^=]?v?\d[\w.+*-]*)",
+    rf"(?P<version>{_NUMBER}|{EXPRESSION}|(?:var|local)\.\w+|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
     re.I,
 )
-_COMMAND_VERSION = re.compile(r"--version[ =][\"']?(?P<version>[~^=]?v?\d[\w.+*-]*)")
+_COMMAND_VERSION = re.compile(rf"--version[ =][\"']?(?P<version>{_NUMBER}|{EXPRESSION})")
 _ADDRESS = re.compile(
     rf"{_Q}(?:repoURL|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:https?|oci)://[^\s\"',}}]+)"
 )
@@ -42,7 +44,8 @@ _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|local
 class ChartPin:
     """A place where the chart is named. Its values are between `start` and `end`, which are offsets.
 
-    `version` is empty where none is given; it lies from `begin` on. `address` is that of the chart, if it is given.
+    `version` is empty where none is known; it is written from `begin` to `finish`. `address` is that of the chart, if
+    it is given.
     """
 
     at: int
@@ -50,6 +53,7 @@ class ChartPin:
     end: int
     version: str = ""
     begin: int = 0
+    finish: int = 0
     address: str = ""
 
     def holds(self, offset: int) -> bool:
@@ -57,9 +61,9 @@ class ChartPin:
         return self.start <= offset < self.end
 
 
-def pins(lines: Lines) -> list[ChartPin]:
+def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
     """Every place where the chart is named, in commands, manifests and modules, and the keys of umbrella charts."""
-    found = [*_in_commands(lines), *_in_keys(lines)]
+    found = [*_in_commands(lines, variables), *_in_keys(lines, variables, homes)]
     covered = {it.at for it in found}
     found += [it for it in _umbrellas(lines) if not any(it.holds(at) for at in covered)]
     return sorted(found, key=lambda it: it.at)
@@ -76,7 +80,7 @@ def is_upstream(pin: ChartPin, homes: Homes) -> bool:
     return homes.may_have_chart(pin.address)
 
 
-def _in_commands(lines: Lines) -> Iterator[ChartPin]:
+def _in_commands(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
     """Helm's command lines, with the lines that continue them."""
     if "helm" not in lines.text:
         return
@@ -89,20 +93,21 @@ def _in_commands(lines: Lines) -> Iterator[ChartPin]:
         end = lines.start(last + 1) + len(every[last])
         match = _COMMAND.search(lines.text, start, end) if "helm" in lines.text[start:end] else None
         if match:
-            version = _COMMAND_VERSION.search(lines.text, start, end)
+            version = _COMMAND_VERSION.search(lines.text, start, end) or _VERSION.search(lines.text, match.end(), end)
             address = _ADDRESS.search(lines.text, start, end)
             yield ChartPin(
                 at=match.start("where"),
                 start=start,
                 end=end + 1,
-                version=version["version"] if version else "",
+                version=_filled(version, variables),
                 begin=version.start("version") if version else 0,
+                finish=version.end("version") if version else 0,
                 address=address["url"] if address else match["where"],
             )
         number = last + 1
 
 
-def _in_keys(lines: Lines) -> Iterator[ChartPin]:
+def _in_keys(lines: Lines, variables: Variables, homes: Homes) -> Iterator[ChartPin]:
     # Both are on the line where the chart's name is: to look there only is faster by far.
     found = (
         (pattern, it)
@@ -113,19 +118,42 @@ def _in_keys(lines: Lines) -> Iterator[ChartPin]:
     for pattern, match in found:
         start, end = _region(lines, match.start())
         address = _ADDRESS.search(lines.text, start, end)
-        if pattern is _DEPENDENCY and not (address and CHART_NAME in lines.text[address.start() : address.end()]):
+        if pattern is _DEPENDENCY and not (
+            address and (CHART_NAME in address[0] or homes.may_have_chart(address["url"]))
+        ):
             continue
-        versions = list(_VERSION.finditer(lines.text, start, end))
-        version = min(versions, key=lambda it: abs(it.start() - match.start()), default=None)
+        version = _nearest_version(lines, match.start(), start, end)
         where = match["where"] if "://" in match["where"] else address["url"] if address else match["where"]
         yield ChartPin(
             at=match.start(),
             start=start,
             end=end,
-            version=version["version"] if version else "",
+            version=_filled(version, variables),
             begin=version.start("version") if version else 0,
+            finish=version.end("version") if version else 0,
             address=where,
         )
+
+
+def _nearest_version(lines: Lines, offset: int, start: int, end: int) -> re.Match[str] | None:
+    """The version that belongs to a chart's name: one on its line or in its column, if there is any."""
+    line, column = lines.place(offset)
+
+    def distance(it: re.Match[str]) -> tuple[bool, int]:
+        here, where = lines.place(it.start())
+        return here != line and where != column, abs(it.start() - offset)
+
+    return min(_VERSION.finditer(lines.text, start, end), key=distance, default=None)
+
+
+def _filled(version: re.Match[str] | None, variables: Variables) -> str:
+    """A version with what the same text says of its variables; empty if that is not known."""
+    if version is None:
+        return ""
+    written = version["version"]
+    is_name = written[0].isalpha() and not re.fullmatch(_NUMBER, written)
+    filled = variables.filled(f"${{{written}}}" if is_name else written)
+    return filled if re.fullmatch(_NUMBER, filled) else ""
 
 
 def _named(text: str) -> Iterator[tuple[int, int]]:

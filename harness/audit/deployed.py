@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds where objects of GitOps tools deploy a chart, with its values: Argo CD, Flux, k3s, helmfile, Kustomize."""
+"""Finds where objects of GitOps tools deploy a chart, with its values: Argo CD, Flux, k3s, helmfile, Kustomize, and
+others by the keys that they have in common."""
 
 from __future__ import annotations
 
@@ -43,6 +44,8 @@ def charts_in(it: Mapping[str, Any], where: str, config: Mapping[str, Mapping[st
         yield from _helmfile(it, where)
     elif isinstance(at(it, "resource.helm_release"), Mapping):
         yield from _terraform(at(it, "resource.helm_release"), where)
+    else:
+        yield from _others(it, where)
     if isinstance(it.get("helmCharts"), list):
         yield from _kustomize(it["helmCharts"], where)
 
@@ -99,8 +102,7 @@ def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Ite
 
 def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
     if isinstance(spec, Mapping):
-        given = [{"name": key, "value": value} for key, value in _mapping(spec.get("set")).items()]
-        values = merge(values_of(spec.get("valuesContent")), _set(given))
+        values = merge(values_of(spec.get("valuesContent")), _set(spec.get("set")))
         chart, version = str(spec.get("chart") or ""), str(spec.get("version") or "")
         yield Deployment(where=where, chart=chart, version=version, address=str(spec.get("repo") or ""), values=values)
 
@@ -125,6 +127,28 @@ def _terraform(releases: Mapping[str, Any], where: str) -> Iterator[Deployment]:
             yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
+def _others(it: Any, where: str) -> Iterator[Deployment]:
+    """The operator's chart beside its values: Crossplane, Fleet, Skaffold, Cluster API's and Sveltos' objects."""
+    for below in it.values() if isinstance(it, Mapping) else it if isinstance(it, list) else ():
+        yield from _others(below, where)
+    if not isinstance(it, Mapping):
+        return
+    chart = next((it[key] for key in ("chart", "chartName", "remoteChart") if it.get(key)), "")
+    named = {**it, **(chart if isinstance(chart, Mapping) else {"name": chart})}
+    values = [it.get(key) for key in ("values", "valuesTemplate", "valuesContent", "valuesInline")]
+    found = Deployment(
+        where=where,
+        chart=str(named.get("name") or ""),
+        version=str(named.get("version") or named.get("chartVersion") or ""),
+        address=str(
+            next((named[key] for key in ("repository", "repoURL", "repositoryURL", "repo") if key in named), "")
+        ),
+        values=merge(*(values_of(one) or _mapping(one) for one in values), _set(it.get("set") or it.get("setValues"))),
+    )
+    if chart and found.is_operators:
+        yield found
+
+
 def _kustomize(charts: Iterable[Any], where: str) -> Iterator[Deployment]:
     for chart in _mappings(charts):
         yield Deployment(
@@ -137,8 +161,10 @@ def _kustomize(charts: Iterable[Any], where: str) -> Iterator[Deployment]:
 
 
 def _set(parameters: Any) -> dict[str, Any]:
-    """`--set`, written as a list of names and values."""
+    """`--set`, written as a list of names and values, or as a mapping."""
     values: dict[str, Any] = {}
+    if isinstance(parameters, Mapping):
+        parameters = [{"name": name, "value": value} for name, value in parameters.items()]
     for parameter in _mappings(parameters):
         value: Any = parameter.get("value")
         for key in reversed(str(parameter.get("name") or "").split(".")):

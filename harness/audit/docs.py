@@ -3,7 +3,7 @@
 
 Text is read as text, since parsers do not accept most of it: Go, Make, Dockerfiles, templates, YAML in Markdown. Which
 name is an image's and which one the project's is decided in `harness/audit/references.py`; names in parts are found in
-`harness/audit/splits.py`.
+`harness/audit/splits.py`, and what belongs to a whole name in `harness/audit/beside.py`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from pathlib import Path
 
 from harness.audit import walk
 from harness.audit.addresses import Addresses
+from harness.audit.beside import Beside
 from harness.audit.expressions import Variables, literal_in
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
+from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, Reference, References, stands_for_image
 from harness.audit.rules_about import is_rule
 from harness.audit.splits import Splits
@@ -30,6 +32,8 @@ from harness.releases.charts import CHART_NAME
 
 _NEARBY = 200
 _VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
+_LOCKS = (".lock", ".lock.yml", ".lock.yaml")
+"""Files that a tool writes, with sums over what they say: one that is edited by hand is refused."""
 _TELLING = 6
 """From so many letters on, what all names begin with is rare enough to be looked for instead of each of them."""
 
@@ -113,21 +117,21 @@ class Scanner:
         """The findings of a text."""
         lines = Lines(text)
         variables = Variables(text)
-        splits = Splits(self._homes, lines, variables, file)
+        placed = Placed(self._homes, lines, variables)
+        splits, beside = Splits(self._homes, placed, file), Beside(self._homes, placed, file)
         found = list(splits.found())
         unknown = splits.unknown
         for address in self._addresses.among(text):
-            edits = [Edit(start=address.start, end=address.end, text=address.finding.replacement)]
-            found.append(
-                stale_at(lines, file, address.start, address.end, address.finding, edits if address.fixable else ())
-            )
+            fixable = address.fixable and not file.endswith(_LOCKS)
+            edits = [Edit(start=address.start, end=address.end, text=address.finding.replacement)] if fixable else ()
+            found.append(stale_at(lines, file, address.start, address.end, address.finding, edits))
         for reference in self._references.among(text, variables):
             if splits.has_taken(reference.start, reference.end) or not self._may_be_stale(reference):
                 continue
             if reference.host is None:
                 unknown += bool(reference.tag) and not is_rule(lines, file, reference.start, reference.end)
                 continue
-            stale = self._judged(reference, lines, file, splits)
+            stale = self._judged(reference, lines, file, beside)
             if stale and not is_rule(lines, file, reference.start, reference.end):
                 found.append(stale)
         excused = _excused(lines.all)
@@ -139,7 +143,7 @@ class Scanner:
         """Whether a name may be an image's in a registry that was upstream's: most are links to code."""
         return not it.scheme.startswith(("http", "git", "ssh")) and (not it.host or it.host in self._registries)
 
-    def _judged(self, it: Reference, lines: Lines, file: str, splits: Splits) -> Stale | None:
+    def _judged(self, it: Reference, lines: Lines, file: str, beside: Beside) -> Stale | None:
         if it.scheme == "oci://":
             told = self._addresses.chart(it.name)
             if told is None:
@@ -150,15 +154,15 @@ class Scanner:
                 # This version of the chart is in the Helm repository only.
                 return stale_at(lines, file, begin, end, replace(told, replacement=self._homes.charts[0], same=False))
             return stale_at(lines, file, begin, end, told, [Edit(start=begin, end=end, text=told.replacement)])
-        tags = splits.listed_tags(it)
-        if it.host == "" and not tags and not stands_for_image(it, lines, templated=self._is_templated(it, lines)):
-            return None
-        if it.host == "" and not tags:
+        tags = beside.listed_tags(it)
+        if tags is not None:
+            return beside.synced(it, tags)
+        if it.host == "":
+            if not stands_for_image(it, lines, templated=self._is_templated(it, lines)):
+                return None
             it = replace(it, host=DOCKER_HUB)
-        if tags:
-            return splits.synced(it, tags)
-        digest = it.digest.removeprefix("@") or splits.digest_beside(it)
-        tag = it.tag or ("" if digest else splits.tag_beside(it))
+        digest = it.digest.removeprefix("@") or beside.digest(it)
+        tag = it.tag or ("" if digest else beside.tag(it))
         image = ImageReference(
             registry=it.host or DOCKER_HUB,
             repository=it.path,
@@ -168,7 +172,8 @@ class Scanner:
         finding = self._homes.judge(image, tagged=bool(tag))
         if finding is None:
             return None
-        return stale_at(lines, file, it.start, it.end, finding, self._edits(it, tag, finding))
+        edits = () if beside.needs_more(it, tag) or file.endswith(_LOCKS) else self._edits(it, tag, finding)
+        return stale_at(lines, file, it.start, it.end, finding, edits)
 
     @staticmethod
     def _is_templated(it: Reference, lines: Lines) -> bool:

@@ -76,7 +76,9 @@ class Variables:
             self._values = {}
             for pattern in (_ASSIGNED, _TERRAFORM, _TEMPLATE):
                 for match in pattern.finditer(self._text):
-                    self._values.setdefault(match["name"], set()).add(match["value"])
+                    name, value = match["name"], match["value"]
+                    if value not in (f"var.{name}", f"local.{name}"):
+                        self._values.setdefault(name, set()).add(value)
             for match in re.finditer(r"\bfor\s+(\w+)\s+in\b", self._text):
                 self._values.setdefault(match[1], set()).update(("", "a loop's"))
         return self._values

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import yaml
 from harness.audit import deployed
 from harness.audit.deployed import Deployment
 from harness.audit.homes import Homes, Role
+from harness.images.references import is_tagged
 from harness.releases import chart_image
 from harness.releases.values import at
 from harness.untrusted import check_yaml
@@ -125,6 +126,8 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
     metadata = it.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, Mapping) else ""
     where = f"{origin}: {kind}/{name}" if kind else origin
+    if kind in ("Application", "ApplicationSet"):
+        yield from _argo_images(it.get("spec"), where)
     deployments = list(deployed.charts_in(it, where, config)) if homes else []
     for deployment in deployments:
         yield from _deployed(deployment, homes)
@@ -137,8 +140,27 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
     elif kind == "HelmRelease":
         for renderer in at(it, "spec.postRenderers") or []:
             yield from _kustomized(renderer.get("kustomize") if isinstance(renderer, Mapping) else None, where)
+    elif kind == "ImageRepository":
+        # What Flux lists the tags of.
+        yield from (replace(one, partial=True) for one in _walk(it, where, ""))
     elif not deployments:
         yield from _walk(it, where, "")
+
+
+def _argo_images(spec: Any, where: str) -> Iterator[Mention]:
+    """The images that Argo CD gives to Kustomize, as `OLD=NEW` or `NEW`."""
+    if isinstance(spec, list):
+        for one in spec:
+            yield from _argo_images(one, where)
+    elif isinstance(spec, Mapping):
+        images = at(spec, "kustomize.images")
+        for number, image in enumerate(images if isinstance(images, list) else []):
+            new = str(image).rpartition("=")[2]
+            yield Mention(
+                text=new, where=f"{where} kustomize.images[{number}]", partial=not (is_tagged(new) or "@" in new)
+            )
+        for below in spec.values():
+            yield from _argo_images(below, where)
 
 
 def _deployed(it: Deployment, homes: Homes | None) -> Iterator[Mention]:
@@ -158,7 +180,10 @@ def _deployed(it: Deployment, homes: Homes | None) -> Iterator[Mention]:
 def _of_values(values: Mapping[str, Any], origin: str, homes: Homes, version: str, *, always: bool) -> list[Mention]:
     """With `always` also the operator's image that no value names, if the chart's version is known."""
     found: list[Mention] = []
-    taken = {f"{path}{key}" for path, _ in chart_image.subcharts(values) for key in chart_image.KEYS}
+    below_keys = (
+        (path, key, at(inner, key)) for path, inner in chart_image.subcharts(values) for key in chart_image.KEYS
+    )
+    taken = {f"{path}{key}" for path, key, value in below_keys if not isinstance(value, str)}
     known = bool(_VERSION.fullmatch(version))
     for above, below in chart_image.of_operator(values):
         for key, role in _ROLES.items():
@@ -167,7 +192,8 @@ def _of_values(values: Mapping[str, Any], origin: str, homes: Homes, version: st
                 below, key, registry=home.registry, repository=home.repository, version=version if known else ""
             )
             path = f"{above}{key}"
-            taken.add(path)
+            if not isinstance(at(below, key), str):
+                taken.add(path)
             if not asked.given and not (always and known and key == "image"):
                 continue
             text = asked.text if asked.tag else asked.name
@@ -203,6 +229,9 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
     if not isinstance(value, Mapping):
         return
     yield from _in_parts(value, where, path)
+    if value.get("kind") == "DockerImage" and isinstance(value.get("name"), str):
+        # What a tag of an ImageStream is imported from.
+        yield Mention(text=value["name"], where=f"{where} {path}.name")
     for key, inner in value.items():
         below = f"{path}.{key}" if path else str(key)
         if isinstance(inner, str) and (key == "image" or _SPARK_KEY.fullmatch(str(key))):

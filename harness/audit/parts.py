@@ -16,10 +16,12 @@ Word = Literal["registry", "repository", "tag", "digest"]
 
 # Assignments of YAML, JSON, HCL, Go, Make, shell, Jsonnet and --set, and the rows of the tables that helm-docs writes.
 _SEPARATOR = r"(?P<separator>\?=|::?:?=|=>|=|:{1,3}|\|[ \t]*string[ \t]*\|)"
-_VALUE = rf"(?:{EXPRESSION}|[A-Za-z0-9](?:{EXPRESSION}|[\w./:@+-])*|(?<=\"\")|(?<=''))"
+_VALUE = rf"(?:(?:{EXPRESSION}|[A-Za-z0-9])(?:{EXPRESSION}|[\w./:@+-])*|(?<=\"\")|(?<=''))"
+# What makes a value of a text: `pulumi.String("…")`, `getenv("REGISTRY", "…")`, `process.env.REGISTRY ?? "…"`.
+_WRAPPED = r"(?:[\w.()]+\((?:[\"'][^\"'\n]*[\"'],[ \t]*)?(?=[\"'`])|[\w.]+[ \t]*(?:\|\||\?\?)[ \t]*(?=[\"'`]))"
 _END = r"(?=[\s,;)}\]&|\\]|$)"
 _ASSIGNED = re.compile(
-    rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}[ \t]*(?:\*|\[\]\w+[ \t]*)?"
+    rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}[ \t]*(?:\*|\[\]\w+[ \t]*|{_WRAPPED})?"
     rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE})[\"'`]*{_END}"
 )
 # `name: image.registry` with `value: docker.io`, in either order: Argo CD, helmfile, Terraform.

@@ -11,6 +11,7 @@ from harness.audit.expressions import EXPRESSION, Variables, is_known
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
 from harness.images.references import DOCKER_HUB, names_host
+from harness.releases.charts import CHART_NAME
 
 HUB_HOSTS = frozenset(
     {DOCKER_HUB, "index.docker.io", "registry-1.docker.io", "registry.hub.docker.com", "hub.docker.com"}
@@ -37,6 +38,9 @@ _COMMAND = re.compile(
     re.I,
 )
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
+# The two ends of a copy: regsync, dregsy.
+_FROM = re.compile(r"(?:\bsource|\bfrom)[\"']?[ \t]*:[ \t]*[\"']?$")
+_TO = re.compile(rf"[\"']?[,\s]+[\"']?(?:target|to)[\"']?[ \t]*:[ \t]*[\"']?(?:{_PIECE}/)*{_PIECE}")
 _NOT_IMAGE_KEY = re.compile(r"(?:pull_?policy|pull_?secrets?)$", re.I)
 
 
@@ -154,7 +158,10 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
     """Whether a short name is an image's and not the project's: by its tag, its key, or the command that takes it."""
     if reference.scheme or reference.digest or templated or reference.tag:
         return True
-    if _COMMAND.search(lines.before(reference.start)):
+    before = lines.before(reference.start)
+    if _COMMAND.search(before):
+        return True
+    if _FROM.search(before) and (to := _TO.match(lines.text, reference.end)) and CHART_NAME in to[0]:
         return True
     return in_image_key(lines.owners(reference.start)[:2])
 

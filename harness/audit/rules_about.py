@@ -28,6 +28,7 @@ _ON_THE_LINE = re.compile(
     r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\"'(\[]*$",
     re.I,
 )
+_IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
 _FILES = (".rego",)
 _MOST_LINES = 20
 _MOST_LETTERS = 500
@@ -62,8 +63,10 @@ def _command_before(lines: Lines, offset: int) -> str:
 
 
 def _is_left_of_equals(lines: Lines, start: int, end: int) -> bool:
-    """`kustomize edit set image OLD=NEW`: the old name is what is replaced."""
-    return lines.text[end : end + 1] == "=" and bool(re.search(r"\bset\s+image\b", lines.before(start)))
+    """`OLD=NEW` of Kustomize and its like: the old name is what is replaced. With a tag it is the source of a copy."""
+    text = lines.text
+    name = text[start:end].rpartition("/")[2]
+    return bool(_IMAGE_AFTER.match(text, end)) and ":" not in name and "@" not in name
 
 
 def _in_policy(text: str, offset: int) -> bool:

@@ -4,49 +4,38 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 
-from harness.audit import chart_pins, parts
+from harness.audit import chart_pins
 from harness.audit.chart_pins import ChartPin
-from harness.audit.expressions import Variables, literal_in
+from harness.audit.expressions import literal_in
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes, Role
-from harness.audit.owners import Lines
 from harness.audit.parts import Part
-from harness.audit.references import HUB_HOSTS, Reference, in_image_key, is_host
+from harness.audit.placed import Placed
+from harness.audit.references import HUB_HOSTS, in_image_key, is_host
 from harness.audit.rules_about import is_rule
 from harness.audit.stale import Edit, Stale, stale_at
 from harness.images.references import DOCKER_HUB, ImageReference, names_host
 
+_VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-.]\w+)*")
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
 _HUB = tuple(f"{it}/" for it in HUB_HOSTS)
 _LONGEST_HOST = max(map(len, _HUB))
-_TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
 
 
 class Splits:
     """The parts of a text. What is found here is `taken`, and not to be judged again as a whole name."""
 
-    def __init__(self, homes: Homes, lines: Lines, variables: Variables, file: str) -> None:
+    def __init__(self, homes: Homes, placed: Placed, file: str) -> None:
         self._homes = homes
-        self._lines = lines
+        self._placed = placed
+        self._lines = placed.lines
         self._file = file
-        self._pins = chart_pins.pins(lines)
-        self._variables = variables
         self._taken: list[tuple[int, int]] = []
         self._used: set[int] = set()
         self.unknown = 0
-
-    @cached_property
-    def _parts(self) -> list[Part]:
-        return parts.found_in(self._lines, self._variables)
-
-    @cached_property
-    def _barriers(self) -> list[int]:
-        return chart_pins.barriers(self._lines, self._pins)
 
     def has_taken(self, start: int, end: int) -> bool:
         """Whether what is between two offsets was judged as a part of a name."""
@@ -54,14 +43,14 @@ class Splits:
 
     def found(self) -> Iterator[Stale]:
         """Every stale name in parts, and every old chart."""
-        if not self._pins and not any(_stands_alone(it, self._lines.text) for it in self._homes.tails):
+        if not self._placed.pins and not any(_stands_alone(it, self._lines.text) for it in self._homes.tails):
             return
-        for part in self._parts:
+        for part in self._placed.parts:
             if part.word == "repository":
                 yield from self._repository(part)
-        for pin in self._pins:
+        for pin in self._placed.pins:
             yield from self._without_repository(pin)
-        for pin in self._pins:
+        for pin in self._placed.pins:
             yield from self._old(pin)
 
     # Names with a repository
@@ -70,20 +59,23 @@ class Splits:
         value = part.value
         if value is None or is_rule(self._lines, self._file, part.start, part.end):
             return
-        registry, tag, digest = (self._near(part, word) for word in ("registry", "tag", "digest"))
-        pin = self._pin(part.start)
-        if part.key == "name" and parts.near(self._lines, self._parts, part, "repository", self._barriers, stem="new"):
-            # What a Kustomization replaces.
-            self._take(part)
-            return
+        registry, tag, digest = (self._placed.near(part, word) for word in ("registry", "tag", "digest"))
+        pin = self._placed.pin(part.start)
+        if part.key in ("name", "image"):
+            new = self._placed.near(part, "repository", "new")
+            if new and new.key == f"new{part.key.capitalize()}":
+                # What a Kustomization replaces, or kbld.
+                self._take(part)
+                return
         if registry is None:
             if names_host(value):
                 yield from self._host_inside(part, tag, pin)
                 return
-            if value not in self._homes.repositories or not self._is_image(part):
+            has_tag = bool(tag and tag.key == "tag" and _VERSION.fullmatch(tag.value or ""))
+            if value not in self._homes.repositories or not (has_tag or self._is_image(part)):
                 return
             if not _is_repository(part):
-                yield from self._whole(part)
+                yield from self._whole(part, tag if has_tag else None)
                 return
         else:
             if not any(
@@ -97,14 +89,16 @@ class Splits:
         self._take(part)
         yield from self._judged(registry, part, tag, digest, pin)
 
-    def _whole(self, part: Part) -> Iterator[Stale]:
-        """A whole name that is the value beside `name: operator-image`; beside keys, it is found as a whole name."""
-        image = ImageReference(registry=DOCKER_HUB, repository=part.value or "")
-        finding = self._homes.judge(image, tagged=False) if part.named else None
+    def _whole(self, part: Part, tag: Part | None) -> Iterator[Stale]:
+        """A whole name beside `name: operator-image`, or beside a tag; others are found as whole names."""
+        written = tag.value or "" if tag else ""
+        image = ImageReference(registry=DOCKER_HUB, repository=part.value or "", tag=written)
+        finding = self._homes.judge(image, tagged=bool(tag)) if part.named or tag else None
         if finding:
             self._take(part)
-            edit = Edit(start=part.start, end=part.end, text=finding.replacement)
-            edits = [edit] if finding.replacement and finding.same else []
+            name, _, right = finding.replacement.partition(":")
+            edit = Edit(start=part.start, end=part.end, text=name)
+            edits = [edit] if name and finding.same and right == written else []
             yield stale_at(self._lines, self._file, part.start, part.end, finding, edits)
 
     def _host_inside(self, part: Part, tag: Part | None, pin: ChartPin | None) -> Iterator[Stale]:
@@ -146,7 +140,24 @@ class Splits:
         if finding is None:
             return
         given = sorted((it for it in (registry, part) if it), key=lambda it: it.start)
+        if registry is None and (self._has_other_registry() or not (pin or self._is_of_values(part))):
+            # What stands before the repository is written elsewhere.
+            finding = replace(finding, same=False)
         yield self._stale(given, tag, finding)
+
+    def _has_other_registry(self) -> bool:
+        """Whether a registry that was upstream's stands apart from all repositories."""
+        return any(
+            it.word == "registry"
+            and (it.value in HUB_HOSTS or it.value in self._homes.registries)
+            and not self._placed.near(it, "repository")
+            for it in self._placed.parts
+        )
+
+    def _is_of_values(self, part: Part) -> bool:
+        """Whether a repository is that of the chart's own values: `image.repository`, or below `image` alone."""
+        around = [it for it in self._lines.owners(part.start) if it.lower() != part.key.lower()]
+        return part.key == "image.repository" or around == ["image"]
 
     def _stale(self, given: Sequence[Part], tag: Part | None, finding: Finding) -> Stale:
         where = given[-1]
@@ -184,19 +195,19 @@ class Splits:
         version = pin.version.lstrip("v~^=") or self._homes.current("operator").versions[-1]
         if version.startswith(("0.", "1.")) or not chart_pins.is_upstream(pin, self._homes):
             return
-        for part in self._parts_between(pin.start, pin.end):
+        for part in self._placed.between(pin.start, pin.end):
             if part.start in self._used or not self._is_of_image(part):
                 continue
-            if self._pin(part.start) is not pin or part.value is None or self._near(part, "repository"):
+            if self._placed.pin(part.start) is not pin or part.value is None or self._placed.near(part, "repository"):
                 continue
             role: Role = "hook" if self._is_of_hook(part) else "operator"
             if (
                 part.word == "registry"
                 and (DOCKER_HUB if part.value in HUB_HOSTS else part.value) in self._homes.registries
             ):
-                tag = self._near(part, "tag")
+                tag = self._placed.near(part, "tag")
                 yield from self._registry_alone(part, tag, version, role)
-            elif part.word == "tag" and not self._near(part, "registry"):
+            elif part.word == "tag" and not self._placed.near(part, "registry"):
                 yield from self._tag_alone(part, pin, version, role)
 
     def _tag_alone(self, part: Part, pin: ChartPin, version: str, role: Role) -> Iterator[Stale]:
@@ -238,7 +249,7 @@ class Splits:
         version = _lowest(pin.version)
         if not version or not chart_pins.is_upstream(pin, self._homes):
             return
-        held = self._parts_between(pin.start, pin.end)
+        held = self._placed.between(pin.start, pin.end)
         owned = (it for it in held if it.word == "registry" and self._is_of_image(it))
         if any(it.value is None or it.value not in self._homes.registries for it in owned):
             return
@@ -255,76 +266,9 @@ class Splits:
             replacement=current.versions[-1],
             same=False,
         )
-        yield stale_at(self._lines, self._file, pin.begin, pin.begin + len(pin.version), finding)
-
-    # For whole names
-
-    def _part_at(self, offset: int) -> Part | None:
-        """The part in whose value an offset is."""
-        after = bisect_left(self._parts, offset + 1, key=lambda it: it.start)
-        part = self._parts[after - 1] if after else None
-        return part if part and offset < part.end else None
-
-    def _parts_between(self, start: int, end: int) -> Sequence[Part]:
-        first = bisect_left(self._parts, start, key=lambda it: it.start)
-        return self._parts[first : bisect_left(self._parts, end, lo=first, key=lambda it: it.start)]
-
-    def tag_beside(self, it: Reference) -> str:
-        """The tag that a text has beside a whole name without one, as a key of its own."""
-        part = self._part_at(it.start)
-        if part is None:
-            return ""
-        tag = self._near(part, "tag") or parts.near(self._lines, self._parts, part, "tag", self._barriers, stem="new")
-        return (tag.value or "") if tag else ""
-
-    def digest_beside(self, it: Reference) -> str:
-        """The digest that a text has beside a whole name, as a key of its own."""
-        part = self._part_at(it.start)
-        found = part and (
-            self._near(part, "digest")
-            or parts.near(self._lines, self._parts, part, "digest", self._barriers, stem="")
-            or parts.near(self._lines, self._parts, part, "digest", self._barriers, stem="image")
-        )
-        return found.value if found and found.value and found.value.startswith("sha256:") else ""
-
-    def listed_tags(self, it: Reference) -> list[str]:
-        """The tags that follow a name as a list, as skopeo sync reads them."""
-        text = self._lines.text
-        match = re.match(
-            r"[\"']?:[ \t]*(?P<inline>\[[^\]\n]*\])?[ \t]*$", text[it.end : text.find("\n", it.end) % (len(text) + 1)]
-        )
-        number, column = self._lines.place(it.start)
-        before = self._lines.all[number - 1][: column - 1]
-        if not match or it.tag or before.strip(" \"'"):
-            return []
-        if match["inline"]:
-            return _TAGS.findall(match["inline"])
-        found = []
-        for line in self._lines.all[number:]:
-            item = re.match(r"\s*-\s+[\"']?([\w.-]+)[\"']?\s*(?:#.*)?$", line)
-            if not item:
-                break
-            found.append(item[1])
-        return found
-
-    def synced(self, it: Reference, tags: Sequence[str]) -> Stale | None:
-        """A name with its tags as a list, below the host that they are of."""
-        owners = [owner for owner in self._lines.owners(it.start) if is_host(owner)]
-        host = it.host or (owners[0] if owners else "")
-        host = DOCKER_HUB if host in HUB_HOSTS else host
-        found = [self._homes.judge(ImageReference(registry=host, repository=it.path, tag=tag)) for tag in tags if host]
-        worst = sorted((one for one in found if one), key=lambda one: list(Severity).index(one.severity))
-        return stale_at(self._lines, self._file, it.start, it.end, worst[0]) if worst else None
+        yield stale_at(self._lines, self._file, pin.begin, pin.finish, finding)
 
     # What they have in common
-
-    def _near(self, part: Part, word: parts.Word) -> Part | None:
-        return parts.near(self._lines, self._parts, part, word, self._barriers)
-
-    def _pin(self, offset: int) -> ChartPin | None:
-        """The nearest chart in whose region an offset is."""
-        holding = [it for it in self._pins if it.holds(offset)]
-        return min(holding, key=lambda it: (it.end - it.start, abs(it.at - offset)), default=None)
 
     def _take(self, *taken: Part) -> None:
         for part in taken:

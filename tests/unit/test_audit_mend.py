@@ -72,6 +72,31 @@ def test_the_diff_comes_first_and_changes_nothing(tmp_path: Path, capsys: pytest
     assert (tmp_path / "values.yaml").read_bytes() == MENDED.encode()
 
 
+# The file, its text, and of which findings another name alone is no mend.
+LEFT_ALONE = [
+    ("Chart.lock", "repository: https://googlecloudplatform.github.io/spark-on-k8s-operator\n"),
+    ("kustomization.yaml", "images:\n- name: docker.io/kubeflow/spark-operator\n  newTag: 2.5.2\n"),
+    (
+        "up.sh",
+        "helm install so so/spark-operator --version 1.4.6 --set image.repository=docker.io/kubeflow/spark-operator\n",
+    ),
+    ("sync.yaml", "docker.io:\n  images-by-semver:\n    kubeflow/spark-operator: '>= 2.2.0'\n"),
+    ("copy.yaml", "- from: kubeflow/spark-operator\n  to: mirror/kubeflow/spark-operator\n"),
+    ("values.yaml", "x: &hub\n  registry: docker.io\nimage:\n  <<: *hub\n  repository: kubeflow/spark-operator\n"),
+    ("values.yaml", "op:\n  image:\n    repository: kubeflow/spark-operator\n    tag: 2.5.2\n"),
+    (".env", "OPERATOR_IMAGE_REPOSITORY=kubeflow/spark-operator\nOPERATOR_IMAGE_TAG=2.5.2\n"),
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"), LEFT_ALONE, ids=[f"{file} {number}" for number, (file, _) in enumerate(LEFT_ALONE)]
+)
+def test_what_another_name_alone_does_not_mend_is_left(file: str, text: str, homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(text)
+    assert docs.audit(tmp_path, homes).findings
+    assert planned(tmp_path, homes) == []
+
+
 def test_a_diff_can_be_applied_by_git(homes: Homes, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     (tmp_path / "a.txt").write_text("docker.io/kubeflow/spark-operator:2.5.2")

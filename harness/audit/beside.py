@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a text has beside a whole name: tag or digest as keys of their own, tags as a list, what else decides them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from harness.audit.findings import Severity
+from harness.audit.homes import Homes
+from harness.audit.placed import Placed
+from harness.audit.references import HUB_HOSTS, Reference, is_host
+from harness.audit.stale import Stale, stale_at
+from harness.images.references import DOCKER_HUB, ImageReference
+
+_TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
+_LISTED = re.compile(r"[\"']?:(?:[ \t]+(?P<inline>\[[^\]\n]*\])?(?P<other>\S.*)?)?$")
+_ITEM = re.compile(r"\s*-\s+[\"']?([\w.-]+)[\"']?\s*(?:#.*)?$")
+_COPIED_FROM = re.compile(r"\bfrom[\"']?[ \t]*:[ \t]*[\"']?$")
+
+
+class Beside:
+    """Looks beside whole names."""
+
+    def __init__(self, homes: Homes, placed: Placed, file: str) -> None:
+        self._homes = homes
+        self._placed = placed
+        self._lines = placed.lines
+        self._file = file
+
+    def tag(self, it: Reference) -> str:
+        """The tag that a text has beside a whole name without one, as a key of its own."""
+        part = self._placed.part(it.start)
+        if part is None:
+            return ""
+        tag = self._placed.near(part, "tag") or self._placed.near(part, "tag", "new")
+        return (tag.value or "") if tag else ""
+
+    def digest(self, it: Reference) -> str:
+        """The digest that a text has beside a whole name, as a key of its own."""
+        part = self._placed.part(it.start)
+        found = part and (
+            self._placed.near(part, "digest")
+            or self._placed.near(part, "digest", "")
+            or self._placed.near(part, "digest", "image")
+        )
+        return found.value if found and found.value and found.value.startswith("sha256:") else ""
+
+    def needs_more(self, it: Reference, tag: str) -> bool:
+        """Whether another name alone does not mend a text: where a Kustomization replaces the tag of the images that
+        its bases name, where a list of copies has the host apart, and where a chart before release 2.0 decides the tag.
+        """
+        if _COPIED_FROM.search(self._lines.before(it.start)):
+            return True
+        part = self._placed.part(it.start)
+        if part is None:
+            return False
+        if part.key == "name" and self._placed.near(part, "tag", "new"):
+            return True
+        pin = self._placed.pin(it.start)
+        return not tag and pin is not None and pin.version.lstrip("v~^=").startswith(("0.", "1."))
+
+    def listed_tags(self, it: Reference) -> list[str] | None:
+        """The tags that follow a name as a list, as skopeo sync reads them; none of them for another rule about tags
+        below a host. None for names that are no such keys.
+        """
+        end = self._lines.text.find("\n", it.end) % (len(self._lines.text) + 1)
+        match = _LISTED.match(self._lines.text[it.end : end].rstrip())
+        number, column = self._lines.place(it.start)
+        before = self._lines.all[number - 1][: column - 1]
+        if not match or it.tag or before.strip(" \"'"):
+            return None
+        if match["inline"]:
+            return _TAGS.findall(match["inline"])
+        if match["other"]:
+            return [] if any(is_host(owner) for owner in self._lines.owners(it.start)) else None
+        found = []
+        for line in self._lines.all[number:]:
+            item = _ITEM.match(line)
+            if not item:
+                break
+            found.append(item[1])
+        return found or None
+
+    def synced(self, it: Reference, tags: Sequence[str]) -> Stale | None:
+        """A name with its tags as a list, below the host that they are of."""
+        owners = [owner for owner in self._lines.owners(it.start) if is_host(owner)]
+        host = it.host or (owners[0] if owners else "")
+        if not host:
+            return None
+        image = ImageReference(registry=DOCKER_HUB if host in HUB_HOSTS else host, repository=it.path)
+        found = [self._homes.judge(replace(image, tag=tag)) for tag in tags]
+        if not tags:
+            found = [self._homes.judge(image, tagged=False)]
+        worst = sorted((one for one in found if one), key=lambda one: list(Severity).index(one.severity))
+        return stale_at(self._lines, self._file, it.start, it.end, worst[0]) if worst else None
