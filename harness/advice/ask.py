@@ -13,6 +13,7 @@ from harness.advice import ends, objects, site, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
 from harness.advice.files import in_folder
 from harness.advice.steps import Deployment, Plan, apis_of
+from harness.audit.homes import Homes
 from harness.matrix import catalogue as catalogues
 from harness.matrix import results
 from harness.matrix.crd_modes import Tool
@@ -59,7 +60,7 @@ def answer(question: Question) -> Advice:
         cannot=cannot,
     )
     given = _values(question)
-    remarks = values.remarks(given, origin, target, known.upgrades) if given is not None else []
+    remarks = values.remarks(given, origin, target, known.upgrades, Homes(known.releases)) if given is not None else []
     if question.site:
         remarks = site.steps_done(question.site, remarks)
     looked = Looked(

@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.audit.expressions import is_known
+from harness.audit.homes import Homes
+from harness.audit.references import HUB_HOSTS
+from harness.errors import UsageError
+from harness.images.references import DOCKER_HUB, ImageReference
+from harness.matrix import chart_facts
 from harness.matrix.edges import Upgrades
 from harness.matrix.known_rows import KnownRow, Note
 from harness.matrix.model import Move, Release
-from harness.releases import chart_image, conditions
+from harness.releases import chart_image, conditions, value_kinds
 from harness.releases.chart_image import ChartImage
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at, merge, strangers
@@ -21,6 +27,8 @@ Values = Mapping[str, Any]
 
 NOTHING_KNOWN = Upgrades()
 
+_UMBRELLAS_OWN = ("enabled", "tags")
+"""Keys that umbrella charts have beside a subchart's own, as conditions."""
 _SHOWN_VALUE = 80
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+.*")
 
@@ -50,20 +58,27 @@ class Remark:
     stops: bool = False
 
 
-def judge(values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN) -> list[Sentence]:
+def judge(
+    values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN, homes: Homes | None = None
+) -> list[Sentence]:
     """Advice on the user's values; a single sentence if none of them needs a change."""
-    return [it.sentence for it in remarks(values, origin, target, upgrades)]
+    return [it.sentence for it in remarks(values, origin, target, upgrades, homes)]
 
 
-def remarks(values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN) -> list[Remark]:
-    """The same with what is to be done. Values of an umbrella chart are those below the chart's name or alias."""
+def remarks(
+    values: Values, origin: End, target: End, upgrades: Upgrades = NOTHING_KNOWN, homes: Homes | None = None
+) -> list[Remark]:
+    """The same with what is to be done. Values of an umbrella chart are those below the chart's name or alias.
+
+    `homes` has the names that are upstream's; without it, any is taken for the user's own.
+    """
     found_at, below = next(chart_image.of_operator(values), ("", values))
     above = ""
     if found_at and CHART_NAME not in (target.defaults or {}):
         values, above = below, found_at
     found = [
-        *_image(values, "image", above, origin, target),
-        *_image(values, "hook.image", above, origin, target),
+        *_image(values, "image", above, origin, target, homes),
+        *_image(values, "hook.image", above, origin, target, homes),
         *_noted(values, above, origin, target, upgrades.notes),
         *_known_to_break(values, above, origin, target, upgrades.known),
         *_unknown_keys(values, above, origin, target),
@@ -75,7 +90,7 @@ def remarks(values: Values, origin: End, target: End, upgrades: Upgrades = NOTHI
     return [*found, *_moved(values, origin, target)]
 
 
-def _image(values: Values, key: str, above: str, origin: End, target: End) -> Iterator[Remark]:
+def _image(values: Values, key: str, above: str, origin: End, target: End, homes: Homes | None) -> Iterator[Remark]:
     """Advice on values that pin an image: the operator's or the hook's, as `key` says."""
     wanted, before = _row(target, key), _row(origin, key)
     if target.release is None:
@@ -83,15 +98,11 @@ def _image(values: Values, key: str, above: str, origin: End, target: End) -> It
     asked = chart_image.rendered(
         values, key, registry=wanted[0] or "", repository=wanted[1] or "", version=target.release.version
     )
-    named = [
-        f"{above}{key}.{part}"
-        for part in asked.given
-        if part != "tag" and (at(values, f"{key}.{part}") or part == "registry")
-    ]
+    named = [f"{above}{key}.{part}" for part in asked.given if part != "tag"]
     if wanted != (None, None) and named:
-        yield from _named_image(" and ".join(named), asked, wanted, before, target)
+        yield from _named_image(" and ".join(named), asked, wanted, before, target, homes)
     if asked.tag != target.release.version:
-        yield _tag(f"{above}{key}.tag", asked.tag, target, target.release)
+        yield _tag(f"{above}{key}.tag", asked, target, target.release, homes)
 
 
 def _named_image(
@@ -100,14 +111,19 @@ def _named_image(
     wanted: tuple[str | None, str | None],
     before: tuple[str | None, str | None],
     target: End,
+    homes: Homes | None,
 ) -> Iterator[Remark]:
     """Advice on the name that registry and repository make together, as the chart joins them."""
     tag = target.release.version if target.release else asked.tag
     name, upstream = asked.name, "/".join(map(str, wanted))
     image = f"{name}:{tag}"
-    if not asked.registry:
+    if not is_known(name):
+        where = f"if that is your own registry, it must have the image, copied from {upstream}:{tag}"
+        yield Remark(sentence=_catalogued(f"{keys}: {image} is filled in elsewhere; {where}", target))
+    elif not _is_name(image):
+        empty = "an empty registry" if not asked.registry else "the chart"
         yield _do(
-            f"{keys}: an empty registry makes the name {image}, which is not the name of an image",
+            f"{keys}: {empty} makes the name {image}, which is not the name of an image",
             target,
             f"set image.registry to the host of your registry, or remove {keys} from the values",
             stops=True,
@@ -117,7 +133,9 @@ def _named_image(
         yield _do(
             f"{keys}: the host belongs in the registry: the chart of {target.name} asks for {image}",
             target,
-            f"write registry: {host} and repository: {rest}, in place of {keys}",
+            f"remove {keys} from the values"
+            if _of_upstream(f"{asked.repository}:{tag}", homes)
+            else f"write registry: {host} and repository: {rest}, in place of {keys}",
             stops=True,
         )
     elif name == upstream:
@@ -126,6 +144,13 @@ def _named_image(
         yield _do(
             f"{keys}: this is where the release before is published; {target.name} would be pulled as {image}, which "
             f"upstream does not publish; remove these values to get {upstream}",
+            target,
+            f"remove {keys} from the values: {target.name} is published as {upstream}:{tag}",
+            stops=True,
+        )
+    elif told := _of_upstream(image, homes):
+        yield _do(
+            f"{keys}: {target.name} would be pulled as {image}, but {told}",
             target,
             f"remove {keys} from the values: {target.name} is published as {upstream}:{tag}",
             stops=True,
@@ -139,7 +164,30 @@ def _named_image(
         )
 
 
-def _tag(key: str, tag: str, target: End, release: Release) -> Remark:
+def _is_name(text: str) -> bool:
+    try:
+        ImageReference.parse(text)
+    except UsageError:
+        return False
+    return True
+
+
+def _of_upstream(text: str, homes: Homes | None) -> str:
+    """Why upstream does not publish an image of its own under a name; empty for names of others, and right ones."""
+    image = ImageReference.parse(text)
+    if homes is None:
+        return ""
+    if image.registry in HUB_HOSTS:
+        image = replace(image, registry=DOCKER_HUB)
+    found = homes.judge(image) or homes.judge(replace(image, tag="latest"), tagged=False)
+    return found.message if found else ""
+
+
+def _tag(key: str, asked: ChartImage, target: End, release: Release, homes: Homes | None) -> Remark:
+    tag = asked.tag
+    found = homes.judge(ImageReference.parse(asked.text)) if homes and _is_name(asked.text) else None
+    if found and found.rule == "not-published":
+        return _do(f"{key}: {found.message}", target, f"remove {key} from the values", stops=True)
     if _WITH_V.fullmatch(tag):
         return _do(
             f"{key}: there is no image with the tag {tag}: tags are versions without v",
@@ -157,7 +205,7 @@ def _tag(key: str, tag: str, target: End, release: Release) -> Remark:
 
 def _noted(values: Values, above: str, origin: End, target: End, notes: Sequence[Note]) -> Iterator[Remark]:
     for note in notes:
-        if note.value and at(values, note.value) and note.about(origin.name, target.name):
+        if note.value and note.holds(at(values, note.value)) and note.about(origin.name, target.name):
             text = f"{above}{note.value}: {note.why}. Workaround: {note.way_out}"
             where = f"{note.basis}, {note.link}"
             sentence = Sentence(text=text, origin="from the catalogue", where=where)
@@ -186,19 +234,35 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
         yield Remark(sentence=Sentence(text=text, origin="from the chart"))
         return
     for key in strangers(values, target.defaults):
+        if key.startswith("x-") or (above and key in _UMBRELLAS_OWN):
+            continue
         there = origin.defaults is not None and _known(key, origin.defaults)
         was = f"is in the chart of {origin.name} but no longer in" if there else "is not in"
-        yield Remark(sentence=_read(f"{above}{key} {was} the chart of {target.name}: it has no effect", target))
+        text = (
+            f"{above}{key} {was} the chart of {target.name}: it has no effect{_other_name(key, above, values, target)}"
+        )
+        yield Remark(sentence=_read(text, target))
+
+
+def _other_name(key: str, above: str, values: Values, target: End) -> str:
+    """What charts since 2.0.0 call a key of the charts before, or how it is spelt, in words."""
+    now = [it.now for it in chart_facts.renamed() if it.before == key or _is_below(it.before, key, values)]
+    upper, _, last = key.rpartition(".")
+    beside = at(target.defaults, upper) if upper else target.defaults
+    spelt = [it for it in beside or {} if it.lower() == last.lower()]
+    now = now or [f"{upper}.{it}".lstrip(".") for it in spelt]
+    return f"; its name there is {' and '.join(f'{above}{it}' for it in dict.fromkeys(now))}" if now else ""
+
+
+def _is_below(before: str, key: str, values: Values) -> bool:
+    return before.startswith(f"{key}.") and at(values, before) is not None
 
 
 def _wrong_kinds(values: Values, above: str, target: End) -> Iterator[Remark]:
     """Values of another kind than the chart's own: templates fail on them, or say something else."""
-    for key, value in _leaves(values):
-        own = at(target.defaults or {}, key)
-        if value is None or own is None or _kind(value) == _kind(own) or {_kind(value), _kind(own)} <= _PLAIN:
-            continue
-        text = f"{above}{key} is {_kind(value)}, and in the chart of {target.name} {_kind(own)}"
-        yield Remark(sentence=_read(text, target), step=f"write {above}{key} as {_kind(own)}", stops=True)
+    for it in value_kinds.wrong(values, target.defaults or {}, f"the chart of {target.name}"):
+        sentence = _read(f"{above}{it.key} {it.words}", target)
+        yield Remark(sentence=sentence, step=it.step.replace(it.key, f"{above}{it.key}"), stops=it.stops)
 
 
 def _moved(values: Values, origin: End, target: End) -> Iterator[Remark]:
@@ -209,21 +273,13 @@ def _moved(values: Values, origin: End, target: End) -> Iterator[Remark]:
         text = f"whether defaults moved since {origin.name} is not known: its chart is not available here"
         yield Remark(sentence=Sentence(text=text, origin="from the chart"))
         return
-    for key, now in _leaves(target.defaults):
+    for key, now in value_kinds.leaves(target.defaults):
         if not _known(key, origin.defaults) or at(values, key) is not None or key.startswith(("image.", "hook.image.")):
             continue
         before = at(origin.defaults, key)
         if before != now:
             text = f"the default of {key} moved from {_shown(before)} to {_shown(now)}: set it if that matters"
             yield Remark(sentence=_read(text, target))
-
-
-def _leaves(values: Values, above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
 
 
 def _known(key: str, defaults: Values) -> bool:
@@ -233,20 +289,6 @@ def _known(key: str, defaults: Values) -> bool:
             return False
         here = here[part]
     return True
-
-
-_PLAIN = {"text", "a number", "true or false"}
-"""What Helm's templates write alike."""
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, Mapping):
-        return "a map"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return "a number" if isinstance(value, int | float) else "text"
 
 
 def _shown(value: object) -> str:

@@ -34,6 +34,13 @@ class ValuesRow(Model):
     gone: tuple[str, ...] = ()
 
 
+class RenamedRow(Model):
+    """`[[renamed]]`: what charts since 2.0.0 call a key of the charts before."""
+
+    before: str
+    now: str
+
+
 class SchemaRow(Model):
     """`[[schema]]`: what a CRD takes in `spec`, beyond the release before it."""
 
@@ -50,8 +57,14 @@ class SchemaRow(Model):
 def values_rows(file: Path = VALUES) -> tuple[ValuesRow, ...]:
     """The rows of charts/values.toml. Raises CatalogueError."""
     source = TomlSource.read(file)
-    source.require_only("values")
+    source.require_only("values", "renamed")
     return source.rows("values", ValuesRow)
+
+
+@cache
+def renamed() -> tuple[RenamedRow, ...]:
+    """The keys of charts before 2.0.0 that have another name since. Raises CatalogueError."""
+    return TomlSource.read(VALUES).rows("renamed", RenamedRow)
 
 
 def schema_rows(file: Path = CRDS) -> tuple[SchemaRow, ...]:

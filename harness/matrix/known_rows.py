@@ -15,7 +15,7 @@ from pydantic import Field
 from harness.matrix.model import CrdMode, Known, Move, PathKind, ValuesMode, WayName
 from harness.matrix.path_names import HELMS, USUAL
 from harness.matrix.rows import Model
-from harness.matrix.versions import numbers
+from harness.matrix.versions import VERSION, numbers
 
 Basis = Literal["run", "upstream-issue", "code"]
 """The basis of a known break: observed in a run of this harness, reported upstream, or read in the operator's code."""
@@ -114,18 +114,25 @@ class KnownRow(Model):
 class Note(Model):
     """`[[note]]`: a known fact about an edge without a path, since one of its releases or a setting has no row.
 
-    `value` is the key of the chart's values that it is about; empty when it is about any.
+    `value` is the key of the chart's values that it is about; empty when it is about any. Where that is a tag, `tags`
+    are the releases among them that it is about; it may be about any tag that is no release.
     """
 
     origins: tuple[str, ...] = Field(default=("*",), alias="from", min_length=1)
     targets: tuple[str, ...] = Field(default=("*",), alias="to", min_length=1)
     kinds: tuple[Literal["upgrade", "rollback"], ...] = Field(default=("upgrade",), min_length=1)
     value: str = ""
+    tags: tuple[str, ...] = ()
     why: str = Field(min_length=1)
     message: str = ""
     link: str = Field(pattern=_LINK)
     way_out: str = Field(min_length=1)
     basis: Basis
+
+    def holds(self, value: object) -> bool:
+        """Whether it is about a value of its key."""
+        is_release = bool(VERSION.fullmatch(str(value)))
+        return bool(value) and not (self.tags and is_release and not matches(self.tags, str(value)))
 
     def about(self, origin: str, target: str, kind: str = "upgrade") -> bool:
         """Whether it is about the edge between these releases."""

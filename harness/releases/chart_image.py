@@ -19,6 +19,12 @@ from harness.releases.values import at
 KEYS = ("image", "hook.image")
 """Where the chart's values have images: the operator's, and that of the hook."""
 
+_NULL = "%!s(<nil>)"
+"""What the templates print for a registry or a repository that a null took away (`printf "%s"` of Go)."""
+
+_ACCOUNTS = "serviceAccounts"
+"""A key of charts before 2.0.0, below which the operator's account has the chart's name as its key."""
+
 _UMBRELLA = re.compile(r"spark[-_]?operator", re.I)
 
 
@@ -49,12 +55,16 @@ class ChartImage:
 
 def rendered(values: Mapping[str, Any], key: str, *, registry: str, repository: str, version: str) -> ChartImage:
     """The image at a key of `KEYS` for a user's values; the others are the chart's own, and its version."""
-    found = {part: at(values, f"{key}.{part}") for part in ("registry", "repository", "tag")}
+    given = at(values, key)
+    found = {it: given[it] for it in ("registry", "repository", "tag") if isinstance(given, Mapping) and it in given}
+    if found.get("tag") is None:
+        found.pop("tag", None)
+    named = {part: _NULL if value is None else str(value) for part, value in found.items()}
     return ChartImage(
-        registry=registry if found["registry"] is None else str(found["registry"]),
-        repository=repository if found["repository"] is None else str(found["repository"]),
-        tag=str(found["tag"]) if found["tag"] else version,
-        given=tuple(part for part, value in found.items() if value is not None),
+        registry=named.get("registry", registry),
+        repository=named.get("repository", repository),
+        tag=named.get("tag") or version,
+        given=tuple(named),
     )
 
 
@@ -71,7 +81,7 @@ def of_operator(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str
 def subcharts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The values of the operator's chart as a subchart, each with its path, switched off or not."""
     for key, value in values.items():
-        if not isinstance(value, Mapping):
+        if not isinstance(value, Mapping) or key == _ACCOUNTS:
             continue
         if _UMBRELLA.fullmatch(str(key)):
             yield f"{path}{key}.", value

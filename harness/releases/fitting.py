@@ -16,7 +16,7 @@ import yaml
 
 from harness.kube.needs import Need, needs
 from harness.late import quantities
-from harness.releases import chart_files, node_labels, scheduling
+from harness.releases import chart_files, node_labels, scheduling, value_kinds
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError
 from harness.releases.namespaces import with_job_namespaces
@@ -117,6 +117,11 @@ def fit(helm: Helm, chart: Chart, given: Given) -> Fit | Misfit:
 
     Nothing where it does not render without them either. Raises CommandTimeout, and ToolError for an unusable Helm.
     """
+    wrong = list(value_kinds.refused(merge(*given.users)))
+    if wrong:
+        return Misfit(
+            words="; ".join(f"{it.key} {it.words}" for it in wrong), next_step="; ".join(it.step for it in wrong)
+        )
     values = given.values(*given.own, *given.users)
     try:
         objects = helm.template(

@@ -152,3 +152,9 @@ def test_requests_that_are_more_than_the_machine(resources: Mapping[str, Any], s
     found = misfit(ChartOfOneDeployment(), {"webhook": {"pod": pod}}, room=Room(cpus=2, memory_mib=4096))
     assert said in (found.words if found else "")
     assert bool(found) == bool(said)
+
+
+def test_what_the_api_server_refuses_is_told_before_a_cluster_is_made() -> None:
+    found = misfit(ChartOfOneDeployment(), {"image": {"pullSecrets": ["regcred"]}})
+    assert found is not None
+    assert found.words == "image.pullSecrets has text (regcred), and Kubernetes takes maps with a name there"

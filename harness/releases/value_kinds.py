@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of a kind that the chart's templates, or Kubernetes behind them, take otherwise than they are meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.releases.values import at
+
+Values = Mapping[str, Any]
+
+_PLAIN = {"text", "a number", "true or false"}
+"""What Helm's templates write alike."""
+
+_MEANT_FALSE = ("false", "no", "off", "n", "0")
+_PASSED_ON = ("podSecurityContext", "securityContext")
+"""Maps that templates give to Kubernetes as they are, and leave out where there are none."""
+
+_TEXT_ONLY = re.compile(
+    r"(?:(?:controller|webhook|hook|spark)\..*)?(?:nodeSelector|labels|annotations|commonLabels)\..+"
+)
+"""Keys of pods and metadata that take text alone (core/v1 PodSpec, meta/v1 ObjectMeta)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wrong:
+    """What is wrong with the value of a key, and what to write; `stops` says that Helm or the API server refuses it."""
+
+    key: str
+    words: str
+    step: str
+    stops: bool = True
+
+
+def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
+    """Values of a wrong kind; `defaults` are those of the chart, which is called `chart`."""
+    for key, value in leaves(values):
+        own = at(defaults, key)
+        if value is None:
+            if isinstance(own, Mapping) and own and key.rpartition(".")[2] not in _PASSED_ON:
+                words = f"is null, so that Helm drops the keys below it, which the templates of {chart} read"
+                yield Wrong(key=key, words=words, step=f"remove {key} from the values")
+        elif isinstance(own, bool) and isinstance(value, str) and value.lower() in _MEANT_FALSE:
+            words = f'is the text "{value}", and a template that asks for it takes any text for true'
+            yield Wrong(key=key, words=words, step=f"write {key}: false, without quotes", stops=False)
+        elif own is not None and _kind(value) != _kind(own) and not {_kind(value), _kind(own)} <= _PLAIN:
+            words = f"is {_kind(value)}, and in {chart} {_kind(own)}"
+            yield Wrong(key=key, words=words, step=f"write {key} as {_kind(own)}")
+    yield from refused(values)
+
+
+def refused(values: Values) -> Iterator[Wrong]:
+    """Values that templates give to Kubernetes as they are, and that the API server refuses."""
+    for key, value in leaves(values):
+        if _TEXT_ONLY.fullmatch(key) and value is not None and not isinstance(value, str):
+            words = f"is {_kind(value)}, and Kubernetes takes text alone there"
+            yield Wrong(key=key, words=words, step=f"write {key} in quotes")
+    for item in _items(values, "image.pullSecrets"):
+        if not isinstance(item, Mapping):
+            words = f"has {_kind(item)} ({item}), and Kubernetes takes maps with a name there"
+            yield Wrong(key="image.pullSecrets", words=words, step=f"write - name: {item} below image.pullSecrets")
+    for key in ("controller.env", "webhook.env"):
+        for item in _items(values, key):
+            value = item.get("value") if isinstance(item, Mapping) else None
+            if value is not None and not isinstance(value, str):
+                words = f"has {_kind(value)} as the value of {item['name']}, and Kubernetes takes text alone there"
+                yield Wrong(key=key, words=words, step=f"write the value of {item['name']} in quotes")
+
+
+def leaves(values: Values, above: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value that is no map, or an empty one, with its key, in which dots stand between the steps."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def _items(values: Values, key: str) -> list[Any]:
+    found = at(values, key)
+    return found if isinstance(found, list) else []
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, Mapping):
+        return "a map"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return "a number" if isinstance(value, int | float) else "text"

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of values as people write them: upstream's names, keys of old charts, and kinds that nobody takes."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from advice_samples import CATALOGUE
+
+from harness.advice import values
+from harness.advice.values import End
+from harness.audit.homes import Homes
+from harness.matrix import chart_facts
+from harness.releases.value_kinds import refused
+from harness.releases.values import at
+
+HOMES = Homes(CATALOGUE.releases)
+RIGHT = "remove image.registry and image.repository from the values: 2.5.2 is published as"
+
+
+def end(name: str) -> End:
+    release = CATALOGUE.release(name)
+    return End(name=name, release=release, defaults=chart_facts.values(release.version), chart="the chart")
+
+
+def said(text: str, origin: str = "2.4.0") -> str:
+    """Each sentence on a line with its step; not those about defaults that moved."""
+    found = values.remarks(yaml.safe_load(text), end(origin), end("2.5.2"), CATALOGUE.upgrades, HOMES)
+    lines = [f"{'stops: ' if it.stops else ''}{it.sentence.text} -> {it.step}" for it in found]
+    return "\n".join(it for it in lines if "moved from" not in it)
+
+
+@pytest.mark.parametrize(
+    ("registry", "repository", "why"),
+    [
+        ("ghcr.io", "kubeflow/spark-operator", "is a repository of docker.io, not of ghcr.io"),
+        ("docker.io/kubeflow", "spark-operator", "the last version in docker.io/kubeflow/spark-operator is 2.1.1"),
+        (
+            "index.docker.io",
+            "kubeflow/spark-operator",
+            "the last version in docker.io/kubeflow/spark-operator is 2.1.1",
+        ),
+        ("gcr.io", "spark-operator/spark-operator", "upstream left gcr.io/spark-operator/spark-operator"),
+        ("ghcr.io", "googlecloudplatform/spark-operator", "its images cannot be pulled any more"),
+        ("ghcr.io", "kubeflow/spark-operator/operator", "upstream has no package"),
+    ],
+)
+def test_nobody_is_told_to_push_to_upstream(registry: str, repository: str, why: str) -> None:
+    found = said(f"image: {{registry: {registry}, repository: {repository}}}")
+    assert why in found
+    assert RIGHT in found
+    assert "registry copy" not in found
+
+
+@pytest.mark.parametrize("text", ["{registry: null}", "{repository: null}", "{registry: docker.io/, repository: /a}"])
+def test_what_makes_no_name_is_no_copy_to_make(text: str) -> None:
+    found = said(f"image: {text}")
+    assert "stops: image." in found
+    assert "which is not the name of an image" in found
+
+
+def test_upstreams_host_in_the_repository_is_no_registry_to_move_to() -> None:
+    found = said("image: {repository: docker.io/kubeflow/spark-operator}")
+    assert "-> remove image.repository from the values" in found
+    assert "-> write registry: acme.io" in said("image: {repository: acme.io/spark}")
+
+
+def test_a_name_that_is_filled_in_elsewhere_is_not_judged() -> None:
+    found = said('image: {registry: "${REGISTRY}"}')
+    assert "is filled in elsewhere" in found
+    assert "stops" not in found
+
+
+@pytest.mark.parametrize(
+    ("tag", "why"),
+    [
+        ("2.5", "2.5 is no tag of"),
+        ("2.4.7", "upstream never published 2.4.7"),
+        ("v2.5.2", "tags are versions without v"),
+    ],
+)
+def test_a_tag_that_was_never_published_is_told(tag: str, why: str) -> None:
+    assert why in said(f"image: {{tag: {tag}}}")
+
+
+def test_flags_that_old_images_lack_are_told_of_old_images_alone() -> None:
+    assert "--feature-gates" in said("image: {tag: 2.4.0}")
+    assert "--feature-gates" in said("image: {registry: acme.io, tag: ours}")
+    assert said("image: {tag: 2.5.2}") == "none of these values needs a change -> "
+
+
+def test_keys_of_charts_before_2_0_are_told_with_their_names_since() -> None:
+    found = said("""
+sparkJobNamespaces: [jobs]
+imagePullSecrets: [{name: x}]
+serviceAccounts: {spark: {name: spark}, sparkoperator: {create: true}}
+metrics: {enable: true}
+controller: {nodeselector: {a: b}}
+resyncInterval: 30
+""")
+    assert (
+        "sparkJobNamespaces is not in the chart of 2.5.2: it has no effect; its name there is spark.jobNamespaces"
+        in found
+    )
+    assert "its name there is image.pullSecrets" in found
+    assert "its name there is spark.serviceAccount and controller.serviceAccount" in found
+    assert "its name there is prometheus.metrics.enable" in found
+    assert "its name there is controller.nodeSelector" in found
+    assert "resyncInterval is not in the chart of 2.5.2: it has no effect -> " in found
+
+
+def test_a_key_that_was_renamed_is_one_of_the_chart() -> None:
+    keys = chart_facts.values("2.5.2")
+    assert [it.now for it in chart_facts.renamed() if at(keys, it.now) is None] == []
+
+
+def test_anchors_and_conditions_of_umbrella_charts_are_no_unknown_keys() -> None:
+    assert said("x-small: {cpu: 1}") == "none of these values needs a change -> "
+    assert (
+        said("spark-operator: {enabled: true, controller: {workers: 3}}") == "none of these values needs a change -> "
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image: {pullSecrets: [regcred]}", "stops: image.pullSecrets has text (regcred), and Kubernetes takes maps"),
+        ("controller: {labels: {a: 1}}", "stops: controller.labels.a is a number, and Kubernetes takes text alone"),
+        ("webhook: {annotations: {b.io/scrape: true}}", "stops: webhook.annotations.b.io/scrape is true or false"),
+        ("controller: {nodeSelector: {spark: true}}", "stops: controller.nodeSelector.spark is true or false"),
+        ("controller: {env: [{name: A, value: 1}]}", "stops: controller.env has a number as the value of A"),
+        ("webhook: null", "stops: webhook is null, so that Helm drops the keys below it"),
+        ("hook: {upgradeCrd: 'false'}", 'hook.upgradeCrd is the text "false", and a template that asks for it takes'),
+        ("spark: {jobNamespaces: jobs}", "stops: spark.jobNamespaces is text, and in the chart of 2.5.2 a list"),
+    ],
+)
+def test_kinds_that_templates_or_kubernetes_take_otherwise(text: str, words: str) -> None:
+    assert words in said(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image: {pullSecrets: [{name: regcred}]}",
+        "controller: {labels: {a: '1'}, podSecurityContext: null, replicas: '2', env: [{name: A, valueFrom: {}}]}",
+        "prometheus: {metrics: {labels: app_type}}",
+        "controller: {uiIngress: {annotations: {a: '1'}}}",
+    ],
+)
+def test_kinds_that_are_taken_are_not_told(text: str) -> None:
+    assert list(refused(yaml.safe_load(text))) == []
