@@ -14,13 +14,13 @@ import pytest
 from fake_api_server import api_server
 from rich.console import Console
 
-from harness.bench import verdicts
+from harness.bench import state, verdicts
 from harness.bench.__main__ import main
-from harness.bench.verdicts import catalogue, outcome, planting, state
+from harness.bench.site import Site
+from harness.bench.verdicts import catalogue, outcome, planting
 from harness.bench.verdicts.acts import ACTS
 from harness.bench.verdicts.catalogue import Fault, Harmless, Step
 from harness.bench.verdicts.outcome import Fate, Result, VerdictsOutcome, table
-from harness.bench.verdicts.site import Site
 from harness.errors import CatalogueError, HarnessError, UsageError, WaitTimeout
 from harness.stories.installs import scenarios
 from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 from test_infrastructure import HOST, PULLED_404, PULLED_429, a_pod, an_event, seen, waiting
 
-from harness.bench.verdicts.site import Site
+from harness.bench.site import Site
 from harness.checks.infrastructure import Cause
 from harness.errors import ApiError, RegistryError
 from harness.releases import surroundings

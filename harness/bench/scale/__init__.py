@@ -21,7 +21,7 @@ from harness.bench.outcome import machine
 from harness.bench.scale import chart
 from harness.bench.scale.crowd import crowd
 from harness.bench.scale.upgrade import Step, measure
-from harness.bench.verdicts.site import site
+from harness.bench.site import site
 from harness.evidence.ledger import new_run_id
 from harness.matrix.select import Selection
 from harness.run.resources import Resources

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness import process
-from harness.bench.verdicts.site import Site
+from harness.bench.site import Site
 from harness.errors import ApiError
 from harness.foundry import gobuild
 from harness.foundry.store import Store

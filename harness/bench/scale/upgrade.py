@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.bench.scale.crowd import GROUP, VERSION, Crowd
-from harness.bench.verdicts.site import Site
+from harness.bench.site import Site
 from harness.errors import ApiError, HarnessError
 from harness.host.memory import peak_mib
 from harness.kube.api import listed, raw

@@ -22,10 +22,10 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import options as run_options
+from harness.bench.site import Site, site
 from harness.bench.verdicts import catalogue, planting
 from harness.bench.verdicts.catalogue import Fault, Row
 from harness.bench.verdicts.outcome import Result, VerdictsOutcome, kept, table
-from harness.bench.verdicts.site import Site, site
 from harness.errors import HarnessError
 from harness.evidence.ledger import new_run_id
 from harness.matrix.select import Selection

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from harness.bench.site import Site
 from harness.bench.verdicts import application_acts, operator_acts
 from harness.bench.verdicts.planting import Undo
-from harness.bench.verdicts.site import Site
 
 ACTS: Mapping[str, Callable[[Site], Undo]] = {
     it.__name__.replace("_", "-"): it

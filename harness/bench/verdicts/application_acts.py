@@ -10,9 +10,9 @@ from typing import Any
 from harness.apps.objects import APPLICATION, GROUP, SCHEDULED, Objects
 from harness.apps.pods import SparkPod
 from harness.apps.states import State
+from harness.bench.site import Site
 from harness.bench.verdicts.beside import Beside
 from harness.bench.verdicts.planting import Undo, delete, remade
-from harness.bench.verdicts.site import Site
 from harness.errors import ApiError, WaitTimeout
 from harness.kube.api import get, send
 from harness.waiting import until

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness.apps import samples
+from harness.bench.site import Site
 from harness.bench.verdicts.beside import Beside
 from harness.bench.verdicts.planting import Undo, delete, in_node, put_back
-from harness.bench.verdicts.site import Site
 from harness.kube.api import get, send
 from harness.releases.home import OPERATOR_NAMESPACE
 from harness.waiting import until

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from harness import causes
+from harness.bench.site import Site
 from harness.bench.verdicts.catalogue import Step
-from harness.bench.verdicts.site import Site
 from harness.errors import ApiError, HarnessError
 from harness.kube.api import get, send
 from harness.waiting import until

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A cluster with an installed operator, as a run makes it, on which rows are tried."""
+"""A cluster with an installed operator, as a run makes it, for benches that try many things on one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 from harness import install_checks, process
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
-from harness.bench.verdicts import state
-from harness.bench.verdicts.state import Picture
+from harness.bench import state
+from harness.bench.state import Picture
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.evidence.ledger import cluster_name
 from harness.kube import reading
