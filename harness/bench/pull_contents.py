@@ -18,7 +18,7 @@ from harness.images.references import ImageReference
 from harness.registries import local
 from harness.registries.copy import copy
 from harness.registries.push import Transfer
-from harness.registries.sources import probe_all
+from harness.registries.source_choice import probe_all
 from harness.run.resources import Resources
 from harness.run.setup import Request
 

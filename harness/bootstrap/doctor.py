@@ -23,7 +23,7 @@ from harness.matrix import catalogue
 from harness.matrix.model import Environment
 from harness.process import call
 from harness.processors import usable
-from harness.registries.sources import PUBLIC_HOSTS, probe_all
+from harness.registries.source_choice import PUBLIC_HOSTS, probe_all
 from harness.settings import Settings
 
 _COMMAND_SECONDS = 30.0

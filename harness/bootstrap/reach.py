@@ -24,7 +24,7 @@ from harness.registries.client import RegistryClient
 from harness.registries.connection import address_of
 from harness.registries.presented import wrong_clock
 from harness.registries.problems import proxy_for
-from harness.registries.sources import PUBLIC_HOSTS
+from harness.registries.source_choice import PUBLIC_HOSTS
 from harness.settings import Settings
 from harness.waiting import Deadline
 

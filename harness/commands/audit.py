@@ -72,7 +72,7 @@ def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.audit.homes import Homes
     from harness.audit.look import Eyes
     from harness.matrix import catalogue as catalogues
-    from harness.registries.sources import detect
+    from harness.registries.source_choice import detect
 
     options = run_options.read(parsed)
     wanted = settings.load(file=options.config)

@@ -75,7 +75,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.bootstrap.bootstrap import bootstrap
     from harness.evidence.temporary import temporary
     from harness.matrix.path_names import by_argo_cd
-    from harness.registries.sources import detect
+    from harness.registries.source_choice import detect
     from harness.releases import ways
     from harness.run import setup
 

@@ -34,7 +34,7 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.matrix import listing, shards
     from harness.matrix.estimate import Estimator
     from harness.matrix.select import unavailable_reason
-    from harness.registries.sources import detect
+    from harness.registries.source_choice import detect
     from harness.report.history import History
     from harness.run import setup
 

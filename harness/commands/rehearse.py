@@ -76,7 +76,7 @@ def _planned(parsed: argparse.Namespace, given: run_options.RunOptions, wanted: 
     from harness.foundry.imported import Imports
     from harness.late import psutil
     from harness.matrix import catalogue
-    from harness.registries.sources import detect
+    from harness.registries.source_choice import detect
     from harness.rehearsal import choice, plan
 
     reading = site.read(parsed.site, parsed.release_name)

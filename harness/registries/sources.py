@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image sources: public registries, their mirrors, or the foundry; and which of these this host can use."""
+"""Image sources: public registries, their mirrors, or the foundry."""
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,31 +10,20 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Protocol, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.errors import HarnessError, RegistryError, UnaskedError, UnavailableError, UsageError
+from harness.errors import HarnessError, RegistryError, UnaskedError, UnavailableError
 from harness.images import logins
 from harness.images.credentials import Credentials
 from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap
-from harness.images.references import DOCKER_HUB, ImageReference
-from harness.registries.client import RegistryClient
-from harness.registries.connection import address_of
+from harness.images.references import ImageReference
 from harness.registries.push import Transfer
 from harness.settings import Settings, SourceKind
-from harness.waiting import Deadline
-
-PUBLIC_HOSTS = (DOCKER_HUB, "ghcr.io", "registry.k8s.io")
-"""The registries that the default cells pull from."""
-
-PROBE_SECONDS = 5.0
 
 _PREFLIGHT_THREADS = 8
 _ABOUT_AN_IMAGE = (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
-# What httpx heeds of the environment for https addresses.
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 class ImageRecord(BaseModel):
@@ -333,99 +320,6 @@ def source_for(
     if kind == "mirror":
         return Mirrored(MirrorMap(mirrors={**settings.mirror_map.mirrors, **own}), provenance=provenance)
     return Foundry(local or MirrorMap(), provenance=provenance)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The source that a run uses, and `why`."""
-
-    kind: SourceKind
-    why: str
-
-    def __str__(self) -> str:
-        return f"images come from {_PHRASES[self.kind]}: {self.why}"
-
-
-_PHRASES: Mapping[SourceKind, str] = {
-    "upstream": "the public registries",
-    "mirror": "the mirrors",
-    "foundry": "the foundry",
-}
-
-
-def detect(
-    settings: Settings,
-    asked: SourceKind | None = None,
-    *,
-    hosts: Iterable[str] = PUBLIC_HOSTS,
-    timeout: float = PROBE_SECONDS,
-) -> Choice:
-    """Choose a source: the requested one; else configured mirrors; else upstream if all `hosts` answer; else the
-    foundry.
-
-    Probes all registries in parallel, once, for at most `timeout` seconds. Raises UsageError when `mirror` is
-    requested but none is configured.
-    """
-    wanted = asked or settings.source
-    if wanted == "mirror" and not settings.mirrors:
-        raise UsageError(
-            "--source mirror needs a mirror, but none is configured",
-            'add to harness.toml: [mirrors."ghcr.io"] with url = "https://…"',
-        )
-    if wanted:
-        return Choice(kind=wanted, why=f"requested with --source {wanted}")
-    if settings.mirrors:
-        return Choice(kind="mirror", why=f"harness.toml has mirrors for {', '.join(settings.mirrors)}")
-    silent = {host: problem for host, problem in probe_all(hosts, timeout=timeout).items() if problem}
-    if not silent:
-        return Choice(kind="upstream", why="all of them answer")
-    return Choice(kind="foundry", why="; ".join(silent.values()))
-
-
-def probe_all(
-    hosts: Iterable[str], *, mirrors: MirrorMap | None = None, timeout: float = PROBE_SECONDS
-) -> dict[str, str]:
-    """Registry host → why it does not answer, empty when it does; probed in parallel, within `timeout` seconds."""
-    answers: dict[str, str] = {}
-    deadline = Deadline(seconds=timeout)
-
-    def probe(host: str) -> None:
-        mirror: Mirror | None = mirrors.mirrors.get(host) if mirrors else None
-        address = address_of(mirror, host)
-        unknown = _name_unknown(address)
-        if unknown:
-            server = f"the mirror {address} of {host}" if mirror else host
-            answers[host] = f"{server} could not be reached: {unknown}"
-            return
-        try:
-            with RegistryClient(mirror, host, timeout=timeout, attempts=1) as client:
-                client.ping()
-            answers[host] = ""
-        except RegistryError as error:
-            answers[host] = error.message
-
-    wanted = list(dict.fromkeys(hosts))
-    # Daemons, since a name server that keeps silent is heard out by getaddrinfo, which no timeout ends.
-    threads = [threading.Thread(target=probe, args=(host,), daemon=True) for host in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(deadline.left)
-    return {host: answers.get(host, f"{host} did not answer within {timeout:.0f} s") for host in wanted}
-
-
-def _name_unknown(address: str) -> str:
-    """Why this machine knows no such server; empty when it does, or when a proxy would find it.
-
-    Where no name of a registry is known, the HTTP client need not even be loaded.
-    """
-    if any(os.environ.get(name) for name in _PROXIES):
-        return ""
-    try:
-        socket.getaddrinfo(urlsplit(address).hostname, None)
-    except OSError as error:
-        return str(error)
-    return ""
 
 
 def preflight(source: Source, references: Iterable[str]) -> dict[str, UnavailableError | None]:

@@ -16,7 +16,7 @@ from harness.errors import ToolError
 from harness.host import disk, engine
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.late import psutil
-from harness.registries.sources import Choice, detect
+from harness.registries.source_choice import Choice, detect
 from harness.releases import ways
 from harness.report.model import HostResult
 from harness.run.setup import Request

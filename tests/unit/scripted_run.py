@@ -22,7 +22,7 @@ import pytest
 
 from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
-from harness.registries.sources import Choice
+from harness.registries.source_choice import Choice
 from harness.report.model import CellResult, HostResult, PlannedCluster, cell_result, repro
 from harness.run import plan, run_host, session, setup
 from harness.run.attempt import Attempt, Kept

@@ -21,7 +21,7 @@ from harness.host.engine_mark import EngineMark
 from harness.matrix.select import Selection
 from harness.options import RunOptions
 from harness.providers import PROVIDERS
-from harness.registries.sources import Choice
+from harness.registries.source_choice import Choice
 from harness.report.model import HostResult
 from harness.run import run_host, setup
 from harness.settings import Settings

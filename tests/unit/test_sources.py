@@ -15,7 +15,8 @@ from registry_fakes import Answer, answering
 from harness.errors import UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.registries.client import RegistryClient
-from harness.registries.sources import Foundry, Mirrored, Upstream, detect, preflight, probe_all, source_for
+from harness.registries.source_choice import detect, probe_all
+from harness.registries.sources import Foundry, Mirrored, Upstream, preflight, source_for
 from harness.settings import Settings, SourceKind
 
 MIRROR = Mirror(url="http://127.0.0.1:1")
