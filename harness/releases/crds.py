@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from harness.errors import UsageError
+from harness.errors import UnavailableError, UsageError
 from harness.kube.api import listed, send
 from harness.late import client
 from harness.releases import chart_files
@@ -79,6 +79,20 @@ def bring(api: client.ApiClient, chart: Chart) -> list[str]:
     for document in missing.values():
         send(api, "POST", _PATH, document)
     return list(missing)
+
+
+def bring_own(api: client.ApiClient, chart: Chart, marks: Mapping[str, str], *, release: str) -> None:
+    """In a user's cluster, make the chart's CRDs before Helm does, so that they carry the run's labels from the start.
+
+    Raises UnavailableError where there are others', which must stay as they are, and would not do; ApiError.
+    """
+    differ = strangers(api, chart, marks)
+    if differ:
+        raise UnavailableError(
+            f"the CRDs in the cluster are not this run's, and differ from those of {release}: {'; '.join(differ)}",
+            "choose a release with the same CRDs, or a cluster without them",
+        )
+    bring(api, chart)
 
 
 def names(api: client.ApiClient) -> frozenset[str]:

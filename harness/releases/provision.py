@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from harness.errors import ApiError
 from harness.kube.api import listed
+from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases.fitting import Fit
 
@@ -30,6 +31,15 @@ def bring(api: client.ApiClient, fit: Fit) -> None:
         except ApiError as refused:
             if refused.status != HTTPStatus.CONFLICT:
                 raise
+
+
+def create_namespaces(cluster: Cluster, names: Iterable[str]) -> None:
+    """Create those of these namespaces that are not there. Raises ApiError."""
+    with cluster.api_client() as api:
+        core = client.CoreV1Api(api)
+        there = {it["metadata"]["name"] for it in listed(core.list_namespace)}
+        for name in (it for it in names if it not in there):
+            core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
 
 
 def label_namespaces(api: client.ApiClient, names: Iterable[str], labels: Mapping[str, str]) -> None:

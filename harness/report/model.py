@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
@@ -11,7 +10,6 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import to_jsonable_python
 
-from harness.invocation import here
 from harness.matrix.model import Cell
 from harness.redaction.redactor import Redactor
 from harness.settings import SourceKind
@@ -381,40 +379,6 @@ def cell_result(
         watched=tuple(sorted(watched)),
         waited=round(waited, 1),
     )
-
-
-def repro(
-    cell_id: str,
-    *,
-    lock: str,
-    values: Sequence[str] = (),
-    key: str = "",
-    apps: str = "",
-    before: str = "",
-    context: str = "",
-    operator: Sequence[str] = (),
-) -> str:
-    """The one command that runs this cell again from its lock.
-
-    `values` are files with values that a lock must not store, below `key` where there is one, `apps` a folder of such
-    applications, `before` one of such manifests, `context` that of an existing cluster, and `operator` what was given
-    as the operator under test, and its chart. Where neither cache nor reports have the lock, as on another machine,
-    pass the evidence folder or its bundle instead of the digest.
-    """
-    words = ["--cell", cell_id, "--lock", lock]
-    for file in values:
-        words += ["--values", file]
-    if key:
-        words += ["--values-key", key]
-    if apps:
-        words += ["--apps", apps]
-    if before:
-        words += ["--before", before]
-    if context:
-        words += ["--context", context]
-    for option, given in zip(("--operator", "--chart"), operator, strict=False):
-        words += [option, given] if given else []
-    return here(f"nox -s e2e -- {shlex.join(words)}")
 
 
 def exit_status(run: RunResult) -> int:

@@ -21,7 +21,7 @@ from harness.releases import charts, ways
 from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import merge
-from harness.report.model import repro
+from harness.report.repro import repro
 from harness.run import locked_apps, locked_before, locked_operator, locked_rows, lockstore
 from harness.run.lock import (
     Difference,

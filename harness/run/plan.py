@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from rich.table import Table
 
+from harness import stories
 from harness.matrix.costs import costs
 from harness.matrix.estimate import Expected, Work, beginnings
 from harness.matrix.model import Cell
@@ -44,6 +45,18 @@ def _together(attempts: Sequence[Attempt]) -> list[Attempt]:
 def watched(attempts: Iterable[Attempt]) -> frozenset[str]:
     """The applications that run while these attempts go along their path."""
     return frozenset[str]().union(*(attempt.watched for attempt in attempts))
+
+
+def job_namespaces(attempts: Iterable[Attempt]) -> list[str]:
+    """The job namespaces of all cells, each once."""
+    cells = [attempt.cell for attempt in attempts]
+    return [*dict.fromkeys(it for cell in cells for it in stories.of(cell.scenario).job_namespaces(cell))]
+
+
+def images(attempts: Iterable[Attempt]) -> list[str]:
+    """The images that the cells' pods run, besides the operator's, each once."""
+    cells = [attempt.cell for attempt in attempts]
+    return [*dict.fromkeys(it for cell in cells for it in stories.of(cell.scenario).images(cell))]
 
 
 def processors(attempts: Sequence[Attempt]) -> float:

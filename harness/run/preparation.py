@@ -8,16 +8,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from harness import providers, stories
+from harness import providers
 from harness.checks import expectation, infrastructure
 from harness.errors import ClusterError, ReleaseError, UnavailableError
 from harness.existing.inventory import Inventory
 from harness.host import pressure
 from harness.images.mirrors import MirrorMap
-from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
-from harness.late import client
 from harness.machine import HostSeen
 from harness.matrix import path_names
 from harness.matrix.names import counted
@@ -274,7 +272,7 @@ class Preparation:
             provider=provider,
             path=self._attempts[0].cell.path,
             releases=releases,
-            job_namespaces=tuple(self._namespaces()),
+            job_namespaces=tuple(plan.job_namespaces(self._attempts)),
             applications=plan.watched(self._attempts),
         )
 
@@ -336,9 +334,10 @@ class Preparation:
 
     def _begin(self, cluster: Cluster, first: ReleaseOnPath, interrupt: threading.Event | None = None) -> BegunInstall:
         """Have Helm install the first release. Raises as harness.releases.install does, also UnavailableError."""
-        release, namespaces = first.release, self._namespaces()
+        release, namespaces = first.release, plan.job_namespaces(self._attempts)
         if cluster.marks:
-            self._bring_crds(cluster, first)
+            with cluster.api_client() as api:
+                crds.bring_own(api, first.chart, cluster.marks, release=first.release.name)
         self._provide(cluster, namespaces)
         if release.relocated:
             relocate.prepare(
@@ -360,21 +359,6 @@ class Preparation:
             interrupt=interrupt,
         )
 
-    def _bring_crds(self, cluster: Cluster, first: ReleaseOnPath) -> None:
-        """In a user's cluster, make the CRDs before Helm does, so that they carry the run's labels from the start.
-
-        Raises UnavailableError where there are others', which must stay as they are, and would not do; ApiError.
-        """
-        with cluster.api_client() as api:
-            differ = crds.strangers(api, first.chart, cluster.marks)
-            if differ:
-                raise UnavailableError(
-                    f"the CRDs in the cluster are not this run's, and differ from those of {first.release.name}: "
-                    f"{'; '.join(differ)}",
-                    "choose a release with the same CRDs, or a cluster without them",
-                )
-            crds.bring(api, first.chart)
-
     def _say_here(self, text: str) -> None:
         self._say(f"{self._name}: {text}")
 
@@ -385,7 +369,7 @@ class Preparation:
         needed = self._fit.makes or self._before.documents or self._before.labels
         if needed:
             names = [*dict.fromkeys([*names, CHECK_NAMESPACE, *before.namespaces(self._asked)])]
-        self._create_namespaces(cluster, names)
+        provision.create_namespaces(cluster, names)
         if not needed:
             return
         with cluster.api_client() as api:
@@ -403,7 +387,7 @@ class Preparation:
             namespace=self._asked.home.namespace,
             own=(first.values, *self._asked.profile),
             users=self._asked.users,
-            job_namespaces=[*self._namespaces(), CHECK_NAMESPACE],
+            job_namespaces=[*plan.job_namespaces(self._attempts), CHECK_NAMESPACE],
             files=[str(it) for it in self._asked.options.values],
             exact=self._asked.options.exact_values,
             kubernetes=self._environment.kubernetes_from(self._host.choice.kind),
@@ -412,31 +396,14 @@ class Preparation:
             room=Room(cpus=host.cpus, memory_mib=host.memory_mib),
         )
 
-    def _namespaces(self) -> list[str]:
-        """The job namespaces of all cells, each once."""
-        cells = [attempt.cell for attempt in self._attempts]
-        return [*dict.fromkeys(it for cell in cells for it in stories.of(cell.scenario).job_namespaces(cell))]
-
     def host_now(self) -> HostSeen:
         """The room that the host has at this moment, and its load since the cluster was begun, and whose that was."""
         seen = pressure.look([self._asked.settings.cache_dir, self._host.engine_data], self._began)
         return replace(seen, own=self._resources.own_load(self._began.at)) if seen.load > _MUCH_LOAD else seen
 
-    def _create_namespaces(self, cluster: Cluster, names: Sequence[str]) -> None:
-        with cluster.api_client() as api:
-            core = client.CoreV1Api(api)
-            there = {it["metadata"]["name"] for it in listed(core.list_namespace)}
-            for name in (it for it in names if it not in there):
-                core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name=name)))
-
     def _preload(self) -> tuple[str, ...]:
-        """The images that nodes pull while they start: those of the first release and of all cells."""
-        cells = [attempt.cell for attempt in self._attempts]
-        first = self._asked.catalogue.release(cells[0].path.releases[0])
-        wanted = [
-            first.image,
-            *self._before.images,
-            *(it for cell in cells for it in stories.of(cell.scenario).images(cell)),
-        ]
+        """The images that nodes pull while they start, without those that they have."""
+        first = self._asked.catalogue.release(self._attempts[0].cell.path.releases[0])
+        wanted = (first.image, *self._before.images, *plan.images(self._attempts))
         held = self._resources.node_images.held(self._environment)
         return tuple(image for image in dict.fromkeys(wanted) if image not in held)

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
 from harness.apps import samples
@@ -17,11 +16,9 @@ from harness.apps.logs import announced, pod_log
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
 from harness.apps.places import places
 from harness.apps.states import State
-from harness.apps.users import UserManifests
 from harness.errors import ApiError, HarnessError, WaitTimeout
-from harness.kube.cluster import Cluster
 from harness.matrix.facts import SUSPEND
-from harness.matrix.model import CrdMode, Release
+from harness.matrix.model import Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.application_states import ApplicationStates
 from harness.upgrades.creations import Creations, renamed, words_of
@@ -29,8 +26,9 @@ from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import NAMESPACES, RUNNING_APPS, SCHEDULES, SUBMISSIONS, Users, own
+from harness.upgrades.workload_context import WorkloadContext
 from harness.upgrades.workload_seen import NEW_CONNECT, Part, Query, When, WorkloadSeen
-from harness.waiting import Deadline, until
+from harness.waiting import until
 
 _CONNECT_CRD = "sparkconnects.sparkoperator.k8s.io"
 
@@ -68,30 +66,6 @@ class MoveSpan(Protocol):
     @property
     def ended(self) -> datetime:
         """UTC."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkloadContext:
-    """A workload's surroundings. The three namespaces exist, and are job namespaces of each release.
-
-    `releases` are those that are installed on the path, in order, of a rollback with the one that it goes back to as
-    the last; `moves` is how many moves there are, `crds` what happens to the CRDs at each. `watched` are the kinds of
-    applications that somebody will judge: of the others there is only one that has ended before the first move, and
-    one that comes after the last, so that the operator has something to do. `user_apps` are manifests of `--apps`.
-    Applications run under `service_account`; empty for that of a release without values of a user.
-    """
-
-    cluster: Cluster
-    releases: tuple[Release, ...]
-    moves: int
-    crds: CrdMode
-    watched: Collection[str]
-    helm: Path
-    folder: Path
-    spark_images: Mapping[str, str]
-    deadline: Deadline
-    user_apps: UserManifests = ()
-    service_account: str = ""
 
 
 @dataclass
@@ -179,7 +153,7 @@ class Workload:
         """Begin to submit small applications, until `settle`, where somebody judges them."""
         if "submissions" not in self._ctx.watched:
             return
-        rendering = self._rendering(SUBMISSIONS)
+        rendering = self._ctx.rendering(SUBMISSIONS)
         small = samples.render(rendering, "small")
         self._submitter = Submitter(
             self._ctx.cluster,
@@ -266,7 +240,7 @@ class Workload:
                 yield SUBMISSIONS, NEW_CONNECT, When.AFTER
 
     def _suspend(self) -> None:
-        rendering = self._rendering(RUNNING_APPS)
+        rendering = self._ctx.rendering(RUNNING_APPS)
         manifests = renamed(samples.render(rendering, "small"), "suspended", suspend=True)
         objects = self._objects[RUNNING_APPS]
         if self._creations.create(objects, manifests, Part.SUSPENDED, When.BEFORE) is not None:
@@ -323,7 +297,7 @@ class Workload:
             return
         with self._ctx.cluster.api_client() as api:
             answer = clients.query(
-                Objects(api, namespace), self._rendering(namespace), name, service, when, timeout=_QUERY_SECONDS
+                Objects(api, namespace), self._ctx.rendering(namespace), name, service, when, timeout=_QUERY_SECONDS
             )
         self._notes.queries.setdefault(name, []).append(answer)
 
@@ -345,19 +319,8 @@ class Workload:
         *,
         name: str = "",
     ) -> None:
-        manifests = samples.render(self._rendering(namespace), sample, values)
+        manifests = samples.render(self._ctx.rendering(namespace), sample, values)
         self._creations.create(self._objects[namespace], renamed(manifests, name) if name else manifests, part, when)
-
-    def _rendering(self, namespace: str) -> samples.RenderedFor:
-        ctx = self._ctx
-        return samples.RenderedFor(
-            namespace=namespace,
-            helm=ctx.helm,
-            folder=ctx.folder / namespace,
-            spark_images=ctx.spark_images,
-            service_account=ctx.service_account,
-            restricted=ctx.cluster.environment.restricted,
-        )
 
     def _wait(self, conditions: Mapping[str, Callable[[], bool]], seconds: float) -> None:
         """Wait for all of them, or until nothing moves any more; what did not come true is noted."""

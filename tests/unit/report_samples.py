@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from harness.matrix.model import Cell, Environment, Path, Scenario
-from harness.report.model import CellResult, HostResult, RunResult, SourceResult, cell_result, repro
+from harness.report.model import CellResult, HostResult, RunResult, SourceResult, cell_result
+from harness.report.repro import repro
 from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable
 
 IMAGE = SimpleNamespace(

@@ -34,7 +34,7 @@ from harness.providers import PROVIDERS
 from harness.providers.base import ClusterSpec
 from harness.registries.source_choice import Choice
 from harness.registries.sources import ImageRecord
-from harness.releases import shared, surroundings
+from harness.releases import provision, shared, surroundings
 from harness.releases.charts import Chart
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME
 from harness.releases.install import BegunInstall
@@ -351,9 +351,9 @@ def take_places(stage: Stage, patches: pytest.MonkeyPatch) -> None:
     patches.setattr(install_checks, "run", checks)
     patches.setattr(scenarios, "discover", discover)
     patches.setattr(
-        preparation.Preparation,
-        "_create_namespaces",
-        lambda self, cluster, names: stage.events.append(f"namespaces {len(names)}"),
+        provision,
+        "create_namespaces",
+        lambda cluster, names: stage.events.append(f"namespaces {len(names)}"),
     )
 
 

@@ -23,7 +23,8 @@ import pytest
 from harness.bootstrap.tools import Tool
 from harness.errors import HarnessError
 from harness.registries.source_choice import Choice
-from harness.report.model import CellResult, HostResult, PlannedCluster, cell_result, repro
+from harness.report.model import CellResult, HostResult, PlannedCluster, cell_result
+from harness.report.repro import repro
 from harness.run import plan, run_host, session, setup
 from harness.run.attempt import Attempt, Kept
 from harness.verdicts import Finding, Verdict

@@ -11,7 +11,8 @@ import pytest
 from report_samples import CELL, FINDINGS, result, run
 
 from harness.report import schema
-from harness.report.model import CheckResult, cell_result, exit_status, repro
+from harness.report.model import CheckResult, cell_result, exit_status
+from harness.report.repro import repro
 from harness.verdicts import Verdict, passed
 
 

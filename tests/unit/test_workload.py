@@ -19,7 +19,8 @@ from harness.errors import ApiError
 from harness.matrix import catalogue
 from harness.upgrades.submitter import Submitter
 from harness.upgrades.user_apps import SCHEDULES
-from harness.upgrades.workload import Workload, WorkloadContext
+from harness.upgrades.workload import Workload
+from harness.upgrades.workload_context import WorkloadContext
 from harness.upgrades.workload_seen import Part, When
 from harness.waiting import Deadline
 

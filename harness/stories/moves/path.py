@@ -21,7 +21,8 @@ from harness.upgrades.path_run import PathRun
 from harness.upgrades.prober import Prober
 from harness.upgrades.reinstall import ReinstallSeen, reinstall
 from harness.upgrades.user_apps import NAMESPACES
-from harness.upgrades.workload import Workload, WorkloadContext
+from harness.upgrades.workload import Workload
+from harness.upgrades.workload_context import WorkloadContext
 from harness.verdicts import Finding
 from harness.waiting import Cancelled, Deadline
 
