@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
 from harness.errors import ApiError
-from harness.kube.api import get
+from harness.kube.api import get, send
 from harness.late import client
 
 _NAMES_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
@@ -98,6 +98,23 @@ def take(api: client.ApiClient) -> Inventory:
             if refused.status == HTTPStatus.FORBIDDEN:
                 unread.append(kind)
     return Inventory(objects=objects, kinds=kinds, unread=tuple(unread))
+
+
+def delete(api: client.ApiClient, keys: Collection[Key]) -> None:
+    """Have these objects deleted; what is gone already is no error. Raises ApiError.
+
+    Nothing of a user's may be among them: this is for clusters that a run has made.
+    """
+    wanted = {it.kind for it in keys}
+    for _, path, kind, _ in _kinds(api, []):
+        for key in (it for it in keys if it.kind == kind) if kind in wanted else ():
+            version, _, plural = path.rpartition("/")
+            within = f"{version}/namespaces/{key.where}/{plural}" if key.where else path
+            try:
+                send(api, "DELETE", f"{within}/{key.name}")
+            except ApiError as refused:
+                if refused.status != HTTPStatus.NOT_FOUND:
+                    raise
 
 
 def compare(before: Inventory, after: Inventory) -> Differences:

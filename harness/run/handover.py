@@ -16,6 +16,7 @@ from harness.existing.inventory import Inventory
 from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.late import client
+from harness.matrix.path_names import by_argo_cd
 from harness.releases.home import Home
 from harness.releases.undo import undo
 from harness.run import plan
@@ -39,12 +40,13 @@ class Spare:
 def family(attempts: Sequence[Attempt]) -> tuple[object, ...] | None:
     """What paths have in common of which one may begin where another has ended; None for those that need their own.
 
-    That is an edge whose ways and values are the usual ones: CRD modes are told apart by what is in the cluster, all of
-    which goes. A path whose values name an image that must be nowhere needs a node that never had it.
+    That is an edge with the user's values alone: CRD modes and ways are told apart by what is in the cluster, all of
+    which goes. Argo CD, which runs beside the cluster, knows of one path only. A path whose values name an image that
+    must be nowhere needs a node that never had it.
     """
     cell = attempts[0].cell
     path, needs = cell.path, cell.scenario.needs
-    usual = path.kind == "upgrade" and path.values == "default" and not (path.ways or path.profile)
+    usual = path.kind == "upgrade" and path.values == "default" and not (by_argo_cd(path) or path.profile)
     alone = any(it.number > 1 or it.cell.scenario.needs.cluster or it.cell.scenario.needs.nodes > 1 for it in attempts)
     if not usual or alone or needs.installed != "first-release":
         return None
@@ -71,6 +73,8 @@ def clean(cluster: Cluster, *, helm: Path, home: Home, namespaces: Sequence[str]
             list(pool.map(lambda name: _delete_namespace(cluster, name), namespaces))
             undone.result()
         with cluster.api_client() as api:
+            # What is in no namespace of the path's and not Helm's either: of Kustomize, of kubectl, of a hook.
+            inventory.delete(api, inventory.compare(picture, inventory.take(api)).came)
             words = _differences(api, picture)
     except (ApiError, ClusterError, WaitTimeout) as trouble:
         return trouble.message

@@ -316,6 +316,17 @@ def test_an_inventory_tells_what_came_went_and_changed_but_nothing_of_pods(kube:
     assert "Namespace data is gone" in inventory.compare(before, inventory.take(kube.api)).words
 
 
+def test_what_has_come_since_a_picture_can_be_deleted(kube: FakeKube) -> None:
+    inventoried(kube)
+    before = inventory.take(kube.api)
+    kube.put("namespaces", {"metadata": {"name": "new", "uid": "4"}})
+    kube.put("configmaps", {"metadata": {"name": "d", "namespace": "data", "uid": "5"}})
+    came = inventory.compare(before, inventory.take(kube.api)).came
+    inventory.delete(kube.api, came)
+    assert inventory.compare(before, inventory.take(kube.api)).words == []
+    inventory.delete(kube.api, came)  # What is gone already is no error.
+
+
 def proof(kube: FakeKube, tmp_path: Path, said: list[str]) -> Proof:
     return Proof(as_guest(kube, tmp_path), namespaces=["spark-pi"], release="spark-operator", say=said.append)
 

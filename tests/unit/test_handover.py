@@ -45,14 +45,17 @@ def on(path: str, **more: Any) -> Attempt:
         (on(EDGE + "none"), on(EDGE + "none", environment="k3d-1.34"), False),
         (on(EDGE + "apply"), on(EDGE + "apply+values=pinned-registry"), False),
         (on(EDGE + "apply"), on(EDGE + "apply+profile=ha"), False),
-        (on(EDGE + "apply"), on("upgrade-2.4.0-2.5.2~helm4+crds=apply"), False),
+        (on(EDGE + "apply"), on("upgrade-2.4.0-2.5.2~helm4+crds=apply"), True),
+        (on("upgrade-2.4.0-2.5.2~helm3,helm4+crds=none"), on("upgrade-2.4.0-2.5.2~helm3,overlay+crds=apply"), True),
+        (on("gitops-argocd-2.4.0-2.5.2+sync=replace"), on("gitops-argocd-2.4.0-2.5.2+sync=client"), False),
+        (on(EDGE + "apply"), on("upgrade-2.4.0-2.5.2~helm,argocd-server-side"), False),
         (on(EDGE + "apply"), on(EDGE + "hook", number=2), False),
         (on(EDGE + "apply"), on(EDGE + "hook", needs=ClusterNeeds(cluster="fault")), False),
         (on("install-2.5.2"), on("install-2.5.2"), False),
         (on("rollback-2.5.2-2.4.0+crds=apply"), on("rollback-2.5.2-2.4.0+crds=none"), False),
     ],
 )
-def test_paths_of_one_edge_share_a_cluster_where_nothing_but_crds_tells_them_apart(
+def test_paths_of_one_edge_share_a_cluster_where_only_crds_and_ways_tell_them_apart(
     one: Attempt, other: Attempt, *, share: bool
 ) -> None:
     assert (family([one]) is not None and family([one]) == family([other])) == share
@@ -157,6 +160,7 @@ def cleaned(monkeypatch: pytest.MonkeyPatch, *pictures: Inventory, undo: Callabl
     monkeypatch.setattr(handover, "undo", undo or (lambda cluster, **of: done.append(f"undo {of['name']}")))
     monkeypatch.setattr(handover, "_delete_namespace", lambda cluster, name: done.append(f"delete {name}"))
     monkeypatch.setattr(inventory, "take", lambda api: shown.pop(0) if len(shown) > 1 else shown[0])
+    monkeypatch.setattr(inventory, "delete", lambda api, keys: done.extend(f"delete {it}" for it in keys))
     monkeypatch.setattr(handover, "_CLEAN_SECONDS", 0.3)
     cluster = cast(Any, SimpleNamespace(name="it", api_client=Held))
     return clean(cluster, helm=Path("helm"), home=Home(), namespaces=("a",), picture=PICTURE), done
@@ -167,7 +171,8 @@ def test_a_cluster_is_clean_once_everything_in_it_is_as_before(monkeypatch: pyte
     found, done = cleaned(monkeypatch, more, PICTURE)
     assert isinstance(found, Spare)
     assert done[0] == "end pods in a,spark-operator"
-    assert sorted(done[1:]) == ["delete a", "undo spark-operator"]
+    assert sorted(done[1:3]) == ["delete a", "undo spark-operator"]
+    assert done[3:] == ["delete ClusterRole spark-operator-hook"], "what no namespace and no release took with it"
 
 
 def test_what_a_path_has_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
