@@ -58,7 +58,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
     ship.add_argument(
         "--environments",
         action="store_true",
-        help="print rows of charts/environment-results.toml",
+        help="print rows of charts/environment-results.toml and charts/way-results.toml",
     )
     run_options.declare(ship.add_argument, run_options.CONFIG)
 
@@ -120,7 +120,7 @@ def _ship(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     folder = stored.find(run_options.settings_of(parsed).reports_dir, parsed.run)
     source = parsed.source or f"run {folder.name}"
     if parsed.environments:
-        print(ship.toml(ship.environment_rows(folder, source)), end="")
+        print(ship.toml(ship.path_rows(folder, source)), end="")
         return 0
     usual = {name: it.spark for name, it in stories.scenarios().items() if it.sparks}
     rows = ship.profile_rows(folder, source) or ship.spark_rows(folder, source, usual) or ship.rows(folder, source)

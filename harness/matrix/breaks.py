@@ -50,8 +50,6 @@ def _conditions(row: KnownRow | Note) -> Iterator[str]:
         return
     if row.when:
         yield "with " + " and ".join(f"`{it}`" for it in conditions(row))
-    if row.ways:
-        yield " or ".join(f"`~{way}`" for way in row.ways)
     if row.crds:
         yield " or ".join(f"`+crds={mode}`" for mode in row.crds)
     if row.values:

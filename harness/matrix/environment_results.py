@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pydantic import Field
-
+from harness.matrix import path_outcomes
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Environment
-from harness.matrix.outcomes import WORDS, Outcome, Outcomes, require_outcomes
-from harness.matrix.result_paths import PathRow, require_paths
+from harness.matrix.outcomes import WORDS, Outcome
+from harness.matrix.path_outcomes import PathOutcomes
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
-from harness.untrusted import OptionalDigest
 
 FILE = PROJECT_ROOT / "charts" / "environment-results.toml"
 
@@ -25,32 +23,12 @@ _NOT_RUN = "not run"
 _HEAD = "| property | what it is | environment | install | upgrade |\n| --- | --- | --- | --- | --- |"
 
 
-class EnvironmentResult(Outcomes, PathRow):
-    """`[[result]]`: what one run showed of a path in one environment.
-
-    `digest` is that of the run's results.json.
-    """
-
-    environment: str
-    recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
-    source: str = Field(min_length=1)
-    digest: OptionalDigest = ""
-    passed: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
-
-
-def read(written: TomlSource | None = None) -> tuple[EnvironmentResult, ...]:
+def read(written: TomlSource | None = None) -> tuple[PathOutcomes, ...]:
     """The rows of the file. Raises CatalogueError with file, line and key for a row without a scenario or a path."""
-    source = written or TomlSource.read(FILE)
-    source.require_only("result")
-    rows = source.rows("result", EnvironmentResult)
-    require_outcomes(source, rows)
-    require_paths(source, rows)
-    return rows
+    return path_outcomes.read(written or TomlSource.read(FILE))
 
 
-def table(rows: Sequence[EnvironmentResult], catalogue: Catalogue) -> str:
+def table(rows: Sequence[PathOutcomes], catalogue: Catalogue) -> str:
     """A line for each environment that has a result, plain ones first, and for each property that has none.
 
     Of two results for the same, the later one of the file counts. Raises UsageError for an environment that there is
@@ -72,7 +50,7 @@ def _place(environment: Environment, catalogue: Catalogue) -> tuple[list[int], i
     return [names.index(it) for it in environment.properties], bases.index(environment.base)
 
 
-def _line(environment: Environment, rows: Sequence[EnvironmentResult], catalogue: Catalogue) -> str:
+def _line(environment: Environment, rows: Sequence[PathOutcomes], catalogue: Catalogue) -> str:
     about = {it.name: it.about for it in catalogue.properties.rows}
     names = ", ".join(f"`{it}`" for it in environment.properties) or "none"
     words = "; ".join(about[it] for it in environment.properties) or "as the provider has it"
@@ -81,7 +59,7 @@ def _line(environment: Environment, rows: Sequence[EnvironmentResult], catalogue
     return f"| {names} | {words} | `{environment.name}` | {told} |"
 
 
-def _told(rows: Iterable[EnvironmentResult]) -> str:
+def _told(rows: Iterable[PathOutcomes]) -> str:
     """What came of each scenario, the worst first, with the path."""
     latest: dict[tuple[str, str], Outcome] = {}
     for row in rows:

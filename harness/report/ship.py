@@ -12,7 +12,7 @@ from typing import Literal
 
 from harness.errors import UsageError
 from harness.matrix import path_names, sparks
-from harness.matrix.environment_results import EnvironmentResult
+from harness.matrix.path_outcomes import PathOutcomes
 from harness.matrix.profile_results import ProfileResult
 from harness.matrix.results import Result
 from harness.matrix.spark_results import SparkResult
@@ -22,7 +22,7 @@ from harness.report.text import first_line
 from harness.report.writer import RESULTS, read
 from harness.verdicts import Verdict
 
-_OtherResult = SparkResult | EnvironmentResult | ProfileResult
+_OtherResult = SparkResult | PathOutcomes | ProfileResult
 
 _STATES: dict[State, Literal["clean", "race", "broken"]] = {
     State.CLEAN: "clean",
@@ -85,7 +85,7 @@ def spark_rows(folder: Path, source: str, usual: Mapping[str, str]) -> list[Spar
     ]
 
 
-def environment_rows(folder: Path, source: str) -> list[EnvironmentResult]:
+def path_rows(folder: Path, source: str) -> list[PathOutcomes]:
     """A row for each environment and path of a report. Raises UsageError for one that cannot be read, or has none."""
     run, digest = _read(folder)
     ran: dict[tuple[str, str], dict[str, set[str]]] = {}
@@ -96,7 +96,7 @@ def environment_rows(folder: Path, source: str) -> list[EnvironmentResult]:
     if not ran:
         raise UsageError(f"{folder} has no cell with a verdict about the operator", "give another report")
     return [
-        EnvironmentResult(
+        PathOutcomes(
             environment=environment,
             path=path,
             recorded=f"{run.started:%Y-%m-%d}",

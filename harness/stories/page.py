@@ -2,7 +2,7 @@
 """The tables about scenarios in the documentation: `python -m harness.stories.page` writes them.
 
 Those of docs/scenarios.md are their summaries, that of docs/spark.md is what charts/spark-results.toml has of them, and
-that of docs/environments.md what charts/environment-results.toml has.
+that of docs/environments.md what charts/environment-results.toml has. Those of docs/ways.md are of charts/way-results.toml.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harness import home, stories
-from harness.matrix import catalogue, environment_results, spark_results
+from harness.matrix import catalogue, environment_results, spark_results, way_results
 from harness.settings import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "docs" / "scenarios.md"
 SPARK_PAGE = PROJECT_ROOT / "docs" / "spark.md"
 ENVIRONMENTS_PAGE = PROJECT_ROOT / "docs" / "environments.md"
+WAYS_PAGE = PROJECT_ROOT / "docs" / "ways.md"
 
 _TABLE = re.compile(r"<!-- scenarios: (?P<story>[\w-]+) -->\n\n(?P<head>\|.*\|\n\|.*\|\n)(?P<rows>(?:\|.*\|\n)*)")
 """A table under the name of its story. Its head is written by hand."""
 _RESULTS = re.compile(r"(<!-- begin: spark results -->\n).*?(<!-- end -->)", re.S)
+_BY_WAY = re.compile(r"(<!-- begin: way results -->\n).*?(<!-- end -->)", re.S)
 _BY_ENVIRONMENT = re.compile(r"(<!-- begin: environment results -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -47,8 +49,20 @@ def with_environments(text: str) -> str:
     return _BY_ENVIRONMENT.sub(lambda found: f"{found[1]}{table}{found[2]}", text)
 
 
-def write(page: Path = PAGE, spark_page: Path = SPARK_PAGE, environments: Path = ENVIRONMENTS_PAGE) -> None:
+def with_ways(text: str) -> str:
+    """The page of ways with the tables as they should be."""
+    tables = way_results.tables(way_results.read(), catalogue.load())
+    return _BY_WAY.sub(lambda found: f"{found[1]}{tables}{found[2]}", text)
+
+
+def write(
+    page: Path = PAGE,
+    spark_page: Path = SPARK_PAGE,
+    environments: Path = ENVIRONMENTS_PAGE,
+    ways: Path = WAYS_PAGE,
+) -> None:
     """Write the tables anew."""
+    ways.write_text(with_ways(ways.read_text()))
     environments.write_text(with_environments(environments.read_text()))
     page.write_text(written(page.read_text()))
     spark_page.write_text(with_results(spark_page.read_text()))

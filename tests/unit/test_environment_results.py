@@ -10,7 +10,7 @@ from report_samples import result, run
 
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import catalogue, environment_results
-from harness.matrix.environment_results import EnvironmentResult
+from harness.matrix.path_outcomes import PathOutcomes
 from harness.report import ship
 from harness.report.model import CellResult, RunResult
 from harness.report.writer import RESULTS
@@ -21,9 +21,9 @@ from harness.verdicts import Verdict
 REAL = catalogue.load()
 
 
-def row(environment: str, path: str = "install-2.5.2", **outcomes: tuple[str, ...]) -> EnvironmentResult:
+def row(environment: str, path: str = "install-2.5.2", **outcomes: tuple[str, ...]) -> PathOutcomes:
     facts = {"environment": environment, "path": path, "recorded": "2026-11-30", "source": "a run", **outcomes}
-    return EnvironmentResult.model_validate(facts)
+    return PathOutcomes.model_validate(facts)
 
 
 def test_the_table_of_the_page_is_the_one_of_the_file() -> None:
@@ -85,7 +85,7 @@ def test_rows_are_printed_from_a_report(tmp_path: Path) -> None:
         cell("kind-1.34-domain/install-2.5.2/spark-pi", Verdict.FAILED),
     )
     (tmp_path / RESULTS).write_text(text.model_dump_json())
-    made = ship.environment_rows(tmp_path, "run x")
+    made = ship.path_rows(tmp_path, "run x")
     assert [(it.environment, it.passed, it.broken) for it in made] == [
         ("kind-1.34-3n", ("spark-pi",), ()),
         ("kind-1.34-domain", (), ("spark-pi",)),
@@ -96,4 +96,4 @@ def test_rows_are_printed_from_a_report(tmp_path: Path) -> None:
 def test_a_report_that_proves_nothing_has_no_rows(tmp_path: Path) -> None:
     (tmp_path / RESULTS).write_text(report(cell("kind-1.34/install-2.5.2/ttl", Verdict.ERROR)).model_dump_json())
     with pytest.raises(UsageError, match="no cell with a verdict"):
-        ship.environment_rows(tmp_path, "run x")
+        ship.path_rows(tmp_path, "run x")
