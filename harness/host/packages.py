@@ -17,7 +17,8 @@ from harness.host.steps import Progress
 from harness.process import call
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
-_QUERY_TIMEOUT = 30.0
+_QUERY_TIMEOUT = 120.0
+"""Generous: a JVM that only tells its version took 30 s on a host with far too much to do."""
 _UPDATE_TIMEOUT = 300.0
 _INSTALL_TIMEOUT = 900.0
 _BUILD_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "mmdebstrap", "ca-certificates")
