@@ -2,7 +2,8 @@
 """The tables about scenarios in the documentation: `python -m harness.stories.page` writes them.
 
 Those of docs/scenarios.md are their summaries, that of docs/spark.md is what charts/spark-results.toml has of them, and
-that of docs/environments.md what charts/environment-results.toml has. Those of docs/ways.md are of charts/way-results.toml.
+that of docs/environments.md what charts/environment-results.toml has. Those of docs/ways.md are of
+charts/way-results.toml.
 """
 
 from __future__ import annotations
