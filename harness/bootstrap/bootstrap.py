@@ -244,9 +244,10 @@ def drop_caches(settings: Settings, progress: Progress = lambda line: None) -> N
 
 def _caches_step(settings: Settings) -> Step:
     """Many GB in a hundred thousand small files, which takes a busy disk minutes: a step that shows how far it is."""
+    store = Store.of(settings)
     return Step(
         name="removal of Go's caches",
-        done=lambda: not any(folder.exists() for folder in gobuild.caches(Store.of(settings))),
+        done=lambda: not any(folder.exists() for folder in (*gobuild.caches(store), *gobuild.removed_caches(store))),
         run=lambda progress: drop_caches(settings, progress),
         estimate=30.0,
     )

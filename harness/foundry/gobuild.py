@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ MODULES = PROJECT_ROOT / "clusters" / "nodes" / "modules"
 
 _DOWNLOAD_SECONDS = 1200.0
 _BUILD_SECONDS = 3600.0
+_REMOVED = "removed-"
 
 
 class BuildFile(BaseModel):
@@ -182,17 +184,32 @@ def limit_build_cache(store: Store, limit: int) -> None:
     if any(store.root.glob("go/*.partial")):
         return
     if sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) > limit:
-        shutil.rmtree(folder, ignore_errors=True)
+        _set_aside(folder)
+        for removed in removed_caches(store):
+            shutil.rmtree(removed, ignore_errors=True)
 
 
 def drop_caches(store: Store, progress: Progress = lambda line: None) -> None:
     """Remove both caches; every artefact that they served is stored."""
     for folder in caches(store):
-        parts = sorted(folder.iterdir()) if folder.is_dir() else []
+        _set_aside(folder)
+    for folder in removed_caches(store):
+        parts = sorted(folder.iterdir())
         for number, part in enumerate(parts):
-            progress(f"{folder.name}: {number} of {len(parts)} folders are gone")
+            progress(f"{folder.name.removeprefix(_REMOVED)[:-9]}: {number} of {len(parts)} folders are gone")
             shutil.rmtree(part, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _set_aside(folder: Path) -> None:
+    """Give a cache another name: to remove it takes minutes, in which a build may begin that needs one of its own."""
+    if folder.is_dir():
+        folder.rename(folder.with_name(f"{_REMOVED}{folder.name}-{secrets.token_hex(4)}"))
+
+
+def removed_caches(store: Store) -> list[Path]:
+    """Caches that somebody is removing, or was when the process was ended."""
+    return sorted(caches(store)[0].parent.glob(f"{_REMOVED}*"), reverse=True)
 
 
 def _program(package: str, settings: BuildFile) -> str:

@@ -183,6 +183,28 @@ def test_go_uses_caches_of_the_harness_which_can_be_dropped(tmp_path: Path) -> N
     assert "-mod=readonly" in environment["GOFLAGS"]
 
 
+def test_a_build_that_begins_while_caches_are_removed_has_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path / "artifacts", tmp_path / "logs")
+    modules, built = gobuild.caches(store)
+    for folder in (modules / "k8s.io" / "api", built / "aa"):
+        folder.mkdir(parents=True)
+
+    def begin(line: str) -> None:
+        (modules / "k8s.io" / "api").mkdir(parents=True, exist_ok=True)
+
+    gobuild.drop_caches(store, begin)
+    assert (modules / "k8s.io" / "api").is_dir()
+    assert gobuild.removed_caches(store) == []
+
+
+def test_what_a_killed_process_did_not_remove_is_removed_by_the_next(tmp_path: Path) -> None:
+    store = Store(tmp_path / "artifacts", tmp_path / "logs")
+    left = gobuild.caches(store)[0].with_name("removed-go-modules-01234567")
+    (left / "k8s.io").mkdir(parents=True)
+    gobuild.drop_caches(store)
+    assert not left.exists()
+
+
 def test_the_compiler_collects_garbage_only_when_it_has_grown(tmp_path: Path) -> None:
     environment = gobuild.environment(Store(tmp_path / "artifacts", tmp_path / "logs"))
 
