@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.advice import ends, objects, site, values
+from harness.advice import ends, objects, registry, site, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
 from harness.advice.files import in_folder
+from harness.advice.objects import Stored
 from harness.advice.steps import Deployment, Plan, apis_of
 from harness.audit.homes import Homes
 from harness.matrix import catalogue as catalogues
-from harness.matrix import results
+from harness.matrix import own_rows, results
 from harness.matrix.crd_modes import Tool
-from harness.releases.values import at, load_values, merge
+from harness.releases import umbrella
+from harness.releases.values import at, merge
 from harness.report.advice import Advice
 from harness.report.path_results import Report
 from harness.settings import Settings
@@ -29,8 +31,9 @@ _SWITCHES = ("certManager.enable", "prometheus.podMonitor.create")
 class Question:
     """What is asked.
 
-    `helm` is the major version of Helm, 0 where nobody said it; `values` are files, `apps` a folder of applications,
-    `chart` the target's, `site` a snapshot.
+    `helm` is the major version of Helm, 0 where nobody said it; `values` are files and profiles, `values_key` the key
+    below which files have the operator's; `apps` is a folder of applications, `chart` the target's, `site` a snapshot.
+    With `ask_registry`, registries are asked for what the target needs.
     """
 
     settings: Settings
@@ -40,9 +43,11 @@ class Question:
     tool: Tool | None = None
     helm: int = 0
     values: tuple[Path, ...] = ()
+    values_key: str = ""
     apps: Path | None = None
     chart: Path | None = None
     site: site.Reading | None = None
+    ask_registry: bool = False
 
 
 def answer(question: Question) -> Advice:
@@ -60,14 +65,23 @@ def answer(question: Question) -> Advice:
         cannot=cannot,
     )
     given = _values(question)
-    remarks = values.remarks(given, origin, target, known.upgrades, Homes(known.releases)) if given is not None else []
+    remarks = values.to_a_copy(target)
+    if given is not None:
+        remarks = values.remarks(given, origin, target, known.upgrades, Homes(known.releases))
     if question.site:
         remarks = site.steps_done(question.site, remarks)
+    stored = _stored(question) if question.ask_registry else ()
+    pulled, left_out = registry.wanted(_with_image(question, given), origin, target, known, stored)
+    seen = registry.look(pulled, question.settings) if question.ask_registry else {}
     looked = Looked(
-        values=remarks,
+        values=registry.copied(remarks, seen),
         objects=_applications(question, target),
         site=_cluster(question, target),
-        unknown=site.unknown(question.site) if question.site else (),
+        registry=registry.remarks(pulled, seen) if seen else (),
+        unknown=[
+            *(site.unknown(question.site) if question.site else ()),
+            *filter(None, [left_out if seen else registry.not_asked(pulled)]),
+        ],
     )
     plan = None
     if target.release:
@@ -81,9 +95,13 @@ def _applications(question: Question, target: values.End) -> Sequence[values.Rem
     if target.release is None or not (question.apps or question.site):
         return ()
     schema = ends.schema(question.settings, target.release, question.chart)
+    return objects.look(_stored(question), target.release, schema)
+
+
+def _stored(question: Question) -> Iterator[Stored]:
+    """The applications of the folder and of the snapshot."""
     given = in_folder(question.apps) if question.apps else ()
-    there = site.applications(question.site) if question.site else ()
-    return objects.look(itertools.chain(given, there), target.release, schema)
+    return itertools.chain(given, site.applications(question.site) if question.site else ())
 
 
 def _cluster(question: Question, target: values.End) -> Sequence[values.Remark]:
@@ -93,10 +111,18 @@ def _cluster(question: Question, target: values.End) -> Sequence[values.Remark]:
     return site.remarks(question.site, target.release, schema)
 
 
+def _with_image(question: Question, given: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """The values; where nobody has them, with the name that the site's operator runs under."""
+    if given is not None or question.site is None:
+        return given or {}
+    return site.image_values(question.site)
+
+
 def _values(question: Question) -> Mapping[str, Any] | None:
     """The values of files; without files those that a snapshot has."""
     if question.values:
-        return merge(*map(load_values, question.values))
+        own = own_rows.read(question.settings.catalogue_dirs)
+        return merge(*umbrella.given(question.values, question.values_key, own.values, lax=True))
     if question.site and (question.site.release or question.site.installer):
         return question.site.values
     return None

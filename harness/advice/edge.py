@@ -41,23 +41,27 @@ class Basis:
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """What was found by looking: remarks on values, on stored applications, and on the cluster."""
+    """What was found by looking: remarks on values, on stored applications, on the cluster, and on registries."""
 
     values: Sequence[Remark] = ()
     objects: Sequence[Remark] = ()
     site: Sequence[Remark] = ()
+    registry: Sequence[Remark] = ()
     unknown: Sequence[str] = field(default=())
+
+    @property
+    def _every(self) -> tuple[Remark, ...]:
+        return (*self.values, *self.objects, *self.site, *self.registry)
 
     @property
     def steps(self) -> list[str]:
         """What is to be done before the upgrade, without duplicates."""
-        every = (*self.values, *self.objects, *self.site)
-        return list(dict.fromkeys(it.step for it in every if it.step))
+        return list(dict.fromkeys(it.step for it in self._every if it.step))
 
     @property
     def hopeless(self) -> bool:
         """Whether something stops the upgrade, and no step is known for it."""
-        return any(it.stops and not it.step for it in (*self.values, *self.objects, *self.site))
+        return any(it.stops and not it.step for it in self._every)
 
 
 def advise(basis: Basis, origin: End, target: End, looked: Looked, plan: Plan | None) -> Advice:
@@ -79,6 +83,7 @@ def advise(basis: Basis, origin: End, target: End, looked: Looked, plan: Plan | 
         update={
             "objects": tuple(it.sentence for it in looked.objects),
             "site": tuple(it.sentence for it in looked.site),
+            "registry": tuple(it.sentence for it in looked.registry),
             "unknown": (*found.unknown, *looked.unknown),
         }
     )

@@ -85,6 +85,16 @@ def origin(reading: Reading, known: Catalogue) -> str:
     return version
 
 
+def image_values(reading: Reading) -> Mapping[str, Any]:
+    """The name of the operator's image as values, where its Deployment alone has it."""
+    image = next((it.image for it in reading.site.operators if it.role == "controller"), "")
+    try:
+        name = ImageReference.parse(image)
+    except UsageError:
+        return {}
+    return {"image": {"registry": name.registry, "repository": name.repository}}
+
+
 def _versions(reading: Reading, image: str) -> Iterator[str]:
     if reading.release and reading.release.chart == CHART_NAME:
         yield reading.release.app_version or reading.release.chart_version

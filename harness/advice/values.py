@@ -72,10 +72,7 @@ def remarks(
 
     `homes` has the names that are upstream's; without it, any is taken for the user's own.
     """
-    found_at, below = next(chart_image.of_operator(values), ("", values))
-    above = ""
-    if found_at and CHART_NAME not in (target.defaults or {}):
-        values, above = below, found_at
+    above, values = operators_own(values, target)
     found = [
         *_image(values, "image", above, origin, target, homes),
         *_image(values, "hook.image", above, origin, target, homes),
@@ -90,19 +87,95 @@ def remarks(
     return [*found, *_moved(values, origin, target)]
 
 
+def operators_own(values: Values, target: End) -> tuple[str, Values]:
+    """The operator's values, with the path before their keys where they are below a key of an umbrella chart."""
+    above, below = next(chart_image.of_operator(values), ("", values))
+    return (above, below) if above and CHART_NAME not in (target.defaults or {}) else ("", values)
+
+
+def image_after(values: Values, key: str, origin: End, target: End, homes: Homes) -> str:
+    """The image that the target's chart asks for at a key once the steps are taken; empty where none is known.
+
+    `values` are the operator's own.
+    """
+    wanted, before = _row(target, key), _row(origin, key)
+    if target.release is None or None in wanted:
+        return ""
+    version, asked = target.release.version, _asked(values, key, target, target.release)
+    image = f"{asked.name}:{version}"
+    if not (is_known(image) and _is_name(image)):
+        return ""
+    if asked.has_host_inside and not _of_upstream(f"{asked.repository}:{version}", homes):
+        return f"{asked.repository}:{version}"
+    corrected = _is_where_before_is(asked, wanted, before) or asked.has_host_inside or _of_upstream(image, homes)
+    elsewhere = _is_elsewhere(asked, target, target.release, before, wanted)
+    return "/".join(map(str, wanted)) + f":{version}" if corrected or elsewhere else image
+
+
+def _asked(values: Values, key: str, target: End, release: Release) -> ChartImage:
+    """What the target's chart asks for. Of a copy in another registry the chart knows nothing."""
+    registry, repository = _row(target, key)
+    if release.relocated and at(target.defaults or {}, f"{key}.repository"):
+        registry, repository = (at(target.defaults or {}, f"{key}.{part}") for part in ("registry", "repository"))
+    return chart_image.rendered(
+        values, key, registry=registry or "", repository=repository or "", version=release.version
+    )
+
+
+_Place = tuple[str | None, str | None]
+
+
+def _is_where_before_is(asked: ChartImage, wanted: _Place, before: _Place) -> bool:
+    return asked.registry == before[0] != wanted[0] and asked.repository in (before[1], wanted[1])
+
+
+def _is_elsewhere(asked: ChartImage, target: End, release: Release, before: _Place, wanted: _Place) -> bool:
+    """Whether values leave the name of a copy to the chart, or to the release before, which both do not know it."""
+    by_chart = at(target.defaults or {}, "image.registry")
+    is_charts = asked.registry == by_chart != wanted[0]
+    return release.relocated and (is_charts or _is_where_before_is(asked, wanted, before))
+
+
+_COPY = "copy the image: harness registry copy"
+
+
+def copy_step(source: str, image: str) -> str:
+    """The step that brings an image to a registry of the user's."""
+    return f"{_COPY} {source} {image}"
+
+
+def is_copied_to(step: str, image: str) -> bool:
+    """Whether it is the step that brings this image there."""
+    return step.startswith(f"{_COPY} ") and step.endswith(f" {image}")
+
+
+def to_a_copy(target: End) -> list[Remark]:
+    """What the values have to say of a target in another registry, where nobody gave any."""
+    return list(_image({}, "image", "", target, target, None)) if target.release and target.release.relocated else []
+
+
 def _image(values: Values, key: str, above: str, origin: End, target: End, homes: Homes | None) -> Iterator[Remark]:
     """Advice on values that pin an image: the operator's or the hook's, as `key` says."""
     wanted, before = _row(target, key), _row(origin, key)
     if target.release is None:
         return
-    asked = chart_image.rendered(
-        values, key, registry=wanted[0] or "", repository=wanted[1] or "", version=target.release.version
-    )
+    asked = _asked(values, key, target, target.release)
     named = [f"{above}{key}.{part}" for part in asked.given if part != "tag"]
-    if wanted != (None, None) and named:
+    if _is_elsewhere(asked, target, target.release, before, wanted):
+        if named or key == "image" or at(values, "hook.upgradeCrd"):
+            yield _to_the_copy(f"{above}{key}", asked, wanted, target)
+    elif wanted != (None, None) and named:
         yield from _named_image(" and ".join(named), asked, wanted, before, target, homes)
-    if asked.tag != target.release.version:
+    if asked.tag.partition("@")[0] != target.release.version:
         yield _tag(f"{above}{key}.tag", asked, target, target.release, homes)
+
+
+def _to_the_copy(key: str, asked: ChartImage, wanted: _Place, target: End) -> Remark:
+    return _do(
+        f"{key}: with these values the chart asks for {asked.name}, and {target.name} is {'/'.join(map(str, wanted))}",
+        target,
+        f"set {key}.registry to {wanted[0]} and {key}.repository to {wanted[1]} in the values",
+    )
 
 
 def _named_image(
@@ -139,8 +212,10 @@ def _named_image(
             stops=True,
         )
     elif name == upstream:
-        yield Remark(sentence=_catalogued(f"{keys}: this is the default of {target.name} and can be removed", target))
-    elif asked.registry == before[0] != wanted[0] and asked.repository in (before[1], wanted[1]):
+        copied = target.release is not None and target.release.relocated
+        what = f"where {target.name} is" if copied else f"the default of {target.name} and can be removed"
+        yield Remark(sentence=_catalogued(f"{keys}: this is {what}", target))
+    elif _is_where_before_is(asked, wanted, before):
         yield _do(
             f"{keys}: this is where the release before is published; {target.name} would be pulled as {image}, which "
             f"upstream does not publish; remove these values to get {upstream}",
@@ -159,7 +234,7 @@ def _named_image(
         yield _do(
             f"{keys}: your own registry must have {image} before the upgrade, copied from {upstream}:{tag}",
             target,
-            f"copy the image: harness registry copy {upstream}:{tag} {image}",
+            copy_step(f"{upstream}:{tag}", image),
             stops=True,
         )
 
@@ -235,6 +310,10 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
         return
     for key in strangers(values, target.defaults):
         if key.startswith("x-") or (above and key in _UMBRELLAS_OWN):
+            continue
+        if _known(key, target.defaults):
+            text = f"{above}{key} has a dot in its name, and none of {target.name}'s keys has: it has no effect"
+            yield Remark(sentence=_read(text, target), step=f"write {above}{key} as keys below each other")
             continue
         there = origin.defaults is not None and _known(key, origin.defaults)
         was = f"is in the chart of {origin.name} but no longer in" if there else "is not in"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TAKEN = ("--values", "--apps", "--chart", "--config")
+_TAKEN = ("--values", "--values-key", "--apps", "--chart", "--config")
 _HELMS = {"helm3": 3, "helm4": 4}
 """Names for --tool that say which Helm it is."""
 
@@ -61,6 +61,12 @@ def declare(commands: Any, command: run_options.Command) -> None:
     )
     parser.add_argument(
         "--release-name", default="", metavar="NAME", help="the Helm release, where a site has several of the operator"
+    )
+    parser.add_argument(
+        "--ask-registry",
+        action="store_true",
+        help="ask the registries, by HEAD, which no limit counts, for the images that the new release and the "
+        "applications will be pulled as",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     run_options.declare(parser.add_argument, _CONFIG)
@@ -119,9 +125,11 @@ def _question(parsed: argparse.Namespace, reading: Reading | None) -> Question:
         tool="helm" if parsed.tool in _HELMS else parsed.tool,
         helm=_HELMS.get(parsed.tool, 0),
         values=asked.values,
+        values_key=asked.values_key or "",
         apps=asked.apps,
         chart=Path(asked.chart) if asked.chart else None,
         site=reading,
+        ask_registry=parsed.ask_registry,
     )
 
 

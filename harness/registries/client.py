@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from harness.errors import RegistryError
-from harness.images.references import ImageReference
+from harness.images.references import DOCKER_HUB, ImageReference
 from harness.late import httpx
 from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES, Connection, json_of
 from harness.registries.problems import unreachable
@@ -92,6 +92,30 @@ class RegistryClient(Connection):
             raise self._refused(response, reference)
         # An answer to HEAD has no body to explain itself, and the digest header is optional in the specification.
         return self.manifest(reference).descriptor
+
+    def has(self, reference: ImageReference) -> bool:
+        """Whether the registry has a tag or digest, by HEAD, which none counts as a pull.
+
+        Raises RegistryError for every answer that is neither yes nor no: also for a 404 of a cache behind which the
+        registry refuses or fails.
+        """
+        response = self._request("HEAD", reference, "manifests", reference.identifier)
+        is_manifest = _media_type(response) in (*INDEX_TYPES, *MANIFEST_TYPES)
+        if response.status_code == 200 and not is_manifest:
+            raise RegistryError(
+                f"{self.server} answered {_shown(reference)} with {_media_type(response) or 'no media type'}, which is "
+                "not that of an image",
+                "check that the address is that of a registry, and look for a proxy between this machine and it",
+                status=200,
+            )
+        if response.status_code == 404:
+            # Docker Hub itself is no cache, and the only one that counts.
+            hidden = self._hidden_by_404(reference) if self._is_mirror or self.host != DOCKER_HUB else None
+            if hidden is not None:
+                raise hidden
+        if response.status_code not in (200, 404):
+            raise self.answered(response, _shown(reference))
+        return response.status_code == 200
 
     def manifest(self, reference: ImageReference) -> Manifest:
         """The manifest or index of a tag or digest; its digest is verified.

@@ -10,12 +10,14 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from harness.errors import UsageError
-from harness.releases.values import Loader, load_values, merge, with_text_keys
+from harness.releases import chart_image
+from harness.releases.values import Loader, at, load_values, merge, profile, profile_name, with_text_keys
 from harness.untrusted import check_yaml
 
 Values = Mapping[str, Any]
@@ -33,15 +35,17 @@ _SEPARATOR = re.compile(r"(?<!\\)\.")
 _DEPTH = 5
 
 
-def load(files: Sequence[Path], key: str = "") -> tuple[dict[str, Any], ...]:
+def load(files: Sequence[Path], key: str = "", *, lax: bool = False) -> tuple[dict[str, Any], ...]:
     """The values of each file for the operator's chart, in the order of the files.
 
     With a `key`, written with dots, they are what is below it. Raises UsageError for a file that cannot be read, for a
-    key that none of the files has, and for files that have the operator's values below a key that was not given.
+    key that none of the files has, for a manifest, and for files that have the operator's values below a key that was
+    not given: `lax` lets those pass whose key says that it is the operator.
     """
     whole = [load_values(file) for file in files]
     if not key:
-        _require_no_umbrella(whole, files)
+        _require_no_manifest(whole, files)
+        _require_no_umbrella(whole, files, lax=lax)
         return tuple(whole)
     names = [it.replace("\\.", ".") for it in _SEPARATOR.split(key)]
     found = [_below(it, names, file) for it, file in zip(whole, files, strict=True)]
@@ -50,6 +54,17 @@ def load(files: Sequence[Path], key: str = "") -> tuple[dict[str, Any], ...]:
             f"--values-key {key}: there is nothing below that key in {', '.join(map(str, files))}", _instead(key, whole)
         )
     return tuple({} if it is None else it for it in found)
+
+
+def given(
+    asked: Sequence[Path], key: str = "", own: Mapping[str, Sequence[Path]] = MappingProxyType({}), *, lax: bool = False
+) -> tuple[dict[str, Any], ...]:
+    """The values of each file and of each profile of `--values`, in their order.
+
+    `own` are the files of the user's own profiles. Raises UsageError as `load` does, and for an unknown profile.
+    """
+    files = iter(load([it for it in asked if not profile_name(it)], key, lax=lax))
+    return tuple(profile(name, own) if (name := profile_name(it)) else next(files) for it in asked)
 
 
 def keys_above(values: Values) -> list[str]:
@@ -87,10 +102,34 @@ def _parsed(value: Any, key: str, file: Path) -> Any:
         raise UsageError(f"{file}: the text below {key} is not valid YAML: {broken}", "correct it") from broken
 
 
-def _require_no_umbrella(values: Sequence[Values], files: Sequence[Path]) -> None:
+def _require_no_manifest(values: Sequence[Values], files: Sequence[Path]) -> None:
+    """Raise UsageError for an object of Kubernetes: to Helm its keys are values that no chart reads."""
+    for it, file in zip(values, files, strict=True):
+        kind = it.get("kind")
+        if not isinstance(it.get("apiVersion"), str) or not isinstance(kind, str):
+            continue
+        key = next(_values_in(it), "")
+        raise UsageError(
+            f"the values file {file} is a manifest, of the kind {kind}: Helm would ignore all of it",
+            f"give the values in it: --values-key {key}" if key else "give a values file",
+        )
+
+
+def _values_in(it: Values) -> Iterator[str]:
+    """The keys, written with dots, of what may be a chart's values in a manifest, also as a text."""
+    yield from keys_above(it)
+    yield from (key for key in ("spec.values", "spec.source.helm.valuesObject") if isinstance(at(it, key), Mapping))
+    yield from (key for key in ("spec.source.helm.values", "spec.valuesContent") if isinstance(at(it, key), str))
+    data = it.get("data")
+    for name in data if isinstance(data, Mapping) else ():
+        if name.endswith((".yaml", ".yml")):
+            yield "data." + name.replace(".", "\\.")
+
+
+def _require_no_umbrella(values: Sequence[Values], files: Sequence[Path], *, lax: bool) -> None:
     """Raise UsageError where Helm would ignore all of a file, and what is in it is meant for the operator's chart."""
     for it, file in zip(values, files, strict=True):
-        if not it or OF_THE_CHART & it.keys():
+        if not it or OF_THE_CHART & it.keys() or (lax and any(chart_image.subcharts(it))):
             continue
         keys = keys_above(it)
         if keys:

@@ -84,13 +84,14 @@ def load_values(path: Path) -> dict[str, Any]:
     """
     text = _text(path)
     try:
-        data = yaml.load(check_yaml(text), Loader=Loader)  # noqa: S506 - derived from the safe loader
+        data = _first(path, list(yaml.load_all(check_yaml(text), Loader=Loader)), text)
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        template = "fill in the template first, with the tool that you use: envsubst, `helmfile write-values`"
         raise UsageError(
             f"{where}: not valid YAML: {broken.problem or broken.context}",
-            "correct that line, or pass another --values",
+            template if _TEMPLATE.search(text) else "correct that line, or pass another --values",
         ) from broken
     except yaml.YAMLError as broken:
         raise UsageError(f"{path}: not valid YAML: {broken}", "pass a YAML file after --values") from broken
@@ -105,6 +106,21 @@ def load_values(path: Path) -> dict[str, Any]:
             "write it as Helm does: `image:` with `tag: …` below it",
         )
     return {_key(key): with_text_keys(value) for key, value in data.items()}
+
+
+_TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}|<%.*%>")
+
+
+def _first(path: Path, documents: Sequence[Any], text: str) -> Any:
+    """The document that Helm reads, which is the first. Raises UsageError for a file with something in a second one."""
+    other = next((number for number, it in enumerate(documents) if number and it is not None), 0)
+    if other:
+        begins = [it for it in yaml.parse(text, Loader=Loader) if isinstance(it, yaml.DocumentStartEvent)]
+        raise UsageError(
+            f"{path}, line {begins[other].start_mark.line + 1}: another document begins; Helm reads the first alone",
+            "give each as a file of its own: --values A --values B",
+        )
+    return documents[0] if documents else None
 
 
 def _text(path: Path) -> str:

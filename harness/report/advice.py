@@ -28,9 +28,17 @@ from harness.report.path_results import (
 from harness.report.text import first_line
 from harness.verdicts import Verdict
 
-Origin = Literal["run here", "run of the project", "from the catalogue", "from the chart", "from the schema", "seen"]
+Origin = Literal[
+    "run here",
+    "run of the project",
+    "from the catalogue",
+    "from the chart",
+    "from the schema",
+    "from the registry",
+    "seen",
+]
 """Where a sentence comes from: results of runs here, results that the project ships, the catalogues in charts/, a
-chart's own values, a CRD's schema, or what was looked at: a cluster, a snapshot, or files."""
+chart's own values, a CRD's schema, the answer of a registry, or what was looked at: a cluster, a snapshot, or files."""
 
 _SHOWN = 240
 """The length, in characters, to which a check's message is shortened; the report has all of it."""
@@ -76,8 +84,8 @@ class Advice(Model):
 
     `path` is the path whose steps are listed, empty when there is none. `steps` are commands and what to do after them,
     in order; `expect` is what the user will observe; `breaks` what breaks when done differently; `values` is
-    about the user's own values; `objects` about stored applications, `site` about the cluster; `unknown` is what has
-    not been tested, with the command that tests it.
+    about the user's own values; `objects` about stored applications, `site` about the cluster, `registry` about images
+    that registries were asked for; `unknown` is what has not been tested, with the command that tests it.
     """
 
     origin: str
@@ -91,6 +99,7 @@ class Advice(Model):
     values: tuple[Sentence, ...] = ()
     objects: tuple[Sentence, ...] = ()
     site: tuple[Sentence, ...] = ()
+    registry: tuple[Sentence, ...] = ()
     unknown: tuple[str, ...] = ()
     evidence: tuple[Proof, ...] = ()
 

@@ -53,6 +53,7 @@ def parts(advice: Advice) -> Iterator[tuple[str, tuple[Sentence, ...]]]:
         ("your values", advice.values),
         ("your applications", advice.objects),
         ("your cluster", advice.site),
+        ("your registry", advice.registry),
     )
     yield from ((title, sentences) for title, sentences in every if sentences)
 

@@ -141,7 +141,7 @@ def request(options: RunOptions) -> Request:
         raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
     if options.values_key and not any(not profile_name(it) for it in options.values):
         raise UsageError("--values-key is about the files of --values", "give --values, or leave out --values-key")
-    mine: tuple[Mapping[str, Any], ...] = _users(options, own)
+    mine: tuple[Mapping[str, Any], ...] = umbrella.given(options.values, options.values_key or "", own.values)
     usual = () if options.exact_values or found else (profile("default", own.values),)
     told: tuple[str, ...] = ()
     if found is not None:
@@ -268,10 +268,3 @@ def _under_test(options: RunOptions, catalogue: Catalogue, settings: Settings) -
     from harness.under_test import operator
 
     return operator.of(options.operator or "", options.chart or "", options.selection, catalogue, settings)
-
-
-def _users(options: RunOptions, own: own_rows.OwnRows) -> tuple[Mapping[str, Any], ...]:
-    """The values of each file and of each profile of --values, in their order. Raises UsageError."""
-    files = iter(umbrella.load([it for it in options.values if not profile_name(it)], options.values_key or ""))
-    names = map(profile_name, options.values)
-    return tuple(profile(name, own.values) if name else next(files) for name in names)

@@ -19,6 +19,7 @@ from harness.foundry.store import Store
 from harness.matrix import behaviour, catalogue, chart_facts
 from harness.releases.charts import from_path
 from harness.releases.crds import chart_crds
+from harness.releases.values import load_values
 from harness.toml_source import TomlSource
 
 CATALOGUE = catalogue.load()
@@ -108,6 +109,18 @@ def _rendered(helm: Path, chart: Path) -> list[dict[str, Any]]:
     argv = [str(helm), "template", "so", str(chart), "--set", "spark.jobNamespaces={etl}"]
     text = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
     return [it for it in yaml.safe_load_all(text) if it]
+
+
+def test_helm_reads_the_first_document_and_the_last_of_two_keys(
+    store: Store, helm_binary: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "v.yaml"
+    file.write_text("controller: {workers: 3}\ncontroller: {workers: 5}\n---\n")
+    chart = operator.chart(store, NEWEST)
+    argv = [str(helm_binary), "template", "so", str(chart), "--values", str(file)]
+    made = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+    assert "--controller-threads=5" in made
+    assert load_values(file) == {"controller": {"workers": 5}}
 
 
 def test_helm_shows_the_crds_that_the_steps_apply_first(store: Store, helm_binary: Path, tmp_path: Path) -> None:

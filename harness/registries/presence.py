@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether registries have images, asked by HEAD alone, which no registry counts as a pull."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from harness.errors import HarnessError, RegistryError
+from harness.images import logins
+from harness.images.credentials import Credentials
+from harness.images.logins import TokenFile
+from harness.images.mirrors import Mirror
+from harness.images.references import ImageReference
+from harness.registries.client import RegistryClient
+from harness.settings import Settings
+from harness.waiting import Deadline
+
+SECONDS = 8.0
+"""How long all registries together may take."""
+
+_REQUEST_SECONDS = 4.0
+
+State = Literal["there", "missing", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """What is known of an image. `unknown` is all that is not a clear answer: `said` has the host, and what it said.
+
+    `login` says whose login it took to see it, empty where anybody may; `server` is who was asked.
+    """
+
+    state: State
+    server: str = ""
+    login: str = ""
+    said: str = ""
+
+
+def look(images: Iterable[ImageReference], settings: Settings, *, seconds: float = SECONDS) -> dict[str, Presence]:
+    """Each image by its canonical name, all asked for at the same time, within `seconds`.
+
+    A host of the mirror map is asked at its mirror. Every other one is asked as anybody first, so that what is private
+    is told; then with this machine's login.
+    """
+    deadline = Deadline(seconds=seconds)
+    found: dict[str, Presence] = {}
+
+    def ask(image: ImageReference) -> None:
+        try:
+            found[image.canonical] = _of(image, settings.mirrors.get(image.registry), settings.logins)
+        except HarnessError as error:
+            found[image.canonical] = Presence(state="unknown", server=image.registry, said=error.message)
+
+    wanted = list(dict.fromkeys(images))
+    # Daemons, since a name server that keeps silent is heard out by getaddrinfo, which no timeout ends.
+    threads = [threading.Thread(target=ask, args=(image,), daemon=True) for image in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(deadline.left)
+    late = {it: f"{it.registry} did not answer within {seconds:.0f} s" for it in wanted}
+    silent = {it.canonical: Presence(state="unknown", server=it.registry, said=said) for it, said in late.items()}
+    return {**silent, **dict(found)}
+
+
+def _of(image: ImageReference, mirror: Mirror | None, rows: Mapping[str, TokenFile]) -> Presence:
+    """Raises HarnessError where nobody answers, or the login cannot be read."""
+    first = _asked(image, mirror, None)
+    if first.state == "there" or mirror:
+        return first
+    login = logins.find(image.registry, rows)
+    if login is None:
+        return first
+    # Some registries say 404 to whoever may not see an image.
+    second = _asked(image, None, login.credentials)
+    return Presence(state=second.state, server=second.server, login=login.origin, said=second.said)
+
+
+def _asked(image: ImageReference, mirror: Mirror | None, credentials: Credentials | None) -> Presence:
+    """One answer. Raises RegistryError where nobody answers, SettingsError for a CA that cannot be used."""
+    with RegistryClient(mirror, image.registry, credentials=credentials, timeout=_REQUEST_SECONDS, attempts=1) as it:
+        try:
+            return Presence(state="there" if it.has(image) else "missing", server=it.server)
+        except RegistryError as refused:
+            return Presence(state="unknown", server=it.server, said=refused.message)
