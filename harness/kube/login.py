@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 
 from harness.errors import ApiError, ApiServerAway, ClusterError, UsageError
 from harness.kube.api import client_for, get
-from harness.late import client, config
+from harness.late import client, config, x509
 from harness.untrusted import check_yaml
 
 _DEFAULT = "~/.kube/config"
@@ -114,14 +115,24 @@ def _prove(api: client.ApiClient, name: str) -> None:
         ) from away
     except ApiError as refused:
         if refused.status == 401:
+            why = _expired(api) or "it may have expired"
             raise ClusterError(
-                f"the cluster of context {name} does not accept the login (401): it may have expired",
+                f"the cluster of context {name} does not accept the login (401): {why}",
                 "log in again as you do for kubectl, then repeat the command",
             ) from refused
         raise ClusterError(
             f"the cluster of context {name} refused the first request: {refused.brief}",
             f"kubectl --context {name} auth whoami",
         ) from refused
+
+
+def _expired(api: client.ApiClient) -> str:
+    """That the client certificate has expired, and when; empty where there is none, or it has not."""
+    try:
+        until = x509.load_pem_x509_certificate(Path(api.configuration.cert_file or "").read_bytes()).not_valid_after_utc
+    except (OSError, ValueError):
+        return ""
+    return f"its client certificate expired on {until:%Y-%m-%d %H:%M} UTC" if until < datetime.now(UTC) else ""
 
 
 def _merged(paths: str) -> tuple[dict[str, Any], str]:

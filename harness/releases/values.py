@@ -115,9 +115,11 @@ def _first(path: Path, documents: Sequence[Any], text: str) -> Any:
     """The document that Helm reads, which is the first. Raises UsageError for a file with something in a second one."""
     other = next((number for number, it in enumerate(documents) if number and it is not None), 0)
     if other:
-        begins = [it for it in yaml.parse(text, Loader=Loader) if isinstance(it, yaml.DocumentStartEvent)]
+        begins = [it.start_mark for it in yaml.parse(text, Loader=Loader) if isinstance(it, yaml.DocumentStartEvent)]
+        mark = begins[other]
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
         raise UsageError(
-            f"{path}, line {begins[other].start_mark.line + 1}: another document begins; Helm reads the first alone",
+            f"{where}: another document begins; Helm reads the first alone",
             "give each as a file of its own: --values A --values B",
         )
     return documents[0] if documents else None

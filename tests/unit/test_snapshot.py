@@ -6,16 +6,22 @@ The API server is a fake: real ones cannot be made to forget a login, or to go a
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from fake_api_server import Answer
 from site_samples import PLANTED, SINGLE, application, crd, helm_secret, login, objects, production
 
@@ -204,6 +210,23 @@ def test_an_expired_login_is_one_error(tmp_path: Path, capsys: pytest.CaptureFix
     assert "does not accept the login (401)" in shown
     assert "log in again" in shown
     assert not target.exists()
+
+
+def test_an_expired_client_certificate_is_told_with_its_day(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "me")])
+    days = (datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, *days).sign(key, hashes.SHA256())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    pem = {"client-certificate-data": made.public_bytes(serialization.Encoding.PEM), "client-key-data": private}
+    user = {field: base64.b64encode(data).decode() for field, data in pem.items()}
+    with production(tmp_path, answers={"/apis": (401, '{"message": "Unauthorized"}')}) as cluster:
+        server = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+        file = login(tmp_path, user, server)
+        assert cli.main(["snapshot", "--kubeconfig", str(file), "-o", str(tmp_path / "site")]) == 3
+    assert "(401): its client certificate expired on 2026-01-01 00:00 UTC" in capsys.readouterr().err
 
 
 def test_a_login_plugin_that_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,8 +34,8 @@ def written(tmp_path: Path, text: str | bytes) -> Path:
 
 
 def told(values: dict[str, Any]) -> list[Remark]:
-    ends = (End(name=it, release=CATALOGUE.release(it), defaults=facts(it)) for it in ("2.2.1", "2.5.2"))
-    return [it for it in remarks(values, *ends) if "the default of" not in it.sentence.text]
+    origin, target = (End(name=it, release=CATALOGUE.release(it), defaults=facts(it)) for it in ("2.2.1", "2.5.2"))
+    return [it for it in remarks(values, origin, target) if "the default of" not in it.sentence.text]
 
 
 @pytest.mark.parametrize(
