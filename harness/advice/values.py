@@ -103,11 +103,12 @@ def image_after(values: Values, key: str, origin: End, target: End, homes: Homes
         return ""
     version, asked = target.release.version, _asked(values, key, target, target.release)
     image = f"{asked.name}:{version}"
+    inside = f"{asked.repository}:{version}"
+    if is_known(image) and asked.has_host_inside and _is_name(inside):
+        return "/".join(map(str, wanted)) + f":{version}" if _of_upstream(inside, homes) else inside
     if not (is_known(image) and _is_name(image)):
         return ""
-    if asked.has_host_inside and not _of_upstream(f"{asked.repository}:{version}", homes):
-        return f"{asked.repository}:{version}"
-    corrected = _is_where_before_is(asked, wanted, before) or asked.has_host_inside or _of_upstream(image, homes)
+    corrected = _is_where_before_is(asked, wanted, before) or _of_upstream(image, homes)
     elsewhere = _is_elsewhere(asked, target, target.release, before, wanted)
     return "/".join(map(str, wanted)) + f":{version}" if corrected or elsewhere else image
 
@@ -193,7 +194,7 @@ def _named_image(
     if not is_known(name):
         where = f"if that is your own registry, it must have the image, copied from {upstream}:{tag}"
         yield Remark(sentence=_catalogued(f"{keys}: {image} is filled in elsewhere; {where}", target))
-    elif not _is_name(image):
+    elif not _is_name(image) and not (asked.has_host_inside and _is_name(f"{asked.repository}:{tag}")):
         empty = "an empty registry" if not asked.registry else "the chart"
         yield _do(
             f"{keys}: {empty} makes the name {image}, which is not the name of an image",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import shutil
@@ -95,7 +96,7 @@ def logged_in(found: Access) -> Iterator[client.ApiClient]:
             f"run it by itself, or try `kubectl --context {name} version`",
         )
     with client_for(configuration) as api:
-        _prove(api, name)
+        _prove(api, found)
         yield api
 
 
@@ -106,7 +107,8 @@ def _plugin(found: Access) -> str:
     return ""
 
 
-def _prove(api: client.ApiClient, name: str) -> None:
+def _prove(api: client.ApiClient, found: Access) -> None:
+    name = found.context
     try:
         get(api, "/apis")
     except ApiServerAway as away:
@@ -115,7 +117,7 @@ def _prove(api: client.ApiClient, name: str) -> None:
         ) from away
     except ApiError as refused:
         if refused.status == 401:
-            why = _expired(api) or "it may have expired"
+            why = _expired(found) or "it may have expired"
             raise ClusterError(
                 f"the cluster of context {name} does not accept the login (401): {why}",
                 "log in again as you do for kubectl, then repeat the command",
@@ -126,10 +128,13 @@ def _prove(api: client.ApiClient, name: str) -> None:
         ) from refused
 
 
-def _expired(api: client.ApiClient) -> str:
+def _expired(found: Access) -> str:
     """That the client certificate has expired, and when; empty where there is none, or it has not."""
+    user = next((it.get("user") or {} for it in found.kubeconfig["users"]), {})
     try:
-        until = x509.load_pem_x509_certificate(Path(api.configuration.cert_file or "").read_bytes()).not_valid_after_utc
+        data = base64.b64decode(user.get("client-certificate-data") or "")
+        pem = data or Path(user.get("client-certificate") or "").read_bytes()
+        until = x509.load_pem_x509_certificate(pem).not_valid_after_utc
     except (OSError, ValueError):
         return ""
     return f"its client certificate expired on {until:%Y-%m-%d %H:%M} UTC" if until < datetime.now(UTC) else ""
