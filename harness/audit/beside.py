@@ -17,6 +17,9 @@ from harness.images.references import DOCKER_HUB, ImageReference
 _TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
 _LISTED = re.compile(r"[\"']?:(?:[ \t]+(?P<inline>\[[^\]\n]*\])?(?P<other>\S.*)?)?$")
 _ITEM = re.compile(r"\s*-\s+[\"']?([\w.-]+)[\"']?\s*(?:#.*)?$")
+_CELL = r"[\"'`*]*[ \t]*[|,;\t][ \t]*[\"'`*]*"
+_CELL_BEFORE = re.compile(rf"(?<![\w/.-])(?P<host>[\w.-]+\.[\w.-]+(?::\d+)?)/?{_CELL}$")
+_CELL_AFTER = re.compile(rf"{_CELL}(?P<tag>v?\d+\.\d+\.\d+[\w.-]*)")
 _COPIED_FROM = re.compile(r"\bfrom[\"']?[ \t]*:[ \t]*[\"']?$")
 
 
@@ -82,6 +85,18 @@ class Beside:
                 break
             found.append(item[1])
         return found or None
+
+    def row(self, it: Reference) -> tuple[str, str] | None:
+        """Host and tag in the cells beside a name, in a table or a line of values with separators."""
+        before = _CELL_BEFORE.search(self._lines.before(it.start))
+        after = _CELL_AFTER.match(self._lines.text, it.end)
+        return (before["host"], after["tag"]) if before and after and is_host(before["host"]) else None
+
+    def judged(self, it: Reference, host: str, tag: str) -> Stale | None:
+        """A name with host and tag of other cells, which keep their places: there are no edits."""
+        host = DOCKER_HUB if host in HUB_HOSTS else host
+        found = self._homes.judge(ImageReference(registry=host, repository=it.path, tag=tag))
+        return stale_at(self._lines, self._file, it.start, it.end, found) if found else None
 
     def synced(self, it: Reference, tags: Sequence[str]) -> Stale | None:
         """A name with its tags as a list, below the host that they are of."""

@@ -23,7 +23,7 @@ from harness.audit.homes import Homes
 from harness.audit.owners import Lines
 from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, Reference, References, stands_for_image
-from harness.audit.rules_about import is_rule
+from harness.audit.rules_about import is_rule, is_searched
 from harness.audit.splits import Splits
 from harness.audit.stale import Edit, Stale, stale_at
 from harness.errors import UsageError
@@ -34,6 +34,8 @@ _NEARBY = 200
 _VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
 _LOCKS = (".lock", ".lock.yml", ".lock.yaml")
 """Files that a tool writes, with sums over what they say: one that is edited by hand is refused."""
+_MARKS = r"[\"'`*]{0,3}"
+_RANGE = re.compile(r"\d+(?:\.\d+)?\.[xX]")
 _TELLING = 6
 """From so many letters on, what all names begin with is rare enough to be looked for instead of each of them."""
 
@@ -110,6 +112,9 @@ class Scanner:
         names |= {it.address.rpartition("/")[2] for it in homes.history.helm}
         shortest = [it for it in names if not any(other != it and other in it for other in names)]
         shared = commonprefix(shortest)  # noqa: RUF071 - letters are what is compared
+        # `OLD: NEW`, `OLD -> NEW`, `| OLD | NEW |` and "from OLD to NEW" speak of the move.
+        current = "|".join(re.escape(self._homes.current(role).name) for role in ("operator", "hook"))
+        self._moves = re.compile(rf"{_MARKS}[ \t]*(?::|=>|->|→|\||\bto\b)[ \t]*{_MARKS}(?:{current})")
         self.needles = tuple(it.encode() for it in ([shared] if len(shared) >= _TELLING else sorted(shortest)))
         """What a text has in it if it has anything to find."""
 
@@ -122,6 +127,8 @@ class Scanner:
         found = list(splits.found())
         unknown = splits.unknown
         for address in self._addresses.among(text):
+            if is_searched(lines, address.start):
+                continue
             fixable = address.fixable and not file.endswith(_LOCKS)
             edits = [Edit(start=address.start, end=address.end, text=address.finding.replacement)] if fixable else ()
             found.append(stale_at(lines, file, address.start, address.end, address.finding, edits))
@@ -132,7 +139,8 @@ class Scanner:
                 unknown += bool(reference.tag) and not is_rule(lines, file, reference.start, reference.end)
                 continue
             stale = self._judged(reference, lines, file, beside)
-            if stale and not is_rule(lines, file, reference.start, reference.end):
+            is_told = self._moves.match(text, reference.end) or is_rule(lines, file, reference.start, reference.end)
+            if stale and not is_told:
                 found.append(stale)
         excused = _excused(lines.all)
         unique = {(it.line, it.column): it for it in reversed(found)}
@@ -157,12 +165,15 @@ class Scanner:
         tags = beside.listed_tags(it)
         if tags is not None:
             return beside.synced(it, tags)
+        row = beside.row(it) if it.host == "" and not it.tag else None
+        if row is not None:
+            return beside.judged(it, *row)
         if it.host == "":
             if not stands_for_image(it, lines, templated=self._is_templated(it, lines)):
                 return None
             it = replace(it, host=DOCKER_HUB)
         digest = it.digest.removeprefix("@") or beside.digest(it)
-        tag = it.tag or ("" if digest else beside.tag(it))
+        tag = "" if _RANGE.fullmatch(it.tag) else it.tag or ("" if digest else beside.tag(it))
         image = ImageReference(
             registry=it.host or DOCKER_HUB,
             repository=it.path,

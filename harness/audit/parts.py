@@ -15,7 +15,9 @@ from harness.audit.owners import Lines, indent
 Word = Literal["registry", "repository", "tag", "digest"]
 
 # Assignments of YAML, JSON, HCL, Go, Make, shell, Jsonnet and --set, and the rows of the tables that helm-docs writes.
-_SEPARATOR = r"(?P<separator>\?=|::?:?=|=>|=|:{1,3}|\|[ \t]*string[ \t]*\|)"
+# `registry: str = "docker.io"` of typed languages, `registry string = "docker.io"` of Go.
+_TYPED = r":[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.\[\]]*[ \t]*=(?=[ \t]*[\"'])|[ \t]string[ \t]*=(?=[ \t]*\")"
+_SEPARATOR = rf"(?P<separator>{_TYPED}|\?=|::?:?=|=>|=|:{{1,3}}|\|[ \t]*string[ \t]*\|)"
 _VALUE = rf"(?:(?:{EXPRESSION}|[A-Za-z0-9])(?:{EXPRESSION}|[\w./:@+-])*|(?<=\"\")|(?<=''))"
 # What makes a value of a text: `pulumi.String("…")`, `getenv("REGISTRY", "…")`, `process.env.REGISTRY ?? "…"`.
 _WRAPPED = r"(?:[\w.()]+\((?:[\"'][^\"'\n]*[\"'],[ \t]*)?(?=[\"'`])|[\w.]+[ \t]*(?:\|\||\?\?)[ \t]*(?=[\"'`]))"

@@ -26,6 +26,8 @@ _TAG = rf"(?::(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])+))?"
 _DIGEST = r"(?P<digest>@sha256:(?:[0-9a-f]{64}))?"
 _GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:-?(?!\d+/)")
 _API_TAG = re.compile(r"v1(?:alpha|beta)\d-")
+_DEFAULT_OF = re.compile(r"\$\{\w+:?-$")
+_LONGEST_VARIABLE = 80
 _FARTHEST = 300
 # Words after which a name is an image: what Docker, its like, and tools for clusters, registries and scans take.
 _COMMAND = re.compile(
@@ -38,6 +40,7 @@ _COMMAND = re.compile(
     re.I,
 )
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
+_COMMENT = re.compile(r"\S.*\s(?:#|//)\s")
 # The two ends of a copy: regsync, dregsy.
 _FROM = re.compile(r"(?:\bsource|\bfrom)[\"']?[ \t]*:[ \t]*[\"']?$")
 _TO = re.compile(rf"[\"']?[,\s]+[\"']?(?:target|to)[\"']?[ \t]*:[ \t]*[\"']?(?:{_PIECE}/)*{_PIECE}")
@@ -89,12 +92,17 @@ class References:
         end = 0
         for match in self._anchor.finditer(text):
             before = text[match.start() - 1 : match.start()] if match.start() else ""
-            if match.start() < end or before.isalnum() or before in ("_", "-"):
+            if match.start() < end or before.isalnum() or before == "_" or self._is_longer(text, match.start()):
                 continue
             found = self._at(text, match, variables)
             if found:
                 end = found.end
                 yield found
+
+    @staticmethod
+    def _is_longer(text: str, start: int) -> bool:
+        """Whether a hyphen is a part of the name, and not of `${IMAGE:-NAME}`."""
+        return text[start - 1 : start] == "-" and not _DEFAULT_OF.search(text, max(0, start - _LONGEST_VARIABLE), start)
 
     def _at(self, text: str, match: re.Match[str], variables: Variables) -> Reference | None:
         first = max(text.rfind("\n", 0, match.start()) + 1, match.start() - _FARTHEST)
@@ -161,6 +169,8 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
     before = lines.before(reference.start)
     if _COMMAND.search(before):
         return True
+    if _COMMENT.search(before):
+        return False
     if _FROM.search(before) and (to := _TO.match(lines.text, reference.end)) and CHART_NAME in to[0]:
         return True
     return in_image_key(lines.owners(reference.start)[:2])

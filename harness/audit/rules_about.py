@@ -22,13 +22,15 @@ _KINDS = re.compile(
     re.M,
 )
 _ON_THE_LINE = re.compile(
-    r"\b(?:starts_?with|ends_?with|has_?prefix|has_?suffix|contains|matches|replace(?:_?all)?|sub|test)\s*\([^()]*$"
-    r"|\bsed\b.*[\"'\s]s(?P<mark>[#|,/@!~])(?:(?!(?P=mark)).)*$"
+    r"\b(?:(?:\w*_?not_?)?contains|\w*not_?(?:equals?|in|contain)|starts_?with|ends_?with|has_?prefix|has_?suffix"
+    r"|matches|replace(?:_?all)?|sub|test)\s*\([^()]*$"
+    r"|\b(?:sed|perl)\b.*[\"'\s]s(?P<mark>[#|,/@!~{])(?:(?!(?P=mark)).)*$"
     r"|\b(?:e?grep|rg|ag|ack|git\s+grep)\s[^|;&]*$"
     r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\"'(\[]*$",
     re.I,
 )
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
+_ASKED = re.compile(r"[\"'][ \t]+(?:not[ \t]+)?in[ \t]")
 _FILES = (".rego",)
 _MOST_LINES = 20
 _MOST_LETTERS = 500
@@ -40,17 +42,22 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     text = lines.text
     if file.endswith(_FILES) or text[max(0, start - 1) : start] == "!" or text[end : end + 1] in ("*", "?"):
         return True
-    if text[end : end + 2] == ":*" or _is_left_of_equals(lines, start, end):
+    if text[end : end + 2] == ":*" or _ASKED.match(text, end) or _is_left_of_equals(lines, start, end):
+        return True
+    if is_searched(lines, start):
         return True
     number, _ = lines.place(start)
-    if _ON_THE_LINE.search(_command_before(lines, start)):
-        return True
     owners = lines.owners(start)
     if any(_KEYS.fullmatch(it) for it in owners[:4]):
         return True
     if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
         return True
     return _in_policy(text, start)
+
+
+def is_searched(lines: Lines, start: int) -> bool:
+    """Whether a command or an expression looks for what is at an offset, or replaces it."""
+    return bool(_ON_THE_LINE.search(_command_before(lines, start)))
 
 
 def _command_before(lines: Lines, offset: int) -> str:

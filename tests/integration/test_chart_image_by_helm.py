@@ -27,6 +27,7 @@ RELEASE = catalogue.load().release("2.5.2")
         {"tag": ""},
         {"tag": 2.5},
         {"registry": ""},
+        {"repository": None, "tag": None},
         {"registry": "docker.io"},
         {"repository": "docker.io/kubeflow/spark-operator", "tag": "v1beta2-1.6.2-3.5.0"},
         {"registry": "ghcr.io/kubeflow", "repository": "spark-operator/controller"},

@@ -47,7 +47,7 @@ def test_a_scenario_for_which_the_values_leave_no_room_says_so(
         ({}, "ghcr.io/kubeflow/spark-operator/controller:2.5.2"),
         ({"tag": "2.5.2-fixed"}, "ghcr.io/kubeflow/spark-operator/controller:2.5.2-fixed"),
         ({"registry": "r.example", "repository": "it"}, "r.example/it:2.5.2"),
-        ({"registry": None}, "ghcr.io/kubeflow/spark-operator/controller:2.5.2"),
+        ({"repository": None, "tag": None}, "ghcr.io/%!s(<nil>):2.5.2"),
     ],
 )
 def test_the_operators_image_is_the_one_of_the_values(image: Mapping[str, Any], reference: str) -> None:
