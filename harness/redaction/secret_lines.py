@@ -31,6 +31,8 @@ _LONG = re.compile(r"^(\s*)[\w+/=-]{20,}(?=\s*$)")
 _KEY_OF = re.compile(r"(?i)\b(?:api|access|certificate|encryption|private|secret|shared|signing) key:\s*$")
 # Text that ends with a line of this word: in HCL and in shells.
 _HEREDOC = re.compile(r"""<<[-~]?\s*["']?(\w+)["']?\s*$""")
+# What the structure of YAML has given away already: no rule changes it, nor what is near it.
+_MASKED = re.compile(r"\s*(?:- +)*[\w.-]+: \"\*\*\*\"\r?\n?\Z")
 _NEAR = 4
 _MAX_QUOTED_LINES = 60
 
@@ -41,7 +43,8 @@ def redact(text: str) -> str:
     times = [found[0] if line[:1].isdigit() and (found := TIME.match(line)) else "" for line in lines]
     lines = [line[len(time) :] for time, line in zip(times, lines, strict=True)]
     for number in worth_a_look(lines):
-        _Line(lines, number).redact()
+        if not _MASKED.match(lines[number]):
+            _Line(lines, number).redact()
     return "".join(time + line for time, line in zip(times, lines, strict=True) if line)
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import bisect
-import functools
 import itertools
 import re
 from collections.abc import Sequence
@@ -33,7 +32,6 @@ _PRINTED_MAP = re.compile(r"data:\s*map\[")
 _WEAK = frozenset(("key", *_SHORT_WORDS, "data:"))
 # In a long text, an expression finds a word in half the time that `str.find` takes.
 _SEARCHES = tuple((re.compile(re.escape(word)).search, word in _WEAK) for word in WORDS)
-_MANY = 200
 _STRONG = tuple(word for word in WORDS if word not in _WEAK)
 
 
@@ -71,20 +69,34 @@ def _names_a_key(lowered: str) -> bool:
 
 def worth_a_look(lines: Sequence[str]) -> Sequence[int]:
     """The numbers of lines in which a rule about names could hold, in order."""
-    return _numbers(lines) if len(lines) < _MANY else _remembered(tuple(lines))
+    seen = _remembered()
+    fresh = [line for line in dict.fromkeys(lines) if line not in seen]
+    if fresh:
+        numbers = _worth_a_look(fresh)
+        found = {line: number in numbers for number, line in enumerate(fresh)}
+        if max(map(len, fresh)) > _LONGEST_SEEN:
+            # What is remembered stays small.
+            seen = {line: found[line] if line in found else seen[line] for line in lines}
+        else:
+            seen.update(found)
+    return [number for number, line in enumerate(lines) if seen[line]]
 
 
-def _numbers(lines: Sequence[str]) -> Sequence[int]:
-    distinct = tuple(dict.fromkeys(lines))
-    numbers = _worth_a_look(distinct)
-    if len(distinct) == len(lines):
-        return sorted(numbers)
-    found = {distinct[number] for number in numbers}
-    return [number for number, line in enumerate(lines) if line in found] if found else []
+_seen: dict[str, bool] = {}
+_MOST_SEEN = 50_000
+_LONGEST_SEEN = 200
 
 
-# Several kinds of rules look at a long text, one after the other, and mostly none of them has changed anything.
-_remembered = functools.lru_cache(maxsize=1)(_numbers)
+def _remembered() -> dict[str, bool]:
+    """Lines of which it is known whether they are worth a look.
+
+    Several kinds of rules look at a text, one after the other, and mostly none of them has changed anything; and most
+    lines of a cluster's objects come again and again.
+    """
+    global _seen
+    if len(_seen) > _MOST_SEEN:
+        _seen = {}
+    return _seen
 
 
 def _worth_a_look(lines: Sequence[str]) -> set[int]:

@@ -49,18 +49,18 @@ def worth_parsing(lines: Sequence[str], telling: Iterable[int]) -> Part:
     What holds these collections stays, without what else it holds; all lines, if they are of another kind.
     """
     try:
-        kept = _kept(_Layout([line.rstrip("\n") for line in lines]), telling)
+        kept = _kept(_layout([line.rstrip("\n") for line in lines]), telling)
     except _OfAnotherKind:
         return Part("".join(lines), (0,), (0,))
     begins, places = [0], [0]
-    size = place = 0
-    for line, stays in zip(lines, kept, strict=True):
-        if stays:
-            if places[-1] - begins[-1] != place - size:
-                begins.append(size)
-                places.append(place)
-            size += len(line)
-        place += len(line)
+    size, after = 0, 0
+    offsets = list(itertools.accumulate(map(len, lines), initial=0))
+    for number in itertools.compress(range(len(lines)), kept):
+        if number != after:
+            begins.append(size)
+            places.append(offsets[number])
+        size += offsets[number + 1] - offsets[number]
+        after = number + 1
     return Part("".join(itertools.compress(lines, kept)), tuple(begins), tuple(places))
 
 
@@ -91,26 +91,30 @@ class _Collection:
 class _Layout:
     """The collections of a document, and of each line the collection and the line where its entry begins."""
 
-    def __init__(self, lines: Sequence[str]) -> None:
+    def __init__(self, lines: Sequence[str], looks: Sequence[_Look | None]) -> None:
         self.of: list[_Collection] = []
         self.entries: list[int] = []
+        self.is_of_looks = True
+        """Whether it would be the same for other lines that look alike."""
         self._lines = lines
+        self._looks = looks
         self._top: _Collection | None = None
         self._kind, self._column = "open", -1
         number = 0
         while number < len(lines):
             number = self._read(number)
         self._close(-1, number)
+        self._lines = self._looks = ()
 
     def _read(self, number: int) -> int:
         """Read the entry that begins in this line, or a line of the one before; returns the number of the next."""
-        line = self._lines[number]
-        look = _look(line)
-        kind = self._kind
+        look, kind = self._looks[number], self._kind
         if look and look.columns and (kind in ("whole", "open") or look.columns[0] <= self._column):
             self._enter(number, look)
             self._belongs(number)
             return number + 1 if look.kind != "unclosed" else self._until_quote(number)
+        self.is_of_looks = False
+        line = self._lines[number]
         text = line.lstrip(" ")
         is_further = len(line) - len(text) > self._column
         if not text or (text[0] == "#" and not (kind == "block" and is_further)):
@@ -173,6 +177,7 @@ class _Layout:
 
     def _until_quote(self, number: int) -> int:
         """Read a string until its end, in a line below; returns the number of the line after it."""
+        self.is_of_looks = False
         found = _ENTRY.fullmatch(self._lines[number])
         value = (found["value"] or found["item"]) if found else ""
         for after in range(number + 1, len(self._lines)):
@@ -185,6 +190,24 @@ class _Layout:
             if len(value) > _MAX_STRING:
                 break
         raise _OfAnotherKind
+
+
+_layouts: dict[tuple[_Look | None, ...], _Layout] = {}
+_MOST_LAYOUTS = 100
+
+
+def _layout(lines: Sequence[str]) -> _Layout:
+    """The layout of a document; most documents of a text look alike, and have the same. Raises _OfAnotherKind."""
+    looks = tuple(map(_look, lines))
+    known = _layouts.get(looks)
+    if known is not None:
+        return known
+    made = _Layout(lines, looks)
+    if made.is_of_looks:
+        if len(_layouts) >= _MOST_LAYOUTS:
+            _layouts.clear()
+        _layouts[looks] = made
+    return made
 
 
 _BEFORE_ALL = _Collection(0, False, 0, None, 0)
