@@ -73,10 +73,13 @@ def _error(stderr: str) -> str:
 
 
 @contextmanager
-def bare_node(folder: Path, programs: Path | None = None, *, options: Sequence[str] = ()) -> Iterator[BareNode]:
+def bare_node(
+    folder: Path, programs: Path | None = None, *, images: str = "", options: Sequence[str] = ()
+) -> Iterator[BareNode]:
     """The container, for as long as the block lasts, with the checkout's configuration of containerd.
 
-    `programs` are containerd's, in the place of those in the image; `options` are further ones of docker run.
+    `programs` are containerd's, in the place of those in the image; `images` are further lines of the configuration of
+    its image service, `options` further ones of docker run.
 
     Skips where there is no engine or no node image.
     """
@@ -95,15 +98,20 @@ def bare_node(folder: Path, programs: Path | None = None, *, options: Sequence[s
     name = f"soh-test-{uuid.uuid4().hex[:8]}"
     network.create(name, name)
     try:
-        with _container(name, plain[0], hosts, [*_mounts(folder, programs), *options]) as made:
+        with _container(name, plain[0], hosts, [*_mounts(folder, programs, images), *options]) as made:
             yield made
     finally:
         network.remove(name)
 
 
-def _mounts(folder: Path, programs: Path | None) -> list[str]:
+_IMAGE_SERVICE = '[plugins."io.containerd.cri.v1.images"]\n'
+
+
+def _mounts(folder: Path, programs: Path | None, images: str) -> list[str]:
     config = folder / "config.toml"
-    config.write_text(nodes.containerd_config(next(iter(kubernetes.rows().values()))))
+    before, table, after = nodes.containerd_config(next(iter(kubernetes.rows().values()))).partition(_IMAGE_SERVICE)
+    assert table
+    config.write_text(f"{before}{table}{images}\n{after}")
     inside = {config: "/etc/containerd/config.toml"}
     for program in programs.iterdir() if programs else ():
         inside[program] = f"/usr/local/bin/{program.name}"

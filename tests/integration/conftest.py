@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from bare_node import BareNode, bare_node
 from installation import Installation, built
 
 from harness import settings
@@ -48,6 +49,31 @@ def registry_binary(store: Store) -> Path:
 def helm_binary() -> Path:
     """Helm: the one on PATH when its version is supported, else built."""
     return tools.ensure(settings.load(environment=os.environ), ["helm"])["helm"].path
+
+
+_LINES = [name for name in gobuild.modules() if name == "containerd" or name.startswith("containerd-")]
+_WAYS = {"": "", "-old-way": "max_concurrent_downloads = 6"}
+"""Any other count than the usual one turns the transfer service off: such nodes pull as older lines of containerd did
+(plugins/cri/images/plugin.go), and so do kind's own, whose configuration discards unpacked layers."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(
+            (line, way), id=f"{line}{way}", marks=[] if (line, way) == ("containerd", "") else pytest.mark.nightly
+        )
+        for line in _LINES
+        for way in _WAYS
+    ],
+)
+def node(request: pytest.FixtureRequest, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareNode]:
+    """A node that pulls, with the containerd of the foundry's nodes; at night each other line of it, and both ways."""
+    line, way = request.param
+    programs = gobuild.build(store, line).folder / "bin"
+    with bare_node(tmp_path_factory.mktemp("node"), programs, images=_WAYS[way]) as made:
+        assert made.containerd == gobuild.build_file(line).version
+        yield made
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bare_node import BareNode, bare_node
+from bare_node import BareNode
 from pull_storage import fill
 
 from harness.foundry import gobuild
@@ -37,21 +37,6 @@ _USER = "driver"
 def storage(store: Store, registry_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     crane = gobuild.build(store, "crane").folder / "bin" / "crane"
     return fill(tmp_path_factory.mktemp("foundry"), crane=crane, registry=registry_binary)
-
-
-_LINES = [name for name in gobuild.modules() if name.startswith("containerd-")]
-
-
-@pytest.fixture(
-    scope="module", params=["containerd", *(pytest.param(name, marks=pytest.mark.nightly) for name in _LINES)]
-)
-def node(request: pytest.FixtureRequest, store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareNode]:
-    """A node with the containerd of the foundry's nodes, and at night with that of each other line as well."""
-    module: str = request.param
-    programs = gobuild.build(store, module).folder / "bin"
-    with bare_node(tmp_path_factory.mktemp("node"), programs) as made:
-        assert made.containerd == gobuild.build_file(module).version
-        yield made
 
 
 @pytest.fixture
