@@ -35,6 +35,7 @@ from harness.matrix import (
     properties,
     results,
     spark_results,
+    way_results,
 )
 from harness.registries.front import profile
 from harness.settings import PROJECT_ROOT
@@ -144,6 +145,7 @@ FILES = [
         for name, read in (
             ("spark", spark_results.read),
             ("environment", environment_results.read),
+            ("way", way_results.read),
             ("profile", profile_results.read),
         )
     ),
