@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -148,6 +149,18 @@ def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
     }
     written = {name: TomlSource.read(file) for name, file in files.items()}
     written = {name: source if name == "default" else own.over(source) for name, source in written.items()}
+    found = _catalogue(written) if own.files else _shipped(tuple(written.items()))
+    _require_foundry_parts(found, root / "clusters" / "nodes")
+    return found
+
+
+@lru_cache(maxsize=4)
+def _shipped(written: tuple[tuple[str, TomlSource], ...]) -> Catalogue:
+    """The files of the project, which several rooms read: validated again only where a file has changed."""
+    return _catalogue(dict(written))
+
+
+def _catalogue(written: Mapping[str, TomlSource]) -> Catalogue:
     known = behaviour.read(written["behaviour"])
     found = Catalogue(
         environments=read_environments(written["environments"]),
@@ -160,7 +173,6 @@ def load(root: Path = PROJECT_ROOT, own: OwnRows = own_rows.NONE) -> Catalogue:
         written=written,
     )
     _require_addons(found)
-    _require_foundry_parts(found, root / "clusters" / "nodes")
     return replace(found, upgrades=edges.read(found.written["upgrades"], found.release))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -260,3 +261,17 @@ def test_the_noise_of_an_election_is_known_however_its_quotes_are_written(quote:
     patterns = REAL.release("2.2.1").known_log_noise
 
     assert any(re.search(pattern, line) for pattern in patterns)
+
+
+def test_files_are_validated_again_only_once_they_have_changed(tmp_path: Path) -> None:
+    for folder in ("clusters", "charts"):
+        for file in (PROJECT_ROOT / folder).glob("*.toml"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(file, tmp_path / folder)
+    (tmp_path / "clusters" / "nodes").symlink_to(PROJECT_ROOT / "clusters" / "nodes")
+    first = catalogue.load(tmp_path)
+    assert catalogue.load(tmp_path) is first
+    environments = tmp_path / "clusters" / "environments.toml"
+    environments.write_text(environments.read_text() + '\n[[environment]]\nname = "kind-1.34"\n')
+    with pytest.raises(CatalogueError, match=r"environments\.toml"):
+        catalogue.load(tmp_path)
