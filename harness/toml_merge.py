@@ -89,6 +89,15 @@ class Merged(TomlSource):
         """Whether a row says that it takes the place of another one."""
         return self.tables_of[table][row].replaces if table in self.tables_of else False
 
+    def is_own(self, table: str, row: int) -> bool:
+        """Whether a row is a user's."""
+        return self.tables_of[table][row].own if table in self.tables_of else False
+
+    @property
+    def has_own(self) -> bool:
+        """Whether a user's rows are among these."""
+        return any(True for _ in self.own())
+
     def own(self) -> Iterator[tuple[str, Row]]:
         """The rows that are a user's own, each with its table."""
         for name, rows in self.tables_of.items():

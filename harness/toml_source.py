@@ -143,6 +143,15 @@ class TomlSource:
         """Whether the row-th `[[table]]` says that it takes the place of another row; only a user's own can."""
         return False
 
+    def is_own(self, table: str, row: int) -> bool:
+        """Whether the row-th `[[table]]` is a user's, not the project's."""
+        return False
+
+    @property
+    def has_own(self) -> bool:
+        """Whether rows of a user are among these."""
+        return False
+
     def where(self, location: Location) -> str:
         """The place for an error message: file, line, key."""
         line, is_table = self._place(location)

@@ -75,6 +75,11 @@ def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
     elif _is_tiers(catalogue, selection):
         found = _of_tiers(catalogue, selection.wanted_tags, scenarios)
         exact = False
+        if not found:
+            raise UsageError(
+                f"the tier {' or '.join(selection.wanted_tags)} has no cell beside the rows of catalogue_dirs",
+                "its rows are in clusters/matrix.toml; with `foundry = true` an environment is one of theirs again",
+            )
     else:
         choice = _complete(catalogue, selection, scenarios)
         found = _product(catalogue, choice, scenarios)
@@ -84,7 +89,10 @@ def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
 
 
 def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
-    """Raise CatalogueError, with file and line, for a tier, exclusion or default that names or yields nothing."""
+    """Raise CatalogueError, with file and line, for a tier, exclusion or default that names or yields nothing.
+
+    A row of the project may yield nothing beside rows of a user, who may do without what the row is about.
+    """
     rules = catalogue.rules
     for number, tier in enumerate(rules.tiers):
         for name in tier.includes:
@@ -94,6 +102,8 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
             cells = _of_row(catalogue, _choice_of(tier), scenarios, rules.written, "tier", number)
             if not cells:
                 raise rules.written.error("tier", number, "scenarios", "none of these runs on these kinds of paths")
+            if _emptied(catalogue, rules.written, "tier", number):
+                continue
             if not any(tier.has(cell) for cell in cells):
                 raise rules.written.error(
                     "tier", number, "foundry", "the foundry builds no node for these environments"
@@ -104,7 +114,8 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
     written = catalogue.written.get("default", TomlSource())
     for number, choice in enumerate(catalogue.defaults.default):
         cells = _of_row(catalogue, choice, scenarios, written, "default", number)
-        _require_some(catalogue, cells, written, "default", number)
+        if not _emptied(catalogue, written, "default", number):
+            _require_some(catalogue, cells, written, "default", number)
     _of_row(catalogue, catalogue.defaults.when_not_given, scenarios, written, "when-not-given", 0)
     own = [
         *((tag, f"the environment {it.name}") for it in catalogue.environments for tag in it.tags),
@@ -118,6 +129,11 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
                 f"{what} has the tag {tag}, which is the name of a tier",
                 f"put it into {rules.written.file}, or rename the tag",
             )
+
+
+def _emptied(catalogue: Catalogue, written: TomlSource, table: str, number: int) -> bool:
+    """Whether a row is the project's, and beside it are a user's, which may have left it without cells."""
+    return not written.is_own(table, number) and any(it.has_own for it in catalogue.written.values())
 
 
 def _of_row(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness import settings, stories
-from harness.errors import CatalogueError, HarnessError, SettingsError
+from harness.errors import CatalogueError, HarnessError, SettingsError, UsageError
 from harness.kube import pull_messages
 from harness.matrix import catalogue, own_rows
 from harness.matrix.model import Cell
@@ -333,3 +333,48 @@ def test_mistakes_in_registries_of_ones_own(tmp_path: Path, text: str, said: str
 
     assert f"{tmp_path / 'registries.toml'}, line " in caught.value.message
     assert said in caught.value.message or "this key is missing" in caught.value.message
+
+
+NOT_OF_THE_FOUNDRY = ENVIRONMENT + "replaces = true\n"
+NEVER_ON_K3D = """\
+[[exclude]]
+environments = ["k3d-1.34"]
+reason = "we have no k3d"
+link = "https://acme.example/policy"
+"""
+REGISTRY_TIER = """\
+[[tier]]
+name = "ours"
+environments = ["kind-1.34"]
+foundry = true
+paths = ["install-2.5.2"]
+scenarios = ["spark-pi"]
+"""
+
+
+def of_tier(found: catalogue.Catalogue, name: str) -> set[str]:
+    return {it.environment.base for it in select(found, Selection(tags=(name,)), stories.scenarios())}
+
+
+@pytest.mark.parametrize("rows", [{"environments": NOT_OF_THE_FOUNDRY}, {"matrix": NEVER_ON_K3D}])
+def test_rows_of_ones_own_may_leave_a_tier_of_the_project_without_cells(tmp_path: Path, rows: dict[str, str]) -> None:
+    found = loaded(folder(tmp_path, **rows))
+
+    gone = "kind-1.34" if "environments" in rows else "k3d-1.34"
+    assert of_tier(found, "smoke") == of_tier(loaded(), "smoke") - {gone}
+    assert of_tier(found, "upgrades") >= {"kind-1.34", "k3d-1.34"} - {gone}
+
+
+def test_a_tier_that_ones_own_rows_leave_no_cell_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
+    both = NOT_OF_THE_FOUNDRY + NOT_OF_THE_FOUNDRY.replace("1.34", "1.36").replace('"kind', '"k3d')
+    found = loaded(folder(tmp_path, environments=both))
+
+    with pytest.raises(UsageError, match="the tier registries has no cell beside the rows of catalogue_dirs"):
+        of_tier(found, "registries")
+
+
+def test_a_tier_of_ones_own_without_cells_is_a_mistake(tmp_path: Path) -> None:
+    found = loaded(folder(tmp_path, environments=NOT_OF_THE_FOUNDRY, matrix=REGISTRY_TIER))
+
+    with pytest.raises(CatalogueError, match=r"matrix.toml, line 4: key foundry: the foundry builds no node"):
+        of_tier(found, "smoke")
