@@ -44,13 +44,14 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.evidence.temporary import temporary
     from harness.foundry import harness_image, inventory
     from harness.foundry.store import Store
+    from harness.internet.content import Content
     from harness.matrix import catalogue as catalogues
 
     wanted, console = run_options.settings_of(parsed), wide_console()
     known = catalogues.of(wanted)
     releases = (*known.releases, *known.copies())
     if parsed.action == "list":
-        console.print(inventory.table(inventory.entries(wanted, releases)))
+        console.print(inventory.table(inventory.entries(wanted, releases, Content.of(wanted, known).kept())))
     elif parsed.action == "build":
         if not parsed.names:
             names = ", ".join(inventory.names(wanted, known.listed_environments(), releases))
@@ -72,7 +73,7 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             raise UsageError(
                 f"run {live[0].run_id} (process {live[0].pid}) is using the registries", "prune after it has ended"
             )
-        inventory.prune(wanted, releases, console.print)
+        inventory.prune(wanted, releases, console.print, Content.of(wanted, known).kept())
     return 0
 
 

@@ -12,11 +12,7 @@ from harness import options as run_options
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from harness.matrix.catalogue import Catalogue
     from harness.settings import Settings
-
-_ENVIRONMENTS = ("kind-1.34", "k3d-1.34")
-_RELEASES = ("2.2.1@docker.io", "2.5.2")
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
@@ -40,6 +36,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
 
 def _internet(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     from harness.internet import host, steps
+    from harness.internet.content import Content
     from harness.internet.every_step import every_step
     from harness.matrix import catalogue
 
@@ -51,11 +48,9 @@ def _internet(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         raise UsageError("--step and a command after -- were both given", "give one of them")
     steps.chosen(every_step(), parsed.step)
     wanted: Settings = run_options.settings_of(parsed)
-    known: Catalogue = catalogue.of(wanted)
     return host.run(
         wanted,
-        [known.environment(name) for name in _ENVIRONMENTS],
-        [known.release(name) for name in _RELEASES],
+        Content.of(wanted, catalogue.of(wanted)),
         say=print,
         output=(parsed.output or wanted.reports_dir / "internet").absolute(),
         argv=parsed.program,

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from harness import home
 from harness.foundry import (
+    addons,
     argocd,
     connect_clients,
     control_plane,
@@ -89,7 +90,8 @@ def current(settings: Settings, releases: Iterable[Release]) -> dict[Identity, s
         found[_identity(harness_image.recipe())] = harness_image.row().reference
     found[_identity(debian.recipe(argocd.row().base))] = ""
     found[_identity(argocd.recipe())] = argocd.reference()
-    for recipe in (*connect_clients.recipes(), *images.recipes(settings, known)):
+    fetched = map(addons.recipe, catalogue.load().addons)
+    for recipe in (*connect_clients.recipes(), *fetched, *images.recipes(settings, known)):
         found.setdefault(_identity(recipe), "")
     for build in images.builders(settings, known):
         found[_identity(build.recipe)] = found[_identity(build.recipe)] or build.reference
@@ -102,14 +104,18 @@ def _node_rows() -> list[KubernetesRow]:
     return list({it.title: it for it in (*kubernetes.rows().values(), *asked)}.values())
 
 
-def entries(settings: Settings, releases: Iterable[Release]) -> list[Entry]:
-    """All artefacts, stored ones first, each with its state."""
+def entries(settings: Settings, releases: Iterable[Release], others: Iterable[Recipe] = ()) -> list[Entry]:
+    """All artefacts, stored ones first, each with its state.
+
+    `others` are made of the foundry's by who is above it: current where they are stored, and never missing.
+    """
     wanted = current(settings, releases)
+    made = {_identity(it): "" for it in others}
     stored = Store.of(settings).artifacts()
     seen: set[tuple[int, int]] = set()
     # Layers first: what an image shares with them is theirs.
     ordered = sorted(stored, key=lambda artifact: (artifact.kind != "layer", artifact.kind, artifact.name))
-    found = [_entry(artifact, wanted, _bytes(artifact.folder, seen)) for artifact in ordered]
+    found = [_entry(artifact, wanted | made, _bytes(artifact.folder, seen)) for artifact in ordered]
     have = {(artifact.kind, artifact.name, artifact.key) for artifact in stored}
     # Where a whole Kubernetes is built, its kubectl is not built alone.
     spared = {_identity(gobuild.recipe(row.module, ["kubectl"])) for row in kubernetes.rows().values()}
@@ -179,14 +185,15 @@ def build(
     return built
 
 
-def prune(settings: Settings, releases: Iterable[Release], progress: Progress) -> Pruned:
+def prune(settings: Settings, releases: Iterable[Release], progress: Progress, others: Iterable[Recipe] = ()) -> Pruned:
     """Remove stale artefacts, leftovers of interrupted builds, and unreferenced images in the registries.
 
-    Builds in progress are not touched. Raises CommandError when garbage collection of a registry fails.
+    What is one of `others` stays. Builds in progress are not touched. Raises CommandError when garbage collection of a
+    registry fails.
     """
     known = list(releases)
     store = Store.of(settings)
-    wanted = current(settings, known)
+    wanted = current(settings, known) | {_identity(it): "" for it in others}
     roots = (store.root, images.registries(settings))
     before = sum(_bytes(root, set()) for root in roots)
     removed = []

@@ -11,9 +11,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from harness import process
 from harness.bootstrap import tools
+from harness.errors import CatalogueError, ToolError
 from harness.foundry import images as foundry_images
 from harness.foundry import operator, shapes
 from harness.foundry.assemble import share
@@ -24,6 +26,7 @@ from harness.foundry.shapes import FoundryNode
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.images.references import ImageReference
 from harness.internet import indexes, names
+from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Environment, Release
 from harness.providers import PROVIDERS
 from harness.registries import local
@@ -34,6 +37,8 @@ _SECONDS = 120.0
 _HOSTS = ("docker.io", "ghcr.io", "registry.k8s.io")
 _BASE = "docker/registry/v2"
 _DATA = "data"
+_ENVIRONMENTS = ("kind-1.34", "k3d-1.34")
+_RELEASES = ("2.2.1@docker.io", "2.5.2")
 _NOT_REHEARSED = {"upstream_kubernetes", "foundry_distribution"}
 
 
@@ -72,8 +77,26 @@ class Content:
     environments: tuple[Environment, ...]
     releases: tuple[Release, ...]
 
+    @classmethod
+    def of(cls, settings: Settings, known: Catalogue) -> Self:
+        """What the rehearsal of upstream needs."""
+        return cls(
+            settings=settings,
+            environments=tuple(map(known.environment, _ENVIRONMENTS)),
+            releases=tuple(map(known.release, _RELEASES)),
+        )
+
+    def kept(self) -> list[Recipe]:
+        """Its recipe, for who looks which artefacts are of use still; none where no rehearsal could use what is stored:
+        without a provider's program, or with nodes that the foundry does not build."""
+        try:
+            return [self.recipe()]
+        except (ToolError, CatalogueError):
+            return []
+
     def recipe(self) -> Recipe:
-        """What it depends on."""
+        """What it depends on. Raises ToolError where a provider's program is not there, CatalogueError for a node that
+        the foundry does not build."""
         stored = {it: published(self._stored, it) for it in self._images()}
         return Recipe(
             kind="internet",
@@ -89,6 +112,7 @@ class Content:
 
     def build(self) -> Artifact:
         """Build it when it is missing. Raises BuildError that names the log."""
+        tools.ensure(self.settings, list(dict.fromkeys(it.provider for it in self.environments)))
         return Store.of(self.settings).build(self.recipe(), self._make)
 
     @property
@@ -108,7 +132,7 @@ class Content:
     def _helpers(self) -> Iterator[str]:
         for it in self.environments:
             if PROVIDERS[it.provider].helper_repository:
-                version = tools.ensure(self.settings, [it.provider])[it.provider].version
+                version = tools.resolve(self.settings, [it.provider])[it.provider].version
                 yield helper_of(it, version)
 
     def _make(self, folder: Path, log_file: Path) -> None:

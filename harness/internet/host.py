@@ -26,7 +26,7 @@ from harness.host import disk
 from harness.internet import content
 from harness.internet.content import Content
 from harness.internet.plan import Plan
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
 from harness.settings import PROJECT_ROOT, Settings
 
 Say = Callable[[str], None]
@@ -61,8 +61,7 @@ def require() -> None:
 
 def run(
     settings: Settings,
-    environments: Sequence[Environment],
-    releases: Sequence[Release],
+    wanted: Content,
     *,
     say: Say,
     output: Path,
@@ -76,9 +75,9 @@ def run(
     require()
     disk.require(settings.cache_dir, _ROOM_BYTES, what="the small internet")
     say("preparing what the public registries have")
-    made = Content(settings=settings, environments=tuple(environments), releases=tuple(releases)).build()
+    made = wanted.build()
     with Ledger.open(new_run_id(), ledger_folder(settings)) as ledger, _folder(settings, ledger) as folder:
-        plan = _plan(settings, environments, made.folder, folder).model_copy(
+        plan = _plan(settings, wanted.environments, made.folder, folder).model_copy(
             update={"argv": tuple(argv), "steps": tuple(steps)}
         )
         try:

@@ -9,8 +9,9 @@ import pytest
 from filelock import FileLock
 
 from harness.errors import UsageError
-from harness.foundry import debian, images, inventory, spark
+from harness.foundry import addons, debian, images, inventory, spark
 from harness.foundry.store import Artifact, Recipe, Store
+from harness.matrix import catalogue
 from harness.settings import Settings
 
 BASE = debian.recipe(spark.catalogue().base)
@@ -87,6 +88,23 @@ def test_prune_leaves_a_build_that_goes_on(settings: Settings, store: Store) -> 
     with FileLock(str(store.folder(BASE)) + ".lock"):
         inventory.prune(settings, [], lambda _: None)
     assert going.exists()
+
+
+def test_prune_leaves_what_was_made_of_the_artefacts_and_what_was_fetched(settings: Settings, store: Store) -> None:
+    made = Recipe(kind="internet", name="content", inputs={"form": "current"})
+    kept = [put(store, made), put(store, addons.recipe(catalogue.load().addons[0]))]
+    old = put(store, Recipe(kind="internet", name="content", inputs={"form": "earlier"}))
+
+    listed = {it.key: it.state for it in inventory.entries(settings, [], [made]) if it.state != "missing"}
+    pruned = inventory.prune(settings, [], lambda _: None, [made])
+
+    assert listed == {**dict.fromkeys((it.key for it in kept), "current"), old.key: "stale"}
+    assert [it.key for it in pruned.removed] == [old.key]
+
+
+def test_what_others_make_of_the_artefacts_is_never_missing(settings: Settings) -> None:
+    made = Recipe(kind="internet", name="content", inputs={})
+    assert "internet" not in {it.kind for it in inventory.entries(settings, [], [made])}
 
 
 def test_an_unknown_name_says_what_was_meant(settings: Settings) -> None:

@@ -5,12 +5,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from harness import cli, settings
+from harness.bootstrap import tools
+from harness.bootstrap.tools import Tool
 from harness.foundry.publish import published
+from harness.foundry.store import Recipe, Store
 from harness.internet import content
+from harness.internet.content import Content
 from harness.matrix import catalogue, own_rows
+from harness.settings import Settings
 
 _DIGEST = "sha256:" + "a" * 64
 
@@ -54,6 +63,37 @@ def test_an_image_gets_a_name_in_another_registry_with_all_that_it_lists(tmp_pat
 
     assert published(tmp_path, "ghcr.io/k3d-io/k3d-tools:5.8.3") == index["digest"]
     assert published(tmp_path, "ghcr.io/k3d-io/k3d-tools:v1") == ""
+
+
+def test_prune_keeps_the_content_of_a_rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Their programs need a compiler, and minutes.
+    k3d = Tool(name="k3d", path=tmp_path / "k3d", version="5.8.3", origin="foundry")
+    monkeypatch.setattr(tools, "resolve", lambda *_: {"k3d": k3d})
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    wanted = settings.load(environment=os.environ)
+    store = Store.of(wanted)
+    kept = store.build(Content.of(wanted, catalogue.load()).recipe(), lambda folder, _: (folder / "charts").mkdir())
+    old = store.build(Recipe(kind="internet", name="content", inputs={}), lambda folder, _: None)
+
+    assert cli.main(["foundry", "prune"]) == 0
+
+    assert kept.folder.exists()
+    assert not old.folder.exists()
+
+
+def test_prune_needs_no_node_of_the_foundry(tmp_path: Path) -> None:
+    text = """\
+[[environment]]
+name = "kind-1.34"
+replaces = true
+provider = "kind"
+kubernetes = "1.34.99"
+node_image = "docker.io/acme/node:v1.34.99"
+"""
+    (tmp_path / "environments.toml").write_text(text)
+    known = catalogue.load(own=own_rows.read([tmp_path]))
+
+    assert Content.of(Settings(cache_dir=tmp_path), known).kept() == []
 
 
 def _blob(root: Path, data: bytes) -> dict[str, Any]:
