@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import cast
 
 _SECONDS = 30.0
 _PORTION = 1 << 16
@@ -71,13 +72,20 @@ def proxying(address: str, names: Mapping[str, str]) -> Iterator[Proxy]:
 
 
 def _pass_on(one: socket.socket, other: socket.socket) -> None:
-    """Copy in both directions until one of them ends."""
+    """Copy in both directions; where one of them has no more to send, the other is told so, and may go on itself."""
+    for end in (one, other):
+        # However long either takes.
+        end.settimeout(None)
+    beyond = {one: other, other: one}
     with selectors.DefaultSelector() as both:
-        both.register(one, selectors.EVENT_READ, other)
-        both.register(other, selectors.EVENT_READ, one)
-        while True:
-            for key, _ in both.select(_SECONDS):
-                data = key.fileobj.recv(_PORTION)  # type: ignore[union-attr]
-                if not data:
-                    return
-                key.data.sendall(data)
+        for end in beyond:
+            both.register(end, selectors.EVENT_READ)
+        while both.get_map():
+            for key, _ in both.select():
+                end = cast(socket.socket, key.fileobj)
+                data = end.recv(_PORTION)
+                if data:
+                    beyond[end].sendall(data)
+                else:
+                    both.unregister(end)
+                    beyond[end].shutdown(socket.SHUT_WR)

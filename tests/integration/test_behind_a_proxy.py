@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
+import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,6 +83,30 @@ def test_a_proxy_that_looks_into_tls_is_known_by_its_ca(company: Company, monkey
     assert "the certificate of docker.io is not trusted" in untrusted.value.message
     assert "it was issued by spark-operator-harness local registry CA" in untrusted.value.message
     assert "a proxy of yours that looks into TLS" in untrusted.value.next_step
+
+
+def test_the_proxy_of_these_tests_ends_no_answer_early() -> None:
+    # It once closed both ways at the first end of one, and cut what was still under way.
+    answer = b"x" * 5_000_000
+
+    class Answers(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            asked = self.rfile.read()
+            self.wfile.write(asked + answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        beyond = f"127.0.0.1:{server.server_address[1]}"
+        with proxying("127.0.0.1", {"there:1": beyond}) as proxy:
+            host, _, port = proxy.url.removeprefix("http://").rpartition(":")
+            with socket.create_connection((host, int(port)), timeout=30) as client:
+                client.sendall(b"CONNECT there:1 HTTP/1.1\r\n\r\n")
+                said = client.makefile("rb")
+                assert [said.readline(), said.readline()] == [b"HTTP/1.1 200 Connection established\r\n", b"\r\n"]
+                client.sendall(b"question")
+                client.shutdown(socket.SHUT_WR)
+                assert said.read() == b"question" + answer
+        server.shutdown()
 
 
 @pytest.fixture
