@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import selectors
 import socket
 import socketserver
@@ -14,6 +15,10 @@ from typing import cast
 
 _SECONDS = 30.0
 _PORTION = 1 << 16
+_LOGIN_WANTED = (
+    b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="company"\r\n'
+    b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,12 @@ class Proxy:
 
 
 @contextmanager
-def proxying(address: str, names: Mapping[str, str]) -> Iterator[Proxy]:
-    """A proxy on this address during the block; `names` has where each host with its port is to be found."""
+def proxying(address: str, names: Mapping[str, str], *, login: str = "") -> Iterator[Proxy]:
+    """A proxy on this address during the block; `names` has where each host with its port is to be found.
+
+    With a `login`, a user and a password with a colon between them, it lets nobody else through.
+    """
+    wanted = f"basic {base64.b64encode(login.encode()).decode()}".lower() if login else ""
     asked: list[Asked] = []
 
     class Handler(socketserver.StreamRequestHandler):
@@ -42,8 +51,13 @@ def proxying(address: str, names: Mapping[str, str]) -> Iterator[Proxy]:
 
         def handle(self) -> None:
             method, target, *_ = [*self.rfile.readline().decode("latin-1").split(), "", ""]
-            while self.rfile.readline().strip():
-                pass
+            sent = ""
+            while line := self.rfile.readline().decode("latin-1").strip():
+                name, _, value = line.partition(":")
+                sent = value.strip() if name.lower() == "proxy-authorization" else sent
+            if sent.lower() != wanted and wanted:
+                self.wfile.write(_LOGIN_WANTED)
+                return
             asked.append(Asked(source=self.client_address[0], target=target))
             found = names.get(target) if method == "CONNECT" else None
             if found is None:

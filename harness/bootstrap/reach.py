@@ -20,10 +20,10 @@ from harness.images import logins
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.registries import limits
+from harness.registries.by_proxy import proxy_for
 from harness.registries.client import RegistryClient
 from harness.registries.connection import address_of
 from harness.registries.presented import wrong_clock
-from harness.registries.problems import proxy_for
 from harness.registries.source_choice import PUBLIC_HOSTS
 from harness.settings import Settings
 from harness.waiting import Deadline

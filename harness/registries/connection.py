@@ -16,6 +16,7 @@ from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.late import httpx
+from harness.registries.by_proxy import is_direct
 from harness.registries.problems import answered, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
@@ -61,11 +62,11 @@ class Connection:
         self._attempts = attempts
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
-        # A proxy of the environment has no say about addresses of this machine.
+        # A proxy of the environment has no say about addresses of this machine, and of NO_PROXY's ranges.
         self._http = httpx.Client(
             timeout=timeout,
             follow_redirects=True,
-            trust_env=not is_loopback(urlsplit(self.root).hostname or ""),
+            trust_env=not is_direct(urlsplit(self.root).hostname or ""),
             verify=_tls(mirror, host),
         )
 
@@ -146,7 +147,8 @@ class Connection:
         """The Authorization header that a challenge asks for; empty without credentials for it."""
         scheme, _, rest = refusal.headers.get("www-authenticate", "").partition(" ")
         if scheme.lower() == "basic":
-            return self._credentials.basic().get_secret_value() if self._credentials else ""
+            known = self._credentials
+            return known.basic().get_secret_value() if known and known.has_password else ""
         if scheme.lower() != "bearer":
             return ""
         asked = {key: quoted or bare for key, quoted, bare in _PARAMETER.findall(rest)}

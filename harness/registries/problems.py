@@ -7,22 +7,26 @@ import json
 import re
 import socket
 import ssl
-import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from harness import causes
 from harness.errors import RegistryError
-from harness.images.references import image_host, is_loopback
+from harness.images.references import image_host
 from harness.kube import pull_messages
 from harness.late import httpx
+from harness.registries.by_proxy import proxy_for
 from harness.registries.presented import presented
 
 _GRANT = "package settings, Manage Actions access: add the repository with the role Write"
 _STRANGER = (
     "the package exists, and this repository or account may not write to it, as after a first push by hand: "
     f"{_GRANT}; or push with a token of somebody who has that role"
+)
+# RFC 9110, 15.5.8.
+_WITH_LOGIN = (
+    "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT, with what is special in them percent-encoded"
 )
 # What GHCR says to a push that the token's scope covers → the way out. By the reports that clusters/registries.toml
 # names, and docs.github.com/packages/learn-github-packages/configuring-a-packages-access-control-and-visibility
@@ -85,7 +89,9 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
         return RegistryError(
             f"the proxy {proxy}, by which this machine reaches {blamed.rstrip(',')}, did not let it through: "
             f"{_words(error)}",
-            f"check HTTPS_PROXY and NO_PROXY, and whether the proxy allows {urlsplit(url).hostname}",
+            _WITH_LOGIN
+            if "407" in _words(error)
+            else f"check HTTPS_PROXY and NO_PROXY, and whether the proxy allows {urlsplit(url).hostname}",
         )
     unknown = next((it for it in causes if isinstance(it, socket.gaierror)), None)
     if unknown is not None:
@@ -101,17 +107,6 @@ def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError
         f"{blamed} {what}: {_words(error)}",
         pull_messages.next_step(pull_messages.TIMEOUT if late else pull_messages.REGISTRY_AWAY, host),
     )
-
-
-def proxy_for(url: str) -> str:
-    """The proxy of the environment for an address, without its login; empty without one."""
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    found = proxies.get(parts.scheme) or proxies.get("all") or ""
-    if not found or not parts.hostname or is_loopback(parts.hostname) or urllib.request.proxy_bypass(parts.hostname):
-        return ""
-    proxy = urlsplit(found if "://" in found else f"http://{found}")
-    return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
 
 
 def _untrusted(blamed: str, host: str, url: str, tls: ssl.SSLCertVerificationError) -> RegistryError:

@@ -145,3 +145,29 @@ def test_a_node_asks_the_image_cache_without_the_proxy_and_the_rest_through_it(
             assert node.pull(IMAGE)
     assert "HEAD /v2/docker.io/acme/app/manifests/1?ns=docker.io" in (tmp_path / "log").read_text()
     assert {it.target for it in proxy.asked} == {"registry-1.docker.io:443"}
+
+
+def test_a_proxy_that_wants_a_login_is_told_as_such(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxying(
+        "127.0.0.1",
+        {"registry-1.docker.io:443": company.hub.address, "auth.docker.io:443": company.hub.address},
+        login="robot:p@ss",
+    ) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with Upstream() as source, pytest.raises(UnavailableError) as refused:
+            source.resolve(IMAGE)
+        assert "407 Proxy Authentication Required" in str(refused.value)
+        assert "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT" in str(refused.value)
+
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url.replace("http://", "http://robot:p%40ss@"))
+        with Upstream() as source:
+            assert source.resolve(IMAGE).digest == company.digest
+
+
+def test_a_token_service_that_is_slow_is_waited_for_and_else_named(company: Company) -> None:
+    company.hub.fault("latency", seconds=2.0, target="token")
+    with Upstream(timeout=0.5) as source, pytest.raises(UnavailableError) as late:
+        source.resolve(IMAGE)
+    assert "docker.io's token server auth.docker.io did not answer in time" in str(late.value)
+    with Upstream(timeout=20) as source:
+        assert source.resolve(IMAGE).digest == company.digest

@@ -19,10 +19,10 @@ from registry_fakes import Answer, answering
 from harness.errors import RegistryError
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
+from harness.registries.by_proxy import proxy_for
 from harness.registries.client import RegistryClient
 from harness.registries.front import certificates
 from harness.registries.presented import Presented, wrong_clock
-from harness.registries.problems import proxy_for
 
 DAY = timedelta(days=1)
 PROXIES = ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")
@@ -114,6 +114,24 @@ def test_no_proxy_is_asked_for_what_needs_none(monkeypatch: pytest.MonkeyPatch) 
     assert proxy_for("https://a.example.com/v2/") == ""
     assert proxy_for("https://127.0.0.1:5000/v2/") == ""
     assert proxy_for("https://ghcr.io/v2/") == "http://127.0.0.1:1"
+
+
+def test_a_range_of_addresses_needs_no_proxy_as_for_programs_in_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "not/one, 10.0.0.0/8,fd00::/8")
+    assert proxy_for("https://10.1.2.3:5000/v2/") == ""
+    assert proxy_for("https://[fd00::1]/v2/") == ""
+    assert proxy_for("https://192.0.2.1/v2/") == "http://127.0.0.1:1"
+    # A name is not looked up.
+    assert proxy_for("https://ten.example.com/v2/") == "http://127.0.0.1:1"
+
+
+def test_a_registry_in_such_a_range_is_asked_without_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 192.0.2.0/24 is nobody's, so that only the proxy's name can be in what is said.
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    assert "the proxy http://127.0.0.1:1" in refusal("192.0.2.1").message
+    monkeypatch.setenv("NO_PROXY", "192.0.2.0/24")
+    assert "proxy" not in refusal("192.0.2.1").message
 
 
 @pytest.mark.parametrize(
