@@ -39,6 +39,12 @@ class Credentials(BaseModel):
         return SecretStr(f"Basic {_encode(self.username, self.password)}")
 
     @property
+    def has_password(self) -> bool:
+        """Whether there is more than an identity token, which kubelet does not take from a pull secret, and which no
+        Basic authentication has room for."""
+        return bool(self.password.get_secret_value())
+
+    @property
     def secrets(self) -> list[str]:
         """Every form in which the secret could appear in a log, for redaction."""
         plain = [self.password.get_secret_value(), self.identity_token.get_secret_value()]
@@ -62,7 +68,8 @@ def from_docker_config(host: str, folder: Path | None = None) -> Credentials | N
         raise SettingsError(f"{file} cannot be read as JSON: {type(broken).__name__}", "log in again") from broken
     if not isinstance(config, dict):
         raise SettingsError(f"{file} does not contain a JSON object", "log in again: docker login")
-    helper = _mapping(config, "credHelpers").get(host) or config.get("credsStore")
+    helpers = {_host_of(key): helper for key, helper in _mapping(config, "credHelpers").items()}
+    helper = helpers.get(host) or config.get("credsStore")
     if helper:
         found = _ask_helper(str(helper), host)
         if found:
@@ -81,6 +88,7 @@ def docker_config_json(credentials: Mapping[str, Credentials]) -> SecretStr:
             "username": it.username,
             "password": it.password.get_secret_value(),
             "auth": _encode(it.username, it.password),
+            **({"identitytoken": token} if (token := it.identity_token.get_secret_value()) else {}),
         }
     return SecretStr(json.dumps({"auths": auths}))
 

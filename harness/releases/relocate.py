@@ -47,7 +47,8 @@ def prepare(cluster: Cluster, release: Release, namespace: str, *, login: Creden
     """Make what these values refer to: the pull secret in the operator's namespace, and the namespace when it is new.
 
     `login` is what the registry is told; without one the Secret is valid and has no entry, so that the node pulls as
-    anybody. Nothing is made for a release that was not relocated. Raises ApiError.
+    anybody; so it does with an identity token, which kubelet knows nothing of (pkg/credentialprovider/config.go of
+    Kubernetes). Nothing is made for a release that was not relocated. Raises ApiError.
     """
     if not release.relocated:
         return
@@ -55,7 +56,9 @@ def prepare(cluster: Cluster, release: Release, namespace: str, *, login: Creden
         metadata=client.V1ObjectMeta(name=PULL_SECRET),
         type="kubernetes.io/dockerconfigjson",
         string_data={
-            ".dockerconfigjson": docker_config_json({release.registry: login} if login else {}).get_secret_value()
+            ".dockerconfigjson": docker_config_json(
+                {release.registry: login} if login and login.has_password else {}
+            ).get_secret_value()
         },
     )
     with cluster.api_client() as api:

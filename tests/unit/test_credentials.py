@@ -123,3 +123,29 @@ def test_a_secret_file_is_closed_to_others_also_when_it_was_open(tmp_path: Path)
 
     assert file.read_text() == "new"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("key", ["https://index.docker.io/v1/", "index.docker.io", "docker.io"])
+def test_a_helper_for_one_host_is_asked_for_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    helper(tmp_path, monkeypatch, 'echo "{\\"Username\\": \\"me@$host\\", \\"Secret\\": \\"word\\"}"')
+    config(tmp_path, {"credHelpers": {key: "test"}, "auths": {"ghcr.io": auth()}})
+
+    hub, ghcr = (from_docker_config(host, tmp_path) for host in ("docker.io", "ghcr.io"))
+
+    # Docker asks a helper for its Hub by the address of its first API.
+    assert hub == Credentials(username="me@https://index.docker.io/v1/", password=SecretStr("word"))
+    assert ghcr == Credentials(username="me", password=SecretStr(PASSWORD))
+
+
+def test_an_identity_token_is_for_docker_and_no_password(tmp_path: Path) -> None:
+    entry = {"auth": base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode(), "identitytoken": "t0ken"}
+
+    found = from_docker_config("acme.azurecr.io", config(tmp_path, {"auths": {"acme.azurecr.io": entry}}))
+
+    assert found is not None
+    assert found.identity_token.get_secret_value() == "t0ken"
+    assert not found.has_password
+    config(tmp_path, docker_config_json({"acme.azurecr.io": found}).get_secret_value())
+    assert from_docker_config("acme.azurecr.io", tmp_path) == found
