@@ -106,7 +106,7 @@ def _all(file: Path, root: Path, descriptors: list[Descriptor]) -> Iterator[Desc
     for each in descriptors:
         yield each
         if each.get("mediaType") in _INDEX_TYPES and _blob(root, each["digest"]).is_file():
-            yield from _all(file, root, _document(file, _blob(root, each["digest"])).get("manifests") or [])
+            yield from _all(file, root, _document(file, _checked(file, root, each)).get("manifests") or [])
 
 
 def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
@@ -186,16 +186,28 @@ def _for_machine(
         if platform != machine:
             raise _other_machine(file, [platform], machine)
         return chosen, (platform,), ()
-    children = {_platform(file, root, it): it for it in document["manifests"]}
+    children = {_platform(file, root, it): it for it in _leaves(file, root, document)}
     # Attestations, which are about an image and are none, say that their platform is unknown.
     real = {platform: it for platform, it in children.items() if not platform.startswith("unknown")}
     there = {platform: it for platform, it in real.items() if _complete(root, it)}
     if machine not in there:
         raise _other_machine(file, list(there) or list(real), machine)
-    if all(_complete(root, it) for it in document["manifests"]):
+    if all(_complete(root, it) for it in _all(file, root, document["manifests"])):
         return chosen, tuple(there), ()
     # Docker saves the index of all platforms with the content of one; a registry takes no index with holes.
     return there[machine], (machine,), tuple(sorted(real.keys() - {machine}))
+
+
+def _leaves(file: Path, root: Path, index: Mapping[str, Any]) -> Iterator[Descriptor]:
+    """What an index and those in it list, but for the indexes that are there."""
+    for each in index["manifests"]:
+        # Verified before it is followed, so that none can list itself.
+        there = _blob(root, each["digest"]).is_file()
+        below = _document(file, _checked(file, root, each)) if there else {}
+        if "manifests" in below:
+            yield from _leaves(file, root, below)
+        else:
+            yield each
 
 
 def _other_machine(file: Path, found: list[str], machine: str) -> UsageError:

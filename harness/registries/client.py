@@ -197,7 +197,7 @@ class RegistryClient(Connection):
         return tuple(
             _platform(entry["platform"], entry["digest"])
             for entry in manifest.content.get("manifests", [])
-            if entry.get("platform", {}).get("os", "unknown") != "unknown"
+            if (entry.get("platform") or {}).get("os", "unknown") != "unknown"
         )
 
     def _for_platform(self, manifest: Manifest, reference: ImageReference, platform: str) -> Manifest:

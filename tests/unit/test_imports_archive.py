@@ -181,3 +181,27 @@ def test_another_digest_is_told_by_both(tmp_path: Path) -> None:
     file = packed(image.folder, tmp_path / "image.tar")
     with pytest.raises(UsageError, match=f"does not contain sha256:0+, but {image.digest}"):
         opened(file, tmp_path, REFERENCE.pinned("sha256:" + "0" * 64))
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_an_index_in_an_index_is_looked_into(tmp_path: Path, whole: bool) -> None:
+    image, inner = several_platforms(tmp_path, whole=whole)
+    entry = {"digest": inner, "size": blob(image.folder, inner).stat().st_size, "mediaType": INDEX}
+    outer = put(image.folder, {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]})
+    (image.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [outer]}))
+
+    found = opened(packed(image.folder, tmp_path / "image.tar"), tmp_path)
+
+    assert found.image.digest == (outer["digest"] if whole else image.digest)
+    assert found.platforms[0] == f"linux/{architecture()}"
+    assert found.left_out == (() if whole else ("linux/s390x",))
+
+
+def test_an_index_that_would_list_itself_is_corrupt(tmp_path: Path) -> None:
+    image = an_image(tmp_path, "first")
+    itself = {"digest": "sha256:" + "a" * 64, "size": 9, "mediaType": INDEX}
+    blob(image.folder, itself["digest"]).write_text(json.dumps({"manifests": [itself]}))
+    (image.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [itself]}))
+
+    with pytest.raises(UsageError, match="the archive is corrupt"):
+        opened(packed(image.folder, tmp_path / "image.tar"), tmp_path, REFERENCE.pinned(image.digest))
