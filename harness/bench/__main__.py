@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from harness.bench import audit, matrix, pull, repeat, scale, smoke, verdicts
+from harness.bench import audit, matrix, pull, repeat, scale, smoke, upstream, verdicts
 from harness.errors import HarnessError
 from harness.redaction import terminal
 from harness.report.text import wide_console
@@ -54,6 +54,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "verdicts": verdicts,
     "repeat": repeat,
     "scale": scale,
+    "upstream": upstream,
 }
 """Name → module."""
 

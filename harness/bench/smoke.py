@@ -88,22 +88,22 @@ def measure(runs: int, console: Console, *, quick: bool = False) -> list[Round]:
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="soh-bench-"))
         loaded = _empty_image(Path(scratch)) if quick else _images_in_engine(asked, found)
-        inputs = _inputs(asked, found, Path(scratch), images=stack.enter_context(loaded), plain=not quick)
+        given = _inputs(asked, found, Path(scratch), images=stack.enter_context(loaded), plain=not quick)
         for number in range(runs):
             folder = Path(scratch) / str(number)
             folder.mkdir()
             hand: tuple[float, Mapping[str, float]] = (0.0, {})
             through: tuple[float, Mapping[str, float], float] = (0.0, {}, 0.0)
 
-            def by_hand(into: Path = folder) -> None:
+            def typed(into: Path = folder) -> None:
                 nonlocal hand
-                hand = _by_hand(asked, found, inputs, into)
+                hand = by_hand(asked, found, given, into)
 
-            def by_harness(into: Path = folder) -> None:
+            def run_by_harness(into: Path = folder) -> None:
                 nonlocal through
-                through = _through_harness(into)
+                through = by_harness(["--cell", CELL], into)
 
-            ways: list[Callable[[], None]] = [by_hand, by_harness] if number % 2 == 0 else [by_harness, by_hand]
+            ways: list[Callable[[], None]] = [typed, run_by_harness] if number % 2 == 0 else [run_by_harness, typed]
             for way in ways:
                 way()
             rounds.append(
@@ -136,10 +136,16 @@ def _spread(values: Sequence[float]) -> tuple[float, float, float]:
     return statistics.median(values), min(values), max(values)
 
 
-def _through_harness(folder: Path) -> tuple[float, Mapping[str, float], float]:
+def by_harness(
+    words: Sequence[str | Path], folder: Path, *, cache: Path | None = None
+) -> tuple[float, Mapping[str, float], float]:
+    """How long `harness run` with these options takes, the phases of its first cell, and the most memory that it used
+    (MiB). Raises HarnessError where it does not exit with 0.
+    """
     started = time.monotonic()
-    log_file = folder / "harness.log"
-    done = harness_run(["--cell", CELL], reports=folder / "reports", log_file=log_file, timeout=_STEP_SECONDS)
+    done = harness_run(
+        words, reports=folder / "reports", log_file=folder / "harness.log", timeout=_STEP_SECONDS, cache=cache
+    )
     if done.returncode != 0:
         raise HarnessError(f"the way through the harness ended with status {done.returncode}:\n{done.stdout[-2000:]}")
     took = time.monotonic() - started
@@ -147,8 +153,8 @@ def _through_harness(folder: Path) -> tuple[float, Mapping[str, float], float]:
     return took, results["cells"][0]["phases"], float(results["peak_memory_mib"])
 
 
-def _by_hand(asked: Request, found: Host, inputs: _Inputs, folder: Path) -> tuple[float, Mapping[str, float]]:
-    """The commands of a person, each bounded; what they print goes to a log."""
+def by_hand(asked: Request, found: Host, inputs: Inputs, folder: Path) -> tuple[float, Mapping[str, float]]:
+    """The commands of a person, each bounded; what they print goes to a log. How long all took, and each."""
     environment = asked.cells[0].environment
     kind, helm = found.tools["kind"].path, found.tools["helm"].path
     kubectl = tools.kubectl_for(found.tools, environment.minor).path
@@ -166,9 +172,11 @@ def _by_hand(asked: Request, found: Host, inputs: _Inputs, folder: Path) -> tupl
     try:
         step("kind create", kind, "create", "cluster", "--name", name, "--image", inputs.node_image,
              "--config", inputs.kind_config, "--wait", "180s")  # fmt: skip
+        for image in inputs.pulled:
+            step("docker pull", "docker", "pull", "--quiet", image)
         for image in inputs.images:
             step("kind load", kind, "load", "docker-image", "--name", name, image)
-        step("helm install --wait", helm, "install", "spark-operator", inputs.chart, "--namespace", "spark-operator",
+        step("helm install --wait", helm, "install", "spark-operator", *inputs.chart, "--namespace", "spark-operator",
              "--create-namespace", "--wait", "--timeout", "180s")  # fmt: skip
         step("kubectl apply", kubectl, "apply", "-f", inputs.manifest)
         step("kubectl wait", kubectl, "wait", "sparkapplication/spark-pi",
@@ -180,20 +188,30 @@ def _by_hand(asked: Request, found: Host, inputs: _Inputs, folder: Path) -> tupl
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Inputs:
+class Inputs:
+    """What the commands by hand are about: `images` are loaded into the node, of which `pulled` are pulled before."""
+
     node_image: str
     kind_config: Path
     images: tuple[str, ...]
-    chart: Path
+    chart: tuple[str | Path, ...]
     manifest: Path
+    pulled: tuple[str, ...] = ()
 
 
-def _inputs(asked: Request, found: Host, folder: Path, *, images: Sequence[str], plain: bool) -> _Inputs:
+def _inputs(asked: Request, found: Host, folder: Path, *, images: Sequence[str], plain: bool) -> Inputs:
     """What the commands by hand read; made beforehand, so that it is not timed."""
-    cell = asked.cells[0]
-    release = asked.catalogue.release(cell.path.releases[-1])
+    release = asked.catalogue.release(asked.cells[0].path.releases[-1])
+    node_image, chart = _node_and_chart(asked, found, release, folder, plain=plain)
+    return inputs(asked, found, folder, node_image=node_image, images=images, chart=(chart,))
+
+
+def inputs(
+    asked: Request, found: Host, folder: Path, *, node_image: str, images: Sequence[str], chart: Sequence[str | Path]
+) -> Inputs:
+    """These, with the files that they need in `folder`."""
     config = folder / "kind.yaml"
-    config.write_text(yaml.safe_dump(cluster_config(cell.environment)))
+    config.write_text(yaml.safe_dump(cluster_config(asked.cells[0].environment)))
     helm = found.tools["helm"].path
     # The chart's job namespace is `default`, and so is the person's.
     rendered = process.call(
@@ -202,13 +220,8 @@ def _inputs(asked: Request, found: Host, folder: Path, *, images: Sequence[str],
     )
     manifest = folder / "spark-pi.yaml"
     manifest.write_text(rendered.stdout)
-    node_image, chart = _node_and_chart(asked, found, release, folder, plain=plain)
-    return _Inputs(
-        node_image=node_image,
-        kind_config=config,
-        images=tuple(images),
-        chart=chart,
-        manifest=manifest,
+    return Inputs(
+        node_image=node_image, kind_config=config, images=tuple(images), chart=tuple(chart), manifest=manifest
     )
 
 

@@ -25,6 +25,7 @@ from harness.home import PACKAGE
 from harness.host import disk
 from harness.internet import content
 from harness.internet.content import Content
+from harness.internet.link import Link
 from harness.internet.plan import Plan
 from harness.matrix.model import Environment
 from harness.settings import PROJECT_ROOT, Settings
@@ -67,6 +68,7 @@ def run(
     output: Path,
     argv: Sequence[str] = (),
     steps: Sequence[str] = (),
+    link: Link | None = None,
 ) -> int:
     """Run a command, or steps of the rehearsal, in a machine in a small internet; the exit status.
 
@@ -78,7 +80,7 @@ def run(
     made = wanted.build()
     with Ledger.open(new_run_id(), ledger_folder(settings)) as ledger, _folder(settings, ledger) as folder:
         plan = _plan(settings, wanted.environments, made.folder, folder).model_copy(
-            update={"argv": tuple(argv), "steps": tuple(steps)}
+            update={"argv": tuple(argv), "steps": tuple(steps), "link": link}
         )
         try:
             return _serve(ledger, plan)

@@ -22,6 +22,8 @@ from harness.waiting import until
 
 _SECONDS = 30.0
 _READY = "ready"
+WAN = "wan0"
+"""The internet's end of the machine's link."""
 _UNSHARED = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--propagation", "private")
 _SETTLED = (
     "link set lo up",
@@ -86,9 +88,9 @@ def started(folder: Path, environment: Mapping[str, str], work: Path, shown: Seq
             next_step=f"see {folder / 'machine.log'}",
         )
         first = int(Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()[0])
-        _ip("link", "add", "wan0", "type", "veth", "peer", "name", "eth0", "netns", str(first))
-        _ip("addr", "add", f"{names.GATEWAY}/24", "dev", "wan0")
-        _ip("link", "set", "wan0", "up")
+        _ip("link", "add", WAN, "type", "veth", "peer", "name", "eth0", "netns", str(first))
+        _ip("addr", "add", f"{names.GATEWAY}/24", "dev", WAN)
+        _ip("link", "set", WAN, "up")
         machine = Machine(first, environment, work)
         for words in _SETTLED:
             machine.call(["ip", *words.split()])

@@ -4,6 +4,7 @@ to, the Helm repository, and the releases that have its charts."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -24,16 +25,26 @@ _PORTION = 64 * 1024
 
 
 class Pages:
-    """Answers by the host that is asked at. `charts` has index.yaml and a folder for each release's tag."""
+    """Answers by the host that is asked at, each `late` by so many seconds. `charts` has index.yaml and a folder for
+    each release's tag.
+    """
 
     def __init__(
-        self, kubernetes: KubernetesHosts, charts: ChartHosts, *, folder: Path, storage: Server, log: AccessLog
+        self,
+        kubernetes: KubernetesHosts,
+        charts: ChartHosts,
+        *,
+        folder: Path,
+        storage: Server,
+        log: AccessLog,
+        late: float = 0.0,
     ) -> None:
         self._kubernetes = kubernetes
         self._charts = charts
         self._folder = folder
         self._storage = storage
         self._log = log
+        self._late = late
 
     def application(self) -> web.Application:
         """The web application."""
@@ -43,6 +54,7 @@ class Pages:
 
     async def _logged(self, request: web.Request) -> web.StreamResponse:
         began = time.monotonic()
+        await asyncio.sleep(self._late)
         answer = await self._answer(request)
         self._log.write(
             access_log.Request(

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.internet.link import Link
+
 
 class Plan(BaseModel):
     """`storage` has a folder for each registry host, `charts` the pages of the Helm repository; `folder` takes logs and
@@ -14,6 +16,7 @@ class Plan(BaseModel):
 
     The public node images of `environments` are made to trust the internet's CA. `shown` are folders below /tmp that
     the machine sees, which has a /tmp of its own. Either `argv` is run in it, or `steps` of the rehearsal are.
+    Without a `link` the registries are as near as they can be.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -28,6 +31,7 @@ class Plan(BaseModel):
     shown: tuple[Path, ...] = ()
     argv: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
+    link: Link | None = None
 
     @property
     def work(self) -> Path:

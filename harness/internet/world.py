@@ -14,7 +14,7 @@ from aiohttp import web
 
 from harness import process
 from harness.internet import names, site, trust
-from harness.internet.machine import Machine, started
+from harness.internet.machine import WAN, Machine, started
 from harness.internet.pages import Pages
 from harness.internet.plan import Plan
 from harness.registries import local
@@ -68,6 +68,9 @@ def running(plan: Plan, authority: certificates.Authority) -> Iterator[World]:
             )
             fronts[host] = stack.enter_context(front)
         fronts[names.hosts().site.host] = stack.enter_context(site.front(plan))
+        if plan.link and plan.link.seconds:
+            for each in fronts.values():
+                each.fault("latency", seconds=plan.link.seconds, target="any")
         log = plan.folder / "fronts" / "pages.jsonl"
         stack.enter_context(_pages(plan, authority, log, where))
         stack.enter_context(_name_server(plan, where))
@@ -86,6 +89,8 @@ def machine_of(plan: Plan, authority: certificates.Authority) -> Iterator[Machin
     shutil.rmtree(etc / "docker", ignore_errors=True)
     trust.in_etc(etc, authority.pem)
     with started(etc.parent, plan.environment, plan.work, plan.shown) as machine:
+        if plan.link:
+            plan.link.shape(WAN)
         yield machine
 
 
@@ -125,7 +130,8 @@ def _pages(plan: Plan, authority: certificates.Authority, log: Path, where: Mapp
         AccessLog(log) as written,
         local.serve(plan.registry, storage_folder, plan.folder / "pages.log", readonly=True, private=True) as storage,
     ):
-        pages = Pages(hosts.kubernetes, hosts.charts, folder=plan.charts, storage=storage, log=written)
+        late = plan.link.seconds if plan.link else 0.0
+        pages = Pages(hosts.kubernetes, hosts.charts, folder=plan.charts, storage=storage, log=written, late=late)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(target=loop.run_forever, name="pages", daemon=True)
         thread.start()

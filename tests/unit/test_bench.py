@@ -14,7 +14,7 @@ import pytest
 from report_samples import result, run
 from rich.console import Console
 
-from harness.bench import matrix, smoke
+from harness.bench import matrix, smoke, upstream
 from harness.bench.__main__ import MEASUREMENTS, main, parsed_words
 from harness.bench.outcome import Outcome
 from harness.errors import HarnessError
@@ -213,3 +213,30 @@ def test_the_way_by_hand_gets_its_node_and_chart_from_open_resources(
 
     assert (node, chart.read_text(), chart.parent) == (f"node, plain: {plain}", "a chart", tmp_path)
     assert resources.calls == ["open", "close"]
+
+
+def test_what_upstream_came_to_is_read_as_it_was_written(tmp_path: Path) -> None:
+    cold = Outcome(ratio=0.7, limit=upstream.LIMITS["cold"], measured={"cold by hand": [{"seconds": 100.0}]})
+    warm = Outcome(ratio=0.61, limit=upstream.LIMITS["warm"], measured={})
+    made = upstream.Compared(outcomes={"cold": cold, "warm": warm}, link="100 MB/s and 30 ms to each registry")
+    made.write(tmp_path / "file.json")
+
+    found = upstream.read(json.loads((tmp_path / "file.json").read_text()))
+
+    assert found == made
+    assert not found.holds
+    assert str(found).splitlines() == [
+        "cold: ratio: 0.70 (at most 0.8)",
+        "warm: ratio: 0.61 (at most 0.6)",
+        "over 100 MB/s and 30 ms to each registry",
+    ]
+
+
+def test_upstream_removes_no_image_of_an_engine_that_is_somebodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["upstream", "--here", "no distance"]) == 2
+
+    assert "this machine is not in the small internet" in capsys.readouterr().err

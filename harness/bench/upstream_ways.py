@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ways to a verdict on a machine of the small internet: typed by hand, and through the harness."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from harness import options as run_options
+from harness import process
+from harness.bench import smoke
+from harness.errors import HarnessError
+from harness.foundry import gobuild
+from harness.foundry.store import Store
+from harness.matrix.select import Selection
+from harness.run.run_host import host
+from harness.run.setup import request
+
+_SECONDS = 600.0
+_CONFIG = Path("harness.toml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """One way: how long it took, its parts in seconds, and the most memory of the harness, where that ran."""
+
+    seconds: float
+    parts: Mapping[str, float]
+    peak_mib: float = 0.0
+
+
+class Ways:
+    """All below `folder`. Images are removed from the machine's engine, so that a way is cold: it must be nobody's."""
+
+    def __init__(self, folder: Path, *, say: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._say = say
+        self._asked = request(run_options.RunOptions(selection=Selection(cells=(smoke.CELL,))))
+        self._found = host(self._asked)
+        cell = self._asked.cells[0]
+        release = self._asked.catalogue.release(cell.path.releases[-1])
+        self._images = (release.image, *cell.scenario.images)
+        self._inputs = smoke.inputs(
+            self._asked,
+            self._found,
+            folder,
+            node_image=cell.environment.node_image,
+            images=self._images,
+            chart=("spark-operator", "--repo", release.chart_repository, "--version", release.version),
+        )
+        self._number = 0
+
+    def smoke(self, rounds: int) -> Mapping[str, tuple[float, Mapping[str, Any]]]:
+        """The smoke, `cold` and `warm`: the ratio of the harness's median to that by hand, and all that was measured.
+
+        What a cold way has fetched is there for the warm one after it.
+        """
+        taken: dict[str, list[Timed]] = {}
+        for _ in range(rounds):
+            self._forget()
+            taken.setdefault("cold by hand", []).append(self._by_hand(pulled=self._images))
+            taken.setdefault("warm by hand", []).append(self._by_hand())
+            self._forget()
+            cache = self._cache()
+            for temperature in ("cold", "warm"):
+                done = self._through(["--cell", smoke.CELL], cache)
+                taken.setdefault(f"{temperature} through the harness", []).append(done)
+            shutil.rmtree(cache)
+            for name, times in taken.items():
+                self._say(f"{name}: {times[-1].seconds:.1f} s")
+        return {it: self._compared(taken, it) for it in ("cold", "warm")}
+
+    def default(self) -> tuple[float, Mapping[str, Any]]:
+        """The default selection: a first run, a second, and one in which each cluster pulls what it needs for itself.
+
+        The ratio is that of the second run to the last one. Node images are in the engine for both.
+        """
+        self._forget()
+        cache = self._cache()
+        alone = Path("without-a-cache.toml")
+        alone.write_text("image_cache_gb = 0\n" + _CONFIG.read_text())
+        taken = {}
+        for name, words in (
+            ("first run", ()),
+            ("second run", ()),
+            ("without the image cache", ("--config", alone)),
+        ):
+            taken[name] = self._through(words, cache)
+            self._say(f"{name}: {taken[name].seconds:.1f} s")
+        shutil.rmtree(cache)
+        ratio = taken["second run"].seconds / taken["without the image cache"].seconds
+        return ratio, {name: _told([it]) for name, it in taken.items()}
+
+    @staticmethod
+    def _compared(taken: Mapping[str, list[Timed]], temperature: str) -> tuple[float, Mapping[str, Any]]:
+        own = {name: times for name, times in taken.items() if name.startswith(temperature)}
+        by_hand, harness = (statistics.median(it.seconds for it in times) for times in own.values())
+        return harness / by_hand, {name: _told(times) for name, times in own.items()}
+
+    def _by_hand(self, pulled: tuple[str, ...] = ()) -> Timed:
+        inputs = replace(self._inputs, pulled=pulled)
+        seconds, parts = smoke.by_hand(self._asked, self._found, inputs, self._next())
+        return Timed(seconds=seconds, parts=parts)
+
+    def _through(self, words: list[str] | tuple[str | Path, ...], cache: Path) -> Timed:
+        folder = self._next()
+        seconds, parts, peak = smoke.by_harness(list(words), folder, cache=cache)
+        results = json.loads((folder / "reports" / "latest" / "results.json").read_text())
+        if results["source"]["kind"] != "upstream":
+            raise HarnessError(f"images came from the source {results['source']['kind']}", "nothing was measured")
+        return Timed(seconds=seconds, parts=parts, peak_mib=peak)
+
+    def _next(self) -> Path:
+        self._number += 1
+        folder = self._folder / str(self._number)
+        folder.mkdir()
+        return folder
+
+    def _cache(self) -> Path:
+        """A cache with nothing in it but the program that Go would build."""
+        cache = self._next() / "cache"
+        recipe = gobuild.recipe("registry")
+        own = Store.of(self._asked.settings.model_copy(update={"cache_dir": cache})).folder(recipe)
+        shutil.copytree(Store.of(self._asked.settings).folder(recipe), own)
+        return cache
+
+    def _forget(self) -> None:
+        """Have none of the images in the engine. Raises HarnessError where one stays."""
+        for reference in (self._inputs.node_image, *self._images):
+            process.call(["docker", "rmi", "--force", reference], timeout=_SECONDS, check=False)
+            if process.call(["docker", "image", "inspect", reference], timeout=_SECONDS, check=False).returncode == 0:
+                raise HarnessError(f"the engine still has {reference}", "nothing was measured")
+
+
+def _told(times: list[Timed]) -> list[Mapping[str, Any]]:
+    return [{"seconds": it.seconds, "parts": it.parts, "peak_mib": it.peak_mib} for it in times]
