@@ -16,7 +16,8 @@ from harness.internet import indexes
 from harness.registries import local
 from harness.registries.push import Transfer
 
-_SECONDS = 30.0
+# It calls openssl for each of some hundred and fifty certificates.
+_SECONDS = 300.0
 _BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 
 
