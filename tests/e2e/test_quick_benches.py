@@ -17,7 +17,7 @@ from harness.bench.__main__ import MEASUREMENTS
 _SECONDS = 900
 
 
-EVERY_NIGHT = {"scale"}
+EVERY_NIGHT = {"scale", "upstream"}
 """Measurements that need what nothing else does, so that CI goes without them."""
 
 

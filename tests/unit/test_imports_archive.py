@@ -199,7 +199,7 @@ def test_an_index_in_an_index_is_looked_into(tmp_path: Path, whole: bool) -> Non
 
 def test_an_index_that_would_list_itself_is_corrupt(tmp_path: Path) -> None:
     image = an_image(tmp_path, "first")
-    itself = {"digest": "sha256:" + "a" * 64, "size": 9, "mediaType": INDEX}
+    itself: dict[str, Any] = {"digest": "sha256:" + "a" * 64, "size": 9, "mediaType": INDEX}
     blob(image.folder, itself["digest"]).write_text(json.dumps({"manifests": [itself]}))
     (image.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [itself]}))
 
