@@ -132,9 +132,18 @@ class Ways:
     def _forget(self) -> None:
         """Have none of the images in the engine. Raises HarnessError where one stays."""
         for reference in (self._inputs.node_image, *self._images):
-            process.call(["docker", "rmi", "--force", reference], timeout=_SECONDS, check=False)
-            if process.call(["docker", "image", "inspect", reference], timeout=_SECONDS, check=False).returncode == 0:
+            content = self._in_engine(reference)
+            if content:
+                # By its id, so that no other name keeps its layers.
+                process.call(["docker", "rmi", "--force", content], timeout=_SECONDS, check=False)
+            if content and self._in_engine(content):
                 raise HarnessError(f"the engine still has {reference}", "nothing was measured")
+
+    @staticmethod
+    def _in_engine(name: str) -> str:
+        """The id of an image of the engine; empty where there is none."""
+        asked = ["docker", "image", "inspect", "--format", "{{.Id}}", name]
+        return process.call(asked, timeout=_SECONDS, check=False).stdout.strip()
 
 
 def _told(times: list[Timed]) -> list[Mapping[str, Any]]:
