@@ -149,6 +149,15 @@ FILES = [
             ("profile", profile_results.read),
         )
     ),
+    _File(
+        path="charts/way-results.toml",
+        read=_read(way_results.read),
+        row="[[result]]",
+        key="source",
+        # It has no rows yet.
+        text='[[result]]\npath = "upgrade-2.4.0-2.5.2~helm4+crds=apply"\nenvironment = "kind-1.34"\n'
+        'recorded = "2026-11-30"\nsource = "a run"\npassed = ["operator-health"]\n',
+    ),
     _File(path="charts/crd-modes.toml", read=_read(crd_modes.read), row="[[tool]]", key="link"),
     _File(path="clusters/properties.toml", read=_read(properties.read_properties), row="[[property]]", key="about"),
     _File(path="clusters/argocd.toml", read=argocd.read, row="", key="module"),
