@@ -38,6 +38,8 @@ _STOP_SECONDS = 0.2
 _LOOK_SECONDS = 0.05
 # From a child's exit until it can be reaped.
 _REAP_SECONDS = 5.0
+# From SIGKILL until a child has exited: a host with far too much to do takes its time.
+_KILLED_SECONDS = 60.0
 _TAIL_LINES = 15
 
 
@@ -123,7 +125,9 @@ def call(
             try:
                 _wait(child, timeout, stop, grace)
             except subprocess.TimeoutExpired as expired:
-                end(child, grace)
+                # One that the kernel does not let go of has timed out, too.
+                with suppress(subprocess.TimeoutExpired):
+                    end(child, grace)
                 output = _redact(_read(sink, start) + _read(err, 0), secrets)
                 raise CommandTimeout(
                     f"{line} did not finish within {timeout:.0f} s{_why(output)}",
@@ -205,7 +209,7 @@ def end(child: subprocess.Popen[bytes], grace: float = _GRACE_SECONDS) -> None:
         until = time.monotonic() + grace
         while _group_alive(child) and time.monotonic() < until:
             time.sleep(_LOOK_SECONDS)
-    child.wait(_GRACE_SECONDS)
+    child.wait(_KILLED_SECONDS)
 
 
 def end_all() -> None:

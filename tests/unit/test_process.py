@@ -217,6 +217,18 @@ def test_when_time_is_up_the_whole_process_group_ends(
     waiting.until(lambda: not alive(pid), what="the grandchild to be gone", timeout=5)
 
 
+def test_a_killed_program_that_the_host_does_not_let_go_of_has_timed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = process.end
+
+    def end(child: subprocess.Popen[bytes], grace: float) -> None:
+        real(child, grace)
+        raise subprocess.TimeoutExpired(child.args, 60.0)
+
+    monkeypatch.setattr(process, "end", end)
+    with pytest.raises(CommandTimeout, match="did not finish within 0 s"):
+        process.call(["sleep", "60"], timeout=0.1)
+
+
 def test_a_program_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_GRACE_SECONDS", 0.5)
     started = time.monotonic()
