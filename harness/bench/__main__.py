@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from harness.bench import audit, matrix, pull, repeat, scale, smoke, upstream, verdicts
+from harness.bench import audit, copies, matrix, pull, repeat, scale, smoke, upstream, verdicts
 from harness.errors import HarnessError
 from harness.redaction import terminal
 from harness.report.text import wide_console
@@ -51,6 +51,7 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     "matrix": matrix,
     "pull": pull,
     "audit": audit,
+    "copy": copies,
     "verdicts": verdicts,
     "repeat": repeat,
     "scale": scale,
