@@ -11,6 +11,7 @@ from datetime import datetime
 from harness.report import figures
 from harness.report.figures import Figure, Spread
 from harness.report.model import CellResult, RunResult
+from harness.verdicts import Verdict
 
 WIDTH, HEIGHT = 240, 36
 """The drawing of a line, in its own units."""
@@ -38,6 +39,11 @@ class CellTrend:
     def changed(self) -> bool:
         """Whether its verdict was not always the same."""
         return len({it.verdict for it in self.results if it}) > 1
+
+    @property
+    def last(self) -> Verdict:
+        """The latest verdict."""
+        return next(it.verdict for it in reversed(self.results) if it)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +106,11 @@ class Trend:
     def places(self) -> tuple[str, ...]:
         """Where they ran; with several, durations cannot simply be compared."""
         return tuple(dict.fromkeys(it.place for it in self.nights))
+
+    @property
+    def cells_by_interest(self) -> tuple[CellTrend, ...]:
+        """Those whose verdict changed first, and of these and of the others, those with the worst latest one."""
+        return tuple(sorted(self.cells, key=lambda it: (not it.changed, -it.last.severity)))
 
 
 def of_runs(runs: Iterable[RunResult]) -> Trend:

@@ -12,7 +12,7 @@ import chromium
 import pytest
 import report_gallery as gallery
 
-from harness.report import html
+from harness.report import html, trend, trend_page
 
 PROGRAM = chromium.found()
 
@@ -31,6 +31,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     texts = {
         "everything": html.render(gallery.everything(), gallery.pulls()),
         "many": html.render(gallery.many()),
+        "trend": trend_page.render(trend.of_runs(gallery.nights())),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text)
@@ -46,7 +47,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Page]:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["everything", "many"])
+@pytest.mark.parametrize("name", ["everything", "many", "trend"])
 def test_nothing_is_wider_than_the_screen(
     page: chromium.Page, pages: dict[str, str], name: str, size: str, dark: bool
 ) -> None:
@@ -60,6 +61,17 @@ def test_nothing_is_wider_than_the_screen(
             page.run("[...document.querySelectorAll('.scroll')].filter((it) => it.scrollWidth > it.clientWidth).length")
             == 0
         )
+
+
+def test_the_latest_night_is_in_sight(page: chromium.Page, pages: dict[str, str]) -> None:
+    page.open(pages["trend"])
+    last = "document.querySelector('.nights tbody tr td:last-child').getBoundingClientRect()"
+    box = "document.querySelector('.nights').parentElement.getBoundingClientRect()"
+    assert page.run(f"{last}.right <= {box}.right && {last}.left >= {box}.left")
+    page.open(pages["trend"], size=(800, 900))
+    assert page.run(f"{last}.right <= {box}.right && {last}.left >= {box}.left")
+    name = "document.querySelector('.nights tbody th').getBoundingClientRect()"
+    assert page.run(f"{name}.left >= {box}.left")
 
 
 def test_it_asks_for_nothing_and_nothing_complains(page: chromium.Page, pages: dict[str, str]) -> None:

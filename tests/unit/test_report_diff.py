@@ -201,3 +201,16 @@ def test_a_worst_attempt_stands_for_its_run() -> None:
     assert [it and it.verdict for it in cell.results] == [F]
     assert isinstance(cell.results[0], CellResult)
     assert "failed" in trend_page.render(trend.of_runs([attempts(P, F, P)]))
+
+
+def test_what_changed_comes_first_and_then_what_does_not_pass() -> None:
+    def night(day: int, **verdicts: Verdict) -> RunResult:
+        made = attempts(*verdicts.values())
+        named = [
+            it.model_copy(update={"id": name, "attempt": 1}) for name, it in zip(verdicts, made.cells, strict=True)
+        ]
+        return made.model_copy(update={"cells": tuple(named), "started": made.started + timedelta(days=day)})
+
+    found = trend.of_runs([night(0, good=P, red=F, mended=F, broke=P), night(1, good=P, red=F, mended=P, broke=F)])
+
+    assert [it.id for it in found.cells_by_interest] == ["broke", "mended", "red", "good"]
