@@ -101,7 +101,7 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure: `-- smoke` (against work by hand), `-- matrix` (one cell after the other), `-- pull`, `-- audit`."""
+    """Measure: `-- smoke` (against work by hand), `-- matrix` (cells one by one), `-- pull`, `-- copy`, `-- audit`."""
     _install(session, "run")
     session.run("python", "-m", "harness.bench", *session.posargs, **_GRACE)
 

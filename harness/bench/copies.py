@@ -36,8 +36,9 @@ from harness.registries import local, verify
 from harness.registries.push import Transfer
 from harness.report.median import METHOD, Median, median
 
-LIMIT = 1.0
-"""The harness must not take longer than the fastest other way with which everything arrives, times this."""
+LIMIT = 3.0
+"""The harness must not take longer than the fastest other way with which everything arrives, times this: Python has to
+start, and each blob goes through a file, so that an interrupted copy goes on where it was."""
 
 QUICK = "one round, with layers of 64 KiB"
 

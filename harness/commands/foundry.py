@@ -17,6 +17,7 @@ from harness.settings import Settings
 
 if TYPE_CHECKING:
     from harness.matrix.catalogue import Catalogue
+    from harness.matrix.model import Release
 
 _PAPERS = ("sbom", "provenance", "record-packages", "outdated")
 _ADDITIONS = ("add-kubernetes", "add-release")
@@ -27,12 +28,13 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser = command(
         commands, "foundry", _foundry, "list, build, describe or prune the artefacts built from package registries"
     )
-    parser.add_argument("action", choices=("list", "build", "prune", *_PAPERS, *_ADDITIONS))
+    parser.add_argument("action", choices=("list", "build", "index", "prune", *_PAPERS, *_ADDITIONS))
     parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
-        help="with build: the artefacts to build (none: list the names); with sbom and provenance: an artefact as "
+        help="with build: the artefacts to build (none: list the names); with index: images to build for amd64 and "
+        "arm64, such as operator-2.5.2; with sbom and provenance: an artefact as "
         "`list` names it, kind and name (sbom alone: all of them); with outdated: Go tool modules (none: all that are "
         "stored); with add-kubernetes and add-release: a version",
     )
@@ -62,6 +64,8 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             inventory.build(wanted, known.listed_environments(), releases, parsed.names, console.print)
         if harness_image.STEP in parsed.names:
             print(f"docker load --input {harness_image.archive(Store.of(wanted))}")
+    elif parsed.action == "index":
+        _index(wanted, releases, parsed.names, console)
     elif parsed.action in _PAPERS:
         _papers(wanted, parsed.action, parsed.names, console)
     elif parsed.action in _ADDITIONS:
@@ -75,6 +79,22 @@ def _foundry(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             )
         inventory.prune(wanted, releases, console.print, Content.of(wanted, known).kept())
     return 0
+
+
+def _index(wanted: Settings, releases: Sequence[Release], names: Sequence[str], console: Console) -> None:
+    """Build images for several architectures, and say how a run gets them."""
+    from harness.evidence.temporary import temporary
+    from harness.foundry import platforms
+    from harness.foundry.store import Store
+
+    if not names:
+        known = ", ".join(platforms.names(releases))
+        raise UsageError("harness foundry index needs the names of images", f"the names are: {known}")
+    for name in names:
+        with temporary(wanted, programs=False):
+            reference, archive = platforms.build(Store.of(wanted), releases, name, console.print)
+        print(f"harness images import {archive} --as {reference}")
+    console.print(f"what is for {platforms.not_run()} cannot run on this machine, and has not", soft_wrap=True)
 
 
 def _papers(wanted: Settings, action: str, names: Sequence[str], console: Console) -> None:

@@ -86,8 +86,14 @@ def architecture() -> str:
     return _GOARCH.get(machine, machine)
 
 
-def write_image(folder: Path, layers: Sequence[tuple[str, Layer]], config: ImageConfig) -> Image:
-    """Write an image of these layers, lowest first, each with a description of its content.
+def foreign(goarch: str) -> dict[str, str]:
+    """What recipes have for another architecture than this machine's, which needs no word (empty)."""
+    return {"architecture": goarch} if goarch not in ("", architecture()) else {}
+
+
+def write_image(folder: Path, layers: Sequence[tuple[str, Layer]], config: ImageConfig, goarch: str = "") -> Image:
+    """Write an image of these layers, lowest first, each with a description of its content, for this or another
+    architecture.
 
     Layers are hard links where the file system allows it, so that images which share layers share the disk, too.
     """
@@ -96,7 +102,7 @@ def write_image(folder: Path, layers: Sequence[tuple[str, Layer]], config: Image
     for _, layer in layers:
         share(layer.file, blobs / layer.digest.removeprefix("sha256:"))
     document = {
-        "architecture": architecture(),
+        "architecture": goarch or architecture(),
         "os": "linux",
         "created": _EPOCH,
         "config": config.document(),
@@ -137,6 +143,29 @@ def read_image(folder: Path) -> Image:
         size=manifest_file.stat().st_size + sum(part["size"] for part in parts),
         blobs={part["digest"]: blob_file(folder, part["digest"]) for part in parts},
     )
+
+
+def write_index(folder: Path, images: Mapping[str, Image], reference: str) -> Path:
+    """Write an OCI layout of an index of images by architecture, and return it as one archive."""
+    blobs = folder / "blobs" / "sha256"
+    blobs.mkdir(parents=True)
+    entries = []
+    for goarch, image in images.items():
+        manifest = blob_file(image.folder, image.digest)
+        for file in (manifest, *image.blobs.values()):
+            share(file, blobs / file.name)
+        described = {"mediaType": _MANIFEST_TYPE, "digest": image.digest, "size": manifest.stat().st_size}
+        entries.append({**described, "platform": {"os": "linux", "architecture": goarch}})
+    index = _put(blobs, {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": entries}, _INDEX_TYPE)
+    named = {**index, "annotations": {"org.opencontainers.image.ref.name": reference}}
+    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [named]}))
+    (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+    archive = folder / "image.tar"
+    with tarfile.open(archive, "w") as packed:
+        for part in ("oci-layout", "index.json", "blobs"):
+            packed.add(folder / part, part)
+    shutil.rmtree(folder / "blobs")
+    return archive
 
 
 def pack(image: Image, reference: str, target: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from harness import process
 from harness.errors import ToolError
-from harness.foundry import recorded
-from harness.foundry.assemble import architecture
+from harness.foundry import emulated, recorded
+from harness.foundry.assemble import architecture, foreign
 from harness.foundry.layers import Compression, LayerWriter, write_layer
 from harness.foundry.recorded import Drift
 from harness.foundry.store import Artifact, Recipe, Store
@@ -21,6 +21,7 @@ from harness.foundry.supply.subjects import PACKAGES
 from harness.matrix.rows import Model
 
 _BUILD_SECONDS = 1800.0
+_EMULATED_SECONDS = 3600.0
 # Without this hook the package usrmerge is installed, and with it all of Perl (mmdebstrap(1), "merged-usr").
 _MERGED_USR = Path("/usr/share/mmdebstrap/hooks/merged-usr")
 # What a container engine puts there itself, or what must not be the same in every container.
@@ -50,27 +51,28 @@ class BaseSystem(Model):
     user: tuple[User, ...] = ()
 
 
-def recipe(base: BaseSystem) -> Recipe:
+def recipe(base: BaseSystem, goarch: str = "") -> Recipe:
     """The inputs of a base layer, apart from the state of the Debian mirror on the day of its build."""
-    return Recipe(kind="layer", name=base.name, inputs={"base": base.model_dump_json(), "suite": base.suite})
+    inputs = {"base": base.model_dump_json(), "suite": base.suite, **foreign(goarch)}
+    return Recipe(kind="layer", name=base.name, inputs=inputs)
 
 
-def build(store: Store, base: BaseSystem) -> Artifact:
-    """The base system as a layer, with apt's records of its packages beside it.
+def build(store: Store, base: BaseSystem, goarch: str = "") -> Artifact:
+    """The base system as a layer, with apt's records of its packages beside it, for this or another architecture.
 
     Raises BuildError that names the log, also for packages that must not go in (`harness.foundry.recorded`).
     """
 
     def make(folder: Path, log_file: Path) -> None:
         tree = folder / "rootfs.tar"
-        make_tarball(base, tree, log_file)
+        make_tarball(base, tree, log_file, goarch)
         found = debs.contents(debs.status_in(tree), (folder / PACKAGES).read_text(), base.suite).components
-        drift = recorded.drift(base.name, architecture(), found, recorded.systems())
+        drift = recorded.drift(base.name, goarch or architecture(), found, recorded.systems())
         recorded.require(drift, exactly=store.packages == "recorded")
         write_layer(folder, "layer", lambda layer: copy_tarball(tree, layer), compression=Compression.FAST)
         tree.unlink()
 
-    return store.build(recipe(base), make)
+    return store.build(recipe(base, goarch), make)
 
 
 def drift(store: Store, base: BaseSystem) -> Drift:
@@ -81,17 +83,23 @@ def drift(store: Store, base: BaseSystem) -> Drift:
     return recorded.drift(base.name, architecture(), describe.note(artifact.folder).components, recorded.systems())
 
 
-def make_tarball(base: BaseSystem, target: Path, log_file: Path) -> None:
+def make_tarball(base: BaseSystem, target: Path, log_file: Path, goarch: str = "") -> None:
     """Write the base system as an uncompressed tarball, and apt's records of its packages beside it.
 
     Package sources and keys are those of this host where it is a Debian of the same suite, else Debian's own mirror.
-    Raises ToolError when mmdebstrap is missing, CommandError when it fails.
+    Raises ToolError when mmdebstrap is missing, or what runs another architecture's programs, CommandError when it
+    fails.
     """
     if shutil.which("mmdebstrap") is None:
         raise ToolError(
             "mmdebstrap was not found; it is needed to build Debian base systems", "apt-get install mmdebstrap"
         )
-    argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(base.packages)}"]
+    argv: list[str | Path] = ["mmdebstrap", "--variant=minbase", f"--include={','.join(base.packages)}"]
+    seconds = _BUILD_SECONDS
+    if foreign(goarch):
+        # mmdebstrap looks for a handler of the host, and not for one of its own namespace.
+        argv = [*emulated.prefix(goarch), *argv, "--mode=root", f"--architectures={goarch}", "--skip=check/qemu"]
+        seconds = _EMULATED_SECONDS
     argv += [f"--dpkgopt=path-exclude={pattern}" for pattern in base.exclude]
     argv += [f"--dpkgopt=path-include={pattern}" for pattern in base.keep]
     # Java's package fails where the folder that it links its manual pages into was left out.
@@ -110,7 +118,7 @@ def make_tarball(base: BaseSystem, target: Path, log_file: Path) -> None:
     process.call(
         [*argv, base.suite, target],
         env={"SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "0")},
-        timeout=_BUILD_SECONDS,
+        timeout=seconds,
         log_file=log_file,
     )
 

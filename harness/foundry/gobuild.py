@@ -20,7 +20,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness import process
-from harness.errors import CatalogueError, ToolError
+from harness.errors import BuildError, CatalogueError, ToolError
+from harness.foundry.assemble import foreign
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
 from harness.settings import PROJECT_ROOT
@@ -82,8 +83,10 @@ def required_version(module: str, path: str) -> str:
     return found.group(1)
 
 
-def recipe(module: str, programs: Sequence[str] | None = None) -> Recipe:
-    """What the programs of a module depend on. `programs` (names after renaming) limits what is built."""
+def recipe(module: str, programs: Sequence[str] | None = None, goarch: str = "") -> Recipe:
+    """What the programs of a module depend on. `programs` (names after renaming) limits what is built, `goarch` names
+    another architecture than this machine's.
+    """
     folder = MODULES / module
     build_file(module)
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith("_test.go"))
@@ -91,18 +94,21 @@ def recipe(module: str, programs: Sequence[str] | None = None) -> Recipe:
     inputs["go"] = _go_version()
     if programs:
         inputs["programs"] = " ".join(sorted(programs))
+    inputs |= foreign(goarch)
     return Recipe(kind="go", name=module, inputs=inputs)
 
 
-def build(store: Store, module: str, programs: Sequence[str] | None = None) -> Artifact:
-    """The programs of a module as `<folder>/bin/<program>`.
+def build(store: Store, module: str, programs: Sequence[str] | None = None, goarch: str = "") -> Artifact:
+    """The programs of a module as `<folder>/bin/<program>`, for this machine or another architecture.
 
     A stored build of all programs also serves requests for some of them. Raises BuildError that names the log.
     """
-    whole = store.get(recipe(module))
+    whole = store.get(recipe(module, goarch=goarch))
     if whole:
         return whole
     settings = build_file(module)
+    if settings.cgo and foreign(goarch):
+        raise BuildError(f"{module} needs a C compiler for {goarch}", "build it on such a machine")
     wanted = [package for package in packages(module) if not programs or _program(package, settings) in programs]
 
     def make(folder: Path, log_file: Path) -> None:
@@ -117,7 +123,11 @@ def build(store: Store, module: str, programs: Sequence[str] | None = None) -> A
         process.call(
             [*argv, "-o", f"{bin_folder}/", *wanted],
             cwd=source,
-            env={**environment(store), "CGO_ENABLED": "1" if settings.cgo else "0"},
+            env={
+                **environment(store),
+                "CGO_ENABLED": "1" if settings.cgo else "0",
+                **({"GOARCH": goarch} if goarch else {}),
+            },
             timeout=_BUILD_SECONDS,
             log_file=log_file,
         )
@@ -126,7 +136,7 @@ def build(store: Store, module: str, programs: Sequence[str] | None = None) -> A
                 (bin_folder / built).rename(bin_folder / known)
         shutil.rmtree(source)
 
-    return store.build(recipe(module, programs), make)
+    return store.build(recipe(module, programs, goarch), make)
 
 
 def module_folder(store: Store, module: str, path: str, log_file: Path) -> Path:

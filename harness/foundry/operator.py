@@ -17,7 +17,7 @@ from typing import IO, cast
 
 from harness.errors import CatalogueError
 from harness.foundry import gobuild, spark
-from harness.foundry.assemble import ImageConfig, labels, write_image
+from harness.foundry.assemble import ImageConfig, foreign, labels, write_image
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.matrix.model import Release
@@ -87,13 +87,14 @@ def spark_of(dockerfile: str) -> str:
     return said[1] if said else ""
 
 
-def recipe(release: Release) -> Recipe:
-    """What the operator's image of a release depends on."""
+def recipe(release: Release, goarch: str = "") -> Recipe:
+    """What the operator's image of a release depends on; it is for this machine, or for another architecture."""
     inputs = {
         "spark": spark.recipe(release.spark).key,
-        "layer": _layer_recipe(release).key,
+        "layer": _layer_recipe(release, goarch).key,
         "config": str(_config(release).document()),
         "layout": _LAYOUT,
+        **foreign(goarch),
     }
     return Recipe(kind="image", name=f"operator-{release.version}", inputs=inputs)
 
@@ -104,19 +105,19 @@ def parts(release: Release) -> list[Recipe]:
     return [*spark.parts(release.spark), _layer_recipe(release), gobuild.recipe(row.module)]
 
 
-def build(store: Store, release: Release) -> Artifact:
+def build(store: Store, release: Release, goarch: str = "") -> Artifact:
     """The operator's image of a release as an OCI layout. Raises BuildError that names the log."""
     row = catalogue().row(release.version)
 
     def make(folder: Path, log_file: Path) -> None:
-        layer = read_layer(_build_layer(store, release).folder)
+        layer = read_layer(_build_layer(store, release, goarch).folder)
         what = f"{catalogue().go_module} v{row.version}"
-        write_image(folder, [*spark.layers(store, release.spark), (what, layer)], _config(release))
+        write_image(folder, [*spark.layers(store, release.spark, goarch), (what, layer)], _config(release), goarch)
 
-    return store.build(recipe(release), make)
+    return store.build(recipe(release, goarch), make)
 
 
-def hook_recipe(release: Release) -> Recipe:
+def hook_recipe(release: Release, goarch: str = "") -> Recipe:
     """What the hook's image of a release depends on."""
     row = catalogue().row(release.version)
     inputs = {
@@ -124,6 +125,7 @@ def hook_recipe(release: Release) -> Recipe:
         "kubectl": gobuild.recipe(row.kubectl_module).key,
         "config": str(_hook_config(row).document()),
         "layout": _LAYOUT,
+        **foreign(goarch),
     }
     return Recipe(kind="image", name=f"hook-{release.version}", inputs=inputs)
 
@@ -134,20 +136,20 @@ def hook_parts(release: Release) -> list[Recipe]:
     return [gobuild.recipe(module), gobuild.recipe(module, ["kubectl"])]
 
 
-def build_hook(store: Store, release: Release) -> Artifact:
+def build_hook(store: Store, release: Release, goarch: str = "") -> Artifact:
     """The image of the chart's CRD hook as an OCI layout. Raises BuildError that names the log."""
     row = catalogue().row(release.version)
 
     def make(folder: Path, log_file: Path) -> None:
-        kubectl = gobuild.build(store, row.kubectl_module, ["kubectl"]).folder / "bin" / "kubectl"
+        kubectl = gobuild.build(store, row.kubectl_module, ["kubectl"], goarch).folder / "bin" / "kubectl"
         crds = _chart_folder(store, row, log_file) / "crds"
 
         layer = write_layer(folder, "layer", lambda layer: fill_hook(layer, kubectl, crds))
-        write_image(folder, [(f"kubectl and CRDs of {row.version}", layer)], _hook_config(row))
+        write_image(folder, [(f"kubectl and CRDs of {row.version}", layer)], _hook_config(row), goarch)
         for name in ("layer.tar.gz", "layer.json"):
             (folder / name).unlink()
 
-    return store.build(hook_recipe(release), make)
+    return store.build(hook_recipe(release, goarch), make)
 
 
 def chart_recipe(version: str) -> Recipe:
@@ -220,25 +222,26 @@ def _hook_config(row: OperatorVersion) -> ImageConfig:
     )
 
 
-def _layer_recipe(release: Release) -> Recipe:
+def _layer_recipe(release: Release, goarch: str = "") -> Recipe:
     row = catalogue().row(release.version)
     inputs = {
         "module": gobuild.recipe(row.module).key,
         "entrypoint": ENTRYPOINT.read_text(),
         "layout": _LAYOUT,
+        **foreign(goarch),
     }
     return Recipe(kind="layer", name=f"operator-{release.version}", inputs=inputs)
 
 
-def _build_layer(store: Store, release: Release) -> Artifact:
+def _build_layer(store: Store, release: Release, goarch: str = "") -> Artifact:
     row = catalogue().row(release.version)
 
     def make(folder: Path, log_file: Path) -> None:
-        binary = gobuild.build(store, row.module).folder / "bin" / "spark-operator"
+        binary = gobuild.build(store, row.module, goarch=goarch).folder / "bin" / "spark-operator"
 
         write_layer(folder, "layer", lambda layer: fill_operator(layer, binary, ENTRYPOINT))
 
-    return store.build(_layer_recipe(release), make)
+    return store.build(_layer_recipe(release, goarch), make)
 
 
 def fill_operator(layer: LayerWriter, binary: Path, entrypoint: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from harness import process
 from harness.errors import CatalogueError, ToolError
 from harness.foundry import debian, pypi
-from harness.foundry.assemble import ImageConfig, architecture, labels, write_image
+from harness.foundry.assemble import ImageConfig, architecture, foreign, labels, write_image
 from harness.foundry.layers import Compression, Layer, LayerWriter, Owner, extract, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.matrix.rows import Model
@@ -128,13 +128,17 @@ def build(store: Store, version: str) -> Artifact:
     return store.build(recipe(version), make)
 
 
-def layers(store: Store, version: str) -> list[tuple[str, Layer]]:
-    """The layers of a Spark image, built when they are not there, each with a description of its content."""
+def layers(store: Store, version: str, goarch: str = "") -> list[tuple[str, Layer]]:
+    """The layers of a Spark image, built when they are not there, each with a description of its content.
+
+    What is from the source distribution is the same for all architectures.
+    """
     spark = catalogue().row(version)
+    base = debian.build(store, catalogue().base, goarch)
     return [
-        (f"Debian {catalogue().base.suite} by mmdebstrap", read_layer(debian.build(store, catalogue().base).folder)),
+        (f"Debian {catalogue().base.suite} by mmdebstrap", read_layer(base.folder)),
         (f"pyspark {version} from PyPI", read_layer(_build_distribution(store, spark).folder)),
-        ("entry point, Spark Connect scripts and SparkPi", read_layer(_build_additions(store, spark).folder)),
+        ("entry point, Spark Connect scripts and SparkPi", read_layer(_build_additions(store, spark, goarch).folder)),
     ]
 
 
@@ -166,9 +170,10 @@ def _distribution_recipe(spark: SparkVersion) -> Recipe:
     return Recipe(kind="layer", name=f"spark-{spark.version}", inputs=inputs)
 
 
-def _additions_recipe(spark: SparkVersion) -> Recipe:
+def _additions_recipe(spark: SparkVersion, goarch: str = "") -> Recipe:
     texts = {file.name: file.read_text() for file in sorted((RECIPES / "spark").iterdir())}
     inputs = {**texts, "distribution": _distribution_recipe(spark).key, "scala": spark.scala, "layout": _LAYOUT}
+    inputs |= foreign(goarch)
     return Recipe(kind="layer", name=f"spark-{spark.version}-additions", inputs=inputs)
 
 
@@ -220,7 +225,7 @@ def python_part(store: Store, version: str, sha256: str, folder: Path) -> bool:
     return True
 
 
-def _build_additions(store: Store, spark: SparkVersion) -> Artifact:
+def _build_additions(store: Store, spark: SparkVersion, goarch: str = "") -> Artifact:
     def make(folder: Path, log_file: Path) -> None:
         distribution = read_layer(_build_distribution(store, spark).folder)
         work = folder / "source"
@@ -232,18 +237,18 @@ def _build_additions(store: Store, spark: SparkVersion) -> Artifact:
             ],
             log_file,
         )
-        write_layer(folder, "layer", lambda layer: _fill_additions(layer, jar, spark))
+        write_layer(folder, "layer", lambda layer: _fill_additions(layer, jar, spark, goarch))
         shutil.rmtree(work)
 
-    return store.build(_additions_recipe(spark), make)
+    return store.build(_additions_recipe(spark, goarch), make)
 
 
-def _fill_additions(layer: LayerWriter, jar: Path, spark: SparkVersion) -> None:
+def _fill_additions(layer: LayerWriter, jar: Path, spark: SparkVersion, goarch: str) -> None:
     recipes_folder = RECIPES / "spark"
     for folder in ("", "/examples", "/examples/src", "/examples/src/main", "/sbin"):
         layer.folder(f"{HOME}{folder}", owner=OWNER)
     layer.folder("home/spark", owner=OWNER)
-    layer.link("opt/java/openjdk", f"/usr/lib/jvm/java-17-openjdk-{architecture()}")
+    layer.link("opt/java/openjdk", f"/usr/lib/jvm/java-17-openjdk-{goarch or architecture()}")
     layer.file("opt/decom.sh", recipes_folder / "decom.sh", mode=0o755)
     layer.file("opt/entrypoint.sh", recipes_folder / "entrypoint.sh", mode=0o755)
     name = f"spark-examples_{spark.scala}-{spark.version}.jar"

@@ -17,6 +17,7 @@ from typing import Any
 from harness.errors import DiskError, HarnessError, RegistryError, UnavailableError
 from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
+from harness.registries.client import listed_platforms
 from harness.registries.push import RawManifest, Transfer
 
 _LOOKS = 8
@@ -174,7 +175,7 @@ class Filling:
         if top.is_index:
             below = _of_platform(top, self._platform)
             if not below:
-                raise _wrong_platform(client, asked.image, _platforms(top), self._platform)
+                raise _wrong_platform(client, asked.image, listed_platforms(top.content), self._platform)
             manifests.append(self._manifest(client, asked.image, below))
         own = manifests[-1]
         require_usable(own, f"{asked.image} at {client.server}")
@@ -271,11 +272,6 @@ def require_usable(manifest: RawManifest, name: str) -> None:
             f"{name} has {len(elsewhere)} layers that are stored elsewhere (foreign layers)",
             "push the image with all of its layers",
         )
-
-
-def _platforms(index: RawManifest) -> list[str]:
-    named = [it.get("platform") or {} for it in index.content.get("manifests") or []]
-    return [f"{it.get('os')}/{it.get('architecture')}" for it in named if it.get("os", "unknown") != "unknown"]
 
 
 def _of_platform(index: RawManifest, platform: str) -> str:

@@ -56,6 +56,12 @@ class Platform:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
 
+def listed_platforms(index: Mapping[str, Any]) -> list[str]:
+    """The platforms that an index lists, `linux/arm64`, without attestations; none of another manifest."""
+    named = [it.get("platform") or {} for it in index.get("manifests") or []]
+    return [f"{it.get('os')}/{it.get('architecture')}" for it in named if it.get("os", "unknown") != "unknown"]
+
+
 class RegistryClient(Connection):
     """A client for a registry host. Raises RegistryError for every response that is not the expected one."""
 
@@ -165,9 +171,16 @@ class RegistryClient(Connection):
 
         The last one says what content it is, whatever lists it: containerd keeps an image by it.
         """
+        return self.on_node(reference, platform=platform)[0]
+
+    def on_node(
+        self, reference: ImageReference, *, platform: str = "linux/amd64"
+    ) -> tuple[frozenset[str], tuple[str, ...]]:
+        """These digests, and the platforms of the image that such a node does not run."""
         top = self.manifest(reference)
         own = self._for_platform(top, reference, platform)
-        return frozenset({top.descriptor.digest, own.descriptor.digest, self._config_digest(own, reference)})
+        known = frozenset({top.descriptor.digest, own.descriptor.digest, self._config_digest(own, reference)})
+        return known, tuple(it for it in listed_platforms(top.content) if it != platform)
 
     def tags(self, repository: str) -> list[str]:
         """All tags of a repository, sorted."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -24,6 +24,10 @@ from harness.settings import Settings, SourceKind
 
 _PREFLIGHT_THREADS = 8
 _ABOUT_AN_IMAGE = (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+
+
+NOT_RUN = "not run here:"
+"""What is said of the platforms of an image that no node of a run is."""
 
 
 class ImageRecord(BaseModel):
@@ -93,6 +97,7 @@ class _Registries:
         self._records: dict[str, ImageRecord] = {}
         self._absent: dict[str, UnavailableError] = {}
         self._learnt: dict[str, frozenset[str]] = {}
+        self._not_run: dict[str, str] = {}
 
     @property
     def mirrors(self) -> MirrorMap:
@@ -103,7 +108,7 @@ class _Registries:
         with self._lock:
             known, absent = self._records.get(image.canonical), self._absent.get(image.canonical)
         if known:
-            return known
+            return self._with_platforms(known)
         if absent:
             raise absent
         try:
@@ -121,12 +126,22 @@ class _Registries:
             obtained=self._provenance.told(image.canonical, self._obtained(image.registry)),
         )
         with self._lock:
-            return self._records.setdefault(image.canonical, record)
+            known = self._records.setdefault(image.canonical, record)
+        return self._with_platforms(known)
 
-    def learn(self, reference: str, digests: frozenset[str]) -> None:
-        """Have the digests of an image whose manifests have been read: reading them again may count as a pull."""
+    def _with_platforms(self, record: ImageRecord) -> ImageRecord:
+        """The record, which says what of the image no node here runs, once that is known."""
+        others = self._not_run.get(record.reference)
+        return record.model_copy(update={"obtained": f"{record.obtained}; {NOT_RUN} {others}"}) if others else record
+
+    def learn(self, reference: str, digests: frozenset[str], others: Sequence[str] = ()) -> None:
+        """Have the digests of an image whose manifests have been read: reading them again may count as a pull.
+
+        `others` are its platforms that nodes here do not run, which records of it say from then on.
+        """
         with self._lock:
             self._learnt[reference] = digests
+            self._not_run[reference] = ", ".join(others)
 
     def digests(self, reference: str) -> frozenset[str]:
         image = ImageReference.parse(reference)
@@ -135,9 +150,12 @@ class _Registries:
         if learnt:
             return learnt
         try:
-            return self.client(image.registry).digests(image)
+            found, others = self.client(image.registry).on_node(image)
         except RegistryError as error:
             raise self._missing(image, error) from error
+        with self._lock:
+            self._not_run[image.canonical] = ", ".join(others)
+        return found
 
     def client(self, host: str) -> Transfer:
         """The client for a registry host. Raises UnavailableError when this source has no server for it."""

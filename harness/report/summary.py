@@ -141,12 +141,13 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
 
 
 def _brought(run: RunResult) -> list[str]:
-    """The images that were not pulled from the registry in their name: relocated, imported and under test."""
+    """The images that were not pulled from the registry in their name, relocated, imported and under test, and those
+    of which platforms did not run."""
     told = {
         f"{image.reference}: {image.obtained}": None
         for cell in run.cells
         for image in cell.images
-        if any(word in image.obtained for word in ("relocated", "imported", "under test"))
+        if any(word in image.obtained for word in ("relocated", "imported", "under test", "not run here"))
     }
     return list(told)
 

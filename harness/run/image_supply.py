@@ -21,6 +21,7 @@ from harness.kube.pull_messages import PullsLeft
 from harness.matrix.model import Cell, Environment
 from harness.matrix.names import counted
 from harness.registries import limits
+from harness.registries.client import listed_platforms
 from harness.registries.local import NodeRegistries
 from harness.registries.sources import Mirrored, Upstream, is_trouble
 from harness.verdicts import Finding, errored, unavailable
@@ -147,7 +148,9 @@ class ImageSupply:
 
     def _arrived(self, image: CachedImage) -> None:
         self._view.show(image)
-        self._source.learn(image.reference, image.digests)
+        top = self.cache.manifest(image.digest)
+        others = [it for it in listed_platforms(top.content) if it != image.platform] if top else []
+        self._source.learn(image.reference, image.digests, others)
 
     def _ask_for_unforeseen(self, cells: Sequence[Cell]) -> list[Asked]:
         """Ask for what nodes of these environments asked for in earlier runs. It makes no cell wait, and none fail."""

@@ -117,7 +117,10 @@ def test_an_import_of_several_platforms_outlives_a_sweep(
     publisher.sweep([it.reference for it in Imports.of(settings).read().images])
     assert published(publisher.root, REFERENCE) == index
     with foundry(registry_binary, publisher.root) as source:
+        assert "not run" not in source.resolve(REFERENCE).obtained
         assert {index, own.digest} <= source.digests(REFERENCE)
+        # Once the index has been read, what was used says what of it no node here is.
+        assert source.resolve(REFERENCE).obtained.endswith("; not run here: linux/s390x")
 
 
 def test_a_removed_image_is_not_served_any_more(
