@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from kubernetes import client
 
-from harness.errors import UsageError
+from harness.errors import ApiError, UsageError
 from harness.kube.api import client_for
 from harness.releases import applying
 from harness.releases.manifests import Document
@@ -31,11 +31,15 @@ RESOURCES = {
 
 @dataclass
 class Server:
-    """`sent` are path and headers of what was applied, `refused` paths are answered with 422."""
+    """`sent` are path and headers of what was applied, `refused` paths are answered with 422.
+
+    What `forbids` says is the answer to the first pod.
+    """
 
     api: Any = None
     sent: list[tuple[str, str, Any]] = field(default_factory=list)
     refused: set[str] = field(default_factory=set)
+    forbids: str = ""
     there: dict[str, Any] = field(default_factory=dict)
 
 
@@ -66,6 +70,9 @@ def server() -> Iterator[Server]:
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             known.sent.append((urlsplit(self.path).path, urlsplit(self.path).query, body))
+            if known.forbids and len(known.sent) == 1:
+                self._answer(403, {"message": known.forbids, "reason": "Forbidden"})
+                return
             labels = {"mark": "true"} if len(known.sent) > 1 else {}
             self._answer(201, {**body, "metadata": {**body["metadata"], "labels": labels}})
 
@@ -138,6 +145,18 @@ def test_what_the_server_refuses_is_told_in_its_words(server: Server) -> None:
 def test_a_policy_is_waited_for_until_a_pod_that_is_only_tried_out_gets_its_mark(server: Server) -> None:
     applying.await_marks(server.api, ["team-a"], ["mark"], timeout=5)
     assert [(path, query) for path, query, _ in server.sent] == [("/api/v1/namespaces/team-a/pods", "dryRun=All")] * 2
+
+
+def test_a_new_namespace_without_an_account_for_pods_is_waited_for(server: Server) -> None:
+    server.forbids = 'pods "harness-probe" is forbidden: error looking up service account team-a/default: not found'
+    applying.await_marks(server.api, ["team-a"], ["mark"], timeout=5)
+    assert len(server.sent) == 2
+
+
+def test_a_namespace_that_takes_no_pod_is_told(server: Server) -> None:
+    server.forbids = 'pods "harness-probe" is forbidden: exceeded quota'
+    with pytest.raises(ApiError, match="exceeded quota"):
+        applying.await_marks(server.api, ["team-a"], ["mark"], timeout=5)
 
 
 def test_without_marks_nothing_is_tried_out(server: Server) -> None:
