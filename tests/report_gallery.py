@@ -181,25 +181,6 @@ def many() -> RunResult:
     return _run([*cells, installed("kind-1.34", long)])
 
 
-def nights(number: int = 30) -> list[RunResult]:
-    """A month of nights: figures that move, a cell that began to break, one that is new, one night without some."""
-    found = []
-    for night in range(number):
-        outage = 350 + 40 * (night % 5) + (900 if night == number - 1 else 0)
-        admission = [passed("outage", f"creates were refused for {outage} ms", outage_ms=outage)]
-        cells = [installed("kind-1.34", "spark-pi", took=16.0 + night % 4)]
-        if night != number // 3:
-            cells += moved("upgrade-2.4.0-2.5.2+crds=apply", {"admission": admission})
-        changed = {"submissions": STRUCK} if night >= number - 3 else {}
-        cells += moved("upgrade-2.2.1@docker.io-2.5.2+crds=apply", changed)
-        if night > number // 2:
-            cells.append(installed("kind-1.36", "retry"))
-        made = _run(cells)
-        begun = made.started + timedelta(days=night)
-        found.append(made.model_copy(update={"run_id": f"202608{night + 1:02}-100000-ab12", "started": begun}))
-    return found
-
-
 def pulls() -> Attachments:
     """The pull benchmark as it lies beside a report."""
     rows = []

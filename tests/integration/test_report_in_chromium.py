@@ -11,6 +11,7 @@ from pathlib import Path
 import chromium
 import pytest
 import report_gallery as gallery
+from nights import nights
 
 from harness.report import html, trend, trend_page
 
@@ -31,7 +32,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     texts = {
         "everything": html.render(gallery.everything(), gallery.pulls()),
         "many": html.render(gallery.many()),
-        "trend": trend_page.render(trend.of_runs(gallery.nights())),
+        "trend": trend_page.render(trend.of_runs(nights())),
     }
     for name, text in texts.items():
         (folder / f"{name}.html").write_text(text)
