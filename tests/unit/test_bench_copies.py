@@ -19,7 +19,8 @@ PART = {"digest": (3, 3), "referrers": (0, 4)}
 
 
 def copied(seconds: float, **changes: Any) -> Copied:
-    return Copied(**({"seconds": seconds, "claims": WHOLE} | changes))
+    values: dict[str, Any] = {"seconds": seconds, "claims": WHOLE, **changes}
+    return Copied(**values)
 
 
 def found(ours: Copied) -> dict[str, list[Copied]]:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from harness.errors import BuildError, ToolError, UsageError
 from harness.foundry import debian, emulated, gobuild, operator, platforms, spark
 from harness.foundry.assemble import ImageConfig, architecture, read_image, write_image, write_index
 from harness.foundry.layers import Layer, write_layer
-from harness.foundry.store import Store
+from harness.foundry.store import Recipe, Store
 from harness.images.references import ImageReference
 from harness.imports.archive import unpack
 from harness.matrix import catalogue
@@ -50,12 +52,13 @@ def test_an_index_of_both_is_imported_as_a_whole(tmp_path: Path) -> None:
 def test_what_is_for_this_machine_keeps_its_key_and_the_other_has_another() -> None:
     release, base = catalogue.load().release("2.5.2"), spark.catalogue().base
 
-    for recipe in (
+    recipes: tuple[Callable[[str], Recipe], ...] = (
         lambda goarch: debian.recipe(base, goarch),
         lambda goarch: gobuild.recipe("crane", goarch=goarch),
         lambda goarch: operator.recipe(release, goarch),
         lambda goarch: operator.hook_recipe(release, goarch),
-    ):
+    )
+    for recipe in recipes:
         assert recipe("").key == recipe(architecture()).key != recipe(OTHER).key
 
 
@@ -72,7 +75,7 @@ def test_the_magic_is_that_of_the_package_of_debian() -> None:
 
 
 def test_without_an_emulator_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulated.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(ToolError, match="qemu-aarch64-static was not found") as told:
         emulated.prefix("arm64")
     assert "qemu-user-static" in str(told.value)
