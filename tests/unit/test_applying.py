@@ -143,20 +143,20 @@ def test_what_the_server_refuses_is_told_in_its_words(server: Server) -> None:
 
 
 def test_a_policy_is_waited_for_until_a_pod_that_is_only_tried_out_gets_its_mark(server: Server) -> None:
-    applying.await_marks(server.api, ["team-a"], ["mark"], timeout=5)
+    applying.await_marks(server.api, ["team-a"], ["mark"], timeout=60)
     assert [(path, query) for path, query, _ in server.sent] == [("/api/v1/namespaces/team-a/pods", "dryRun=All")] * 2
 
 
 def test_a_new_namespace_without_an_account_for_pods_is_waited_for(server: Server) -> None:
     server.forbids = 'pods "harness-probe" is forbidden: error looking up service account team-a/default: not found'
-    applying.await_marks(server.api, ["team-a"], ["mark"], timeout=5)
+    applying.await_marks(server.api, ["team-a"], ["mark"], timeout=60)
     assert len(server.sent) == 2
 
 
 def test_a_namespace_that_takes_no_pod_is_told(server: Server) -> None:
     server.forbids = 'pods "harness-probe" is forbidden: exceeded quota'
     with pytest.raises(ApiError, match="exceeded quota"):
-        applying.await_marks(server.api, ["team-a"], ["mark"], timeout=5)
+        applying.await_marks(server.api, ["team-a"], ["mark"], timeout=60)
 
 
 def test_without_marks_nothing_is_tried_out(server: Server) -> None:
