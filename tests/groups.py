@@ -40,4 +40,13 @@ def scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group(nodeid)
 
+        def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+            """As xdist's, which after each test counts all that the worker has ever done."""
+            nodeid = self.registered_collections[node][item_index]
+            units, name = self.assigned_work[node], self._split_scope(nodeid)
+            units[name][nodeid] = True
+            if all(units[name].values()):
+                del units[name]
+            self._reschedule(node)
+
     return Groups(config, log)

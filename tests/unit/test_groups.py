@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import groups
 import pytest
 
@@ -24,3 +26,45 @@ def test_modules_that_share_an_installation_go_to_one_worker(
     first, second = (getattr(made, "_split_scope", str)(f"{module}::test_it[1]") for module in modules)
 
     assert (first == second) is together
+
+
+class Worker:
+    """Plays a worker: the numbers of the tests that it was given."""
+
+    def __init__(self, name: str) -> None:
+        self.gateway = SimpleNamespace(id=name)
+        self.given: list[int] = []
+        self.shutting_down = False
+
+    def send_runtest_some(self, numbers: list[int]) -> None:
+        self.given += numbers
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+def test_each_test_is_given_once_and_what_is_done_is_forgotten(
+    pytester: pytest.Pytester, pytestconfig: pytest.Config
+) -> None:
+    config = pytester.parseconfig("--tx", "2*popen", "--dist", "loadgroup")
+    made = pytestconfig.hook.pytest_xdist_make_scheduler(config=config, log=None)
+    installation = [f"tests/integration/test_installed.py::test_{number}" for number in range(3)]
+    tests = [*(f"tests/unit/test_x.py::test_{number}" for number in range(7)), *installation]
+    workers = [Worker("gw0"), Worker("gw1")]
+    for worker in workers:
+        made.add_node(worker)
+    for worker in workers:
+        made.add_node_collection(worker, tests)
+    made.schedule()
+
+    for step in range(len(tests)):
+        for worker in workers:
+            if step < len(worker.given):
+                made.mark_test_complete(worker, worker.given[step])
+
+    given = [tests[number] for worker in workers for number in worker.given]
+    assert sorted(given) == sorted(tests)
+    assert any({*installation} <= {tests[number] for number in worker.given} for worker in workers)
+    assert made.tests_finished
+    assert not made.has_pending
+    assert [*made.assigned_work.values()] == [{}, {}]
