@@ -20,6 +20,7 @@ GROUPS: Mapping[str, str] = {
     "tests/integration/test_for_users.py": "installation",
     "tests/integration/test_installed.py": "installation",
     "tests/integration/test_node_records.py": "bare node",
+    "tests/integration/test_pull_trouble.py": "bare node",
     "tests/integration/test_pull_words.py": "bare node",
     "tests/integration/test_report_in_chromium.py": "browser",
     "tests/unit/test_docs_messages.py": "messages",
