@@ -21,9 +21,9 @@ from harness.report.model import (
     RunResult,
     SourceResult,
     cell_result,
-    repro,
 )
 from harness.report.picture import PullRow
+from harness.report.repro import repro
 from harness.stories.installs.scenarios import discover
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 
