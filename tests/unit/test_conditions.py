@@ -204,8 +204,12 @@ def test_the_hook_is_foretold_to_be_rejected_where_pods_are_restricted(environme
     known = attempt("spark-pi", environment).cell.path.known
     rows = [it for it in known if it.when == {"hook.upgradeCrd": True}]
     assert bool(rows) is foretold
-    said = "helm upgrade failed: failed pre-install: 1 error occurred: * timed out waiting for the condition"
-    assert all(re.search(it.says, said) for it in rows)
+    helm = "helm upgrade failed: failed pre-install: 1 error occurred: * timed out waiting for the condition"
+    refused = (
+        'the Job spark-operator-hook of a hook cannot create its pod: pods "spark-operator-hook-x" is forbidden: '
+        'violates PodSecurity "restricted:latest": runAsNonRoot != true; the wait for it was ended after 12 of 300 s'
+    )
+    assert all(re.search(it.says, said) for it in rows for said in (helm, refused, f"{refused}; {helm}"))
 
 
 def test_an_install_that_holds_against_the_prediction_is_a_failure(stage: Stage, upgrades: edges.Upgrades) -> None:
