@@ -151,7 +151,7 @@ def advise(
             *_of_catalogue(upgrades, origin, target, found),
         ),
         values=tuple(values),
-        unknown=tuple(_unknown(origin, target, usual, reports, cannot)),
+        unknown=tuple(_unknown(origin, target, found, reports, cannot)),
         evidence=tuple(_proof(seen) for result in found for seen in result.seen.values()),
     )
 
@@ -325,13 +325,16 @@ def _unknown(
     origin: str, target: str, found: Sequence[PathResult], reports: Sequence[Report], cannot: str
 ) -> Iterator[str]:
     """What has not been tested, and how to test it."""
-    if not found:
+    usual = [result for result in found if result.usual]
+    if not usual:
         path = path_names.name_of("upgrade", (origin, target), "apply", "default")
-        yield cannot or here(f"no run here upgraded from {origin} to {target}: nox -s e2e -- --path '{path}'")
+        how = " in the usual way, by helm upgrade with unchanged values" if found else ""
+        yield cannot or here(f"no run here upgraded from {origin} to {target}{how}: nox -s e2e -- --path '{path}'")
+    if not found:
         near = _nearest(origin, target, reports)
         if near:
             yield f"the nearest edge with results is {near}"
-    for result in found:
+    for result in usual:
         looked = {name for name, seen in result.seen.items() if seen.cell.verdict in LOOKED}
         missing = [name for name in WATCHED if name not in looked]
         if missing:

@@ -143,6 +143,14 @@ def test_without_a_run_the_catalogue_speaks_and_nothing_is_called_safe() -> None
     )
 
 
+def test_an_edge_that_ran_in_another_way_is_not_its_own_nearest() -> None:
+    found = advise(*EDGE, [report(cells(APPLY.replace("+", "~helm3+")))])
+    assert found.answer is Answer.NOT_KNOWN
+    (said,) = found.unknown
+    assert said.startswith("no run here upgraded from 2.2.1@docker.io to 2.5.2 in the usual way, by helm upgrade with ")
+    assert said.endswith(f"nox -s e2e -- --path '{APPLY}'")
+
+
 def test_what_a_run_has_shown_is_not_told_from_the_catalogue_again() -> None:
     found = advise(*EDGE, [report(cells(NONE, BROKEN), cells(APPLY))], upgrades=CATALOGUE.upgrades)
     assert "SparkConnect is missing" not in texts(found.breaks)
