@@ -6,8 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from pydantic import Field
+
 from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
+from harness.untrusted import OptionalDigest
 
 Outcome = Literal["passed", "known", "broken"]
 
@@ -16,9 +19,19 @@ WORDS: Mapping[Outcome, str] = {"passed": "passed", "known": "known break", "bro
 
 
 class Outcomes(Model):
-    """A row whose fields `passed`, `known` and `broken` name scenarios: everything held; what broke is a known break;
-    something else broke.
+    """What one run showed in one environment: `passed`, `known` and `broken` name scenarios of which everything held,
+    of which what broke is a known break, and of which something else broke.
+
+    `digest` is that of the run's results.json.
     """
+
+    environment: str
+    recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    source: str = Field(min_length=1)
+    digest: OptionalDigest = ""
+    passed: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
 
     @property
     def outcomes(self) -> Iterator[tuple[str, Outcome]]:

@@ -3,27 +3,13 @@
 
 from __future__ import annotations
 
-from pydantic import Field
-
 from harness.matrix.outcomes import Outcomes, require_outcomes
 from harness.matrix.result_paths import PathRow, require_paths
 from harness.toml_source import TomlSource
-from harness.untrusted import OptionalDigest
 
 
 class PathOutcomes(Outcomes, PathRow):
-    """`[[result]]`: what one run showed of a path in one environment.
-
-    `digest` is that of the run's results.json.
-    """
-
-    environment: str
-    recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
-    source: str = Field(min_length=1)
-    digest: OptionalDigest = ""
-    passed: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
+    """`[[result]]`: what one run showed of a path in one environment."""
 
 
 def read(source: TomlSource) -> tuple[PathOutcomes, ...]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pydantic import Field
-
 from harness.matrix import expand, sparks
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Scenario
@@ -17,7 +15,6 @@ from harness.matrix.outcomes import WORDS, Outcome, Outcomes, require_outcomes
 from harness.matrix.versions import numbers
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource
-from harness.untrusted import OptionalDigest
 
 FILE = PROJECT_ROOT / "charts" / "spark-results.toml"
 
@@ -26,20 +23,10 @@ _NO_CELL = "–"
 
 
 class SparkResult(Outcomes):
-    """`[[result]]`: what one run showed of applications of one Spark under one operator.
-
-    `digest` is that of the run's results.json.
-    """
+    """`[[result]]`: what one run showed of applications of one Spark under one operator."""
 
     operator: str
     spark: str
-    environment: str
-    recorded: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
-    source: str = Field(min_length=1)
-    digest: OptionalDigest = ""
-    passed: tuple[str, ...] = ()
-    known: tuple[str, ...] = ()
-    broken: tuple[str, ...] = ()
 
 
 def read(written: TomlSource | None = None) -> tuple[SparkResult, ...]:
