@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +13,9 @@ from harness.images.credentials import Credentials
 from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
+from harness.registries.at_once import ask_all
 from harness.registries.client import RegistryClient
 from harness.settings import Settings
-from harness.waiting import Deadline
 
 SECONDS = 8.0
 """How long all registries together may take."""
@@ -45,25 +44,20 @@ def look(images: Iterable[ImageReference], settings: Settings, *, seconds: float
     A host of the mirror map is asked at its mirror. Every other one is asked as anybody first, so that what is private
     is told; then with this machine's login.
     """
-    deadline = Deadline(seconds=seconds)
-    found: dict[str, Presence] = {}
-
-    def ask(image: ImageReference) -> None:
-        try:
-            found[image.canonical] = _of(image, settings.mirrors.get(image.registry), settings.logins)
-        except HarnessError as error:
-            found[image.canonical] = Presence(state="unknown", server=image.registry, said=error.message)
-
     wanted = list(dict.fromkeys(images))
-    # Daemons, since a name server that keeps silent is heard out by getaddrinfo, which no timeout ends.
-    threads = [threading.Thread(target=ask, args=(image,), daemon=True) for image in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(deadline.left)
-    late = {it: f"{it.registry} did not answer within {seconds:.0f} s" for it in wanted}
-    silent = {it.canonical: Presence(state="unknown", server=it.registry, said=said) for it, said in late.items()}
-    return {**silent, **dict(found)}
+
+    def ask(image: ImageReference) -> Presence:
+        try:
+            return _of(image, settings.mirrors.get(image.registry), settings.logins)
+        except HarnessError as error:
+            return Presence(state="unknown", server=image.registry, said=error.message)
+
+    answers = ask_all(wanted, ask, seconds=seconds)
+    return {it.canonical: answers.get(it) or _late(it.registry, seconds) for it in wanted}
+
+
+def _late(host: str, seconds: float) -> Presence:
+    return Presence(state="unknown", server=host, said=f"{host} did not answer within {seconds:.0f} s")
 
 
 def _of(image: ImageReference, mirror: Mirror | None, rows: Mapping[str, TokenFile]) -> Presence:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -13,10 +12,10 @@ from urllib.parse import urlsplit
 from harness.errors import RegistryError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import DOCKER_HUB
+from harness.registries.at_once import ask_all
 from harness.registries.client import RegistryClient
 from harness.registries.connection import address_of
 from harness.settings import Settings, SourceKind
-from harness.waiting import Deadline
 
 PUBLIC_HOSTS = (DOCKER_HUB, "ghcr.io", "registry.k8s.io")
 """The registries that the default cells pull from."""
@@ -78,31 +77,23 @@ def probe_all(
     hosts: Iterable[str], *, mirrors: MirrorMap | None = None, timeout: float = PROBE_SECONDS
 ) -> dict[str, str]:
     """Registry host → why it does not answer, empty when it does; probed in parallel, within `timeout` seconds."""
-    answers: dict[str, str] = {}
-    deadline = Deadline(seconds=timeout)
+    wanted = list(dict.fromkeys(hosts))
 
-    def probe(host: str) -> None:
+    def probe(host: str) -> str:
         mirror: Mirror | None = mirrors.mirrors.get(host) if mirrors else None
         address = address_of(mirror, host)
         unknown = _name_unknown(address)
         if unknown:
             server = f"the mirror {address} of {host}" if mirror else host
-            answers[host] = f"{server} could not be reached: {unknown}"
-            return
+            return f"{server} could not be reached: {unknown}"
         try:
             with RegistryClient(mirror, host, timeout=timeout, attempts=1) as client:
                 client.ping()
-            answers[host] = ""
         except RegistryError as error:
-            answers[host] = error.message
+            return error.message
+        return ""
 
-    wanted = list(dict.fromkeys(hosts))
-    # Daemons, since a name server that keeps silent is heard out by getaddrinfo, which no timeout ends.
-    threads = [threading.Thread(target=probe, args=(host,), daemon=True) for host in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(deadline.left)
+    answers = ask_all(wanted, probe, seconds=timeout)
     return {host: answers.get(host, f"{host} did not answer within {timeout:.0f} s") for host in wanted}
 
 

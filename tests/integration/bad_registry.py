@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import socket
 import ssl
 import struct
-import tarfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +20,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 from typing import Any, Literal
+
+from pushing import layer_of
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -53,7 +53,7 @@ class Image:
     @classmethod
     def new(cls, edit: Callable[[Document], Document] = lambda it: it, *, layer: bytes | None = None) -> Image:
         """One whose manifest is edited before it is written."""
-        unpacked = _tar(uuid.uuid4().hex)
+        unpacked = layer_of(uuid.uuid4().hex)
         packed = gzip.compress(unpacked) if layer is None else layer
         config = json.dumps(
             {
@@ -81,15 +81,6 @@ class Image:
 
 def digest(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
-
-
-def _tar(text: str) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        member = tarfile.TarInfo("text")
-        member.size = len(text)
-        archive.addfile(member, io.BytesIO(text.encode()))
-    return packed.getvalue()
 
 
 @dataclass

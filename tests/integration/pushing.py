@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import tarfile
 from typing import Any
 
 import httpx
@@ -17,6 +19,16 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 
 def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def layer_of(text: str) -> bytes:
+    """A layer with one file of this text, not compressed."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("text")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text.encode()))
+    return packed.getvalue()
 
 
 def push_image(

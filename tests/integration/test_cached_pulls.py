@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import struct
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import httpx
 import pytest
 from bare_node import BareNode, bare_node
 from fronts import browser
-from pushing import INDEX, MANIFEST, digest_of, push_image
+from pushing import INDEX, MANIFEST, digest_of, layer_of, push_image
 
 from harness.image_cache.cache import CachedImage, ImageCache
 from harness.image_cache.filling import Filling
@@ -46,15 +44,6 @@ def hub(registry_binary: Path, tmp_path: Path) -> Iterator[Front]:
         yield made
 
 
-def layer(text: str) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        member = tarfile.TarInfo("text")
-        member.size = len(text)
-        archive.addfile(member, io.BytesIO(text.encode()))
-    return packed.getvalue()
-
-
 def zstd(content: bytes) -> bytes:
     """A frame of one raw block (RFC 8878, 3.1.1), which needs no compressor."""
     block = struct.pack("<I", len(content) << 3 | 1)[:3]
@@ -76,7 +65,7 @@ def push(hub: Front, client: httpx.Client, tag: str, *, attested: bool) -> str:
         client.put(f"{url}/manifests/{name}", content=text, headers={"Content-Type": media_type}).raise_for_status()
         return {"mediaType": media_type, "digest": digest_of(text), "size": len(text)}
 
-    unpacked = layer(f"of {tag}")
+    unpacked = layer_of(f"of {tag}")
     platform = {"os": "linux", "architecture": "amd64"}
     roots = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(unpacked).hexdigest()}"]}
     config = blob(json.dumps({**platform, "config": {}, "rootfs": roots}).encode())
