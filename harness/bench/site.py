@@ -217,7 +217,7 @@ def site(
         say=say,
     )
     provider = preparation.provider()
-    budget = Budget.of(asked_for.settings, host.processors(asked_for.settings))
+    budget = Budget.of(asked_for.settings, host.processors(asked_for.settings), host.load)
     with budget.some(costs().install, name, say):
         yield from _made(preparation, provider, name, asked_for, host, resources)
 

@@ -148,12 +148,21 @@ def diagnose(
 
 def of_creation(host: HostSeen, said: str) -> Diagnosis:
     """Why a cluster could not be made; `said` is the provider's error."""
-    return diagnose(host, said=[said]) or Diagnosis(cause=Cause.CLUSTER_NOT_CREATED, message=said)
+    found = diagnose(host, said=[said])
+    if found is None:
+        return Diagnosis(cause=Cause.CLUSTER_NOT_CREATED, message=said)
+    return found if said in found.message else replace(found, message=f"{said}; {found.message}")
 
 
 def node_lost(host: HostSeen, said: str) -> Diagnosis:
     """The API server does not answer; `said` is what the client got."""
-    return diagnose(host) or Diagnosis(cause=Cause.NODE_LOST, message=f"the API server does not answer: {said}")
+    silent = f"the API server does not answer: {said}"
+    found = diagnose(host)
+    return (
+        replace(found, message=f"{silent}; {found.message}")
+        if found
+        else Diagnosis(cause=Cause.NODE_LOST, message=silent)
+    )
 
 
 def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:

@@ -41,6 +41,11 @@ class Mark:
         return max(0.0, (now.load - self.load * fades) / (1 - fades))
 
 
+def of_last_minute() -> float:
+    """How many processes wanted each processor, on average over the last minute."""
+    return psutil.getloadavg()[0] / (psutil.cpu_count() or 1)
+
+
 def look(folders: Iterable[Path], since: Mark | None = None) -> HostSeen:
     """Measure the disks of these folders, which need not exist, the memory and the processors."""
     now = Mark.now()

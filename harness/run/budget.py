@@ -6,6 +6,10 @@ and scenarios beside each other on it. Whoever needs processors takes all that i
 none, so that no two wait for each other. Those who came later may go first only as long as they leave what the earlier
 one needs, which so begins as soon as those before it have ended.
 
+How much work a processor does in a second differs from machine to machine, and from minute to minute on one that shares
+its own with others. So nothing begins beside what runs while the machine is crowded: that shows in how many processes
+want each processor.
+
 Each taking is a locked file whose name says how much it is, so that a run that was killed gives up what it had.
 """
 
@@ -31,7 +35,17 @@ from harness.waiting import Cancelled, cancelled
 _POLL_SECONDS = 0.25
 _GUARD_SECONDS = 60.0
 
+_CROWDED = 5.0
+"""Runnable processes for each processor over the last minute, from which on nothing begins beside what runs already.
+
+Two clusters on two processors that keep up with them make up to 5. A cell during which it is above 8 proves nothing.
+"""
+
 _WAITING, _HELD = "waiting", "held"
+
+
+def _idle() -> float:
+    return 0.0
 
 
 @dataclass(frozen=True, order=True)
@@ -85,8 +99,10 @@ class Claim:
 class Budget:
     """So many processors, shared by all runs that name the same folder. May be used by several threads."""
 
-    def __init__(self, folder: Path, processors: float) -> None:
+    def __init__(self, folder: Path, processors: float, load: Callable[[], float] = _idle) -> None:
+        """`load` tells how many processes want each processor, on average over the last minute."""
         self.processors = processors
+        self._load = load
         self.changed = threading.Condition()
         """Notified when something in this run was given back; another run cannot notify."""
         self._total = thousandths(processors)
@@ -96,9 +112,9 @@ class Budget:
         self._own: dict[str, Claim] = {}
 
     @classmethod
-    def of(cls, settings: Settings, processors: float | None = None) -> Budget:
+    def of(cls, settings: Settings, processors: float | None = None, load: Callable[[], float] = _idle) -> Budget:
         """That of a cache; `processors` are those of its settings unless the engine has fewer."""
-        return cls(settings.cache_dir / "slots" / "processors", processors or settings.processors)
+        return cls(settings.cache_dir / "slots" / "processors", processors or settings.processors, load)
 
     def claim(self, processors: float, what: str) -> Claim:
         """A claim that is yet to be granted; one for more than there is takes everything."""
@@ -134,7 +150,7 @@ class Budget:
             with self._guarded():
                 others = self._others(claim)
                 mine = claim.taking or _Taking(time.monotonic_ns(), claim.need, secrets.token_hex(6), _WAITING)
-                fits = _fits(mine, others, self._total)
+                fits = _fits(mine, others, self._total) and not (self._crowded() and any(it.held for it in others))
                 if claim.taking is not None:
                     claim.waited = (time.monotonic_ns() - mine.asked) / 1e9
                 elif fits or queue:
@@ -159,15 +175,44 @@ class Budget:
         with self.changed:
             self.changed.notify_all()
 
+    def exchange(self, claim: Claim, processors: float, waits: Callable[[str], None] = lambda why: None) -> None:
+        """Give back what a claim holds, and wait until it holds so many. Raises Cancelled, HostError."""
+        claim.give_back()
+        claim.need = min(thousandths(processors), self._total)
+        self.wait(claim, waits)
+
+    def gives_way(self, claim: Claim) -> str:
+        """Why what holds this claim should begin nothing more now; empty when it may.
+
+        On a crowded machine it does so for whoever holds more, and of equals for whoever asked before: one of all
+        always goes on.
+        """
+        mine = claim.taking
+        if mine is None or not self._crowded():
+            return ""
+        with self._lock, self._guarded():
+            before = [it for it in self._others(claim) if it.held and _rank(it) < _rank(mine)]
+        return self._busy() if before else ""
+
     def why(self, claim: Claim) -> str:
         """What a claim waits for, in words."""
         with self._lock, self._guarded():
-            taken = [it for it in self._others(claim) if it.held]
+            others = self._others(claim)
+            taken = [it for it in others if it.held]
+            mine = claim.taking
+            if mine is not None and taken and _fits(mine, others, self._total):
+                return self._busy()
         own = [f"{_amount(it.need)} by {self._own[it.token].what}" for it in taken if it.token in self._own]
-        others = sum(it.need for it in taken if it.token not in self._own)
-        has = ", ".join([*own, *([f"{_amount(others)} by other runs"] if others else [])])
+        theirs = sum(it.need for it in taken if it.token not in self._own)
+        has = ", ".join([*own, *([f"{_amount(theirs)} by other runs"] if theirs else [])])
         told = f"waits for {_amount(claim.need)} of {_amount(self._total)} processors"
         return f"{told}: taken are {has}" if has else f"{told}: others came first"
+
+    def _crowded(self) -> bool:
+        return self._load() >= _CROWDED
+
+    def _busy(self) -> str:
+        return f"waits until the machine is less busy: {self._load():.0f} processes want each processor"
 
     def _note(self, claim: Claim, taking: _Taking) -> None:
         claim.taking = taking
@@ -217,6 +262,11 @@ def _fits(mine: _Taking, others: list[_Taking], total: int) -> bool:
         if min(earlier.need, total) + went_first + mine.need > total:
             return False
     return True
+
+
+def _rank(taking: _Taking) -> tuple[int, int, str]:
+    """The least of these goes on when the others wait."""
+    return (-taking.need, taking.asked, taking.token)
 
 
 def _locked(file: Path) -> int:

@@ -136,6 +136,7 @@ class Group:
                     claim = held.enter_context(self._budget.some(needed, self.name, self._say_here))
                 # Those who come after this group on the same claim have not waited for it.
                 self._record.waited, claim.waited = claim.waited, 0.0
+                self._share.held = claim
                 self._run(held)
             except Cancelled:
                 self._say(f"{self.name}: ended early")

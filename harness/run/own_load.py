@@ -16,8 +16,8 @@ from itertools import pairwise
 
 from harness.cleanup.engine import DockerObject, containers
 from harness.errors import HarnessError
+from harness.host import pressure
 from harness.host.runnable import Census, Runnable
-from harness.late import psutil
 
 _EVERY_SECONDS = 10.0
 _MOST_SAMPLES = 5000
@@ -68,7 +68,7 @@ class OwnLoad:
 
     def _watch(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
-            if psutil.getloadavg()[0] >= _SHORT * (psutil.cpu_count() or 1):
+            if pressure.of_last_minute() >= _SHORT:
                 self._count()
 
     def _count(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness.bootstrap import tools
 from harness.errors import ToolError
-from harness.host import disk, engine
+from harness.host import disk, engine, pressure
 from harness.host.engine_mark import NO_ENGINE, EngineMark
 from harness.late import psutil
 from harness.registries.source_choice import Choice, detect
@@ -41,8 +41,15 @@ class Host:
         """
         if "processors" in settings.model_fields_set or not self.engine_cpus:
             return settings.processors
-        elsewhere = self.engine.reached.startswith(("DOCKER_HOST=tcp:", "DOCKER_HOST=ssh:"))
-        return float(self.engine_cpus) if elsewhere else min(settings.processors, self.engine_cpus)
+        return float(self.engine_cpus) if self._elsewhere else min(settings.processors, self.engine_cpus)
+
+    def load(self) -> float:
+        """How many processes want each processor of the engine's machine; zero where that is another than this."""
+        return 0.0 if self._elsewhere or not self.engine_cpus else pressure.of_last_minute()
+
+    @property
+    def _elsewhere(self) -> bool:
+        return self.engine.reached.startswith(("DOCKER_HOST=tcp:", "DOCKER_HOST=ssh:"))
 
 
 def host(asked: Request) -> Host:

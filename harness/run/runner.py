@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness import process, waiting
 from harness.bootstrap.remainder import Remainder
+from harness.checks.infrastructure import Cause
 from harness.cleanup.remains import look
 from harness.errors import HarnessError
 from harness.evidence.ledger import cluster_name
@@ -28,6 +29,8 @@ from harness.run.setup import Request
 from harness.run.turns import Turns
 
 _POLL_SECONDS = 0.5
+_BY_LOAD = frozenset({Cause.OWN_LOAD.value, Cause.HOST_BUSY.value})
+"""What spoils a try that had too little of the processors."""
 
 
 class Runner:
@@ -60,7 +63,7 @@ class Runner:
         self._groups: list[Group] = []
         self._following: dict[str, Group] = {}
         self._remainder = Remainder(asked.settings, config=asked.options.config, say=say)
-        self._budget = Budget.of(asked.settings, host.processors(asked.settings))
+        self._budget = Budget.of(asked.settings, host.processors(asked.settings), host.load)
         self._turns: Turns[Group] = Turns(
             self._budget,
             ready=lambda group: self._remainder.ready(group.attempts[0].cell.group),
@@ -203,6 +206,9 @@ class Runner:
                 (planned,) = self._planned([group.again], [following], jobs=1)
                 why = first.retries[-1].message if first.retries else f"{group.cluster_name} was not left clean"
                 self._plan[planned.cluster] = planned.model_copy(update={"starts": round(self._now(), 1), "why": why})
+            if any(it.retries and it.retries[-1].cause in _BY_LOAD for it in group.again):
+                # Beside others it would come to the same once more.
+                self._budget.exchange(claim, self._budget.processors, lambda why: self._say(f"{following.name}: {why}"))
             self._run(following, claim)
         after = self._following.pop(group.plan_name, None)
         if after is not None:

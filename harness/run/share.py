@@ -2,6 +2,7 @@
 """What a cluster holds of the processors, and how its scenarios find room beside each other.
 
 One scenario at a time runs on what the cluster holds anyway, so that each cluster gets on whatever the others take.
+Only on a crowded machine it waits for clusters that come first.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Share:
         self._say = say
         self._seat_free = True
         self._told = False
+        self.held: Claim | None = None
+        """What the cluster holds."""
 
     @contextmanager
     def place(self) -> Iterator[float]:
@@ -49,13 +52,15 @@ class Share:
         claim = self._budget.claim(self._further, f"a scenario of {self._name}")
         try:
             while not self._sit_down():
-                if claim.granted():
+                behind = self._behind()
+                if not behind and claim.granted():
                     return claim.give_back
+                why = behind or self._budget.why(claim)
                 if cancelled():
-                    raise Cancelled(f"a scenario {self._budget.why(claim)}: the run is being ended")
-                self._tell(claim)
+                    raise Cancelled(f"a scenario {why}: the run is being ended")
+                self._tell(why)
                 with self._budget.changed:
-                    if not self._seat_free:
+                    if behind or not self._seat_free:
                         self._budget.changed.wait(_POLL_SECONDS)
         except BaseException:
             claim.give_back()
@@ -63,7 +68,13 @@ class Share:
         claim.give_back()
         return self._stand_up
 
+    def _behind(self) -> str:
+        """Why nothing more is to begin on this cluster now; empty when it may."""
+        return self._budget.gives_way(self.held) if self.held else ""
+
     def _sit_down(self) -> bool:
+        if self._behind():
+            return False
         with self._budget.changed:
             free, self._seat_free = self._seat_free, False
             return free
@@ -73,8 +84,8 @@ class Share:
             self._seat_free = True
             self._budget.changed.notify_all()
 
-    def _tell(self, claim: Claim) -> None:
+    def _tell(self, why: str) -> None:
         """Say once what the scenarios wait for: it is the same for each."""
         if not self._told:
             self._told = True
-            self._say(f"a scenario {self._budget.why(claim)}")
+            self._say(f"a scenario {why}")

@@ -246,3 +246,89 @@ def test_whoever_ends_gives_back_what_it_had(tmp_path: Path, share_of: Callable[
         with pytest.raises(Cancelled), share.place():
             raise AssertionError("the host has one place")
     assert list(tmp_path.glob("*.held")) == list(tmp_path.glob("*.waiting")) == []
+
+
+class Machine:
+    """How many processes want each processor."""
+
+    def __init__(self, load: float) -> None:
+        self.load = load
+
+    def __call__(self) -> float:
+        return self.load
+
+
+def test_nothing_begins_beside_what_runs_while_the_machine_is_crowded(tmp_path: Path) -> None:
+    machine = Machine(5.0)
+    budget = Budget(tmp_path, 2, machine)
+    with budget.some(0.45, "install"):
+        upgrade = budget.claim(1.1, "upgrade")
+        assert not upgrade.granted()
+        assert budget.why(upgrade) == "waits until the machine is less busy: 5 processes want each processor"
+        machine.load = 4.9
+        assert upgrade.granted()
+
+
+def test_what_is_crowded_by_others_still_has_one_that_begins(tmp_path: Path) -> None:
+    budget = Budget(tmp_path, 2, Machine(99.0))
+
+    assert asks(budget, 0.45, 0.45) == [True, False]
+
+
+def test_the_first_reason_is_told_of_two(tmp_path: Path) -> None:
+    budget = Budget(tmp_path, 2, Machine(99.0))
+    with budget.some(1.5, "upgrade"):
+        other = budget.claim(1, "other")
+        assert not other.granted()
+        assert budget.why(other) == "waits for 1 of 2 processors: taken are 1.5 by upgrade"
+
+
+def test_of_those_that_run_on_a_crowded_machine_all_but_one_give_way(tmp_path: Path) -> None:
+    machine = Machine(1.0)
+    budget, other_run = Budget(tmp_path, 2, machine), Budget(tmp_path, 2, machine)
+    claims = [budget.claim(0.4, "first"), other_run.claim(0.4, "second"), budget.claim(1.1, "upgrade")]
+    assert all(it.granted() for it in claims)
+    assert not any(budget.gives_way(it) for it in claims)
+
+    machine.load = 8.0
+    ways = [bool(owner.gives_way(it)) for owner, it in zip((budget, other_run, budget), claims, strict=True)]
+    assert ways == [True, True, False]
+    claims[2].give_back()
+    assert (bool(budget.gives_way(claims[0])), bool(other_run.gives_way(claims[1]))) == (False, True)
+
+
+def test_what_is_exchanged_is_never_held_twice(tmp_path: Path) -> None:
+    budget = Budget(tmp_path, 2)
+    said: list[str] = []
+    claim = budget.claim(0.45, "retry")
+    assert claim.granted()
+    with ThreadPoolExecutor(1) as pool, budget.some(1, "upgrade"):
+        exchanged = pool.submit(budget.exchange, claim, 2, said.append)
+        waiting.until(lambda: list(said), bool, what="it to wait", timeout=10)
+        assert [it.name.split("-")[1] for it in tmp_path.glob("*.held")] == ["1000"]
+    exchanged.result(10)
+
+    assert said == ["waits for 2 of 2 processors: taken are 1 by upgrade"]
+    assert [it.name.split("-")[1] for it in tmp_path.glob("*.held")] == ["2000"]
+    claim.give_back()
+
+
+def test_a_scenario_waits_on_a_crowded_machine_until_its_clusters_turn_has_come(
+    tmp_path: Path, share_of: Callable[..., tuple[Share, list[str]]]
+) -> None:
+    machine = Machine(1.0)
+    budget = Budget(tmp_path, 2, machine)
+    share, said = share_of(budget)
+    upgrade = budget.claim(1.1, "upgrade")
+    with budget.some(0.66, "install") as held:
+        share.held = held
+        assert upgrade.granted()
+        machine.load = 8.0
+        with ThreadPoolExecutor(1) as pool:
+            ran = pool.submit(most_beside, share, 3)
+            waiting.until(lambda: list(said), bool, what="it to wait", timeout=10)
+            assert not ran.done()
+            upgrade.give_back()
+            assert ran.result(10) == 1
+
+    assert said == ["a scenario waits until the machine is less busy: 8 processes want each processor"]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -229,6 +230,17 @@ def test_an_api_server_that_is_away_is_a_lost_node() -> None:
 
     assert (found.cause, found.again) == (Cause.NODE_LOST, True)
     assert "connection refused" in found.message
+
+
+def test_what_a_busy_host_is_blamed_for_is_told_as_well() -> None:
+    busy = replace(HOST, load=12.4)
+
+    for found, said in (
+        (of_creation(busy, "creating kind-1.34 failed: timed out"), "creating kind-1.34 failed: timed out"),
+        (node_lost(busy, "connection refused"), "the API server does not answer: connection refused"),
+    ):
+        assert found.cause is Cause.HOST_BUSY
+        assert found.message.startswith(f"{said}; the host was too busy")
 
 
 def test_only_what_may_pass_is_tried_again() -> None:

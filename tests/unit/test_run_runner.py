@@ -18,6 +18,8 @@ from harness import process, waiting
 from harness.apps.context import ScenarioContext
 from harness.cleanup.remains import Remain, Survey
 from harness.errors import ClusterError, HarnessError
+from harness.host import pressure
+from harness.machine import HostSeen
 from harness.matrix.estimate import Expected
 from harness.matrix.model import ClusterNeeds
 from harness.run import runner
@@ -312,6 +314,28 @@ def test_what_is_tried_once_more_gets_another_cluster_in_the_plan(
     assert extra.started is not None
     assert planned.ended <= extra.started
     assert deleted(stage) == [planned.cluster, extra.cluster]
+
+
+@pytest.mark.parametrize(("load", "amounts"), [(1.0, ["450", "450"]), (15.0, ["450", "2000"])])
+def test_what_a_busy_host_spoilt_has_the_machine_for_itself_when_it_is_tried_once_more(
+    stage: Stage, open_run: Callable[..., Runner], monkeypatch: pytest.MonkeyPatch, load: float, amounts: list[str]
+) -> None:
+    held: list[str] = []
+
+    def first_breaks() -> None:
+        slots = stage.folder / "cache" / "slots" / "processors"
+        held.extend(it.name.split("-")[1] for it in slots.glob("*.held"))
+        if len(stage.specs) == 1:
+            raise ClusterError("creating kind-1.34 failed")
+
+    seen = HostSeen(disk_free=10**12, disk="/", memory_available=10**12, load=load)
+    monkeypatch.setattr(pressure, "look", lambda folders, since: seen)
+    stage.on_create = first_breaks
+    run = open_run()
+    run.start([attempt("spark-pi")])
+    run.result(attempt("spark-pi"))
+
+    assert held == amounts
 
 
 def test_a_cell_that_needs_a_cluster_for_itself_gets_it(stage: Stage, open_run: Callable[..., Runner]) -> None:
