@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.advice import ends, objects, registry, site, values
+from harness.advice import ends, images, objects, registry, site, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
 from harness.advice.files import in_folder
 from harness.advice.objects import Stored
+from harness.advice.remarks import End, Remark
 from harness.advice.steps import Deployment, Plan, apis_of
 from harness.audit.homes import Homes
 from harness.matrix import catalogue as catalogues
@@ -65,13 +66,14 @@ def answer(question: Question) -> Advice:
         cannot=cannot,
     )
     given = _values(question)
-    remarks = values.to_a_copy(target)
+    homes = Homes(known.releases)
+    remarks = images.to_a_copy(target)
     if given is not None:
-        remarks = values.remarks(given, origin, target, known.upgrades, Homes(known.releases))
+        remarks = values.remarks(given, origin, target, known.upgrades, homes)
     if question.site:
         remarks = site.steps_done(question.site, remarks)
     stored = _stored(question) if question.ask_registry else ()
-    pulled, left_out = registry.wanted(_with_image(question, given), origin, target, known, stored)
+    pulled, left_out = registry.wanted(_with_image(question, given), origin, target, known, homes, stored)
     seen = registry.look(pulled, question.settings) if question.ask_registry else {}
     looked = Looked(
         values=registry.copied(remarks, seen),
@@ -91,7 +93,7 @@ def answer(question: Question) -> Advice:
     return advise(basis, origin, target, looked, plan)
 
 
-def _applications(question: Question, target: values.End) -> Sequence[values.Remark]:
+def _applications(question: Question, target: End) -> Sequence[Remark]:
     if target.release is None or not (question.apps or question.site):
         return ()
     schema = ends.schema(question.settings, target.release, question.chart)
@@ -104,7 +106,7 @@ def _stored(question: Question) -> Iterator[Stored]:
     return itertools.chain(given, site.applications(question.site) if question.site else ())
 
 
-def _cluster(question: Question, target: values.End) -> Sequence[values.Remark]:
+def _cluster(question: Question, target: End) -> Sequence[Remark]:
     if question.site is None or target.release is None:
         return ()
     schema = ends.schema(question.settings, target.release, question.chart)

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from harness.advice.remarks import End, Remark
 from harness.advice.steps import Deployment, Plan
 from harness.advice.steps import steps as steps_of
-from harness.advice.values import End, Remark
 from harness.matrix import crd_modes, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE

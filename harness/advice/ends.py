@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness.advice.values import End
+from harness.advice.remarks import End
 from harness.errors import UsageError
 from harness.imports import at_hand
 from harness.matrix import chart_facts, path_names

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from harness.advice import values as own
+from harness.advice import images as own
 from harness.advice.objects import Stored
-from harness.advice.values import End, Remark, operators_own
+from harness.advice.remarks import End, Remark
+from harness.advice.values import operators_own
 from harness.audit.homes import Homes
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
@@ -34,23 +35,29 @@ _OF_APPLICATIONS = ("image", "driver.image", "executor.image", "server.image")
 class Wanted:
     """An image that is pulled after the upgrade.
 
-    `what` says what for. `source` is where it can be copied from, empty where that is not known. `stops` is whether the
-    upgrade does not come through without it.
+    `what` says what for. `source` is where it can be copied from, empty where that is not known; `way` is the step that
+    values have named already. `stops` is whether the upgrade does not come through without it.
     """
 
     image: ImageReference
     what: str
     source: str = ""
+    way: str = ""
     stops: bool = False
 
     @property
     def step(self) -> str:
         """How it gets to where it is missing; empty where nobody knows."""
-        return own.copy_step(self.source, self.image.canonical) if self.source else ""
+        return self.way or (own.copy_step(self.source, self.image.canonical) if self.source else "")
 
 
 def wanted(
-    values: Mapping[str, Any] | None, origin: End, target: End, known: Catalogue, applications: Iterable[Stored]
+    values: Mapping[str, Any] | None,
+    origin: End,
+    target: End,
+    known: Catalogue,
+    homes: Homes,
+    applications: Iterable[Stored],
 ) -> tuple[list[Wanted], str]:
     """The images, and what was left out, in words: of the operator and the hook, and of applications.
 
@@ -59,7 +66,7 @@ def wanted(
     if target.release is None:
         return [], ""
     _, given = operators_own(values or {}, target)
-    found = list(_of_operator(given, origin, target, known))
+    found = list(_of_operator(given, origin, target, known, homes))
     asked = Counter(image for it in applications for image in dict.fromkeys(_images(it)))
     most = asked.most_common(MOST_APPLICATION_IMAGES)
     for image, count in most:
@@ -70,27 +77,26 @@ def wanted(
     return list({it.image: it for it in reversed(found)}.values())[::-1], left
 
 
-def _of_operator(values: Mapping[str, Any], origin: End, target: End, known: Catalogue) -> Iterator[Wanted]:
+def _of_operator(
+    values: Mapping[str, Any], origin: End, target: End, known: Catalogue, homes: Homes
+) -> Iterator[Wanted]:
     if target.release is None:
         return
     upstream = known.release(target.release.version)
-    homes = Homes(known.releases)
     hooked = bool(at(merge(target.defaults or {}, values), "hook.upgradeCrd"))
     for key, published in zip(KEYS, (upstream.image, upstream.hook_image), strict=True):
-        text = own.image_after(values, key, origin, target, homes)
-        try:
-            image = ImageReference.parse(text) if text else None
-        except UsageError:
+        judged = own.judge(values, key, "", origin, target, homes)
+        if not judged.after:
             # What is wrong with the name is said of the values.
             continue
-        if image is None:
-            continue
+        image = ImageReference.parse(judged.after)
         is_hook = key != KEYS[0]
         what = "the hook that hook.upgradeCrd turns on" if is_hook else "the operator"
         yield Wanted(
             image=image,
             what=what,
             source="" if image.canonical == published else published,
+            way=judged.copy,
             stops=hooked or not is_hook,
         )
 

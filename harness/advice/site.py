@@ -11,8 +11,8 @@ from typing import Any
 from harness.advice.ends import Schema
 from harness.advice.files import stored
 from harness.advice.objects import Stored
+from harness.advice.remarks import Remark
 from harness.advice.steps import Deployment
-from harness.advice.values import Remark
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.catalogue import Catalogue

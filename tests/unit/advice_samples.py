@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from report_samples import run as any_run
 
+from harness.audit.homes import Homes
 from harness.checks import expectation
 from harness.matrix import catalogue, expand
 from harness.matrix.model import ClusterNeeds, Scenario
@@ -16,6 +17,7 @@ from harness.report.path_results import WATCHED, Report
 from harness.verdicts import Finding, failed, passed
 
 CATALOGUE = catalogue.load()
+HOMES = Homes(CATALOGUE.releases)
 COMMANDS = ["helm show crds spark-operator-2.5.2.tgz | kubectl apply --server-side -f -", "helm upgrade spark-operator"]
 
 GOOD: Mapping[str, list[Finding]] = {

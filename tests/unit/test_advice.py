@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness import stories
 from harness.advice import values as advice_values
-from harness.advice.values import End
+from harness.advice.remarks import End
 from harness.matrix.crd_modes import ON_PURPOSE
 from harness.report import advice_text, html, summary
 from harness.report.advice import Advice, Answer, Sentence, advise, of_run

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from advice_samples import CATALOGUE
+from advice_samples import CATALOGUE, HOMES
 
-from harness.advice import registry, site, values
+from harness.advice import images, registry, site, values
 from harness.advice.objects import Stored
+from harness.advice.remarks import End
 from harness.advice.site import Reading
-from harness.advice.values import End
 from harness.matrix.chart_facts import values as facts
 from harness.registries.presence import Presence
 from harness.sites.model import ClusterFacts, Operator, Site
@@ -23,7 +23,7 @@ def end(name: str) -> End:
 
 
 def asked(given: Mapping[str, Any], *, origin: str = "2.2.1", to: str = "2.5.2") -> dict[str, registry.Wanted]:
-    found, _ = registry.wanted(given, end(origin), end(to), CATALOGUE, ())
+    found, _ = registry.wanted(given, end(origin), end(to), CATALOGUE, HOMES, ())
     return {it.image.canonical: it for it in found}
 
 
@@ -65,8 +65,8 @@ def test_the_values_have_to_name_the_copy(image: Mapping[str, str], step: str) -
 
 def test_without_values_the_steps_name_the_copy() -> None:
     target = End(name="2.5.2@docker.io", release=CATALOGUE.release("2.5.2@docker.io"), defaults=facts("2.5.2"))
-    assert [it.step.split(" to ")[0] for it in values.to_a_copy(target)] == ["set image.registry"]
-    assert values.to_a_copy(end("2.5.2")) == []
+    assert [it.step.split(" to ")[0] for it in images.to_a_copy(target)] == ["set image.registry"]
+    assert images.to_a_copy(end("2.5.2")) == []
 
 
 def test_upstreams_own_image_cannot_be_copied_onto_itself() -> None:
@@ -106,7 +106,7 @@ def test_the_images_of_most_applications_are_asked_for_and_the_rest_is_told() ->
     many = [application(number, f"r.example/etl:{number}") for number in range(30)]
     often = [application(100 + number, "r.example/etl:29", "ScheduledSparkApplication") for number in range(3)]
     none = [application(200, ""), application(201, "{{ image }}")]
-    found, left = registry.wanted({}, end("2.2.1"), end("2.5.2"), CATALOGUE, [*many, *often, *none])
+    found, left = registry.wanted({}, end("2.2.1"), end("2.5.2"), CATALOGUE, HOMES, [*many, *often, *none])
     of_applications = [it for it in found if "application" in it.what]
     assert len(of_applications) == registry.MOST_APPLICATION_IMAGES
     assert (of_applications[0].image.tag, of_applications[0].what) == ("29", "4 applications")

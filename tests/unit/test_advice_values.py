@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from advice_samples import CATALOGUE
+from advice_samples import CATALOGUE, HOMES
 
-from harness.advice import values
-from harness.advice.values import End
-from harness.audit.homes import Homes
+from harness.advice import images, values
+from harness.advice.remarks import End
 from harness.matrix import chart_facts
 from harness.releases.value_kinds import refused
 from harness.releases.values import at
 
-HOMES = Homes(CATALOGUE.releases)
 RIGHT = "remove image.registry and image.repository from the values: 2.5.2 is published as"
 
 
@@ -149,3 +147,61 @@ def test_kinds_that_templates_or_kubernetes_take_otherwise(text: str, words: str
 )
 def test_kinds_that_are_taken_are_not_told(text: str) -> None:
     assert list(refused(yaml.safe_load(text))) == []
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence", "step"),
+    [
+        (
+            "{registry: mirror.gcr.io, repository: kubeflow/spark-operator}",
+            "mirror.gcr.io is a cache of Docker Hub alone, which does not have it, and nobody can push there",
+            RIGHT,
+        ),
+        (
+            "{registry: 123456789012.dkr.ecr.us-east-1.amazonaws.com/docker-hub}",
+            "by its name it is a pull-through cache of Docker Hub, which does not have it",
+            "name a pull-through cache of ghcr.io in image.registry, with kubeflow/spark-operator/controller behind it",
+        ),
+        (
+            "{registry: acme.jfrog.io, repository: docker-remote/kubeflow/spark-operator}",
+            "by its name it is a pull-through cache of Docker Hub, which does not have it",
+            "or, if this registry takes pushes, copy the image: harness registry copy",
+        ),
+        (
+            "{registry: harbor.acme.io/ghcr-proxy}",
+            "a pull-through cache of ghcr.io brings it by itself",
+            "see that harbor.acme.io/ghcr-proxy/kubeflow/spark-operator/controller:2.5.2 can be pulled",
+        ),
+        (
+            "{registry: harbor.acme.io, repository: ghcr-proxy/kubeflow/spark-operator}",
+            "ghcr.io has no kubeflow/spark-operator:2.5.2, and a cache of it has none",
+            "write registry: harbor.acme.io/ghcr-proxy and repository: kubeflow/spark-operator/controller, in place of",
+        ),
+        ("{registry: europe-docker.pkg.dev/acme/spark}", "copied from ghcr.io", "-> copy the image: "),
+        ("{registry: ghcr.io, repository: acme/github/op}", "copied from ghcr.io", "-> copy the image: "),
+    ],
+)
+def test_a_pull_through_cache_has_what_its_upstream_has(image: str, sentence: str, step: str) -> None:
+    found = said(f"image: {image}", "2.1.1")
+    assert sentence in found
+    assert step in found
+
+
+def test_the_image_after_the_steps_is_the_one_that_they_name() -> None:
+    def after(text: str) -> str:
+        return images.judge(yaml.safe_load(text), "image", "", end("2.1.1"), end("2.5.2"), HOMES).after
+
+    right = "ghcr.io/kubeflow/spark-operator/controller:2.5.2"
+    assert after("image: {registry: mirror.gcr.io}") == right
+    assert after("image: {repository: ghcr.io/kubeflow/spark-operator/controller}") == right
+    assert after("image: {registry: acme.io, repository: op, tag: 2.1.1}") == "acme.io/op:2.5.2"
+    assert after("image: {registry: acme.io/ghcr, repository: kubeflow/op}") == f"acme.io/ghcr/{right[8:]}"
+    assert after("image: {repository: acme.io/op}") == "acme.io/op:2.5.2"
+    assert after("image: {registry: '', repository: acme.io/op}") == ""
+    assert after("image: {registry: '${HOST}'}") == ""
+
+
+def test_a_host_in_the_repository_of_ones_own_also_needs_the_image_there() -> None:
+    found = said("image: {repository: acme.io/spark/op}", "2.1.1")
+    assert "-> write registry: acme.io and repository: spark/op, in place of image.repository" in found
+    assert "controller:2.5.2 acme.io/spark/op:2.5.2" in found

@@ -17,8 +17,9 @@ from advice_samples import CATALOGUE, CRASHED, cells, report
 from harness import cli
 from harness.advice import edge, steps
 from harness.advice.edge import Basis, Looked
+from harness.advice.remarks import End, Remark
 from harness.advice.steps import Deployment, Plan
-from harness.advice.values import End, Remark, remarks
+from harness.advice.values import remarks
 from harness.foundry import operator
 from harness.matrix import chart_facts, results
 from harness.matrix.crd_modes import TOOLS

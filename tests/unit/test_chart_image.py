@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from harness.advice import values as advice
-from harness.advice.values import End
+from harness.advice.remarks import End
 from harness.audit import gather
 from harness.audit.homes import Homes
 from harness.matrix import catalogue

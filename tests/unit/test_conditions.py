@@ -14,7 +14,8 @@ import semver
 from run_fakes import UNTOUCHED, FakeCharts, FakeResources, Results, Stage, attempt, host, raises, request, take_places
 
 from harness import process, waiting
-from harness.advice.values import End, remarks
+from harness.advice.remarks import End
+from harness.advice.values import remarks
 from harness.errors import ReleaseError
 from harness.matrix import catalogue, chart_facts, edges, expand, known_rows
 from harness.matrix.breaks import table

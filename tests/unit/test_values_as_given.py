@@ -10,7 +10,8 @@ import pytest
 from advice_samples import CATALOGUE
 
 from harness import cli
-from harness.advice.values import End, Remark, remarks
+from harness.advice.remarks import End, Remark
+from harness.advice.values import remarks
 from harness.errors import UsageError
 from harness.matrix.chart_facts import values as facts
 from harness.releases import umbrella
