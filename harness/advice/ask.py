@@ -20,7 +20,8 @@ from harness.matrix import catalogue as catalogues
 from harness.matrix import own_rows, results
 from harness.matrix.crd_modes import Tool
 from harness.releases import umbrella
-from harness.releases.values import at, merge
+from harness.releases.charts import CHART_NAME
+from harness.releases.values import at, merge, profile_name
 from harness.report.advice import Advice
 from harness.report.path_results import Report
 from harness.settings import Settings
@@ -87,7 +88,7 @@ def answer(question: Question) -> Advice:
     )
     plan = None
     if target.release:
-        deployment = _deployment(question, given)
+        deployment = _deployment(question, given, target)
         chart = str(question.chart) if question.chart else ""
         plan = Plan(deployment=deployment, target=target.release, crds="none", chart=chart)
     return advise(basis, origin, target, looked, plan)
@@ -130,7 +131,26 @@ def _values(question: Question) -> Mapping[str, Any] | None:
     return None
 
 
-def _deployment(question: Question, given: Mapping[str, Any] | None) -> Deployment:
-    found = site.deployment(question.site, question.tool) if question.site else Deployment(tool=question.tool or "helm")
-    apis = apis_of(it for it in _SWITCHES if at(given or {}, it))
-    return replace(found, values=tuple(map(str, question.values)), apis=apis, helm=question.helm)
+def _deployment(question: Question, given: Mapping[str, Any] | None, target: End) -> Deployment:
+    umbrella = _umbrella(question, given or {}, target)
+    if question.site:
+        found = site.deployment(question.site, question.tool)
+    elif umbrella:
+        # Its release is called like something else, and is somewhere else.
+        found = Deployment(tool=question.tool or "helm", name="RELEASE", home="NAMESPACE", owner="NAME")
+    else:
+        found = Deployment(tool=question.tool or "helm")
+    apis = apis_of(it for it in _SWITCHES if at(values.operators_own(given or {}, target)[1], it))
+    files = tuple(map(str, question.values))
+    return replace(found, values=files, apis=apis, umbrella=umbrella, helm=question.helm)
+
+
+def _umbrella(question: Question, given: Mapping[str, Any], target: End) -> str:
+    """The key below which a chart around the operator's has its values; empty where there is no such chart."""
+    above = values.operators_own(given, target)[0].removesuffix(".")
+    files = [it for it in question.values if not profile_name(it)]
+    if question.values_key and files:
+        key = umbrella.key_of(files, question.values_key)
+        return ".".join(filter(None, (key, above)))
+    release = question.site.release if question.site else None
+    return above or (CHART_NAME if release and release.chart != CHART_NAME else "")

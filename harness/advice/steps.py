@@ -23,6 +23,10 @@ _FLUX = "https://fluxcd.io/flux/components/helm/helmreleases/#upgrade-configurat
 _HELM_CRDS = "https://helm.sh/docs/chart_best_practices/custom_resource_definitions/"
 _BRING_CRDS = frozenset({"ServerSideApply=true", "Replace=true"})
 _HELM_4 = "https://helm.sh/docs/overview/"
+UMBRELLA = "UMBRELLA-CHART"
+"""Stands for the folder of a chart that has the operator's as a dependency."""
+
+_DEPENDENCY = "https://helm.sh/docs/helm/helm_dependency_update/"
 _APPLY = "kubectl{context} apply --server-side --force-conflicts -f -"
 
 
@@ -34,8 +38,9 @@ class Deployment:
     object that a GitOps tool reads: an Application, a HelmRelease. `at` is the place of the chart's version in it, with
     slashes (`spec/source/targetRevision`), and `options` are the sync options that it has. `settings` are what it says
     of CRDs, as charts/crd-modes.toml writes it. `values` are files, as they were given, `apis` the API versions that
-    the chart asks for with them; `context` is of a kubeconfig. `helm` is Helm's major version, 0 where nobody said it;
-    `applied` is how the release has been applied (`ssa`, `csa`), where that was seen.
+    the chart asks for with them; `context` is of a kubeconfig. `umbrella` is the key, with dots, below which a chart
+    around the operator's has its values; empty where the operator's chart itself is deployed. `helm` is Helm's major
+    version, 0 where nobody said it; `applied` is how the release has been applied (`ssa`, `csa`), where that was seen.
     """
 
     tool: Tool = "helm"
@@ -50,6 +55,7 @@ class Deployment:
     values: tuple[str, ...] = ()
     apis: tuple[str, ...] = ()
     context: str = ""
+    umbrella: str = ""
     helm: int = 0
     applied: str = ""
 
@@ -84,6 +90,11 @@ class Plan:
         return f"{CHART_NAME} --repo {self.target.chart_repository} --version {self.target.version}"
 
     @property
+    def deployed_words(self) -> str:
+        """The same for the chart that is deployed, which may have the operator's as a dependency."""
+        return UMBRELLA if self.deployment.umbrella else self.chart_words
+
+    @property
     def values_words(self) -> str:
         """Helm's options for the values files; the saved values where none were given."""
         return " ".join(f"--values {shlex.quote(it)}" for it in self.deployment.values or (_VALUES,))
@@ -102,6 +113,24 @@ def _saved(plan: Plan) -> Iterator[Sentence]:
         yield _sentence(f"helm{plan.helm} get values {it.name} --namespace {it.home} --output yaml > {_VALUES}", plan)
 
 
+def _dependency(plan: Plan) -> Iterator[Sentence]:
+    """The new version in the chart around the operator's; the version of a plain chart is said where it is deployed."""
+    *outer, key = plan.deployment.umbrella.split(".")
+    if not key:
+        return
+    folder = "/charts/".join([UMBRELLA, *outer])
+    alias = f" (alias {key})" if key != CHART_NAME else ""
+    repository = f"file://{plan.chart}" if plan.chart else plan.target.chart_repository
+    yield _sentence(
+        f"in {folder}/Chart.yaml, dependency {CHART_NAME}{alias}: version: {plan.target.version}, repository: "
+        f"{repository}; raise the chart's own version with it",
+        plan,
+    )
+    updates = ["/charts/".join([UMBRELLA, *outer[:number]]) for number in range(len(outer), -1, -1)]
+    text = " && ".join(f"helm dependency update {it}" for it in updates)
+    yield Sentence(text=text, origin="from the catalogue", where=_DEPENDENCY)
+
+
 def _crds(plan: Plan) -> Iterator[Sentence]:
     if plan.crds == "apply":
         text = f"helm show crds {plan.chart_words} | {_APPLY.format(context=plan.kube)}"
@@ -110,11 +139,13 @@ def _crds(plan: Plan) -> Iterator[Sentence]:
 
 def _with_helm(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
+    yield from _dependency(plan)
     yield from _crds(plan)
-    hook = " --set hook.upgradeCrd=true" if plan.crds == "hook" else ""
+    above = f"{it.umbrella}." if it.umbrella else ""
+    hook = f" --set {above}hook.upgradeCrd=true" if plan.crds == "hook" else ""
     yield _sentence(
-        f"helm{plan.helm} upgrade {it.name} {plan.chart_words} --namespace {it.home} {plan.values_words}{hook} --wait "
-        "--timeout 10m",
+        f"helm{plan.helm} upgrade {it.name} {plan.deployed_words} --namespace {it.home} {plan.values_words}{hook} "
+        "--wait --timeout 10m",
         plan,
     )
     yield from _of_helm_4(it)
@@ -149,7 +180,6 @@ def _with_argocd(plan: Plan) -> Iterator[Sentence]:
     if it.skips_crds:
         yield from _crds(plan)
     brings = it.skips_crds or _BRING_CRDS & set(it.options)
-    version = _nested(it.at or "spec/source/targetRevision", plan.target.version)
     where = f"-n {it.owner_home or 'argocd'}"
     if not brings:
         # Before the version: a sync that fails at the CRDs brings the rest, and is not tried again by itself.
@@ -159,45 +189,59 @@ def _with_argocd(plan: Plan) -> Iterator[Sentence]:
             f"--type merge --patch {_json(patch)}"
         )
         yield Sentence(text=text, origin="from the catalogue", where=_TOO_LONG)
-    yield _sentence(
-        f"in Git, or on the object: kubectl{plan.kube} {where} patch application {it.owner} --type {_kind(version)} "
-        f"--patch {_json(version)}",
-        plan,
-    )
+    yield from _version(plan, f"{where} patch application {it.owner}", it.at or "spec/source/targetRevision")
     yield _sentence(f"argocd app sync {it.owner} && argocd app wait {it.owner} --health --timeout 600", plan)
 
 
 def _with_flux(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
     where = f"-n {it.owner_home or 'flux-system'}"
-    version = _nested(it.at or "spec/chart/spec/version", plan.target.version)
-    yield _sentence(
-        f"in Git, or on the object: kubectl{plan.kube} {where} patch helmrelease {it.owner} --type {_kind(version)} "
-        f"--patch {_json(version)}",
-        plan,
-    )
     patch = {"spec": {"upgrade": {"crds": "CreateReplace"}}}
     yield Sentence(
-        text=f"before that, since Flux skips CRDs otherwise: kubectl{plan.kube} {where} patch helmrelease {it.owner} "
-        f"--type merge --patch {_json(patch)}",
+        text=f"in Git, or on the object, since Flux skips CRDs otherwise: kubectl{plan.kube} {where} patch helmrelease "
+        f"{it.owner} --type merge --patch {_json(patch)}",
         origin="from the catalogue",
         where=_FLUX,
     )
+    yield from _version(plan, f"{where} patch helmrelease {it.owner}", it.at or "spec/chart/spec/version")
     yield _sentence(
         f"flux reconcile helmrelease {it.owner} --namespace {it.owner_home or 'flux-system'} --with-source", plan
     )
 
 
+def _version(plan: Plan, patch: str, at: str) -> Iterator[Sentence]:
+    """The new version where a GitOps tool reads it, with the words of kubectl that patch its object."""
+    if not plan.deployment.umbrella:
+        version = _nested(at, plan.target.version)
+        text = f"kubectl{plan.kube} {patch} --type {_kind(version)} --patch {_json(version)}"
+        yield _sentence(f"in Git, or on the object: {text}", plan)
+        return
+    yield from _dependency(plan)
+    field = at.replace("/", ".")
+    yield _sentence(
+        f"push Chart.yaml and Chart.lock; a chart from a registry is published, and {field} set to it", plan
+    )
+
+
 def _with_terraform(plan: Plan) -> Iterator[Sentence]:
+    yield from _dependency(plan)
     yield from _crds(plan)
-    yield _sentence(f'in the helm_release: version = "{plan.target.version}"', plan)
+    own = "the umbrella chart's version, where it comes from a registry"
+    yield _sentence(f"in the helm_release: version = {own if plan.deployment.umbrella else _quoted(plan)}", plan)
     yield _sentence("terraform plan -out spark-operator.tfplan && terraform apply spark-operator.tfplan", plan)
 
 
+def _quoted(plan: Plan) -> str:
+    return f'"{plan.target.version}"'
+
+
 def _with_helmfile(plan: Plan) -> Iterator[Sentence]:
+    yield from _dependency(plan)
     yield from _crds(plan)
     name = plan.deployment.name
-    yield _sentence(f"in helmfile.yaml, release {name}: version: {plan.target.version}", plan)
+    own = "the umbrella chart's, where it comes from a registry"
+    version = own if plan.deployment.umbrella else plan.target.version
+    yield _sentence(f"in helmfile.yaml, release {name}: version: {version}", plan)
     yield _sentence(f"helmfile --selector name={name} diff && helmfile --selector name={name} apply", plan)
 
 
@@ -205,8 +249,9 @@ def _with_kubectl(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
     apis = "".join(f" --api-versions {api}" for api in it.apis)
     values = f" {plan.values_words}" if it.values else ""
+    yield from _dependency(plan)
     yield _sentence(
-        f"helm template {it.name} {plan.chart_words} --namespace {it.home}{values}{apis} --no-hooks "
+        f"helm template {it.name} {plan.deployed_words} --namespace {it.home}{values}{apis} --no-hooks "
         "> spark-operator.yaml",
         plan,
     )

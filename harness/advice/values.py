@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.advice import images
@@ -65,11 +65,12 @@ def operators_own(values: Values, target: End) -> tuple[str, Values]:
 def _noted(values: Values, above: str, origin: End, target: End, notes: Sequence[Note]) -> Iterator[Remark]:
     for note in notes:
         if note.value and note.holds(at(values, note.value)) and note.about(origin.name, target.name):
-            text = f"{above}{note.value}: {note.why}. Workaround: {note.way_out}"
+            way_out = _below(above, [note.value], note.way_out)
+            text = f"{above}{note.value}: {note.why}. Workaround: {way_out}"
             where = f"{note.basis}, {note.link}"
             sentence = Sentence(text=text, origin="from the catalogue", where=where)
             # What to do about an image has its own step, with the user's names in it.
-            yield Remark(sentence=sentence, step="" if note.value.startswith("image.") else note.way_out)
+            yield Remark(sentence=sentence, step="" if note.value.startswith("image.") else way_out)
 
 
 def _known_to_break(
@@ -81,9 +82,17 @@ def _known_to_break(
     for row in known:
         if row.when and row.about(move) and conditions.holds(row.when, used):
             often = "" if row.strikes == "always" else "sometimes, "
-            text = f"{' and '.join(f'{above}{key}' for key in row.when)}: {often}{row.why}. Workaround: {row.way_out}"
+            way_out = _below(above, row.when, row.way_out)
+            text = f"{' and '.join(f'{above}{key}' for key in row.when)}: {often}{row.why}. Workaround: {way_out}"
             sentence = Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")
-            yield Remark(sentence=sentence, step=row.way_out)
+            yield Remark(sentence=sentence, step=way_out)
+
+
+def _below(above: str, keys: Iterable[str], text: str) -> str:
+    """A text that names keys of the chart, as an umbrella chart has them."""
+    for key in keys:
+        text = text.replace(key, f"{above}{key}")
+    return text
 
 
 def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Iterator[Remark]:

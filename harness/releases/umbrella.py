@@ -33,6 +33,8 @@ OF_THE_CHART = frozenset(
 _GLOBAL = "global"
 _SEPARATOR = re.compile(r"(?<!\\)\.")
 _DEPTH = 5
+_HAS_VALUES = re.compile(r"values|valuesObject|valuesContent|.*\\\.ya?ml")
+"""Fields of manifests that have a chart's values."""
 
 
 def load(files: Sequence[Path], key: str = "", *, lax: bool = False) -> tuple[dict[str, Any], ...]:
@@ -65,6 +67,20 @@ def given(
     """
     files = iter(load([it for it in asked if not profile_name(it)], key, lax=lax))
     return tuple(profile(name, own) if (name := profile_name(it)) else next(files) for it in asked)
+
+
+def key_of(files: Sequence[Path], key: str) -> str:
+    """The key that an umbrella chart has the operator's values below: the given one, without the way to a manifest's.
+
+    Empty where the values below the key of a manifest are the operator's own.
+    """
+    if not any(
+        isinstance(it.get("apiVersion"), str) and isinstance(it.get("kind"), str) for it in map(load_values, files)
+    ):
+        return key
+    names = _SEPARATOR.split(key)
+    last = next((number for number, it in enumerate(names, 1) if _HAS_VALUES.fullmatch(it)), len(names))
+    return ".".join(names[last:])
 
 
 def keys_above(values: Values) -> list[str]:
@@ -105,14 +121,17 @@ def _parsed(value: Any, key: str, file: Path) -> Any:
 def _require_no_manifest(values: Sequence[Values], files: Sequence[Path]) -> None:
     """Raise UsageError for an object of Kubernetes: to Helm its keys are values that no chart reads."""
     for it, file in zip(values, files, strict=True):
-        kind = it.get("kind")
-        if not isinstance(it.get("apiVersion"), str) or not isinstance(kind, str):
+        if not _is_manifest(it):
             continue
         key = next(_values_in(it), "")
         raise UsageError(
-            f"the values file {file} is a manifest, of the kind {kind}: Helm would ignore all of it",
+            f"the values file {file} is a manifest, of the kind {it['kind']}: Helm would ignore all of it",
             f"give the values in it: --values-key {key}" if key else "give a values file",
         )
+
+
+def _is_manifest(values: Values) -> bool:
+    return isinstance(values.get("apiVersion"), str) and isinstance(values.get("kind"), str)
 
 
 def _values_in(it: Values) -> Iterator[str]:

@@ -56,7 +56,12 @@ VALUES: Mapping[str, Any] = {
 
 
 def helm_secret(
-    values: Mapping[str, Any] = VALUES, *, name: str = "my-op", revision: int = 3, status: str = "deployed"
+    values: Mapping[str, Any] = VALUES,
+    *,
+    name: str = "my-op",
+    revision: int = 3,
+    status: str = "deployed",
+    chart: str = "spark-operator",
 ) -> dict[str, Any]:
     """A Secret of Helm 3, in which it keeps a revision of a release."""
     release = {
@@ -64,7 +69,7 @@ def helm_secret(
         "namespace": "spark",
         "version": revision,
         "info": {"status": status},
-        "chart": {"metadata": {"name": "spark-operator", "version": "2.2.1", "appVersion": "2.2.1"}},
+        "chart": {"metadata": {"name": chart, "version": "2.2.1", "appVersion": "2.2.1"}},
         "config": values,
     }
     packed = base64.b64encode(gzip.compress(json.dumps(release).encode()))

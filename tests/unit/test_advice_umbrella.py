@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps where the operator's chart is a dependency of another: that chart is changed, and is what is upgraded."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from site_samples import helm_secret, production
+
+from harness import cli
+from harness.releases import umbrella
+
+VALUES = """\
+global: {env: prod}
+spark-operator: {image: {registry: docker.io}, spark: {jobNamespaces: [a]}}
+other: {replicas: 2}
+"""
+MANIFEST = "apiVersion: x/v1\nkind: X\nspec: {values: {webhook: {enable: true}, sparkOperator: {image: {tag: v1}}}}\n"
+
+
+@pytest.fixture(autouse=True)
+def nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+
+
+def steps(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, *more: str) -> list[str]:
+    file = tmp_path / "values.yaml"
+    file.write_text(text)
+    assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file), "--json", *more]) == 0
+    return [it["text"] for it in json.loads(capsys.readouterr().out)["steps"]]
+
+
+def test_the_dependency_is_changed_and_the_umbrella_chart_is_upgraded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = steps(tmp_path, capsys, VALUES)
+    assert told[0].startswith("remove spark-operator.image.registry from the values")
+    assert "every namespace of spark-operator.spark.jobNamespaces" in told[1]
+    assert told[2].startswith(
+        "in UMBRELLA-CHART/Chart.yaml, dependency spark-operator: version: 2.5.2, repository: https"
+    )
+    assert told[3] == "helm dependency update UMBRELLA-CHART"
+    assert "helm show crds oci://ghcr.io/kubeflow/helm-charts/spark-operator --version 2.5.2 |" in told[4]
+    assert told[5].startswith("helm upgrade RELEASE UMBRELLA-CHART --namespace NAMESPACE --values ")
+    assert "app.kubernetes.io/instance=RELEASE" in told[6]
+
+
+@pytest.mark.parametrize("tool", ["argocd", "flux", "terraform", "helmfile", "kubectl"])
+def test_no_tool_is_told_to_deploy_the_plain_chart(
+    tool: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "\n".join(steps(tmp_path, capsys, VALUES, "--tool", tool))
+    assert "dependency spark-operator: version: 2.5.2" in told
+    for plain in (
+        "helm template spark",
+        'targetRevision":"2.5.2',
+        'version":"2.5.2',
+        'version = "2.5.2',
+        "release spark",
+    ):
+        assert plain not in told
+
+
+def test_the_key_may_be_an_alias_below_further_charts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = steps(tmp_path, capsys, "platform: {jobs: {webhook: {enable: true}}}", "--values-key", "platform.jobs")
+    assert told[0].startswith("in UMBRELLA-CHART/charts/platform/Chart.yaml, dependency spark-operator (alias jobs):")
+    assert told[1] == "helm dependency update UMBRELLA-CHART/charts/platform && helm dependency update UMBRELLA-CHART"
+
+
+def test_a_manifest_is_no_umbrella_chart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "m.yaml"
+    file.write_text(MANIFEST)
+    assert umbrella.key_of([file], "spec.values") == ""
+    assert umbrella.key_of([file], "spec.values.sparkOperator") == "sparkOperator"
+    assert umbrella.key_of([file], "data.values\\.yaml.jobs") == "jobs"
+    told = steps(tmp_path, capsys, MANIFEST.replace("sparkOperator", "controller"), "--values-key", "spec.values")
+    assert "UMBRELLA" not in "\n".join(told)
+
+
+def test_a_snapshot_says_the_release_of_the_umbrella_chart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    secret = "/api/v1/namespaces/spark/secrets/sh.helm.release.v1.my-op.v3"
+    given = {"spark-operator": {"controller": {"workers": 3}}}
+    with production(tmp_path, single={secret: helm_secret(given, chart="platform")}) as cluster:
+        cli.main(["advise", "--context", "fake", "--kubeconfig", str(cluster.kubeconfig), "--to", "2.5.2", "--json"])
+    told = "\n".join(it["text"] for it in json.loads(capsys.readouterr().out)["steps"])
+    assert "helm dependency update UMBRELLA-CHART" in told
+    assert "helm --kube-context fake upgrade my-op UMBRELLA-CHART --namespace spark" in told
