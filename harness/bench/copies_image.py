@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.images import media_types
 from harness.registries.push import RawManifest, Transfer, as_manifest, digest_of
 from harness.registries.referrers import fallback_tag
 
@@ -18,11 +19,6 @@ TAG = "1"
 LAYERS = 4
 """In each platform; of the same size each."""
 
-_INDEX = "application/vnd.oci.image.index.v1+json"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar"
-_EMPTY = "application/vnd.oci.empty.v1+json"
 _IN_TOTO = "application/vnd.in-toto+json"
 _SPDX = "application/spdx+json"
 _NOTARY = "application/vnd.cncf.notary.signature"
@@ -39,7 +35,7 @@ def push(client: Transfer, scratch: Path, *, layer_bytes: int) -> str:
     entries: list[Mapping[str, Any]] = []
     for architecture in ("amd64", "arm64"):
         layers = [
-            _blob(client, scratch, _LAYER, random.Random(f"{architecture}-{number}").randbytes(layer_bytes))  # noqa: S311 - the same bytes again
+            _blob(client, scratch, media_types.LAYER, random.Random(f"{architecture}-{number}").randbytes(layer_bytes))  # noqa: S311 - the same bytes again
             for number in range(LAYERS)
         ]
         config = {
@@ -47,27 +43,27 @@ def push(client: Transfer, scratch: Path, *, layer_bytes: int) -> str:
             "architecture": architecture,
             "rootfs": {"type": "layers", "diff_ids": _digests(layers)},
         }
-        image = _put(client, scratch, (_CONFIG, config), layers)
+        image = _put(client, scratch, (media_types.CONFIG, config), layers)
         entries.append({**_described(image), "platform": {"os": "linux", "architecture": architecture}})
     for subject in [str(it["digest"]) for it in entries]:
         statement = _blob(client, scratch, _IN_TOTO, f"provenance of {subject}".encode())
-        proof = _put(client, scratch, (_CONFIG, {**_UNKNOWN, "of": subject}), [statement])
+        proof = _put(client, scratch, (media_types.CONFIG, {**_UNKNOWN, "of": subject}), [statement])
         notes = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": subject}
         entries.append({**_described(proof), "platform": _UNKNOWN, "annotations": notes})
-    index = as_manifest(_json({"schemaVersion": 2, "mediaType": _INDEX, "manifests": entries}))
+    index = as_manifest(_json({"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": entries}))
     client.put(REPOSITORY, TAG, index)
     sbom = _artifact(client, scratch, _SPDX, _described(index))
     _artifact(client, scratch, _NOTARY, _described(sbom))
     _artifact(client, scratch, _NOTARY, {key: entries[0][key] for key in ("mediaType", "digest", "size")})
     signature = _blob(client, scratch, _SIMPLE, f"signature of {index.digest}".encode())
-    _put(client, scratch, (_CONFIG, {}), [signature], tag=f"{fallback_tag(index.digest)}.sig")
+    _put(client, scratch, (media_types.CONFIG, {}), [signature], tag=f"{fallback_tag(index.digest)}.sig")
     return index.digest
 
 
 def _artifact(client: Transfer, scratch: Path, kind: str, subject: Mapping[str, Any]) -> RawManifest:
     """What refers to a manifest by its `subject`."""
     content = _blob(client, scratch, kind, f"{kind} of {subject['digest']}".encode())
-    return _put(client, scratch, (_EMPTY, {}), [content], more={"artifactType": kind, "subject": subject})
+    return _put(client, scratch, (media_types.EMPTY, {}), [content], more={"artifactType": kind, "subject": subject})
 
 
 def _put(
@@ -81,7 +77,7 @@ def _put(
 ) -> RawManifest:
     document = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST,
+        "mediaType": media_types.MANIFEST,
         "config": _blob(client, scratch, config[0], _json(config[1])),
         "layers": list(layers),
         **(more or {}),

@@ -19,13 +19,11 @@ from typing import Any
 
 from harness.errors import BuildError
 from harness.foundry.layers import Layer
+from harness.images import media_types
 
 LABEL_BUILT_FROM = "spark-operator-harness.built-from"
 """Image label: the module or package, with version, that the content comes from."""
 
-_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-_INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
 _EPOCH = "1970-01-01T00:00:00Z"
 _GOARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -111,11 +109,15 @@ def write_image(folder: Path, layers: Sequence[tuple[str, Layer]], config: Image
     }
     manifest = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
-        "config": _put(blobs, document, _CONFIG_TYPE),
+        "mediaType": media_types.MANIFEST,
+        "config": _put(blobs, document, media_types.CONFIG),
         "layers": [layer.descriptor for _, layer in layers],
     }
-    index = {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [_put(blobs, manifest, _MANIFEST_TYPE)]}
+    index = {
+        "schemaVersion": 2,
+        "mediaType": media_types.INDEX,
+        "manifests": [_put(blobs, manifest, media_types.MANIFEST)],
+    }
     (folder / "index.json").write_text(json.dumps(index))
     (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
     return read_image(folder)
@@ -154,11 +156,13 @@ def write_index(folder: Path, images: Mapping[str, Image], reference: str) -> Pa
         manifest = blob_file(image.folder, image.digest)
         for file in (manifest, *image.blobs.values()):
             share(file, blobs / file.name)
-        described = {"mediaType": _MANIFEST_TYPE, "digest": image.digest, "size": manifest.stat().st_size}
+        described = {"mediaType": media_types.MANIFEST, "digest": image.digest, "size": manifest.stat().st_size}
         entries.append({**described, "platform": {"os": "linux", "architecture": goarch}})
-    index = _put(blobs, {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": entries}, _INDEX_TYPE)
+    index = _put(blobs, {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": entries}, media_types.INDEX)
     named = {**index, "annotations": {"org.opencontainers.image.ref.name": reference}}
-    (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": [named]}))
+    (folder / "index.json").write_text(
+        json.dumps({"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": [named]})
+    )
     (folder / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
     archive = folder / "image.tar"
     with tarfile.open(archive, "w") as packed:

@@ -16,8 +16,9 @@ from enum import IntEnum
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
+from harness.images import media_types
+
 _CHUNK = 1 << 20
-_MEDIA_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 class Compression(IntEnum):
@@ -53,7 +54,7 @@ class Layer:
     @property
     def descriptor(self) -> dict[str, object]:
         """As an OCI manifest lists it."""
-        return {"mediaType": _MEDIA_TYPE, "digest": self.digest, "size": self.size}
+        return {"mediaType": f"{media_types.LAYER}+gzip", "digest": self.digest, "size": self.size}
 
 
 class LayerWriter:

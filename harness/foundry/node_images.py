@@ -15,6 +15,7 @@ from harness import process, waiting
 from harness.errors import BuildError, CommandError
 from harness.evidence.installation import build_container, image_labels, label_words
 from harness.foundry.store import Artifact
+from harness.images import media_types
 
 ENGINE_SECONDS = 600.0
 """How long the container engine may take for an image."""
@@ -92,7 +93,7 @@ def write_import(target: Path, layouts: Mapping[str, Path]) -> None:
             "oci-layout": {"imageLayoutVersion": "1.0.0"},
             "index.json": {
                 "schemaVersion": 2,
-                "mediaType": "application/vnd.oci.image.index.v1+json",
+                "mediaType": media_types.INDEX,
                 "manifests": index,
             },
         }

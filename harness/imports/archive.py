@@ -17,13 +17,10 @@ from typing import Any
 
 from harness.errors import UsageError
 from harness.foundry.assemble import Image, share
+from harness.images import media_types
 from harness.images.references import ImageReference
 from harness.untrusted import IMAGE_BOUNDS, MEBIBYTE, from_json, opened
 
-_INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
-_MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
-_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-_LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _RESERVE = 1024 * MEBIBYTE
 """Disk space that unpacking must leave free."""
@@ -105,7 +102,7 @@ def _of_layout(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
 def _all(file: Path, root: Path, descriptors: list[Descriptor]) -> Iterator[Descriptor]:
     for each in descriptors:
         yield each
-        if each.get("mediaType") in _INDEX_TYPES and _blob(root, each["digest"]).is_file():
+        if each.get("mediaType") in media_types.INDEXES and _blob(root, each["digest"]).is_file():
             yield from _all(file, root, _document(file, _checked(file, root, each)).get("manifests") or [])
 
 
@@ -134,13 +131,13 @@ def _of_docker(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
         )
     document = {
         "schemaVersion": 2,
-        "mediaType": _MANIFEST_TYPE,
-        "config": _add(root, config_file, _CONFIG_TYPE),
+        "mediaType": media_types.MANIFEST,
+        "config": _add(root, config_file, media_types.CONFIG),
         "layers": [_add_layer(file, root, layer, wanted_id) for layer, wanted_id in zip(layers, diff_ids, strict=True)],
     }
     manifest = root / "oci-manifest.json"
     manifest.write_text(json.dumps(document, sort_keys=True, separators=(",", ":")))
-    made = _add(root, manifest, _MANIFEST_TYPE)
+    made = _add(root, manifest, media_types.MANIFEST)
     if wanted.digest and wanted.digest != made["digest"]:
         raise UsageError(
             f"the image of {file} has digest {made['digest']}, expected {wanted.digest}",
@@ -154,7 +151,7 @@ def _add_layer(file: Path, root: Path, layer: Path, diff_id: str) -> Descriptor:
     with layer.open("rb") as stream:
         start = stream.read(4)
     if start == b"\x28\xb5\x2f\xfd":
-        return _add(root, layer, f"{_LAYER_TYPE}+zstd")
+        return _add(root, layer, f"{media_types.LAYER}+zstd")
     packed = start[:2] == b"\x1f\x8b"
     try:
         with gzip.open(layer) if packed else layer.open("rb") as stream:
@@ -165,7 +162,7 @@ def _add_layer(file: Path, root: Path, layer: Path, diff_id: str) -> Descriptor:
         raise UsageError(
             f"{file}: a layer has digest {found}, expected {diff_id}", "the archive is corrupt: save it again"
         )
-    return _add(root, layer, f"{_LAYER_TYPE}+gzip" if packed else _LAYER_TYPE)
+    return _add(root, layer, f"{media_types.LAYER}+gzip" if packed else media_types.LAYER)
 
 
 def _add(root: Path, source: Path, media_type: str) -> dict[str, Any]:

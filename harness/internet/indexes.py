@@ -11,11 +11,10 @@ from typing import Any
 
 from harness.foundry.assemble import architecture
 from harness.foundry.layers import Layer
+from harness.images import media_types
 from harness.images.mirrors import Mirror
-from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES
 from harness.registries.push import RawManifest, Transfer, as_manifest, digest_of
 
-_CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _STATEMENT_TYPE = "application/vnd.in-toto+json"
 
 
@@ -44,9 +43,11 @@ def put_index(client: Transfer, repository: str, tag: str, manifest: RawManifest
     layer = _upload(client, repository, statement, _STATEMENT_TYPE)
     config = _upload(
         client, repository, {**unknown, "config": {}, "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}},
-        _CONFIG_TYPE,
+        media_types.CONFIG,
     )  # fmt: skip
-    attestation = _document({"schemaVersion": 2, "mediaType": MANIFEST_TYPES[0], "config": config, "layers": [layer]})
+    attestation = _document(
+        {"schemaVersion": 2, "mediaType": media_types.MANIFEST, "config": config, "layers": [layer]}
+    )
     client.put(repository, attestation.digest, attestation)
     notes = {
         "vnd.docker.reference.type": "attestation-manifest",
@@ -55,7 +56,7 @@ def put_index(client: Transfer, repository: str, tag: str, manifest: RawManifest
     index = _document(
         {
             "schemaVersion": 2,
-            "mediaType": INDEX_TYPES[0],
+            "mediaType": media_types.INDEX,
             "manifests": [
                 {**_descriptor(manifest), "platform": platform},
                 {**_descriptor(attestation), "platform": unknown, "annotations": notes},
@@ -77,7 +78,7 @@ def with_layer(client: Transfer, repository: str, manifest: RawManifest, layer: 
     config.setdefault("history", []).append({"created": "1970-01-01T00:00:00Z", "created_by": "a CA to trust"})
     client.upload(repository, layer.digest, layer.file)
     kind = str(manifest.content["config"]["mediaType"])
-    of_docker = manifest.media_type == MANIFEST_TYPES[1]
+    of_docker = manifest.media_type == media_types.MANIFESTS[1]
     added = {
         **layer.descriptor,
         **({"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip"} if of_docker else {}),

@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urljoin
 
 from harness.errors import RegistryError
+from harness.images import media_types
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.late import httpx
-from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES, Connection, json_of
+from harness.registries.connection import Connection, json_of
 from harness.registries.problems import unreachable
 
 _NO_IMAGE = f"sha256:{hashlib.sha256(b'no image has this digest').hexdigest()}"
@@ -32,7 +33,7 @@ class Descriptor:
     @property
     def is_index(self) -> bool:
         """Whether it lists manifests of several platforms."""
-        return self.media_type in INDEX_TYPES
+        return self.media_type in media_types.INDEXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,7 @@ class RegistryClient(Connection):
         response = self._request("HEAD", reference, "manifests", reference.identifier)
         digest = response.headers.get("docker-content-digest", "")
         media_type = _media_type(response)
-        if response.status_code == 200 and digest and media_type in (*INDEX_TYPES, *MANIFEST_TYPES):
+        if response.status_code == 200 and digest and media_type in (*media_types.INDEXES, *media_types.MANIFESTS):
             size = int(response.headers.get("content-length") or 0)
             return Descriptor(digest=digest, media_type=media_type, size=size)
         if response.status_code == 429 or response.status_code >= 500:
@@ -106,7 +107,7 @@ class RegistryClient(Connection):
         registry refuses or fails.
         """
         response = self._request("HEAD", reference, "manifests", reference.identifier)
-        is_manifest = _media_type(response) in (*INDEX_TYPES, *MANIFEST_TYPES)
+        is_manifest = _media_type(response) in (*media_types.INDEXES, *media_types.MANIFESTS)
         if response.status_code == 200 and not is_manifest:
             raise RegistryError(
                 f"{self.server} answered {_shown(reference)} with {_media_type(response) or 'no media type'}, which is "
@@ -135,7 +136,7 @@ class RegistryClient(Connection):
             raise self._refused(response, reference)
         content = json_of(response)
         media_type = str(content.get("mediaType") or _media_type(response))
-        if media_type not in (*INDEX_TYPES, *MANIFEST_TYPES):
+        if media_type not in (*media_types.INDEXES, *media_types.MANIFESTS):
             raise RegistryError(
                 f"{self.server} answered with {media_type or 'no media type'} for {_shown(reference)}, "
                 "which is not an image manifest",

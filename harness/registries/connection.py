@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 from harness.errors import RegistryError, SettingsError
+from harness.images import media_types
 from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
@@ -21,16 +22,7 @@ from harness.registries.problems import answered, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
 
-INDEX_TYPES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-
-_ACCEPT = {"Accept": ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))}
+_ACCEPT = {"Accept": ", ".join((*media_types.INDEXES, *media_types.MANIFESTS))}
 _LONGEST_PAUSE = 10.0
 _PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
 

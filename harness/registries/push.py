@@ -17,9 +17,9 @@ from typing import Any
 from urllib.parse import urljoin
 
 from harness.errors import RegistryError
+from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import RegistryClient
-from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES
 from harness.registries.problems import refused_by_ghcr, unreachable
 from harness.waiting import pause
 
@@ -42,7 +42,7 @@ class RawManifest:
     @property
     def is_index(self) -> bool:
         """Whether it lists other manifests."""
-        return self.media_type in INDEX_TYPES
+        return self.media_type in media_types.INDEXES
 
     @property
     def blobs(self) -> list[Mapping[str, Any]]:
@@ -222,7 +222,8 @@ class Transfer(RegistryClient):
             if any(it.get("digest") == manifest.digest for it in entries):
                 return
             made = json.dumps(
-                {"schemaVersion": 2, "mediaType": INDEX_TYPES[0], "manifests": [*entries, entry]}, separators=(",", ":")
+                {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": [*entries, entry]},
+                separators=(",", ":"),
             ).encode()
             self.put(repository, tag, as_manifest(made))
 
@@ -336,7 +337,9 @@ def push_refused(client: RegistryClient, response: httpx.Response, what: str) ->
 def as_manifest(raw: bytes) -> RawManifest:
     """A local manifest or index. In the OCI image specification, `mediaType` is optional."""
     content = json.loads(raw)
-    media_type = content.get("mediaType") or (INDEX_TYPES if "manifests" in content else MANIFEST_TYPES)[0]
+    media_type = (
+        content.get("mediaType") or (media_types.INDEXES if "manifests" in content else media_types.MANIFESTS)[0]
+    )
     return RawManifest(digest=digest_of(raw), media_type=str(media_type), raw=raw, content=content)
 
 

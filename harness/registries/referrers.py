@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urljoin
 
 from harness.errors import RegistryError
+from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import RegistryClient
-from harness.registries.connection import INDEX_TYPES
 
 if TYPE_CHECKING:
     from harness.registries.push import Transfer
@@ -29,7 +29,6 @@ Kind = Literal["signature", "attestation", "sbom", "other"]
 Way = Literal["referrers API", "referrers tag", "cosign tag", "index"]
 
 _MOST_PAGES = 20
-_EMPTY = "application/vnd.oci.empty.v1+json"
 _ATTESTATIONS = ("in-toto", "attestation", "sigstore.bundle", "dsse")
 
 
@@ -83,7 +82,7 @@ def cosign_tags(client: Transfer, repository: str, digest: str) -> Iterator[tupl
 
 def _with_type(client: RegistryClient, repository: str, it: Referrer) -> Referrer:
     """With the type from its own manifest: GHCR lists that of an empty configuration (NVIDIA/aicr#1957)."""
-    if it.artifact_type not in ("", _EMPTY):
+    if it.artifact_type not in ("", media_types.EMPTY):
         return it
     response = client.ask("GET", repository, f"manifests/{it.digest}")
     named = str(_content(response).get("artifactType") or "") if response.status_code == 200 else ""
@@ -189,7 +188,7 @@ def _referrer(entry: Mapping[str, Any], way: Way) -> Referrer:
 
 def _is_index(response: httpx.Response) -> bool:
     said = str(response.headers.get("content-type", "")).partition(";")[0].strip()
-    return said in INDEX_TYPES or _content(response).get("mediaType") in INDEX_TYPES
+    return said in media_types.INDEXES or _content(response).get("mediaType") in media_types.INDEXES
 
 
 def _content(response: httpx.Response) -> dict[str, Any]:

@@ -7,16 +7,16 @@ import json
 
 import pytest
 
-from harness.registries.connection import INDEX_TYPES, MANIFEST_TYPES
+from harness.images.media_types import INDEX, MANIFEST, MANIFESTS
 from harness.registries.push import as_manifest
 
 
 @pytest.mark.parametrize(
     ("content", "media_type"),
     [
-        ({"mediaType": MANIFEST_TYPES[1], "layers": []}, MANIFEST_TYPES[1]),
-        ({"layers": []}, MANIFEST_TYPES[0]),
-        ({"manifests": []}, INDEX_TYPES[0]),
+        ({"mediaType": MANIFESTS[1], "layers": []}, MANIFESTS[1]),
+        ({"layers": []}, MANIFEST),
+        ({"manifests": []}, INDEX),
     ],
 )
 def test_a_manifest_that_does_not_name_its_type_has_the_one_of_the_specification(

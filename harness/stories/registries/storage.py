@@ -15,12 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UnavailableError
+from harness.images import media_types
 
 _ROOT = Path("docker/registry/v2")
-_INDEXES = (
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-)
 
 
 def stored_repositories(storage: Path) -> list[str]:
@@ -57,7 +54,7 @@ def restamp(storage: Path, repository: str, tag: str, new_tag: str, *, label: st
     if not link.is_file():
         raise UnavailableError(f"{storage} has no image {repository}:{tag}", "run `nox -s bootstrap`")
     manifest = _read(storage, link.read_text().strip())
-    if manifest.get("mediaType") in _INDEXES or "manifests" in manifest:
+    if manifest.get("mediaType") in media_types.INDEXES or "manifests" in manifest:
         manifest = _read(storage, manifest["manifests"][0]["digest"])
     config = _read(storage, manifest["config"]["digest"])
     config.setdefault("config", {}).setdefault("Labels", None)
