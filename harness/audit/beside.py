@@ -20,6 +20,8 @@ _ITEM = re.compile(r"\s*-\s+[\"']?([\w.-]+)[\"']?\s*(?:#.*)?$")
 _CELL = r"[\"'`*]*[ \t]*[|,;\t][ \t]*[\"'`*]*"
 _CELL_BEFORE = re.compile(rf"(?<![\w/.-])(?P<host>[\w.-]+\.[\w.-]+(?::\d+)?)/?{_CELL}$")
 _CELL_AFTER = re.compile(rf"{_CELL}(?P<tag>v?\d+\.\d+\.\d+[\w.-]*)")
+_REPOSITORIES = re.compile(r"repo(?:sitorie)?s$", re.I)
+_LISTS = re.compile(rf"{_REPOSITORIES.pattern}|(?:image|name|package|artifact)s$", re.I)
 _COPIED_FROM = re.compile(r"\bfrom[\"']?[ \t]*:[ \t]*[\"']?$")
 
 
@@ -92,10 +94,22 @@ class Beside:
         after = _CELL_AFTER.match(self._lines.text, it.end)
         return (before["host"], after["tag"]) if before and after and is_host(before["host"]) else None
 
+    def registry_above(self, it: Reference) -> str | None:
+        """The registry of a list that a short name is in; empty where it cannot be known, None where there is none.
+
+        A list of images may name what is copied to a registry of one's own, a list of repositories what is in it.
+        """
+        owners = self._lines.owners(it.start)[:2]
+        registry = self._placed.registry_above(it.start) if any(map(_LISTS.search, owners)) else None
+        if registry is None or (registry.value not in HUB_HOSTS and not any(map(_REPOSITORIES.search, owners))):
+            return None
+        return registry.value or ""
+
     def judged(self, it: Reference, host: str, tag: str) -> Stale | None:
-        """A name with host and tag of other cells, which keep their places: there are no edits."""
+        """A name with host and tag of other places, which they keep: there are no edits."""
         host = DOCKER_HUB if host in HUB_HOSTS else host
-        found = self._homes.judge(ImageReference(registry=host, repository=it.path, tag=tag))
+        image = ImageReference(registry=host, repository=it.path, tag=tag)
+        found = self._homes.judge(image, tagged=bool(tag))
         return stale_at(self._lines, self._file, it.start, it.end, found) if found else None
 
     def synced(self, it: Reference, tags: Sequence[str]) -> Stale | None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness.audit.expressions import EXPRESSION, Variables
@@ -25,6 +25,8 @@ _UMBRELLA = re.compile(r"^(?P<indent>[ \t]*)[\"']?(?:spark[-_]?operator|sparkOpe
 _UMBRELLA_KEY = re.compile(r"perator[\"']?:")
 _FARTHEST = 400
 """So many lines from the chart's name, nothing belongs to it."""
+_FLAGS_WITHIN = 8
+"""So many lines below a chart's name, a list of Helm's flags is this chart's."""
 _KEYS = (_CHART, _DEPENDENCY)
 _COMMAND = re.compile(rf"\bhelm(?:3|\.exe|_remote|_resource)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}", re.S)
 _NUMBER = r"[~^=]?v?\d[\w.+*-]*"
@@ -33,11 +35,20 @@ _VERSION = re.compile(
     rf"(?P<version>{_NUMBER}|{EXPRESSION}|(?:var|local)\.\w+|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
     re.I,
 )
-_COMMAND_VERSION = re.compile(rf"--version[ =][\"']?(?P<version>{_NUMBER}|{EXPRESSION})")
+_ANY_VERSION = re.compile(
+    rf"(?<![\w.-])(?P<key>(?:[\w.-]{{0,60}}version|[\w.-]{{0,20}}operator)){_Q}(?:[ \t]*(?:[?:]?=|:)[ \t]*|[ \t]+)"
+    rf"{_Q}(?P<version>{_NUMBER}){_Q}{_END}",
+    re.I,
+)
+_OPERATOR = CHART_NAME.replace("-", "")
+_OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
+_OF_CHART = re.compile(r"chart|helm")
+_COMMAND_VERSION = re.compile(rf"--version(?:[ =]|[\"'],\s*)[\"']?(?P<version>{_NUMBER}|{EXPRESSION})")
 _ADDRESS = re.compile(
     rf"{_Q}(?:repoURL|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:https?|oci)://[^\s\"',}}]+)"
 )
 _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
+_VARIABLES = re.compile(r"variable\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +80,26 @@ def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
     return sorted(found, key=lambda it: it.at)
 
 
+def lone_versions(lines: Lines, found: Sequence[ChartPin], is_old: Callable[[str], bool]) -> Iterator[ChartPin]:
+    """Old versions of the operator's chart by their names and the keys around them, where no chart takes them:
+    `SPARK_OPERATOR_CHART_VERSION=2.1.1`, `charts: {spark-operator: 2.1.1}`.
+    """
+    taken = {it.version for it in found}
+    for it in _ANY_VERSION.finditer(lines.text):
+        if it["version"] in taken or not is_old(it["version"]):
+            continue
+        around = [it["key"], *lines.owners(it.start("version"))[:4]]
+        own, *_ = words = [re.sub(r"[^a-z]", "", key.lower()) for key in around]
+        if _OWN_KEY.fullmatch(own) and any(_OPERATOR in key for key in words) and any(map(_OF_CHART.search, words)):
+            begin, finish = it.span("version")
+            yield ChartPin(at=begin, start=begin, end=finish, version=it["version"], begin=begin, finish=finish)
+
+
 def barriers(lines: Lines, found: Sequence[ChartPin]) -> list[int]:
     """Offsets that no name lies across: other documents, other blocks, other charts."""
     others = [match.start() for match in re.finditer(rf"(?<![\w.-]){_Q}chart{_Q}[ \t]*[:=]", lines.text)]
-    return sorted({*(match.start() for match in _BARRIER.finditer(lines.text)), *others, *(it.at for it in found)})
+    blocks = (it.start() for it in _BARRIER.finditer(lines.text) if not _VARIABLES.match(it[0]))
+    return sorted({*blocks, *others, *(it.at for it in found)})
 
 
 def is_upstream(pin: ChartPin, homes: Homes) -> bool:
@@ -143,7 +170,9 @@ def _nearest_version(lines: Lines, offset: int, start: int, end: int) -> re.Matc
         here, where = lines.place(it.start())
         return here != line and where != column, abs(it.start() - offset)
 
-    return min(_VERSION.finditer(lines.text, start, end), key=distance, default=None)
+    near = lines.start(min(len(lines.all), line + _FLAGS_WITHIN))
+    flag = _COMMAND_VERSION.search(lines.text, offset, min(near, end))
+    return min(_VERSION.finditer(lines.text, start, end), key=distance, default=flag)
 
 
 def _filled(version: re.Match[str] | None, variables: Variables) -> str:

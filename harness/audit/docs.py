@@ -9,7 +9,7 @@ name is an image's and which one the project's is decided in `harness/audit/refe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os.path import commonprefix
 from pathlib import Path
@@ -17,12 +17,13 @@ from pathlib import Path
 from harness.audit import walk
 from harness.audit.addresses import Addresses
 from harness.audit.beside import Beside
-from harness.audit.expressions import Variables, literal_in
+from harness.audit.expressions import Variables, literal_in, named_by
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
+from harness.audit.past import is_past
 from harness.audit.placed import Placed
-from harness.audit.references import HUB_HOSTS, Reference, References, stands_for_image
+from harness.audit.references import HUB_HOSTS, Reference, References, is_put_together, stands_for_image
 from harness.audit.rules_about import is_rule, is_searched
 from harness.audit.splits import Splits
 from harness.audit.stale import Edit, Stale, stale_at
@@ -32,8 +33,8 @@ from harness.releases.charts import CHART_NAME
 
 _NEARBY = 200
 _VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
-_LOCKS = (".lock", ".lock.yml", ".lock.yaml")
-"""Files that a tool writes, with sums over what they say: one that is edited by hand is refused."""
+_LOCKS = (".lock", ".lock.yml", ".lock.yaml", ".spdx", ".spdx.json", ".cdx.json", ".cdx.xml", "bom.json")
+"""Files that a tool writes of what it found, or with sums: to edit one by hand makes it wrong."""
 _MARKS = r"[\"'`*]{0,3}"
 _RANGE = re.compile(r"\d+(?:\.\d+)?\.[xX]")
 _TELLING = 6
@@ -115,7 +116,10 @@ class Scanner:
         # `OLD: NEW`, `OLD -> NEW`, `| OLD | NEW |` and "from OLD to NEW" speak of the move.
         current = "|".join(re.escape(self._homes.current(role).name) for role in ("operator", "hook"))
         self._moves = re.compile(rf"{_MARKS}[ \t]*(?::|=>|->|→|\||\bto\b)[ \t]*{_MARKS}(?:{current})")
-        self.needles = tuple(it.encode() for it in ([shared] if len(shared) >= _TELLING else sorted(shortest)))
+        plain = [shared] if len(shared) >= _TELLING else sorted(shortest)
+        words = CHART_NAME.split("-")
+        keys = ["_".join(words), "_".join(words).upper(), words[0] + "".join(it.capitalize() for it in words[1:])]
+        self.needles = tuple(it.encode() for it in (*plain, *(it[1:] for it in keys)))
         """What a text has in it if it has anything to find."""
 
     def scan(self, text: str, file: str) -> Scanned:
@@ -127,7 +131,7 @@ class Scanner:
         found = list(splits.found())
         unknown = splits.unknown
         for address in self._addresses.among(text):
-            if is_searched(lines, address.start):
+            if is_searched(lines, address.start) or is_past(lines, file, address.start, address.end):
                 continue
             fixable = address.fixable and not file.endswith(_LOCKS)
             edits = [Edit(start=address.start, end=address.end, text=address.finding.replacement)] if fixable else ()
@@ -138,7 +142,7 @@ class Scanner:
             if reference.host is None:
                 unknown += bool(reference.tag) and not is_rule(lines, file, reference.start, reference.end)
                 continue
-            stale = self._judged(reference, lines, file, beside)
+            stale = self._judged(reference, lines, file, beside, splits.registries)
             is_told = self._moves.match(text, reference.end) or is_rule(lines, file, reference.start, reference.end)
             if stale and not is_told:
                 found.append(stale)
@@ -151,7 +155,9 @@ class Scanner:
         """Whether a name may be an image's in a registry that was upstream's: most are links to code."""
         return not it.scheme.startswith(("http", "git", "ssh")) and (not it.host or it.host in self._registries)
 
-    def _judged(self, it: Reference, lines: Lines, file: str, beside: Beside) -> Stale | None:
+    def _judged(
+        self, it: Reference, lines: Lines, file: str, beside: Beside, registries: Mapping[str, Edit]
+    ) -> Stale | None:
         if it.scheme == "oci://":
             told = self._addresses.chart(it.name)
             if told is None:
@@ -165,12 +171,17 @@ class Scanner:
         tags = beside.listed_tags(it)
         if tags is not None:
             return beside.synced(it, tags)
+        above = beside.registry_above(it) if it.host == "" else None
+        if above is not None:
+            return beside.judged(it, above, it.tag or beside.tag(it)) if above else None
         row = beside.row(it) if it.host == "" and not it.tag else None
         if row is not None:
             return beside.judged(it, *row)
+        is_part = False
         if it.host == "":
             if not stands_for_image(it, lines, templated=self._is_templated(it, lines)):
                 return None
+            is_part = is_put_together(it, lines)
             it = replace(it, host=DOCKER_HUB)
         digest = it.digest.removeprefix("@") or beside.digest(it)
         tag = "" if _RANGE.fullmatch(it.tag) else it.tag or ("" if digest else beside.tag(it))
@@ -181,10 +192,19 @@ class Scanner:
             digest=digest,
         )
         finding = self._homes.judge(image, tagged=bool(tag))
-        if finding is None:
+        if finding is None or (self._was_true(finding, tag) and is_past(lines, file, it.start, it.end)):
             return None
-        edits = () if beside.needs_more(it, tag) or file.endswith(_LOCKS) else self._edits(it, tag, finding)
+        edits = (
+            ()
+            if is_part or beside.needs_more(it, tag) or file.endswith(_LOCKS)
+            else self._edits(it, tag, finding, registries)
+        )
         return stale_at(lines, file, it.start, it.end, finding, edits)
+
+    @staticmethod
+    def _was_true(finding: Finding, tag: str) -> bool:
+        """Whether what is stale was right once: upstream had the name, and the tag if there is one."""
+        return finding.rule in ("stale-registry", "old-release") and (not tag or not finding.same)
 
     @staticmethod
     def _is_templated(it: Reference, lines: Lines) -> bool:
@@ -192,7 +212,7 @@ class Scanner:
         return lines.text[it.end : it.end + 1] == ":" and lines.text[it.end + 1 : it.end + 2] in ("$", "{", "%", "<")
 
     @staticmethod
-    def _edits(it: Reference, tag: str, finding: Finding) -> Sequence[Edit]:
+    def _edits(it: Reference, tag: str, finding: Finding, registries: Mapping[str, Edit]) -> Sequence[Edit]:
         if not finding.same or not finding.replacement:
             return ()
         written = finding.replacement
@@ -207,7 +227,11 @@ class Scanner:
         if it.plain:
             return [Edit(start=it.start, end=it.end, text=written)]
         host, _, rest = written.partition("/")
-        default = literal_in(it.text[: it.at - it.start], HUB_HOSTS | {it.host or ""})
+        left = it.text[: it.at - it.start]
+        elsewhere = registries.get(named_by(left.rstrip("/")))
+        if elsewhere and elsewhere.text == host:
+            return [elsewhere, Edit(start=it.at, end=it.end, text=rest)]
+        default = literal_in(left, HUB_HOSTS | {it.host or ""})
         if default is None:
             return ()
         first = Edit(start=it.start + default[0], end=it.start + default[1], text=host)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 
 EXPRESSION = (
-    r"(?:\$\{\{.{0,120}?\}\}|\{\{.{0,120}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.]*\}"
+    r"(?:\$\{\{.{0,120}?\}\}|\{\{.{0,120}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.]*(?:\([^(){}\n]*\))?\}"
     r"|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[A-Za-z][\w .-]*>(?=[/:.@\s\"'`]|$)|__[A-Z][A-Z_]*?__|ENC\[[^\]\n]*\])"
 )
 """One of them: of GitHub Actions, Helm, Jinja, shells, Make, Terraform, Tekton, Azure, Python, Windows, prose, SOPS."""
@@ -17,7 +17,11 @@ _DEFAULTS = (
     re.compile(r"\$\{\w+:?[-=](?P<value>[^{}]*)\}"),
     re.compile(r"\|\s*default\s*\(?\s*[\"'](?P<value>[^\"']*)[\"']"),
     re.compile(r"\bdefault\s+[\"'](?P<value>[^\"']*)[\"']\s+\S"),
-    re.compile(r"\|\|\s*[\"'](?P<value>[^\"']*)[\"']"),
+    re.compile(r"(?:\|\||\?\?)\s*[\"'](?P<value>[^\"']*)[\"']"),
+    # Of Spring, of Terraform's conditions and functions, and of what reads the environment.
+    re.compile(r"\$\{[A-Za-z_][\w.-]*:(?P<value>[A-Za-z][^{}]*)\}"),
+    re.compile(r"\?[^?:]*:\s*[\"'](?P<value>[^\"']*)[\"']\s*\}"),
+    re.compile(r"\b(?:coalesce|try|lookup|get|getenv|env)\([^()]*,\s*[\"'](?P<value>[^\"']*)[\"']\s*\)"),
 )
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ASSIGNED = re.compile(
@@ -43,6 +47,14 @@ def literal_in(text: str, values: Iterable[str]) -> tuple[int, int] | None:
         if match and match["value"] in values and text.count(match["value"]) == 1:
             return match.span("value")
     return None
+
+
+def named_by(text: str) -> str:
+    """The name of the variable that a text is, without what it is of; empty for any other text."""
+    if not _EXPRESSION.fullmatch(text):
+        return ""
+    name = _NAME.fullmatch(text.strip("${}()%#<>@ ").removeprefix("."))
+    return name[0].rpartition(".")[2] if name else ""
 
 
 class Variables:

@@ -135,7 +135,7 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
         yield from _defaults(it.get("spec"), where, "spec")
     elif kind in ("ConfigMap", "Secret"):
         yield from _texts(it.get("data") or {}, where)
-    elif kind == "Kustomization" or _is_kustomization(it):
+    elif kind in ("Kustomization", "Component") or _is_kustomization(it):
         yield from _kustomized(it, where)
     elif kind == "HelmRelease":
         for renderer in at(it, "spec.postRenderers") or []:

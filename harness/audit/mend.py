@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,7 @@ def _planned(file: Path, name: str, scanner: Scanner) -> Mended | None:
     mended = apply(text, edits)
     if (
         not chosen
-        or _still_stale(mended, name, scanner, text, _errors(chosen))
+        or _still_stale(mended, name, scanner, text, _errors(chosen).total())
         or not _as_valid(name, text, mended, len(edits))
     ):
         return None
@@ -113,13 +114,13 @@ def _apart(found: Iterable[Stale]) -> Iterator[Stale]:
 
 
 def _still_stale(mended: str, name: str, scanner: Scanner, text: str, number: int) -> bool:
-    """Whether the audit finds more errors in a mended text than in what was left as it is."""
+    """Whether the audit finds other errors in a mended text than those that were left, or more of them."""
     before, after = (_errors(scanner.scan(it, name).stale) for it in (text, mended))
-    return after > before - number
+    return bool(after - before) or after.total() > before.total() - number
 
 
-def _errors(found: Iterable[Stale]) -> int:
-    return sum(it.finding.severity is Severity.ERROR for it in found)
+def _errors(found: Iterable[Stale]) -> Counter[tuple[str, str]]:
+    return Counter((it.finding.rule, it.text) for it in found if it.finding.severity is Severity.ERROR)
 
 
 def _as_valid(name: str, text: str, mended: str, number: int) -> bool:

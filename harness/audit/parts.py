@@ -16,11 +16,16 @@ Word = Literal["registry", "repository", "tag", "digest"]
 
 # Assignments of YAML, JSON, HCL, Go, Make, shell, Jsonnet and --set, and the rows of the tables that helm-docs writes.
 # `registry: str = "docker.io"` of typed languages, `registry string = "docker.io"` of Go.
-_TYPED = r":[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.\[\]]*[ \t]*=(?=[ \t]*[\"'])|[ \t]string[ \t]*=(?=[ \t]*\")"
+_TYPED = (
+    r":[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.\[\]]*[ \t]*=(?=[ \t]*(?:[\"']|[\w.]+\())|[ \t]string[ \t]*=(?=[ \t]*\")"
+)
 _SEPARATOR = rf"(?P<separator>{_TYPED}|\?=|::?:?=|=>|=|:{{1,3}}|\|[ \t]*string[ \t]*\|)"
 _VALUE = rf"(?:(?:{EXPRESSION}|[A-Za-z0-9])(?:{EXPRESSION}|[\w./:@+-])*|(?<=\"\")|(?<=''))"
 # What makes a value of a text: `pulumi.String("…")`, `getenv("REGISTRY", "…")`, `process.env.REGISTRY ?? "…"`.
-_WRAPPED = r"(?:[\w.()]+\((?:[\"'][^\"'\n]*[\"'],[ \t]*)?(?=[\"'`])|[\w.]+[ \t]*(?:\|\||\?\?)[ \t]*(?=[\"'`]))"
+_WRAPPED = (
+    r"(?:[\w.()]+\((?:[\"'][^\"'\n]*[\"'],[ \t]*)?(?:\w+[ \t]*=[ \t]*)?(?=[\"'`])"
+    r"|[\w.]+[ \t]*(?:\|\||\?\?)[ \t]*(?=[\"'`]))"
+)
 _END = r"(?=[\s,;)}\]&|\\]|$)"
 _ASSIGNED = re.compile(
     rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}[ \t]*(?:\*|\[\]\w+[ \t]*|{_WRAPPED})?"
@@ -36,6 +41,8 @@ _NAMED = re.compile(
 _VALUED = re.compile(
     rf"(?<![\w.]){_Q}(?:value|default){_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}[\s,]+{_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}"
 )
+# `variable "image_registry" { default = "docker.io" }`
+_DECLARED = re.compile(rf"^variable\s+\"{_PATH}\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<value>{_VALUE})\"", re.M)
 _WORDS: dict[str, Word] = {
     "registry": "registry",
     "hub": "registry",
@@ -82,7 +89,7 @@ def found_in(lines: Lines, variables: Variables) -> list[Part]:
     """Every part in a text, in the order of their places."""
     counts = _counts(lines.all)
     parts: dict[int, Part] = {}
-    for pattern in (_NAMED, _VALUED, _ASSIGNED):
+    for pattern in (_NAMED, _VALUED, _DECLARED, _ASSIGNED):
         for match in pattern.finditer(lines.text):
             part = _part(match, lines, variables, counts, named=pattern is not _ASSIGNED)
             if part:

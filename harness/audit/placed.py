@@ -11,8 +11,11 @@ from harness.audit import chart_pins, parts
 from harness.audit.chart_pins import ChartPin
 from harness.audit.expressions import Variables
 from harness.audit.homes import Homes
-from harness.audit.owners import Lines
+from harness.audit.owners import Lines, indent
 from harness.audit.parts import Part, Word
+
+_FARTHEST = 200
+"""So many lines from a registry, nothing is below it."""
 
 
 class Placed:
@@ -46,6 +49,31 @@ class Placed:
     def near(self, part: Part, word: Word, stem: str | None = None) -> Part | None:
         """The nearest other part of the same name, by `parts.near`."""
         return parts.near(self.lines, self.parts, part, word, self._barriers, stem)
+
+    def registry_above(self, offset: int) -> Part | None:
+        """The nearest registry in a mapping around an offset, which all the repositories below it are of."""
+        number, _ = self.lines.place(offset)
+        last = min(len(self.lines.all), number + _FARTHEST)
+        nearby = self.between(self.lines.start(max(1, number - _FARTHEST)), self.lines.start(last))
+        found = [it for it in nearby if it.key.lower().endswith("registry") and self._is_around(it, offset)]
+        return min(found, key=lambda it: abs(it.start - offset), default=None)
+
+    def _is_around(self, it: Part, offset: int) -> bool:
+        """Whether a place is deeper in the mapping that a part is in."""
+        text, every = self.lines.text, self.lines.all
+        key = self.lines.start(it.line) + it.column
+        if it.named or "=" in text[key : it.start] or ":" not in text[key : it.start]:
+            return False
+        number, _ = self.lines.place(offset)
+        if it.line == number:
+            between = text[min(key, offset) : max(key, offset)]
+            return "}" not in between and ("[" in between or "{" in between)
+        own = it.column - (text[key - 1 : key] in ("'", '"'))
+        first, last = sorted((it.line, number))
+        here = every[number - 1]
+        inner = indent(here) > own or here[own:].startswith("- ") or "[" in self.lines.before(offset)
+        begins = not every[it.line - 1][:own].strip(" \t-")
+        return begins and inner and all(indent(line) >= own for line in every[first : last - 1] if line.strip())
 
     def pin(self, offset: int) -> ChartPin | None:
         """The nearest chart in whose region an offset is."""

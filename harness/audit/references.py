@@ -36,6 +36,7 @@ _COMMAND = re.compile(
     r"(?:pull|push|run|tag|save|inspect|copy|cp|digest|manifest|config|rmi|ls|export|create|from|import)\b"
     r"|\b(?:kind\s+load\s+docker-image|minikube\s+(?:image\s+load|cache\s+add)|k3d\s+images?\s+import)\b"
     r"|\b(?:trivy\s+image|grype|syft|cosign\s+\w+|docker\s+scout\s+\w+|kubectl\s+(?:set\s+image|run))\s"
+    r"|\bdatasource=docker\s"
     r"|(?-i:^\s*FROM\s|\bCOPY\s+--from=)|--image[= ]|\bimage\s+[\"']$)[^|;&]*$",
     re.I,
 )
@@ -44,6 +45,8 @@ _COMMENT = re.compile(r"\S.*\s(?:#|//)\s")
 # The two ends of a copy: regsync, dregsy.
 _FROM = re.compile(r"(?:\bsource|\bfrom)[\"']?[ \t]*:[ \t]*[\"']?$")
 _TO = re.compile(rf"[\"']?[,\s]+[\"']?(?:target|to)[\"']?[ \t]*:[ \t]*[\"']?(?:{_PIECE}/)*{_PIECE}")
+_REPOSITORY_KEY = re.compile(r"repo(?:sitory)?$", re.I)
+_JOINED = re.compile(rf"(?:{EXPRESSION}|{'|'.join(map(re.escape, HUB_HOSTS))})/(?:{EXPRESSION}|\$\{{)")
 _NOT_IMAGE_KEY = re.compile(r"(?:pull_?policy|pull_?secrets?)$", re.I)
 
 
@@ -160,6 +163,17 @@ class References:
         if "/" not in host and host in HUB_HOSTS:
             return DOCKER_HUB
         return host
+
+
+def is_put_together(reference: Reference, lines: Lines) -> bool:
+    """Whether a program may put a registry before a short name: one that a list or a loop holds, in a text that has
+    `$registry/$image`; and one that is a repository by its key.
+    """
+    owners = lines.owners(reference.start)
+    if any(_REPOSITORY_KEY.search(it) for it in owners[:3]):
+        return True
+    is_whole = _COMMAND.search(lines.before(reference.start)) or (owners and owners[0].lower().endswith("image"))
+    return not is_whole and bool(_JOINED.search(lines.text))
 
 
 def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> bool:

@@ -13,6 +13,7 @@ _KEYS = re.compile(
     r"|prefix|glob|imageReferences",
     re.I,
 )
+_REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
 _SOURCE = re.compile(r"^\s*(?:-\s+)?(?:mirrors|mirrorSourcePolicy)\s*:", re.M)
 _KINDS = re.compile(
     r"^\s*[\"']?apiVersion[\"']?\s*:\s*[\"']?(?:kyverno\.io|policies\.kyverno\.io|constraints\.gatekeeper\.sh"
@@ -26,6 +27,8 @@ _ON_THE_LINE = re.compile(
     r"|matches|replace(?:_?all)?|sub|test)\s*\([^()]*$"
     r"|\b(?:sed|perl)\b.*[\"'\s]s(?P<mark>[#|,/@!~{])(?:(?!(?P=mark)).)*$"
     r"|\b(?:e?grep|rg|ag|ack|git\s+grep)\s[^|;&]*$"
+    r"|\b(?:(?:failed|unable|could not) (?:to )?(?:pull|resolve|fetch)|back-?off pulling|manifest for|ErrImagePull"
+    r"|ImagePullBackOff|pull access denied)\b[^|;&]*$"
     r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\"'(\[]*$",
     re.I,
 )
@@ -51,6 +54,8 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     if any(_KEYS.fullmatch(it) for it in owners[:4]):
         return True
     if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
+        return True
+    if owners[:1] == ["location"] and _REGISTRIES_CONF.search("\n".join(lines.all[max(0, number - 8) : number])):
         return True
     return _in_policy(text, start)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from harness.audit import chart_pins
 from harness.audit.chart_pins import ChartPin
-from harness.audit.expressions import literal_in
+from harness.audit.expressions import EXPRESSION, literal_in, named_by
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes, Role
 from harness.audit.parts import Part
@@ -21,6 +21,7 @@ from harness.images.references import DOCKER_HUB, ImageReference, names_host
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-.]\w+)*")
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
+_VARIABLE_PATH = re.compile(rf"(?P<variable>{EXPRESSION})/(?P<path>[a-z0-9][\w./-]*)")
 _HUB = tuple(f"{it}/" for it in HUB_HOSTS)
 _LONGEST_HOST = max(map(len, _HUB))
 
@@ -35,6 +36,8 @@ class Splits:
         self._file = file
         self._taken: list[tuple[int, int]] = []
         self._used: set[int] = set()
+        self.registries: dict[str, Edit] = {}
+        """What becomes of each variable or key that is a registry."""
         self.unknown = 0
 
     def has_taken(self, start: int, end: int) -> bool:
@@ -43,6 +46,8 @@ class Splits:
 
     def found(self) -> Iterator[Stale]:
         """Every stale name in parts, and every old chart."""
+        for pin in chart_pins.lone_versions(self._lines, self._placed.pins, self._has_former_home):
+            yield from self._old(pin)
         if not self._placed.pins and not any(_stands_alone(it, self._lines.text) for it in self._homes.tails):
             return
         for part in self._placed.parts:
@@ -67,6 +72,8 @@ class Splits:
                 # What a Kustomization replaces, or kbld.
                 self._take(part)
                 return
+        shared = None if registry or names_host(value) else self._placed.registry_above(part.start)
+        registry = registry or shared
         if registry is None:
             if names_host(value):
                 yield from self._host_inside(part, tag, pin)
@@ -82,12 +89,14 @@ class Splits:
                 value == it or f"{registry.value}/{value}".endswith(f"/{it}") for it in self._homes.repositories
             ):
                 return
-            self._take(part, registry)
+            self._take(part, *([] if shared else [registry]))
             if registry.value is None:
                 self.unknown += 1
                 return
         self._take(part)
-        yield from self._judged(registry, part, tag, digest, pin)
+        for stale in self._judged(registry, part, tag, digest, pin):
+            # Another registry would be that of its other images, too.
+            yield replace(stale, edits=(), regions=()) if shared else stale
 
     def _whole(self, part: Part, tag: Part | None) -> Iterator[Stale]:
         """A whole name beside `name: operator-image`, or beside a tag; others are found as whole names."""
@@ -181,13 +190,23 @@ class Splits:
             return []
         changed = [(it, values[it.word]) for it in by_word.values() if it.value != values[it.word]]
         edits = []
+        if any(it.word == "registry" and self._serves_others(it) for it, _ in changed):
+            return []
         for it, value in changed:
             span = (0, len(it.written)) if it.value == it.written else literal_in(it.written, {it.value or ""})
             if span is None:
                 # The value comes from elsewhere.
                 return []
             edits.append(Edit(start=it.start + span[0], end=it.start + span[1], text=value))
+        self.registries |= {it.key: edit for (it, _), edit in zip(changed, edits, strict=True) if it.word == "registry"}
         return edits
+
+    def _serves_others(self, part: Part) -> bool:
+        """Whether a registry is the variable before names of other images, too."""
+        return any(
+            named_by(it["variable"]) == part.key and not it["path"].startswith(tuple(self._homes.repositories))
+            for it in _VARIABLE_PATH.finditer(self._lines.text)
+        )
 
     # Names without a repository: the chart has one
 
@@ -246,19 +265,14 @@ class Splits:
 
     def _old(self, pin: ChartPin) -> Iterator[Stale]:
         """A chart whose image is in a former registry, unless its values name another one."""
-        version = _lowest(pin.version)
-        if not version or not chart_pins.is_upstream(pin, self._homes):
+        home = self._former_home(pin.version)
+        if not home or not chart_pins.is_upstream(pin, self._homes):
             return
         held = self._placed.between(pin.start, pin.end)
         owned = (it for it in held if it.word == "registry" and self._is_of_image(it))
         if any(it.value is None or it.value not in self._homes.registries for it in owned):
             return
         current = self._homes.current("operator")
-        former = next((it for it in self._homes.all if it.role == "operator" and version in it.versions), None)
-        charts = self._homes.history.chart(version)
-        if (former is None and charts is None) or former is current:
-            return
-        home = former.name if former else charts.home if charts else ""
         finding = Finding(
             rule="old-chart",
             message=f"chart {pin.version} asks for its image in {home}, which gets no new releases; charts from "
@@ -267,6 +281,18 @@ class Splits:
             same=False,
         )
         yield stale_at(self._lines, self._file, pin.begin, pin.finish, finding)
+
+    def _former_home(self, written: str) -> str:
+        """Where a version of the chart has its image, if that gets no new releases; empty for all others."""
+        version = _lowest(written)
+        former = next((it for it in self._homes.all if it.role == "operator" and version in it.versions), None)
+        charts = self._homes.history.chart(version)
+        if former is not None:
+            return "" if former is self._homes.current("operator") else former.name
+        return charts.home if charts else ""
+
+    def _has_former_home(self, written: str) -> bool:
+        return bool(self._former_home(written))
 
     # What they have in common
 

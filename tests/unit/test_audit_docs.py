@@ -91,7 +91,7 @@ FINE = {
           repository: apache/spark
         """,
     "main.go": 'import "github.com/kubeflow/spark-operator/v2/pkg/common"\n',
-    "CHANGELOG.md": "- Images moved from docker.io/kubeflow/spark-operator:2.1.1.\n",
+    "CHANGELOG.md": "- Images at docker.io/kubeflow/spark-operator:2.1.1.\n",
 }
 
 

@@ -55,6 +55,36 @@ def test_comments_quotes_and_blanks_stay(homes: Homes, tmp_path: Path) -> None:
     assert (tmp_path / "values.yaml").read_bytes() == MENDED.encode()
 
 
+# `<host>` and `<more>` are what is mended: nothing else may differ.
+MENDED_TOGETHER = [
+    (
+        "ci.yml",
+        """
+        IMAGE_REGISTRY: <host>
+        IMAGE_REPOSITORY: kubeflow/spark-operator<more>
+        run: crane pull $IMAGE_REGISTRY/kubeflow/spark-operator<more>:2.5.2
+        """,
+    ),
+    (
+        "settings.py",
+        """
+        registry: str = Field(default="<host>")
+        repository: str = Field(default="kubeflow/spark-operator<more>")
+        """,
+    ),
+    ("app.yml", "registry: ${HUB:<host>}\nname: ${IMAGE:kubeflow/spark-operator<more>}\nversion: 2.5.2\n"),
+    ("main.tf", 'op = "${var.hub != null ? var.hub : "<host>"}/kubeflow/spark-operator<more>:2.5.2"\n'),
+    ("main.py", 'op = f\'{os.getenv("HUB", "<host>")}/kubeflow/spark-operator<more>:2.5.2\'\n'),
+]
+
+
+@pytest.mark.parametrize(("file", "text"), MENDED_TOGETHER, ids=[it[0] for it in MENDED_TOGETHER])
+def test_all_parts_of_a_name_are_mended_together(file: str, text: str, homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / file).write_text(text.replace("<host>", "docker.io").replace("<more>", ""))
+    mend.write(planned(tmp_path, homes))
+    assert (tmp_path / file).read_text() == text.replace("<host>", "ghcr.io").replace("<more>", "/controller")
+
+
 def test_the_diff_comes_first_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     (tmp_path / "values.yaml").write_bytes(VALUES.encode())
@@ -84,6 +114,7 @@ LEFT_ALONE = [
     ("copy.yaml", "- from: kubeflow/spark-operator\n  to: mirror/kubeflow/spark-operator\n"),
     ("values.yaml", "x: &hub\n  registry: docker.io\nimage:\n  <<: *hub\n  repository: kubeflow/spark-operator\n"),
     ("values.yaml", "op:\n  image:\n    repository: kubeflow/spark-operator\n    tag: 2.5.2\n"),
+    ("op.spdx.json", '{"name": "docker.io/kubeflow/spark-operator", "versionInfo": "2.5.2"}\n'),
     (".env", "OPERATOR_IMAGE_REPOSITORY=kubeflow/spark-operator\nOPERATOR_IMAGE_TAG=2.5.2\n"),
 ]
 
