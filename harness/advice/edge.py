@@ -90,7 +90,7 @@ def advise(basis: Basis, origin: End, target: End, looked: Looked, plan: Plan | 
     if plan and not basis.cannot and _open(basis, origin, target, found):
         found = _without_runs(basis, origin, target, found, plan, looked)
     else:
-        found = _with_own_steps(found, plan, looked)
+        found = _with_own_steps(basis, found, plan, looked)
     said = _of_tool(basis, origin, target, plan.deployment) if plan else ()
     return found.model_copy(update={"answer": _judged(found.answer, looked), "why": (*found.why, *said)})
 
@@ -138,8 +138,13 @@ def _judged(answer: Answer, looked: Looked) -> Answer:
     return Answer.WITH_STEPS if answer is Answer.SAFE and looked.steps else answer
 
 
-def _with_own_steps(found: Advice, plan: Plan | None, looked: Looked) -> Advice:
-    """An answer that rests on runs here: the steps are the commands that were run, after those that values ask for."""
+def _with_own_steps(basis: Basis, found: Advice, plan: Plan | None, looked: Looked) -> Advice:
+    """An answer that rests on runs here: the steps are the commands that were run, after those that values ask for.
+
+    Of releases that no run can take the answer stays open; what is known to be needed is said all the same.
+    """
+    if plan and basis.cannot:
+        return found.model_copy(update={"steps": (*_before_rows(basis, found), *_planned(plan, "apply", looked))})
     if found.answer not in (Answer.SAFE, Answer.WITH_STEPS) or plan is None:
         return found
     if plan.deployment.tool == "helm":
@@ -202,6 +207,14 @@ def _about(known: Catalogue, origin: End, target: End, crds: CrdMode) -> list[Kn
 
 def _races(known: Catalogue, origin: End, target: End, crds: CrdMode) -> Iterable[KnownRow]:
     return [row for row in _about(known, origin, target, crds) if row.strikes == "sometimes"]
+
+
+def _before_rows(basis: Basis, found: Advice) -> Iterator[Sentence]:
+    """The ways out that only those need who come from a release before all that have a row."""
+    oldest = min((it.version for it in basis.known.releases), key=numbers)
+    for it in basis.known.upgrades.notes:
+        if not it.value and it.about(found.origin, found.target) and not it.about(oldest, found.target):
+            yield Sentence(text=it.way_out, origin="from the catalogue", where=f"{it.basis}, {it.link}")
 
 
 def _note(row: KnownRow) -> Sentence:

@@ -20,6 +20,7 @@ from harness.releases.chart_image import ChartImage
 from harness.releases.values import at
 
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+.*")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _COPY = "copy the image: harness registry copy"
 
 _HUB_CACHES = frozenset({"mirror.gcr.io"})
@@ -55,6 +56,7 @@ class _Case:
     """A name to be judged: `keys` of the values that make it, and what the target's chart then asks for."""
 
     keys: str
+    hook: bool
     asked: ChartImage
     wanted: tuple[str, str]
     before: tuple[str | None, str | None]
@@ -91,10 +93,40 @@ def remarks(
     """Advice on values that pin an image: the operator's or the hook's, as `key` says."""
     if target.release is None:
         return
-    yield from judge(values, key, above, origin, target, homes).remarks
+    found = list(judge(values, key, above, origin, target, homes).remarks)
     asked = _asked(values, key, target, target.release)
     if asked.tag.partition("@")[0] != target.release.version:
-        yield _tag(f"{above}{key}.tag", asked, target, homes)
+        found.append(_tag(f"{above}{key}.tag", asked, _row(target, key), target, homes))
+    if key == "image":
+        yield from found
+        return
+    hooked = at(values, "hook.upgradeCrd")
+    for it in found:
+        yield it if hooked else _unused(it)
+    if hooked and not found:
+        yield from _left_behind(values, above, origin, target, homes)
+
+
+def _unused(remark: Remark) -> Remark:
+    """What is said of a hook that is off."""
+    text = f"{remark.sentence.text}; nothing pulls it as long as hook.upgradeCrd is off"
+    return Remark(sentence=remark.sentence.model_copy(update={"text": text}))
+
+
+def _left_behind(
+    values: Mapping[str, Any], above: str, origin: End, target: End, homes: Homes | None
+) -> Iterator[Remark]:
+    """That the hook's image is not where the values have the operator's, since it has keys of its own."""
+    operator = judge(values, "image", above, origin, target, homes).after
+    hook = judge(values, "hook.image", above, origin, target, homes).after
+    host = operator.partition("/")[0]
+    if host and hook and host != hook.partition("/")[0]:
+        key = f"{above}hook.image"
+        text = f"{key}: the hook's image stays {hook}: {above}image.registry does not move it"
+        step = (
+            f"see that the cluster can pull {hook}, or bring it to {host}, and set {key}.registry and {key}.repository"
+        )
+        yield to_do(text, target, step)
 
 
 def judge(values: Mapping[str, Any], key: str, above: str, origin: End, target: End, homes: Homes | None) -> Judged:
@@ -109,6 +141,7 @@ def judge(values: Mapping[str, Any], key: str, above: str, origin: End, target: 
     named = [f"{above}{key}.{part}" for part in asked.given if part != "tag"]
     case = _Case(
         keys=" and ".join(named),
+        hook=key != "image",
         asked=asked,
         wanted=(registry, repository),
         before=before,
@@ -178,10 +211,7 @@ def _named(case: _Case, homes: Homes | None) -> Judged:
     if case.inside and _is_name(case.inside):
         return _host_inside(case, homes)
     if not _is_name(case.image):
-        empty = "an empty registry" if not asked.registry else "the chart"
-        text = f"{keys}: {empty} makes the name {case.image}, which is not the name of an image"
-        step = f"set image.registry to the host of your registry, or remove {keys} from the values"
-        return Judged(remarks=(to_do(text, target, step, stops=True),))
+        return _malformed(case, homes)
     if case.image == case.right:
         copied, default = f"where {target.name} is", f"the default of {target.name} and can be removed"
         said = catalogued(f"{keys}: this is {copied if case.release.relocated else default}", target)
@@ -213,11 +243,31 @@ def _host_inside(case: _Case, homes: Homes | None) -> Judged:
     return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True), *found.remarks))
 
 
+def _malformed(case: _Case, homes: Homes | None) -> Judged:
+    """A name that is none, with what it was meant to be, as far as that can be seen."""
+    empty = "an empty registry" if not case.asked.registry else "the chart"
+    text = f"{case.keys}: {empty} makes the name {case.image}, which is not the name of an image"
+    registry = _SCHEME.sub("", case.asked.registry).strip("/")
+    repository = case.asked.repository.partition("@")[0].strip("/").lower()
+    meant = case.written(registry, repository)
+    found = _named(meant, homes) if registry and _is_name(meant.image) else Judged()
+    step = f"set image.registry to the host of your registry, or remove {case.keys} from the values"
+    if found.after == case.right:
+        step = f"remove {case.keys} from the values"
+        return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True),))
+    if found.after:
+        step = f"write registry: {registry} and repository: {repository}, in place of {case.keys}"
+    return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True), *found.remarks))
+
+
 def _own(case: _Case, host: str) -> Judged:
     """A name in the user's own registry, which may be a pull-through cache, as far as its name says so."""
     copy, home = copy_step(case.right, case.image), case.wanted[0]
     need = f"your own registry must have {case.image} before the upgrade"
     text, step = f"{need}, copied from {case.right}", copy
+    if case.hook:
+        text = f"{text}; it has the CRDs in it, so that no other kubectl will do"
+        step = f"remove {case.keys} from the values, or {copy}"
     if host not in HUB_HOSTS and host != home:
         if in_cache := _below_cache_of_ghcr(case):
             if in_cache != case.asked.name:
@@ -271,24 +321,24 @@ def _of_upstream(text: str, homes: Homes | None) -> str:
     return found.message if found else ""
 
 
-def _tag(key: str, asked: ChartImage, target: End, homes: Homes | None) -> Remark:
+def _tag(
+    key: str, asked: ChartImage, wanted: tuple[str | None, str | None], target: End, homes: Homes | None
+) -> Remark:
     tag = asked.tag
+    remove = f"remove {key} from the values"
+    if not is_known(tag):
+        said = catalogued(
+            f"{key}: {tag} is filled in elsewhere: with {target.name} it has to be its version, or empty", target
+        )
+        return Remark(sentence=said, step=f"see what fills in {key}, or {remove}")
     found = homes.judge(ImageReference.parse(asked.text)) if homes and _is_name(asked.text) else None
     if found and found.rule == "not-published":
-        return to_do(f"{key}: {found.message}", target, f"remove {key} from the values", stops=True)
-    if _WITH_V.fullmatch(tag):
-        return to_do(
-            f"{key}: there is no image with the tag {tag}: tags are versions without v",
-            target,
-            f"remove {key} from the values, or write {tag[1:]}",
-            stops=True,
-        )
-    return to_do(
-        f"{key} keeps the image at {tag} with the chart of {target.name}: remove it, the chart's own version is the "
-        "default",
-        target,
-        f"remove {key} from the values",
-    )
+        return to_do(f"{key}: {found.message}", target, remove, stops=True)
+    if _WITH_V.fullmatch(tag) and (asked.registry, asked.repository) == wanted:
+        text = f"{key}: there is no image with the tag {tag}: tags are versions without v"
+        return to_do(text, target, f"{remove}, or write {tag[1:]}", stops=True)
+    text = f"{key} keeps the image at {tag} with the chart of {target.name}"
+    return to_do(f"{text}: remove it, the chart's own version is the default", target, remove)
 
 
 def _row(end: End, key: str) -> tuple[str | None, str | None]:

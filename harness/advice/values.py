@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from harness.advice import images
+from harness.advice import images, refusals
 from harness.advice.remarks import End, Remark, chart_of, read
 from harness.audit.homes import Homes
 from harness.matrix import chart_facts
+from harness.matrix.chart_facts import RenamedRow
 from harness.matrix.edges import Upgrades
 from harness.matrix.known_rows import KnownRow, Note
 from harness.matrix.model import Move
+from harness.matrix.versions import numbers
 from harness.releases import chart_image, conditions, value_kinds
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at, merge, strangers
@@ -24,6 +27,10 @@ NOTHING_KNOWN = Upgrades()
 
 _UMBRELLAS_OWN = ("enabled", "tags")
 """Keys that umbrella charts have beside a subchart's own, as conditions."""
+_ANCHORS = ("x-", ".", "_")
+"""How keys begin that hold nothing but anchors of YAML."""
+_RENAMED_IN = (2, 0, 0)
+_SHORTENED = 4
 _SHOWN_VALUE = 80
 
 
@@ -41,6 +48,8 @@ def remarks(
 
     `homes` has the names that are upstream's; without it, any is taken for the user's own.
     """
+    if off := _switched_off(values, target):
+        return [off]
     above, values = operators_own(values, target)
     found = [
         *images.remarks(values, "image", above, origin, target, homes),
@@ -49,11 +58,21 @@ def remarks(
         *_known_to_break(values, above, origin, target, upgrades.known),
         *_unknown_keys(values, above, origin, target),
         *_wrong_kinds(values, above, target),
+        *refusals.remarks(values, above, target),
     ]
     if not found and target.defaults is not None:
         text = "none of these values needs a change"
         found = [Remark(sentence=Sentence(text=text, origin="from the chart", where=chart_of(target)))]
     return [*found, *_moved(values, origin, target)]
+
+
+def _switched_off(values: Values, target: End) -> Remark | None:
+    """That an umbrella chart leaves the operator out; None where it does not."""
+    below = [] if CHART_NAME in (target.defaults or {}) else list(chart_image.subcharts(values))
+    if not below or any(it.get("enabled") is not False for _, it in below):
+        return None
+    text = f"{below[0][0]}enabled is false: where the dependency has that as its condition, nothing of it is deployed"
+    return Remark(sentence=Sentence(text=text, origin="from the chart", where=chart_of(target)))
 
 
 def operators_own(values: Values, target: End) -> tuple[str, Values]:
@@ -96,13 +115,16 @@ def _below(above: str, keys: Iterable[str], text: str) -> str:
 
 
 def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Iterator[Remark]:
-    """Keys that the target's chart does not use: Helm accepts them silently."""
+    """Keys that the target's chart does not use: Helm accepts them silently.
+
+    Those that a chart before 2.0.0 did use have to be written otherwise; others had no effect before, either.
+    """
     if target.defaults is None:
         text = f"whether {target.name} still uses all of these keys is not known: its chart is not available here"
         yield Remark(sentence=Sentence(text=text, origin="from the chart"))
         return
     for key in strangers(values, target.defaults):
-        if key.startswith("x-") or (above and key in _UMBRELLAS_OWN):
+        if key.startswith(_ANCHORS) or (above and key in _UMBRELLAS_OWN):
             continue
         if _known(key, target.defaults):
             text = f"{above}{key} has a dot in its name, and none of {target.name}'s keys has: it has no effect"
@@ -110,20 +132,51 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
             continue
         there = origin.defaults is not None and _known(key, origin.defaults)
         was = f"is in the chart of {origin.name} but no longer in" if there else "is not in"
-        text = (
-            f"{above}{key} {was} the chart of {target.name}: it has no effect{_other_name(key, above, values, target)}"
-        )
-        yield Remark(sentence=read(text, target))
+        found = _renamed(key, values, target.defaults)
+        now = " and ".join(dict.fromkeys(f"{above}{it.now}" for it in found))
+        name = f"; its name there is {now}" if now else _near(key, above, target.defaults)
+        text = f"{above}{key} {was} the chart of {target.name}: it has no effect{name}"
+        step = f"write {', '.join(_as(it, above, target.defaults) for it in found)}"
+        yield Remark(sentence=read(text, target), step=step if now and numbers(origin.name) < _RENAMED_IN else "")
 
 
-def _other_name(key: str, above: str, values: Values, target: End) -> str:
-    """What charts since 2.0.0 call a key of the charts before, or how it is spelt, in words."""
-    now = [it.now for it in chart_facts.renamed() if it.before == key or _is_below(it.before, key, values)]
+def _as(row: RenamedRow, above: str, defaults: Values) -> str:
+    of_kind = ", a list" if isinstance(at(defaults, row.now), list) and not row.before.endswith("s") else ""
+    also = f", with {above}{row.also}" if row.also else ""
+    return f"{above}{row.before} as {above}{row.now}{of_kind}{also}"
+
+
+def _renamed(key: str, values: Values, defaults: Values) -> list[RenamedRow]:
+    """What charts since 2.0.0 call a key of the charts before and those below it, or how it is spelt.
+
+    People also write those keys below a part of the operator, which then has the new one: `webhook.podAnnotations`.
+    """
+    rows = chart_facts.renamed()
+    found = [it for it in rows if it.before == key or _is_below(it.before, key, values)]
+    part, _, rest = key.partition(".")
+    for it in rows if rest and not found else ():
+        if it.before == rest or _is_below(f"{part}.{it.before}", key, values):
+            beside = f"{part}.{it.now.partition('.')[2]}"
+            found.append(RenamedRow(before=key, now=beside if _known(beside, defaults) else it.now))
     upper, _, last = key.rpartition(".")
-    beside = at(target.defaults, upper) if upper else target.defaults
-    spelt = [it for it in beside or {} if it.lower() == last.lower()]
-    now = now or [f"{upper}.{it}".lstrip(".") for it in spelt]
-    return f"; its name there is {' and '.join(f'{above}{it}' for it in dict.fromkeys(now))}" if now else ""
+    beside_it = at(defaults, upper) if upper else defaults
+    spelt = [f"{upper}.{it}".lstrip(".") for it in beside_it or {} if _plain(it) == _plain(last)]
+    return found or [RenamedRow(before=key, now=it) for it in spelt]
+
+
+def _plain(key: str) -> str:
+    return key.lower().replace("-", "").replace("_", "")
+
+
+def _near(key: str, above: str, defaults: Values) -> str:
+    """The key beside it that it may have been meant for, in words."""
+    upper, _, last = key.rpartition(".")
+    beside = at(defaults, upper) if upper else defaults
+    known = list(beside) if isinstance(beside, Mapping) else []
+    near = difflib.get_close_matches(last, known, n=1, cutoff=0.85)
+    near = near or [it for it in known if len(last) >= _SHORTENED and it.startswith(last)][:1]
+    name = f"{upper}.{near[0]}".lstrip(".") if near else ""
+    return f"; did you mean {above}{name}?" if name else ""
 
 
 def _is_below(before: str, key: str, values: Values) -> bool:

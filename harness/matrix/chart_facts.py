@@ -39,6 +39,7 @@ class RenamedRow(Model):
 
     before: str
     now: str
+    also: str = ""
 
 
 class SchemaRow(Model):

@@ -132,7 +132,10 @@ class Note(Model):
     def holds(self, value: object) -> bool:
         """Whether it is about a value of its key."""
         is_release = bool(VERSION.fullmatch(str(value)))
-        return bool(value) and not (self.tags and is_release and not matches(self.tags, str(value)))
+        # Of a list, an empty text stands for none or for all.
+        return bool(any(value) if isinstance(value, list) else value) and not (
+            self.tags and is_release and not matches(self.tags, str(value))
+        )
 
     def about(self, origin: str, target: str, kind: str = "upgrade") -> bool:
         """Whether it is about the edge between these releases."""

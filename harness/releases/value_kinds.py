@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.releases.values import at
+from harness.releases.values import PASSED_ON, at
 
 Values = Mapping[str, Any]
 
@@ -16,9 +16,6 @@ _PLAIN = {"text", "a number", "true or false"}
 """What Helm's templates write alike."""
 
 _MEANT_FALSE = ("false", "no", "off", "n", "0")
-_PASSED_ON = ("podSecurityContext", "securityContext")
-"""Maps that templates give to Kubernetes as they are, and leave out where there are none."""
-
 _TEXT_ONLY = re.compile(
     r"(?:(?:controller|webhook|hook|spark)\..*)?(?:nodeSelector|labels|annotations|commonLabels)\..+"
 )
@@ -37,19 +34,41 @@ class Wrong:
 
 def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
     """Values of a wrong kind; `defaults` are those of the chart, which is called `chart`."""
-    for key, value in leaves(values):
-        own = at(defaults, key)
+    for key, value, own in _compared(values, defaults):
         if value is None:
-            if isinstance(own, Mapping) and own and key.rpartition(".")[2] not in _PASSED_ON:
-                words = f"is null, so that Helm drops the keys below it, which the templates of {chart} read"
-                yield Wrong(key=key, words=words, step=f"remove {key} from the values")
+            yield from _null(key, own, chart)
         elif isinstance(own, bool) and isinstance(value, str) and value.lower() in _MEANT_FALSE:
             words = f'is the text "{value}", and a template that asks for it takes any text for true'
             yield Wrong(key=key, words=words, step=f"write {key}: false, without quotes", stops=False)
         elif own is not None and _kind(value) != _kind(own) and not {_kind(value), _kind(own)} <= _PLAIN:
             words = f"is {_kind(value)}, and in {chart} {_kind(own)}"
-            yield Wrong(key=key, words=words, step=f"write {key} as {_kind(own)}")
+            step = f"write {key} as {_kind(own)}, or remove it from the values"
+            yield Wrong(key=key, words=words, step=step)
     yield from refused(values)
+
+
+def _compared(values: Values, defaults: Values, above: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Each value with its key and what the chart has there: also a map where the chart has none."""
+    for key, value in values.items():
+        own = defaults.get(key)
+        if isinstance(value, Mapping) and value and (own is None or isinstance(own, Mapping)):
+            yield from _compared(value, own or {}, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value, own
+
+
+def _null(key: str, own: object, chart: str) -> Iterator[Wrong]:
+    """What a null does, which takes the chart's own value away."""
+    step = f"remove {key} from the values"
+    if isinstance(own, Mapping) and own and key.rpartition(".")[2] not in PASSED_ON:
+        words = f"is null, so that Helm drops the keys below it, which the templates of {chart} read"
+        yield Wrong(key=key, words=words, step=step)
+    elif own is True:
+        words = f"is null, so that Helm drops the true of {chart}, and its templates take nothing for false"
+        yield Wrong(key=key, words=words, step=f"{step}, or write false", stops=False)
+    elif isinstance(own, int) and own is not False:
+        words = f"is null, so that Helm drops the {own} of {chart}, and its templates write nothing in its place"
+        yield Wrong(key=key, words=words, step=step, stops=False)
 
 
 def refused(values: Values) -> Iterator[Wrong]:

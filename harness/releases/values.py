@@ -63,8 +63,12 @@ def at(document: object, field: str) -> Any:
     return document
 
 
+PASSED_ON = ("podSecurityContext", "securityContext")
+"""Maps that the chart's templates give to Kubernetes as they are, and leave out where there are none."""
+
+
 def strangers(values: Mapping[str, Any], defaults: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Keys of `values` that `defaults` does not have; below an empty map a chart accepts any key.
+    """Keys of `values` that `defaults` does not have; below an empty map, or one passed on, a chart accepts any key.
 
     `global` is of Helm's own, and reaches every chart.
     """
@@ -73,7 +77,9 @@ def strangers(values: Mapping[str, Any], defaults: Mapping[str, Any], above: str
         if key not in defaults:
             if name != "global":
                 yield name
-        elif isinstance(value, Mapping) and isinstance(defaults[key], Mapping) and defaults[key]:
+        elif (
+            isinstance(value, Mapping) and isinstance(defaults[key], Mapping) and defaults[key] and key not in PASSED_ON
+        ):
             yield from strangers(value, defaults[key], f"{name}.")
 
 

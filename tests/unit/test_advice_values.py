@@ -205,3 +205,160 @@ def test_a_host_in_the_repository_of_ones_own_also_needs_the_image_there() -> No
     found = said("image: {repository: acme.io/spark/op}", "2.1.1")
     assert "-> write registry: acme.io and repository: spark/op, in place of image.repository" in found
     assert "controller:2.5.2 acme.io/spark/op:2.5.2" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence", "step"),
+    [
+        (
+            "controller: {podDisruptionBudget: {enable: true}}",
+            "controller.podDisruptionBudget.enable needs more than one replica",
+            "set controller.replicas to 2, or podDisruptionBudget.enable to false",
+        ),
+        (
+            "webhook: {replicas: '1', topologySpreadConstraints: [{maxSkew: 1}]}",
+            "webhook.topologySpreadConstraints needs more than one replica",
+            "set webhook.replicas to 2",
+        ),
+        (
+            "prometheus: {metrics: {enable: false}, podMonitor: {create: true}}",
+            "prometheus.podMonitor.create needs prometheus.metrics.enable",
+            "set prometheus.metrics.enable to true",
+        ),
+        (
+            "controller: {featureGates: [{name: Foo, enabled: true}]}",
+            "controller.featureGates has Foo, which is none of PartialRestart",
+            "take Foo out of controller.featureGates",
+        ),
+        (
+            "controller: {volumes: [{name: ivy, emptyDir: {}}]}",
+            "controller.volumeMounts mounts tmp, which controller.volumes does not have",
+            "add the volume tmp to controller.volumes",
+        ),
+        (
+            "controller: {volumes: [{name: a, emptyDir: {}}], volumeMounts: [{name: a, mountPath: /cache}]}",
+            "controller.volumeMounts mounts nothing at /tmp, where the controller writes the pod templates",
+            "add a mount at /tmp",
+        ),
+        (
+            "webhook: {volumes: [], volumeMounts: []}",
+            "webhook.volumeMounts mounts nothing at /etc/k8s-webhook-server/serving-certs",
+            "add a mount at /etc/k8s-webhook-server/serving-certs",
+        ),
+        (
+            "webhook: {podSecurityContext: {runAsUser: 0}}",
+            "webhook.podSecurityContext.runAsUser is 0, and runAsNonRoot is true",
+            "remove webhook.podSecurityContext.runAsUser from the values",
+        ),
+    ],
+)
+def test_what_is_refused_together(text: str, sentence: str, step: str) -> None:
+    found = said(text)
+    assert f"stops: {sentence}" in found
+    assert step in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "controller: {replicas: 2, podDisruptionBudget: {enable: true}, topologySpreadConstraints: [{maxSkew: 1}]}",
+        "webhook: {enable: false, podDisruptionBudget: {enable: true}, volumes: []}",
+        "controller: {featureGates: [{name: PartialRestart, enabled: true}, {name: AllAlpha, enabled: true}]}",
+        "controller: {securityContext: {runAsUser: 0, runAsNonRoot: false, capabilities: {add: [X]}}}",
+        "controller: {securityContext: {runAsUser: 185}, podSecurityContext: {runAsUser: 0, runAsGroup: 1}}",
+        "controller: {volumes: [{name: a}], volumeMounts: [{name: a, mountPath: /tmp/}]}",
+        "controller: {volumes: [], volumeMounts: [], securityContext: {readOnlyRootFilesystem: false}}",
+        ".defaults: &a {replicas: 2}\nwebhook: *a",
+        'spark: {jobNamespaces: [""]}',
+        "global: {domain: acme.io}",
+    ],
+)
+def test_what_fits_together_is_not_told(text: str) -> None:
+    assert said(text) == "none of these values needs a change -> "
+
+
+def test_older_controllers_write_nothing_to_tmp() -> None:
+    text = "controller: {volumes: [{name: a}], volumeMounts: [{name: a, mountPath: /cache}]}"
+    found = values.remarks(yaml.safe_load(text), end("2.2.1"), end("2.3.0"), CATALOGUE.upgrades, HOMES)
+    assert not any("add a mount" in it.step for it in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image: docker.io/kubeflow/spark-operator:2.1.1", "write image as a map, or remove it from the values"),
+        ("controller: {featureGates: {PartialRestart: true}}", "stops: controller.featureGates is a map, and in"),
+        ("webhook: {enable: null}", "webhook.enable is null, so that Helm drops the true of the chart"),
+        ("controller: {workers: null}", "controller.workers is null, so that Helm drops the 10 of the chart"),
+        ("global: {imageRegistry: acme.io}", "global.imageRegistry has no effect on the operator"),
+        ("spark-operator: {enabled: false, image: {tag: v1}}\nother: {a: 1}", "spark-operator.enabled is false: where"),
+    ],
+)
+def test_nulls_maps_and_what_is_switched_off(text: str, words: str) -> None:
+    assert words in said(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("image: {registery: a}", "did you mean image.registry?"),
+        ("image: {repo: a}", "did you mean image.repository?"),
+        ("controller: {replica: 2}", "did you mean controller.replicas?"),
+        ("controller: {service_account: {name: a}}", "its name there is controller.serviceAccount"),
+        ("webhook: {podAnnotations: {a: b}}", "its name there is webhook.annotations"),
+        ("controller: {imagePullSecrets: [{name: a}]}", "its name there is image.pullSecrets"),
+        ("prometheus: {podMonitor: {enable: true}}", "its name there is prometheus.podMonitor.create"),
+        (
+            "webhook: {initAnnotations: {a: b}}",
+            "initAnnotations is not in the chart of 2.5.2: it has no effect ->",
+        ),
+    ],
+)
+def test_a_key_that_was_misspelt_is_told_with_the_likely_one(text: str, words: str) -> None:
+    found = said(text)
+    assert words in found
+    assert found.endswith("-> "), "it had no effect before, either"
+
+
+def test_keys_that_acted_before_2_0_have_steps() -> None:
+    given = yaml.safe_load("""
+sparkJobNamespace: jobs
+ingressUrlFormat: "{{$appName}}.acme.io"
+rbac: {createRole: false, createClusterRole: true}
+priorityClassName: high
+podDisruptionBudget: {enable: true}
+""")
+    found = values.remarks(given, End(name="1.2.15"), end("2.5.2"), CATALOGUE.upgrades, HOMES)
+    assert [it.step for it in found if it.step] == [
+        "write sparkJobNamespace as spark.jobNamespaces, a list",
+        "write ingressUrlFormat as controller.uiIngress.urlFormat, with controller.uiIngress.enable: true",
+        "write rbac.createRole as spark.rbac.create, rbac.createClusterRole as controller.rbac.create",
+        "write priorityClassName as controller.priorityClassName",
+        "write podDisruptionBudget.enable as controller.podDisruptionBudget.enable",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "step"),
+    [
+        ("{registry: 'https://acme.io', repository: op}", "write registry: acme.io and repository: op, in place of"),
+        ("{registry: acme.io/, repository: Team/Op}", "write registry: acme.io and repository: team/op, in place of"),
+        ("{registry: acme.io, repository: 'op@sha256:aa'}", "controller:2.5.2 acme.io/op:2.5.2"),
+        ("{registry: acme.io, repository: op, tag: v2.4.0-ours}", "image.tag keeps the image at v2.4.0-ours"),
+        ("{tag: '${TAG}'}", "see what fills in image.tag, or remove image.tag from the values"),
+    ],
+)
+def test_what_a_name_was_meant_to_be(image: str, step: str) -> None:
+    assert step in said(f"image: {image}")
+
+
+def test_the_hooks_image_has_keys_of_its_own() -> None:
+    moved = "see that the cluster can pull ghcr.io/kubeflow/spark-operator/kubectl:2.5.2, or bring it to acme.io"
+    assert moved in said("{hook: {upgradeCrd: true}, image: {registry: acme.io}}")
+    assert moved not in said("{hook: {upgradeCrd: false}, image: {registry: acme.io}}")
+    assert moved not in said("{hook: {upgradeCrd: true, image: {registry: acme.io}}, image: {registry: acme.io}}")
+    other = "{hook: {upgradeCrd: true, image: {registry: docker.io, repository: bitnami/kubectl}}}"
+    assert "so that no other kubectl will do -> remove hook.image.registry and" in said(other)
+    assert (
+        "nothing pulls it as long as hook.upgradeCrd is off -> \n" in said(other.replace("true", "false") + "\n") + "\n"
+    )

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that are of the right kind, and that the target's templates, Kubernetes or the operator refuse together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from harness.advice.remarks import End, Remark, read
+from harness.matrix.versions import numbers
+from harness.releases.values import at, merge
+
+Values = Mapping[str, Any]
+
+_TEMPLATES_IN_TMP = (2, 4, 0)
+"""The first release that writes a pod template below /tmp for each submission
+(internal/controller/sparkapplication/submission.go)."""
+
+_WRITTEN_TO = {"controller": "/tmp", "webhook": "/etc/k8s-webhook-server/serving-certs"}  # noqa: S108 - of a container
+"""Where each part writes (internal/controller/sparkapplication/submission.go, cmd/operator/webhook/start.go)."""
+
+_EVERY_GATE = ("AllAlpha", "AllBeta")
+_FOR_IMAGES = ("imageRegistry", "imagePullSecrets", "image", "registry")
+
+
+def remarks(values: Values, above: str, target: End) -> Iterator[Remark]:
+    """What is refused of these values, over those of the target's chart; nothing where these are not known."""
+    if target.defaults is None:
+        return
+    used = merge(target.defaults, values)
+    told = [*_monitored(used), *_gates(used, target.defaults)]
+    for part in ("controller", "webhook"):
+        if part == "controller" or at(used, "webhook.enable"):
+            told += [*_several(used, part), *_mounted(used, part), *_written(used, part, target), *_root(used, part)]
+    for key, why, step in told:
+        yield Remark(sentence=read(f"{above}{key} {why}", target), step=f"{step[0]}{above}{step[1]}", stops=True)
+    yield from _global(values, target)
+
+
+_Told = tuple[str, str, tuple[str, str]]
+"""A key, what is said of it, and the step in two halves, between which the path to the operator's values stands."""
+
+
+def _several(used: Values, part: str) -> Iterator[_Told]:
+    if not _one(at(used, f"{part}.replicas")):
+        return
+    for key, off in (("podDisruptionBudget.enable", "to false"), ("topologySpreadConstraints", "to []")):
+        if at(used, f"{part}.{key}"):
+            why = f"needs more than one replica: with {part}.replicas at 1 the chart does not render"
+            yield f"{part}.{key}", why, ("set ", f"{part}.replicas to 2, or {key} {off}")
+
+
+def _one(replicas: object) -> bool:
+    """Whether the templates take this number, or this text, for one or less."""
+    try:
+        return int(str(replicas)) <= 1
+    except ValueError:
+        return False
+
+
+def _monitored(used: Values) -> Iterator[_Told]:
+    if at(used, "prometheus.podMonitor.create") and not at(used, "prometheus.metrics.enable"):
+        why = "needs prometheus.metrics.enable: without it the chart does not render"
+        step = "prometheus.metrics.enable to true, or prometheus.podMonitor.create to false"
+        yield "prometheus.podMonitor.create", why, ("set ", step)
+
+
+def _gates(used: Values, defaults: Values) -> Iterator[_Told]:
+    known = [*_names(at(defaults, "controller.featureGates")), *_EVERY_GATE]
+    for name in _names(at(used, "controller.featureGates")) if len(known) > len(_EVERY_GATE) else ():
+        if name not in known:
+            why = (
+                f"has {name}, which is none of {', '.join(known)}: the controller ends at a gate that it does not know"
+            )
+            yield "controller.featureGates", why, (f"take {name} out of ", "controller.featureGates")
+
+
+def _mounted(used: Values, part: str) -> Iterator[_Told]:
+    """Mounts of volumes that a list of the user's has taken the place of."""
+    there = _names(at(used, f"{part}.volumes"))
+    for name in dict.fromkeys(_names(at(used, f"{part}.volumeMounts"))):
+        if name not in there:
+            why = f"mounts {name}, which {part}.volumes does not have: a list in the values replaces that of the chart"
+            yield f"{part}.volumeMounts", why, (f"add the volume {name} to ", f"{part}.volumes")
+
+
+def _written(used: Values, part: str, target: End) -> Iterator[_Told]:
+    """Folders that have to be written to, and that lie on a read-only root file system."""
+    folder = _WRITTEN_TO[part]
+    if part == "controller" and numbers(target.name) < _TEMPLATES_IN_TMP:
+        return
+    paths = [str(it.get("mountPath")).rstrip("/") for it in _items(at(used, f"{part}.volumeMounts"))]
+    if at(used, f"{part}.securityContext.readOnlyRootFilesystem") is True and not _covers(paths, folder):
+        what = "writes the pod templates of each application" if part == "controller" else "writes its certificate"
+        why = f"mounts nothing at {folder}, where the {part} {what}, and its root file system is read-only"
+        step = (f"add a mount at {folder}, of a volume like the chart's own, to ", f"{part}.volumeMounts")
+        yield f"{part}.volumeMounts", why, step
+
+
+def _covers(paths: list[str], folder: str) -> bool:
+    return any(folder == it or folder.startswith(f"{it}/") for it in paths)
+
+
+def _root(used: Values, part: str) -> Iterator[_Told]:
+    container, pod = f"{part}.securityContext", f"{part}.podSecurityContext"
+    user, key = at(used, f"{container}.runAsUser"), f"{container}.runAsUser"
+    if user is None:
+        user, key = at(used, f"{pod}.runAsUser"), f"{pod}.runAsUser"
+    strict = at(used, f"{container}.runAsNonRoot")
+    if user == 0 and (at(used, f"{pod}.runAsNonRoot") if strict is None else strict) is True:
+        why = "is 0, and runAsNonRoot is true: Kubernetes does not start the container"
+        yield key, why, ("remove ", f"{key} from the values, or set runAsNonRoot to false")
+
+
+def _global(values: Values, target: End) -> Iterator[Remark]:
+    """Settings for all charts that this one does not read."""
+    given = at(values, "global")
+    for key in given if isinstance(given, Mapping) else ():
+        if key in _FOR_IMAGES:
+            text = f"global.{key} has no effect on the operator: the chart of {target.name} reads nothing below global"
+            yield Remark(sentence=read(f"{text}; it has image.registry and image.pullSecrets", target))
+
+
+def _items(value: object) -> list[Mapping[str, Any]]:
+    return [it for it in value if isinstance(it, Mapping)] if isinstance(value, list) else []
+
+
+def _names(value: object) -> list[str]:
+    return [str(it.get("name")) for it in _items(value)]
