@@ -75,6 +75,8 @@ _FORMS = (
     _form(["8Q~", "7Q~"], r"\b[\w~.-]{3}[78]Q~[\w~.-]{31,34}"),
     # 64 bytes in base64: an account key of Azure
     _form(["=="], r"(?<![\w+/-])[A-Za-z0-9+/]{86}=="),
+    # A keytab, and a keystore of Java, in base64
+    _form(["BQIAAA", r"/u3\+7QAAAA"], r"(?<![\w+/-])(?:BQIAAA|/u3\+7QAAAA)[A-Za-z0-9+/]{24,}={0,2}"),
     # kubeadm's bootstrap tokens
     _form(
         [r"\.[a-z0-9]{16}(?![\w.-])"],
@@ -89,6 +91,10 @@ _FORMS = (
         r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}/)(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$-])""",
     ),
     _form(["://"], r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])"),
+    _form(
+        [r"""roxy["'=: ]+[\w.-]+:[^\s/@]+@"""],
+        r"""((?i:proxy)["']?(?:\s*[=:]\s*|\s+)["']?[\w.-]+:)(?!//)[^\s/@"']+(?=@)""",
+    ),
     _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)[^\s@]+(?=@)"),
     # The master password of Maven's settings-security.xml
     _form(["<master>"], r"(<master>)[^<]+(?=</master>)"),

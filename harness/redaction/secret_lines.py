@@ -6,10 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from harness.redaction import secret_commands
 from harness.redaction.secret_blocks import TIME
 from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
-from harness.redaction.secret_text import STATUS, inline
+from harness.redaction.secret_prose import STATUS
+from harness.redaction.secret_text import inline
 from harness.redaction.secret_values import QUOTE, value_at
 
 _FIELD = re.compile(
@@ -135,6 +137,8 @@ class _Line:
             self._mask_item()
         if self._body.rstrip().endswith("key:"):
             self._mask_long()
+        if secret_commands.reads_secret(self._body):
+            self._mask_answer()
         name = _NAME_LINE.match(self._body)
         if name and is_secret(name["key"]):
             self._mask_values(name["key"])
@@ -149,6 +153,24 @@ class _Line:
         if item and not is_harmless(item["value"]) and not _MEMBER.match(line):
             quote = '"' if line.lstrip().startswith("- ") and item["head"][-1] not in "\"'" else ""
             self._lines[after] = f"{item['head']}{quote}{MASK}{quote}{item['tail']}{end}"
+
+    def _mask_answer(self) -> None:
+        """What a command reads: from a text below it, or from the `echo` beside it, as `set -x` shows a pipe."""
+        heredoc = _HEREDOC.search(self._body)
+        if heredoc:
+            end = re.compile(rf"\s*{re.escape(heredoc[1])}\s*$")
+            for at in range(self._number + 1, min(self._number + _MAX_QUOTED_LINES, len(self._lines))):
+                line, line_end = _split(self._lines[at])
+                if end.match(line):
+                    break
+                if not is_harmless(line):
+                    self._lines[at] = MASK + line_end
+        if not self._body.lstrip().startswith("+"):
+            return
+        for at in (self._number - 1, self._number + 1):
+            if 0 <= at < len(self._lines):
+                line, line_end = _split(self._lines[at])
+                self._lines[at] = secret_commands.masked(secret_commands.PRINTS, line) + line_end
 
     def _mask_long(self) -> None:
         """kubeadm's certificate key, which is in the line after its name."""

@@ -98,12 +98,28 @@ _ABOUT = frozenset(
         *("reloader", "reload", "cleaner", "signer", "source", "template", "validation", "verifier", "scope"),
         *("scopes", "server", "service", "auto", "generation", "getter", "binding", "bindings", "plugin", "cache"),
         *("bucket", "identifier", "retries", "retry", "attempts", "per", "authentication", "authenticator", "auth"),
+        *("mechanism", "check", "checks", "failures", "total", "counter", "rate", "duration", "latency", "rules"),
+        *(
+            "strength",
+            "history",
+            "days",
+            "hours",
+            "minutes",
+            "number",
+            "regex",
+            "pattern",
+            "rounds",
+            "iterations",
+            "host",
+            "hosts",
+            "servers",
+        ),
     )
 )
 _ABOUT_OR_KEY = _ABOUT | {"key", "keys", "id", "ids"}
 # What comes before says the same: `checksum/secret`, `existingSecretPasswordKey`.
 _ABOUT_FIRST = frozenset(
-    ("checksum", "checksums", "existing", "redaction", "enable", "disable", "use", "has", "is", "no")
+    ("checksum", "checksums", "existing", "redaction", "enable", "disable", "use", "has", "is", "no", "automount")
 )
 # `imagePullSecret`, `tlsSecret`: what holds this is a Secret, whose name is told.
 _SECRETS_OF = frozenset(
@@ -155,10 +171,14 @@ def _tells(words: list[str], at: int) -> bool:
 # A reference to a secret, what was masked already, or no value at all.
 _NO_VALUE = re.compile(
     r"""(?ix)
-    \s* (?: true | false | read | write | null | none | nil | ~ | yes | no | undefined | \(none\) | \{\} | \[\]
+    \s* (?: true | false | read | write
+      | null | none | nil | ~ | yes | no | undefined | bool(?:ean)? | int(?:eger)? | string
+      | \(none\) | \{\} | \[\]
+      | data\+omitted | \(sensitive(?:\ value)?\) | \(known\ after\ apply\) | \[(?:masked|hidden|filtered|omitted)\]
       | <[^<>]*>(?:\s.*)?
       | \*{3,}(?:\(redacted\))? | \[?redacted\]? | \(redacted\) | x{4,} | \.{3,} | …
-      | \$\(\w+\) | \$\{[\w.]+\} | \$[A-Z_]\w* | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
+      | \$\((?!echo|printf)[\w./-]+(?:\ [^()]*)?\)
+      | \$\{[\w.]+\} | \$[A-Z_]\w* | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
       | \d+\ bytes | ssh-(?:rsa|ed25519|dss)\ .* | [a-z0-9.-]+-token-[a-z0-9]{5} | sha(?:256|512):[0-9a-f]{8,}
       | -----BEGIN\ (?:CERTIFICATE|PUBLIC\ KEY).* | LS0tLS1CRUdJTiB(?:DRVJ|QVUJ).*
     )? \s* """,
@@ -169,6 +189,7 @@ _PATH = re.compile(
     r"|secrets|\.docker|\.kube|\.config)(?:/[\w.@+-]+)+/?"
     r"|(?:[\w.@+-]*/)*[\w@+-][\w.@+-]*\.(?:crt|jks|json|keytab|pem|properties|toml|txt|xml|yaml|yml|key)"
 )
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _OBJECT = re.compile(r"[a-z0-9][a-z0-9.-]*[a-z]/[a-z][a-z0-9-]*[a-z0-9]")
 _KINDS_OF_LOGIN = frozenset(
     (
@@ -201,6 +222,9 @@ def is_harmless(value: str, name: str = "") -> bool:
         return True
     if lowered.endswith(("auth", "credentials", "authorization")) and value.lower() in _KINDS_OF_LOGIN:
         return True
+    if lowered.endswith("id") and _UUID.fullmatch(value):
+        # A session of Spark Connect, say: what opens none by itself.
+        return "session" in lowered
     if lowered.endswith("pwd") and value.startswith(("/", "~")):
         # The folder that a shell is in.
         return True

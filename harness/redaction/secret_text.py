@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from harness.redaction import secret_commands
 from harness.redaction.secret_mentions import lower
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
+from harness.redaction.secret_prose import PROSE, STATUS, STATUS_WORDS
 from harness.redaction.secret_values import QUOTE, Value, quoted_value, value_at
 
 # Every name of a secret has one of these; its name is what is around it.
@@ -35,16 +37,6 @@ _SEPARATOR = re.compile(
 )
 _GAP = re.compile(rf"(?:{QUOTE}\s*,\s*|{QUOTE}\s+(?={QUOTE})|\s*,\s*|\s+)(?![-,|\])]|{QUOTE}-)(?=\S)")
 
-_STATUS = (
-    *("a", "access", "an", "and", "already", "any", "are", "as", "at", "be", "because", "before", "by", "can"),
-    *("cannot", "check", "could", "denied", "did", "does", "duplicate", "empty", "error", "expired", "failed"),
-    *("for", "forbidden", "from", "get", "has", "have", "head", "if", "illegal", "in", "incorrect", "invalid"),
-    *("is", "it", "dial", "line", "malformed", "may", "mismatch", "missing", "must", "nil", "no", "none", "not"),
-    *("of", "ok", "on", "or", "post", "put", "read", "refused", "rejected", "required", "revoked", "secret"),
-    *("should", "signature", "since", "the", "this", "to", "too", "unable", "unauthorized", "unavailable"),
-    *("undefined", "unexpected", "unknown", "unsupported", "using", "value", "valid", "was", "were", "will"),
-    *("with", "wrong", "your", "you"),
-)
 # `DB_PASSWORD` in a field called name, and its value in one called value, in either order and in most notations.
 _NAME = rf"\b(?i:name|key)(?:{QUOTE})?\s*[:=]\s*(?:{QUOTE})?(?P<name>[\w.:-]+)(?:{QUOTE})?"
 _VALUE = r"\b(?i:value)"
@@ -60,45 +52,29 @@ _MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account
 _SQL = re.compile(r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password)\s+)(['\"])((?:\\.|(?!\2).)+)(?=\2)")
 _COMMAND = re.compile(r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|SET|spark\.conf\.set)\s+)(\w+)(\s+)([^\s=].*?)(\s*)$")
 _TUPLE = re.compile(r"""(\(\s*['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
-_TABLE = re.compile(r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)([^|│\s][^|│]*?)(?=\s*[|│])")
+_TABLE = re.compile(
+    r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)"
+    r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s][^|│]*?)(?=\s*[|│])"
+)
 _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
-_LOGIN = re.compile(
-    r"(\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z)\b[^|&]{0,200}?"
-    r"\s-[paw]\s*['\"]?)([^\s'\"-][^\s'\"]*)"
-)
-_CAPITAL = re.compile(
-    r"(\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b[^|&]{0,200}?\s-[PN]\s*['\"]?)([^\s'\"-]+)"
-)
-_ALIAS = re.compile(r"(\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+['\"]?)([^\s'\"-]+)")
-_ALIAS_OF_HADOOP = re.compile(r"(\bcredential\s+create\s+\S+\s[^|&]{0,200}?-v(?:alue)?\s+)(\S+)")
 _DIRECTIVE = re.compile(r"(\b(?:requirepass|masterauth)\s+['\"]?)([^\s'\"=:]+)")
 _MASKED_IN_CI = re.compile(r"(::add-mask::)(\S.*?)(?=\s*$)")
 _SET_IN_CI = re.compile(r"(::(?:set-output|set-env|save-state) name=([\w-]+)::)(\S.*?)(?=\s*$)")
 _TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
 # A line of .netrc
-_ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(_STATUS)})\b)(\S+)(?=\s*$)")
+_ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(STATUS_WORDS)})\b)(\S+)(?=\s*$)")
 # The second value of a change: `~ password = "old" -> "new"`
 _CHANGED = re.compile(rf"{QUOTE}?\s*->\s*(?={QUOTE})")
-_USER = re.compile(
-    r"(\b(?:curl|wget|http|crane|skopeo)\b.{0,200}?\s(?:-u|--(?:proxy-)?user)[\s=]*['\"]?[^\s:'\"]+:)([^\s'\"]+)"
-)
 _SAID = re.compile(r"(?i)(\bpass(?:word|phrase)\s+(?:is|was|set to|now):?\s+)(?=\S*[\d!@#$%^&*])([^\s,;]+)")
-_PIPED = re.compile(
-    r"(\b(?:echo|printf)\s+(?:-n\s+)?['\"]?)([^\s|'\"]+)(?=['\"]?\s*\|.{0,200}(?:password-stdin|\blogin\b))"
-)
-_BY_POSITION = re.compile(
-    r"(\b(?:aws configure set \S*(?:secret|token)\S*|vault login|htpasswd -\w*b\w* \S+ \S+)\s+)([^\s=-][^\s=]*)(?=\s|$)"
-)
-_OPENSSL = re.compile(r"(-pass(?:in|out)?\s+pass:)(\S+)")
-_LITERAL = re.compile(r"(--from-literal[= ]['\"]?[\w.-]+=['\"]?)([^\s'\"]+)")
-
 _HEADER = re.compile(
     rf"""(?ix)
-    ((?<![\w/-])(?:proxy-)?authorization(?:{QUOTE})?\s*(?:[:=,]|%3a|=>|(?=["'](?:basic|bearer|token)\s))\s*\[*\s*)
+    ((?<![\w/-])(?:proxy-)?authorization(?:{QUOTE})?\s*(?:[:=,]|%3a|=>|(?=["'](?:basic|bearer|token)\s))\s*(?:\[\]string\s*\{{|\[*)\s*)
     (?P<quote>{QUOTE})?
     (?P<scheme>(?:basic|bearer|digest|negotiate|token|apikey|ntlm|splunk|aws4-hmac-sha256)\b[ ]+)?
     """
 )
+# Of these schemes, what follows in a log is no part of the header.
+_ONE_WORD = re.compile(r"(?i)(?<=basic |earer )[\w.~+/*-]+=*(?=\s+(?:\||[\w.-]+=))")
 _COOKIE = re.compile(r"(?i)((?<![\w-])(?:set-)?cookie[\"']?\s*[:=]\s*\[?[\"']?)([^\s\"'][^\"'\]\r\n]*)")
 _BEARER = re.compile(
     r"(?i)\b(bearer(?:\s+|%20))(?!realm=|token\b|auth)((?=[a-z._~+/-]*\d|[\w.~+/-]{20})[\w.~+/-]{8,}=*)"
@@ -108,10 +84,8 @@ _QUERY = re.compile(
 )
 _MAP = re.compile(r"(?i)((?:string)?data:\s*(?:map\[string\][\[\]\w]*\{|map\[))")
 
-STATUS = re.compile(rf"(?i)(?:{'|'.join(_STATUS)})\b(?![\w@$!#%^*=+-])|[a-z][a-z/]*:\s|(?-i:[1-5]\d\d [A-Z][a-z]+)")
-_PROSE = re.compile(
-    rf"{STATUS.pattern}|(?-i:[A-Z]?[a-z]+,?\s+(?!(?:as|at|for|from|in|on|to|user|with)\b)[a-z]+(?:[\s,.;]|:\s|$))"
-)
+_STRUCT = re.compile(r"&?(?:[a-z]\w*\.)*[A-Z]\w*\{\w+:")
+_SUBSTITUTED = re.compile(r"\"?(?:\$\((?!echo|printf)[\w./-]+ [^()]*\)|`(?!echo|printf)[\w./-]+ [^`]*`|\$\{\{)")
 _INVALID = re.compile(r"""(?i)invalid value:\s*""")
 
 
@@ -169,13 +143,16 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     if separator["sep"] == ":" and "/" in line[start:end]:
         # A method in an address: `/v1/tokens:generate`.
         return None
+    if _STRUCT.match(line, separator.end()) or _SUBSTITUTED.match(line, separator.end()):
+        # What Go prints of a pointer has fields with names of their own; what a shell puts there is not known.
+        return None
     value = value_at(line, separator.end(), line[max(start - 1, 0) : start])
     if ":" not in separator["sep"] or value.quoted:
         return value
     invalid = _INVALID.match(line, separator.end())
     if invalid:
         return value_at(line, invalid.end())
-    return None if separator["sep"][-1:].isspace() and _PROSE.match(line, separator.end()) else value
+    return None if separator["sep"][-1:].isspace() and PROSE.match(line, separator.end()) else value
 
 
 def _value_of_flag(line: str, start: int, end: int) -> Value | None:
@@ -219,7 +196,7 @@ def _headers(line: str) -> str:
         start, position = found.end(), found.end()
         end = quoted_value(line, found.end("quote"), found["quote"]).end if found["quote"] else _header_end(line, start)
         value = line[start:end]
-        prose = not found["scheme"] and not found["quote"] and _PROSE.match(line, start)
+        prose = not found["scheme"] and not found["quote"] and PROSE.match(line, start)
         if value and not prose and not is_harmless(value.strip(), "authorization"):
             line = line[:start] + MASK + line[end:]
             position = start + len(MASK)
@@ -227,7 +204,10 @@ def _headers(line: str) -> str:
 
 
 def _header_end(line: str, start: int) -> int:
-    """Where an unquoted header ends: at a quote that was opened before it, or with its line."""
+    """Where an unquoted header ends: at a quote that was opened before it, behind its one word, or with its line."""
+    word = _ONE_WORD.match(line, start)
+    if word:
+        return word.end()
     return next((at for at in range(start, len(line)) if line[at] in "'\"]\r\n\\"), len(line))
 
 
@@ -278,26 +258,12 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
     (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
     (("identified ", "password '", 'password "'), _by_pattern(_SQL, 0, 3)),
-    (
-        (
-            *("login", "sshpass", "mysql", "mariadb", "mongo", "user.info", "redis-cli", "ldap", "kinit", "beeline"),
-            *("hive", "7z"),
-        ),
-        _by_pattern(_LOGIN, 0, 2),
-    ),
-    (("curl", "wget", "http ", "crane", "skopeo"), _by_pattern(_USER, 0, 2)),
     (("password is", "password was", "set to", "phrase is"), _by_pattern(_SAID, 0, 2)),
-    (("login", "password-stdin"), _by_pattern(_PIPED, 0, 2)),
-    (("aws configure", "vault login", "htpasswd"), _by_pattern(_BY_POSITION, 0, 2)),
-    (("pass:",), _by_pattern(_OPENSSL, 0, 2)),
-    (("sqlcmd", "bcp", "isql", "zip", "ssh-keygen", "ftp", "mosquitto"), _by_pattern(_CAPITAL, 0, 2)),
-    (("mc ",), _by_pattern(_ALIAS, 0, 2)),
-    (("credential create",), _by_pattern(_ALIAS_OF_HADOOP, 0, 2)),
     (("requirepass", "masterauth"), _by_pattern(_DIRECTIVE, 0, 2)),
     (("::add-mask",), _by_pattern(_MASKED_IN_CI, 0, 2)),
     (("::s",), _by_pattern(_SET_IN_CI, 2, 3)),
     (("password ",), _by_pattern(_ALONE, 0, 2)),
     (("\t",), _by_pattern(_TABBED, 2, 3)),
-    (("from-literal",), _by_pattern(_LITERAL, 0, 2)),
     (("?", "&", ";"), _by_pattern(_QUERY, 0, 2)),
+    *secret_commands.RULES,
 )

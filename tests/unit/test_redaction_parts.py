@@ -138,6 +138,7 @@ _FORMS = (
     *(f"{{{it}}}{_LETTERS[:28]}" for it in ("SHA", "SSHA", "SHA256", "SSHA512")),
     *(f"abc{it}~{_LETTERS[:32]}" for it in ("8Q", "7Q")),
     f"{(_LETTERS + _HEX)[:86]}==",
+    *(f"BQIAAABKAAIA{_LETTERS[:40]}", f"/u3+7QAAAAIAAAAB{_LETTERS[:40]}", "https_proxy=me:swordfish@a:3128"),
     "kubeadm token abcdef.0123456789abcdef",
     "Private-Lines: 1\nAAAAswordfish",
     *("https://0123swordfish:x-oauth-basic@a", "https://0123swordfish:@a", "https://me:swordfish@a"),

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Secrets in command lines of well-known tools, where no name says so, and in the answers to what tools ask for."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+
+from harness.redaction.secret_names import MASK, is_harmless
+from harness.redaction.secret_prose import PROSE, STATUS
+
+# What a shell takes for one argument.
+_ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?![\s'"-])[^\s'"|;<>]+))"""
+# What asks for a password on its standard input.
+_ASKS = (
+    r"(?:-stdin\b|\bkinit\b|\bsudo\s(?:-\w+\s+)*-\w*S\b|\bchpasswd\b|\bpassphrase-fd\b|\bpass(?:in|out)?\s+stdin\b"
+    r"|(?<!grep )\b(?!tee\b|cat\b|grep\b)\w+\s+(?:auth\s+|registry\s+)?login\b)"
+)
+_READS_SECRET = re.compile(_ASKS)
+_READERS = ("login", "stdin", "kinit", "sudo", "chpasswd", "passphrase-fd")
+
+PRINTS = re.compile(rf"^(?P<lead>\s*\++\s+(?:echo|printf)\s+(?:-\w+\s+|'?%s(?:\\n)?'?\s+)?){_ARGUMENT}['\"]?\s*$")
+"""What `set -x` shows of a command that prints one argument."""
+
+_LOGIN = re.compile(
+    r"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z)\b[^|&;]{0,200}?"
+    rf"\s-[paw](?:=|\s*){_ARGUMENT}"
+)
+_CAPITAL = re.compile(
+    rf"\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b[^|&;]{{0,200}}?\s-[PN]\s*{_ARGUMENT}"
+)
+_ALIAS = re.compile(rf"\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+{_ARGUMENT}")
+_ALIAS_OF_HADOOP = re.compile(rf"\bcredential\s+create\s+\S+\s[^|&;]{{0,200}}?-v(?:alue)?\s+{_ARGUMENT}")
+_USER = re.compile(
+    r"\b(?:curl|wget|https?|xh|crane|skopeo|ctr)\b(?!://).{0,200}?\s"
+    r"(?:-\w*[uU]|-[aE]|--(?:auth|cert|proxy-cert|(?:proxy-)?user))[\s=]*"
+    r"(?P<quote>['\"])?(?!\d+:\d+(?:\s|$))[^\s:'\"]+:"
+    r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?!//)[^\s'\"]+))"
+)
+_PIPED = re.compile(
+    rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?%s(?:\\n)?['\"]?\s+)*{_ARGUMENT}['\"]?\s*\|.{{0,200}}?{_ASKS}"
+)
+_HERE_STRING = re.compile(rf"{_ASKS}[^|&;<]{{0,200}}<<<\s*{_ARGUMENT}")
+_BY_POSITION = re.compile(
+    r"\b(?:aws configure set \S*(?:secret|token)\S*|vault login|htpasswd -\w*b\w* \S+ \S+)\s+"
+    r"(?P<quote>['\"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|[^\s=-][^\s=]*(?=\s|$)))"
+)
+_OPENSSL = re.compile(r"-pass(?:in|out)?\s+(?P<quote>['\"])?pass:(?P<value>(?(quote)(?:(?!(?P=quote)).)+|\S+))")
+_LITERAL = re.compile(
+    r"--from-literal[= ](?P<around>['\"])?[\w.-]+=(?P<quote>['\"])?"
+    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)+|(?(around)(?:(?!(?P=around)).)+|[^\s'\"]+)))"
+)
+
+# `kinit: password for spark@EXAMPLE.ORG: x`, where no sentence goes before it
+_PROMPT = re.compile(
+    r"""(?ix)
+    (?: \b(?P<asked>(?:re-?)?enter|retype|type)\s(?:[\w'-]+\s){0,4}? | (?-i:(?<![a-z,]\ )) )
+    \b(?: pass(?:word|phrase|code|\s(?:phrase|word|code))\b (?:\s(?:for|of)\s[^\r\n"]{1,200}?)? | token(?=\s\() )
+    (?:\s\([^()]{1,80}\))? \s?(?::\s+|(?<=['"]):)
+    (?P<quote>["'])? (?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s"'][^"\r\n]*?)) (?=(?(quote)(?P=quote))\s*(?:["]|$))
+    """
+)
+_NO_ANSWER = re.compile(r"(?i)(?:eof|timeout|timed out|cancell?ed|interrupted|aborted|ok|done|accepted)\b")
+
+
+def reads_secret(line: str) -> bool:
+    """Whether a command in this line reads a password from its standard input."""
+    return any(it in line for it in _READERS) and bool(_READS_SECRET.search(line))
+
+
+def answered(line: str) -> str:
+    """The line without the answer to a prompt that it shows."""
+
+    def masked(found: re.Match[str]) -> str:
+        value = found["value"]
+        told = (STATUS if found["asked"] else PROSE).match(value) or _NO_ANSWER.match(value) or is_harmless(value)
+        return found[0] if told else _without(found)
+
+    return _PROMPT.sub(masked, line)
+
+
+def masked(pattern: re.Pattern[str], line: str) -> str:
+    """The line without the `value` of each place where the pattern holds."""
+    return pattern.sub(lambda found: found[0] if is_harmless(found["value"]) else _without(found), line)
+
+
+def _without(found: re.Match[str]) -> str:
+    start, end = found.start("value") - found.start(), found.end("value") - found.start()
+    return found[0][:start] + MASK + found[0][end:]
+
+
+def _rule(pattern: re.Pattern[str]) -> Callable[[str], str]:
+    return functools.partial(masked, pattern)
+
+
+RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
+    (
+        ("login", "sshpass", "mysql", "mariadb", "mongo", "redis-cli", "ldap", "kinit", "beeline", "hive", "7z"),
+        _rule(_LOGIN),
+    ),
+    (("curl", "wget", "http ", "https ", "xh ", "crane", "skopeo", "ctr "), _rule(_USER)),
+    (("echo ", "printf "), _rule(_PIPED)),
+    (("<<<",), _rule(_HERE_STRING)),
+    (("aws configure", "vault login", "htpasswd"), _rule(_BY_POSITION)),
+    (("pass:",), _rule(_OPENSSL)),
+    (("sqlcmd", "bcp", "isql", "zip", "ssh-keygen", "ftp", "mosquitto"), _rule(_CAPITAL)),
+    (("mc ",), _rule(_ALIAS)),
+    (("credential create",), _rule(_ALIAS_OF_HADOOP)),
+    (("from-literal",), _rule(_LITERAL)),
+    (
+        (
+            *("password for", "phrase for", "passcode for", "password of", "phrase of", "pass phrase", "pass code"),
+            *("password (", "phrase (", "token (", "pass word"),
+        ),
+        answered,
+    ),
+)
+"""Each with the words without which it does not hold."""

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Words by which a sentence about a secret goes on, where a value would stand."""
+
+from __future__ import annotations
+
+import re
+
+STATUS_WORDS = (
+    *("a", "access", "an", "and", "already", "any", "are", "as", "at", "be", "because", "before", "by", "can"),
+    *("cannot", "check", "could", "denied", "did", "does", "duplicate", "empty", "error", "expired", "failed"),
+    *("for", "forbidden", "from", "get", "has", "have", "head", "if", "illegal", "in", "incorrect", "invalid"),
+    *("is", "it", "dial", "line", "malformed", "may", "mismatch", "missing", "must", "nil", "no", "none", "not"),
+    *("of", "ok", "on", "or", "post", "put", "read", "refused", "rejected", "required", "revoked", "secret"),
+    *("should", "signature", "since", "the", "this", "to", "too", "unable", "unauthorized", "unavailable"),
+    *("undefined", "unexpected", "unknown", "unsupported", "using", "value", "valid", "was", "were", "will"),
+    *("with", "wrong", "your", "you", "via", "through", "flag", "flags", "option", "options", "argument", "over"),
+    *("parameter", "provided", "instead", "when", "which", "that", "but", "into"),
+)
+
+STATUS = re.compile(
+    rf"(?i)(?:{'|'.join(STATUS_WORDS)})\b(?![\w@$!#%^*=+-])|[a-z][a-z/]*:\s|(?-i:[1-5]\d\d [A-Z][a-z]+)"
+)
+PROSE = re.compile(
+    rf"{STATUS.pattern}|(?-i:[A-Z]?[a-z]+,?\s+(?!(?:as|at|for|from|in|on|to|user|with)\b)[a-z]+(?:[\s,.;]|:\s|$))"
+)
