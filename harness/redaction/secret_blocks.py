@@ -16,7 +16,10 @@ _KEY = re.compile(r"""^(?P<lead>\s*(?:- )*)(?P<key>["']?[\w./-]+["']?):(?:\s+(?P
 _SHAPE = re.compile(
     r"""^(?:\s*(?:- )*["']?[\w./-]+["']?\s*:(?:\s|$)|\s+\S|\s*-\s|\s*#|\s*$|---(?:\s|$)|[?:]\s|\s*[{[\]}])"""
 )
-_JSON_SECRET = re.compile(r"""\\*["'](?:kind\\*["']\s*:\s*\\*["']Secret|stringData)\\*["']""")
+_JSON_SECRET = re.compile(
+    r"""\\*["'](?:kind\\*["']\s*:\s*\\*["']Secret|stringData)\\*["']|\bpatch\s(?:-\S+\s)*secrets?[\s/]"""
+)
+_OF_SECRETS = ("Secret", "stringData", "patch secret", "patch -")
 _JSON_DATA = re.compile(r"""\\*["'](?:data|stringData)\\*["']\s*:\s*\{""")
 _JSON_MEMBERS = re.compile(
     r"""(?:\s*(?:"(?:\\.|[^"\\])*"\s*:\s*"(?:\\.|[^"\\])*"|\\+"[^"\\]*\\+"\s*:\s*\\+"[^"\\]*\\+")\s*,?)*\s*\}"""
@@ -79,11 +82,11 @@ def _split(text: str) -> Iterator[_Block]:
 
 def in_lines(text: str) -> str:
     """The text without the data of Secrets that are written in one line of JSON, in a string of JSON too."""
-    if "Secret" not in text and "stringData" not in text:
+    if not any(it in text for it in _OF_SECRETS):
         return text
     lines = text.splitlines(keepends=True)
     return "".join(
-        _mask_json_data(line) if ("Secret" in line or "stringData" in line) and _JSON_SECRET.search(line) else line
+        _mask_json_data(line) if any(it in line for it in _OF_SECRETS) and _JSON_SECRET.search(line) else line
         for line in lines
     )
 

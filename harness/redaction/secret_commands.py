@@ -12,6 +12,8 @@ from harness.redaction.secret_prose import PROSE, STATUS
 
 # What a shell takes for one argument.
 _ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?![\s'"-])[^\s'"|;<>]+))"""
+# The arguments between, of the same command.
+_WITHIN = r"""(?:'[^'\n]*'|"[^"\n]*"|[^|&;'"\n]){0,200}?"""
 # What asks for a password on its standard input.
 _ASKS = (
     r"(?:-stdin\b|\bkinit\b|\bsudo\s(?:-\w+\s+)*-\w*S\b|\bchpasswd\b|\bpassphrase-fd\b|\bpass(?:in|out)?\s+stdin\b"
@@ -24,16 +26,14 @@ PRINTS = re.compile(rf"^(?P<lead>\s*\++\s+(?:echo|printf)\s+(?:-\w+\s+|'?%s(?:\\
 """What `set -x` shows of a command that prints one argument."""
 
 _LOGIN = re.compile(
-    r"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z)\b[^|&;]{0,200}?"
+    rf"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z)\b{_WITHIN}"
     rf"\s-[paw](?:=|\s*){_ARGUMENT}"
 )
-_CAPITAL = re.compile(
-    rf"\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b[^|&;]{{0,200}}?\s-[PN]\s*{_ARGUMENT}"
-)
+_CAPITAL = re.compile(rf"\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b{_WITHIN}\s-[PN]\s*{_ARGUMENT}")
 _ALIAS = re.compile(rf"\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+{_ARGUMENT}")
-_ALIAS_OF_HADOOP = re.compile(rf"\bcredential\s+create\s+\S+\s[^|&;]{{0,200}}?-v(?:alue)?\s+{_ARGUMENT}")
+_ALIAS_OF_HADOOP = re.compile(rf"\bcredential\s+create\s+\S+\s{_WITHIN}-v(?:alue)?\s+{_ARGUMENT}")
 _USER = re.compile(
-    r"\b(?:curl|wget|https?|xh|crane|skopeo|ctr)\b(?!://).{0,200}?\s"
+    r"\b(?:curl|wget|https?|xh|crane|skopeo|ctr|etcdctl)\b(?!://).{0,200}?\s"
     r"(?:-\w*[uU]|-[aE]|--(?:auth|cert|proxy-cert|(?:proxy-)?user))[\s=]*"
     r"(?P<quote>['\"])?(?!\d+:\d+(?:\s|$))[^\s:'\"]+:"
     r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?!//)[^\s'\"]+))"
@@ -99,7 +99,7 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
         ("login", "sshpass", "mysql", "mariadb", "mongo", "redis-cli", "ldap", "kinit", "beeline", "hive", "7z"),
         _rule(_LOGIN),
     ),
-    (("curl", "wget", "http ", "https ", "xh ", "crane", "skopeo", "ctr "), _rule(_USER)),
+    (("curl", "wget", "http ", "https ", "xh ", "crane", "skopeo", "ctr ", "etcdctl "), _rule(_USER)),
     (("echo ", "printf "), _rule(_PIPED)),
     (("<<<",), _rule(_HERE_STRING)),
     (("aws configure", "vault login", "htpasswd"), _rule(_BY_POSITION)),

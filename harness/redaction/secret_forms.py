@@ -96,6 +96,8 @@ _FORMS = (
         r"""((?i:proxy)["']?(?:\s*[=:]\s*|\s+)["']?[\w.-]+:)(?!//)[^\s/@"']+(?=@)""",
     ),
     _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)[^\s@]+(?=@)"),
+    # sbt: realm, host, user and password
+    _form([r'Credentials\("'], r"""(Credentials\((?:\s*"[^"\n]*"\s*,){3}\s*")[^"\n]+(?=")"""),
     # The master password of Maven's settings-security.xml
     _form(["<master>"], r"(<master>)[^<]+(?=</master>)"),
     # .pgpass: host, port, database and user

@@ -190,6 +190,7 @@ _PATH = re.compile(
     r"|(?:[\w.@+-]*/)*[\w@+-][\w.@+-]*\.(?:crt|jks|json|keytab|pem|properties|toml|txt|xml|yaml|yml|key)"
 )
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LONGEST_NUMBER = 8
 _OBJECT = re.compile(r"[a-z0-9][a-z0-9.-]*[a-z]/[a-z][a-z0-9-]*[a-z0-9]")
 _KINDS_OF_LOGIN = frozenset(
     (
@@ -225,6 +226,9 @@ def is_harmless(value: str, name: str = "") -> bool:
     if lowered.endswith("id") and _UUID.fullmatch(value):
         # A session of Spark Connect, say: what opens none by itself.
         return "session" in lowered
+    if lowered.endswith(("keyid", "key_id", "key-id", "key.id")) and value.isdigit():
+        # A number, such as that of a delegation token's key.
+        return len(value) <= _LONGEST_NUMBER
     if lowered.endswith("pwd") and value.startswith(("/", "~")):
         # The folder that a shell is in.
         return True

@@ -36,6 +36,12 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         "ctr -n k8s.io images pull --user me:{s} ghcr.io/x/kept:1",
         "curl -su me:{s} https://kept.example.com",
     ),
+    "more commands": (
+        "beeline -u 'jdbc:hive2://h:10000/;ssl=true;x=kept' -n me -p {s}",
+        "etcdctl --user root:{s} get kept",
+        'kubectl patch secret x --type=merge -p \'{"data":{"a":"{b}"}}\' -n kept',
+        'credentials += Credentials("Artifactory Realm", "repo.kept.org", "me", "{s}")',
+    ),
     "what Go prints": (
         '{"Authorization":[]string{"Basic {b}"}, "User-Agent":[]string{"kept"}}',
         "DEBU[0001] Authorization: Basic {b}  image=kept",
@@ -386,6 +392,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
         "spark-app-selector=spark-0a1b2c3d4e5f6071829304a5b6c7d8e9",
     ),
     "what people write": (
+        "DFSClient: Created token for spark: HDFS_DELEGATION_TOKEN owner=spark@EXAMPLE.ORG, renewer=yarn, sequenceNumber=42, masterKeyId=7 on 10.0.0.1:8020",
         "Password for spark@EXAMPLE.ORG:",
         "kinit: Password incorrect while getting initial credentials",
         "kinit: password for spark@EXAMPLE.ORG: EOF",

@@ -139,6 +139,7 @@ _FORMS = (
     *(f"abc{it}~{_LETTERS[:32]}" for it in ("8Q", "7Q")),
     f"{(_LETTERS + _HEX)[:86]}==",
     *(f"BQIAAABKAAIA{_LETTERS[:40]}", f"/u3+7QAAAAIAAAAB{_LETTERS[:40]}", "https_proxy=me:swordfish@a:3128"),
+    'Credentials("realm", "a", "me", "swordfish")',
     "kubeadm token abcdef.0123456789abcdef",
     "Private-Lines: 1\nAAAAswordfish",
     *("https://0123swordfish:x-oauth-basic@a", "https://0123swordfish:@a", "https://me:swordfish@a"),
