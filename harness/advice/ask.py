@@ -140,17 +140,19 @@ def _deployment(question: Question, given: Mapping[str, Any] | None, target: End
         found = Deployment(tool=question.tool or "helm", name="RELEASE", home="NAMESPACE", owner="NAME")
     else:
         found = Deployment(tool=question.tool or "helm")
-    apis = apis_of(it for it in _SWITCHES if at(values.operators_own(given or {}, target)[1], it))
+    each = [own for _, own in values.operators_own(given or {}, target)]
+    apis = apis_of(it for it in _SWITCHES if any(at(own, it) for own in each))
     files = tuple(map(str, question.values))
     return replace(found, values=files, apis=apis, umbrella=umbrella, helm=question.helm)
 
 
-def _umbrella(question: Question, given: Mapping[str, Any], target: End) -> str:
-    """The key below which a chart around the operator's has its values; empty where there is no such chart."""
-    above = values.operators_own(given, target)[0].removesuffix(".")
+def _umbrella(question: Question, given: Mapping[str, Any], target: End) -> tuple[str, ...]:
+    """The keys below which a chart around the operator's has its values; none where there is no such chart."""
+    above = [path.removesuffix(".") for path, _ in values.operators_own(given, target)]
     files = [it for it in question.values if not profile_name(it)]
     if question.values_key and files:
-        key = umbrella.key_of(files, question.values_key)
-        return ".".join(filter(None, (key, above)))
+        outer = umbrella.key_of(files, question.values_key)
+        above = [".".join(filter(None, (outer, it))) for it in above]
     release = question.site.release if question.site else None
-    return above or (CHART_NAME if release and release.chart != CHART_NAME else "")
+    around = CHART_NAME if release and release.chart != CHART_NAME else ""
+    return tuple(filter(None, above)) or tuple(filter(None, [around]))

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.advice.remarks import End, Remark, read
+from harness.audit.expressions import is_known
 from harness.matrix.versions import numbers
 from harness.releases.values import at, merge
 
@@ -19,6 +21,21 @@ _TEMPLATES_IN_TMP = (2, 4, 0)
 _WRITTEN_TO = {"controller": "/tmp", "webhook": "/etc/k8s-webhook-server/serving-certs"}  # noqa: S108 - of a container
 """Where each part writes (internal/controller/sparkapplication/submission.go, cmd/operator/webhook/start.go)."""
 
+_LEVELS = ("debug", "info", "error", "panic")
+"""Levels of logs beside numbers (sigs.k8s.io/controller-runtime, pkg/log/zap/flags.go)."""
+
+_CHOICES = {
+    "image.pullPolicy": ("Always", "IfNotPresent", "Never"),
+    "webhook.failurePolicy": ("Fail", "Ignore"),
+    "controller.logLevel": _LEVELS,
+    "webhook.logLevel": _LEVELS,
+    "controller.logEncoder": ("console", "json"),
+    "webhook.logEncoder": ("console", "json"),
+}
+_LONGEST_WEBHOOK = 30
+_LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
 _EVERY_GATE = ("AllAlpha", "AllBeta")
 _FOR_IMAGES = ("imageRegistry", "imagePullSecrets", "image", "registry")
 
@@ -28,7 +45,7 @@ def remarks(values: Values, above: str, target: End) -> Iterator[Remark]:
     if target.defaults is None:
         return
     used = merge(target.defaults, values)
-    told = [*_monitored(used), *_gates(used, target.defaults)]
+    told = [*_monitored(used), *_gates(used, target.defaults), *_chosen(values), *_namespaces(values)]
     for part in ("controller", "webhook"):
         if part == "controller" or at(used, "webhook.enable"):
             told += [*_several(used, part), *_mounted(used, part), *_written(used, part, target), *_root(used, part)]
@@ -73,6 +90,32 @@ def _gates(used: Values, defaults: Values) -> Iterator[_Told]:
                 f"has {name}, which is none of {', '.join(known)}: the controller ends at a gate that it does not know"
             )
             yield "controller.featureGates", why, (f"take {name} out of ", "controller.featureGates")
+
+
+def _chosen(values: Values) -> Iterator[_Told]:
+    """Values of which Kubernetes, or a program, knows a few."""
+    for key, known in _CHOICES.items():
+        value = at(values, key)
+        if value and isinstance(value, str) and is_known(value) and value not in known and not value.isdigit():
+            few = ", ".join(known)
+            yield key, f"is {value}, and may be {few}", ("set ", f"{key} to one of {few}")
+    seconds = at(values, "webhook.timeoutSeconds")
+    if isinstance(seconds, int) and not 1 <= seconds <= _LONGEST_WEBHOOK:
+        why = f"is {seconds}, and Kubernetes takes 1 to {_LONGEST_WEBHOOK}"
+        yield "webhook.timeoutSeconds", why, ("set ", f"webhook.timeoutSeconds to {_LONGEST_WEBHOOK} or less")
+    name = at(values, "fullnameOverride")
+    if name and is_known(str(name)) and not _LABEL.fullmatch(str(name)):
+        why = f"is {name}, which is no name for a Service: lower-case letters, digits and -, beginning with a letter"
+        yield "fullnameOverride", why, ("correct ", "fullnameOverride")
+
+
+def _namespaces(values: Values) -> Iterator[_Told]:
+    given = at(values, "spark.jobNamespaces")
+    for name in given if isinstance(given, list) else ():
+        if name and is_known(str(name)) and not _NAMESPACE.fullmatch(str(name)):
+            why = f"has {name}, which is no name of a namespace; all namespaces are the empty text"
+            step = 'spark.jobNamespaces to the names of namespaces, or to [""] for all'
+            yield "spark.jobNamespaces", why, ("set ", step)
 
 
 def _mounted(used: Values, part: str) -> Iterator[_Told]:

@@ -65,8 +65,8 @@ def wanted(
     """
     if target.release is None:
         return [], ""
-    _, given = operators_own(values or {}, target)
-    found = list(_of_operator(given, origin, target, known, homes))
+    each = operators_own(values or {}, target)
+    found = [it for _, own_values in each for it in _of_operator(own_values, origin, target, known, homes)]
     asked = Counter(image for it in applications for image in dict.fromkeys(_images(it)))
     most = asked.most_common(MOST_APPLICATION_IMAGES)
     for image, count in most:

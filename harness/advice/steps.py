@@ -38,8 +38,8 @@ class Deployment:
     object that a GitOps tool reads: an Application, a HelmRelease. `at` is the place of the chart's version in it, with
     slashes (`spec/source/targetRevision`), and `options` are the sync options that it has. `settings` are what it says
     of CRDs, as charts/crd-modes.toml writes it. `values` are files, as they were given, `apis` the API versions that
-    the chart asks for with them; `context` is of a kubeconfig. `umbrella` is the key, with dots, below which a chart
-    around the operator's has its values; empty where the operator's chart itself is deployed. `helm` is Helm's major
+    the chart asks for with them; `context` is of a kubeconfig. `umbrella` are the keys, with dots, below which a chart
+    around the operator's has its values; none where the operator's chart itself is deployed. `helm` is Helm's major
     version, 0 where nobody said it; `applied` is how the release has been applied (`ssa`, `csa`), where that was seen.
     """
 
@@ -55,7 +55,7 @@ class Deployment:
     values: tuple[str, ...] = ()
     apis: tuple[str, ...] = ()
     context: str = ""
-    umbrella: str = ""
+    umbrella: tuple[str, ...] = ()
     helm: int = 0
     applied: str = ""
 
@@ -114,21 +114,22 @@ def _saved(plan: Plan) -> Iterator[Sentence]:
 
 
 def _dependency(plan: Plan) -> Iterator[Sentence]:
-    """The new version in the chart around the operator's; the version of a plain chart is said where it is deployed."""
-    *outer, key = plan.deployment.umbrella.split(".")
-    if not key:
-        return
-    folder = "/charts/".join([UMBRELLA, *outer])
-    alias = f" (alias {key})" if key != CHART_NAME else ""
-    repository = f"file://{plan.chart}" if plan.chart else plan.target.chart_repository
-    yield _sentence(
-        f"in {folder}/Chart.yaml, dependency {CHART_NAME}{alias}: version: {plan.target.version}, repository: "
-        f"{repository}; raise the chart's own version with it",
-        plan,
-    )
-    updates = ["/charts/".join([UMBRELLA, *outer[:number]]) for number in range(len(outer), -1, -1)]
-    text = " && ".join(f"helm dependency update {it}" for it in updates)
-    yield Sentence(text=text, origin="from the catalogue", where=_DEPENDENCY)
+    """The new version in the chart around the operator's; that of a plain chart is said where it is deployed."""
+    folders: dict[str, None] = {}
+    for *outer, key in (it.split(".") for it in plan.deployment.umbrella):
+        folder = "/charts/".join([UMBRELLA, *outer])
+        alias = f" (alias {key})" if key != CHART_NAME else ""
+        repository = f"file://{plan.chart}" if plan.chart else plan.target.chart_repository
+        yield _sentence(
+            f"in {folder}/Chart.yaml, dependency {CHART_NAME}{alias}: version: {plan.target.version}, repository: "
+            f"{repository}; raise the chart's own version with it",
+            plan,
+        )
+        folders |= dict.fromkeys("/charts/".join([UMBRELLA, *outer[:depth]]) for depth in range(len(outer), -1, -1))
+    if folders:
+        inner = sorted(folders, key=lambda it: it.count("/"), reverse=True)
+        text = " && ".join(f"helm dependency update {it}" for it in inner)
+        yield Sentence(text=text, origin="from the catalogue", where=_DEPENDENCY)
 
 
 def _crds(plan: Plan) -> Iterator[Sentence]:
@@ -141,8 +142,8 @@ def _with_helm(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
     yield from _dependency(plan)
     yield from _crds(plan)
-    above = f"{it.umbrella}." if it.umbrella else ""
-    hook = f" --set {above}hook.upgradeCrd=true" if plan.crds == "hook" else ""
+    keys = [f"{above}.hook.upgradeCrd" for above in it.umbrella] or ["hook.upgradeCrd"]
+    hook = "".join(f" --set {key}=true" for key in keys) if plan.crds == "hook" else ""
     yield _sentence(
         f"helm{plan.helm} upgrade {it.name} {plan.deployed_words} --namespace {it.home} {plan.values_words}{hook} "
         "--wait --timeout 10m",

@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.advice import images, refusals
 from harness.advice.remarks import End, Remark, chart_of, read
+from harness.audit.expressions import is_known
 from harness.audit.homes import Homes
 from harness.matrix import chart_facts
 from harness.matrix.chart_facts import RenamedRow
@@ -50,7 +51,13 @@ def remarks(
     """
     if off := _switched_off(values, target):
         return [off]
-    above, values = operators_own(values, target)
+    every = operators_own(values, target)
+    return [it for above, own in every for it in _of_one(own, above, origin, target, upgrades, homes)]
+
+
+def _of_one(
+    values: Values, above: str, origin: End, target: End, upgrades: Upgrades, homes: Homes | None
+) -> list[Remark]:
     found = [
         *images.remarks(values, "image", above, origin, target, homes),
         *images.remarks(values, "hook.image", above, origin, target, homes),
@@ -63,7 +70,7 @@ def remarks(
     if not found and target.defaults is not None:
         text = "none of these values needs a change"
         found = [Remark(sentence=Sentence(text=text, origin="from the chart", where=chart_of(target)))]
-    return [*found, *_moved(values, origin, target)]
+    return [*found, *_moved(values, above, origin, target)]
 
 
 def _switched_off(values: Values, target: End) -> Remark | None:
@@ -75,10 +82,13 @@ def _switched_off(values: Values, target: End) -> Remark | None:
     return Remark(sentence=Sentence(text=text, origin="from the chart", where=chart_of(target)))
 
 
-def operators_own(values: Values, target: End) -> tuple[str, Values]:
-    """The operator's values, with the path before their keys where they are below a key of an umbrella chart."""
-    above, below = next(chart_image.of_operator(values), ("", values))
-    return (above, below) if above and CHART_NAME not in (target.defaults or {}) else ("", values)
+def operators_own(values: Values, target: End) -> list[tuple[str, Values]]:
+    """The values of each operator, with the path before their keys where they are below keys of an umbrella chart.
+
+    An umbrella chart can have several; any other values are those of one.
+    """
+    below = [] if CHART_NAME in (target.defaults or {}) else list(chart_image.of_operator(values))
+    return below if any(above for above, _ in below) else [("", values)]
 
 
 def _noted(values: Values, above: str, origin: End, target: End, notes: Sequence[Note]) -> Iterator[Remark]:
@@ -186,11 +196,15 @@ def _is_below(before: str, key: str, values: Values) -> bool:
 def _wrong_kinds(values: Values, above: str, target: End) -> Iterator[Remark]:
     """Values of another kind than the chart's own: templates fail on them, or say something else."""
     for it in value_kinds.wrong(values, target.defaults or {}, f"the chart of {target.name}"):
+        given = at(values, it.key)
+        if isinstance(given, str) and not is_known(given):
+            # A template, which may become anything.
+            continue
         sentence = read(f"{above}{it.key} {it.words}", target)
         yield Remark(sentence=sentence, step=it.step.replace(it.key, f"{above}{it.key}"), stops=it.stops)
 
 
-def _moved(values: Values, origin: End, target: End) -> Iterator[Remark]:
+def _moved(values: Values, above: str, origin: End, target: End) -> Iterator[Remark]:
     """Defaults that are others in the target's chart, of keys that the values leave alone."""
     if target.defaults is None:
         return
@@ -203,7 +217,7 @@ def _moved(values: Values, origin: End, target: End) -> Iterator[Remark]:
             continue
         before = at(origin.defaults, key)
         if before != now:
-            text = f"the default of {key} moved from {_shown(before)} to {_shown(now)}: set it if that matters"
+            text = f"the default of {above}{key} moved from {_shown(before)} to {_shown(now)}: set it if that matters"
             yield Remark(sentence=read(text, target))
 
 

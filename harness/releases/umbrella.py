@@ -148,14 +148,18 @@ def _values_in(it: Values) -> Iterator[str]:
 def _require_no_umbrella(values: Sequence[Values], files: Sequence[Path], *, lax: bool) -> None:
     """Raise UsageError where Helm would ignore all of a file, and what is in it is meant for the operator's chart."""
     for it, file in zip(values, files, strict=True):
-        if not it or OF_THE_CHART & it.keys() or (lax and any(chart_image.subcharts(it))):
+        alias = [
+            key for key, inner in it.items() if isinstance(inner, Mapping) and len(OF_THE_CHART & inner.keys()) > 1
+        ]
+        if not it or (OF_THE_CHART & it.keys() and not alias) or (lax and any(chart_image.subcharts(it))):
             continue
-        keys = keys_above(it)
+        keys = alias or keys_above(it)
         if keys:
+            others = "".join(f", then --values-key {other}" for other in keys[1:])
             raise UsageError(
                 f"the values file {file} has the values of the operator's chart below {keys[0]}, as an umbrella chart "
                 "has them: the chart itself would ignore them",
-                f"give --values-key {keys[0]}",
+                f"give --values-key {keys[0]}{others}",
             )
 
 

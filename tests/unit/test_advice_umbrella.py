@@ -91,3 +91,26 @@ def test_a_snapshot_says_the_release_of_the_umbrella_chart(
     told = "\n".join(it["text"] for it in json.loads(capsys.readouterr().out)["steps"])
     assert "helm dependency update UMBRELLA-CHART" in told
     assert "helm --kube-context fake upgrade my-op UMBRELLA-CHART --namespace spark" in told
+
+
+def test_each_operator_of_an_umbrella_chart_is_looked_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "a: {spark-operator: {image: {registry: docker.io}}}\nb: {spark-operator: {image: {tag: 2.1.1}}}\n"
+    told = steps(tmp_path, capsys, text)
+    assert told[0].startswith("remove a.spark-operator.image.registry from the values")
+    assert told[1] == "remove b.spark-operator.image.tag from the values"
+    assert [it.partition(",")[0] for it in told[2:4]] == [f"in UMBRELLA-CHART/charts/{it}/Chart.yaml" for it in "ab"]
+    assert told[4].count("helm dependency update UMBRELLA-CHART") == 3
+    assert told[4].endswith("helm dependency update UMBRELLA-CHART")
+
+
+def test_an_alias_that_is_a_key_of_the_chart_or_one_of_several_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "values.yaml"
+    for text, keys in (
+        ("spark: {controller: {workers: 1}, image: {tag: a}}\n", ["spark"]),
+        ("op-a: {image: {tag: a}, spark: {}}\nop-b: {image: {tag: a}, spark: {}}\n", ["op-a", "op-b"]),
+    ):
+        file.write_text(text)
+        assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file)]) == 2
+        assert f"give {', then '.join(f'--values-key {it}' for it in keys)}\n" in capsys.readouterr().err

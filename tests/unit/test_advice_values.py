@@ -246,6 +246,20 @@ def test_a_host_in_the_repository_of_ones_own_also_needs_the_image_there() -> No
             "add a mount at /etc/k8s-webhook-server/serving-certs",
         ),
         (
+            "webhook: {failurePolicy: ignore}",
+            "webhook.failurePolicy is ignore, and may be Fail, Ignore",
+            "set webhook.",
+        ),
+        ("image: {pullPolicy: always}", "image.pullPolicy is always, and may be Always", "set image.pullPolicy to one"),
+        ("controller: {logLevel: warn}", "controller.logLevel is warn, and may be debug", "set controller.logLevel to"),
+        (
+            "webhook: {timeoutSeconds: 60}",
+            "webhook.timeoutSeconds is 60, and Kubernetes takes 1 to 30",
+            "to 30 or less",
+        ),
+        ("fullnameOverride: Spark_Op", "fullnameOverride is Spark_Op, which is no name", "correct fullnameOverride"),
+        ("spark: {jobNamespaces: ['*']}", "spark.jobNamespaces has *, which is no name", 'or to [""] for all'),
+        (
             "webhook: {podSecurityContext: {runAsUser: 0}}",
             "webhook.podSecurityContext.runAsUser is 0, and runAsNonRoot is true",
             "remove webhook.podSecurityContext.runAsUser from the values",
@@ -270,6 +284,8 @@ def test_what_is_refused_together(text: str, sentence: str, step: str) -> None:
         "controller: {volumes: [], volumeMounts: [], securityContext: {readOnlyRootFilesystem: false}}",
         ".defaults: &a {replicas: 2}\nwebhook: *a",
         'spark: {jobNamespaces: [""]}',
+        "webhook: {failurePolicy: Ignore, timeoutSeconds: 30, logLevel: '4', logEncoder: json}",
+        "controller: {replicas: '${N}', logLevel: '{{ .Values.level }}', tolerations: '${TOLERATIONS}'}",
         "global: {domain: acme.io}",
     ],
 )
