@@ -104,7 +104,9 @@ class Walk:
             elif named and key in _VALUES and is_secret(named):
                 made[key] = self.value(item, named, here)
             else:
-                made[key] = self.value(item, str(key), here)
+                # In an ExternalSecret, `secretKey` is the name of a key.
+                is_name = key == "secretKey" and value.get("remoteRef") is not None
+                made[key] = self.value(item, "" if is_name else str(key), here)
         return made
 
     def _sequence(self, value: Sequence[Any], name: str, place: Place) -> list[Any]:

@@ -165,11 +165,19 @@ _HCL = re.compile(
 )
 
 
+_HCL_SECRET = re.compile(
+    r"""\bresource\s+"kubernetes_secret(?:_v1)?"\s+"[\w-]+"\s*\{(?:[^{}]|\{[^{}]*\}){0,2000}?\bdata\s*=\s*\{[^{}]*\}"""
+)
+_HCL_DATA = re.compile(r"""(?<==\s)(\s*")(?:\\.|[^"\\\n])+(?=")""")
+
+
 def redact(text: str) -> str:
     """The text without what is known by its form."""
     text = _private_keys(text)
     if 'variable "' in text or 'output "' in text:
         text = _HCL.sub(_mask_named, text)
+    if '"kubernetes_secret' in text:
+        text = _HCL_SECRET.sub(_mask_data, text)
     if len(text) > _SHORT or _ANY_HINT.search(text):
         once = each_line_once(text)
         for it in _FORMS:
@@ -203,6 +211,12 @@ def decoded(text: str, inner: Redact) -> str:
     runs = {run for run in set(_RUN.findall(each_line_once(text))) if not run.islower() and _UPPER.search(run)}
     hidden = {run for run in runs if hides(run)}
     return _RUN.sub(lambda found: MASK if found[0] in hidden else found[0], text) if hidden else text
+
+
+def _mask_data(found: re.Match[str]) -> str:
+    """The values of a Secret in HCL."""
+    start = found[0].rindex("{")
+    return found[0][:start] + _HCL_DATA.sub(_keep_first, found[0][start:])
 
 
 def _keep_first(found: re.Match[str]) -> str:

@@ -27,7 +27,7 @@ _NAME_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?(?:name|key)["']?\s*[:=]\s*["'
 _VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
 _BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
 _TAGGED = re.compile(r"(?:[!&]\S+\s+)+")
-_LOGFMT = re.compile(r"[\s&][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
+_LOGFMT = re.compile(r"[\s&;][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
 _MEMBER = re.compile(r"""^\s*(?:-\s+)?["']?[\w./$-]+["']?\s*[:=](?:\s|$)""")
 _LONG = re.compile(r"^(\s*)[\w+/=-]{20,}(?=\s*$)")
 _KEY_OF = re.compile(r"(?i)\b(?:api|access|certificate|encryption|private|secret|shared|signing) key:\s*$")
@@ -63,10 +63,15 @@ class _Line:
         if not self._body:
             return
         field = _FIELD.match(self._body)
-        if field and is_secret(field["key"]) and self._field(field):
+        if field and is_secret(field["key"]) and (self._is_name(field["key"]) or self._field(field)):
             return
         self._neighbours()
         self._lines[self._number] = inline(self._body) + self._end
+
+    def _is_name(self, key: str) -> bool:
+        """Whether this is `secretKey` of an ExternalSecret, which is the name of a key."""
+        near = self._lines[max(self._number - 2 * _NEAR, 0) : self._number + 2]
+        return key == "secretKey" and any("remoteRef:" in it for it in near)
 
     def _field(self, field: re.Match[str]) -> bool:
         """A field that is alone in its line; false when another rule is to look at it."""

@@ -179,6 +179,7 @@ _NO_VALUE = re.compile(
       | \*{3,}(?:\(redacted\))? | \[?redacted\]? | \(redacted\) | x{4,} | \.{3,} | …
       | \$\((?!echo|printf)[\w./-]+(?:\ [^()]*)?\)
       | \$\{[\w.]+\} | \$[A-Z_]\w* | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
+      | (?:var|local|module|data|each|random_password|process\.env|os\.environ)[.\[][\w.\[\]"'-]*
       | \d+\ bytes | ssh-(?:rsa|ed25519|dss)\ .* | [a-z0-9.-]+-token-[a-z0-9]{5} | sha(?:256|512):[0-9a-f]{8,}
       | -----BEGIN\ (?:CERTIFICATE|PUBLIC\ KEY).* | LS0tLS1CRUdJTiB(?:DRVJ|QVUJ).*
     )? \s* """,
@@ -218,8 +219,8 @@ def is_harmless(value: str, name: str = "") -> bool:
     if len(value) < 4_000 and (_NO_VALUE.fullmatch(value) or _PATH.fullmatch(value)):
         return True
     lowered = name.lower().strip("_-.")
-    if lowered == "secret" and _OBJECT.fullmatch(value):
-        # How klog writes an object: namespace/name.
+    if (lowered == "secret" or ("/" in name and lowered.endswith("-secret"))) and _OBJECT.fullmatch(value):
+        # How klog writes an object, and annotations of controllers: namespace/name.
         return True
     if lowered.endswith(("auth", "credentials", "authorization")) and value.lower() in _KINDS_OF_LOGIN:
         return True

@@ -68,14 +68,16 @@ _CHANGED = re.compile(rf"{QUOTE}?\s*->\s*(?={QUOTE})")
 _SAID = re.compile(r"(?i)(\bpass(?:word|phrase)\s+(?:is|was|set to|now):?\s+)(?=\S*[\d!@#$%^&*])([^\s,;]+)")
 _HEADER = re.compile(
     rf"""(?ix)
-    ((?<![\w/-])(?:proxy-)?authorization(?:{QUOTE})?\s*(?:[:=,]|%3a|=>|(?=["'](?:basic|bearer|token)\s))\s*(?:\[\]string\s*\{{|\[*)\s*)
+    ((?:(?<![\w/-])|(?<=\\[nrt]))(?:proxy-)?authorization(?:{QUOTE})?\s*(?:[:=,]|%3a|=>|(?=["'](?:basic|bearer|token)\s))\s*(?:\[\]string\s*\{{|\[*)\s*)
     (?P<quote>{QUOTE})?
     (?P<scheme>(?:basic|bearer|digest|negotiate|token|apikey|ntlm|splunk|aws4-hmac-sha256)\b[ ]+)?
     """
 )
 # Of these schemes, what follows in a log is no part of the header.
 _ONE_WORD = re.compile(r"(?i)(?<=basic |earer )[\w.~+/*-]+=*(?=\s+(?:\||[\w.-]+=))")
-_COOKIE = re.compile(r"(?i)((?<![\w-])(?:set-)?cookie[\"']?\s*[:=]\s*\[?[\"']?)([^\s\"'][^\"'\]\r\n]*)")
+_COOKIE = re.compile(
+    r"(?i)((?:(?<![\w-])|(?<=\\[nrt]))(?:set-)?cookie[\"']?\s*[:=]\s*\[?[\"']?)([^\s\"'](?:(?!\\[nr])[^\"'\]\r\n])*)"
+)
 _BEARER = re.compile(
     r"(?i)\b(bearer(?:\s+|%20))(?!realm=|token\b|auth)((?=[a-z._~+/-]*\d|[\w.~+/-]{20})[\w.~+/-]{8,}=*)"
 )
@@ -194,6 +196,8 @@ def _headers(line: str) -> str:
     position = 0
     while found := _HEADER.search(line, position):
         start, position = found.end(), found.end()
+        if line.startswith(MASK, start):
+            continue
         end = quoted_value(line, found.end("quote"), found["quote"]).end if found["quote"] else _header_end(line, start)
         value = line[start:end]
         prose = not found["scheme"] and not found["quote"] and PROSE.match(line, start)

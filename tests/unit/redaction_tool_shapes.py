@@ -42,6 +42,12 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         'kubectl patch secret x --type=merge -p \'{"data":{"a":"{b}"}}\' -n kept',
         'credentials += Credentials("Artifactory Realm", "repo.kept.org", "me", "{s}")',
     ),
+    "what libraries print": (
+        "send: b'GET /v2/ HTTP/1.1\\r\\nHost: kept\\r\\nAuthorization: Basic {b}\\r\\nAccept: kept\\r\\n'",
+        "send: b'GET / HTTP/1.1\\r\\nCookie: {u}\\r\\nAccept: kept\\r\\n'",
+        "aws.secretaccesskey={s};aws.region=kept",
+        "metadata: map[authorization:[Bearer {s}] content-type:[application/kept]]",
+    ),
     "what Go prints": (
         '{"Authorization":[]string{"Basic {b}"}, "User-Agent":[]string{"kept"}}',
         "DEBU[0001] Authorization: Basic {b}  image=kept",
@@ -77,6 +83,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         "<settingsSecurity><master>{s}</master></settingsSecurity>",
     ),
     "Terraform and other HCL": (
+        'resource "kubernetes_secret" "x" {\n  metadata {\n    name = "kept"\n  }\n  data = {\n    a = "{s}"\n  }\n}',
         'password = "{s}"\nregion = "kept"',
         'resource "aws_db_instance" "x" {\n  username = "me"\n  password = "{s}"\n  engine   = "kept"\n}',
         'variable "db_password" {\n  type    = string\n  default = "{s}"\n}',
@@ -392,6 +399,11 @@ SHOWN: dict[str, tuple[str, ...]] = {
         "spark-app-selector=spark-0a1b2c3d4e5f6071829304a5b6c7d8e9",
     ),
     "what people write": (
+        "password = var.db_password",
+        'secret = data.vault_generic_secret.x.data["pw"]',
+        "data:\n- secretKey: password\n  remoteRef:\n    key: db\n    property: password",
+        "data:\n- remoteRef:\n    key: db\n    property: password\n  secretKey: password",
+        "nginx.ingress.kubernetes.io/auth-secret: spark-operator/basic-auth",
         "DFSClient: Created token for spark: HDFS_DELEGATION_TOKEN owner=spark@EXAMPLE.ORG, renewer=yarn, sequenceNumber=42, masterKeyId=7 on 10.0.0.1:8020",
         "Password for spark@EXAMPLE.ORG:",
         "kinit: Password incorrect while getting initial credentials",
