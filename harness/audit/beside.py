@@ -9,9 +9,10 @@ from dataclasses import replace
 
 from harness.audit.findings import Severity
 from harness.audit.homes import Homes
+from harness.audit.parts import Part
 from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, Reference, is_host
-from harness.audit.stale import Stale, stale_at
+from harness.audit.stale import Edit, Stale, stale_at
 from harness.images.references import DOCKER_HUB, ImageReference
 
 _TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
@@ -22,6 +23,9 @@ _CELL_BEFORE = re.compile(rf"(?<![\w/.-])(?P<host>[\w.-]+\.[\w.-]+(?::\d+)?)/?{_
 _CELL_AFTER = re.compile(rf"{_CELL}(?P<tag>v?\d+\.\d+\.\d+[\w.-]*)")
 _REPOSITORIES = re.compile(r"repo(?:sitorie)?s$", re.I)
 _LISTS = re.compile(rf"{_REPOSITORIES.pattern}|(?:image|name|package|artifact)s$", re.I)
+_IN_LIST = re.compile(r"(?:^\s*|[\[{,]\s*|(?:^|\s)-\s+)[\"'`]?$")
+_LONG_HOST = re.compile(r"[\w-]+(?:\.[\w-]+){2,}")
+_NO_HOST = re.compile(r"image|\.(?:ya?ml|json\w*|txt|conf|cfg|ini|env|sh|toml|md|tpl|lst|list|properties)$", re.I)
 _COPIED_FROM = re.compile(r"\bfrom[\"']?[ \t]*:[ \t]*[\"']?$")
 
 
@@ -36,11 +40,17 @@ class Beside:
 
     def tag(self, it: Reference) -> str:
         """The tag that a text has beside a whole name without one, as a key of its own."""
-        part = self._placed.part(it.start)
-        if part is None:
-            return ""
-        tag = self._placed.near(part, "tag") or self._placed.near(part, "tag", "new")
+        tag = self._tag(it)
         return (tag.value or "") if tag else ""
+
+    def tag_edits(self, it: Reference, right: str) -> list[Edit]:
+        """What makes another tag of it, if it is written there as it is."""
+        tag = self._tag(it)
+        return [Edit(start=tag.start, end=tag.end, text=right)] if tag and tag.value == tag.written else []
+
+    def _tag(self, it: Reference) -> Part | None:
+        part = self._placed.part(it.start)
+        return part and (self._placed.near(part, "tag") or self._placed.near(part, "tag", "new"))
 
     def digest(self, it: Reference) -> str:
         """The digest that a text has beside a whole name, as a key of its own."""
@@ -95,11 +105,15 @@ class Beside:
         return (before["host"], after["tag"]) if before and after and is_host(before["host"]) else None
 
     def registry_above(self, it: Reference) -> str | None:
-        """The registry of a list that a short name is in; empty where it cannot be known, None where there is none.
+        """The registry of a list that a short name is in, which may be the list's key.
 
-        A list of images may name what is copied to a registry of one's own, a list of repositories what is in it.
+        It is empty where it cannot be known, None where there is none. A list of images may name what is copied to a
+        registry of one's own, a list of repositories what is in it.
         """
         owners = self._lines.owners(it.start)[:2]
+        host = owners[0] if owners and _IN_LIST.search(self._lines.before(it.start)) else ""
+        if host in HUB_HOSTS | self._homes.registries or (_LONG_HOST.fullmatch(host) and not _NO_HOST.search(host)):
+            return host
         registry = self._placed.registry_above(it.start) if any(map(_LISTS.search, owners)) else None
         if registry is None or (registry.value not in HUB_HOSTS and not any(map(_REPOSITORIES.search, owners))):
             return None

@@ -40,6 +40,9 @@ _ANY_VERSION = re.compile(
     rf"{_Q}(?P<version>{_NUMBER}){_Q}{_END}",
     re.I,
 )
+_DECLARED = re.compile(
+    rf"^variable\s+\"(?P<key>[\w-]*version)\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<version>{_NUMBER})\"", re.M
+)
 _OPERATOR = CHART_NAME.replace("-", "")
 _OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
 _OF_CHART = re.compile(r"chart|helm")
@@ -85,7 +88,7 @@ def lone_versions(lines: Lines, found: Sequence[ChartPin], is_old: Callable[[str
     `SPARK_OPERATOR_CHART_VERSION=2.1.1`, `charts: {spark-operator: 2.1.1}`.
     """
     taken = {it.version for it in found}
-    for it in _ANY_VERSION.finditer(lines.text):
+    for it in (*_ANY_VERSION.finditer(lines.text), *_DECLARED.finditer(lines.text)):
         if it["version"] in taken or not is_old(it["version"]):
             continue
         around = [it["key"], *lines.owners(it.start("version"))[:4]]

@@ -35,6 +35,7 @@ _NEARBY = 200
 _VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
 _LOCKS = (".lock", ".lock.yml", ".lock.yaml", ".spdx", ".spdx.json", ".cdx.json", ".cdx.xml", "bom.json")
 """Files that a tool writes of what it found, or with sums: to edit one by hand makes it wrong."""
+_LEFT_AS_THEY_ARE = (*_LOCKS, ".diff", ".patch")
 _MARKS = r"[\"'`*]{0,3}"
 _RANGE = re.compile(r"\d+(?:\.\d+)?\.[xX]")
 _TELLING = 6
@@ -131,9 +132,9 @@ class Scanner:
         found = list(splits.found())
         unknown = splits.unknown
         for address in self._addresses.among(text):
-            if is_searched(lines, address.start) or is_past(lines, file, address.start, address.end):
+            if is_searched(lines, address.start):
                 continue
-            fixable = address.fixable and not file.endswith(_LOCKS)
+            fixable = address.fixable and not file.endswith(_LEFT_AS_THEY_ARE)
             edits = [Edit(start=address.start, end=address.end, text=address.finding.replacement)] if fixable else ()
             found.append(stale_at(lines, file, address.start, address.end, address.finding, edits))
         for reference in self._references.among(text, variables):
@@ -147,7 +148,7 @@ class Scanner:
             if stale and not is_told:
                 found.append(stale)
         excused = _excused(lines.all)
-        unique = {(it.line, it.column): it for it in reversed(found)}
+        unique = {(it.line, it.column): it for it in reversed(found) if not is_past(lines, it)}
         kept = [it for _, it in sorted(unique.items()) if it.line not in excused]
         return Scanned(stale=tuple(kept), excused=len(unique) - len(kept), unknown=unknown)
 
@@ -192,19 +193,14 @@ class Scanner:
             digest=digest,
         )
         finding = self._homes.judge(image, tagged=bool(tag))
-        if finding is None or (self._was_true(finding, tag) and is_past(lines, file, it.start, it.end)):
+        if finding is None:
             return None
         edits = (
             ()
-            if is_part or beside.needs_more(it, tag) or file.endswith(_LOCKS)
-            else self._edits(it, tag, finding, registries)
+            if is_part or beside.needs_more(it, tag) or file.endswith(_LEFT_AS_THEY_ARE)
+            else self._edits(it, tag, finding, registries, beside)
         )
         return stale_at(lines, file, it.start, it.end, finding, edits)
-
-    @staticmethod
-    def _was_true(finding: Finding, tag: str) -> bool:
-        """Whether what is stale was right once: upstream had the name, and the tag if there is one."""
-        return finding.rule in ("stale-registry", "old-release") and (not tag or not finding.same)
 
     @staticmethod
     def _is_templated(it: Reference, lines: Lines) -> bool:
@@ -212,15 +208,19 @@ class Scanner:
         return lines.text[it.end : it.end + 1] == ":" and lines.text[it.end + 1 : it.end + 2] in ("$", "{", "%", "<")
 
     @staticmethod
-    def _edits(it: Reference, tag: str, finding: Finding, registries: Mapping[str, Edit]) -> Sequence[Edit]:
+    def _edits(
+        it: Reference, tag: str, finding: Finding, registries: Mapping[str, Edit], beside: Beside
+    ) -> Sequence[Edit]:
         if not finding.same or not finding.replacement:
             return ()
         written = finding.replacement
         name, colon, right = written.partition(":")
         if tag and not it.text.endswith(f":{tag}"):
-            # The tag is written elsewhere, and stays there if it is right.
             if right != tag:
-                return ()
+                tags = beside.tag_edits(it, right)
+                if not tags or not it.plain:
+                    return ()
+                return tags if name == it.name else [*tags, Edit(start=it.start, end=it.end, text=name)]
             written = name
         elif not tag and colon:
             written = name

@@ -26,8 +26,14 @@ _DEFAULTS = (
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ASSIGNED = re.compile(
     r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*(?:\?=|::?=|=|:)[ \t]*"
-    rf"(?P<quote>[\"']?)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])",
+    rf"(?P<quote>[\"']?)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])"
+    r"(?![ \t]*(?:\|\||\?\?|or[ \t]))",
     re.M,
+)
+# `registry = process.env.REGISTRY || "docker.io"`, `registry = os.getenv("REGISTRY", "docker.io")`
+_WITH_DEFAULT = re.compile(
+    r"\b(?P<name>[A-Za-z_]\w*)[ \t]*:?=[ \t]*[\w.]+(?:[ \t]*(?:\|\||\?\?|or\b)|\([ \t]*[\"']\w+[\"'][ \t]*,)[ \t]*"
+    r"[\"'](?P<value>[\w./:@-]+)[\"']"
 )
 _TERRAFORM = re.compile(r"variable\s+\"(?P<name>\w+)\"\s*\{[^{}]*?\bdefault\s*=\s*\"(?P<value>[^\"]*)\"")
 _TEMPLATE = re.compile(r"\$(?P<name>\w+)\s*:=[^{}\n]{0,120}?\bdefault\s+\"(?P<value>[^\"\n]*)\"")
@@ -86,7 +92,7 @@ class Variables:
     def _known(self) -> dict[str, set[str]]:
         if self._values is None:
             self._values = {}
-            for pattern in (_ASSIGNED, _TERRAFORM, _TEMPLATE):
+            for pattern in (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE):
                 for match in pattern.finditer(self._text):
                     name, value = match["name"], match["value"]
                     if value not in (f"var.{name}", f"local.{name}"):

@@ -12,24 +12,24 @@ from typing import Literal
 from harness.audit.expressions import EXPRESSION, Variables, is_known
 from harness.audit.owners import Lines, indent
 
-Word = Literal["registry", "repository", "tag", "digest"]
+Word = Literal["registry", "owner", "repository", "tag", "digest"]
 
 # Assignments of YAML, JSON, HCL, Go, Make, shell, Jsonnet and --set, and the rows of the tables that helm-docs writes.
 # `registry: str = "docker.io"` of typed languages, `registry string = "docker.io"` of Go.
 _TYPED = (
     r":[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.\[\]]*[ \t]*=(?=[ \t]*(?:[\"']|[\w.]+\())|[ \t]string[ \t]*=(?=[ \t]*\")"
 )
-_SEPARATOR = rf"(?P<separator>{_TYPED}|\?=|::?:?=|=>|=|:{{1,3}}|\|[ \t]*string[ \t]*\|)"
+_SEPARATOR = rf"(?P<separator>{_TYPED}|\?=|::?:?=|=>|=|:{{1,3}}|\|[^|\n]{{0,200}}\||(?<=\"),(?=[ \t]*\"))"
 _VALUE = rf"(?:(?:{EXPRESSION}|[A-Za-z0-9])(?:{EXPRESSION}|[\w./:@+-])*|(?<=\"\")|(?<=''))"
 # What makes a value of a text: `pulumi.String("…")`, `getenv("REGISTRY", "…")`, `process.env.REGISTRY ?? "…"`.
 _WRAPPED = (
-    r"(?:[\w.()]+\((?:[\"'][^\"'\n]*[\"'],[ \t]*)?(?:\w+[ \t]*=[ \t]*)?(?=[\"'`])"
+    r"(?:[\w.():]+\((?:[\"'][^\"'\n]*[\"'],[ \t]*)?(?:default[ \t]*=[ \t]*)?(?=[\"'`])"
     r"|[\w.]+[ \t]*(?:\|\||\?\?)[ \t]*(?=[\"'`]))"
 )
 _END = r"(?=[\s,;)}\]&|\\]|$)"
 _ASSIGNED = re.compile(
     rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}[ \t]*(?:\*|\[\]\w+[ \t]*|{_WRAPPED})?"
-    rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE})[\"'`]*{_END}"
+    rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE})[\"'`]*(?:(?<=[\"'])\.\w+\(\))?{_END}"
 )
 # `name: image.registry` with `value: docker.io`, in either order: Argo CD, helmfile, Terraform.
 _Q = r"[\"']?"
@@ -46,6 +46,11 @@ _DECLARED = re.compile(rf"^variable\s+\"{_PATH}\"\s*\{{[^{{}}]*?\bdefault\s*=\s*
 _WORDS: dict[str, Word] = {
     "registry": "registry",
     "hub": "registry",
+    "organization": "owner",
+    "org": "owner",
+    "owner": "owner",
+    "namespace": "owner",
+    "project": "owner",
     "repository": "repository",
     "repo": "repository",
     "name": "repository",

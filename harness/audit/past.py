@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 
+from harness.audit.findings import Finding
 from harness.audit.owners import Lines
+from harness.audit.stale import Stale
 
 _DOCUMENTS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt", ".html")
 _FENCE = re.compile(r"\s*(?:```|~~~|----\s*$|<pre)")
@@ -30,28 +32,53 @@ _DIRECTLY_BEFORE = re.compile(
     r"|(?:old|former|previous|outdated|stale|legacy|obsolete)\s+(?:[\w'-]+\s+){0,4}?)[\"'`(:<* ]*$",
     re.I,
 )
+_BEFORE = re.compile(
+    r"\W*(?:(?:before|previously|formerly|was)(?:\s+(?:the\s+)?(?:change|migration|move|v?\d[\d.]*))?|old(?:\s+\w+)?)\W*$",
+    re.I,
+)
+_TRUE_ONCE = ("stale-registry", "old-release", "chart-repository-gone", "old-chart")
+_VERSIONED = re.compile(r"(?::|\btag )\d")
+_PATCHES = (".diff", ".patch")
 _MOST_LINES = 6
 
 
-def is_past(lines: Lines, file: str, start: int, end: int) -> bool:
-    """Whether what is between two offsets is in prose, in a document or a comment, whose sentence is about the past."""
-    number, column = lines.place(start)
-    line = lines.all[number - 1]
-    is_document = file.lower().endswith(_DOCUMENTS) and not _in_fence(lines, number)
-    comment = None if is_document else _COMMENT.search(line[: column - 1])
-    if not is_document and comment is None:
+def is_past(lines: Lines, stale: Stale) -> bool:
+    """Whether a stale name is in prose, in a document or a comment, whose sentence is about the past; or in an example
+    that is there to be replaced. What never was cannot be past.
+    """
+    line = lines.all[stale.line - 1]
+    is_document = stale.file.lower().endswith(_DOCUMENTS)
+    fence = _fence(lines, stale.line) if is_document else 0
+    if fence:
+        return bool(_BEFORE.match(_above(lines, fence))) or ("diff" in lines.all[fence - 1] and line.startswith("-"))
+    if stale.file.endswith(_PATCHES):
+        return line.startswith("-")
+    comment = None if is_document else _COMMENT.search(line[: stale.column - 1])
+    if not _was_true(stale.finding) or (not is_document and comment is None):
         return False
     begin = comment.end() if comment else 0
-    above, below = _around(lines, number, is_document=is_document)
-    before, after = f"{above} {line[begin : column - 1]}", f"{line[column - 1 + end - start :]} {below}"
+    above, below = _around(lines, stale.line, is_document=is_document)
+    before, after = f"{above} {line[begin : stale.column - 1]}", f"{line[stale.end - 1 :]} {below}"
     first = max((it.end() for it in _SENTENCE_END.finditer(before)), default=0)
     last = _SENTENCE_END.search(after)
     before, after = before[first:], after[: last.start()] if last else after
     return bool(_DIRECTLY_BEFORE.search(before) or _SOMEWHERE.search(f"{before} NAME {after}"))
 
 
-def _in_fence(lines: Lines, number: int) -> bool:
-    return sum(bool(_FENCE.match(line)) for line in lines.all[: number - 1]) % 2 == 1
+def _was_true(finding: Finding) -> bool:
+    """Whether what is stale was right once: another version than one that upstream had there was not."""
+    return finding.rule in _TRUE_ONCE and not (finding.same and _VERSIONED.search(finding.replacement))
+
+
+def _fence(lines: Lines, number: int) -> int:
+    """The line that opens the example around a line; 0 outside of all."""
+    fences = [count for count, line in enumerate(lines.all[: number - 1], 1) if _FENCE.match(line)]
+    return fences[-1] if len(fences) % 2 else 0
+
+
+def _above(lines: Lines, number: int) -> str:
+    """The nearest line with content above a line."""
+    return next((line for line in reversed(lines.all[: number - 1]) if line.strip()), "")
 
 
 def _around(lines: Lines, number: int, *, is_document: bool) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from harness.audit.owners import Lines
 _KEYS = re.compile(
     r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
     r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors"
-    r"|prefix|glob|imageReferences",
+    r"|transports|prefix|glob|imageReferences",
     re.I,
 )
 _REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
@@ -45,7 +45,7 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     text = lines.text
     if file.endswith(_FILES) or text[max(0, start - 1) : start] == "!" or text[end : end + 1] in ("*", "?"):
         return True
-    if text[end : end + 2] == ":*" or _ASKED.match(text, end) or _is_left_of_equals(lines, start, end):
+    if text[end : end + 2] == ":*" or _is_member(lines, start, end) or _is_left_of_equals(lines, start, end):
         return True
     if is_searched(lines, start):
         return True
@@ -58,6 +58,11 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     if owners[:1] == ["location"] and _REGISTRIES_CONF.search("\n".join(lines.all[max(0, number - 8) : number])):
         return True
     return _in_policy(text, start)
+
+
+def _is_member(lines: Lines, start: int, end: int) -> bool:
+    """Whether a name is looked for in something: `"…" in images`, but not `let image = "…" in` of Nix and Dhall."""
+    return bool(_ASKED.match(lines.text, end)) and not re.search(r"\blet\b", lines.before(start))
 
 
 def is_searched(lines: Lines, start: int) -> bool:

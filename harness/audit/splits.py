@@ -18,10 +18,12 @@ from harness.audit.references import HUB_HOSTS, in_image_key, is_host
 from harness.audit.rules_about import is_rule
 from harness.audit.stale import Edit, Stale, stale_at
 from harness.images.references import DOCKER_HUB, ImageReference, names_host
+from harness.releases.charts import CHART_NAME
 
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-.]\w+)*")
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+(?:[-.]\w+)*")
 _VARIABLE_PATH = re.compile(rf"(?P<variable>{EXPRESSION})/(?P<path>[a-z0-9][\w./-]*)")
+_OF_VALUES = ("image.repository", f"{CHART_NAME}.image.repository")
 _HUB = tuple(f"{it}/" for it in HUB_HOSTS)
 _LONGEST_HOST = max(map(len, _HUB))
 
@@ -66,6 +68,10 @@ class Splits:
             return
         registry, tag, digest = (self._placed.near(part, word) for word in ("registry", "tag", "digest"))
         pin = self._placed.pin(part.start)
+        owner = self._placed.near(part, "owner") if registry and "/" not in value else None
+        if owner and owner.value:
+            value = f"{owner.value}/{value}"
+            part = replace(part, value=value)
         if part.key in ("name", "image"):
             new = self._placed.near(part, "repository", "new")
             if new and new.key == f"new{part.key.capitalize()}":
@@ -166,7 +172,7 @@ class Splits:
     def _is_of_values(self, part: Part) -> bool:
         """Whether a repository is that of the chart's own values: `image.repository`, or below `image` alone."""
         around = [it for it in self._lines.owners(part.start) if it.lower() != part.key.lower()]
-        return part.key == "image.repository" or around == ["image"]
+        return part.key in _OF_VALUES or around == ["image"]
 
     def _stale(self, given: Sequence[Part], tag: Part | None, finding: Finding) -> Stale:
         where = given[-1]

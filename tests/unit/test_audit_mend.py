@@ -55,6 +55,13 @@ def test_comments_quotes_and_blanks_stay(homes: Homes, tmp_path: Path) -> None:
     assert (tmp_path / "values.yaml").read_bytes() == MENDED.encode()
 
 
+def test_a_tag_beside_a_name_is_mended_where_it_is(homes: Homes, tmp_path: Path) -> None:
+    text = "images:\n- name: x\n  newName: ghcr.io/kubeflow/spark-operator/controller\n  newTag: {}2.5.2\n"
+    (tmp_path / "kustomization.yaml").write_text(text.format("v"))
+    mend.write(planned(tmp_path, homes))
+    assert (tmp_path / "kustomization.yaml").read_text() == text.format("")
+
+
 # `<host>` and `<more>` are what is mended: nothing else may differ.
 MENDED_TOGETHER = [
     (
@@ -73,9 +80,18 @@ MENDED_TOGETHER = [
         """,
     ),
     ("app.yml", "registry: ${HUB:<host>}\nname: ${IMAGE:kubeflow/spark-operator<more>}\nversion: 2.5.2\n"),
+    ("app.yaml", "{name: spark-operator.image.repository, value: kubeflow/spark-operator<more>}\n"),
+    ("op.rs", 'registry: "<host>".to_string(),\nrepository: "kubeflow/spark-operator<more>".into(),\n'),
     ("main.tf", 'op = "${var.hub != null ? var.hub : "<host>"}/kubeflow/spark-operator<more>:2.5.2"\n'),
     ("main.py", 'op = f\'{os.getenv("HUB", "<host>")}/kubeflow/spark-operator<more>:2.5.2\'\n'),
 ]
+
+
+def test_name_and_tag_are_mended_on_their_lines(homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("image:\n  name: docker.io/kubeflow/spark-operator\n  tag: v2.5.2\n")
+    mend.write(planned(tmp_path, homes))
+    mended = "image:\n  name: ghcr.io/kubeflow/spark-operator/controller\n  tag: 2.5.2\n"
+    assert (tmp_path / "a.yaml").read_text() == mended
 
 
 @pytest.mark.parametrize(("file", "text"), MENDED_TOGETHER, ids=[it[0] for it in MENDED_TOGETHER])
