@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.advice import ends, images, objects, registry, site, values
+from harness.advice import ends, images, manifests, objects, registry, site, values
 from harness.advice.edge import Basis, Looked, advise, changes_of
 from harness.advice.files import in_folder
+from harness.advice.manifests import Manifest
 from harness.advice.objects import Stored
 from harness.advice.remarks import End, Remark
 from harness.advice.steps import Deployment, Plan, apis_of
@@ -66,7 +67,8 @@ def answer(question: Question) -> Advice:
         changes=changes_of(origin.release, target.release),
         cannot=cannot,
     )
-    given = _values(question)
+    manifest = _manifest(question)
+    given = _values(question, manifest)
     homes = Homes(known.releases)
     remarks = images.to_a_copy(target)
     if given is not None:
@@ -83,12 +85,13 @@ def answer(question: Question) -> Advice:
         registry=registry.remarks(pulled, seen) if seen else (),
         unknown=[
             *(site.unknown(question.site) if question.site else ()),
+            *(f"{it} has values, too, and was not read" for it in (manifest.elsewhere if manifest else ())),
             *filter(None, [left_out if seen else registry.not_asked(pulled)]),
         ],
     )
     plan = None
     if target.release:
-        deployment = _deployment(question, given, target)
+        deployment = _deployment(question, given, target, manifest)
         chart = str(question.chart) if question.chart else ""
         plan = Plan(deployment=deployment, target=target.release, crds="none", chart=chart)
     return advise(basis, origin, target, looked, plan)
@@ -121,29 +124,50 @@ def _with_image(question: Question, given: Mapping[str, Any] | None) -> Mapping[
     return site.image_values(question.site)
 
 
-def _values(question: Question) -> Mapping[str, Any] | None:
+def _manifest(question: Question) -> Manifest | None:
+    """What the last of the files deploys that is no values file, and has none of them below a key."""
+    if question.values_key:
+        return None
+    read = [manifests.read(it) for it in question.values if not profile_name(it)]
+    return next((it for it in reversed(read) if it), None)
+
+
+def _values(question: Question, manifest: Manifest | None) -> Mapping[str, Any] | None:
     """The values of files; without files those that a snapshot has."""
     if question.values:
         own = own_rows.read(question.settings.catalogue_dirs)
-        return merge(*umbrella.given(question.values, question.values_key, own.values, lax=True))
+        each = [manifests.read(it) if manifest and not profile_name(it) else None for it in question.values]
+        plain = [it for it, found in zip(question.values, each, strict=True) if not found]
+        others = iter(umbrella.given(plain, question.values_key, own.values, lax=True))
+        return merge(*(found.values if found else next(others) for found in each))
     if question.site and (question.site.release or question.site.installer):
         return question.site.values
     return None
 
 
-def _deployment(question: Question, given: Mapping[str, Any] | None, target: End) -> Deployment:
-    umbrella = _umbrella(question, given or {}, target)
+def _deployment(
+    question: Question, given: Mapping[str, Any] | None, target: End, manifest: Manifest | None
+) -> Deployment:
+    above = _umbrella(question, given or {}, target)
     if question.site:
         found = site.deployment(question.site, question.tool)
-    elif umbrella:
+    elif manifest:
+        found = _by_manifest(manifest, question.tool)
+    elif above:
         # Its release is called like something else, and is somewhere else.
         found = Deployment(tool=question.tool or "helm", name="RELEASE", home="NAMESPACE", owner="NAME")
     else:
         found = Deployment(tool=question.tool or "helm")
     each = [own for _, own in values.operators_own(given or {}, target)]
     apis = apis_of(it for it in _SWITCHES if any(at(own, it) for own in each))
-    files = tuple(map(str, question.values))
-    return replace(found, values=files, apis=apis, umbrella=umbrella, helm=question.helm)
+    files = () if manifest else tuple(map(str, question.values))
+    return replace(found, values=files, apis=apis, umbrella=above, helm=question.helm)
+
+
+def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
+    named = Deployment(tool=tool or manifest.tool or "helm")
+    named = replace(named, name=manifest.name or named.name, home=manifest.home or named.home)
+    return site.brought_by(named, manifest.installer) if manifest.installer else named
 
 
 def _umbrella(question: Question, given: Mapping[str, Any], target: End) -> tuple[str, ...]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,18 +116,26 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
     release, installer = reading.release, reading.installer
     instance = next((it.labels.get("app.kubernetes.io/instance") for it in reading.site.operators), None)
     home = next((it.namespace for it in reading.site.operators), CHART_NAME)
-    return Deployment(
+    made = Deployment(
         tool=tool or _tool(reading),
         name=release.name if release else instance or CHART_NAME,
         home=release.namespace if release else home,
-        owner=installer.name if installer else CHART_NAME,
-        owner_home=installer.namespace if installer else "",
-        at=installer.at if installer else "",
-        options=installer.options if installer else (),
-        skips_crds=bool(installer and installer.crds == "skipped"),
-        settings=_settings(installer) if installer else (),
         context=reading.site.context,
         applied=(release.applied or "csa") if release else "",
+    )
+    return brought_by(made, installer) if installer else made
+
+
+def brought_by(made: Deployment, installer: Installer) -> Deployment:
+    """The same with what the object of a GitOps tool says."""
+    return replace(
+        made,
+        owner=installer.name,
+        owner_home=installer.namespace,
+        at=installer.at,
+        options=installer.options,
+        skips_crds=installer.crds == "skipped",
+        settings=_settings(installer),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from harness.releases import set_values
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import Loader, at, merge
 from harness.untrusted import check_yaml
@@ -71,7 +72,9 @@ def _argo_cd(spec: Any, where: str) -> Iterator[Deployment]:
     helm = spec.get("helm")
     if isinstance(helm, Mapping) or (spec.get("chart") and spec.get("repoURL")):
         helm = helm if isinstance(helm, Mapping) else {}
-        values = merge(values_of(helm.get("values")), _mapping(helm.get("valuesObject")), _set(helm.get("parameters")))
+        values = merge(
+            values_of(helm.get("values")), _mapping(helm.get("valuesObject")), set_values.of(helm.get("parameters"))
+        )
         yield Deployment(
             where=where,
             chart=str(spec.get("chart") or ""),
@@ -95,14 +98,14 @@ def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Ite
         data = config.get(str(reference.get("name")), {})
         text = data.get(str(reference.get("valuesKey") or "values.yaml"))
         path = reference.get("targetPath")
-        values = merge(values, _set([{"name": path, "value": text}]) if path and text else values_of(text))
+        values = merge(values, set_values.of([{"name": path, "value": text}]) if path and text else values_of(text))
     values = merge(values, _mapping(spec.get("values")))
     yield Deployment(where=where, chart=name, version=str(chart.get("version") or ""), address="", values=values)
 
 
 def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
     if isinstance(spec, Mapping):
-        values = merge(values_of(spec.get("valuesContent")), _set(spec.get("set")))
+        values = merge(values_of(spec.get("valuesContent")), set_values.of(spec.get("set")))
         chart, version = str(spec.get("chart") or ""), str(spec.get("version") or "")
         yield Deployment(where=where, chart=chart, version=version, address=str(spec.get("repo") or ""), values=values)
 
@@ -110,7 +113,7 @@ def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
 def _helmfile(it: Mapping[str, Any], where: str) -> Iterator[Deployment]:
     for release in _mappings(it["releases"]):
         inline = release.get("values")
-        values = merge(*_mappings(inline if isinstance(inline, list) else [inline]), _set(release.get("set")))
+        values = merge(*_mappings(inline if isinstance(inline, list) else [inline]), set_values.of(release.get("set")))
         chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
         shown = f"{where} releases[{release.get('name', '')}]"
         yield Deployment(where=shown, chart=chart, version=version, address="", values=values)
@@ -123,7 +126,7 @@ def _terraform(releases: Mapping[str, Any], where: str) -> Iterator[Deployment]:
             chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
             address, shown = str(release.get("repository") or ""), f"{where} helm_release.{name}"
             texts = release.get("values")
-            values = merge(*map(values_of, texts if isinstance(texts, list) else []), _set(release.get("set")))
+            values = merge(*map(values_of, texts if isinstance(texts, list) else []), set_values.of(release.get("set")))
             yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
@@ -143,7 +146,10 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
         address=str(
             next((named[key] for key in ("repository", "repoURL", "repositoryURL", "repo") if key in named), "")
         ),
-        values=merge(*(values_of(one) or _mapping(one) for one in values), _set(it.get("set") or it.get("setValues"))),
+        values=merge(
+            *(values_of(one) or _mapping(one) for one in values),
+            set_values.of(it.get("set") or it.get("setValues")),
+        ),
     )
     if chart and found.is_operators:
         yield found
@@ -158,19 +164,6 @@ def _kustomize(charts: Iterable[Any], where: str) -> Iterator[Deployment]:
             address=str(chart.get("repo") or ""),
             values=_mapping(chart.get("valuesInline")),
         )
-
-
-def _set(parameters: Any) -> dict[str, Any]:
-    """`--set`, written as a list of names and values, or as a mapping."""
-    values: dict[str, Any] = {}
-    if isinstance(parameters, Mapping):
-        parameters = [{"name": name, "value": value} for name, value in parameters.items()]
-    for parameter in _mappings(parameters):
-        value: Any = parameter.get("value")
-        for key in reversed(str(parameter.get("name") or "").split(".")):
-            value = {key: value}
-        values = merge(values, value)
-    return values
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from harness.releases import set_values
 from harness.releases.charts import CHART_NAME
-from harness.releases.values import at
+from harness.releases.values import at, merge
 from harness.sites import hide
 from harness.sites.model import HelmRelease, Installer, Object, Operator, Unread
 from harness.sites.reader import Reader
@@ -171,7 +172,11 @@ def _argo(item: Object) -> Installer:
         at=f"{place}/targetRevision",
         options=tuple(map(str, (spec.get("syncPolicy") or {}).get("syncOptions") or ())),
         crds="skipped" if helm.get("skipCrds") else "",
-        values=helm.get("valuesObject") or _values(helm.get("values")),
+        values=merge(
+            _mapping(_values(helm.get("values"))),
+            _mapping(helm.get("valuesObject")),
+            set_values.of(helm.get("parameters")),
+        ),
     )
 
 
@@ -204,6 +209,16 @@ def _installer(tool: str, kind: str, item: Object, *, values: Any = None, **more
         masked=masked,
         **more,
     )
+
+
+def of_object(item: Object) -> Installer | None:
+    """What an object says of how it brings the operator; None for an object of another kind."""
+    made = {"Application": _argo, "HelmRelease": _flux}.get(str(item.get("kind")))
+    return made(item) if made and isinstance(at(item, "metadata.name"), str) else None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _values(text: object) -> Any:

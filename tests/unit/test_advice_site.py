@@ -155,6 +155,16 @@ def test_argo_cd_and_flux_get_steps_of_their_own(tmp_path: Path, capsys: pytest.
     )
 
 
+def test_the_parameters_of_an_application_are_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    helm = {"values": "webhook: {replicas: 2}", "parameters": [{"name": "image.registry", "value": "acme.io"}]}
+    source = {"chart": "spark-operator", "repoURL": "https://charts", "targetRevision": "2.2.1", "helm": helm}
+    argo = {"metadata": {"name": "op", "namespace": "argocd"}, "spec": {"source": source}}
+    forbidden: Answer = (403, '{"message": "may not"}')
+    without_helm = {"/api/v1/namespaces/spark/secrets": forbidden}
+    found = advised(tmp_path, capsys, listed=objects(applications=[argo]), answers=without_helm)
+    assert "image.registry: your own registry must have acme.io/" in texts(found, "values")
+
+
 def test_an_operator_that_nothing_says_the_version_of_needs_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

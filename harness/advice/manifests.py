@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values that stand in what deploys the operator: an Application, a HelmRelease, a helmfile and others, as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.audit import deployed
+from harness.errors import UsageError
+from harness.matrix.crd_modes import Tool
+from harness.releases.charts import CHART_NAME
+from harness.releases.values import Loader, at, with_text_keys
+from harness.sites import installed
+from harness.sites.model import Installer
+from harness.untrusted import check_yaml
+
+_FILE = re.compile(r"\S+\.(?:ya?ml|json|gotmpl)")
+_OWN_FIELDS = ("valueFiles", "valuesFrom", "values", "valuesFiles")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The operator's chart as a file deploys it. `name` and `home` are its release and namespace, where they are said.
+
+    `elsewhere` is what else has values of it, and was not read.
+    """
+
+    values: Mapping[str, Any]
+    tool: Tool | None = None
+    installer: Installer | None = None
+    name: str = ""
+    home: str = ""
+    elsewhere: tuple[str, ...] = field(default=())
+
+
+def read(file: Path) -> Manifest | None:
+    """What a file deploys; None for a values file, for one that has no operator, and for what is no YAML.
+
+    Raises UsageError where it has several operators.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        documents = [with_text_keys(it) for it in yaml.load_all(check_yaml(text), Loader=Loader)]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        # Whoever reads it as values says what is wrong.
+        return None
+    objects = [it for it in documents if isinstance(it, Mapping)]
+    data = _data(objects)
+    found = [(it, one) for it in objects for one in deployed.charts_in(it, file.name, data) if one.is_operators]
+    if len(found) > 1:
+        where = ", ".join(dict.fromkeys(one.where for _, one in found))
+        raise UsageError(
+            f"{file} deploys the operator's chart {len(found)} times ({where})",
+            "give the values of one of them as a file",
+        )
+    return next((_manifest(it, one.values, data) for it, one in found), None)
+
+
+def _data(objects: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The data of ConfigMaps and Secrets beside it, by their names."""
+    named = {str(at(it, "metadata.name")): it for it in objects if it.get("kind") in ("ConfigMap", "Secret")}
+    return {name: {**(it.get("data") or {}), **(it.get("stringData") or {})} for name, it in named.items()}
+
+
+def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], data: Mapping[str, Any]) -> Manifest:
+    spec, name = it.get("spec"), str(at(it, "metadata.name") or "")
+    home, elsewhere = str(at(it, "metadata.namespace") or ""), tuple(dict.fromkeys(_elsewhere(it, data)))
+    installer = installed.of_object(it)
+    if installer and installer.tool == "argocd":
+        release = next(_found(spec, "releaseName"), name)
+        home = str(at(spec, "destination.namespace") or "")
+        return Manifest(values=values, tool="argocd", installer=installer, name=release, home=home, elsewhere=elsewhere)
+    if installer:
+        space = str(at(spec, "targetNamespace") or "")
+        release = str(at(spec, "releaseName") or (f"{space}-{name}" if space else name))
+        return Manifest(
+            values=values, tool="flux", installer=installer, name=release, home=space or home, elsewhere=elsewhere
+        )
+    if isinstance(it.get("releases"), list) and "kind" not in it:
+        one = next(one for one in it["releases"] if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME))
+        release, home = str(one.get("name") or ""), str(one.get("namespace") or "")
+        return Manifest(values=values, tool="helmfile", name=release, home=home, elsewhere=elsewhere)
+    tool: Tool | None = "terraform" if at(it, "resource.helm_release") else None
+    return Manifest(values=values, tool=tool, elsewhere=elsewhere)
+
+
+def _found(value: Any, key: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        if isinstance(value.get(key), str):
+            yield value[key]
+        value = list(value.values())
+    for it in value if isinstance(value, list) else ():
+        yield from _found(it, key)
+
+
+def _elsewhere(value: Any, data: Mapping[str, Any]) -> Iterator[str]:
+    """Files and objects that are named as having values, and are not among these."""
+    if isinstance(value, Mapping):
+        for key in _OWN_FIELDS:
+            named = value.get(key)
+            for it in named if isinstance(named, list) else ():
+                if isinstance(it, str) and _FILE.fullmatch(it):
+                    yield it
+                elif key == "valuesFrom" and isinstance(it, Mapping) and str(it.get("name")) not in data:
+                    yield f"{it.get('kind')} {it.get('name')}"
+        value = list(value.values())
+    for it in value if isinstance(value, list) else ():
+        yield from _elsewhere(it, data)
