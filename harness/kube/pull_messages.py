@@ -292,10 +292,13 @@ def answer(text: str) -> str:
 
 _REFERENCE = re.compile(r"(?<![\w./:@-])(?:[\w-]+(?:\.[\w-]+)+|localhost|[\w.-]+:\d+)(?::\d+)?/[\w./:@-]*\w")
 _URL = re.compile(r"https?://[^\s\"]*[^\s\":,;.]")
+_MIRRORS = re.compile(r"\(Mirrors also failed: .*?\]\): ", re.S)
+"""What CRI-O tells of mirrors before it tells what the registry itself answered."""
 _PHRASES = "|".join(re.escape(it) for it in (*(status.phrase for status in HTTPStatus), "Gateway Time-out"))
 _STATUS = re.compile(
     # "unexpected status from HEAD request to <url>: 520", "status code: 429", "status:429"
-    r"(?:status(?: code)?|code|request to <(?:url|blob)>)\s*[:=]?\s*(?P<told>[1-5]\d\d)\b(?!\s*[mµn]?s\b)"
+    r"(?:status(?: code)?(?: from registry)?|code|request to <(?:url|blob|storage)>)"
+    r"\s*[:=]?\s*(?P<told>[1-5]\d\d)\b(?!\s*[mµn]?s\b)"
     # "429 Too Many Requests": with its phrase, and not the number of a port, a tag or bytes
     rf"|(?<![\w./:-])(?P<named>[1-5]\d\d) (?:{_PHRASES})\b"
     r"|\((?P<bare>[1-5]\d\d)\)",
@@ -305,6 +308,7 @@ _STATUS = re.compile(
 
 def _plain(text: str, image: str) -> str:
     """The text without names and addresses: these may hold any words, and digits that look like a status."""
+    text = _MIRRORS.sub("", text)
     if image:
         text = re.sub(rf"(?<![\w./-]){re.escape(image)}(?![\w/-])", "<image>", text)
     text = _URL.sub(_kind_of_address, text)
@@ -319,7 +323,10 @@ def _plain(text: str, image: str) -> str:
 def _kind_of_address(found: re.Match[str]) -> str:
     if BLOCKED in found[0]:
         return "<blocked>"
-    return "<blob>" if "/blobs/" in found[0] else "<url>"
+    if "/blobs/" not in found[0] and "/sha256/" not in found[0]:
+        return "<url>"
+    # Registries lead to a storage, whose addresses are not those of the registry's API.
+    return "<blob>" if "/v2/" in found[0] and "/blobs/sha256:" in found[0] else "<storage>"
 
 
 def _status(plain: str) -> int | None:

@@ -310,6 +310,37 @@ def test_names_may_hold_any_words(image: str, kind: str) -> None:
     assert pull_messages.read(f'Failed to pull image "{image}": {image}: not found').kind == "image-missing"
 
 
+@pytest.mark.parametrize(
+    ("mirror", "registry", "kind"),
+    [
+        (
+            'reading manifest 1: StatusCode: 404, "404 page not found"',
+            "dial tcp: lookup quay.io: no such host",
+            "registry-away",
+        ),
+        (
+            "reading manifest 1 in mirror.example.org/org/spark: manifest unknown",
+            "dial tcp 1.2.3.4:443: i/o timeout",
+            "timeout",
+        ),
+        (
+            "dial tcp [fd00::1]:443: connect: connection refused",
+            "reading manifest 1: manifest unknown",
+            "image-missing",
+        ),
+    ],
+)
+def test_what_mirrors_of_cri_o_answered_is_not_the_registrys_answer(mirror: str, registry: str, kind: str) -> None:
+    text = (
+        'Failed to pull image "quay.io/org/spark:1": rpc error: code = Unknown desc = initializing source '
+        f"docker://quay.io/org/spark:1: (Mirrors also failed: [mirror.example.org/org/spark:1: {mirror}]): "
+        f'quay.io/org/spark:1: pinging container registry quay.io: Get "https://quay.io/v2/": {registry}'
+    )
+    read = pull_messages.read(text)
+    assert read.kind == kind
+    assert mirror in read.answer
+
+
 @pytest.mark.parametrize("status", [*range(400, 452), *range(500, 512), *range(520, 527), 599])
 def test_no_status_but_that_of_a_missing_image_is_the_releases_fault(status: int) -> None:
     said = (
