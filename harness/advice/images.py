@@ -15,11 +15,13 @@ from harness.audit.references import HUB_HOSTS
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.model import Release
+from harness.matrix.versions import numbers
 from harness.releases import chart_image
 from harness.releases.chart_image import ChartImage
 from harness.releases.values import at
 
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+.*")
+_REGISTRY_SINCE = (2, 0, 0)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _COPY = "copy the image: harness registry copy"
 
@@ -28,8 +30,8 @@ _HUB_CACHES = frozenset({"mirror.gcr.io"})
 (https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images)."""
 
 _LIKE_HUB = re.compile(
-    r"docker[-_.]?(?:io|hub)(?![a-z])|hub[-_.]docker|docker[-_](?:remote|proxy|cache|mirror)(?![a-z])"
-    r"|(?:remote|proxy|cache|mirror)[-_]docker(?![a-z])|(?<![a-z])docker\.m\.",
+    r"docker[-_.]?(?:io|hub)(?![a-z])|hub[-_.]docker|docker[-_](?:remote|proxy|cache|mirror|virtual)(?![a-z])"
+    r"|(?:remote|proxy|cache|mirror)[-_](?:docker|hub)(?![a-z])|(?<![a-z])(?:hub[-_](?:remote|proxy|cache|mirror)|docker\.m\.)",
     re.I,
 )
 _LIKE_GHCR = re.compile(r"ghcr|github", re.I)
@@ -84,7 +86,8 @@ class _Case:
 
     def written(self, registry: str, repository: str) -> _Case:
         """The same where the values name the image like this."""
-        return replace(self, asked=replace(self.asked, registry=registry, repository=repository))
+        given = ("registry", "repository")
+        return replace(self, asked=replace(self.asked, registry=registry, repository=repository, given=given))
 
 
 def remarks(
@@ -95,7 +98,7 @@ def remarks(
         return
     found = list(judge(values, key, above, origin, target, homes).remarks)
     asked = _asked(values, key, target, target.release)
-    if asked.tag.partition("@")[0] != target.release.version:
+    if asked.tag != target.release.version:
         found.append(_tag(f"{above}{key}.tag", asked, _row(target, key), target, homes))
     if key == "image":
         yield from found
@@ -224,6 +227,10 @@ def _named(case: _Case, homes: Homes | None) -> Judged:
         )
     if told := _of_upstream(case.image, homes):
         return case.removed(f"{would}, but {told}")
+    if asked.registry in {*HUB_HOSTS, case.wanted[0]} and "/" not in asked.repository:
+        return case.removed(f"{would}, and nobody has images there without a name of their own before them")
+    if moved := _registry_moved(case, homes):
+        return moved
     host = asked.name.partition("/")[0]
     if host in _HUB_CACHES:
         return case.removed(
@@ -240,6 +247,18 @@ def _host_inside(case: _Case, homes: Homes | None) -> Judged:
         step = f"remove {case.keys} from the values"
         return Judged(after=case.right, remarks=(to_do(text, case.target, step, stops=True),))
     step = f"write registry: {host} and repository: {rest}, in place of {case.keys}"
+    return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True), *found.remarks))
+
+
+def _registry_moved(case: _Case, homes: Homes | None) -> Judged | None:
+    """A repository of the user's own, where the chart before had it; None where the values say the registry."""
+    before = case.before[0]
+    if "registry" in case.asked.given or before in (None, case.asked.registry):
+        return None
+    found = _named(case.written(str(before), case.asked.repository), homes)
+    moved = f"the chart's own registry was {before}, and is {case.asked.registry}"
+    text = f"{case.keys}: {moved}, so that it asks for {case.image}"
+    step = f"write image.registry: {before} beside {case.keys}, if the image is to stay there"
     return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True), *found.remarks))
 
 
@@ -331,6 +350,11 @@ def _tag(
             f"{key}: {tag} is filled in elsewhere: with {target.name} it has to be its version, or empty", target
         )
         return Remark(sentence=said, step=f"see what fills in {key}, or {remove}")
+    if tag.startswith(f"{target.name}@"):
+        text = (
+            f"{key}: the digest in it decides what is pulled, whatever the tag says: it has to be that of {target.name}"
+        )
+        return to_do(text, target, f"{remove}, or see that the digest is that of {target.name}")
     found = homes.judge(ImageReference.parse(asked.text)) if homes and _is_name(asked.text) else None
     if found and found.rule == "not-published":
         return to_do(f"{key}: {found.message}", target, remove, stops=True)
@@ -344,7 +368,8 @@ def _tag(
 def _row(end: End, key: str) -> tuple[str | None, str | None]:
     """Registry and repository of an end's image, from its row."""
     if end.release is None:
-        return (None, None)
+        # Charts before 2.0.0 had the whole name in the repository, and no host is Docker Hub.
+        return (DOCKER_HUB if key == "image" and numbers(end.name) < _REGISTRY_SINCE else None, None)
     if key == "image":
         return (end.release.registry, end.release.repository)
     return (end.release.hook_registry or None, end.release.hook_repository or None)

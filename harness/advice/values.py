@@ -166,8 +166,10 @@ def _renamed(key: str, values: Values, defaults: Values) -> list[RenamedRow]:
     part, _, rest = key.partition(".")
     for it in rows if rest and not found else ():
         if it.before == rest or _is_below(f"{part}.{it.before}", key, values):
-            beside = f"{part}.{it.now.partition('.')[2]}"
-            found.append(RenamedRow(before=key, now=beside if _known(beside, defaults) else it.now))
+            head, _, last = it.now.partition(".")
+            # What one part has need not be there for another, as with the hook.
+            now = it.now if part == "controller" or head != "controller" else f"{part}.{last}"
+            found += [RenamedRow(before=key, now=now)] if _known(now, defaults) else []
     upper, _, last = key.rpartition(".")
     beside_it = at(defaults, upper) if upper else defaults
     spelt = [f"{upper}.{it}".lstrip(".") for it in beside_it or {} if _plain(it) == _plain(last)]

@@ -131,7 +131,8 @@ class Note(Model):
 
     def holds(self, value: object) -> bool:
         """Whether it is about a value of its key."""
-        is_release = bool(VERSION.fullmatch(str(value)))
+        tag = str(value).partition("@")[0].removeprefix("v")
+        is_release = bool(VERSION.fullmatch(tag))
         # Of a list, an empty text stands for none or for all.
         return bool(any(value) if isinstance(value, list) else value) and not (
             self.tags and is_release and not matches(self.tags, str(value))

@@ -40,6 +40,9 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
         elif isinstance(own, bool) and isinstance(value, str) and value.lower() in _MEANT_FALSE:
             words = f'is the text "{value}", and a template that asks for it takes any text for true'
             yield Wrong(key=key, words=words, step=f"write {key}: false, without quotes", stops=False)
+        elif isinstance(own, int) and own is not True and own is not False and _is_word(value):
+            words = f'is the text "{value}", and in {chart} a number'
+            yield Wrong(key=key, words=words, step=f"write {key} as a number")
         elif own is not None and _kind(value) != _kind(own) and not {_kind(value), _kind(own)} <= _PLAIN:
             words = f"is {_kind(value)}, and in {chart} {_kind(own)}"
             step = f"write {key} as {_kind(own)}, or remove it from the values"
@@ -57,9 +60,15 @@ def _compared(values: Values, defaults: Values, above: str = "") -> Iterator[tup
             yield f"{above}{key}", value, own
 
 
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and not re.fullmatch(r"-?\d+", value.strip())
+
+
 def _null(key: str, own: object, chart: str) -> Iterator[Wrong]:
     """What a null does, which takes the chart's own value away."""
     step = f"remove {key} from the values"
+    if {*key.split(".")[:-1]} & {*PASSED_ON}:
+        return
     if isinstance(own, Mapping) and own and key.rpartition(".")[2] not in PASSED_ON:
         words = f"is null, so that Helm drops the keys below it, which the templates of {chart} read"
         yield Wrong(key=key, words=words, step=step)

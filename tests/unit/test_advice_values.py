@@ -208,98 +208,6 @@ def test_a_host_in_the_repository_of_ones_own_also_needs_the_image_there() -> No
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence", "step"),
-    [
-        (
-            "controller: {podDisruptionBudget: {enable: true}}",
-            "controller.podDisruptionBudget.enable needs more than one replica",
-            "set controller.replicas to 2, or podDisruptionBudget.enable to false",
-        ),
-        (
-            "webhook: {replicas: '1', topologySpreadConstraints: [{maxSkew: 1}]}",
-            "webhook.topologySpreadConstraints needs more than one replica",
-            "set webhook.replicas to 2",
-        ),
-        (
-            "prometheus: {metrics: {enable: false}, podMonitor: {create: true}}",
-            "prometheus.podMonitor.create needs prometheus.metrics.enable",
-            "set prometheus.metrics.enable to true",
-        ),
-        (
-            "controller: {featureGates: [{name: Foo, enabled: true}]}",
-            "controller.featureGates has Foo, which is none of PartialRestart",
-            "take Foo out of controller.featureGates",
-        ),
-        (
-            "controller: {volumes: [{name: ivy, emptyDir: {}}]}",
-            "controller.volumeMounts mounts tmp, which controller.volumes does not have",
-            "add the volume tmp to controller.volumes",
-        ),
-        (
-            "controller: {volumes: [{name: a, emptyDir: {}}], volumeMounts: [{name: a, mountPath: /cache}]}",
-            "controller.volumeMounts mounts nothing at /tmp, where the controller writes the pod templates",
-            "add a mount at /tmp",
-        ),
-        (
-            "webhook: {volumes: [], volumeMounts: []}",
-            "webhook.volumeMounts mounts nothing at /etc/k8s-webhook-server/serving-certs",
-            "add a mount at /etc/k8s-webhook-server/serving-certs",
-        ),
-        (
-            "webhook: {failurePolicy: ignore}",
-            "webhook.failurePolicy is ignore, and may be Fail, Ignore",
-            "set webhook.",
-        ),
-        ("image: {pullPolicy: always}", "image.pullPolicy is always, and may be Always", "set image.pullPolicy to one"),
-        ("controller: {logLevel: warn}", "controller.logLevel is warn, and may be debug", "set controller.logLevel to"),
-        (
-            "webhook: {timeoutSeconds: 60}",
-            "webhook.timeoutSeconds is 60, and Kubernetes takes 1 to 30",
-            "to 30 or less",
-        ),
-        ("fullnameOverride: Spark_Op", "fullnameOverride is Spark_Op, which is no name", "correct fullnameOverride"),
-        ("spark: {jobNamespaces: ['*']}", "spark.jobNamespaces has *, which is no name", 'or to [""] for all'),
-        (
-            "webhook: {podSecurityContext: {runAsUser: 0}}",
-            "webhook.podSecurityContext.runAsUser is 0, and runAsNonRoot is true",
-            "remove webhook.podSecurityContext.runAsUser from the values",
-        ),
-    ],
-)
-def test_what_is_refused_together(text: str, sentence: str, step: str) -> None:
-    found = said(text)
-    assert f"stops: {sentence}" in found
-    assert step in found
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "controller: {replicas: 2, podDisruptionBudget: {enable: true}, topologySpreadConstraints: [{maxSkew: 1}]}",
-        "webhook: {enable: false, podDisruptionBudget: {enable: true}, volumes: []}",
-        "controller: {featureGates: [{name: PartialRestart, enabled: true}, {name: AllAlpha, enabled: true}]}",
-        "controller: {securityContext: {runAsUser: 0, runAsNonRoot: false, capabilities: {add: [X]}}}",
-        "controller: {securityContext: {runAsUser: 185}, podSecurityContext: {runAsUser: 0, runAsGroup: 1}}",
-        "controller: {volumes: [{name: a}], volumeMounts: [{name: a, mountPath: /tmp/}]}",
-        "controller: {volumes: [], volumeMounts: [], securityContext: {readOnlyRootFilesystem: false}}",
-        ".defaults: &a {replicas: 2}\nwebhook: *a",
-        'spark: {jobNamespaces: [""]}',
-        "webhook: {failurePolicy: Ignore, timeoutSeconds: 30, logLevel: '4', logEncoder: json}",
-        "controller: {replicas: '${N}', logLevel: '{{ .Values.level }}', tolerations: '${TOLERATIONS}'}",
-        "global: {domain: acme.io}",
-    ],
-)
-def test_what_fits_together_is_not_told(text: str) -> None:
-    assert said(text) == "none of these values needs a change -> "
-
-
-def test_older_controllers_write_nothing_to_tmp() -> None:
-    text = "controller: {volumes: [{name: a}], volumeMounts: [{name: a, mountPath: /cache}]}"
-    found = values.remarks(yaml.safe_load(text), end("2.2.1"), end("2.3.0"), CATALOGUE.upgrades, HOMES)
-    assert not any("add a mount" in it.step for it in found)
-
-
-@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("image: docker.io/kubeflow/spark-operator:2.1.1", "write image as a map, or remove it from the values"),
@@ -378,3 +286,46 @@ def test_the_hooks_image_has_keys_of_its_own() -> None:
     assert (
         "nothing pulls it as long as hook.upgradeCrd is off -> \n" in said(other.replace("true", "false") + "\n") + "\n"
     )
+
+
+@pytest.mark.parametrize("origin", ["2.1.1", "1.4.6"])
+def test_a_repository_alone_was_at_docker_hub(origin: str) -> None:
+    before = end(origin) if origin == "2.1.1" else End(name=origin)
+    given = {"image": {"repository": "acme/spark-operator"}}
+    found = values.remarks(given, before, end("2.5.2"), CATALOGUE.upgrades, HOMES)
+    assert [it.step for it in found if it.step] == [
+        "write image.registry: docker.io beside image.repository, if the image is to stay there",
+        images.copy_step("ghcr.io/kubeflow/spark-operator/controller:2.5.2", "docker.io/acme/spark-operator:2.5.2"),
+    ]
+    assert images.judge(given, "image", "", before, end("2.5.2"), HOMES).after == "docker.io/acme/spark-operator:2.5.2"
+    assert "write image.registry" not in said("image: {repository: acme/spark-operator}", "2.2.1")
+
+
+def test_nobody_has_images_at_a_public_registry_without_a_name_before_them() -> None:
+    assert RIGHT.replace("image.registry and ", "") in said("image: {repository: spark-operator}", "2.1.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "image: {tag: '2.5.2@sha256:aa'}",
+            "the digest in it decides what is pulled, whatever the tag says",
+        ),
+        (
+            "controller: {replicas: two}",
+            'stops: controller.replicas is the text "two", and in the chart of 2.5.2 a',
+        ),
+        ("hook: {resources: {}}", "hook.resources is not in the chart of 2.5.2: it has no effect -> "),
+        ("image: {registry: acme.io/hub-proxy}", "by its name it is a pull-through cache of Docker Hub"),
+        ("image: {registry: acme.io/docker-virtual}", "by its name it is a pull-through cache of Docker Hub"),
+    ],
+)
+def test_digests_words_and_keys_that_another_part_has(text: str, words: str) -> None:
+    found = said(text)
+    assert words in found
+    assert "--feature-gates" not in found
+
+
+def test_a_null_that_takes_an_id_away_is_meant() -> None:
+    assert said("webhook: {podSecurityContext: {fsGroup: null}}") == "none of these values needs a change -> "
