@@ -22,7 +22,9 @@ from harness.releases.values import at
 
 _WITH_V = re.compile(r"v\d+\.\d+\.\d+.*")
 _REGISTRY_SINCE = (2, 0, 0)
+_TAG = re.compile(r":[\w.-]+$")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
+_OF_HUB = 2
 _COPY = "copy the image: harness registry copy"
 
 _HUB_CACHES = frozenset({"mirror.gcr.io"})
@@ -30,7 +32,7 @@ _HUB_CACHES = frozenset({"mirror.gcr.io"})
 (https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images)."""
 
 _LIKE_HUB = re.compile(
-    r"docker[-_.]?(?:io|hub)(?![a-z])|hub[-_.]docker|docker[-_](?:remote|proxy|cache|mirror|virtual)(?![a-z])"
+    r"docker[-_.]?(?:io|hub)(?![a-z])|hub[-_.]docker|dependency_proxy|docker[-_](?:remote|proxy|cache|mirror|virtual)(?![a-z])"
     r"|(?:remote|proxy|cache|mirror)[-_](?:docker|hub)(?![a-z])|(?<![a-z])(?:hub[-_](?:remote|proxy|cache|mirror)|docker\.m\.)",
     re.I,
 )
@@ -177,9 +179,12 @@ def _asked(values: Mapping[str, Any], key: str, target: End, release: Release) -
     registry, repository = _row(target, key)
     if release.relocated and at(target.defaults or {}, f"{key}.repository"):
         registry, repository = (at(target.defaults or {}, f"{key}.{part}") for part in ("registry", "repository"))
-    return chart_image.rendered(
+    found = chart_image.rendered(
         values, key, registry=registry or "", repository=repository or "", version=release.version
     )
+    # Hosts are the same in capital letters.
+    host, slash, path = found.registry.partition("/")
+    return replace(found, registry=f"{host.lower()}{slash}{path}") if is_known(host) else found
 
 
 def _is_where_before_is(case: _Case) -> bool:
@@ -227,8 +232,8 @@ def _named(case: _Case, homes: Homes | None) -> Judged:
         )
     if told := _of_upstream(case.image, homes):
         return case.removed(f"{would}, but {told}")
-    if asked.registry in {*HUB_HOSTS, case.wanted[0]} and "/" not in asked.repository:
-        return case.removed(f"{would}, and nobody has images there without a name of their own before them")
+    if why := _of_nobody(case):
+        return case.removed(f"{would}, and {why}")
     if moved := _registry_moved(case, homes):
         return moved
     host = asked.name.partition("/")[0]
@@ -250,6 +255,18 @@ def _host_inside(case: _Case, homes: Homes | None) -> Judged:
     return Judged(after=found.after, remarks=(to_do(text, case.target, step, stops=True), *found.remarks))
 
 
+def _of_nobody(case: _Case) -> str:
+    """Why no user's image can have this name at Docker Hub or where upstream is; empty where one can."""
+    host, *path = case.asked.name.split("/")
+    if host not in {*HUB_HOSTS, case.wanted[0]} or case.release.relocated:
+        return ""
+    if len(path) == 1:
+        return "nobody has images there without a name of their own before them"
+    if path[0] == case.wanted[1].partition("/")[0]:
+        return f"{host}/{path[0]} is upstream's own, which has no such image there"
+    return "Docker Hub has no names with more than two parts" if host in HUB_HOSTS and len(path) > _OF_HUB else ""
+
+
 def _registry_moved(case: _Case, homes: Homes | None) -> Judged | None:
     """A repository of the user's own, where the chart before had it; None where the values say the registry."""
     before = case.before[0]
@@ -267,7 +284,7 @@ def _malformed(case: _Case, homes: Homes | None) -> Judged:
     empty = "an empty registry" if not case.asked.registry else "the chart"
     text = f"{case.keys}: {empty} makes the name {case.image}, which is not the name of an image"
     registry = _SCHEME.sub("", case.asked.registry).strip("/")
-    repository = case.asked.repository.partition("@")[0].strip("/").lower()
+    repository = _TAG.sub("", case.asked.repository.partition("@")[0]).strip("/").lower()
     meant = case.written(registry, repository)
     found = _named(meant, homes) if registry and _is_name(meant.image) else Judged()
     step = f"set image.registry to the host of your registry, or remove {case.keys} from the values"

@@ -51,6 +51,7 @@ def remarks(values: Values, above: str, target: End) -> Iterator[Remark]:
             told += [*_several(used, part), *_mounted(used, part), *_written(used, part, target), *_root(used, part)]
     for key, why, step in told:
         yield Remark(sentence=read(f"{above}{key} {why}", target), step=f"{step[0]}{above}{step[1]}", stops=True)
+    yield from _without_leader(used, above, target)
     yield from _global(values, target)
 
 
@@ -153,6 +154,15 @@ def _root(used: Values, part: str) -> Iterator[_Told]:
     if user == 0 and (at(used, f"{pod}.runAsNonRoot") if strict is None else strict) is True:
         why = "is 0, and runAsNonRoot is true: Kubernetes does not start the container"
         yield key, why, ("remove ", f"{key} from the values, or set runAsNonRoot to false")
+
+
+def _without_leader(used: Values, above: str, target: End) -> Iterator[Remark]:
+    """Several controllers of which each does all the work."""
+    key = "controller.leaderElection.enable"
+    replicas = at(used, "controller.replicas")
+    if at(used, key) is False and isinstance(replicas, int) and replicas > 1:
+        text = f"{above}{key} is false with several replicas: each of them submits every application"
+        yield Remark(sentence=read(text, target), step=f"set {above}{key} to true, or {above}controller.replicas to 1")
 
 
 def _global(values: Values, target: End) -> Iterator[Remark]:

@@ -16,6 +16,10 @@ _PLAIN = {"text", "a number", "true or false"}
 """What Helm's templates write alike."""
 
 _MEANT_FALSE = ("false", "no", "off", "n", "0")
+_PARTS = ("controller", "webhook", "hook")
+_LISTS_OF_MAPS = ("env", "envFrom", "sidecars", "tolerations", "topologySpreadConstraints", "volumes", "volumeMounts")
+_DURATION = re.compile(r"\d+(?:ms|s|m|h)")
+
 _TEXT_ONLY = re.compile(
     r"(?:(?:controller|webhook|hook|spark)\..*)?(?:nodeSelector|labels|annotations|commonLabels)\..+"
 )
@@ -40,6 +44,9 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
         elif isinstance(own, bool) and isinstance(value, str) and value.lower() in _MEANT_FALSE:
             words = f'is the text "{value}", and a template that asks for it takes any text for true'
             yield Wrong(key=key, words=words, step=f"write {key}: false, without quotes", stops=False)
+        elif isinstance(own, str) and _DURATION.fullmatch(own) and re.fullmatch(r"[1-9]\d*", str(value)):
+            words = f"is {value} without a unit, and {chart} passes it on as a duration, like {own}"
+            yield Wrong(key=key, words=words, step=f"write {key} with its unit, like {value}s")
         elif isinstance(own, int) and own is not True and own is not False and _is_word(value):
             words = f'is the text "{value}", and in {chart} a number'
             yield Wrong(key=key, words=words, step=f"write {key} as a number")
@@ -86,10 +93,13 @@ def refused(values: Values) -> Iterator[Wrong]:
         if _TEXT_ONLY.fullmatch(key) and value is not None and not isinstance(value, str):
             words = f"is {_kind(value)}, and Kubernetes takes text alone there"
             yield Wrong(key=key, words=words, step=f"write {key} in quotes")
-    for item in _items(values, "image.pullSecrets"):
-        if not isinstance(item, Mapping):
-            words = f"has {_kind(item)} ({item}), and Kubernetes takes maps with a name there"
-            yield Wrong(key="image.pullSecrets", words=words, step=f"write - name: {item} below image.pullSecrets")
+    for key in ("image.pullSecrets", *(f"{part}.{it}" for part in _PARTS for it in _LISTS_OF_MAPS)):
+        for item in _items(values, key):
+            if not isinstance(item, Mapping):
+                named = "maps with a name" if key == "image.pullSecrets" else "maps"
+                step = f"write - name: {item} below {key}" if key == "image.pullSecrets" else f"write {key} as maps"
+                yield Wrong(key=key, words=f"has {_kind(item)} ({item}), and Kubernetes takes {named} there", step=step)
+                break
     for key in ("controller.env", "webhook.env"):
         for item in _items(values, key):
             value = item.get("value") if isinstance(item, Mapping) else None

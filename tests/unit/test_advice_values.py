@@ -319,6 +319,16 @@ def test_nobody_has_images_at_a_public_registry_without_a_name_before_them() -> 
         ("hook: {resources: {}}", "hook.resources is not in the chart of 2.5.2: it has no effect -> "),
         ("image: {registry: acme.io/hub-proxy}", "by its name it is a pull-through cache of Docker Hub"),
         ("image: {registry: acme.io/docker-virtual}", "by its name it is a pull-through cache of Docker Hub"),
+        ("image: {registry: gitlab.io/a/dependency_proxy/containers}", "by its name it is a pull-through cache of"),
+        ("image: {registry: docker.io/kubeflow/spark-operator}", "docker.io/kubeflow is upstream's own, which has no"),
+        ("image: {registry: docker.io/a/b, repository: c}", "Docker Hub has no names with more than two parts"),
+        ("image: {registry: Docker.io, repository: kubeflow/spark-operator}", RIGHT),
+        ("image: {registry: acme.io, repository: 'op:2.1.1'}", "controller:2.5.2 acme.io/op:2.5.2"),
+        (
+            "controller: {envFrom: [my-secret]}",
+            "stops: controller.envFrom has text (my-secret), and Kubernetes takes maps",
+        ),
+        ("controller: {driverPodCreationGracePeriod: 10}", "is 10 without a unit, and the chart of 2.5.2 passes it on"),
     ],
 )
 def test_digests_words_and_keys_that_another_part_has(text: str, words: str) -> None:

@@ -101,3 +101,13 @@ def test_older_controllers_write_nothing_to_tmp() -> None:
     text = "controller: {volumes: [{name: a}], volumeMounts: [{name: a, mountPath: /cache}]}"
     found = values.remarks(yaml.safe_load(text), end("2.2.1"), end("2.3.0"), CATALOGUE.upgrades, HOMES)
     assert not any("add a mount" in it.step for it in found)
+
+
+def test_two_controllers_without_a_leader_do_everything_twice() -> None:
+    key = "controller.leaderElection.enable"
+    found = said("controller: {replicas: 2, leaderElection: {enable: false}}")
+    assert found == (
+        f"{key} is false with several replicas: each of them submits every application -> "
+        f"set {key} to true, or controller.replicas to 1"
+    )
+    assert said("controller: {leaderElection: {enable: false}}") == "none of these values needs a change -> "
