@@ -48,7 +48,7 @@ _OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
 _OF_CHART = re.compile(r"chart|helm")
 _COMMAND_VERSION = re.compile(rf"--version(?:[ =]|[\"'],\s*)[\"']?(?P<version>{_NUMBER}|{EXPRESSION})")
 _ADDRESS = re.compile(
-    rf"{_Q}(?:repoURL|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:https?|oci)://[^\s\"',}}]+)"
+    rf"{_Q}(?:repoURL|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
 )
 _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
 _VARIABLES = re.compile(r"variable\b")

@@ -21,7 +21,7 @@ from harness.audit.expressions import Variables, literal_in, named_by
 from harness.audit.findings import Finding, Severity
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines
-from harness.audit.past import is_past
+from harness.audit.past import Past
 from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, Reference, References, is_put_together, stands_for_image
 from harness.audit.rules_about import is_rule, is_searched
@@ -148,7 +148,8 @@ class Scanner:
             if stale and not is_told:
                 found.append(stale)
         excused = _excused(lines.all)
-        unique = {(it.line, it.column): it for it in reversed(found) if not is_past(lines, it)}
+        past = Past(lines, file)
+        unique = {(it.line, it.column): it for it in reversed(found) if not past.has(it)}
         kept = [it for _, it in sorted(unique.items()) if it.line not in excused]
         return Scanned(stale=tuple(kept), excused=len(unique) - len(kept), unknown=unknown)
 

@@ -21,6 +21,7 @@ class Lines:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self._owners: dict[int, list[str]] = {}
 
     @cached_property
     def all(self) -> list[str]:
@@ -51,9 +52,10 @@ class Lines:
 
     def owners(self, offset: int) -> list[str]:
         """The keys around an offset, the nearest first; a few of them."""
-        found = list(self._by_brackets(offset))
-        line, _ = self.place(offset)
-        return [*found, *self._by_indentation(line)][:_MOST]
+        if offset not in self._owners:
+            line, _ = self.place(offset)
+            self._owners[offset] = [*self._by_brackets(offset), *self._by_indentation(line)][:_MOST]
+        return self._owners[offset]
 
     def _by_brackets(self, offset: int) -> Iterator[str]:
         """The key of the value at an offset, and the keys of the brackets that are open there."""

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from functools import cached_property
 
 from harness.audit.findings import Finding
 from harness.audit.owners import Lines
@@ -19,6 +21,7 @@ _SOMEWHERE = re.compile(
     r"\b(?:was|were|had been)\s+(?:\w+\s+){0,2}?(?:pulled|published|hosted|pushed|released|available|served|shipped"
     r"|stored|distributed|called|named|kept|at|on|in|from)\b"
     r"|\b(?:ha(?:s|ve) been|was|were|is|are)\s+(?:moved|renamed|replaced|retired|abandoned|deprecated|obsolete)\b"
+    r"|\bhad\s+(?:\w+\s+)?(?:pulled|used|mirrored|copied)\b"
     r"|\b(?:used to|formerly|previously|originally|historically|in the past)\b"
     r"|\b(?:has|have|gets?|receives?) no\b|\b(?:do not|don't|never|must not|should not) (?:use|pull)\b"
     r"|\bno longer\s+(?:\w+\s+){0,2}?(?:used?|updated|maintained|published|gets?|receives?|pulled?|available|exists?)\b"
@@ -39,30 +42,62 @@ _BEFORE = re.compile(
 _TRUE_ONCE = ("stale-registry", "old-release", "chart-repository-gone", "old-chart")
 _VERSIONED = re.compile(r"(?::|\btag )\d")
 _PATCHES = (".diff", ".patch")
+_TEXT = re.compile(r"\"[^\"]*\"|'[^']*'")
+_WORDS = 4
 _MOST_LINES = 6
+_MOST_LETTERS = 600
 
 
-def is_past(lines: Lines, stale: Stale) -> bool:
-    """Whether a stale name is in prose, in a document or a comment, whose sentence is about the past; or in an example
-    that is there to be replaced. What never was cannot be past.
-    """
-    line = lines.all[stale.line - 1]
-    is_document = stale.file.lower().endswith(_DOCUMENTS)
-    fence = _fence(lines, stale.line) if is_document else 0
-    if fence:
-        return bool(_BEFORE.match(_above(lines, fence))) or ("diff" in lines.all[fence - 1] and line.startswith("-"))
-    if stale.file.endswith(_PATCHES):
-        return line.startswith("-")
-    comment = None if is_document else _COMMENT.search(line[: stale.column - 1])
-    if not _was_true(stale.finding) or (not is_document and comment is None):
-        return False
-    begin = comment.end() if comment else 0
-    above, below = _around(lines, stale.line, is_document=is_document)
-    before, after = f"{above} {line[begin : stale.column - 1]}", f"{line[stale.end - 1 :]} {below}"
-    first = max((it.end() for it in _SENTENCE_END.finditer(before)), default=0)
-    last = _SENTENCE_END.search(after)
-    before, after = before[first:], after[: last.start()] if last else after
-    return bool(_DIRECTLY_BEFORE.search(before) or _SOMEWHERE.search(f"{before} NAME {after}"))
+class Past:
+    """What a text says of the past."""
+
+    def __init__(self, lines: Lines, file: str) -> None:
+        self._lines = lines
+        self._is_document = file.lower().endswith(_DOCUMENTS)
+        self._is_patch = file.endswith(_PATCHES)
+
+    @cached_property
+    def _fences(self) -> list[int]:
+        return [number for number, line in enumerate(self._lines.all, 1) if _FENCE.match(line)]
+
+    def _fence(self, number: int) -> int:
+        """The line that opens the example around a line; 0 outside of all."""
+        before = bisect_left(self._fences, number)
+        return self._fences[before - 1] if before % 2 else 0
+
+    def has(self, stale: Stale) -> bool:
+        """Whether a stale name is in prose, in a document or a comment, whose sentence is about the past; or in an
+        example that is there to be replaced. What never was cannot be past.
+        """
+        line = self._lines.all[stale.line - 1]
+        fence = self._fence(stale.line) if self._is_document else 0
+        if fence:
+            is_removed = "diff" in self._lines.all[fence - 1] and line.startswith("-")
+            return is_removed or bool(_BEFORE.match(_above(self._lines, fence)))
+        if self._is_patch:
+            return line.startswith("-")
+        begin, end = self._prose(stale, line)
+        if not _was_true(stale.finding) or begin < 0:
+            return False
+        before, after = line[begin : stale.column - 1], line[stale.end - 1 : end]
+        if end == len(line):
+            above, below = _around(self._lines, stale.line, is_document=self._is_document)
+            before, after = f"{above} {before}", f"{after} {below}"
+        before, after = before[-_MOST_LETTERS:], after[:_MOST_LETTERS]
+        first = max((it.end() for it in _SENTENCE_END.finditer(before)), default=0)
+        last = _SENTENCE_END.search(after)
+        before, after = before[first:], after[: last.start()] if last else after
+        return bool(_DIRECTLY_BEFORE.search(before) or _SOMEWHERE.search(f"{before} NAME {after}"))
+
+    def _prose(self, stale: Stale, line: str) -> tuple[int, int]:
+        """Where prose around a name begins and ends on its line: all of it, a comment, or a text of several words."""
+        if self._is_document:
+            return 0, len(line)
+        comment = _COMMENT.search(line[: stale.column - 1])
+        if comment:
+            return comment.end(), len(line)
+        text = next((it for it in _TEXT.finditer(line) if it.start() < stale.column - 1 < it.end()), None)
+        return (text.start() + 1, text.end() - 1) if text and text[0].count(" ") >= _WORDS else (-1, -1)
 
 
 def _was_true(finding: Finding) -> bool:
@@ -70,15 +105,9 @@ def _was_true(finding: Finding) -> bool:
     return finding.rule in _TRUE_ONCE and not (finding.same and _VERSIONED.search(finding.replacement))
 
 
-def _fence(lines: Lines, number: int) -> int:
-    """The line that opens the example around a line; 0 outside of all."""
-    fences = [count for count, line in enumerate(lines.all[: number - 1], 1) if _FENCE.match(line)]
-    return fences[-1] if len(fences) % 2 else 0
-
-
 def _above(lines: Lines, number: int) -> str:
     """The nearest line with content above a line."""
-    return next((line for line in reversed(lines.all[: number - 1]) if line.strip()), "")
+    return next((line for line in reversed(lines.all[max(0, number - 4) : number - 1]) if line.strip()), "")
 
 
 def _around(lines: Lines, number: int, *, is_document: bool) -> tuple[str, str]:

@@ -46,7 +46,7 @@ _COMMENT = re.compile(r"\S.*\s(?:#|//)\s")
 _FROM = re.compile(r"(?:\bsource|\bfrom)[\"']?[ \t]*:[ \t]*[\"']?$")
 _TO = re.compile(rf"[\"']?[,\s]+[\"']?(?:target|to)[\"']?[ \t]*:[ \t]*[\"']?(?:{_PIECE}/)*{_PIECE}")
 _REPOSITORY_KEY = re.compile(r"repo(?:sitory)?$", re.I)
-_JOINED = re.compile(rf"(?:{EXPRESSION}|{'|'.join(map(re.escape, HUB_HOSTS))})/(?:{EXPRESSION}|\$\{{)")
+_JOINED = re.compile(rf"(?:{EXPRESSION}|{'|'.join(map(re.escape, HUB_HOSTS))})/(?:{EXPRESSION}|\$[\{{1-9@*])")
 _NOT_IMAGE_KEY = re.compile(r"(?:pull_?policy|pull_?secrets?)$", re.I)
 
 
