@@ -54,7 +54,8 @@ def wait_services(
     def through_service() -> process.Completed:
         # A node is Ready before kube-proxy has written its rules; until then a service's address leads out of the
         # cluster, and an operator that starts at that moment exits. The certificate shows who answers.
-        argv = [*kubectl, "--server", f"https://{address}:443", "--request-timeout=3s", "get", "--raw", "/readyz"]
+        host = f"[{address}]" if ":" in address else address
+        argv = [*kubectl, "--server", f"https://{host}:443", "--request-timeout=3s", "get", "--raw", "/readyz"]
         return execute(cluster.nodes[0], argv)
 
     waiting.until(
