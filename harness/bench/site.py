@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness import install_checks, process
-from harness.apps import samples
-from harness.apps.context import ScenarioContext
 from harness.bench import state
 from harness.bench.state import Picture
 from harness.errors import ApiError, HarnessError, WaitTimeout
@@ -23,8 +21,8 @@ from harness.kube.models import Pod
 from harness.late import client
 from harness.matrix.costs import costs
 from harness.providers.base import Provider
-from harness.releases import asked, rollout
 from harness.releases import install as installing
+from harness.releases import rollout
 from harness.releases.home import OPERATOR_NAMESPACE
 from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.ways.protocol import InstalledRelease, Programs
@@ -38,6 +36,7 @@ from harness.run.run_host import Host
 from harness.run.setup import Request
 from harness.stories.cluster import PreparedCluster
 from harness.stories.installs import scenarios
+from harness.stories.installs.beside import context_on
 from harness.verdicts import Finding, Verdict, worst
 from harness.waiting import Deadline, until
 
@@ -149,19 +148,13 @@ class Site:
     def scenario(self, name: str, seed: int) -> list[Finding]:
         """The findings of a scenario, with the diagnosis that a run would add."""
         module = scenarios.discover()[name]
-        context = ScenarioContext(
-            cluster=self.prepared.cluster,
-            release=self.installed.release,
-            chart=self.installed.chart,
-            namespace=module.SCENARIO.namespace,
-            operator_namespace=OPERATOR_NAMESPACE,
+        context = context_on(
+            self.prepared.cluster,
+            self.installed,
+            module.SCENARIO,
             helm=self.programs.helm,
             folder=self.resources.scratch(f"{self.prepared.cluster.name}/{name}"),
-            spark_images=samples.chart_values().spark.images,
-            deadline=Deadline(seconds=module.SCENARIO.timeout),
             seed=seed,
-            service_account=self.installed.account,
-            webhook=not asked.webhook_off(self.installed.values),
         )
         found = findings_of(name, lambda: list(module.run(context)))
         return self._diagnosed(found, [OPERATOR_NAMESPACE, module.SCENARIO.namespace])

@@ -8,12 +8,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from fake_api_server import api_server
 from rich.console import Console
 
+from harness.apps.context import ScenarioContext
 from harness.bench import state, verdicts
 from harness.bench.__main__ import main
 from harness.bench.site import Site
@@ -32,6 +34,29 @@ FAULT = Fault(name="a-fault", what="it breaks", step=(STEP,), check="one-leader"
 HARMLESS = Harmless(name="a-change", what="it changes", step=(STEP,))
 FINE = passed("logs-clean", "no trouble")
 ENDLESS = Deadline(seconds=math.inf)
+
+
+def test_a_scenario_on_trial_is_told_what_a_cell_of_a_run_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told: list[ScenarioContext] = []
+
+    def run(context: ScenarioContext) -> list[Finding]:
+        told.append(context)
+        return [FINE]
+
+    scenario = scenarios.discover()["spark-pi"].SCENARIO
+    monkeypatch.setattr(scenarios, "discover", lambda: {"spark-pi": SimpleNamespace(SCENARIO=scenario, run=run)})
+    site = Site(
+        prepared=cast(Any, SimpleNamespace(cluster=SimpleNamespace(name="it"))),
+        installed=cast(Any, SimpleNamespace(release=None, chart=None, namespace="ops", account="runs", values={})),
+        request=cast(Any, None),
+        resources=cast(Any, SimpleNamespace(scratch=lambda name: tmp_path / name)),
+        programs=cast(Any, SimpleNamespace(helm=Path("helm"))),
+        preparation=cast(Any, None),
+    )
+    assert site.scenario("spark-pi", 7) == [FINE]
+    (context,) = told
+    assert context.spark_image == context.spark_images[scenario.spark]
+    assert (context.operator_namespace, context.service_account, context.seed) == ("ops", "runs", 7)
 
 
 def test_there_are_enough_rows_of_either_kind() -> None:

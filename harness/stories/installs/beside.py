@@ -6,16 +6,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from harness import install_checks
 from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.checks import cleanliness
 from harness.foundry import connect_clients
+from harness.kube.cluster import Cluster
 from harness.kube.interruptions import findings_of
-from harness.matrix.model import Cell
+from harness.matrix.model import Cell, Scenario
 from harness.releases import asked, shared
+from harness.releases.ways.protocol import InstalledRelease
 from harness.stories.cluster import PreparedCluster
 from harness.stories.foreseen import judged
 from harness.stories.protocol import CellRun, RunContext
@@ -97,20 +101,33 @@ def _run_cell(
 
 def _context(run: RunContext, on: PreparedCluster, it: CellRun) -> ScenarioContext:
     scenario = it.cell.scenario
-    return ScenarioContext(
-        cluster=on.cluster,
-        release=on.installed.release,
-        chart=on.installed.chart,
-        namespace=scenario.namespace,
-        operator_namespace=on.installed.namespace,
+    context = context_on(
+        on.cluster,
+        on.installed,
+        scenario,
         helm=run.helm,
         folder=run.resources.scratch(f"{on.cluster.name}/{scenario.name}"),
+        seed=it.seed,
+    )
+    return replace(context, before_deletion=it.before_deletion, python_client=partial(connect_clients.ready, run.store))
+
+
+def context_on(
+    cluster: Cluster, installed: InstalledRelease, scenario: Scenario, *, helm: Path, folder: Path, seed: int
+) -> ScenarioContext:
+    """What a scenario is handed that runs on an installed release; its deadline begins now."""
+    return ScenarioContext(
+        cluster=cluster,
+        release=installed.release,
+        chart=installed.chart,
+        namespace=scenario.namespace,
+        operator_namespace=installed.namespace,
+        helm=helm,
+        folder=folder,
         spark_images=samples.chart_values().spark.images,
         deadline=Deadline(seconds=scenario.timeout),
-        before_deletion=it.before_deletion,
-        seed=it.seed,
-        service_account=on.installed.account,
-        webhook=not asked.webhook_off(on.installed.values),
-        python_client=partial(connect_clients.ready, run.store),
+        seed=seed,
+        service_account=installed.account,
+        webhook=not asked.webhook_off(installed.values),
         spark_version=scenario.spark,
     )
