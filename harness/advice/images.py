@@ -13,7 +13,7 @@ from harness.audit.expressions import is_known
 from harness.audit.homes import Homes
 from harness.audit.references import HUB_HOSTS
 from harness.errors import UsageError
-from harness.images.references import DOCKER_HUB, ImageReference
+from harness.images.references import DOCKER_HUB, HUB_CACHES, ImageReference
 from harness.matrix.model import Release
 from harness.matrix.versions import numbers
 from harness.releases import chart_image
@@ -26,10 +26,6 @@ _TAG = re.compile(r":[\w.-]+$")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.I)
 _OF_HUB = 2
 _COPY = "copy the image: harness registry copy"
-
-_HUB_CACHES = frozenset({"mirror.gcr.io"})
-"""Public caches of Docker Hub, which nobody can push to
-(https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images)."""
 
 _LIKE_HUB = re.compile(
     r"docker[-_.]?(?:io|hub)(?![a-z])|hub[-_.]docker|dependency_proxy|docker[-_](?:remote|proxy|cache|mirror|virtual)(?![a-z])"
@@ -237,7 +233,7 @@ def _named(case: _Case, homes: Homes | None) -> Judged:
     if moved := _registry_moved(case, homes):
         return moved
     host = asked.name.partition("/")[0]
-    if host in _HUB_CACHES:
+    if host in HUB_CACHES:
         return case.removed(
             f"{would}, but {host} is a cache of Docker Hub alone, which does not have it, and nobody can push there"
         )

@@ -28,7 +28,7 @@ from harness.audit.rules_about import is_rule, is_searched
 from harness.audit.splits import Splits
 from harness.audit.stale import Edit, Stale, stale_at
 from harness.errors import UsageError
-from harness.images.references import DOCKER_HUB, ImageReference
+from harness.images.references import DOCKER_HUB, HUB_CACHES, ImageReference
 from harness.releases.charts import CHART_NAME
 
 _NEARBY = 200
@@ -109,7 +109,7 @@ class Scanner:
         self._homes = homes
         self._references = References(homes)
         self._addresses = Addresses(homes)
-        self._registries = {*homes.registries, *(it.registry for it in homes.history.homes)}
+        self._registries = {*homes.registries, *HUB_CACHES, *(it.registry for it in homes.history.homes)}
         names = {CHART_NAME, *homes.repositories, *(it.repository for it in homes.history.homes)}
         names |= {it.address.rpartition("/")[2] for it in homes.history.helm}
         shortest = [it for it in names if not any(other != it and other in it for other in names)]

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from harness.audit import history
-from harness.audit.findings import Finding
+from harness.audit.findings import Finding, Severity
 from harness.audit.history import FormerHome, History
 from harness.errors import UsageError
-from harness.images.references import ImageReference, is_tagged, names_host
+from harness.images.references import DOCKER_HUB, HUB_CACHES, ImageReference, is_tagged, names_host
 from harness.matrix.model import Release
 
 Role = Literal["operator", "hook"]
@@ -123,6 +123,8 @@ class Homes:
         return self._inside(text, inner, tagged=is_tagged(rest))
 
     def _judge(self, image: ImageReference, *, tagged: bool) -> Finding | None:
+        if image.registry in HUB_CACHES:
+            return self._in_cache(image) if _VERSION.fullmatch(image.tag) else None
         if names_host(image.repository) and image.registry in self.registries:
             return self._host_inside(image, tagged=tagged)
         home = self._names.get(image.name)
@@ -148,6 +150,13 @@ class Homes:
             message = f"the first version in {home} is {home.versions[0]}: {image.tag} exists only in {right}"
             return Finding(rule="not-published", message=message, replacement=right)
         return None
+
+    def _in_cache(self, image: ImageReference) -> Finding | None:
+        """What is wrong with a version behind a cache of Docker Hub; nothing if Docker Hub has it."""
+        found = self._judge(replace(image, registry=DOCKER_HUB), tagged=True)
+        if found is None or found.severity is not Severity.ERROR:
+            return None
+        return replace(found, message=f"{image.registry} is a cache of Docker Hub: {found.message}")
 
     def _with_v(self, image: ImageReference, home: Home) -> Finding:
         right = self.of(home.role, image.tag[1:])

@@ -46,6 +46,7 @@ _COMMENT = re.compile(r"\S.*\s(?:#|//)\s")
 _FROM = re.compile(r"(?:\bsource|\bfrom)[\"']?[ \t]*:[ \t]*[\"']?$")
 _TO = re.compile(rf"[\"']?[,\s]+[\"']?(?:target|to)[\"']?[ \t]*:[ \t]*[\"']?(?:{_PIECE}/)*{_PIECE}")
 _REPOSITORY_KEY = re.compile(r"repo(?:sitory)?$", re.I)
+_IS_KEY = re.compile(r"[\"']?[ \t]*(?::|=>?)\s")
 _JOINED = re.compile(rf"(?:{EXPRESSION}|{'|'.join(map(re.escape, HUB_HOSTS))})/(?:{EXPRESSION}|\$[\{{1-9@*])")
 _NOT_IMAGE_KEY = re.compile(r"(?:pull_?policy|pull_?secrets?)$", re.I)
 
@@ -167,10 +168,12 @@ class References:
 
 def is_put_together(reference: Reference, lines: Lines) -> bool:
     """Whether a program may put a registry before a short name: one that a list or a loop holds, in a text that has
-    `$registry/$image`; and one that is a repository by its key.
+    `$registry/$image`; one that is a repository by its key; and one that is a key itself.
     """
     owners = lines.owners(reference.start)
     if any(_REPOSITORY_KEY.search(it) for it in owners[:3]):
+        return True
+    if _IS_KEY.match(lines.text, reference.end):
         return True
     is_whole = _COMMAND.search(lines.before(reference.start)) or (owners and owners[0].lower().endswith("image"))
     return not is_whole and bool(_JOINED.search(lines.text))

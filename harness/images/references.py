@@ -16,6 +16,10 @@ HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
 """Names of Docker Hub's servers, which are hardly used in image names: those have `docker.io`. Nodes read the first one
 in a name as `docker.io`, and the second one as a host of its own (containerd 2.2.9, core/remotes/docker)."""
 
+HUB_CACHES = frozenset({"mirror.gcr.io"})
+"""Public caches of Docker Hub, which nobody can push to
+(https://cloud.google.com/artifact-registry/docs/pull-cached-dockerhub-images)."""
+
 _MAX_NAME = 255
 _DOMAIN_PART = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _DOMAIN = re.compile(rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?")
