@@ -226,17 +226,17 @@ def _named(case: _Case, homes: Homes | None) -> Judged:
             f"this is where the release before is published; {would}, which upstream does not publish; remove these "
             f"values to get {'/'.join(case.wanted)}"
         )
+    host = asked.name.partition("/")[0]
+    if host in HUB_CACHES:
+        return case.removed(
+            f"{would}, but {host} is a cache of Docker Hub alone, which does not have it, and nobody can push there"
+        )
     if told := _of_upstream(case.image, homes):
         return case.removed(f"{would}, but {told}")
     if why := _of_nobody(case):
         return case.removed(f"{would}, and {why}")
     if moved := _registry_moved(case, homes):
         return moved
-    host = asked.name.partition("/")[0]
-    if host in HUB_CACHES:
-        return case.removed(
-            f"{would}, but {host} is a cache of Docker Hub alone, which does not have it, and nobody can push there"
-        )
     return _own(case, host)
 
 
