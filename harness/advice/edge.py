@@ -200,8 +200,7 @@ def _about(known: Catalogue, origin: End, target: End, crds: CrdMode) -> list[Kn
     return [
         row
         for row in known.upgrades.known
-        if row.about(move, crds, "default")
-        and not (row.when or row.ways or row.from_ways or row.scenario.startswith(ON_PURPOSE))
+        if row.about(move, crds, "default") and row.certain(move) and not row.scenario.startswith(ON_PURPOSE)
     ]
 
 

@@ -114,7 +114,7 @@ def outcome(upgrades: Upgrades, shipped: Sequence[Result], ends: tuple[str, str]
         for row in upgrades.known
         if row.about(move, mode, "default")
         and row.strikes == "always"
-        and not (row.when or row.ways or row.from_ways)
+        and row.certain(move)
         and not row.scenario.startswith(ON_PURPOSE)
     ]
     mine = [it for it in shipped if it.parsed.releases == ends and it.crds == mode and it.parsed.usual]

@@ -83,6 +83,10 @@ class KnownRow(Model):
             and self._of_host(move.way, move.origin_way) is not None
         )
 
+    def certain(self, move: Move) -> bool:
+        """Whether it is about this step whatever the user's values are, and whichever Helm the host has."""
+        return not self.when and self._of_host(move.way, move.origin_way) == ()
+
     def about_install(self, release: str, way: WayName = USUAL) -> bool:
         """Whether the row applies to the install of this release in this way."""
         return "install" in self.kinds and matches(self.targets, release) and self._of_host(way) is not None

@@ -79,8 +79,19 @@ def test_what_was_not_seen_proves_nothing(seen: GitOpsSeen | Unseen | None) -> N
     assert Verdict.ERROR in {it.verdict for it in gitops.judge(move(gitops=seen))}
 
 
-def test_a_move_that_came_to_nothing_names_who_made_it() -> None:
-    by_argo_cd = path_samples.path().moves[0].move.model_copy(update={"way": "argocd-client"})
+@pytest.mark.parametrize(
+    ("way", "who"),
+    [
+        ("helm", "Helm"),
+        ("helm4", "Helm"),
+        ("kubectl", "kubectl"),
+        ("kustomize", "kubectl"),
+        ("overlay", "kubectl"),
+        ("argocd-client", "Argo CD"),
+    ],
+)
+def test_a_move_names_who_made_it(way: str, who: str) -> None:
+    made = path_samples.path().moves[0].move.model_copy(update={"way": way})
 
-    assert "Argo CD did not get" in operator_health.completed(move(move=by_argo_cd, helm_error="x")).message
-    assert "Helm did not get" in operator_health.completed(move(helm_error="x")).message
+    assert operator_health.completed(move(move=made, helm_error="x")).message.startswith(f"{who} did not get")
+    assert operator_health.completed(move(move=made)).message.startswith(f"{who} finished")

@@ -99,6 +99,9 @@ def test_a_row_multiplies_by_its_ways_and_names_the_line_of_a_wrong_one() -> Non
         ('ways = ["helm4"]\nfrom_ways = ["helm3"]', ("helm4", "helm4"), None),
         ('ways = ["helm4"]\nfrom_ways = ["helm3"]', (), None),
         ('ways = ["helm4"]\nfrom_ways = ["helm4"]', ("helm", "helm4"), ("helm4",)),
+        ('from_ways = ["helm3", "helm4"]', (), ()),
+        ('from_ways = ["helm3", "helm4"]', ("helm3", "kubectl"), ()),
+        ('from_ways = ["helm3", "helm4"]', ("kubectl", "kubectl"), None),
     ],
     ids=str,
 )

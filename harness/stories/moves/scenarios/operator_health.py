@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness import causes, late
 from harness.apps.states import State
 from harness.matrix.model import ClusterNeeds, Scenario
-from harness.matrix.path_names import ARGO_CD
+from harness.matrix.path_names import ARGO_CD, by_helm
 from harness.stories.moves.labels import of_moves
 from harness.verdicts import Finding, Verdict, errored, failed, passed
 
@@ -89,11 +89,12 @@ def steps(move: ObservedMove) -> Finding:
 
 
 def completed(move: ObservedMove) -> Finding:
-    """Helm said that it was done, and every Deployment rolled out."""
+    """The program that makes the move said that it was done, and every Deployment rolled out."""
     name = "move-completed"
     times = move.times
     not_done = errored if move.outside else failed
-    program = "Argo CD" if move.move.way in ARGO_CD else "Helm"
+    way = move.move.way
+    program = "Helm" if by_helm(way) else "Argo CD" if way in ARGO_CD else "kubectl"
     if move.helm_error:
         return not_done(
             name, f"{program} did not get to its end: {move.helm_error}", commands=[it.command for it in move.steps]
