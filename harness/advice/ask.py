@@ -22,7 +22,7 @@ from harness.matrix import own_rows, results
 from harness.matrix.crd_modes import Tool
 from harness.releases import umbrella
 from harness.releases.charts import CHART_NAME
-from harness.releases.values import at, merge, profile_name
+from harness.releases.values import at, files_of, merge, profile_name
 from harness.report.advice import Advice
 from harness.report.path_results import Report
 from harness.settings import Settings
@@ -56,6 +56,8 @@ class Question:
 def answer(question: Question) -> Advice:
     """The advice. Raises UsageError for names, files and folders that cannot be used."""
     known = catalogues.of(question.settings)
+    key, around = ends.around(question.chart)
+    question = replace(question, values_key=question.values_key or key)
     name = question.origin or (site.origin(question.site, known) if question.site else "")
     origin = ends.end(question.settings, known, name)
     target = ends.end(question.settings, known, question.target, question.chart)
@@ -69,6 +71,8 @@ def answer(question: Question) -> Advice:
     )
     manifest = _manifest(question)
     given = _values(question, manifest)
+    if key and (given is None or not question.site):
+        given = merge(around, given or {})
     homes = Homes(known.releases)
     remarks = images.to_a_copy(target)
     if given is not None:
@@ -91,7 +95,7 @@ def answer(question: Question) -> Advice:
     )
     plan = None
     if target.release:
-        deployment = _deployment(question, given, target, manifest)
+        deployment = _deployment(question, given, manifest)
         chart = str(question.chart) if question.chart else ""
         plan = Plan(deployment=deployment, target=target.release, crds="none", chart=chart)
     return advise(basis, origin, target, looked, plan)
@@ -145,10 +149,8 @@ def _values(question: Question, manifest: Manifest | None) -> Mapping[str, Any] 
     return None
 
 
-def _deployment(
-    question: Question, given: Mapping[str, Any] | None, target: End, manifest: Manifest | None
-) -> Deployment:
-    above = _umbrella(question, given or {}, target)
+def _deployment(question: Question, given: Mapping[str, Any] | None, manifest: Manifest | None) -> Deployment:
+    above = _umbrella(question, given or {})
     if question.site:
         found = site.deployment(question.site, question.tool)
     elif manifest:
@@ -158,9 +160,11 @@ def _deployment(
         found = Deployment(tool=question.tool or "helm", name="RELEASE", home="NAMESPACE", owner="NAME")
     else:
         found = Deployment(tool=question.tool or "helm")
-    each = [own for _, own in values.operators_own(given or {}, target)]
+    each = [own for _, own in values.operators_own(given or {})]
     apis = apis_of(it for it in _SWITCHES if any(at(own, it) for own in each))
-    files = () if manifest else tuple(map(str, question.values))
+    own = own_rows.read(question.settings.catalogue_dirs).values
+    each_file = [it for given_ in question.values for it in files_of(given_, own)]
+    files = () if manifest else tuple(map(str, each_file))
     return replace(found, values=files, apis=apis, umbrella=above, helm=question.helm)
 
 
@@ -170,11 +174,11 @@ def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
     return site.brought_by(named, manifest.installer) if manifest.installer else named
 
 
-def _umbrella(question: Question, given: Mapping[str, Any], target: End) -> tuple[str, ...]:
+def _umbrella(question: Question, given: Mapping[str, Any]) -> tuple[str, ...]:
     """The keys below which a chart around the operator's has its values; none where there is no such chart."""
-    above = [path.removesuffix(".") for path, _ in values.operators_own(given, target)]
+    above = [path.removesuffix(".") for path, _ in values.operators_own(given)]
     files = [it for it in question.values if not profile_name(it)]
-    if question.values_key and files:
+    if question.values_key:
         outer = umbrella.key_of(files, question.values_key)
         above = [".".join(filter(None, (outer, it))) for it in above]
     release = question.site.release if question.site else None

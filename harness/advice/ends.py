@@ -18,7 +18,7 @@ from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Release
 from harness.matrix.versions import numbers
 from harness.releases import chart_files, crds
-from harness.releases.charts import Chart, from_path
+from harness.releases.charts import CHART_NAME, Chart, from_path
 from harness.settings import Settings
 from harness.untrusted import check_yaml
 
@@ -48,7 +48,7 @@ def end(settings: Settings, known: Catalogue, name: str, chart: Path | None = No
     if not any(row.version == name.partition("@")[0] for row in known.releases):
         return End(name=name)
     release = known.release(name)
-    found = from_path(chart) if chart else at_hand.chart(settings, release)
+    found = _chart(settings, release, chart)
     if found is not None:
         where = f"values.yaml of the chart {found.reference}"
         return End(name=release.name, release=release, defaults=chart_values(found), chart=where)
@@ -58,6 +58,29 @@ def end(settings: Settings, known: Catalogue, name: str, chart: Path | None = No
         defaults=chart_facts.values(release.version),
         chart=f"charts/values.toml, {release.version}",
     )
+
+
+def _chart(settings: Settings, release: Release, chart: Path | None) -> Chart | None:
+    """The operator's chart: the given one, unless that is one around it, or the one that is at hand."""
+    given = from_path(chart) if chart else None
+    return at_hand.chart(settings, release) if given is None or _key_in(given) else given
+
+
+def around(chart: Path | None) -> tuple[str, Mapping[str, Any]]:
+    """Where a chart has the operator's as a dependency, the key of its values, and what it says there itself."""
+    given = from_path(chart) if chart else None
+    key = _key_in(given) if given else ""
+    own = (chart_values(given) or {}).get(key) if given and key else None
+    return key, own if isinstance(own, Mapping) else {}
+
+
+def _key_in(chart: Chart) -> str:
+    """The name or the alias under which a chart has the operator's as a dependency; empty where it has not."""
+    parts = chart.metadata.get("dependencies")
+    for it in parts if isinstance(parts, list) else ():
+        if isinstance(it, Mapping) and it.get("name") == CHART_NAME:
+            return str(it.get("alias") or CHART_NAME)
+    return ""
 
 
 def chart_values(chart: Chart) -> dict[str, Any] | None:
@@ -71,7 +94,7 @@ def chart_values(chart: Chart) -> dict[str, Any] | None:
 
 def schema(settings: Settings, release: Release, chart: Path | None = None) -> Schema | None:
     """The schemas of a release's CRDs: of its chart if that is here, else the shipped ones; None without either."""
-    found = from_path(chart) if chart else at_hand.chart(settings, release)
+    found = _chart(settings, release, chart)
     if found is not None:
         specs = crds.chart_crds(found)
         kinds = {spec["names"]["kind"]: spec_schema(spec) for spec in specs.values()}

@@ -65,7 +65,7 @@ def wanted(
     """
     if target.release is None:
         return [], ""
-    each = operators_own(values or {}, target)
+    each = operators_own(values or {})
     found = [it for _, own_values in each for it in _of_operator(own_values, origin, target, known, homes)]
     asked = Counter(image for it in applications for image in dict.fromkeys(_images(it)))
     most = asked.most_common(MOST_APPLICATION_IMAGES)

@@ -83,7 +83,7 @@ class Plan:
     @property
     def chart_words(self) -> str:
         """The chart as Helm takes it on its command line."""
-        if self.chart:
+        if self.chart and not self.deployment.umbrella:
             return shlex.quote(self.chart)
         if self.target.chart_oci:
             return f"{self.target.chart_oci} --version {self.target.version}"
@@ -92,7 +92,12 @@ class Plan:
     @property
     def deployed_words(self) -> str:
         """The same for the chart that is deployed, which may have the operator's as a dependency."""
-        return UMBRELLA if self.deployment.umbrella else self.chart_words
+        return self.around if self.deployment.umbrella else self.chart_words
+
+    @property
+    def around(self) -> str:
+        """The chart that has the operator's as a dependency, as a shell takes it."""
+        return shlex.quote(self.chart) if self.chart else UMBRELLA
 
     @property
     def values_words(self) -> str:
@@ -117,15 +122,14 @@ def _dependency(plan: Plan) -> Iterator[Sentence]:
     """The new version in the chart around the operator's; that of a plain chart is said where it is deployed."""
     folders: dict[str, None] = {}
     for *outer, key in (it.split(".") for it in plan.deployment.umbrella):
-        folder = "/charts/".join([UMBRELLA, *outer])
+        folder = "/charts/".join([plan.around, *outer])
         alias = f" (alias {key})" if key != CHART_NAME else ""
-        repository = f"file://{plan.chart}" if plan.chart else plan.target.chart_repository
         yield _sentence(
             f"in {folder}/Chart.yaml, dependency {CHART_NAME}{alias}: version: {plan.target.version}, repository: "
-            f"{repository}; raise the chart's own version with it",
+            f"{plan.target.chart_repository}; raise the chart's own version with it",
             plan,
         )
-        folders |= dict.fromkeys("/charts/".join([UMBRELLA, *outer[:depth]]) for depth in range(len(outer), -1, -1))
+        folders |= dict.fromkeys("/charts/".join([plan.around, *outer[:depth]]) for depth in range(len(outer), -1, -1))
     if folders:
         inner = sorted(folders, key=lambda it: it.count("/"), reverse=True)
         text = " && ".join(f"helm dependency update {it}" for it in inner)

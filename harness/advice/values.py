@@ -18,7 +18,6 @@ from harness.matrix.known_rows import KnownRow, Note
 from harness.matrix.model import Move
 from harness.matrix.versions import numbers
 from harness.releases import chart_image, conditions, value_kinds
-from harness.releases.charts import CHART_NAME
 from harness.releases.values import at, merge, strangers
 from harness.report.advice import Sentence
 
@@ -51,7 +50,7 @@ def remarks(
     """
     if off := _switched_off(values, target):
         return [off]
-    every = operators_own(values, target)
+    every = operators_own(values)
     return [it for above, own in every for it in _of_one(own, above, origin, target, upgrades, homes)]
 
 
@@ -75,19 +74,19 @@ def _of_one(
 
 def _switched_off(values: Values, target: End) -> Remark | None:
     """That an umbrella chart leaves the operator out; None where it does not."""
-    below = [] if CHART_NAME in (target.defaults or {}) else list(chart_image.subcharts(values))
+    below = list(chart_image.subcharts(values))
     if not below or any(it.get("enabled") is not False for _, it in below):
         return None
     text = f"{below[0][0]}enabled is false: where the dependency has that as its condition, nothing of it is deployed"
     return Remark(sentence=Sentence(text=text, origin="from the chart", where=chart_of(target)))
 
 
-def operators_own(values: Values, target: End) -> list[tuple[str, Values]]:
+def operators_own(values: Values) -> list[tuple[str, Values]]:
     """The values of each operator, with the path before their keys where they are below keys of an umbrella chart.
 
     An umbrella chart can have several; any other values are those of one.
     """
-    below = [] if CHART_NAME in (target.defaults or {}) else list(chart_image.of_operator(values))
+    below = list(chart_image.of_operator(values))
     return below if any(above for above, _ in below) else [("", values)]
 
 

@@ -159,13 +159,27 @@ def profile_name(file: Path) -> str:
     return str(file).removeprefix(_BY_NAME) if str(file).startswith(_BY_NAME) else ""
 
 
+def files_of(asked: Path, own: Mapping[str, Sequence[Path]] = MappingProxyType({})) -> Sequence[Path]:
+    """The files that `--values` stands for, as Helm can take them: those of a profile, or the file itself."""
+    name = profile_name(asked)
+    return _of_profile(name, own) if name else (asked,)
+
+
+def _of_profile(name: str, own: Mapping[str, Sequence[Path]]) -> list[Path]:
+    shipped = _shipped()
+    return [*([shipped[name]] if name in shipped else []), *own.get(name, ())]
+
+
+def _shipped() -> dict[str, Path]:
+    return {file.stem: file for file in PROFILES.glob("*.yaml")}
+
+
 def profile(name: str, own: Mapping[str, Sequence[Path]] = MappingProxyType({})) -> dict[str, Any]:
     """A values profile: that of charts/values/ with the user's `own` ones of the same name merged over it.
 
     Raises UsageError with the nearest name when there is none.
     """
-    shipped = {file.stem: file for file in PROFILES.glob("*.yaml")}
-    files = [*([shipped[name]] if name in shipped else []), *own.get(name, ())]
+    shipped, files = _shipped(), _of_profile(name, own)
     if not files:
         known = sorted({*shipped, *own})
         near = difflib.get_close_matches(name, known, n=1)

@@ -114,3 +114,30 @@ def test_an_alias_that_is_a_key_of_the_chart_or_one_of_several_is_named(
         file.write_text(text)
         assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file)]) == 2
         assert f"give {', then '.join(f'--values-key {it}' for it in keys)}\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("alias", ["", "jobs"])
+def test_an_umbrella_chart_may_be_given_and_its_own_values_count(
+    alias: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chart, key = tmp_path / "platform", alias or "spark-operator"
+    chart.mkdir()
+    dependency = {"name": "spark-operator", "version": "2.1.1", **({"alias": alias} if alias else {})}
+    (chart / "Chart.yaml").write_text(
+        json.dumps({"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]})
+    )
+    (chart / "values.yaml").write_text(f"{key}: {{image: {{registry: docker.io}}}}\n")
+    told = steps(tmp_path, capsys, f"{key}: {{image: {{tag: 2.1.1}}}}\n", "--chart", str(chart))
+    named = f" (alias {alias})" if alias else ""
+    assert told[0].startswith("remove image.registry from the values")
+    assert told[1] == "remove image.tag from the values"
+    assert told[2].startswith(f"in {chart}/Chart.yaml, dependency spark-operator{named}: version: 2.5.2")
+    assert told[3] == f"helm dependency update {chart}"
+    assert told[4].startswith("helm show crds oci://")
+    assert told[5].startswith(f"helm upgrade RELEASE {chart} ")
+
+
+def test_a_profile_is_a_file_that_helm_can_take(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", "profile:ha", "--json"]) == 0
+    told = "".join(it["text"] for it in json.loads(capsys.readouterr().out)["steps"])
+    assert "charts/values/ha.yaml --wait" in told
