@@ -28,7 +28,7 @@ _OF_HUB = 2
 _COPY = "copy the image: harness registry copy"
 
 _LIKE_HUB = re.compile(
-    r"docker[-_.]?(?:io|hub)(?![a-z])|hub[-_.]docker|dependency_proxy|docker[-_](?:remote|proxy|cache|mirror|virtual)(?![a-z])"
+    r"docker[-_.]?(?:io|hub)(?![a-z])|hub[-_.]docker|dependency_proxy|docker[-_](?:remote|proxy|cache|mirror|virtual|group)(?![a-z])"
     r"|(?:remote|proxy|cache|mirror)[-_](?:docker|hub)(?![a-z])|(?<![a-z])(?:hub[-_](?:remote|proxy|cache|mirror)|docker\.m\.)",
     re.I,
 )
@@ -69,8 +69,14 @@ class _Case:
 
     @property
     def inside(self) -> str:
-        """The name that the repository has by itself, if it begins with a host."""
-        return f"{self.asked.repository}:{self.release.version}" if self.asked.has_host_inside else ""
+        """The name that the repository has by itself, if it begins with a host that is meant as one.
+
+        Behind a registry of the user's own, another host is the path of what it mirrors.
+        """
+        host = self.asked.registry.partition("/")[0]
+        known = {*HUB_HOSTS, self.wanted[0], self.asked.repository.partition("/")[0]}
+        meant = "registry" not in self.asked.given or host in known
+        return f"{self.asked.repository}:{self.release.version}" if meant and self.asked.has_host_inside else ""
 
     @property
     def right(self) -> str:

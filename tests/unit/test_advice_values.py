@@ -154,7 +154,7 @@ def test_kinds_that_are_taken_are_not_told(text: str) -> None:
     [
         (
             "{registry: mirror.gcr.io, repository: kubeflow/spark-operator}",
-            "mirror.gcr.io is a cache of Docker Hub alone, which does not have it, and nobody can push there",
+            "mirror.gcr.io is a cache of Docker Hub",
             RIGHT,
         ),
         (
@@ -185,6 +185,12 @@ def test_a_pull_through_cache_has_what_its_upstream_has(image: str, sentence: st
     found = said(f"image: {image}", "2.1.1")
     assert sentence in found
     assert step in found
+
+
+def test_nobody_can_push_to_a_public_cache() -> None:
+    found = said("image: {registry: mirror.gcr.io, repository: acme/op}", "2.1.1")
+    assert "mirror.gcr.io is a cache of Docker Hub alone, which does not have it, and nobody can push there" in found
+    assert RIGHT in found
 
 
 def test_the_image_after_the_steps_is_the_one_that_they_name() -> None:
@@ -339,3 +345,15 @@ def test_digests_words_and_keys_that_another_part_has(text: str, words: str) -> 
 
 def test_a_null_that_takes_an_id_away_is_meant() -> None:
     assert said("webhook: {podSecurityContext: {fsGroup: null}}") == "none of these values needs a change -> "
+
+
+def test_a_host_behind_a_registry_of_ones_own_is_a_path_of_it() -> None:
+    found = said("image: {registry: acme.io/cached, repository: docker.io/kubeflow/spark-operator}")
+    assert "belongs in the registry" not in found
+    assert "acme.io/cached/docker.io/kubeflow/spark-operator:2.5.2 before the upgrade; by its name it is" in found
+    found = said("image: {registry: acme.io, repository: ghcr.io/kubeflow/spark-operator/controller}")
+    assert "see that acme.io/ghcr.io/kubeflow/spark-operator/controller:2.5.2 can be pulled" in found
+    found = said("image: {registry: acme.io, repository: acme.io/op}")
+    assert "write registry: acme.io and repository: op" in found
+    found = said("image: {registry: docker.io, repository: acme.io/op}")
+    assert "write registry: acme.io and repository: op" in found
