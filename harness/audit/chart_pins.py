@@ -31,7 +31,7 @@ _KEYS = (_CHART, _DEPENDENCY)
 _COMMAND = re.compile(rf"\bhelm(?:3|\.exe|_remote|_resource)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}", re.S)
 _NUMBER = r"[~^=]?v?\d[\w.+*-]*"
 _VERSION = re.compile(
-    rf"(?<![\w.-]){_Q}(?:version|targetRevision|chart_?version|chart-version){_Q}[ \t]*[:=][ \t]*{_Q}"
+    rf"(?<![\w.-]){_Q}(?:version|target_?Revision|chart_?version|chart-version){_Q}[ \t]*[:=][ \t]*{_Q}"
     rf"(?P<version>{_NUMBER}|{EXPRESSION}|(?:var|local)\.\w+|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
     re.I,
 )
@@ -48,7 +48,7 @@ _OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
 _OF_CHART = re.compile(r"chart|helm")
 _COMMAND_VERSION = re.compile(rf"--version(?:[ =]|[\"'],\s*)[\"']?(?P<version>{_NUMBER}|{EXPRESSION})")
 _ADDRESS = re.compile(
-    rf"{_Q}(?:repoURL|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
+    rf"{_Q}(?:repoURL|repo_url|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
 )
 _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
 _VARIABLES = re.compile(r"variable\b")
