@@ -29,7 +29,8 @@ _FLAGS_WITHIN = 8
 """So many lines below a chart's name, a list of Helm's flags is this chart's."""
 _KEYS = (_CHART, _DEPENDENCY)
 _COMMAND = re.compile(rf"\bhelm(?:3|\.exe|_remote|_resource)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}", re.S)
-_NUMBER = r"[~^=]?v?\d[\w.+*-]*"
+# `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more.
+_NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
 _VERSION = re.compile(
     rf"(?<![\w.-]){_Q}(?:version|target_?Revision|chart_?version|chart-version){_Q}[ \t]*[:=][ \t]*{_Q}"
     rf"(?P<version>{_NUMBER}|{EXPRESSION}|(?:var|local)\.\w+|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
@@ -185,7 +186,7 @@ def _filled(version: re.Match[str] | None, variables: Variables) -> str:
     written = version["version"]
     is_name = written[0].isalpha() and not re.fullmatch(_NUMBER, written)
     filled = variables.filled(f"${{{written}}}" if is_name else written)
-    return filled if re.fullmatch(_NUMBER, filled) else ""
+    return re.sub(r"^~>[ ]?", "~", filled) if re.fullmatch(_NUMBER, filled) else ""
 
 
 def _named(text: str) -> Iterator[tuple[int, int]]:
