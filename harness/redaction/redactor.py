@@ -14,6 +14,7 @@ import html
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ __all__ = ["MASK", "Redactor"]
 _MAX_DEPTH = 5
 _CHUNK = 4_000_000
 _REMEMBERED = 400
+_COLOUR = re.compile(r"\x1b\[[\d;:]*[A-Za-z]?")
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class _Pass:
         return self._known[text]
 
     def _redact(self, text: str) -> str:
+        if "\x1b[" in text:
+            return self._coloured(text)
         for literal in self._literals:
             text = text.replace(literal, MASK)
         if self._depth >= _MAX_DEPTH:
@@ -107,6 +111,21 @@ class _Pass:
             return whole if whole is not None else self._loose(text)
         finally:
             self._depth -= 1
+
+    def _coloured(self, text: str) -> str:
+        """Text with colours, which only lines without a secret keep: a colour may stand within a name."""
+        plain = _COLOUR.sub("", text)
+        redacted = self._redact(plain)
+        if redacted == plain:
+            return text
+        lines = redacted.splitlines(keepends=True)
+        before = plain.splitlines(keepends=True)
+        if len(lines) != len(before):
+            return redacted
+        coloured = text.splitlines(keepends=True)
+        if len(coloured) != len(before):
+            return redacted
+        return "".join(old if new == bare else new for new, bare, old in zip(lines, before, coloured, strict=True))
 
     def _loose(self, text: str) -> str:
         """Text that is no JSON as a whole."""

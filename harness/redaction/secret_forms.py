@@ -64,6 +64,8 @@ _FORMS = (
     _form(["A(?:KIA|SIA|3T[A-Z0-9]|BIA|CCA)[A-Z0-9]"], r"\b(AKIA|ASIA|A3T[A-Z0-9]|ABIA|ACCA)[A-Z0-9]{16}\b"),
     _form(["AIza"], r"\b(AIza)[\w-]{35}"),
     _form([r"hooks\.slack"], r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]+"),
+    _form(["api/webhooks/"], r"(discord(?:app)?\.com/api/webhooks/\d+/)[\w-]+"),
+    _form(["webhookb2/"], r"(\.office\.com/webhookb2/)[\w@/-]+"),
     _form([":AA"], r"\b(\d{8,10}:AA)[\w-]{33}\b"),
     _form(["AGE-SECRET"], r"\b(AGE-SECRET-KEY-1)[0-9A-Z]{20,}"),
     _form(["K10[0-9a-f]{20}"], r"\b(K10)[0-9a-f]{20,}::\w+:[^\s\"']+"),
@@ -95,6 +97,7 @@ _FORMS = (
         [r"""roxy["'=: ]+[\w.-]+:[^\s/@]+@"""],
         r"""((?i:proxy)["']?(?:\s*[=:]\s*|\s+)["']?[\w.-]+:)(?!//)[^\s/@"']+(?=@)""",
     ),
+    _form([r"@(?:tcp|unix)\("], r"((?<![\w.-])[\w.-]+:)[^\s@/\"']+(?=@(?:tcp|unix)\()"),
     _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)[^\s@]+(?=@)"),
     # sbt: realm, host, user and password
     _form([r'Credentials\("'], r"""(Credentials\((?:\s*"[^"\n]*"\s*,){3}\s*")[^"\n]+(?=")"""),

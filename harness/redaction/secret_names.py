@@ -148,6 +148,9 @@ def is_secret(name: str) -> bool:
     if any(pair in (("key", "ref"), ("key", "refs")) for pair in itertools.pairwise(words)):
         # `secretKeyRef.DB_PASSWORD`: where the value is, and not the value.
         return False
+    if "inject" in words:
+        # Annotations that say which secret a sidecar reads, and from where.
+        return False
     if words[-1] == "auth":
         return not (words[-2:-1] and words[-2] in _AUTH_OF)
     return any(_tells(words, at) for at in range(len(words)))

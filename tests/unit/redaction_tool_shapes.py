@@ -55,7 +55,8 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         "&v1.AuthConfig{Username:kept,Password:{s},Auth:,IdentityToken:,RegistryToken:,}",
         'Password: (string) (len=12) "{s}",\nRetries: (int) 3 kept',
     ),
-    "proxies without a scheme": (
+    "proxies and databases without a scheme": (
+        "dsn: me:{u}@tcp(kept:3306)/x?parseTime=true",
         "https_proxy=me:{u}@kept.example.com:3128",
         "curl --proxy me:{u}@kept.example.com:3128 https://x",
     ),
@@ -399,6 +400,7 @@ SHOWN: dict[str, tuple[str, ...]] = {
         "spark-app-selector=spark-0a1b2c3d4e5f6071829304a5b6c7d8e9",
     ),
     "what people write": (
+        "vault.hashicorp.com/agent-inject-secret-db: secret/data/db",
         "password = var.db_password",
         'secret = data.vault_generic_secret.x.data["pw"]',
         "data:\n- secretKey: password\n  remoteRef:\n    key: db\n    property: password",

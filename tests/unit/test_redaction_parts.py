@@ -139,6 +139,8 @@ _FORMS = (
     *(f"abc{it}~{_LETTERS[:32]}" for it in ("8Q", "7Q")),
     f"{(_LETTERS + _HEX)[:86]}==",
     *(f"BQIAAABKAAIA{_LETTERS[:40]}", f"/u3+7QAAAAIAAAAB{_LETTERS[:40]}", "https_proxy=me:swordfish@a:3128"),
+    *("discord.com/api/webhooks/12345/aB3dE5fG7hJ9kL1mN2pQ", "acme.webhook.office.com/webhookb2/0a1b@2c3d/x/y"),
+    "me:swordfish@tcp(db:3306)/x",
     'Credentials("realm", "a", "me", "swordfish")',
     "kubeadm token abcdef.0123456789abcdef",
     "Private-Lines: 1\nAAAAswordfish",
