@@ -129,7 +129,7 @@ class _Pass:
 
     def _loose(self, text: str) -> str:
         """Text that is no JSON as a whole."""
-        text = secret_forms.redact(text)
+        text = secret_forms.redact(secret_forms.unescaped(text, self.text))
         if secret_mentions.mentions(text):
             text = secret_blocks.blocks(text, self._yaml)
             text = secret_documents.in_lines(text, self.text, secret_mentions.worth_a_look)

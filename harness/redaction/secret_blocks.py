@@ -9,8 +9,21 @@ from dataclasses import dataclass, field
 
 from harness.redaction.secret_names import MASK
 
-TIME = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?(?: std(?:out|err) [FP])? ")
-"""What `kubectl logs --timestamps` and container runtimes put before each line."""
+_LEAD = re.compile(
+    r"(?:\[pod/[^\s\]]+\] )?"
+    r"(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?(?: std(?:out|err) [FP])? )?"
+    r"(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR) [\w.$-]+: "
+    r"|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] )?"
+)
+LEADS = frozenset("0123456789[IWEF")
+"""What `kubectl logs --timestamps --prefix`, container runtimes, Spark and klog put before each line begins so."""
+
+
+def lead(line: str) -> str:
+    """What a log puts before this line; empty when it is none of a log."""
+    found = _LEAD.match(line)
+    return found[0] if found else ""
+
 
 _KEY = re.compile(r"""^(?P<lead>\s*(?:- )*)(?P<key>["']?[\w./-]+["']?):(?:\s+(?P<value>.*))?$""")
 _SHAPE = re.compile(
@@ -19,7 +32,7 @@ _SHAPE = re.compile(
 _JSON_SECRET = re.compile(
     r"""\\*["'](?:kind\\*["']\s*:\s*\\*["']Secret|stringData)\\*["']|\bpatch\s(?:-\S+\s)*secrets?[\s/]"""
 )
-_OF_SECRETS = ("Secret", "stringData", "patch secret", "patch -")
+_OF_SECRETS = re.compile("Secret|stringData|patch (?:secret|-)")
 _JSON_DATA = re.compile(r"""\\*["'](?:data|stringData)\\*["']\s*:\s*\{""")
 _JSON_MEMBERS = re.compile(
     r"""(?:\s*(?:"(?:\\.|[^"\\])*"\s*:\s*"(?:\\.|[^"\\])*"|\\+"[^"\\]*\\+"\s*:\s*\\+"[^"\\]*\\+")\s*,?)*\s*\}"""
@@ -65,9 +78,8 @@ def _split(text: str) -> Iterator[_Block]:
     block = _Block()
     shapes: dict[str, bool] = {}
     for line in text.splitlines(keepends=True):
-        found = TIME.match(line) if line[0].isdigit() else None
-        time = found[0] if found else ""
-        body = line[len(time) :] if found else line
+        time = lead(line) if line[0] in LEADS else ""
+        body = line[len(time) :] if time else line
         shaped = shapes.get(body)
         if shaped is None:
             shaped = shapes[body] = bool(_SHAPE.match(body))
@@ -82,12 +94,11 @@ def _split(text: str) -> Iterator[_Block]:
 
 def in_lines(text: str) -> str:
     """The text without the data of Secrets that are written in one line of JSON, in a string of JSON too."""
-    if not any(it in text for it in _OF_SECRETS):
+    if not _OF_SECRETS.search(text):
         return text
     lines = text.splitlines(keepends=True)
     return "".join(
-        _mask_json_data(line) if any(it in line for it in _OF_SECRETS) and _JSON_SECRET.search(line) else line
-        for line in lines
+        _mask_json_data(line) if _OF_SECRETS.search(line) and _JSON_SECRET.search(line) else line for line in lines
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import html
 import re
 import zlib
 from collections.abc import Callable, Sequence
@@ -64,8 +65,7 @@ _FORMS = (
     _form(["A(?:KIA|SIA|3T[A-Z0-9]|BIA|CCA)[A-Z0-9]"], r"\b(AKIA|ASIA|A3T[A-Z0-9]|ABIA|ACCA)[A-Z0-9]{16}\b"),
     _form(["AIza"], r"\b(AIza)[\w-]{35}"),
     _form([r"hooks\.slack"], r"(hooks\.slack\.com/(?:services|workflows)/)[\w/]+"),
-    _form(["api/webhooks/"], r"(discord(?:app)?\.com/api/webhooks/\d+/)[\w-]+"),
-    _form(["webhookb2/"], r"(\.office\.com/webhookb2/)[\w@/-]+"),
+    _form([r"webhook(?:s/\d|b2/)"], r"(discord(?:app)?\.com/api/webhooks/\d+/|\.office\.com/webhookb2/)[\w@/-]+"),
     _form([":AA"], r"\b(\d{8,10}:AA)[\w-]{33}\b"),
     _form(["AGE-SECRET"], r"\b(AGE-SECRET-KEY-1)[0-9A-Z]{20,}"),
     _form(["K10[0-9a-f]{20}"], r"\b(K10)[0-9a-f]{20,}::\w+:[^\s\"']+"),
@@ -156,6 +156,8 @@ _UPPER = re.compile("[A-Z]")
 _WRAPPED = re.compile(r"(?m)(?:^[ \t]*[A-Za-z0-9+/]{48,}\r?\n)+^[ \t]*[A-Za-z0-9+/]+={0,2}[ \t]*$")
 _LONG_LINE = re.compile(r"\n[ \t]*[A-Za-z0-9+/]{48}")
 _PERCENT = re.compile(r"(?<![\w.~+*-])[\w.~+*-]*+%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]+")
+_ENTITY = re.compile(r"&(?:amp;)*(?:quot|apos|[gl]t|#0?3[49]|#x2[27]);")
+_ENTITIES = re.compile(rf"(?:(?<=[<>\"\n])|^)(?=[^<>\"\n]*?{_ENTITY.pattern})[^<>\"\n]+")
 _ESCAPED = re.compile(r"%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]")
 _MAX_DECODED = 4_000_000
 
@@ -194,6 +196,17 @@ def each_line_once(text: str) -> str:
     lines = text.splitlines(keepends=True)
     distinct = dict.fromkeys(lines)
     return text if len(distinct) == len(lines) else "".join(distinct)
+
+
+def unescaped(text: str, inner: Redact) -> str:
+    """The text without the secrets in what HTML has escaped, which stays escaped."""
+
+    def run(found: re.Match[str]) -> str:
+        plain = html.unescape(found[0])
+        made = inner(plain)
+        return found[0] if made == plain else html.escape(made)
+
+    return _ENTITIES.sub(run, text) if "&" in text and _ENTITY.search(text) else text
 
 
 def decoded(text: str, inner: Redact) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from harness.redaction import secret_commands
-from harness.redaction.secret_blocks import TIME
+from harness.redaction.secret_blocks import LEADS, lead
 from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import STATUS
@@ -42,7 +42,7 @@ _MAX_QUOTED_LINES = 60
 def redact(text: str) -> str:
     """The text without the secrets that a name gives away."""
     lines = text.splitlines(keepends=True)
-    times = [found[0] if line[:1].isdigit() and (found := TIME.match(line)) else "" for line in lines]
+    times = [lead(line) if line[0] in LEADS else "" for line in lines]
     lines = [line[len(time) :] for time, line in zip(times, lines, strict=True)]
     for number in worth_a_look(lines):
         if not _MASKED.match(lines[number]):

@@ -75,6 +75,7 @@ _HEADER = re.compile(
 )
 # Of these schemes, what follows in a log is no part of the header.
 _ONE_WORD = re.compile(r"(?i)(?<=basic |earer )[\w.~+/*-]+=*(?=\s+(?:\||[\w.-]+=))")
+_PARAMETERS = re.compile(r"""(?i)(?<=digest |sha256 )(?:[\w-]+=(?:"[^"\n]*"|[^\s,"]+)(?:,\s*)?)+""")
 _COOKIE = re.compile(
     r"(?i)((?:(?<![\w-])|(?<=\\[nrt]))(?:set-)?cookie[\"']?\s*[:=]\s*\[?[\"']?)([^\s\"'](?:(?!\\[nr])[^\"'\]\r\n])*)"
 )
@@ -209,9 +210,9 @@ def _headers(line: str) -> str:
 
 def _header_end(line: str, start: int) -> int:
     """Where an unquoted header ends: at a quote that was opened before it, behind its one word, or with its line."""
-    word = _ONE_WORD.match(line, start)
-    if word:
-        return word.end()
+    told = _ONE_WORD.match(line, start) or _PARAMETERS.match(line, start)
+    if told:
+        return told.end()
     return next((at for at in range(start, len(line)) if line[at] in "'\"]\r\n\\"), len(line))
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import textwrap
@@ -44,6 +45,39 @@ def test_no_shape_gets_through_in_base64_or_in_a_string_of_json() -> None:
         f"{name}: {text!r}"
         for name, text, secrets in corpus.encoded()
         if any(secret in Redactor().text(text + "\n") for secret in secrets)
+    ]
+    assert leaks == []
+
+
+_BEFORE = (
+    "[pod/spark-pi-driver/main] ",
+    "2026-11-30T10:00:00.123456789Z stdout F ",
+    "I1130 10:00:00.000001       1 main.go:42] ",
+    "26/11/30 10:00:00 INFO Main: ",
+)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [*(f"{it}{{}}" for it in _BEFORE), "\x1b[32m{}\x1b[0m"],
+    ids=["prefix", "runtime", "klog", "spark", "colour"],
+)
+def test_no_shape_gets_through_behind_what_a_log_puts_before_a_line(written: str) -> None:
+    leaks = [
+        text
+        for name, text, secrets in corpus.hidden()
+        if "swordfish" in name and "\n" not in text and not re.match(r"[\w.*]+:[\d*]+:", text)
+        if any(secret in Redactor().text(written.format(text) + "\n") for secret in secrets)
+    ]
+    assert leaks == []
+
+
+def test_no_shape_gets_through_as_html_has_it() -> None:
+    leaks = [
+        text
+        for name, text, secrets in corpus.hidden()
+        if "swordfish" in name and "\n" not in text
+        if any(secret in Redactor().text(html.escape(text) + "\n") for secret in secrets)
     ]
     assert leaks == []
 
