@@ -111,6 +111,9 @@ class Beside:
         registry of one's own, a list of repositories what is in it.
         """
         owners = self._lines.owners(it.start)[:2]
+        used = self._used_behind(owners[0]) if owners else ""
+        if used:
+            return used
         host = owners[0] if owners and _IN_LIST.search(self._lines.before(it.start)) else ""
         if host in HUB_HOSTS | self._homes.registries or (_LONG_HOST.fullmatch(host) and not _NO_HOST.search(host)):
             return host
@@ -118,6 +121,12 @@ class Beside:
         if registry is None or (registry.value not in HUB_HOSTS and not any(map(_REPOSITORIES.search, owners))):
             return None
         return registry.value or ""
+
+    def _used_behind(self, variable: str) -> str:
+        """The registry that the text has before a variable, as in `ghcr.io/$image`; upstream's if it has several."""
+        uses = re.findall(rf"([\w-]+(?:\.[\w-]+)+)/(?:[\w.-]+/)*\$[{{(]?{re.escape(variable)}\b", self._lines.text)
+        known = HUB_HOSTS | self._homes.registries
+        return next((it for it in uses if it in known), uses[0] if uses else "")
 
     def judged(self, it: Reference, host: str, tag: str) -> Stale | None:
         """A name with host and tag of other places, which they keep: there are no edits."""

@@ -34,6 +34,7 @@ _ON_THE_LINE = re.compile(
 )
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
 _ASKED = re.compile(r"[\"'][ \t]+(?:not[ \t]+)?in[ \t]")
+_FAILED = re.compile(r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b", re.I)
 _FILES = (".rego",)
 _MOST_LINES = 20
 _MOST_LETTERS = 500
@@ -45,7 +46,12 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     text = lines.text
     if file.endswith(_FILES) or text[max(0, start - 1) : start] == "!" or text[end : end + 1] in ("*", "?"):
         return True
-    if text[end : end + 2] == ":*" or _is_member(lines, start, end) or _is_left_of_equals(lines, start, end):
+    if (
+        _FAILED.match(text, end)
+        or text[end : end + 2] == ":*"
+        or _is_member(lines, start, end)
+        or _is_left_of_equals(lines, start, end)
+    ):
         return True
     if is_searched(lines, start):
         return True
