@@ -24,6 +24,7 @@ from harness.bench.verdicts.acts import ACTS
 from harness.bench.verdicts.catalogue import Fault, Harmless, Step
 from harness.bench.verdicts.outcome import Fate, Result, VerdictsOutcome, table
 from harness.errors import CatalogueError, HarnessError, UsageError, WaitTimeout
+from harness.kube.models import Container, Pod
 from harness.stories.installs import scenarios
 from harness.verdicts import Finding, Verdict, errored, failed, passed, unavailable
 from harness.waiting import Deadline
@@ -373,3 +374,20 @@ def test_what_goes_wrong_beside_is_raised_at_the_end() -> None:
 
 def test_every_verdict_of_a_row_is_one_that_finds_something() -> None:
     assert {it.verdict for it in ROWS.fault} <= {Verdict.FAILED, Verdict.ERROR}
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        Container(name="c", image="i", image_id="i@sha256:1", state="running"),
+        Container(name="c", image="i", state="waiting", reason="ErrImagePull"),
+    ],
+    ids=["runs", "cannot"],
+)
+def test_a_new_pod_is_looked_at_once_its_node_has_said_something_of_its_image(begun: Container) -> None:
+    creating = Container(name="c", image="i", state="waiting", reason="ContainerCreating")
+    looks = [[Pod(name="p", uid="new", containers=(it,))] for it in (Container(name="c", image="i"), creating, begun)]
+    looks.insert(0, [Pod(name="o", uid="old", containers=(begun,))])
+    planting._wait(cast("Site", SimpleNamespace(pods=lambda: looks.pop(0))), "new-pod", {"old"})
+
+    assert looks == []

@@ -11,6 +11,7 @@ from harness.bench.site import Site
 from harness.bench.verdicts.catalogue import Step
 from harness.errors import ApiError, HarnessError
 from harness.kube.api import get, send
+from harness.kube.models import Container
 from harness.waiting import until
 
 Undo = Callable[[], None]
@@ -145,6 +146,8 @@ def _act(on: Site, step: Step) -> Undo:
     return act(on)
 
 
+_NOT_YET = ("", "ContainerCreating", "PodInitializing")
+
 _STEPS: Mapping[str, Callable[[Site, Step], Undo]] = {
     "patch": _patch,
     "create": _create,
@@ -160,7 +163,12 @@ def _wait(on: Site, what: str, before: Collection[str]) -> None:
         on.await_rollout()
     elif what == "new-pod":
         until(
-            lambda: [it for it in on.pods() if it.uid not in before and any(one.state for one in it.containers)],
+            lambda: [it for it in on.pods() if it.uid not in before and any(map(_begun, it.containers))],
             what="a new pod of the operator",
             timeout=_SECONDS,
         )
+
+
+def _begun(container: Container) -> bool:
+    """Whether the node has an image for it, or has said why not: before that, nothing can be seen of it."""
+    return bool(container.image_id) or (container.state == "waiting" and container.reason not in _NOT_YET)
