@@ -23,12 +23,14 @@ def judge(
 
     For each prediction that must come true and did not, a failed finding is added that tells both stories. Where the
     checks that it is about could not look, nothing is claimed; where there is no such check, that is an error of the
-    catalogue's, unless the cell as a whole got nowhere. `rows` is the file that the predictions are from.
+    catalogue's, unless the cell as a whole got nowhere, or no further than another prediction said. `rows` is the file
+    that the predictions are from.
     """
     mine = [row for row in known if fnmatchcase(scenario, row.scenario)]
     judged = [_as_known(finding, mine) for finding in findings]
+    struck = [row for row in mine if any(_strikes(row, finding) for finding in findings)]
     for row in mine:
-        if row.strikes == "always" and not any(_strikes(row, finding) for finding in findings):
+        if row.strikes == "always" and row not in struck and not (struck and not _looked(row, findings)):
             judged += _did_not_strike(row, findings, rows)
     return judged
 
@@ -49,7 +51,7 @@ def _as_known(finding: Finding, known: Iterable[Known]) -> Finding:
 
 
 def _did_not_strike(row: Known, findings: Sequence[Finding], rows: str) -> list[Finding]:
-    looked = [finding for finding in findings if _is_about(row, finding)]
+    looked = _looked(row, findings)
     if any(finding.verdict in _UNSEEN for finding in looked or findings):
         return []
     where = f"{row.check} of {row.move}" if row.move else row.check
@@ -72,6 +74,10 @@ def _did_not_strike(row: Known, findings: Sequence[Finding], rows: str) -> list[
             **facts,
         )
     ]
+
+
+def _looked(row: Known, findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if _is_about(row, finding)]
 
 
 def _strikes(row: Known, finding: Finding) -> bool:

@@ -78,6 +78,13 @@ def test_a_prediction_about_a_check_that_there_is_not_is_an_error() -> None:
     assert "no check of that name ran" in story.message
 
 
+def test_nothing_is_claimed_of_what_comes_after_a_break_that_was_predicted() -> None:
+    refused = CRASH.model_copy(update={"check": "move-completed", "says": "Too long", "why": "the CRD is too long"})
+    (found,) = judged(failed("move-completed", "Too long"), known=(CRASH, refused))
+
+    assert found.verdict is Verdict.BROKEN_AS_KNOWN
+
+
 def test_predictions_of_other_scenarios_are_not_asked() -> None:
     assert judged(STEADY, scenario="schedules") == [STEADY]
     everywhere = CRASH.model_copy(update={"scenario": "*"})
