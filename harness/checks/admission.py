@@ -77,7 +77,7 @@ def ca_bundle(observed: ObservedOperator) -> Finding:
         if not same_certificates(entry.ca_bundle, observed.secret_ca)
     ]
     if other:
-        return failed(name, f"the CA bundle is not the one in the Secret: {'; '.join(other)}")
+        return failed(name, f"the CA bundle is not the one in the Secret, at {'; '.join(other)}")
     return passed(name, f"{len(observed.webhook_entries)} webhook entries trust the CA in the Secret")
 
 

@@ -32,7 +32,7 @@ _COMPARE = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operato
 
 
 class Consequence(Model):
-    """Another check that may fail because of a known break."""
+    """Another check that may fail, or have nothing to look at, because of a known break."""
 
     scenario: str = ""
     check: str

@@ -85,6 +85,16 @@ def test_nothing_is_claimed_of_what_comes_after_a_break_that_was_predicted() -> 
     assert found.verdict is Verdict.BROKEN_AS_KNOWN
 
 
+def test_what_follows_from_a_break_may_leave_a_check_nothing_to_look_at() -> None:
+    silent = errored("logs-clean", "0 containers have logged nothing to check")
+    follows = CRASH.model_copy(update={"check": "logs-clean", "says": "logged nothing", "strikes": "follows"})
+
+    found = {it.check: it.verdict for it in judged(CRASHED, silent, known=(CRASH, follows))}
+    assert found == dict.fromkeys(("no-restarts", "logs-clean"), Verdict.BROKEN_AS_KNOWN)
+    blind = CRASH.model_copy(update={"check": "logs-clean", "says": "logged nothing"})
+    assert judged(silent, known=(blind,)) == [silent]
+
+
 def test_predictions_of_other_scenarios_are_not_asked() -> None:
     assert judged(STEADY, scenario="schedules") == [STEADY]
     everywhere = CRASH.model_copy(update={"scenario": "*"})
