@@ -81,13 +81,9 @@ def _looked(row: Known, findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _strikes(row: Known, finding: Finding) -> bool:
-    """Whether a finding is the predicted break. What follows from it may also be that a check has nothing to look at."""
+    """Whether a finding is the predicted break. What follows from one may leave a check nothing to look at."""
     broken = (Verdict.FAILED, Verdict.ERROR) if row.strikes == "follows" else (Verdict.FAILED,)
-    return (
-        finding.verdict in broken
-        and _is_about(row, finding)
-        and re.search(row.says, finding.message) is not None
-    )
+    return finding.verdict in broken and _is_about(row, finding) and re.search(row.says, finding.message) is not None
 
 
 def _is_about(row: Known, finding: Finding) -> bool:
