@@ -283,7 +283,7 @@ def test_a_host_that_is_far_too_busy_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "cause"), [(0.0, "host-busy"), (0.4, "host-busy"), (0.5, "own-load"), (1.0, "own-load")]
+    ("own", "cause"), [(0.0, "host-busy"), (0.35, "host-busy"), (0.45, "own-load"), (1.0, "own-load")]
 )
 def test_a_load_of_the_runs_own_is_told_as_a_mistake_of_the_harness(own: float, cause: str) -> None:
     found = diagnose(HostSeen(disk_free=50 * 10**9, disk="/", memory_available=8 * GIB, load=15.0, own=own))
