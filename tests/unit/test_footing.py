@@ -55,14 +55,20 @@ def test_a_clock_that_is_ahead_proves_nothing_about_the_operator() -> None:
 @pytest.mark.parametrize(
     ("plain", "asked", "verdict", "words"),
     [
-        (0.1, 4.9, Verdict.PASSED, "took up to 4.9 s"),
-        (3.0, 4.0, Verdict.PASSED, "took up to 4.0 s"),
-        (0.1, 8.2, Verdict.FAILED, "the webhook is slow"),
-        (3.0, 8.2, Verdict.ERROR, "the API server itself is slow"),
+        (0.1, (4.9, 0.1), Verdict.PASSED, "took up to 4.9 s"),
+        (3.0, (4.0, 0.1), Verdict.PASSED, "took up to 4.0 s"),
+        (0.1, (8.2, 0.1, 8.1), Verdict.FAILED, "the webhook is slow"),
+        (3.0, (8.2, 8.1), Verdict.ERROR, "the API server itself is slow"),
+        (
+            0.0,
+            (6.1, 0.1, 0.1, 5.9),
+            Verdict.ERROR,
+            "2 of 4 admissions were slow, as where the API server itself is slow",
+        ),
     ],
 )
-def test_who_is_slow_is_to_blame(plain: float, asked: float, verdict: Verdict, words: str) -> None:
-    found = checks.admission_in_time(operator(pace=Pace(plain=(0.0, plain), asked=(asked, 0.1))))
+def test_who_is_slow_is_to_blame(plain: float, asked: tuple[float, ...], verdict: Verdict, words: str) -> None:
+    found = checks.admission_in_time(operator(pace=Pace(plain=(0.0, plain), asked=asked)))
     assert found.verdict is verdict
     assert words in found.message
 
