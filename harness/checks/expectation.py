@@ -30,8 +30,8 @@ def judge(
     judged = [_as_known(finding, mine) for finding in findings]
     struck = [row for row in mine if any(_strikes(row, finding) for finding in findings)]
     for row in mine:
-        if row.strikes == "always" and row not in struck and not (struck and not _looked(row, findings)):
-            judged += _did_not_strike(row, findings, rows)
+        if row.strikes == "always" and row not in struck:
+            judged += _did_not_strike(row, findings, rows, after_a_break=bool(struck))
     return judged
 
 
@@ -50,8 +50,10 @@ def _as_known(finding: Finding, known: Iterable[Known]) -> Finding:
     )
 
 
-def _did_not_strike(row: Known, findings: Sequence[Finding], rows: str) -> list[Finding]:
-    looked = _looked(row, findings)
+def _did_not_strike(row: Known, findings: Sequence[Finding], rows: str, *, after_a_break: bool) -> list[Finding]:
+    looked = [finding for finding in findings if _is_about(row, finding)]
+    if after_a_break and not looked:
+        return []
     if any(finding.verdict in _UNSEEN for finding in looked or findings):
         return []
     where = f"{row.check} of {row.move}" if row.move else row.check
@@ -74,10 +76,6 @@ def _did_not_strike(row: Known, findings: Sequence[Finding], rows: str) -> list[
             **facts,
         )
     ]
-
-
-def _looked(row: Known, findings: Sequence[Finding]) -> list[Finding]:
-    return [finding for finding in findings if _is_about(row, finding)]
 
 
 def _strikes(row: Known, finding: Finding) -> bool:
