@@ -51,8 +51,7 @@ class Share:
         """Wait for the seat, or for further processors; returns what gives them back."""
         claim = self._budget.claim(self._further, f"a scenario of {self._name}")
         try:
-            while not self._sit_down():
-                behind = self._behind()
+            while (behind := self._behind()) or not self._sit_down():
                 if not behind and claim.granted():
                     return claim.give_back
                 why = behind or self._budget.why(claim)
@@ -73,8 +72,6 @@ class Share:
         return self._budget.gives_way(self.held) if self.held else ""
 
     def _sit_down(self) -> bool:
-        if self._behind():
-            return False
         with self._budget.changed:
             free, self._seat_free = self._seat_free, False
             return free
