@@ -11,6 +11,8 @@ from harness.audit.findings import Finding
 from harness.audit.homes import Homes
 from harness.images.references import DOCKER_HUB, ImageReference
 
+_LOGIN = r"auth\.docker\.io/token\?[^\s\"']*scope=repository:"
+_NAMESPACE = r"hub\.docker\.com/v2/namespaces/(?P<owner>[\w-]+)/repositories/(?P<repository>[\w-]+)"
 _PAGES = (
     r"hub\.docker\.com/(?:r|layers|repository/docker|v2/repositories)|registry\.hub\.docker\.com/v[12]/repositories"
     r"|img\.shields\.io/docker/[a-z-]+(?:/[a-z-]+)?|(?:registry-1|index)\.docker\.io/v[12](?:/repositories)?"
@@ -33,14 +35,17 @@ class Addresses:
     def __init__(self, homes: Homes) -> None:
         self._homes = homes
         names = "|".join(sorted(map(re.escape, homes.repositories), key=len, reverse=True))
-        self._pages = re.compile(rf"https?://(?:{_PAGES})/(?P<name>{names})(?P<more>(?:/[\w.-]*)*)(?![\w-])")
+        self._pages = re.compile(
+            rf"https?://(?:(?:(?:{_PAGES})/|{_LOGIN})(?P<name>{names})|{_NAMESPACE})(?P<more>(?:/[\w.-]*)*)(?![\w-])"
+        )
         helm = "|".join(re.escape(it.address) for it in homes.history.helm) or "(?!)"
         self._helm = re.compile(rf"(?P<scheme>https?://)?(?<![\w.-])(?P<address>{helm})(?P<more>(?:/[\w.-]*)*)", re.I)
 
     def among(self, text: str) -> Iterator[Address]:
         """Every stale address in a text, but for images at `oci://`, which `chart` judges."""
         for match in self._pages.finditer(text) if "docker" in text else ():
-            found = self._homes.judge(ImageReference(registry=DOCKER_HUB, repository=match["name"]), tagged=False)
+            name = match["name"] or f"{match['owner']}/{match['repository']}"
+            found = self._homes.judge(ImageReference(registry=DOCKER_HUB, repository=name), tagged=False)
             if found:
                 page = package_page(found.replacement)
                 told = Finding(rule=found.rule, message=found.message, replacement=page)

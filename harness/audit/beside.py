@@ -16,16 +16,25 @@ from harness.audit.stale import Edit, Stale, stale_at
 from harness.images.references import DOCKER_HUB, ImageReference
 
 _TAGS = re.compile(r"[\"']?([A-Za-z0-9_][\w.-]*)[\"']?")
+_MORE_TAGS = re.compile(r"(?:,v?\d+\.\d+\.\d+[\w.-]*)+(?=[\"'\s]|$)")
 _LISTED = re.compile(r"[\"']?:(?:[ \t]+(?P<inline>\[[^\]\n]*\])?(?P<other>\S.*)?)?$")
 _ITEM = re.compile(r"\s*-\s+[\"']?([\w.-]+)[\"']?\s*(?:#.*)?$")
 _CELL = r"[\"'`*]*[ \t]*[|,;\t][ \t]*[\"'`*]*"
 _CELL_BEFORE = re.compile(rf"(?<![\w/.-])(?P<host>[\w.-]+\.[\w.-]+(?::\d+)?)/?{_CELL}$")
-_CELL_AFTER = re.compile(rf"{_CELL}(?P<tag>v?\d+\.\d+\.\d+[\w.-]*)")
+_NEXT = rf"(?:{_CELL}|[\"'`*]*</(?:code></)?td>\s*<td[^>]*>(?:<code>)?|`*\n[ \t]+-[ \t]+`*)"
+_CELL_AFTER = re.compile(rf"{_NEXT}(?P<tag>v?\d+\.\d+\.\d+[\w.-]*)")
+_HEAD = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
+_IS_IMAGE, _IS_TAG, _IS_HOST = (
+    re.compile(it, re.I) for it in (r"\bimage", r"\b(?:tag|version)", r"\b(?:registry|host)")
+)
 _REPOSITORIES = re.compile(r"repo(?:sitorie)?s$", re.I)
 _LISTS = re.compile(rf"{_REPOSITORIES.pattern}|(?:image|name|package|artifact)s$", re.I)
 _IN_LIST = re.compile(r"(?:^\s*|[\[{,]\s*|(?:^|\s)-\s+)[\"'`]?$")
 _LONG_HOST = re.compile(r"[\w-]+(?:\.[\w-]+){2,}")
 _NO_HOST = re.compile(r"image|\.(?:ya?ml|json\w*|txt|conf|cfg|ini|env|sh|toml|md|tpl|lst|list|properties)$", re.I)
+_SOURCE_REGISTRY = re.compile(r"\bsource[\"']?:\s*(?:\{\s*)?[\"']?registry[\"']?:\s*[\"']?([^\s\"',}]+)")
+_WITH_REGISTRY = re.compile(r"\bwithRegistry\s*\(\s*(?:[\"'](?:https?://)?(?P<host>[\w.-]+(?::\d+)?))?")
+_FARTHEST = 3000
 _COPIED_FROM = re.compile(r"\bfrom[\"']?[ \t]*:[ \t]*[\"']?$")
 
 
@@ -39,9 +48,10 @@ class Beside:
         self._file = file
 
     def tag(self, it: Reference) -> str:
-        """The tag that a text has beside a whole name without one, as a key of its own."""
+        """The tag that a text has beside a whole name without one, as a key of its own, or in the next cell."""
         tag = self._tag(it)
-        return (tag.value or "") if tag else ""
+        after = None if tag else _CELL_AFTER.match(self._lines.text, it.end)
+        return (tag.value or "") if tag else after["tag"] if after else ""
 
     def tag_edits(self, it: Reference, right: str) -> list[Edit]:
         """What makes another tag of it, if it is written there as it is."""
@@ -80,6 +90,9 @@ class Beside:
         """The tags that follow a name as a list, as skopeo sync reads them; none of them for another rule about tags
         below a host. None for names that are no such keys.
         """
+        more = _MORE_TAGS.match(self._lines.text, it.end) if it.tag else None
+        if more:
+            return [it.tag, *more[0].lstrip(",").split(",")]
         end = self._lines.text.find("\n", it.end) % (len(self._lines.text) + 1)
         match = _LISTED.match(self._lines.text[it.end : end].rstrip())
         number, column = self._lines.place(it.start)
@@ -100,9 +113,36 @@ class Beside:
 
     def row(self, it: Reference) -> tuple[str, str] | None:
         """Host and tag in the cells beside a name, in a table or a line of values with separators."""
+        column = self._column(it)
+        if column is not None:
+            return column
         before = _CELL_BEFORE.search(self._lines.before(it.start))
         after = _CELL_AFTER.match(self._lines.text, it.end)
         return (before["host"], after["tag"]) if before and after and is_host(before["host"]) else None
+
+    def _column(self, it: Reference) -> tuple[str, str] | None:
+        """Host and tag of a row by the heads of its columns, where the one of a name is of images."""
+        number, column = self._lines.place(it.start)
+        every = self._lines.all
+        row, first = every[number - 1], number
+        if row.lstrip().startswith("|"):
+            mark = "|"
+            while first > 1 and every[first - 2].lstrip().startswith("|"):
+                first -= 1
+            if first == number or not _HEAD.fullmatch(every[first]):
+                return None
+        elif self._file.endswith((".csv", ".tsv")):
+            mark, first = ("\t" if self._file.endswith(".tsv") else ","), 1
+        else:
+            return None
+        heads, cells = ([one.strip(" \t\"'`*") for one in line.split(mark)] for line in (every[first - 1], row))
+        here = row[: column - 1].count(mark)
+        if first == number or here >= len(heads) or not _IS_IMAGE.search(heads[here]):
+            return None
+        named = list(zip(heads, cells, strict=False))
+        host = next((cell for head, cell in named if _IS_HOST.search(head)), DOCKER_HUB)
+        tag = next((cell for head, cell in named if _IS_TAG.search(head)), "")
+        return (host, tag) if is_host(host) and not tag.strip("v0123456789.") else None
 
     def registry_above(self, it: Reference) -> str | None:
         """The registry of a list that a short name is in, which may be the list's key.
@@ -111,8 +151,10 @@ class Beside:
         registry of one's own, a list of repositories what is in it.
         """
         owners = self._lines.owners(it.start)[:2]
-        used = self._used_behind(owners[0]) if owners else ""
-        if used:
+        used = self._placed.uses.registry(it.start, owners)
+        if used is None:
+            used = self._copied_from(it) if owners[:1] == ["from"] else self._logged_in_to(it)
+        if used is not None:
             return used
         host = owners[0] if owners and _IN_LIST.search(self._lines.before(it.start)) else ""
         if host in HUB_HOSTS | self._homes.registries or (_LONG_HOST.fullmatch(host) and not _NO_HOST.search(host)):
@@ -122,11 +164,21 @@ class Beside:
             return None
         return registry.value or ""
 
-    def _used_behind(self, variable: str) -> str:
-        """The registry that the text has before a variable, as in `ghcr.io/$image`; upstream's if it has several."""
-        uses = re.findall(rf"([\w-]+(?:\.[\w-]+)+)/(?:[\w.-]+/)*\$[{{(]?{re.escape(variable)}\b", self._lines.text)
-        known = HUB_HOSTS | self._homes.registries
-        return next((it for it in uses if it in known), uses[0] if uses else "")
+    def _copied_from(self, it: Reference) -> str | None:
+        """The registry of a task of dregsy, whose mappings have names alone; empty where it cannot be known."""
+        if "mappings" not in self._lines.owners(it.start)[:3]:
+            return None
+        sources = _SOURCE_REGISTRY.findall(self._lines.text[max(0, it.start - _FARTHEST) : it.start])
+        return (sources[-1] if is_host(sources[-1]) else "") if sources else None
+
+    def _logged_in_to(self, it: Reference) -> str | None:
+        """The registry of the block of a pipeline of Jenkins that a name is in; empty where it cannot be known."""
+        text = self._lines.text
+        for block in _WITH_REGISTRY.finditer(text, max(0, it.start - _FARTHEST), it.start):
+            between = text[block.end() : it.start]
+            if between.count("{") > between.count("}"):
+                return block["host"] or ""
+        return None
 
     def judged(self, it: Reference, host: str, tag: str) -> Stale | None:
         """A name with host and tag of other places, which they keep: there are no edits."""
@@ -138,7 +190,7 @@ class Beside:
     def synced(self, it: Reference, tags: Sequence[str]) -> Stale | None:
         """A name with its tags as a list, below the host that they are of."""
         owners = [owner for owner in self._lines.owners(it.start) if is_host(owner)]
-        host = it.host or (owners[0] if owners else "")
+        host = it.host or (owners[0] if owners else DOCKER_HUB if it.tag else "")
         if not host:
             return None
         image = ImageReference(registry=DOCKER_HUB if host in HUB_HOSTS else host, repository=it.path)

@@ -4,20 +4,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
-from harness.audit.expressions import EXPRESSION, Variables
+from harness.audit.expressions import EXPRESSION, Variables, named_by
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines, indent
 from harness.releases.charts import CHART_NAME
 
 _NAME = re.escape(CHART_NAME)
+_ARCHIVED = rf"{_NAME}(?:-(?P<archived>\d+\.\d+\.\d+)\.tgz)?"
+"""The chart by its name, or as an archive of it."""
 _Q = r"[\"']?"
 _END = r"(?=[\s,;)}\]\\]|$)"
+# A key, or a method that sets it: `chart: x`, `chart = "x"`, `.chart("x")`.
+_BEGIN = rf"(?:(?<![\w.-]){_Q}|(?<=\.)(?=\w+\())"
+_IS = rf"{_Q}(?:[ \t]*[:=]|\()[ \t]*{_Q}"
 _CHART = re.compile(
-    rf"(?<![\w.-]){_Q}(?:(?:\w+[_-])?(?:remote|helm)?[_-]?chart(?:[_-]?(?:ref|name|path))?){_Q}[ \t]*[:=][ \t]*{_Q}"
-    rf"(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}",
+    rf"{_BEGIN}(?:(?:\w+[_-])?(?:remote|helm)?[_-]?chart(?:[_-]?(?:ref|name|path))?){_IS}"
+    rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{_END}",
     re.I,
 )
 _DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>){_NAME}{_Q}{_END}")
@@ -27,15 +33,42 @@ _FARTHEST = 400
 """So many lines from the chart's name, nothing belongs to it."""
 _FLAGS_WITHIN = 8
 """So many lines below a chart's name, a list of Helm's flags is this chart's."""
-_KEYS = (_CHART, _DEPENDENCY)
-_COMMAND = re.compile(rf"\bhelm(?:3|\.exe|_remote|_resource)?\b.*?(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}", re.S)
+# `url: oci://ghcr.io/…/spark-operator` of Flux and Zarf, `repoURL` of Argo CD.
+_OCI = re.compile(
+    rf"{_BEGIN}(?:url|repo_?URL|repository|source){_IS}(?P<where>oci://(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}", re.I
+)
+# The chart in upstream's repository at Git, as Argo CD takes it.
+_GIT = re.compile(rf"{_BEGIN}(?:path|chart){_IS}(?:\./)?charts/{_NAME}-chart/?{_Q}{_END}")
+_REPOSITORY = re.compile(
+    r"\bgithub\.com[/:](?:kubeflow/spark-operator|googlecloudplatform/spark-on-k8s-operator)\b", re.I
+)
+_DOWNLOAD = re.compile(rf"(?P<where>https?://[^\s\"'<>]*/){_ARCHIVED}")
+# `- spark-operator/spark-operator` among the words of a command.
+_ITEM = re.compile(rf"^(?P<indent>[ \t]*)-[ \t]+{_Q}(?P<where>(?:[\w.:-]+/+)+){_NAME}{_Q}[ \t]*$", re.M)
+_HELM_WORD = re.compile(r"^[ \t]*-[ \t]+[\"']?(?:upgrade|install|template|pull|fetch)[\"']?[ \t]*$", re.M)
+_KEYS = (_CHART, _DEPENDENCY, _OCI, _GIT)
+_K3S_CONFIG = re.compile(r"^kind:[ \t]*HelmChartConfig\b", re.M)
+_CUSTOMIZED = "targetCustomizations:"
+_COMMAND = re.compile(
+    rf"\b(?:helm(?:3|\.exe|_remote|_resource)?\b.*?|(?:argocd\s+app|flux\s+create)\s.*?--(?:helm-)?chart[= ]{_Q})"
+    rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{_END}",
+    re.S,
+)
+_COMMANDS = ("helm", "argocd", "flux")
+_CONTINUED = re.compile(r"(?:\\|`|\\\\\\n\",?)\s*$")
+"""How a line ends that the next one continues: of a shell, of PowerShell, and of a shell in a notebook."""
+_FOLDED = re.compile(r"(?::|-)[ \t]*>[-+\d]*[ \t]*(?:#.*)?$")
+_WORD = re.compile(r"[\"'](?:helm3?|argocd|flux)[\"'],")
+_MOST_LINES = 40
+"""So many lines at most has a command."""
 # `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more.
 _NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
 _VERSION = re.compile(
-    rf"(?<![\w.-]){_Q}(?:version|target_?Revision|chart_?version|chart-version){_Q}[ \t]*[:=][ \t]*{_Q}"
-    rf"(?P<version>{_NUMBER}|{EXPRESSION}|(?:var|local)\.\w+|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
+    rf"{_BEGIN}(?:version|target_?Revision|chart_?version|chart-version){_IS}"
+    rf"(?P<version>{_NUMBER}|{EXPRESSION}|(?:var|local)\.[\w.]+|(?-i:[A-Z][A-Z0-9_]+)(?![\w.(]))",
     re.I,
 )
+_TAG = re.compile(rf"(?<![\w.-]){_Q}(?:tag|semver){_IS}(?P<version>{_NUMBER}|{EXPRESSION})")
 _ANY_VERSION = re.compile(
     rf"(?<![\w.-])(?P<key>(?:[\w.-]{{0,60}}version|[\w.-]{{0,20}}operator)){_Q}(?:[ \t]*(?:[?:]?=|:)[ \t]*|[ \t]+)"
     rf"{_Q}(?P<version>{_NUMBER}){_Q}{_END}",
@@ -47,9 +80,12 @@ _DECLARED = re.compile(
 _OPERATOR = CHART_NAME.replace("-", "")
 _OWN_KEY = re.compile(rf"(?:[a-z]*{_OPERATOR})?(?:helm)?(?:chart)?(?:version)?")
 _OF_CHART = re.compile(r"chart|helm")
-_COMMAND_VERSION = re.compile(rf"--version(?:[ =]|[\"'],\s*)[\"']?(?P<version>{_NUMBER}|{EXPRESSION})")
+_COMMAND_VERSION = re.compile(
+    rf"--(?:version|revision|chart-version)(?:[ =]|[\"'],\s*|[\"']?[ \t]*\n[ \t]*-[ \t]+)[\"']?"
+    rf"(?P<version>{_NUMBER}|{EXPRESSION})"
+)
 _ADDRESS = re.compile(
-    rf"{_Q}(?:repoURL|repo_url|repository|repo|url|--repo){_Q}[ \t]*[:= ][ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
+    rf"{_Q}(?:repoURL|repo_url|repository|repo|url|--repo){_Q}(?:[ \t]*[:= ]|\()[ \t]*{_Q}(?P<url>(?:(?:https?|oci)://|@|alias:)[^\s\"',}}]+)"
 )
 _BARRIER = re.compile(r"^(?:---|\[{1,2}[\w.\"-]+\]|(?:resource|module|data|locals|variable)\b)", re.M)
 _VARIABLES = re.compile(r"variable\b")
@@ -60,7 +96,7 @@ class ChartPin:
     """A place where the chart is named. Its values are between `start` and `end`, which are offsets.
 
     `version` is empty where none is known; it is written from `begin` to `finish`. `address` is that of the chart, if
-    it is given.
+    it is given. `variable` is the name of what fills the version in, where that is not known.
     """
 
     at: int
@@ -70,6 +106,7 @@ class ChartPin:
     begin: int = 0
     finish: int = 0
     address: str = ""
+    variable: str = ""
 
     def holds(self, offset: int) -> bool:
         """Whether a place is in the chart's region."""
@@ -78,7 +115,8 @@ class ChartPin:
 
 def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
     """Every place where the chart is named, in commands, manifests and modules, and the keys of umbrella charts."""
-    found = [*_in_commands(lines, variables), *_in_keys(lines, variables, homes)]
+    found = [*_in_commands(lines, variables), *_in_keys(lines, variables, homes), *_in_items(lines, variables)]
+    found += _downloads(lines, found)
     covered = {it.at for it in found}
     found += [it for it in _umbrellas(lines) if not any(it.holds(at) for at in covered)]
     return sorted(found, key=lambda it: it.at)
@@ -86,17 +124,41 @@ def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
 
 def lone_versions(lines: Lines, found: Sequence[ChartPin], is_old: Callable[[str], bool]) -> Iterator[ChartPin]:
     """Old versions of the operator's chart by their names and the keys around them, where no chart takes them:
-    `SPARK_OPERATOR_CHART_VERSION=2.1.1`, `charts: {spark-operator: 2.1.1}`.
+    `SPARK_OPERATOR_CHART_VERSION=2.1.1`, `charts: {spark-operator: 2.1.1}`; and each of several values that a text has
+    for the version of a chart, as in the generator of an ApplicationSet.
     """
     taken = {it.version for it in found}
-    for it in (*_ANY_VERSION.finditer(lines.text), *_DECLARED.finditer(lines.text)):
+    variables = {it.variable for it in found if it.variable}
+    for it in (*_values_of(variables, lines), *_ANY_VERSION.finditer(lines.text), *_DECLARED.finditer(lines.text)):
         if it["version"] in taken or not is_old(it["version"]):
+            continue
+        if it["key"] in variables:
+            begin, finish = it.span("version")
+            yield ChartPin(
+                at=begin,
+                start=begin,
+                end=finish,
+                version=it["version"],
+                begin=begin,
+                finish=finish,
+                variable=it["key"],
+            )
             continue
         around = [it["key"], *lines.owners(it.start("version"))[:4]]
         own, *_ = words = [re.sub(r"[^a-z]", "", key.lower()) for key in around]
         if _OWN_KEY.fullmatch(own) and any(_OPERATOR in key for key in words) and any(map(_OF_CHART.search, words)):
             begin, finish = it.span("version")
             yield ChartPin(at=begin, start=begin, end=finish, version=it["version"], begin=begin, finish=finish)
+
+
+def _values_of(variables: Collection[str], lines: Lines) -> Iterator[re.Match[str]]:
+    """Where keys of these names have versions as their values."""
+    if not variables:
+        return iter(())
+    keys = "|".join(map(re.escape, variables))
+    return re.finditer(
+        rf"(?<![\w.-])(?P<key>{keys}){_Q}[ \t]*[:=][ \t]*{_Q}(?P<version>{_NUMBER}){_Q}{_END}", lines.text
+    )
 
 
 def barriers(lines: Lines, found: Sequence[ChartPin]) -> list[int]:
@@ -113,16 +175,14 @@ def is_upstream(pin: ChartPin, homes: Homes) -> bool:
 
 def _in_commands(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
     """Helm's command lines, with the lines that continue them."""
-    if "helm" not in lines.text:
+    if not any(it in lines.text for it in _COMMANDS):
         return
     number, every = 0, lines.all
     while number < len(every):
-        last = number
-        while last < len(every) - 1 and every[last].rstrip().endswith(("\\", "`")):
-            last += 1
+        last = _last_line(every, number)
         start = lines.start(number + 1)
         end = lines.start(last + 1) + len(every[last])
-        match = _COMMAND.search(lines.text, start, end) if "helm" in lines.text[start:end] else None
+        match = _COMMAND.search(lines.text, start, end) if CHART_NAME in lines.text[start:end] else None
         if match:
             version = _COMMAND_VERSION.search(lines.text, start, end) or _VERSION.search(lines.text, match.end(), end)
             address = _ADDRESS.search(lines.text, start, end)
@@ -130,12 +190,76 @@ def _in_commands(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
                 at=match.start("where"),
                 start=start,
                 end=end + 1,
-                version=_filled(version, variables),
-                begin=version.start("version") if version else 0,
-                finish=version.end("version") if version else 0,
-                address=address["url"] if address else match["where"],
+                address=_address(match["where"], address),
+                **_pinned(version, variables, match),
             )
         number = last + 1
+
+
+def _last_line(every: Sequence[str], number: int) -> int:
+    """The last line of the command that begins on a line: one that others continue, that YAML folds, or that a program
+    has as a list of words.
+    """
+    last, furthest = number, min(len(every) - 1, number + _MOST_LINES)
+    while last < len(every) - 1 and _CONTINUED.search(every[last]):
+        last += 1
+    if last > number or not any(it in every[number] for it in _COMMANDS):
+        return last
+    word = _WORD.search(every[number])
+    if word:
+        depth = _opened(every[number][word.start() :])
+        while depth >= 0 and last < furthest:
+            last += 1
+            depth += _opened(every[last])
+        return last
+    own = indent(every[number])
+    above = next(
+        (it for it in reversed(every[max(0, number - _MOST_LINES) : number]) if it.strip() and indent(it) < own), ""
+    )
+    while _FOLDED.search(above) and last < furthest and every[last + 1].strip() and indent(every[last + 1]) >= own:
+        last += 1
+    return last
+
+
+def _opened(text: str) -> int:
+    """How many more brackets open in a text than close."""
+    return text.count("[") + text.count("(") - text.count("]") - text.count(")")
+
+
+def _address(where: str, given: re.Match[str] | None) -> str:
+    """The address of a chart; empty for what upstream has at Git, whose chart it is."""
+    found = where if "://" in where else given["url"] if given else where
+    return "" if _REPOSITORY.search(found) else found
+
+
+def _in_items(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
+    """The chart among the words of a command that are a list of YAML."""
+    for match in _ITEM.finditer(lines.text):
+        number, _ = lines.place(match.start("where"))
+        is_item = re.compile(rf"{re.escape(match['indent'])}-[ \t]").match
+        first = last = number
+        while first > 1 and is_item(lines.all[first - 2]):
+            first -= 1
+        while last < len(lines.all) and is_item(lines.all[last]):
+            last += 1
+        start, end = lines.start(first), lines.start(last) + len(lines.all[last - 1])
+        if _HELM_WORD.search(lines.text, start, end):
+            version = _COMMAND_VERSION.search(lines.text, start, end)
+            yield ChartPin(
+                at=match.start("where"),
+                start=start,
+                end=end + 1,
+                address=_address(match["where"], None),
+                **_pinned(version, variables),
+            )
+
+
+def _downloads(lines: Lines, found: Sequence[ChartPin]) -> Iterator[ChartPin]:
+    """Archives of upstream's chart by their addresses, where no chart is found otherwise."""
+    for match in _DOWNLOAD.finditer(lines.text) if ".tgz" in lines.text else ():
+        begin, finish = match.span("archived")
+        if match["archived"] and _REPOSITORY.search(match["where"]) and not any(it.begin == begin for it in found):
+            yield ChartPin(at=begin, start=begin, end=finish, version=match["archived"], begin=begin, finish=finish)
 
 
 def _in_keys(lines: Lines, variables: Variables, homes: Homes) -> Iterator[ChartPin]:
@@ -149,24 +273,43 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes) -> Iterator[Chart
     for pattern, match in found:
         start, end = _region(lines, match.start())
         address = _ADDRESS.search(lines.text, start, end)
-        if pattern is _DEPENDENCY and not (
-            address and (CHART_NAME in address[0] or homes.may_have_chart(address["url"]))
+        if (
+            pattern is _DEPENDENCY
+            and not (address and (CHART_NAME in address[0] or homes.may_have_chart(address["url"])))
+            and not _K3S_CONFIG.search(lines.text, start, end)
         ):
             continue
-        version = _nearest_version(lines, match.start(), start, end)
-        where = match["where"] if "://" in match["where"] else address["url"] if address else match["where"]
-        yield ChartPin(
-            at=match.start(),
-            start=start,
-            end=end,
-            version=_filled(version, variables),
-            begin=version.start("version") if version else 0,
-            finish=version.end("version") if version else 0,
-            address=where,
+        if pattern is _GIT and not _REPOSITORY.search(lines.text, start, end):
+            continue
+        version = _nearest_version(
+            lines, match.start(), start, end, (_VERSION, _TAG) if pattern is _OCI else (_VERSION,)
         )
+        where = _address("" if pattern is _GIT else match["where"], address)
+        named = match if pattern is _CHART else None
+        pin = ChartPin(at=match.start(), start=start, end=end, address=where, **_pinned(version, variables, named))
+        yield pin
+        yield from _customized(pin, lines, variables)
 
 
-def _nearest_version(lines: Lines, offset: int, start: int, end: int) -> re.Match[str] | None:
+def _customized(pin: ChartPin, lines: Lines, variables: Variables) -> Iterator[ChartPin]:
+    """The versions that Fleet takes for some clusters instead of a chart's own, with the keys beside them."""
+    begin = lines.text.find(_CUSTOMIZED, pin.start, pin.end)
+    for version in _VERSION.finditer(lines.text, begin, pin.end) if begin >= 0 else ():
+        if "helm" not in lines.owners(version.start())[:2]:
+            continue
+        number, column = lines.place(version.start())
+        first = last = number
+        while first > 1 and indent(lines.all[first - 2]) >= column - 1:
+            first -= 1
+        while last < len(lines.all) and (not lines.all[last].strip() or indent(lines.all[last]) >= column - 1):
+            last += 1
+        end = lines.start(last) + len(lines.all[last - 1]) + 1
+        yield replace(pin, at=version.start(), start=lines.start(first), end=end, **_pinned(version, variables))
+
+
+def _nearest_version(
+    lines: Lines, offset: int, start: int, end: int, patterns: Sequence[re.Pattern[str]]
+) -> re.Match[str] | None:
     """The version that belongs to a chart's name: one on its line or in its column, if there is any."""
     line, column = lines.place(offset)
 
@@ -176,17 +319,35 @@ def _nearest_version(lines: Lines, offset: int, start: int, end: int) -> re.Matc
 
     near = lines.start(min(len(lines.all), line + _FLAGS_WITHIN))
     flag = _COMMAND_VERSION.search(lines.text, offset, min(near, end))
-    return min(_VERSION.finditer(lines.text, start, end), key=distance, default=flag)
+    found = (it for pattern in patterns for it in pattern.finditer(lines.text, start, end))
+    return min(found, key=distance, default=flag)
 
 
-def _filled(version: re.Match[str] | None, variables: Variables) -> str:
-    """A version with what the same text says of its variables; empty if that is not known."""
+class _Pinned(TypedDict):
+    version: str
+    begin: int
+    finish: int
+    variable: str
+
+
+def _pinned(version: re.Match[str] | None, variables: Variables, archive: re.Match[str] | None = None) -> _Pinned:
+    """A version with what the same text says of its variables; empty if that is not known. An archive has its own."""
+    if archive and archive["archived"]:
+        begin, finish = archive.span("archived")
+        return {"version": archive["archived"], "begin": begin, "finish": finish, "variable": ""}
     if version is None:
-        return ""
+        return {"version": "", "begin": 0, "finish": 0, "variable": ""}
     written = version["version"]
     is_name = written[0].isalpha() and not re.fullmatch(_NUMBER, written)
-    filled = variables.filled(f"${{{written}}}" if is_name else written)
-    return re.sub(r"^~>[ ]?", "~", filled) if re.fullmatch(_NUMBER, filled) else ""
+    expression = f"${{{written}}}" if is_name else written
+    filled = variables.filled(expression)
+    known = bool(re.fullmatch(_NUMBER, filled))
+    return {
+        "version": re.sub(r"^~>[ ]?", "~", filled) if known else "",
+        "begin": version.start("version"),
+        "finish": version.end("version"),
+        "variable": "" if known else named_by(expression),
+    }
 
 
 def _named(text: str) -> Iterator[tuple[int, int]]:

@@ -35,7 +35,7 @@ _NEARBY = 200
 _VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
 _LOCKS = (".lock", ".lock.yml", ".lock.yaml", ".spdx", ".spdx.json", ".cdx.json", ".cdx.xml", "bom.json")
 """Files that a tool writes of what it found, or with sums: to edit one by hand makes it wrong."""
-_LEFT_AS_THEY_ARE = (*_LOCKS, ".diff", ".patch")
+_LEFT_AS_THEY_ARE = (*_LOCKS, ".imgpkg/images.yml", ".diff", ".patch")
 _MARKS = r"[\"'`*]{0,3}"
 _RANGE = re.compile(r"\d+(?:\.\d+)?\.[xX]")
 _TELLING = 6

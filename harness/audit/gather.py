@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from harness.audit import deployed
+from harness.audit import deployed, rules_about
 from harness.audit.deployed import Deployment
 from harness.audit.homes import Homes, Role
 from harness.images.references import is_tagged
@@ -28,16 +28,6 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][\w.-]+)?")
 _ROLES: dict[str, Role] = {"image": "operator", "hook.image": "hook"}
 _KUSTOMIZED = {"newName", "newTag"}
-_RULE_GROUPS = {
-    "kyverno.io",
-    "policies.kyverno.io",
-    "constraints.gatekeeper.sh",
-    "templates.gatekeeper.sh",
-    "policy.sigstore.dev",
-}
-_RULE_KINDS = re.compile(
-    r"ImageContentSourcePolicy|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy|(?:Validating|Mutating)AdmissionPolicy"
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,7 +197,7 @@ def _of_values(values: Mapping[str, Any], origin: str, homes: Homes, version: st
 def _is_rule(it: Mapping[str, Any]) -> bool:
     """Whether an object is a rule about images: a policy, or a mirror's."""
     group = str(it.get("apiVersion") or "").partition("/")[0]
-    return group in _RULE_GROUPS or bool(_RULE_KINDS.fullmatch(str(it.get("kind") or "")))
+    return group in rules_about.GROUPS or bool(rules_about.KINDS.fullmatch(str(it.get("kind") or "")))
 
 
 def _is_kustomization(it: Mapping[str, Any]) -> bool:

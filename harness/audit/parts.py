@@ -11,6 +11,7 @@ from typing import Literal
 
 from harness.audit.expressions import EXPRESSION, Variables, is_known
 from harness.audit.owners import Lines, indent
+from harness.images.references import names_host
 
 Word = Literal["registry", "owner", "repository", "tag", "digest"]
 
@@ -41,6 +42,8 @@ _NAMED = re.compile(
 _VALUED = re.compile(
     rf"(?<![\w.]){_Q}(?:value|default){_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}[\s,]+{_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}"
 )
+# `<registry>docker.io</registry>`
+_ELEMENT = re.compile(rf"<(?P<key>[A-Za-z_][\w.-]*)>\s*(?P<value>{_VALUE})\s*</(?P=key)>")
 # `variable "image_registry" { default = "docker.io" }`
 _DECLARED = re.compile(rf"^variable\s+\"{_PATH}\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<value>{_VALUE})\"", re.M)
 _WORDS: dict[str, Word] = {
@@ -64,6 +67,8 @@ _COMMENT = re.compile(r"\s*(?:#|//|\*|<!--)")
 _HOST = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)?")
 # How many lines with content may lie between the parts of one name.
 _REACH = 8
+_SET = "--set"
+"""A flag of Helm's, all of which are of one command."""
 _MOST = 60
 
 
@@ -94,9 +99,9 @@ def found_in(lines: Lines, variables: Variables) -> list[Part]:
     """Every part in a text, in the order of their places."""
     counts = _counts(lines.all)
     parts: dict[int, Part] = {}
-    for pattern in (_NAMED, _VALUED, _DECLARED, _ASSIGNED):
+    for pattern in (_NAMED, _VALUED, _DECLARED, _ASSIGNED, _ELEMENT):
         for match in pattern.finditer(lines.text):
-            part = _part(match, lines, variables, counts, named=pattern is not _ASSIGNED)
+            part = _part(match, lines, variables, counts, named=pattern not in (_ASSIGNED, _ELEMENT))
             if part:
                 parts.setdefault(part.start, part)
     return [part for _, part in sorted(parts.items())]
@@ -112,6 +117,9 @@ def near(
     stems = {this.stem if stem is None else stem}
     if this.key.lower().endswith("image"):
         stems.add(f"{this.stem} image".strip())
+    if word == "registry" and this.stem.endswith("image") and not names_host(this.value or ""):
+        # `REGISTRY` before `IMAGE_NAME`.
+        stems.add(this.stem.removesuffix("image").rstrip())
     around = [it for it in _around(parts, this) if it.named == this.named and it != this]
     alike = [it for it in around if it.stem in stems]
     rivals = [it for it in around if it.key == this.key]
@@ -134,10 +142,13 @@ def _part(
     key, written = match["key"], match["value"]
     humps = [it.lower() for it in _HUMPS.findall(key)]
     word = _WORDS.get(humps[-1]) if humps else None
-    in_table = not named and "|" in match["separator"] and not match["quote"]
+    in_table = not named and "|" in (match.groupdict().get("separator") or "") and not match["quote"]
     if word is None or in_table or (humps[-1] == "version" and "image" not in humps):
         return None
     value = variables.filled(written)
+    if word == "repository" and "://" in value:
+        # That of a chart, or of code.
+        return None
     if humps[-1] in ("repo", "name") and _HOST.fullmatch(value):
         word = "registry"
     line, column = lines.place(match.start("value" if named else "key"))
@@ -183,7 +194,7 @@ def _together(lines: Lines, one: Part, two: Part) -> bool:
     if one.line == two.line:
         return True
     upper, lower = sorted((one, two), key=lambda it: it.start)
-    if _in_braces(lines, upper, lower):
+    if _in_braces(lines, upper, lower) or all(_SET in lines.all[it.line - 1] for it in (upper, lower)):
         return True
     if any(
         line.lstrip().startswith("- ") and indent(line) < upper.column for line in lines.all[upper.line : lower.line]

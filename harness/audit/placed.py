@@ -13,6 +13,7 @@ from harness.audit.expressions import Variables
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines, indent
 from harness.audit.parts import Part, Word
+from harness.audit.uses import Uses
 
 _FARTHEST = 200
 """So many lines from a registry, nothing is below it."""
@@ -25,6 +26,7 @@ class Placed:
         self.lines = lines
         self.pins = chart_pins.pins(lines, variables, homes)
         self._variables = variables
+        self.uses = Uses(homes, lines, variables)
 
     @cached_property
     def parts(self) -> list[Part]:

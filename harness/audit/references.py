@@ -20,14 +20,21 @@ HUB_HOSTS = frozenset(
 
 _PIECE = rf"(?:{EXPRESSION}|[\w.:-])+"
 _SCHEME = r"[a-z][a-z0-9+.-]*://|(?:docker-daemon|docker-archive|containers-storage|oci-archive|oci-layout):"
-_LEFT = re.compile(rf"(?P<scheme>{_SCHEME})?(?P<left>(?:{_PIECE}/)*)$")
-_SUB = r"(?P<sub>(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
+# JSON may have a backslash before each slash.
+_LEFT = re.compile(rf"(?P<scheme>{_SCHEME})?(?P<left>(?:{_PIECE}\\?/)*)$")
+_SUB = r"(?P<sub>(?:\\?/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
 _TAG = rf"(?::(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])+))?"
 _DIGEST = r"(?P<digest>@sha256:(?:[0-9a-f]{64}))?"
 _GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:-?(?!\d+/)")
 _API_TAG = re.compile(r"v1(?:alpha|beta)\d-")
 _DEFAULT_OF = re.compile(r"\$\{\w+:?-$")
 _LONGEST_VARIABLE = 80
+# `"docker.io/" + "a/b"`, `registry + "/a/b"`, `sprintf("%s/%s:%s", "docker.io", "a/b", tag)`
+_OTHER = r"(?:(?P<quote>[\"'`])(?P<literal>[\w.:-]+/?)(?P=quote)|(?P<name>(?:this\.|self\.)?[A-Za-z_]\w*))"
+_ADDED = re.compile(rf"{_OTHER}\s*(?:\+|~|\.\.|<>)\s*[\"'`](?P<slash>/?)$")
+_FORMATTED = re.compile(
+    rf"[\"'](?:%s|\{{\d?\}})(?P<slash>/)(?:%s|\{{\d?\}})[^\"'\n]*[\"'](?:\.format\(|\s*[,%]\s*\(?)\s*{_OTHER}\s*,\s*[\"']$"
+)
 _FARTHEST = 300
 # Words after which a name is an image: what Docker, its like, and tools for clusters, registries and scans take.
 _COMMAND = re.compile(
@@ -41,10 +48,14 @@ _COMMAND = re.compile(
     re.I,
 )
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
+_ELEMENT = re.compile(r"<[\w.:-]*image\w*>\s*$", re.I)
 _COMMENT = re.compile(r"\S.*\s(?:#|//)\s")
 # The two ends of a copy: regsync, dregsy.
 _FROM = re.compile(r"(?:\bsource|\bfrom)[\"']?[ \t]*:[ \t]*[\"']?$")
 _TO = re.compile(rf"[\"']?[,\s]+[\"']?(?:target|to)[\"']?[ \t]*:[ \t]*[\"']?(?:{_PIECE}/)*{_PIECE}")
+# Where Renovate looks up versions: `depNameTemplate: "a/b", datasourceTemplate: "docker"`, in either order.
+_DATASOURCE = re.compile(r"[\"']?datasource(?:Template)?[\"']?\s*:\s*[\"']docker[\"']")
+_LOOKED_UP = ("depNameTemplate", "packageNameTemplate")
 _REPOSITORY_KEY = re.compile(r"repo(?:sitory)?$", re.I)
 _IS_KEY = re.compile(r"[\"']?[ \t]*(?::|=>?)\s")
 _JOINED = re.compile(rf"(?:{EXPRESSION}|{'|'.join(map(re.escape, HUB_HOSTS))})/(?:{EXPRESSION}|\$[\{{1-9@*])")
@@ -85,7 +96,12 @@ class References:
         former = {it.repository for it in homes.history.homes}
         names = sorted({*homes.repositories, *former}, key=len, reverse=True)
         # A package below upstream's own is found by the name that stands before it.
-        self._anchor = re.compile(rf"(?:{'|'.join(map(re.escape, names))})(?![\w-])")
+        anchors = "|".join(re.escape(it).replace("/", r"\\?/") for it in names)
+        self._anchor = re.compile(rf"(?:{anchors})(?![\w-])")
+        self._owners = tuple(sorted({f"{it.rpartition('/')[0]}/" for it in names}))
+        self._paths = frozenset(names)
+        tails = sorted(homes.tails - homes.repositories, key=len, reverse=True)
+        self._tail = re.compile(rf"/(?P<tail>{'|'.join(map(re.escape, tails))})(?![\w-])")
         self._rest = re.compile(f"{_SUB}{_TAG}{_DIGEST}")
         self._hosts = {
             it.repository: it.registry for it in homes.history.homes if it.repository not in homes.repositories
@@ -102,6 +118,39 @@ class References:
             if found:
                 end = found.end
                 yield found
+        for match in self._tail.finditer(text):
+            found = self._behind_owner(text, match, variables)
+            if found:
+                yield found
+
+    def _behind_owner(self, text: str, match: re.Match[str], variables: Variables) -> Reference | None:
+        """A name whose owner is in a variable, as in `$REPO/spark-operator`, if the text says which one it is."""
+        first = max(text.rfind("\n", 0, match.start()) + 1, match.start() - _FARTHEST)
+        before = _LEFT.search(text[first : match.start() + 1])
+        rest = self._rest.match(text, match.end())
+        if before is None or rest is None or is_known(before["left"]) or before["left"].endswith(self._owners):
+            return None
+        if re.match(r"[/-]|\.\w", text[rest.end() : rest.end() + 2]):
+            return None
+        left = _GLUED.sub("", before["left"])
+        filled = f"{variables.filled(left)}{match['tail']}{rest['sub']}"
+        host, _, path = filled.partition("/") if names_host(filled) else ("", "", filled)
+        if not is_known(filled) or path not in self._paths:
+            return None
+        start, tag = match.start() + 1 - len(left), variables.filled(rest["tag"] or "")
+        end = rest.end() if is_known(text[start : rest.end()]) or not rest["tag"] else match.end() + len(rest["sub"])
+        return Reference(
+            host=DOCKER_HUB if host in HUB_HOSTS else host,
+            path=path,
+            tag=tag.rstrip(".-") if is_known(tag) else "",
+            digest=rest["digest"] or "",
+            scheme=before["scheme"] or "",
+            start=start,
+            at=start,
+            end=end,
+            text=text[start:end],
+            plain=False,
+        )
 
     @staticmethod
     def _is_longer(text: str, start: int) -> bool:
@@ -116,19 +165,21 @@ class References:
             return None
         left, scheme = before["left"], before["scheme"] or ""
         beside = text[match.start() - len(left) - 1 : match.start() - len(left)]
-        if not scheme and beside in ("/", "@", "."):
+        joined = None if scheme or left else self._joined(text[max(0, match.start() - _FARTHEST) : match.start()])
+        if not scheme and joined is None and beside in ("/", "@", "."):
             return None
         # `image:docker.io/…`, in flow style without a blank, and `${IMAGES:-docker.io/…`.
         left = left if scheme else _GLUED.sub("", left)
-        host = self._host(left, variables)
-        path = match[0] + rest["sub"]
+        host = self._host((left if joined is None else joined).replace("\\", ""), variables)
+        named = match[0].replace("\\", "")
+        path = named + rest["sub"].replace("\\", "")
         if re.match(r"[/-]|\.\w", text[rest.end() : rest.end() + 2]) and not scheme.startswith("http"):
             return None
-        if host == "" and match[0] in self._hosts:
+        if host == "" and named in self._hosts:
             # A name that only means this with its host, or with a tag that nobody else has.
             if not _API_TAG.match(rest["tag"] or ""):
                 return None
-            host = self._hosts[match[0]]
+            host = self._hosts[named]
         tag, digest, end = rest["tag"] or "", rest["digest"] or "", rest.end()
         if tag and not digest:
             shorter = tag.rstrip(".-")
@@ -148,8 +199,16 @@ class References:
             at=match.start(),
             end=end,
             text=text[start:end],
-            plain=is_known(text[start:end]),
+            plain=joined is None and "\\" not in text[start:end] and is_known(text[start:end]),
         )
+
+    @staticmethod
+    def _joined(before: str) -> str | None:
+        """What a program puts before a text that begins where another one ends; None where it puts nothing there."""
+        match = _ADDED.search(before) or _FORMATTED.search(before)
+        if match is None or (match["literal"] and not match["slash"] and not match["literal"].endswith("/")):
+            return None
+        return (match["literal"] or f"${{{match['name'].rpartition('.')[2]}}}").rstrip("/") + "/"
 
     @staticmethod
     def _host(left: str, variables: Variables) -> str | None:
@@ -184,13 +243,18 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
     if reference.scheme or reference.digest or templated or reference.tag:
         return True
     before = lines.before(reference.start)
-    if _COMMAND.search(before):
+    if _COMMAND.search(before) or _ELEMENT.search(before):
         return True
     if _COMMENT.search(before):
         return False
     if _FROM.search(before) and (to := _TO.match(lines.text, reference.end)) and CHART_NAME in to[0]:
         return True
-    return in_image_key(lines.owners(reference.start)[:2])
+    owners = lines.owners(reference.start)
+    if owners[:1] and owners[0] in _LOOKED_UP:
+        text = lines.text
+        first, last = text.rfind("{", 0, reference.start), text.find("}", reference.end)
+        return bool(_DATASOURCE.search(text, max(first, 0), last if last >= 0 else len(text)))
+    return in_image_key(owners[:2])
 
 
 def in_image_key(owners: list[str]) -> bool:

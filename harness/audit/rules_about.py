@@ -10,22 +10,34 @@ from harness.audit.owners import Lines
 _KEYS = re.compile(
     r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
     r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors"
-    r"|transports|prefix|glob|imageReferences",
+    r"|transports|prefix|glob|imageReferences|registryScopes|patterns?|reject\w*",
     re.I,
 )
 _REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
 _SOURCE = re.compile(r"^\s*(?:-\s+)?(?:mirrors|mirrorSourcePolicy)\s*:", re.M)
+GROUPS = (
+    "kyverno.io",
+    "policies.kyverno.io",
+    "constraints.gatekeeper.sh",
+    "templates.gatekeeper.sh",
+    "policy.sigstore.dev",
+    "policies.kubewarden.io",
+)
+"""API groups whose objects are rules about images."""
+KINDS = re.compile(
+    r"ImageContentSourcePolicy|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy|(?:Validating|Mutating)AdmissionPolicy"
+)
+"""Kinds of other groups that are."""
 _KINDS = re.compile(
-    r"^\s*[\"']?apiVersion[\"']?\s*:\s*[\"']?(?:kyverno\.io|policies\.kyverno\.io|constraints\.gatekeeper\.sh"
-    r"|templates\.gatekeeper\.sh|policy\.sigstore\.dev)/"
-    r"|^\s*[\"']?kind[\"']?\s*:\s*[\"']?(?:(?:Validating|Mutating)AdmissionPolicy|ImageContentSourcePolicy"
-    r"|Image(?:Digest|Tag)MirrorSet|ImageContentPolicy)\b",
+    rf"^\s*[\"']?apiVersion[\"']?\s*:\s*[\"']?(?:{'|'.join(map(re.escape, GROUPS))})/"
+    rf"|^\s*[\"']?kind[\"']?\s*:\s*[\"']?(?:{KINDS.pattern})\b",
     re.M,
 )
 _ON_THE_LINE = re.compile(
     r"\b(?:(?:\w*_?not_?)?contains|\w*not_?(?:equals?|in|contain)|starts_?with|ends_?with|has_?prefix|has_?suffix"
     r"|matches|replace(?:_?all)?|sub|test)\s*\([^()]*$"
     r"|\b(?:sed|perl)\b.*[\"'\s]s(?P<mark>[#|,/@!~{])(?:(?!(?P=mark)).)*$"
+    r"|\baz\s+acr\s[^|;&]*\s(?:--image|-t|--repository)[= ][\"']?$"
     r"|\b(?:e?grep|rg|ag|ack|git\s+grep)\s[^|;&]*$"
     r"|\b(?:(?:failed|unable|could not) (?:to )?(?:pull|resolve|fetch)|back-?off pulling|manifest for|ErrImagePull"
     r"|ImagePullBackOff|pull access denied)\b[^|;&]*$"

@@ -40,6 +40,8 @@ class Splits:
         self._used: set[int] = set()
         self.registries: dict[str, Edit] = {}
         """What becomes of each variable or key that is a registry."""
+        self._old_somewhere: set[str] = set()
+        """The variables whose values are several versions of the chart, of which one is old."""
         self.unknown = 0
 
     def has_taken(self, start: int, end: int) -> bool:
@@ -49,6 +51,8 @@ class Splits:
     def found(self) -> Iterator[Stale]:
         """Every stale name in parts, and every old chart."""
         for pin in chart_pins.lone_versions(self._lines, self._placed.pins, self._has_former_home):
+            if pin.variable:
+                self._old_somewhere.add(pin.variable)
             yield from self._old(pin)
         if not self._placed.pins and not any(_stands_alone(it, self._lines.text) for it in self._homes.tails):
             return
@@ -88,6 +92,9 @@ class Splits:
             if value not in self._homes.repositories or not (has_tag or self._is_image(part)):
                 return
             if not _is_repository(part):
+                if self._placed.uses.registry(part.start, self._lines.owners(part.start)) is not None:
+                    # A whole name behind what the text puts before it.
+                    return
                 yield from self._whole(part, tag if has_tag else None)
                 return
         else:
@@ -157,6 +164,9 @@ class Splits:
         given = sorted((it for it in (registry, part) if it), key=lambda it: it.start)
         if registry is None and (self._has_other_registry() or not (pin or self._is_of_values(part))):
             # What stands before the repository is written elsewhere.
+            finding = replace(finding, same=False)
+        if pin and pin.variable in self._old_somewhere:
+            # No registry has all of these versions.
             finding = replace(finding, same=False)
         yield self._stale(given, tag, finding)
 

@@ -101,6 +101,47 @@ def test_all_parts_of_a_name_are_mended_together(file: str, text: str, homes: Ho
     assert (tmp_path / file).read_text() == text.replace("<host>", "ghcr.io").replace("<more>", "/controller")
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("ci.yml", "image: kubeflow/spark-operator:2.5.2\nrun: docker pull docker.io/${{ matrix.image }}\n"),
+        ("a.groovy", 'def a = "docker.io/" + "kubeflow/spark-operator:2.5.2"\n'),
+        ("a.md", "| Operator | docker.io/kubeflow/spark-operator | 2.1.1 |\n"),
+        ("a.html", "<td>docker.io/kubeflow/spark-operator</td><td>2.0.2</td>\n"),
+        ("a.sh", "HUB=docker.io/kubeflow\ndocker pull $HUB/spark-operator:2.5.2\n"),
+        ("a.json", '{"image": "docker.io\\/kubeflow\\/spark-operator:2.5.2"}\n'),
+        ("images.json", '{"docker.io/kubeflow/spark-operator:2.1.1,2.5.2": "registry.acme.io/op"}\n'),
+        (".imgpkg/images.yml", "kbld.carvel.dev/id: docker.io/kubeflow/spark-operator:2.5.2\n"),
+        (
+            "fleet.yaml",
+            """
+helm: {chart: spark-operator, version: 2.5.2}
+targetCustomizations:
+- helm:
+    version: 2.1.1
+    values:
+      image:
+        registry: docker.io
+""",
+        ),
+        (
+            "appset.yaml",
+            """
+elements: [{version: 2.1.1}, {version: 2.5.2}]
+chart: spark-operator
+targetRevision: '{{ .version }}'
+image: {registry: docker.io, repository: kubeflow/spark-operator}
+""",
+        ),
+    ],
+)
+def test_what_another_place_decides_is_left_to_its_author(file: str, text: str, homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text(text)
+    assert docs.audit(tmp_path, homes).findings
+    assert planned(tmp_path, homes) == []
+
+
 def test_the_diff_comes_first_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     (tmp_path / "values.yaml").write_bytes(VALUES.encode())

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which registry a text puts before short names that a variable, a list, a loop or a matrix has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from harness.audit.expressions import EXPRESSION, Variables, is_known, named_by
+from harness.audit.homes import Homes
+from harness.audit.owners import Lines
+from harness.audit.references import HUB_HOSTS
+
+_HOST = r"[\w-]+(?:\.[\w-]+)+(?::\d+)?"
+# `ghcr.io/$image`, `${SOURCE}/{{ item.name }}`, `"ghcr.io/" + image`
+_JOINED = re.compile(
+    rf"(?:(?<![\w./}}-])|(?<=//))(?P<host>{_HOST}|{EXPRESSION})/(?:[\w.-]+/)*"
+    rf"(?:(?P<variable>{EXPRESSION})|[\"'][ \t]*\+[ \t]*(?P<name>[A-Za-z_]\w*))"
+)
+_LOOP = re.compile(
+    r"\bfor\s*\(?\s*(?:(?:const|let|var|val|auto|String|string)\s+)?(?:_\s*,\s*)?(?P<name>[A-Za-z_]\w*)\s*"
+    r"(?::?=\s*range|in|of|:)\s+(?P<over>(?:[^\n\\]|\\.|\\\n){1,2000})"
+)
+_ITEM = ("loop", "with_items", "with_list")
+_TOLD = re.compile(r"\b(?:echo|printf|print|log|info|name|display_?name)\b", re.I)
+
+
+class Uses:
+    """Looks for what stands before a variable where it is used."""
+
+    def __init__(self, homes: Homes, lines: Lines, variables: Variables) -> None:
+        self._lines = lines
+        self._variables = variables
+        self._upstream = HUB_HOSTS | homes.registries
+
+    def registry(self, offset: int, owners: Sequence[str]) -> str | None:
+        """The registry before the short name at an offset; upstream's if there are several. It is empty where it cannot
+        be known, None where the name is used as it is, or where no use of it is found.
+        """
+        names = {*owners[:1]}
+        if names & {*_ITEM}:
+            names.add("item")
+        for loop in self._loops:
+            if loop.start("over") <= offset < loop.end("over") or any(_has_word(loop["over"], it) for it in names):
+                names.add(loop["name"])
+        hosts = [self._variables.filled(host) for host, name in self._joined if name in names]
+        upstream = next((it for it in hosts if it in self._upstream), "")
+        if upstream or not hosts:
+            return upstream or None
+        if any(self._is_used_alone(it) for it in names):
+            return None
+        return next((it for it in hosts if is_known(it)), "")
+
+    @cached_property
+    def _joined(self) -> list[tuple[str, str]]:
+        found = _JOINED.finditer(self._lines.text)
+        return [(it["host"], it["name"] or named_by(it["variable"])) for it in found]
+
+    @cached_property
+    def _loops(self) -> list[re.Match[str]]:
+        return list(_LOOP.finditer(self._lines.text))
+
+    def _is_used_alone(self, name: str) -> bool:
+        """Whether a variable is used without a registry before it, other than to tell its value or to go through it."""
+        return any(
+            not _TOLD.search(before) and not re.search(r"\bfor\b.*\b(?:in|of|range)\s[^;]*$", before)
+            for before in self._before_uses(name)
+        )
+
+    def _before_uses(self, name: str) -> Iterator[str]:
+        for it in re.finditer(EXPRESSION, self._lines.text):
+            before = self._lines.before(it.start())
+            if named_by(it[0]) == name and (not before.endswith("/") or before.endswith("://")):
+                yield before
+
+
+def _has_word(text: str, word: str) -> bool:
+    return bool(re.search(rf"(?<![\w.-]){re.escape(word)}(?!\w)", text))
