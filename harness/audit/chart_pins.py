@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
+from harness.audit.chart_sources import ChartSources
+from harness.audit.commands import COMMANDS, last_line
 from harness.audit.expressions import EXPRESSION, Variables, named_by
 from harness.audit.homes import Homes
 from harness.audit.owners import Lines, indent
@@ -54,13 +56,6 @@ _COMMAND = re.compile(
     rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{_END}",
     re.S,
 )
-_COMMANDS = ("helm", "argocd", "flux")
-_CONTINUED = re.compile(r"(?:\\|`|\\\\\\n\",?)\s*$")
-"""How a line ends that the next one continues: of a shell, of PowerShell, and of a shell in a notebook."""
-_FOLDED = re.compile(r"(?::|-)[ \t]*>[-+\d]*[ \t]*(?:#.*)?$")
-_WORD = re.compile(r"[\"'](?:helm3?|argocd|flux)[\"'],")
-_MOST_LINES = 40
-"""So many lines at most has a command."""
 # `~> 2.1.0` of Terraform is `~2.1.0`; `~> 2.1` allows much more.
 _NUMBER = r"(?:~>[ ]?(?=\d+\.\d+\.\d))?[~^=]?v?\d[\w.+*-]*"
 _VERSION = re.compile(
@@ -115,7 +110,12 @@ class ChartPin:
 
 def pins(lines: Lines, variables: Variables, homes: Homes) -> list[ChartPin]:
     """Every place where the chart is named, in commands, manifests and modules, and the keys of umbrella charts."""
-    found = [*_in_commands(lines, variables), *_in_keys(lines, variables, homes), *_in_items(lines, variables)]
+    sources = ChartSources(lines.text)
+    found = [
+        *_in_commands(lines, variables, sources),
+        *_in_keys(lines, variables, homes, sources),
+        *_in_items(lines, variables, sources),
+    ]
     found += _downloads(lines, found)
     covered = {it.at for it in found}
     found += [it for it in _umbrellas(lines) if not any(it.holds(at) for at in covered)]
@@ -173,13 +173,13 @@ def is_upstream(pin: ChartPin, homes: Homes) -> bool:
     return homes.may_have_chart(pin.address)
 
 
-def _in_commands(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
+def _in_commands(lines: Lines, variables: Variables, sources: ChartSources) -> Iterator[ChartPin]:
     """Helm's command lines, with the lines that continue them."""
-    if not any(it in lines.text for it in _COMMANDS):
+    if not any(it in lines.text for it in COMMANDS):
         return
     number, every = 0, lines.all
     while number < len(every):
-        last = _last_line(every, number)
+        last = last_line(every, number)
         start = lines.start(number + 1)
         end = lines.start(last + 1) + len(every[last])
         match = _COMMAND.search(lines.text, start, end) if CHART_NAME in lines.text[start:end] else None
@@ -190,49 +190,19 @@ def _in_commands(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
                 at=match.start("where"),
                 start=start,
                 end=end + 1,
-                address=_address(match["where"], address),
+                address=_address(match["where"], address, sources),
                 **_pinned(version, variables, match),
             )
         number = last + 1
 
 
-def _last_line(every: Sequence[str], number: int) -> int:
-    """The last line of the command that begins on a line: one that others continue, that YAML folds, or that a program
-    has as a list of words.
-    """
-    last, furthest = number, min(len(every) - 1, number + _MOST_LINES)
-    while last < len(every) - 1 and _CONTINUED.search(every[last]):
-        last += 1
-    if last > number or not any(it in every[number] for it in _COMMANDS):
-        return last
-    word = _WORD.search(every[number])
-    if word:
-        depth = _opened(every[number][word.start() :])
-        while depth >= 0 and last < furthest:
-            last += 1
-            depth += _opened(every[last])
-        return last
-    own = indent(every[number])
-    above = next(
-        (it for it in reversed(every[max(0, number - _MOST_LINES) : number]) if it.strip() and indent(it) < own), ""
-    )
-    while _FOLDED.search(above) and last < furthest and every[last + 1].strip() and indent(every[last + 1]) >= own:
-        last += 1
-    return last
-
-
-def _opened(text: str) -> int:
-    """How many more brackets open in a text than close."""
-    return text.count("[") + text.count("(") - text.count("]") - text.count(")")
-
-
-def _address(where: str, given: re.Match[str] | None) -> str:
-    """The address of a chart; empty for what upstream has at Git, whose chart it is."""
-    found = where if "://" in where else given["url"] if given else where
+def _address(where: str, given: re.Match[str] | None, sources: ChartSources) -> str:
+    """The address of a chart, whose repository may have a name in the same text; empty for what upstream has at Git."""
+    found = where if "://" in where else given["url"] if given else sources.of(where.partition("/")[0]) or where
     return "" if _REPOSITORY.search(found) else found
 
 
-def _in_items(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
+def _in_items(lines: Lines, variables: Variables, sources: ChartSources) -> Iterator[ChartPin]:
     """The chart among the words of a command that are a list of YAML."""
     for match in _ITEM.finditer(lines.text):
         number, _ = lines.place(match.start("where"))
@@ -249,7 +219,7 @@ def _in_items(lines: Lines, variables: Variables) -> Iterator[ChartPin]:
                 at=match.start("where"),
                 start=start,
                 end=end + 1,
-                address=_address(match["where"], None),
+                address=_address(match["where"], None, sources),
                 **_pinned(version, variables),
             )
 
@@ -262,7 +232,7 @@ def _downloads(lines: Lines, found: Sequence[ChartPin]) -> Iterator[ChartPin]:
             yield ChartPin(at=begin, start=begin, end=finish, version=match["archived"], begin=begin, finish=finish)
 
 
-def _in_keys(lines: Lines, variables: Variables, homes: Homes) -> Iterator[ChartPin]:
+def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSources) -> Iterator[ChartPin]:
     # Both are on the line where the chart's name is: to look there only is faster by far.
     found = (
         (pattern, it)
@@ -284,7 +254,8 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes) -> Iterator[Chart
         version = _nearest_version(
             lines, match.start(), start, end, (_VERSION, _TAG) if pattern is _OCI else (_VERSION,)
         )
-        where = _address("" if pattern is _GIT else match["where"], address)
+        where = _address("" if pattern is _GIT else match["where"], address, sources)
+        where = where or sources.of_release(start, end)
         named = match if pattern is _CHART else None
         pin = ChartPin(at=match.start(), start=start, end=end, address=where, **_pinned(version, variables, named))
         yield pin

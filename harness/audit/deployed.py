@@ -15,6 +15,10 @@ from harness.releases.charts import CHART_NAME
 from harness.releases.values import Loader, at, merge
 from harness.untrusted import check_yaml
 
+REPOSITORIES = ("HelmRepository", "OCIRepository")
+"""Kinds of Flux that say where charts are."""
+_ADDRESSES = ("repository", "repoURL", "repositoryURL", "repo", "url")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
@@ -46,7 +50,7 @@ def charts_in(it: Mapping[str, Any], where: str, config: Mapping[str, Mapping[st
     elif isinstance(at(it, "resource.helm_release"), Mapping):
         yield from _terraform(at(it, "resource.helm_release"), where)
     else:
-        yield from _others(it, where)
+        yield from _others({key: below for key, below in it.items() if key != "helmCharts"}, where)
     if isinstance(it.get("helmCharts"), list):
         yield from _kustomize(it["helmCharts"], where)
 
@@ -92,7 +96,14 @@ def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Ite
     if not isinstance(spec, Mapping):
         return
     chart = _mapping(at(spec, "chart.spec"))
-    name = str(chart.get("chart") or at(spec, "chartRef.name") or "")
+    source = _mapping(chart.get("sourceRef") or spec.get("chartRef"))
+    repository = config.get(f"{source.get('kind')}/{source.get('name')}", {})
+    address = str(repository.get("url") or "")
+    name = str(chart.get("chart") or "")
+    version = str(chart.get("version") or "")
+    if not name:
+        name = address or str(source.get("name") or "")
+        version = str(at(repository, "ref.tag") or at(repository, "ref.semver") or "")
     values: dict[str, Any] = {}
     for reference in _mappings(spec.get("valuesFrom")):
         data = config.get(str(reference.get("name")), {})
@@ -100,7 +111,7 @@ def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Ite
         path = reference.get("targetPath")
         values = merge(values, set_values.of([{"name": path, "value": text}]) if path and text else values_of(text))
     values = merge(values, _mapping(spec.get("values")))
-    yield Deployment(where=where, chart=name, version=str(chart.get("version") or ""), address="", values=values)
+    yield Deployment(where=where, chart=name, version=version, address=address, values=values)
 
 
 def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
@@ -111,12 +122,14 @@ def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
 
 
 def _helmfile(it: Mapping[str, Any], where: str) -> Iterator[Deployment]:
+    urls = {str(one.get("name")): str(one.get("url") or "") for one in _mappings(it.get("repositories"))}
     for release in _mappings(it["releases"]):
         inline = release.get("values")
         values = merge(*_mappings(inline if isinstance(inline, list) else [inline]), set_values.of(release.get("set")))
         chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
         shown = f"{where} releases[{release.get('name', '')}]"
-        yield Deployment(where=shown, chart=chart, version=version, address="", values=values)
+        address = urls.get(chart.partition("/")[0], "")
+        yield Deployment(where=shown, chart=chart, version=version, address=address, values=values)
 
 
 def _terraform(releases: Mapping[str, Any], where: str) -> Iterator[Deployment]:
@@ -136,6 +149,19 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
         yield from _others(below, where)
     if not isinstance(it, Mapping):
         return
+    for one in _mappings(it.get("targetCustomizations")):
+        own, base = _mapping(one.get("helm")), _mapping(it.get("helm"))
+        # What Fleet takes for some clusters goes over the chart of all.
+        yield from _others(
+            {**base, **own, "values": merge(_mapping(base.get("values")), _mapping(own.get("values")))}, where
+        )
+    address = next((it[key] for key in _ADDRESSES if it.get(key)), "")
+    if isinstance(address, Mapping):
+        address = address.get("url", "")
+    if it.get("name") == CHART_NAME and it.get("version") and "://" in str(address):
+        # A dependency, or a chart that a tool fetches.
+        yield Deployment(where=where, chart=CHART_NAME, version=str(it["version"]), address=str(address), values={})
+        return
     chart = next((it[key] for key in ("chart", "chartName", "remoteChart") if it.get(key)), "")
     named = {**it, **(chart if isinstance(chart, Mapping) else {"name": chart})}
     values = [it.get(key) for key in ("values", "valuesTemplate", "valuesContent", "valuesInline")]
@@ -143,9 +169,7 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
         where=where,
         chart=str(named.get("name") or ""),
         version=str(named.get("version") or named.get("chartVersion") or ""),
-        address=str(
-            next((named[key] for key in ("repository", "repoURL", "repositoryURL", "repo") if key in named), "")
-        ),
+        address=str(next((named[key] for key in _ADDRESSES if key in named), "")),
         values=merge(
             *(values_of(one) or _mapping(one) for one in values),
             set_values.of(it.get("set") or it.get("setValues")),

@@ -17,6 +17,7 @@ from harness.audit.deployed import Deployment
 from harness.audit.homes import Homes, Role
 from harness.images.references import is_tagged
 from harness.releases import chart_image
+from harness.releases.charts import CHART_NAME
 from harness.releases.values import at
 from harness.untrusted import check_yaml
 
@@ -24,6 +25,7 @@ _SPARK_KEY = re.compile(r"spark\.kubernetes\.(?:\w+\.)?container\.image")
 _SPARK_LINE = re.compile(rf"(?:^|[\s\"'])({_SPARK_KEY.pattern})\s*[=:\s]\s*[\"']?([^\s\"'\\]+)", re.M)
 # Keys below which `image` is no container image: Ceph's block devices have images too.
 _OTHER_IMAGES = {"rbd"}
+_IMAGE_FLAG = re.compile(r"--?[\w.-]*image[\w.-]*=(?P<image>\S+)")
 _SUFFIXES = (".yaml", ".yml", ".json")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:[-+][\w.-]+)?")
 _ROLES: dict[str, Role] = {"image": "operator", "hook.image": "hook"}
@@ -97,10 +99,14 @@ _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 def _data(it: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The data of a ConfigMap or Secret, by its name."""
-    if isinstance(it, Mapping) and it.get("kind") in ("ConfigMap", "Secret"):
+    """The data of a ConfigMap or Secret, by its name, and what a repository of Flux is, by its kind and name."""
+    if not isinstance(it, Mapping):
+        return
+    if it.get("kind") in ("ConfigMap", "Secret"):
         data = {**(it.get("data") or {}), **(it.get("stringData") or {})}
         yield str(at(it, "metadata.name")), data
+    elif it.get("kind") in deployed.REPOSITORIES and isinstance(it.get("spec"), Mapping):
+        yield f"{it['kind']}/{at(it, 'metadata.name')}", it["spec"]
 
 
 def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Mention]:
@@ -133,8 +139,10 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
     elif kind == "ImageRepository":
         # What Flux lists the tags of.
         yield from (replace(one, partial=True) for one in _walk(it, where, ""))
-    elif not deployments:
-        yield from _walk(it, where, "")
+    else:
+        # What a chart gets was judged with it; lists of images are beside it.
+        walked = _walk(it, where, "") if not deployments else _lists_in(it, where, "")
+        yield from walked
 
 
 def _argo_images(spec: Any, where: str) -> Iterator[Mention]:
@@ -215,6 +223,9 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
     if isinstance(value, str):
         for key, image in _SPARK_LINE.findall(value):
             yield Mention(text=image, where=f"{where} {path} ({key})")
+        flag = _IMAGE_FLAG.fullmatch(value)
+        if flag and _is_operators(flag["image"]):
+            yield Mention(text=flag["image"], where=f"{where} {path}")
         return
     if not isinstance(value, Mapping):
         return
@@ -224,6 +235,9 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
         yield Mention(text=value["name"], where=f"{where} {path}.name")
     for key, inner in value.items():
         below = f"{path}.{key}" if path else str(key)
+        if rules_about.is_key_of_rules(str(key)) or (key == "image" and "newImage" in value):
+            # What a rule is about, or what kbld replaces.
+            continue
         if isinstance(inner, str) and (key == "image" or _SPARK_KEY.fullmatch(str(key))):
             if path.rpartition(".")[2] not in _OTHER_IMAGES and inner.strip():
                 yield Mention(text=inner, where=f"{where} {below}")
@@ -232,10 +246,42 @@ def _walk(value: Any, where: str, path: str) -> Iterator[Mention]:
             yield Mention(text=str(inner["reference"]), where=f"{where} {below}.reference")
         elif key == "env" and isinstance(inner, list):
             for entry in inner:
-                if isinstance(entry, Mapping) and str(entry.get("name", "")).startswith("RELATED_IMAGE_"):
+                name = str(entry.get("name", "")) if isinstance(entry, Mapping) else ""
+                if name.startswith("RELATED_IMAGE_") or ("IMAGE" in name.upper() and _is_operators(entry.get("value"))):
                     yield Mention(text=str(entry.get("value") or ""), where=f"{where} {below} {entry['name']}")
+        elif str(key).lower().endswith("image") and _is_operators(inner):
+            yield Mention(text=str(inner), where=f"{where} {below}")
         elif key not in ("status", "managedFields", "annotations"):
+            if str(key).lower().endswith("images") and isinstance(inner, list):
+                yield from _listed(inner, f"{where} {below}")
             yield from _walk(inner, where, below)
+
+
+def _is_operators(value: object) -> bool:
+    """Whether a text is a name, and may be one of the operator's images: people have them below keys of their own."""
+    return isinstance(value, str) and CHART_NAME in value and not re.search(r"\s|://", value)
+
+
+def _listed(images: Iterable[Any], where: str) -> Iterator[Mention]:
+    """The operator's images in a list of names, as packages and mirrors have them."""
+    for number, image in enumerate(images):
+        name = image.get("name") if isinstance(image, Mapping) and not _KUSTOMIZED & set(image) else image
+        # `OLD=NEW` of Kustomize.
+        name = name.rpartition("=")[2] if isinstance(name, str) else ""
+        if _is_operators(name):
+            tag = image.get("tag") if isinstance(image, Mapping) else None
+            text = f"{name}:{tag}" if tag and not is_tagged(name) else name
+            yield Mention(text=text, where=f"{where}[{number}]")
+
+
+def _lists_in(value: Any, where: str, path: str) -> Iterator[Mention]:
+    """The lists of images anywhere in an object."""
+    for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+        below = f"{path}.{key}" if path else str(key)
+        if str(key).lower().endswith("images") and isinstance(inner, list):
+            yield from _listed(inner, f"{where} {below}")
+        if isinstance(inner, Mapping | list):
+            yield from _lists_in(inner, where, below)
 
 
 def _in_parts(value: Mapping[str, Any], where: str, path: str) -> Iterator[Mention]:
@@ -275,7 +321,9 @@ def _texts(data: Mapping[str, Any], where: str) -> Iterator[Mention]:
             continue
         for name, image in _SPARK_LINE.findall(text):
             yield Mention(text=image, where=f"{where} {key} ({name})")
-        if "image:" not in text and '"image"' not in text:
+        if str(key).upper().endswith("IMAGE") and _is_operators(text):
+            yield Mention(text=text, where=f"{where} {key}")
+        if not any(it in text for it in ("image:", "images:", '"image"', '"images"')):
             continue
         try:
             documents = list(yaml.load_all(check_yaml(text), Loader=_LOADER))

@@ -53,6 +53,11 @@ _MOST_LETTERS = 500
 _FARTHEST = 20_000
 
 
+def is_key_of_rules(key: str) -> bool:
+    """Whether what is below a key is what a rule speaks of."""
+    return bool(_KEYS.fullmatch(key))
+
+
 def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
     """Whether the name between two offsets is what a rule speaks of."""
     text = lines.text

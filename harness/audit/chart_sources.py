@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which address a text gives to the name of a repository of charts: `helm repo add`, helmfile, Flux."""
+
+from __future__ import annotations
+
+import re
+
+_Q = r"[\"']?"
+_URL = rf"{_Q}url{_Q}[ \t]*[:=][ \t]*{_Q}(?P<url>(?:https?|oci)://[^\s\"',}}]+){_Q}"
+_NAME = rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<name>[\w.-]+){_Q}"
+_PATTERNS = (
+    re.compile(
+        r"\bhelm3?\s+repo\s+add\s+(?:--?\S+\s+)*(?P<name>[\w.-]+)\s+[\"']?(?P<url>(?:https?|oci)://[^\s\"'\\,]+)"
+    ),
+    re.compile(rf"{_NAME}[\s,]+{_URL}"),
+    re.compile(rf"(?<![\w.-]){_URL}[\s,]+{_NAME}"),
+)
+_OF_FLUX = re.compile(r"^kind:[ \t]*HelmRepository\b", re.M)
+_SOURCE_REF = re.compile(rf"\bsourceRef:.{{0,200}}?{_NAME}", re.S)
+
+
+class ChartSources:
+    """What a text says of them; a name with two addresses is not known."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._known: dict[str, set[str]] | None = None
+
+    def of(self, name: str) -> str:
+        """The address of a repository; empty where the text does not say it."""
+        urls = self._all().get(name, set())
+        return next(iter(urls)) if len(urls) == 1 else ""
+
+    def of_release(self, start: int, end: int) -> str:
+        """The address of the repository that a HelmRelease between two offsets refers to."""
+        reference = _SOURCE_REF.search(self._text, start, end)
+        return self.of(reference["name"]) if reference else ""
+
+    def _all(self) -> dict[str, set[str]]:
+        if self._known is None:
+            self._known = {}
+            for it in (it for pattern in _PATTERNS for it in pattern.finditer(self._text)):
+                self._known.setdefault(it["name"], set()).add(it["url"].rstrip("/"))
+            for document in re.split(r"^---", self._text, flags=re.M) if _OF_FLUX.search(self._text) else ():
+                name, url = re.search(_NAME, document), re.search(_URL, document)
+                if _OF_FLUX.search(document) and name and url:
+                    self._known.setdefault(name["name"], set()).add(url["url"].rstrip("/"))
+        return self._known
