@@ -3,26 +3,69 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from harness.redaction.secret_names import MASK
+from harness.redaction.secret_names import MASK, is_secret
 
 _LEAD = re.compile(
     r"(?:\[pod/[^\s\]]+\] )?"
     r"(?:\d{4}-\d\d-\d\d[T ][\d:.,]+(?:Z|[+-]\d\d:?\d\d)?(?: std(?:out|err) [FP])? )?"
     r"(?:\d\d/\d\d/\d\d \d\d:\d\d:\d\d (?:TRACE|DEBUG|INFO|WARN|ERROR) [\w.$-]+: "
-    r"|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] )?"
+    r"|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ [\w.-]+:\d+\] "
+    r"|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d [\w.-]+ [\w./-]+\[\d+\]: )?"
 )
-LEADS = frozenset("0123456789[IWEF")
-"""What `kubectl logs --timestamps --prefix`, container runtimes, Spark and klog put before each line begins so."""
+# What `kubectl logs --timestamps --prefix`, container runtimes, Spark, klog and journald put before a line begins so.
+_LEADS = frozenset("0123456789[IWEFJMASOND")
+# What `docker compose logs`, kubetail, stern and `gh run view --log` put before it: where the line comes from.
+_SOURCE = re.compile(
+    r"\[[\w./ -]{1,120}\] |(?P<name>[\w.-]+) +\| "
+    r"|[a-z0-9][a-z0-9.]*-[a-z0-9.-]+ [a-z0-9][a-z0-9-]* |[^\s][^\t\n]{0,80}\t[^\t\n]{1,80}\t(?=\d{4}-\d\d-\d\dT)"
+)
 
 
-def lead(line: str) -> str:
-    """What a log puts before this line; empty when it is none of a log."""
-    found = _LEAD.match(line)
-    return found[0] if found else ""
+# A collector may put its own before those of the program.
+_MOST_LEADS = 3
+
+
+def leads(lines: Sequence[str]) -> tuple[str, ...]:
+    """What a log puts before each of these lines; empty for lines of none.
+
+    The name of a source is taken for one where a line beside it has the same.
+    """
+    return _leads(tuple(lines))
+
+
+@functools.lru_cache(maxsize=2)
+def _leads(lines: Sequence[str]) -> tuple[str, ...]:
+    # Two kinds of rules ask for those of the same text, one after the other.
+    found = ("",) * len(lines)
+    for _ in range(_MOST_LEADS):
+        more = _outer_leads(lines)
+        if not any(more):
+            break
+        found = tuple(map(operator.add, found, more))
+        lines = [line[len(it) :] for line, it in zip(lines, more, strict=True)]
+    return found
+
+
+def _outer_leads(lines: Sequence[str]) -> list[str]:
+    sources = [_source(found) if (found := _SOURCE.match(line)) else "" for line in lines]
+    if any(sources):
+        around = zip(sources, ["", *sources], [*sources[1:], ""], strict=False)
+        sources = [it if it and it in (before, after) else "" for it, before, after in around]
+        rests = [line[len(it) :] for line, it in zip(lines, sources, strict=True)]
+    else:
+        rests = list(lines)
+    times = [found[0] if it[:1] in _LEADS and (found := _LEAD.match(it)) else "" for it in rests]
+    return list(map(operator.add, sources, times))
+
+
+def _source(found: re.Match[str]) -> str:
+    return "" if found["name"] and is_secret(found["name"]) else found[0]
 
 
 _KEY = re.compile(r"""^(?P<lead>\s*(?:- )*)(?P<key>["']?[\w./-]+["']?):(?:\s+(?P<value>.*))?$""")
@@ -77,8 +120,8 @@ def _split(text: str) -> Iterator[_Block]:
     """The parts of a text that look like YAML, and those between them."""
     block = _Block()
     shapes: dict[str, bool] = {}
-    for line in text.splitlines(keepends=True):
-        time = lead(line) if line[0] in LEADS else ""
+    lines = text.splitlines(keepends=True)
+    for time, line in zip(leads(lines), lines, strict=True):
         body = line[len(time) :] if time else line
         shaped = shapes.get(body)
         if shaped is None:

@@ -26,8 +26,8 @@ PRINTS = re.compile(rf"^(?P<lead>\s*\++\s+(?:echo|printf)\s+(?:-\w+\s+|'?%s(?:\\
 """What `set -x` shows of a command that prints one argument."""
 
 _LOGIN = re.compile(
-    rf"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z)\b{_WITHIN}"
-    rf"\s-[paw](?:=|\s*){_ARGUMENT}"
+    rf"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z|cqlsh)\b{_WITHIN}"
+    rf"\s-[paw](?!assWord\b)(?:=|\s*){_ARGUMENT}"
 )
 _CAPITAL = re.compile(rf"\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b{_WITHIN}\s-[PN]\s*{_ARGUMENT}")
 _ALIAS = re.compile(rf"\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+{_ARGUMENT}")
@@ -38,12 +38,20 @@ _USER = re.compile(
     r"(?P<quote>['\"])?(?!\d+:\d+(?:\s|$))[^\s:'\"]+:"
     r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?!//)[^\s'\"]+))"
 )
+_KADMIN = re.compile(rf"\bkadmin\b{_WITHIN}\s-w\s*{_ARGUMENT}")
+_PATCH = re.compile(r"\bpatch\s(?:-\S+\s)*secrets?[\s/]")
+_PATCHED = re.compile(r"""\\*"value\\*"\s*:\s*\\*"(?P<value>[^"\\]+)""")
+_SAMBA = re.compile(
+    rf"\b(?:smb\w+|rpcclient|net|ntlm_auth|wbinfo)\b{_WITHIN}\s(?:-U|--user)[\s=]*"
+    r"(?P<quote>['\"])?[^\s%'\"]+%(?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s'\"]+))"
+)
 _PIPED = re.compile(
     rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?%s(?:\\n)?['\"]?\s+)*{_ARGUMENT}['\"]?\s*\|.{{0,200}}?{_ASKS}"
 )
 _HERE_STRING = re.compile(rf"{_ASKS}[^|&;<]{{0,200}}<<<\s*{_ARGUMENT}")
 _BY_POSITION = re.compile(
-    r"\b(?:aws configure set \S*(?:secret|token)\S*|vault login|htpasswd -\w*b\w* \S+ \S+)\s+"
+    r"\b(?:aws (?:--?[\w-]+(?:[ =](?!-|configure)\S+)? )*configure set \S*(?:secret|token)\S*|vault login"
+    r"|htpasswd -\w*b\w* \S+ \S+)\s+"
     r"(?P<quote>['\"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|[^\s=-][^\s=]*(?=\s|$)))"
 )
 _OPENSSL = re.compile(r"-pass(?:in|out)?\s+(?P<quote>['\"])?pass:(?P<value>(?(quote)(?:(?!(?P=quote)).)+|\S+))")
@@ -85,6 +93,11 @@ def masked(pattern: re.Pattern[str], line: str) -> str:
     return pattern.sub(lambda found: found[0] if is_harmless(found["value"]) else _without(found), line)
 
 
+def _patched(line: str) -> str:
+    """The line without what a JSON patch (RFC 6902) writes into a Secret."""
+    return masked(_PATCHED, line) if _PATCH.search(line) else line
+
+
 def _without(found: re.Match[str]) -> str:
     start, end = found.start("value") - found.start(), found.end("value") - found.start()
     return found[0][:start] + MASK + found[0][end:]
@@ -96,13 +109,19 @@ def _rule(pattern: re.Pattern[str]) -> Callable[[str], str]:
 
 RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (
-        ("login", "sshpass", "mysql", "mariadb", "mongo", "redis-cli", "ldap", "kinit", "beeline", "hive", "7z"),
+        (
+            *("login", "sshpass", "mysql", "mariadb", "mongo", "redis-cli", "ldap", "kinit", "beeline", "hive", "7z"),
+            "cqlsh",
+        ),
         _rule(_LOGIN),
     ),
     (("curl", "wget", "http ", "https ", "xh ", "crane", "skopeo", "ctr ", "etcdctl "), _rule(_USER)),
+    (("smb", "rpcclient", "net ", "ntlm_auth", "wbinfo"), _rule(_SAMBA)),
+    (("kadmin",), _rule(_KADMIN)),
+    (("patch ",), _patched),
     (("echo ", "printf "), _rule(_PIPED)),
     (("<<<",), _rule(_HERE_STRING)),
-    (("aws configure", "vault login", "htpasswd"), _rule(_BY_POSITION)),
+    (("configure set", "vault login", "htpasswd"), _rule(_BY_POSITION)),
     (("pass:",), _rule(_OPENSSL)),
     (("sqlcmd", "bcp", "isql", "zip", "ssh-keygen", "ftp", "mosquitto"), _rule(_CAPITAL)),
     (("mc ",), _rule(_ALIAS)),

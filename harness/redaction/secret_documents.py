@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,9 @@ NAMES = ("name", "key", "Name", "Key", "NAME", "KEY")
 _VALUES = frozenset({"value", "Value", "VALUE", "stringValue", "plain", "plaintext"})
 _HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 _FLAG = re.compile(r"--?(?=[A-Za-z])([\w.-]+)")
+_PROGRAM = re.compile(
+    r"(?:\S*/)?(?:curl|redis-cli|mysql\w*|mariadb|mongo\w*|sshpass|ldap\w+|beeline|cqlsh|kadmin|smbclient|wget|mc|sqlcmd)"
+)
 _SECRET_TYPES = ("Opaque", "kubernetes.io/", "helm.sh/release", "bootstrap.kubernetes.io/")
 
 
@@ -93,11 +97,17 @@ class Walk:
         named = "" if _VALUES.isdisjoint(value.keys()) else _name_in(value) or called
         of_secret = in_list or _is_secret_object(value)
         listed = value.get("kind") == "SecretList"
-        made = {}
+        made: dict[Any, Any] = {}
         for key, item in value.items():
+            if named and key in made and key in NAMES and isinstance(item, str):
+                # `kubectl describe` prints a list as one mapping, with each name before its value.
+                named = item
             here = (place, key)
             if key == "stringData" or (of_secret and key == "data"):
                 made[key] = self._all(item, here)
+            elif key == "encryptedData":
+                # Of a SealedSecret
+                made[key] = item
             elif listed and key == "items":
                 # Items of a SecretList have no kind of their own.
                 made[key] = [self._mapping(it, (here, at), in_list=True) for at, it in enumerate(_mappings(item))]
@@ -113,6 +123,9 @@ class Walk:
         made, flag = [], ""
         if _is_pair(value):
             return [value[0], self.value(value[1], value[0], (place, 1))]
+        texts = [it for it in value if isinstance(it, str)]
+        if len(texts) == len(value) > 2 and not name and any(_PROGRAM.fullmatch(it) for it in texts):
+            return self._command(texts, place)
         for number, item in enumerate(value):
             is_text = isinstance(item, str)
             about = flag if is_text and flag and not item.startswith("-") else name
@@ -120,6 +133,24 @@ class Walk:
             found = _FLAG.fullmatch(item) if is_text else None
             flag = found[1] if found else ""
         return made
+
+    def _command(self, words: Sequence[str], place: Place) -> list[Any]:
+        """The arguments of a program, whose meaning the line of it says."""
+        redacted = self._inner(shlex.join(words))
+        try:
+            made = shlex.split(redacted)
+        except ValueError:
+            made = []
+        if len(made) != len(words):
+            made = [MASK if redacted != shlex.join(words) else it for it in words]
+        return [
+            self.value(old, "", (place, number))
+            if new == old
+            else self.masked(old, (place, number))
+            if new == MASK
+            else self.changed(old, new, (place, number))
+            for number, (old, new) in enumerate(zip(words, made, strict=True))
+        ]
 
     def _all(self, value: Any, place: Place) -> Any:
         """Everything in the data of a Secret."""
@@ -139,6 +170,10 @@ def _is_pair(value: Sequence[Any]) -> bool:
 
 def _name_in(value: Mapping[Any, Any] | Pairs) -> str:
     """What a mapping of a name and a value calls the value; empty when it says nothing."""
+    path = value.get("path") if value.get("op") else None
+    if isinstance(path, str):
+        # JSON patch (RFC 6902)
+        return "stringData.secret" if path.startswith("/stringData/") else path.rpartition("/")[2]
     return next((str(it) for it in map(value.get, NAMES) if isinstance(it, str)), "")
 
 
@@ -217,7 +252,7 @@ def _dumped(value: Any, like: str) -> str:
     indent = re.match(r"[{\[]\r?\n([ \t]+)", like)
     if indent:
         return json.dumps(value, indent=indent[1], ensure_ascii=ascii_only)
-    spaced = bool(re.search(r'"\s*:\s', like))
+    spaced = bool(re.search(r'"\s*:\s|",\s', like))
     return json.dumps(value, separators=(", ", ": ") if spaced else (",", ":"), ensure_ascii=ascii_only)
 
 

@@ -53,8 +53,16 @@ _FORMS = (
     _form(["xox[abeoprs]-", "xapp-"], r"\b(xox[abeoprs]-|xapp-)[\w-]{10,}"),
     _form(["sk-", "k_live_", "k_test_", "whsec_"], r"\b(sk-(?:ant-|proj-)?|[srp]k_(?:live|test)_|whsec_)[\w-]{16,}"),
     _form(["pypi-", "lin_api_"], r"\b(pypi-|lin_api_)[\w-]{16,}"),
+    # Vault's tokens before its version 1.10
+    _form([r"[sbr]\.[A-Za-z0-9]{24}(?!\w)"], r"(?<![\w.-])([sbr]\.)(?=[A-Za-z]*\d)[A-Za-z0-9]{24}\b", "ault", "VAULT"),
     _form([r"hv[sbr]\.", r"SG\.", "GOCSPX-", r"ya29\."], r"\b(hv[sbr]\.|SG\.|GOCSPX-|ya29\.)[\w.-]{20,}"),
     _form(["NRAK-", "dapi[0-9a-f]", r"atlasv1\."], r"\b(NRAK-|dapi(?=[0-9a-f]{32})|atlasv1\.)[\w.-]{20,}"),
+    _form(
+        ["ATATT3", "nvapi-", "GOOG1E", "PMAK-", r"dt0c01\.", "tskey-", "sntry[su]_", "glsa_"],
+        r"\b(ATATT3|nvapi-|GOOG1E|PMAK-|dt0c01\.|tskey-(?:\w+-)?|sntry[su]_|glsa_)[\w.=-]{20,}",
+    ),
+    # A login of ECR: {"payload":"…
+    _form(["eyJwYXlsb2FkIjoi"], r"\b(eyJwYXlsb2Fk)[\w+/=-]{20,}"),
     _form(["AKC"], r"(?<![\w+/])(AKC)[A-Za-z0-9]{10,}"),
     _form(["sq0[a-z]{3}-"], r"\b(sq0[a-z]{3}-)[\w-]{20,}"),
     _form([r"-us\d"], r"\b[0-9a-f]{32}(?=-us\d{1,2}\b)"),
@@ -90,15 +98,15 @@ _FORMS = (
     # user:password@ in an address; a port or a digest is none
     _form(
         ["://"],
-        r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}/)(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$-])""",
+        r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}/)(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$/-])""",
     ),
     _form(["://"], r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])"),
     _form(
-        [r"""roxy["'=: ]+[\w.-]+:[^\s/@]+@"""],
-        r"""((?i:proxy)["']?(?:\s*[=:]\s*|\s+)["']?[\w.-]+:)(?!//)[^\s/@"']+(?=@)""",
+        [r"""(?:roxy|uri|dsn)["'=: ]+[\w.-]+:[^\s/@]+@"""],
+        r"""((?i:proxy|uri|dsn)["']?(?:\s*[=:]\s*|\s+)["']?[\w.-]+:)(?!//)[^\s/@"']+(?=@)""",
     ),
     _form([r"@(?:tcp|unix)\("], r"((?<![\w.-])[\w.-]+:)[^\s@/\"']+(?=@(?:tcp|unix)\()"),
-    _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)[^\s@]+(?=@)"),
+    _form(["jdbc:oracle"], r"(jdbc:oracle:\w+:[^\s/@]+/)(?:\\*\"[^\"\n]+\"|[^\s@]+)(?=@)"),
     # sbt: realm, host, user and password
     _form([r'Credentials\("'], r"""(Credentials\((?:\s*"[^"\n]*"\s*,){3}\s*")[^"\n]+(?=")"""),
     # The master password of Maven's settings-security.xml
@@ -106,7 +114,7 @@ _FORMS = (
     # .pgpass: host, port, database and user
     _form(
         [r":(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s:]"],
-        r"^([ \t]*(?:- )?(?=[a-z*])[\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)[^\s:]+(?=\s*$)",
+        r"^([ \t]*(?:- )?(?=[a-z*])[\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)(?:\\.|[^\s:\\])+(?=\s*$)",
     ),
     # Users of Kafka's and ZooKeeper's login modules
     _form(
@@ -152,10 +160,11 @@ _XML_PAIR = re.compile(
 
 # Base64, if it has a capital letter
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{16,}+={0,2}(?![A-Za-z0-9+/_])")
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){12,}")
 _UPPER = re.compile("[A-Z]")
 _WRAPPED = re.compile(r"(?m)(?:^[ \t]*[A-Za-z0-9+/]{48,}\r?\n)+^[ \t]*[A-Za-z0-9+/]+={0,2}[ \t]*$")
 _LONG_LINE = re.compile(r"\n[ \t]*[A-Za-z0-9+/]{48}")
-_PERCENT = re.compile(r"(?<![\w.~+*-])[\w.~+*-]*+%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]+")
+_PERCENT = re.compile(r"(?<![\w.~%+*-])(?=[\w.~%+*-]*?%(?:22|3[aAdD]|7[bB]|0[aA]))[\w.~%+*-]+")
 _ENTITY = re.compile(r"&(?:amp;)*(?:quot|apos|[gl]t|#0?3[49]|#x2[27]);")
 _ENTITIES = re.compile(rf"(?:(?<=[<>\"\n])|^)(?=[^<>\"\n]*?{_ENTITY.pattern})[^<>\"\n]+")
 _ESCAPED = re.compile(r"%(?:22|3[aAdD]|7[bB]|0[aA])[\w.~%+*-]")
@@ -176,6 +185,12 @@ _HCL_SECRET = re.compile(
 _HCL_DATA = re.compile(r"""(?<==\s)(\s*")(?:\\.|[^"\\\n])+(?=")""")
 
 
+# shiro.ini of Zeppelin and others: `name = password, role`
+_INI_USERS = re.compile(r"^\[users\][^\S\n]*\n(?:(?!\[).*\n)*", re.MULTILINE)
+_INI_USER = re.compile(r"^([^\S\n]*[\w.@-]+[^\S\n]*=[^\S\n]*)[^\s,#;][^,\n]*", re.MULTILINE)
+_INI_ROLES = re.compile(rf"{_INI_USER.pattern},[ ]*[\w*]", re.MULTILINE)
+
+
 def redact(text: str) -> str:
     """The text without what is known by its form."""
     text = _private_keys(text)
@@ -183,6 +198,8 @@ def redact(text: str) -> str:
         text = _HCL.sub(_mask_named, text)
     if '"kubernetes_secret' in text:
         text = _HCL_SECRET.sub(_mask_data, text)
+    if "[users]" in text:
+        text = _INI_USERS.sub(_mask_users, text)
     if len(text) > _SHORT or _ANY_HINT.search(text):
         once = each_line_once(text)
         for it in _FORMS:
@@ -224,9 +241,16 @@ def decoded(text: str, inner: Redact) -> str:
         text = _WRAPPED.sub(lambda found: MASK if hides(found[0]) else found[0], text)
     if "%" in text and _ESCAPED.search(text):
         text = _PERCENT.sub(percent_run, text)
-    runs = {run for run in set(_RUN.findall(each_line_once(text))) if not run.islower() and _UPPER.search(run)}
+    found = set(_RUN.findall(each_line_once(text)))
+    runs = {run for run in found if not run.islower() and _UPPER.search(run)}
     hidden = {run for run in runs if hides(run)}
+    hidden |= {run for run in found if _HEX.fullmatch(run) and (plain := _from_hex(run)) and inner(plain) != plain}
     return _RUN.sub(lambda found: MASK if found[0] in hidden else found[0], text) if hidden else text
+
+
+def _mask_users(found: re.Match[str]) -> str:
+    """The passwords of users, where roles follow one of them."""
+    return _INI_USER.sub(_keep_first, found[0]) if _INI_ROLES.search(found[0]) else found[0]
 
 
 def _mask_data(found: re.Match[str]) -> str:
@@ -303,6 +327,12 @@ def _mask_named(found: re.Match[str]) -> str:
         if value and is_secret(found["key"]) and not is_harmless(value, found["key"])
         else found[0]
     )
+
+
+def _from_hex(run: str) -> str:
+    """The text that these bytes are; empty when they are none, as those of a digest."""
+    raw = bytes.fromhex(run)
+    return raw.decode() if all(31 < it < 127 or it in (9, 10, 13) for it in raw) else ""
 
 
 def _from_base64(run: str) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from harness.redaction import secret_commands
-from harness.redaction.secret_blocks import LEADS, lead
+from harness.redaction.secret_blocks import leads
 from harness.redaction.secret_mentions import worth_a_look
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import STATUS
@@ -22,12 +22,24 @@ _FIELD = re.compile(
 _FLAG_ALONE = re.compile(
     rf"""^(?:\s*(?:-\s+)?{QUOTE}?|(?=.*\\\s*$).*\s)--?(?P<key>[A-Za-z](?:[\w.-]*\w)?){QUOTE}?\s*[,\\]?\s*$"""
 )
+# `('password',` of Python, and the strings below it
+_TUPLE_NAME = re.compile(r"""^.*\(['"](?P<key>[\w./-]+)['"],\s*$""")
+_STRING = re.compile(
+    r"""^(?P<head>\s*[bru]?(?P<quote>['"]))(?P<value>(?:\\.|(?!(?P=quote)).)+)(?P=quote)(?P<tail>[,)\]}]*)\s*$"""
+)
+# What pydantic says of a field
+_NAME_ALONE = re.compile(r"^(?P<key>[A-Za-z_][\w.]*)$")
+_INPUT = re.compile(r"\[type=\w+, input_value=")
+_VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 _ITEM = re.compile(r"""^(?P<head>\s*(?:-\s+)?["']?)(?P<value>[^\s"'-][^"']*?)(?P<tail>["']?\s*[,\\]?\s*)$""")
 _NAME_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?(?:name|key)["']?\s*[:=]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$""")
 _VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
 _BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
 _TAGGED = re.compile(r"(?:[!&]\S+\s+)+")
 _LOGFMT = re.compile(r"[\s&;][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
+_OTHER_FIELD = re.compile(r",\s[\w.-]+: ")
+# Labels of a metric, such as `secret`, are names.
+_METRIC = re.compile(r"""[a-zA-Z_:][\w:]*\{(?:\w+="(?:\\.|[^"\\])*",?)*\} \S+(?: \d+)?\s*$""")
 _MEMBER = re.compile(r"""^\s*(?:-\s+)?["']?[\w./$-]+["']?\s*[:=](?:\s|$)""")
 _LONG = re.compile(r"^(\s*)[\w+/=-]{20,}(?=\s*$)")
 _KEY_OF = re.compile(r"(?i)\b(?:api|access|certificate|encryption|private|secret|shared|signing) key:\s*$")
@@ -42,7 +54,7 @@ _MAX_QUOTED_LINES = 60
 def redact(text: str) -> str:
     """The text without the secrets that a name gives away."""
     lines = text.splitlines(keepends=True)
-    times = [lead(line) if line[0] in LEADS else "" for line in lines]
+    times = leads(lines)
     lines = [line[len(time) :] for time, line in zip(times, lines, strict=True)]
     for number in worth_a_look(lines):
         if not _MASKED.match(lines[number]):
@@ -60,13 +72,16 @@ class _Line:
 
     def redact(self) -> None:
         """Mask what is in this line, and in the lines near it that it says something of."""
-        if not self._body:
+        if not self._body or _METRIC.match(self._body):
             return
         field = _FIELD.match(self._body)
         if field and is_secret(field["key"]) and (self._is_name(field["key"]) or self._field(field)):
             return
         self._neighbours()
-        self._lines[self._number] = inline(self._body) + self._end
+        made = inline(self._body)
+        self._lines[self._number] = made + self._end
+        if made != self._body and made.endswith((f"{MASK}'", f'{MASK}"')):
+            self._join(made)
 
     def _is_name(self, key: str) -> bool:
         """Whether this is `secretKey` of an ExternalSecret, which is the name of a key."""
@@ -94,7 +109,9 @@ class _Line:
             return False
         if is_harmless(rest, key) or is_harmless(rest.partition(" #")[0].rstrip(","), key):
             return True
-        if (is_colon and (STATUS.match(rest) and " " in rest)) or (not is_colon and not self._is_whole(field, rest)):
+        if is_colon and (_OTHER_FIELD.search(rest) or (STATUS.match(rest) and " " in rest)):
+            return False
+        if not is_colon and not self._is_whole(field, rest) and not self._is_among_variables(field):
             return False
         if rest.endswith("\\"):
             self._drop_continued()
@@ -106,6 +123,11 @@ class _Line:
     def _is_whole(field: re.Match[str], rest: str) -> bool:
         """Whether the rest of the line is the value: in a file of properties, and not in a command or a log."""
         return not _LOGFMT.search(rest) and (" " not in rest or bool(field["blank"]) or "." in field["key"])
+
+    def _is_among_variables(self, field: re.Match[str]) -> bool:
+        """Whether the lines before and after are variables too: in what `env` prints, a value may have blanks."""
+        beside = self._lines[max(self._number - 1, 0) : self._number] + self._lines[self._number + 1 : self._number + 2]
+        return not field["lead"] and len(beside) == 2 and all(map(_VARIABLE.match, beside))
 
     def _write(self, field: re.Match[str], quote: str, rest: str) -> bool:
         comma = "," if rest.endswith(",") and field["quote"] else ""
@@ -140,6 +162,12 @@ class _Line:
         flag = _FLAG_ALONE.match(self._body)
         if flag and is_secret(flag["key"]):
             self._mask_item()
+        name = _TUPLE_NAME.match(self._body)
+        if name and is_secret(name["key"]):
+            self._mask_string()
+        name = _NAME_ALONE.match(self._body)
+        if name and is_secret(name["key"]):
+            self._mask_input()
         if self._body.rstrip().endswith("key:"):
             self._mask_long()
         if secret_commands.reads_secret(self._body):
@@ -158,6 +186,36 @@ class _Line:
         if item and not is_harmless(item["value"]) and not _MEMBER.match(line):
             quote = '"' if line.lstrip().startswith("- ") and item["head"][-1] not in "\"'" else ""
             self._lines[after] = f"{item['head']}{quote}{MASK}{quote}{item['tail']}{end}"
+
+    def _mask_string(self) -> None:
+        """The string in the next line, and those which Python would join with it."""
+        after = self._number + 1
+        found = _STRING.match(_split(self._lines[after])[0]) if after < len(self._lines) else None
+        if found and not is_harmless(found["value"]):
+            end = _split(self._lines[after])[1]
+            self._lines[after] = f"{found['head']}{MASK}{found['quote']}{found['tail']}{end}"
+            if not found["tail"]:
+                _Line(self._lines, after)._join(_split(self._lines[after])[0])
+
+    def _join(self, made: str) -> None:
+        """Drop the strings below one that was masked, which Python would join with it."""
+        for at in range(self._number + 1, min(self._number + _MAX_QUOTED_LINES, len(self._lines))):
+            found = _STRING.match(_split(self._lines[at])[0])
+            if not found or not found["head"][0].isspace():
+                break
+            self._lines[at] = ""
+            self._lines[self._number] = made + found["tail"] + self._end
+            if found["tail"]:
+                break
+
+    def _mask_input(self) -> None:
+        """What was given for the field whose name this line is."""
+        after = self._number + 1
+        found = _INPUT.search(self._lines[after]) if after < len(self._lines) else None
+        if found:
+            line = self._lines[after]
+            value = value_at(line, found.end())
+            self._lines[after] = line[: value.start] + MASK + line[value.end :]
 
     def _mask_answer(self) -> None:
         """What a command reads: from a text below it, or from the `echo` beside it, as `set -x` shows a pipe."""
@@ -197,7 +255,7 @@ class _Line:
                     break
                 if value:
                     self._lines[at] = self._value_line(line, value, key, at) + end
-                    break
+                    return
                 if item:
                     break
 

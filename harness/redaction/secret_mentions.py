@@ -17,7 +17,7 @@ WORDS = (
     *("kinit", "x-amz-", "code=", "x-goog", "curl", "crane", "skopeo", "from-literal", "data:", "login"),
     *("opaque", "mysql", "mariadb", "mongo", "user.info", "ldap", "8q~", "stringdata", "assertion", "verifier"),
     *("art-api", "beeline", "sqlcmd", "bcp ", "unzip", "zip -", "ssh-keygen", "::add-mask", "mc alias"),
-    *("mosquitto", "mc config", "sudo -", "ctr ", "etcdctl"),
+    *("mosquitto", "mc config", "sudo -", "ctr ", "etcdctl", "smbclient", "delegation=", "kadmin", "cqlsh"),
 )
 _SHORT = re.compile(
     r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"

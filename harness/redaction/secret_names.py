@@ -33,6 +33,7 @@ KEYS_OF = frozenset(
             "api",
             "app",
             "auth",
+            "aws",
             "ca",
             "certificate",
             "cipher",
@@ -42,6 +43,7 @@ KEYS_OF = frozenset(
         ),
         *(
             "crypto",
+            "customer",
             "decryption",
             "deploy",
             "encrypt",
@@ -68,6 +70,7 @@ KEYS_OF = frozenset(
             "signing",
             "ssh",
             "ssl",
+            "stored",
         ),
         *("storage", "subscription", "symmetric", "tls"),
     }
@@ -94,6 +97,7 @@ _ABOUT = frozenset(
         *("prompt", "store", "backend", "manager", "rotation", "refresh", "renewal", "interval", "timeout"),
         *("period", "usage", "projection", "mapping", "field", "fields", "hint", "index", "position", "error"),
         *("errors", "status", "state", "reason", "message", "exists", "found", "missing", "changed", "updated"),
+        *("used", "remaining", "issued", "valid", "invalid", "expired", "encoder", "encoders", "arn", "strategy"),
         *("created", "time", "timestamp", "date", "env", "attribute", "column", "header", "location", "keytab"),
         *("reloader", "reload", "cleaner", "signer", "source", "template", "validation", "verifier", "scope"),
         *("scopes", "server", "service", "auto", "generation", "getter", "binding", "bindings", "plugin", "cache"),
@@ -128,6 +132,7 @@ _SECRETS_OF = frozenset(
 
 # The storage account at the end of a property of Hadoop, which may be called anything.
 _AZURE = re.compile(r"\.[\w-]+\.(?:blob|dfs|file|queue|table)\.[\w.]+$")
+_IN_CODE = re.compile(r"\w\.(?:java|scala|kt|py|go|rs)$|\.[A-Z]\w+\$[A-Z]\w+$")
 # `clientAuth: RequireAndVerify` says whether somebody has to log in.
 _AUTH_OF = frozenset(("client", "kerberos", "mutual", "need", "needs", "require", "requires", "server", "tls", "want"))
 
@@ -135,8 +140,8 @@ _AUTH_OF = frozenset(("client", "kerberos", "mutual", "need", "needs", "require"
 @functools.lru_cache(maxsize=20_000)
 def is_secret(name: str) -> bool:
     """Whether a field, option, variable, property or header of this name has a secret as its value."""
-    if name == "PASS":
-        # The result of a test.
+    if name == "PASS" or _IN_CODE.search(name):
+        # The result of a test, a place in a stack trace, and an exception
         return False
     prefix, slash, rest = name.rpartition("/")
     if slash and "." in prefix and not prefix.startswith("."):
@@ -179,11 +184,16 @@ _NO_VALUE = re.compile(
       | \(none\) | \{\} | \[\]
       | data\+omitted | \(sensitive(?:\ value)?\) | \(known\ after\ apply\) | \[(?:masked|hidden|filtered|omitted)\]
       | <[^<>]*>(?:\s.*)?
-      | \*{3,}(?:\(redacted\))? | \[?redacted\]? | \(redacted\) | x{4,} | \.{3,} | …
+      | \*{3,}(?:\(redacted\)?)? | \[?redacted\]? | \(redacted\) | -+\ (?:redacted|truncated)\ -+ | x{4,} | \.{3,} | …
       | \$\((?!echo|printf)[\w./-]+(?:\ [^()]*)?\)
       | \$\{[\w.]+\} | \$[A-Z_]\w* | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
       | (?:var|local|module|data|each|random_password|process\.env|os\.environ)[.\[][\w.\[\]"'-]*
-      | \d+\ bytes | ssh-(?:rsa|ed25519|dss)\ .* | [a-z0-9.-]+-token-[a-z0-9]{5} | sha(?:256|512):[0-9a-f]{8,}
+      | AgA[A-Za-z0-9+/]{600,}={0,2}  # a value of a SealedSecret: 512 bytes of RSA first
+      | vault:[\w./-]+\#[\w.-]+ | ref\+\w+://\S+ | op://\S+ | arn:aws:secretsmanager:\S+
+      | projects/[\w-]+/secrets/[\w-]+(?:/versions/\w+)? | (?:str|Optional\[str\])(?:\ =\ (?:None|""|''))?
+      | ENC\[AES256_GCM(?:,data:.*)?
+      | \d+\ bytes | ssh-(?:rsa|ed25519|dss)\ .* | [a-z0-9.-]+-token-[a-z0-9]{5} | bootstrap-token-[a-z0-9]{6}
+      | sha(?:256|512):[0-9a-f]{8,}
       | -----BEGIN\ (?:CERTIFICATE|PUBLIC\ KEY).* | LS0tLS1CRUdJTiB(?:DRVJ|QVUJ).*
     )? \s* """,
     re.DOTALL,

@@ -19,7 +19,7 @@ STATUS_WORDS = (
 
 STATUS = re.compile(
     rf"(?i)(?:{'|'.join(STATUS_WORDS)})\b(?![\w@$!#%^*=+-])|[a-z][a-z/]*:\s"
-    r"|(?-i:[1-5]\d\d [A-Z][a-z]+|[A-Z]+(?:_[A-Z]+)*_TOKEN\b)"
+    r"|(?-i:(?:\.\*)?[1-5]\d\d [A-Z][a-z]+|[A-Z]+(?:_[A-Z]+)*_TOKEN\b|[A-Z][a-z]+(?:\s\w+)+:\s*$)"
 )
 PROSE = re.compile(
     rf"{STATUS.pattern}|(?-i:(?![a-z]+,\s+[\w.-]+:\s)[A-Z]?[a-z]+,?\s+(?!(?:as|at|for|from|in|on|to|user|with)\b)[a-z]+(?:[\s,.;]|:\s|$))"

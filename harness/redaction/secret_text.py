@@ -33,7 +33,8 @@ _OF_WORDS = re.compile(
 _SEPARATOR = re.compile(
     rf"""(?x){QUOTE}?(?:\]|\)(?=\s*[-=]>))?(?P<sep>\s*
     (?: := | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
-    (?:\(\*?[\w.]+\)\((?="))?)"""
+    (?:(?:Some|Just|Optional|SecretStr)\((?=["'])
+      | \((?=["']) | \(\*?[\w.]+\)[ (]?(?:\(0x[0-9a-f]+\)\()?(?:\(len=\d+(?:\ cap=\d+)?\)[ ])?(?="))?)"""
 )
 _GAP = re.compile(rf"(?:{QUOTE}\s*,\s*|{QUOTE}\s+(?={QUOTE})|\s*,\s*|\s+)(?![-,|\])]|{QUOTE}-)(?=\S)")
 
@@ -46,15 +47,19 @@ _NAME_VALUE = re.compile(rf"{_NAME}{_BETWEEN}(?P<quotes>{QUOTE})?{_VALUE}(?P<quo
 _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WORD}){_BETWEEN}{QUOTE}?{_NAME}")
 
 _PROPERTY = re.compile(
-    r"""(?:^\s*|["'])(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?P<value>[^\s=:"'][^"'\r\n]*?)(?=["']|\s*$)"""
+    r"""(?:^\s*|["'])(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?P<value>(?![-=]>)[^\s=:"'][^"'\r\n]*?)(?=["']|\s*$)"""
 )
 _MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
-_SQL = re.compile(r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password)\s+)(['\"])((?:\\.|(?!\2).)+)(?=\2)")
+_SQL = re.compile(r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password)\s+)(['\"])((?:\\.|\2\2|(?!\2).)+)(?=\2)")
 _COMMAND = re.compile(r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|SET|spark\.conf\.set)\s+)(\w+)(\s+)([^\s=].*?)(\s*)$")
 _TUPLE = re.compile(r"""(\(\s*['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
 _TABLE = re.compile(
     r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)"
     r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s][^|│]*?)(?=\s*[|│])"
+)
+# psql's, and no line of `docker compose logs`
+_COLUMNS = re.compile(
+    r"(^\s*(?!\S+-\d+\s)([\w.-]+)\s+[|│]\s+)(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s][^|│]*?)(?=\s*$)"
 )
 _TRIPLE = re.compile(r"(\{([A-Z][A-Z0-9_]+) )(\S+)(?= (?:nil|<nil>|&))")
 _DIRECTIVE = re.compile(r"(\b(?:requirepass|masterauth)\s+['\"]?)([^\s'\"=:]+)")
@@ -83,12 +88,15 @@ _BEARER = re.compile(
     r"(?i)\b(bearer(?:\s+|%20))(?!realm=|token\b|auth)((?=[a-z._~+/-]*\d|[\w.~+/-]{20})[\w.~+/-]{8,}=*)"
 )
 _QUERY = re.compile(
-    r"""(?i)([?&;](?:amp;)?(?:sig|code|key|x-amz-(?:credential|signature|security-token)|x-goog-signature)=)([^\s&"'<>#;]+)"""
+    r"""(?i)([?&;](?:amp;)?(?:sig|code(?==(?!\d{1,4}(?!\w)))|key|delegation|x-amz-(?:credential|signature|security-token)|x-goog-signature)=)([^\s&"'<>#;]+)"""
 )
 _MAP = re.compile(r"(?i)((?:string)?data:\s*(?:map\[string\][\[\]\w]*\{|map\[))")
 
-_STRUCT = re.compile(r"&?(?:[a-z]\w*\.)*[A-Z]\w*\{\w+:")
+_STRUCT = re.compile(r"&?(?:[a-z]\w*\.)*[A-Z]\w*(?:\{\w+:|\ \{\ \w+:)")
 _SUBSTITUTED = re.compile(r"\"?(?:\$\((?!echo|printf)[\w./-]+ [^()]*\)|`(?!echo|printf)[\w./-]+ [^`]*`|\$\{\{)")
+# `Password: ServerAddress: …`, as Go prints a field without a value before the next
+_EMPTY = re.compile(r"[A-Z]\w*:(?=[\s}])")
+_REFERENCE = re.compile(r"""secretKeyRef\.[\w.-]+(?:\s+|\s*[=:]\s*)["']?$""")
 _INVALID = re.compile(r"""(?i)invalid value:\s*""")
 
 
@@ -149,7 +157,11 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     if _STRUCT.match(line, separator.end()) or _SUBSTITUTED.match(line, separator.end()):
         # What Go prints of a pointer has fields with names of their own; what a shell puts there is not known.
         return None
+    if "secretKeyRef." in line and _REFERENCE.search(line, 0, start):
+        return None
     value = value_at(line, separator.end(), line[max(start - 1, 0) : start])
+    if value.text[-1:] == ":" and _EMPTY.match(line, value.start):
+        return None
     if ":" not in separator["sep"] or value.quoted:
         return value
     invalid = _INVALID.match(line, separator.end())
@@ -260,6 +272,7 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("env ", "arg ", "set"), _by_pattern(_COMMAND, 2, 4)),
     (("(",), _by_pattern(_TUPLE, 2, 3)),
     (("|", "│"), _by_pattern(_TABLE, 2, 3)),
+    (("|", "│"), _by_pattern(_COLUMNS, 2, 3)),
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
     (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
     (("identified ", "password '", 'password "'), _by_pattern(_SQL, 0, 3)),

@@ -18,7 +18,10 @@ _BARE = re.compile(
     )+"""
 )
 _QUERY_VALUE = re.compile(r"""[^\s&"'`<>#()\[\]\\]+""")
-_JDBC_VALUE = re.compile(r"""[^\s;"'`<>\\]+""")
+_JDBC_VALUE = re.compile(r"""(?:(?<=\{)(?:[^}\n]|\}\})+(?=\}(?!\}))|(?<!\{)[^\s;"'`<>\\]+)""")
+_REST_OF_QUOTED = {it: re.compile(rf"""[^\s"'`=,;&:\\]+(?:[ ][^\s"'`=,;&:\\]+)+(?={it})""") for it in "\"'"}
+# Bytes, as Hadoop prints the password of a token
+_BYTES = re.compile(r"[0-9a-f]{2}(?: [0-9a-f]{2}){2,}(?![\w.:-])")
 _JSON_STRING = re.compile(r'"((?:\\.|[^"\\])*)"?', re.DOTALL)
 _SINGLE = re.compile(r"'((?:''|\\.|[^'\\])*)'?", re.DOTALL)
 _BRACKETED = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\[\]\w+\{[^{}]*\}|\{[^{}]*\}")
@@ -47,7 +50,12 @@ def value_at(line: str, start: int, before: str = "") -> Value:
     if bracketed:
         return Value(start, bracketed.end(), bracketed[0])
     kind = _QUERY_VALUE if before and before in "?&" else _JDBC_VALUE if before == ";" else _BARE
-    bare = kind.match(line, start)
+    if kind is _JDBC_VALUE and line[start : start + 1] == "{":
+        start += 1
+    if before and before in "\"'" and (rest := _REST_OF_QUOTED[before].match(line, start)):
+        # `-e "DB_PASSWORD=two words"`
+        return Value(start, rest.end(), rest[0])
+    bare = _BYTES.match(line, start) or kind.match(line, start)
     return Value(start, bare.end(), bare[0]) if bare else Value(start, start, "")
 
 

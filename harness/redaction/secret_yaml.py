@@ -92,6 +92,9 @@ def _tells(line: str) -> bool:
     if not value and key == "serviceAccountToken":
         # A volume that every pod has.
         return False
+    if key == "path" and "/" in value:
+        # JSON patch (RFC 6902)
+        return value.startswith("/stringData/") or is_secret(value.rpartition("/")[2])
     if key in NAMES:
         return is_secret(value)
     return key == "stringData" or (is_secret(key) and not (value and is_harmless(value, key)))
@@ -169,7 +172,8 @@ class _YamlWalk(Walk):
     def changed(self, value: str, redacted: str, place: Place) -> Any:
         """See above."""
         if isinstance(value, _Leaf) and value.style not in ("|", ">"):
-            self._write(value, json.dumps(redacted, ensure_ascii=False))
+            is_plain = not value.style and redacted[0] != "*" and "\n" not in redacted
+            self._write(value, redacted if is_plain else json.dumps(redacted, ensure_ascii=False))
         return redacted
 
     def value(self, value: Any, name: str = "", place: Place = None) -> Any:

@@ -135,6 +135,66 @@ def test_redacting_again_changes_nothing() -> None:
     assert unstable == []
 
 
+_TEXTS = Path(__file__).parent / "redaction_texts"
+"""Texts with a line of `%%` between them; ⟦ and ⟧ are around what is to be masked."""
+
+
+def _texts(name: str) -> list[str]:
+    return [it.strip("\n") for it in (_TEXTS / name).read_text(encoding="utf-8").split("\n%%\n")]
+
+
+def test_what_is_marked_is_masked_and_nothing_else() -> None:
+    wrong = []
+    for marked in _texts("hidden.txt"):
+        text = re.sub("[⟦⟧]", "", marked)
+        redacted = Redactor().text(text + "\n")
+        expected = re.sub("⟦.*?⟧", MASK, marked, flags=re.DOTALL) + "\n"
+        # YAML needs quotes around a value of asterisks.
+        if re.sub(r"""(["'])\*\*\*\1""", MASK, redacted) != re.sub(r"""(["'])\*\*\*\1""", MASK, expected):
+            wrong.append(f"{marked}\nbecame\n{redacted}")
+        elif Redactor().text(redacted) != redacted:
+            wrong.append(f"{redacted}\nbecame\n{Redactor().text(redacted)}")
+    assert wrong == []
+
+
+def test_nothing_is_masked_in_texts_without_secrets() -> None:
+    wrong = []
+    for text in _texts("shown.txt"):
+        for written in (text + "\n", json.dumps({"message": text})):
+            redacted = Redactor().text(written)
+            if redacted != written:
+                wrong.append(f"{written}\nbecame\n{redacted}")
+    assert wrong == []
+
+
+def test_where_a_line_comes_from_hides_no_structure() -> None:
+    document = "kind: Secret\nstringData:\n  a: hunter2horse\ntype: Opaque"
+    for source in ("op-1  | ", "[etl-driver] ", "etl-driver main ", "op-1  | 2026-12-01T10:00:00Z stdout F "):
+        redacted = Redactor().text("".join(f"{source}{it}\n" for it in document.splitlines()))
+        assert redacted.splitlines()[2] == f'{source}  a: "***"'
+    table = "password | hunter2horse\npassword | hunter2horse\n"
+    assert "hunter2horse" not in Redactor().text(table)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "jira ATATT3" + "xFfGF0abcdefghijklmnop_qrstuv=0A1B2C3D",
+        "got nvapi-" + "abcdefghijklmnopqrstuvwxyz012345",
+        "id GOOG1E" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789",
+        "vault token lookup s." + "Y3b8Wq1nZ0pLk5Rt7Uv2Xs4A",
+        "eyJwYXlsb2Fk" + "IjoiVzBzRk1hQzZ5VnFLIiwiZGF0YWtleSI6IkFRRUIifQ==",
+        "config " + b"AWS_SECRET_ACCESS_KEY=miniosecret".hex(),
+    ],
+    ids=["Atlassian", "NVIDIA", "GCS", "Vault", "ECR", "hexadecimal"],
+)
+def test_a_secret_is_known_by_its_form(text: str) -> None:
+    begin, _, secret = text.rpartition(" ")
+    redacted = Redactor().text(f"{text}\n")
+    assert redacted.startswith(begin)
+    assert secret[12:] not in redacted
+
+
 def _key() -> str:
     return (
         ec.generate_private_key(ec.SECP256R1())

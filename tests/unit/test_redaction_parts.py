@@ -142,6 +142,8 @@ _FORMS = (
     *("discord.com/api/webhooks/12345/aB3dE5fG7hJ9kL1mN2pQ", "acme.webhook.office.com/webhookb2/0a1b@2c3d/x/y"),
     "me:swordfish@tcp(db:3306)/x",
     'Credentials("realm", "a", "me", "swordfish")',
+    *(f"vault s.{_LETTERS[:24]}", f"eyJwYXlsb2FkIjoi{_LETTERS[:24]}"),
+    *(f"{it}{_LETTERS[:24]}" for it in ("ATATT3", "nvapi-", "GOOG1E", "PMAK-", "dt0c01.", "tskey-auth-", "sntrys_")),
     "kubeadm token abcdef.0123456789abcdef",
     "Private-Lines: 1\nAAAAswordfish",
     *("https://0123swordfish:x-oauth-basic@a", "https://0123swordfish:@a", "https://me:swordfish@a"),
