@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of docs/upgrades.md, from charts/upgrades.toml: `python -m harness.matrix.breaks` prints them."""
+"""The known breaks in docs/upgrades.md, from charts/upgrades.toml: `python -m harness.matrix.breaks` prints them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from harness.matrix import catalogue
 from harness.matrix.edges import Upgrades
 from harness.matrix.known_rows import ANYTHING, Basis, KnownRow, Note
 
-_HEAD = "| edge | what breaks | exact message | way out | basis |\n| --- | --- | --- | --- | --- |"
 _BASIS: dict[Basis, str] = {"run": "run here", "upstream-issue": "upstream issue", "code": "code"}
 
 
-def table(upgrades: Upgrades) -> str:
-    """Every known break and every note, a row each, in the order of the file."""
-    return "\n".join([_HEAD, *map(_row, upgrades.known), *map(_row, upgrades.notes)]) + "\n"
+def listing(upgrades: Upgrades) -> str:
+    """Every known break and every note, an entry each, in the order of the file."""
+    return "\n".join([*map(_entry, upgrades.known), *map(_entry, upgrades.notes)]) + "\n"
 
 
-def _row(row: KnownRow | Note) -> str:
+def _entry(row: KnownRow | Note) -> str:
     often = "sometimes: " if isinstance(row, KnownRow) and row.strikes == "sometimes" else ""
-    message = f"`{row.message}`" if row.message else "–"
-    cells = (_edge(row), often + row.why, message, row.way_out, f"[{_BASIS[row.basis]}]({row.link})")
-    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+    lines = [f"- {_edge(row)} ([{_BASIS[row.basis]}]({row.link})): {often}{row.why}"]
+    if row.message:
+        lines.append(f"    - message: {_code(row.message)}")
+    return "\n".join([*lines, f"    - way out: {row.way_out}"])
+
+
+def _code(text: str) -> str:
+    """Text as it is; backticks in it take two around it."""
+    return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def _edge(row: KnownRow | Note) -> str:
@@ -57,7 +62,7 @@ def _conditions(row: KnownRow | Note) -> Iterator[str]:
     if row.spark:
         yield f"applications of Spark {_names(row.spark)}"
     if row.from_ways:
-        yield "what was put there by " + " or ".join(f"`{way}`" for way in row.from_ways)
+        yield "installed by " + " or ".join(f"`{way}`" for way in row.from_ways)
     if row.ways:
         yield " or ".join(f"`~{way}`" for way in row.ways)
     if row.environments:
@@ -67,4 +72,4 @@ def _conditions(row: KnownRow | Note) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(table(catalogue.load().upgrades), end="")
+    print(listing(catalogue.load().upgrades), end="")

@@ -76,10 +76,14 @@ class Outcome:
     breaks: tuple[KnownRow, ...] = ()
     ran: Result | None = None
 
+    @property
+    def whys(self) -> tuple[str, ...]:
+        """Why it breaks for good, each cause once."""
+        return tuple(dict.fromkeys(row.why for row in self.breaks))
+
     def __str__(self) -> str:
-        told = "; ".join(dict.fromkeys(row.why for row in self.breaks))
-        if told:
-            return f"breaks: {told}"
+        if self.whys:
+            return f"breaks: {'; '.join(self.whys)}"
         if self.ran and self.ran.state == "broken":
             return f"broke: {'; '.join(self.ran.broke)}"
         if self.ran is None:
@@ -122,14 +126,24 @@ def outcome(upgrades: Upgrades, shipped: Sequence[Result], ends: tuple[str, str]
 
 
 def table(rows: Sequence[ToolRow], upgrades: Upgrades, shipped: Sequence[Result]) -> str:
-    """The table of docs/upgrades.md: tool and setting, the CRD mode, and what happens on each of EDGES."""
+    """The table of docs/upgrades.md: tool and setting, the CRD mode, and what happens on each of EDGES.
+
+    Why something breaks is said once, under the table and by number.
+    """
     head = ["tool", "setting", "CRD mode", *(" → ".join(ends) for ends in EDGES)]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
+    whys: list[str] = []
     for row in rows:
         setting = f"[{f'`{row.setting}`' if row.setting else _NO_SETTING}]({row.link})"
-        told = [str(outcome(upgrades, shipped, ends, row.crds)) for ends in EDGES]
+        told = [_cell(outcome(upgrades, shipped, ends, row.crds), whys) for ends in EDGES]
         lines.append(f"| {' | '.join([row.name, setting, f'`+crds={row.crds}`', *told])} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *(f"{number}. {why}." for number, why in enumerate(whys, 1))]) + "\n"
+
+
+def _cell(found: Outcome, whys: list[str]) -> str:
+    """What happens, with the numbers of its causes; those that `whys` lacks are added."""
+    whys += [it for it in found.whys if it not in whys]
+    return f"breaks ({', '.join(str(whys.index(it) + 1) for it in found.whys)})" if found.whys else str(found)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from harness.advice.remarks import End
 from harness.advice.values import remarks
 from harness.errors import ReleaseError
 from harness.matrix import catalogue, chart_facts, edges, expand, known_rows
-from harness.matrix.breaks import table
+from harness.matrix.breaks import listing
 from harness.matrix.model import Known
 from harness.releases import applying, conditions, fitting
 from harness.releases.charts import Chart
@@ -115,12 +115,12 @@ def test_installs_and_moves_know_it_and_other_releases_do_not(upgrades: edges.Up
     assert not expand.find_path(mine, "install-2.5.0").known
 
 
-def test_the_table_of_the_documents_has_the_condition(upgrades: edges.Upgrades) -> None:
+def test_the_list_of_the_documents_has_the_condition(upgrades: edges.Upgrades) -> None:
     wanted = (
-        "| any → `>=2.5.1`, install or upgrade, with `controller.uiIngress.enable=true` and "
-        "`controller.uiIngress.urlFormat` |"
+        "- any → `>=2.5.1`, install or upgrade, with `controller.uiIngress.enable=true` and "
+        "`controller.uiIngress.urlFormat` ("
     )
-    assert wanted in table(upgrades)
+    assert wanted in listing(upgrades)
 
 
 @pytest.mark.parametrize(("values", "said"), [(ON, True), (OFF, False), ({}, False)])

@@ -27,6 +27,15 @@ def test_the_table_is_the_one_of_the_catalogue() -> None:
     assert found == crd_modes.table(ROWS, UPGRADES, results.read()), "run python -m harness.matrix.crd_modes"
 
 
+def test_a_cause_is_said_once_under_the_table_and_by_number_in_it() -> None:
+    table, notes = crd_modes.table(ROWS, UPGRADES, ()).split("\n\n")
+    numbers = {int(it) for found in re.findall(r"breaks \(([\d, ]+)\)", table) for it in found.split(", ")}
+    assert [int(line.split(".")[0]) for line in notes.splitlines()] == sorted(numbers)
+    default = next(line for line in table.splitlines() if "`+crds=client-apply`" in line)
+    (number,) = set(re.findall(r"breaks \((\d+)\)", default))
+    assert f"{number}. applied by the client, " in notes
+
+
 def test_every_tool_has_a_default_and_every_mode_a_tool() -> None:
     assert {row.tool for row in ROWS if not row.setting} == set(crd_modes.TOOLS) - {"kubectl"}
     assert {row.crds for row in ROWS} == set(path_names.CRD_MODES) == set(crd_modes.IN_WORDS)
