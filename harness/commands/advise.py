@@ -8,6 +8,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TAKEN = ("--values", "--values-key", "--apps", "--chart", "--config")
+_OWN_HELP = {
+    "--values": "the operator's values, or what deploys it: an Application, a HelmRelease, a helmfile.yaml, a "
+    "Kustomization, Terraform's JSON; or profile:NAME (may be repeated)",
+    "--apps": "a folder with YAML files of your applications, which are compared with the CRDs and the webhook's rules "
+    "of the new release",
+    "--chart": "the chart of the new release, or the umbrella chart around it, to compare values and CRDs with: a .tgz "
+    "or a folder",
+}
+"""Options of a run that mean something else where nothing is run."""
+
+_TAKEN = (*_OWN_HELP, "--values-key", "--config")
 _HELMS = {"helm3": 3, "helm4": 4}
 """Names for --tool that say which Helm it is."""
 
-_CONFIG = tuple(option for option in run_options.RUN_OPTIONS if option.flag in _TAKEN)
+_OPTIONS = tuple(
+    replace(option, arguments={**option.arguments, "help": _OWN_HELP.get(option.flag, option.arguments["help"])})
+    for option in run_options.RUN_OPTIONS
+    if option.flag in _TAKEN
+)
 
 
 def declare(commands: Any, command: run_options.Command) -> None:
@@ -42,7 +57,7 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser.add_argument(
         "--tool",
         choices=(*TOOLS, *_HELMS),
-        help="what you deploy with, and where it is Helm which one; the steps are its commands (default: helm)",
+        help="what you deploy with, or which Helm; the steps are commands of this tool (default: helm)",
     )
     parser.add_argument(
         "--site",
@@ -65,11 +80,11 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser.add_argument(
         "--ask-registry",
         action="store_true",
-        help="ask the registries, by HEAD, which no limit counts, for the images that the new release and the "
-        "applications will be pulled as",
+        help="ask the registries, with HEAD requests, which no pull limit counts, for every image that is pulled "
+        "after the upgrade",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    run_options.declare(parser.add_argument, _CONFIG)
+    run_options.declare(parser.add_argument, _OPTIONS)
 
 
 def _advise(parsed: argparse.Namespace, rest: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ _GIGABYTE = 1e9
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `cache` with its actions to the parser of `harness`."""
-    cache = command(commands, "cache", None, "look after the images that runs have fetched from registries")
+    cache = command(commands, "cache", None, "list, verify or prune the images that runs have fetched from registries")
     actions = cache.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = command(actions, "list", _list, "list the images in the image cache, and when they were last used")
     prune = command(actions, "prune", _prune, "remove the images that have not been used for longest")

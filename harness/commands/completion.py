@@ -21,8 +21,8 @@ def declare(commands: Any, command: run_options.Command, whole: Callable[[], arg
         print(script(whole(), parsed.shell))
         return 0
 
-    completion = command(commands, "completion", act, "print a script that completes the words of harness in a shell")
-    completion.add_argument("shell", choices=_SHELLS, help="the shell that is to read it")
+    completion = command(commands, "completion", act, "print a shell completion script")
+    completion.add_argument("shell", choices=_SHELLS, help="the shell that the script is for")
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:

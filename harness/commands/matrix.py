@@ -23,7 +23,7 @@ _OPTIONS = (
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `matrix` to the parser of `harness`."""
-    matrix = command(commands, "matrix", _matrix, "list the cells")
+    matrix = command(commands, "matrix", _matrix, "list the cells that a run would select, with their expected minutes")
     matrix.add_argument("--json", action="store_true", help="print JSON for a CI job matrix")
     matrix.add_argument("--shards", type=int, metavar="N", help="split the cells into N shards of about equal duration")
     run_options.declare(matrix.add_argument, _OPTIONS)

@@ -31,7 +31,11 @@ def declare(commands: Any, command: run_options.Command) -> None:
     parser.add_argument("--site", type=Path, required=True, metavar="DIR", help="the snapshot of the site")
     parser.add_argument("--to", dest="target", required=True, metavar="RELEASE", help="the release to move to")
     parser.add_argument(
-        "--from", dest="origin", default="", metavar="RELEASE", help="begin with another release than the site has"
+        "--from",
+        dest="origin",
+        default="",
+        metavar="RELEASE",
+        help="begin with this release, not the site's own",
     )
     parser.add_argument(
         "--applications",

@@ -25,7 +25,13 @@ _OF_OTHER_TESTS = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS")
 
 def declare(commands: Any, command: run_options.Command) -> None:
     """Add `run` to the parser of `harness`."""
-    run = command(commands, "run", _run, "run cells on real clusters; further options go to pytest (-k, -x, --lf, -n)")
+    run = command(
+        commands,
+        "run",
+        _run,
+        "run cells, each a scenario on an install or upgrade, on real clusters; further options go to pytest (-k, -x, "
+        "--lf, -n)",
+    )
     run_options.declare(run.add_argument, (*run_options.SELECTION_OPTIONS, *run_options.RUN_OPTIONS))
 
 

@@ -112,3 +112,14 @@ def test_what_is_no_upgrade_is_refused(
 ) -> None:
     assert cli.main(["advise", "--from", origin, "--to", target]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_help_explains_the_options_of_a_run_as_advice_takes_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["advise", "--help"])
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "which are compared with the CRDs" in said
+    assert "the umbrella chart around it" in said
+    assert "user-apps" not in said, "advice runs no scenario"
+    assert "oci://" not in said, "advice reads a chart from files alone"
