@@ -40,7 +40,7 @@ def clean(observed: ObservedOperator) -> Finding:
     if not lines:
         return errored(name, f"{len(observed.logs)} containers have logged nothing to check")
     if bad:
-        return failed(name, f"{len(bad)} lines tell of trouble, the first: {bad[0]}", lines=bad[:_SHOWN], known=known)
+        return failed(name, f"{len(bad)} lines report problems, the first: {bad[0]}", lines=bad[:_SHOWN], known=known)
     return passed(
         name, f"{lines} lines in {len(observed.logs)} logs contain no known sign of trouble", lines=lines, known=known
     )

@@ -29,7 +29,7 @@ def served(observed: ObservedOperator) -> Finding:
         return errored(_NAME, seen.reason)
     page = seen.leading
     if page is None:
-        return failed(_NAME, f"nobody serves the metrics of applications: {seen.why}")
+        return failed(_NAME, f"no pod serves the metrics of applications: {seen.why}")
     if closed := [f"{it.address}: {it.refused}" for it in (page, *seen.others) if it.refused]:
         return failed(_NAME, f"the port of metrics is closed: {'; '.join(closed)}")
     due, later = metrics.due(observed.release.metrics, observed.moments, page.prefix)
@@ -46,7 +46,7 @@ def served(observed: ObservedOperator) -> Finding:
         return _elsewhere(observed, page, evidence)
     if not documented:
         why = observed.moments_trouble or "no application was seen"
-        return errored(_NAME, f"no documented metric was due, so that none was looked at: {why}", **evidence)
+        return errored(_NAME, f"no documented metric was due, so none was looked at: {why}", **evidence)
     others = f"; {len(seen.others)} other pods serve their own" if seen.others else ""
     return passed(
         _NAME,

@@ -110,9 +110,9 @@ def _site(parsed: argparse.Namespace) -> Iterator[Reading | None]:
     from harness.commands.snapshot import taken
 
     if parsed.site and parsed.context:
-        raise UsageError("--site and --context are two sources of the same", "omit one of them")
+        raise UsageError("--site and --context cannot be combined: both say what is installed", "omit one of them")
     if parsed.kubeconfig and not parsed.context:
-        raise UsageError("--kubeconfig says nothing without --context", "give --context, or omit it")
+        raise UsageError("--kubeconfig needs --context", "give --context, or omit it")
     if parsed.site:
         yield site.read(parsed.site, parsed.release_name)
     elif parsed.context:

@@ -94,7 +94,7 @@ def _index(wanted: Settings, releases: Sequence[Release], names: Sequence[str], 
         with temporary(wanted, programs=False):
             reference, archive = platforms.build(Store.of(wanted), releases, name, console.print)
         print(f"harness images import {archive} --as {reference}")
-    console.print(f"what is for {platforms.not_run()} cannot run on this machine, and has not", soft_wrap=True)
+    console.print(f"what is for {platforms.not_run()} has not been run: this machine cannot run it", soft_wrap=True)
 
 
 def _papers(wanted: Settings, action: str, names: Sequence[str], console: Console) -> None:

@@ -84,7 +84,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     asked = setup.request(run_options.read(parsed))
     if asked.existing is not None:
         raise UsageError(
-            "for a cluster that is there, nothing has to be prepared but the tools",
+            "an existing cluster needs no bootstrap, only Helm and kubectl",
             "harness tool helm; harness tool kubectl",
         )
     choice = detect(asked.settings, asked.options.source)
@@ -143,7 +143,7 @@ def _clean(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     if parsed.context:
         return _clean_cluster(parsed)
     if parsed.kubeconfig:
-        raise UsageError("--kubeconfig says where the context is, and none was given", "add --context")
+        raise UsageError("--kubeconfig needs --context", "add --context")
     if parsed.run:
         return 3 if clean_run(run_options.settings_of(parsed), parsed.run, say=print) else 0
     leaks = clean(run_options.settings_of(parsed), keep_cache=parsed.keep_cache, console=Console())
@@ -160,7 +160,10 @@ def _clean_cluster(parsed: argparse.Namespace) -> int:
 
     wanted = run_options.settings_of(parsed)
     if parsed.keep_cache:
-        raise UsageError("--keep-cache is about this machine, and --context is not", "leave out one of them")
+        raise UsageError(
+            "--keep-cache and --context cannot be combined: with --context, only a cluster is cleaned",
+            "leave out one of them",
+        )
     helm = tools.resolve(wanted, ["helm"])["helm"].path
     with temporary(wanted) as folder:
         found = access(parsed.kubeconfig or wanted.cluster.kubeconfig, parsed.context)

@@ -126,7 +126,7 @@ def _tell(made: Plan, output: Path) -> None:
     for move in made.moves:
         print(f"  {move.what}: {move.path}")
     for it in made.otherwise:
-        print(f"  otherwise: {it}")
+        print(f"  different from the site: {it}")
 
 
 def _judged(made: Plan, wanted: Settings, options: run_options.RunOptions, status: int) -> int:

@@ -26,7 +26,7 @@ def refuse(seen: Seen, intent: Intent, *, installation: str, context: str) -> No
 def _reasons(seen: Seen, intent: Intent, installation: str, context: str) -> Iterator[HarnessError]:
     if intent.upgrades and not (intent.allow_upgrade or intent.beside):
         yield UsageError(
-            f"{', '.join(intent.upgrades)} upgrades the operator, which in an existing cluster needs leave",
+            f"{', '.join(intent.upgrades)} upgrades the operator, which in an existing cluster needs your permission",
             "add --allow-upgrade (of the run's own operator alone), or choose --path 'install-*'",
         )
     yield from _remains(seen, intent, installation, context)

@@ -38,7 +38,7 @@ def prefix(goarch: str) -> list[str | Path]:
     Raises UsageError for one that is not known, ToolError without its emulator.
     """
     if goarch not in EMULATORS:
-        raise UsageError(f"nothing is known that runs programs for {goarch}", f"known: {', '.join(EMULATORS)}")
+        raise UsageError(f"no emulator is known for {goarch}", f"known: {', '.join(EMULATORS)}")
     emulator = EMULATORS[goarch]
     found = shutil.which(emulator.program)
     if found is None:

@@ -185,7 +185,9 @@ def _write_hosts_toml(file: Path, mirror: Mirror | None, first: str = "") -> Non
             "write its url without control characters",
         ) from broken
     if read != hosts_settings(mirror, first):
-        raise SettingsError(f"{file} does not say what the mirror map says of {address!r}", "report this")
+        raise SettingsError(
+            f"{file} does not say what the mirror map says of {address!r}", "report this as a bug of the harness"
+        )
 
 
 def hosts_settings(mirror: Mirror | None, first: str = "") -> Mapping[str, Any]:

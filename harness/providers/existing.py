@@ -86,5 +86,5 @@ class Existing:
 
     def _host(self) -> Guest:
         if self._tools.guest is None:
-            raise ClusterError("it was not said which existing cluster is meant", "give --context")
+            raise ClusterError("no existing cluster was named", "give --context")
         return self._tools.guest

@@ -265,8 +265,8 @@ class RegistryClient(Connection):
             return None
         behind = self.answered(response, "a digest that no image has")
         return RegistryError(
-            f"{self.server} answered 404 for {_shown(reference)}, which says nothing: {behind.message}, and a cache "
-            "answers so where the registry behind it refuses or fails",
+            f"{self.server} answered 404 for {_shown(reference)}, which proves nothing: {behind.message}, and a "
+            "pull-through cache answers 404 when the registry behind it refuses or fails",
             behind.next_step,
             status=behind.status,
         )

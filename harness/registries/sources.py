@@ -321,7 +321,7 @@ class Unasked:
 
 def _nobody(reference: str) -> UnaskedError:
     return UnaskedError(
-        f"nobody said which registry the cluster's nodes have {reference} from",
+        f"it is not known which registry the cluster's nodes pull {reference} from",
         "give --source upstream, or --source mirror with the mirrors of the nodes in harness.toml",
     )
 

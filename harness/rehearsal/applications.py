@@ -91,7 +91,7 @@ def _require_fit(path: Path, document: Object, kind: str, schema: Mapping[str, A
     file = path / folder.APPLICATIONS / f"{kind}.yaml"
     again = "correct it there, or make the snapshot again: harness snapshot --context CONTEXT -o DIR"
     if document.get("kind") != kind or not isinstance(metadata, Mapping) or not metadata.get("name"):
-        raise UsageError(f"{file}: there is something without the kind {kind}, or without a name", again)
+        raise UsageError(f"{file}: an object is not of the kind {kind}, or has no name", again)
     if not isinstance(spec, Mapping):
         raise UsageError(f"{file}: {kind} {_shown(document)} has no spec", again)
     masked = _masked(spec)

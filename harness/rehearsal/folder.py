@@ -75,7 +75,7 @@ harness run {shlex.join(words(options))}
 
 {_lines(f"- {it.what}: `{it.path}`" for it in plan.moves)}
 
-## Otherwise than at the site
+## Different from the site
 
 {_lines(f"- {it}" for it in plan.otherwise) or "Nothing."}
 """

@@ -64,7 +64,7 @@ class Stopwatch:
     def pace(self) -> Pace:
         """All of it. Raises HarnessError when nothing was measured."""
         if not self._plain or not self._asked:
-            raise HarnessError("no dry run came to an end")
+            raise HarnessError("no dry run finished")
         return Pace(plain=tuple(self._plain), asked=tuple(self._asked))
 
 

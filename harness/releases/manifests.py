@@ -148,7 +148,7 @@ def _objects(document: Any, where: str) -> Iterator[Document]:
     if version.startswith(_KUSTOMIZE):
         raise UsageError(f"{where}: a {kind} is not applied", "give what `kubectl kustomize` makes of it")
     if version.startswith(_OPERATORS_OWN):
-        raise UsageError(f"{where}: a {kind} cannot be there before the operator", "give your applications with --apps")
+        raise UsageError(f"{where}: a {kind} cannot exist before the operator", "give your applications with --apps")
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
     if not isinstance(name, str) or not name:

@@ -44,10 +44,10 @@ def lines(result: RehearsalResult) -> Iterator[str]:
         yield "  the steps that made it hold:"
         yield from (f"    {number}. {plain(it)}" for number, it in enumerate(result.steps, 1))
     if result.seen:
-        yield "  what the snapshot says of the move:"
+        yield "  what the snapshot says about the move:"
         yield from (f"    - {plain(it)}" for it in result.seen)
     if result.otherwise:
-        yield "  otherwise than at the site:"
+        yield "  different from the site:"
         yield from (f"    - {plain(it)}" for it in result.otherwise)
 
 
@@ -70,9 +70,9 @@ def markdown(result: RehearsalResult | None) -> Iterator[str]:
         yield from ("", "**the steps that made it hold**", "")
         yield from (f"{number}. {prose(it)}" for number, it in enumerate(result.steps, 1))
     if result.seen:
-        yield from ("", "**what the snapshot says of the move**", "")
+        yield from ("", "**what the snapshot says about the move**", "")
         yield from (f"- {prose(it)}" for it in result.seen)
     if result.otherwise:
-        yield from ("", "**otherwise than at the site**", "")
+        yield from ("", "**different from the site**", "")
         yield from (f"- {prose(it)}" for it in result.otherwise)
     yield ""

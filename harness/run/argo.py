@@ -25,7 +25,7 @@ def image(settings: Settings, say: Callable[[str], None]) -> ArgoCdImage:
     store = Store.of(settings)
     with _BUILDING:
         if store.get(argocd.recipe()) is None:
-            say(f"builds Argo CD {argocd.row().version}, once; usually that takes five minutes")
+            say(f"building Argo CD {argocd.row().version}; this takes about five minutes, once")
         try:
             artifact = argocd.build(store)
         except (BuildError, CommandError, ToolError) as error:

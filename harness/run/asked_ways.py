@@ -19,7 +19,7 @@ def require(cells: Iterable[Cell], *, values: bool, release: bool, existing: boo
         others = [way for way in path.ways if not by_helm(way)]
         if kustomize and (values or path.profile):
             raise UsageError(
-                f"{path.name}: values do not reach Kustomize",
+                f"{path.name}: Kustomize takes no values",
                 "leave out --values and the profile, or choose another way",
             )
         if kustomize and release:
@@ -29,6 +29,6 @@ def require(cells: Iterable[Cell], *, values: bool, release: bool, existing: boo
             )
         if others and existing:
             raise UsageError(
-                f"{path.name}: in a cluster that is there, releases are installed by Helm alone",
+                f"{path.name}: in an existing cluster, only Helm installs releases",
                 "choose a path of Helm",
             )

@@ -122,7 +122,7 @@ def build_images(asked: Request, kind: str, say: Callable[[str], None]) -> None:
     for addon in addons_of(asked):
         for build in foundry_images.addon_builds(asked.settings, addon):
             if not build.done():
-                say(f"building {build.reference} for the add-on {addon.name}; this once it takes some minutes")
+                say(f"building {build.reference} for the add-on {addon.name}; this takes some minutes, once")
                 build.build(say)
 
 

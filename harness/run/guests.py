@@ -36,7 +36,7 @@ def wanted(options: RunOptions) -> bool:
     others = [it for it in named if it != NAME]
     if others:
         raise UsageError(
-            f"the environment {NAME} goes alone, without {', '.join(others)}",
+            f"the environment {NAME} cannot be combined with {', '.join(others)}",
             "run the other environments by themselves",
         )
     for flag, given_too, why in (

@@ -185,7 +185,9 @@ def _by_digest(prefix: str, settings: Settings) -> Found:
             _ELSEWHERE,
         )
     if len(found) > 1:
-        raise UsageError(f"--lock sha256:{prefix} begins {len(found)} digests", f"say which: {', '.join(found)}")
+        raise UsageError(
+            f"--lock sha256:{prefix} is the beginning of {len(found)} digests", f"say which: {', '.join(found)}"
+        )
     ((digest, file),) = found.items()
     lock = _in_file(file)
     if digits(lock.lock.digest) != digest:

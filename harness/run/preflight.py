@@ -101,7 +101,7 @@ class Preflight:
         if self._source.kind == "mirror":
             self._say(f"{len(new) - len(lacking)} of {len(new)} images and charts of these cells are in the mirrors")
         for error in lacking:
-            self._say(f"not to be had: {error.message}")
+            self._say(f"not available: {error.message}")
 
     def _finding(self, references: Sequence[str]) -> Finding:
         errors = [error for it in references if (error := self._answers[it])]
@@ -164,6 +164,6 @@ class Preflight:
 def _not_absent(image: str) -> Finding:
     return unavailable(
         ABSENT_CHECK,
-        f"the path is that of a user who has not copied the new release, and {image} can be had here\n"
+        f"this path supposes that the new release is not in the old registry, but {image} can be had here\n"
         "  next: run it apart from cells of that copy, or take the image out of the mirror",
     )

@@ -158,7 +158,9 @@ class Resources:
             return
         registry = self._host.tools.get("registry")
         if registry is None:
-            self._say("no image cache: its registry is not built (nox -s bootstrap, with Go), and each node pulls anew")
+            self._say(
+                "no image cache: its registry server is not built (nox -s bootstrap), so each node pulls for itself"
+            )
             return
         cache = ImageCache.of(settings)
         server, view = serving(

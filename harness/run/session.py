@@ -113,7 +113,7 @@ class Session:
         from harness.run import guest_plan
 
         if self._has_workers:
-            raise UsageError("-n does not go with an existing cluster: there is one", "leave out -n")
+            raise UsageError("-n cannot be used in an existing cluster: there is only one", "leave out -n")
         guest_plan.agree(self.asked, host.choice.kind, self._say)
 
     def result(self, attempt: Attempt, mates: Sequence[Attempt]) -> CellResult:

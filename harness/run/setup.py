@@ -106,9 +106,11 @@ def request(options: RunOptions) -> Request:
             f"give a number from 1 to {_MOST_REPETITIONS}",
         )
     if options.seed is not None and not 0 <= options.seed < seeds.LIMIT:
-        raise UsageError(f"--seed {options.seed} is no seed", f"give a whole number from 0 to {seeds.LIMIT - 1}")
+        raise UsageError(
+            f"--seed {options.seed} is not a valid seed", f"give a whole number from 0 to {seeds.LIMIT - 1}"
+        )
     if options.drift and not options.lock:
-        raise UsageError("--drift is about differences from a lock", "give --lock too, or leave out --drift")
+        raise UsageError("--drift needs --lock", "give --lock, or leave out --drift")
     # What few requests need is loaded late: harness matrix is to answer at once.
     found: Found | None = None
     if options.lock:
@@ -138,9 +140,9 @@ def request(options: RunOptions) -> Request:
     if under_test is not None:
         catalogue = with_operator.with_release(catalogue, under_test.release)
     if options.exact_values and not options.values and found is None:
-        raise UsageError("--exact-values is about the files of --values", "give --values, or leave out --exact-values")
+        raise UsageError("--exact-values needs --values", "give --values, or leave out --exact-values")
     if options.values_key and not any(not profile_name(it) for it in options.values):
-        raise UsageError("--values-key is about the files of --values", "give --values, or leave out --values-key")
+        raise UsageError("--values-key needs --values", "give --values, or leave out --values-key")
     mine: tuple[Mapping[str, Any], ...] = umbrella.given(options.values, options.values_key or "", own.values)
     usual = () if options.exact_values or found else (profile("default", own.values),)
     told: tuple[str, ...] = ()
@@ -258,7 +260,7 @@ def _require_no_operator(options: RunOptions) -> None:
     """Raise UsageError for --operator in a user's own cluster."""
     if options.operator:
         raise UsageError(
-            "--operator does not go with --env existing, whose nodes cannot reach the registries of a run",
+            "--operator cannot be used with --env existing, whose nodes cannot reach the registries of a run",
             "push the image where they can, and name it with --values: image.registry, image.repository, image.tag",
         )
 

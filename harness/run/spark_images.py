@@ -22,7 +22,7 @@ def build_missing(asked: Request, kind: str, say: Callable[[str], None]) -> None
     for build in foundry_images.builders(asked.settings, ()):
         if not build.on_demand or build.reference not in wanted or build.done():
             continue
-        say(f"building {build.reference}; this once it takes some minutes")
+        say(f"building {build.reference}; this takes some minutes, once")
         try:
             build.build(say)
         except (BuildError, RegistryError) as failed:

@@ -71,7 +71,7 @@ def _unwatched(given: Given) -> Finding | None:
         return None
     return errored(
         CHECK,
-        f"with --exact-values, the release makes no accounts and rights in {', '.join(missing)}, where the cells run\n"
+        f"with --exact-values, the release creates no accounts and roles in {', '.join(missing)}, where the cells run\n"
         "  next: add these to spark.jobNamespaces, or leave out --exact-values",
     )
 

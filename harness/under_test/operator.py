@@ -80,7 +80,7 @@ class UnderTest:
         publisher = image.publisher(settings, registry)
         if isinstance(self.given, Tree):
             if store.get(build.recipe(self.given)) is None:
-                say(f"building the operator of {self.given.folder}; this once it takes some minutes")
+                say(f"building the operator of {self.given.folder}; this takes some minutes, once")
             built = build.build(store, self.given)
             chart = charts.from_path(build.chart(built), reference=str(self.chart.path))
             layout = read_image(build.build_image(store, self.given, built).folder)

@@ -144,7 +144,7 @@ class PathRun:
         seconds["soak"] = finished - ready - seconds["moves"] - seconds["finish"]
         reinstalled: ReinstallSeen | Unseen | None = None
         if self.path.kind == "rollback":
-            self.say(f"uninstalling {here.release.name} and installing it anew")
+            self.say(f"uninstalling {here.release.name} and installing it again")
             reinstalled = self.reinstall(here)
             seconds["reinstall"] = time.monotonic() - finished
         way_out: WayOutSeen | Unseen | None = None

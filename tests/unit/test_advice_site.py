@@ -182,8 +182,8 @@ def test_an_operator_that_nothing_says_the_version_of_needs_from(
     ("argv", "said"),
     [
         (["--site", "nowhere"], "the snapshot nowhere does not exist"),
-        (["--site", "x", "--context", "y"], "two sources of the same"),
-        (["--kubeconfig", "x", "--from", "2.2.1"], "says nothing without --context"),
+        (["--site", "x", "--context", "y"], "cannot be combined: both say what is installed"),
+        (["--kubeconfig", "x", "--from", "2.2.1"], "--kubeconfig needs --context"),
         ([], "needs the release that is installed"),
     ],
 )

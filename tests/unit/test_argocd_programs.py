@@ -148,7 +148,7 @@ def test_what_cannot_be_built_makes_cells_unavailable(tmp_path: Path, monkeypatc
 
     with pytest.raises(UnavailableError, match="Argo CD cannot be had: no Go module registry"):
         argo.image(Settings(cache_dir=tmp_path), said.append)
-    assert said == ["builds Argo CD 3.2.11, once; usually that takes five minutes"]
+    assert said == ["building Argo CD 3.2.11; this takes about five minutes, once"]
 
 
 def test_the_image_is_another_one_when_something_in_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,10 +23,10 @@ def cells(name: str) -> list[Cell]:
 @pytest.mark.parametrize(
     ("name", "asked", "said"),
     [
-        ("install-2.5.2~overlay", {"values": True}, "install-2.5.2~overlay: values do not reach Kustomize"),
-        ("upgrade-2.4.0-2.5.2~helm3,kustomize", {"values": True}, "values do not reach Kustomize"),
+        ("install-2.5.2~overlay", {"values": True}, "install-2.5.2~overlay: Kustomize takes no values"),
+        ("upgrade-2.4.0-2.5.2~helm3,kustomize", {"values": True}, "Kustomize takes no values"),
         ("install-2.5.2~kustomize", {"release": True}, "names its objects and its namespace itself"),
-        ("install-2.5.2~kubectl", {"existing": True}, "releases are installed by Helm alone"),
+        ("install-2.5.2~kubectl", {"existing": True}, "only Helm installs releases"),
         ("install-2.5.2~helm4", {"values": True, "release": True, "existing": True}, ""),
         ("install-2.5.2~kubectl", {"values": True, "release": True}, ""),
         ("install-2.5.2~overlay", {}, ""),

@@ -168,7 +168,7 @@ _FAULTS: list[tuple[dict[str, Any], str, str]] = [
     (
         {"metrics": Metrics(leading=None, why="no running controller pod was found")},
         "metrics-served",
-        "nobody serves the metrics of applications: no running controller pod was found",
+        "no pod serves the metrics of applications: no running controller pod was found",
     ),
     (
         {"metrics": Metrics(leading=MetricsPage(address="c:8080", types={}, refused="connection refused"), why="")},

@@ -155,7 +155,7 @@ OUT = WayOutSeen(
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"wrong": "it crashes"}, "kubectl apply it && helm upgrade it did not lead out: it crashes"),
+        ({"wrong": "it crashes"}, "kubectl apply it && helm upgrade it did not help: it crashes"),
         ({"differences": ("a: missing in the cluster",)}, "CRDs are not the chart's: a: missing in the cluster"),
         ({"state": "", "error": ""}, "a new application is (new)"),
         ({"state": "FAILED", "error": "no room"}, "a new application is FAILED: no room"),

@@ -137,7 +137,7 @@ def test_a_404_of_a_mirror_that_hides_a_refusal_is_not_taken_for_an_absence(behi
     with (
         answering(_cache(behind)) as server,
         RegistryClient(Mirror(url=f"http://{server.address}"), "docker.io", attempts=1) as client,
-        pytest.raises(RegistryError, match=f"404 for a/b:1, which says nothing: .* answered {behind} for") as raised,
+        pytest.raises(RegistryError, match=f"404 for a/b:1, which proves nothing: .* answered {behind} for") as raised,
     ):
         client.head(image("docker.io"))
 

@@ -41,7 +41,7 @@ def test_a_failure_that_was_predicted_is_broken_as_known_with_cause_and_way_out(
 
 
 def test_a_failure_that_nobody_predicted_stays_failed() -> None:
-    new = failed("logs-clean", "3 lines tell of trouble")
+    new = failed("logs-clean", "3 lines report problems")
     assert judged(CRASHED, new)[1] == new
     assert worst(judged(CRASHED, new)) is Verdict.FAILED
 

@@ -406,7 +406,7 @@ def test_crds_that_an_upgrade_applies_are_marked() -> None:
 def test_digests_that_nobody_can_be_asked_for_are_unavailable() -> None:
     finding = images.digests(operator(), Unasked().digests)
     assert finding.verdict is Verdict.UNAVAILABLE
-    assert "nobody said which registry the cluster's nodes have" in finding.message
+    assert "it is not known which registry the cluster's nodes pull" in finding.message
 
 
 def test_ledgers_and_cleans_of_this_machine_name_the_cluster_and_leave_it_alone(

@@ -95,7 +95,7 @@ def test_what_a_guest_cannot_run_is_left_out_of_globs_and_refused_by_name(kube: 
         ({"keep": True}, "--keep"),
         ({"before": Path("b")}, "--before"),
         ({"jobs": 2}, "--jobs"),
-        ({"selection": Selection(environments=("existing", "kind-1.34"))}, "goes alone"),
+        ({"selection": Selection(environments=("existing", "kind-1.34"))}, "cannot be combined with"),
     ],
 )
 def test_what_does_not_go_with_it_is_said(kube: FakeKube, folders: Path, given: dict[str, Any], word: str) -> None:

@@ -71,7 +71,7 @@ def test_a_beginning_of_two_digests_is_refused(settings: Settings) -> None:
         store.folder.mkdir(parents=True, exist_ok=True)
         (store.folder / f"{'ab' * 31}0{end}.json").write_text(lock().text())
 
-    with pytest.raises(UsageError, match="begins 2 digests") as told:
+    with pytest.raises(UsageError, match="is the beginning of 2 digests") as told:
         find("sha256:" + "ab" * 6, settings)
     assert f"{'ab' * 31}00, {'ab' * 31}01" in told.value.next_step
 

@@ -40,7 +40,7 @@ def test_documents_lists_and_json_are_read_in_the_order_of_files(tmp_path: Path)
         ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n", "is not applied", "kubectl kustomize"),
         (
             "apiVersion: sparkoperator.k8s.io/v1beta2\nkind: SparkApplication\nmetadata: {name: a}\n",
-            "cannot be there before the operator",
+            "cannot exist before the operator",
             "--apps",
         ),
         ("apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: a}\n", "a SealedSecret", "without"),

@@ -102,7 +102,7 @@ def test_what_is_missing_is_named_with_its_mirror_and_only_its_cells_are_refused
     assert "rancher/k3s" not in refusals[cell().id].message
     assert f"copy {IMAGE} to the mirror" in finding.message
     assert [line for line in said if "3 of 5 images and charts" in line], said
-    assert [line for line in said if line.startswith(f"not to be had: {IMAGE}")]
+    assert [line for line in said if line.startswith(f"not available: {IMAGE}")]
     # Asked for once. A GET tells it apart from a manifest without HEAD, and one for a digest that nothing has shows
     # that the mirror's 404 can be believed.
     spark = [(it.method, "sha256:" in it.path) for it in fake.requests if "apache/spark/manifests" in it.path]

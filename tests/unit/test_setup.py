@@ -90,7 +90,7 @@ def test_profiles_are_asked_for_by_name_and_merged_in_the_order_of_the_options(
 
 
 def test_a_key_of_values_needs_a_file_that_has_it() -> None:
-    with pytest.raises(UsageError, match="--values-key is about the files of --values"):
+    with pytest.raises(UsageError, match="--values-key needs --values"):
         setup.request(RunOptions(selection=PI, values=(Path("profile:ha"),), values_key="spark-operator"))
 
 
@@ -243,7 +243,7 @@ def test_apps_that_no_cell_runs_are_wrong_usage(tmp_path: Path) -> None:
     [Selection(scenarios=("user-apps",)), Selection(cells=("kind-1.34/install-2.5.2/user-apps",))],
 )
 def test_their_scenario_without_apps_is_wrong_usage(selection: Selection) -> None:
-    with pytest.raises(UsageError, match="runs applications of your own, and there are none") as error:
+    with pytest.raises(UsageError, match="runs your own applications, and none were given") as error:
         setup.request(RunOptions(selection=selection))
     assert "--apps DIR" in error.value.next_step
 

@@ -84,13 +84,13 @@ def test_a_chart_with_an_address_comes_from_there_unless_another_place_is_given(
 
 
 def test_drift_needs_a_lock() -> None:
-    with pytest.raises(UsageError, match="--drift is about differences from a lock"):
+    with pytest.raises(UsageError, match="--drift needs --lock"):
         setup.request(RunOptions(drift=True))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
 def test_what_is_no_seed_is_refused(seed: int) -> None:
-    with pytest.raises(UsageError, match=f"--seed {seed} is no seed"):
+    with pytest.raises(UsageError, match=f"--seed {seed} is not a valid seed"):
         setup.request(RunOptions(seed=seed))
 
 

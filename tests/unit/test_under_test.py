@@ -309,7 +309,7 @@ def test_a_request_takes_it_among_the_releases(checkout: Path, tmp_path: Path, m
 
     assert [it.name for it in made.releases] == ["2.5.2", "dev"]
     assert made.under_test is not None
-    with pytest.raises(UsageError, match="--operator does not go with --env existing"):
+    with pytest.raises(UsageError, match="--operator cannot be used with --env existing"):
         setup.request(RunOptions(operator="spark-operator", selection=Selection(environments=("existing",))))
 
 

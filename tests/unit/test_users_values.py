@@ -178,5 +178,5 @@ def test_exact_values_without_the_cells_namespaces_are_refused_before_a_cluster(
     result = run(stage, "mine.yaml", exact=True, spark={"jobNamespaces": listed}).by_scenario["spark-pi"]
 
     assert result.verdict is Verdict.ERROR
-    assert f"makes no accounts and rights in {ends}" in result.reason
+    assert f"creates no accounts and roles in {ends}" in result.reason
     assert not stage.specs

@@ -85,7 +85,7 @@ class UserApps(Story):
         asked = (*selection.scenarios, *(cell.rpartition("/")[2] for cell in selection.cells))
         if NAME in asked:
             raise UsageError(
-                f"the scenario {NAME} runs applications of your own, and there are none",
+                f"the scenario {NAME} runs your own applications, and none were given",
                 "give the folder with their YAML files: --apps DIR",
             )
         return selection

@@ -69,11 +69,11 @@ def _story(ctx: PathContext, here: InstalledRelease, by: bystanders.Bystanders) 
     lost = [it.name for it in struck if it.state is not State.COMPLETED]
     again = [by.submit_again(name) for name in lost]
     if any(it is None or it.state is not State.COMPLETED for it in again):
-        yield failed(fault.WAY_OUT, f"deleted and created anew, they are {[it and str(it.state) for it in again]}")
+        yield failed(fault.WAY_OUT, f"deleted and created again, they are {[it and str(it.state) for it in again]}")
     else:
         yield passed(
             fault.WAY_OUT,
-            f"deleted and created anew, {', '.join(lost)} COMPLETED" if lost else "no action is needed: all COMPLETED",
+            f"deleted and created again, {', '.join(lost)} COMPLETED" if lost else "no action is needed: all COMPLETED",
             commands=[f"kubectl delete sparkapplication {it} && kubectl apply -f {it}.yaml" for it in lost],
         )
 

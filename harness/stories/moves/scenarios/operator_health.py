@@ -160,7 +160,7 @@ def stored_objects_fit(move: ObservedMove) -> Finding:
     if move.unfit:
         message = "; ".join(f"{thing}: {said}" for thing, said in list(move.unfit.items())[:_SHOWN])
         return failed(
-            name, f"{len(move.unfit)} stored objects fit the schema no more: {message}", unfit=dict(move.unfit)
+            name, f"{len(move.unfit)} stored objects no longer fit the schema: {message}", unfit=dict(move.unfit)
         )
     return passed(name, "every stored object fits the schema")
 
@@ -173,7 +173,7 @@ def way_out(seen: WayOutSeen | observe.Unseen) -> Finding:
     commands = " && ".join(seen.commands)
     evidence = {"commands": list(seen.commands)}
     if seen.wrong:
-        return failed(name, f"{commands} did not lead out: {seen.wrong}", **evidence)
+        return failed(name, f"{commands} did not help: {seen.wrong}", **evidence)
     if seen.differences:
         return failed(name, f"after {commands} CRDs are not the chart's: {'; '.join(seen.differences)}", **evidence)
     if seen.state != State.COMPLETED:

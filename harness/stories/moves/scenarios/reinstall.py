@@ -89,7 +89,7 @@ def nothing_reruns(seen: ReinstallSeen) -> Finding:
     """What had ended before is not submitted again by the operator that comes anew."""
     name = "ended-stay-ended"
     if not seen.ended:
-        return errored(name, "no application had ended before, so that none could run again")
+        return errored(name, "no application had ended before, so none could run again")
     if seen.rerun:
         return failed(name, f"{len(seen.rerun)} of {seen.ended} ended applications ran again: {', '.join(seen.rerun)}")
     return passed(name, f"none of {seen.ended} ended applications ran again")
