@@ -31,12 +31,12 @@ def test_namespaces_and_clocks_are_looked_at(tmp_path: Path) -> None:
         "c": (404, "{}"),
     }
     new: dict[str, object] = {"metadata": {"name": "new"}, "spec": {}}
-    objects = {"leases": [lease("one", -4.0), lease("two", 90.0), new]}
+    objects = {"leases": [lease("one", -4.0), lease("two", 3600.0), new]}
     with api_server(tmp_path, objects, answers) as cluster, cluster.api_client() as api:
         seen = footing.look(api, ["a", "b", "c"])
     assert seen.namespaces == {"a": "Active", "b": f"Terminating: {stuck['message']}", "c": "gone"}
     assert seen.ahead.keys() == {"one", "two"}
-    assert seen.ahead["one"] < 0 < 60 < seen.ahead["two"] <= 90
+    assert seen.ahead["one"] < 0 < 60 < seen.ahead["two"] <= 3600
 
 
 @pytest.mark.parametrize("phase", ["Terminating: Some content has finalizers remaining", "gone"])
