@@ -16,7 +16,7 @@ from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.errors import CommandError
 from harness.kube.cluster import Cluster
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import RESTRICTED, Environment, Release
 from harness.process import call
 from harness.waiting import Deadline
 
@@ -57,6 +57,17 @@ def images(value: Any) -> set[str]:
     if isinstance(value, list):
         return set().union(*(images(inner) for inner in value))
     return set()
+
+
+def ran_by(manifest: samples.Manifest) -> list[dict[str, Any]]:
+    """What a manifest says of each container: drivers and executors of applications, and the containers of pods."""
+    spec = manifest["spec"]
+    if manifest["kind"] == "Pod":
+        return list(spec["containers"])
+    if manifest["kind"] == "SparkConnect":
+        return [it for role in ("server", "executor") for it in spec[role]["template"]["spec"]["containers"]]
+    application = spec.get("template", spec)
+    return [application["driver"], application["executor"]]
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
@@ -106,3 +117,12 @@ def test_the_chart_is_sound(helm_binary: Path) -> None:
 def test_a_sample_runs_on_the_version_of_its_cell(context: ScenarioContext) -> None:
     (made,) = samples.render(replace(context, spark_version="3.5.5"), "spark-pi")
     assert (made["spec"]["sparkVersion"], made["spec"]["image"]) == ("3.5.5", IMAGES["3.5.5"])
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_sample_fits_a_namespace_that_is_restricted(context: ScenarioContext, sample: str) -> None:
+    environment = context.cluster.environment.model_copy(update={"addons": (RESTRICTED,)})
+    restricted = replace(context, cluster=replace(context.cluster, environment=environment))
+    containers = ran_by(samples.render(restricted, sample)[-1])
+    assert containers
+    assert all(it["securityContext"]["allowPrivilegeEscalation"] is False for it in containers)
