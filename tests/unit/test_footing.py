@@ -59,6 +59,7 @@ def test_a_clock_that_is_ahead_proves_nothing_about_the_operator() -> None:
         (3.0, (4.0, 0.1), Verdict.PASSED, "took up to 4.0 s"),
         (0.1, (8.2, 0.1, 8.1), Verdict.FAILED, "the webhook is slow"),
         (3.0, (8.2, 8.1), Verdict.ERROR, "the API server itself is slow"),
+        (5.9, (0.1, 0.1), Verdict.ERROR, "the API server itself is slow"),
         (
             0.0,
             (6.1, 0.1, 0.1, 5.9),
