@@ -11,6 +11,7 @@ from websocket import WebSocketException
 from harness.apps import samples
 from harness.apps.logs import announced, pod_log, tail
 from harness.apps.objects import Objects
+from harness.apps.pods import by_role
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.late import client, streams
@@ -61,7 +62,17 @@ def query(
         wanted=f"{up_to * (up_to + 1) // 2} from Spark {_VALUES.spark.version} through ",
         answer=answers[0] if answers else "",
         log_end="" if answers else tail(log),
+        server_log_end="" if answers else _server_log_end(objects, server),
     )
+
+
+def _server_log_end(objects: Objects, server: str) -> str:
+    """The end of the log of a server that did not answer: of the container before, where the kubelet made a new one."""
+    pod = next((it for it in by_role(objects.spark_pods(), "connect-server") if it.application == server), None)
+    if pod is None or not pod.containers:
+        return ""
+    before = pod.main.restarts > 0 and pod.main.ended is None
+    return tail(pod_log(objects.core, objects.namespace, pod.name, before=before))
 
 
 def let_end(cluster: Cluster, namespace: str, driver: str) -> None:

@@ -186,7 +186,7 @@ class ConnectLook:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """A real client's query: what it printed as its answer, empty when it got none, and the end of its log."""
+    """A real client's query: what it printed as its answer; empty when it got none, with the ends of both logs."""
 
     at: datetime
     when: When
@@ -194,6 +194,7 @@ class Query:
     wanted: str
     answer: str
     log_end: str = ""
+    server_log_end: str = ""
 
     @property
     def right(self) -> bool:
@@ -204,6 +205,11 @@ class Query:
     def fault(self) -> str:
         """Of one that is not right: the answer, else what the client's log says went wrong."""
         return self.answer or causes.told(self.log_end)
+
+    @property
+    def server_fault(self) -> str:
+        """Why the server did not answer, in the words of its log; empty where it has none."""
+        return causes.found(self.server_log_end)
 
 
 @dataclass(frozen=True, kw_only=True)

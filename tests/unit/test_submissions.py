@@ -105,6 +105,17 @@ def test_a_new_connect_server_must_come_up(server: ConnectSeen, verdict: Verdict
     assert judged(SMALL, NEW, connects=(server,))["new-connect-ready"].verdict is verdict
 
 
+def test_why_a_new_connect_server_does_not_come_up_is_told() -> None:
+    log = 'Exception in thread "main" java.lang.IllegalArgumentException: basedir must be absolute: ?/.ivy2.5.2/local'
+    server = connect("NotReady", answer="")
+    asked = replace(
+        server.queries[0], server_log_end=f"{log}\n\tat org.apache.ivy.util.Checks.checkAbsolute(Checks.java:48)"
+    )
+    found = judged(SMALL, NEW, connects=(replace(server, queries=(asked,)),))["new-connect-ready"]
+    assert "is NotReady, with 1 server pods: " in found.message
+    assert "basedir must be absolute" in found.message
+
+
 def test_where_nothing_was_submitted_nothing_is_proved() -> None:
     assert judged(NEW)["submissions-observed"].verdict is Verdict.ERROR
     assert judged(NEW, refused=(refused(When.DURING),))["submissions-observed"].verdict is Verdict.FAILED

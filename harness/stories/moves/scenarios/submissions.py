@@ -157,7 +157,8 @@ def new_connect(seen: WorkloadSeen) -> Finding:
     message = f"{server.name} is {server.state or '(new)'}"
     pods = [f"{pod.name} {pod.phase}" for pod in server.servers]
     if server.state != "Ready" or not server.servers:
-        return failed(name, f"{message}, with {len(pods)} server pods", pods=pods)
+        why = "".join(f": {it.server_fault}" for it in server.queries[-1:] if it.server_fault)
+        return failed(name, f"{message}, with {len(pods)} server pods{why}", pods=pods)
     wrong = [query for query in server.queries if not query.right]
     if wrong:
         return failed(name, f"{message}, and gave no right answer: {wrong[-1].fault}", pods=pods)
