@@ -11,7 +11,7 @@ from itertools import product
 from pydantic import Field
 
 from harness.errors import UsageError
-from harness.matrix.known_rows import COMPARISON, KnownRow, Note
+from harness.matrix.known_rows import COMPARISON, INSTALLED, KnownRow, Note
 from harness.matrix.model import CrdMode, Known, Path, PathKind, Release, ValuesMode, WayName
 from harness.matrix.path_names import USUAL, is_release, name_of, parse, ways_of
 from harness.matrix.possible import why_not, why_not_in_ways
@@ -99,6 +99,10 @@ class Upgrades:
         rows = (row for row in self.known if row.about_install(release, way))
         return tuple(it for row in rows for it in row.expectations(release, way))
 
+    def _before_moves(self, release: str, way: WayName) -> tuple[Known, ...]:
+        """What keeps the first install of a path from its end, so that no move begins."""
+        return tuple(it for it in self.of_install(release, way) if it.check == INSTALLED)
+
     def _path(
         self,
         kind: PathKind,
@@ -109,7 +113,8 @@ class Upgrades:
         limits: Limits,
         tags: tuple[str, ...],
     ) -> Path:
-        moves = Path(name="", kind=kind, releases=tuple(releases), ways=ways).moves
+        bare = Path(name="", kind=kind, releases=tuple(releases), ways=ways)
+        moves = bare.moves
         known = [
             each.model_copy(update={"move": str(move)}) if len(moves) > 1 else each
             for move in moves
@@ -128,7 +133,7 @@ class Upgrades:
             helm=helm,
             outage_limit=limits.outage_limit or self.defaults.outage_limit,
             delay_limit=limits.delay_limit or self.defaults.delay_limit,
-            known=tuple(known),
+            known=(*self._before_moves(releases[0], bare.way()), *known),
             tags=tags,
         )
 

@@ -23,6 +23,9 @@ Basis = Literal["run", "upstream-issue", "code"]
 ANYTHING = "?*"
 """The condition that a value is there, and not empty."""
 
+INSTALLED = "release-installed"
+"""The check of an install that did not get to its end. Where it did, no cell has it."""
+
 _LINK = r"^https://[^\s/]+/\S+$"
 
 COMPARISON = re.compile(r"(<=|>=|<|>)(\d+\.\d+\.\d+)")

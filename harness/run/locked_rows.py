@@ -9,7 +9,7 @@ from typing import Any
 from harness.kube import pull_messages
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.edges import EdgeRow
-from harness.matrix.known_rows import KnownRow
+from harness.matrix.known_rows import INSTALLED, KnownRow
 from harness.matrix.model import Cell, Path
 from harness.matrix.path_names import ways_of
 from harness.run.lock import LockedRow
@@ -79,7 +79,9 @@ def _known(path: Path, values: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """A known break with the releases of the path alone: others may be unknown elsewhere."""
     known = KnownRow.model_validate(dict(values))
     moves = [move for move in path.moves if known.about(move, path.crds, path.values)]
-    if not moves:
+    begun = path.kind == "install" or known.check == INSTALLED
+    installed = [path.releases[0]] if begun and known.about_install(path.releases[0], path.way()) else []
+    if not (moves or installed):
         return None
-    ends = {"from": [move.origin for move in moves], "to": [move.target for move in moves]}
+    ends = {"from": [move.origin for move in moves] or ["*"], "to": [*installed, *(move.target for move in moves)]}
     return {**values, **{key: list(dict.fromkeys(names)) for key, names in ends.items()}}

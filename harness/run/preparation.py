@@ -18,6 +18,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.interruptions import finding_of
 from harness.machine import HostSeen
 from harness.matrix import path_names
+from harness.matrix.known_rows import INSTALLED
 from harness.matrix.names import counted
 from harness.matrix.path_names import by_argo_cd
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
@@ -41,7 +42,6 @@ from harness.run.run_host import Host
 from harness.run.setup import Request
 from harness.run.slots import CREATIONS, Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
-from harness.stories.foreseen import INSTALLED
 from harness.verdicts import Finding, errored, failed, unavailable
 from harness.waiting import Cancelled, Deadline
 

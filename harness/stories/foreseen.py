@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.checks import expectation
+from harness.matrix.known_rows import INSTALLED
 from harness.releases import conditions
 from harness.verdicts import Finding, passed
-
-INSTALLED = "release-installed"
-"""The check of an install that did not get to its end. Where it did, no cell has it."""
 
 if TYPE_CHECKING:
     from harness.matrix.model import Cell, Known
@@ -19,13 +17,24 @@ if TYPE_CHECKING:
     from harness.stories.protocol import RunContext
 
 
-def judged(run: RunContext, on: PreparedCluster, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
-    """The findings of a cell on an install that got to its end, in view of what was foreseen of it."""
-    known = foreseen(run, on, cell)
-    if not any(it.check == INSTALLED for it in known):
-        return expectation.judge(findings, known, cell.scenario.base)
-    held = passed(INSTALLED, f"release {on.installed.release.name} was installed")
-    return expectation.judge([*findings, held], known, cell.scenario.base)
+def judged(
+    run: RunContext,
+    on: PreparedCluster,
+    cell: Cell,
+    findings: Sequence[Finding],
+    *,
+    also: Sequence[Known] = (),
+    rows: str = "charts/upgrades.toml",
+) -> list[Finding]:
+    """The findings of a cell whose install got to its end, in view of what was foreseen of it, and of the rows `also`.
+
+    `rows` is what the foreseen is from.
+    """
+    known = [*foreseen(run, on, cell), *also]
+    found = list(findings)
+    if any(it.check == INSTALLED for it in known):
+        found.append(passed(INSTALLED, f"release {cell.path.releases[0]} was installed"))
+    return expectation.judge(found, known, cell.scenario.base, rows=rows)
 
 
 def foreseen(run: RunContext, on: PreparedCluster, cell: Cell) -> list[Known]:

@@ -142,6 +142,19 @@ def test_known_breaks_belong_to_the_moves_that_they_are_about() -> None:
     assert [known.move for known in back.known] == ["2.2.1 → 2.5.2"]
 
 
+def test_what_keeps_the_first_install_from_its_end_is_known_of_every_path_that_begins_with_it() -> None:
+    row = KNOWN.replace('crds = ["none"]', 'kinds = ["install"]').replace(">=2.3.0", "<2.3.0")
+    found = read(row.replace("no-restarts", "release-installed") + row)
+    for path in (
+        found.path("upgrade", ("2.2.1", "2.5.2"), "apply", "default"),
+        found.path("rollback", ("2.2.1", "2.5.2"), "none", "default"),
+    ):
+        assert [(known.check, known.release, known.move) for known in path.known] == [
+            ("release-installed", "2.2.1", "")
+        ]
+    assert not found.path("upgrade", ("2.3.0", "2.5.2"), "apply", "default").known
+
+
 def test_a_path_without_a_row_gets_the_defaults_and_what_is_known() -> None:
     path = REAL.upgrades.path("upgrade", ("2.2.1@docker.io", "2.5.1"), "none", "reset-then-reuse")
     assert path.name == "upgrade-2.2.1@docker.io-2.5.1+crds=none+values=reset-then-reuse"

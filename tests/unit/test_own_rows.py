@@ -78,8 +78,8 @@ def read_all(own: own_rows.OwnRows) -> None:
     catalogue.load(own=own)
 
 
-def cell_in(found: catalogue.Catalogue, path: str) -> Cell:
-    wanted = Selection(cells=(f"kind-1.34/{path}/operator-health",))
+def cell_in(found: catalogue.Catalogue, path: str, scenario: str = "operator-health") -> Cell:
+    wanted = Selection(cells=(f"kind-1.34/{path}/{scenario}",))
     (cell,) = select(found, wanted, stories.scenarios())
     return cell
 
@@ -288,6 +288,17 @@ def test_a_lock_has_the_rows_of_its_cell_and_works_where_the_folders_are_not(tmp
     elsewhere = catalogue.load(own=own_rows.given(as_given(rows)))
     assert elsewhere.upgrades.paths[name] == mine.upgrades.paths[name]
     assert elsewhere.upgrades.paths[name].outage_limit == 77
+
+
+def test_a_lock_has_the_rows_about_the_install_that_a_path_begins_with(tmp_path: Path) -> None:
+    row = KNOWN.replace("[[known]]", '[[known]]\nkinds = ["install"]').replace('to = ["2.5.2@quay.io", "2.5.1"]', "")
+    mine = loaded(folder(tmp_path, upgrades=row.replace("no-restarts", "release-installed") + row))
+
+    (upgrade,) = locked_rows.locked(mine, cell_in(mine, path="upgrade-2.2.1-2.5.2+crds=apply"))
+    install = locked_rows.locked(mine, cell_in(mine, path="install-2.5.2", scenario="spark-pi"))
+
+    assert (upgrade.values["check"], upgrade.values["to"]) == ("release-installed", ["2.2.1"])
+    assert [it.values["to"] for it in install] == [["2.5.2"], ["2.5.2"]]
 
 
 def test_a_lock_of_shipped_rows_has_none(tmp_path: Path) -> None:

@@ -35,13 +35,12 @@ class Failures(Story):
 
 def _findings(run: RunContext, on: PreparedCluster, it: CellRun) -> list[Finding]:
     """Raises HarnessError for what proves nothing."""
-    from harness.checks import expectation
-    from harness.stories.foreseen import foreseen
+    from harness.stories.foreseen import judged
     from harness.stories.path_context import path_context
 
     name = it.cell.scenario.name
     found = scenarios.discover()[name].run(path_context(run, on, it))
-    return expectation.judge(found, foreseen(run, on, it.cell), name)
+    return judged(run, on, it.cell, found)
 
 
 STORY = Failures()

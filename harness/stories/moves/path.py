@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from harness.apps import samples
 from harness.apps.users import USERS
-from harness.checks import expectation
 from harness.kube.interruptions import finding_of, findings_of
 from harness.matrix.model import Cell
 from harness.matrix.path_names import crds_left
 from harness.releases.namespaces import CHECK_NAMESPACE
-from harness.stories.foreseen import foreseen
+from harness.stories.foreseen import judged
 from harness.upgrades import way_out
 from harness.upgrades.observed import ObservedPath
 from harness.upgrades.path_run import PathRun
@@ -65,7 +64,7 @@ def images(cell: Cell) -> Sequence[str]:
 
 
 def _judged(run: RunContext, on: PreparedCluster, observed: ObservedPath, cell: Cell, judge: Judge) -> list[Finding]:
-    return expectation.judge(list(judge(observed, cell)), foreseen(run, on, cell), cell.scenario.name)
+    return judged(run, on, cell, list(judge(observed, cell)))
 
 
 def _observed(run: RunContext, on: PreparedCluster, first: CellRun) -> ObservedPath | Finding:

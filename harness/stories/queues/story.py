@@ -45,16 +45,15 @@ class Queues(Story):
 
 def _findings(run: RunContext, on: PreparedCluster, it: CellRun) -> list[Finding]:
     """Raises HarnessError for what proves nothing."""
-    from harness.checks import expectation
     from harness.matrix.addons import named
-    from harness.stories.foreseen import foreseen
+    from harness.stories.foreseen import judged
     from harness.stories.path_context import path_context
     from harness.stories.queues import steps
 
     found = steps.run(path_context(run, on, it), it.before_deletion)
     added = [named(run.catalogue.addons, name) for name in it.cell.environment.addons]
-    known = [*foreseen(run, on, it.cell), *(each for addon in added for each in addon.known)]
-    return expectation.judge(found, known, SCENARIO.name, rows="charts/upgrades.toml and clusters/addons.toml")
+    known = [each for addon in added for each in addon.known]
+    return judged(run, on, it.cell, found, also=known, rows="charts/upgrades.toml and clusters/addons.toml")
 
 
 STORY = Queues()
