@@ -140,7 +140,9 @@ class Beside:
         if first == number or here >= len(heads) or not _IS_IMAGE.search(heads[here]):
             return None
         named = list(zip(heads, cells, strict=False))
-        host = next((cell for head, cell in named if _IS_HOST.search(head)), DOCKER_HUB)
+        host = next((cell for head, cell in named if _IS_HOST.search(head)), "")
+        if not host and any(one.name == f"{DOCKER_HUB}/{it.path}" for one in self._homes.all):
+            host = DOCKER_HUB
         tag = next((cell for head, cell in named if _IS_TAG.search(head)), "")
         return (host, tag) if is_host(host) and not tag.strip("v0123456789.") else None
 

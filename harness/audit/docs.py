@@ -35,6 +35,8 @@ _NEARBY = 200
 _VERSION = re.compile(r"(?:tag|version|semver)[\"']?\s*[:= ]\s*[\"']?(\d+\.\d+\.\d+)")
 _LOCKS = (".lock", ".lock.yml", ".lock.yaml", ".spdx", ".spdx.json", ".cdx.json", ".cdx.xml", "bom.json")
 """Files that a tool writes of what it found, or with sums: to edit one by hand makes it wrong."""
+_BILL = re.compile(r"\"(?:bomFormat|spdxVersion)\"|cyclonedx\.org/schema|^SPDXVersion:", re.M)
+"""How a bill of materials begins."""
 _LEFT_AS_THEY_ARE = (*_LOCKS, ".imgpkg/images.yml", ".diff", ".patch")
 _MARKS = r"[\"'`*]{0,3}"
 _RANGE = re.compile(r"\d+(?:\.\d+)?\.[xX]")
@@ -134,7 +136,7 @@ class Scanner:
         for address in self._addresses.among(text):
             if is_searched(lines, address.start):
                 continue
-            fixable = address.fixable and not file.endswith(_LEFT_AS_THEY_ARE)
+            fixable = address.fixable and not _is_left_as_it_is(lines, file)
             edits = [Edit(start=address.start, end=address.end, text=address.finding.replacement)] if fixable else ()
             found.append(stale_at(lines, file, address.start, address.end, address.finding, edits))
         for reference in self._references.among(text, variables):
@@ -198,7 +200,7 @@ class Scanner:
             return None
         edits = (
             ()
-            if is_part or beside.needs_more(it, tag) or file.endswith(_LEFT_AS_THEY_ARE)
+            if is_part or beside.needs_more(it, tag) or _is_left_as_it_is(lines, file)
             else self._edits(it, tag, finding, registries, beside)
         )
         return stale_at(lines, file, it.start, it.end, finding, edits)
@@ -237,6 +239,10 @@ class Scanner:
             return ()
         first = Edit(start=it.start + default[0], end=it.start + default[1], text=host)
         return [first, Edit(start=it.at, end=it.end, text=rest)]
+
+
+def _is_left_as_it_is(lines: Lines, file: str) -> bool:
+    return file.endswith(_LEFT_AS_THEY_ARE) or bool(_BILL.search(lines.text, 0, _NEARBY))
 
 
 def _excused(lines: Sequence[str]) -> set[int]:

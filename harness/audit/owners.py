@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cached_property
 
 _KEY_BEFORE = re.compile(r"[\"']?([A-Za-z_][\w./-]*)[\"']?\]?\s*(?::=|\?=|[:=])\s*[|>]?[-+]?\s*(?:[*!]|\[\]\w+\s*)?$")
-_KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?([A-Za-z_][\w./-]*)[\"']?\s*(?::|=)(?:\s|$)")
+_KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?([A-Za-z_][\w./-]*)[\"']?\s*(?:[:?+]?=|:)(?:\s|$)")
 _BLOCK_LINE = re.compile(r"\s*(?:resource|module|data)?\s*\"?([\w-]+)\"?(?:\s+\"[^\"]*\")*\s*\{\s*$")
 _FARTHEST = 2000
 _LONGEST_KEY = 120

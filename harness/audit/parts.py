@@ -44,6 +44,13 @@ _VALUED = re.compile(
 )
 # `<registry>docker.io</registry>`
 _ELEMENT = re.compile(rf"<(?P<key>[A-Za-z_][\w.-]*)>\s*(?P<value>{_VALUE})\s*</(?P=key)>")
+# `registry: {description: …, default: docker.io}` of inputs and of schemas, in one line or several
+_INPUT = re.compile(
+    rf"^(?P<indent>[ \t]*){_Q}{_PATH}{_Q}:[ \t]*\n(?P<inner>(?P=indent)[ \t]+)(?=\S)"
+    rf"(?:(?!{_Q}default\b)[^\n]*\n(?P=inner)(?=\S)){{0,8}}{_Q}default{_Q}:[ \t]*{_Q}(?P<value>{_VALUE}){_Q}{_END}",
+    re.M,
+)
+_SCHEMA = re.compile(rf"{_Q}{_PATH}{_Q}\s*:\s*\{{[^{{}}]*?{_Q}default{_Q}\s*:\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}")
 # `variable "image_registry" { default = "docker.io" }`
 _DECLARED = re.compile(rf"^variable\s+\"{_PATH}\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<value>{_VALUE})\"", re.M)
 _WORDS: dict[str, Word] = {
@@ -99,7 +106,7 @@ def found_in(lines: Lines, variables: Variables) -> list[Part]:
     """Every part in a text, in the order of their places."""
     counts = _counts(lines.all)
     parts: dict[int, Part] = {}
-    for pattern in (_NAMED, _VALUED, _DECLARED, _ASSIGNED, _ELEMENT):
+    for pattern in (_NAMED, _VALUED, _DECLARED, _INPUT, _SCHEMA, _ASSIGNED, _ELEMENT):
         for match in pattern.finditer(lines.text):
             part = _part(match, lines, variables, counts, named=pattern not in (_ASSIGNED, _ELEMENT))
             if part:

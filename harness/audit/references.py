@@ -32,6 +32,10 @@ _LONGEST_VARIABLE = 80
 # `"docker.io/" + "a/b"`, `registry + "/a/b"`, `sprintf("%s/%s:%s", "docker.io", "a/b", tag)`
 _OTHER = r"(?:(?P<quote>[\"'`])(?P<literal>[\w.:-]+/?)(?P=quote)|(?P<name>(?:this\.|self\.)?[A-Za-z_]\w*))"
 _ADDED = re.compile(rf"{_OTHER}\s*(?:\+|~|\.\.|<>)\s*[\"'`](?P<slash>/?)$")
+_PRINTED = re.compile(r"\bprintf\s+\"%s(?P<slash>/)%s[^\"\n]*\"\s+\((?P<inner>[^()\n]*)\)\s+\"$")
+# `sprintf("%s/a/b:%s", "docker.io", tag)`
+_FORMAT = re.compile(r"[\"'](?:%s|\{0?\})/$")
+_FIRST = re.compile(rf"[^\"'\n]*[\"'](?:\.format\(\s*|\s*[,%]\s*\(?\s*|[ \t]+)(?:{_OTHER}|\((?P<inner>[^()\n]*)\))")
 _FORMATTED = re.compile(
     rf"[\"'](?:%s|\{{\d?\}})(?P<slash>/)(?:%s|\{{\d?\}})[^\"'\n]*[\"'](?:\.format\(|\s*[,%]\s*\(?)\s*{_OTHER}\s*,\s*[\"']$"
 )
@@ -165,7 +169,10 @@ class References:
             return None
         left, scheme = before["left"], before["scheme"] or ""
         beside = text[match.start() - len(left) - 1 : match.start() - len(left)]
-        joined = None if scheme or left else self._joined(text[max(0, match.start() - _FARTHEST) : match.start()])
+        if left == "s/" and beside == "%":
+            # `%s/` is no part of the name.
+            left, beside = "", "/"
+        joined = None if scheme or left else self._joined(text, match.start(), rest.end())
         if not scheme and joined is None and beside in ("/", "@", "."):
             return None
         # `image:docker.io/…`, in flow style without a blank, and `${IMAGES:-docker.io/…`.
@@ -203,12 +210,23 @@ class References:
         )
 
     @staticmethod
-    def _joined(before: str) -> str | None:
-        """What a program puts before a text that begins where another one ends; None where it puts nothing there."""
-        match = _ADDED.search(before) or _FORMATTED.search(before)
-        if match is None or (match["literal"] and not match["slash"] and not match["literal"].endswith("/")):
+    def _joined(text: str, start: int, end: int) -> str | None:
+        """What a program puts before a text that begins where another one ends, or into it; None if it puts nothing
+        there.
+        """
+        before = text[max(0, start - _FARTHEST) : start]
+        match = _ADDED.search(before) or _FORMATTED.search(before) or _PRINTED.search(before)
+        if match is None and _FORMAT.search(before):
+            match = _FIRST.match(text, end)
+        if match is None:
             return None
-        return (match["literal"] or f"${{{match['name'].rpartition('.')[2]}}}").rstrip("/") + "/"
+        found = match.groupdict()
+        literal = found.get("literal") or ""
+        if literal and found.get("slash") == "" and not literal.endswith("/"):
+            return None
+        inner = found.get("inner")
+        other = f"{{{{ {inner} }}}}" if inner else f"${{{(found.get('name') or '').rpartition('.')[2]}}}"
+        return (literal or other).rstrip("/") + "/"
 
     @staticmethod
     def _host(left: str, variables: Variables) -> str | None:

@@ -40,6 +40,7 @@ class Splits:
         self._used: set[int] = set()
         self.registries: dict[str, Edit] = {}
         """What becomes of each variable or key that is a registry."""
+        self._last = frozenset(it.rpartition("/")[2] for it in homes.repositories)
         self._old_somewhere: set[str] = set()
         """The variables whose values are several versions of the chart, of which one is old."""
         self.unknown = 0
@@ -68,7 +69,10 @@ class Splits:
 
     def _repository(self, part: Part) -> Iterator[Stale]:
         value = part.value
-        if value is None or is_rule(self._lines, self._file, part.start, part.end):
+        if value is None or (CHART_NAME not in value and value.rpartition("/")[2] not in self._last):
+            # Most are others': what follows costs time.
+            return
+        if is_rule(self._lines, self._file, part.start, part.end):
             return
         registry, tag, digest = (self._placed.near(part, word) for word in ("registry", "tag", "digest"))
         pin = self._placed.pin(part.start)
@@ -357,6 +361,9 @@ def _lowest(version: str) -> str:
     """The lowest version that a chart's version allows, if that is the one to judge by: `~2.1.0`, `2.1.x`, `1.x`."""
     plain = version.lstrip("v~^=")
     if version.startswith("^") and not plain.startswith(("0.", "1.")):
+        return ""
+    if re.fullmatch(r"(?:[2-9]|\d\d+)(?:\.[xX*])+", plain):
+        # Of these, Helm takes the newest.
         return ""
     plain = re.sub(r"[xX*]", "0", plain)
     if plain.count(".") == 1:

@@ -16,13 +16,20 @@ _HOST = r"[\w-]+(?:\.[\w-]+)+(?::\d+)?"
 # `ghcr.io/$image`, `${SOURCE}/{{ item.name }}`, `"ghcr.io/" + image`
 _JOINED = re.compile(
     rf"(?:(?<![\w./}}-])|(?<=//))(?P<host>{_HOST}|{EXPRESSION})/(?:[\w.-]+/)*"
-    rf"(?:(?P<variable>{EXPRESSION})|[\"'][ \t]*\+[ \t]*(?P<name>[A-Za-z_]\w*))"
+    rf"(?:\$?(?P<variable>{EXPRESSION})|[\"'][ \t]*\+[ \t]*(?P<name>[A-Za-z_]\w*))"
 )
 _LOOP = re.compile(
-    r"\bfor\s*\(?\s*(?:(?:const|let|var|val|auto|String|string)\s+)?(?:_\s*,\s*)?(?P<name>[A-Za-z_]\w*)\s*"
+    r"\bfor(?:each)?\s*\(?\s*\$?(?:(?:const|let|var|val|auto|String|string)\s+)?(?:_\s*,\s*)?(?P<name>[A-Za-z_]\w*)\s*"
     r"(?::?=\s*range|in|of|:)\s+(?P<over>(?:[^\n\\]|\\.|\\\n){1,2000})"
 )
-_ITEM = ("loop", "with_items", "with_list")
+# `IMAGES.forEach((image) => …)`, `IMAGES.each do |image|`
+_CALL = re.compile(
+    r"(?P<over>[A-Za-z_]\w*)\.(?:for_?[eE]ach|map|flatMap|each)\s*(?:\(|\{|\bdo\b)\s*[(|]?\s*(?:async\s*\(?\s*)?(?P<name>[A-Za-z_]\w*)"
+)
+# What Ansible and Terraform call each of several.
+_EACH = re.compile(r"\b(?P<what>loop|with_items|with_list|for_each)\s*[:=](?P<over>[^\n]*)")
+_CALLED = {"for_each": ("value", "key")}
+_ITEM = ("item",)
 _TOLD = re.compile(r"\b(?:echo|printf|print|log|info|name|display_?name)\b", re.I)
 
 
@@ -39,11 +46,12 @@ class Uses:
         be known, None where the name is used as it is, or where no use of it is found.
         """
         names = {*owners[:1]}
-        if names & {*_ITEM}:
-            names.add("item")
         for loop in self._loops:
             if loop.start("over") <= offset < loop.end("over") or any(_has_word(loop["over"], it) for it in names):
                 names.add(loop["name"])
+        for each in self._each:
+            if each["what"] in names or any(_has_word(each["over"], it) for it in names):
+                names.update(_CALLED.get(each["what"], _ITEM))
         hosts = [self._variables.filled(host) for host, name in self._joined if name in names]
         upstream = next((it for it in hosts if it in self._upstream), "")
         if upstream or not hosts:
@@ -59,7 +67,11 @@ class Uses:
 
     @cached_property
     def _loops(self) -> list[re.Match[str]]:
-        return list(_LOOP.finditer(self._lines.text))
+        return [*_LOOP.finditer(self._lines.text), *_CALL.finditer(self._lines.text)]
+
+    @cached_property
+    def _each(self) -> list[re.Match[str]]:
+        return list(_EACH.finditer(self._lines.text))
 
     def _is_used_alone(self, name: str) -> bool:
         """Whether a variable is used without a registry before it, other than to tell its value or to go through it."""
@@ -70,10 +82,11 @@ class Uses:
 
     def _before_uses(self, name: str) -> Iterator[str]:
         for it in re.finditer(EXPRESSION, self._lines.text):
-            before = self._lines.before(it.start())
+            # Make has two signs before a variable of the shell.
+            before = self._lines.before(it.start()).rstrip("$")
             if named_by(it[0]) == name and (not before.endswith("/") or before.endswith("://")):
                 yield before
 
 
 def _has_word(text: str, word: str) -> bool:
-    return bool(re.search(rf"(?<![\w.-]){re.escape(word)}(?!\w)", text))
+    return bool(re.search(rf"(?<![\w-]){re.escape(word)}(?!\w)", text))

@@ -105,6 +105,8 @@ def test_all_parts_of_a_name_are_mended_together(file: str, text: str, homes: Ho
     ("file", "text"),
     [
         ("ci.yml", "image: kubeflow/spark-operator:2.5.2\nrun: docker pull docker.io/${{ matrix.image }}\n"),
+        ("Makefile", "I = kubeflow/spark-operator:2.5.2\npull:\n\tfor i in $(I); do docker pull docker.io/$$i; done\n"),
+        ("op.json", '{"bomFormat": "CycloneDX", "name": "docker.io/kubeflow/spark-operator:2.5.2"}\n'),
         ("a.groovy", 'def a = "docker.io/" + "kubeflow/spark-operator:2.5.2"\n'),
         ("a.md", "| Operator | docker.io/kubeflow/spark-operator | 2.1.1 |\n"),
         ("a.html", "<td>docker.io/kubeflow/spark-operator</td><td>2.0.2</td>\n"),
