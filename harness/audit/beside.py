@@ -60,7 +60,11 @@ class Beside:
 
     def _tag(self, it: Reference) -> Part | None:
         part = self._placed.part(it.start)
-        return part and (self._placed.near(part, "tag") or self._placed.near(part, "tag", "new"))
+        return part and (
+            self._placed.near(part, "tag")
+            or self._placed.near(part, "tag", "new")
+            or self._placed.near(part, "tag", "final image")
+        )
 
     def digest(self, it: Reference) -> str:
         """The digest that a text has beside a whole name, as a key of its own."""

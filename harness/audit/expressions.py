@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 
 EXPRESSION = (
-    r"(?:\$\{\{.{0,120}?\}\}|\{\{.{0,120}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.]*(?:\([^(){}\n]*\))?\}"
+    r"(?:\$\{\{.{0,120}?\}\}|\{\{.{0,120}?\}\}|\$\{[^{}\n]*\}|\$\([^()\n]*\)|#\{[^{}\n]*\}#|\{[A-Za-z_][\w.-]*(?:\([^(){}\n]*\))?\}"
     r"|\$[A-Za-z_]\w*|%[A-Za-z_]\w*%|<[A-Za-z][\w .-]*>(?=[/:.@\s\"'`]|$)|__[A-Z][A-Z_]*?__|ENC\[[^\]\n]*\])"
 )
 """One of them: of GitHub Actions, Helm, Jinja, shells, Make, Terraform, Tekton, Azure, Python, Windows, prose, SOPS."""
@@ -36,6 +36,19 @@ _WITH_DEFAULT = re.compile(
     r"[\"'](?P<value>[\w./:@-]+)[\"']"
 )
 _TERRAFORM = re.compile(r"variable\s+\"(?P<name>\w+)\"\s*\{[^{}]*?\bdefault\s*=\s*\"(?P<value>[^\"]*)\"")
+# `:operator-version: 2.5.2` of AsciiDoc, which `{operator-version}` stands for
+_ATTRIBUTE = re.compile(r"^:(?P<name>[A-Za-z_][\w-]*):[ \t]+(?P<value>[\w./:@-]+)[ \t]*$", re.M)
+# `Registry: {Type: String, Default: docker.io}` of parameters and inputs, in one line or several
+_PARAMETER = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<name>[A-Za-z_]\w*):[ \t]*\n(?P<inner>(?P=indent)[ \t]+)(?=\S)"
+    r"(?:(?![Dd]efault\b)[^\n]*\n(?P=inner)(?=\S)){0,8}[Dd]efault:[ \t]*[\"']?"
+    r"(?P<value>[A-Za-z0-9][\w./:@-]*)[\"']?[ \t]*$",
+    re.M,
+)
+_PARAMETER_INLINE = re.compile(
+    r"(?:^|[\s,{])[\"']?(?P<name>[A-Za-z_]\w*)[\"']?:[ \t]*\{[^{}\n]*?[\"']?[Dd]efault(?:Value)?[\"']?:[ \t]*"
+    r"[\"']?(?P<value>[A-Za-z0-9][\w./:@-]*)"
+)
 _TEMPLATE = re.compile(r"\$(?P<name>\w+)\s*:=[^{}\n]{0,120}?\bdefault\s+\"(?P<value>[^\"\n]*)\"")
 _LITERAL = re.compile(r"[\w./:@-]+")
 _DEEPEST = 4
@@ -80,6 +93,9 @@ class Variables:
             return default
         inner = expression.strip("${}()%#<>@ ")
         name = _NAME.fullmatch(inner.removeprefix("."))
+        if not name and expression.startswith("{"):
+            values = self._known().get(inner, set())
+            return next(iter(values)) if len(values) == 1 else None
         if not name or expression.startswith(("<", "ENC[")):
             return None
         # One of another file, as in `.Values.image.tag`, may have a name of this one.
@@ -92,7 +108,7 @@ class Variables:
     def _known(self) -> dict[str, set[str]]:
         if self._values is None:
             self._values = {}
-            for pattern in (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE):
+            for pattern in (_ASSIGNED, _WITH_DEFAULT, _TERRAFORM, _TEMPLATE, _ATTRIBUTE, _PARAMETER, _PARAMETER_INLINE):
                 for match in pattern.finditer(self._text):
                     name, value = match["name"], match["value"]
                     if value not in (f"var.{name}", f"local.{name}"):

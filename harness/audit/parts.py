@@ -42,6 +42,11 @@ _NAMED = re.compile(
 _VALUED = re.compile(
     rf"(?<![\w.]){_Q}(?:value|default){_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}[\s,]+{_Q}name{_Q}\s*[:=]\s*{_Q}{_PATH}{_Q}"
 )
+# `path: /spec/values/image/registry` with `value: docker.io`: a JSON patch
+_PATCHED = re.compile(
+    rf"(?<![\w.-]){_Q}path{_Q}\s*[:=]\s*{_Q}/(?:[\w~.-]+/)*(?P<key>[\w-]*(?i:image)[\w-]*/(?:registry|repository|tag)){_Q}[\s,]+"
+    rf"{_Q}value{_Q}\s*[:=]\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}"
+)
 # `<registry>docker.io</registry>`
 _ELEMENT = re.compile(rf"<(?P<key>[A-Za-z_][\w.-]*)>\s*(?P<value>{_VALUE})\s*</(?P=key)>")
 # `registry: {description: …, default: docker.io}` of inputs and of schemas, in one line or several
@@ -106,7 +111,7 @@ def found_in(lines: Lines, variables: Variables) -> list[Part]:
     """Every part in a text, in the order of their places."""
     counts = _counts(lines.all)
     parts: dict[int, Part] = {}
-    for pattern in (_NAMED, _VALUED, _DECLARED, _INPUT, _SCHEMA, _ASSIGNED, _ELEMENT):
+    for pattern in (_NAMED, _VALUED, _PATCHED, _DECLARED, _INPUT, _SCHEMA, _ASSIGNED, _ELEMENT):
         for match in pattern.finditer(lines.text):
             part = _part(match, lines, variables, counts, named=pattern not in (_ASSIGNED, _ELEMENT))
             if part:

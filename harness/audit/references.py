@@ -25,6 +25,7 @@ _LEFT = re.compile(rf"(?P<scheme>{_SCHEME})?(?P<left>(?:{_PIECE}\\?/)*)$")
 _SUB = r"(?P<sub>(?:\\?/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
 _TAG = rf"(?::(?P<tag>(?:{EXPRESSION}|[A-Za-z0-9_.-])+))?"
 _DIGEST = r"(?P<digest>@sha256:(?:[0-9a-f]{64}))?"
+_WIKI_MARK = re.compile(r"\{(?:code|noformat|quote|panel|color|tip|note|info|warning|expand)\}$")
 _GLUED = re.compile(r"^[\w.-]*[A-Za-z][\w.-]*:-?(?!\d+/)")
 _API_TAG = re.compile(r"v1(?:alpha|beta)\d-")
 _DEFAULT_OF = re.compile(r"\$\{\w+:?-$")
@@ -188,6 +189,9 @@ class References:
                 return None
             host = self._hosts[named]
         tag, digest, end = rest["tag"] or "", rest["digest"] or "", rest.end()
+        mark = _WIKI_MARK.search(tag)
+        if mark:
+            end, tag = end - len(mark[0]), tag[: mark.start()]
         if tag and not digest:
             shorter = tag.rstrip(".-")
             end, tag = end - (len(tag) - len(shorter)), shorter
@@ -195,6 +199,8 @@ class References:
         known = bool(filled) and is_known(filled)
         if tag and not is_known(tag) and not digest:
             end -= len(tag) + 1
+        # What a template makes a longer tag of is some version's.
+        is_part = not is_known(tag) and bool(re.search(r"\d", re.sub(EXPRESSION, "", tag)))
         start = match.start() - len(left)
         return Reference(
             host=host,
@@ -206,7 +212,7 @@ class References:
             at=match.start(),
             end=end,
             text=text[start:end],
-            plain=joined is None and "\\" not in text[start:end] and is_known(text[start:end]),
+            plain=joined is None and not is_part and "\\" not in text[start:end] and is_known(text[start:end]),
         )
 
     @staticmethod
