@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, AnyStr
 
 import yaml
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationError
 
 from harness.errors import DiskError, UsageError
 
@@ -91,6 +91,15 @@ def from_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as deep:
         raise ValueError("it is nested too deep") from deep
+
+
+def first_problem(wrong: Exception) -> str:
+    """What is wrong with a file, in one line: of what pydantic says, the first place and what is wrong there."""
+    if isinstance(wrong, ValidationError):
+        first = wrong.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        return f"{where}: {first['msg']}" if where else first["msg"]
+    return next(iter(str(wrong).splitlines()), "") or type(wrong).__name__
 
 
 def _matches(pattern: re.Pattern[str], what: str, *, or_empty: bool = False) -> Callable[[str], str]:
@@ -249,8 +258,13 @@ def opened(path: Path, bounds: Bounds) -> Iterator[Archive]:
             yield Archive(tar, path, bounds)
     except (tarfile.TarError, EOFError, OSError) as broken:
         raise UsageError(
-            f"{path} cannot be read as a tar archive: {broken}", "check the path, or download it again"
+            f"{path} cannot be read as a tar archive: {_why(broken)}", "check the path, or download it again"
         ) from (broken)
+
+
+def _why(broken: Exception) -> str:
+    """The first line of an error; of "file could not be opened", others say which kinds of archives it is not."""
+    return first_problem(broken).removesuffix(":")
 
 
 def require_relative(name: str) -> None:

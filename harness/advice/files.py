@@ -56,7 +56,7 @@ def _flat(document: Any) -> Iterator[Mapping[str, Any]]:
     if str(document.get("kind", "")).endswith("List") and isinstance(items, list):
         for item in items:
             yield from _flat(item)
-    elif document.get("kind") in _KINDS and str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
+    elif str(document.get("kind")) in _KINDS and str(document.get("apiVersion", "")).startswith(f"{GROUP}/"):
         yield document
 
 

@@ -163,8 +163,10 @@ def _subject(parsed: argparse.Namespace, wanted: settings.Settings, kind: Any, k
             "harness audit images needs something to check",
             "give --release, --chart, --values, --manifests or --context",
         )
-    # A chart or values that are none are told before anything is built.
+    # A release, a chart or values that are none are told before anything is built.
     chart = charts.from_path(parsed.chart) if parsed.chart else None
+    if parsed.release:
+        known.release(parsed.release)
     helm = tools.ensure(wanted, ["helm"])["helm"].path
     if chart:
         return subjects.of_chart(chart, helm, parsed.values)

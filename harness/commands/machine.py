@@ -164,9 +164,9 @@ def _clean_cluster(parsed: argparse.Namespace) -> int:
             "--keep-cache and --context cannot be combined: with --context, only a cluster is cleaned",
             "leave out one of them",
         )
-    helm = tools.resolve(wanted, ["helm"])["helm"].path
     with temporary(wanted) as folder:
         found = access(parsed.kubeconfig or wanted.cluster.kubeconfig, parsed.context)
+        helm = tools.resolve(wanted, ["helm"])["helm"].path
         left = clean(wanted, found, helm=helm, folder=folder, run_id=parsed.run or "", say=print)
     for it in left:
         print(f"left: {it}")

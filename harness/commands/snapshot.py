@@ -54,6 +54,7 @@ def declare_cluster(parser: argparse.ArgumentParser) -> None:
 
 
 def _snapshot(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
+    from harness.releases import home
     from harness.sites import rights
 
     if parsed.rights:
@@ -61,6 +62,8 @@ def _snapshot(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
         return 0
     if parsed.sample is not None and parsed.sample < 0:
         raise UsageError(f"--sample {parsed.sample} is not a number of applications", "give 0 or more")
+    if parsed.namespace:
+        home.require_namespace(parsed.namespace, f"--namespace {parsed.namespace!r}")
     site = taken(parsed, parsed.output, sample=parsed.sample, namespace=parsed.namespace)
     print(f"snapshot of {site.context}: {parsed.output}")
     for it in site.applications:
@@ -76,8 +79,11 @@ def taken(parsed: argparse.Namespace, target: Path, *, sample: int | None = None
     """Take a snapshot of the cluster that the options choose. Raises UsageError, ClusterError and UnavailableError."""
     from harness.evidence.temporary import temporary
     from harness.kube.login import connected
+    from harness.sites import folder
     from harness.sites.take import take
 
+    # Before a cluster is asked for minutes
+    folder.require_free(target)
     # What a kubeconfig holds is written into files, for which only a ledger can answer.
     with (
         temporary(run_options.settings_of(parsed)),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -70,7 +71,45 @@ def access(kubeconfig: str, context: str) -> Access:
     context_alone = {"name": name, "context": {key: it for key, it in inner.items() if key != "namespace"}}
     whole = {**found, **own, "contexts": [context_alone], "current-context": name}
     server = str((own["clusters"][0].get("cluster") or {}).get("server") or "")
+    _require_usable(name, inner, own, server)
     return Access(context=name, server=server, kubeconfig=whole)
+
+
+def _require_usable(name: str, context: Mapping[str, Any], own: Mapping[str, list[Any]], server: str) -> None:
+    """Refuse what kubectl refuses, and the Kubernetes client would pass over."""
+    problem = ""
+    provider = next(((it.get("user") or {}).get("auth-provider") for it in own["users"]), None) or {}
+    if context.get("user") and not own["users"]:
+        problem = f"it names the user {context['user']}, which is not there"
+    elif not _is_address(server):
+        problem = f"its server is {server!r}, and must be an address with https://"
+    elif provider and provider.get("name") != "oidc":
+        problem = f"Kubernetes 1.26 gave up the auth-provider {provider.get('name')!r}: it needs a login plugin (exec)"
+    for entry in (*own["clusters"], *own["users"]):
+        inner = entry.get("cluster") or entry.get("user") or {}
+        problem = problem or next((f"its {it} is not PEM in base64" for it in _DATA if not _is_pem(inner.get(it))), "")
+    if problem:
+        raise UsageError(f"the context {name} cannot be used: {problem}", "kubectl config view --minify shows it")
+
+
+_DATA = ("certificate-authority-data", "client-certificate-data", "client-key-data")
+
+
+def _is_address(server: str) -> bool:
+    try:
+        found = urlsplit(server)
+        return found.scheme in ("https", "http") and bool(found.hostname) and found.port != 0
+    except ValueError:
+        # A port that is none
+        return False
+
+
+def _is_pem(text: object) -> bool:
+    try:
+        decoded = base64.b64decode("".join(str(text or "").split()), validate=True)
+    except ValueError:
+        return False
+    return not text or b"-----BEGIN" in decoded
 
 
 @contextmanager
@@ -173,7 +212,29 @@ def _file(file: Path) -> dict[str, Any]:
         return {}
     if not isinstance(data, dict):
         raise UsageError(f"{file} is not a kubeconfig", "give the path of a kubeconfig")
+    for part in ("clusters", "contexts", "users"):
+        wrong = next((it for it in _list(data.get(part)) if not _is_entry(it, part.removesuffix("s"))), None)
+        if wrong is not None or not isinstance(data.get(part), list | None):
+            raise UsageError(
+                f"{file} is not a kubeconfig: {part} is not a list of names, each with a mapping called "
+                f"{part.removesuffix('s')}",
+                "kubectl config view",
+            )
     return data
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _is_entry(entry: object, part: str) -> bool:
+    """Whether this is a named cluster, context or user, with mappings where its login is."""
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+        return False
+    inner = entry.get(part) or {}
+    return isinstance(inner, Mapping) and all(
+        isinstance(inner.get(it), Mapping | None) for it in ("exec", "auth-provider")
+    )
 
 
 _FILES = ("certificate-authority", "client-certificate", "client-key", "tokenFile")

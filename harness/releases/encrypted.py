@@ -84,8 +84,9 @@ def of_document(document: Any) -> Sealed | None:
     sops = document.get("sops")
     if isinstance(sops, Mapping) and {"mac", "version", "lastmodified"} & sops.keys():
         return _SOPS
-    if "apiVersion" in document and document.get("kind") in _OBJECTS:
-        return _OBJECTS[document["kind"]]
+    kind = document.get("kind")
+    if "apiVersion" in document and isinstance(kind, str) and kind in _OBJECTS:
+        return _OBJECTS[kind]
     return next((sealed for text in _texts(document) for pattern, sealed in _SCALARS if pattern.search(text)), None)
 
 

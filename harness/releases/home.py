@@ -30,6 +30,15 @@ class Home:
     namespace: str = OPERATOR_NAMESPACE
 
 
+def require_namespace(namespace: str, shown: str) -> None:
+    """Raise UsageError for what cannot be the name of a namespace; `shown` says what it is and where."""
+    if not _NAMESPACE.fullmatch(namespace) or len(namespace) > _NAMESPACE_LENGTH:
+        raise UsageError(
+            f"{shown} cannot be the name of a namespace",
+            f"give lower-case letters, digits and '-', at most {_NAMESPACE_LENGTH} characters",
+        )
+
+
 def home(name: str | None, namespace: str | None, taken: Iterable[str] = ()) -> Home:
     """The user's choice, completed by the defaults. `taken` are namespaces that cells use for themselves.
 
@@ -41,11 +50,7 @@ def home(name: str | None, namespace: str | None, taken: Iterable[str] = ()) -> 
             f"give lower-case letters, digits, '-' and '.', at most {_RELEASE_LENGTH} characters",
         )
     if namespace is not None:
-        if not _NAMESPACE.fullmatch(namespace) or len(namespace) > _NAMESPACE_LENGTH:
-            raise UsageError(
-                f"--namespace {namespace!r} cannot be the name of a namespace",
-                f"give lower-case letters, digits and '-', at most {_NAMESPACE_LENGTH} characters",
-            )
+        require_namespace(namespace, f"--namespace {namespace!r}")
         if namespace in (*_OF_KUBERNETES, CHECK_NAMESPACE, *taken):
             raise UsageError(
                 f"--namespace {namespace} belongs to Kubernetes, or is one that the cells of this run use",

@@ -13,11 +13,14 @@ import yaml
 
 from harness.errors import UsageError
 from harness.releases import encrypted
+from harness.releases.home import require_namespace
 from harness.releases.values import Loader, with_text_keys
 from harness.untrusted import check_yaml, files_below
 
 CRD, NAMESPACE, SECRET = "CustomResourceDefinition", "Namespace", "Secret"
 
+# What any kind can be called, since its name is a segment of a path (apimachinery, pkg/api/validation/path).
+_PATH_SEGMENT = re.compile(r"[^/%\x00-\x20\x7f]{1,253}")
 _SUFFIXES = (".yaml", ".yml", ".json")
 _PLACEHOLDER = re.compile(r"\{\{|\$\{[A-Za-z_]")
 _KUSTOMIZE = "kustomize.config.k8s.io"
@@ -139,8 +142,10 @@ def _objects(document: Any, where: str) -> Iterator[Document]:
         return
     if not isinstance(document, Mapping) or not document.get("kind") or not document.get("apiVersion"):
         raise UsageError(f"{where}: not an object of Kubernetes: it has no apiVersion and kind", _LEFT_TO_OTHERS)
+    kind, version = document["kind"], document["apiVersion"]
+    if not (isinstance(kind, str) and isinstance(version, str)):
+        raise UsageError(f"{where}: not an object of Kubernetes: apiVersion and kind are no text", _LEFT_TO_OTHERS)
     encrypted.refuse("the manifest", where, encrypted.of_document(document))
-    kind, version = str(document["kind"]), str(document["apiVersion"])
     if kind.endswith("List") and isinstance(document.get("items"), list):
         for number, item in enumerate(document["items"], 1):
             yield from _objects(item, f"{where}, item {number}")
@@ -155,7 +160,44 @@ def _objects(document: Any, where: str) -> Iterator[Document]:
         raise UsageError(f"{where}: this {kind} has no metadata.name", "give it a name; generateName is of no use here")
     if _PLACEHOLDER.search(name):
         raise UsageError(f"{where}: the name {name!r} is a template", "fill it in before, with the tool that you use")
+    if name in (".", "..") or not _PATH_SEGMENT.fullmatch(name):
+        raise UsageError(f"{where}: {name[:80]!r} cannot be the name of a {kind}", "use letters, digits, '-' and '.'")
+    _require_shape(document, f"{where}: {kind} {name}")
     yield Document(where=where, document=document)
+
+
+_OF_METADATA = ("metadata.labels", "metadata.annotations")
+_OF_TEMPLATE = ("spec.template", "spec.template.metadata", "spec.template.spec")
+_LISTS = tuple(f"{it}.{kind}" for it in ("spec", "spec.template.spec") for kind in ("containers", "initContainers"))
+_PODS = ("Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job")
+
+
+def _require_shape(document: Mapping[str, Any], where: str) -> None:
+    """Refuse what is no text, mapping or list where the harness itself looks."""
+    namespace = document["metadata"].get("namespace")
+    if namespace is not None:
+        require_namespace(str(namespace), f"{where}: metadata.namespace {namespace!r}")
+    mappings: Sequence[str] = _OF_METADATA
+    lists: Sequence[str] = ()
+    if document["kind"] in _PODS:
+        mappings, lists = (*_OF_METADATA, "spec", *_OF_TEMPLATE), _LISTS
+    elif document["kind"] == CRD:
+        mappings, lists = (*_OF_METADATA, "spec", "spec.names"), ("spec.versions",)
+    for path in mappings:
+        if not isinstance(_at(document, path), Mapping | None):
+            raise UsageError(f"{where}: {path} is no mapping", _LEFT_TO_OTHERS)
+    for path in lists:
+        found = _at(document, path)
+        if found is not None and not (isinstance(found, list) and all(isinstance(it, Mapping) for it in found)):
+            raise UsageError(f"{where}: {path} is no list of mappings", _LEFT_TO_OTHERS)
+
+
+def _at(document: Mapping[str, Any], path: str) -> Any:
+    """What is at a path; None where nothing is, or where something before it is no mapping."""
+    found: Any = document
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def _require_unique(documents: Sequence[Document]) -> None:

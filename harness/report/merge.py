@@ -19,7 +19,7 @@ from harness.report.files import set_modes, write_atomically
 from harness.report.flakes import flakes
 from harness.report.model import CellResult, OperatorResult, RunResult, ShardResult, SourceResult
 from harness.report.writer import ARTIFACT_VARIABLE, HTML, JUNIT, RESULTS, SUMMARY, read
-from harness.untrusted import files_below, from_json, inside
+from harness.untrusted import files_below, first_problem, from_json, inside
 
 _WRITTEN = frozenset({RESULTS, JUNIT, HTML, SUMMARY})
 _BUNDLE = ".tar.gz"
@@ -178,8 +178,8 @@ def _read(file: Path) -> RunResult:
         return read(file)
     except (OSError, ValueError) as wrong:
         raise UsageError(
-            f"{file} cannot be read as results of this version of the harness: {wrong}",
-            "merge with the version that wrote it",
+            f"{file} cannot be read as results of this version of the harness: {first_problem(wrong)}",
+            "use the version that wrote it",
         ) from wrong
 
 

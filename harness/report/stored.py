@@ -9,6 +9,7 @@ from harness.errors import HostError, UsageError
 from harness.report import attachments, html
 from harness.report.files import write_atomically
 from harness.report.writer import HTML, RESULTS, read
+from harness.untrusted import first_problem
 
 LATEST = "latest"
 _SHOWN = 3
@@ -45,7 +46,7 @@ def page(folder: Path) -> str:
         return html.render(run, attachments.find(folder, run))
     except ValueError as wrong:
         raise UsageError(
-            f"{folder / RESULTS} cannot be read as results of this version of the harness: {wrong}",
+            f"{folder / RESULTS} cannot be read as results of this version of the harness: {first_problem(wrong)}",
             "use the version that wrote it",
         ) from wrong
     except OSError as error:

@@ -29,7 +29,7 @@ from harness.redaction.redactor import MASK, Redactor
 from harness.releases.values import merge
 from harness.settings import SourceKind
 from harness.toml_merge import REPLACES
-from harness.untrusted import CellId, OptionalDigest, Sha256, from_json
+from harness.untrusted import CellId, OptionalDigest, Sha256, first_problem, from_json
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -264,9 +264,9 @@ def parse(text: str, *, where: str) -> Lock:
     try:
         return Lock.model_validate(data)
     except ValidationError as wrong:
-        first = wrong.errors()[0]
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise UsageError(f"{where} cannot be used as a lock: {problem}", "take it as it was written") from wrong
+        raise UsageError(
+            f"{where} cannot be used as a lock: {first_problem(wrong)}", "take it as it was written"
+        ) from wrong
 
 
 def differences(lock: Lock, here: Lock) -> list[Difference]:

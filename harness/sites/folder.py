@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from harness.errors import HostError, UsageError
 from harness.sites import applications
 from harness.sites.model import SCHEMA, Object, Site
-from harness.untrusted import check_yaml
+from harness.untrusted import check_yaml, first_problem
 
 SITE = "site.yaml"
 README = "README.md"
@@ -34,8 +34,7 @@ def made(target: Path) -> Iterator[Path]:
     A snapshot that is there already is replaced. Raises UsageError for a place with something else in it, HostError
     where nothing can be written.
     """
-    if target.is_symlink() or (target.exists() and not (target.is_dir() and _is_ours(target))):
-        raise UsageError(f"{target} is there already, and is not a snapshot", "give another folder with -o")
+    require_free(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -48,6 +47,12 @@ def made(target: Path) -> Iterator[Path]:
     finally:
         os.umask(before)
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def require_free(target: Path) -> None:
+    """Raise UsageError for a place with something else in it than a snapshot."""
+    if target.is_symlink() or (target.exists() and not (target.is_dir() and _is_ours(target))):
+        raise UsageError(f"{target} is there already, and is not a snapshot", "give another folder with -o")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -96,9 +101,7 @@ def read(folder: Path) -> Site:
     try:
         return Site.model_validate(data)
     except ValidationError as invalid:
-        first = invalid.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UsageError(f"{file}: {where}: {first['msg']}", _AGAIN) from invalid
+        raise UsageError(f"{file}: {first_problem(invalid)}", _AGAIN) from invalid
 
 
 def stored(folder: Path, kind: str) -> Iterator[Object]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Over 120 bad inputs of the real command: each is one clear error that names what and where.
+"""Over 160 bad inputs of the real command: each is one clear error that names what and where.
 
 None is a traceback, none ends with status 1, which would say that a cell failed, and none is silently something else.
 """
@@ -125,6 +125,7 @@ LOCK = (*RUN, "--lock")
 CHART = ("charts", "import")
 AUDIT_CHART = ("audit", "images", "--source", "upstream", "--chart")
 IMAGE = ("images", "import", "--as", "docker.io/a/b:1")
+ADVISE = ("advise", "--from", "2.2.1", "--to", "2.5.2")
 CHART_YAML = b"apiVersion: v2\nname: spark-operator\nversion: 2.5.2\n"
 
 _OF_VALUES: dict[str, tuple[str | bytes, str]] = {
@@ -231,7 +232,57 @@ _OF_CHARTS = {
     "name a list": ((member("spark-operator/Chart.yaml"), b"apiVersion: v2\nname: [a]\nversion: 1.0.0\n"), "name"),
     "another": ((member("a/Chart.yaml"), b"apiVersion: v2\nname: a\nversion: 1.0.0\n"), ""),
 }
+
+
+def manifest(kind: str = "ConfigMap", rest: str = "", metadata: str = "name: x", version: str = "v1") -> str:
+    """One object for --before."""
+    return f"apiVersion: {version}\nkind: {kind}\nmetadata: {{{metadata}}}\n{rest}"
+
+
+_CRD = "CustomResourceDefinition"
+_OF_BEFORE: dict[str, tuple[str | bytes, str]] = {
+    "kind a list": (manifest("[x]"), "no text"),
+    "apiVersion a number": (manifest(version="1"), "no text"),
+    "name a path": (manifest(metadata="name: ../../x"), "cannot be the name"),
+    "namespace a list": (manifest(metadata="name: x, namespace: [a]"), "namespace"),
+    "namespace a path": (manifest(metadata="name: x, namespace: ../a"), "namespace"),
+    "labels a list": (manifest("Namespace", metadata="name: x, labels: [a]"), "metadata.labels"),
+    "a CRD's spec a text": (manifest(_CRD, "spec: text"), "spec is no mapping"),
+    "a CRD's versions a number": (manifest(_CRD, "spec: {versions: 7}"), "spec.versions"),
+    "a CRD's version a text": (manifest(_CRD, "spec: {versions: [v1]}"), "spec.versions"),
+    "template a text": (manifest("Deployment", "spec: {template: text}", version="apps/v1"), "spec.template"),
+    "containers texts": (manifest("Pod", "spec: {containers: [a]}"), "spec.containers"),
+}
+
+_ACCESS = """\
+apiVersion: v1
+kind: Config
+current-context: a
+clusters: [{name: a, cluster: {server: "https://127.0.0.1:1"}}]
+contexts: [{name: a, context: {cluster: a, user: a}}]
+users: [{name: a, user: {token: x}}]
+"""
+_OF_KUBECONFIGS: dict[str, tuple[tuple[str, str], str]] = {
+    "another scheme": (("https://127", "ftp://127"), "'ftp://127.0.0.1:1'"),
+    "no port": ((":1", ":99999"), "99999"),
+    "server a list": (('"https://127.0.0.1:1"', "[a]"), "server"),
+    "a CA that is not base64": ((':1"', ':1", certificate-authority-data: "%"'), "certificate-authority-data"),
+    "a CA that is not PEM": ((':1"', ':1", certificate-authority-data: aGVsbG8='), "certificate-authority-data"),
+    "a certificate that is not PEM": (("token: x", "client-certificate-data: aGVsbG8="), "client-certificate-data"),
+    "no such user": (("user: a}", "user: b}"), "user b"),
+    "contexts a text": (("contexts: [{name: a, context: {cluster: a, user: a}}]", "contexts: x"), "contexts"),
+    "a context without a name": (("contexts: [{name: a, ", "contexts: [{"), "contexts"),
+    "a context that is a list": (("context: {cluster: a, user: a}", "context: [a]"), "contexts"),
+    "a cluster that is a text": (('cluster: {server: "https://127.0.0.1:1"}', "cluster: x"), "clusters"),
+    "a user that is a list": (("user: {token: x}", "user: [a]"), "users"),
+    "a plugin that is a text": (("token: x", "exec: x"), "users"),
+    "a provider of old": (("token: x", "auth-provider: {name: gcp}"), "auth-provider 'gcp'"),
+}
+SNAPSHOT = ("snapshot", "--kubeconfig")
 _OF_OPTIONS = {
+    "snapshot namespace": ("'../x'", ("snapshot", "--namespace", "../x")),
+    "clean context": ("/nonexistent", ("clean", "--context", "a", "--kubeconfig", "/nonexistent")),
+    "audit release": ("9.9.9", ("audit", "images", "--release", "9.9.9", "--source", "upstream")),
     "--jobs 0": ("jobs", (*RUN, "--jobs", "0")),
     "--jobs -1": ("jobs", (*RUN, "--jobs=-1")),
     "--jobs x": ("--jobs", (*RUN, "--jobs", "x")),
@@ -296,6 +347,14 @@ def _corpus() -> list[Bad]:
         Bad(f"--lock: {name}", text(*LOCK, content=it, file="lock.json"), said)
         for name, (it, said) in _OF_LOCKS.items()
     ]
+    found += [
+        Bad(f"--before: {name}", folder_with(*RUN, "--cell", CELL, "--before", a_yaml=it), said)
+        for name, (it, said) in _OF_BEFORE.items()
+    ]
+    found += [
+        Bad(f"kubeconfig: {name}", text(*SNAPSHOT, content=_ACCESS.replace(*it)), said)
+        for name, (it, said) in _OF_KUBECONFIGS.items()
+    ]
     found += [Bad(f"settings: {name}", config(it), said) for name, (it, said) in _OF_CONFIGS.items()]
     for command in (CHART, AUDIT_CHART):
         found += [
@@ -322,6 +381,18 @@ def _corpus() -> list[Bad]:
         Bad("image: leads out", archive(IMAGE, (member("../x"), b"x"), file="i.tar"), "i.tar"),
         Bad("report: deep", folder_with("report", "open", results_json=DEEP_JSON), "results.json"),
         Bad("report: other", folder_with("report", "open", results_json='{"a": 1}'), "results.json"),
+        Bad(
+            "report: a newer form",
+            folder_with("report", "merge", results_json='{"schema_version": 2}'),
+            "schema_version: Input should be 1\n",
+        ),
+        Bad("advise: kind a list", folder_with(*ADVISE, "--apps", app_yaml="kind: [a]\n"), "has an application"),
+        Bad("advise: text for a chart", text(*ADVISE, "--chart", content="x"), "could not be opened successfully\n"),
+        Bad(
+            "snapshot: a folder of somebody's",
+            text(*SNAPSHOT, content=_ACCESS, after=("-o", ".")),
+            "is there already, and is not a snapshot",
+        ),
         Bad("sarif: a folder", _sarif, "/proc"),
         Bad("cache: a file", _cache_is_a_file, "cannot"),
     ]
@@ -350,8 +421,8 @@ def _cache_is_a_file(folder: Path) -> list[str]:
 CORPUS = _corpus()
 
 
-def test_there_are_120() -> None:
-    assert len(CORPUS) >= 120
+def test_there_are_160() -> None:
+    assert len(CORPUS) >= 160
     assert len({it.name for it in CORPUS}) == len(CORPUS)
 
 
