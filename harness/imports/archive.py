@@ -186,10 +186,10 @@ def _for_machine(
     children = {_platform(file, root, it): it for it in _leaves(file, root, document)}
     # Attestations, which are about an image and are none, say that their platform is unknown.
     real = {platform: it for platform, it in children.items() if not platform.startswith("unknown")}
-    there = {platform: it for platform, it in real.items() if _complete(root, it)}
+    there = {platform: it for platform, it in real.items() if _complete(file, root, it)}
     if machine not in there:
         raise _other_machine(file, list(there) or list(real), machine)
-    if all(_complete(root, it) for it in _all(file, root, document["manifests"])):
+    if all(_complete(file, root, it) for it in _all(file, root, document["manifests"])):
         return chosen, tuple(there), ()
     # Docker saves the index of all platforms with the content of one; a registry takes no index with holes.
     return there[machine], (machine,), tuple(sorted(real.keys() - {machine}))
@@ -214,11 +214,11 @@ def _other_machine(file: Path, found: list[str], machine: str) -> UsageError:
     )
 
 
-def _complete(root: Path, descriptor: Descriptor) -> bool:
+def _complete(file: Path, root: Path, descriptor: Descriptor) -> bool:
     manifest = _blob(root, descriptor["digest"])
     if not manifest.is_file():
         return False
-    document = from_json(manifest.read_text())
+    document = _document(file, manifest)
     parts = [*document.get("manifests", []), *document.get("layers", []), *filter(None, [document.get("config")])]
     return all(_blob(root, part["digest"]).is_file() for part in parts)
 
@@ -267,7 +267,24 @@ def _document(file: Path, path: Path) -> dict[str, Any]:
         raise UsageError(f"{file} is corrupt: {path.name}: {broken}", "save the image again") from broken
     if not isinstance(found, dict):
         raise UsageError(f"{file} is corrupt: {path.name} is not a JSON object", "save the image again")
+    wrong = [it for it in ("manifests", "layers") if not _are_descriptors(found.get(it))]
+    if "layers" in found and not _are_descriptors([found.get("config")]):
+        wrong.append("config")
+    if wrong:
+        raise UsageError(f"{file} is corrupt: {path.name}: {wrong[0]} lacks descriptors", "save the image again")
     return found
+
+
+def _are_descriptors(found: object) -> bool:
+    return found is None or (
+        isinstance(found, list)
+        and all(
+            isinstance(it, dict)
+            and "digest" in it
+            and all(isinstance(it.get(key), dict | None) for key in ("annotations", "platform"))
+            for it in found
+        )
+    )
 
 
 def _blob(root: Path, digest: str) -> Path:

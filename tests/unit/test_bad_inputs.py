@@ -280,6 +280,7 @@ _OF_KUBECONFIGS: dict[str, tuple[tuple[str, str], str]] = {
 }
 SNAPSHOT = ("snapshot", "--kubeconfig")
 _OF_OPTIONS = {
+    "shell of one run": ("leave out one", ("shell", "--list", "--run", "../../x")),
     "snapshot namespace": ("'../x'", ("snapshot", "--namespace", "../x")),
     "clean context": ("/nonexistent", ("clean", "--context", "a", "--kubeconfig", "/nonexistent")),
     "audit release": ("9.9.9", ("audit", "images", "--release", "9.9.9", "--source", "upstream")),
@@ -378,6 +379,21 @@ def _corpus() -> list[Bad]:
         Bad("image: an empty archive", archive(IMAGE, file="image.tar"), "image.tar"),
         Bad("image: a deep index", archive(IMAGE, (member("index.json"), DEEP_JSON.encode()), file="i.tar"), "i.tar"),
         Bad("image: a manifest of numbers", archive(IMAGE, (member("manifest.json"), b"[7]"), file="i.tar"), "i.tar"),
+        Bad(
+            "image: an index of text",
+            archive(IMAGE, (member("oci-layout"), b"{}"), (member("index.json"), b'{"manifests": "x"}'), file="i.tar"),
+            "index.json: manifests lacks descriptors",
+        ),
+        Bad(
+            "image: annotations of text",
+            archive(
+                IMAGE,
+                (member("oci-layout"), b"{}"),
+                (member("index.json"), b'{"manifests": [{"digest": "x", "annotations": "y"}]}'),
+                file="i.tar",
+            ),
+            "index.json: manifests lacks descriptors",
+        ),
         Bad("image: leads out", archive(IMAGE, (member("../x"), b"x"), file="i.tar"), "i.tar"),
         Bad("report: deep", folder_with("report", "open", results_json=DEEP_JSON), "results.json"),
         Bad("report: other", folder_with("report", "open", results_json='{"a": 1}'), "results.json"),
