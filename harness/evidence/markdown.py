@@ -8,14 +8,18 @@ from collections.abc import Iterable, Iterator
 
 from harness.matrix import links
 
-# XML 1.0 cannot hold these, not even escaped (https://www.w3.org/TR/xml/#charsets); C1 controls steer terminals too.
-_CONTROL = re.compile("[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# XML 1.0 cannot hold these, not even escaped (https://www.w3.org/TR/xml/#charsets); C1 controls steer terminals too,
+# and what turns the direction of writing shows another text than there is (https://www.unicode.org/reports/tr9/).
+_CONTROL = re.compile(
+    "[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+_LINE_END = re.compile(r"\r\n?")
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 # An operating system command: a title, a link, what goes into the clipboard.
 _COMMAND = re.compile(r"\x1b[\]PX^_].*?(?:\x07|\x1b\\|$)")
 
 _MARKUP = re.compile(r"[\\`*\[\]~]|(?<![^\W_])_|_(?![^\W_])")
-_BEGINS_BLOCK = re.compile(r"^([ \t]*)([#>+=|-])", re.MULTILINE)
+_BEGINS_BLOCK = re.compile(r"^([ \t]*)([#>+=|-]|:(?=-))", re.MULTILINE)
 # What GitHub makes a link or a mention without any markup: addresses, also of e-mail
 # (https://github.github.com/gfm/#autolinks-extension-), people and teams, issues.
 _ADDRESS = re.compile(r"(?P<scheme>https?|ftp|mailto|xmpp):(?=\S)|(?<!\w)(?P<www>www)\.(?=\w)", re.I)
@@ -29,8 +33,9 @@ _FENCE = re.compile(r"`{3,}")
 
 
 def plain(text: str) -> str:
-    """The text without terminal escapes; other control characters are replaced."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", _COLOUR.sub("", _COMMAND.sub("", text)))
+    """The text without terminal escapes, and with one kind of line ends; other control characters are replaced."""
+    lines = _LINE_END.sub("\n", _COLOUR.sub("", _COMMAND.sub("", text)))
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", lines)
 
 
 def prose(text: str) -> str:
@@ -53,6 +58,10 @@ def _escaped(text: str) -> str:
     safe = _BEGINS_BLOCK.sub(r"\1\\\2", safe)
     safe = _ISSUE.sub(rf"\g<sign>{_APART}", safe)
     safe = safe.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    if safe.count("$") > 1:
+        # GitHub sets as a formula what is between two
+        # (https://docs.github.com/en/get-started/writing-on-github/working-with-advanced-formatting/writing-mathematical-expressions).
+        safe = safe.replace("$", "<span>$</span>")
     safe = _ADDRESS.sub(lambda it: f"{it['scheme']}:{_APART}" if it["scheme"] else f"{it['www']}{_APART}.", safe)
     return _MENTION.sub(f"@{_APART}", _MAIL.sub(_mail, safe))
 

@@ -34,6 +34,11 @@ REAL = catalogue.load()
             "as in #12, kubeflow/spark-operator#3024, GH-7",
             "as in #\u200b12, kubeflow/spark-operator#\u200b3024, GH-\u200b7",
         ),
+        ("$HOME and ${PATH}", "<span>$</span>HOME and <span>$</span>{PATH}"),
+        ("${SPARK_IMAGE} is not set", "${SPARK_IMAGE} is not set"),
+        ("a|b\n:-|-", "a|b\n\\:-|-"),
+        ("user\u202egpj.exe\u2066x", "user\ufffdgpj.exe\ufffdx"),
+        ("10 %\r20 %\r\ndone", "10 %\n20 %\ndone"),
         ("_very_ __much__", "\\_very\\_ \\_\\_much\\_\\_"),
         ("\x1b[31mred\x1b[0m \x1b]8;;https://example.net\x07link\x1b]8;;\x07", "red link"),
     ],
@@ -59,6 +64,7 @@ def test_a_long_text_without_blanks_is_escaped_in_a_moment() -> None:
 
 def test_a_cell_of_a_table_is_one_line_with_one_cell() -> None:
     assert cell("a | b\nc") == "a \\| b c"
+    assert cell("a\rb\r\nc") == "a b c"
 
 
 def test_code_ends_where_it_should() -> None:
