@@ -38,7 +38,7 @@ def _shell(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     wanted = run_options.settings_of(parsed)
     if parsed.list:
         if parsed.run:
-            raise UsageError("--list names the kept clusters of all runs, and --run one run", "leave out one of them")
+            raise UsageError("--list and --run cannot be combined: it lists those of all runs", "leave out one of them")
         wide_console().print(shell.listing(kept.kept_clusters(wanted)))
         return 0
     if parsed.cell is None:
