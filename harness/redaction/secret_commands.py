@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import re
+import shlex
 from collections.abc import Callable
 
 from harness.redaction.secret_names import MASK, is_harmless
@@ -45,6 +47,7 @@ _SAMBA = re.compile(
     rf"\b(?:smb\w+|rpcclient|net|ntlm_auth|wbinfo)\b{_WITHIN}\s(?:-U|--user)[\s=]*"
     r"(?P<quote>['\"])?[^\s%'\"]+%(?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s'\"]+))"
 )
+_LIST = re.compile(r"\[(?:'(?:\\.|[^'\\\n])*'(?:,\s*)?){3,}\]")
 _PIPED = re.compile(
     rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?%s(?:\\n)?['\"]?\s+)*{_ARGUMENT}['\"]?\s*\|.{{0,200}}?{_ASKS}"
 )
@@ -103,6 +106,23 @@ def _without(found: re.Match[str]) -> str:
     return found[0][:start] + MASK + found[0][end:]
 
 
+def listed(line: str) -> str:
+    """The line without secrets in a list of arguments, as Python prints it."""
+
+    def without(found: re.Match[str]) -> str:
+        try:
+            words = ast.literal_eval(found[0])
+            text = shlex.join(words)
+            for _, rule in RULES:
+                text = rule(text)
+            made = shlex.split(text)
+        except (ValueError, SyntaxError):
+            return found[0]
+        return found[0] if made == words else repr(made)
+
+    return _LIST.sub(without, line)
+
+
 def _rule(pattern: re.Pattern[str]) -> Callable[[str], str]:
     return functools.partial(masked, pattern)
 
@@ -134,5 +154,6 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
         ),
         answered,
     ),
+    (("['",), listed),
 )
 """Each with the words without which it does not hold."""

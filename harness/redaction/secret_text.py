@@ -43,7 +43,9 @@ _NAME = rf"\b(?i:name|key)(?:{QUOTE})?\s*[:=]\s*(?:{QUOTE})?(?P<name>[\w.:-]+)(?
 _VALUE = r"\b(?i:value)"
 _BETWEEN = r"(?:[\s,;/]+[^{}<>]{0,80}?)?[\s,;]{0,20}"
 _WORD = r"""(?:"[^"\n]{1,2000}"|'[^'\n]{1,2000}'|\\+"[^"\\\n]{1,2000}\\+"|[^\s"'`,;{}\\]{1,2000}+)"""
-_NAME_VALUE = re.compile(rf"{_NAME}{_BETWEEN}(?P<quotes>{QUOTE})?{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*")
+# `(*string)("x")`, as Go prints a pointer
+_POINTER = r"""(?:\(\*?[\w.]+\)\((?="))?"""
+_NAME_VALUE = re.compile(rf"{_NAME}{_BETWEEN}(?P<quotes>{QUOTE})?{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*{_POINTER}")
 _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WORD}){_BETWEEN}{QUOTE}?{_NAME}")
 
 _PROPERTY = re.compile(
