@@ -18,40 +18,33 @@ from harness.matrix.rows import Model
 from harness.settings import Settings
 
 
-class ImportedImage(Model):
-    """An image by the full reference under which nodes find it.
+class _FromFile(Model):
+    """`file` is the name of the archive, `sha256` the hash of that file, `imported` when it was, in UTC."""
 
-    `digest` is the image's; `file` is the name of the archive, `sha256` the hash of that file, `imported` when it
-    was, in UTC. `platforms` are those in it, `linux/amd64`.
-    """
+    file: str
+    sha256: str
+    imported: str
+
+    @property
+    def obtained(self) -> str:
+        """Its origin, for reports."""
+        return f"imported from {self.file}, sha256:{self.sha256}"
+
+
+class ImportedImage(_FromFile):
+    """An image by the full reference under which nodes find it. `platforms` are those in it, `linux/amd64`."""
 
     reference: str
     digest: str
     platforms: tuple[str, ...]
     size: int
-    file: str
-    sha256: str
-    imported: str
-
-    @property
-    def obtained(self) -> str:
-        """Its origin, for reports."""
-        return f"imported from {self.file}, sha256:{self.sha256}"
 
 
-class ImportedChart(Model):
-    """A chart by its version. `content` is the hash of what it holds, `sha256` that of the file that was imported."""
+class ImportedChart(_FromFile):
+    """A chart by its version. `content` is the hash of what it holds."""
 
     version: str
     content: str
-    file: str
-    sha256: str
-    imported: str
-
-    @property
-    def obtained(self) -> str:
-        """Its origin, for reports."""
-        return f"imported from {self.file}, sha256:{self.sha256}"
 
 
 class Records(Model):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from harness.foundry import (
     control_plane,
@@ -277,31 +277,27 @@ def _control_plane_step(settings: Settings, version: KubernetesRow) -> Step:
 
 
 def _chart_step(store: Store, release: Release) -> Step:
-    recipe = operator.chart_recipe(release.version)
-
     def run(progress: Progress) -> None:
         progress(f"packaging the chart of {release.version}")
         operator.chart(store, release.version)
 
-    return Step(
-        name=f"chart {release.version}",
-        done=lambda: store.get(recipe) is not None,
-        run=run,
-        needs=(f"image operator-{release.name}",),
-        size=lambda: _size(store, [recipe]),
-        estimate=5.0,
-    )
+    return _beside_operator(store, release, "chart", operator.chart_recipe(release.version), run)
 
 
 def _kustomization_step(store: Store, release: Release) -> Step:
-    recipe = kustomization.recipe(release.version)
-
     def run(progress: Progress) -> None:
         progress(f"taking config/ of {release.version} out of its module")
         kustomization.folder(store, release.version)
 
+    return _beside_operator(store, release, "kustomization", kustomization.recipe(release.version), run)
+
+
+def _beside_operator(
+    store: Store, release: Release, kind: str, recipe: Recipe, run: Callable[[Progress], None]
+) -> Step:
+    """What is taken out of the module from which the operator's image was built."""
     return Step(
-        name=f"kustomization {release.version}",
+        name=f"{kind} {release.version}",
         done=lambda: store.get(recipe) is not None,
         run=run,
         needs=(f"image operator-{release.name}",),

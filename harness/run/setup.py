@@ -16,7 +16,7 @@ from harness.matrix import under_test as with_operator
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Path, Release
 from harness.matrix.rules import LeftOut
-from harness.matrix.select import choose
+from harness.matrix.select import Chosen, choose
 from harness.options import RunOptions
 from harness.releases import for_a_run, manifests, namespaces, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
@@ -29,6 +29,7 @@ from harness.stories.protocol import NOTHING, Given
 if TYPE_CHECKING:
     from harness.apps.users import Untried, UserManifests
     from harness.existing.model import Target
+    from harness.matrix.own_rows import OwnRows
     from harness.run.lock import Lock
     from harness.run.lockstore import Found
     from harness.run.run_host import Host
@@ -100,17 +101,7 @@ class Understood:
 
 def request(options: RunOptions) -> Request:
     """Understand the options. Raises UsageError, SettingsError or CatalogueError."""
-    if not 1 <= options.repeat <= _MOST_REPETITIONS:
-        raise UsageError(
-            f"--repeat {options.repeat} is not a valid number of repetitions",
-            f"give a number from 1 to {_MOST_REPETITIONS}",
-        )
-    if options.seed is not None and not 0 <= options.seed < seeds.LIMIT:
-        raise UsageError(
-            f"--seed {options.seed} is not a valid seed", f"give a whole number from 0 to {seeds.LIMIT - 1}"
-        )
-    if options.drift and not options.lock:
-        raise UsageError("--drift needs --lock", "give --lock, or leave out --drift")
+    _require_valid(options)
     # What few requests need is loaded late: harness matrix is to answer at once.
     found: Found | None = None
     if options.lock:
@@ -135,23 +126,94 @@ def request(options: RunOptions) -> Request:
     providers.require_known(catalogue)
     if existing is not None:
         catalogue = guests.with_environment(catalogue, existing)
-    selection = options.selection
     under_test = _under_test(options, catalogue, settings) if options.operator else None
     if under_test is not None:
         catalogue = with_operator.with_release(catalogue, under_test.release)
-    if options.exact_values and not options.values and found is None:
+    values = _values(options, found, own, settings, adapt=existing is None)
+    before, given = _brought(options, found, settings)
+    chosen = _chosen(options, catalogue, given, existing, under_test)
+    asked_ways.require(
+        chosen.cells,
+        values=any(values.users),
+        release=bool(options.release_name or options.namespace),
+        existing=existing is not None,
+    )
+    for document in values.all:
+        namespaces.of_values(document)
+    # Only where a namespace was given: the stories import what makes them happen to answer this.
+    asked = chosen.cells if options.namespace else ()
+    taken = [it for cell in asked for it in stories.of(cell.scenario).job_namespaces(cell)]
+    return Request(
+        options=options,
+        settings=settings,
+        catalogue=catalogue,
+        cells=chosen.cells,
+        left_out=chosen.left_out,
+        values=values.all,
+        users=values.users,
+        told=values.told,
+        before=before,
+        home=home(*guests.names(options), taken),
+        given=given,
+        profiles={} if found else {name: profile(name, own.values) for name in _profiles(chosen.cells)},
+        existing=existing,
+        under_test=under_test,
+        seed=seeds.new_seed() if options.seed is None else options.seed,
+        lock=found.lock if found else None,
+    )
+
+
+def _require_valid(options: RunOptions) -> None:
+    """Raise UsageError for options that make no sense, whatever the catalogues and settings say."""
+    if not 1 <= options.repeat <= _MOST_REPETITIONS:
+        raise UsageError(
+            f"--repeat {options.repeat} is not a valid number of repetitions",
+            f"give a number from 1 to {_MOST_REPETITIONS}",
+        )
+    if options.seed is not None and not 0 <= options.seed < seeds.LIMIT:
+        raise UsageError(
+            f"--seed {options.seed} is not a valid seed", f"give a whole number from 0 to {seeds.LIMIT - 1}"
+        )
+    if options.drift and not options.lock:
+        raise UsageError("--drift needs --lock", "give --lock, or leave out --drift")
+    if options.exact_values and not options.values and not options.lock:
         raise UsageError("--exact-values needs --values", "give --values, or leave out --exact-values")
     if options.values_key and not any(not profile_name(it) for it in options.values):
         raise UsageError("--values-key needs --values", "give --values, or leave out --values-key")
-    mine: tuple[Mapping[str, Any], ...] = umbrella.given(options.values, options.values_key or "", own.values)
-    usual = () if options.exact_values or found else (profile("default", own.values),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Values:
+    """`usual` are the run's own, `users` the user's, and `told` is what of the latter is otherwise in the run."""
+
+    usual: tuple[Mapping[str, Any], ...]
+    users: tuple[Mapping[str, Any], ...]
     told: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[Mapping[str, Any], ...]:
+        """In the order in which they are merged."""
+        return (*self.usual, *self.users)
+
+
+def _values(options: RunOptions, found: Found | None, own: OwnRows, settings: Settings, *, adapt: bool) -> _Values:
+    """The values of the run; `adapt` says whether the user's may be made to suit a cluster that a run makes."""
+    mine: tuple[Mapping[str, Any], ...] = umbrella.given(options.values, options.values_key or "", own.values)
     if found is not None:
         from harness.run.lock import unmasked
 
-        mine = (unmasked(found.lock, merge(*mine), settings.mirror_map.secrets),)
-    elif not options.exact_values and existing is None:
-        mine, told = for_a_run.adapted(mine)
+        return _Values(usual=(), users=(unmasked(found.lock, merge(*mine), settings.mirror_map.secrets),))
+    if options.exact_values:
+        return _Values(usual=(), users=mine)
+    usual = (profile("default", own.values),)
+    if not adapt:
+        return _Values(usual=usual, users=mine)
+    mine, told = for_a_run.adapted(mine)
+    return _Values(usual=usual, users=mine, told=told)
+
+
+def _brought(options: RunOptions, found: Found | None, settings: Settings) -> tuple[Documents, Given]:
+    """What is to be in the cluster before the operator, and the user's applications: from files, or from a lock."""
     before = manifests.read(options.before) if options.before else ()
     apps: UserManifests = ()
     untried: tuple[Untried, ...] = ()
@@ -165,7 +227,14 @@ def request(options: RunOptions) -> Request:
 
         before = locked_before.unlocked(found.lock, before, settings.mirror_map.secrets)
         apps = locked_apps.unlocked(found.lock, apps, settings.mirror_map.secrets)
-    given = Given(apps=apps, left_out=untried)
+    return before, Given(apps=apps, left_out=untried)
+
+
+def _chosen(
+    options: RunOptions, catalogue: Catalogue, given: Given, existing: Target | None, under_test: UnderTest | None
+) -> Chosen:
+    """The cells that were asked for and can be run with what the user brought along."""
+    selection = options.selection
     for story in stories.discover().values():
         selection = story.select(selection, given)
     scenarios = stories.scenarios(given)
@@ -178,36 +247,7 @@ def request(options: RunOptions) -> Request:
         story.require_use(chosen.cells, given)
     if under_test is not None:
         with_operator.require_use(chosen.cells, under_test.release)
-    asked_ways.require(
-        chosen.cells,
-        values=any(mine),
-        release=bool(options.release_name or options.namespace),
-        existing=existing is not None,
-    )
-    values = (*usual, *mine)
-    for document in values:
-        namespaces.of_values(document)
-    # Only where a namespace was given: the stories import what makes them happen to answer this.
-    asked = chosen.cells if options.namespace else ()
-    taken = [it for cell in asked for it in stories.of(cell.scenario).job_namespaces(cell)]
-    return Request(
-        options=options,
-        settings=settings,
-        catalogue=catalogue,
-        cells=chosen.cells,
-        left_out=chosen.left_out,
-        values=values,
-        users=mine,
-        told=told,
-        before=before,
-        home=home(*guests.names(options), taken),
-        given=given,
-        profiles={} if found else {name: profile(name, own.values) for name in _profiles(chosen.cells)},
-        existing=existing,
-        under_test=under_test,
-        seed=seeds.new_seed() if options.seed is None else options.seed,
-        lock=found.lock if found else None,
-    )
+    return chosen
 
 
 def _profiles(cells: Iterable[Cell]) -> list[str]:
