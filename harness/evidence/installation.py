@@ -109,11 +109,9 @@ def image_labels() -> Mapping[str, str]:
     return {LABEL_RUN: "", LABEL_INSTALLATION: "", LABEL_IMAGE: mark()} if mark() else {}
 
 
-def image_change_words() -> list[str]:
-    """The same as words of `docker import` and `docker commit`."""
-    return [
-        word for name, value in image_labels().items() for word in ("--change", f"LABEL {name}={json.dumps(value)}")
-    ]
+def label_instructions(labels: Mapping[str, str]) -> list[str]:
+    """Labels as a Dockerfile has them, each for a `--change` of `docker import` and `docker commit`."""
+    return [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
 
 
 def build_container(key: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from harness import process
 from harness.errors import BuildError, CommandError
-from harness.evidence.installation import build_container, image_labels, label_words
+from harness.evidence.installation import build_container, image_labels, label_instructions, label_words
 from harness.foundry import assemble, gobuild, node_images, nodes
 from harness.foundry.kubernetes import CONTROL_PLANE, KubernetesRow
 from harness.foundry.layers import LayerWriter, write_layer
@@ -134,7 +134,7 @@ class K3sShapedNode:
             'ENTRYPOINT ["/bin/k3s"]',
             'CMD ["agent"]',
             f"VOLUME {json.dumps(list(_VOLUMES))}",
-            *(f"LABEL {name}={json.dumps(value)}" for name, value in {**labels, **image_labels()}.items()),
+            *label_instructions({**labels, **image_labels()}),
         ]
         docker("rm", "--force", "--volumes", container, check=False)
         try:

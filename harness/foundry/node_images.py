@@ -13,7 +13,7 @@ from pathlib import Path
 
 from harness import process, waiting
 from harness.errors import BuildError, CommandError
-from harness.evidence.installation import build_container, image_labels, label_words
+from harness.evidence.installation import build_container, image_labels, label_instructions, label_words
 from harness.foundry.store import Artifact
 from harness.images import media_types
 
@@ -173,7 +173,7 @@ def commit_with_images(
             'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]',
             "CMD []",
             "ENV container=docker",
-            *(f"LABEL {name}={json.dumps(value)}" for name, value in {**(labels or {}), **image_labels()}.items()),
+            *label_instructions({**(labels or {}), **image_labels()}),
         ]
         replaced = inspected("{{.Id}}", target)
         docker("commit", *[word for change in changes for word in ("--change", change)], container, target)

@@ -8,14 +8,13 @@ pkg/build/nodeimage/const.go (the files under /kind).
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from harness import process
 from harness.errors import BuildError
-from harness.evidence.installation import image_labels
+from harness.evidence.installation import image_labels, label_instructions
 from harness.foundry import assemble, debian, gobuild
 from harness.foundry.control_plane import build_control_plane, control_plane_recipe
 from harness.foundry.kubernetes import CONTROL_PLANE, NODES, KubernetesRow
@@ -182,9 +181,7 @@ def _write_overlay(target: Path, row: KubernetesRow, programs: Mapping[str, Path
 def _commit(row: KubernetesRow, base: Path, overlay: Path, images: Path, log_file: Path) -> None:
     """Stack base and overlay, import the images with the node's own containerd, and commit the result."""
     stage = f"{REPOSITORY}-base:{node_recipe(row).key}"
-    owner = [
-        word for name, value in image_labels().items() for word in ("--change", f"LABEL {name}={json.dumps(value)}")
-    ]
+    owner = [word for label in label_instructions(image_labels()) for word in ("--change", label)]
     process.call(["docker", "import", *owner, base, stage], timeout=ENGINE_SECONDS, log_file=log_file)
     labels = assemble.labels(
         title="kind node",

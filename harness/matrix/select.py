@@ -206,11 +206,6 @@ def _possible(catalogue: Catalogue, cells: Sequence[Cell], *, exact: bool) -> Ch
     return Chosen(cells=tuple(cell for cell in cells if not out[cell.id]), left_out=tuple(left_out))
 
 
-def all_cells(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> list[Cell]:
-    """All cells that are not excluded."""
-    return expand.cells(catalogue.environments, expand.paths(catalogue).values(), scenarios)
-
-
 def unavailable_reason(catalogue: Catalogue, cell: Cell, source: str, imported: Imported = NOTHING) -> str:
     """Why this cell cannot run from this source according to the catalogues; empty if it can.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import logging
 import re
 import tarfile
@@ -20,7 +19,7 @@ import yaml
 
 from harness import causes, process
 from harness.errors import CommandError, EngineError, HarnessError, HostError, ToolError, UnavailableError
-from harness.evidence.installation import image_labels, label_words, mark
+from harness.evidence.installation import image_labels, label_instructions, label_words, mark
 from harness.evidence.ledger import NAME_PREFIX, short_run_id
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
@@ -303,7 +302,7 @@ class NodeRegistries:
                 f"EXPOSE {_PORT}",
                 *(f"ENV {key}={value}" for key, value in _ENVIRONMENT.items()),
                 f"LABEL {LABEL_TOOL}=registry",
-                *(f"LABEL {name}={json.dumps(value)}" for name, value in image_labels().items()),
+                *label_instructions(image_labels()),
             ]
             options = [word for change in changes for word in ("--change", change)]
             self._call("import", *options, str(tarball), image)

@@ -8,7 +8,7 @@ import fnmatch
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -22,13 +22,11 @@ FaultKind = Literal[
     "wrong-digest",
     "expired-certificate",
 ]
-FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
 STATUSES = (401, 403, 404, 429, 500, 503)
 
 Target = Literal["any", "token", "manifests", "blobs", "tags", "uploads", "base"]
 """The target of a request. `base` is `/v2/`; `any` stands for all of them."""
-TARGETS: tuple[Target, ...] = get_args(Target)
 
 # What a fault meets when it does not say: content for those that spoil content.
 _USUAL: dict[FaultKind, frozenset[Target]] = {
