@@ -23,18 +23,15 @@ from harness.matrix.names import counted
 from harness.matrix.path_names import by_argo_cd
 from harness.providers.base import ClusterSpec, Provider, ProviderTools
 from harness.providers.outside import way_out
-from harness.releases import applying, conditions, crds, provision, relocate, shared
-from harness.releases.applying import Applied
+from harness.releases import applying, conditions, crds, relocate, shared
 from harness.releases.argocd.programs import ArgoCdImage
-from harness.releases.fitting import Fit, Given, Room
-from harness.releases.helm import Helm
 from harness.releases.install import INSTALL_SECONDS, BegunInstall, begin, finish
-from harness.releases.namespaces import CHECK_NAMESPACE
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.ways.protocol import Programs
-from harness.run import argo, before, handover, path_releases, plan, values_fit
+from harness.run import argo, handover, path_releases, plan
 from harness.run.attempt import Attempt, ClusterRecord
 from harness.run.early_install import EarlyInstall
+from harness.run.ground import Ground
 from harness.run.handover import Spare
 from harness.run.locking import Locker
 from harness.run.resources import Resources
@@ -47,9 +44,6 @@ from harness.waiting import Cancelled, Deadline
 
 _MUCH_LOAD = 4.0
 """With less for each processor nobody asks whose it was."""
-_APPLY_SECONDS = 60.0
-_WORKLOAD_SECONDS = 120.0
-"""For the pods of an add-on, whose images are pulled first."""
 
 
 class Preparation:
@@ -83,9 +77,7 @@ class Preparation:
         self._locker = locker
         self._say = say
         self._began = pressure.Mark.now()
-        self._fit = Fit()
-        self._before = before.Before()
-        self._applied: tuple[Applied, ...] = ()
+        self._ground = Ground(asked, host, attempts)
         self._creations = Slots(asked.settings.cache_dir / "slots", "creation", CREATIONS)
 
     def provider(self) -> Provider:
@@ -113,18 +105,21 @@ class Preparation:
         try:
             node, helper = self._node(provider)
             releases = path_releases.find(self._asked, self._resources, self._locker, cell.path)
-            helm = self._host.tools["helm"].path
             if not provider.guest:
-                self._before = before.gather(self._asked, self._environment, self._resources.source, helm)
-            self._locker.learn(addons=self._before.addons)
+                self._ground.gather(self._resources.source)
+            self._locker.learn(addons=self._ground.before.addons)
             argocd = argo.image(self._asked.settings, self._say_here) if by_argo_cd(cell.path) else None
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
         first = releases[cell.path.releases[0]]
         # What a user's values ask for, a user's cluster has.
-        refusal = self._locker.refusal(cell) or (None if provider.guest else self._suited(first, releases))
+        refusal = self._locker.refusal(cell) or (None if provider.guest else self._ground.problem(first, releases))
         if refusal is not None:
             return refusal
+        if not provider.guest:
+            self._record.told = self._ground.told
+            for line in self._record.told:
+                self._say_here(line)
         # A picture of the cluster as it was before everything has no release in it.
         early = None if provider.guest or argocd or spare or self._followed else self._early(first)
         made = (
@@ -173,22 +168,9 @@ class Preparation:
             releases,
             self._asked.values,
             helm=self._host.tools["helm"].path,
-            prepared=bool(self._applied),
+            prepared=bool(self._ground.applied),
         )
         return expectation.judge([found], [it for it in known if it.check == INSTALLED], cell.scenario.base)[0]
-
-    def _suited(self, first: ReleaseOnPath, releases: Mapping[str, ReleaseOnPath]) -> Finding | None:
-        """Note and tell what the run makes for the user's values; the finding says why they do not fit."""
-        helm, given = Helm(self._host.tools["helm"].path), self._given(first)
-        wrong = before.problem(self._before, self._asked, given, helm, first.chart)
-        fit = wrong or values_fit.look(given, helm, releases)
-        if isinstance(fit, Finding):
-            return fit
-        self._fit = fit
-        self._record.told = (*self._asked.told, *fit.told, *self._before.told)
-        for line in self._record.told:
-            self._say_here(line)
-        return None
 
     def _early(self, first: ReleaseOnPath) -> EarlyInstall | None:
         """The install while the cluster is being made, where nobody can tell the difference.
@@ -203,7 +185,7 @@ class Preparation:
         if not path_names.by_helm(self._attempts[0].cell.path.way()):
             # What another way has begun could not be taken back.
             return None
-        if any(it.kind in applying.WORKLOADS for it in self._before.documents):
+        if any(it.kind in applying.WORKLOADS for it in self._ground.before.documents):
             return None
 
         def begin(cluster: Cluster, failed: threading.Event) -> BegunInstall:
@@ -215,7 +197,7 @@ class Preparation:
     @property
     def _nodes(self) -> int:
         asked = (attempt.cell.scenario.needs.nodes for attempt in self._attempts)
-        return max(len(self._fit.nodes), self._environment.nodes, *asked)
+        return max(len(self._ground.fit.nodes), self._environment.nodes, *asked)
 
     def _create(
         self,
@@ -314,7 +296,7 @@ class Preparation:
     def _bare(self, made: BareCluster) -> BareCluster:
         """The cluster for cells that install the release themselves."""
         self._say_here("cluster is ready")
-        self._provide(made.cluster, made.job_namespaces)
+        self._ground.provide(made.cluster, made.job_namespaces)
         return made
 
     def _install(self, made: BareCluster, first: ReleaseOnPath, early: EarlyInstall | None) -> PreparedCluster:
@@ -327,7 +309,7 @@ class Preparation:
         else:
             self._say_here(f"cluster is ready, with release {release.name} being rolled out")
         installed = finish(made.cluster, begun, Deadline(seconds=INSTALL_SECONDS))
-        state = shared.look(made.cluster, self._asked.home.namespace, also=self._applied)
+        state = shared.look(made.cluster, self._asked.home.namespace, also=self._ground.applied)
         self._record.phases.update({f"install-{phase}": seconds for phase, seconds in installed.seconds.items()})
         self._say_here(f"release {release.name} is ready, running {counted(len(self._attempts), 'cell')}")
         return PreparedCluster(**vars(made), installed=installed, before=state)
@@ -338,7 +320,7 @@ class Preparation:
         if cluster.marks:
             with cluster.api_client() as api:
                 crds.bring_own(api, first.chart, cluster.marks, release=first.release.name)
-        self._provide(cluster, namespaces)
+        self._ground.provide(cluster, namespaces)
         if release.relocated:
             relocate.prepare(
                 cluster, release, self._asked.home.namespace, login=self._resources.login(release.registry)
@@ -362,40 +344,6 @@ class Preparation:
     def _say_here(self, text: str) -> None:
         self._say(f"{self._name}: {text}")
 
-    def _provide(self, cluster: Cluster, job_namespaces: Sequence[str]) -> None:
-        """Make the namespaces, and what is to be there before the operator. Raises as applying does, and ApiError."""
-        home = self._asked.home.namespace
-        names = [*job_namespaces, home]
-        needed = self._fit.makes or self._before.documents or self._before.labels
-        if needed:
-            names = [*dict.fromkeys([*names, CHECK_NAMESPACE, *before.namespaces(self._asked)])]
-        provision.create_namespaces(cluster, names)
-        if not needed:
-            return
-        with cluster.api_client() as api:
-            provision.label_namespaces(api, names, self._before.labels)
-            self._applied = tuple(applying.apply(api, self._before.documents, timeout=_APPLY_SECONDS))
-            provision.bring(api, self._fit)
-            applying.await_workloads(api, self._applied, timeout=_WORKLOAD_SECONDS)
-            applying.await_marks(api, names, self._before.marks, timeout=_APPLY_SECONDS)
-
-    def _given(self, first: ReleaseOnPath) -> Given:
-        """The first release as it is to be installed on this host."""
-        host = self._host.result
-        return Given(
-            name=self._asked.home.name,
-            namespace=self._asked.home.namespace,
-            own=(first.values, *self._asked.profile),
-            users=self._asked.users,
-            job_namespaces=[*plan.job_namespaces(self._attempts), CHECK_NAMESPACE],
-            files=[str(it) for it in self._asked.options.values],
-            exact=self._asked.options.exact_values,
-            kubernetes=self._environment.kubernetes_from(self._host.choice.kind),
-            made=self._before.made(self._asked.home.namespace),
-            kinds=self._before.kinds,
-            room=Room(cpus=host.cpus, memory_mib=host.memory_mib),
-        )
-
     def host_now(self) -> HostSeen:
         """The room that the host has at this moment, and its load since the cluster was begun, and whose that was."""
         seen = pressure.look([self._asked.settings.cache_dir, self._host.engine_data], self._began)
@@ -404,6 +352,6 @@ class Preparation:
     def _preload(self) -> tuple[str, ...]:
         """The images that nodes pull while they start, without those that they have."""
         first = self._asked.catalogue.release(self._attempts[0].cell.path.releases[0])
-        wanted = (first.image, *self._before.images, *plan.images(self._attempts))
+        wanted = (first.image, *self._ground.before.images, *plan.images(self._attempts))
         held = self._resources.node_images.held(self._environment)
         return tuple(image for image in dict.fromkeys(wanted) if image not in held)
