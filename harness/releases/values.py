@@ -94,15 +94,18 @@ def load_values(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as broken:
         mark = broken.problem_mark or broken.context_mark
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        template = "fill in the template first, with the tool that you use: envsubst, `helmfile write-values`"
         raise UsageError(
             f"{where}: not valid YAML: {broken.problem or broken.context}",
-            template if _TEMPLATE.search(text) else "correct that line, or pass another --values",
+            _FILL_IN if _TEMPLATE.search(text) else "correct that line, or pass another --values",
         ) from broken
     except yaml.YAMLError as broken:
         raise UsageError(f"{path}: not valid YAML: {broken}", "pass a YAML file after --values") from broken
     if data is None:
         return {}
+    filled_in = _OF_YTT.search(text)
+    if filled_in:
+        line = text.count("\n", 0, filled_in.start()) + 1
+        raise UsageError(f"{path}, line {line}: ytt fills in this value, which YAML takes for a comment", _FILL_IN)
     encrypted.refuse(_WHAT, path, encrypted.of_document(data))
     if not isinstance(data, dict):
         rows = enumerate(text.splitlines(), 1)
@@ -114,6 +117,8 @@ def load_values(path: Path) -> dict[str, Any]:
     return {_key(key): with_text_keys(value) for key, value in data.items()}
 
 
+_FILL_IN = "fill in the template first, with the tool that you use: envsubst, `helmfile write-values`, `ytt -f`"
+_OF_YTT = re.compile(r"^[^#\n]*:[ \t]+#@[ \t]+\S", re.M)
 _TEMPLATE = re.compile(r"\{\{.*\}\}|\{%.*%\}|<%.*%>")
 
 

@@ -69,6 +69,16 @@ def test_a_template_that_nobody_has_filled_in_is_told_as_one(tmp_path: Path, tex
     assert refused.value.next_step.startswith("fill in the template first")
 
 
+def test_what_ytt_fills_in_is_no_null(tmp_path: Path) -> None:
+    file = tmp_path / "values.yaml"
+    file.write_text("#@data/values\n---\nimage:\n  registry: #@ data.values.registry\n  tag: 2.5.2 #@ no\n")
+    with pytest.raises(UsageError, match="line 4: ytt fills in this value") as refused:
+        load_values(file)
+    assert "`ytt -f`" in refused.value.next_step
+    file.write_text("# @schema\nimage: #@schema\n  tag: 2.5.2 # see\n")
+    assert load_values(file) == {"image": {"tag": "2.5.2"}}
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "key"),
     [
