@@ -58,6 +58,17 @@ _INPUT = re.compile(
 _SCHEMA = re.compile(rf"{_Q}{_PATH}{_Q}\s*:\s*\{{[^{{}}]*?{_Q}default{_Q}\s*:\s*{_Q}(?P<value>{_VALUE}){_Q}{_END}")
 # `variable "image_registry" { default = "docker.io" }`
 _DECLARED = re.compile(rf"^variable\s+\"{_PATH}\"\s*\{{[^{{}}]*?\bdefault\s*=\s*\"(?P<value>{_VALUE})\"", re.M)
+_PATTERNS = (
+    (_NAMED, "name"),
+    (_VALUED, "name"),
+    (_PATCHED, "path"),
+    (_DECLARED, "variable"),
+    (_INPUT, "default"),
+    (_SCHEMA, "default"),
+    (_ASSIGNED, ""),
+    (_ELEMENT, "</"),
+)
+"""Each with a word that is in every match of it: to look for that is faster by far."""
 _WORDS: dict[str, Word] = {
     "registry": "registry",
     "hub": "registry",
@@ -111,8 +122,8 @@ def found_in(lines: Lines, variables: Variables) -> list[Part]:
     """Every part in a text, in the order of their places."""
     counts = _counts(lines.all)
     parts: dict[int, Part] = {}
-    for pattern in (_NAMED, _VALUED, _PATCHED, _DECLARED, _INPUT, _SCHEMA, _ASSIGNED, _ELEMENT):
-        for match in pattern.finditer(lines.text):
+    for pattern, word in _PATTERNS:
+        for match in pattern.finditer(lines.text) if word in lines.text else ():
             part = _part(match, lines, variables, counts, named=pattern not in (_ASSIGNED, _ELEMENT))
             if part:
                 parts.setdefault(part.start, part)

@@ -18,6 +18,7 @@ _JOINED = re.compile(
     rf"(?:(?<![\w./}}-])|(?<=//))(?P<host>{_HOST}|{EXPRESSION})/(?:[\w.-]+/)*"
     rf"(?:\$?(?P<variable>{EXPRESSION})|[\"'][ \t]*\+[ \t]*(?P<name>[A-Za-z_]\w*))"
 )
+_MAY_BE_JOINED = re.compile(r"/[$%#<_{\"']")
 _LOOP = re.compile(
     r"\bfor(?:each)?\s*\(?\s*\$?(?:(?:const|let|var|val|auto|String|string)\s+)?(?:_\s*,\s*)?(?P<name>[A-Za-z_]\w*)\s*"
     r"(?::?=\s*range|in|of|:)\s+(?P<over>(?:[^\n\\]|\\.|\\\n){1,2000})"
@@ -62,7 +63,7 @@ class Uses:
 
     @cached_property
     def _joined(self) -> list[tuple[str, str]]:
-        found = _JOINED.finditer(self._lines.text)
+        found = _JOINED.finditer(self._lines.text) if _MAY_BE_JOINED.search(self._lines.text) else ()
         return [(it["host"], it["name"] or named_by(it["variable"])) for it in found]
 
     @cached_property
