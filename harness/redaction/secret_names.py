@@ -97,7 +97,23 @@ _ABOUT = frozenset(
         *("prompt", "store", "backend", "manager", "rotation", "refresh", "renewal", "interval", "timeout"),
         *("period", "usage", "projection", "mapping", "field", "fields", "hint", "index", "position", "error"),
         *("errors", "status", "state", "reason", "message", "exists", "found", "missing", "changed", "updated"),
-        *("used", "remaining", "issued", "valid", "invalid", "expired", "encoder", "encoders", "arn", "strategy"),
+        *(
+            "used",
+            "remaining",
+            "issued",
+            "valid",
+            "invalid",
+            "expired",
+            "encoder",
+            "encoders",
+            "arn",
+            "strategy",
+            "rotated",
+            "replaced",
+            "nowhere",
+            "own",
+            "node",
+        ),
         *("created", "time", "timestamp", "date", "env", "attribute", "column", "header", "location", "keytab"),
         *("reloader", "reload", "cleaner", "signer", "source", "template", "validation", "verifier", "scope"),
         *("scopes", "server", "service", "auto", "generation", "getter", "binding", "bindings", "plugin", "cache"),
@@ -153,8 +169,8 @@ def is_secret(name: str) -> bool:
     if any(pair in (("key", "ref"), ("key", "refs")) for pair in itertools.pairwise(words)):
         # `secretKeyRef.DB_PASSWORD`: where the value is, and not the value.
         return False
-    if "inject" in words:
-        # Annotations that say which secret a sidecar reads, and from where.
+    if "inject" in words or ("-" in name and not {"with", "without"}.isdisjoint(words)):
+        # Annotations that say which secret a sidecar reads, and from where; what is said of a pod
         return False
     if words[-1] == "auth":
         return not (words[-2:-1] and words[-2] in _AUTH_OF)
