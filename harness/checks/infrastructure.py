@@ -82,6 +82,9 @@ _MIB = 2**20
 
 _HEAVY_LOAD = 8.0
 """Two clusters at once on two processors were seen to make 5; at 12 an operator answered nobody for half a minute."""
+_SLOW_LOAD = 5.0
+"""Enough for what was waited for to come too late: at 7.5, the client of a Ready server had no answer in 120 s."""
+_WAITED = re.compile(r"\bwaited \d+ s\b")
 _MOSTLY_OWN = 0.4
 """From this part on, a load is the run's own doing. Where nothing else ran, 0.45 to 0.5 were counted: the engine and
 the kernel work for the run, too, and are nobody's.
@@ -168,6 +171,7 @@ def node_lost(host: HostSeen, said: str) -> Diagnosis:
 
 
 def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
+    said = list(said)
     complaint = next((line.strip() for text in said for line in text.splitlines() if _NO_SPACE.search(line)), "")
     if complaint or host.disk_free < _LITTLE_DISK:
         free = f"{host.disk_free / 10**9:.1f} GB are free on the disk of {host.disk}"
@@ -176,7 +180,7 @@ def _of_host(host: HostSeen, said: Iterable[str]) -> Iterator[Diagnosis]:
         )
     if host.memory_available < _LITTLE_MEMORY:
         yield Diagnosis(cause=Cause.HOST_MEMORY, message=f"the host is out of memory: {_memory(host)}")
-    if host.load > _HEAVY_LOAD:
+    if host.load > (_SLOW_LOAD if any(map(_WAITED.search, said)) else _HEAVY_LOAD):
         yield _busy(host)
 
 

@@ -282,6 +282,14 @@ def test_a_host_that_is_far_too_busy_proves_nothing() -> None:
     assert diagnose(HostSeen(**{**busy.__dict__, "load": 5.0})) is None
 
 
+@pytest.mark.parametrize(("load", "proves"), [(5.0, True), (5.5, False), (8.0, False)])
+def test_what_came_too_late_proves_less_on_a_busy_host_than_what_is_wrong(load: float, *, proves: bool) -> None:
+    host = replace(HOST, load=load)
+
+    assert (diagnose(host, said=["new-connect is Ready; waited 120 s for the client to end"]) is None) == proves
+    assert diagnose(host, said=["executor.instances is None"]) is None
+
+
 @pytest.mark.parametrize(
     ("own", "cause"), [(0.0, "host-busy"), (0.35, "host-busy"), (0.45, "own-load"), (1.0, "own-load")]
 )
