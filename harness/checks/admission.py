@@ -10,7 +10,7 @@ from harness.matrix.model import Release
 from harness.releases.admission_samples import expected, unlike
 from harness.releases.asked import webhook_off
 from harness.releases.crds import APPLICATIONS, has_field
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import answering
 from harness.releases.webhook import Attempt, problems, same_certificates, validity
 from harness.verdicts import Finding, errored, failed, passed, switched_off

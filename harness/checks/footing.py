@@ -6,7 +6,7 @@ Only a webhook that is slow while the API server is not is the operator's own.
 
 from __future__ import annotations
 
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
 
 _AHEAD_SECONDS = 5.0

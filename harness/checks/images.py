@@ -12,7 +12,7 @@ from harness.images.references import ImageReference
 from harness.kube.models import Container, Pod
 from harness.kube.node_records import NodeImage
 from harness.releases.asked import hook_image, operator_image
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_container
 from harness.verdicts import Finding, errored, failed, passed, unavailable
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from harness.kube.models import Deployment, Lease, Pod
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed, switched_off
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from harness.kube.models import Log
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_container, runs
 from harness.verdicts import Finding, errored, failed, passed, switched_off
 

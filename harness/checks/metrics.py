@@ -9,7 +9,7 @@ from harness.matrix.facts import IgnoredValue
 from harness.releases import metrics
 from harness.releases.asked import metrics_off
 from harness.releases.metrics import MetricsPage
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, Verdict, errored, failed, passed, switched_off
 
 _NAME = "metrics-served"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from harness.checks import admission, crds, footing, images, leadership, logs, metrics, rendered
 from harness.checks.images import Resolve
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import is_own_pod
 from harness.verdicts import Finding, errored, failed, passed
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, errored, failed, passed
 
 _DEPLOYED = "deployed"

@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Look at an installed operator: everything that the install checks judge, gathered once.
-
-What cannot be looked at, through no fault of the operator, becomes `Unseen` with the reason; the checks turn that into
-an error of the harness, never into a verdict about the release.
-"""
+"""Look at an installed operator: everything that the install checks judge, gathered once."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -20,7 +15,6 @@ from harness.kube import reading
 from harness.kube.api import listed, raw, read
 from harness.kube.cluster import Cluster
 from harness.kube.models import Crd, Deployment, Lease, Log, Pod
-from harness.kube.node_records import NOBODY_CAN_ASK, NodeRecords
 from harness.late import client
 from harness.matrix.facts import Rule
 from harness.matrix.model import Release
@@ -28,12 +22,11 @@ from harness.providers import runtime
 from harness.providers.base import Provider
 from harness.releases import admission_samples, crds, footing, metrics, rendered, webhook
 from harness.releases import soak as soaks
-from harness.releases.footing import Footing, Pace
 from harness.releases.metrics import Metrics, MetricsPage, NobodyLeads
 from harness.releases.namespaces import CHECK_NAMESPACE
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.rendered import Rendered
 from harness.releases.rollout import find_deployments
-from harness.releases.soak import Soak
 from harness.releases.ways.protocol import InstalledRelease
 from harness.waiting import Cancelled, until
 
@@ -52,49 +45,6 @@ _TAKE_OVER_SECONDS = 5.0
 # JitterFactor of 1.2. It counts the lease's duration from when it first sees the last renewal, and sees one look later
 # that it is over.
 _HANDOVER_SECONDS = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unseen:
-    """Something that could not be observed, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObservedOperator:
-    """An operator as it was seen. `chart_crds` and `crds` are CRD specs by name; `secret_ca` is PEM.
-
-    `release` is the one that is installed, as Helm has it; `others` are those of which pods may run all the same, where
-    a change did not take place (harness/releases/serving.py). `nodes` is what the nodes' runtimes have on record, since
-    the pods' statuses do not tell which image a container runs. `sample_attempts` are by the shape of the sample, and
-    `rule_attempts` have the rules of all of them.
-    """
-
-    release: Release
-    name: str
-    namespace: str
-    values: Mapping[str, Any]
-    chart_crds: Mapping[str, Mapping[str, Any]] | Unseen
-    crds: tuple[Crd, ...] | Unseen
-    deployments: tuple[Deployment, ...] | Unseen
-    pods: tuple[Pod, ...] | Unseen
-    soak: Soak | Unseen
-    logs: tuple[Log, ...] | Unseen
-    webhook_entries: tuple[webhook.WebhookEntry, ...] | Unseen
-    secret_ca: bytes | Unseen
-    handshakes: tuple[webhook.Handshake, ...] | Unseen
-    sample_attempts: Mapping[str, webhook.Attempt] | Unseen
-    rule_attempts: tuple[tuple[Rule, webhook.Attempt], ...] | Unseen
-    leases: tuple[Lease, ...] | Unseen
-    metrics: Metrics | Unseen
-    rendered: Rendered | Unseen
-    footing: Footing | Unseen
-    pace: Pace | Unseen
-    moments: frozenset[str] = field(default_factory=frozenset)
-    moments_trouble: str = ""
-    others: tuple[Release, ...] = ()
-    nodes: NodeRecords = NOBODY_CAN_ASK
 
 
 def observe(

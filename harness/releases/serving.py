@@ -9,7 +9,7 @@ from harness.errors import UsageError
 from harness.images.references import ImageReference
 from harness.kube.models import Pod
 from harness.matrix.model import Release
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 
 _NAMES = "spark-operator-"
 

@@ -13,7 +13,7 @@ from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases.argocd import application
 from harness.releases.argocd.application import Said
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.releases.ways.protocol import InstalledRelease
 from harness.waiting import Deadline, until
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.matrix.model import Move, Path, Release
 from harness.releases.change import Step
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.upgrades.gitops import GitOpsSeen
 from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.permissions import PermissionChange

@@ -19,8 +19,9 @@ from harness.matrix.path_names import ARGO_CD, by_helm, way_with
 from harness.providers.base import Provider
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change, Wanted
-from harness.releases.observe import ObservedOperator, Unseen, observe
+from harness.releases.observe import observe
 from harness.releases.on_path import ReleaseOnPath
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.serving import release_of
 from harness.releases.ways.protocol import InstalledRelease, On, Programs
 from harness.upgrades import gitops, permissions, stock

@@ -19,7 +19,7 @@ from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.releases import install as installing
 from harness.releases import rollout, ways
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.releases.ways.protocol import InstalledRelease, On, Programs
 from harness.upgrades import one_application, stock
 from harness.waiting import Cancelled, until

@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 from harness.kube.cluster import Cluster
 from harness.releases import change, crds
 from harness.releases.change import Wanted
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.releases.ways.protocol import InstalledRelease, Programs
 from harness.upgrades import one_application
 from harness.waiting import Cancelled

@@ -20,7 +20,7 @@ from harness.matrix import catalogue
 from harness.releases import admission_samples, webhook
 from harness.releases.footing import Footing, Pace
 from harness.releases.metrics import Metrics, MetricsPage
-from harness.releases.observe import ObservedOperator
+from harness.releases.operator_seen import ObservedOperator
 from harness.releases.rendered import Rendered
 from harness.releases.soak import Soak
 

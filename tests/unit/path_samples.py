@@ -13,7 +13,7 @@ from harness.apps.pods import SparkPod
 from harness.apps.states import State
 from harness.matrix import catalogue
 from harness.matrix.model import Move, Path
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.upgrades.observed import MoveTimes, ObservedMove, ObservedPath
 from harness.upgrades.operator_watch import OperatorWatch
 from harness.upgrades.prober import Probe

@@ -18,7 +18,7 @@ from harness.matrix import catalogue
 from harness.matrix.facts import Rule
 from harness.matrix.model import Release
 from harness.releases import admission_samples
-from harness.releases.observe import ObservedOperator
+from harness.releases.operator_seen import ObservedOperator
 from harness.releases.webhook import Attempt
 
 CATALOGUE = catalogue.load()

@@ -13,7 +13,7 @@ from scripted_webhook import serving
 from harness.checks import admission, logs
 from harness.kube.models import Crd, Log
 from harness.matrix import catalogue
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.verdicts import Finding, Verdict
 
 VERSIONS = [it.version for it in catalogue.load().releases]

@@ -26,7 +26,7 @@ from harness.kube.models import Container, Log, Pod
 from harness.kube.node_records import NodeImage, NodeRecords
 from harness.releases import webhook
 from harness.releases.metrics import Metrics, MetricsPage
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.releases.soak import Soak
 from harness.verdicts import Finding, Verdict, worst
 

@@ -13,7 +13,7 @@ from operator_samples import DIGEST, RELEASE, operator
 from harness.matrix.model import Move, Path
 from harness.releases.change import Step
 from harness.releases.metrics import Metrics
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.releases.soak import Soak
 from harness.stories.moves import labels
 from harness.stories.moves.scenarios import operator_health

@@ -10,7 +10,7 @@ import path_samples
 import pytest
 
 from harness.releases.argocd.application import Said
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.stories.moves.scenarios import gitops, operator_health
 from harness.upgrades.gitops import Drift, GitOpsSeen
 from harness.upgrades.observed import ObservedMove

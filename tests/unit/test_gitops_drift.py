@@ -11,7 +11,7 @@ import pytest
 from fake_kube import FakeKube, fake_kube
 
 from harness.releases.argocd import objects
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.upgrades import gitops
 from harness.upgrades.gitops import GitOpsSeen
 

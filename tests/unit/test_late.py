@@ -49,6 +49,7 @@ def test_what_makes_a_scenario_happen_is_left_alone_by_a_list_of_them() -> None:
         "harness.registries.local",
         "harness.releases.install",
         "harness.releases.observe",
+        "harness.releases.operator_seen",
         "harness.stories.failures.fault",
         "harness.stories.path_context",
         "harness.stories.registries.context",

@@ -11,7 +11,8 @@ from operator_samples import deployment, lease, pod
 
 from harness.errors import HarnessError
 from harness.releases.metrics import NobodyLeads
-from harness.releases.observe import Unseen, leading, took_over
+from harness.releases.observe import leading, took_over
+from harness.releases.operator_seen import Unseen
 
 _NEVER_NOT = float("-inf")
 

@@ -14,7 +14,7 @@ from path_samples import at, path
 
 from harness.matrix.model import Move
 from harness.releases import admission_samples
-from harness.releases.observe import ObservedOperator, Unseen
+from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.stories.moves.scenarios import admission
 from harness.upgrades.prober import Outcome, Probe
 from harness.verdicts import Finding, Verdict

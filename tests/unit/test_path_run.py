@@ -18,8 +18,8 @@ from harness.matrix import catalogue, expand
 from harness.matrix.model import Release
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change
-from harness.releases.observe import Unseen
 from harness.releases.on_path import ReleaseOnPath
+from harness.releases.operator_seen import Unseen
 from harness.upgrades import path_run, permissions, stock
 from harness.upgrades.observed import MoveTimes, ObservedPath
 

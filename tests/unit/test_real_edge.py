@@ -23,7 +23,7 @@ from harness.checks import expectation
 from harness.kube.models import Crd
 from harness.matrix import expand
 from harness.releases import admission_samples
-from harness.releases.observe import ObservedOperator
+from harness.releases.operator_seen import ObservedOperator
 from harness.stories.moves.scenarios import admission
 from harness.upgrades.prober import Outcome, Probe
 from harness.verdicts import Finding, Verdict, worst

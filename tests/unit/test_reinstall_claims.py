@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.stories.moves.scenarios import reinstall
 from harness.upgrades.reinstall import ReinstallSeen
 from harness.verdicts import Verdict

@@ -11,7 +11,7 @@ import pytest
 from path_samples import S, application, at, driver, look, path
 
 from harness.matrix import catalogue
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.stories.moves.scenarios import running_apps
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectLook, ConnectSeen, Part, Query, When
 from harness.verdicts import Verdict

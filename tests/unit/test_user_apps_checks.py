@@ -15,7 +15,7 @@ from user_samples import CONNECT, PI, SCHEDULE, written
 from harness.apps import users
 from harness.apps.pods import SparkPod
 from harness.apps.states import State
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.stories.user_apps import on_path
 from harness.upgrades.workload_seen import (
     ApplicationSeen,

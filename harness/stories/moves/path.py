@@ -27,7 +27,7 @@ from harness.waiting import Cancelled, Deadline
 
 if TYPE_CHECKING:
     from harness.releases.change import Wanted
-    from harness.releases.observe import Unseen
+    from harness.releases.operator_seen import Unseen
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.cluster import PreparedCluster
     from harness.stories.protocol import CellRun, RunContext

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.apps.objects import APPLICATION, CONNECT
 from harness.apps.places import NAMESPACE
 from harness.apps.states import State, shown
-from harness.releases.observe import Unseen
+from harness.releases.operator_seen import Unseen
 from harness.stories.user_apps.on_install import check_of, untried
 from harness.upgrades.user_apps import name_of
 from harness.upgrades.workload_seen import ApplicationSeen, ConnectSeen, ScheduleSeen, UsersSeen, When

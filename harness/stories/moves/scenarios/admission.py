@@ -20,11 +20,11 @@ from harness.verdicts import Finding, errored, failed, passed, switched_off
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
-    from harness.releases import observe, serving
+    from harness.releases import operator_seen, serving
     from harness.upgrades.observed import ObservedMove, ObservedPath
 else:
     serving = late.module("harness.releases.serving")
-    observe = late.module("harness.releases.observe")
+    operator_seen = late.module("harness.releases.operator_seen")
 
 SCENARIO = Scenario(
     name="admission",
@@ -73,7 +73,9 @@ def judge(move: ObservedMove, *, outage_limit: float, delay_limit: float) -> Ite
     yield delay(move.probes, delay_limit)
     ends = (move.origin, move.target)
     yield defaults(move.probes, *ends, lets_pass=asked.lets_pass(move.values))
-    yield after(move.probes, ends if isinstance(move.operator, observe.Unseen) else serving.answering(move.operator))
+    yield after(
+        move.probes, ends if isinstance(move.operator, operator_seen.Unseen) else serving.answering(move.operator)
+    )
 
 
 def windows(probes: Sequence[Probe]) -> tuple[Window, ...]:

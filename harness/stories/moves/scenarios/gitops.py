@@ -14,11 +14,11 @@ from harness.verdicts import Finding, errored, failed, passed
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
-    from harness.releases import observe
+    from harness.releases import operator_seen
     from harness.upgrades.gitops import Drift, GitOpsSeen
     from harness.upgrades.observed import ObservedMove, ObservedPath
 else:
-    observe = late.module("harness.releases.observe")
+    operator_seen = late.module("harness.releases.operator_seen")
 
 SCENARIO = Scenario(
     name="gitops",
@@ -39,12 +39,12 @@ def judge(move: ObservedMove) -> Iterator[Finding]:
     """Everything that must hold of one move."""
     if move.gitops is None:
         yield errored("argocd-synced", "Argo CD was not asked")
-    elif isinstance(move.gitops, observe.Unseen):
+    elif isinstance(move.gitops, operator_seen.Unseen):
         yield errored("argocd-synced", move.gitops.reason)
     else:
         yield synced(move, move.gitops)
         yield says_what_runs(move, move.gitops)
-        if isinstance(move.gitops.drift, observe.Unseen):
+        if isinstance(move.gitops.drift, operator_seen.Unseen):
             yield errored("self-heal", move.gitops.drift.reason)
         elif move.gitops.drift is not None:
             yield healed(move.gitops.drift)

@@ -16,12 +16,12 @@ from harness.verdicts import Finding, Verdict, errored, failed, passed
 if TYPE_CHECKING:
     from harness.checks import operator
     from harness.checks.images import Resolve
-    from harness.releases import observe
+    from harness.releases import operator_seen
     from harness.upgrades.observed import ObservedMove, ObservedPath
     from harness.upgrades.way_out import WayOutSeen
 else:
     operator = late.module("harness.checks.operator")
-    observe = late.module("harness.releases.observe")
+    operator_seen = late.module("harness.releases.operator_seen")
 
 SCENARIO = Scenario(
     name="operator-health",
@@ -49,7 +49,7 @@ def judge(move: ObservedMove, resolve: Resolve) -> Iterator[Finding]:
     """Everything that must hold of the operator after one move, and that it got there."""
     yield steps(move)
     yield completed(move)
-    if isinstance(move.operator, observe.Unseen):
+    if isinstance(move.operator, operator_seen.Unseen):
         yield errored("operator-observed", move.operator.reason)
     else:
         for finding in operator.judge(move.operator, resolve):
@@ -133,7 +133,7 @@ def leadership(move: ObservedMove) -> Finding:
 def no_old_pods(move: ObservedMove) -> Finding:
     """No pod of before is left, whatever registry it came from."""
     name = "no-old-pods"
-    if isinstance(move.old_pods, observe.Unseen):
+    if isinstance(move.old_pods, operator_seen.Unseen):
         return errored(name, move.old_pods.reason)
     if move.old_pods:
         return failed(
@@ -145,7 +145,7 @@ def no_old_pods(move: ObservedMove) -> Finding:
 def no_orphans(move: ObservedMove) -> Finding:
     """Nothing that the old release owned is left without an owner."""
     name = "no-orphans"
-    if isinstance(move.orphans, observe.Unseen):
+    if isinstance(move.orphans, operator_seen.Unseen):
         return errored(name, move.orphans.reason)
     if move.orphans:
         return failed(name, f"left over from {move.origin.name}: {', '.join(move.orphans)}", orphans=list(move.orphans))
@@ -155,7 +155,7 @@ def no_orphans(move: ObservedMove) -> Finding:
 def stored_objects_fit(move: ObservedMove) -> Finding:
     """Every stored object of the operator would be accepted by the schema that is in the cluster now."""
     name = "stored-objects-fit"
-    if isinstance(move.unfit, observe.Unseen):
+    if isinstance(move.unfit, operator_seen.Unseen):
         return errored(name, move.unfit.reason)
     if move.unfit:
         message = "; ".join(f"{thing}: {said}" for thing, said in list(move.unfit.items())[:_SHOWN])
@@ -165,10 +165,10 @@ def stored_objects_fit(move: ObservedMove) -> Finding:
     return passed(name, "every stored object fits the schema")
 
 
-def way_out(seen: WayOutSeen | observe.Unseen) -> Finding:
+def way_out(seen: WayOutSeen | operator_seen.Unseen) -> Finding:
     """What the catalogue has as the way out of the break leads out of it, on the cluster on which it broke."""
     name = "way-out"
-    if isinstance(seen, observe.Unseen):
+    if isinstance(seen, operator_seen.Unseen):
         return errored(name, seen.reason)
     commands = " && ".join(seen.commands)
     evidence = {"commands": list(seen.commands)}
@@ -190,7 +190,7 @@ def way_out(seen: WayOutSeen | observe.Unseen) -> Finding:
 def permissions(move: ObservedMove) -> Finding:
     """Not a claim but the record: which permissions were added and which went; what they break shows in the logs."""
     name = "permissions-compared"
-    if isinstance(move.permissions, observe.Unseen):
+    if isinstance(move.permissions, operator_seen.Unseen):
         return errored(name, move.permissions.reason)
     gained, lost = move.permissions.gained, move.permissions.lost
     return passed(
@@ -199,4 +199,4 @@ def permissions(move: ObservedMove) -> Finding:
 
 
 def _values(move: ObservedMove) -> dict[str, object]:
-    return {} if isinstance(move.operator, observe.Unseen) else dict(move.operator.values)
+    return {} if isinstance(move.operator, operator_seen.Unseen) else dict(move.operator.values)

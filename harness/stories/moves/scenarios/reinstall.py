@@ -14,11 +14,11 @@ from harness.verdicts import Finding, errored, failed, passed
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
-    from harness.releases import observe
+    from harness.releases import operator_seen
     from harness.upgrades.observed import ObservedPath
     from harness.upgrades.reinstall import ReinstallSeen
 else:
-    observe = late.module("harness.releases.observe")
+    operator_seen = late.module("harness.releases.operator_seen")
 
 SCENARIO = Scenario(
     name="reinstall",
@@ -35,9 +35,9 @@ def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
     yield from judge(observed.reinstalled)
 
 
-def judge(seen: ReinstallSeen | observe.Unseen | None) -> Iterator[Finding]:
+def judge(seen: ReinstallSeen | operator_seen.Unseen | None) -> Iterator[Finding]:
     """Everything that must hold. None: it was not tried, which proves nothing."""
-    if seen is None or isinstance(seen, observe.Unseen):
+    if seen is None or isinstance(seen, operator_seen.Unseen):
         yield errored("reinstall-observed", seen.reason if seen else "uninstall and reinstall were not attempted")
         return
     yield uninstalled(seen)

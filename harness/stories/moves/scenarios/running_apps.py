@@ -15,10 +15,10 @@ from harness.verdicts import Finding, errored, failed, passed
 
 if TYPE_CHECKING:
     from harness.checks.images import Resolve
-    from harness.releases import observe
+    from harness.releases import operator_seen
     from harness.upgrades.observed import ObservedPath
 else:
-    observe = late.module("harness.releases.observe")
+    operator_seen = late.module("harness.releases.operator_seen")
 
 _VALUES = chart_values()
 
@@ -40,7 +40,7 @@ def claims(observed: ObservedPath, resolve: Resolve) -> Iterator[Finding]:
 def judge(observed: ObservedPath) -> Iterator[Finding]:
     """Everything that must hold of them, over the whole path."""
     seen = observed.workload
-    if isinstance(seen, observe.Unseen):
+    if isinstance(seen, operator_seen.Unseen):
         yield errored("applications-observed", seen.reason)
         return
     yield record(seen)
