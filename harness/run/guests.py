@@ -31,7 +31,7 @@ def wanted(options: RunOptions) -> bool:
         given = (options.kubeconfig, options.context, options.yes, options.allow_upgrade, options.beside)
         alone = [flag for flag, it in zip(_ONLY, given, strict=True) if it]
         if alone:
-            raise UsageError(f"{' '.join(alone)} is about the environment {NAME}", f"add --env {NAME}")
+            raise UsageError(f"{' '.join(alone)} needs --env {NAME}", f"add --env {NAME}, or leave it out")
         return False
     others = [it for it in named if it != NAME]
     if others:

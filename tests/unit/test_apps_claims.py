@@ -150,7 +150,7 @@ def test_events_about_another_application_do_not_count() -> None:
     assert claims.events(seen, "spark-pi").verdict is Verdict.FAILED
 
 
-def test_what_a_sample_said() -> None:
+def test_the_line_that_a_sample_prints_is_compared() -> None:
     assert claims.said("c", "driver read: x\n", "driver read", "x").verdict is Verdict.PASSED
     assert "only says ['y']" in claims.said("c", "driver read: y\n", "driver read", "x").message
     assert "has no such line" in claims.said("c", "", "driver read", "x").message

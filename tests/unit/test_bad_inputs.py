@@ -437,7 +437,7 @@ def _cache_is_a_file(folder: Path) -> list[str]:
 CORPUS = _corpus()
 
 
-def test_there_are_160() -> None:
+def test_the_corpus_has_160_inputs_with_names_of_their_own() -> None:
     assert len(CORPUS) >= 160
     assert len({it.name for it in CORPUS}) == len(CORPUS)
 

@@ -33,7 +33,7 @@ def _packed(folder: Path, name: str = "chart.tgz") -> Path:
     return archive
 
 
-def test_a_folder(folder: Path) -> None:
+def test_a_chart_folder_is_read(folder: Path) -> None:
     chart = charts.from_path(folder, origin=ChartSource.FOUNDRY)
     assert (chart.name, chart.version, chart.app_version) == ("spark-operator", "2.5.2", "2.5.2")
     assert chart.origin is ChartSource.FOUNDRY
@@ -60,7 +60,7 @@ def test_a_missing_chart_is_unavailable(tmp_path: Path) -> None:
     assert told.value.next_step
 
 
-def test_what_is_no_chart(tmp_path: Path, folder: Path) -> None:
+def test_what_is_no_chart_is_refused(tmp_path: Path, folder: Path) -> None:
     with pytest.raises(UsageError, match=r"has no Chart\.yaml"):
         charts.from_path(tmp_path)
     text = tmp_path / "text.tgz"

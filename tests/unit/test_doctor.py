@@ -190,14 +190,18 @@ def test_a_storage_driver_that_copies_everything(settings: Settings, monkeypatch
 
 
 @pytest.mark.parametrize(("version", "expected"), [(2, Status.OK), (1, Status.WARNING), (0, Status.FAILURE)])
-def test_cgroups(version: int, expected: Status, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_of_cgroups_is_judged(
+    version: int, expected: Status, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(capabilities, "cgroup_version", lambda: version)
 
     assert named(doctor.examine(settings), "cgroups").status == expected
 
 
 @pytest.mark.parametrize(("free", "expected"), [(1e9, Status.FAILURE), (10e9, Status.WARNING), (100e9, Status.OK)])
-def test_disk(free: float, expected: Status, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_little_free_disk_is_a_warning_and_too_little_a_failure(
+    free: float, expected: Status, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(disk, "free", lambda folder: int(free))
 
     assert named(doctor.examine(settings), "disk of the cache").status == expected

@@ -188,7 +188,7 @@ def test_where_the_new_image_is_not_found_no_crash_of_what_it_holds_is_predicted
         (">=2.3.0,<2.5.0", "2.5.0", False),
     ],
 )
-def test_matchers(pattern: str, release: str, expected: bool) -> None:
+def test_a_release_matches_comparisons_and_globs(pattern: str, release: str, expected: bool) -> None:
     assert matches([pattern], release) is expected
 
 

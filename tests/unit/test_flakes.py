@@ -34,7 +34,7 @@ def test_the_interval_is_wilsons(failed: int, total: int, low: float, high: floa
     assert wilson(failed, total) == pytest.approx((low, high), abs=5e-5)
 
 
-def test_two_of_twenty() -> None:
+def test_two_failures_of_twenty_give_a_rate_with_its_interval() -> None:
     (flake,) = flakes(attempts(*[PASSED] * 18, FAILED, FAILED))
 
     assert (flake.attempts, flake.passed, flake.failed, flake.errors) == (20, 18, 2, 0)

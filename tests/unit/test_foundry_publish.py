@@ -43,12 +43,12 @@ def test_short_names_are_the_same_image(storage: Path, image: Image) -> None:
 
 
 @pytest.mark.parametrize("other", ["docker.io/apache/spark:3.5.5", "ghcr.io/apache/spark:4.0.4"])
-def test_another_name_is_not(storage: Path, other: str) -> None:
+def test_another_name_is_not_published(storage: Path, other: str) -> None:
     assert published(storage, other) == ""
 
 
 @pytest.mark.parametrize("content", [None, b"short"])
-def test_an_image_with_a_damaged_layer_is_not(storage: Path, image: Image, content: bytes | None) -> None:
+def test_an_image_with_a_damaged_layer_is_not_published(storage: Path, image: Image, content: bytes | None) -> None:
     digest = max(image.blobs, key=lambda it: image.blobs[it].stat().st_size).removeprefix("sha256:")
     data = next(storage.rglob(f"{digest}/data"))
     data.unlink()

@@ -58,7 +58,7 @@ def test_what_was_not_signed_is_refused(
     assert said in refused.body
 
 
-def test_an_address_ends() -> None:
+def test_a_signed_address_expires() -> None:
     clock = Clock()
     blobs = SignedBlobs("blobs.example", clock=clock)
     path, query = parts(blobs.address(_BLOB))

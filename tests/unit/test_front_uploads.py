@@ -85,10 +85,10 @@ def test_a_path_is_no_id(begun: tuple[Uploads, Path], tmp_path: Path, clock: Clo
 
 
 @pytest.mark.parametrize("name", ["a", "a/b", "a.b/c_d", "a..b"])
-def test_names(name: str) -> None:
+def test_the_name_of_a_repository_is_one(name: str) -> None:
     assert is_name(name)
 
 
 @pytest.mark.parametrize("name", ["..", "a/../b", "a/./b", "/a", "a/", "a//b", "a/%2e%2e/b", "%2E%2E/a", "a%2f..%2fb"])
-def test_names_that_lead_elsewhere(name: str) -> None:
+def test_a_name_that_leads_elsewhere_is_none(name: str) -> None:
     assert not is_name(name)

@@ -103,8 +103,8 @@ def test_what_does_not_go_with_it_is_said(kube: FakeKube, folders: Path, given: 
         setup.request(options(kube, folders, **given))
 
 
-def test_its_options_need_it() -> None:
-    with pytest.raises(UsageError, match="--context is about the environment existing"):
+def test_options_of_an_existing_cluster_need_its_environment() -> None:
+    with pytest.raises(UsageError, match="--context needs --env existing"):
         setup.request(RunOptions(context="prod"))
 
 

@@ -72,7 +72,7 @@ def test_a_driver_that_is_started_anew_elsewhere_once() -> None:
         (AGAIN, (pod("driver", GOES, 20),)),
     ],
 )
-def test_a_driver_that_is_not(states: tuple[State, ...], new: tuple[SparkPod, ...]) -> None:
+def test_a_driver_that_is_not_restarted_fails(states: tuple[State, ...], new: tuple[SparkPod, ...]) -> None:
     seen = application(*states, pods=(pod("driver", GOES, -30), *new))
     found = nodes.judge_driver(seen, GOES, STRUCK)
     assert found.verdict is Verdict.FAILED

@@ -79,7 +79,7 @@ def test_another_distribution_can_offer_one(offered: list[str]) -> None:
         ("NOT_THERE", "the entry point not_there = .* cannot be loaded: AttributeError"),
     ],
 )
-def test_a_wrong_one_is_named(offered: list[str], name: str, words: str) -> None:
+def test_a_wrong_story_is_named(offered: list[str], name: str, words: str) -> None:
     offered.append(name)
     with pytest.raises(CatalogueError, match=words):
         stories.scenarios()

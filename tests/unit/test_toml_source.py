@@ -204,7 +204,7 @@ def _refused(it: _File, lines: list[str], tmp_path: Path) -> tuple[Path, Harness
 
 
 @_EACH
-def test_it_is_read_as_it_is(it: _File, tmp_path: Path) -> None:
+def test_the_file_of_the_project_is_read(it: _File, tmp_path: Path) -> None:
     file = tmp_path / it.path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(it.written)
