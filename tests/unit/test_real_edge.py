@@ -106,7 +106,7 @@ def judged(edge: Edge, *, answers: str = "") -> Sequence[Finding]:
     moves = (dataclasses.replace(observed.moves[0], **changes),)
     found = list(admission.claims(dataclasses.replace(observed, path=path, moves=moves), lambda it: frozenset()))
     return [
-        *expectation.judge(found, path.known, "admission"),
+        *expectation.judge(found, [it for it in path.known if not it.environments], "admission"),
         installed_admission.mutates(seen),
         installed_admission.rejects(seen),
     ]
