@@ -108,7 +108,7 @@ def _known_to_break(
     move = Move(kind="upgrade", origin=origin.name, target=target.name)
     used = merge(target.defaults or {}, values)
     for row in known:
-        if row.when and row.about(move) and conditions.holds(row.when, used):
+        if row.when and not row.environments and row.about(move) and conditions.holds(row.when, used):
             often = "" if row.strikes == "always" else "sometimes, "
             way_out = _below(above, row.when, row.way_out)
             text = f"{' and '.join(f'{above}{key}' for key in row.when)}: {often}{row.why}. Workaround: {way_out}"

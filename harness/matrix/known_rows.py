@@ -87,8 +87,8 @@ class KnownRow(Model):
         )
 
     def certain(self, move: Move) -> bool:
-        """Whether it is about this step whatever the user's values are, and whichever Helm the host has."""
-        return not self.when and self._of_host(move.way, move.origin_way) == ()
+        """Whether it is about this step in every environment, with any values, and whichever Helm the host has."""
+        return not (self.when or self.environments) and self._of_host(move.way, move.origin_way) == ()
 
     def about_install(self, release: str, way: WayName = USUAL) -> bool:
         """Whether the row applies to the install of this release in this way."""

@@ -88,7 +88,11 @@ def _told(path: Path | None, found: dict[tuple[str, str], Outcome], breaks: list
     worst = max(outcomes, key=list(WORDS).index)
     if worst != "known":
         return WORDS[worst]
-    whys = dict.fromkeys(it.why for it in path.known if it.scenario in (*_SCENARIOS, "*") and it.strikes == "always")
+    whys = dict.fromkeys(
+        it.why
+        for it in path.known
+        if it.scenario in (*_SCENARIOS, "*") and it.strikes == "always" and not it.environments
+    )
     breaks += [it for it in whys if it not in breaks]
     numbers = ", ".join(str(breaks.index(it) + 1) for it in whys)
     return f"{WORDS[worst]} ({numbers})" if numbers else WORDS[worst]

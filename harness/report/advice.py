@@ -308,7 +308,7 @@ def _of_catalogue(
             # Whether it strikes is for the values to say, see harness/advice/values.py.
             continue
         modes = [*(IN_WORDS[mode] for mode in row.crds), *(f"with values {mode}" for mode in row.values)]
-        modes += [f"by {way}" for way in row.ways]
+        modes += [*(f"by {way}" for way in row.ways), *(f"in {it}" for it in row.environments)]
         often = "" if row.strikes == "always" else "sometimes, "
         text = f"{often}{' or '.join(modes) + ': ' if modes else ''}{row.why}. Workaround: {row.way_out}"
         yield Sentence(text=text, origin="from the catalogue", where=f"{row.basis}, {row.link}")

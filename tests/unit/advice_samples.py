@@ -58,10 +58,10 @@ def cells(
     results = []
     for name in dict.fromkeys((*WATCHED, *(changed or {}))):
         scenario = Scenario(name=name, summary=name, needs=ClusterNeeds(paths=("upgrade", "rollback")))
-        # Without values none of those is in force that strike with some.
-        known = [it for it in found.known if not it.when]
-        findings = expectation.judge({**GOOD, **(changed or {})}[name], known, name)
         cell = expand.cell(CATALOGUE.environment(environment), found, scenario)
+        # Without values none of those is in force that strike with some.
+        known = [it for it in cell.path.known if not it.when]
+        findings = expectation.judge({**GOOD, **(changed or {})}[name], known, name)
         results.append(cell_result(cell, findings, repro="nox -s e2e"))
     return results
 

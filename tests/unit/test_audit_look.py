@@ -22,4 +22,4 @@ def test_an_image_is_missing_only_where_the_registry_behind_a_cache_can_be_asked
             seen = eyes.look(ImageReference.parse("docker.io/apache/spark:4.0.4"))
 
     assert seen.state == state
-    assert ("which says nothing" in seen.message) == (behind != 404)
+    assert ("which proves nothing" in seen.message) == (behind != 404)
