@@ -35,7 +35,6 @@ _ITEM = re.compile(r"""^(?P<head>\s*(?:-\s+)?["']?)(?P<value>[^\s"'-][^"']*?)(?P
 _NAME_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?(?:name|key)["']?\s*[:=]\s*["']?(?P<key>[\w.-]+)["']?,?\s*$""")
 _VALUE_LINE = re.compile(r"""(?i)^\s*(?:-\s+)?["']?value["']?\s*[:=]\s*(?P<rest>\S.*)$""")
 _BLOCK = re.compile(r"(?:[!&]\S+\s+)*[|>][+-]?\d?[+-]?\s*(?:\#.*)?$")
-_TAGGED = re.compile(r"(?:[!&]\S+\s+)+")
 _LOGFMT = re.compile(r"[\s&;][\w.-]+=|\s(?:&&|\|\||--?\w)|\s(?:\./|/)?\w[\w./-]*\s")
 _OTHER_FIELD = re.compile(r",\s[\w.-]+: ")
 # Labels of a metric, such as `secret`, are names.
