@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from harness.apps.pods import SparkPod
 from harness.errors import ApiError
 from harness.kube.api import raw
 
@@ -31,6 +32,14 @@ def pod_log(core: Any, namespace: str, pod: str, *, before: bool = False) -> str
         if error.status in (400, 404):
             return ""
         raise
+
+
+def server_log(core: Any, namespace: str, pod: SparkPod) -> str:
+    """The log of a Connect server: of the container before, where the kubelet has started one anew.
+
+    Raises ApiError as `pod_log` does.
+    """
+    return pod_log(core, namespace, pod.name, before=pod.main.restarts > 0 and pod.main.ended is None)
 
 
 def pi_of(log: str) -> float | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from websocket import WebSocketException
 
 from harness.apps import samples
-from harness.apps.logs import announced, pod_log, tail
+from harness.apps.logs import announced, pod_log, server_log, tail
 from harness.apps.objects import Objects
 from harness.apps.pods import by_role
 from harness.errors import ApiError, HarnessError, WaitTimeout
@@ -67,12 +67,11 @@ def query(
 
 
 def _server_log_end(objects: Objects, server: str) -> str:
-    """The end of the log of a server that did not answer: of the container before, where the kubelet made a new one."""
+    """The end of the log of a server that did not answer; empty where it has no pod."""
     pod = next((it for it in by_role(objects.spark_pods(), "connect-server") if it.application == server), None)
     if pod is None or not pod.containers:
         return ""
-    before = pod.main.restarts > 0 and pod.main.ended is None
-    return tail(pod_log(objects.core, objects.namespace, pod.name, before=before))
+    return tail(server_log(objects.core, objects.namespace, pod))
 
 
 def let_end(cluster: Cluster, namespace: str, driver: str) -> None:

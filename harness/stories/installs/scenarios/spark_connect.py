@@ -14,7 +14,7 @@ from typing import Any, cast
 from harness import causes
 from harness.apps import claims, python_clients, samples
 from harness.apps.context import ScenarioContext
-from harness.apps.logs import announced, pod_log, tail
+from harness.apps.logs import announced, pod_log, server_log, tail
 from harness.apps.objects import CONNECT, Objects
 from harness.apps.pods import SparkPod, by_role, observe
 from harness.apps.trial import trial
@@ -98,7 +98,7 @@ def _ready(ctx: ScenarioContext, objects: Objects, name: str) -> Mapping[str, An
 def _fallen(objects: Objects, pod: SparkPod) -> Finding:
     """Why the server ended, from the log of the container that did."""
     ended = pod.main.ended or pod.main.last
-    log = pod_log(objects.core, objects.namespace, pod.name, before=pod.main.ended is None)
+    log = server_log(objects.core, objects.namespace, pod)
     status = f"with exit status {ended.exit_code}" if ended else "for an unknown reason"
     return failed("ready", f"{pod.name} ended {status}: {causes.told(log)}", log_end=tail(log))
 
