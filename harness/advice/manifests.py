@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from harness.advice.value_files import ValueFiles
 from harness.audit import deployed
 from harness.errors import UsageError
 from harness.matrix.crd_modes import Tool
@@ -21,7 +22,7 @@ from harness.sites.model import Installer
 from harness.untrusted import check_yaml
 
 _FILE = re.compile(r"\S+\.(?:ya?ml|json|gotmpl)")
-_OWN_FIELDS = ("valueFiles", "valuesFrom", "values", "valuesFiles")
+_OWN_FIELDS = ("valueFiles", "valuesFrom", "values", "valuesFiles", "valuesFile", "additionalValuesFiles")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class Manifest:
 def read(file: Path) -> Manifest | None:
     """What a file deploys; None for a values file, for one that has no operator, and for what is no YAML.
 
-    Raises UsageError where it has several operators.
+    Raises UsageError where it has several operators, and for a file beside it that it names and that cannot be used.
     """
     try:
         text = file.read_text(encoding="utf-8")
@@ -51,15 +52,16 @@ def read(file: Path) -> Manifest | None:
         # Whoever reads it as values says what is wrong.
         return None
     objects = [it for it in documents if isinstance(it, Mapping)]
-    data = _data(objects)
-    found = [(it, one) for it in objects for one in deployed.charts_in(it, file.name, data) if one.is_operators]
+    data, files = _data(objects), ValueFiles(file)
+    found = [(it, one) for it in objects for one in deployed.charts_in(it, file.name, data, files) if one.is_operators]
     if len(found) > 1:
         where = ", ".join(dict.fromkeys(one.where for _, one in found))
         raise UsageError(
             f"{file} deploys the operator's chart {len(found)} times ({where})",
             "give the values of one of them as a file",
         )
-    return next((_manifest(it, one.values, data) for it, one in found), None)
+    known = {*data, *files.read}
+    return next((_manifest(it, one.values, known) for it, one in found), None)
 
 
 def _data(objects: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -68,13 +70,16 @@ def _data(objects: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
     return {name: {**(it.get("data") or {}), **(it.get("stringData") or {})} for name, it in named.items()}
 
 
-def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], data: Mapping[str, Any]) -> Manifest:
+def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collection[str]) -> Manifest:
     spec, name = it.get("spec"), str(at(it, "metadata.name") or "")
-    home, elsewhere = str(at(it, "metadata.namespace") or ""), tuple(dict.fromkeys(_elsewhere(it, data)))
+    home, elsewhere = str(at(it, "metadata.namespace") or ""), tuple(dict.fromkeys(_elsewhere(it, known)))
     installer = installed.of_object(it)
     if installer and installer.tool == "argocd":
-        release = next(_found(spec, "releaseName"), name)
-        home = str(at(spec, "destination.namespace") or "")
+        of_each = it.get("kind") == "ApplicationSet"
+        release = next(
+            _found(spec, "releaseName"), str(at(spec, "template.metadata.name") or name) if of_each else name
+        )
+        home = str(at(spec, "template.spec.destination.namespace" if of_each else "destination.namespace") or "")
         return Manifest(values=values, tool="argocd", installer=installer, name=release, home=home, elsewhere=elsewhere)
     if installer:
         space = str(at(spec, "targetNamespace") or "")
@@ -85,6 +90,7 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], data: Mapping[st
     if isinstance(it.get("releases"), list) and "kind" not in it:
         one = next(one for one in it["releases"] if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME))
         release, home = str(one.get("name") or ""), str(one.get("namespace") or "")
+        elsewhere = tuple(dict.fromkeys(_elsewhere(one, known)))
         return Manifest(values=values, tool="helmfile", name=release, home=home, elsewhere=elsewhere)
     tool: Tool | None = "terraform" if at(it, "resource.helm_release") else None
     return Manifest(values=values, tool=tool, elsewhere=elsewhere)
@@ -99,16 +105,18 @@ def _found(value: Any, key: str) -> Iterator[str]:
         yield from _found(it, key)
 
 
-def _elsewhere(value: Any, data: Mapping[str, Any]) -> Iterator[str]:
-    """Files and objects that are named as having values, and are not among these."""
+def _elsewhere(value: Any, known: Collection[str]) -> Iterator[str]:
+    """Files and objects that are named as having values, and are not among those that are known."""
     if isinstance(value, Mapping):
+        if deployed.template_patch(value) is None:
+            yield "templatePatch, which Argo CD fills in,"
         for key in _OWN_FIELDS:
             named = value.get(key)
-            for it in named if isinstance(named, list) else ():
+            for it in named if isinstance(named, list) else [named]:
                 if isinstance(it, str) and _FILE.fullmatch(it):
-                    yield it
-                elif key == "valuesFrom" and isinstance(it, Mapping) and str(it.get("name")) not in data:
+                    yield from () if it in known else [it]
+                elif key == "valuesFrom" and isinstance(it, Mapping) and str(it.get("name")) not in known:
                     yield f"{it.get('kind')} {it.get('name')}"
         value = list(value.values())
     for it in value if isinstance(value, list) else ():
-        yield from _elsewhere(it, data)
+        yield from _elsewhere(it, known)

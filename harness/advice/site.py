@@ -12,7 +12,7 @@ from harness.advice.ends import Schema
 from harness.advice.files import stored
 from harness.advice.objects import Stored
 from harness.advice.remarks import Remark
-from harness.advice.steps import Deployment
+from harness.advice.steps import FLUX_SOURCES, Deployment
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.catalogue import Catalogue
@@ -128,10 +128,13 @@ def deployment(reading: Reading, tool: Tool | None) -> Deployment:
 
 def brought_by(made: Deployment, installer: Installer) -> Deployment:
     """The same with what the object of a GitOps tool says."""
+    of_source = installer.tool == "flux" and installer.source.startswith(tuple(FLUX_SOURCES)) and not installer.at
     return replace(
         made,
         owner=installer.name,
         owner_home=installer.namespace,
+        owner_kind=installer.kind,
+        source=installer.source if of_source else "",
         at=installer.at,
         options=installer.options,
         skips_crds=installer.crds == "skipped",

@@ -27,6 +27,13 @@ UMBRELLA = "UMBRELLA-CHART"
 """Stands for the folder of a chart that has the operator's as a dependency."""
 
 _DEPENDENCY = "https://helm.sh/docs/helm/helm_dependency_update/"
+_SET = "ApplicationSet"
+FLUX_SOURCES = {
+    "OCIRepository": "ocirepositories.source.toolkit.fluxcd.io",
+    "HelmChart": "helmcharts.source.toolkit.fluxcd.io",
+}
+"""Kinds that a HelmRelease's chartRef may have, as kubectl takes them."""
+
 _APPLY = "kubectl{context} apply --server-side --force-conflicts -f -"
 
 
@@ -35,12 +42,14 @@ class Deployment:
     """How the operator is deployed.
 
     `name` and `home` are the release and its namespace. `owner` and `owner_home` are the name and the namespace of the
-    object that a GitOps tool reads: an Application, a HelmRelease. `at` is the place of the chart's version in it, with
-    slashes (`spec/source/targetRevision`), and `options` are the sync options that it has. `settings` are what it says
-    of CRDs, as charts/crd-modes.toml writes it. `values` are files, as they were given, `apis` the API versions that
-    the chart asks for with them; `context` is of a kubeconfig. `umbrella` are the keys, with dots, below which a chart
-    around the operator's has its values; none where the operator's chart itself is deployed. `helm` is Helm's major
-    version, 0 where nobody said it; `applied` is how the release has been applied (`ssa`, `csa`), where that was seen.
+    object that a GitOps tool reads, `owner_kind` its kind where that is no Application or HelmRelease. `at` is the
+    place of the chart's version in it, with slashes (`spec/source/targetRevision`), or in `source`, an object of Flux
+    that says the version instead (`OCIRepository/NAMESPACE/NAME`). `options` are the sync options. `settings` are what
+    it says of CRDs, as charts/crd-modes.toml writes it. `values` are files, as they were given, `apis` the API versions
+    that the chart asks for with them; `context` is of a kubeconfig. `umbrella` are the keys, with dots, below which a
+    chart around the operator's has its values; none where the operator's chart itself is deployed. `helm` is Helm's
+    major version, 0 where nobody said it; `applied` is how the release has been applied (`ssa`, `csa`), where that was
+    seen.
     """
 
     tool: Tool = "helm"
@@ -48,7 +57,9 @@ class Deployment:
     home: str = CHART_NAME
     owner: str = CHART_NAME
     owner_home: str = ""
+    owner_kind: str = ""
     at: str = ""
+    source: str = ""
     options: tuple[str, ...] = ()
     skips_crds: bool = False
     settings: tuple[str, ...] = ()
@@ -185,16 +196,25 @@ def _with_argocd(plan: Plan) -> Iterator[Sentence]:
     if it.skips_crds:
         yield from _crds(plan)
     brings = it.skips_crds or _BRING_CRDS & set(it.options)
-    where = f"-n {it.owner_home or 'argocd'}"
+    at = it.at or "spec/source/targetRevision"
+    patched = f"-n {it.owner_home or 'argocd'} patch {it.owner_kind.lower() or 'application'} {it.owner}"
     if not brings:
         # Before the version: a sync that fails at the CRDs brings the rest, and is not tried again by itself.
-        patch = {"spec": {"syncPolicy": {"syncOptions": [*it.options, "ServerSideApply=true"]}}}
+        place = f"{at.partition('/source')[0]}/syncPolicy/syncOptions"
+        patch = _nested(place, [*it.options, "ServerSideApply=true"])
         text = (
-            f"in Git, or on the object, so that the CRDs fit: kubectl{plan.kube} {where} patch application {it.owner} "
-            f"--type merge --patch {_json(patch)}"
+            f"in Git, or on the object, so that the CRDs fit: kubectl{plan.kube} {patched} --type merge "
+            f"--patch {_json(patch)}"
         )
         yield Sentence(text=text, origin="from the catalogue", where=_TOO_LONG)
-    yield from _version(plan, f"{where} patch application {it.owner}", it.at or "spec/source/targetRevision")
+    yield from _version(plan, patched, at)
+    if it.owner_kind == _SET:
+        yield _sentence(
+            f"for each Application of the {_SET} {it.owner}: argocd app sync APPLICATION && argocd app wait "
+            "APPLICATION --health --timeout 600",
+            plan,
+        )
+        return
     yield _sentence(f"argocd app sync {it.owner} && argocd app wait {it.owner} --health --timeout 600", plan)
 
 
@@ -208,10 +228,29 @@ def _with_flux(plan: Plan) -> Iterator[Sentence]:
         origin="from the catalogue",
         where=_FLUX,
     )
-    yield from _version(plan, f"{where} patch helmrelease {it.owner}", it.at or "spec/chart/spec/version")
+    if it.source:
+        yield from _of_source(plan)
+    else:
+        yield from _version(plan, f"{where} patch helmrelease {it.owner}", it.at or "spec/chart/spec/version")
     yield _sentence(
         f"flux reconcile helmrelease {it.owner} --namespace {it.owner_home or 'flux-system'} --with-source", plan
     )
+
+
+def _of_source(plan: Plan) -> Iterator[Sentence]:
+    """The new version in the object that a HelmRelease takes its chart from (`spec.chartRef`).
+
+    Of a reference's digest, semver and tag, an OCIRepository takes the first (fluxcd.io, OCI Repositories, reference).
+    """
+    it = plan.deployment
+    kind, *home, name = it.source.split("/")
+    patch = f"-n {home[0] if home else it.owner_home or 'flux-system'} patch {FLUX_SOURCES[kind]} {name}"
+    if kind != "OCIRepository" or it.umbrella:
+        yield from _version(plan, patch, "spec/version" if kind != "OCIRepository" else "spec/ref/tag")
+        return
+    spec = {"url": plan.target.chart_oci, "ref": {"tag": plan.target.version, "semver": None, "digest": None}}
+    text = f"kubectl{plan.kube} {patch} --type merge --patch {_json({'spec': spec})}"
+    yield _sentence(f"in Git, or on the object (another url, where you have a copy of the chart): {text}", plan)
 
 
 def _version(plan: Plan, patch: str, at: str) -> Iterator[Sentence]:
@@ -286,7 +325,7 @@ def _after(plan: Plan) -> Iterator[Sentence]:
     )
 
 
-def _nested(path: str, value: str) -> object:
+def _nested(path: str, value: object) -> object:
     """A merge patch that sets a field, or a JSON patch where the path goes through a list."""
     parts = path.split("/")
     if any(part.isdigit() for part in parts):

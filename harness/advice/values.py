@@ -197,7 +197,7 @@ def _is_below(before: str, key: str, values: Values) -> bool:
 def _wrong_kinds(values: Values, above: str, target: End) -> Iterator[Remark]:
     """Values of another kind than the chart's own: templates fail on them, or say something else."""
     for it in value_kinds.wrong(values, target.defaults or {}, f"the chart of {target.name}"):
-        given = at(values, it.key)
+        given = at(values, it.key) if it.value is None else it.value
         if isinstance(given, str) and not is_known(given):
             # A template, which may become anything.
             continue

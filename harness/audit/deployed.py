@@ -4,7 +4,7 @@ others by the keys that they have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from harness.untrusted import check_yaml
 
 REPOSITORIES = ("HelmRepository", "OCIRepository")
 """Kinds of Flux that say where charts are."""
+ReadFile = Callable[[str], Mapping[str, Any]]
+"""Gives the values of a file that an object names, as the object writes it; none where it is not at hand."""
+
 _ADDRESSES = ("repository", "repoURL", "repositoryURL", "repo", "url")
 
 
@@ -36,23 +39,34 @@ class Deployment:
         return self.chart.rstrip("/").rpartition("/")[2] == CHART_NAME
 
 
-def charts_in(it: Mapping[str, Any], where: str, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
+def _nothing(name: str) -> Mapping[str, Any]:
+    return {}
+
+
+def _of(read: ReadFile, chart: object) -> ReadFile:
+    """What reads the files of the operator's chart; those of another are nobody's concern here."""
+    return read if str(chart or "").rstrip("/").rpartition("/")[2] == CHART_NAME else _nothing
+
+
+def charts_in(
+    it: Mapping[str, Any], where: str, config: Mapping[str, Mapping[str, Any]], read: ReadFile = _nothing
+) -> Iterator[Deployment]:
     """Every chart that an object deploys. `config` has the data of ConfigMaps and Secrets by their names."""
     kind = str(it.get("kind") or "")
     if kind in ("Application", "ApplicationSet"):
-        yield from _argo_cd(it.get("spec"), where)
+        yield from _argo_cd(_patched(it.get("spec")), where, read)
     elif kind == "HelmRelease":
         yield from _flux(it.get("spec"), where, config)
     elif kind in ("HelmChart", "HelmChartConfig"):
         yield from _k3s(it.get("spec"), where)
     elif isinstance(it.get("releases"), list) and not kind:
-        yield from _helmfile(it, where)
+        yield from _helmfile(it, where, read)
     elif isinstance(at(it, "resource.helm_release"), Mapping):
         yield from _terraform(at(it, "resource.helm_release"), where)
     else:
         yield from _others({key: below for key, below in it.items() if key != "helmCharts"}, where)
     if isinstance(it.get("helmCharts"), list):
-        yield from _kustomize(it["helmCharts"], where)
+        yield from _kustomize(it["helmCharts"], where, read)
 
 
 def values_of(text: object) -> dict[str, Any]:
@@ -66,18 +80,35 @@ def values_of(text: object) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _argo_cd(spec: Any, where: str) -> Iterator[Deployment]:
-    """Sources with a chart: parameters go over valuesObject, and that over values (argo-cd, helm.md)."""
+def template_patch(spec: Any) -> Mapping[str, Any] | None:
+    """What an ApplicationSet puts over the Applications of its template; None where it is no YAML before it is filled
+    in, as with the conditions of Go's templates.
+    """
+    patch = spec.get("templatePatch") if isinstance(spec, Mapping) else None
+    return (values_of(patch) or None) if isinstance(patch, str) and patch.strip() else {}
+
+
+def _patched(spec: Any) -> Any:
+    """An ApplicationSet's template with its patch, which replaces lists as a whole (argo-cd, Template Patch)."""
+    patch = template_patch(spec)
+    return {**spec, "template": merge(_mapping(spec.get("template")), patch)} if patch else spec
+
+
+def _argo_cd(spec: Any, where: str, read: ReadFile) -> Iterator[Deployment]:
+    """Sources with a chart: parameters go over valuesObject, that over values, that over files (argo-cd, helm.md)."""
     if isinstance(spec, list):
         for one in spec:
-            yield from _argo_cd(one, where)
+            yield from _argo_cd(one, where, read)
     if not isinstance(spec, Mapping):
         return
     helm = spec.get("helm")
     if isinstance(helm, Mapping) or (spec.get("chart") and spec.get("repoURL")):
         helm = helm if isinstance(helm, Mapping) else {}
         values = merge(
-            values_of(helm.get("values")), _mapping(helm.get("valuesObject")), set_values.of(helm.get("parameters"))
+            *map(_of(read, spec.get("chart")), _names(helm.get("valueFiles"))),
+            values_of(helm.get("values")),
+            _mapping(helm.get("valuesObject")),
+            set_values.of(helm.get("parameters")),
         )
         yield Deployment(
             where=where,
@@ -88,7 +119,7 @@ def _argo_cd(spec: Any, where: str) -> Iterator[Deployment]:
         )
         return
     for below in spec.values():
-        yield from _argo_cd(below, where)
+        yield from _argo_cd(below, where, read)
 
 
 def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Deployment]:
@@ -121,11 +152,15 @@ def _k3s(spec: Any, where: str) -> Iterator[Deployment]:
         yield Deployment(where=where, chart=chart, version=version, address=str(spec.get("repo") or ""), values=values)
 
 
-def _helmfile(it: Mapping[str, Any], where: str) -> Iterator[Deployment]:
+def _helmfile(it: Mapping[str, Any], where: str, read: ReadFile) -> Iterator[Deployment]:
     urls = {str(one.get("name")): str(one.get("url") or "") for one in _mappings(it.get("repositories"))}
     for release in _mappings(it["releases"]):
         inline = release.get("values")
-        values = merge(*_mappings(inline if isinstance(inline, list) else [inline]), set_values.of(release.get("set")))
+        each = inline if isinstance(inline, list) else [inline]
+        values = merge(
+            *(_of(read, release.get("chart"))(one) if isinstance(one, str) else _mapping(one) for one in each),
+            set_values.of(release.get("set")),
+        )
         chart, version = str(release.get("chart") or ""), str(release.get("version") or "")
         shown = f"{where} releases[{release.get('name', '')}]"
         address = urls.get(chart.partition("/")[0], "")
@@ -179,19 +214,42 @@ def _others(it: Any, where: str) -> Iterator[Deployment]:
         yield found
 
 
-def _kustomize(charts: Iterable[Any], where: str) -> Iterator[Deployment]:
+def _kustomize(charts: Iterable[Any], where: str, read: ReadFile) -> Iterator[Deployment]:
     for chart in _mappings(charts):
-        yield Deployment(
-            where=f"{where} helmCharts[{chart.get('name', '')}]",
-            chart=str(chart.get("name") or ""),
-            version=str(chart.get("version") or ""),
-            address=str(chart.get("repo") or ""),
-            values=_mapping(chart.get("valuesInline")),
-        )
+        yield from _of_kustomize(chart, where, _of(read, chart.get("name")))
+
+
+def _of_kustomize(chart: Mapping[str, Any], where: str, read: ReadFile) -> Iterator[Deployment]:
+    """Inline values go over those of the file unless `valuesMerge` says otherwise, and further files over both
+    (kustomize, HelmChartInflationGenerator).
+    """
+    inline = _mapping(chart.get("valuesInline"))
+    given = [*map(read, _names([chart.get("valuesFile")])), inline]
+    if chart.get("valuesMerge") == "merge":
+        given.reverse()
+    values = merge(
+        *([inline] if chart.get("valuesMerge") == "replace" else given),
+        *map(read, _names(chart.get("additionalValuesFiles"))),
+    )
+    yield Deployment(
+        where=f"{where} helmCharts[{chart.get('name', '')}]",
+        chart=str(chart.get("name") or ""),
+        version=str(chart.get("version") or ""),
+        address=str(chart.get("repo") or ""),
+        values=values,
+    )
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _names(values: Any) -> list[str]:
+    return [it for it in _list(values) if isinstance(it, str)]
 
 
 def _mappings(values: Any) -> list[Mapping[str, Any]]:

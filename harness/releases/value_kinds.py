@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.releases import pod_kinds
 from harness.releases.values import PASSED_ON, at
 
 Values = Mapping[str, Any]
@@ -17,8 +19,24 @@ _PLAIN = {"text", "a number", "true or false"}
 
 _MEANT_FALSE = ("false", "no", "off", "n", "0")
 _PARTS = ("controller", "webhook", "hook")
+_OF_PODS = (
+    *("podSecurityContext", "securityContext", "tolerations", "topologySpreadConstraints", "affinity", "sidecars"),
+    *("volumes", "volumeMounts", "envFrom"),
+)
+"""Values that the templates give to a pod as they are; `env` and `nodeSelector` have rules of their own."""
 _LISTS_OF_MAPS = ("env", "envFrom", "sidecars", "tolerations", "topologySpreadConstraints", "volumes", "volumeMounts")
 _DURATION = re.compile(r"\d+(?:ms|s|m|h)")
+
+_TAKEN: Mapping[pod_kinds.Kind, str] = {
+    "a number": "a whole number",
+    "true or false": "true or false",
+    "text": "text",
+}
+_WRITTEN: Mapping[pod_kinds.Kind, str] = {
+    "a number": "as a whole number, without quotes",
+    "true or false": "as true or false, without quotes",
+    "text": "in quotes",
+}
 
 _TEXT_ONLY = re.compile(
     r"(?:(?:controller|webhook|hook|spark)\..*)?(?:nodeSelector|labels|annotations|commonLabels)\..+"
@@ -28,12 +46,16 @@ _TEXT_ONLY = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Wrong:
-    """What is wrong with the value of a key, and what to write; `stops` says that Helm or the API server refuses it."""
+    """What is wrong with the value of a key, and what to write; `stops` says that Helm or the API server refuses it.
+
+    `value` is what stands there, where the key goes through a list.
+    """
 
     key: str
     words: str
     step: str
     stops: bool = True
+    value: Any = None
 
 
 def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
@@ -41,6 +63,9 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
     for key, value, own in _compared(values, defaults):
         if value is None:
             yield from _null(key, own, chart)
+        elif {*key.split(".")[:-1]} & {*PASSED_ON}:
+            # Kubernetes takes these as they are, whatever the chart has there.
+            continue
         elif isinstance(own, bool) and isinstance(value, str) and value.lower() in _MEANT_FALSE:
             words = f'is the text "{value}", and a template that asks for it takes any text for true'
             yield Wrong(key=key, words=words, step=f"write {key}: false, without quotes", stops=False)
@@ -106,6 +131,11 @@ def refused(values: Values) -> Iterator[Wrong]:
             if value is not None and not isinstance(value, str):
                 words = f"has {_kind(value)} as the value of {item['name']}, and Kubernetes takes text alone there"
                 yield Wrong(key=key, words=words, step=f"write the value of {item['name']} in quotes")
+
+    for part in (f"{part}.{it}" for part in _PARTS for it in _OF_PODS):
+        for key, value, kind in pod_kinds.mistaken(at(values, part), part):
+            words = f"is {_kind(value)} ({json.dumps(value)}), and Kubernetes takes {_TAKEN[kind]} alone there"
+            yield Wrong(key=key, words=words, step=f"write {key} {_WRITTEN[kind]}", value=value)
 
 
 def leaves(values: Values, above: str = "") -> Iterator[tuple[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from harness.errors import UsageError
-from harness.releases import encrypted
+from harness.releases import encrypted, languages
 from harness.settings import PROJECT_ROOT
 from harness.untrusted import check_yaml
 
@@ -149,6 +149,7 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as binary:
         raise UsageError(f"the values file {path} cannot be read: {binary}", "it must be UTF-8 text") from binary
     encrypted.refuse(_WHAT, path, encrypted.of_text(text))
+    languages.refuse(path, text)
     return text
 
 

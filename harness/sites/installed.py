@@ -156,16 +156,19 @@ def _brings(item: Object, operators: Sequence[Operator], marks: set[str]) -> boo
 
 
 def _argo(item: Object) -> Installer:
-    spec = item.get("spec") or {}
+    """An Application, or the template of an ApplicationSet."""
+    kind = str(item.get("kind") or "Application")
+    root = "spec/template/spec" if kind == "ApplicationSet" else "spec"
+    spec = _mapping(at(item, root.replace("/", ".")))
     several = spec.get("sources") or ()
-    place, source = "spec/source", spec.get("source") or {}
+    place, source = f"{root}/source", spec.get("source") or {}
     for number, it in enumerate(several):
         if CHART_NAME in f"{it.get('chart')} {it.get('repoURL')} {it.get('path')}":
-            place, source = f"spec/sources/{number}", it
+            place, source = f"{root}/sources/{number}", it
     helm = source.get("helm") or {}
     return _installer(
         "argocd",
-        "Application",
+        kind,
         item,
         source=f"{source.get('repoURL') or ''} {source.get('chart') or source.get('path') or ''}".strip(),
         version=str(source.get("targetRevision") or ""),
@@ -185,11 +188,12 @@ def _flux(item: Object) -> Installer:
     chart = at(spec, "chart.spec") or {}
     reference = spec.get("chartRef") or {}
     source = chart.get("sourceRef") or reference
+    named = (str(source.get(key) or "") for key in ("kind", "namespace", "name"))
     return _installer(
         "flux",
         "HelmRelease",
         item,
-        source=f"{source.get('kind') or ''}/{source.get('name') or ''} {chart.get('chart') or ''}".strip(),
+        source=f"{'/'.join(filter(None, named))} {chart.get('chart') or ''}".strip(),
         version=str(chart.get("version") or ""),
         at="spec/chart/spec/version" if chart else "",
         crds=str(at(spec, "upgrade.crds") or ""),
@@ -213,7 +217,7 @@ def _installer(tool: str, kind: str, item: Object, *, values: Any = None, **more
 
 def of_object(item: Object) -> Installer | None:
     """What an object says of how it brings the operator; None for an object of another kind."""
-    made = {"Application": _argo, "HelmRelease": _flux}.get(str(item.get("kind")))
+    made = {"Application": _argo, "ApplicationSet": _argo, "HelmRelease": _flux}.get(str(item.get("kind")))
     return made(item) if made and isinstance(at(item, "metadata.name"), str) else None
 
 

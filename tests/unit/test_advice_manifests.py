@@ -111,3 +111,114 @@ def test_several_operators_in_a_file_are_refused(tmp_path: Path, capsys: pytest.
     file.write_text(f"{RELEASE}---{RELEASE}")
     assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file)]) == 2
     assert "deploys the operator's chart 2 times" in capsys.readouterr().err
+
+
+SET = """
+apiVersion: argoproj.io/v1alpha1
+kind: ApplicationSet
+metadata: {name: ops, namespace: argo}
+spec:
+  template:
+    metadata: {name: op}
+    spec:
+      destination: {namespace: spark}
+      source: {chart: spark-operator, repoURL: https://kubeflow.github.io/spark-operator, helm: {releaseName: op}}
+  templatePatch: |
+    %s
+    spec: {source: {helm: {valuesObject: {image: {registry: docker.io, tag: 2.1.1}}}}}
+"""
+
+
+def test_an_application_set_is_patched_with_its_template_patch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = advised(tmp_path, capsys, SET % "# of all clusters")
+    told = "\n".join(it["text"] for it in found["steps"])
+    for step in (
+        "remove image.registry from the values",
+        "remove image.tag from the values",
+        "kubectl -n argo patch applicationset ops",
+        '{"spec":{"template":{"spec":{"syncPolicy":{"syncOptions":["ServerSideApply=true"]}}}}}',
+        '{"spec":{"template":{"spec":{"source":{"targetRevision":"2.5.2"}}}}}',
+        "for each Application of the ApplicationSet ops: argocd app sync APPLICATION",
+        "kubectl --namespace spark rollout status deployment --selector app.kubernetes.io/instance=op ",
+    ):
+        assert step in told
+
+
+def test_a_template_patch_with_conditions_is_said_to_be_unread(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = advised(tmp_path, capsys, SET % "{{- if .prod }}")
+    assert "templatePatch, which Argo CD fills in, has values, too, and was not read" in found["unknown"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        APPLICATION.replace("image: {tag: 2.1.1}", ""),
+        "releases: [{name: op, chart: kubeflow/spark-operator, values: [a.yaml]}, {chart: a/b, values: [sealed.yaml]}]",
+        "kind: Kustomization\nhelmCharts: [{name: spark-operator, valuesFile: a.yaml}]",
+    ],
+)
+def test_values_files_beside_it_are_read(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text("image: {tag: 2.1.1}")
+    (tmp_path / "sealed.yaml").write_text("a: ENC[AES256_GCM,data:x]")
+    found = advised(tmp_path, capsys, text)
+    assert "remove image.tag from the values" in "".join(it["text"] for it in found["steps"])
+    assert not any("was not read" in it for it in found["unknown"])
+
+
+def test_nothing_above_the_checkout_is_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text("image: {tag: 2.1.1}")
+    (tmp_path / "here/apps").mkdir(parents=True)
+    (tmp_path / "here/.git").mkdir()
+    found = advised(tmp_path / "here/apps", capsys, APPLICATION.replace("$values/a.yaml", "$values/../a.yaml"))
+    assert "$values/../a.yaml has values, too, and was not read" in found["unknown"]
+
+
+def test_a_values_file_beside_it_that_is_encrypted_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.yaml").write_text("image: {tag: 'ENC[AES256_GCM,data:x]'}")
+    file = tmp_path / "deploy.yaml"
+    file.write_text(APPLICATION)
+    assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(file)]) == 2
+    assert "a.yaml is encrypted with sops" in capsys.readouterr().err
+
+
+def test_a_release_with_a_chart_reference_is_changed_where_its_version_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = RELEASE.replace(
+        "chart: {spec: {chart: spark-operator, version: 2.1.1}}",
+        "chartRef: {kind: OCIRepository, name: spark-operator, namespace: sources}",
+    )
+    told = "\n".join(it["text"] for it in advised(tmp_path, capsys, text)["steps"])
+    assert "kubectl -n sources patch ocirepositories.source.toolkit.fluxcd.io spark-operator --type merge" in told
+    assert (
+        '{"url":"oci://ghcr.io/kubeflow/helm-charts/spark-operator","ref":{"tag":"2.5.2","semver":null,"digest":null}}'
+        in told
+    )
+    assert '{"spec":{"chart"' not in told
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        (
+            "main.tf",
+            'resource "helm_release" "op" {\n  name = "op"\n  namespace = "spark"\n  set {\n    name = "a.b"\n  }\n}\n',
+            ["main.tf is written in HCL", "helm get values op --namespace spark --output yaml > values.yaml"],
+        ),
+        ("a.jsonnet", "{image: {}}", ["is written in Jsonnet", "jsonnet"]),
+        ("stack.ts", "new k8s.helm.v3.Release('op', {})", ["is code", "helm get values RELEASE"]),
+    ],
+)
+def test_other_languages_are_refused_by_name(
+    name: str, text: str, says: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(tmp_path / name)]) == 2
+    told = capsys.readouterr().err
+    assert all(it in told for it in says)

@@ -130,6 +130,26 @@ def test_anchors_and_conditions_of_umbrella_charts_are_no_unknown_keys() -> None
         ("webhook: null", "stops: webhook is null, so that Helm drops the keys below it"),
         ("hook: {upgradeCrd: 'false'}", 'hook.upgradeCrd is the text "false", and a template that asks for it takes'),
         ("spark: {jobNamespaces: jobs}", "stops: spark.jobNamespaces is text, and in the chart of 2.5.2 a list"),
+        (
+            "controller: {podSecurityContext: {runAsUser: '185'}}",
+            'stops: controller.podSecurityContext.runAsUser is text ("185"), and Kubernetes takes a whole number',
+        ),
+        (
+            "webhook: {securityContext: {allowPrivilegeEscalation: 'false'}}",
+            'stops: webhook.securityContext.allowPrivilegeEscalation is text ("false"), and Kubernetes takes true or',
+        ),
+        (
+            "controller: {tolerations: [{key: a, value: true, tolerationSeconds: '30'}]}",
+            "stops: controller.tolerations[0].value is true or false (true), and Kubernetes takes text alone",
+        ),
+        (
+            "controller: {volumes: [{name: tmp, emptyDir: {}}, {name: a, secret: {defaultMode: '0440'}}]}",
+            'stops: controller.volumes[1].secret.defaultMode is text ("0440"), and Kubernetes takes a whole number',
+        ),
+        (
+            "webhook: {affinity: {podAffinity: {a: [{labelSelector: {matchLabels: {tier: 1}}}]}}}",
+            "stops: webhook.affinity.podAffinity.a[0].labelSelector.matchLabels.tier is a number (1)",
+        ),
     ],
 )
 def test_kinds_that_templates_or_kubernetes_take_otherwise(text: str, words: str) -> None:
@@ -143,6 +163,8 @@ def test_kinds_that_templates_or_kubernetes_take_otherwise(text: str, words: str
         "controller: {labels: {a: '1'}, podSecurityContext: null, replicas: '2', env: [{name: A, valueFrom: {}}]}",
         "prometheus: {metrics: {labels: app_type}}",
         "controller: {uiIngress: {annotations: {a: '1'}}}",
+        "controller: {podSecurityContext: {fsGroup: 185, runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}}",
+        "controller: {tolerations: [{key: a, value: 'true', tolerationSeconds: 30}]}",
     ],
 )
 def test_kinds_that_are_taken_are_not_told(text: str) -> None:
@@ -357,3 +379,7 @@ def test_a_host_behind_a_registry_of_ones_own_is_a_path_of_it() -> None:
     assert "write registry: acme.io and repository: op" in found
     found = said("image: {registry: docker.io, repository: acme.io/op}")
     assert "write registry: acme.io and repository: op" in found
+
+
+def test_a_number_that_a_template_fills_in_is_not_judged() -> None:
+    assert "runAsUser" not in said("controller: {podSecurityContext: {runAsUser: '{{ uid }}'}}")
