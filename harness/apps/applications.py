@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import causes
 from harness.apps.context import ScenarioContext
+from harness.apps.logs import pod_log
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.pods import SparkPod
 from harness.apps.states import TERMINAL, State, shown
@@ -52,12 +53,16 @@ class Application:
 
 @dataclass
 class Course:
-    """What was seen of one application: every state in order, and every pod as it was last seen."""
+    """What was seen of one application: every state in order, and every pod as it was last seen.
+
+    `driver_said` is the cause that the log of a failed driver names, empty where it names none.
+    """
 
     application: Application | None = None
     history: list[State] = field(default_factory=list)
     pods: dict[str, SparkPod] = field(default_factory=dict)
     deleted: bool = False
+    driver_said: str = ""
 
     def note(self, event: str, application: Application, pods: Sequence[SparkPod]) -> None:
         """Add one look at the application and its pods."""
@@ -76,6 +81,11 @@ class Course:
         if self.application is None:
             raise LookupError("the application was never seen")
         return self.application
+
+    @property
+    def cause(self) -> str:
+        """What went wrong, in a line: what the driver said, then what the operator says; empty where neither did."""
+        return "; ".join(filter(None, (self.driver_said, self.last.cause)))
 
     def __str__(self) -> str:
         return f"{shown(self.history)}{', then deleted' if self.deleted else ''}"
@@ -219,12 +229,16 @@ def submitted(raw: Mapping[str, Any]) -> Course:
 
 
 def until_end(ctx: ScenarioContext, objects: Objects, raw: Mapping[str, Any], *, seconds: float = 300.0) -> Course:
-    """Follow an application that has just been created to COMPLETED or FAILED."""
+    """Follow an application that has just been created to COMPLETED or FAILED, then to what its driver says of it."""
     course = submitted(raw)
     name = course.last.name
-    return follow(
+    course = follow(
         ctx, objects, name, lambda _: False, what=f"the end of SparkApplication {name}", seconds=seconds, course=course
     )
+    # Of a driver that failed, the operator tells nothing but its exit status.
+    if course.last.state is State.FAILED and course.last.driver_pod:
+        course.driver_said = causes.found(pod_log(objects.core, objects.namespace, course.last.driver_pod))
+    return course
 
 
 def wait_for_deletion(ctx: ScenarioContext, objects: Objects, course: Course, *, seconds: float) -> bool:

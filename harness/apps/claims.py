@@ -28,7 +28,7 @@ def states(course: Course, wanted: Sequence[State] = SUCCESS) -> Finding:
         return failed("states", f"{shown(step)} is not a transition of the state machine: {course}", **seen)
     if course.last.state is not wanted[-1] or not in_order(course.history, wanted):
         expected = " → ".join(wanted)
-        why = f"{course.last.cause}; " if course.last.cause else ""
+        why = f"{course.cause}; " if course.cause else ""
         return failed("states", f"{why}expected {expected}, saw {course}", **seen)
     return passed("states", str(course), **seen)
 

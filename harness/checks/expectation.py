@@ -23,16 +23,30 @@ def judge(
 
     For each prediction that must come true and did not, a failed finding is added that tells both stories. Where the
     checks that it is about could not look, nothing is claimed; where there is no such check, that is an error of the
-    catalogue's, unless the cell as a whole got nowhere, or no further than another prediction said. `rows` is the file
-    that the predictions are from.
+    catalogue's, unless the cell as a whole got nowhere, or no further than another prediction said. What follows from a
+    break excuses nothing where the break itself was looked for and did not strike. `rows` is the file that the
+    predictions are from.
     """
-    mine = [row for row in known if fnmatchcase(scenario, row.scenario)]
+    mine = _without_idle([row for row in known if fnmatchcase(scenario, row.scenario)], findings)
     judged = [_as_known(finding, mine) for finding in findings]
     struck = [row for row in mine if any(_strikes(row, finding) for finding in findings)]
     for row in mine:
         if row.strikes == "always" and row not in struck:
             judged += _did_not_strike(row, findings, rows, after_a_break=bool(struck))
     return judged
+
+
+def _without_idle(known: Sequence[Known], findings: Sequence[Finding]) -> list[Known]:
+    """The rows without what follows from a break that was looked for in this scenario, and did not strike."""
+    breaks = [row for row in known if row.strikes != "follows"]
+    struck = {row.why for row in breaks if any(_strikes(row, it) for it in findings)}
+    looked = {row.why for row in breaks if _looked_for(row, findings)}
+    return [row for row in known if row.strikes != "follows" or row.why in struck or row.why not in looked]
+
+
+def _looked_for(row: Known, findings: Iterable[Finding]) -> bool:
+    verdicts = {it.verdict for it in findings if _is_about(row, it)}
+    return bool(verdicts) and not verdicts & _UNSEEN
 
 
 def _as_known(finding: Finding, known: Iterable[Known]) -> Finding:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pod_samples import spark_pod
 
-from harness.apps.applications import Course, ImagePulls, parse, submitted
+from harness.apps import claims
+from harness.apps.applications import Course, ImagePulls, parse, submitted, until_end
 from harness.apps.pods import SparkPod
 from harness.apps.states import State
 from harness.errors import ApiError
@@ -39,6 +41,28 @@ def test_the_status_is_read() -> None:
     assert application.driver_pod == "spark-pi-driver"
     assert application.executors == {"exec-1": "RUNNING"}
     assert str(application) == "spark-pi FAILED: driver container failed with ExitCode: 3, Reason: Error"
+
+
+def test_the_reason_of_a_driver_that_failed_begins_with_what_its_log_says() -> None:
+    asked: list[str] = []
+
+    class Core:
+        def read_namespaced_pod_log(self, pod: str, namespace: str, **_: Any) -> SimpleNamespace:
+            asked.append(f"{namespace}/{pod}")
+            return SimpleNamespace(
+                data=b'Exception in thread "main" java.io.IOException: no space\n\tat a.B.c(B.java:1)\n'
+            )
+
+    ended = raw(
+        "FAILED",
+        application_state={"errorMessage": "driver container failed with ExitCode: 1, Reason: Error"},
+        driverInfo={"podName": "spark-pi-driver"},
+    )
+    objects: Any = SimpleNamespace(core=Core(), namespace="spark")
+    context: Any = None
+    finding = claims.states(until_end(context, objects, ended))
+    assert finding.message.startswith("java.io.IOException: no space; driver container failed with ExitCode: 1")
+    assert asked == ["spark/spark-pi-driver"]
 
 
 def test_an_application_without_status_is_new() -> None:
