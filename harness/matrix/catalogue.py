@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 
 from harness.errors import CatalogueError, UsageError
 from harness.images.references import ImageReference
-from harness.matrix import behaviour, edges, own_rows, properties
+from harness.matrix import behaviour, edges, model, own_rows, properties
 from harness.matrix.addons import Addon, named, read_addons
 from harness.matrix.edges import Upgrades
 from harness.matrix.model import Environment, Release, ReleaseRow, Relocation
@@ -55,7 +55,10 @@ class Defaults(Model):
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """All rows. Names are unique; the order is that of the files, whose texts are in `written` by their stems."""
+    """All rows. Names are unique; the order is that of the files, whose texts are in `written` by their stems.
+
+    `found_paths` is for `expand.paths` alone, which fills it.
+    """
 
     environments: tuple[Environment, ...]
     releases: tuple[Release, ...]
@@ -66,6 +69,7 @@ class Catalogue:
     addons: tuple[Addon, ...] = ()
     properties: Properties = field(default_factory=Properties)
     written: Mapping[str, TomlSource] = field(default_factory=dict)
+    found_paths: dict[str, model.Path] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name, which may end in properties. Raises UsageError with suggestions."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
+from types import MappingProxyType
 from typing import TypeVar
 
 from harness.errors import UsageError
@@ -28,8 +29,15 @@ def _install_path(name: str, ways: tuple[WayName, ...]) -> Path:
     return Path(name=whole, kind="install", releases=(name,), ways=ways)
 
 
-def paths(catalogue: Catalogue) -> dict[str, Path]:
+def paths(catalogue: Catalogue) -> Mapping[str, Path]:
     """Every path that has a row, by name: installs in the order of the releases, then those of charts/upgrades.toml."""
+    # Each name in each row of the matrix is looked up among them.
+    if not catalogue.found_paths:
+        catalogue.found_paths.update(_paths(catalogue))
+    return MappingProxyType(catalogue.found_paths)
+
+
+def _paths(catalogue: Catalogue) -> dict[str, Path]:
     installs = (install_path(catalogue, release) for release in catalogue.releases)
     plain = {path.name: path for path in installs} | dict(catalogue.upgrades.paths)
     return plain | {
