@@ -58,8 +58,8 @@ def _cell(catalogue: Catalogue, name: str, scenarios: Mapping[str, Scenario]) ->
         )
     parts = name.split("/")
     if len(parts) != 3:
-        every = expand.cells(catalogue.environments, expand.paths(catalogue).values(), scenarios)
-        error = unknown("cell", name, _like(parts, [cell.id for cell in every]))
+        every = expand.ids(catalogue.environments, expand.paths(catalogue).values(), scenarios)
+        error = unknown("cell", name, _like(parts, every))
         raise UsageError(error.message, "an id is environment/path/scenario; `nox -s matrix` lists the cells")
     scenario = sparks.named(scenarios, parts[2])
     environment, path = catalogue.environment(parts[0]), expand.find_path(catalogue, parts[1])

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from types import MappingProxyType
@@ -139,14 +139,25 @@ def cells(
     environments: Iterable[Environment], path_list: Iterable[Path], scenarios: Mapping[str, Scenario]
 ) -> list[Cell]:
     """Environments × paths × scenarios: cells that share a cluster are adjacent, and none lacks an add-on."""
-    all_paths = list(path_list)
+    return [cell(*parts) for parts in _possible(environments, path_list, scenarios)]
+
+
+def ids(environments: Iterable[Environment], path_list: Iterable[Path], scenarios: Mapping[str, Scenario]) -> list[str]:
+    """The ids of the same cells, in the same order, without making tens of thousands of them."""
     return [
-        cell(environment, path, scenario)
-        for environment in environments
-        for path in all_paths
-        for scenario in scenarios.values()
-        if scenario.needs.fits(path) and not scenario.needs.lack(environment)
+        f"{environment.name}/{path.name}/{scenario.name}"
+        for environment, path, scenario in _possible(environments, path_list, scenarios)
     ]
+
+
+def _possible(
+    environments: Iterable[Environment], path_list: Iterable[Path], scenarios: Mapping[str, Scenario]
+) -> Iterator[tuple[Environment, Path, Scenario]]:
+    fitting = [(path, [it for it in scenarios.values() if it.needs.fits(path)]) for path in path_list]
+    for environment in environments:
+        lacking = {it.name for it in scenarios.values() if it.needs.lack(environment)}
+        for path, fit in fitting:
+            yield from ((environment, path, scenario) for scenario in fit if scenario.name not in lacking)
 
 
 def groups(chosen: Iterable[Cell]) -> dict[str, list[Cell]]:
