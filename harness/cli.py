@@ -59,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    parser = _parser()
     words, command = _split(sys.argv[1:] if argv is None else argv)
+    parser = _parser_for(words)
     _refuse_empty(parser, words)
     parsed, rest = parser.parse_known_args(words)
     if command:
@@ -123,7 +123,15 @@ def _split(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
     return words[:at], list(words[at + 1 :])
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser_for(words: Sequence[str]) -> argparse.ArgumentParser:
+    """What parses this command line: with no other command than its own, if it has one."""
+    # What comes before a command may ask for the help that lists them all.
+    named = words[0] if words and not words[0].startswith("-") else ""
+    return _parser() if named == "completion" else _parser(only=named)
+
+
+def _parser(only: str = "") -> argparse.ArgumentParser:
+    """The parser of all commands, or of this one, where there is one of that name."""
     parser = argparse.ArgumentParser(
         prog="harness",
         description="Will my Spark applications survive the move of the Spark Operator, on my Kubernetes?",
@@ -135,10 +143,29 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", action="store_true", help="log every command that is run")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    def command(parent: Any, name: str, act: Any, text: str) -> Any:
+        return _Undeclared() if only and parent is commands and name != only else _command(parent, name, act, text)
+
     for group in _GROUPS:
-        group(commands, _command)
-    completion.declare(commands, _command, lambda: parser)
-    return parser
+        group(commands, command)
+    completion.declare(commands, command, lambda: parser)
+    # Help, and what is said of a command that does not exist, list them all.
+    return parser if not only or commands.choices else _parser()
+
+
+class _Undeclared:
+    """Takes the place of the parser of a command that nobody asks for: to make them all takes a short command longer
+    than its work.
+    """
+
+    def __getattr__(self, name: str) -> _Undeclared:
+        return self
+
+    def __getitem__(self, name: str) -> _Undeclared:
+        return self
+
+    def __call__(self, *_: object, **__: object) -> _Undeclared:
+        return self
 
 
 _GROUPS: tuple[Callable[[Any, run_options.Command], None], ...] = (

@@ -296,3 +296,25 @@ def test_ctrl_c_in_any_command_is_told_and_ends_with_3(
 
     assert cli.main(["doctor"]) == 3
     assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["matrix"], ["registry", "up"], ["report", "merge"]])
+def test_the_help_of_a_command_is_that_of_the_whole_parser(
+    capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    told = []
+    for parse in (cli.main, cli._parser().parse_args):
+        with pytest.raises(SystemExit):
+            parse([*words, "--help"])
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+
+
+def test_before_a_command_help_lists_them_all(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["--help", "matrix"]):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+        assert re.search(r"^    snapshot ", capsys.readouterr().out, re.M)
+    with pytest.raises(SystemExit):
+        cli.main(["matrixx"])
+    assert "'snapshot'" in capsys.readouterr().err
