@@ -30,6 +30,9 @@ KUBECTL = "kubectl"
 Clusters = Mapping[str, Sequence[str]]
 """The tools that make clusters, with the Kubernetes minors of these clusters."""
 
+# Without the options, a bootstrap builds what the default selection needs.
+_NEXT_STEP = "run `nox -s bootstrap`, with the run's --cell, --env and --path after `--`: it builds them"
+
 _VERSION_TIMEOUT = 30.0
 _VERSION = re.compile(r"\bv?(\d+)\.(\d+)\.(\d+)\b")
 
@@ -124,7 +127,7 @@ def resolve(
         else:
             problems.append(problem)
     if problems:
-        raise ToolError("\n".join(problems), "run `nox -s bootstrap`, which builds them")
+        raise ToolError("\n".join(problems), _NEXT_STEP)
     return _with_plain_kubectl(found, minors)
 
 

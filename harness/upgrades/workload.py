@@ -22,6 +22,7 @@ from harness.matrix.model import Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.application_states import ApplicationStates
 from harness.upgrades.creations import Creations, renamed, words_of
+from harness.upgrades.last_words import heard
 from harness.upgrades.quiet import Quiet
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.submitter import Submitter
@@ -346,7 +347,8 @@ class Workload:
     def _tell(self, times: Sequence[MoveSpan]) -> WorkloadSeen:
         until_now = datetime.now(UTC)
         moved = (times[0].began, times[-1].ended) if times else (until_now, until_now)
-        seen = assembling.applications(self._recorder, self._creations, moved=moved, output=self._notes.output)
+        found = assembling.applications(self._recorder, self._creations, moved=moved, output=self._notes.output)
+        seen = heard(found, self._objects[RUNNING_APPS].core)
         schedules = assembling.schedules(
             self._recorder, self._creations, seen, until=until_now, suspended=self._notes.suspended
         )

@@ -57,7 +57,8 @@ class ApplicationSeen:
     """One SparkApplication that the API server accepted: its looks oldest first, and its pods by their creation.
 
     `created` is when it was asked for (of a run of a schedule, its creation timestamp); `gone` is when its deletion was
-    seen. `output` is what its driver announced (`held: …`), where that was read.
+    seen. `output` is what its driver announced (`held: …`), where that was read, and `driver_said` the cause that the
+    log of a failed driver names.
     """
 
     namespace: str
@@ -71,6 +72,7 @@ class ApplicationSeen:
     schedule: str = ""
     gone: datetime | None = None
     output: tuple[str, ...] = ()
+    driver_said: str = ""
 
     @property
     def state(self) -> State:
@@ -89,8 +91,10 @@ class ApplicationSeen:
 
     @property
     def cause(self) -> str:
-        """What the last error message of its status says went wrong, in a line; empty where there is none."""
-        return causes.told(self.error, "")
+        """What went wrong, in a line: what its driver said, then the last error message of its status; empty where
+        neither says anything.
+        """
+        return "; ".join(filter(None, (self.driver_said, causes.told(self.error, ""))))
 
     @property
     def ended(self) -> bool:

@@ -16,6 +16,7 @@ from harness.late import client
 from harness.stories.failures.described import STRUCK
 from harness.upgrades import assembling, clients
 from harness.upgrades.creations import Creations, renamed
+from harness.upgrades.last_words import heard
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When
 from harness.verdicts import Finding, errored, failed, passed
@@ -131,9 +132,10 @@ class Bystanders:
 
     def all(self) -> tuple[ApplicationSeen, ...]:
         """All applications in the order of their creation."""
-        return assembling.applications(
+        seen = assembling.applications(
             self._recorder, self._creations, moved=(self._began, datetime.now(UTC)), output={}
         )
+        return heard(seen, self._objects.core)
 
     def submit_again(self, name: str) -> ApplicationSeen | None:
         """Delete an application, wait until its pods are gone, create it anew and follow it to its end.

@@ -17,6 +17,7 @@ from harness.releases import applying
 from harness.releases.manifests import Document
 from harness.upgrades import assembling
 from harness.upgrades.creations import Creations
+from harness.upgrades.last_words import heard
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.workload_seen import ApplicationSeen, Part, When
 from harness.waiting import until
@@ -127,7 +128,7 @@ class Queued:
         found = assembling.applications(
             self._recorder, self._creations, moved=(self._began, datetime.now(UTC)), output={}
         )
-        return next((it for it in found if it.name == name), None)
+        return next(iter(heard((it for it in found if it.name == name), self.objects.core)), None)
 
     def suspended(self, name: str) -> bool:
         """Whether its `spec.suspend` is true now."""

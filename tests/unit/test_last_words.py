@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a driver that failed said last: asked where it failed, and nothing more than a reason."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from path_samples import S, application, driver, look, path
+
+from harness.checks import expectation
+from harness.errors import ApiError
+from harness.matrix import catalogue
+from harness.stories.moves.scenarios import submissions
+from harness.upgrades.last_words import heard
+from harness.upgrades.workload_seen import ApplicationSeen, Part, When
+from harness.verdicts import Verdict
+
+LOG = b'Exception in thread "main" java.nio.file.AccessDeniedException: /opt/spark/work-dir/a.jar\n\tat a.B.c(B.java)\n'
+NEW = application(Part.NEW, look(20, S.FAILED), when=When.AFTER, pods=(driver(exit_status=1),))
+
+
+class Core:
+    """A CoreV1Api with one log, or one error."""
+
+    def __init__(self, error: ApiError | None = None) -> None:
+        self.asked: list[str] = []
+        self._error = error
+
+    def read_namespaced_pod_log(self, pod: str, namespace: str, **_: Any) -> SimpleNamespace:
+        self.asked.append(f"{namespace}/{pod}")
+        if self._error:
+            raise self._error
+        return SimpleNamespace(data=LOG)
+
+
+def test_a_driver_that_failed_says_why() -> None:
+    (app,) = heard([NEW], Core())
+    assert app.cause == "java.nio.file.AccessDeniedException: /opt/spark/work-dir/a.jar"
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        application(Part.SMALL, look(20, S.COMPLETED)),
+        application(Part.SMALL, look(20, S.RUNNING), pods=(driver(exit_status=None),)),
+        application(Part.SMALL, look(20, S.FAILED), pods=()),
+        application(Part.SMALL, look(20, S.FAILED), pods=(driver(exit_status=0),)),
+    ],
+    ids=["completed", "running", "no driver", "the race"],
+)
+def test_others_are_not_asked(app: ApplicationSeen) -> None:
+    core = Core()
+    assert heard([app], core) == (app,)
+    assert not core.asked
+
+
+@pytest.mark.parametrize("status", [0, 404, 500])
+def test_where_no_log_can_be_had_the_application_is_what_it_was(status: int) -> None:
+    (app,) = heard([NEW], Core(ApiError("no", status=status)))
+    assert app == NEW
+
+
+def test_a_new_application_without_a_place_for_its_jar_is_known_under_unknown_users_alone() -> None:
+    (app,) = heard([NEW], Core())
+    found = next(it for it in submissions.judge(path(app)) if it.check == "no-other-loss")
+    assert found.verdict is Verdict.FAILED
+    rows = catalogue.load().upgrades.path("upgrade", ("2.4.0", "2.5.2"), "apply", "default").known
+    there = [it for it in rows if it.environments == ("*-unknown-users",)]
+    assert expectation.judge([found], there, "submissions")[0].verdict is Verdict.BROKEN_AS_KNOWN
+    elsewhere = [it for it in rows if not it.environments]
+    assert expectation.judge([found], elsewhere, "submissions")[0].verdict is Verdict.FAILED
