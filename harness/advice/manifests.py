@@ -52,7 +52,7 @@ def read(file: Path) -> Manifest | None:
         # Whoever reads it as values says what is wrong.
         return None
     objects = [it for it in documents if isinstance(it, Mapping)]
-    data, files = _data(objects), ValueFiles(file)
+    data, files = deployed.config_of(objects), ValueFiles(file)
     found = [(it, one) for it in objects for one in deployed.charts_in(it, file.name, data, files) if one.is_operators]
     if len(found) > 1:
         where = ", ".join(dict.fromkeys(one.where for _, one in found))
@@ -62,12 +62,6 @@ def read(file: Path) -> Manifest | None:
         )
     known = {*data, *files.read}
     return next((_manifest(it, one.values, known) for it, one in found), None)
-
-
-def _data(objects: list[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """The data of ConfigMaps and Secrets beside it, by their names."""
-    named = {str(at(it, "metadata.name")): it for it in objects if it.get("kind") in ("ConfigMap", "Secret")}
-    return {name: {**(it.get("data") or {}), **(it.get("stringData") or {})} for name, it in named.items()}
 
 
 def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collection[str]) -> Manifest:

@@ -31,8 +31,12 @@ _SET = "ApplicationSet"
 FLUX_SOURCES = {
     "OCIRepository": "ocirepositories.source.toolkit.fluxcd.io",
     "HelmChart": "helmcharts.source.toolkit.fluxcd.io",
+    "GitRepository": "gitrepositories.source.toolkit.fluxcd.io",
 }
-"""Kinds that a HelmRelease's chartRef may have, as kubectl takes them."""
+"""Kinds that say the version of a HelmRelease's chart, as kubectl takes them."""
+
+_AT_GIT = "charts/spark-operator-chart"
+"""Where upstream's repository has the chart."""
 
 _APPLY = "kubectl{context} apply --server-side --force-conflicts -f -"
 
@@ -238,19 +242,28 @@ def _with_flux(plan: Plan) -> Iterator[Sentence]:
 
 
 def _of_source(plan: Plan) -> Iterator[Sentence]:
-    """The new version in the object that a HelmRelease takes its chart from (`spec.chartRef`).
+    """The new version in the object that a HelmRelease takes its chart from, by `chartRef` or from Git.
 
-    Of a reference's digest, semver and tag, an OCIRepository takes the first (fluxcd.io, OCI Repositories, reference).
+    Of a reference's digest, semver and tag, an OCIRepository takes the first, and a GitRepository a commit, a name and
+    a semver before a tag (fluxcd.io, OCI Repositories and Git Repositories, reference).
     """
     it = plan.deployment
-    kind, *home, name = it.source.split("/")
+    source, _, path = it.source.partition(" ")
+    kind, *home, name = source.split("/")
     patch = f"-n {home[0] if home else it.owner_home or 'flux-system'} patch {FLUX_SOURCES[kind]} {name}"
-    if kind != "OCIRepository" or it.umbrella:
-        yield from _version(plan, patch, "spec/version" if kind != "OCIRepository" else "spec/ref/tag")
-        return
-    spec = {"url": plan.target.chart_oci, "ref": {"tag": plan.target.version, "semver": None, "digest": None}}
-    text = f"kubectl{plan.kube} {patch} --type merge --patch {_json({'spec': spec})}"
-    yield _sentence(f"in Git, or on the object (another url, where you have a copy of the chart): {text}", plan)
+    if kind == "GitRepository" and not it.umbrella and not path.rstrip("/").endswith(_AT_GIT):
+        yield _sentence(f"in Git, at {path or 'the path of the chart'}: the chart of {plan.target.version}", plan)
+    elif kind == "HelmChart" or it.umbrella:
+        yield from _version(plan, patch, "spec/version" if kind == "HelmChart" else "spec/ref/tag")
+    else:
+        oci = kind == "OCIRepository"
+        tag = plan.target.version if oci else f"v{plan.target.version}"
+        others = ("semver", "digest") if oci else ("branch", "semver", "commit", "name")
+        address = {"url": plan.target.chart_oci} if oci else {}
+        spec = {**address, "ref": {"tag": tag, **dict.fromkeys(others)}}
+        text = f"kubectl{plan.kube} {patch} --type merge --patch {_json({'spec': spec})}"
+        where = "in Git, or on the object" + (" (another url, where you have a copy of the chart)" if oci else "")
+        yield _sentence(f"{where}: {text}", plan)
 
 
 def _version(plan: Plan, patch: str, at: str) -> Iterator[Sentence]:

@@ -249,11 +249,14 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
             and not _K3S_CONFIG.search(lines.text, start, end)
         ):
             continue
-        if pattern is _GIT and not _REPOSITORY.search(lines.text, start, end):
+        at_git = sources.git(start, end) if pattern is _GIT else None
+        if pattern is _GIT and not _REPOSITORY.search(lines.text, *(at_git or (start, end))):
             continue
-        version = _nearest_version(
-            lines, match.start(), start, end, (_VERSION, _TAG) if pattern is _OCI else (_VERSION,)
-        )
+        if at_git:
+            version = _TAG.search(lines.text, *at_git)
+        else:
+            patterns = (_VERSION, _TAG) if pattern is _OCI else (_VERSION,)
+            version = _nearest_version(lines, match.start(), start, end, patterns)
         where = _address("" if pattern is _GIT else match["where"], address, sources)
         where = where or sources.of_release(start, end)
         named = match if pattern is _CHART else None

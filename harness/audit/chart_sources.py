@@ -16,6 +16,8 @@ _PATTERNS = (
     re.compile(rf"(?<![\w.-]){_URL}[\s,]+{_NAME}"),
 )
 _OF_FLUX = re.compile(r"^kind:[ \t]*HelmRepository\b", re.M)
+_OF_GIT = re.compile(r"^kind:[ \t]*GitRepository\b", re.M)
+_METADATA = re.compile(rf"^metadata:.{{0,300}}?{_NAME}", re.M | re.S)
 _SOURCE_REF = re.compile(rf"\bsourceRef:.{{0,200}}?{_NAME}", re.S)
 
 
@@ -35,6 +37,17 @@ class ChartSources:
         """The address of the repository that a HelmRelease between two offsets refers to."""
         reference = _SOURCE_REF.search(self._text, start, end)
         return self.of(reference["name"]) if reference else ""
+
+    def git(self, start: int, end: int) -> tuple[int, int] | None:
+        """Where the GitRepository is that a HelmRelease between two offsets refers to; None where it is elsewhere."""
+        reference = _SOURCE_REF.search(self._text, start, end)
+        begin = 0
+        for document in re.split(r"^---", self._text, flags=re.M) if reference else ():
+            name = _METADATA.search(document)
+            if reference and name and name["name"] == reference["name"] and _OF_GIT.search(document):
+                return begin, begin + len(document)
+            begin += len(document) + len("---")
+        return None
 
     def _all(self) -> dict[str, set[str]]:
         if self._known is None:

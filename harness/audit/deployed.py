@@ -4,6 +4,7 @@ others by the keys that they have in common."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,11 @@ from harness.releases.charts import CHART_NAME
 from harness.releases.values import Loader, at, merge
 from harness.untrusted import check_yaml
 
-REPOSITORIES = ("HelmRepository", "OCIRepository")
+REPOSITORIES = ("HelmRepository", "OCIRepository", "GitRepository")
 """Kinds of Flux that say where charts are."""
+_AT_GIT = re.compile(rf"\S+[:/]kubeflow/spark-operator(?:\.git)? charts/{CHART_NAME}-chart")
+"""Upstream's repository, and where it has the chart."""
+
 ReadFile = Callable[[str], Mapping[str, Any]]
 """Gives the values of a file that an object names, as the object writes it; none where it is not at hand."""
 
@@ -37,6 +41,19 @@ class Deployment:
     def is_operators(self) -> bool:
         """Whether this is the operator's chart, by its name."""
         return self.chart.rstrip("/").rpartition("/")[2] == CHART_NAME
+
+
+def config_of(objects: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
+    """The data of ConfigMaps and Secrets by their names, and what repositories of Flux are by their kinds and names."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for it in objects:
+        if not isinstance(it, Mapping):
+            continue
+        if it.get("kind") in ("ConfigMap", "Secret"):
+            found[str(at(it, "metadata.name"))] = {**_mapping(it.get("data")), **_mapping(it.get("stringData"))}
+        elif it.get("kind") in REPOSITORIES and isinstance(it.get("spec"), Mapping):
+            found[f"{it['kind']}/{at(it, 'metadata.name')}"] = it["spec"]
+    return found
 
 
 def _nothing(name: str) -> Mapping[str, Any]:
@@ -132,6 +149,8 @@ def _flux(spec: Any, where: str, config: Mapping[str, Mapping[str, Any]]) -> Ite
     address = str(repository.get("url") or "")
     name = str(chart.get("chart") or "")
     version = str(chart.get("version") or "")
+    if source.get("kind") == "GitRepository" and _AT_GIT.fullmatch(f"{address.rstrip('/')} {name.strip('./')}"):
+        name, address, version = CHART_NAME, "", str(at(repository, "ref.tag") or "").removeprefix("v")
     if not name:
         name = address or str(source.get("name") or "")
         version = str(at(repository, "ref.tag") or at(repository, "ref.semver") or "")

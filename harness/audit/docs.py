@@ -16,6 +16,7 @@ from pathlib import Path
 
 from harness.audit import walk
 from harness.audit.addresses import Addresses
+from harness.audit.assembled import Assembled
 from harness.audit.beside import Beside
 from harness.audit.expressions import Variables, literal_in, named_by
 from harness.audit.findings import Finding, Severity
@@ -24,6 +25,7 @@ from harness.audit.owners import Lines
 from harness.audit.past import Past
 from harness.audit.placed import Placed
 from harness.audit.references import HUB_HOSTS, Reference, References, is_put_together, stands_for_image
+from harness.audit.replications import Replications
 from harness.audit.rules_about import is_rule, is_searched
 from harness.audit.splits import Splits
 from harness.audit.stale import Edit, Stale, stale_at
@@ -139,8 +141,15 @@ class Scanner:
             fixable = address.fixable and not _is_left_as_it_is(lines, file)
             edits = [Edit(start=address.start, end=address.end, text=address.finding.replacement)] if fixable else ()
             found.append(stale_at(lines, file, address.start, address.end, address.finding, edits))
+        assembled = Assembled(self._homes, self._references, lines, variables, file)
+        found += assembled.found(self._may_be_stale, splits.has_taken)
+        replications = Replications(self._homes, lines, file)
+        found += replications.found()
+        unknown += assembled.unknown + replications.unknown
         for reference in self._references.among(text, variables):
-            if splits.has_taken(reference.start, reference.end) or not self._may_be_stale(reference):
+            if splits.has_taken(reference.start, reference.end) or assembled.has(reference.start, reference.end):
+                continue
+            if not self._may_be_stale(reference):
                 continue
             if reference.host is None:
                 unknown += bool(reference.tag) and not is_rule(lines, file, reference.start, reference.end)

@@ -25,7 +25,8 @@ _DEFAULTS = (
 )
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ASSIGNED = re.compile(
-    r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*(?:\?=|::?=|=|:)[ \t]*"
+    r"(?:^|[\s;{(,])[\"'$]?(?P<name>[A-Za-z_]\w*)[\"']?[ \t]*"
+    r"(?::[ \t]*&?(?:'static[ \t]+)?[A-Za-z][\w.]*[ \t]+=(?=[ \t]*[\"'])|\?=|::?=|=|:|string[ \t]+=(?=[ \t]*\"))[ \t]*"
     rf"(?P<quote>[\"']?)(?P<value>{EXPRESSION}|(?!default\b)[A-Za-z0-9][\w./:@-]*)(?P=quote)(?=$|[\s;,)}}\]])"
     r"(?![ \t]*(?:\|\||\?\?|or[ \t]))",
     re.M,

@@ -55,7 +55,7 @@ def of_objects(objects: Iterable[Any], origin: str, homes: Homes | None = None) 
     With `homes` also those that the operator's chart would ask for, where an object deploys it.
     """
     every = list(objects)
-    config = {name: data for it in every for name, data in _data(it)}
+    config = deployed.config_of(every)
     return [mention for it in every for mention in _of_object(it, origin, homes, config)]
 
 
@@ -84,7 +84,7 @@ def of_folder(folder: Path, homes: Homes) -> tuple[list[Mention], list[Unreadabl
             problems.append(Unreadable(where=shown, why=str(broken)))
             continue
         read.append((shown, documents))
-    config = {name: data for _, documents in read for it in documents for name, data in _data(it)}
+    config = deployed.config_of(it for _, documents in read for it in documents)
     found = [it for shown, documents in read for one in documents for it in _of_object(one, shown, homes, config)]
     return found, problems
 
@@ -96,17 +96,6 @@ def other_kinds(folders: Iterable[Path]) -> Counter[str]:
 
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
-
-
-def _data(it: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The data of a ConfigMap or Secret, by its name, and what a repository of Flux is, by its kind and name."""
-    if not isinstance(it, Mapping):
-        return
-    if it.get("kind") in ("ConfigMap", "Secret"):
-        data = {**(it.get("data") or {}), **(it.get("stringData") or {})}
-        yield str(at(it, "metadata.name")), data
-    elif it.get("kind") in deployed.REPOSITORIES and isinstance(it.get("spec"), Mapping):
-        yield f"{it['kind']}/{at(it, 'metadata.name')}", it["spec"]
 
 
 def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, Mapping[str, Any]]) -> Iterator[Mention]:

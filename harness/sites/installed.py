@@ -195,7 +195,7 @@ def _flux(item: Object) -> Installer:
         item,
         source=f"{'/'.join(filter(None, named))} {chart.get('chart') or ''}".strip(),
         version=str(chart.get("version") or ""),
-        at="spec/chart/spec/version" if chart else "",
+        at="spec/chart/spec/version" if chart and source.get("kind") != "GitRepository" else "",
         crds=str(at(spec, "upgrade.crds") or ""),
         values=spec.get("values") or {},
     )

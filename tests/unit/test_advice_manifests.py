@@ -222,3 +222,25 @@ def test_other_languages_are_refused_by_name(
     assert cli.main(["advise", "--from", "2.1.1", "--to", "2.5.2", "--values", str(tmp_path / name)]) == 2
     told = capsys.readouterr().err
     assert all(it in told for it in says)
+
+
+@pytest.mark.parametrize(
+    ("chart", "url", "step"),
+    [
+        (
+            "./charts/spark-operator-chart",
+            "https://github.com/kubeflow/spark-operator",
+            '{"ref":{"tag":"v2.5.2","branch":null,"semver":null,"commit":null,"name":null}}',
+        ),
+        ("platform/op/spark-operator", "https://git.example/a", "in Git, at platform/op/spark-operator: the chart of"),
+    ],
+)
+def test_a_chart_from_git_is_changed_there(
+    chart: str, url: str, step: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = RELEASE.replace(
+        "{spec: {chart: spark-operator, version: 2.1.1}}",
+        f"{{spec: {{chart: {chart}, sourceRef: {{kind: GitRepository, name: op}}}}}}",
+    )
+    text += f"---\nkind: GitRepository\nmetadata: {{name: op}}\nspec: {{url: {url}, ref: {{tag: v2.1.1}}}}\n"
+    assert step in "\n".join(it["text"] for it in advised(tmp_path, capsys, text)["steps"])

@@ -83,6 +83,8 @@ MENDED_TOGETHER = [
     ("app.yaml", "{name: spark-operator.image.repository, value: kubeflow/spark-operator<more>}\n"),
     ("op.rs", 'registry: "<host>".to_string(),\nrepository: "kubeflow/spark-operator<more>".into(),\n'),
     ("main.tf", 'op = "${var.hub != null ? var.hub : "<host>"}/kubeflow/spark-operator<more>:2.5.2"\n'),
+    ("Jenkinsfile", 'def a = "<host>/" + "kubeflow/spark-operator<more>:2.5.2"\n'),
+    ("op.go", 'image := fmt.Sprintf("%s/%s:%s", "<host>", "kubeflow/spark-operator<more>", tag)\n'),
     ("main.py", 'op = f\'{os.getenv("HUB", "<host>")}/kubeflow/spark-operator<more>:2.5.2\'\n'),
 ]
 
@@ -110,7 +112,6 @@ def test_all_parts_of_a_name_are_mended_together(file: str, text: str, homes: Ho
         ("a.adoc", ":op-version: 2.1.1\n\ndocker pull docker.io/kubeflow/spark-operator:{op-version}\n"),
         ("a.nix", '{ imageName = "docker.io/kubeflow/spark-operator"; finalImageTag = "2.1.1"; }\n'),
         ("a.sh", "docker pull docker.io/kubeflow/spark-operator:2.1.1${SUFFIX}\n"),
-        ("a.groovy", 'def a = "docker.io/" + "kubeflow/spark-operator:2.5.2"\n'),
         ("a.md", "| Operator | docker.io/kubeflow/spark-operator | 2.1.1 |\n"),
         ("a.html", "<td>docker.io/kubeflow/spark-operator</td><td>2.0.2</td>\n"),
         ("a.sh", "HUB=docker.io/kubeflow\ndocker pull $HUB/spark-operator:2.5.2\n"),
