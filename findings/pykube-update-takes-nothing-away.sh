@@ -16,8 +16,9 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --no-compile --disable-pip-version-check pykube-ng==23.6.0 "setuptools<81"
+python3 -m venv --without-pip "$work/venv"
+PIP_PYTHON="$work/venv/bin/python" python3 -m pip install --quiet --no-compile --disable-pip-version-check \
+    pykube-ng==23.6.0 setuptools==80.9.0
 
 cat >"$work/show.py" <<'PYTHON'
 import copy
