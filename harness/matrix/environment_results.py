@@ -20,6 +20,7 @@ FILE = PROJECT_ROOT / "charts" / "environment-results.toml"
 
 _KINDS = ("install", "upgrade")
 _NOT_RUN = "not run"
+_MANY = 4
 _HEAD = "| property | what it is | environment | install | upgrade |\n| --- | --- | --- | --- | --- |"
 
 
@@ -31,8 +32,8 @@ def read(written: TomlSource | None = None) -> tuple[PathOutcomes, ...]:
 def table(rows: Sequence[PathOutcomes], catalogue: Catalogue) -> str:
     """A line for each environment that has a result, plain ones first, and for each property that has none.
 
-    Of two results for the same, the later one of the file counts. Raises UsageError for an environment that there is
-    not.
+    Of two results for the same, the later one of the file counts; of many scenarios that held, the table has the
+    number. Raises UsageError for an environment that there is not.
     """
     environments = [catalogue.environment(name) for name in dict.fromkeys(row.environment for row in rows)]
     tried = {it for environment in environments for it in environment.properties}
@@ -69,5 +70,12 @@ def _told(rows: Iterable[PathOutcomes]) -> str:
         for path in dict.fromkeys(path for path, _ in latest):
             names = [name for (on, name), it in latest.items() if on == path and it == outcome]
             if names:
-                found.append(f"{WORDS[outcome]}: {', '.join(f'`{it}`' for it in names)} on `{path}`")
+                found.append(f"{WORDS[outcome]}: {_listed(names, outcome)} on `{path}`")
     return "; ".join(found) or _NOT_RUN
+
+
+def _listed(names: Sequence[str], outcome: Outcome) -> str:
+    """The names; of many that held, how many."""
+    if outcome == "passed" and len(names) > _MANY:
+        return f"{len(names)} scenarios"
+    return ", ".join(f"`{it}`" for it in names)

@@ -53,6 +53,12 @@ def test_the_table_has_what_ran_and_says_what_did_not() -> None:
     assert all(line.endswith("| – | not run | not run |") or "cannot be had" in line for line in lines[2:])
 
 
+def test_of_many_scenarios_that_held_the_table_has_the_number_and_of_others_the_names() -> None:
+    many = ("config-map", "pyspark-pi", "retry", "spark-pi", "ttl")
+    cell = environment_results.table([row("kind-1.34", passed=many, known=("spark-connect",))], REAL).splitlines()[2]
+    assert "| known break: `spark-connect` on `install-2.5.2`; passed: 5 scenarios on `install-2.5.2` |" in cell
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
