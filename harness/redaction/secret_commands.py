@@ -18,11 +18,12 @@ _ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?![
 _WITHIN = r"""(?:'[^'\n]*'|"[^"\n]*"|[^|&;'"\n]){0,200}?"""
 # What asks for a password on its standard input.
 _ASKS = (
-    r"(?:-stdin\b|\bkinit\b|\bsudo\s(?:-\w+\s+)*-\w*S\b|\bchpasswd\b|\bpassphrase-fd\b|\bpass(?:in|out)?\s+stdin\b"
+    r"(?:-stdin\b|\bkinit\b|\bsudo\s(?:-\w+\s+)*-\w*S\b|\bchpasswd\b"
+    r"|(?<![\w/.-])(?<!grep )(?:smb|vnc)?passwd(?=\s+-?-?\w)|\bpassphrase-fd\b|\bpass(?:in|out)?\s+stdin\b"
     r"|(?<!grep )\b(?!tee\b|cat\b|grep\b)\w+\s+(?:auth\s+|registry\s+)?login\b)"
 )
 _READS_SECRET = re.compile(_ASKS)
-_READERS = ("login", "stdin", "kinit", "sudo", "chpasswd", "passphrase-fd")
+_READERS = ("login", "stdin", "kinit", "sudo", "passwd ", "chpasswd", "passphrase-fd")
 
 PRINTS = re.compile(rf"^(?P<lead>\s*\++\s+(?:echo|printf)\s+(?:-\w+\s+|'?%s(?:\\n)?'?\s+)?){_ARGUMENT}['\"]?\s*$")
 """What `set -x` shows of a command that prints one argument."""
@@ -31,6 +32,7 @@ _LOGIN = re.compile(
     rf"\b(?:login|sshpass|mysql\w*|mariadb|mongo\w*|redis-cli|ldap\w+|kinit|beeline|hive|7z|cqlsh)\b{_WITHIN}"
     rf"\s-[paw](?!assWord\b)(?:=|\s*){_ARGUMENT}"
 )
+_ADDED = re.compile(rf"\b(?:useradd|usermod){_WITHIN}\s(?:-p|--password)(?:=|\s+){_ARGUMENT}")
 _CAPITAL = re.compile(rf"\b(?:sqlcmd|bcp|isql|unzip|zip|ssh-keygen|ftp|mosquitto_\w+)\b{_WITHIN}\s-[PN]\s*{_ARGUMENT}")
 _ALIAS = re.compile(rf"\bmc\s+(?:alias\s+set|config\s+host\s+add)\s+\S+\s+\S+\s+\S+\s+{_ARGUMENT}")
 _ALIAS_OF_HADOOP = re.compile(rf"\bcredential\s+create\s+\S+\s{_WITHIN}-v(?:alue)?\s+{_ARGUMENT}")
@@ -49,8 +51,10 @@ _SAMBA = re.compile(
 )
 _LIST = re.compile(r"\[(?:'(?:\\.|[^'\\\n])*'(?:,\s*)?){3,}\]")
 _PIPED = re.compile(
-    rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?%s(?:\\n)?['\"]?\s+)*{_ARGUMENT}['\"]?\s*\|.{{0,200}}?{_ASKS}"
+    rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?[\w:-]*%s(?:\\n)?['\"]?\s+)*{_ARGUMENT}['\"]?\s*\|.{{0,200}}?{_ASKS}"
 )
+_SUBSHELL = re.compile(rf"[({{](?P<inner>[^(){{}}\n]*\b(?:echo|printf)\s[^(){{}}\n]*)[)}}]\s*\|.{{0,200}}?{_ASKS}")
+_PRINTED = re.compile(rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?[\w:-]*%s(?:\\n)?['\"]?\s+)*{_ARGUMENT}")
 _HERE_STRING = re.compile(rf"{_ASKS}[^|&;<]{{0,200}}<<<\s*{_ARGUMENT}")
 _BY_POSITION = re.compile(
     r"\b(?:aws (?:--?[\w-]+(?:[ =](?!-|configure)\S+)? )*configure set \S*(?:secret|token)\S*|vault login"
@@ -101,6 +105,16 @@ def _patched(line: str) -> str:
     return masked(_PATCHED, line) if _PATCH.search(line) else line
 
 
+def _of_subshell(line: str) -> str:
+    """The line without what a subshell prints for a command that asks for a password."""
+
+    def without(found: re.Match[str]) -> str:
+        inner = masked(_PRINTED, found["inner"])
+        return found[0][0] + inner + found[0][1 + len(found["inner"]) :]
+
+    return _SUBSHELL.sub(without, line)
+
+
 def _without(found: re.Match[str]) -> str:
     start, end = found.start("value") - found.start(), found.end("value") - found.start()
     return found[0][:start] + MASK + found[0][end:]
@@ -139,7 +153,9 @@ RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("smb", "rpcclient", "net ", "ntlm_auth", "wbinfo"), _rule(_SAMBA)),
     (("kadmin",), _rule(_KADMIN)),
     (("patch ",), _patched),
+    (("echo ", "printf "), _of_subshell),
     (("echo ", "printf "), _rule(_PIPED)),
+    (("useradd", "usermod"), _rule(_ADDED)),
     (("<<<",), _rule(_HERE_STRING)),
     (("configure set", "vault login", "htpasswd"), _rule(_BY_POSITION)),
     (("pass:",), _rule(_OPENSSL)),

@@ -116,6 +116,12 @@ _FORMS = (
         [r":(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:[^\s:]"],
         r"^([ \t]*(?:- )?(?=[a-z*])[\w.*-]+:(?:\d{1,5}|\*):[\w.*-]+:[\w.*@-]+:)(?:\\.|[^\s:\\])+(?=\s*$)",
     ),
+    # The same as a log or a command has it, or with a host that is a socket or an address
+    _form(
+        [r":(?:\d{4,5}|\*):[A-Za-z_*][\w*-]*:[A-Za-z_*][\w.*@-]*:[^\s:]"],
+        r"""((?<![^\s"'])(?:localhost|\*|/[\w./-]+|\[[0-9a-f:]+\]|[\w-]+(?:\.[\w-]+)+)"""
+        r""":(?:\d{4,5}|\*):[A-Za-z_*][\w*-]*:[A-Za-z_*][\w.*@-]*:)(?:\\.|[^\s:\\"'])+(?=["']|\s*(?:$|>))""",
+    ),
     # Users of Kafka's and ZooKeeper's login modules
     _form(
         ["user_"],
@@ -185,10 +191,14 @@ _HCL_SECRET = re.compile(
 _HCL_DATA = re.compile(r"""(?<==\s)(\s*")(?:\\.|[^"\\\n])+(?=")""")
 
 
-# shiro.ini of Zeppelin and others: `name = password, role`
-_INI_USERS = re.compile(r"^\[users\][^\S\n]*\n(?:(?!\[).*\n)*", re.MULTILINE)
-_INI_USER = re.compile(r"^([^\S\n]*[\w.@-]+[^\S\n]*=[^\S\n]*)[^\s,#;][^,\n]*", re.MULTILINE)
-_INI_ROLES = re.compile(rf"{_INI_USER.pattern},[ ]*[\w*]", re.MULTILINE)
+# shiro.ini of Zeppelin and others: `name = password, role`; a log may put its own before each line.
+_INI_USERS = re.compile(r"\[users\][^\S\n]*\n(?:(?!.*\[(?:main|roles|urls)\]|\s*\[).*(?:\n|$)){1,200}")
+_INI_USERS_INLINE = re.compile(r"\[users\]((?:\\r)?\\n[^\"\n]*)")
+_INI_USER = re.compile(r"^((?:[^=\n]*\s)?[\w.@-]+[^\S\n]*=[^\S\n]*)[^\s,#;][^,\n]*", re.MULTILINE)
+_INI_ROLES = re.compile(rf"{_INI_USER.pattern},[ ]*[\w*]|^\s*(?:admin|root|user\d+)\s*=", re.MULTILINE)
+# `chpasswd: {list: …}` of cloud-init: `name:password`, each in a line
+_CLOUD_USERS = re.compile(r"^([ ]*)(?:- )?chpasswd:[^\S\n]*\n(?:\1[ ]+\S.*(?:\n|$))+", re.MULTILINE)
+_CLOUD_USER = re.compile(r"(?<=[\s\[,])([a-z_][\w.-]*:)(?!R(?:ANDOM)?\b)[^\s:,\]]+")
 
 
 def redact(text: str) -> str:
@@ -199,7 +209,9 @@ def redact(text: str) -> str:
     if '"kubernetes_secret' in text:
         text = _HCL_SECRET.sub(_mask_data, text)
     if "[users]" in text:
-        text = _INI_USERS.sub(_mask_users, text)
+        text = _INI_USERS_INLINE.sub(_mask_users_inline, _INI_USERS.sub(_mask_users, text))
+    if "chpasswd:" in text:
+        text = _CLOUD_USERS.sub(lambda found: _CLOUD_USER.sub(_keep_first, found[0]), text)
     if len(text) > _SHORT or _ANY_HINT.search(text):
         once = each_line_once(text)
         for it in _FORMS:
@@ -251,6 +263,14 @@ def decoded(text: str, inner: Redact) -> str:
 def _mask_users(found: re.Match[str]) -> str:
     """The passwords of users, where roles follow one of them."""
     return _INI_USER.sub(_keep_first, found[0]) if _INI_ROLES.search(found[0]) else found[0]
+
+
+def _mask_users_inline(found: re.Match[str]) -> str:
+    """The same in a text whose lines are escaped."""
+    users, section, rest = found[1].replace("\\n", "\n").partition("\n[")
+    if not _INI_ROLES.search(users):
+        return found[0]
+    return f"[users]{_INI_USER.sub(_keep_first, users)}{section}{rest}".replace("\n", "\\n")
 
 
 def _mask_data(found: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ WORDS = (
     *("opaque", "mysql", "mariadb", "mongo", "user.info", "ldap", "8q~", "stringdata", "assertion", "verifier"),
     *("art-api", "beeline", "sqlcmd", "bcp ", "unzip", "zip -", "ssh-keygen", "::add-mask", "mc alias"),
     *("mosquitto", "mc config", "sudo -", "ctr ", "etcdctl", "smbclient", "delegation=", "kadmin", "cqlsh"),
+    *("useradd", "usermod"),
 )
 _SHORT = re.compile(
     r"(?i)(?<![a-z])(?:psk|jwt|sas|t?otp|pw|(?:cert|key)s?\.data)(?![a-z])|(?:bind|root|(?-i:[a-z]P))pw\b"

@@ -36,6 +36,27 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         "ctr -n k8s.io images pull --user me:{s} ghcr.io/x/kept:1",
         "curl -su me:{s} https://kept.example.com",
     ),
+    "files of users": (
+        "10.0.0.5:5432:*:kept:{s}",
+        "[::1]:5432:spark:kept:{s}",
+        "/var/run/postgresql:5432:kept:spark:{s}",
+        "+ echo 'db.example.org:5432:spark:kept:{s}' > ~/.pgpass",
+        'echo "db.kept.org:5432:*:spark:{s}" >> /root/.pgpass && chmod 600 /root/.pgpass',
+        "[pod/x/main] db.kept.org:5432:spark:spark:{s}",
+        "[users]\n# comment\nadmin = {s}\n[roles]\nkept = *",
+        "shiro:\n  [users]\n  me = {s}, kept",
+        "2026-11-30 10:00:00 INFO [users]\n2026-11-30 10:00:00 INFO admin = {s}, kept",
+        'data:\n  shiro.ini: "[users]\\nadmin = {s}, admin\\n[roles]\\nkept = *\\n"',
+        "chpasswd:\n  list: |\n    root:{s}\n    me:{s}\n  expire: kept",
+        "chpasswd:\n  list: [root:{s}, kept:RANDOM]",
+        "printf 'root:%s\\n' '{s}' | sudo -E chpasswd -e",
+        "echo 'root:{s}' | docker exec -i kept chpasswd",
+        "kubectl exec -i kept -- chpasswd <<< 'root:{s}'",
+        'echo -e "{s}\\n{s}" | passwd kept',
+        "(echo {s}; echo {s}) | smbpasswd -s -a kept",
+        "useradd -m -p '{s}' kept",
+        "usermod --password={s} kept",
+    ),
     "more commands": (
         "beeline -u 'jdbc:hive2://h:10000/;ssl=true;x=kept' -n me -p {s}",
         "etcdctl --user root:{s} get kept",
@@ -294,6 +315,15 @@ HIDDEN: dict[str, tuple[str, ...]] = {
 }
 
 SHOWN: dict[str, tuple[str, ...]] = {
+    "what looks like files of users": (
+        "10.0.0.1:443:10.0.0.2:8443:tcp",
+        "[users]\ntotal = 5",
+        "ports: 127.0.0.1:5432:5432",
+        "E1130 10:00:00 main.go:42:5: undefined: x",
+        "echo root | grep passwd file",
+        "cat /etc/passwd | grep spark",
+        "chpasswd:\n  expire: false\n",
+    ),
     "names of what holds a secret": (
         "secretName: regcred",
         "imagePullSecrets:\n- name: regcred",
