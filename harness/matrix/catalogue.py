@@ -17,7 +17,7 @@ from harness.images.references import ImageReference
 from harness.matrix import behaviour, edges, model, own_rows, properties
 from harness.matrix.addons import Addon, named, read_addons
 from harness.matrix.edges import Upgrades
-from harness.matrix.model import Environment, Release, ReleaseRow, Relocation
+from harness.matrix.model import Environment, Release, ReleaseRow, Relocation, Scenario
 from harness.matrix.names import matching, unknown
 from harness.matrix.own_rows import OwnRows
 from harness.matrix.properties import Properties
@@ -57,7 +57,8 @@ class Defaults(Model):
 class Catalogue:
     """All rows. Names are unique; the order is that of the files, whose texts are in `written` by their stems.
 
-    `found_paths` is for `expand.paths` alone, which fills it.
+    `found_paths` is for `expand.paths` alone, which fills it, and `checked` for `select.check`: the scenarios with
+    which the rows are in order.
     """
 
     environments: tuple[Environment, ...]
@@ -70,6 +71,7 @@ class Catalogue:
     properties: Properties = field(default_factory=Properties)
     written: Mapping[str, TomlSource] = field(default_factory=dict)
     found_paths: dict[str, model.Path] = field(default_factory=dict, init=False, repr=False, compare=False)
+    checked: list[Mapping[str, Scenario]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def environment(self, name: str) -> Environment:
         """The environment of that name, which may end in properties. Raises UsageError with suggestions."""

@@ -93,6 +93,12 @@ def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
 
     A row of the project may yield nothing beside rows of a user, who may do without what the row is about.
     """
+    if scenarios not in catalogue.checked:
+        _check(catalogue, scenarios)
+        catalogue.checked.append(dict(scenarios))
+
+
+def _check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:
     rules = catalogue.rules
     for number, tier in enumerate(rules.tiers):
         for name in tier.includes:
