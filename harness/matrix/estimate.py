@@ -7,6 +7,7 @@ import heapq
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from harness.matrix import expand, path_names
 from harness.matrix.costs import costs, thousandths
@@ -57,9 +58,11 @@ def pass_name(group: str, watched: Collection[str]) -> str:
     return f"{group} watching {'+'.join(sorted(watched)) or 'the operator'}"
 
 
-def watched_by(cells: Iterable[Cell]) -> frozenset[str]:
+def watched_by(cells: Sequence[Cell]) -> frozenset[str]:
     """The kinds of applications that these cells of one path watch."""
-    return frozenset(kind for cell in cells if cell.path.moves for kind in cell.scenario.needs.applications)
+    if not cells or not cells[0].path.moves:
+        return frozenset()
+    return frozenset(kind for cell in cells for kind in cell.scenario.needs.applications)
 
 
 class Estimator:
@@ -70,12 +73,21 @@ class Estimator:
         self._learnt = learnt
         self._slots = max(1, slots)
         self._processors = processors
+        # Asked again and again, for each part of a group and for each place on which it might be.
+        self._cells: dict[str, Expected] = {}
+        self._shared: dict[str, Expected] = {}
 
     def cell(self, cell: Cell) -> Expected:
         """A cell alone, without its cluster. If unknown: as the same scenario elsewhere, else by its timeout.
 
         On an upgrade path these are only the checks, since all cells of the path share one pass.
         """
+        found = self._cells.get(cell.id)
+        if found is None:
+            found = self._cells[cell.id] = self._cell(cell)
+        return found
+
+    def _cell(self, cell: Cell) -> Expected:
         known = self._learnt.own.get(cell.id)
         if known is not None:
             return Expected(seconds=known)
@@ -90,8 +102,13 @@ class Estimator:
         Unknown: as the same path with other things watched, then as the same environment with another path of as many
         moves, else as any cluster with as many; where none had as many, as one without, and each move by itself.
         """
-        cell = cells[0]
-        name = pass_name(cell.group, watched_by(cells))
+        name = pass_name(cells[0].group, watched_by(cells))
+        found = self._shared.get(name)
+        if found is None:
+            found = self._shared[name] = self._pass(name, cells[0])
+        return found
+
+    def _pass(self, name: str, cell: Cell) -> Expected:
         if name in self._learnt.shared:
             return Expected(seconds=self._learnt.shared[name])
         same = [seconds for known, seconds in self._learnt.shared.items() if _group(known) == cell.group]
@@ -137,6 +154,7 @@ def _group(name: str) -> str:
     return name.partition(" ")[0]
 
 
+@lru_cache(maxsize=10_000)
 def _moves(name: str) -> int:
     """The number of steps of this pass's path."""
     parsed = path_names.parse(_group(name).partition("/")[2])
@@ -180,7 +198,10 @@ def beginnings(works: Iterable[Work], *, jobs: int, processors: float) -> list[f
 
 def makespan(seconds: Iterable[float], places: int) -> float:
     """When the last of these is done, starting with the longest, with this many in parallel."""
-    return _last_end([Work(seconds=each) for each in seconds], jobs=places, processors=1)
+    ends = [0.0] * max(1, places)
+    for each in sorted(seconds, reverse=True):
+        heapq.heapreplace(ends, ends[0] + each)
+    return max(ends)
 
 
 def _last_end(works: Iterable[Work], *, jobs: int, processors: float) -> float:
