@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import pytest
 
@@ -15,33 +16,31 @@ _SLOW = {"aiohttp", "cryptography", "httpx", "kubernetes", "pyhelm3", "requests"
 _PROGRAM = """
 import contextlib, io, json, sys
 {act}
-print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
+print(json.dumps(sorted(sys.modules)))
 """
+_MATRIX = "from harness.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['matrix', '--json'])"
 
 
-@pytest.mark.parametrize(
-    "act",
-    [
-        "from harness.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['matrix', '--json'])",
-        "import harness.plugin",
-    ],
-    ids=["harness matrix", "the beginning of a run"],
-)
-def test_slow_libraries_are_left_alone(act: str) -> None:
-    # A process of its own: this one has loaded them long ago.
+def loaded_by(act: str) -> set[str]:
+    """The modules that a process has after this; one of its own, since this one has loaded them long ago."""
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM.format(act=act)], capture_output=True, text=True, timeout=60, check=True
     )
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
-    assert not _SLOW & set(json.loads(done.stdout.splitlines()[-1]))
+
+def packages(modules: Iterable[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules}
 
 
-def test_what_makes_a_scenario_happen_is_left_alone_by_a_list_of_them() -> None:
-    act = "from harness.cli import main\nwith contextlib.redirect_stdout(io.StringIO()): main(['matrix', '--json'])"
-    program = f"import contextlib, io, json, sys\n{act}\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+def test_slow_libraries_are_left_alone_at_the_beginning_of_a_run() -> None:
+    assert not _SLOW & packages(loaded_by("import harness.plugin"))
 
+
+def test_slow_libraries_and_what_makes_a_scenario_happen_are_left_alone_by_a_list_of_them() -> None:
+    loaded = loaded_by(_MATRIX)
+
+    assert not _SLOW & packages(loaded)
     assert "harness.stories.failures.scenarios.hook_fails" in loaded
     assert not loaded & {
         "harness.checks.operator",
@@ -59,10 +58,7 @@ def test_what_makes_a_scenario_happen_is_left_alone_by_a_list_of_them() -> None:
 
 
 def test_plugins_of_pytest_that_no_run_uses_are_left_alone() -> None:
-    act = "from harness.cli import main\nmain(['run', '--tag', 'smoke', '--collect-only', '-q'])"
-    program = f"import json, sys\n{act}\nprint(json.dumps(sorted(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    loaded = loaded_by("from harness.cli import main\nmain(['run', '--tag', 'smoke', '--collect-only', '-q'])")
 
     assert "harness.plugin" in loaded
     assert not loaded & {"anyio", "pykube", "pytest_kind", "requests"}
@@ -77,9 +73,4 @@ def test_a_late_module_is_the_module() -> None:
 
 
 def test_modules_are_loaded_before_they_are_used() -> None:
-    act = "from harness import late\nlate.load('kubernetes.config')"
-    done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM.format(act=act)], capture_output=True, text=True, timeout=60, check=True
-    )
-
-    assert "kubernetes" in json.loads(done.stdout)
+    assert "kubernetes" in loaded_by("from harness import late\nlate.load('kubernetes.config')")

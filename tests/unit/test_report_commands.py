@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,7 +42,14 @@ def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
     program.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{program} %s")
+    forget_browsers(monkeypatch)
     return opened
+
+
+def forget_browsers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system's browsers be looked for again, as in a new process."""
+    monkeypatch.setattr(webbrowser, "_tryorder", None)
+    monkeypatch.setattr(webbrowser, "_browsers", {})
 
 
 def write(reports: Path, run_id: str = RUN, *, ended: bool = True) -> Path:
@@ -52,27 +60,33 @@ def write(reports: Path, run_id: str = RUN, *, ended: bool = True) -> Path:
     return report.folder
 
 
-def harness(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*HARNESS, *words], env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
-    )
+def test_open_in_a_process_of_its_own_shows_the_latest_report(reports: Path, browser: Path) -> None:
+    folder = write(reports)
+    done = subprocess.run([*HARNESS, "report", "open"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{folder / 'index.html'}\n", "")
+    assert browser.read_text() == (folder / "index.html").as_uri()
 
 
-def test_open_shows_the_latest_report_or_the_one_that_is_named(reports: Path, browser: Path) -> None:
+def test_open_shows_the_latest_report_or_the_one_that_is_named(
+    reports: Path, browser: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(reports)
     latest = write(reports, OTHER)
     for words, folder in (((), latest), ((RUN,), reports / RUN), ((str(reports / RUN),), reports / RUN)):
-        done = harness("report", "open", *words)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == f"{folder / 'index.html'}\n"
+        assert cli.main(["report", "open", *words]) == 0
+        assert capsys.readouterr() == (f"{folder / 'index.html'}\n", "")
         assert browser.read_text() == (folder / "index.html").as_uri()
 
 
-def test_open_says_so_where_there_is_no_browser(reports: Path, tmp_path: Path) -> None:
+def test_open_says_so_where_there_is_no_browser(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = write(reports)
-    done = harness("report", "open", PATH=str(tmp_path), BROWSER="", DISPLAY="", WAYLAND_DISPLAY="")
-    assert done.returncode == 0
-    first, second = done.stdout.splitlines()
+    for name, value in {"PATH": str(tmp_path), "BROWSER": "", "DISPLAY": "", "WAYLAND_DISPLAY": ""}.items():
+        monkeypatch.setenv(name, value)
+    forget_browsers(monkeypatch)
+    assert cli.main(["report", "open"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
     assert first == str(folder / "index.html")
     assert second == f"no browser found; `harness report serve {RUN}` serves the page to other programs on this machine"
 
@@ -80,7 +94,7 @@ def test_open_says_so_where_there_is_no_browser(reports: Path, tmp_path: Path) -
 def test_open_makes_the_page_of_a_run_that_was_killed(reports: Path, browser: Path) -> None:
     folder = write(reports, ended=False)
     assert not (folder / "index.html").exists()
-    assert harness("report", "open").returncode == 0
+    assert cli.main(["report", "open"]) == 0
     assert "The run has not ended" in (folder / "index.html").read_text()
 
 
@@ -92,14 +106,14 @@ def test_open_makes_the_page_anew_when_a_benchmark_came_after_it(reports: Path, 
     (reports / PULLS).write_text(json.dumps(document))
     later = (folder / "index.html").stat().st_mtime + 5
     os.utime(reports / PULLS, (later, later))
-    assert harness("report", "open").returncode == 0
+    assert cli.main(["report", "open"]) == 0
     page = (folder / "index.html").read_text()
     assert "<title>Pull durations in seconds</title>" in page
     assert "<dt>node</dt><dd>kindest/node:v1</dd>" in page
     assert "<dt>stand-ins</dt><dd>30 ms</dd>" in page
     (folder / PULLS).write_text("[{}]")
     os.utime(folder / PULLS, (later + 99, later + 99))
-    assert harness("report", "open").returncode == 0
+    assert cli.main(["report", "open"]) == 0
     assert "bench-pull.json cannot be read" in (folder / "index.html").read_text()
 
 
@@ -201,21 +215,16 @@ def test_serve_gives_the_page_and_the_evidence_and_ends_well_on_ctrl_c(served: S
     assert (served.process.returncode, complaints) == (0, "")
 
 
-def test_serve_lets_no_browser_run_what_came_out_of_a_cluster(served: Served) -> None:
+def test_serve_lets_no_browser_run_what_came_out_of_a_cluster_and_reads_only_this_report(served: Served) -> None:
     _, _, headers = served.ask("/kind-1.34/install-2.5.2/retry/pod.html")
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Cache-Control"] == "no-store"
-
-
-def test_serve_reads_only_and_only_this_report(served: Served) -> None:
     for method in ("POST", "PUT", "DELETE"):
         assert served.ask("/results.json", method=method)[0] == 501
     for path in ("/../secret", "/%2e%2e/secret", "/kind-1.34/install-2.5.2/retry/passwd", "/nothing"):
         assert served.ask(path)[0] == 404, path
-
-
-def test_serve_answers_only_to_names_of_this_machine(served: Served) -> None:
+    # Only to names of this machine.
     assert served.ask("/", host="evil.example:80")[0] == 421
     assert served.ask("/", host=f"localhost:{served.port}")[0] == 200
     assert served.ask("/", host="localhost:9999")[0] == 200, "a tunnel has a port of its own"
