@@ -32,6 +32,8 @@ def lint(actionlint: Path, *files: Path) -> process.Completed:
     return process.call(argv, cwd=PROJECT_ROOT, timeout=120, check=False)
 
 
+# `nox -s lint` calls the same two programs for the same files.
+@pytest.mark.nightly
 def test_the_workflows_are_valid(actionlint: Path) -> None:
     done = lint(actionlint, *sorted(FOLDER.glob("*.yml")))
     assert (done.returncode, done.stdout) == (0, "")
