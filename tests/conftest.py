@@ -18,12 +18,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Nothing of what is imported and collected is garbage, and each worker looked for some ever again.
+gc.disable()
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Let the garbage collector leave alone what lives until the end: thousands of tests, and all modules.
 
     pytest collects several times at the end of each session, and many tests here run a session of their own.
     """
     gc.freeze()
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
