@@ -31,7 +31,7 @@ from harness.run.preparation import Preparation
 from harness.run.resources import Resources
 from harness.run.run_host import Host
 from harness.run.setup import Request
-from harness.run.share import Share
+from harness.run.share import Share, fitting
 from harness.run.slots import Slots
 from harness.stories.cluster import BareCluster, PreparedCluster
 from harness.stories.protocol import Play, RunContext
@@ -190,12 +190,17 @@ class Group:
             tools={name: tool.path for name, tool in self._host.tools.items()},
             storage=foundry_images.registries(self._asked.settings),
             store=Store.of(self._asked.settings),
-            app_slots=self._asked.settings.app_slots,
+            app_slots=fitting(self._asked.settings.app_slots, self._memory_mib()),
             place=self._share.place,
             host_now=self._preparation.host_now,
             say=self._say_here,
             home=self._asked.home,
         )
+
+    def _memory_mib(self) -> int:
+        """What one node has; zero where it is not this host's."""
+        own = 0 if self._asked.existing is not None else self._host.result.memory_mib
+        return self.environment.memory_mib or own
 
     def _say_here(self, text: str) -> None:
         self._say(f"{self.name}: {text}")

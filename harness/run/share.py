@@ -17,6 +17,22 @@ from harness.waiting import Cancelled, cancelled
 
 _POLL_SECONDS = 0.25
 
+_SYSTEM_MIB = 400
+"""What the control plane, the network and the operator ask for on a node."""
+
+_SCENARIO_MIB = 1800
+"""What an application of a scenario asks for: a driver and an executor of 512 MiB, each with Spark's least overhead."""
+
+
+def fitting(scenarios: int, memory_mib: int) -> int:
+    """How many of so many scenarios may run at a time on nodes of so much memory, in MiB; zero is not known.
+
+    More than that could fill a node with drivers, each of which would wait for executors that never find room.
+    """
+    if not memory_mib:
+        return scenarios
+    return max(1, min(scenarios, (memory_mib - _SYSTEM_MIB) // _SCENARIO_MIB))
+
 
 class Share:
     """The room for the scenarios of one cluster, which is `name` in words. May be used by several threads."""

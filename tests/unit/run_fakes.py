@@ -112,7 +112,7 @@ def host() -> run_host.Host:
     """A host with all tools."""
     names = ("kind", "helm", "kubectl", "kubectl-1.34", "kubectl-1.36", "registry")
     return run_host.Host(
-        result=HostResult(os="Debian 12", kernel="6", cpus=2, memory_mib=1, engine="Docker 20", cgroup="v1"),
+        result=HostResult(os="Debian 12", kernel="6", cpus=2, memory_mib=16384, engine="Docker 20", cgroup="v1"),
         choice=Choice(kind="foundry", why="a test"),
         tools={name: Tool(name=name, path=Path("/tools", name), version="1.0.0", origin="foundry") for name in names},
     )

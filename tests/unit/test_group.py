@@ -56,6 +56,7 @@ from harness.run import early_install
 from harness.run.attempt import Attempt
 from harness.run.budget import Budget
 from harness.run.group import Group
+from harness.run.share import fitting
 from harness.run.slots import Slots
 from harness.stories.moves import path
 from harness.verdicts import Finding, Verdict, failed, passed
@@ -86,11 +87,12 @@ class Ran:
         retries: tuple[RetryResult, ...] = (),
         path: str = "install-2.5.2",
         story: str = "installs",
+        environment: str = "kind-1.34",
     ) -> None:
         self.results = Results()
         self.resources = FakeResources(stage)
         self.resources.open()
-        made = [attempt(name, path=path, story=story) for name in names or ("spark-pi", "ttl")]
+        made = [attempt(name, environment, path=path, story=story) for name in names or ("spark-pi", "ttl")]
         attempts = [replace(it, retries=retries) for it in made]
 
         def evidence_folder(it: Attempt) -> Path:
@@ -526,7 +528,12 @@ def test_a_cluster_that_cannot_be_removed_stays_in_the_ledger(stage: Stage, erro
     assert [line for line in stage.said if "could not be removed" in line]
 
 
-def test_only_so_many_scenarios_run_at_a_time(stage: Stage) -> None:
+@pytest.mark.parametrize(
+    ("app_slots", "environment"),
+    [(2, "kind-1.34"), (5, "kind-1.34-small")],
+    ids=["as many as there are slots", "as many as a small node has memory for"],
+)
+def test_only_so_many_scenarios_run_at_a_time(stage: Stage, app_slots: int, environment: str) -> None:
     names = [f"s{number}" for number in range(5)]
     lock = threading.Lock()
     now: list[int] = []
@@ -542,10 +549,17 @@ def test_only_so_many_scenarios_run_at_a_time(stage: Stage) -> None:
         return [passed("state", "COMPLETED")]
 
     stage.plays = dict.fromkeys(names, play)
-    ran = Ran(stage, *names, app_slots=2)
+    ran = Ran(stage, *names, app_slots=app_slots, environment=environment)
 
     assert ran.verdicts == dict.fromkeys(names, "passed")
     assert max(most) <= 2
+
+
+@pytest.mark.parametrize(
+    ("slots", "memory_mib", "fit"), [(3, 4096, 2), (8, 7000, 3), (3, 24105, 3), (3, 0, 3), (3, 1024, 1)]
+)
+def test_no_more_scenarios_run_than_find_room_on_a_node(slots: int, memory_mib: int, fit: int) -> None:
+    assert fitting(slots, memory_mib) == fit
 
 
 def test_a_scenario_that_nobody_wrote_is_an_error(stage: Stage) -> None:
