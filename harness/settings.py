@@ -152,6 +152,12 @@ def load(
         made = Settings(**data)
     except ValidationError as invalid:
         raise _explained(invalid, origin, source) from invalid
+    if any(value != str(path) for key, value in origin.items() if key in source.data):
+        # A mistake in the file is one even where something else is taken instead this time.
+        try:
+            Settings(**source.data)
+        except ValidationError as invalid:
+            raise _explained(invalid, dict.fromkeys(source.data, str(path)), source) from invalid
     if path is None or "catalogue_dirs" not in source.data:
         return made
     return made.model_copy(update={"catalogue_dirs": tuple(_folders(made.catalogue_dirs, path, source))})

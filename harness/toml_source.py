@@ -211,10 +211,13 @@ def message(problem: ErrorDetails, model: type[BaseModel]) -> str:
     """pydantic's message as a clause; `model` is what was validated."""
     if problem["type"] == "missing":
         return "this key is missing"
+    if problem["type"] == "path_type":
+        return "a path is text, in quotes"
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(problem["loc"][-1]), keys_of(_model_at(model, problem["loc"])), n=1)
         return "there is no such key" + (f"; did you mean {close[0]}?" if close else "")
-    said = problem["msg"].removeprefix("Value error, ")
+    said = problem["msg"].removeprefix("Value error, ").replace("Tuple", "List").replace(" after validation", "")
+    said = said.replace("a valid tuple", "a list, in brackets")
     said = said[:1].lower() + said[1:]
     if (
         problem["type"] != "value_error"

@@ -56,9 +56,12 @@ class Chart:
 
 
 def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: str = "") -> Chart:
-    """A chart folder or .tgz. Raises UnavailableError when it is missing, UsageError when it is not a chart."""
+    """A chart folder or .tgz. Raises UsageError when it is not a chart, and when one that a user names is missing;
+    UnavailableError when another is.
+    """
     if not path.exists():
-        raise UnavailableError(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
+        missing = UsageError if origin is ChartSource.FILE else UnavailableError
+        raise missing(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
     metadata = _metadata(path)
     for key in ("apiVersion", "name", "version"):
         if not isinstance(metadata.get(key, ""), str | int | float):

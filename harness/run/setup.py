@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path as FilePath
 from typing import TYPE_CHECKING, Any
 
 from harness import providers, seeds, stories
@@ -102,6 +103,7 @@ class Understood:
 def request(options: RunOptions) -> Request:
     """Understand the options. Raises UsageError, SettingsError or CatalogueError."""
     _require_valid(options)
+    _require_chart(options)
     # What few requests need is loaded late: harness matrix is to answer at once.
     found: Found | None = None
     if options.lock:
@@ -161,6 +163,14 @@ def request(options: RunOptions) -> Request:
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )
+
+
+def _require_chart(options: RunOptions) -> None:
+    """Raise UsageError for a chart that is to be on this disk, and is not, or is none."""
+    if options.chart and "://" not in options.chart and not options.operator:
+        from harness.releases import charts
+
+        charts.from_path(FilePath(options.chart))
 
 
 def _require_valid(options: RunOptions) -> None:

@@ -54,10 +54,12 @@ def test_an_archive_has_the_same_chart_and_crds(folder: Path) -> None:
     assert list(crds.chart_crds(packed)) == ["a.example.org"]
 
 
-def test_a_missing_chart_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="does not exist") as told:
+def test_a_missing_chart_is_a_mistake_of_whoever_named_it_else_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist") as told:
         charts.from_path(tmp_path / "none")
     assert told.value.next_step
+    with pytest.raises(UnavailableError, match="does not exist"):
+        charts.from_path(tmp_path / "none", origin=charts.ChartSource.FOUNDRY)
 
 
 def test_what_is_no_chart_is_refused(tmp_path: Path, folder: Path) -> None:

@@ -92,3 +92,17 @@ def test_the_name_of_a_repository_is_one(name: str) -> None:
 @pytest.mark.parametrize("name", ["..", "a/../b", "a/./b", "/a", "a/", "a//b", "a/%2e%2e/b", "%2E%2E/a", "a%2f..%2fb"])
 def test_a_name_that_leads_elsewhere_is_none(name: str) -> None:
     assert not is_name(name)
+
+
+def test_what_a_front_that_was_killed_has_left_goes_too(tmp_path: Path, clock: Clock) -> None:
+    folder = tmp_path / "docker/registry/v2/repositories/me/app/_uploads" / ID
+    folder.mkdir(parents=True)
+    beside = folder.with_name("kept")
+    beside.mkdir()
+    uploads = Uploads(tmp_path, clock=clock)
+    uploads.adopt()
+    after(clock, uploads, ABORTED_SECONDS - 1)
+    assert folder.is_dir()
+    after(clock, uploads, 2)
+    assert not folder.exists()
+    assert beside.is_dir()

@@ -160,6 +160,12 @@ def shipped_messages() -> Iterator[None]:
     pull_messages.use(own_rows.NONE)
 
 
+def test_a_list_is_called_a_list(tmp_path: Path) -> None:
+    (tmp_path / "upgrades.toml").write_text('[[edge]]\nfrom = "2.2.1"\nto = ["2.5.2"]\ncrds = ["apply"]\n')
+    with pytest.raises(CatalogueError, match=r"line 2: key from: input should be a list, in brackets, not '2\.2\.1'"):
+        catalogue.load(own=own_rows.read([tmp_path]))
+
+
 def test_the_place_of_the_row_that_is_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"clusters/environments\.toml, line \d+") as caught:
         loaded(folder(tmp_path, environments=ENVIRONMENT))

@@ -120,12 +120,20 @@ def test_a_wrong_key_of_a_mirror_is_told_with_its_line(tmp_path: Path) -> None:
         ("jobs = 0\n", 1, "jobs"),
         ('\nsource = "hub"\n', 2, "source"),
         ("app_slots = [1]\n", 1, "app_slots"),
+        ("cache_dir = 2026-12-01\n", 1, "cache_dir"),
+        ("catalogue_dirs = [12:30:00]\n", 1, "catalogue_dirs"),
         ("cluster_timeout = 0\n", 1, "cluster_timeout"),
         ('jobs = 1\n[mirrors."ghcr.io"]\nurl = "ftp://x"\n', 3, "mirrors.ghcr.io.url"),
     ],
 )
 def test_a_wrong_value_names_file_line_and_key(tmp_path: Path, text: str, line: int, key: str) -> None:
     assert f"{tmp_path / 'harness.toml'}, line {line}: key {key}: " in refused(toml(tmp_path, text)).message
+
+
+def test_a_wrong_value_is_told_also_where_the_environment_has_another(tmp_path: Path) -> None:
+    file = toml(tmp_path, "cache_dir = 2026-12-01\n")
+    with pytest.raises(SettingsError, match=r"line 1: key cache_dir: a path is text, in quotes"):
+        settings.load(file=file, environment={"HARNESS_CACHE": str(tmp_path)})
 
 
 def test_several_wrong_keys_are_told_at_once(tmp_path: Path) -> None:

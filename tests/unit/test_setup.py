@@ -128,6 +128,14 @@ def test_a_request_that_makes_no_sense_is_refused_before_the_host_is_looked_at(t
         setup.request(RunOptions(values=(Path("bad.yaml"),)))
 
 
+@pytest.mark.parametrize("name", ["none", "none.tgz", "empty"])
+def test_a_chart_that_is_none_is_refused_before_the_host_is_looked_at(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=rf"{name} (?:does not exist|has no Chart\.yaml)") as told:
+        setup.request(RunOptions(chart=str(tmp_path / name)))
+    assert told.value.exit_status == 2
+
+
 def test_a_host_is_described_with_its_tools_and_source(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Images come from the public registries by request, so that no registry server needs to be built.
     monkeypatch.setenv("HARNESS_IMAGE_CACHE_GB", "0")

@@ -210,9 +210,10 @@ class Front:
             storage = stack.enter_context(
                 serve(self._binary, self._storage, self.folder / "storage.log", readonly=self._readonly, private=True)
             )
-            self._app = FrontApp(
-                self._authorizer, self._faults, self._counter, log, storage, Uploads(self._storage), set()
-            )
+            uploads = Uploads(self._storage)
+            if not self._readonly:
+                uploads.adopt()
+            self._app = FrontApp(self._authorizer, self._faults, self._counter, log, storage, uploads, set())
             self._loop = asyncio.new_event_loop()
             thread = threading.Thread(target=self._loop.run_forever, name=f"front-{self.host}", daemon=True)
             thread.start()

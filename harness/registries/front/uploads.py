@@ -58,6 +58,14 @@ class Uploads:
             else:
                 self._open[identifier] = _Upload(folder=folder, until=self._clock() + IDLE_SECONDS)
 
+    def adopt(self) -> None:
+        """Take note of what is open in the storage already, as one that was killed has left it."""
+        now = self._clock()
+        with self._lock:
+            for folder in (self._storage / _REPOSITORIES).glob("**/_uploads/*"):
+                if _UUID.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+                    self._open.setdefault(folder.name, _Upload(folder=folder, until=now + ABORTED_SECONDS))
+
     def abort(self, reference: str) -> None:
         """Take note that the connection of an upload was lost."""
         with self._lock:
