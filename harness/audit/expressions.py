@@ -31,10 +31,13 @@ _ASSIGNED = re.compile(
     r"(?![ \t]*(?:\|\||\?\?|or[ \t]))",
     re.M,
 )
-# `registry = process.env.REGISTRY || "docker.io"`, `registry = os.getenv("REGISTRY", "docker.io")`
+# `registry = process.env.REGISTRY || "docker.io"`, `registry = os.getenv("REGISTRY", "docker.io")`, and Rust's
+# `let registry = env::var("REGISTRY").unwrap_or_else(|_| "docker.io".to_string())`
 _WITH_DEFAULT = re.compile(
-    r"\b(?P<name>[A-Za-z_]\w*)[ \t]*:?=[ \t]*[\w.]+(?:[ \t]*(?:\|\||\?\?|or\b)|\([ \t]*[\"']\w+[\"'][ \t]*,)[ \t]*"
-    r"[\"'](?P<value>[\w./:@-]+)[\"']"
+    r"\b(?P<name>[A-Za-z_]\w*)[ \t]*:?=[ \t]*[\w.:]+(?:\[[^\]\n]*\]|\([^()\n]*\))?(?:\.\w+\([^()\n]*\)){0,3}"
+    r"(?:[ \t]*(?:\|\||\?\?|\?:|\bor\b)[ \t]*"
+    r"|\s*\.(?:unwrap_or\w*|or_?[eE]lse\w*|getOrElse)\(\s*(?:\|_?\w*\|\s*|(?:\(\)|\w+)\s*->\s*)?"
+    r"|\([ \t]*[\"']\w+[\"'][ \t]*,[ \t]*)[\"'](?P<value>[\w./:@-]+)[\"']"
 )
 _TERRAFORM = re.compile(r"variable\s+\"(?P<name>\w+)\"\s*\{[^{}]*?\bdefault\s*=\s*\"(?P<value>[^\"]*)\"")
 # `:operator-version: 2.5.2` of AsciiDoc, which `{operator-version}` stands for

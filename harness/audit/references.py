@@ -48,7 +48,7 @@ _COMMAND = re.compile(
     r"(?:pull|push|run|tag|save|inspect|copy|cp|digest|manifest|config|rmi|ls|export|create|from|import)\b"
     r"|\b(?:kind\s+load\s+docker-image|minikube\s+(?:image\s+load|cache\s+add)|k3d\s+images?\s+import)\b"
     r"|\b(?:trivy\s+image|grype|syft|cosign\s+\w+|docker\s+scout\s+\w+|kubectl\s+(?:set\s+image|run))\s"
-    r"|\bdatasource=docker\s"
+    r"|\bdatasource=docker\s|\bDockerImageName\.parse\(\s*[\"']$"
     r"|(?-i:^\s*FROM\s|\bCOPY\s+--from=)|--image[= ]|\bimage\s+[\"']$)[^|;&]*$",
     re.I,
 )

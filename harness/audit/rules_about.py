@@ -41,7 +41,7 @@ _ON_THE_LINE = re.compile(
     r"|\b(?:e?grep|rg|ag|ack|git\s+grep)\s[^|;&]*$"
     r"|\b(?:(?:failed|unable|could not) (?:to )?(?:pull|resolve|fetch)|back-?off pulling|manifest for|ErrImagePull"
     r"|ImagePullBackOff|pull access denied)\b[^|;&]*$"
-    r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\"'(\[]*$",
+    r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\\\"'(\[]*$",
     re.I,
 )
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")

@@ -60,8 +60,8 @@ def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: 
     UnavailableError when another is.
     """
     if not path.exists():
-        missing = UsageError if origin is ChartSource.FILE else UnavailableError
-        raise missing(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
+        error = UsageError if origin is ChartSource.FILE else UnavailableError
+        raise error(f"the chart {path} does not exist", "give the path of a chart folder or .tgz")
     metadata = _metadata(path)
     for key in ("apiVersion", "name", "version"):
         if not isinstance(metadata.get(key, ""), str | int | float):

@@ -39,7 +39,7 @@ _WRITTEN: Mapping[pod_kinds.Kind, str] = {
 }
 
 _TEXT_ONLY = re.compile(
-    r"(?:(?:controller|webhook|hook|spark)\..*)?(?:nodeSelector|labels|annotations|commonLabels)\..+"
+    r"(?:(?:controller|webhook|hook|spark|prometheus)\..*)?(?:nodeSelector|labels|annotations|commonLabels)\..+"
 )
 """Keys of pods and metadata that take text alone (core/v1 PodSpec, meta/v1 ObjectMeta)."""
 
@@ -63,7 +63,7 @@ def wrong(values: Values, defaults: Values, chart: str) -> Iterator[Wrong]:
     for key, value, own in _compared(values, defaults):
         if value is None:
             yield from _null(key, own, chart)
-        elif {*key.split(".")[:-1]} & {*PASSED_ON}:
+        elif {*key.split(".")[:-1]} & {*PASSED_ON} and {_kind(value), _kind(own)} <= _PLAIN:
             # Kubernetes takes these as they are, whatever the chart has there.
             continue
         elif isinstance(own, bool) and isinstance(value, str) and value.lower() in _MEANT_FALSE:

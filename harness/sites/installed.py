@@ -160,12 +160,13 @@ def _argo(item: Object) -> Installer:
     kind = str(item.get("kind") or "Application")
     root = "spec/template/spec" if kind == "ApplicationSet" else "spec"
     spec = _mapping(at(item, root.replace("/", ".")))
-    several = spec.get("sources") or ()
-    place, source = f"{root}/source", spec.get("source") or {}
-    for number, it in enumerate(several):
-        if CHART_NAME in f"{it.get('chart')} {it.get('repoURL')} {it.get('path')}":
+    several = spec.get("sources")
+    place, source = f"{root}/source", _mapping(spec.get("source"))
+    for number, it in enumerate(several if isinstance(several, list) else ()):
+        if isinstance(it, Mapping) and CHART_NAME in f"{it.get('chart')} {it.get('repoURL')} {it.get('path')}":
             place, source = f"{root}/sources/{number}", it
-    helm = source.get("helm") or {}
+    helm = _mapping(source.get("helm"))
+    options = _mapping(spec.get("syncPolicy")).get("syncOptions")
     return _installer(
         "argocd",
         kind,
@@ -173,7 +174,7 @@ def _argo(item: Object) -> Installer:
         source=f"{source.get('repoURL') or ''} {source.get('chart') or source.get('path') or ''}".strip(),
         version=str(source.get("targetRevision") or ""),
         at=f"{place}/targetRevision",
-        options=tuple(map(str, (spec.get("syncPolicy") or {}).get("syncOptions") or ())),
+        options=tuple(map(str, options)) if isinstance(options, list) else (),
         crds="skipped" if helm.get("skipCrds") else "",
         values=merge(
             _mapping(_values(helm.get("values"))),
@@ -184,10 +185,9 @@ def _argo(item: Object) -> Installer:
 
 
 def _flux(item: Object) -> Installer:
-    spec = item.get("spec") or {}
-    chart = at(spec, "chart.spec") or {}
-    reference = spec.get("chartRef") or {}
-    source = chart.get("sourceRef") or reference
+    spec = _mapping(item.get("spec"))
+    chart = _mapping(at(spec, "chart.spec"))
+    source = _mapping(chart.get("sourceRef") or spec.get("chartRef"))
     named = (str(source.get(key) or "") for key in ("kind", "namespace", "name"))
     return _installer(
         "flux",
@@ -208,7 +208,7 @@ def _installer(tool: str, kind: str, item: Object, *, values: Any = None, **more
         tool=tool,
         kind=kind,
         name=metadata["name"],
-        namespace=metadata.get("namespace", ""),
+        namespace=str(metadata.get("namespace") or ""),
         values=kept,
         masked=masked,
         **more,

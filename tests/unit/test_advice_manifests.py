@@ -244,3 +244,22 @@ def test_a_chart_from_git_is_changed_there(
     )
     text += f"---\nkind: GitRepository\nmetadata: {{name: op}}\nspec: {{url: {url}, ref: {{tag: v2.1.1}}}}\n"
     assert step in "\n".join(it["text"] for it in advised(tmp_path, capsys, text)["steps"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        APPLICATION.replace("- {repoURL: https://git.example/values, ref: values}", "- null").replace(
+            "    helm:\n", "    helm: [a]\n    other:\n"
+        ),
+        "kind: Application\nmetadata: {name: a}\nspec: {source: {chart: spark-operator, repoURL: x}, syncPolicy: on}",
+        "kind: HelmRelease\nmetadata: {name: a}\nspec: {chart: {spec: {chart: spark-operator, sourceRef: b}}}",
+        "kind: ApplicationSet\nspec: {templatePatch: 5, template: {chart: spark-operator, repoURL: x}}",
+        "releases: [{name: a, chart: a/spark-operator, values: [5, null], set: text}, 7]",
+        "kind: Kustomization\nhelmCharts: [{name: spark-operator, valuesFile: 5, valuesInline: [a]}]",
+    ],
+)
+def test_fields_that_are_no_mappings_are_no_defect(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert advised(tmp_path, capsys, text)["values"]

@@ -130,6 +130,11 @@ def test_anchors_and_conditions_of_umbrella_charts_are_no_unknown_keys() -> None
         ("webhook: null", "stops: webhook is null, so that Helm drops the keys below it"),
         ("hook: {upgradeCrd: 'false'}", 'hook.upgradeCrd is the text "false", and a template that asks for it takes'),
         ("spark: {jobNamespaces: jobs}", "stops: spark.jobNamespaces is text, and in the chart of 2.5.2 a list"),
+        ("prometheus: {podMonitor: {labels: {release: 1}}}", "stops: prometheus.podMonitor.labels.release is a number"),
+        (
+            "webhook: {securityContext: {capabilities: {drop: ALL}}}",
+            "stops: webhook.securityContext.capabilities.drop is text, and in the chart of 2.5.2 a list",
+        ),
         (
             "controller: {podSecurityContext: {runAsUser: '185'}}",
             'stops: controller.podSecurityContext.runAsUser is text ("185"), and Kubernetes takes a whole number',

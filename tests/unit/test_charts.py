@@ -59,7 +59,7 @@ def test_a_missing_chart_is_a_mistake_of_whoever_named_it_else_unavailable(tmp_p
         charts.from_path(tmp_path / "none")
     assert told.value.next_step
     with pytest.raises(UnavailableError, match="does not exist"):
-        charts.from_path(tmp_path / "none", origin=charts.ChartSource.FOUNDRY)
+        charts.from_path(tmp_path / "none", origin=ChartSource.FOUNDRY)
 
 
 def test_what_is_no_chart_is_refused(tmp_path: Path, folder: Path) -> None:
