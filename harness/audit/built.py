@@ -20,7 +20,7 @@ _MOST = 300
 _DEEPEST = 6
 _BUILDS = re.compile(r"\+|\.\.|<>|%|join|format|printf|concat", re.I)
 _START = re.compile(r"(?:(?<=[=(,:\[{>+\s&])|^)(?=[\"'`A-Za-z_&\[])", re.M)
-_LITERAL = re.compile(r"[rfbu]{0,2}(?P<quote>[\"'`])(?P<text>(?:(?!(?P=quote))[^\n\\])*)(?P=quote)")
+_LITERAL = re.compile(r"[rfbu]{0,2}(?P<quote>[\"'`])(?P<text>(?:\\.|(?!(?P=quote))[^\n\\])*)(?P=quote)")
 _NAME = re.compile(r"&?(?P<name>[A-Za-z_][\w.:]*!?)")
 _KEYWORD = re.compile(r"(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*(?![=>])")
 _PLUS = re.compile(r"\s*(?:\+|\.\.|<>|~)\s*")

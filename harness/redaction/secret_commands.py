@@ -20,6 +20,7 @@ _WITHIN = r"""(?:'[^'\n]*'|"[^"\n]*"|[^|&;'"\n]){0,200}?"""
 _ASKS = (
     r"(?:-stdin\b|\bkinit\b|\bsudo\s(?:-\w+\s+)*-\w*S\b|\bchpasswd\b"
     r"|(?<![\w/.-])(?<!grep )(?:smb|vnc)?passwd(?=\s+-?-?\w)|\bpassphrase-fd\b|\bpass(?:in|out)?\s+stdin\b"
+    r"|--?pass(?:word|phrase)?(?=\s*<<<)"
     r"|(?<!grep )\b(?!tee\b|cat\b|grep\b)\w+\s+(?:auth\s+|registry\s+)?login\b)"
 )
 _READS_SECRET = re.compile(_ASKS)

@@ -197,7 +197,7 @@ _NO_VALUE = re.compile(
     r"""(?ix)
     \s* (?: true | false | read | write
       | null | none | nil | ~ | yes | no | undefined | bool(?:ean)? | int(?:eger)? | string
-      | \(none\) | \{\} | \[\]
+      | \(none\) | \{\} | \[\] | <<<
       | data\+omitted | \(sensitive(?:\ value)?\) | \(known\ after\ apply\) | \[(?:masked|hidden|filtered|omitted)\]
       | <[^<>]*>(?:\s.*)?
       | \*{3,}(?:\(redacted\)?)? | \[?redacted\]? | \(redacted\) | -+\ (?:redacted|truncated)\ -+ | x{4,} | \.{3,} | …

@@ -55,6 +55,7 @@ HIDDEN: dict[str, tuple[str, ...]] = {
         'echo -e "{s}\\n{s}" | passwd kept',
         "(echo {s}; echo {s}) | smbpasswd -s -a kept",
         "useradd -m -p '{s}' kept",
+        "trino --server kept --password <<< {s}",
         "usermod --password={s} kept",
     ),
     "more commands": (

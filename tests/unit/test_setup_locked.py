@@ -80,7 +80,10 @@ def test_a_chart_with_an_address_comes_from_there_unless_another_place_is_given(
     LockStore(tmp_path / "cache" / "locks").save(other)
 
     assert setup.request(RunOptions(lock=other.digest)).options.chart == "oci://example.com/c:2.5.2"
-    assert setup.request(RunOptions(lock=other.digest, chart="mine.tgz")).options.chart == "mine.tgz"
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "Chart.yaml").write_text("{apiVersion: v2, name: spark-operator, version: 2.5.2}")
+    assert setup.request(RunOptions(lock=other.digest, chart=str(mine))).options.chart == str(mine)
 
 
 def test_drift_needs_a_lock() -> None:
