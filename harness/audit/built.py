@@ -6,6 +6,7 @@ What is read is the expression around the operator's name in any language; what 
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ UNKNOWN = "${_}"
 
 _FARTHEST = 400
 _MOST = 300
+_LONGEST = 24
+"""So many parts are put together at most."""
 _DEEPEST = 6
 _BUILDS = re.compile(r"\+|\.\.|<>|%|join|format|printf|concat", re.I)
 _START = re.compile(r"(?:(?<=[=(,:\[{>+\s&])|^)(?=[\"'`A-Za-z_&\[])", re.M)
@@ -68,27 +71,32 @@ def around(text: str) -> Iterator[tuple[int, Built]]:
     is assigned to a variable of it.
     """
     end = 0
-    for match in re.finditer(re.escape(CHART_NAME), text):
-        found = _around(text, match.start(), CHART_NAME) if match.start() >= end else None
+    seen: dict[int, Built | None] = {}
+    for match in itertools.islice(re.finditer(re.escape(CHART_NAME), text), _MOST):
+        found = _around(text, match.start(), CHART_NAME, seen) if match.start() >= end else None
         if found:
             end = found.end
             yield match.start(), found
     for match in list(_ASSIGNED.finditer(text))[:_MOST_NAMES]:
         for use in list(re.finditer(rf"\b{match['name']}\b", text))[:_MOST_NAMES]:
             within = match.start() <= use.start() < match.end()
-            found = None if within else _around(text, use.start(), f"${{{match['name']}}}")
+            found = None if within else _around(text, use.start(), f"${{{match['name']}}}", seen)
             if found:
                 yield match.start("value"), found
                 break
 
 
-def _around(text: str, offset: int, wanted: str) -> Built | None:
+def _around(text: str, offset: int, wanted: str, seen: dict[int, Built | None]) -> Built | None:
+    """The expression around an offset; `seen` has those that were read before, by their starts."""
     first = max(0, offset - _FARTHEST)
     if not _BUILDS.search(text, first, offset + _FARTHEST):
         return None
     starts = list(_START.finditer(text, first, offset + 1))[-_MOST:]
     for start in starts:
-        found = _printed(text, start.start()) or _expression(text, start.start(), 0)
+        at = start.start()
+        if at not in seen:
+            seen[at] = _printed(text, at) or _expression(text, at, 0)
+        found = seen[at]
         if found and found.end > offset and found.parts > 1 and found.items is None and wanted in found.text:
             return found
     return None
@@ -97,7 +105,7 @@ def _around(text: str, offset: int, wanted: str) -> Built | None:
 def _expression(text: str, at: int, depth: int) -> Built | None:
     """Operands with `+` between them."""
     made = _operand(text, at, depth)
-    while made and made.items is None and (plus := _PLUS.match(text, made.end)):
+    while made and made.items is None and made.parts < _LONGEST and (plus := _PLUS.match(text, made.end)):
         more = _operand(text, plus.end(), depth)
         if more is None:
             break
@@ -187,7 +195,7 @@ def _arguments(text: str, at: int, closing: str, depth: int) -> Built | None:
     """What stands between commas up to a closing bracket; `items` has each."""
     items: list[Built] = []
     start = at
-    while True:
+    while len(items) <= _LONGEST:
         at = _blanks(text, at)
         if text.startswith(closing, at):
             return Built(text=UNKNOWN, start=start, end=at + 1, items=tuple(items), parts=len(items))
@@ -205,6 +213,7 @@ def _arguments(text: str, at: int, closing: str, depth: int) -> Built | None:
                 return None
             items[-1], at = other, other.end
             at += text.startswith(",", at)
+    return None
 
 
 def _other(text: str, at: int) -> Built | None:

@@ -54,7 +54,7 @@ _COMMAND = re.compile(
 )
 _IMAGE_KEY = re.compile(r"ima?ge?s?(?![a-z])|image|newName|container", re.I)
 _ELEMENT = re.compile(r"<[\w.:-]*image\w*>\s*$", re.I)
-_COMMENT = re.compile(r"\S.*\s(?:#|//)\s")
+_COMMENT = re.compile(r"\s*\S.*\s(?:#|//)\s")
 # The two ends of a copy: regsync, dregsy.
 _FROM = re.compile(r"(?:\bsource|\bfrom)[\"']?[ \t]*:[ \t]*[\"']?$")
 _TO = re.compile(rf"[\"']?[,\s]+[\"']?(?:target|to)[\"']?[ \t]*:[ \t]*[\"']?(?:{_PIECE}/)*{_PIECE}")
@@ -269,7 +269,7 @@ def stands_for_image(reference: Reference, lines: Lines, *, templated: bool) -> 
     before = lines.before(reference.start)
     if _COMMAND.search(before) or _ELEMENT.search(before):
         return True
-    if _COMMENT.search(before):
+    if _COMMENT.match(before):
         return False
     if _FROM.search(before) and (to := _TO.match(lines.text, reference.end)) and CHART_NAME in to[0]:
         return True

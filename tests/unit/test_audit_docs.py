@@ -369,3 +369,11 @@ def test_a_text_takes_time_in_proportion_to_its_length(text: str, homes: Homes) 
     scanner.scan(text, "a.json")
     # Were it the square of the length, it would be minutes.
     assert time.process_time() - before < 8.0
+
+
+def test_a_long_line_of_sums_takes_no_time_without_end(homes: Homes, tmp_path: Path) -> None:
+    (tmp_path / "a.js").write_text('x = "a" + f("kubeflow/spark-operator", [1, (3, "x%s" % b)]) + ' * 400)
+    started = time.process_time()
+    assert docs.audit(tmp_path, homes).findings == ()
+    # With one look at all that stands before each name it took more than twenty seconds.
+    assert time.process_time() - started < 10
