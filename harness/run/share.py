@@ -20,8 +20,14 @@ _POLL_SECONDS = 0.25
 _SYSTEM_MIB = 400
 """What the control plane, the network and the operator ask for on a node."""
 
-_SCENARIO_MIB = 1800
-"""What an application of a scenario asks for: a driver and an executor of 512 MiB, each with Spark's least overhead."""
+_POD_MIB = 900
+"""What a driver or an executor of a scenario asks for: 512 MiB, with Spark's least overhead of 384."""
+
+_USUAL_PODS = 2
+"""A driver and an executor."""
+
+_MOST_PODS = 3
+"""Those of the scenario that has most: dynamic-allocation."""
 
 
 def fitting(scenarios: int, memory_mib: int) -> int:
@@ -31,7 +37,8 @@ def fitting(scenarios: int, memory_mib: int) -> int:
     """
     if not memory_mib:
         return scenarios
-    return max(1, min(scenarios, (memory_mib - _SYSTEM_MIB) // _SCENARIO_MIB))
+    beside = (memory_mib - _SYSTEM_MIB - _MOST_PODS * _POD_MIB) // (_USUAL_PODS * _POD_MIB)
+    return min(scenarios, 1 + max(0, beside))
 
 
 class Share:
