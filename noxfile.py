@@ -177,7 +177,9 @@ def _install(session: nox.Session, *purposes: str) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     requirements = Path(session.create_tmp()) / "requirements.txt"
-    requirements.write_text(str(session.run("python", ".ci/requirements.py", "select", *purposes, silent=True)))
+    # Not `run`, which --install-only leaves out.
+    select = ("python", ".ci/requirements.py", "select", *purposes)
+    requirements.write_text(str(session.run_install(*select, silent=True)))
     # Compiling all modules would take as long as all the rest; Python compiles those that are imported.
     session.install("--no-compile", "--require-hashes", "-r", str(requirements))
     if "run" in purposes:

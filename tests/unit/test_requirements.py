@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -89,3 +90,15 @@ def test_nothing_is_installed_past_the_lock() -> None:
             assert "--require-hashes" in call or {"--no-deps", "--no-build-isolation"} <= set(
                 re.findall(r"--[a-z-]+", call)
             ), f"{file.name}: {call}"
+
+
+def test_an_environment_can_be_installed_without_running_anything() -> None:
+    """With --install-only, nox skips `session.run`: it returns None, which pip would take for a package."""
+    (install,) = (
+        node
+        for node in ast.parse((PROJECT_ROOT / "noxfile.py").read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == "_install"
+    )
+    called = [ast.unparse(node.func) for node in ast.walk(install) if isinstance(node, ast.Call)]
+    assert "session.run_install" in called
+    assert "session.run" not in called
