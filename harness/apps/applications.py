@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import causes
 from harness.apps.context import ScenarioContext
-from harness.apps.logs import pod_log
+from harness.apps.logs import driver_cause
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.pods import SparkPod
 from harness.apps.states import TERMINAL, State, shown
@@ -235,9 +235,8 @@ def until_end(ctx: ScenarioContext, objects: Objects, raw: Mapping[str, Any], *,
     course = follow(
         ctx, objects, name, lambda _: False, what=f"the end of SparkApplication {name}", seconds=seconds, course=course
     )
-    # Of a driver that failed, the operator tells nothing but its exit status.
-    if course.last.state is State.FAILED and course.last.driver_pod:
-        course.driver_said = causes.found(pod_log(objects.core, objects.namespace, course.last.driver_pod))
+    if course.last.state is State.FAILED:
+        course.driver_said = driver_cause(objects.core, objects.namespace, course.last.driver_pod)
     return course
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from harness import causes
 from harness.apps.pods import SparkPod
 from harness.errors import ApiError
 from harness.kube.api import raw
@@ -32,6 +33,17 @@ def pod_log(core: Any, namespace: str, pod: str, *, before: bool = False) -> str
         if error.status in (400, 404):
             return ""
         raise
+
+
+def driver_cause(core: Any, namespace: str, pod: str) -> str:
+    """The cause that the log of a driver names; empty where it names none, or cannot be had, or `pod` is empty.
+
+    Of a driver that failed, the operator tells nothing but its exit status. No verdict rests on what the log says.
+    """
+    try:
+        return causes.found(pod_log(core, namespace, pod)) if pod else ""
+    except ApiError:
+        return ""
 
 
 def server_log(core: Any, namespace: str, pod: SparkPod) -> str:

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from harness import causes
-from harness.apps.logs import pod_log
+from harness.apps.logs import driver_cause
 from harness.apps.states import State
-from harness.errors import ApiError
 from harness.upgrades.workload_seen import ApplicationSeen
 
 
@@ -26,6 +23,4 @@ def heard(seen: Iterable[ApplicationSeen], core: Any) -> tuple[ApplicationSeen, 
 def _heard(app: ApplicationSeen, core: Any) -> ApplicationSeen:
     if app.state is not State.FAILED or not app.drivers or app.drivers[-1].succeeded:
         return app
-    with suppress(ApiError):
-        return replace(app, driver_said=causes.found(pod_log(core, app.namespace, app.drivers[-1].name)))
-    return app
+    return replace(app, driver_said=driver_cause(core, app.namespace, app.drivers[-1].name))

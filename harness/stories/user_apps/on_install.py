@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from harness import causes
 from harness.apps import applications, logs, samples, users
 from harness.apps.applications import Course, follow, submitted
 from harness.apps.held_up import InVain, held_up
@@ -153,12 +152,7 @@ def _followed(
 
 def _why(objects: Objects, course: Course) -> str:
     """Why an application ended, by its driver's log where that tells it: the status may have only an exit code."""
-    driver = course.last.driver_pod
-    try:
-        logged = causes.found(logs.pod_log(objects.core, objects.namespace, driver)) if driver else ""
-    except ApiError:
-        # The log explains; the verdict does not rest on it.
-        logged = ""
+    logged = logs.driver_cause(objects.core, objects.namespace, course.last.driver_pod)
     return "; ".join(dict.fromkeys(filter(None, (logged, course.last.cause))))
 
 
