@@ -6,13 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from functools import lru_cache
 from typing import Literal
 
 from pydantic import Field
 
+from harness.matrix import environment_names
 from harness.matrix.facts import Default, Feature, GrantedRight, IgnoredValue, Rule, UnmetRight
-from harness.matrix.names import NOT, covers
 from harness.matrix.rows import Model
 
 RESTRICTED = "restricted-pod-security"
@@ -69,18 +68,18 @@ class Environment(Traits):
     @property
     def base(self) -> str:
         """Its name without the properties."""
-        return _base(self.name, self.properties)
+        return environment_names.base(self.name, self.properties)
 
     def named_by(self, patterns: Iterable[str]) -> bool:
         """Whether names and globs mean it: with properties, only those that end in all of them do."""
-        return _named_by(self.name, self.properties, tuple(patterns))
+        return environment_names.named_by(self.name, self.properties, tuple(patterns))
 
     def concerned_by(self, patterns: Iterable[str]) -> bool:
         """Whether what holds for the environments of these names and globs holds for it, too.
 
         That is so for its base, and for that with one of its properties.
         """
-        return _concerned_by(self.name, self.properties, tuple(patterns))
+        return environment_names.concerned_by(self.name, self.properties, tuple(patterns))
 
     @property
     def restricted(self) -> bool:
@@ -104,26 +103,6 @@ class Environment(Traits):
     def pinned(self) -> bool:
         """Whether the public node image is pinned by digest."""
         return "@sha256:" in self.node_image
-
-
-def _base(name: str, properties: tuple[str, ...]) -> str:
-    return name.removesuffix("".join(f"-{it}" for it in properties))
-
-
-# Both are asked a hundred thousand times for a few hundred pairs, since cells are a product.
-@lru_cache(maxsize=10_000)
-def _named_by(name: str, properties: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    suffix = "".join(f"-{it}" for it in properties)
-    unwanted = [it for it in patterns if it.startswith(NOT)]
-    wanted = [it for it in patterns if it.endswith(suffix) and it not in unwanted]
-    return bool(wanted or not suffix) and covers((*wanted, *unwanted), name)
-
-
-@lru_cache(maxsize=10_000)
-def _concerned_by(name: str, properties: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    base = _base(name, properties)
-    names = (base, *(f"{base}-{it}" for it in properties))
-    return _named_by(name, properties, patterns) or any(covers(patterns, it) for it in names)
 
 
 class ChartSource(StrEnum):
