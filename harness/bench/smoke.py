@@ -36,6 +36,7 @@ from harness.foundry import images as foundry_images
 from harness.images.references import ImageReference
 from harness.matrix.model import Release
 from harness.matrix.select import Selection
+from harness.providers import network
 from harness.providers.kind_config import cluster_config
 from harness.registries import local
 from harness.run.resources import Resources
@@ -49,6 +50,9 @@ LIMIT = 0.65
 QUICK = "one round, in which the node holds the images already and `kind load` brings an empty one"
 
 _STEP_SECONDS = 600.0
+
+# The network that kind takes unless it is told another (kind 0.33.0, pkg/cluster/internal/providers/docker).
+_NETWORK_OF_KIND = "kind"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +91,7 @@ def measure(runs: int, console: Console, *, quick: bool = False) -> list[Round]:
     rounds = []
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="soh-bench-"))
+        stack.enter_context(network.left_as_it_was(_NETWORK_OF_KIND))
         loaded = _empty_image(Path(scratch)) if quick else _images_in_engine(asked, found)
         given = _inputs(asked, found, Path(scratch), images=stack.enter_context(loaded), plain=not quick)
         for number in range(runs):

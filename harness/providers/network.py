@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from harness import process
 from harness.errors import EngineError
@@ -41,6 +44,25 @@ def remove(name: str) -> None:
     done = process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS, check=False)
     if done.returncode != 0 and "not found" not in done.stderr.lower() and "no such" not in done.stderr.lower():
         process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS)
+
+
+@contextmanager
+def left_as_it_was(name: str) -> Iterator[None]:
+    """Remove the network at the end if it was not there before: kind makes one when it needs it, and never removes it.
+
+    One that somebody else's container uses by then stays.
+    """
+    before = _exists(name)
+    try:
+        yield
+    finally:
+        if not before:
+            process.call(["docker", "network", "rm", name], timeout=_ENGINE_SECONDS, check=False)
+
+
+def _exists(name: str) -> bool:
+    form = ["docker", "network", "ls", "--filter", f"name=^{re.escape(name)}$", "--format", "{{.Name}}"]
+    return process.call(form, timeout=_ENGINE_SECONDS).stdout.split() == [name]
 
 
 def subnets(name: str) -> list[str]:

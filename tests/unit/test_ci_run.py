@@ -151,6 +151,19 @@ def test_failing_tests_are_counted_and_the_rest_still_runs(ci: Path) -> None:
     assert done.status == 1
 
 
+def test_the_end_names_the_tests_that_failed_and_what_was_left(ci: Path) -> None:
+    (ci / "tests.out").write_text("FAILED tests/unit/test_a.py::test_b - assert 1 == 2\n==== 1 failed in 1.20s ====\n")
+    (ci / "tests.status").write_text("1")
+    (ci / "disturbed.out").write_text(f"\x1b[31mafter all tests: networks, new: kind\x1b[0m\n{_DISTURBED}\n")
+    (ci / "disturbed.status").write_text("1")
+    end = _run(ci).lines[-6:]
+    assert end[:2] == [
+        "  FAILED tests/unit/test_a.py::test_b - assert 1 == 2",
+        "  after all tests: networks, new: kind",
+    ]
+    assert end[-1] == "22 passed, 2 failed"
+
+
 def test_known_breaks_are_no_failures(ci: Path) -> None:
     (ci / "e2e.out").write_text("===== 14 passed, 1 xfailed in 61.20s (0:01:01) =====\n")
     done = _run(ci)

@@ -69,3 +69,13 @@ def test_a_network_in_use_is_told(docker: Path) -> None:
 
     with pytest.raises(CommandError, match="has active endpoints"):
         network.remove("soh-1")
+
+
+@pytest.mark.parametrize(("there", "removed"), [("", True), ("kind\n", False)])
+def test_a_network_that_was_there_stays_and_another_goes(docker: Path, there: str, removed: bool) -> None:
+    (docker / "docker").write_text(f'#!/bin/sh\necho "$*" >> {docker}/words\n[ "$2" != ls ] || printf "{there}"\n')
+
+    with pytest.raises(KeyError), network.left_as_it_was("kind"):
+        raise KeyError
+
+    assert ("network rm kind\n" in (docker / "words").read_text()) is removed
