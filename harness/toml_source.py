@@ -25,6 +25,9 @@ Location = tuple[str | int, ...]
 
 _M = TypeVar("_M", bound=BaseModel)
 
+_POSITION = re.compile(r"\(at line (?P<line>\d+), column (?P<column>\d+)\)")
+"""Where tomllib says that it stopped."""
+
 _NAME = r"""(?:[\w-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')"""
 _DOTTED = rf"{_NAME}(?:[ \t]*\.[ \t]*{_NAME})*"
 _HEADER = re.compile(rf"[ \t]*\[(?P<row>\[)?[ \t]*(?P<table>{_DOTTED})[ \t]*\]")
@@ -82,11 +85,25 @@ class TomlSource:
         except RecursionError as deep:
             raise CatalogueError(f"{self.file}: it is nested too deep", "write it as the documentation shows") from deep
         except tomllib.TOMLDecodeError as broken:
-            raise CatalogueError(f"{self.file} is not valid TOML: {self._why(broken)}", "correct that line") from broken
+            raise self._not_toml(broken) from broken
 
-    def _why(self, broken: tomllib.TOMLDecodeError) -> str:
-        """tomllib's message, with a line number also for `at end of document`."""
-        return str(broken).replace("at end of document", f"at the end, line {len(self.text.splitlines())}")
+    def _not_toml(self, broken: tomllib.TOMLDecodeError) -> CatalogueError:
+        """The error for a text that is not TOML, with the last key that begins before the place where reading ended."""
+        found = _POSITION.search(str(broken))
+        end = len(self.text.rstrip())
+        if found:
+            end = sum(map(len, self.text.splitlines(keepends=True)[: int(found["line"]) - 1])) + int(found["column"])
+        line = self.text.count("\n", 0, max(end - 1, 0)) + 1
+        place, begins = f"{self.file}, line {line}: ", line
+        for location, position, is_table in _written(self.text[:end]):
+            place = f"{self.file}, line {line}: key {_shown(location, is_table)}: "
+            begins = self.text.count("\n", 0, position) + 1
+        why = _POSITION.sub("", str(broken)).replace("(at end of document)", "").strip()
+        above = f", in what begins at line {begins}" if begins < line else ""
+        return CatalogueError(
+            f"{place}it is not valid TOML: {why[:1].lower()}{why[1:]}{above}",
+            "write text in quotes, lists in brackets, and each key once, on a line of its own",
+        )
 
     def validated(self, model: type[_M]) -> _M:
         """The whole file as a model. Raises CatalogueError."""
@@ -155,15 +172,8 @@ class TomlSource:
     def where(self, location: Location) -> str:
         """The place for an error message: file, line, key."""
         line, is_table = self._place(location)
-        keys = [it for it in location if isinstance(it, str)]
-        if not keys:
-            return f"{self.file}: "
-        if len(keys) > 1 and isinstance(location[1], int):
-            # The line says which row this is.
-            shown = ".".join(keys[1:])
-        else:
-            shown = f"[{keys[0]}]" if is_table and len(keys) == 1 else ".".join(keys)
-        return f"{self.file}, line {line}: key {shown}: "
+        shown = _shown(location, is_table)
+        return f"{self.file}, line {line}: key {shown}: " if shown else f"{self.file}: "
 
     def error(self, table: str, row: int, key: str, why: str, next_step: str = "") -> CatalogueError:
         """The error for a key of the row-th `[[table]]`, or of a `[table]`, where `row` is 0."""
@@ -201,6 +211,15 @@ class TomlSource:
         return places
 
 
+def _shown(location: Location, is_table: bool) -> str:
+    """A location for an error message, beside its line."""
+    keys = [it for it in location if isinstance(it, str)]
+    if len(keys) > 1 and isinstance(location[1], int):
+        # The line says which row this is.
+        return ".".join(keys[1:])
+    return f"[{keys[0]}]" if is_table and len(keys) == 1 else ".".join(keys)
+
+
 @lru_cache(maxsize=64)
 def _parsed(text: str) -> Mapping[str, Any]:
     # Each table of a file is asked for on its own, and several rooms read the same files.
@@ -213,6 +232,8 @@ def message(problem: ErrorDetails, model: type[BaseModel]) -> str:
         return "this key is missing"
     if problem["type"] == "path_type":
         return "a path is text, in quotes"
+    if problem["type"] in ("model_type", "dict_type"):
+        return f"this has keys of its own, so it is a table, not {_kind(problem['input'])}"
     if problem["type"] == "extra_forbidden":
         close = difflib.get_close_matches(str(problem["loc"][-1]), keys_of(_model_at(model, problem["loc"])), n=1)
         return "there is no such key" + (f"; did you mean {close[0]}?" if close else "")
@@ -228,6 +249,10 @@ def message(problem: ErrorDetails, model: type[BaseModel]) -> str:
     return said
 
 
+def _kind(value: object) -> str:
+    return "a list" if isinstance(value, list) else "text" if isinstance(value, str) else "a plain value"
+
+
 def remedy(problems: Iterable[ErrorDetails], model: type[BaseModel]) -> str:
     """The list of valid keys, if one is missing or unknown; else empty."""
     at_fault = [_model_at(model, it["loc"]) for it in problems if it["type"] in ("missing", "extra_forbidden")]
@@ -241,7 +266,8 @@ def keys_of(model: type[BaseModel]) -> list[str]:
 
 
 def _secret(problem: ErrorDetails, model: type[BaseModel]) -> bool:
-    field = _model_at(model, problem["loc"]).model_fields.get(str(problem["loc"][-1]))
+    key = str(problem["loc"][-1]) if problem["loc"] else ""
+    field = _model_at(model, problem["loc"]).model_fields.get(key)
     return field is not None and field.annotation is SecretStr
 
 

@@ -20,7 +20,7 @@ from harness.audit.homes import Homes
 from harness.matrix import catalogue as catalogues
 from harness.matrix import own_rows, results
 from harness.matrix.crd_modes import Tool
-from harness.releases import umbrella
+from harness.releases import own_catalogue, umbrella
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at, files_of, merge, profile_name
 from harness.report.advice import Advice
@@ -55,7 +55,8 @@ class Question:
 
 def answer(question: Question) -> Advice:
     """The advice. Raises UsageError for names, files and folders that cannot be used."""
-    known = catalogues.of(question.settings)
+    own = own_catalogue.read(question.settings.catalogue_dirs)
+    known = catalogues.load(own=own)
     key, around = ends.around(question.chart)
     question = replace(question, values_key=question.values_key or key)
     name = question.origin or (site.origin(question.site, known) if question.site else "")

@@ -24,6 +24,7 @@ from harness.matrix.model import Environment
 from harness.process import call
 from harness.processors import usable
 from harness.registries.source_choice import PUBLIC_HOSTS, probe_all
+from harness.releases import own_catalogue
 from harness.settings import Settings
 
 _COMMAND_SECONDS = 30.0
@@ -42,7 +43,10 @@ def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite
     """Check every prerequisite. `minors` are the Kubernetes minors that kubectl must support.
 
     Each registry is asked once, all at the same time, for at most five seconds.
+
+    Raises CatalogueError for mistakes in a user's rows.
     """
+    own_catalogue.read(settings.catalogue_dirs)
     found, about_engine = _engine(settings)
     data_root = found.data_root if found else settings.cache_dir / "engine"
     return [
@@ -67,7 +71,7 @@ def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite
 
 def registries(settings: Settings) -> list[Prerequisite]:
     """What of the registries works from here: each is asked for an image that runs pull. Takes ten seconds at most."""
-    known = catalogue.of(settings)
+    known = catalogue.load(own=own_catalogue.read(settings.catalogue_dirs))
     images = [*(it.image for it in reversed(known.releases)), *(it.node_image for it in known.environments)]
     return reach.examine(settings, filter(None, images))
 

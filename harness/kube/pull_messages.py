@@ -201,7 +201,15 @@ def source(file: Path = FILE) -> TomlSource:
 @cache
 def load(file: Path = FILE) -> Messages:
     """The catalogue. Raises CatalogueError with file, line and key."""
-    written = source(file)
+    return _messages(source(file))
+
+
+def checked(own: OwnRows) -> Messages:
+    """What the catalogue would be with these rows, which do not count yet. Raises CatalogueError as `load` does."""
+    return _messages(own.over(TomlSource.read(FILE)))
+
+
+def _messages(written: TomlSource) -> Messages:
     rows = written.validated(_File)
     written.require_unique("kind", "name", (row.name for row in rows.kind))
     kinds = {row.name: row for row in rows.kind}

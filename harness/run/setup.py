@@ -12,14 +12,13 @@ from harness import providers, seeds, stories
 from harness import settings as settings_module
 from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
-from harness.matrix import own_rows
 from harness.matrix import under_test as with_operator
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Path, Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import Chosen, choose
 from harness.options import RunOptions
-from harness.releases import for_a_run, manifests, namespaces, umbrella
+from harness.releases import for_a_run, manifests, namespaces, own_catalogue, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
 from harness.releases.manifests import Documents
 from harness.releases.values import merge, profile, profile_name
@@ -119,7 +118,7 @@ def request(options: RunOptions) -> Request:
         _require_no_operator(options)
         existing = guest_plan.target(options, settings)
         settings = settings.model_copy(update={"jobs": 1})
-    own = found.lock.own_rows if found else own_rows.read(settings.catalogue_dirs)
+    own = found.lock.own_rows if found else own_catalogue.read(settings.catalogue_dirs)
     if "pull-messages" in own.files:
         from harness.kube import pull_messages
 

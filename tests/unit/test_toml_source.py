@@ -17,7 +17,7 @@ from harness.bench.verdicts import catalogue as planted
 from harness.bootstrap import tools
 from harness.causes import rows as causes
 from harness.ci import workflows
-from harness.errors import HarnessError
+from harness.errors import CatalogueError, HarnessError
 from harness.foundry import argocd, gobuild, harness_image, kubernetes, node_systems, operator, recorded, spark
 from harness.internet import names
 from harness.kube import pull_messages
@@ -258,8 +258,9 @@ def test_a_row_that_is_there_twice(it: _File, tmp_path: Path) -> None:
 def test_a_table_that_is_there_twice(it: _File, tmp_path: Path) -> None:
     lines, start, key = _lines(it)
     file, error = _refused(it, [*lines, lines[start], lines[key]], tmp_path)
-    assert re.search(rf"{re.escape(str(file))} is not valid TOML: .*at line {len(lines) + 1}\b", error.message)
-    assert error.next_step == "correct that line"
+    place = rf"{re.escape(str(file))}, line {len(lines) + 1}: key \S+: "
+    assert re.search(rf"{place}it is not valid TOML: cannot declare", error.message)
+    assert "each key once" in error.next_step
 
 
 @_EACH
@@ -267,7 +268,31 @@ def test_a_file_that_is_not_toml(it: _File, tmp_path: Path) -> None:
     lines, _, key = _lines(it)
     lines[key] = f"{it.key} ="
     file, error = _refused(it, lines, tmp_path)
-    assert re.search(rf"{re.escape(str(file))} is not valid TOML: .*at line {key + 1}\b", error.message)
+    place = rf"{re.escape(str(file))}, line {key + 1}: key \S*{it.key}: "
+    assert re.search(rf"{place}it is not valid TOML: invalid value", error.message)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[a]]\nb = "x"\nc = kind\n', "line 3: key c: it is not valid TOML: invalid value"),
+        ('a = [1,\n 2\nb = "x"\n', "line 3: key a: it is not valid TOML: unclosed array, in what begins at line 1"),
+        ("a = [1, 2", "line 1: key a: it is not valid TOML: unclosed array"),
+        ('[t]\na = """x\n\n', "line 2: key t.a: it is not valid TOML: unterminated string"),
+        ("[t]\nb = 1\nb = 2\n", "line 3: key t.b: it is not valid TOML: cannot overwrite a value"),
+        ("\n\n= 3", "line 3: it is not valid TOML: invalid statement"),
+    ],
+)
+def test_what_is_not_toml_is_told_with_the_key_that_it_belongs_to(text: str, said: str) -> None:
+    with pytest.raises(CatalogueError) as caught:
+        _ = TomlSource(text=text).data
+    assert caught.value.message == f"catalogue.toml, {said}"
+
+
+@pytest.mark.parametrize(("value", "kind"), [('"x"', "text"), ("[1]", "a list"), ("5", "a plain value")])
+def test_a_value_in_the_place_of_a_table_is_told(value: str, kind: str) -> None:
+    with pytest.raises(CatalogueError, match=f"key row: this has keys of its own, so it is a table, not {kind}"):
+        TomlSource(text=f"row = [{value}]").rows("row", _Inner)
 
 
 def test_every_toml_file_of_the_project_is_one_of_these() -> None:
