@@ -67,7 +67,7 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
 
 
 def _in_common(needles: Sequence[bytes]) -> list[bytes]:
-    """Fewer words to search for: a text with a needle has one of these in it, what needles have in common or one alone."""
+    """Words of which every text with a needle has one in it: fewer than needles, where those have letters in common."""
     words: list[bytes] = []
     for needle in needles:
         for number, word in enumerate(words):

@@ -10,6 +10,7 @@ from typing import Any
 from harness.errors import ApiError, ClusterError
 from harness.existing.model import NAME, Crd, Seen, Target
 from harness.kube.login import Access, logged_in
+from harness.kube.models import quantity
 from harness.late import client
 from harness.matrix.model import Environment
 from harness.sites import installed, operators, surroundings
@@ -25,7 +26,7 @@ def target(access: Access) -> Target:
         try:
             reader = Reader(api)
             facts = surroundings.cluster(reader)
-            nodes = tuple(_open(it) for it in reader.items("/api/v1/nodes", "nodes"))
+            nodes = [it for it in reader.items("/api/v1/nodes", "nodes") if _takes_pods(it)]
         except ApiError as away:
             raise _away(access, away) from away
     version = _VERSION.match(facts.version)
@@ -42,7 +43,12 @@ def target(access: Access) -> Target:
         existing=True,
         tags=(NAME,),
     )
-    return Target(access=access, environment=environment, nodes=tuple(filter(None, nodes)))
+    return Target(
+        access=access,
+        environment=environment,
+        nodes=tuple(str(it["metadata"]["name"]) for it in nodes),
+        memory_mib=sum(map(_memory, nodes)) >> 20,
+    )
 
 
 def look(access: Access) -> Seen:
@@ -83,12 +89,16 @@ def _crd(reader: Reader, item: Mapping[str, Any]) -> Crd:
     return Crd(name=name, labels=dict(item["metadata"].get("labels") or {}), objects=objects)
 
 
-def _open(node: Mapping[str, Any]) -> str:
-    """The name of a node that takes pods; empty of any other."""
+def _takes_pods(node: Mapping[str, Any]) -> bool:
     spec, status = node.get("spec") or {}, node.get("status") or {}
     ready = any(it.get("type") == "Ready" and it.get("status") == "True" for it in status.get("conditions") or ())
     shut = spec.get("unschedulable") or any(it.get("effect") != "PreferNoSchedule" for it in spec.get("taints") or ())
-    return str(node["metadata"]["name"]) if ready and not shut else ""
+    return ready and not shut
+
+
+def _memory(node: Mapping[str, Any]) -> int:
+    """How many bytes pods can have on a node."""
+    return quantity(str(((node.get("status") or {}).get("allocatable") or {}).get("memory", "0")))
 
 
 def _away(access: Access, away: ApiError) -> ClusterError:

@@ -18,11 +18,15 @@ NAME = Existing.name
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """The cluster that was asked for, with the environment that stands for it. `nodes` are those that take pods."""
+    """The cluster that was asked for, with the environment that stands for it.
+
+    `nodes` are those that take pods, by name, and `memory_mib` is what pods can have on all of them; zero is not known.
+    """
 
     access: Access
     environment: Environment
     nodes: tuple[str, ...] = ()
+    memory_mib: int = 0
 
     @property
     def words(self) -> str:

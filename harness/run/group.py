@@ -198,9 +198,9 @@ class Group:
         )
 
     def _memory_mib(self) -> int:
-        """What one node has; zero where it is not this host's."""
-        own = 0 if self._asked.existing is not None else self._host.result.memory_mib
-        return self.environment.memory_mib or own
+        """What the cluster has for pods; zero where that is not known."""
+        existing = self._asked.existing
+        return self.environment.memory_mib or (existing.memory_mib if existing else self._host.result.memory_mib)
 
     def _say_here(self, text: str) -> None:
         self._say(f"{self.name}: {text}")

@@ -42,11 +42,13 @@ from harness.errors import (
     UsageError,
     WaitTimeout,
 )
+from harness.existing.model import Target
 from harness.host import pressure
 from harness.images.mirrors import Mirror, MirrorMap
+from harness.kube.login import Access
 from harness.kube.models import Event, Pod
 from harness.machine import HostSeen
-from harness.matrix.model import ClusterNeeds
+from harness.matrix.model import ClusterNeeds, Environment
 from harness.providers import PROVIDERS, outside
 from harness.releases.on_path import ReleaseOnPath
 from harness.releases.shared import SharedState
@@ -75,6 +77,14 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     waiting.reset_cancellation()
 
 
+SMALL = Target(
+    access=Access(context="small", server="https://10.0.0.1:6443"),
+    environment=Environment(name="existing", provider="existing", kubernetes="1.34.4", existing=True),
+    nodes=("a", "b"),
+    memory_mib=4096,
+)
+
+
 class Ran:
     """A group that ran to its end."""
 
@@ -88,6 +98,7 @@ class Ran:
         path: str = "install-2.5.2",
         story: str = "installs",
         environment: str = "kind-1.34",
+        existing: Target | None = None,
     ) -> None:
         self.results = Results()
         self.resources = FakeResources(stage)
@@ -102,7 +113,7 @@ class Ran:
             attempts[0].cell.group,
             attempts,
             cluster_name=NAME,
-            asked=request(stage.folder, keep=keep, app_slots=app_slots),
+            asked=replace(request(stage.folder, keep=keep, app_slots=app_slots), existing=existing),
             host=host(),
             resources=self.resources,  # type: ignore[arg-type]
             evidence_folder=evidence_folder,
@@ -529,11 +540,19 @@ def test_a_cluster_that_cannot_be_removed_stays_in_the_ledger(stage: Stage, erro
 
 
 @pytest.mark.parametrize(
-    ("app_slots", "environment"),
-    [(2, "kind-1.34"), (1, "kind-1.34"), (5, "kind-1.34-small")],
-    ids=["two slots", "one slot", "a small node"],
+    ("app_slots", "environment", "existing"),
+    [
+        (2, "kind-1.34", None),
+        (1, "kind-1.34", None),
+        (5, "kind-1.34-small", None),
+        (5, "kind-1.34", SMALL),
+        (2, "kind-1.34", replace(SMALL, memory_mib=0)),
+    ],
+    ids=["two slots", "one slot", "a small node", "a small cluster of a user's", "a cluster that does not say"],
 )
-def test_only_so_many_scenarios_run_at_a_time(stage: Stage, app_slots: int, environment: str) -> None:
+def test_only_so_many_scenarios_run_at_a_time(
+    stage: Stage, app_slots: int, environment: str, existing: Target | None
+) -> None:
     names = [f"s{number}" for number in range(5)]
     lock = threading.Lock()
     now: list[int] = []
@@ -549,7 +568,7 @@ def test_only_so_many_scenarios_run_at_a_time(stage: Stage, app_slots: int, envi
         return [passed("state", "COMPLETED")]
 
     stage.plays = dict.fromkeys(names, play)
-    ran = Ran(stage, *names, app_slots=app_slots, environment=environment)
+    ran = Ran(stage, *names, app_slots=app_slots, environment=environment, existing=existing)
 
     assert ran.verdicts == dict.fromkeys(names, "passed")
     assert max(most) <= (2 if app_slots == 2 else 1)
