@@ -230,7 +230,7 @@ def test_a_tag_alone_is_accepted_as_node_image(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("", r"has no \[\[release\]\] row"), ("[[release]\n", "not valid TOML.*line 1"), (None, "does not exist")],
+    [("", r"has no \[\[release\]\] row"), ("[[release]\n", "line 1.*not valid TOML"), (None, "does not exist")],
 )
 def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, text: str | None, why: str) -> None:
     file = tmp_path / "releases.toml"
