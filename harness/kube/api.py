@@ -58,10 +58,12 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
     """A client whose requests have API_SECONDS, unless they say otherwise, and whose errors are ApiError.
 
     The API server of a cluster on this machine is asked directly: the library would ask a proxy of the environment even
-    for 127.0.0.1, unlike kubectl and Helm.
+    for 127.0.0.1, unlike kubectl and Helm. Without a proxy of its own it would still do so for a port-forward, which
+    websocket-client 1.9 sends by the environment alone; an exception from one holds for both.
     """
-    if is_loopback(urlsplit(configuration.host).hostname or ""):
-        configuration.proxy = None
+    host = urlsplit(configuration.host).hostname or ""
+    if is_loopback(host):
+        configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, host)))
     return _client_class()(configuration)
 
 

@@ -97,7 +97,8 @@ def watched(kind: type[Provider], watch: Watch) -> type[Provider]:
 
     class Watched(kind):  # type: ignore[misc, valid-type]
         def create(self, spec: ClusterSpec) -> Cluster:
-            cluster: Cluster = super().create(spec)
+            # An engine of the foundry's machine cannot pull what k3d starts beside its nodes.
+            cluster: Cluster = super().create(replace(spec, helper_image=spec.node_image))
             node = cluster.nodes[0]
             done = self.node_exec(cluster, node, ["crictl", "pull", UNFORESEEN])
             watch.said.append(done.stderr)

@@ -80,7 +80,9 @@ def watched(kind: type[Provider], held: tuple[str, ...], address: tuple[str, str
 
     class Watched(kind):  # type: ignore[misc, valid-type]
         def create(self, spec: ClusterSpec) -> Cluster:
-            cluster: Cluster = super().create(spec)
+            # What is done early would begin with what the node image holds.
+            asked = replace(spec, preload=(), early=None) if held else spec
+            cluster: Cluster = super().create(asked)
             node = cluster.nodes[0]
             for image in held:
                 self.node_exec(cluster, node, ["crictl", "rmi", image])

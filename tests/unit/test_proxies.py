@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from company_proxy import proxying
+from fake_api_server import api_server
 
+from harness.errors import ApiError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.kube.api import client_for
-from harness.late import client
+from harness.late import client, streams
 from harness.matrix import catalogue
 from harness.providers import network, proxies
 from harness.providers.base import ClusterSpec
@@ -91,11 +94,30 @@ def test_without_proxies_nothing_is_looked_up(monkeypatch: pytest.MonkeyPatch, s
     assert proxies.of_nodes(spec) == {}
 
 
-@pytest.mark.parametrize(("host", "used"), [("https://127.0.0.1:6443", None), ("https://api.example.com", PROXY)])
+@pytest.mark.parametrize("exempt", ["", "10.0.0.0/8", "127.0.0.1"])
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 def test_an_api_server_on_this_machine_is_asked_without_a_proxy(
-    monkeypatch: pytest.MonkeyPatch, host: str, used: str | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, exempt: str
 ) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", PROXY)
-    configuration = client.Configuration(host=host)
-    with client_for(configuration) as api:
-        assert api.configuration.proxy == used
+    with proxying("127.0.0.1", {}) as proxy, api_server(tmp_path, {"pods": []}) as cluster:
+        monkeypatch.setenv(variable, proxy.url)
+        monkeypatch.setenv("NO_PROXY", exempt)
+        with cluster.api_client() as api:
+            core = client.CoreV1Api(api)
+            assert core.list_namespaced_pod("jobs").items == []
+            # The server knows no port-forward, and answers for itself.
+            with pytest.raises(ApiError, match="200 OK"):
+                streams.portforward(core.connect_get_namespaced_pod_portforward, "server", "jobs", ports="15002")
+        assert proxy.asked == []
+
+
+def test_an_api_server_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxying("127.0.0.1", {}) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        with client_for(client.Configuration(host="https://api.example.com:6443")) as api:
+            core = client.CoreV1Api(api)
+            with pytest.raises(ApiError, match="403"):
+                core.list_namespaced_pod("jobs", _request_timeout=5)
+            with pytest.raises(ApiError, match="403"):
+                streams.portforward(core.connect_get_namespaced_pod_portforward, "server", "jobs", ports="15002")
+        assert {it.target for it in proxy.asked} == {"api.example.com:6443"}
