@@ -19,6 +19,7 @@ from harness.matrix.model import Release
 from harness.matrix.versions import numbers
 from harness.releases import chart_files, crds
 from harness.releases.charts import CHART_NAME, Chart, from_path
+from harness.releases.values import at
 from harness.settings import Settings
 from harness.untrusted import check_yaml
 
@@ -97,6 +98,9 @@ def schema(settings: Settings, release: Release, chart: Path | None = None) -> S
     found = _chart(settings, release, chart)
     if found is not None:
         specs = crds.chart_crds(found)
+        for name, spec in specs.items():
+            if lacking := crds.problem(spec):
+                raise UsageError(f"{found.path}: the CRD {name} is damaged: {lacking}", "use a complete chart")
         kinds = {spec["names"]["kind"]: spec_schema(spec) for spec in specs.values()}
         if kinds:
             return Schema(kinds=kinds, where=f"crds/ of the chart {found.reference}", whole=True, crds=specs)
@@ -109,9 +113,8 @@ def schema(settings: Settings, release: Release, chart: Path | None = None) -> S
 def spec_schema(crd: Mapping[str, Any]) -> Mapping[str, Any]:
     """The schema of `spec` in the storage version of a CRD."""
     version = next(it for it in crd["versions"] if it.get("storage"))
-    whole = (version.get("schema") or {}).get("openAPIV3Schema") or {}
-    found: Mapping[str, Any] = (whole.get("properties") or {}).get("spec") or {}
-    return found
+    found = at(version, "schema.openAPIV3Schema.properties.spec")
+    return found if isinstance(found, Mapping) else {}
 
 
 def require_edge(known: Catalogue, origin: End, target: End) -> str:

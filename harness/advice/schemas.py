@@ -35,7 +35,7 @@ class Misfit:
 
 def misfits(value: Any, schema: Mapping[str, Any], path: str = "spec") -> Iterator[Misfit]:
     """What of a value the schema does not take. A null is dropped without a word where it is not allowed."""
-    if value is None:
+    if value is None or not isinstance(schema, Mapping):
         return
     wrong = _wrong_type(value, schema) or _wrong_value(value, schema)
     if wrong:
@@ -50,9 +50,10 @@ def misfits(value: Any, schema: Mapping[str, Any], path: str = "spec") -> Iterat
 
 
 def _of_map(value: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> Iterator[Misfit]:
-    properties = schema.get("properties") or {}
+    properties, required = schema.get("properties"), schema.get("required")
+    properties = properties if isinstance(properties, Mapping) else {}
     others = schema.get("additionalProperties")
-    for name in schema.get("required") or ():
+    for name in required if isinstance(required, list | tuple) else ():
         if value.get(name) is None:
             yield Misfit(kind="refused", path=f"{path}.{name}", why="it is required")
     for name, inner in value.items():
@@ -79,9 +80,9 @@ def _wrong_type(value: Any, schema: Mapping[str, Any]) -> str:
 
 def _wrong_value(value: Any, schema: Mapping[str, Any]) -> str:
     enum, least = schema.get("enum"), schema.get("minimum")
-    if enum and value not in enum:
+    if isinstance(enum, list | tuple) and enum and value not in enum:
         return f"it is not one of {', '.join(map(str, enum))}"
-    if least is not None and isinstance(value, int | float) and value < least:
+    if isinstance(least, int | float) and isinstance(value, int | float) and value < least:
         return f"it is less than {least}"
     return ""
 

@@ -163,8 +163,7 @@ def applications(reading: Reading) -> Iterator[Stored]:
     """The applications of the snapshot, one at a time."""
     for kind in reading.site.kinds:
         for it in folder.stored(reading.path, kind):
-            metadata = it.get("metadata") or {}
-            yield stored(it, f"{metadata.get('namespace')}/{metadata.get('name')}")
+            yield stored(it, f"{at(it, 'metadata.namespace')}/{at(it, 'metadata.name')}")
 
 
 def unknown(reading: Reading) -> list[str]:

@@ -33,6 +33,8 @@ _UMBRELLA = re.compile(r"^(?P<indent>[ \t]*)[\"']?(?:spark[-_]?operator|sparkOpe
 _UMBRELLA_KEY = re.compile(r"perator[\"']?:")
 _FARTHEST = 400
 """So many lines from the chart's name, nothing belongs to it."""
+_WIDEST = 1000
+"""So many letters from it on a line that no person has written."""
 _FLAGS_WITHIN = 8
 """So many lines below a chart's name, a list of Helm's flags is this chart's."""
 # `url: oci://ghcr.io/…/spark-operator` of Flux and Zarf, `repoURL` of Argo CD.
@@ -357,7 +359,8 @@ def _region(lines: Lines, offset: int) -> tuple[int, int]:
         if _BARRIER.match(line) or (depth >= 0 and line.strip() and indent(line) <= depth):
             last = below - 1
             break
-    return lines.start(first), lines.start(last) + len(every[last - 1]) + 1
+    begin, end = lines.start(first), lines.start(last) + len(every[last - 1]) + 1
+    return (max(begin, offset - _WIDEST), min(end, offset + _WIDEST)) if lines.is_long(number) else (begin, end)
 
 
 def _umbrellas(lines: Lines) -> Iterator[ChartPin]:

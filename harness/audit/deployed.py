@@ -199,10 +199,15 @@ def _terraform(releases: Mapping[str, Any], where: str) -> Iterator[Deployment]:
 
 def _others(it: Any, where: str) -> Iterator[Deployment]:
     """The operator's chart beside its values: Crossplane, Fleet, Skaffold, Cluster API's and Sveltos' objects."""
-    for below in it.values() if isinstance(it, Mapping) else it if isinstance(it, list) else ():
-        yield from _others(below, where)
+    if isinstance(it, list):
+        for below in it:
+            yield from _others(below, where)
     if not isinstance(it, Mapping):
         return
+    for key, below in it.items():
+        # A chart that is a mapping gets the values beside it.
+        if not (key == "chart" and isinstance(below, Mapping)):
+            yield from _others(below, where)
     for one in _mappings(it.get("targetCustomizations")):
         own, base = _mapping(one.get("helm")), _mapping(it.get("helm"))
         # What Fleet takes for some clusters goes over the chart of all.

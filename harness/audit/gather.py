@@ -123,7 +123,8 @@ def _of_object(it: Any, origin: str, homes: Homes | None, config: Mapping[str, M
     elif kind in ("Kustomization", "Component") or _is_kustomization(it):
         yield from _kustomized(it, where)
     elif kind == "HelmRelease":
-        for renderer in at(it, "spec.postRenderers") or []:
+        renderers = at(it, "spec.postRenderers")
+        for renderer in renderers if isinstance(renderers, list) else ():
             yield from _kustomized(renderer.get("kustomize") if isinstance(renderer, Mapping) else None, where)
     elif kind == "ImageRepository":
         # What Flux lists the tags of.
@@ -303,9 +304,9 @@ def _defaults(value: Any, where: str, path: str) -> Iterator[Mention]:
                 yield from _walk(inner, where, f"{path}.default")
 
 
-def _texts(data: Mapping[str, Any], where: str) -> Iterator[Mention]:
+def _texts(data: Any, where: str) -> Iterator[Mention]:
     """Spark properties and pod templates in the text of a ConfigMap."""
-    for key, text in data.items():
+    for key, text in data.items() if isinstance(data, Mapping) else ():
         if not isinstance(text, str):
             continue
         for name, image in _SPARK_LINE.findall(text):

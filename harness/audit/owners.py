@@ -12,6 +12,8 @@ _KEY_BEFORE = re.compile(r"[\"']?([A-Za-z_][\w./-]*)[\"']?\]?\s*(?::=|\?=|[:=])\
 _KEY_LINE = re.compile(r"\s*(?:-\s+)*[\"']?([A-Za-z_][\w./-]*)[\"']?\s*(?:[:?+]?=|:)(?:\s|$)")
 _BLOCK_LINE = re.compile(r"\s*(?:resource|module|data)?\s*\"?([\w-]+)\"?(?:\s+\"[^\"]*\")*\s*\{\s*$")
 _FARTHEST = 2000
+_LONG, _NEAR = 5000, 300
+"""More letters have only lines that no person has written; so many of them are looked at before each name."""
 _LONGEST_KEY = 120
 _MOST = 8
 
@@ -47,8 +49,12 @@ class Lines:
 
     def before(self, offset: int) -> str:
         """What stands before an offset on its line, without the beginning of a very long one."""
-        begin = max(self.text.rfind("\n", 0, offset) + 1, offset - _FARTHEST)
-        return self.text[begin:offset]
+        line, _ = self.place(offset)
+        return self.text[max(self.start(line), offset - (_NEAR if self.is_long(line) else _FARTHEST)) : offset]
+
+    def is_long(self, line: int) -> bool:
+        """Whether a line is one that no person has written, and may have thousands of names."""
+        return len(self.all[line - 1]) > _LONG
 
     def owners(self, offset: int) -> list[str]:
         """The keys around an offset, the nearest first; a few of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from harness.audit.findings import Finding
 from harness.audit.owners import Lines
@@ -94,11 +94,20 @@ class Past:
         """Where prose around a name begins and ends on its line: all of it, a comment, or a text of several words."""
         if self._is_document:
             return 0, len(line)
-        comment = _COMMENT.search(line[: stale.column - 1])
+        at = stale.column - 1
+        comment = _COMMENT.search(line, max(0, at - _MOST_LETTERS) if self._lines.is_long(stale.line) else 0, at)
         if comment:
             return comment.end(), len(line)
-        text = next((it for it in _TEXT.finditer(line) if it.start() < stale.column - 1 < it.end()), None)
-        return (text.start() + 1, text.end() - 1) if text and text[0].count(" ") >= _WORDS else (-1, -1)
+        texts = _texts(line)
+        begin, end = texts[max(0, bisect_left(texts, (at, at)) - 1)] if texts else (0, 0)
+        is_prose = begin < at < end and line.count(" ", begin, end) >= _WORDS
+        return (begin + 1, end - 1) if is_prose else (-1, -1)
+
+
+@lru_cache(maxsize=8)
+def _texts(line: str) -> list[tuple[int, int]]:
+    """Where texts in quotes begin and end on a line."""
+    return [it.span() for it in _TEXT.finditer(line)]
 
 
 def _was_true(finding: Finding) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from harness.audit.owners import Lines
 
@@ -111,9 +112,15 @@ def _is_left_of_equals(lines: Lines, start: int, end: int) -> bool:
 
 def _in_policy(text: str, offset: int) -> bool:
     """Whether the document around an offset is a policy."""
+    policies = _policies(text)
+    if not policies:
+        return False
     first, last = text.rfind("\n---", 0, offset), text.find("\n---", offset)
-    return bool(
-        _KINDS.search(
-            text, max(first, offset - _FARTHEST, 0), min(last if last >= 0 else len(text), offset + _FARTHEST)
-        )
-    )
+    begin, end = max(first, offset - _FARTHEST, 0), min(last if last >= 0 else len(text), offset + _FARTHEST)
+    return any(begin <= it < end for it in policies)
+
+
+@lru_cache(maxsize=2)
+def _policies(text: str) -> tuple[int, ...]:
+    """Where a text says that an object is a policy."""
+    return tuple(it.end() - 1 for it in _KINDS.finditer(text))

@@ -24,6 +24,37 @@ _REFUSED = "FailedValidation"
 
 _REQUIRED = "it is required"
 
+_ANY = {"x-kubernetes-preserve-unknown-fields": True}
+_OBJECT = {"type": "object", **_ANY}
+_OBJECTS = {"type": "array", "items": _OBJECT}
+_POD = {**_OBJECT, "properties": {"containers": _OBJECTS}}
+_PART: dict[str, Any] = {
+    **_OBJECT,
+    "properties": {
+        **dict.fromkeys(("env", "volumeMounts"), _OBJECTS),
+        "envVars": _OBJECT,
+        "template": {**_OBJECT, "properties": {"spec": _POD}},
+    },
+}
+_RUN: dict[str, Any] = {
+    **_OBJECT,
+    "properties": {
+        **dict.fromkeys(("driver", "executor", "server"), _PART),
+        "sparkConf": _OBJECT,
+        "arguments": {"type": "array"},
+        "volumes": _OBJECTS,
+    },
+}
+_SHAPE = {
+    **_OBJECT,
+    "properties": {
+        "metadata": {**_OBJECT, "properties": dict.fromkeys(("labels", "annotations"), _OBJECT)},
+        "status": _OBJECT,
+        "spec": {**_RUN, "properties": {**_RUN["properties"], "template": _RUN}},
+    },
+}
+"""What the parts of an application have to be so that they can be rehearsed, whatever their CRD says."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsed:
@@ -81,25 +112,33 @@ def _stored(path: Path, site: Site) -> Iterator[Object]:
         crd = folder.crd(path, f"{resource.plural}.{GROUP}")
         schema = ends.spec_schema(crd) if crd else None
         for it in folder.stored(path, resource.kind) if resource.kind in site.kinds else ():
-            _require_fit(path, it, resource.kind, schema)
-            yield it
+            whole = _without_nulls(it)
+            _require_fit(path, whole, resource.kind, schema)
+            yield whole
 
 
 def _require_fit(path: Path, document: Object, kind: str, schema: Mapping[str, Any] | None) -> None:
     """Raise UsageError for what is no application, or one that the CRD of its own cluster would refuse."""
-    metadata, spec = document.get("metadata"), document.get("spec")
+    spec = document.get("spec")
     file = path / folder.APPLICATIONS / f"{kind}.yaml"
     again = "correct it there, or make the snapshot again: harness snapshot --context CONTEXT -o DIR"
-    if document.get("kind") != kind or not isinstance(metadata, Mapping) or not metadata.get("name"):
-        raise UsageError(f"{file}: an object is not of the kind {kind}, or has no name", again)
-    if not isinstance(spec, Mapping):
+    if not isinstance(spec, Mapping) or (kind == SCHEDULED.kind and not isinstance(spec.get("template"), Mapping)):
         raise UsageError(f"{file}: {kind} {_shown(document)} has no spec", again)
+    for it in schemas.misfits(document, _SHAPE, ""):
+        raise UsageError(f"{file}: {kind} {_shown(document)}: {it.path.lstrip('.')}: {it.why}", again)
     masked = _masked(spec)
     for it in schemas.misfits(_known(spec), schema or {}) if schema else ():
         if it.kind == "refused" and not (masked and it.why == _REQUIRED):
             raise UsageError(
                 f"{file}: {kind} {_shown(document)} does not fit the CRD of its own cluster: {it.path}: {it.why}", again
             )
+
+
+def _without_nulls(value: Any) -> Any:
+    """An object as an API server would have stored it: without fields that are null."""
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(it) for key, it in value.items() if it is not None}
+    return [_without_nulls(it) for it in value if it is not None] if isinstance(value, list) else value
 
 
 def _known(value: Any) -> Any:

@@ -54,13 +54,13 @@ def of(reading: Reading, origin: Release) -> OfTheSite:
 
 def _removed(values: Any, pointer: str) -> bool:
     """Take out what a JSON pointer (RFC 6901) names; whether there was anything."""
-    *above, last = [it.replace("~1", "/").replace("~0", "~") for it in pointer.split("/")[1:]]
+    _, *above, last = ["", *(it.replace("~1", "/").replace("~0", "~") for it in pointer.split("/"))]
     here = values
-    for name in above:
-        here = here[int(name)] if isinstance(here, list) and name.isdigit() else _inner(here, name)
+    for name in above[1:]:
+        here = _inner(here, name)
     if isinstance(here, dict):
         return here.pop(last, _GONE) is not _GONE
-    if isinstance(here, list) and last.isdigit():
+    if isinstance(here, list) and last.isdigit() and int(last) < len(here):
         # The others keep their places, by which later pointers name them.
         here[int(last)] = None
         return True
@@ -68,6 +68,8 @@ def _removed(values: Any, pointer: str) -> bool:
 
 
 def _inner(value: Any, name: str) -> Any:
+    if isinstance(value, list):
+        return value[int(name)] if name.isdigit() and int(name) < len(value) else None
     return value.get(name) if isinstance(value, Mapping) else None
 
 

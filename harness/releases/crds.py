@@ -19,6 +19,7 @@ from harness.kube.api import listed, send
 from harness.late import client
 from harness.releases import chart_files
 from harness.releases.charts import Chart
+from harness.releases.values import at
 from harness.untrusted import check_yaml
 
 _YAML = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
@@ -220,6 +221,21 @@ def _brief(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def problem(spec: object) -> str:
+    """What keeps the spec of a CRD from being one, as far as it is read here; empty where nothing does."""
+    if not isinstance(at(spec, "names.kind"), str):
+        return "spec.names has no kind"
+    versions = at(spec, "versions")
+    if not (isinstance(versions, list) and all(isinstance(it, Mapping) for it in versions)):
+        return "spec.versions is no list of mappings"
+    if not any(it.get("storage") for it in versions):
+        return "none of its versions is stored"
+    schemas = [at(it, "schema.openAPIV3Schema") for it in versions]
+    if not all(isinstance(it, Mapping | None) and isinstance(at(it, "properties"), Mapping | None) for it in schemas):
+        return "a schema is no mapping"
+    return ""
+
+
 @functools.lru_cache(maxsize=4)
 def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
@@ -232,5 +248,8 @@ def _read(path: Path, sha256: str) -> dict[str, Mapping[str, Any]]:
             raise UsageError(f"{path}: {name} is not valid YAML: {broken}", "use a complete chart") from broken
         for document in documents:
             if isinstance(document, dict) and document.get("kind") == _KIND:
-                found[document["metadata"]["name"]] = document
+                crd = at(document, "metadata.name")
+                if not isinstance(crd, str) or not isinstance(document.get("spec"), Mapping):
+                    raise UsageError(f"{path}: {name} has a CRD without a name or a spec", "use a complete chart")
+                found[crd] = document
     return found

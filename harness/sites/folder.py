@@ -15,6 +15,8 @@ import yaml
 from pydantic import ValidationError
 
 from harness.errors import HostError, UsageError
+from harness.releases import crds
+from harness.releases.values import at
 from harness.sites import applications
 from harness.sites.model import SCHEMA, Object, Site
 from harness.untrusted import check_yaml, first_problem
@@ -110,7 +112,10 @@ def stored(folder: Path, kind: str) -> Iterator[Object]:
     if not file.is_file():
         return
     try:
-        yield from applications.read(file)
+        for number, it in enumerate(applications.read(file), 1):
+            if it.get("kind") != kind or not isinstance(at(it, "metadata.name"), str):
+                raise UsageError(f"{file}: object {number} is not of the kind {kind}, or has no name", _AGAIN)
+            yield it
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"{file} cannot be read: {str(broken).splitlines()[0]}", _AGAIN) from broken
 
@@ -124,7 +129,9 @@ def crd(folder: Path, name: str) -> Mapping[str, Any] | None:
         found = yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506  # a safe loader
     except (yaml.YAMLError, OSError, UnicodeDecodeError) as broken:
         raise UsageError(f"{file} cannot be read: {str(broken).splitlines()[0]}", _AGAIN) from broken
-    return found if isinstance(found, dict) else None
+    if lacking := crds.problem(found):
+        raise UsageError(f"{file} is damaged: {lacking}", _AGAIN)
+    return dict(found)
 
 
 _LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader

@@ -385,8 +385,9 @@ SARIF = {
         "- image:\n    registry: docker.io\n    repository: kubeflow/spark-operator\n" * 800,
         "- chart: spark-operator\n  version: 2.1.1\n" * 1_500,
         "- name: image.tag\n" * 10_000 + " spark-operator",
+        '{"name":"spark-operator","value":"kubeflow/spark-operator","x":[1,2,3]},' * 700,
     ],
-    ids=["braces", "templates", "slashes", "one line", "many parts", "many charts", "many names"],
+    ids=["braces", "templates", "slashes", "one line", "many parts", "many charts", "many names", "many on one line"],
 )
 def test_a_text_takes_time_in_proportion_to_its_length(text: str, homes: Homes) -> None:
     scanner = docs.Scanner(homes)
