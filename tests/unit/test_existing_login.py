@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Logins to an existing cluster by what is in a kubeconfig, as kubectl takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fake_api_server import api_server
+
+from harness.errors import UsageError
+from harness.kube.login import access, logged_in
+
+
+def bearer(folder: Path, user: dict[str, Any]) -> str:
+    """What a client of that user sends as its token."""
+    with api_server(folder, {}) as cluster:
+        document = yaml.safe_load(cluster.kubeconfig.read_text())
+        document["users"][0]["user"] = user
+        cluster.kubeconfig.write_text(yaml.safe_dump(document))
+        with logged_in(access(str(cluster.kubeconfig), "")) as api:
+            (login,) = api.configuration.auth_settings().values()
+            return str(login["value"])
+
+
+@pytest.mark.parametrize("written", ["fresh", "fresh\n", " fresh\r\n\n"])
+@pytest.mark.parametrize("beside", [{}, {"token": "stale"}])
+def test_the_token_of_a_file_is_taken_as_kubectl_takes_it(tmp_path: Path, written: str, beside: dict[str, str]) -> None:
+    (tmp_path / "token").write_text(written)
+
+    # The file is named from the folder of its kubeconfig.
+    assert bearer(tmp_path, {"tokenFile": "token", **beside}) == "Bearer fresh"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "cannot be read"), (b"\n", "is empty"), (b"\xff", "cannot be read")]
+)
+def test_a_token_file_without_a_token_is_told(tmp_path: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+
+    with pytest.raises(UsageError, match=f"the token file of context fake {why}"):
+        bearer(tmp_path, {"tokenFile": "token"})
+
+
+def test_a_token_alone_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert bearer(tmp_path, {"token": "given"}) == "Bearer given"
