@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -12,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from harness.errors import ApiError, ApiServerAway
+from harness.errors import ApiError, ApiServerAway, UsageError
 from harness.images.references import is_loopback
 from harness.late import client, config, urllib3
 
@@ -59,12 +60,30 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
 
     The API server of a cluster on this machine is asked directly: the library would ask a proxy of the environment even
     for 127.0.0.1, unlike kubectl and Helm. Without a proxy of its own it would still do so for a port-forward, which
-    websocket-client 1.9 sends by the environment alone; an exception from one holds for both.
+    websocket-client 1.9 sends by the environment alone; an exception from one holds for both. A proxy that a kubeconfig
+    names (`proxy-url`) is asked for every address, as kubectl asks it: 127.0.0.1 is then one of the proxy's machine.
+
+    Raises UsageError for a proxy that this client cannot speak to, such as a SOCKS proxy.
     """
     host = urlsplit(configuration.host).hostname or ""
-    if is_loopback(host):
-        configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, host)))
-    return _client_class()(configuration)
+    if configuration.proxy and configuration.proxy not in urllib.request.getproxies().values():
+        configuration.no_proxy = None
+    else:
+        if configuration.proxy and "://" not in configuration.proxy:
+            configuration.proxy = f"http://{configuration.proxy}"
+        if is_loopback(host):
+            configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, host)))
+    try:
+        return _client_class()(configuration)
+    except (ImportError, urllib3.exceptions.HTTPError, ValueError) as unusable:
+        if not configuration.proxy:
+            raise
+        scheme, mark, address = configuration.proxy.rpartition("://")
+        raise UsageError(
+            f"the API server {host} cannot be asked by the proxy {scheme}{mark}{address.rpartition('@')[2]}: "
+            "only proxies with http:// and https:// can be asked",
+            "name another one in proxy-url of the kubeconfig or in HTTPS_PROXY, or except the API server by NO_PROXY",
+        ) from unusable
 
 
 def connect(

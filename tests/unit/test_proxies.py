@@ -11,7 +11,7 @@ import pytest
 from company_proxy import proxying
 from fake_api_server import api_server
 
-from harness.errors import ApiError
+from harness.errors import ApiError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.kube.api import client_for
 from harness.late import client, streams
@@ -111,9 +111,29 @@ def test_an_api_server_on_this_machine_is_asked_without_a_proxy(
         assert proxy.asked == []
 
 
-def test_an_api_server_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxy_of_a_kubeconfig_is_asked_for_every_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with proxying("127.0.0.1", {}) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        configuration = client.Configuration(host="https://127.0.0.1:6443", proxy=proxy.url)
+        with client_for(configuration) as api, pytest.raises(ApiError, match="403"):
+            client.CoreV1Api(api).list_namespaced_pod("jobs", _request_timeout=5)
+        assert {it.target for it in proxy.asked} == {"127.0.0.1:6443"}
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:hidden@127.0.0.1:1080", "nonsense"])
+def test_a_proxy_that_cannot_be_asked_is_told_without_its_login(proxy: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"api\.example\.com cannot be asked by the proxy (?:socks5://127\.0\.0\.1:1080|nonsense):"
+    ) as told:
+        client_for(client.Configuration(host="https://api.example.com:6443", proxy=proxy))
+
+    assert "hidden" not in str(told.value)
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+def test_an_api_server_elsewhere_is_asked_through_the_proxy(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    with proxying("127.0.0.1", {}) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", scheme + proxy.url.removeprefix("http://"))
         with client_for(client.Configuration(host="https://api.example.com:6443")) as api:
             core = client.CoreV1Api(api)
             with pytest.raises(ApiError, match="403"):
