@@ -28,9 +28,11 @@ _WRAPPED = (
     r"|[\w.]+[ \t]*(?:\|\||\?\?)[ \t]*(?=[\"'`]))"
 )
 _END = r"(?=[\s,;)}\]&|\\]|$)"
+_OF_YTT = r"#@[ \t]+\S[^\n]*"
+"""What ytt fills in, which is a comment of YAML."""
 _ASSIGNED = re.compile(
     rf"(?<![\w.])(?P<key>[A-Za-z_][\w.-]{{0,80}})[\"'`]?[ \t]*{_SEPARATOR}[ \t]*(?:\*|\[\]\w+[ \t]*|{_WRAPPED})?"
-    rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE})[\"'`]*(?:(?<=[\"'])\.\w+\(\))?{_END}"
+    rf"(?P<quote>[\"'`]*)(?P<value>{_VALUE}|{_OF_YTT})[\"'`]*(?:(?<=[\"'])\.\w+\(\))?{_END}"
 )
 # `name: image.registry` with `value: docker.io`, in either order: Argo CD, helmfile, Terraform.
 _Q = r"[\"']?"
@@ -192,7 +194,9 @@ def _part(
 
 
 def _is_code(match: re.Match[str], value: str) -> bool:
-    """Whether a value is another name and no text: `var.registry`, `local.ecr`, `data.aws.…`."""
+    """Whether a value is another name and no text: `var.registry`, `local.ecr`, `data.aws.…`, `#@ data.values.x`."""
+    if value.startswith("#@"):
+        return True
     quoted = match.groupdict().get("quote")
     return not quoted and bool(re.match(r"(?:var|local|data|module|each|self|config|params|inputs)\.[A-Za-z_]", value))
 

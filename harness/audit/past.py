@@ -15,7 +15,7 @@ _DOCUMENTS = (".md", ".mdx", ".markdown", ".rst", ".adoc", ".txt", ".html")
 _FENCE = re.compile(r"\s*(?:```|~~~|----\s*$|<pre)")
 _COMMENT = re.compile(r"(?:^|\s)(?:#+|//+|--|;+|/\*+|<!--|\*)\s")
 _ITEM = re.compile(r"(?:[-*+|>]|\d+[.)]|#+)\s|```|~~~")
-_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)[.!?;]\s+")
+_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)[.!?;]\s+|[。！？；]")
 _VERSION = r"(?:and including )?(?:the )?(?:(?:v|version|release|chart|spark operator|operator)\s?)*\d"
 _SOMEWHERE = re.compile(
     r"\b(?:was|were|had been)\s+(?:\w+\s+){0,2}?(?:pulled|published|hosted|pushed|released|available|served|shipped"
@@ -27,6 +27,16 @@ _SOMEWHERE = re.compile(
     r"|\b(?:has|have|gets?|receives?) no\b|\b(?:do not|don't|never|must not|should not) (?:use|pull)\b"
     r"|\bno longer\s+(?:\w+\s+){0,2}?(?:used?|updated|maintained|published|gets?|receives?|pulled?|available|exists?)\b"
     rf"|\b(?:until|before|prior to|older than|earlier than|up to|through)\s+{_VERSION}",
+    re.I,
+)
+_IN_OTHER_LANGUAGES = re.compile(
+    # German, French, Spanish, Portuguese, Italian, Russian, Chinese, Japanese
+    r"\b(?:war(?:en)?|lag(?:en)?)\s+(?:[\w.]+\s+){0,4}?(?:auf|bei|in|unter|von)\b|\b(?:früher|ehemals|vormals)\b"
+    r"|\b(?:étai(?:t|ent)|anciennement|autrefois|auparavant)\b|\bjusqu['’]à (?:la version )?v?\d"
+    r"|\b(?:estaban?|estavam?|anteriormente|antiguamente|antigamente|precedentemente|in precedenza)\b"
+    r"|\b(?:hasta|até|fino)(?: a| al| alla| la)?(?: vers\w+)? v?\d|\bera(?:no)? su\b"
+    r"|\b(?:ранее|раньше|прежде)\b|\bдо версии\b"
+    r"|(?:以前|之前|此前|原来|原先)(?:在|是|位于|存放|的)|曾(?:经|在|位于)|不再|以前は|かつて",
     re.I,
 )
 _DIRECTLY_BEFORE = re.compile(
@@ -88,7 +98,9 @@ class Past:
         first = max((it.end() for it in _SENTENCE_END.finditer(before)), default=0)
         last = _SENTENCE_END.search(after)
         before, after = before[first:], after[: last.start()] if last else after
-        return bool(_DIRECTLY_BEFORE.search(before) or _SOMEWHERE.search(f"{before} NAME {after}"))
+        sentence = f"{before} NAME {after}"
+        told = _DIRECTLY_BEFORE.search(before) or _SOMEWHERE.search(sentence) or _IN_OTHER_LANGUAGES.search(sentence)
+        return bool(told)
 
     def _prose(self, stale: Stale, line: str) -> tuple[int, int]:
         """Where prose around a name begins and ends on its line: all of it, a comment, or a text of several words."""

@@ -45,6 +45,11 @@ _ON_THE_LINE = re.compile(
     r"|(?:!=|==|=~|!~|\bnot\s+in|\bcase)\s*[\\\"'(\[]*$",
     re.I,
 )
+_MADE = re.compile(
+    r"\b(?:docker|podman|nerdctl|buildah)\s[^|;&]*\b(?:build|bud)\b[^|;&]*\s(?:-t|--tag)[= ][\"']?$"
+    r"|\b(?:docker_build|docker_build_with_restart|custom_build)\(\s*(?:ref\s*=\s*)?[\"']$"
+)
+"""What names an image that is built: of Docker and its like, and of Tilt. Skaffold's are below `artifacts`."""
 _IMAGE_AFTER = re.compile(r"=[\w${}.-]+(?:[:/@][\w${}.-]+)+")
 _ASKED = re.compile(r"[\"'][ \t]+(?:not[ \t]+)?in[ \t]")
 _FAILED = re.compile(r"[\"'`]?:[ \t]*(?:not found|manifest unknown|pull access denied|denied|unauthorized)\b", re.I)
@@ -75,6 +80,9 @@ def is_rule(lines: Lines, file: str, start: int, end: int) -> bool:
         return True
     number, _ = lines.place(start)
     owners = lines.owners(start)
+    if _MADE.search(_command_before(lines, start)) or (owners[:1] == ["image"] and "artifacts" in owners[1:4]):
+        # What is built here is nobody's to pull.
+        return True
     if any(_KEYS.fullmatch(it) for it in owners[:4]):
         return True
     if owners[:1] == ["source"] and _SOURCE.search("\n".join(lines.all[max(0, number - 8) : number + 8])):
