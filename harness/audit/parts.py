@@ -145,7 +145,7 @@ def near(
     if word == "registry" and this.stem.endswith("image") and not names_host(this.value or ""):
         # `REGISTRY` before `IMAGE_NAME`.
         stems.add(this.stem.removesuffix("image").rstrip())
-    around = [it for it in _around(parts, this) if it.named == this.named and it != this]
+    around = [it for it in _around(parts, this) if it.named == this.named and it.start != this.start]
     alike = [it for it in around if it.stem in stems]
     rivals = [it for it in around if it.key == this.key]
     places = [it.start for it in (*around, this)]

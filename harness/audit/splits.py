@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 from harness.audit import chart_pins
 from harness.audit.chart_pins import ChartPin
@@ -223,10 +224,14 @@ class Splits:
 
     def _serves_others(self, part: Part) -> bool:
         """Whether a registry is the variable before names of other images, too."""
-        return any(
-            named_by(it["variable"]) == part.key and not it["path"].startswith(tuple(self._homes.repositories))
-            for it in _VARIABLE_PATH.finditer(self._lines.text)
-        )
+        return part.key in self._serving_others
+
+    @cached_property
+    def _serving_others(self) -> frozenset[str]:
+        """The variables before names of other images."""
+        own = tuple(self._homes.repositories)
+        found = _VARIABLE_PATH.finditer(self._lines.text)
+        return frozenset(named_by(it["variable"]) for it in found if not it["path"].startswith(own))
 
     # Names without a repository: the chart has one
 
