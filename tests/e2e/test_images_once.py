@@ -208,4 +208,5 @@ def test_a_second_run_pulls_nothing(
     # Nodes went to the proxy for what the cache lacks, and for nothing else.
     by_nodes = {it.target for it in internet.proxy.asked if it.source in watch.sources}
     assert by_nodes == {"ghcr.io:443"}
-    assert all("x509" in it for it in watch.said), watch.said
+    # They cannot trust what it leads to. containerd 2.2.9 tells that, or what the cache answered before.
+    assert all("x509" in it or "not found" in it for it in watch.said), watch.said
