@@ -13,7 +13,8 @@ from harness.matrix import crd_modes, path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import IN_WORDS, ON_PURPOSE
 from harness.matrix.known_rows import KnownRow
-from harness.matrix.model import CrdMode, Move, Release
+from harness.matrix.model import CrdMode, Move
+from harness.matrix.release import Release
 from harness.matrix.results import Result
 from harness.matrix.versions import numbers
 from harness.report import advice

@@ -15,7 +15,7 @@ from harness.errors import UsageError
 from harness.imports import at_hand
 from harness.matrix import chart_facts, path_names
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.versions import numbers
 from harness.releases import chart_files, crds
 from harness.releases.charts import CHART_NAME, Chart, from_path

@@ -14,7 +14,7 @@ from harness.audit.homes import Homes
 from harness.audit.references import HUB_HOSTS
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, HUB_CACHES, ImageReference
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.versions import numbers
 from harness.releases import chart_image
 from harness.releases.chart_image import ChartImage

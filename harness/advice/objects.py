@@ -15,7 +15,7 @@ from typing import Any
 from harness.advice import schemas
 from harness.advice.ends import Schema
 from harness.advice.remarks import Remark
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.versions import numbers, within
 from harness.report.advice import Origin, Sentence
 

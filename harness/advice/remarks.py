@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.report.advice import Origin, Sentence
 
 

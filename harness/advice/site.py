@@ -17,7 +17,7 @@ from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, ImageReference
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.crd_modes import Tool
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.versions import VERSION
 from harness.releases.charts import CHART_NAME
 from harness.releases.crds import differences

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from harness.matrix.crd_modes import Tool
-from harness.matrix.model import CrdMode, Release
+from harness.matrix.model import CrdMode
+from harness.matrix.release import Release
 from harness.releases.charts import CHART_NAME
 from harness.report.advice import Origin, Sentence
 

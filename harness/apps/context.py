@@ -11,7 +11,7 @@ from harness.errors import UnavailableError
 from harness.kube.cluster import Cluster
 from harness.late import client
 from harness.matrix.connect_clients import ConnectClient
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases import crds
 from harness.releases.charts import Chart
 from harness.verdicts import Finding

@@ -14,7 +14,7 @@ from harness.audit.findings import Finding, Severity
 from harness.audit.history import FormerHome, History
 from harness.errors import UsageError
 from harness.images.references import DOCKER_HUB, HUB_CACHES, ImageReference, is_tagged, names_host
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 
 Role = Literal["operator", "hook"]
 

@@ -24,7 +24,7 @@ from harness.kube import reading
 from harness.kube.api import connect, listed
 from harness.late import client, config
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import ChartSource, Release
+from harness.matrix.release import ChartSource, Release
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.releases.values import load_values, merge

@@ -34,7 +34,7 @@ from harness.errors import HarnessError
 from harness.evidence.ledger import new_run_id
 from harness.foundry import images as foundry_images
 from harness.images.references import ImageReference
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.select import Selection
 from harness.providers import network
 from harness.providers.kind_config import cluster_config

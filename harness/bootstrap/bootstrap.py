@@ -20,7 +20,8 @@ from harness.foundry import gobuild, plan
 from harness.foundry.store import Store
 from harness.host import disk, display, engine, packages, step_runner
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
+from harness.matrix.release import Release
 from harness.process import call
 from harness.settings import Settings, SourceKind
 

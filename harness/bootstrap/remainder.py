@@ -16,7 +16,8 @@ from harness import process
 from harness.errors import HarnessError
 from harness.evidence.temporary import outside
 from harness.host.steps import Step, results
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
+from harness.matrix.release import Release
 from harness.settings import Settings
 from harness.waiting import Deadline, cancelled
 

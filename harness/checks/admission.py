@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases.admission_samples import expected, unlike
 from harness.releases.asked import webhook_off
 from harness.releases.crds import APPLICATIONS, has_field

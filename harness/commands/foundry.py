@@ -17,7 +17,7 @@ from harness.settings import Settings
 
 if TYPE_CHECKING:
     from harness.matrix.catalogue import Catalogue
-    from harness.matrix.model import Release
+    from harness.matrix.release import Release
 
 _PAPERS = ("sbom", "provenance", "record-packages", "outdated")
 _ADDITIONS = ("add-kubernetes", "add-release")

@@ -18,7 +18,7 @@ from harness.foundry import operator, rows, spark, toolmodule
 from harness.foundry.store import Store
 from harness.foundry.toolmodule import Source, ToolModule
 from harness.host.steps import Progress
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.settings import PROJECT_ROOT, Settings
 
 _MAIN = "cmd/operator"

@@ -15,7 +15,7 @@ from harness.foundry.publish import Publisher, published
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
 from harness.matrix.addons import Addon, Program, StandIn
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.settings import Settings
 
 _SPARK_SECONDS = 75.0

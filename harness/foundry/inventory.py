@@ -35,8 +35,9 @@ from harness.foundry.store import Artifact, Recipe, Store
 from harness.host import display
 from harness.host.steps import Progress, Step
 from harness.matrix import catalogue
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
 from harness.matrix.names import unknown
+from harness.matrix.release import Release
 from harness.settings import Settings
 
 Identity = tuple[str, str, str]

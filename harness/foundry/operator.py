@@ -20,7 +20,7 @@ from harness.foundry import gobuild, spark
 from harness.foundry.assemble import ImageConfig, foreign, labels, write_image
 from harness.foundry.layers import LayerWriter, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
 

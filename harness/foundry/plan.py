@@ -28,7 +28,8 @@ from harness.foundry.loaded import LoadedNode, loaded_node
 from harness.foundry.publish import published
 from harness.foundry.store import Recipe, Store
 from harness.host.steps import BUILD_PACKAGES, ENGINE, Progress, Step
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
+from harness.matrix.release import Release
 from harness.settings import Settings
 
 _GIGABYTE = 10**9

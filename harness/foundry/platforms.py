@@ -15,7 +15,7 @@ from harness.foundry import operator
 from harness.foundry.assemble import architecture, read_image, write_index
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 
 ARCHITECTURES = ("amd64", "arm64")
 """Those for which the project publishes its images."""

@@ -10,7 +10,7 @@ from harness.foundry import kustomization as kustomizations
 from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.imports import charts as imported
-from harness.matrix.model import ChartSource, Release
+from harness.matrix.release import ChartSource, Release
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.settings import Settings

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from harness.errors import UnavailableError, UsageError
 from harness.foundry.imported import ImportedChart, Imports, Records
-from harness.matrix.model import ChartSource, Release
 from harness.matrix.names import unknown
+from harness.matrix.release import ChartSource, Release
 from harness.releases import charts
 from harness.releases.charts import CHART_NAME, Chart
 from harness.settings import Settings

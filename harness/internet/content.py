@@ -27,7 +27,8 @@ from harness.foundry.store import Artifact, Recipe, Store
 from harness.images.references import ImageReference
 from harness.internet import indexes, names
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
+from harness.matrix.release import Release
 from harness.providers import PROVIDERS
 from harness.registries import local
 from harness.settings import Settings

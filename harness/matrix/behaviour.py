@@ -21,7 +21,7 @@ from harness.matrix.facts import (
     Rule,
     UnmetRight,
 )
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.versions import VERSION, numbers
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource

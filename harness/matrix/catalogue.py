@@ -17,10 +17,11 @@ from harness.images.references import ImageReference
 from harness.matrix import behaviour, edges, model, own_rows, properties
 from harness.matrix.addons import Addon, named, read_addons
 from harness.matrix.edges import Upgrades
-from harness.matrix.model import Environment, Release, ReleaseRow, Relocation, Scenario
+from harness.matrix.model import Environment, Scenario
 from harness.matrix.names import matching, unknown
 from harness.matrix.own_rows import OwnRows
 from harness.matrix.properties import Properties
+from harness.matrix.release import Release, ReleaseRow, Relocation
 from harness.matrix.rows import Model
 from harness.matrix.rules import Exclusion, Rules, Tier
 from harness.matrix.versions import RELEASE, UNDER_TEST, VERSION, is_prerelease

@@ -12,9 +12,10 @@ from pydantic import Field
 
 from harness.errors import UsageError
 from harness.matrix.known_rows import COMPARISON, INSTALLED, KnownRow, Note
-from harness.matrix.model import CrdMode, Known, Path, PathKind, Release, ValuesMode, WayName
+from harness.matrix.model import CrdMode, Known, Path, PathKind, ValuesMode, WayName
 from harness.matrix.path_names import USUAL, is_release, name_of, parse, ways_of
 from harness.matrix.possible import why_not, why_not_in_ways
+from harness.matrix.release import Release
 from harness.matrix.rows import Model
 from harness.matrix.versions import UNDER_TEST, is_prerelease, numbers, order
 from harness.toml_source import TomlSource

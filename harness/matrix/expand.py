@@ -12,8 +12,9 @@ from typing import TypeVar
 from harness.errors import UsageError
 from harness.matrix import known_rows, path_names, possible
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Environment, Path, Release, Scenario, WayName
+from harness.matrix.model import Cell, Environment, Path, Scenario, WayName
 from harness.matrix.names import NOT, covers, is_glob, matching, unknown
+from harness.matrix.release import Release
 
 
 def install_path(catalogue: Catalogue, release: Release, ways: tuple[WayName, ...] = ()) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 
 
 @dataclass(frozen=True, kw_only=True)

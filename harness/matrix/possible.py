@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from harness.matrix.model import CrdMode, PathKind, Release, ValuesMode, WayName
+from harness.matrix.model import CrdMode, PathKind, ValuesMode, WayName
 from harness.matrix.path_names import ARGO_CD, KUSTOMIZE
+from harness.matrix.release import Release
 from harness.matrix.versions import UNDER_TEST, order
 
 

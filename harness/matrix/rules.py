@@ -10,8 +10,9 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from harness.matrix.model import Cell, Environment, Release
+from harness.matrix.model import Cell, Environment
 from harness.matrix.names import covers
+from harness.matrix.release import Release
 from harness.matrix.rows import Model
 from harness.toml_source import TomlSource
 

@@ -9,8 +9,9 @@ from dataclasses import replace
 from harness.errors import UsageError
 from harness.matrix import path_names, possible
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Path, Release, Scenario
+from harness.matrix.model import Cell, Path, Scenario
 from harness.matrix.names import covers
+from harness.matrix.release import Release
 from harness.matrix.select import Selection
 from harness.matrix.versions import order
 

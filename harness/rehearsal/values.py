@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.advice.site import Reading
 from harness.late import quantities
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases import umbrella
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.matrix.facts import Rule
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases.values import at, merge
 
 BARE, CONFIGURED = "bare", "with a sparkConf"

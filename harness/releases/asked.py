@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from harness.matrix.model import Granted, Release
+from harness.matrix.model import Granted
+from harness.matrix.release import Release
 from harness.releases.chart_image import rendered
 from harness.releases.values import at
 

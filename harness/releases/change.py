@@ -18,7 +18,8 @@ from typing import Any
 from harness import causes
 from harness.errors import ApiError, ClusterError, CommandError, PullError, ReleaseError, UsageError
 from harness.kube.cluster import Cluster
-from harness.matrix.model import CrdMode, Release, ValuesMode, WayName
+from harness.matrix.model import CrdMode, ValuesMode, WayName
+from harness.matrix.release import Release
 from harness.releases import accounts, asked, crd_changes, rollout, ways
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm, HelmError

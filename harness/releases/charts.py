@@ -28,7 +28,7 @@ from filelock import FileLock
 from harness import causes, process
 from harness.errors import CommandError, UnavailableError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap, named_below
-from harness.matrix.model import ChartSource, Release
+from harness.matrix.release import ChartSource, Release
 from harness.releases import chart_files
 from harness.untrusted import check_yaml
 

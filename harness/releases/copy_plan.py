@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.errors import UsageError
 from harness.images.references import ImageReference
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.toml_source import TomlSource
 
 Part = Literal["operator", "hook", "chart", "spark"]

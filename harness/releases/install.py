@@ -14,7 +14,8 @@ from harness.errors import ApiError, ClusterError, ReleaseError, UsageError
 from harness.kube.api import listed
 from harness.kube.cluster import Cluster
 from harness.late import client
-from harness.matrix.model import Release, WayName
+from harness.matrix.model import WayName
+from harness.matrix.release import Release
 from harness.releases import accounts, asked, charts, probing, rollout, ways
 from harness.releases.charts import Chart
 from harness.releases.helm import Helm

@@ -17,7 +17,7 @@ from harness.kube.cluster import Cluster
 from harness.kube.models import Crd, Deployment, Lease, Log, Pod
 from harness.late import client
 from harness.matrix.facts import Rule
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.providers import runtime
 from harness.providers.base import Provider
 from harness.releases import admission_samples, crds, footing, metrics, rendered, webhook

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases.charts import Chart
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from harness.kube.models import Crd, Deployment, Lease, Log, Pod
 from harness.kube.node_records import NOBODY_CAN_ASK, NodeRecords
 from harness.matrix.facts import Rule
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases import webhook
 from harness.releases.footing import Footing, Pace
 from harness.releases.metrics import Metrics

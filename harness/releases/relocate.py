@@ -10,7 +10,7 @@ from harness.errors import ApiError
 from harness.images.credentials import Credentials, docker_config_json
 from harness.kube.cluster import Cluster
 from harness.late import client
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 
 PULL_SECRET = "relocated-registry"  # noqa: S105 - the name of a Secret
 """Name of the pull secret in the operator's namespace."""

@@ -20,7 +20,7 @@ from harness.kube.api import API_SECONDS, listed, raw
 from harness.kube.models import Deployment, Pod
 from harness.kube.watching import watch_until
 from harness.late import client
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases import refused_hooks, webhook
 from harness.releases.admission_samples import sample
 from harness.releases.helm import HelmError

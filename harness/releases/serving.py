@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from harness.errors import UsageError
 from harness.images.references import ImageReference
 from harness.kube.models import Pod
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases.operator_seen import ObservedOperator, Unseen
 
 _NAMES = "spark-operator-"

@@ -15,7 +15,7 @@ from harness.errors import ApiError, WaitTimeout
 from harness.kube.api import API_SECONDS, listed
 from harness.late import client, streams, x509
 from harness.matrix.facts import SUSPEND
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases.admission_samples import sample
 from harness.waiting import until
 

@@ -15,7 +15,8 @@ from harness.apps.users import SECRET
 from harness.errors import HarnessError
 from harness.foundry import bases
 from harness.foundry.store import Store
-from harness.matrix.model import Cell, ChartSource, Environment, Release
+from harness.matrix.model import Cell, Environment
+from harness.matrix.release import ChartSource, Release
 from harness.registries.sources import ImageRecord, Source
 from harness.releases import charts, ways
 from harness.releases.asked import operator_image

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from harness.errors import UsageError
-from harness.matrix.model import ChartSource
+from harness.matrix.release import ChartSource
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.report.files import write_atomically

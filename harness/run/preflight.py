@@ -14,7 +14,8 @@ from harness import stories
 from harness.errors import UnavailableError
 from harness.images.references import ImageReference
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Environment, Path, Release
+from harness.matrix.model import Cell, Environment, Path
+from harness.matrix.release import Release
 from harness.registries.sources import Source, Unasked, is_trouble, preflight
 from harness.releases import asked as of_values
 from harness.releases.values import at

@@ -12,7 +12,7 @@ from harness.errors import RegistryError, UnavailableError
 from harness.foundry.imported import Records
 from harness.imports import at_hand
 from harness.matrix.imported import why_not_offered
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.registries.sources import Source, Unasked
 from harness.releases import charts
 from harness.releases.charts import Chart

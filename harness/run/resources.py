@@ -30,7 +30,8 @@ from harness.images.credentials import Credentials
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
-from harness.matrix.model import Cell, Release
+from harness.matrix.model import Cell
+from harness.matrix.release import Release
 from harness.providers import network
 from harness.providers.base import Guest
 from harness.registries import limits

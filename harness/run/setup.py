@@ -14,7 +14,8 @@ from harness.errors import UsageError
 from harness.matrix import catalogue as catalogues
 from harness.matrix import under_test as with_operator
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Cell, Path, Release
+from harness.matrix.model import Cell, Path
+from harness.matrix.release import Release
 from harness.matrix.rules import LeftOut
 from harness.matrix.select import Chosen, choose
 from harness.options import RunOptions

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases import fitting, rights
 from harness.releases.fitting import Fit, Given, Misfit
 from harness.releases.helm import Helm

@@ -14,7 +14,7 @@ from harness.foundry.assemble import read_image
 from harness.foundry.store import Store
 from harness.matrix import behaviour
 from harness.matrix.catalogue import Catalogue
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.select import Selection
 from harness.matrix.versions import RELEASE, UNDER_TEST, is_prerelease, numbers, order
 from harness.releases import chart_files, charts, crds

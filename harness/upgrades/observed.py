@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from harness.matrix.model import Move, Path, Release
+from harness.matrix.model import Move, Path
+from harness.matrix.release import Release
 from harness.releases.change import Step
 from harness.releases.operator_seen import ObservedOperator, Unseen
 from harness.upgrades.gitops import GitOpsSeen

@@ -14,8 +14,9 @@ from typing import Any, Protocol, TypeVar
 
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.kube.cluster import Cluster
-from harness.matrix.model import CrdMode, Move, Path, Release
+from harness.matrix.model import CrdMode, Move, Path
 from harness.matrix.path_names import ARGO_CD, by_helm, way_with
+from harness.matrix.release import Release
 from harness.providers.base import Provider
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change, Wanted

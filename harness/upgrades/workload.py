@@ -18,7 +18,7 @@ from harness.apps.places import places
 from harness.apps.states import State
 from harness.errors import ApiError, HarnessError, WaitTimeout
 from harness.matrix.facts import SUSPEND
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.upgrades import assembling, clients
 from harness.upgrades.application_states import ApplicationStates
 from harness.upgrades.creations import Creations, renamed, words_of

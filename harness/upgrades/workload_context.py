@@ -10,7 +10,8 @@ from pathlib import Path
 from harness.apps import samples
 from harness.apps.users import UserManifests
 from harness.kube.cluster import Cluster
-from harness.matrix.model import CrdMode, Release
+from harness.matrix.model import CrdMode
+from harness.matrix.release import Release
 from harness.waiting import Deadline
 
 

@@ -18,7 +18,7 @@ from harness.foundry import operator
 from harness.foundry.store import Store
 from harness.images.credentials import docker_config_json, write_secret
 from harness.images.references import ImageReference
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.process import call
 from harness.registries.front.profile import Visibility, profile
 from harness.registries.front.server import Front

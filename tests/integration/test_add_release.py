@@ -14,7 +14,7 @@ from harness.errors import BuildError, UsageError
 from harness.foundry import add_release, gobuild, operator
 from harness.foundry.store import Store
 from harness.matrix import catalogue
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.settings import PROJECT_ROOT, Settings
 
 VERSION = "2.9.0"

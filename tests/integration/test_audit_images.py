@@ -18,7 +18,7 @@ from harness import cli, settings
 from harness.foundry import gobuild, operator
 from harness.foundry.store import Store
 from harness.matrix import catalogue
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.registries.local import Security, Server, serve
 from harness.registries.referrers import fallback_tag
 

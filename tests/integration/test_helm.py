@@ -20,7 +20,7 @@ from harness.foundry import gobuild
 from harness.foundry.store import Store
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue
-from harness.matrix.model import ChartSource
+from harness.matrix.release import ChartSource
 from harness.registries.local import Server
 from harness.releases import accounts, charts, crds, fitting, for_a_run, foreign, rights
 from harness.releases.charts import Chart

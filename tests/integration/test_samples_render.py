@@ -16,7 +16,8 @@ from harness.apps import samples
 from harness.apps.context import ScenarioContext
 from harness.errors import CommandError
 from harness.kube.cluster import Cluster
-from harness.matrix.model import RESTRICTED, Environment, Release
+from harness.matrix.model import RESTRICTED, Environment
+from harness.matrix.release import Release
 from harness.process import call
 from harness.waiting import Deadline
 

@@ -27,7 +27,8 @@ from harness.images.mirrors import BLOCKED, MirrorMap
 from harness.kube.cluster import Cluster
 from harness.kube.pull_messages import PullsLeft
 from harness.matrix import catalogue, expand
-from harness.matrix.model import Cell, ChartSource, ClusterNeeds, Environment, Release, Scenario
+from harness.matrix.model import Cell, ClusterNeeds, Environment, Scenario
+from harness.matrix.release import ChartSource, Release
 from harness.options import RunOptions
 from harness.process import Completed
 from harness.providers import PROVIDERS

@@ -16,7 +16,7 @@ from operator_samples import RELEASE, deployment, operator, pod
 
 from harness.matrix import catalogue
 from harness.matrix.facts import Rule
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases import admission_samples
 from harness.releases.operator_seen import ObservedOperator
 from harness.releases.webhook import Attempt

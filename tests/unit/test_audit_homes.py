@@ -11,7 +11,7 @@ from harness.audit.homes import Homes
 from harness.errors import CatalogueError
 from harness.images.references import ImageReference, is_tagged
 from harness.matrix import catalogue
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.toml_source import TomlSource
 
 HUB = "docker.io/kubeflow/spark-operator"

@@ -11,7 +11,7 @@ import scripted_webhook
 from harness.errors import CatalogueError
 from harness.matrix import behaviour, catalogue
 from harness.matrix.facts import SUSPEND
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.matrix.versions import numbers, within
 from harness.releases import admission_samples
 from harness.stories.installs.scenarios import discover

@@ -21,7 +21,8 @@ from harness.errors import HarnessError
 from harness.host import pressure
 from harness.machine import HostSeen
 from harness.matrix import catalogue, expand
-from harness.matrix.model import Cell, Release, Scenario
+from harness.matrix.model import Cell, Scenario
+from harness.matrix.release import Release
 from harness.settings import PROJECT_ROOT
 
 

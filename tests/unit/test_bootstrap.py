@@ -18,7 +18,8 @@ from harness.errors import DiskError
 from harness.host import disk
 from harness.host.steps import Progress, Step
 from harness.matrix import catalogue
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
+from harness.matrix.release import Release
 from harness.settings import Settings, SourceKind
 
 ENVIRONMENTS = [

@@ -13,7 +13,8 @@ import pytest
 
 from harness.errors import CatalogueError, UsageError
 from harness.matrix import catalogue
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
+from harness.matrix.release import Release
 from harness.settings import PROJECT_ROOT
 
 REAL = catalogue.load()

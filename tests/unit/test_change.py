@@ -12,7 +12,7 @@ from fake_kube import fake_kube
 from operator_samples import RELEASE
 
 from harness.kube.models import Container, Pod
-from harness.matrix.model import ChartSource
+from harness.matrix.release import ChartSource
 from harness.releases.change import Wanted, values_of
 from harness.releases.charts import Chart
 from harness.releases.helm import HelmError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.errors import UnavailableError, UsageError
-from harness.matrix.model import ChartSource
+from harness.matrix.release import ChartSource
 from harness.releases import charts, crds
 
 _CHART_YAML = "apiVersion: v2\nname: spark-operator\nversion: 2.5.2\nappVersion: 2.5.2\n"

@@ -17,7 +17,8 @@ from fake_kube import fake_kube
 from operator_samples import RELEASE
 from test_change import INSTALLED
 
-from harness.matrix.model import ChartSource, CrdMode
+from harness.matrix.model import CrdMode
+from harness.matrix.release import ChartSource
 from harness.releases import accounts, change, crd_changes
 from harness.releases.change import Wanted
 from harness.releases.charts import Chart

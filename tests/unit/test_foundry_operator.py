@@ -14,7 +14,7 @@ from harness.foundry import gobuild, operator, spark
 from harness.foundry.assemble import LABEL_BUILT_FROM
 from harness.foundry.store import Store
 from harness.matrix.catalogue import read_releases
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.settings import PROJECT_ROOT
 
 RELEASES = {release.version: release for release in read_releases(PROJECT_ROOT / "charts" / "releases.toml")}

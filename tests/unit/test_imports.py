@@ -15,7 +15,7 @@ from harness.foundry.imported import ImportedImage, Imports, Records
 from harness.imports import at_hand, charts, images
 from harness.matrix import catalogue
 from harness.matrix.imported import Imported, why_not_offered
-from harness.matrix.model import ChartSource
+from harness.matrix.release import ChartSource
 from harness.settings import Settings
 
 REAL = catalogue.load()

@@ -15,7 +15,7 @@ from test_change import INSTALLED
 
 from harness import waiting
 from harness.matrix import catalogue, expand
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases import change, rollout, ways
 from harness.releases.change import Change
 from harness.releases.on_path import ReleaseOnPath

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from harness.matrix import catalogue
-from harness.matrix.model import Release
+from harness.matrix.release import Release
 from harness.releases.serving import release_of
 
 _KNOWN = catalogue.load()

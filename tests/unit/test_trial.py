@@ -16,7 +16,8 @@ from harness.apps.objects import APPLICATION, Objects, Refused
 from harness.apps.trial import trial
 from harness.errors import ApiError, CommandError, WaitTimeout
 from harness.kube.cluster import Cluster
-from harness.matrix.model import Environment, Release
+from harness.matrix.model import Environment
+from harness.matrix.release import Release
 from harness.verdicts import Finding, Verdict, passed
 from harness.waiting import Cancelled, Deadline
 

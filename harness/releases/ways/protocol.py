@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from harness.errors import ToolError
 from harness.kube.cluster import Cluster
-from harness.matrix.model import Release, ValuesMode, WayName
+from harness.matrix.model import ValuesMode, WayName
+from harness.matrix.release import Release
 from harness.releases.charts import Chart
 
 

@@ -18,7 +18,7 @@ from harness.stories.registries import storage
 
 if TYPE_CHECKING:
     from harness.images.credentials import Credentials
-    from harness.matrix.model import Release
+    from harness.matrix.release import Release
     from harness.registries.front.server import Front
     from harness.registries.tokens import PackageScope
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness import late
 from harness.matrix.behaviour import changes
-from harness.matrix.model import ClusterNeeds, Release, Scenario
+from harness.matrix.model import ClusterNeeds, Scenario
+from harness.matrix.release import Release
 from harness.releases import asked
 from harness.releases.admission_samples import expected, sample, unlike
 from harness.releases.values import at
