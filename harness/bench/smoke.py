@@ -25,12 +25,12 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import options as run_options
-from harness import process
+from harness import process, waiting
 from harness.apps import samples
 from harness.bench.outcome import Outcome
 from harness.bench.through import harness_run
 from harness.bootstrap import tools
-from harness.errors import HarnessError
+from harness.errors import CommandError, HarnessError
 from harness.evidence.ledger import new_run_id
 from harness.foundry import images as foundry_images
 from harness.images.references import ImageReference
@@ -39,6 +39,7 @@ from harness.matrix.select import Selection
 from harness.providers import network
 from harness.providers.kind_config import cluster_config
 from harness.registries import local
+from harness.releases import webhook
 from harness.run.resources import Resources
 from harness.run.run_host import Host, host
 from harness.run.setup import Request, request
@@ -50,6 +51,7 @@ LIMIT = 0.65
 QUICK = "one round, in which the node holds the images already and `kind load` brings an empty one"
 
 _STEP_SECONDS = 600.0
+_APPLIES = 6
 
 # The network that kind takes unless it is told another (kind 0.33.0, pkg/cluster/internal/providers/docker).
 _NETWORK_OF_KIND = "kind"
@@ -183,7 +185,13 @@ def by_hand(asked: Request, found: Host, inputs: Inputs, folder: Path) -> tuple[
             step("kind load", kind, "load", "docker-image", "--name", name, image)
         step("helm install --wait", helm, "install", "spark-operator", *inputs.chart, "--namespace", "spark-operator",
              "--create-namespace", "--wait", "--timeout", "180s")  # fmt: skip
-        step("kubectl apply", kubectl, "apply", "-f", inputs.manifest)
+        # Where the webhook does not answer yet though Helm said that the release is ready, a person types it again.
+        waiting.retry(
+            lambda: step("kubectl apply", kubectl, "apply", "-f", inputs.manifest),
+            on=(CommandError,),
+            attempts=_APPLIES,
+            when=lambda refused: webhook.not_asked(str(refused)),
+        )
         step("kubectl wait", kubectl, "wait", "sparkapplication/spark-pi",
              "--for=jsonpath={.status.applicationState.state}=COMPLETED", "--timeout=300s")  # fmt: skip
         step("kubectl delete", kubectl, "delete", "-f", inputs.manifest)

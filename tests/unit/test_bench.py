@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from harness.bench import matrix, smoke, upstream
 from harness.bench.__main__ import MEASUREMENTS, main, parsed_words
 from harness.bench.outcome import Outcome
-from harness.errors import HarnessError
+from harness.errors import CommandError, HarnessError
 from harness.host import pressure
 from harness.machine import HostSeen
 from harness.matrix import catalogue, expand
@@ -214,6 +215,32 @@ def test_the_way_by_hand_gets_its_node_and_chart_from_open_resources(
 
     assert (node, chart.read_text(), chart.parent) == (f"node, plain: {plain}", "a chart", tmp_path)
     assert resources.calls == ["open", "close"]
+
+
+AWAY = "Internal error occurred: failed calling webhook: Post https://webhook.svc:9443: connect: connection refused"
+
+
+@pytest.mark.parametrize(
+    ("said", "applied"), [("", 1), (AWAY, 3), ("error: the server doesn't have a resource type SparkApplication", 1)]
+)
+def test_a_person_applies_again_while_the_webhook_does_not_answer(tmp_path: Path, said: str, applied: int) -> None:
+    words, file = tmp_path / "words", tmp_path / "tool"
+    refused = f"""[ "$1" = apply ] && [ "$(grep -c ^apply {words})" -lt 3 ] && [ -n "{said}" ]"""
+    file.write_text(f'#!/bin/sh\necho "$*" >> {words}\nif {refused}; then echo "{said}" >&2; exit 1; fi\n')
+    file.chmod(0o755)
+    found = SimpleNamespace(tools={name: SimpleNamespace(path=file) for name in ("kind", "helm", "kubectl-1.34")})
+    asked = SimpleNamespace(cells=cells(("kind-1.34",), 1))
+    (tmp_path / "manifest").touch()
+    inputs = smoke.Inputs(
+        node_image="node", kind_config=tmp_path, images=(), chart=("chart",), manifest=tmp_path / "manifest"
+    )
+
+    with nullcontext() if said in ("", AWAY) else pytest.raises(CommandError, match="resource type"):
+        smoke.by_hand(asked, found, inputs, tmp_path)  # type: ignore[arg-type]
+
+    typed = [line.split()[0] for line in words.read_text().splitlines()]
+    assert typed.count("apply") == applied
+    assert typed[-1] == "delete"
 
 
 def test_what_upstream_came_to_is_read_as_it_was_written(tmp_path: Path) -> None:
