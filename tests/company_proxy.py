@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proxy for tests, as a company has one: by CONNECT it leads to some hosts, and refuses all others."""
+"""Proxies for tests, as a company has them: by CONNECT or SOCKS5 they lead to some hosts, and refuse all others."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import cast
 
 _SECONDS = 30.0
 _PORTION = 1 << 16
+_SOCKS_NAME = 3
 _LOGIN_WANTED = (
     b'HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm="company"\r\n'
     b"Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -68,6 +69,44 @@ def proxying(address: str, names: Mapping[str, str], *, login: str = "") -> Iter
                 self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 _pass_on(self.connection, beyond)
 
+    with _served(address, Handler) as port:
+        yield Proxy(url=f"http://{address}:{port}", asked=asked)
+
+
+@contextmanager
+def socks(names: Mapping[str, str]) -> Iterator[Proxy]:
+    """A SOCKS5 proxy (RFC 1928) on 127.0.0.1 during the block; `names` has where each host with its port is."""
+    asked: list[Asked] = []
+
+    class Handler(socketserver.StreamRequestHandler):
+        timeout = _SECONDS
+
+        def handle(self) -> None:
+            _, methods = self.rfile.read(2)
+            self.rfile.read(methods)
+            self.wfile.write(b"\x05\x00")
+            kind = self.rfile.read(4)[3]
+            if kind == _SOCKS_NAME:
+                host = self.rfile.read(self.rfile.read(1)[0]).decode()
+            else:
+                host = socket.inet_ntoa(self.rfile.read(4))
+            target = f"{host}:{int.from_bytes(self.rfile.read(2), 'big')}"
+            asked.append(Asked(source=self.client_address[0], target=target))
+            found = names.get(target)
+            self.wfile.write(b"\x05" + (b"\x00" if found else b"\x02") + b"\x00\x01" + bytes(6))
+            if found:
+                beyond_host, _, port = found.rpartition(":")
+                with socket.create_connection((beyond_host, int(port)), timeout=_SECONDS) as beyond:
+                    _pass_on(self.connection, beyond)
+
+    with _served("127.0.0.1", Handler) as port:
+        yield Proxy(url=f"socks5://127.0.0.1:{port}", asked=asked)
+
+
+@contextmanager
+def _served(address: str, handler: type[socketserver.StreamRequestHandler]) -> Iterator[int]:
+    """A server on a free port of this address, which it gives."""
+
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
         request_queue_size = 64
@@ -75,11 +114,11 @@ def proxying(address: str, names: Mapping[str, str], *, login: str = "") -> Iter
         def handle_error(self, *_: object) -> None:
             """Whoever goes away in the middle does so."""
 
-    with Server((address, 0), Handler) as server:
+    with Server((address, 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield Proxy(url=f"http://{address}:{server.server_address[1]}", asked=asked)
+            yield int(server.server_address[1])
         finally:
             server.shutdown()
             thread.join()

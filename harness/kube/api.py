@@ -63,7 +63,7 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
     websocket-client 1.9 sends by the environment alone; an exception from one holds for both. A proxy that a kubeconfig
     names (`proxy-url`) is asked for every address, as kubectl asks it: 127.0.0.1 is then one of the proxy's machine.
 
-    Raises UsageError for a proxy that this client cannot speak to, such as a SOCKS proxy.
+    Raises UsageError for a proxy that this client cannot speak to.
     """
     host = urlsplit(configuration.host).hostname or ""
     if configuration.proxy and configuration.proxy not in urllib.request.getproxies().values():
@@ -81,8 +81,8 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
         scheme, mark, address = configuration.proxy.rpartition("://")
         raise UsageError(
             f"the API server {host} cannot be asked by the proxy {scheme}{mark}{address.rpartition('@')[2]}: "
-            "only proxies with http:// and https:// can be asked",
-            "name another one in proxy-url of the kubeconfig or in HTTPS_PROXY, or except the API server by NO_PROXY",
+            "write it with http://, https://, socks5:// or socks5h://",
+            "it is in proxy-url of the kubeconfig, or in HTTPS_PROXY, from which NO_PROXY can except the API server",
         ) from unusable
 
 

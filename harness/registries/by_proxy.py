@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from harness.images.references import is_loopback
 
+_SPOKEN = ("http", "https", "socks5", "socks5h")
+
 
 def is_direct(host: str) -> bool:
     """Whether a host is asked without a proxy, whatever proxies there are.
@@ -30,10 +32,37 @@ def proxy_for(url: str) -> str:
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
     found = proxies.get(parts.scheme) or proxies.get("all") or ""
-    if not found or is_direct(parts.hostname or ""):
-        return ""
-    proxy = urlsplit(found if "://" in found else f"http://{found}")
-    return f"{proxy.scheme}://{proxy.netloc.rpartition('@')[2]}"
+    return "" if not found or is_direct(parts.hostname or "") else _shown(found)
+
+
+def unusable() -> str:
+    """A proxy of the environment that httpx cannot speak to, without its login; empty where there is none.
+
+    It wants to know them all before it asks for anything. `socks://`, which GNOME writes into ALL_PROXY, is a scheme of
+    no protocol.
+    """
+    for name, found in urllib.request.getproxies().items():
+        if name in ("http", "https", "all") and not _is_usable(found):
+            return _shown(found)
+    return ""
+
+
+def _is_usable(proxy: str) -> bool:
+    parts = urlsplit(_whole(proxy))
+    try:
+        return parts.scheme in _SPOKEN and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # A port that is none
+        return False
+
+
+def _whole(proxy: str) -> str:
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _shown(proxy: str) -> str:
+    parts = urlsplit(_whole(proxy))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _ranges() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

@@ -17,7 +17,7 @@ from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.late import httpx
-from harness.registries.by_proxy import is_direct
+from harness.registries.by_proxy import is_direct, unusable
 from harness.registries.problems import answered, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
@@ -32,7 +32,7 @@ class Connection:
 
     `timeout` is in seconds, for connecting and for each read. 429 and 5xx are retried up to `attempts` times,
     `Retry-After` honoured up to ten seconds. May be used by several threads. Raises RegistryError where nothing
-    answers, and SettingsError for a CA file that cannot be used.
+    answers, or the environment has a proxy that cannot be asked, and SettingsError for a CA file that cannot be used.
     """
 
     actions = "pull"
@@ -55,12 +55,13 @@ class Connection:
         self._lock = threading.Lock()
         self._authorizations: dict[str, str] = {}
         # A proxy of the environment has no say about addresses of this machine, and of NO_PROXY's ranges.
-        self._http = httpx.Client(
-            timeout=timeout,
-            follow_redirects=True,
-            trust_env=not is_direct(urlsplit(self.root).hostname or ""),
-            verify=_tls(mirror, host),
-        )
+        proxied = not is_direct(urlsplit(self.root).hostname or "")
+        if proxied and (proxy := unusable()):
+            raise RegistryError(
+                f"{self.server} cannot be asked while the environment has the proxy {proxy}",
+                "write it with http://, https://, socks5:// or socks5h:// in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
+            )
+        self._http = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=proxied, verify=_tls(mirror, host))
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from bare_node import bare_node
-from company_proxy import Proxy, proxying
+from company_proxy import Proxy, proxying, socks
 from fronts import browser
 from pushing import push_image
 
@@ -60,6 +60,36 @@ def test_a_registry_is_asked_by_its_name_through_the_proxy(company: Company) -> 
         assert source.resolve(IMAGE).digest == company.digest
     assert {it.target for it in company.proxy.asked} == {"registry-1.docker.io:443", "auth.docker.io:443"}
     assert [it for it in company.hub.requests() if it.method == "HEAD" and it.status == 200]
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_a_registry_is_asked_by_its_name_through_a_socks_proxy(
+    company: Company, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("HTTPS_PROXY")
+    with socks(dict.fromkeys(("registry-1.docker.io:443", "auth.docker.io:443"), company.hub.address)) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        with Upstream() as source:
+            assert source.resolve(IMAGE).digest == company.digest
+    assert {it.target for it in proxy.asked} == {"registry-1.docker.io:443", "auth.docker.io:443"}
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("socks://me:hidden@10.1.2.3:1080/", "socks://10.1.2.3:1080"),
+        ("http://10.1.2.3:none", "http://10.1.2.3:none"),
+        ("ftp://10.1.2.3", "ftp://10.1.2.3"),
+    ],
+)
+def test_a_proxy_that_cannot_be_asked_is_named_without_its_login(
+    company: Company, monkeypatch: pytest.MonkeyPatch, written: str, shown: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", written)
+    with Upstream() as source, pytest.raises(RegistryError) as refused:
+        source.resolve(IMAGE)
+    assert f"docker.io cannot be asked while the environment has the proxy {shown}" in str(refused.value)
+    assert company.proxy.asked == []
 
 
 def test_a_host_that_the_proxy_does_not_allow_is_named_with_the_proxy(company: Company) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from company_proxy import proxying
+from company_proxy import proxying, socks
 from fake_api_server import api_server
 
 from harness.errors import ApiError, UsageError
@@ -120,10 +120,21 @@ def test_the_proxy_of_a_kubeconfig_is_asked_for_every_address(monkeypatch: pytes
         assert {it.target for it in proxy.asked} == {"127.0.0.1:6443"}
 
 
-@pytest.mark.parametrize("proxy", ["socks5://me:hidden@127.0.0.1:1080", "nonsense"])
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+def test_an_api_server_is_asked_through_a_socks_proxy(tmp_path: Path, scheme: str) -> None:
+    with api_server(tmp_path, {"pods": []}) as cluster:
+        address = cluster.api_client().configuration.host.removeprefix("http://")
+        with socks({"127.0.0.1:6443": address}) as proxy:
+            url = f"{scheme}://{proxy.url.removeprefix('socks5://')}"
+            with client_for(client.Configuration(host="http://127.0.0.1:6443", proxy=url)) as api:
+                assert client.CoreV1Api(api).list_namespaced_pod("jobs").items == []
+    assert {it.target for it in proxy.asked} == {"127.0.0.1:6443"}
+
+
+@pytest.mark.parametrize("proxy", ["socks://me:hidden@127.0.0.1:1080", "nonsense"])
 def test_a_proxy_that_cannot_be_asked_is_told_without_its_login(proxy: str) -> None:
     with pytest.raises(
-        UsageError, match=r"api\.example\.com cannot be asked by the proxy (?:socks5://127\.0\.0\.1:1080|nonsense):"
+        UsageError, match=r"api\.example\.com cannot be asked by the proxy (?:socks://127\.0\.0\.1:1080|nonsense):"
     ) as told:
         client_for(client.Configuration(host="https://api.example.com:6443", proxy=proxy))
 
