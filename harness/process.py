@@ -32,6 +32,11 @@ found."""
 INSTALLATION_VARIABLE = "SPARK_OPERATOR_HARNESS_INSTALLATION"
 """Environment variable that says which cache the run belongs to: `Installation.mark`."""
 
+_NO_PREFERENCES = {"KUBERC": "off", "KIND_EXPERIMENTAL_PROVIDER": ""}
+"""For every program: a user's preferences are for what is typed by hand. From 1.34 on, kubectl takes default options of
+its commands from ~/.kube/kuberc, also where a program calls it, so that `apply` may mean another mode; kind would take
+another engine than the one that docker speaks to."""
+
 _OF_A_RUN = (RUN_VARIABLE, INSTALLATION_VARIABLE, "TMPDIR")
 _GRACE_SECONDS = 5.0
 _STOP_SECONDS = 0.2
@@ -261,7 +266,7 @@ def _start(
     try:
         child = subprocess.Popen(
             words,
-            env=_environment(without) | dict(env or {}),
+            env=_environment(without) | _NO_PREFERENCES | dict(env or {}),
             cwd=cwd,
             stdin=stdin or subprocess.DEVNULL,
             stdout=stdout,

@@ -19,6 +19,7 @@ from harness import causes, process
 from harness.errors import CommandError, ReleaseError, UsageError
 from harness.releases import chart_files
 from harness.releases.charts import Chart
+from harness.releases.helm import NEUTRAL
 from harness.releases.values import merge
 from harness.untrusted import check_yaml
 
@@ -86,7 +87,7 @@ def _template(
         [helm, "template", chart.name, chart.path, "--values", "-", *options, *more],
         stdin=yaml.safe_dump(dict(values)),
         timeout=_RENDER_SECONDS,
-        env={"HELM_NAMESPACE": "", "HELM_KUBECONTEXT": ""},
+        env=NEUTRAL,
     )
     found = []
     for text in re.split(r"^---\s*$", done.stdout, flags=re.M):

@@ -34,9 +34,22 @@ _SLACK_SECONDS = 15.0
 """How much longer than its own --timeout Helm may live, for what it does before and after waiting."""
 
 NEUTRAL = dict.fromkeys(
-    ("HELM_DRIVER", "HELM_NAMESPACE", "HELM_KUBECONTEXT", "HELM_KUBEAPISERVER", "HELM_KUBETOKEN", "HELM_KUBEASUSER"), ""
+    (
+        *(
+            "HELM_DRIVER",
+            "HELM_NAMESPACE",
+            "HELM_KUBECONTEXT",
+            "HELM_KUBEAPISERVER",
+            "HELM_KUBETOKEN",
+            "HELM_KUBEASUSER",
+        ),
+        *("HELM_KUBEASGROUPS", "HELM_KUBECAFILE", "HELM_KUBETLS_SERVER_NAME", "HELM_KUBEINSECURE_SKIP_TLS_VERIFY"),
+        *("HELM_MAX_HISTORY", "HELM_DEBUG", "HELM_BURST_LIMIT", "HELM_QPS"),
+    ),
+    "",
 )
-"""The user's Helm variables that would send a call to another cluster, namespace or store."""
+"""The user's Helm variables that would send a call to another cluster, namespace or store, or keep fewer revisions than
+a rollback needs (Helm 3.22, pkg/cli/environment.go: an empty one counts as none)."""
 
 
 class HelmError(ReleaseError):

@@ -25,7 +25,7 @@ from harness.registries.local import Server
 from harness.releases import accounts, charts, crds, fitting, for_a_run, foreign, rights
 from harness.releases.charts import Chart
 from harness.releases.fitting import Fit, Given, Misfit, Room
-from harness.releases.helm import Helm, HelmError
+from harness.releases.helm import NEUTRAL, Helm, HelmError
 from harness.releases.values import load_values, merge, profile
 
 _TEMPLATE = """\
@@ -332,3 +332,15 @@ def test_the_real_charts_crds_are_those_of_the_catalogue(real_chart: Chart) -> N
     release = catalogue.load().release("2.5.2")
     assert set(crds.chart_crds(real_chart)) == set(release.crds)
     assert real_chart.app_version == release.version
+
+
+def test_the_variables_of_a_user_change_nothing(helm_binary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NEUTRAL:
+        monkeypatch.delenv(name, raising=False)
+    as_it_comes = process.call([helm_binary, "env"], timeout=30).stdout
+    other = {"HELM_DEBUG": "true", "HELM_KUBEINSECURE_SKIP_TLS_VERIFY": "true", "HELM_DRIVER": "configmap"}
+    for name in NEUTRAL:
+        monkeypatch.setenv(name, other.get(name, "1"))
+    assert process.call([helm_binary, "env"], timeout=30).stdout != as_it_comes
+
+    assert process.call([helm_binary, "env"], timeout=30, env=NEUTRAL).stdout == as_it_comes
