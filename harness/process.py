@@ -32,10 +32,10 @@ found."""
 INSTALLATION_VARIABLE = "SPARK_OPERATOR_HARNESS_INSTALLATION"
 """Environment variable that says which cache the run belongs to: `Installation.mark`."""
 
-_NO_PREFERENCES = {"KUBERC": "off", "KIND_EXPERIMENTAL_PROVIDER": ""}
+_NO_PREFERENCES = {"KUBERC": "off", "KIND_EXPERIMENTAL_PROVIDER": "", "DOCKER_DEFAULT_PLATFORM": ""}
 """For every program: a user's preferences are for what is typed by hand. From 1.34 on, kubectl takes default options of
 its commands from ~/.kube/kuberc, also where a program calls it, so that `apply` may mean another mode; kind would take
-another engine than the one that docker speaks to."""
+another engine than the one that docker speaks to, and docker another platform than images here are of."""
 
 _OF_A_RUN = (RUN_VARIABLE, INSTALLATION_VARIABLE, "TMPDIR")
 _GRACE_SECONDS = 5.0

@@ -100,8 +100,10 @@ def test_input_environment_and_folder_reach_the_program(tmp_path: Path) -> None:
 def test_preferences_for_what_is_typed_by_hand_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERC", "/home/me/kuberc")
     monkeypatch.setenv("KIND_EXPERIMENTAL_PROVIDER", "podman")
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    shown = "echo $KUBERC-$KIND_EXPERIMENTAL_PROVIDER-$DOCKER_DEFAULT_PLATFORM-"
 
-    assert process.call(["sh", "-c", "echo $KUBERC-$KIND_EXPERIMENTAL_PROVIDER-"], timeout=10).stdout == "off--\n"
+    assert process.call(["sh", "-c", shown], timeout=10).stdout == "off---\n"
 
 
 def test_a_variable_that_is_taken_away_while_a_program_is_started_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
