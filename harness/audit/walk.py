@@ -21,7 +21,6 @@ _FIRST_OF_HISTORY = "CcHR"
 _GIT_SECONDS = 60.0
 _LARGEST = 4_000_000
 _BINARY_IN = 8000
-_RARE = 6
 _ENCODED = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -46,7 +45,7 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
     base = os.fspath(folder)
     names = _names(folder) if is_folder else [folder.name]
     left_out = is_folder and not histories
-    rare = _in_common(needles)
+    one = needles[0] if len(needles) == 1 else b""
     for name in names:
         # In a large tree, each thing that is done to every file counts.
         last = name.rpartition("/")[2]
@@ -57,32 +56,8 @@ def texts(folder: Path, needles: Sequence[bytes], walked: Walked, *, histories: 
         if content is None:
             continue
         walked.files += 1
-        for part in rare:
-            if part in content:
-                break
-        else:
-            continue
-        if any(needle in content for needle in needles):
+        if one in content if one else any(needle in content for needle in needles):
             yield name, decoded(content)[0]
-
-
-def _in_common(needles: Sequence[bytes]) -> list[bytes]:
-    """Words of which every text with a needle has one in it: fewer than needles, where those have letters in common."""
-    words: list[bytes] = []
-    for needle in needles:
-        for number, word in enumerate(words):
-            shared = _longest_shared(word, needle)
-            if len(shared) >= _RARE:
-                words[number] = shared
-                break
-        else:
-            words.append(needle)
-    return words
-
-
-def _longest_shared(one: bytes, other: bytes) -> bytes:
-    parts = (one[begin:end] for begin in range(len(one)) for end in range(len(one), begin, -1))
-    return max((it for it in parts if it in other), key=len, default=b"")
 
 
 def decoded(content: bytes) -> tuple[str, Callable[[str], bytes]]:

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from harness import cli
-from harness.audit import docs, sarif, walk
+from harness.audit import docs, sarif
 from harness.audit.homes import Homes
 from harness.matrix import catalogue
 
@@ -200,31 +200,6 @@ def test_what_is_not_read_is_counted_by_kind(tmp_path: Path, capsys: pytest.Capt
     said = capsys.readouterr().out
     assert "windows.ps1:1:13: error: docker.io/kubeflow/spark-operator:2.5.2: " in said
     assert "1 stale reference in 1 file; 3 files not read: 2 .png (binary), 1 .json (larger than 4 MB)" in said
-
-
-@pytest.mark.parametrize(
-    ("needles", "searched"),
-    [
-        ([b"spark-operator", b"park_operator", b"PARK_OPERATOR", b"parkOperator"], [b"perator", b"PARK_OPERATOR"]),
-        ([b"abc", b"bcd"], [b"abc", b"bcd"]),
-        ([b"only this"], [b"only this"]),
-        ([], []),
-    ],
-)
-def test_a_walk_hands_out_the_texts_with_a_needle_by_fewer_searches(
-    tmp_path: Path, needles: list[bytes], searched: list[bytes]
-) -> None:
-    for number, needle in enumerate(needles):
-        (tmp_path / f"{number}").write_bytes(b"some " + needle)
-    for other in (b"an operator", b"OPERATOR", b"spark", b"ab cd", b""):
-        (tmp_path / f"without {other.decode()}").write_bytes(other)
-    walked = walk.Walked()
-
-    found = [name for name, _ in walk.texts(tmp_path, needles, walked, histories=True)]
-
-    assert found == [str(number) for number in range(len(needles))]
-    assert walked.files == len(needles) + 5
-    assert walk._in_common(needles) == searched
 
 
 def test_a_registry_that_is_filled_in_elsewhere_is_counted_and_no_finding(
