@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import filterfalse
 from typing import Any
 
 from harness.errors import ApiError, ClusterError
 from harness.existing.model import NAME, Crd, Seen, Target
+from harness.kube import reading
 from harness.kube.login import Access, logged_in
-from harness.kube.models import quantity
 from harness.late import client
 from harness.matrix.model import Environment
 from harness.sites import installed, operators, surroundings
@@ -26,7 +27,8 @@ def target(access: Access) -> Target:
         try:
             reader = Reader(api)
             facts = surroundings.cluster(reader)
-            nodes = [it for it in reader.items("/api/v1/nodes", "nodes") if _takes_pods(it)]
+            open_to_pods = filterfalse(_is_shut, reader.items("/api/v1/nodes", "nodes"))
+            nodes = [it for it in map(reading.node, open_to_pods) if it.ready]
         except ApiError as away:
             raise _away(access, away) from away
     version = _VERSION.match(facts.version)
@@ -46,8 +48,8 @@ def target(access: Access) -> Target:
     return Target(
         access=access,
         environment=environment,
-        nodes=tuple(str(it["metadata"]["name"]) for it in nodes),
-        memory_mib=sum(map(_memory, nodes)) >> 20,
+        nodes=tuple(it.name for it in nodes),
+        memory_mib=sum(it.memory for it in nodes) >> 20,
     )
 
 
@@ -89,16 +91,12 @@ def _crd(reader: Reader, item: Mapping[str, Any]) -> Crd:
     return Crd(name=name, labels=dict(item["metadata"].get("labels") or {}), objects=objects)
 
 
-def _takes_pods(node: Mapping[str, Any]) -> bool:
-    spec, status = node.get("spec") or {}, node.get("status") or {}
-    ready = any(it.get("type") == "Ready" and it.get("status") == "True" for it in status.get("conditions") or ())
-    shut = spec.get("unschedulable") or any(it.get("effect") != "PreferNoSchedule" for it in spec.get("taints") or ())
-    return ready and not shut
-
-
-def _memory(node: Mapping[str, Any]) -> int:
-    """How many bytes pods can have on a node."""
-    return quantity(str(((node.get("status") or {}).get("allocatable") or {}).get("memory", "0")))
+def _is_shut(node: Mapping[str, Any]) -> bool:
+    """Whether a node takes no pods, ready or not."""
+    spec = node.get("spec") or {}
+    return bool(
+        spec.get("unschedulable") or any(it.get("effect") != "PreferNoSchedule" for it in spec.get("taints") or ())
+    )
 
 
 def _away(access: Access, away: ApiError) -> ClusterError:

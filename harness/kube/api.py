@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.errors import ApiError, ApiServerAway, UsageError
+from harness.images.proxy_addresses import with_scheme, without_login
 from harness.images.references import is_loopback
 from harness.late import client, config, urllib3
 
@@ -69,8 +70,8 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
     if configuration.proxy and configuration.proxy not in urllib.request.getproxies().values():
         configuration.no_proxy = None
     else:
-        if configuration.proxy and "://" not in configuration.proxy:
-            configuration.proxy = f"http://{configuration.proxy}"
+        if configuration.proxy:
+            configuration.proxy = with_scheme(configuration.proxy)
         if is_loopback(host):
             configuration.no_proxy = ",".join(filter(None, (configuration.no_proxy, host)))
     try:
@@ -78,9 +79,8 @@ def client_for(configuration: client.Configuration) -> client.ApiClient:
     except (ImportError, urllib3.exceptions.HTTPError, ValueError) as unusable:
         if not configuration.proxy:
             raise
-        scheme, mark, address = configuration.proxy.rpartition("://")
         raise UsageError(
-            f"the API server {host} cannot be asked by the proxy {scheme}{mark}{address.rpartition('@')[2]}: "
+            f"the API server {host} cannot be asked by the proxy {without_login(configuration.proxy)}: "
             "write it with http://, https://, socks5:// or socks5h://",
             "it is in proxy-url of the kubeconfig, or in HTTPS_PROXY, from which NO_PROXY can except the API server",
         ) from unusable

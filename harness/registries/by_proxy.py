@@ -7,6 +7,7 @@ import ipaddress
 import urllib.request
 from urllib.parse import urlsplit
 
+from harness.images.proxy_addresses import with_scheme, without_login
 from harness.images.references import is_loopback
 
 _SPOKEN = ("http", "https", "socks5", "socks5h")
@@ -32,7 +33,7 @@ def proxy_for(url: str) -> str:
     parts = urlsplit(url)
     proxies = urllib.request.getproxies()
     found = proxies.get(parts.scheme) or proxies.get("all") or ""
-    return "" if not found or is_direct(parts.hostname or "") else _shown(found)
+    return "" if not found or is_direct(parts.hostname or "") else without_login(with_scheme(found))
 
 
 def unusable() -> str:
@@ -43,26 +44,17 @@ def unusable() -> str:
     """
     for name, found in urllib.request.getproxies().items():
         if name in ("http", "https", "all") and not _is_usable(found):
-            return _shown(found)
+            return without_login(with_scheme(found))
     return ""
 
 
 def _is_usable(proxy: str) -> bool:
-    parts = urlsplit(_whole(proxy))
+    parts = urlsplit(with_scheme(proxy))
     try:
         return parts.scheme in _SPOKEN and bool(parts.hostname) and parts.port != 0
     except ValueError:
         # A port that is none
         return False
-
-
-def _whole(proxy: str) -> str:
-    return proxy if "://" in proxy else f"http://{proxy}"
-
-
-def _shown(proxy: str) -> str:
-    parts = urlsplit(_whole(proxy))
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _ranges() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
