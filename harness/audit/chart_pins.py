@@ -28,7 +28,9 @@ _CHART = re.compile(
     rf"(?P<where>(?:[\w.:-]+/+)*){_ARCHIVED}{_Q}{_END}",
     re.I,
 )
-_DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>){_NAME}{_Q}{_END}")
+_DEPENDENCY = re.compile(rf"(?<![\w.-]){_Q}name{_Q}[ \t]*[:=][ \t]*{_Q}(?P<where>(?:[\w.:-]+/+)*){_NAME}{_Q}{_END}")
+_CHARTS = re.compile(r"(?:helm)?charts?", re.I)
+"""The key around a chart's name and version: of one chart (KOTS, Helmwave), or of several (oc-mirror)."""
 _UMBRELLA = re.compile(r"^(?P<indent>[ \t]*)[\"']?(?:spark[-_]?operator|sparkOperator)[\"']?:[ \t]*(?:[{#].*)?$", re.M)
 _UMBRELLA_KEY = re.compile(r"perator[\"']?:")
 _FARTHEST = 400
@@ -245,12 +247,15 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
     for pattern, match in found:
         start, end = _region(lines, match.start())
         address = _ADDRESS.search(lines.text, start, end)
-        if (
-            pattern is _DEPENDENCY
-            and not (address and (CHART_NAME in address[0] or homes.may_have_chart(address["url"])))
-            and not _K3S_CONFIG.search(lines.text, start, end)
-        ):
-            continue
+        if pattern is _DEPENDENCY:
+            around = _of_charts(lines, match.start())
+            address = address or (_ADDRESS.search(lines.text, *around) if around else None)
+            if (
+                not around
+                and not (address and (CHART_NAME in address[0] or homes.may_have_chart(address["url"])))
+                and not _K3S_CONFIG.search(lines.text, start, end)
+            ):
+                continue
         at_git = sources.git(start, end) if pattern is _GIT else None
         if pattern is _GIT and not _REPOSITORY.search(lines.text, *(at_git or (start, end))):
             continue
@@ -265,6 +270,20 @@ def _in_keys(lines: Lines, variables: Variables, homes: Homes, sources: ChartSou
         pin = ChartPin(at=match.start(), start=start, end=end, address=where, **_pinned(version, variables, named))
         yield pin
         yield from _customized(pin, lines, variables)
+
+
+def _of_charts(lines: Lines, offset: int) -> tuple[int, int] | None:
+    """The region around a key for charts that a name belongs to; None where it is the name of something else."""
+    owners = (it for it in lines.owners(offset) if it != "name")
+    if not _CHARTS.fullmatch(next(owners, "")):
+        return None
+    number, _ = lines.place(offset)
+    own = indent(lines.all[number - 1])
+    for above in range(number - 1, max(0, number - _FARTHEST), -1):
+        line = lines.all[above - 1]
+        if line.strip() and indent(line) < own:
+            return _region(lines, lines.start(above) + indent(line))
+    return lines.start(number), offset
 
 
 def _customized(pin: ChartPin, lines: Lines, variables: Variables) -> Iterator[ChartPin]:
