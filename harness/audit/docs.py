@@ -41,6 +41,7 @@ _BILL = re.compile(r"\"(?:bomFormat|spdxVersion)\"|cyclonedx\.org/schema|^SPDXVe
 """How a bill of materials begins."""
 _LEFT_AS_THEY_ARE = (*_LOCKS, ".imgpkg/images.yml", ".diff", ".patch")
 _MARKS = r"[\"'`*]{0,3}"
+_NEXT = rf"[,;]?[ \t]*\r?\n[ \t]*(?:(?:export|readonly|const|let|var)[ \t]+)?{_MARKS}(?i:to|new\w*){_MARKS}[ \t]*[:=]"
 _RANGE = re.compile(r"\d+(?:\.\d+)?\.[xX]")
 _TELLING = 6
 """From so many letters on, what all names begin with is rare enough to be looked for instead of each of them."""
@@ -118,9 +119,12 @@ class Scanner:
         names |= {it.address.rpartition("/")[2] for it in homes.history.helm}
         shortest = [it for it in names if not any(other != it and other in it for other in names)]
         shared = commonprefix(shortest)  # noqa: RUF071 - letters are what is compared
-        # `OLD: NEW`, `OLD -> NEW`, `| OLD | NEW |` and "from OLD to NEW" speak of the move.
+        # `OLD: NEW`, `OLD -> NEW`, `| OLD | NEW |` and "from OLD to NEW" speak of the move, and so does NEW on the next
+        # line where its key says so: `to: NEW`, `NEW_IMAGE=NEW`.
         current = "|".join(re.escape(self._homes.current(role).name) for role in ("operator", "hook"))
-        self._moves = re.compile(rf"{_MARKS}[ \t]*(?::|=>|->|→|\||\bto\b)[ \t]*{_MARKS}(?:{current})")
+        self._moves = re.compile(
+            rf"{_MARKS}(?:[ \t]*(?::|=>?|->|→|\||\b(?:to|becomes|is now)\b)|{_NEXT})[ \t]*{_MARKS}(?:{current})"
+        )
         plain = [shared] if len(shared) >= _TELLING else sorted(shortest)
         words = CHART_NAME.split("-")
         keys = ["_".join(words), "_".join(words).upper(), words[0] + "".join(it.capitalize() for it in words[1:])]

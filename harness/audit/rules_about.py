@@ -11,7 +11,7 @@ from harness.audit.owners import Lines
 _KEYS = re.compile(
     r"(?:match|exclude)(?:Package|Dep|Source)\w*|packageNames|packagePatterns|matchStrings|sourceUrl\w*"
     r"|allowed\w*|denied\w*|deny\w*|block\w*|forbidden\w*|disallowed\w*|ignore\w*|exempt\w*|dependency-name|mirrors"
-    r"|transports|prefix|glob|imageReferences|registryScopes|patterns?|reject\w*",
+    r"|transports|prefix|glob|imageReferences|registryScopes|patterns?|reject\w*|(?:old|former)_?(?:image|name|registry)?",
     re.I,
 )
 _REGISTRIES_CONF = re.compile(r"^\s*\[\[registry(?:\.mirror)?\]\]", re.M)
