@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from harness.errors import ClusterError, HarnessError, UsageError
 from harness.existing.model import Intent, Seen
 from harness.kube.cluster import LABEL_INSTALLATION, LABEL_RUN
-from harness.sites.model import Operator
+from harness.sites.operators import watched
 
 _ALL = ("", "*")
 
@@ -94,15 +94,6 @@ def _release(seen: Seen, space: str) -> str:
 
 
 _TOOLS = {"argocd": "Argo CD", "flux": "Flux"}
-
-
-def watched(operator: Operator) -> tuple[str, ...]:
-    """The namespaces that a controller watches; the empty name stands for all of them."""
-    for it in operator.arguments:
-        key, _, value = it.partition("=")
-        if key == "--namespaces":
-            return tuple(value.split(","))
-    return ("",)
 
 
 def _overlaps(seen: Seen, intent: Intent) -> Iterator[HarnessError]:

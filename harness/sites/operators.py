@@ -70,6 +70,18 @@ def _operator(item: Object) -> Operator:
     )
 
 
+def watched(operator: Operator) -> tuple[str, ...]:
+    """The namespaces that an operator watches; the empty name stands for all of them.
+
+    The charts write all of them as `--namespaces=""`, quotes included, which pflag reads as CSV (StringSlice).
+    """
+    for it in operator.arguments:
+        key, _, value = it.partition("=")
+        if key == "--namespaces":
+            return tuple(name.strip().strip('"') for name in value.split(","))
+    return ("",)
+
+
 def images(reader: Reader, operators: Sequence[Operator]) -> tuple[Image, ...]:
     """The images of the operator's pods and of the applications' pods, alike ones counted together."""
     counted: Counter[tuple[str, str, str, str]] = Counter()

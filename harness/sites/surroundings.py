@@ -21,6 +21,7 @@ from harness.sites.model import (
     PriorityClass,
     PullSecret,
 )
+from harness.sites.operators import watched
 from harness.sites.reader import Reader
 
 _BY_VERSION = {"+k3s": "k3s", "+rke2": "RKE2", "-eks-": "EKS", "-gke.": "GKE", "-aliyun": "ACK"}
@@ -105,10 +106,7 @@ def job_namespaces(
     """The namespaces that are watched by name, and those in which there are applications."""
     found: list[str] = []
     for operator in operators:
-        for argument in operator.arguments:
-            key, _, value = argument.partition("=")
-            if key == "--namespaces":
-                found += value.split(",")
+        found += watched(operator)
     for values in (*(it.values for it in releases), *(it.values for it in installers)):
         for place in ("spark.jobNamespaces", "spark-operator.spark.jobNamespaces"):
             given = at(values, place)

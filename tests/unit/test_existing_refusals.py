@@ -135,6 +135,7 @@ def test_beside_an_operator_that_watches_namespaces_by_name() -> None:
     [
         (Seen(operators=(operator(),)), BESIDE, "watches all namespaces"),
         (Seen(operators=(operator("controller", "--namespaces="),)), BESIDE, "watches all namespaces"),
+        (Seen(operators=(operator("controller", '--namespaces=""'),)), BESIDE, "watches all namespaces"),
         (NAMED, replace(BESIDE, job_namespaces=("etl",)), "watches etl"),
         (NAMED, replace(BESIDE, release="prod-op"), "has the name of this run's"),
         (NAMED, replace(BESIDE, watches_all=True), "must not have the operator watch all"),
