@@ -86,7 +86,8 @@ def _seconds(item: Object) -> int | None:
     """How long an application has run that has ended, from its last submission on, in seconds."""
     status = item.get("status") or {}
     try:
-        began, ended = (_moment(status[key]) for key in ("lastSubmissionAttemptTime", "terminationTime"))
+        # The operator writes a time that has not come as null.
+        began, ended = (_moment(str(status[key])) for key in ("lastSubmissionAttemptTime", "terminationTime"))
     except (KeyError, TypeError, ValueError):
         return None
     return max(0, round((ended - began).total_seconds()))
