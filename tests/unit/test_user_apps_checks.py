@@ -81,7 +81,6 @@ def test_one_that_still_runs_passes_and_says_that_its_end_was_not_seen(tmp_path:
         (before(pods=(driver(ended_at=at(5)), driver("2", created=20))), "had succeeded, and it ran again"),
         (before(look(-40, S.RUNNING), look(5, S.INVALIDATING), look(50, S.COMPLETED)), "INVALIDATING"),
         (before(look(-40, S.RUNNING), look(5, S.FAILED, error="driver pod already exist")), "driver pod already exist"),
-        (before(look(-40, S.FAILED, error="no such file")), "before the operator was touched.*no such file"),
         (before(pods=()), "never got a driver pod"),
         (before(look(-40, S.SUBMITTED), pods=()), "it was SUBMITTED when the watching ended"),
         (before(look(-40, S.SUBMITTED), pods=()), "its driver had not started"),
@@ -91,6 +90,12 @@ def test_what_suffers_fails(tmp_path: Path, mine: ApplicationSeen, said: str) ->
     found = judged(tmp_path, mine, after())
     assert found.verdict is Verdict.FAILED
     assert re.search(said, found.message)
+
+
+def test_what_had_failed_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    found = judged(tmp_path, before(look(-40, S.FAILED, error="no such file")), after(look(110, S.FAILED)))
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert re.search("before the operator was touched.*no such file", found.message)
 
 
 def test_a_copy_that_does_not_run_fails(tmp_path: Path) -> None:

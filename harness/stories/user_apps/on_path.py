@@ -54,6 +54,9 @@ def one(manifest: UserManifest, seen: UsersSeen, *, began: datetime) -> Finding:
         said.append(f"{when} the move: {fine}")
     facts = _facts(manifest, seen)
     title = f"{manifest.kind} {manifest.name} of {manifest.where}"
+    if before := _failed_before(manifest, seen, began):
+        words = "it was FAILED before the operator was touched, so it says nothing of the move"
+        return unavailable(check_of(manifest), f"{title}: {words}: {before.cause or 'no cause was told'}", **facts)
     if wrong:
         return failed(check_of(manifest), f"{title}: {'; '.join(wrong)}", **facts)
     return passed(check_of(manifest), f"{title}: {'; '.join(said)}", **facts)
@@ -79,9 +82,6 @@ def _judged(manifest: UserManifest, seen: UsersSeen, when: When, began: datetime
 def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime) -> Judged:
     """An application keeps its driver over the moves, is not started again for nothing, and ends as it is to end."""
     wrong = []
-    before = app.at(began) if app.when is When.BEFORE else None
-    if before is not None and before.state is State.FAILED and not manifest.fails:
-        return [f"it was FAILED before the operator was touched, so it says nothing of the move: {app.cause}"], ""
     since = began if app.when is When.BEFORE else app.created
     if any(look.state is State.INVALIDATING for look in app.since(since)):
         wrong.append(f"it was INVALIDATING, which runs it anew ({shown(app.history)})")
@@ -105,6 +105,16 @@ def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime
     if app.ended:
         return [*wrong, f"it ended as {app.outcome} ({shown(app.history)})"], ""
     return [*wrong, f"it was {app.outcome} when the watching ended ({shown(app.history)}); {_why_not(app)}"], ""
+
+
+def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:
+    """The application, where the release of before the move could not run it either, and it is not to end so."""
+    namespace = seen.namespaces.get(manifest.where, NAMESPACE)
+    for it in seen.applications if manifest.kind == APPLICATION.kind and not manifest.fails else ():
+        look = it.at(began) if (it.namespace, it.name, it.when) == (namespace, manifest.name, When.BEFORE) else None
+        if look is not None and look.state is State.FAILED:
+            return it
+    return None
 
 
 def schedule(it: ScheduleSeen) -> Judged:
