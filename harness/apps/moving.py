@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.apps.objects import CONNECT, SCHEDULED
+from harness.apps.pods import LABEL_SCHEDULE
 from harness.apps.samples import Manifest
 
 _KEPT_METADATA = ("name", "labels", "annotations")
@@ -32,9 +33,14 @@ _BATCH = ("batchScheduler", "batchSchedulerOptions")
 
 
 def moved(document: Manifest, namespace: str, name: str) -> Manifest:
-    """A copy of an object in another namespace, under that name, without what an API server adds."""
+    """A copy of an object in another namespace, under that name, without what an API server adds.
+
+    The copy of a schedule's run is no run of that schedule, which would otherwise delete it with its history.
+    """
     made = {key: copy.deepcopy(value) for key, value in document.items() if key != "status"}
     metadata = {key: value for key, value in made["metadata"].items() if key in _KEPT_METADATA}
+    if LABEL_SCHEDULE in (metadata.get("labels") or {}):
+        metadata["labels"] = {key: it for key, it in metadata["labels"].items() if key != LABEL_SCHEDULE}
     annotations = {key: it for key, it in (metadata.pop("annotations", None) or {}).items() if key != _LAST_APPLIED}
     made["metadata"] = {
         **metadata,

@@ -18,6 +18,9 @@ LABEL_LAUNCHED = "sparkoperator.k8s.io/launched-by-spark-operator"
 LABEL_SUBMISSION = "sparkoperator.k8s.io/submission-id"
 LABEL_MUTATED = "sparkoperator.k8s.io/mutated-by-spark-operator"
 LABEL_APPLICATION = "sparkoperator.k8s.io/app-name"
+LABEL_SCHEDULE = "sparkoperator.k8s.io/scheduled-app-name"
+"""Of a run of a schedule, which counts and deletes whatever has it."""
+
 LABEL_CONNECT = "sparkoperator.k8s.io/connect-name"
 
 MAIN_CONTAINERS = ("spark-kubernetes-driver", "spark-kubernetes-executor")

@@ -11,15 +11,13 @@ from typing import Any, Generic, TypeVar
 
 from harness.apps.applications import parse
 from harness.apps.objects import APPLICATION, CONNECT, GROUP, SCHEDULED, Resource
-from harness.apps.pods import LABEL_LAUNCHED, SparkPod, observe
+from harness.apps.pods import LABEL_LAUNCHED, LABEL_SCHEDULE, SparkPod, observe
 from harness.errors import ApiError, WaitTimeout
 from harness.kube.cluster import Cluster
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.upgrades.workload_seen import ConnectLook, Look, ScheduleLook
 from harness.waiting import Cancelled, pause
-
-LABEL_SCHEDULE = "sparkoperator.k8s.io/scheduled-app-name"
 
 _WHOLE_DAY = 86400.0
 _AGAIN_SECONDS = 0.5

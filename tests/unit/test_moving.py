@@ -92,6 +92,13 @@ def test_what_no_node_here_has_is_left_out_and_named() -> None:
     }
 
 
+def test_the_copy_of_a_schedules_run_is_no_run_of_it() -> None:
+    """Else it is taken for one: by the schedule, whose history it is deleted with, and by whoever looks for it."""
+    run = yaml.safe_load(APP)
+    run["metadata"]["labels"] = {"team": "a", "sparkoperator.k8s.io/scheduled-app-name": "nightly"}
+    assert moving.moved(run, "user-apps", "etl")["metadata"]["labels"] == {"team": "a"}
+
+
 def test_addresses_of_its_own_cluster_are_named() -> None:
     assert moving.homes(yaml.safe_load(APP)) == ["minio.team-a.svc.cluster.local:9000"]
     assert moving.homes({"metadata": {"name": "etl"}, "spec": {"a": "minio.team-a.svc"}}) == []

@@ -13,6 +13,7 @@ from harness.apps import claims, samples
 from harness.apps.applications import Application, parse
 from harness.apps.context import ScenarioContext
 from harness.apps.objects import APPLICATION, SCHEDULED, Objects
+from harness.apps.pods import LABEL_SCHEDULE
 from harness.apps.states import TERMINAL, State
 from harness.apps.trial import trial
 from harness.kube import reading
@@ -31,7 +32,6 @@ SCENARIO = Scenario(
     takes_for_granted=("webhook", "runs-by-the-second"),
 )
 
-_LABEL = "sparkoperator.k8s.io/scheduled-app-name"
 _RUNS = 3
 """History limits are applied when a run starts: with a limit of one, the third start must drop the first run."""
 
@@ -86,7 +86,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         what=f"{_RUNS} runs of {name}, the first of them dropped",
         timeout=ctx.within(_SECONDS),
         describe=lambda raw: str(runs) or str(parse(raw)),
-        label_selector=f"{_LABEL}={name}",
+        label_selector=f"{LABEL_SCHEDULE}={name}",
         **objects.watched(APPLICATION)[1],
     )
     status = (objects.get(SCHEDULED, name) or {}).get("status") or {}
