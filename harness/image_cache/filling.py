@@ -138,7 +138,9 @@ class Filling:
         except RegistryError as error:
             if error.status in (401, 403, 404):
                 return False
-            raise
+            # A limit is about this address, and whoever has logged in may go on: docker.io answers HEAD so, too.
+            if error.status != 429:
+                raise
         return True
 
     def _begin(self, asked: Asked) -> tuple[str, HarnessError | None]:

@@ -15,7 +15,7 @@ from harness.foundry import images as foundry_images
 from harness.foundry.store import Store
 from harness.kube.needs import Need
 from harness.matrix.addons import Addon, named
-from harness.matrix.model import Environment
+from harness.matrix.model import Cell, Environment
 from harness.registries.sources import Source
 from harness.releases import crds, manifests
 from harness.releases.charts import Chart
@@ -126,9 +126,10 @@ def build_images(asked: Request, kind: str, say: Callable[[str], None]) -> None:
                 build.build(say)
 
 
-def addons_of(asked: Request) -> list[Addon]:
-    """The add-ons that any cluster of the run gets."""
-    places = {(cell.environment.name, cell.path.profile): cell for cell in asked.cells}.values()
+def addons_of(asked: Request, cells: Iterable[Cell] | None = None) -> list[Addon]:
+    """The add-ons that any cluster of the run gets, or those of `cells`."""
+    of = asked.cells if cells is None else cells
+    places = {(cell.environment.name, cell.path.profile): cell for cell in of}.values()
     names = {name for it in places for name in _wanted(asked.on(it.path), it.environment)}
     return [it for it in asked.catalogue.addons if it.name in names]
 

@@ -188,7 +188,7 @@ class Resources:
         operator = self._asked.under_test
         own = (operator.release.image, operator.release.hook_image) if operator else ()
         yield from (it for it in self.preflight.images(cell) if it not in own)
-        for addon in before.addons_of(self._asked):
+        for addon in before.addons_of(self._asked, [cell]):
             yield from addon.images
 
     def node_cache(self) -> Mapping[str, str]:

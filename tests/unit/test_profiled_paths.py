@@ -109,6 +109,12 @@ def test_what_a_profile_needs_comes_along() -> None:
     assert addon.name == "cert-manager"
 
 
+def test_what_one_cell_needs_is_not_asked_of_another() -> None:
+    both = asked("install-2.5.2", "install-2.5.2+profile=cert-manager")
+    needed = {cell.path.profile: [it.name for it in before.addons_of(both, [cell])] for cell in both.cells}
+    assert needed == {"": [], "cert-manager": ["cert-manager"]}
+
+
 def test_of_a_lock_the_values_are_the_profiles_too() -> None:
     path = PathTaken(name=HA, releases=("2.5.2",), profile="ha")
     request = asked("install-2.5.2")
