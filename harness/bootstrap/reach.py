@@ -17,6 +17,7 @@ from harness.bootstrap.prerequisite import Prerequisite, failure, ok, warning
 from harness.errors import HarnessError, RegistryError
 from harness.image_cache.cache import ImageCache
 from harness.images import logins
+from harness.images.architecture import of_nodes
 from harness.images.references import ImageReference
 from harness.kube.pull_messages import PullsLeft
 from harness.registries import limits
@@ -124,7 +125,7 @@ def _content(
         return
     try:
         if known is None:
-            client.config(image)
+            client.config(image, platform=of_nodes())
             repository, digest = image.repository, ""
         else:
             repository, digest = known

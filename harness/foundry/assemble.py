@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
 import shutil
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -20,12 +19,12 @@ from typing import Any
 from harness.errors import BuildError
 from harness.foundry.layers import Layer
 from harness.images import media_types
+from harness.images.architecture import architecture
 
 LABEL_BUILT_FROM = "spark-operator-harness.built-from"
 """Image label: the module or package, with version, that the content comes from."""
 
 _EPOCH = "1970-01-01T00:00:00Z"
-_GOARCH = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +75,6 @@ def labels(
         LABEL_BUILT_FROM: built_from,
     }
     return {name: value for name, value in known.items() if value}
-
-
-def architecture() -> str:
-    """This machine's architecture in Go's terms, which images use."""
-    machine = platform.machine()
-    return _GOARCH.get(machine, machine)
 
 
 def foreign(goarch: str) -> dict[str, str]:

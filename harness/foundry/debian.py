@@ -12,12 +12,13 @@ from pathlib import Path, PurePosixPath
 from harness import process
 from harness.errors import ToolError
 from harness.foundry import emulated, recorded
-from harness.foundry.assemble import architecture, foreign
+from harness.foundry.assemble import foreign
 from harness.foundry.layers import Compression, LayerWriter, write_layer
 from harness.foundry.recorded import Drift
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.foundry.supply import debs, describe
 from harness.foundry.supply.subjects import PACKAGES
+from harness.images.architecture import architecture
 from harness.matrix.rows import Model
 
 _BUILD_SECONDS = 1800.0

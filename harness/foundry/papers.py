@@ -10,11 +10,11 @@ from rich.table import Table
 
 from harness.errors import UsageError
 from harness.foundry import argocd, bases, debian, recorded
-from harness.foundry.assemble import architecture
 from harness.foundry.store import Artifact, Store
 from harness.foundry.supply import describe, documents
 from harness.foundry.supply.components import Component
 from harness.foundry.supply.documents import Documents
+from harness.images.architecture import architecture
 from harness.matrix.names import unknown
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from harness.errors import UsageError
 from harness.foundry import operator
-from harness.foundry.assemble import architecture, read_image, write_index
+from harness.foundry.assemble import read_image, write_index
 from harness.foundry.store import Artifact, Recipe, Store
 from harness.host.steps import Progress
+from harness.images.architecture import architecture
 from harness.matrix.release import Release
 
 ARCHITECTURES = ("amd64", "arm64")

@@ -17,9 +17,10 @@ from pathlib import Path
 from harness import process
 from harness.errors import CatalogueError, ToolError
 from harness.foundry import debian, pypi
-from harness.foundry.assemble import ImageConfig, architecture, foreign, labels, write_image
+from harness.foundry.assemble import ImageConfig, foreign, labels, write_image
 from harness.foundry.layers import Compression, Layer, LayerWriter, Owner, extract, read_layer, write_layer
 from harness.foundry.store import Artifact, Recipe, Store
+from harness.images.architecture import architecture
 from harness.matrix.rows import Model
 from harness.settings import PROJECT_ROOT
 from harness.toml_source import TomlSource

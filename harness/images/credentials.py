@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from harness import causes, process
-from harness.errors import CommandError, SettingsError
+from harness.errors import CommandError, SettingsError, ToolError
 from harness.images.references import DOCKER_HUB, image_host
 
 _HELPER_SECONDS = 20.0
@@ -55,8 +55,8 @@ class Credentials(BaseModel):
 def from_docker_config(host: str, folder: Path | None = None) -> Credentials | None:
     """The credentials that `docker login` has stored for a registry host; None if there are none.
 
-    `folder` holds config.json (default: $DOCKER_CONFIG, else ~/.docker). Credential helpers are asked too. Raises
-    SettingsError when the file is broken or a helper fails.
+    `folder` holds config.json (default: $DOCKER_CONFIG, else ~/.docker). Credential helpers are asked too; one that is
+    not installed knows nothing. Raises SettingsError when the file is broken, CommandError when a helper fails.
     """
     file = (folder or Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")) / "config.json"
     try:
@@ -123,9 +123,13 @@ def _from_entry(entry: Mapping[str, Any], file: Path, key: str) -> Credentials |
 def _ask_helper(helper: str, host: str) -> Credentials | None:
     """Ask a `docker-credential-…` program (github.com/docker/docker-credential-helpers: host in, JSON out)."""
     program = f"docker-credential-{helper}"
-    asked = process.call(
-        [program, "get"], stdin=_HUB_KEY if host == DOCKER_HUB else host, timeout=_HELPER_SECONDS, check=False
-    )
+    try:
+        asked = process.call(
+            [program, "get"], stdin=_HUB_KEY if host == DOCKER_HUB else host, timeout=_HELPER_SECONDS, check=False
+        )
+    except ToolError:
+        # As `docker pull`, which goes on without a login: the configuration often outlives the desktop that wrote it.
+        return None
     if asked.returncode != 0:
         if "not found" in (asked.stdout + asked.stderr).lower():
             return None

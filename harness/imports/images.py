@@ -13,10 +13,10 @@ from rich.table import Table
 
 from harness.errors import UsageError
 from harness.foundry import images as foundry_images
-from harness.foundry.assemble import architecture
 from harness.foundry.imported import ImportedImage, Imports, Records
 from harness.foundry.publish import Publisher
 from harness.host import disk, display
+from harness.images.architecture import architecture
 from harness.images.references import ImageReference
 from harness.imports.archive import unpack
 from harness.matrix.names import unknown

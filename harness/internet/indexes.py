@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.foundry.assemble import architecture
 from harness.foundry.layers import Layer
 from harness.images import media_types
+from harness.images.architecture import architecture
 from harness.images.mirrors import Mirror
 from harness.registries.push import RawManifest, Transfer, as_manifest, digest_of
 

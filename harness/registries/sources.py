@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from harness.errors import HarnessError, RegistryError, UnaskedError, UnavailableError
 from harness.images import logins
+from harness.images.architecture import of_nodes
 from harness.images.credentials import Credentials
 from harness.images.logins import TokenFile
 from harness.images.mirrors import Mirror, MirrorMap
@@ -150,7 +151,7 @@ class _Registries:
         if learnt:
             return learnt
         try:
-            found, others = self.client(image.registry).on_node(image)
+            found, others = self.client(image.registry).on_node(image, platform=of_nodes())
         except RegistryError as error:
             raise self._missing(image, error) from error
         with self._lock:

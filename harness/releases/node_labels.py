@@ -7,12 +7,12 @@ says of its machine cannot be changed.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+from harness.images.architecture import architecture
+
 HOSTNAME = "kubernetes.io/hostname"
 _OS, _ARCH = "kubernetes.io/os", "kubernetes.io/arch"
 _FIXED = (_OS, _ARCH, HOSTNAME, f"beta.{_OS}", f"beta.{_ARCH}")
@@ -20,8 +20,8 @@ _FIXED = (_OS, _ARCH, HOSTNAME, f"beta.{_OS}", f"beta.{_ARCH}")
 
 def of_this_machine() -> dict[str, str]:
     """The labels that the kubelet gives a node on this machine, and that stay as they are."""
-    architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
-    return {_OS: "linux", f"beta.{_OS}": "linux", _ARCH: architecture, f"beta.{_ARCH}": architecture}
+    here = architecture()
+    return {_OS: "linux", f"beta.{_OS}": "linux", _ARCH: here, f"beta.{_ARCH}": here}
 
 
 @dataclass(frozen=True, kw_only=True)

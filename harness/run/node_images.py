@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from harness import process, providers
 from harness.errors import CommandError, RegistryError, UnavailableError
 from harness.foundry import shapes
-from harness.foundry.assemble import architecture
 from harness.foundry.imported import Records
 from harness.foundry.shapes import FoundryNode
+from harness.images.architecture import of_nodes
 from harness.images.mirrors import mirrored
 from harness.images.references import ImageReference
 from harness.matrix.model import Environment
@@ -106,7 +106,7 @@ class NodeImages:
         if not isinstance(self._source, Upstream | Mirrored):
             return ""
         name = ImageReference.parse(image)
-        return pull.unpackable(self._source.client(name.registry), name, platform=f"linux/{architecture()}")
+        return pull.unpackable(self._source.client(name.registry), name, platform=of_nodes())
 
     def identity(self, environment: Environment, node: ImageRecord) -> str:
         """What makes a node image the same on another machine: its manifest's digest, or for one that is built here the

@@ -21,11 +21,11 @@ from harness.evidence.folders import remove_folder
 from harness.evidence.ledger import Ledger, ledger_folder, short_run_id
 from harness.evidence.temporary import all_in
 from harness.foundry import images as foundry_images
-from harness.foundry.assemble import architecture
 from harness.foundry.imported import Imports, Records
 from harness.host.disk import GIGABYTE
 from harness.image_cache.cache import ImageCache
 from harness.images import logins
+from harness.images.architecture import of_nodes
 from harness.images.credentials import Credentials
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
@@ -176,7 +176,7 @@ class Resources:
             server,
             view,
             most_bytes=settings.image_cache_gb * GIGABYTE,
-            platform=f"linux/{architecture()}",
+            platform=of_nodes(),
             images=self._images_of,
             engine_images=self.node_images.from_registries,
             say=self._say,

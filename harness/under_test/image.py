@@ -15,9 +15,9 @@ from filelock import FileLock
 from harness import process
 from harness.errors import CommandError, RegistryError, ToolError, UsageError
 from harness.foundry import images as foundry_images
-from harness.foundry.assemble import architecture
 from harness.foundry.publish import Publisher, published
 from harness.images import logins
+from harness.images.architecture import architecture
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.imports.archive import unpack

@@ -14,10 +14,11 @@ import pytest
 
 from harness import process
 from harness.errors import UnavailableError
-from harness.foundry.assemble import Image, ImageConfig, architecture, write_image
+from harness.foundry.assemble import Image, ImageConfig, write_image
 from harness.foundry.imported import Imports
 from harness.foundry.layers import write_layer
 from harness.foundry.publish import Publisher, published
+from harness.images.architecture import architecture
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.imports import charts, images
 from harness.matrix import catalogue

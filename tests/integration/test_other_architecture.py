@@ -10,8 +10,8 @@ import pytest
 
 from harness import process
 from harness.foundry import emulated, gobuild
-from harness.foundry.assemble import architecture
 from harness.foundry.store import Store
+from harness.images.architecture import architecture
 
 OTHER = next(it for it in emulated.EMULATORS if it != architecture())
 PROGRAM = 'package main\n\nimport "runtime"\n\nfunc main() { println(runtime.GOARCH) }\n'

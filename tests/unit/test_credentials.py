@@ -93,6 +93,14 @@ def test_a_helper_may_know_nothing_but_must_not_fail(tmp_path: Path, monkeypatch
         from_docker_config("ghcr.io", tmp_path)
 
 
+def test_a_helper_that_is_not_installed_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    auths = {"quay.io": {"auth": base64.b64encode(b"me:word").decode()}}
+    folder = config(tmp_path, {"credsStore": "desktop", "auths": auths})
+    assert from_docker_config("docker.io", folder) is None
+    assert from_docker_config("quay.io", folder) == Credentials(username="me", password=SecretStr("word"))
+
+
 def test_secrets_do_not_show_in_texts() -> None:
     credentials = Credentials(username="me", password=SecretStr(PASSWORD), identity_token=SecretStr("t0ken"))
     encoded = base64.b64encode(f"me:{PASSWORD}".encode()).decode()

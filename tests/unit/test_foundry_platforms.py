@@ -12,9 +12,10 @@ import pytest
 
 from harness.errors import BuildError, ToolError, UsageError
 from harness.foundry import debian, emulated, gobuild, operator, platforms, spark
-from harness.foundry.assemble import ImageConfig, architecture, read_image, write_image, write_index
+from harness.foundry.assemble import ImageConfig, read_image, write_image, write_index
 from harness.foundry.layers import Layer, write_layer
 from harness.foundry.store import Recipe, Store
+from harness.images.architecture import architecture
 from harness.images.references import ImageReference
 from harness.imports.archive import unpack
 from harness.matrix import catalogue

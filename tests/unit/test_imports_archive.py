@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from harness.errors import UsageError
-from harness.foundry.assemble import Image, ImageConfig, architecture, write_image
+from harness.foundry.assemble import Image, ImageConfig, write_image
 from harness.foundry.layers import write_layer
+from harness.images.architecture import architecture
 from harness.images.references import ImageReference
 from harness.imports.archive import Unpacked, unpack
 

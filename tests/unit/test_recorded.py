@@ -10,12 +10,12 @@ import pytest
 
 from harness.errors import BuildError, CatalogueError, UsageError
 from harness.foundry import argocd, bases, debian, node_systems, papers, recorded, spark
-from harness.foundry.assemble import architecture
 from harness.foundry.layers import write_layer
 from harness.foundry.recorded import RecordedSystem
 from harness.foundry.store import Store
 from harness.foundry.supply import debs
 from harness.foundry.supply.components import Component
+from harness.images.architecture import architecture
 
 KNOWN = RecordedSystem(
     name="base",

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import platform
 import socket
 import time
 from collections.abc import Iterator
@@ -12,7 +15,8 @@ from pathlib import Path
 import pytest
 from registry_fakes import Answer, answering
 
-from harness.errors import UsageError
+from harness.errors import UnavailableError, UsageError
+from harness.images import media_types
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.registries.client import RegistryClient
 from harness.registries.source_choice import detect, probe_all
@@ -163,6 +167,32 @@ def test_an_image_is_asked_for_once() -> None:
             source.resolve(f"{server.address}/a/b:1")
 
     assert len(server.requests) == 1
+
+
+def arm_only(request: object) -> Answer:
+    """An image that was built on a machine of another kind, as BuildKit pushes it."""
+    own = json.dumps({"mediaType": media_types.MANIFEST, "config": {"digest": DIGEST}, "layers": []})
+    digest = f"sha256:{hashlib.sha256(own.encode()).hexdigest()}"
+    listed = [
+        {"digest": digest, "platform": {"os": "linux", "architecture": "arm64"}},
+        {"digest": DIGEST, "platform": {"os": "unknown", "architecture": "unknown"}},
+    ]
+    if getattr(request, "path", "").endswith(digest):
+        return Answer(200, own, {"Content-Type": media_types.MANIFEST})
+    return Answer(200, json.dumps({"manifests": listed}), {"Content-Type": media_types.INDEX})
+
+
+def test_digests_are_those_on_nodes_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    with answering(arm_only) as server, Upstream() as source:
+        assert DIGEST in source.digests(f"{server.address}/a/b:1")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    with (
+        answering(arm_only) as server,
+        Upstream() as source,
+        pytest.raises(UnavailableError, match="for linux/arm64, not for linux/amd64"),
+    ):
+        source.digests(f"{server.address}/a/b:1")
 
 
 def test_preflight_tells_every_image_that_is_missing() -> None:
