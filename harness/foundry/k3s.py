@@ -21,6 +21,7 @@ from harness.foundry.kubernetes import CONTROL_PLANE, KubernetesRow
 from harness.foundry.layers import LayerWriter, write_layer
 from harness.foundry.loaded import LoadedNode
 from harness.foundry.store import Artifact, Recipe, Store
+from harness.providers.containers import UNCONFINED
 
 REPOSITORY = "spark-operator-harness/k3s-shaped-node"
 """Repository of k3s-shaped node images in the container engine; they are never pushed."""
@@ -139,7 +140,7 @@ class K3sShapedNode:
         docker("rm", "--force", "--volumes", container, check=False)
         try:
             docker(
-                *("run", "--detach", "--name", container, "--network", "none", "--entrypoint", "sleep"),
+                *("run", "--detach", "--name", container, "--network", "none", "--entrypoint", "sleep", *UNCONFINED),
                 *("--stop-signal", "SIGTERM", *label_words(os.environ.get(process.RUN_VARIABLE, "foundry"))),
                 *("--volume", f"{layer.parent}:/input:ro", self.base.reference, "3600"),
             )

@@ -13,6 +13,10 @@ from harness.errors import HarnessError
 ENGINE_SECONDS = 60.0
 """Timeout of one call to the engine."""
 
+UNCONFINED = ("--security-opt", "label=disable")
+"""For containers that read folders of this machine, which an engine that uses SELinux, as Fedora's does, would not let
+them. Elsewhere it changes nothing."""
+
 _LAST_LINES = 15
 _LOOKED_AT = 500
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -15,13 +15,16 @@ from harness.evidence.installation import label_words
 _ENGINE_SECONDS = 60.0
 
 
+_MTU = "com.docker.network.driver.mtu"
+_USUAL_MTU = 1500
 _NO_WAY_OUT = ("--opt", "com.docker.network.bridge.enable_ip_masquerade=false")
 
 
 def create(name: str, run_id: str, *, isolated: bool = False, ipv6: bool = False) -> None:
     """Create the network, labelled with the run, before clusters need it: two would race for it (kind issue #1596).
 
-    With `ipv6` its containers have addresses of that as well, of a range that follows from the network's name.
+    With `ipv6` its containers have addresses of that as well, of a range that follows from the network's name. Its
+    packets are as long as those of the engine's own network.
 
     Packets that an `isolated` one sends outside keep their private source address, so that no answer returns (Docker,
     bridge network driver, options). `--internal` would be stricter, but publishes no ports, so that the API server of a
@@ -30,7 +33,23 @@ def create(name: str, run_id: str, *, isolated: bool = False, ipv6: bool = False
     options: tuple[str, ...] = _NO_WAY_OUT if isolated else ()
     if ipv6:
         options += ("--ipv6", "--subnet", unique_local(name))
+    options += _as_long_as_usual()
     process.call(["docker", "network", "create", *label_words(run_id), *options, name], timeout=_ENGINE_SECONDS)
+
+
+def _as_long_as_usual() -> tuple[str, ...]:
+    """The MTU that an administrator gave the engine, since the way out is narrower (a VPN, many clouds).
+
+    Docker gives it to the network `bridge` alone (dockerd --mtu); in others large answers would be lost on their way.
+    kind does the same for the network that it makes (pkg/cluster/internal/providers/docker/network.go).
+    """
+    form = f'{{{{index .Options "{_MTU}"}}}}'
+    argv = ["docker", "network", "inspect", "--format", form, "bridge"]
+    # An engine may have no such network.
+    said = process.call(argv, timeout=_ENGINE_SECONDS, check=False).stdout.strip()
+    if not said.isdecimal() or int(said) in (0, _USUAL_MTU):
+        return ()
+    return ("--opt", f"{_MTU}={said}")
 
 
 def unique_local(name: str) -> str:

@@ -24,6 +24,7 @@ from harness.evidence.ledger import NAME_PREFIX, short_run_id
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
 from harness.late import httpx
+from harness.providers.containers import UNCONFINED
 from harness.waiting import until
 
 log = logging.getLogger(__name__)
@@ -245,7 +246,7 @@ class NodeRegistries:
     def _run(self, host: str, *, run_id: str, network: str, image: str) -> Mirror:
         name = container_name(run_id, host)
         self._call(
-            "create", "--name", name, "--hostname", name, "--network", network,
+            "create", "--name", name, "--hostname", name, "--network", network, *UNCONFINED,
             *label_words(run_id), "--publish", f"127.0.0.1::{_PORT}",
             "--mount", f"type=bind,source={(self.storage / host).resolve()},target=/var/lib/registry,readonly",
             *self._covers(host),

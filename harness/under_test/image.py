@@ -17,7 +17,7 @@ from harness.errors import CommandError, RegistryError, ToolError, UsageError
 from harness.foundry import images as foundry_images
 from harness.foundry.publish import Publisher, published
 from harness.images import logins
-from harness.images.architecture import architecture
+from harness.images.architecture import architecture, of_nodes
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.imports.archive import unpack
@@ -81,7 +81,7 @@ def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[
 
     `registry` is the server's program.
 
-    Raises UsageError for an archive that cannot be used, RegistryError, CommandError.
+    Raises UsageError for an archive that cannot be used and an image for other machines, RegistryError, CommandError.
     """
     there = published(foundry_images.registries(settings), reference)
     if there:
@@ -98,7 +98,8 @@ def bring(image: GivenImage, reference: str, settings: Settings, say: Callable[[
             process.call(["docker", "save", "--output", file, image.name], timeout=_SAVE_SECONDS)
         folder = Path(scratch) / "layout"
         folder.mkdir()
-        wanted = ImageReference.parse(image.name if image.where == "engine" else reference)
+        # What the engine writes is that one image, whose digest is not the one in a registry.
+        wanted = ImageReference.parse(image.name.partition("@")[0] if image.where == "engine" else reference)
         unpacked = unpack(file, folder, wanted, architecture())
         return publisher(settings, registry).publish(unpacked.image, reference)
 
@@ -118,6 +119,13 @@ def _copied(image: GivenImage, reference: str, settings: Settings, say: Callable
         _client(source, settings) as client,
         Transfer(Mirror(url=server.url), to.registry, push=True) as target,
     ):
+        there = dict.fromkeys(f"{it.os}/{it.architecture}" for it in client.platforms(source))
+        if of_nodes() not in there:
+            raise UsageError(
+                f"--operator {image.name}: its registry has it for {', '.join(there) or 'no platform'}, not for "
+                f"{of_nodes()}, which the nodes of this machine are",
+                f"push it for this one, too: docker buildx build --platform {','.join((of_nodes(), *there))} --push",
+            )
         return copying.copy(client, source, target, to, with_referrers=False, say=say).digest
 
 

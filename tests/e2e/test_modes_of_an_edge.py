@@ -15,12 +15,14 @@ pytestmark = pytest.mark.nightly
 
 EDGE = "upgrade-2.2.1@docker.io-2.5.2+crds="
 MODES = ("client-apply", "ssa", "replace")
+SECONDS = 1500.0
+"""Three upgrades one after the other, two of them made a second time."""
 
 
 def test_modes_that_break_lead_out_and_all_share_a_cluster(tmp_path: Path) -> None:
     paths = [word for mode in MODES for word in ("--path", f"{EDGE}{mode}")]
     run = Run(tmp_path, "--env", "kind-1.34", *paths, "--scenario", "operator-health")
-    assert run.end() == 0, run.said
+    assert run.end(timeout=SECONDS) == 0, run.said
     found = {cell.path.removeprefix(EDGE): cell for cell in run.cells()}
     assert {mode: found[mode].verdict for mode in MODES} == {
         "client-apply": Verdict.BROKEN_AS_KNOWN,

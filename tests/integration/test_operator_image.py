@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import platform
 import tarfile
 from pathlib import Path
 
@@ -50,8 +51,8 @@ def _engine(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> N
     docker = tmp_path / "bin" / "docker"
     docker.parent.mkdir()
     docker.write_text(
-        f'#!/bin/sh\n[ "$5" = spark-operator:mine ] && echo {ENGINES} && exit\n'
-        f'[ "$1 $4" = "save spark-operator:mine" ] && /bin/cp {archive} "$3" && exit\nexit 1\n'
+        f'#!/bin/sh\ncase "$5" in spark-operator:mine*) echo {ENGINES}; exit;; esac\n'
+        f'case "$1 $4" in "save spark-operator:mine"*) /bin/cp {archive} "$3"; exit;; esac\nexit 1\n'
     )
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", str(docker.parent))
@@ -77,6 +78,26 @@ def test_what_the_engine_has_comes_before_what_a_registry_has(
     given = image.find("spark-operator:mine", settings)
     assert given == GivenImage(name="spark-operator:mine", where="engine", identity=ENGINES)
     assert bring(given, settings, registry_binary) == built.digest
+
+
+def test_an_image_of_the_engine_may_be_named_by_its_digest_in_a_registry(
+    built: Image, settings: Settings, registry_binary: Path
+) -> None:
+    given = image.find(f"spark-operator:mine@sha256:{'0' * 64}", settings)
+    assert bring(given, settings, registry_binary) == built.digest
+
+
+def test_an_image_that_is_pushed_for_other_machines_is_refused(
+    tmp_path: Path, built: Image, settings: Settings, registry_binary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = tmp_path / "theirs"
+    Publisher(theirs, registry=registry_binary, logs=tmp_path).publish(built, "registry.example.com/team/operator:pr-7")
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    with serve(registry_binary, theirs / "registry.example.com", tmp_path / "registry.log", readonly=True) as server:
+        given = image.find(f"{server.address}/team/operator:pr-7", settings)
+        with pytest.raises(UsageError, match=r"has it for linux/\w+, not for linux/riscv64"):
+            bring(given, settings, registry_binary)
+    assert not published(settings.cache_dir / "registry", REFERENCE)
 
 
 def test_an_image_of_a_registry_keeps_its_digest(

@@ -14,10 +14,15 @@ from harness.providers import network
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A docker that notes its words in `words`, says what is in `says`, and ends with 1 when there is anything."""
+    """A docker that notes its words in `words`, says what is in `says`, and ends with 1 when there is anything.
+
+    The MTU of its own network is in `mtu`.
+    """
     file = tmp_path / "docker"
+    mtu = f'case "$*" in *driver.mtu*bridge) cat {tmp_path}/mtu; exit;; esac'
     answer = f"[ ! -s {tmp_path}/says ] || {{ cat {tmp_path}/says >&2; exit 1; }}"
-    file.write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/words\n{answer}\n')
+    file.write_text(f'#!/bin/sh\n{mtu}\necho "$*" >> {tmp_path}/words\n{answer}\n')
+    (tmp_path / "mtu").write_text("1500\n")
     file.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return tmp_path
@@ -44,6 +49,17 @@ def test_a_network_for_ipv6_has_a_range_of_its_own(docker: Path) -> None:
     ranges = {ipaddress.ip_network(network.unique_local(name)) for name in ("soh-1", "soh-2")}
     assert len(ranges) == 2
     assert all(it.is_private and it.prefixlen == 64 for it in ranges)
+
+
+def test_packets_are_as_long_as_those_of_the_engines_own_network(docker: Path) -> None:
+    (docker / "mtu").write_text("1450\n")
+    network.create("soh-1", "20260801-101500-ab12")
+    (docker / "mtu").unlink()
+    network.create("soh-2", "20260801-101500-ab12")
+
+    narrow, unknown = (docker / "words").read_text().splitlines()
+    assert " --opt com.docker.network.driver.mtu=1450 soh-1" in narrow
+    assert "mtu" not in unknown
 
 
 def test_a_network_that_cannot_be_made_is_told(docker: Path) -> None:

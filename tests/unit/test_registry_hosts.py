@@ -12,7 +12,7 @@ from run_fakes import attempt, host, request
 from user_samples import PI, written
 
 from harness.apps import users
-from harness.errors import UnavailableError
+from harness.errors import EngineError, UnavailableError
 from harness.foundry import images as foundry_images
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.matrix import catalogue, expand
@@ -107,3 +107,15 @@ def test_nothing_that_is_needed_is_told(tmp_path: Path) -> None:
     binary.touch()
     with pytest.raises(UnavailableError, match="no images of any registry that is needed are stored below"):
         NodeRegistries(binary=binary, storage=tmp_path / "registry").start("20260101-000000-0000", "bridge", hosts=())
+
+
+def test_a_registry_may_read_its_storage_where_selinux_is_in_force(tmp_path: Path) -> None:
+    (tmp_path / "registry" / "quay.io" / "docker").mkdir(parents=True)
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n/bin/echo "$*" >> {tmp_path}/words\n')
+    docker.chmod(0o755)
+    registries = NodeRegistries(binary=docker, storage=tmp_path / "registry", docker=docker)
+    with pytest.raises(EngineError, match="exited immediately"):
+        registries.start("20260101-000000-0000", "net")
+    (created,) = (it for it in (tmp_path / "words").read_text().splitlines() if it.startswith("create "))
+    assert " --network net --security-opt label=disable " in created
