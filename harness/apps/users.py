@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user's own applications, from the YAML files of a folder (`--apps`): read, checked, made ready for a namespace."""
+"""A user's own applications, from the manifests of a folder (`--apps`): read, checked, made ready for a namespace."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LISTS = ("List", *(f"{kind}List" for kind in _VERSIONS))
 _TELLING = 4
 """Shorter values are in every text."""
 
-_SUFFIXES = (".yaml", ".yml")
+_SUFFIXES = (".yaml", ".yml", ".json")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _MAPS = ("driver", "executor", "server", "sparkConf", "hadoopConf", "restartPolicy", "dynamicAllocation")
 _LABEL_LENGTH = 63
@@ -45,6 +45,14 @@ _PLACEHOLDER = re.compile(r"\{\{|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
 """What is left in a text that is still to be filled in: for Helm, for the shell and envsubst, for a script."""
 
 _FILL_IN = "fill it in before, with the tool that you use (`helm template`, `kustomize build`, `envsubst`)"
+
+
+NO_MANIFEST = {
+    "kustomization": "it is Kustomize's: to run what Kustomize makes, give the output of `kubectl kustomize`",
+    "Chart": "it is Helm's: to run what the chart makes, give the output of `helm template`",
+}
+"""What files of these names are, which stand beside manifests and are none."""
+_SHOWN = 3
 
 
 class Template(UsageError):
@@ -151,17 +159,19 @@ def load(folder: Path) -> UserManifests:
 
 
 def read(folder: Path) -> UserFolder:
-    """All documents of the YAML files below a folder, by the order of files. Raises UsageError with file and line.
+    """All documents of the YAML and JSON files below a folder, by the order of files. Raises UsageError with file and
+    line.
 
     There must be at least one application; ConfigMaps and Secrets that applications need may stand beside them. Other
-    kinds are left out by name, and so are documents that are still to be filled in, as long as others are not.
+    kinds are left out by name, and so are files that are no manifests, such as values, and documents that are still to
+    be filled in, as long as others are not.
     """
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise UsageError(f"--apps {folder} {what}", "give the folder with the YAML files of your applications")
     files = sorted(it for it in folder.rglob("*") if it.suffix in _SUFFIXES and it.is_file())
     if not files:
-        raise UsageError(f"there is no YAML file below {folder}", f"files of --apps end in {' or '.join(_SUFFIXES)}")
+        raise UsageError(f"there is no manifest below {folder}", f"files of --apps end in {' or '.join(_SUFFIXES)}")
     found: list[UserManifest] = []
     left_out: list[Untried] = []
     templates: list[Template] = []
@@ -177,7 +187,10 @@ def read(folder: Path) -> UserFolder:
     if not applications(found):
         if templates:
             raise templates[0]
-        raise UsageError(f"there is no application in the files below {folder}", f"kinds are {', '.join(_VERSIONS)}")
+        others = "".join(f"; {it}" for it in left_out[:_SHOWN])
+        raise UsageError(
+            f"there is no application in the files below {folder}{others}", f"kinds are {', '.join(_VERSIONS)}"
+        )
     _require_unique(found)
     return UserFolder(manifests=told_apart(found), left_out=tuple(left_out))
 
@@ -254,6 +267,9 @@ def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
             if other := _of_no_matter(document):
                 yield Untried(where=f"{shown}:{line}", what=other, why="no run needs or tries this kind")
                 continue
+            if why := _why_no_manifest(document, file):
+                yield Untried(where=f"{shown}:{line}", what="what has no kind", why=why)
+                continue
             _require_application(document, f"{file}:{line}")
             yield UserManifest(file=shown, line=line, document=document)
     except yaml.MarkedYAMLError as broken:
@@ -280,6 +296,15 @@ def _of_no_matter(document: object) -> str:
     metadata = document.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, dict) else ""
     return f"{kind} {name}".rstrip()
+
+
+def _why_no_manifest(document: object, file: Path) -> str:
+    """Why a document is not even meant to be an object of Kubernetes; empty for one that is."""
+    if isinstance(document, dict) and ("kind" in document or document.keys() >= {"metadata", "spec"}):
+        return ""
+    if file.stem in NO_MANIFEST:
+        return NO_MANIFEST[file.stem]
+    return "" if isinstance(document, dict) and "apiVersion" in document else "it is no manifest"
 
 
 def _require_application(document: object, where: str) -> None:

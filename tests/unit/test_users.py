@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 from user_samples import CONFIG_MAP, CONNECT, PI, SCHEDULE, written
 
 from harness.apps import users
@@ -75,6 +77,26 @@ def test_kinds_that_nobody_runs_are_left_out_by_name(tmp_path: Path) -> None:
     ]
 
 
+def test_files_that_are_no_manifests_are_left_out_with_what_they_are(tmp_path: Path) -> None:
+    folder = written(
+        tmp_path, app=PI, kustomization="images: []\n", Chart="apiVersion: v2\n", values="a: 1\n", tasks="[a]\n"
+    )
+    read = users.read(folder)
+    assert [it.name for it in read.manifests] == ["etl"]
+    assert list(map(str, read.left_out)) == [
+        f"Chart.yaml:1: what has no kind is left out: {users.NO_MANIFEST['Chart']}",
+        f"kustomization.yaml:1: what has no kind is left out: {users.NO_MANIFEST['kustomization']}",
+        "tasks.yaml:1: what has no kind is left out: it is no manifest",
+        "values.yaml:1: what has no kind is left out: it is no manifest",
+    ]
+
+
+def test_manifests_may_be_json(tmp_path: Path) -> None:
+    (tmp_path / "etl.json").write_text(json.dumps(yaml.safe_load(PI)))
+    (tmp_path / "package.json").write_text('{"name": "etl", "version": "1.0.0"}')
+    assert [(it.name, it.where) for it in users.load(tmp_path)] == [("etl", "etl.json:1")]
+
+
 def test_what_is_still_to_be_filled_in_is_left_out_beside_others(tmp_path: Path) -> None:
     unfilled = PI.replace("docker.io/apache/spark:4.0.4", "{IMAGE_REGISTRY}/{IMAGE}/docker.io/apache/spark:4.0.4")
     folder = users.read(written(tmp_path, etl=PI, template=unfilled))
@@ -99,7 +121,10 @@ def test_a_copy_has_a_name_that_can_be_a_label() -> None:
     [
         ("a: [1\nb: 2\n", r"etl.yaml:2: not valid YAML"),
         ("metadata: {{ .Values.x }}\n", r"etl.yaml:1: .*"),
-        ("- a\n", r"etl.yaml:1: not an object of Kubernetes"),
+        (
+            "- a\n",
+            r"there is no application in the files .*etl.yaml:1: what has no kind is left out: it is no manifest",
+        ),
         (
             PI.replace("SparkApplication", "SparkAplication"),
             r"yaml:1: the kind SparkAplication .*SparkApplication\?",
@@ -131,8 +156,8 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: s
 def test_a_folder_without_files_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         users.load(tmp_path / "none")
-    (tmp_path / "etl.json").write_text("{}")
+    (tmp_path / "etl.txt").write_text("{}")
     with pytest.raises(UsageError, match="is not a folder"):
-        users.load(tmp_path / "etl.json")
-    with pytest.raises(UsageError, match="there is no YAML file"):
+        users.load(tmp_path / "etl.txt")
+    with pytest.raises(UsageError, match="there is no manifest"):
         users.load(tmp_path)
