@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +14,7 @@ from harness.apps.places import places
 from harness.apps.samples import chart_values
 from harness.apps.states import State
 from harness.apps.users import UserManifest, UserManifests
+from harness.errors import WaitTimeout
 from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Record, Recorder
 from harness.upgrades.workload_seen import (
@@ -24,6 +26,7 @@ from harness.upgrades.workload_seen import (
     UsersSeen,
     When,
 )
+from harness.waiting import Deadline, until
 
 RUNNING_APPS, SCHEDULES, SUBMISSIONS = "running-apps", "schedules", "submissions"
 NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
@@ -31,6 +34,10 @@ NAMESPACES = (RUNNING_APPS, SCHEDULES, SUBMISSIONS)
 
 _UNDER_WAY = frozenset({State.RUNNING, State.COMPLETED, State.FAILED, State.FAILING, State.SUSPENDED})
 """States of an application that the operator has taken up."""
+
+
+_STARTING = 2
+"""So many may be started at a time."""
 
 
 class Placed(Protocol):
@@ -66,14 +73,30 @@ class Users:
         self._recorder = recorder
         self._account = account or chart_values().service_account
 
-    def submit(self, when: When) -> None:
-        """Create each; a refusal is noted."""
+    def submit(self, when: When, patience: float = 0.0) -> None:
+        """Create each; a refusal is noted. Raises Cancelled.
+
+        While some of them are still being started, the next one waits, since a submission and a start of Spark take all
+        that a small machine has; but all of them together wait no longer than `patience`, in seconds.
+        """
+        deadline = Deadline(seconds=patience)
         for place in self._places:
             helpers = [users.helper(it, place.namespace) for it in place.helpers.values()]
             for it in place.applications:
                 made, _ = users.ready(it, place.namespace, self._account, name_of(it, when))
-                if not place.missing(it):
-                    self._creations.create(self._objects[place.namespace], [*helpers, made], Part.USERS, when)
+                if place.missing(it):
+                    continue
+                with suppress(WaitTimeout):
+                    until(
+                        lambda: self._starting(when) < _STARTING,
+                        what="the user's applications to be under way",
+                        timeout=deadline.left,
+                    )
+                self._creations.create(self._objects[place.namespace], [*helpers, made], Part.USERS, when)
+
+    def _starting(self, when: When) -> int:
+        """How many were accepted and are not under way yet."""
+        return sum(not holds() for holds in self.under_way(when).values())
 
     def under_way(self, when: When) -> dict[str, Callable[[], bool]]:
         """What to wait for: that the operator has taken up each that was accepted."""

@@ -40,6 +40,9 @@ _MOST_UNDER_WAY = 3
 """A change of leaders, about 20 s, finds so many waiting. What the new leader has to submit at once decides how long a
 path takes."""
 
+_START_SECONDS = 20.0
+"""A submission and the start of a driver on a small machine take no longer, mostly."""
+
 _BEGIN_SECONDS = 120.0
 _FINISH_SECONDS = 180.0
 _QUERY_SECONDS = 120.0
@@ -116,7 +119,7 @@ class Workload:
                 ready["the first scheduled run"] = lambda: bool(self._states.runs("small-scheduled"))
             asked = self._begin_standing(beside) if "standing" in self._ctx.watched else None
             self._create(RUNNING_APPS, "small", Part.ENDED, When.BEFORE, name="completed")
-            self._users.submit(When.BEFORE)
+            self._submit_users(When.BEFORE)
             if "standing" in self._ctx.watched:
                 # The last to be ready, so that its retry is due at a known time after the move, on slow hosts, too.
                 self._wait({"the completed application to be COMPLETED": self._completed}, _BEGIN_SECONDS)
@@ -142,6 +145,11 @@ class Workload:
             self._notes.absent["connect"] = "not every release of the path has SparkConnect"
         self._create(RUNNING_APPS, "long", Part.LONG, When.BEFORE)
         return asked
+
+    def _submit_users(self, when: When) -> None:
+        """Submit those of the user, which may take as long as the path has time for them."""
+        seconds = _START_SECONDS * len(self._ctx.user_apps)
+        self._users.submit(when, min(seconds, max(0.0, self._ctx.deadline.left / 3)))
 
     def _retry_after(self) -> dict[str, object]:
         hooks = self._ctx.moves if self._ctx.crds == "hook" else 0
@@ -205,8 +213,8 @@ class Workload:
                 self._create(SCHEDULES, "small-scheduled", Part.NEW, When.AFTER, every, name="new-scheduled")
                 fired.append(beside.submit(self._fire_until, "new-scheduled", self._states.runs))
                 over["a run of the new schedule to end"] = lambda: self._states.run_ended("new-scheduled")
-            self._users.submit(When.AFTER)
             self._let_go()
+            self._submit_users(When.AFTER)
             if NEW_CONNECT not in self._notes.absent:
                 over["the new SparkConnect to be Ready"] = lambda: self._states.server_ready(NEW_CONNECT)
             self._wait({**over, **self._users.under_way(When.AFTER)}, _FINISH_SECONDS)

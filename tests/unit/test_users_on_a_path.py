@@ -6,6 +6,8 @@ The API server is a stand-in that accepts what it is asked to create; the rest a
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +24,7 @@ from harness.upgrades.creations import Creations
 from harness.upgrades.recorder import Recorder
 from harness.upgrades.user_apps import NAMESPACES, Users, of_users, own
 from harness.upgrades.workload_seen import Part, When
+from harness.waiting import until
 
 
 class Server:
@@ -95,6 +98,31 @@ def test_what_was_accepted_is_waited_for_until_it_is_under_way(given: users.User
     server.event(recorder, "etl", "RUNNING")
     assert holds()
     assert mine.under_way(When.AFTER) == {}
+
+
+def test_no_more_than_two_are_started_at_a_time(tmp_path: Path) -> None:
+    given = users.load(written(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abcd"}))
+    server = Server()
+    mine, _, recorder = made_of(given, server)
+    with ThreadPoolExecutor(1) as pool:
+        submitting = pool.submit(mine.submit, When.BEFORE, 60.0)
+        for number, name in enumerate("ab", 2):
+            until(lambda: len(server.made), number.__eq__, what=f"{number} of them", timeout=10)
+            assert not wait([submitting], timeout=0.3).done
+            assert len(server.made) == number
+            server.event(recorder, name, "RUNNING")
+        submitting.result(timeout=10)
+    assert [it["metadata"]["name"] for it in server.made] == ["a", "b", "c", "d"]
+
+
+def test_those_that_do_not_start_hold_the_others_up_for_a_while_only(tmp_path: Path) -> None:
+    given = users.load(written(tmp_path, **{name: PI.replace("name: etl", f"name: {name}") for name in "abcdefgh"}))
+    server = Server()
+    mine, _, _ = made_of(given, server)
+    began = time.monotonic()
+    mine.submit(When.BEFORE, 0.5)
+    assert 0.5 <= time.monotonic() - began < 5
+    assert len(server.made) == 8
 
 
 def test_only_an_application_without_an_end_is_not_waited_for(given: users.UserManifests) -> None:
