@@ -64,7 +64,7 @@ def probe(settings: Settings) -> Engine:
     # Docker's client puts refusals into ServerErrors or on stderr, depending on its version.
     problem = " ".join([*map(str, info.get("ServerErrors") or ()), answer.stderr]).strip()
     if not info.get("ServerVersion"):
-        raise _refusal(problem, settings)
+        raise _refusal(problem, settings, mark_of(info).reached)
     data_root = Path(str(info.get("DockerRootDir") or "/var/lib/docker"))
     return Engine(
         client=Path(client),
@@ -92,7 +92,7 @@ def ensure_engine(settings: Settings, progress: Progress = lambda line: None) ->
     try:
         return probe(settings)
     except EngineError as refused:
-        if isinstance(refused, EngineRefusal) or os.environ.get("DOCKER_HOST") or not _may_start():
+        if isinstance(refused, EngineRefusal | EngineElsewhere) or not _may_start():
             raise
     log_file = settings.cache_dir / "logs" / "engine-packages.log"
     if shutil.which("dockerd") is None:
@@ -132,6 +132,11 @@ class EngineRefusal(EngineError):
     """There is an engine, but this user has no access to it."""
 
 
+class EngineElsewhere(EngineError):
+    """The user has named an engine (DOCKER_HOST, a context), which does not answer; one that was started would not be
+    asked."""
+
+
 def _folder(settings: Settings) -> Path:
     return settings.cache_dir / "engine"
 
@@ -156,25 +161,29 @@ def _product(info: Mapping[str, Any]) -> str:
     return "Podman" if "k8s-file" in (drivers or ()) else "Docker"
 
 
-def _refusal(problem: str, settings: Settings) -> EngineError:
+def _refusal(problem: str, settings: Settings, reached: str) -> EngineError:
+    """What a user can do about an engine that says this, where it is `reached` by that variable."""
     lowered = problem.lower()
-    host = os.environ.get("DOCKER_HOST")
     if "permission denied" in lowered:
         return EngineRefusal(
             f"the container engine denies access to this user: {problem}",
             "add the user to the group docker and log in again: sudo usermod -aG docker $USER",
         )
-    if host:
-        return EngineError(
-            f"no container engine answers at DOCKER_HOST={host}: {problem}",
-            "correct DOCKER_HOST, or unset it to use this machine's own engine",
-        )
+    if reached:
+        return EngineElsewhere(f"no container engine answers at {reached}: {problem}", _how_to_reach(reached))
     if "podman" in lowered:
         return EngineRefusal("the docker command is Podman here, which the harness does not support", _how_to_install())
     log_file = dockerd.log_file(_folder(settings))
     seen = f" (log of the one that the harness started: {log_file})" if log_file.is_file() else ""
     remedy = "run `nox -s bootstrap`, which starts it" if _may_start() else _how_to_install()
     return EngineError(f"the container engine is not running{seen}: {problem}", remedy)
+
+
+def _how_to_reach(reached: str) -> str:
+    variable, _, value = reached.partition("=")
+    if variable == "DOCKER_HOST":
+        return "correct DOCKER_HOST, or unset it to use this machine's own engine"
+    return f"start the engine of the context {value}, or use this machine's own: docker context use default"
 
 
 def _how_to_install() -> str:

@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from harness import process, providers
-from harness.errors import CommandError, RegistryError, UnavailableError
+from harness.errors import CommandError, CommandTimeout, PullError, RegistryError, UnavailableError
 from harness.foundry import shapes
 from harness.foundry.imported import Records
 from harness.foundry.shapes import FoundryNode
 from harness.images.architecture import of_nodes
 from harness.images.mirrors import mirrored
 from harness.images.references import ImageReference
+from harness.kube import pull_messages
 from harness.matrix.model import Environment
 from harness.registries import pull
 from harness.registries.sources import ImageRecord, Mirrored, Source, Upstream
@@ -54,7 +55,7 @@ class NodeImages:
     def image(self, environment: Environment, *, plain: bool = False) -> ImageRecord:
         """The node image, present in the container engine, with images where there is one (unless `plain`).
 
-        Raises UnavailableError.
+        Raises UnavailableError, PullError.
         """
         kind = self._host.choice.kind
         if kind == "foundry":
@@ -87,7 +88,9 @@ class NodeImages:
         )
 
     def _pull(self, environment: Environment, reference: str, remedy: str) -> None:
-        """Have the engine pull a node image. Raises UnavailableError with what is known of why it could not."""
+        """Have the engine pull a node image. Raises PullError where a network, a limit or a login kept it away, else
+        UnavailableError with what is known of why it could not.
+        """
         try:
             if self._host.choice.kind == "mirror":
                 pull.from_mirror(environment.node_image, self._source.mirrors, timeout=_PULL_SECONDS)
@@ -98,9 +101,11 @@ class NodeImages:
             if isinstance(error, RegistryError) and not known:
                 raise
             why = f"{error.message}{f'; {known}' if known else ''}"
-            raise UnavailableError(
-                f"the node image {reference} of {environment.name} cannot be pulled: {why}", remedy
-            ) from error
+            what = f"the node image {reference} of {environment.name} cannot be pulled: {why}"
+            trouble = "" if known else _trouble(error, reference)
+            if trouble:
+                raise PullError(what, trouble) from error
+            raise UnavailableError(what, remedy) from error
 
     def _unpackable(self, image: str) -> str:
         if not isinstance(self._source, Upstream | Mirrored):
@@ -143,6 +148,14 @@ class NodeImages:
     def _usable(self, node: FoundryNode) -> bool:
         """Whether a node image with images is there, and holds none that a user has imported another one for."""
         return node.exists() and not self._imports.imported.images & set(node.held)
+
+
+def _trouble(error: CommandError | RegistryError, reference: str) -> str:
+    """What to do where the engine says nothing of the image, but of the way to it; empty for all else."""
+    if isinstance(error, CommandTimeout):
+        return "see what the engine waits for: docker pull by hand"
+    found = pull_messages.read(error.stderr if isinstance(error, CommandError) else error.message, image=reference)
+    return found.next_step if found.is_recognised and not found.is_releases_fault else ""
 
 
 def _image_id(reference: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from harness import providers
 from harness.checks import expectation, infrastructure
-from harness.errors import ClusterError, ReleaseError, UnavailableError
+from harness.errors import ClusterError, PullError, ReleaseError, UnavailableError
 from harness.existing.inventory import Inventory
 from harness.host import pressure
 from harness.images.mirrors import MirrorMap
@@ -111,6 +111,8 @@ class Preparation:
             argocd = argo.image(self._asked.settings, self._say_here) if by_argo_cd(cell.path) else None
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
+        except PullError as trouble:
+            return errored("node-image-pulled", str(trouble))
         first = releases[cell.path.releases[0]]
         # What a user's values ask for, a user's cluster has.
         refusal = self._locker.refusal(cell) or (None if provider.guest else self._ground.problem(first, releases))

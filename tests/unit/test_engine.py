@@ -122,6 +122,19 @@ def test_an_engine_named_by_docker_host_is_never_replaced(
     assert "unset" in caught.value.next_step
 
 
+def test_an_engine_of_a_context_is_never_replaced(
+    path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after `colima stop`: this machine's own would be installed and started, and nobody would ask it."""
+    monkeypatch.setattr(engine, "_may_start", lambda: True)
+    problem = "Cannot connect to the Docker daemon at unix:///home/me/.colima/default/docker.sock. Is it running?"
+    program(path / "docker", says=json.dumps({"ClientInfo": {"Context": "colima"}, "ServerErrors": [problem]}))
+
+    with pytest.raises(EngineError, match="answers at DOCKER_CONTEXT=colima: Cannot connect") as caught:
+        engine.ensure_engine(settings)
+    assert "start the engine of the context colima" in caught.value.next_step
+
+
 def test_a_stopped_engine_that_may_not_be_started_here(
     path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
