@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.redaction.redactor import MASK
+
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 
@@ -34,8 +36,11 @@ class Misfit:
 
 
 def misfits(value: Any, schema: Mapping[str, Any], path: str = "spec") -> Iterator[Misfit]:
-    """What of a value the schema does not take. A null is dropped without a word where it is not allowed."""
-    if value is None or not isinstance(schema, Mapping):
+    """What of a value the schema does not take. A null is dropped without a word where it is not allowed.
+
+    Of what a snapshot masks nothing can be said.
+    """
+    if value is None or value == MASK or not isinstance(schema, Mapping):
         return
     wrong = _wrong_type(value, schema) or _wrong_value(value, schema)
     if wrong:

@@ -32,7 +32,7 @@ _TELLING = 4
 _SUFFIXES = (".yaml", ".yml", ".json")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _MAPS = ("driver", "executor", "server", "sparkConf", "hadoopConf", "restartPolicy", "dynamicAllocation")
-_LABEL_LENGTH = 63
+LABEL_LENGTH = 63
 """The operator labels pods with the name of their application."""
 
 KEPT_NAMESPACE, ENDS = "spark-operator-harness/namespace", "spark-operator-harness/ends"
@@ -247,7 +247,7 @@ def helper(manifest: UserManifest, namespace: str) -> Manifest:
 
 def name_after(name: str) -> str:
     """The name of the copy that is submitted after a move."""
-    return name[: _LABEL_LENGTH - len(_AFTER)].rstrip("-.") + _AFTER
+    return name[: LABEL_LENGTH - len(_AFTER)].rstrip("-.") + _AFTER
 
 
 def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:
@@ -333,10 +333,10 @@ def _require_application(document: object, where: str) -> None:
         )
     if _PLACEHOLDER.search(name):
         raise Template(f"{where}: the name {name!r} of this {kind} is a template", _FILL_IN)
-    if not _DNS_NAME.fullmatch(name) or len(name) > _LABEL_LENGTH:
+    if not _DNS_NAME.fullmatch(name) or len(name) > LABEL_LENGTH:
         raise UsageError(
             f"{where}: {name!r} cannot be the name of a {kind}",
-            f"use at most {_LABEL_LENGTH} lower-case letters, digits, '-' and '.'",
+            f"use at most {LABEL_LENGTH} lower-case letters, digits, '-' and '.'",
         )
     _require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
     if kind not in _HELPERS:

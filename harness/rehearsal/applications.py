@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.advice import ends, schemas
+from harness.apps import users
 from harness.apps.objects import GROUP, RESOURCES, SCHEDULED
 from harness.apps.places import NAMESPACE
 from harness.errors import UsageError
-from harness.redaction.redactor import MASK
 from harness.rehearsal import helpers, stand_ins
 from harness.rehearsal.choice import chosen, state_of
 from harness.rehearsal.stand_ins import Means, Playing
@@ -21,8 +21,6 @@ from harness.sites.model import Object, Site
 
 _REFUSED = "FailedValidation"
 """The state of a schedule that the operator does not accept."""
-
-_REQUIRED = "it is required"
 
 _ANY = {"x-kubernetes-preserve-unknown-fields": True}
 _OBJECT = {"type": "object", **_ANY}
@@ -75,10 +73,14 @@ def rehearsed(path: Path, site: Site, means: Means, count: int, *, away: Sequenc
     Raises UsageError for a damaged file, and for an application that its own CRD would refuse.
     """
     every = list(_stored(path, site))
-    fit = [it for it in every if state_of(it) != _REFUSED]
+    accepted = [it for it in every if state_of(it) != _REFUSED]
+    fit = [it for it in accepted if len(it["metadata"]["name"]) <= users.LABEL_LENGTH]
     found = [(it, stand_ins.playing(it, means, stays=_home(it) not in ("", *away))) for it in chosen(fit, count)]
-    refused = len(every) - len(fit)
+    refused = len(every) - len(accepted)
     told = [f"{refused} schedules that the operator refuses at the site are left out"] if refused else []
+    if len(fit) < len(accepted):
+        what = f"{len(accepted) - len(fit)} applications with names of more than {users.LABEL_LENGTH} characters"
+        told.append(f"{what} are left out: no label of a pod can have such a name")
     moved = [_shown(it) for it, _ in found if _home(it) in away]
     if moved:
         told.append(f"in the namespace {NAMESPACE}, since the run uses their own otherwise: {', '.join(moved)}")
@@ -126,9 +128,8 @@ def _require_fit(path: Path, document: Object, kind: str, schema: Mapping[str, A
         raise UsageError(f"{file}: {kind} {_shown(document)} has no spec", again)
     for it in schemas.misfits(document, _SHAPE, ""):
         raise UsageError(f"{file}: {kind} {_shown(document)}: {it.path.lstrip('.')}: {it.why}", again)
-    masked = _masked(spec)
-    for it in schemas.misfits(_known(spec), schema or {}) if schema else ():
-        if it.kind == "refused" and not (masked and it.why == _REQUIRED):
+    for it in schemas.misfits(spec, schema or {}) if schema else ():
+        if it.kind == "refused":
             raise UsageError(
                 f"{file}: {kind} {_shown(document)} does not fit the CRD of its own cluster: {it.path}: {it.why}", again
             )
@@ -139,18 +140,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _without_nulls(it) for key, it in value.items() if it is not None}
     return [_without_nulls(it) for it in value if it is not None] if isinstance(value, list) else value
-
-
-def _known(value: Any) -> Any:
-    """A value without what is masked in it, of which nothing can be said."""
-    if isinstance(value, Mapping):
-        return {key: _known(it) for key, it in value.items() if it != MASK}
-    return [_known(it) for it in value] if isinstance(value, list) else value
-
-
-def _masked(value: Any) -> bool:
-    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return value == MASK or any(map(_masked, inner))
 
 
 def _spec(document: Mapping[str, Any]) -> Any:

@@ -21,7 +21,10 @@ _ENTROPY = 3.8
 _ENVIRONMENT = re.compile(r"spark\.(executorEnv|kubernetes\.driverEnv|yarn\.appMasterEnv)\.")
 _REFERENCES = frozenset(
     {"name", "key", "secretName", "secretType", "path", "optional", "namespace", "kind", "mountPath"}
+    | {"defaultMode", "mode", "audience", "expirationSeconds"}
 )
+"""Fields of what refers to a secret: of volumes, variables, and projected tokens (core/v1, types.go)."""
+
 _ALL_OF = frozenset({"data", "stringData", "envVars"})
 """What only tells its names: data of whatever kind, and variables that are written into a spec."""
 
