@@ -71,8 +71,16 @@ def _rehearse(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     _tell(made, output)
     if parsed.plan:
         return 0
+    before = _latest(wanted)
     status = run.cells(options)
+    if _latest(wanted) == before:
+        # The run has told why it has no report; the latest one is that of an earlier rehearsal.
+        return status
     return _judged(made, wanted, options, status)
+
+
+def _latest(wanted: Settings) -> Path:
+    return (wanted.reports_dir / "latest").resolve()
 
 
 def _planned(parsed: argparse.Namespace, given: run_options.RunOptions, wanted: Settings) -> Plan:
@@ -139,10 +147,9 @@ def _judged(made: Plan, wanted: Settings, options: run_options.RunOptions, statu
     from harness.report.text import wide_console
     from harness.report.writer import RESULTS, read, rehearsed
 
-    folder = (wanted.reports_dir / "latest").resolve()
+    folder = _latest(wanted)
     run = read(folder / RESULTS) if (folder / RESULTS).is_file() else None
     if run is None or run.selection != tuple(run_options.words(options)):
-        # The run has told why it has no report.
         return status
     advice = ask.answer(
         ask.Question(
