@@ -80,13 +80,16 @@ class Proof:
         return seen
 
     def _is_own(self, key: Key) -> bool:
-        """Whether it is the run's: of a kind of the operator, in a namespace of its own, or named after its release.
+        """Whether it is the run's: in a namespace of its own or, outside of namespaces, of the operator's group or
+        named after its release.
 
-        A release names what it has outside of namespaces after itself.
+        A release names what it has outside of namespaces after itself. Applications in namespaces of others come and
+        go with these; where a run took them away, it was with their CRD.
         """
-        there = key.where or (key.name if key.kind == "Namespace" else "")
-        named = not key.where and key.name.startswith(self._release)
-        return GROUP in f"{key.kind} {key.name}" or there in self._namespaces or named
+        if key.where:
+            return key.where in self._namespaces
+        own = key.kind == "Namespace" and key.name in self._namespaces
+        return own or GROUP in key.name or key.name.startswith(self._release)
 
     def _picture(self) -> Inventory:
         with connect(self._guest.kubeconfig) as api:

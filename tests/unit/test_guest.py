@@ -341,6 +341,18 @@ def test_the_proof_tells_others_changes_from_the_runs(kube: FakeKube, tmp_path: 
     assert said[1] == "  meanwhile, by others: Namespace somebodys came"
 
 
+def test_applications_of_others_come_and_go_with_these(kube: FakeKube, tmp_path: Path) -> None:
+    """Beside another operator, runs of its schedules come all the time."""
+    inventoried(kube)
+    is_own = proof(kube, tmp_path, [])._is_own
+    kind = "SparkApplication.sparkoperator.k8s.io"
+    assert not is_own(inventory.Key(kind=kind, where="etl", name="nightly-1764561600"))
+    assert is_own(inventory.Key(kind=kind, where="spark-pi", name="pi"))
+    assert is_own(
+        inventory.Key(kind="CustomResourceDefinition", where="", name="sparkapplications.sparkoperator.k8s.io")
+    )
+
+
 def test_the_proof_names_what_is_left_of_the_run(
     kube: FakeKube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
