@@ -42,10 +42,10 @@ _LASTING = ("configMap", "secret", "emptyDir", "projected", "downwardAPI")
 """Sources of volumes that a cluster has or gets."""
 
 _CONF = re.compile(
-    r"spark\.(jars|files|archives|submit|plugins|eventLog)\b.*|spark\.(driver|executor)\.(extra|default|memory).*"
+    r"spark\.(jars|files|archives|submit|plugins|eventLog|pyspark|kerberos)\b.*|spark\.(driver|executor)\.(extra|default|memory).*"
     r"|spark\.kubernetes\.(driver\.|executor\.)?(container\.image|podTemplate|volumes|limit|file\.upload).*"
 )
-"""What of sparkConf names files, images, volumes and sizes that are not here."""
+"""What of sparkConf names files, programs, images, volumes and sizes that are not here."""
 
 
 _ENVIRONMENT_CONF = re.compile(r"spark\.(executorEnv|kubernetes\.driverEnv)\.")
