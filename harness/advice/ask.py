@@ -72,6 +72,8 @@ def answer(question: Question) -> Advice:
     )
     manifest = _manifest(question)
     given = _values(question, manifest)
+    if question.site and given is not None and not question.values:
+        given = site.with_image(question.site, given, known, origin.name)
     if key and (given is None or not question.site):
         given = merge(around, given or {})
     homes = Homes(known.releases)

@@ -21,13 +21,13 @@ from harness.matrix.release import Release
 from harness.matrix.versions import VERSION
 from harness.releases.charts import CHART_NAME
 from harness.releases.crds import differences
-from harness.releases.values import at
+from harness.releases.values import at, merge
 from harness.report.advice import Sentence
 from harness.sites import folder
-from harness.sites.model import HelmRelease, Installer, Site
+from harness.sites.model import HelmRelease, Installer, Operator, Site
 
 _STUCK = ("pending-install", "pending-upgrade", "pending-rollback", "failed")
-_VERSION_LABEL = "app.kubernetes.io/version"
+_VERSION_LABEL, _INSTANCE_LABEL = "app.kubernetes.io/version", "app.kubernetes.io/instance"
 _CERTIFICATES, _MONITORS = "cert-manager.io", "monitoring.coreos.com"
 _NEEDED = {"certManager.enable": _CERTIFICATES, "prometheus.podMonitor.create": _MONITORS}
 _ARGO_CRDS = "https://github.com/kubeflow/spark-operator/issues/2151"
@@ -74,7 +74,7 @@ def origin(reading: Reading, known: Catalogue) -> str:
 
     Raises UsageError where nothing in the snapshot says the version.
     """
-    image = next((it.image for it in reading.site.operators if it.role == "controller"), "")
+    image = next((it.image for it in _operators(reading) if it.role == "controller"), "")
     version = next((it for it in _versions(reading, image) if VERSION.fullmatch(it)), "")
     if not version:
         raise UsageError(f"{reading.path} does not say which release is installed", "give --from")
@@ -85,9 +85,17 @@ def origin(reading: Reading, known: Catalogue) -> str:
     return version
 
 
+def _operators(reading: Reading) -> list[Operator]:
+    """The Deployments of the release that is meant, where the site has several; else all."""
+    every, release = list(reading.site.operators), reading.release
+    mine = [it for it in every if release and it.namespace == release.namespace]
+    named = [it for it in mine if release and it.labels.get(_INSTANCE_LABEL) == release.name]
+    return named or mine or every
+
+
 def image_values(reading: Reading) -> Mapping[str, Any]:
     """The name of the operator's image as values, where its Deployment alone has it."""
-    image = next((it.image for it in reading.site.operators if it.role == "controller"), "")
+    image = next((it.image for it in _operators(reading) if it.role == "controller"), "")
     try:
         name = ImageReference.parse(image)
     except UsageError:
@@ -95,10 +103,24 @@ def image_values(reading: Reading) -> Mapping[str, Any]:
     return {"image": {"registry": name.registry, "repository": name.repository}}
 
 
+def with_image(reading: Reading, values: Mapping[str, Any], known: Catalogue, name: str) -> Mapping[str, Any]:
+    """The values, with the name of the operator's image where values that the snapshot lacks have set it.
+
+    `name` is that of the installed release, whose chart has another one.
+    """
+    row = next((it for it in known.releases if it.version == name.partition("@")[0]), None)
+    image = image_values(reading).get("image")
+    if not values_elsewhere(reading) or row is None or not image or at(values, "image.registry"):
+        return values
+    return (
+        values if image == {"registry": row.registry, "repository": row.repository} else merge({"image": image}, values)
+    )
+
+
 def _versions(reading: Reading, image: str) -> Iterator[str]:
     if reading.release and reading.release.chart == CHART_NAME:
         yield reading.release.app_version or reading.release.chart_version
-    yield from (it.labels.get(_VERSION_LABEL, "") for it in reading.site.operators)
+    yield from (it.labels.get(_VERSION_LABEL, "") for it in _operators(reading))
     yield image.partition("@")[0].rpartition(":")[2].removeprefix("v")
     if reading.installer:
         yield reading.installer.version
@@ -114,7 +136,7 @@ def _host(image: str) -> str:
 def deployment(reading: Reading, tool: Tool | None) -> Deployment:
     """How the site deploys the operator; `tool` is taken in place of the one that it shows."""
     release, installer = reading.release, reading.installer
-    instance = next((it.labels.get("app.kubernetes.io/instance") for it in reading.site.operators), None)
+    instance = next((it.labels.get(_INSTANCE_LABEL) for it in reading.site.operators), None)
     home = next((it.namespace for it in reading.site.operators), CHART_NAME)
     made = Deployment(
         tool=tool or _tool(reading),
@@ -172,9 +194,16 @@ def unknown(reading: Reading) -> list[str]:
     for it in reading.site.applications:
         if it.written < it.count:
             found.append(f"{it.written} of {it.count} {it.kind}s are in the snapshot; the others were not looked at")
+    found += values_elsewhere(reading)
     if reading.release is None and reading.installer is None:
         found.append("the values that the operator was deployed with: neither Helm nor a GitOps object has them")
     return found
+
+
+def values_elsewhere(reading: Reading) -> list[str]:
+    """What has values that the snapshot lacks: Helm's own record is complete, a GitOps object need not be."""
+    given = reading.installer if reading.release is None else None
+    return [f"{it} has values, too, and was not read" for it in given.elsewhere] if given else []
 
 
 def steps_done(reading: Reading, remarks: Sequence[Remark]) -> list[Remark]:

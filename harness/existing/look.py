@@ -67,11 +67,10 @@ def _look(api: client.ApiClient) -> Seen:
     spaces = reader.items("/api/v1/namespaces", "namespaces", names_only=True)
     namespaces = {str(it["metadata"]["name"]): dict(it["metadata"].get("labels") or {}) for it in spaces}
     found = operators.deployments(reader)
-    homes = list(dict.fromkeys(it.namespace for it in found))
     return Seen(
         namespaces=namespaces,
         operators=found,
-        releases=installed.helm_releases(reader, homes),
+        releases=installed.helm_releases(reader, operators.helm_homes(found)),
         installers=installed.installers(reader, found),
         webhooks=operators.webhooks(reader),
         crds=tuple(_crd(reader, it) for it in list(reader.items(_CRDS, "CRDs")) if _is_operators(it)),

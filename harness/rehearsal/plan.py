@@ -91,8 +91,8 @@ def plan(asked: Asked, catalogue: Catalogue) -> Plan:
             "give a newer release; the way back is part of every rehearsal",
         )
     near = ends.nearest(catalogue, reading.site.cluster, asked.source)
-    given = values.of(reading, catalogue.release(origin))
-    home = reading.release.namespace if reading.release else ""
+    given = values.of(reading, catalogue.release(origin), catalogue)
+    home = sites.deployment(reading, None).home if reading.site.operators or reading.release else ""
     before = surroundings.manifests(reading.site, home or "spark-operator", given.values)
     away = [*NAMESPACES, CHECK_NAMESPACE, home or "spark-operator"]
     means = Means(has=asked.has, spark=chart_values().spark)
@@ -115,6 +115,7 @@ def plan(asked: Asked, catalogue: Catalogue) -> Plan:
             *near.told,
             *_tool(reading),
             *given.told,
+            *surroundings.told(reading.site),
             *_surrounded(before),
             *_missing(reading),
             *played.told,
@@ -155,4 +156,5 @@ def _missing(reading: Reading) -> list[str]:
     """Namespaces that the site lacks and a run makes, and what the snapshot does not have."""
     gone = [it.name for it in reading.site.namespaces if not it.exists]
     told = [f"the namespaces {', '.join(gone)} are made here, and do not exist at the site"] if gone else []
+    told += sites.values_elsewhere(reading)
     return [*told, *(f"not in the snapshot: {it.what}: {it.why}" for it in reading.site.unread)]

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.advice.site import Reading
+from harness.advice.site import Reading, with_image
 from harness.late import quantities
+from harness.matrix.catalogue import Catalogue
 from harness.matrix.release import Release
 from harness.releases import umbrella
 from harness.releases.charts import CHART_NAME
@@ -31,7 +32,7 @@ class OfTheSite:
     told: tuple[str, ...] = ()
 
 
-def of(reading: Reading, origin: Release) -> OfTheSite:
+def of(reading: Reading, origin: Release, known: Catalogue) -> OfTheSite:
     """The values that the site's release was deployed with."""
     given = reading.release or reading.installer
     found = copy.deepcopy(dict(given.values)) if given else {}
@@ -39,14 +40,15 @@ def of(reading: Reading, origin: Release) -> OfTheSite:
     for pointer in given.masked if given else ():
         if _removed(found, pointer):
             told.append(f"the value {_dots(pointer)} is not in the snapshot, and is left out")
-    if reading.release and reading.release.chart != CHART_NAME:
-        keys = umbrella.keys_above(found)
-        if keys:
-            below = found
-            for name in keys[0].split("."):
-                below = below[name]
-            found = copy.deepcopy(dict(below))
-            told.append(f"{keys[0]} of the umbrella chart {reading.release.chart} is installed by itself")
+    chart = reading.release.chart if reading.release else ""
+    keys = umbrella.keys_above(found) if chart != CHART_NAME and not umbrella.OF_THE_CHART & found.keys() else []
+    if keys:
+        below = found
+        for name in umbrella.names(keys[0]):
+            below = below[name]
+        found = copy.deepcopy(dict(below))
+        told.append(f"{keys[0]} of the umbrella chart{f' {chart}' if chart else ''} is installed by itself")
+    found = dict(with_image(reading, found, known, origin.name))
     pinned, said = _without_image(found, origin)
     told += [*said, *_smaller(found)]
     return OfTheSite(values=found, pinned=pinned, told=tuple(told))

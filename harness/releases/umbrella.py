@@ -49,8 +49,7 @@ def load(files: Sequence[Path], key: str = "", *, lax: bool = False) -> tuple[di
         _require_no_manifest(whole, files)
         _require_no_umbrella(whole, files, lax=lax)
         return tuple(whole)
-    names = [it.replace("\\.", ".") for it in _SEPARATOR.split(key)]
-    found = [_below(it, names, file) for it, file in zip(whole, files, strict=True)]
+    found = [_below(it, names(key), file) for it, file in zip(whole, files, strict=True)]
     if whole and not any(it is not None for it in found):
         raise UsageError(
             f"--values-key {key}: there is nothing below that key in {', '.join(map(str, files))}", _instead(key, whole)
@@ -81,6 +80,11 @@ def key_of(files: Sequence[Path], key: str) -> str:
     names = _SEPARATOR.split(key)
     last = next((number for number, it in enumerate(names, 1) if _HAS_VALUES.fullmatch(it)), len(names))
     return ".".join(names[last:])
+
+
+def names(key: str) -> list[str]:
+    """The parts of a key that is written with dots; a dot of its own has a backslash before it."""
+    return [it.replace("\\.", ".") for it in _SEPARATOR.split(key)]
 
 
 def keys_above(values: Values) -> list[str]:

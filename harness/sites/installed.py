@@ -176,6 +176,7 @@ def _argo(item: Object) -> Installer:
         at=f"{place}/targetRevision",
         options=tuple(map(str, options)) if isinstance(options, list) else (),
         crds="skipped" if helm.get("skipCrds") else "",
+        elsewhere=_names(helm.get("valueFiles")),
         values=merge(
             _mapping(_values(helm.get("values"))),
             _mapping(helm.get("valuesObject")),
@@ -197,6 +198,7 @@ def _flux(item: Object) -> Installer:
         version=str(chart.get("version") or ""),
         at="spec/chart/spec/version" if chart and source.get("kind") != "GitRepository" else "",
         crds=str(at(spec, "upgrade.crds") or ""),
+        elsewhere=(*_names(chart.get("valuesFiles")), *_names(spec.get("valuesFrom"))),
         values=spec.get("values") or {},
     )
 
@@ -219,6 +221,12 @@ def of_object(item: Object) -> Installer | None:
     """What an object says of how it brings the operator; None for an object of another kind."""
     made = {"Application": _argo, "ApplicationSet": _argo, "HelmRelease": _flux}.get(str(item.get("kind")))
     return made(item) if made and isinstance(at(item, "metadata.name"), str) else None
+
+
+def _names(listed: object) -> tuple[str, ...]:
+    """Files by name, and objects by kind and name."""
+    found = listed if isinstance(listed, list) else ()
+    return tuple(f"{it.get('kind')} {it.get('name')}" if isinstance(it, Mapping) else str(it) for it in found)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -68,7 +68,7 @@ class Installer(Model):
     """An object of a GitOps tool that brings the operator. `at` is the place of the chart's version in it (slashes).
 
     `options` are sync options, `crds` what its tool does with CRDs at an upgrade, as the object says; empty for the
-    tool's default.
+    tool's default. `elsewhere` names what else has values of it: files in Git, ConfigMaps and Secrets.
     """
 
     tool: str
@@ -80,6 +80,7 @@ class Installer(Model):
     at: str = ""
     options: tuple[str, ...] = ()
     crds: str = ""
+    elsewhere: tuple[str, ...] = ()
     values: dict[str, Any] = Field(default_factory=dict)
     masked: tuple[str, ...] = ()
 

@@ -18,6 +18,7 @@ GROUP = "sparkoperator.k8s.io"
 
 _ROLES = ("controller", "webhook")
 _CHART = "helm.sh/chart"
+_FLUX_NAMESPACE = "helm.toolkit.fluxcd.io/namespace"
 _LAUNCHED = "sparkoperator.k8s.io/launched-by-spark-operator=true"
 _APPLIED = {
     "helm": "Helm",
@@ -68,6 +69,16 @@ def _operator(item: Object) -> Operator:
         ready=status.get("readyReplicas") or 0,
         labels={key: hide.text(str(it)) for key, it in (metadata.get("labels") or {}).items()},
     )
+
+
+def helm_homes(operators: Iterable[Operator]) -> list[str]:
+    """The namespaces in which Helm may keep records of these: their own and, of Flux, those of their HelmReleases.
+
+    Flux's storageNamespace is that of the HelmRelease, wherever the release itself goes; its label is on all objects.
+    """
+    found = list(operators)
+    of_flux = (it.labels.get(_FLUX_NAMESPACE, "") for it in found)
+    return [it for it in dict.fromkeys((*(it.namespace for it in found), *of_flux)) if it]
 
 
 def watched(operator: Operator) -> tuple[str, ...]:

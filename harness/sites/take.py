@@ -58,7 +58,7 @@ def _site(
     namespace: str,
 ) -> Site:
     homes = list(dict.fromkeys((*([namespace] if namespace else []), *(it.namespace for it in found))))
-    releases = installed.helm_releases(reader, homes)
+    releases = installed.helm_releases(reader, list(dict.fromkeys((*homes, *operators.helm_homes(found)))))
     installers = installed.installers(reader, found)
     (draft / folder.APPLICATIONS).mkdir()
     written = []

@@ -253,7 +253,7 @@ def _of_site(file: Path) -> object:
     site.remarks(reading, CATALOGUE.release("2.5.2"), None)
     list(site.applications(reading))
     folder.crd(root, "sparkapplications.sparkoperator.k8s.io")
-    rehearsed_values.of(reading, CATALOGUE.release("2.2.1"))
+    rehearsed_values.of(reading, CATALOGUE.release("2.2.1"), CATALOGUE)
     means = Means(has=lambda image: True, spark=chart_values().spark)
     return applications.rehearsed(root, reading.site, means, 5)
 

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from site_samples import application, deployment, objects, production
+from advice_samples import CATALOGUE
+from site_samples import application, deployment, helm_secret, objects, production
 
 from harness import cli
+from harness.advice import site as advised
 from harness.sites import folder
 from harness.sites.model import Site
 
@@ -20,9 +24,11 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
 
 
-def taken(tmp_path: Path, **listed: Any) -> tuple[Site, Path]:
+def taken(
+    tmp_path: Path, *, single: Mapping[str, Any] | None = None, answers: Mapping[str, Any] | None = None, **listed: Any
+) -> tuple[Site, Path]:
     target = tmp_path / "site"
-    with production(tmp_path, objects(**listed)) as cluster:
+    with production(tmp_path, objects(**listed), answers, single) as cluster:
         assert cli.main(["snapshot", "--kubeconfig", str(cluster.kubeconfig), "-o", str(target)]) == 0
     return folder.read(target), target
 
@@ -45,3 +51,60 @@ def test_all_namespaces_are_no_namespace(tmp_path: Path) -> None:
     controller["spec"]["template"]["spec"]["containers"][0]["args"][2] = '--namespaces=""'
     site, _ = taken(tmp_path, deployments=[controller], secrets=[])
     assert [it.name for it in site.namespaces] == ["etl", "spark"]
+
+
+def test_fields_of_what_refers_to_a_secret_are_none(tmp_path: Path) -> None:
+    """Masked, they would not fit their own CRD, and no API server would take them in a rehearsal."""
+    token = {"serviceAccountToken": {"audience": "sts.amazonaws.com", "expirationSeconds": 86400, "path": "token"}}
+    volumes = [
+        {
+            "name": "a",
+            "secret": {"secretName": "db", "defaultMode": 420, "items": [{"key": "k", "path": "p", "mode": 256}]},
+        },
+        {"name": "b", "projected": {"sources": [token]}},
+    ]
+    _, target = taken(tmp_path, sparkapplications=[application("a", volumes=volumes)])
+    (kept,) = folder.stored(target, "SparkApplication")
+    assert kept["spec"]["volumes"] == volumes
+
+
+def test_helms_record_of_flux_lies_beside_the_helmrelease(tmp_path: Path) -> None:
+    controller = deployment("controller")
+    controller["metadata"]["labels"]["helm.toolkit.fluxcd.io/namespace"] = "flux-system"
+    secret = helm_secret()
+    secret["metadata"]["namespace"] = "flux-system"
+    asked = {f"/api/v1/namespaces/flux-system/secrets/{secret['metadata']['name']}": secret}
+    listed = {"deployments": [controller], "secrets": []}
+    record = {"/api/v1/namespaces/flux-system/secrets": (200, json.dumps({"items": [secret], "metadata": {}}))}
+    site, _ = taken(tmp_path, single=asked, answers=record, **listed)
+    assert [(it.name, it.namespace) for it in site.releases] == [("my-op", "spark")]
+    assert "flux-system" not in [it.name for it in site.namespaces]
+
+
+def test_values_that_a_gitops_object_has_elsewhere_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of such a site the image says what its values have: the chart of 2.2.1 has another one."""
+    helm = {"valueFiles": ["$values/prod.yaml"]}
+    source = {
+        "repoURL": "https://charts.example.com",
+        "chart": "spark-operator",
+        "targetRevision": "2.2.1",
+        "helm": helm,
+    }
+    argo = {"metadata": {"name": "op", "namespace": "argocd"}, "spec": {"source": source}}
+    _, target = taken(tmp_path, applications=[argo], secrets=[])
+    capsys.readouterr()
+    cli.main(["advise", "--site", str(target), "--to", "2.5.2"])
+    said = capsys.readouterr().out
+    assert "$values/prod.yaml has values, too, and was not read" in said
+    assert "remove image.registry and image.repository from the values" in said
+
+
+def test_of_several_operators_the_release_says_which_is_meant(tmp_path: Path) -> None:
+    other = deployment("controller")
+    other["metadata"]["namespace"] = "a-first"
+    other["spec"]["template"]["spec"]["containers"][0]["image"] = "ghcr.io/kubeflow/spark-operator/controller:2.5.0"
+    without = {"/api/v1/namespaces/a-first/secrets": (200, json.dumps({"items": [], "metadata": {}}))}
+    _, target = taken(tmp_path, answers=without, deployments=[other, deployment("controller")])
+    assert advised.origin(advised.read(target), CATALOGUE) == "2.2.1@docker.io"

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rehearsals of sites as people have them: what of them has no place in a small cluster, and stops none of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rehearsal_samples import app, crds, snapshot, written
+from report_samples import run as report
+from site_samples import VALUES, objects, production
+
+from harness import cli
+from harness.commands import rehearse as rehearsing
+from harness.commands import run
+from harness.rehearsal.folder import README
+from harness.report.writer import ReportWriter
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+
+
+def rehearse(site: Path, *words: str) -> int:
+    return cli.main(["rehearse", "--site", str(site), "--to", "2.5.2", "--source", "foundry", *words])
+
+
+def planned(site: Path) -> list[dict[str, Any]]:
+    assert rehearse(site, "--plan") == 0
+    return [it for it in written(site.with_name("site-rehearsal")) if "kind" in it]
+
+
+def served(folder: Path, **listed: Any) -> Path:
+    target = folder / "site"
+    found = objects(sparkapplications=[app("etl")], customresourcedefinitions=crds(), **listed)
+    with production(folder, found) as cluster:
+        assert cli.main(["snapshot", "--kubeconfig", str(cluster.kubeconfig), "-o", str(target)]) == 0
+    return target
+
+
+def test_an_application_whose_name_is_no_label_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = planned(snapshot(tmp_path, [app("etl"), app("n" * 64, "FAILED")]))
+    assert [it["metadata"]["name"] for it in found if it["kind"] == "SparkApplication"] == ["etl"]
+    assert "1 applications with names of more than 63 characters are left out" in capsys.readouterr().out
+
+
+def test_limits_for_large_pods_and_addresses_of_the_site_are_not_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = {"type": "Container", "min": {"memory": "2Gi"}, "maxLimitRequestRatio": {"cpu": "2"}, "max": {"cpu": "9"}}
+    peer = {"ipBlock": {"cidr": "10.96.0.1/32", "except": []}}
+    policy = {"podSelector": {}, "egress": [{"to": [peer]}]}
+    masked = {"podSelector": {"matchLabels": {"vault-token": "kept-from-others"}}}
+    policies = [{"metadata": {"name": "api"}, "spec": policy}, {"metadata": {"name": "vault"}, "spec": masked}]
+    limits = [{"metadata": {"name": "l"}, "spec": {"limits": [large]}}]
+    found = planned(served(tmp_path, limitranges=limits, networkpolicies=policies))
+    made = {(it["kind"], it["metadata"]["name"]): it["spec"] for it in found if "spec" in it}
+    assert made["LimitRange", "l"] == {"limits": [{"type": "Container", "max": {"cpu": "9"}}]}
+    assert made["NetworkPolicy", "api"]["egress"] == [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}]
+    assert ("NetworkPolicy", "vault") not in made
+    said = capsys.readouterr().out
+    assert "LimitRanges have no least amounts" in said
+    assert "addresses in NetworkPolicies stand for any address" in said
+    assert "left out, since something in them is masked: NetworkPolicy vault" in said
+
+
+def test_programs_and_keytabs_of_the_sites_image_are_left_out(tmp_path: Path) -> None:
+    conf = {
+        "spark.pyspark.driver.python": "/opt/venv/bin/python",
+        "spark.kerberos.keytab": "/etc/etl.keytab",
+        "spark.team": "data",
+    }
+    (etl,) = [
+        it for it in planned(snapshot(tmp_path, [app("etl", sparkConf=conf)])) if it["kind"] == "SparkApplication"
+    ]
+    assert etl["spec"]["sparkConf"] == {"spark.team": "data"}
+
+
+def test_a_site_of_argo_cd_has_its_namespace_and_the_values_below_an_umbrella(tmp_path: Path) -> None:
+    source = {"repoURL": "https://git.example.com/spark-operator", "helm": {"valuesObject": {"spark-operator": VALUES}}}
+    argo = {"metadata": {"name": "op", "namespace": "argocd"}, "spec": {"source": source}}
+    site = served(tmp_path, applications=[argo], secrets=[])
+    planned(site)
+    made = site.with_name("site-rehearsal")
+    assert yaml.safe_load((made / "values.yaml").read_text())["controller"]["replicas"] == 2
+    assert " --namespace spark " in (made / README).read_text()
+
+
+def test_an_earlier_report_is_not_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be by its words, which are those of the run that got none."""
+    ReportWriter(tmp_path / "reports", report())
+    monkeypatch.setattr(run, "cells", lambda *it: 3)
+    monkeypatch.setattr(rehearsing, "_judged", lambda *it: 0)
+    assert rehearse(snapshot(tmp_path, [app("etl")])) == 3
