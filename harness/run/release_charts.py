@@ -10,6 +10,7 @@ from pathlib import Path
 
 from harness.errors import RegistryError, UnavailableError
 from harness.foundry.imported import Records
+from harness.images.references import DOCKER_HUB
 from harness.imports import at_hand
 from harness.matrix.imported import why_not_offered
 from harness.matrix.release import Release
@@ -86,8 +87,10 @@ class ReleaseCharts:
         try:
             self._source.resolve(release.image)
         except RegistryError as error:
-            if kind != "foundry" or error.status != 404:
+            if error.status != 404:
                 raise
+            if kind != "foundry":
+                raise RegistryError(error.message, _copied_by_nobody(release), status=error.status) from error
             raise UnavailableError(
                 f"{release.image} of release {release.name} is not built yet", _bootstrap(release)
             ) from error
@@ -95,3 +98,13 @@ class ReleaseCharts:
 
 def _bootstrap(release: Release) -> str:
     return f"run `nox -s bootstrap -- --path install-{release.name}`"
+
+
+def _copied_by_nobody(release: Release) -> str:
+    """What to do about a copy of a release that is not in the registry in its name, as upstream makes none."""
+    step = f"copy {release.version} there (harness registry copy)"
+    if release.registry != DOCKER_HUB:
+        return step
+    return (
+        f"{step}, or take what upstream has published there: --path 'upgrade-2.1.1-2.5.2+crds=apply', --tag docker-hub"
+    )
