@@ -82,6 +82,15 @@ def test_what_is_known_to_break_for_good_depends_on_the_crd_mode(path: str, *, b
     assert any(it.check == "move-completed" and it.strikes == "always" for it in known) == breaks
 
 
+@pytest.mark.parametrize(
+    ("crds", "manager"), [("apply", "kubectl"), ("hook", "kubectl"), ("replace", "kubectl-replace")]
+)
+def test_helm_4_installs_nothing_over_crds_that_kubectl_has_changed(crds: str, manager: str) -> None:
+    known = expand.find_path(REAL, f"rollback-2.5.2-2.2.1~helm4+crds={crds}").known
+    (row,) = (it for it in known if it.check == "reinstalled")
+    assert re.search(row.says, f'Apply failed with 1 conflict: conflict with "{manager}" using apiextensions.k8s.io/v1')
+
+
 def test_the_rows_cover_both_registries_relocation_rollback_and_a_chain() -> None:
     names = list(REAL.upgrades.paths)
     for wanted in (
