@@ -65,8 +65,14 @@ def read(path: Path, name: str = "") -> Reading:
     if len(releases) > 1:
         names = ", ".join(f"{it.namespace}/{it.name}" for it in releases)
         raise UsageError(f"{path} has several releases of the operator: {names}", "choose one with --release-name")
-    installer = site.installers[0] if site.installers else None
-    return Reading(path=path, site=site, release=releases[0] if releases else None, installer=installer)
+    return Reading(path=path, site=site, release=releases[0] if releases else None, installer=_installer(site))
+
+
+def _installer(site: Site) -> Installer | None:
+    """The object that brings the operator: of several, as where applications have one too, that on its labels."""
+    marks = {label for it in site.operators for label in it.labels.values()}
+    named = [it for it in site.installers if it.name in marks]
+    return next(iter(named or site.installers), None)
 
 
 def origin(reading: Reading, known: Catalogue) -> str:

@@ -71,7 +71,7 @@ def _look(api: client.ApiClient) -> Seen:
         namespaces=namespaces,
         operators=found,
         releases=installed.helm_releases(reader, operators.helm_homes(found)),
-        installers=installed.installers(reader, found),
+        installers=installed.installers(reader, found, surroundings.groups(reader)),
         webhooks=operators.webhooks(reader),
         crds=tuple(_crd(reader, it) for it in list(reader.items(_CRDS, "CRDs")) if _is_operators(it)),
         unread=tuple(dict.fromkeys(reader.unread)),

@@ -118,22 +118,28 @@ def _is_part(release: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
     return any(it.get("name") == CHART_NAME or it.get("alias") == CHART_NAME for it in parts) or CHART_NAME in values
 
 
-def installers(reader: Reader, operators: Sequence[Operator]) -> tuple[Installer, ...]:
-    """The objects of Argo CD and Flux that bring the operator: by its chart, or by the marks of its Deployments."""
+def installers(reader: Reader, operators: Sequence[Operator], groups: Sequence[str]) -> tuple[Installer, ...]:
+    """The objects of Argo CD and Flux that bring the operator: by its chart, or by the marks of its Deployments.
+
+    `groups` are the API groups of the cluster, none where these are not known. Of others nobody is asked: an API server
+    looks at rights first, so that whoever has few is refused what is not there.
+    """
+
+    def items(path: str, what: str) -> Iterator[Object]:
+        return reader.items(path, what) if not groups or path.split("/")[2] in groups else iter(())
+
     marks = {str(it) for operator in operators for it in operator.labels.values()}
-    found = [_argo(it) for it in reader.items(_ARGO, "Applications of Argo CD") if _brings(it, operators, marks)]
+    found = [_argo(it) for it in items(_ARGO, "Applications of Argo CD") if _brings(it, operators, marks)]
     path, versions = _FLUX
     for version in versions:
         flux = [
-            _flux(it)
-            for it in reader.items(path.format(version), "HelmReleases of Flux")
-            if _brings(it, operators, marks)
+            _flux(it) for it in items(path.format(version), "HelmReleases of Flux") if _brings(it, operators, marks)
         ]
         if flux:
             found += flux
             break
     named = {it.labels[_FLUX_NAME] for it in operators if _FLUX_NAME in it.labels}
-    for item in reader.items(_KUSTOMIZE, "Kustomizations of Flux") if named else ():
+    for item in items(_KUSTOMIZE, "Kustomizations of Flux") if named else ():
         if item["metadata"]["name"] in named:
             spec = item.get("spec") or {}
             found.append(_installer("flux", "Kustomization", item, source=str(spec.get("path") or "")))

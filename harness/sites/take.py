@@ -59,7 +59,8 @@ def _site(
 ) -> Site:
     homes = list(dict.fromkeys((*([namespace] if namespace else []), *(it.namespace for it in found))))
     releases = installed.helm_releases(reader, list(dict.fromkeys((*homes, *operators.helm_homes(found)))))
-    installers = installed.installers(reader, found)
+    groups = surroundings.groups(reader)
+    installers = installed.installers(reader, found, groups)
     (draft / folder.APPLICATIONS).mkdir()
     written = []
     for _, spec in crds.values():
@@ -92,7 +93,7 @@ def _site(
         namespaces=namespaces,
         priority_classes=surroundings.priority_classes(reader),
         applications=tuple(it.applications for it in written),
-        groups=surroundings.groups(reader),
+        groups=groups,
         kinds=tuple(spec["names"]["kind"] for _, spec in crds.values()),
         unread=tuple(dict.fromkeys(reader.unread)),
     )

@@ -108,3 +108,25 @@ def test_of_several_operators_the_release_says_which_is_meant(tmp_path: Path) ->
     without = {"/api/v1/namespaces/a-first/secrets": (200, json.dumps({"items": [], "metadata": {}}))}
     _, target = taken(tmp_path, answers=without, deployments=[other, deployment("controller")])
     assert advised.origin(advised.read(target), CATALOGUE) == "2.2.1@docker.io"
+
+
+def test_tools_that_the_cluster_has_not_are_not_asked_for(tmp_path: Path) -> None:
+    """To whoever may not read them, an API server says that they may not be read, also where they are not."""
+    forbidden = (403, json.dumps({"kind": "Status", "message": "may not"}))
+    served = {"/apis": {"kind": "APIGroupList", "groups": [{"name": "apps"}]}}
+    site, _ = taken(tmp_path, single=served, answers={"/apis/argoproj.io/v1alpha1/applications": forbidden})
+    assert site.unread == ()
+
+
+def test_of_several_gitops_objects_the_operators_labels_say_which_is_meant(tmp_path: Path) -> None:
+    """Applications of Argo CD that bring jobs have the operator's name in their repository, too."""
+    jobs = {"repoURL": "https://git.example.com/spark-operator-jobs", "path": "etl", "targetRevision": "main"}
+    chart = {"repoURL": "https://charts.example.com", "chart": "spark-operator", "targetRevision": "2.2.1"}
+    both = [
+        {"metadata": {"name": name, "namespace": "argocd"}, "spec": {"source": source}}
+        for name, source in (("jobs", jobs), ("my-op", chart))
+    ]
+    _, target = taken(tmp_path, applications=both)
+    installer = advised.read(target).installer
+    assert installer is not None
+    assert installer.name == "my-op"
