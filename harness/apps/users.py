@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ KEPT_NAMESPACE, ENDS = "spark-operator-harness/namespace", "spark-operator-harne
 _IMAGE_CONF = re.compile(r"spark\.kubernetes\.(driver\.|executor\.)?container\.image")
 _PART_OF = {"app.kubernetes.io/part-of": "spark-samples"}
 _AFTER = "-after"
+_TELLING_DIGITS = 6
 _PLACEHOLDER = re.compile(r"\{\{|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
 """What is left in a text that is still to be filled in: for Helm, for the shell and envsubst, for a script."""
 
@@ -246,8 +248,12 @@ def helper(manifest: UserManifest, namespace: str) -> Manifest:
 
 
 def name_after(name: str) -> str:
-    """The name of the copy that is submitted after a move."""
-    return name[: LABEL_LENGTH - len(_AFTER)].rstrip("-.") + _AFTER
+    """The name of the copy that is submitted after a move: of long names that begin alike, another one for each."""
+    room = LABEL_LENGTH - len(_AFTER)
+    if len(name) > room:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:_TELLING_DIGITS]
+        name = f"{name[: room - len(digest) - 1].rstrip('-.')}-{digest}"
+    return name + _AFTER
 
 
 def _documents(file: Path, shown: str) -> Iterator[UserManifest | Untried]:

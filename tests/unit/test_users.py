@@ -114,6 +114,8 @@ def test_names_that_are_used_twice_are_told_apart_by_their_files(tmp_path: Path)
 def test_a_copy_has_a_name_that_can_be_a_label() -> None:
     assert users.name_after("etl") == "etl-after"
     assert len(users.name_after("a" * 63)) == 63
+    runs = {users.name_after(f"{'a-long-task-' * 5}{it}") for it in ("x1", "x2")}
+    assert len(runs) == 2, "names of the runs of a task differ at their ends alone"
 
 
 @pytest.mark.parametrize(
