@@ -94,15 +94,16 @@ def _planned(parsed: argparse.Namespace, given: run_options.RunOptions, wanted: 
     reading = site.read(parsed.site, parsed.release_name)
     source = detect(wanted, given.source).kind
     free = psutil.virtual_memory().available >> 20
-    count = choice.fitting(wanted.processors, free) if parsed.applications is None else parsed.applications
+    room = choice.fitting(wanted.processors, free)
     asked = plan.Asked(
         reading=reading,
         target=parsed.target,
-        applications=count,
+        applications=room if parsed.applications is None else parsed.applications,
         source=source,
         has=_images(wanted, source),
         origin=parsed.origin,
         imported=Imports.of(wanted).read().imported,
+        room=room,
     )
     return plan.plan(asked, catalogue.of(wanted))
 

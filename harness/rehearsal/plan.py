@@ -31,7 +31,10 @@ PLAIN, STEPS, BACK = "the plain move", "the move with its steps", "the move and 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What a rehearsal is asked for. `source` is where images come from, `has` says whether it has one."""
+    """What a rehearsal is asked for. `source` is where images come from, `has` says whether it has one.
+
+    `room` is how many applications this machine has room for, zero where that is not known.
+    """
 
     reading: Reading
     target: str
@@ -40,6 +43,7 @@ class Asked:
     has: Callable[[str], bool]
     origin: str = ""
     imported: Imported = NOTHING
+    room: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +122,7 @@ def plan(asked: Asked, catalogue: Catalogue) -> Plan:
             *surroundings.told(reading.site),
             *_surrounded(before),
             *_missing(reading),
+            *_crowded(asked.room, sum(played.counts.values())),
             *played.told,
         ),
     )
@@ -142,6 +147,13 @@ def _moves(catalogue: Catalogue, origin: str, target: str, *, pinned: bool) -> t
     return tuple(RehearsedMove(path=expand.find_path(catalogue, path).name, what=what) for path, what in named)
 
 
+def _crowded(room: int, chosen: int) -> list[str]:
+    if not 0 < room < chosen:
+        return []
+    why = "those that find none in time look as if the move had held them up"
+    return [f"{chosen} applications at a time, and this machine has room for {room}: {why}"]
+
+
 def _tool(reading: Reading) -> list[str]:
     tool = sites.deployment(reading, None).tool
     return [] if tool == "helm" else [f"Helm makes the moves here, in the place of {tool}"]
@@ -157,4 +169,6 @@ def _missing(reading: Reading) -> list[str]:
     gone = [it.name for it in reading.site.namespaces if not it.exists]
     told = [f"the namespaces {', '.join(gone)} are made here, and do not exist at the site"] if gone else []
     told += sites.values_elsewhere(reading)
+    if reading.release is None and reading.installer is None:
+        told.append("the values of the site are not known: those of the chart are taken")
     return [*told, *(f"not in the snapshot: {it.what}: {it.why}" for it in reading.site.unread)]

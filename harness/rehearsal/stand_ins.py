@@ -82,7 +82,8 @@ def playing(stored: Object, means: Means, *, stays: bool) -> Playing:
     spec = document["spec"]
     run = spec.setdefault("template", {}) if document["kind"] == SCHEDULED.kind else spec
     told += _without_masks(run)
-    stood_in = document["kind"] == CONNECT.kind or not _is_here(run, means)
+    # Whether one that was FAILED does so here, too, nobody knows.
+    stood_in = document["kind"] == CONNECT.kind or state in _FAILED or not _is_here(run, means)
     if document["kind"] == CONNECT.kind:
         told += _connect(run, means)
     elif stood_in:
@@ -90,7 +91,7 @@ def playing(stored: Object, means: Means, *, stays: bool) -> Playing:
     else:
         told += list(_smaller(run))
     annotations = {KEPT_NAMESPACE: "own"} if stays else {}
-    if state in _FAILED and stood_in and document["kind"] != SCHEDULED.kind:
+    if state in _FAILED and document["kind"] != SCHEDULED.kind:
         annotations[ENDS] = "FAILED"
         run["restartPolicy"] = {"type": "Never"}
     metadata = document["metadata"]

@@ -81,6 +81,23 @@ def test_programs_and_keytabs_of_the_sites_image_are_left_out(tmp_path: Path) ->
     assert etl["spec"]["sparkConf"] == {"spark.team": "data"}
 
 
+def test_more_applications_than_there_is_room_for_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site = snapshot(tmp_path, [app(f"a-{number}") for number in range(30)])
+    rehearse(site, "--plan", "--applications", "30")
+    assert "30 applications at a time, and this machine has room for" in capsys.readouterr().out
+
+
+def test_one_that_was_failed_is_played_though_it_is_here(tmp_path: Path) -> None:
+    main = "local:///opt/spark/examples/src/main/python/pi.py"
+    (pi,) = [
+        it
+        for it in planned(snapshot(tmp_path, [app("pi", "FAILED", mainApplicationFile=main, arguments=["10"])]))
+        if it["kind"] == "SparkApplication"
+    ]
+    assert pi["spec"]["arguments"] == ["10", "1"]
+    assert pi["metadata"]["annotations"]["spark-operator-harness/ends"] == "FAILED"
+
+
 def test_a_site_of_argo_cd_has_its_namespace_and_the_values_below_an_umbrella(tmp_path: Path) -> None:
     source = {"repoURL": "https://git.example.com/spark-operator", "helm": {"valuesObject": {"spark-operator": VALUES}}}
     argo = {"metadata": {"name": "op", "namespace": "argocd"}, "spec": {"source": source}}
