@@ -42,11 +42,9 @@ def end(settings: Settings, known: Catalogue, name: str, chart: Path | None = No
 
     Raises UsageError for what is not the name of a release, or is a copy in a registry that no row is about.
     """
-    if not path_names.is_release(name):
-        raise UsageError(
-            f"{name!r} is not a release name", "give a version (2.5.2) or a relocated release (2.2.1@docker.io)"
-        )
-    if not any(row.version == name.partition("@")[0] for row in known.releases):
+    versions = [row.version for row in known.releases]
+    path_names.require_release(name, versions)
+    if name.partition("@")[0] not in versions:
         return End(name=name)
     release = known.release(name)
     found = _chart(settings, release, chart)

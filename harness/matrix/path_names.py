@@ -76,6 +76,23 @@ def is_release(name: str) -> bool:
     return re.fullmatch(RELEASE, name) is not None
 
 
+def require_release(name: str, known: Sequence[str]) -> None:
+    """Raise UsageError for what has not the form of a release name, with what was meant; `known` are versions."""
+    if is_release(name):
+        return
+    plain = name.lower().removeprefix("v")
+    begin = [it for it in reversed(known) if it.startswith(f"{plain}.")]
+    if re.match(r"v1(?:alpha|beta)\d-", name):
+        next_step = "this is an image's tag of before 2.0.0: give the version of the chart, which `helm list` shows"
+    elif is_release(plain):
+        next_step = f"give {plain}: versions are written without a v"
+    elif begin:
+        next_step = f"give {' or '.join(begin)}"
+    else:
+        next_step = "give a version (2.5.2) or a relocated release (2.2.1@docker.io)"
+    raise UsageError(f"{name!r} is not a release name", next_step)
+
+
 def name_of(
     kind: PathKind, releases: Sequence[str], crds: CrdMode, values: ValuesMode, ways: Sequence[WayName] = ()
 ) -> str:

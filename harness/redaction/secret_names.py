@@ -153,12 +153,18 @@ _IN_CODE = re.compile(r"\w\.(?:java|scala|kt|py|go|rs)$|\.[A-Z]\w+\$[A-Z]\w+$")
 _AUTH_OF = frozenset(("client", "kerberos", "mutual", "need", "needs", "require", "requires", "server", "tls", "want"))
 
 
+_SAID_BEFORE = re.compile(r".*(?:[;.!?]\s|[\[(](?=[^\])]*$))", re.S)
+"""What a sentence says before its last part, which alone may be the name of a value after a colon."""
+
+
 @functools.lru_cache(maxsize=20_000)
 def is_secret(name: str) -> bool:
     """Whether a field, option, variable, property or header of this name has a secret as its value."""
     if name == "PASS" or _IN_CODE.search(name):
         # The result of a test, a place in a stack trace, and an exception
         return False
+    if " " in name:
+        name = _SAID_BEFORE.sub("", name)
     prefix, slash, rest = name.rpartition("/")
     if slash and "." in prefix and not prefix.startswith("."):
         # An annotation or a label: its domain says nothing.

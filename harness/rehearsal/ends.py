@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from harness.errors import UnavailableError, UsageError
+from harness.errors import UnavailableError
 from harness.matrix import path_names
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.imported import NOTHING, Imported, why_not_offered
@@ -68,11 +68,8 @@ def require_release(catalogue: Catalogue, name: str, source: str, imported: Impo
 
     Raises UsageError for what is not the name of a release.
     """
-    if not path_names.is_release(name):
-        raise UsageError(
-            f"{name!r} is not a release name", "give a version (2.5.2) or a relocated one (2.2.1@docker.io)"
-        )
     known = [it.version for it in catalogue.releases]
+    path_names.require_release(name, known)
     version, _, host = name.partition("@")
     why = (
         why_not_offered(catalogue.release(name), source, imported)

@@ -694,6 +694,8 @@ SHOWN: dict[str, tuple[str, ...]] = {
     "sentences": (
         'E1124 12:00:01.000001 1 controller.go:12] "Reconciler error" err="invalid token: unexpected end of file"',
         "password must not be empty",
+        "    3. remove the Secret of 1.x, then upgrade [from the catalogue: run, https://github.com/kubeflow/spark-operator]",
+        "  - delete the webhook's Secret; what is left: one Service",
         "Error: password must not be empty",
         "error: flag needs an argument: --password",
         "error: --password is required",

@@ -104,6 +104,9 @@ def test_releases_from_before_the_rows_are_told_from_notes(reports: Path, capsys
         ("2.5.2", "2.4.0", "2.4.0 is older than 2.5.2"),
         ("2.4.0", "2.5.9", "no release named '2.5.9'"),
         ("newest", "2.5.2", "'newest' is not a release name"),
+        ("v2.1.1", "2.5.2", "give 2.1.1: versions are written without a v"),
+        ("2.1", "2.5.2", "give 2.1.1 or 2.1.0"),
+        ("v1beta2-1.3.8-3.1.1", "2.5.2", "give the version of the chart, which `helm list` shows"),
         ("2.2.1@nowhere", "2.5.2", "no relocation to nowhere"),
     ],
 )
