@@ -43,14 +43,18 @@ class NodeImages:
     def helper(self, environment: Environment) -> str:
         """The image of what a provider starts beside its nodes, in the engine; empty where it has its own choice.
 
-        Raises UnavailableError when the mirror does not have it. k3d could not be given the mirror's login.
+        Raises UnavailableError when the mirror does not have it, PullError where something kept it away. k3d could not
+        be given the mirror's login.
         """
         if self._host.choice.kind == "foundry":
             return shapes.node_for(self._settings, environment).reference
         wanted = self._public_helper(environment)
         if self._host.choice.kind != "mirror" or not wanted:
             return ""
-        return pull.from_mirror(wanted, self._source.mirrors, timeout=_PULL_SECONDS)
+        try:
+            return pull.from_mirror(wanted, self._source.mirrors, timeout=_PULL_SECONDS)
+        except RegistryError as error:
+            raise _blamed(error, wanted) from error
 
     def image(self, environment: Environment, *, plain: bool = False) -> ImageRecord:
         """The node image, present in the container engine, with images where there is one (unless `plain`).
@@ -99,7 +103,7 @@ class NodeImages:
         except (CommandError, RegistryError) as error:
             known = self._unpackable(environment.node_image)
             if isinstance(error, RegistryError) and not known:
-                raise
+                raise _blamed(error, reference) from error
             why = f"{error.message}{f'; {known}' if known else ''}"
             what = f"the node image {reference} of {environment.name} cannot be pulled: {why}"
             trouble = "" if known else _trouble(error, reference)
@@ -156,6 +160,11 @@ def _trouble(error: CommandError | RegistryError, reference: str) -> str:
         return "see what the engine waits for: docker pull by hand"
     found = pull_messages.read(error.stderr if isinstance(error, CommandError) else error.message, image=reference)
     return found.next_step if found.is_recognised and not found.is_releases_fault else ""
+
+
+def _blamed(error: RegistryError, reference: str) -> RegistryError | PullError:
+    """The same error, as one of the way to the image where it is about that."""
+    return PullError(error.message, error.next_step) if _trouble(error, reference) else error
 
 
 def _image_id(reference: str) -> str:
