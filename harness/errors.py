@@ -19,7 +19,7 @@ HarnessError (3)
 ├── ApiError (3)              an API server refused a request
 │   └── ApiServerAway         an API server did not answer
 ├── ReleaseError (3)          Helm refused or failed
-├── PullError (3)             a node could not pull an image, and the release is not to blame
+├── PullError (3)             an image or a chart could not be pulled, and neither it nor the release is to blame
 └── WaitTimeout (3)           a condition was not met in time
 """
 
@@ -156,7 +156,8 @@ class ReleaseError(HarnessError):
 
 
 class PullError(HarnessError):
-    """A node could not pull an image because of the network, a registry, the node, a login, or an unknown cause."""
+    """An image or a chart could not be pulled because of the network, a registry, the node, a login, or an unknown
+    cause."""
 
 
 class WaitTimeout(HarnessError):

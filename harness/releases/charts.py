@@ -26,8 +26,9 @@ import yaml
 from filelock import FileLock
 
 from harness import causes, process
-from harness.errors import CommandError, UnavailableError, UsageError
+from harness.errors import CommandError, CommandTimeout, PullError, UnavailableError, UsageError
 from harness.images.mirrors import Mirror, MirrorMap, named_below
+from harness.kube import pull_messages
 from harness.matrix.release import ChartSource, Release
 from harness.releases import chart_files
 from harness.untrusted import check_yaml
@@ -35,6 +36,7 @@ from harness.untrusted import check_yaml
 CHART_NAME = "spark-operator"
 
 _PULL_SECONDS = 60.0
+_OR_A_FILE = "or pass a chart folder or .tgz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ def from_path(path: Path, *, origin: ChartSource = ChartSource.FILE, reference: 
 def from_repository(helm: Path, url: str, version: str, folder: Path, *, name: str = CHART_NAME) -> Chart:
     """Pull a chart from a Helm repository into `folder`; one that is there already is not pulled again.
 
-    Raises UnavailableError with the repository's answer.
+    Raises UnavailableError with the repository's answer, PullError where it could not be asked.
     """
     target = folder / _safe(url) / f"{name}-{version}.tgz"
     argv = ["pull", name, "--repo", url, "--version", version]
@@ -95,7 +97,7 @@ def from_repository(helm: Path, url: str, version: str, folder: Path, *, name: s
 def from_oci(helm: Path, reference: str, version: str, folder: Path, *, mirrors: MirrorMap | None = None) -> Chart:
     """Pull a chart by its OCI reference (`oci://host/path/name`), through the host's mirror when there is one.
 
-    Raises UnavailableError with the registry's answer.
+    Raises UnavailableError with the registry's answer, PullError where it could not be asked.
     """
     host, path = _oci_parts(reference)
     mirror = mirrors.mirrors.get(host) if mirrors else None
@@ -112,22 +114,24 @@ def from_oci(helm: Path, reference: str, version: str, folder: Path, *, mirrors:
 def for_release(release: Release, helm: Path, folder: Path, *, mirrors: MirrorMap | None = None) -> Chart:
     """The chart that upstream published for a release: from its Helm repository, else by OCI.
 
-    With a mirror for the OCI registry only that is asked. Raises UnavailableError with every answer.
+    With a mirror for the OCI registry only that is asked. Raises UnavailableError with every answer, PullError where
+    one of them is nothing about the chart.
     """
-    refusals = []
+    refusals: list[UnavailableError | PullError] = []
     mirrored = bool(release.chart_oci and mirrors and _oci_parts(release.chart_oci)[0] in mirrors.mirrors)
     if release.chart_repository and not mirrored:
         try:
             return from_repository(helm, release.chart_repository, release.version, folder)
-        except UnavailableError as refused:
-            refusals.append(refused.message)
+        except (UnavailableError, PullError) as refused:
+            refusals.append(refused)
     if release.chart_oci:
         try:
             return from_oci(helm, release.chart_oci, release.version, folder, mirrors=mirrors)
-        except UnavailableError as refused:
-            refusals.append(refused.message)
-    said = "\n".join(refusals) or "its row names neither chart_repository nor chart_oci"
-    raise UnavailableError(
+        except (UnavailableError, PullError) as refused:
+            refusals.append(refused)
+    said = "\n".join(it.message for it in refusals) or "its row names neither chart_repository nor chart_oci"
+    raised = PullError if any(isinstance(it, PullError) for it in refusals) else UnavailableError
+    raise raised(
         f"there is no chart for release {release.version}:\n{said}",
         "pass a chart folder or .tgz, use --source foundry, or see that the address can be reached from here",
     )
@@ -177,14 +181,22 @@ def _pull(helm: Path, argv: list[str], target: Path, *, what: str, env: Mapping[
             try:
                 process.call([helm, *argv, "--destination", scratch], timeout=_PULL_SECONDS, env=env)
             except CommandError as failed:
-                raise UnavailableError(
-                    f"pulling {what} failed: {causes.told(failed.stderr or failed.message)}",
-                    "check the version and the address, or pass a chart folder or .tgz",
-                ) from failed
+                said = f"pulling {what} failed: {causes.told(failed.stderr or failed.message)}"
+                if _kept_away(failed):
+                    raise PullError(said, f"see what keeps this machine from there, {_OR_A_FILE}") from failed
+                raise UnavailableError(said, f"check the version and the address, {_OR_A_FILE}") from failed
             pulled = next(Path(scratch).glob("*.tgz"), None)
             if pulled is None:
                 raise UnavailableError(f"pulling {what} brought no .tgz", "check the address")
             pulled.rename(target)
+
+
+def _kept_away(failed: CommandError) -> bool:
+    """Whether Helm says nothing of the chart, but of the way to it: a network, a proxy, a certificate, a registry."""
+    if isinstance(failed, CommandTimeout):
+        return True
+    found = pull_messages.read(failed.stderr)
+    return found.is_recognised and not found.is_releases_fault
 
 
 def _through(mirror: Mirror, host: str, path: str, scratch: Path) -> tuple[str, list[str], dict[str, str]]:

@@ -112,7 +112,7 @@ class Preparation:
         except UnavailableError as missing:
             return unavailable("inputs-available", str(missing))
         except PullError as trouble:
-            return errored("node-image-pulled", str(trouble))
+            return errored("inputs-available", str(trouble))
         first = releases[cell.path.releases[0]]
         # What a user's values ask for, a user's cluster has.
         refusal = self._locker.refusal(cell) or (None if provider.guest else self._ground.problem(first, releases))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UnavailableError, UsageError
+from harness.errors import HarnessError, PullError, UnavailableError, UsageError
+from harness.matrix import catalogue
 from harness.matrix.release import ChartSource
 from harness.releases import charts, crds
 
@@ -83,6 +84,30 @@ def test_what_is_no_chart_is_refused(tmp_path: Path, folder: Path) -> None:
 def test_an_oci_reference_that_is_none(tmp_path: Path, reference: str) -> None:
     with pytest.raises(UsageError, match="no OCI reference"):
         charts.from_oci(Path("helm"), reference, "2.5.2", tmp_path)
+
+
+ASKED = 'looks like "https://x.example.com" is not a valid chart repository or cannot be reached: '
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        (f'{ASKED}Get "https://x.example.com/index.yaml": dial tcp: lookup x.example.com: no such host', PullError),
+        (f"{ASKED}failed to fetch https://x.example.com/index.yaml : 503 Service Unavailable", PullError),
+        (f"{ASKED}failed to fetch https://x.example.com/index.yaml : 404 Not Found", UnavailableError),
+        ("no chart version found for spark-operator-2.5.2", UnavailableError),
+    ],
+)
+def test_who_kept_a_chart_away_is_told(tmp_path: Path, said: str, error: type[HarnessError]) -> None:
+    helm = tmp_path / "helm"
+    helm.write_text(f"#!/bin/sh\ncat >&2 <<'E'\nError: {said}\nE\nexit 1\n")
+    helm.chmod(0o755)
+    with pytest.raises(error, match=r"pulling the chart spark-operator 2\.5\.2 from"):
+        charts.from_repository(helm, "https://x.example.com", "2.5.2", tmp_path / "charts")
+    one = {"chart_repository": "https://x.example.com", "chart_oci": ""}
+    row = catalogue.load().release("2.5.2").model_copy(update=one)
+    with pytest.raises(error, match="there is no chart for release"):
+        charts.for_release(row, helm, tmp_path / "charts")
 
 
 def test_a_chart_has_the_same_hash_in_whatever_form_it_is(folder: Path) -> None:
