@@ -33,7 +33,7 @@ _TELLING = 4
 _SUFFIXES = (".yaml", ".yml", ".json")
 _DNS_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _MAPS = ("driver", "executor", "server", "sparkConf", "hadoopConf", "restartPolicy", "dynamicAllocation")
-LABEL_LENGTH = 63
+LABEL_LENGTH, _NAME_LENGTH = 63, 253
 """The operator labels pods with the name of their application."""
 
 KEPT_NAMESPACE, ENDS = "spark-operator-harness/namespace", "spark-operator-harness/ends"
@@ -125,7 +125,7 @@ class UserManifest:
     @property
     def images(self) -> tuple[str, ...]:
         """The full references of all images that it names."""
-        return tuple(dict.fromkeys(ImageReference.parse(it).canonical for it in _images(self.document.get("spec"))))
+        return tuple(dict.fromkeys(ImageReference.parse(it).canonical for it in images_in(self.document.get("spec"))))
 
 
 UserManifests = tuple[UserManifest, ...]
@@ -339,10 +339,11 @@ def _require_application(document: object, where: str) -> None:
         )
     if _PLACEHOLDER.search(name):
         raise Template(f"{where}: the name {name!r} of this {kind} is a template", _FILL_IN)
-    if not _DNS_NAME.fullmatch(name) or len(name) > LABEL_LENGTH:
+    longest = _NAME_LENGTH if kind in _HELPERS else LABEL_LENGTH
+    if not _DNS_NAME.fullmatch(name) or len(name) > longest:
         raise UsageError(
             f"{where}: {name!r} cannot be the name of a {kind}",
-            f"use at most {LABEL_LENGTH} lower-case letters, digits, '-' and '.'",
+            f"use at most {longest} lower-case letters, digits, '-' and '.'",
         )
     _require_maps(metadata or {}, ("labels", "annotations"), f"{where}: {kind} {name}: metadata")
     if kind not in _HELPERS:
@@ -354,7 +355,7 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
         raise UsageError(f"{what} has no spec", "write it as `kubectl explain` shows it")
     spec = document["spec"].get("template") if document["kind"] == SCHEDULED.kind else document["spec"]
     _require_maps(spec if isinstance(spec, dict) else {}, _MAPS, f"{what}: spec")
-    images = list(_images(document["spec"]))
+    images = list(images_in(document["spec"]))
     if not images:
         raise UsageError(f"{what} names no image", "set spec.image: no release of the operator has a default for it")
     for image in images:
@@ -384,13 +385,14 @@ def _require_unique(manifests: Sequence[UserManifest]) -> None:
             )
 
 
-def _images(value: object) -> Iterator[str]:
+def images_in(value: object) -> Iterator[str]:
+    """Every image that a spec names, also those of sidecars, of pod templates and of sparkConf."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if isinstance(inner, str) and inner and (key == "image" or _IMAGE_CONF.fullmatch(str(key))):
                 yield inner
             else:
-                yield from _images(inner)
+                yield from images_in(inner)
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _images(inner)
+            yield from images_in(inner)

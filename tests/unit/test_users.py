@@ -111,6 +111,14 @@ def test_names_that_are_used_twice_are_told_apart_by_their_files(tmp_path: Path)
     assert [it.label for it in found] == ["etl (a.yaml:1)", "etl (b.yaml:1)", "nightly"]
 
 
+def test_what_an_application_needs_is_no_label_and_may_have_a_long_name(tmp_path: Path) -> None:
+    long = CONFIG_MAP.replace("settings", "s" * 90)
+    assert [it.kind for it in users.load(written(tmp_path, etl=f"{PI}\n---\n{long}"))] == [
+        "SparkApplication",
+        "ConfigMap",
+    ]
+
+
 def test_a_copy_has_a_name_that_can_be_a_label() -> None:
     assert users.name_after("etl") == "etl-after"
     assert len(users.name_after("a" * 63)) == 63
