@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.apps.objects import CONNECT, SCHEDULED
 from harness.apps.samples import SparkChoice
-from harness.apps.users import CONFIG_MAP, ENDS, KEPT_NAMESPACE
+from harness.apps.users import CONFIG_MAP, ENDS, KEPT_NAMESPACE, images_in
 from harness.redaction.redactor import MASK
 from harness.rehearsal.choice import state_of
 from harness.sites.model import Object
@@ -102,10 +102,10 @@ def playing(stored: Object, means: Means, *, stays: bool) -> Playing:
 
 
 def _is_here(run: Mapping[str, Any], means: Means) -> bool:
-    """Whether an application can run as it is: its image can be had, and its main file is in it."""
+    """Whether an application can run as it is: its images can be had, and its main file is in its own."""
     image, main = str(run.get("image") or ""), str(run.get("mainApplicationFile") or "")
     masked = MASK in map(str, run.get("arguments") or ())
-    if masked or not main.startswith("local://") or not image or not means.has(image):
+    if masked or not main.startswith("local://") or not image or not all(map(means.has, images_in(run))):
         return False
     if image.partition("@")[0].partition(":")[0].endswith(_STOCK) and not main.startswith(_EXAMPLES):
         return False
@@ -173,7 +173,7 @@ def _bare(run: dict[str, Any]) -> Iterator[str]:
     if without:
         run["sparkConf"] = {key: it for key, it in conf.items() if str(key) not in without}
         yield f"sparkConf without {', '.join(without)}"
-    yield from _volumes(run)
+    yield from volumes(run)
     for role in ("driver", "executor"):
         if not isinstance(run.get(role), dict):
             continue
@@ -200,7 +200,7 @@ def _template(pod: dict[str, Any], role: str) -> Iterator[str]:
             container.pop(key, None)
 
 
-def _volumes(run: dict[str, Any]) -> Iterator[str]:
+def volumes(run: dict[str, Any]) -> Iterator[str]:
     """Volumes of storage that is not here are empty ones."""
     for number, volume in enumerate(run.get("volumes") or ()):
         if isinstance(volume, Mapping) and not any(it in volume for it in _LASTING):

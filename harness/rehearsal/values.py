@@ -12,11 +12,13 @@ from harness.advice.site import Reading, with_image
 from harness.late import quantities
 from harness.matrix.catalogue import Catalogue
 from harness.matrix.release import Release
+from harness.rehearsal import stand_ins
 from harness.releases import umbrella
 from harness.releases.charts import CHART_NAME
 from harness.releases.values import at
 
 _PARTS = ("controller", "webhook")
+_NAMES_OF_IMAGE = ("registry", "repository", "tag")
 _MOST = {"cpu": "100m", "memory": "512Mi"}
 """What a pod of the operator asks for here at most: the node has few processors."""
 
@@ -50,7 +52,7 @@ def of(reading: Reading, origin: Release, known: Catalogue) -> OfTheSite:
         told.append(f"{keys[0]} of the umbrella chart{f' {chart}' if chart else ''} is installed by itself")
     found = dict(with_image(reading, found, known, origin.name))
     pinned, said = _without_image(found, origin)
-    told += [*said, *_smaller(found)]
+    told += [*said, *_without_company(found), *_smaller(found)]
     return OfTheSite(values=found, pinned=pinned, told=tuple(told))
 
 
@@ -84,7 +86,7 @@ def _without_image(values: dict[str, Any], origin: Release) -> tuple[bool, list[
     image = values.get("image")
     if not isinstance(image, dict):
         return False, []
-    named = {key: image.pop(key) for key in ("registry", "repository", "tag") if image.get(key)}
+    named = {key: image.pop(key) for key in _NAMES_OF_IMAGE if image.get(key)}
     if not image:
         del values["image"]
     registry, repository = str(named.get("registry") or ""), str(named.get("repository") or "")
@@ -99,6 +101,22 @@ def _without_image(values: dict[str, Any], origin: Release) -> tuple[bool, list[
     if named.get("tag"):
         told.append(f"image.tag {named['tag']} is left out: with it, no move would change the operator's image")
     return pinned, told
+
+
+def _without_company(values: dict[str, Any]) -> Iterator[str]:
+    """Take out what comes from registries and storage of the site: the hook's image, sidecars, volumes."""
+    image = at(values, "hook.image")
+    named = [key for key in _NAMES_OF_IMAGE if image.pop(key, None)] if isinstance(image, dict) else []
+    if named:
+        yield "hook.image: the hook's image has its public name here"
+    for part in _PARTS:
+        own = values.get(part)
+        if not isinstance(own, dict):
+            continue
+        if own.pop("sidecars", None):
+            yield f"{part}.sidecars are left out"
+        if isinstance(own.get("volumes"), list):
+            yield from (f"{part}: {words}" for words in stand_ins.volumes(own))
 
 
 def _smaller(values: dict[str, Any]) -> Iterator[str]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rehearsal_samples import app, crds, snapshot, written
 from report_samples import run as report
-from site_samples import VALUES, objects, production
+from site_samples import VALUES, helm_secret, objects, production
 
 from harness import cli
 from harness.commands import rehearse as rehearsing
@@ -98,6 +98,15 @@ def test_one_that_was_failed_is_played_though_it_is_here(tmp_path: Path) -> None
     assert pi["metadata"]["annotations"]["spark-operator-harness/ends"] == "FAILED"
 
 
+def test_one_with_a_sidecar_that_cannot_be_had_is_played(tmp_path: Path) -> None:
+    """Else the images of all applications are missing, and nothing is said of any of them."""
+    main = "local:///opt/spark/examples/src/main/python/pi.py"
+    driver = {"sidecars": [{"name": "logs", "image": "registry.corp/logs:1"}]}
+    site = snapshot(tmp_path, [app("pi", mainApplicationFile=main, arguments=["10"], driver=driver)])
+    (pi,) = [it for it in planned(site) if it["kind"] == "SparkApplication"]
+    assert "registry.corp" not in str(pi)
+
+
 def test_a_site_of_argo_cd_has_its_namespace_and_the_values_below_an_umbrella(tmp_path: Path) -> None:
     source = {"repoURL": "https://git.example.com/spark-operator", "helm": {"valuesObject": {"spark-operator": VALUES}}}
     argo = {"metadata": {"name": "op", "namespace": "argocd"}, "spec": {"source": source}}
@@ -106,6 +115,30 @@ def test_a_site_of_argo_cd_has_its_namespace_and_the_values_below_an_umbrella(tm
     made = site.with_name("site-rehearsal")
     assert yaml.safe_load((made / "values.yaml").read_text())["controller"]["replicas"] == 2
     assert " --namespace spark " in (made / README).read_text()
+
+
+def test_what_values_have_from_registries_and_storage_of_the_site_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No pod of the operator would start, and each move would have broken it."""
+    own: dict[str, Any] = {
+        "hook": {"upgradeCrd": True, "image": {"registry": "registry.corp", "tag": "2.4.0"}},
+        "controller": {
+            "sidecars": [{"name": "proxy", "image": "registry.corp/proxy:1"}],
+            "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "keys", "csi": {"driver": "secrets-store"}}],
+        },
+    }
+    record = helm_secret(own)
+    place = f"/api/v1/namespaces/spark/secrets/{record['metadata']['name']}"
+    site = snapshot(tmp_path, [app("etl")], single={place: record})
+    planned(site)
+    values = yaml.safe_load((site.with_name("site-rehearsal") / "values.yaml").read_text())
+    assert values["hook"] == {"upgradeCrd": True, "image": {}}
+    assert values["controller"] == {"volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "keys", "emptyDir": {}}]}
+    said = capsys.readouterr().out
+    assert "hook.image: the hook's image has its public name here" in said
+    assert "controller.sidecars are left out" in said
+    assert "controller: volumes of csi are empty ones" in said
 
 
 def test_an_earlier_report_is_not_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
