@@ -67,17 +67,24 @@ class Rehearsed:
     kinds: frozenset[str] = frozenset()
 
 
-def rehearsed(path: Path, site: Site, means: Means, count: int, *, away: Sequence[str] = ()) -> Rehearsed:
+def rehearsed(
+    path: Path, site: Site, means: Means, count: int, *, away: Sequence[str] = (), crds: Sequence[str] = ()
+) -> Rehearsed:
     """What is rehearsed of a snapshot's applications: `count` of them. Those in `away` go to another namespace.
+
+    `crds` are those of the release that the rehearsal begins with; without any, each kind is taken to be there.
 
     Raises UsageError for a damaged file, and for an application that its own CRD would refuse.
     """
     every = list(_stored(path, site))
-    accepted = [it for it in every if state_of(it) != _REFUSED]
+    known = [it.kind for it in RESOURCES if not crds or f"{it.plural}.{GROUP}" in crds]
+    accepted = [it for it in every if state_of(it) != _REFUSED and it["kind"] in known]
     fit = [it for it in accepted if len(it["metadata"]["name"]) <= users.LABEL_LENGTH]
     found = [(it, stand_ins.playing(it, means, stays=_home(it) not in ("", *away))) for it in chosen(fit, count)]
-    refused = len(every) - len(accepted)
+    refused = sum(state_of(it) == _REFUSED for it in every)
     told = [f"{refused} schedules that the operator refuses at the site are left out"] if refused else []
+    for kind in dict.fromkeys(str(it["kind"]) for it in every if it["kind"] not in known):
+        told.append(f"{kind}s are left out: the release that the rehearsal begins with does not have them")
     if len(fit) < len(accepted):
         what = f"{len(accepted) - len(fit)} applications with names of more than {users.LABEL_LENGTH} characters"
         told.append(f"{what} are left out: no label of a pod can have such a name")

@@ -100,7 +100,8 @@ def plan(asked: Asked, catalogue: Catalogue) -> Plan:
     before = surroundings.manifests(reading.site, home or "spark-operator", given.values)
     away = [*NAMESPACES, CHECK_NAMESPACE, home or "spark-operator"]
     means = Means(has=asked.has, spark=chart_values().spark)
-    played = rehearsed(reading.path, reading.site, means, asked.applications, away=away)
+    crds = catalogue.release(origin).crds
+    played = rehearsed(reading.path, reading.site, means, asked.applications, away=away, crds=crds)
     moves = _moves(catalogue, origin, asked.target, pinned=given.pinned)
     return Plan(
         reading=reading,

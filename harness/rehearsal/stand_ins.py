@@ -38,6 +38,7 @@ _OF_THE_PROGRAM = ("arguments", "mainApplicationFile", "mainClass", "pythonVersi
 _TO_LEAVE_OUT = (*_OF_THE_PROGRAM, "deps", "monitoring", "proxyUser")
 _OF_A_POD = ("gpu", "hostNetwork", "initContainers", "javaOptions", "lifecycle", "sidecars", "memoryOverhead")
 _OF_A_CONTAINER = ("args", "command", "envFrom", "image", "lifecycle", "livenessProbe", "readinessProbe", "resources")
+_OF_A_TEMPLATE = ("initContainers", "nodeName", "overhead", "resourceClaims", "runtimeClassName", "volumes")
 _LASTING = ("configMap", "secret", "emptyDir", "projected", "downwardAPI")
 """Sources of volumes that a cluster has or gets."""
 
@@ -192,9 +193,9 @@ def _bare(run: dict[str, Any]) -> Iterator[str]:
 
 
 def _template(pod: dict[str, Any], role: str) -> Iterator[str]:
-    for key in ("initContainers", "volumes"):
+    for key in _OF_A_TEMPLATE:
         if pod.pop(key, None):
-            yield f"spec.{role}.template: {key} are left out"
+            yield f"spec.{role}.template without {key}"
     for container in pod.get("containers") or ():
         for key in (*_OF_A_CONTAINER, "env", "volumeMounts"):
             container.pop(key, None)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rehearsal_samples import app, crds, snapshot, written
 from report_samples import run as report
-from site_samples import VALUES, helm_secret, objects, production
+from site_samples import VALUES, crd, helm_secret, objects, production
 
 from harness import cli
 from harness.commands import rehearse as rehearsing
@@ -37,7 +37,7 @@ def planned(site: Path) -> list[dict[str, Any]]:
 
 def served(folder: Path, **listed: Any) -> Path:
     target = folder / "site"
-    found = objects(sparkapplications=[app("etl")], customresourcedefinitions=crds(), **listed)
+    found = objects(**{"sparkapplications": [app("etl")], "customresourcedefinitions": crds(), **listed})
     with production(folder, found) as cluster:
         assert cli.main(["snapshot", "--kubeconfig", str(cluster.kubeconfig), "-o", str(target)]) == 0
     return target
@@ -105,6 +105,25 @@ def test_one_with_a_sidecar_that_cannot_be_had_is_played(tmp_path: Path) -> None
     site = snapshot(tmp_path, [app("pi", mainApplicationFile=main, arguments=["10"], driver=driver)])
     (pi,) = [it for it in planned(site) if it["kind"] == "SparkApplication"]
     assert "registry.corp" not in str(pi)
+
+
+def test_kinds_that_the_first_release_does_not_have_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the CRDs of the next release are there already, as advised; no cell could run such an application."""
+    connect = app("sc", image="docker.io/apache/spark:4.0.4")
+    connect |= {"apiVersion": "sparkoperator.k8s.io/v1alpha1", "kind": "SparkConnect", "status": {"state": "Ready"}}
+    new = [*crds(), crd("SparkConnect", "v1alpha1")]
+    found = planned(served(tmp_path, customresourcedefinitions=new, sparkconnects=[connect]))
+    assert "SparkConnect" not in {it["kind"] for it in found}
+    assert "SparkConnects are left out" in capsys.readouterr().out
+
+
+def test_a_pod_template_needs_no_runtime_and_no_node_of_the_site(tmp_path: Path) -> None:
+    pod = {"runtimeClassName": "gvisor", "nodeName": "ip-10-0-0-7", "dnsPolicy": "Default"}
+    site = snapshot(tmp_path, [app("etl", driver={"template": {"spec": pod}})])
+    (etl,) = [it for it in planned(site) if it["kind"] == "SparkApplication"]
+    assert etl["spec"]["driver"]["template"]["spec"] == {"dnsPolicy": "Default"}
 
 
 def test_a_site_of_argo_cd_has_its_namespace_and_the_values_below_an_umbrella(tmp_path: Path) -> None:
