@@ -168,9 +168,15 @@ def _argo(item: Object) -> Installer:
     spec = _mapping(at(item, root.replace("/", ".")))
     several = spec.get("sources")
     place, source = f"{root}/source", _mapping(spec.get("source"))
-    for number, it in enumerate(several if isinstance(several, list) else ()):
-        if isinstance(it, Mapping) and CHART_NAME in f"{it.get('chart')} {it.get('repoURL')} {it.get('path')}":
-            place, source = f"{root}/sources/{number}", it
+    named = [
+        (number, it)
+        for number, it in enumerate(several if isinstance(several, list) else ())
+        if isinstance(it, Mapping) and CHART_NAME in f"{it.get('chart')} {it.get('repoURL')} {it.get('path')}"
+    ]
+    if named:
+        # A repository of values, which others refer to by `ref`, is often called like what they are for.
+        number, source = min(named, key=lambda it: (not it[1].get("chart"), bool(it[1].get("ref")), it[0]))
+        place = f"{root}/sources/{number}"
     helm = _mapping(source.get("helm"))
     options = _mapping(spec.get("syncPolicy")).get("syncOptions")
     return _installer(

@@ -130,3 +130,16 @@ def test_of_several_gitops_objects_the_operators_labels_say_which_is_meant(tmp_p
     installer = advised.read(target).installer
     assert installer is not None
     assert installer.name == "my-op"
+
+
+def test_of_several_sources_the_chart_is_meant_and_not_its_values(tmp_path: Path) -> None:
+    """A step would else write the chart's version as the revision of the repository with the values."""
+    chart = {
+        "repoURL": "https://kubeflow.github.io/spark-operator",
+        "chart": "spark-operator",
+        "targetRevision": "2.2.1",
+    }
+    values = {"repoURL": "https://git.example.com/spark-operator-values", "ref": "values", "targetRevision": "main"}
+    argo = {"metadata": {"name": "op", "namespace": "argocd"}, "spec": {"sources": [chart, values]}}
+    site, _ = taken(tmp_path, applications=[argo])
+    assert [(it.version, it.at) for it in site.installers] == [("2.2.1", "spec/sources/0/targetRevision")]
