@@ -106,12 +106,18 @@ def _overlaps(seen: Seen, intent: Intent) -> Iterator[HarnessError]:
     for it in seen.operators:
         if it.role == "webhook":
             continue
-        names = watched(it)
+        names, split = watched(it), [argument.partition("=") for argument in it.arguments]
         if set(names) & set(_ALL):
             yield ClusterError(
                 f"the operator {it.namespace}/{it.name} watches all namespaces, so that it would run this run's "
                 "applications, too",
                 "--beside needs an operator whose values name its namespaces in spark.jobNamespaces",
+            )
+        if selector := next((value for key, _, value in split if key == "--namespace-selector" and value), ""):
+            yield ClusterError(
+                f"the operator {it.namespace}/{it.name} also watches namespaces by the selector {selector}, which may "
+                "take in those that this run makes",
+                "--beside needs an operator whose values name its namespaces in spark.jobNamespaces alone",
             )
         both = sorted(set(names) & set(intent.job_namespaces))
         if both:

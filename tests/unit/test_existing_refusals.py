@@ -137,6 +137,11 @@ def test_beside_an_operator_that_watches_namespaces_by_name() -> None:
         (Seen(operators=(operator("controller", "--namespaces="),)), BESIDE, "watches all namespaces"),
         (Seen(operators=(operator("controller", '--namespaces=""'),)), BESIDE, "watches all namespaces"),
         (NAMED, replace(BESIDE, job_namespaces=("etl",)), "watches etl"),
+        (
+            Seen(operators=(operator("controller", "--namespaces=etl", "--namespace-selector=team in (a)"),)),
+            BESIDE,
+            "by the selector team in (a)",
+        ),
         (NAMED, replace(BESIDE, release="prod-op"), "has the name of this run's"),
         (NAMED, replace(BESIDE, watches_all=True), "must not have the operator watch all"),
         (NAMED, replace(BESIDE, crd_changes=("u+crds=apply",)), "changes CRDs"),
