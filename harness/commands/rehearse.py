@@ -167,4 +167,4 @@ def _judged(made: Plan, wanted: Settings, options: run_options.RunOptions, statu
     console = wide_console()
     for line in rehearsal.lines(result):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    return outcome.exit_status(result)
+    return outcome.exit_status(result, run.leaks)

@@ -41,9 +41,12 @@ def outcome(plan: Plan, run: RunResult, advice: Advice, summaries: Mapping[str, 
     )
 
 
-def exit_status(result: RehearsalResult) -> int:
-    """0 where the move holds and can be taken back; 1 where it breaks; 3 where that is not known."""
-    return Answer(result.answer).exit_status
+def exit_status(result: RehearsalResult, leaks: Sequence[str] = ()) -> int:
+    """0 where the move holds and can be taken back; 1 where it breaks; 3 where that is not known, or something is left.
+
+    `leaks` is what the run has left behind, which it has told.
+    """
+    return Answer(result.answer).exit_status or (3 if leaks else 0)
 
 
 def _with_advice(answer: Answer, advised: Answer) -> Answer:

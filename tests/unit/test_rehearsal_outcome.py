@@ -97,6 +97,7 @@ def test_the_answer_follows_from_the_three_moves(
     found = result(made, **verdicts)
     assert found.answer == answer
     assert outcome.exit_status(found) == status
+    assert outcome.exit_status(found, leaks=["container x"]) == (status or 3)
 
 
 def test_it_names_what_held_what_broke_and_the_steps(made: plan.Plan) -> None:
