@@ -87,7 +87,7 @@ def _bootstrap(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
             "an existing cluster needs no bootstrap, only Helm and kubectl",
             "harness tool helm; harness tool kubectl",
         )
-    choice = detect(asked.settings, asked.options.source)
+    choice = asked.source or detect(asked.settings, asked.options.source)
     providers = tuple(dict.fromkeys(cell.environment.provider for cell in asked.cells))
     # From other sources nothing is built, and a run pulls what its cells need.
     first = bool(parsed.first) and choice.kind == "foundry"

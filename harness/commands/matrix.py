@@ -48,7 +48,7 @@ def _matrix(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     if parsed.json:
         print(shards.as_json(parts) if parsed.shards else listing.as_json(cells, estimator))
         return 0
-    source = detect(wanted, asked.options.source).kind
+    source = (asked.source or detect(wanted, asked.options.source)).kind
     imported = Imports.of(wanted).read().imported
     reasons = {cell.id: unavailable_reason(asked.catalogue, cell, source, imported) for cell in cells}
     console = wide_console()

@@ -100,11 +100,15 @@ class Release(ReleaseRow):
 
 
 class Relocation(Model):
-    """A registry that sites copy releases to: its host, and the repositories of operator and hook images there."""
+    """A registry that sites copy releases to: its host, and the repositories of operator and hook images there.
+
+    `published` is the last release that upstream has there itself; empty where it has none.
+    """
 
     host: str
     repository: str
     hook_repository: str
+    published: str = ""
 
     def of(self, release: Release) -> Release:
         """The release with its images there."""

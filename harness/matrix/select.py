@@ -13,6 +13,7 @@ from harness.matrix.catalogue import Catalogue, Choice
 from harness.matrix.imported import NOTHING, Imported, why_not_offered
 from harness.matrix.model import Cell, Scenario
 from harness.matrix.names import NOT, covers, effective, is_glob, matching
+from harness.matrix.published import with_published
 from harness.matrix.rules import Exclusion, LeftOut, Tier
 from harness.toml_source import TomlSource
 
@@ -58,8 +59,13 @@ def select(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
     return list(choose(catalogue, selection, scenarios).cells)
 
 
-def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario]) -> Chosen:
+def choose(
+    catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, Scenario], *, published: bool = False
+) -> Chosen:
     """The cells of a selection: without duplicates, grouped by environment and path, always in the same order.
+
+    `published` says that images come from where upstream publishes them: the default selection and the tiers then begin
+    with releases that upstream has (see `published.with_published`).
 
     Raises CatalogueError for rows of the tiers, exclusions and defaults that name nothing, with file and line.
     Raises UsageError for unknown names, globs that match nothing, options that contradict each other, and for an
@@ -85,7 +91,15 @@ def choose(catalogue: Catalogue, selection: Selection, scenarios: Mapping[str, S
         found = _product(catalogue, choice, scenarios)
         _require_use(catalogue, selection, choice, found, scenarios)
         exact = not any(is_glob(name) or name.startswith(NOT) for kind in _KINDS for name in getattr(choice, kind))
-    return _possible(catalogue, _sorted(catalogue, _tagged(found, selection.tags), scenarios), exact=exact)
+    found = _tagged(found, selection.tags)
+    if published and is_general(catalogue, selection):
+        found = with_published(catalogue, found)
+    return _possible(catalogue, _sorted(catalogue, found, scenarios), exact=exact)
+
+
+def is_general(catalogue: Catalogue, selection: Selection) -> bool:
+    """Whether a request names no release: it is empty, or has only tiers."""
+    return selection.is_default or (not selection.cells and _is_tiers(catalogue, selection))
 
 
 def check(catalogue: Catalogue, scenarios: Mapping[str, Scenario]) -> None:

@@ -58,7 +58,7 @@ def host(asked: Request) -> Host:
         return _of_guest(asked)
     found = engine.probe(asked.settings)
     disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
-    choice = detect(asked.settings, asked.options.source)
+    choice = asked.source or detect(asked.settings, asked.options.source)
     names = [*_programs(asked), *dict.fromkeys(cell.environment.provider for cell in asked.cells)]
     must = choice.kind == "foundry" or asked.under_test is not None
     if must:
@@ -89,7 +89,7 @@ def registry_if_built(settings: Settings) -> dict[str, tools.Tool]:
 def _of_guest(asked: Request) -> Host:
     """The host of a run whose cluster is there: no container engine is needed, and no program that makes clusters."""
     disk.require(asked.settings.cache_dir, asked.settings.min_disk_gb * disk.GIGABYTE, what="a run")
-    choice = detect(asked.settings, asked.options.source)
+    choice = asked.source or detect(asked.settings, asked.options.source)
     minors = list(dict.fromkeys(cell.environment.minor for cell in asked.cells))
     try:
         resolved = tools.resolve(asked.settings, _programs(asked), minors)

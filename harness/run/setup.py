@@ -17,7 +17,7 @@ from harness.matrix.catalogue import Catalogue
 from harness.matrix.model import Cell, Path
 from harness.matrix.release import Release
 from harness.matrix.rules import LeftOut
-from harness.matrix.select import Chosen, choose
+from harness.matrix.select import Chosen, choose, is_general
 from harness.options import RunOptions
 from harness.releases import for_a_run, manifests, namespaces, own_catalogue, umbrella
 from harness.releases.home import OPERATOR_NAMESPACE, RELEASE_NAME, Home, home
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from harness.apps.users import Untried, UserManifests
     from harness.existing.model import Target
     from harness.matrix.own_rows import OwnRows
+    from harness.registries.source_choice import Choice
     from harness.run.lock import Lock
     from harness.run.lockstore import Found
     from harness.run.run_host import Host
@@ -43,7 +44,8 @@ DEFAULT_HOME = Home()
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for, understood and found to make sense; nothing of the host was looked at.
+    """What was asked for, understood and found to make sense; nothing of the host was looked at but the `source` of
+    images, and that only for the default selection and for tiers, which depend on it.
 
     `values` are the profile and the user's, `users` the latter alone, and `told` is what of them is otherwise in the
     run, in words; `profiles` are those of paths, by name. `home` is where the operator is installed, `before` what is
@@ -67,6 +69,7 @@ class Request:
     left_out: tuple[LeftOut, ...] = ()
     existing: Target | None = None
     under_test: UnderTest | None = None
+    source: Choice | None = None
     seed: int = 0
     lock: Lock | None = None
 
@@ -133,7 +136,8 @@ def request(options: RunOptions) -> Request:
         catalogue = with_operator.with_release(catalogue, under_test.release)
     values = _values(options, found, own, settings, adapt=existing is None)
     before, given = _brought(options, found, settings)
-    chosen = _chosen(options, catalogue, given, existing, under_test)
+    source = None if found else _source(options, catalogue, settings)
+    chosen = _chosen(options, catalogue, given, existing, under_test, published=_is_public(source, settings))
     asked_ways.require(
         chosen.cells,
         values=any(values.users),
@@ -160,6 +164,7 @@ def request(options: RunOptions) -> Request:
         profiles={} if found else {name: profile(name, own.values) for name in _profiles(chosen.cells)},
         existing=existing,
         under_test=under_test,
+        source=source,
         seed=seeds.new_seed() if options.seed is None else options.seed,
         lock=found.lock if found else None,
     )
@@ -240,8 +245,28 @@ def _brought(options: RunOptions, found: Found | None, settings: Settings) -> tu
     return before, Given(apps=apps, left_out=untried)
 
 
+def _source(options: RunOptions, catalogue: Catalogue, settings: Settings) -> Choice | None:
+    """Where images come from, if the selection depends on it."""
+    if not is_general(catalogue, options.selection):
+        return None
+    from harness.registries.source_choice import detect
+
+    return detect(settings, options.source)
+
+
+def _is_public(source: Choice | None, settings: Settings) -> bool:
+    """Whether images come from where upstream publishes them; a rehearsal has copies in these places."""
+    return source is not None and source.kind != "foundry" and not settings.rehearsed
+
+
 def _chosen(
-    options: RunOptions, catalogue: Catalogue, given: Given, existing: Target | None, under_test: UnderTest | None
+    options: RunOptions,
+    catalogue: Catalogue,
+    given: Given,
+    existing: Target | None,
+    under_test: UnderTest | None,
+    *,
+    published: bool,
 ) -> Chosen:
     """The cells that were asked for and can be run with what the user brought along."""
     selection = options.selection
@@ -250,7 +275,7 @@ def _chosen(
     scenarios = stories.scenarios(given)
     if under_test is not None:
         selection = with_operator.by_itself(catalogue, selection, under_test.release, scenarios)
-    chosen = choose(catalogue, selection, scenarios)
+    chosen = choose(catalogue, selection, scenarios, published=published)
     if existing is not None:
         chosen = replace(chosen, cells=guests.allowed(chosen.cells, existing, exact=bool(selection.cells)))
     for story in stories.discover().values():

@@ -276,3 +276,10 @@ def test_files_are_validated_again_only_once_they_have_changed(tmp_path: Path) -
     environments.write_text(environments.read_text() + '\n[[environment]]\nname = "kind-1.34"\n')
     with pytest.raises(CatalogueError, match=r"environments\.toml"):
         catalogue.load(tmp_path)
+
+
+def test_what_upstream_has_in_the_registry_of_copies_is_its_last_release_there() -> None:
+    known = catalogue.load()
+    for place in known.relocations:
+        there = [it.version for it in known.releases if it.registry == place.host]
+        assert place.published == (there[-1] if there else "")

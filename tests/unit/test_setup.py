@@ -51,6 +51,37 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.parametrize("selection", [Selection(), Selection(tags=("upgrade-default",))])
+@pytest.mark.parametrize(
+    ("source", "rehearsed", "first"),
+    [
+        ("foundry", "false", "2.2.1@docker.io"),
+        ("upstream", "false", "2.1.1"),
+        # A rehearsal has no more than the foundry builds.
+        ("upstream", "true", "2.2.1@docker.io"),
+    ],
+)
+def test_from_upstream_the_usual_upgrades_begin_with_what_upstream_published(
+    tmp_path: Path, selection: Selection, source: str, rehearsed: str, first: str
+) -> None:
+    (tmp_path / "harness.toml").write_text(f'source = "{source}"\nrehearsed = {rehearsed}\n')
+    asked = setup.request(RunOptions(selection=selection))
+    upgrades = [it for it in asked.cells if it.path.kind == "upgrade"]
+    assert upgrades
+    assert {it.path.releases[0] for it in upgrades} == {first}
+    assert all("upgrade-default" in it.tags and ("relocated" in it.tags) is ("@" in first) for it in upgrades)
+    assert asked.source is not None
+    assert asked.source.kind == source
+
+
+def test_a_copy_that_was_asked_for_by_name_stays() -> None:
+    asked = setup.request(
+        RunOptions(selection=Selection(paths=("upgrade-2.2.1@docker.io-2.5.2+crds=apply",)), source="upstream")
+    )
+    assert {it.path.releases[0] for it in asked.cells} == {"2.2.1@docker.io"}
+    assert asked.source is None
+
+
 def test_a_request_knows_its_cells_releases_and_values(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("image: {tag: mine}\n")
     asked = setup.request(RunOptions(selection=PI, values=(Path("mine.yaml"),), jobs=3, source="foundry"))
