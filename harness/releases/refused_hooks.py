@@ -23,7 +23,8 @@ _HOOK = "helm.sh/hook"
 _REFUSED = re.compile(r"is forbidden: |admission webhook .* denied the request", re.I)
 """What no further try changes by itself; any other FailedCreate may be the API server's or a webhook's own trouble."""
 
-_FULL = re.compile(r"exceeded quota", re.I)
+FULL = re.compile(r"exceeded quota", re.I)
+"""The words of the admission plugin ResourceQuota."""
 
 _TIMES = 3
 """The Job controller tries again after 1, 2, 4 … seconds (DefaultJobApiBackOff of Kubernetes 1.34,
@@ -56,7 +57,7 @@ class Refusal:
         """Seconds after which waiting is in vain; endless where another try may have another end."""
         if self.times < _TIMES or not _REFUSED.search(self.said):
             return float("inf")
-        return QUOTA_SECONDS if _FULL.search(self.said) else PATIENCE_SECONDS
+        return QUOTA_SECONDS if FULL.search(self.said) else PATIENCE_SECONDS
 
 
 def refusals(api: client.ApiClient, namespace: str, before: Collection[str] = ()) -> list[Refusal]:

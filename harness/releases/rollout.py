@@ -174,10 +174,29 @@ def await_rollout(
         trouble = diagnosed(api, namespace, [it for it in pods_of(api, namespace) if it.uid not in before])
         if trouble:
             raise _error(api, namespace, trouble, late=f" (waited {deadline.seconds:.0f} s)") from late
+        said = _refused_pods(api, namespace, deployments())
+        if said and refused_hooks.FULL.search(said):
+            raise HostError(
+                f"the namespace {namespace} has no room for the pods of release {release.version}: {said}",
+                f"kubectl -n {namespace} describe resourcequotas",
+            ) from late
+        if said:
+            raise ReleaseError(
+                f"the pods of release {release.version} are refused, so that none is there: {said}",
+                f"kubectl -n {namespace} get events --field-selector reason=FailedCreate",
+            ) from late
         raise ReleaseError(
             f"release {release.version} was not ready within {deadline.seconds:.0f} s; last seen: {late.last_seen}",
             f"see the events and pods of the namespace {namespace}",
         ) from late
+
+
+def _refused_pods(api: client.ApiClient, namespace: str, deployments: Sequence[Deployment]) -> str:
+    """Why the newest ReplicaSets have no pod, in the API server's words: quota, Pod Security, a policy; else empty."""
+    mine = {f"ReplicaSet/{it.newest_replica_set}" for it in deployments}
+    found = listed(client.CoreV1Api(api).list_namespaced_event, namespace, field_selector="reason=FailedCreate")
+    events = [it for it in reading.events(found) if it.about in mine]
+    return events[-1].message if events else ""
 
 
 def pods_of(api: client.ApiClient, namespace: str) -> list[Pod]:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An operator whose pods the API server does not create: why it is not ready, and whose fault that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from advice_samples import CATALOGUE
+from fake_api_server import api_server
+
+from harness.errors import HarnessError, HostError, ReleaseError
+from harness.releases import rollout
+from harness.waiting import Deadline
+
+DEPLOYMENT: dict[str, Any] = {
+    "metadata": {"name": "controller", "uid": "d", "generation": 1},
+    "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "main", "image": "it"}]}}},
+    "status": {},
+}
+SET: dict[str, Any] = {
+    "metadata": {
+        "name": "controller-6f7",
+        "uid": "s",
+        "ownerReferences": [{"kind": "Deployment", "name": "controller", "uid": "d"}],
+        "annotations": {"deployment.kubernetes.io/revision": "1"},
+    },
+    "spec": {"replicas": 1},
+}
+FORBIDDEN = 'Error creating: pods "controller-6f7-" is forbidden: '
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ('violates PodSecurity "restricted:latest": runAsNonRoot != true', ReleaseError),
+        ("unable to validate against any security context constraint", ReleaseError),
+        ("exceeded quota: small, requested: limits.cpu=1, used: limits.cpu=4, limited: limits.cpu=4", HostError),
+    ],
+)
+def test_the_api_servers_words_are_told(tmp_path: Path, said: str, error: type[HarnessError]) -> None:
+    event = {
+        "metadata": {"name": "e", "namespace": "it", "creationTimestamp": "2026-01-01T12:00:00Z"},
+        "reason": "FailedCreate",
+        "type": "Warning",
+        "message": f"{FORBIDDEN}{said}",
+        "involvedObject": {"kind": "ReplicaSet", "name": "controller-6f7"},
+    }
+    objects = {"deployments": [DEPLOYMENT], "replicasets": [SET], "events": [event], "pods": []}
+    with api_server(tmp_path, objects) as cluster, cluster.api_client() as api, pytest.raises(error, match=said[:20]):
+        rollout.await_rollout(api, CATALOGUE.release("2.5.2"), "it", "it", frozenset(), Deadline(seconds=0.05))
