@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Surprise: for npm's semver and Python's NpmSpec, no cluster of a managed service satisfies a chart's `kubeVersion: ">=1.28.0-0"`,
-# which is written so that all do, and with includePrerelease they also satisfy `>=1.28.0`, where Helm refuses them. `>=1.28.0,
+# Surprise: for npm's semver and Python's NpmSpec, no EKS or GKE cluster satisfies a chart's `kubeVersion: ">=1.28.0-0"`, which is
+# written so that they do. With its includePrerelease, semver has them satisfy `>=1.28.0`, too, where Helm refuses them. `>=1.28.0,
 # <2.0.0` is an error for both, and for the Python package node-semver no version satisfies it, or `!=1.31.0`.
 #
 # Guess: Helm's ranges are npm's, whose operators (^, ~, x, ||, hyphens) they have, so a library with npm's rules gives Helm's
