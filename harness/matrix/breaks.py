@@ -13,8 +13,8 @@ _BASIS: dict[Basis, str] = {"run": "run here", "upstream-issue": "upstream issue
 
 
 def listing(upgrades: Upgrades) -> str:
-    """Every known break and every note, an entry each, in the order of the file."""
-    return "\n".join([*map(_entry, upgrades.known), *map(_entry, upgrades.notes)]) + "\n"
+    """Every known break and every note, an entry each, in the order of the file; one of two scenarios is told once."""
+    return "\n".join(dict.fromkeys([*map(_entry, upgrades.known), *map(_entry, upgrades.notes)])) + "\n"
 
 
 def _entry(row: KnownRow | Note) -> str:

@@ -148,7 +148,7 @@ def advise(
         breaks=(
             *(sentence for result in others for sentence in _why(result)),
             *(sentence for result in found for sentence in _on_purpose(result)),
-            *_of_catalogue(upgrades, origin, target, found),
+            *dict.fromkeys(_of_catalogue(upgrades, origin, target, found)),
         ),
         values=tuple(values),
         unknown=tuple(_unknown(origin, target, found, reports, cannot)),

@@ -33,7 +33,10 @@ def test_the_table_of_defaults_is_the_one_of_the_catalogue() -> None:
 
 def test_every_row_has_its_entry_with_a_way_out() -> None:
     lines = breaks.listing(REAL.upgrades).splitlines()
-    rows = len(REAL.upgrades.known) + len(REAL.upgrades.notes)
+    # What strikes in two scenarios is one break to a reader.
+    entries = {*map(breaks._entry, REAL.upgrades.known), *map(breaks._entry, REAL.upgrades.notes)}
+    rows = len(entries)
+    assert rows == len(REAL.upgrades.known) + len(REAL.upgrades.notes) - 1
     assert sum(line.startswith("- ") for line in lines) == rows
     assert sum(line.startswith("    - way out: ") for line in lines) == rows
 

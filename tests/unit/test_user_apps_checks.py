@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from advice_samples import CATALOGUE
 from path_samples import S, application, at, driver, look, path
 from user_samples import CONNECT, PI, SCHEDULE, written
 
 from harness.apps import users
 from harness.apps.pods import SparkPod
 from harness.apps.states import State
+from harness.checks import expectation
+from harness.matrix import expand
 from harness.releases.operator_seen import Unseen
 from harness.stories.user_apps import on_path
 from harness.upgrades.workload_seen import (
@@ -90,6 +93,20 @@ def test_what_suffers_fails(tmp_path: Path, mine: ApplicationSeen, said: str) ->
     found = judged(tmp_path, mine, after())
     assert found.verdict is Verdict.FAILED
     assert re.search(said, found.message)
+
+
+def test_a_run_of_a_schedule_that_the_known_race_struck_is_broken_as_known(tmp_path: Path) -> None:
+    """A move is not blamed for what may strike whenever the operator is replaced in the middle of a submission."""
+    run = before(look(5, S.FAILED, error="driver pod already exist"))
+    found = judged(
+        tmp_path,
+        schedules=(schedule("Scheduled", When.BEFORE, run), schedule("Scheduled", When.AFTER)),
+        text=SCHEDULE,
+    )
+    assert found.verdict is Verdict.FAILED
+    known = expand.find_path(CATALOGUE, "upgrade-2.2.1-2.5.2+crds=apply").known
+    (finding,) = expectation.judge([found], known, "user-apps")
+    assert (finding.verdict, finding.evidence["strikes"]) == (Verdict.BROKEN_AS_KNOWN, "sometimes")
 
 
 def test_what_had_failed_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
