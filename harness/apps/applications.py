@@ -11,7 +11,7 @@ from harness import causes
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import driver_cause
 from harness.apps.objects import APPLICATION, Objects
-from harness.apps.pods import SparkPod
+from harness.apps.pods import LABEL_SCHEDULE, SparkPod
 from harness.apps.states import TERMINAL, State, shown
 from harness.errors import ApiError, WaitTimeout
 from harness.kube import pull_messages
@@ -55,7 +55,8 @@ class Application:
 class Course:
     """What was seen of one application: every state in order, and every pod as it was last seen.
 
-    `driver_said` is the cause that the log of a failed driver names, empty where it names none.
+    `driver_said` is the cause that the log of a failed driver names, empty where it names none. `interrupted` is
+    whether the watch had to begin anew at another version, so that states may have passed unseen.
     """
 
     application: Application | None = None
@@ -63,16 +64,23 @@ class Course:
     pods: dict[str, SparkPod] = field(default_factory=dict)
     deleted: bool = False
     driver_said: str = ""
+    interrupted: bool = False
 
     def note(self, event: str, application: Application, pods: Sequence[SparkPod]) -> None:
         """Add one look at the application and its pods."""
+        known = self.application
+        # What is known already comes as ADDED only from a list, with which a watch begins.
+        if known and event == "ADDED" and known.uid == application.uid and known.version != application.version:
+            self.interrupted = True
         self.application = application
         self.deleted = event == "DELETED"
         if not self.history or self.history[-1] is not application.state:
             self.history.append(application.state)
         for pod in pods:
-            # A pod that is being taken away has lost what made it interesting: keep the look before.
-            if not pod.leaving or pod.uid not in self.pods:
+            # A pod that is being taken away has lost what made it interesting: keep the look before, unless it is from
+            # before the pod had a node.
+            before = self.pods.get(pod.uid)
+            if not pod.leaving or before is None or not before.node:
                 self.pods[pod.uid] = pod
 
     @property
@@ -159,8 +167,11 @@ def follow(
 
 
 def of(owner: str, pods: Sequence[SparkPod]) -> list[SparkPod]:
-    """Those of the pods that belong to an application or a Connect server: their labels have its name."""
-    return [it for it in pods if owner in it.labels.values()]
+    """Those of the pods that belong to an application, to a Connect server, or to the runs of a schedule.
+
+    Only the operator's own labels tell: it copies a user's labels to pods, and their values may be names of others.
+    """
+    return [it for it in pods if owner in (it.application, it.labels.get(LABEL_SCHEDULE))]
 
 
 class ImagePulls:

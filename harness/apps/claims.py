@@ -13,7 +13,7 @@ from harness.apps.applications import Course
 from harness.apps.pods import SparkPod, by_role
 from harness.apps.states import State, forbidden_step, in_order, shown
 from harness.kube.models import Event
-from harness.verdicts import Finding, failed, passed
+from harness.verdicts import Finding, errored, failed, passed
 
 SUCCESS = (State.SUBMITTED, State.RUNNING, State.COMPLETED)
 """What an application that works goes through."""
@@ -22,11 +22,17 @@ SUCCESS_EVENTS = ("SparkApplicationSubmitted", "SparkDriverRunning", "SparkDrive
 
 
 def states(course: Course, wanted: Sequence[State] = SUCCESS) -> Finding:
-    """The application went through the wanted states, ended in the last one, and made no step that cannot be."""
+    """The application went through the wanted states, ended in the last one, and made no step that cannot be.
+
+    What a watch that was broken off may have missed proves nothing.
+    """
     seen = {"history": [str(state) for state in course.history], "error": course.last.error}
-    if step := forbidden_step(course.history):
+    step, arrived = forbidden_step(course.history), course.last.state is wanted[-1]
+    if course.interrupted and arrived and (step or not in_order(course.history, wanted)):
+        return errored("states", f"the watch was broken off, so that states may have passed unseen: {course}", **seen)
+    if step and not course.interrupted:
         return failed("states", f"{shown(step)} is not a transition of the state machine: {course}", **seen)
-    if course.last.state is not wanted[-1] or not in_order(course.history, wanted):
+    if not arrived or not in_order(course.history, wanted):
         expected = " → ".join(wanted)
         why = f"{course.cause}; " if course.cause else ""
         return failed("states", f"{why}expected {expected}, saw {course}", **seen)

@@ -7,27 +7,37 @@ import re
 from typing import Any
 
 from harness import causes
-from harness.apps.pods import SparkPod
+from harness.apps.pods import SparkPod, observe
 from harness.errors import ApiError
-from harness.kube.api import raw
+from harness.kube.api import raw, read
 
 PI_TOLERANCE = 0.03
 """200,000 random points put the estimate within 0.0037 of π in two of three runs, within 0.03 practically always."""
+
+_SEVERAL = "a container name must be specified"
+"""The API server's answer for a pod of several containers (LogLocation in pkg/registry/core/pod/strategy.go)."""
 
 _PI = re.compile(r"^Pi is roughly (\d+\.\d+)\s*$", re.MULTILINE)
 _VERSION = re.compile(r"Running Spark version (\d+\.\d+\.\d+\S*)")
 
 
 def pod_log(core: Any, namespace: str, pod: str, *, before: bool = False) -> str:
-    """The whole log of a pod with one container, through a CoreV1Api; empty when there is no such pod or log.
+    """The whole log of a pod's main container, through a CoreV1Api; empty when there is no such pod or log.
 
-    With `before`, that of the container which ran before the present one.
+    With `before`, that of the container which ran before the present one. Sidecars are not read.
     Raises ApiError when the API server answers otherwise than with the log or its absence.
     """
     more = {"previous": True} if before else {}
     # Undecoded, since the client turns a log that happens to look like JSON into something else.
     try:
-        return raw(core.read_namespaced_pod_log, pod, namespace, **more).decode(errors="replace")
+        try:
+            log = raw(core.read_namespaced_pod_log, pod, namespace, **more)
+        except ApiError as error:
+            if error.status != 400 or _SEVERAL not in error.said:
+                raise
+            main = observe(read(core.read_namespaced_pod, pod, namespace)).main.name
+            log = raw(core.read_namespaced_pod_log, pod, namespace, container=main, **more)
+        return log.decode(errors="replace")
     except ApiError as error:
         # 400 is the kubelet's answer as long as the container has not started.
         if error.status in (400, 404):

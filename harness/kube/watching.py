@@ -14,6 +14,9 @@ from harness.waiting import Cancelled, Deadline, brief, cancelled, rest
 
 T = TypeVar("T")
 
+_PASSING = frozenset({410, 429, 500, 502, 503, 504})
+"""What an API server, or a load balancer before it, answers while it cannot serve a list or a watch."""
+
 AWAY_SECONDS = 60.0
 """After a node is restarted, its API server is back within half of this."""
 
@@ -37,8 +40,8 @@ def watch_until(
     `arguments`; objects come as JSON, which is what the server said. Those that exist already come first, as ADDED;
     after that no change is missed, since a window goes on where the last one ended. Only an expired resource version
     restarts the watch. `hopeless` is called every `window` seconds; if it returns a reason why the condition can no
-    longer be met, the wait ends, and so it does when the API server cannot be reached for AWAY_SECONDS. Raises
-    WaitTimeout with the last object as `describe` puts it (`seen` as long as there was none), and Cancelled.
+    longer be met, the wait ends. Raises WaitTimeout with the last object as `describe` puts it (`seen` as long as there
+    was none), and Cancelled; ApiServerAway when the API server cannot be reached for AWAY_SECONDS, or not at the end.
     """
     deadline = Deadline(seconds=timeout)
     away: Deadline | None = None
@@ -62,13 +65,17 @@ def watch_until(
             rest(0.5)
         except ApiError as error:
             away = None
-            if error.status not in (410, 429, 500, 503):
+            if error.status not in _PASSING:
                 raise
             changes.restart()
             seen = f"API server answered {error.status} {error.reason}"
             rest(0.5)
-        gone = away is not None and away.left <= 0
-        why = f"the API server could not be reached for {AWAY_SECONDS:.0f} s" if gone else hopeless()
+        if away is not None and (away.left <= 0 or deadline.left <= 0):
+            told = (
+                f"the API server could not be reached for {away.elapsed:.0f} s, waiting for {what}; last seen: {seen}"
+            )
+            raise ApiServerAway(told, next_step, reason=seen)
+        why = hopeless()
         if why:
             told = f"gave up after {deadline.elapsed:.0f} s waiting for {what}: {why}; last seen: {seen}"
             raise WaitTimeout(told, next_step, last_seen=seen)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -170,7 +171,8 @@ class _Look:
         found = []
         for pod in pods:
             for container in pod.containers:
-                if container.state == "waiting" and not container.restarts:
+                # A pod without a node has no state of its containers yet.
+                if container.state in ("", "waiting") and not container.restarts:
                     continue
                 for previous in (False, True) if container.restarts else (False,):
                     log = raw(
@@ -243,7 +245,7 @@ class _Look:
         """
         last = self._leases_now(deployments)
         if self._handed_over(last):
-            return last
+            return self._renewed(deployments, last)
         seconds = max(it.duration for it in last) + _HANDOVER_SECONDS
 
         def again() -> tuple[Lease, ...]:
@@ -252,7 +254,31 @@ class _Look:
             return last
 
         try:
-            return until(again, self._handed_over, what="the leases' holders", timeout=seconds)
+            return self._renewed(
+                deployments, until(again, self._handed_over, what="the leases' holders", timeout=seconds)
+            )
+        except WaitTimeout:
+            return last
+
+    def _renewed(self, deployments: tuple[Deployment, ...], seen: tuple[Lease, ...]) -> tuple[Lease, ...]:
+        """The same leases; one that seems to be over is watched for as long as it lasts.
+
+        One that is renewed meanwhile is young, whatever clocks say: the cluster's may be behind this machine's.
+        """
+        over = {it.name: it.renewed for it in seen if it.age > it.duration}
+        last = seen
+
+        def again() -> tuple[Lease, ...]:
+            nonlocal last
+            now = self._leases_now(deployments)
+            last = tuple(replace(it, age=0.0) if it.name in over and it.renewed != over[it.name] else it for it in now)
+            return last
+
+        if not over:
+            return seen
+        seconds = max(it.duration for it in seen if it.name in over)
+        try:
+            return until(again, lambda now: all(it.age <= it.duration for it in now), what="a renewal", timeout=seconds)
         except WaitTimeout:
             return last
 
@@ -341,10 +367,11 @@ def _is_controller(deployment: Deployment) -> bool:
 
 
 def _pods_of(deployments: tuple[Deployment, ...], pods: tuple[Pod, ...] | Unseen) -> Iterator[tuple[Deployment, Pod]]:
-    """The running pods of each Deployment's newest ReplicaSet."""
+    """The running pods of each Deployment's newest ReplicaSet; one that is told to end serves nobody any more."""
     for deployment in deployments:
         for pod in () if isinstance(pods, Unseen) else pods:
-            if pod.owner == f"ReplicaSet/{deployment.newest_replica_set}" and pod.phase == "Running":
+            newest = pod.owner == f"ReplicaSet/{deployment.newest_replica_set}"
+            if newest and pod.phase == "Running" and not pod.leaving:
                 yield deployment, pod
 
 

@@ -140,7 +140,7 @@ class Recorder:
                     return
                 except ApiError as error:
                     # A CRD that is being replaced is not served for a moment.
-                    self._note_trouble(f"{kind} could not be watched: {error.status} {error.reason}")
+                    self._note_trouble(f"{kind} could not be watched: {error.brief}")
                     try:
                         pause(_AGAIN_SECONDS, what=f"watching {kind}")
                     except Cancelled:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from pod_samples import spark_pod
 
 from harness.apps import claims
-from harness.apps.applications import Course, ImagePulls, parse, submitted, until_end
-from harness.apps.pods import SparkPod
+from harness.apps.applications import Course, ImagePulls, of, parse, submitted, until_end
+from harness.apps.pods import LABEL_SCHEDULE, SparkPod
 from harness.apps.states import State
 from harness.errors import ApiError
 from harness.kube.models import Event
+from harness.verdicts import Verdict
 
 
 def raw(state: str = "", **status: Any) -> dict[str, Any]:
@@ -162,3 +164,48 @@ def test_a_pull_that_came_through_is_forgotten() -> None:
 def test_pods_that_wait_for_something_else_and_an_api_server_that_is_away_are_not_hopeless() -> None:
     assert looks_until_hopeless(Pods("Unschedulable: 0/1 nodes are available")) == (0, "")
     assert looks_until_hopeless(Pods(ApiError("the API server answered 503", status=503))) == (0, "")
+
+
+def test_pods_of_an_application_are_known_by_the_operators_labels_alone() -> None:
+    # The operator copies labels of an application to its pods: here two that are named as other applications.
+    mine, other = spark_pod(application="etl"), spark_pod(application="etl-daily")
+    other = replace(other, labels={**other.labels, "app": "etl", "team": "driver"})
+    assert of("etl", [mine, other]) == [mine]
+    assert of("etl-daily", [mine, other]) == [other]
+    assert of("driver", [mine, other]) == []
+    run = replace(other, labels={**other.labels, LABEL_SCHEDULE: "nightly"})
+    assert of("nightly", [mine, run]) == [run]
+
+
+def test_states_that_passed_while_a_watch_was_broken_off_prove_nothing() -> None:
+    course = submitted(raw("SUBMITTED"))
+    there = raw("COMPLETED")
+    there["metadata"]["resourceVersion"] = "99"
+    course.note("ADDED", parse(there), ())
+    finding = claims.states(course)
+    assert finding.verdict is Verdict.ERROR
+    assert finding.message.startswith("the watch was broken off")
+
+
+def test_what_fails_after_a_watch_was_broken_off_has_failed() -> None:
+    course = submitted(raw("SUBMITTED"))
+    there = raw("FAILED", application_state={"errorMessage": "driver container failed with ExitCode: 3, Reason: Error"})
+    there["metadata"]["resourceVersion"] = "99"
+    course.note("ADDED", parse(there), ())
+    finding = claims.states(course)
+    assert finding.verdict is Verdict.FAILED
+    assert finding.message.startswith("driver container failed with ExitCode: 3")
+
+
+def test_a_list_that_tells_what_is_known_interrupts_nothing() -> None:
+    course = submitted(raw("SUBMITTED"))
+    course.note("ADDED", parse(raw("SUBMITTED")), ())
+    assert not course.interrupted
+
+
+def test_a_pod_that_had_no_node_when_it_was_seen_is_looked_at_while_it_leaves() -> None:
+    course = submitted(raw("SUBMITTED"))
+    waits = spark_pod("executor", node="", phase="Pending")
+    course.note("MODIFIED", parse(raw("RUNNING")), [waits])
+    course.note("MODIFIED", parse(raw("RUNNING")), [replace(waits, node="node-1", leaving=True)])
+    assert [it.node for it in course.pods.values()] == ["node-1"]

@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
-from harness.apps.logs import announced, pi_of, spark_version_of, tail
+import json
+from types import SimpleNamespace
+from typing import Any
+
+from harness.apps.logs import announced, pi_of, pod_log, spark_version_of, tail
+from harness.errors import ApiError
 
 LOG = """\
 26/01/01 10:00:00 INFO SparkContext: Running Spark version 4.0.4
@@ -38,3 +43,22 @@ def test_only_lines_that_begin_with_the_prefix_announce() -> None:
 
 def test_the_tail_is_the_end() -> None:
     assert tail("a\nb\nc", lines=2) == "b\nc"
+
+
+class Meshed:
+    """A CoreV1Api whose one pod has a sidecar before Spark's container; its API server is a stand-in."""
+
+    def read_namespaced_pod_log(self, pod: str, namespace: str, *, container: str = "", **_: Any) -> SimpleNamespace:
+        if not container:
+            said = f"a container name must be specified for pod {pod}, choose one of: [proxy spark-kubernetes-driver]"
+            raise ApiError(said, status=400, reason="Bad Request", body=json.dumps({"message": said}))
+        return SimpleNamespace(data=f"{container}: Pi is roughly 3.14".encode())
+
+    def read_namespaced_pod(self, pod: str, namespace: str, **_: Any) -> SimpleNamespace:
+        containers = [{"name": "proxy"}, {"name": "spark-kubernetes-driver"}]
+        found = {"metadata": {"name": pod, "uid": "u"}, "spec": {"containers": containers}}
+        return SimpleNamespace(data=json.dumps(found).encode())
+
+
+def test_of_a_pod_with_sidecars_the_log_of_sparks_own_container_is_read() -> None:
+    assert pod_log(Meshed(), "spark", "spark-pi-driver") == "spark-kubernetes-driver: Pi is roughly 3.14"

@@ -17,7 +17,7 @@ import pytest
 from kubernetes import client
 from urllib3.exceptions import MaxRetryError
 
-from harness.errors import WaitTimeout
+from harness.errors import ApiServerAway, WaitTimeout
 from harness.kube import watching
 from harness.kube.api import client_for
 from harness.kube.watching import watch_until
@@ -135,6 +135,14 @@ def test_an_expired_version_starts_the_watch_anew(serve: Any) -> None:
     assert server.asked == ["7", "list"]
 
 
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_server_that_does_not_get_to_an_answer_is_asked_again(serve: Any, status: int) -> None:
+    late = {"type": "ERROR", "object": {"kind": "Status", "code": status, "reason": "Timeout", "message": "too slow"}}
+    server, call = serve([late], there=[change(9, "two")["object"]])
+    assert states(call, "two", resource_version="7") == ["two"]
+    assert server.asked == ["7", "list"]
+
+
 def test_time_that_is_up_tells_what_was_seen_last(serve: Any) -> None:
     _, call = serve([change(5, "one")])
     with pytest.raises(WaitTimeout, match=r"waited 1 s for the end; last seen: one") as caught:
@@ -160,8 +168,19 @@ def test_an_api_server_that_stays_away_is_not_waited_for_to_the_end(
     assert states(call, "new") == ["new"]
     server.http.shutdown()
     server.http.server_close()
-    with pytest.raises(WaitTimeout, match=r"gave up after \d s waiting for state late: the API server could not be"):
+    # Not a condition that was not met in time: of that the product would be guilty as soon as the server is back.
+    with pytest.raises(
+        ApiServerAway, match=r"the API server could not be reached for \d s, waiting for state late; last"
+    ):
         watch_until(call, lambda event, it: None, what="state late", timeout=60, **WHERE)
+
+
+def test_time_that_is_up_while_the_api_server_is_away_proves_nothing(serve: Any) -> None:
+    server, call = serve()
+    server.http.shutdown()
+    server.http.server_close()
+    with pytest.raises(ApiServerAway, match=r"the API server could not be reached for \d s, waiting for state late"):
+        watch_until(call, lambda event, it: None, what="state late", timeout=1, **WHERE)
 
 
 def test_an_api_server_that_comes_back_is_waited_for(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
