@@ -11,12 +11,18 @@ from harness.apps.applications import ImagePulls, of
 from harness.apps.objects import Objects
 from harness.apps.pods import SparkPod
 from harness.errors import ApiError
-from harness.kube.models import Event
+from harness.kube.models import EPOCH, Event
 from harness.releases.trouble import no_such_node
 
 _LACKS = re.compile(r"\b(configmap|secret|serviceaccount|persistentvolumeclaim|priorityclass)s?\b[^;]*?not found", re.I)
 """The words of kubelet, scheduler and API server for an object that a pod names (`configmap "x" not found`)."""
 
+_SPARKS_OWN = re.compile(r"\bspark-(drv|exec)-[\w-]+-conf-map\b")
+"""The ConfigMaps that Spark makes itself: that of a driver after its pod, so that the first mount may be too early
+(KubernetesClientApplication and KubernetesClientUtils in org.apache.spark.deploy.k8s)."""
+
+_WENT_ON = ("Scheduled", "SuccessfulAttachVolume", "Pulling", "Pulled", "Created", "Started")
+"""Reasons of scheduler and kubelet for a step that comes after whatever held a pod up before."""
 
 _LOOKS = 6
 """Looks, about five seconds apart: the kubelet tries a mount again after a while, and what is made late is found."""
@@ -54,20 +60,22 @@ class InVain:
 def held_up(objects: Objects, owner: str) -> HeldUp | None:
     """What holds up the pods of an application; None where nothing is known to. Raises ApiError."""
     pods = of(owner, objects.spark_pods())
-    return judge(pods, [it for it in objects.events() if it.kind == "Warning"])
+    return judge(pods, objects.events())
 
 
-def judge(pods: Sequence[SparkPod], warnings: Sequence[Event]) -> HeldUp | None:
-    """The same, of pods and of the warnings of their namespace."""
+def judge(pods: Sequence[SparkPod], events: Sequence[Event]) -> HeldUp | None:
+    """The same, of pods and of the events of their namespace."""
     waiting = [it for it in pods if it.phase == "Pending" and not it.leaving]
-    messages = [(pod, it) for pod in waiting for it in (pod.waiting, *_of(pod, warnings)) if it]
+    messages = [(pod, it) for pod in waiting for it in (pod.waiting, *_of(pod, events)) if it]
     for pod, words in messages:
         if _LACKS.search(words) or no_such_node(words):
             return HeldUp(words=f"pod {pod.name} waits: {words}", outside=True)
     return HeldUp(words=f"pod {messages[0][0].name} waits: {messages[0][1]}", outside=False) if messages else None
 
 
-def _of(pod: SparkPod, warnings: Sequence[Event]) -> list[str]:
-    """What is said of a pod, the latest first."""
-    mine = [it for it in warnings if it.about == f"Pod/{pod.name}"]
+def _of(pod: SparkPod, events: Sequence[Event]) -> list[str]:
+    """What a pod is warned of, the latest first; not what it has got over since, by what went on."""
+    about = [it for it in events if it.about == f"Pod/{pod.name}"]
+    went_on = max((it.at for it in about if it.kind == "Normal" and it.reason in _WENT_ON), default=EPOCH)
+    mine = [it for it in about if it.kind == "Warning" and it.at >= went_on and not _SPARKS_OWN.search(it.message)]
     return [f"{it.reason}: {it.message}" for it in sorted(mine, key=lambda it: it.at, reverse=True)]

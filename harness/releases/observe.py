@@ -261,11 +261,13 @@ class _Look:
             return last
 
     def _renewed(self, deployments: tuple[Deployment, ...], seen: tuple[Lease, ...]) -> tuple[Lease, ...]:
-        """The same leases; one that seems to be over is watched for as long as it lasts.
+        """The same leases; one that seems to be over, and whose holder lives, is watched for as long as it lasts.
 
         One that is renewed meanwhile is young, whatever clocks say: the cluster's may be behind this machine's.
         """
-        over = {it.name: it.renewed for it in seen if it.age > it.duration}
+        late = [it for it in seen if it.age > it.duration]
+        living = self._living() if late else set()
+        over = {it.name: it.renewed for it in late if it.holder in living}
         last = seen
 
         def again() -> tuple[Lease, ...]:
@@ -278,12 +280,20 @@ class _Look:
             return seen
         seconds = max(it.duration for it in seen if it.name in over)
         try:
-            return until(again, lambda now: all(it.age <= it.duration for it in now), what="a renewal", timeout=seconds)
+            return until(
+                again,
+                lambda now: all(it.age <= it.duration for it in now if it.name in over),
+                what="a renewal",
+                timeout=seconds,
+            )
         except WaitTimeout:
             return last
 
+    def _living(self) -> set[str]:
+        return {pod.name for pod in self.pods() if not pod.leaving}
+
     def _handed_over(self, leases: tuple[Lease, ...]) -> bool:
-        living = {pod.name for pod in self.pods() if not pod.leaving}
+        living = self._living()
         return all(it.holder in living or it.age > it.duration + _HANDOVER_SECONDS for it in leases)
 
     def _leases_now(self, deployments: tuple[Deployment, ...]) -> tuple[Lease, ...]:

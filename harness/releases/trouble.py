@@ -43,6 +43,10 @@ class Trouble:
 _NO_SUCH_NODE = re.compile(r"didn't match Pod's node affinity/selector|had untolerated taint|didn't match pod topology")
 """The scheduler's words for what no node has (kube-scheduler: nodeaffinity, tainttoleration, podtopologyspread)."""
 
+_NODE_NOT_READY = re.compile(r"\{node\.(cloudprovider\.)?kubernetes\.io/|\bwere unschedulable\b")
+"""The scheduler's words for nodes that may take pods again: Kubernetes taints them itself (not-ready, disk-pressure and
+others of its own, kubernetes.io/docs/reference/labels-annotations-taints), and somebody has cordoned them."""
+
 _CONTAINER_REASONS = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 _CRASHES_BEFORE_FINAL = 2
 
@@ -60,8 +64,11 @@ def diagnose(pods: Iterable[Pod], pull_events: Iterable[str] = ()) -> Trouble | 
 
 
 def no_such_node(said: str) -> bool:
-    """Whether a scheduler says that no node is of the kind that a pod asks for, whatever room there is."""
-    return bool(_NO_SUCH_NODE.search(said)) and "Insufficient" not in said
+    """Whether a scheduler says that no node is of the kind that a pod asks for, whatever room there is.
+
+    What is said of a node that is not ready at the moment passes.
+    """
+    return bool(_NO_SUCH_NODE.search(said)) and "Insufficient" not in said and not _NODE_NOT_READY.search(said)
 
 
 def _gravity(it: Trouble) -> tuple[bool, bool, int, bool]:

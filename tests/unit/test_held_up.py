@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
@@ -36,6 +38,26 @@ def test_a_pending_pod_says_what_it_waits_for(words: str, outside: bool) -> None
 def test_a_pod_that_runs_waits_for_nothing() -> None:
     event = Event(reason="Unhealthy", about="Pod/etl-driver", message="probe failed", kind="Warning")
     assert judge([spark_pod(name="etl-driver", phase="Running")], [event]) is None
+
+
+@pytest.mark.parametrize("name", ["spark-drv-3f1a2b9c-conf-map", "spark-exec-3f1a2b9c-conf-map"])
+def test_sparks_own_config_map_comes_after_the_pod(name: str) -> None:
+    words = f'MountVolume.SetUp failed for volume "spark-conf-volume-driver" : configmap "{name}" not found'
+    early = Event(reason="FailedMount", about="Pod/etl-driver", message=words, kind="Warning")
+    assert judge([spark_pod(name="etl-driver", phase="Pending")], [early]) is None
+
+
+def test_what_a_pod_has_got_over_holds_it_up_no_more() -> None:
+    about, minute = "Pod/etl-driver", datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+    words = 'persistentvolumeclaim "data" not found'
+    before = Event(reason="FailedScheduling", about=about, message=words, kind="Warning", at=minute)
+    pulls = Event(reason="Pulling", about=about, message="Pulling image", at=minute + timedelta(seconds=5))
+    pods = [spark_pod(name="etl-driver", phase="Pending")]
+    assert judge(pods, [before, pulls]) is None
+    again = replace(before, at=minute + timedelta(seconds=5))
+    found = judge(pods, [pulls, again])
+    assert found is not None
+    assert found.outside
 
 
 class Waiting:

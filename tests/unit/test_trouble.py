@@ -167,6 +167,10 @@ def test_a_final_trouble_goes_before_others_and_a_leaving_pod_is_left_out() -> N
     [
         ("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. preemption: …", True),
         ("0/1 nodes are available: 1 node(s) had untolerated taint {dedicated: x}.", True),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint(s) {dedicated: x}.", True),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }.", False),
+        ("0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }.", False),
+        ("0/2 nodes are available: 1 node(s) had untolerated taint {gpu: x}, 1 node(s) were unschedulable.", False),
         ("0/1 nodes are available: 1 Insufficient memory.", False),
         ("0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match Pod's node affinity/selector.", False),
     ],
