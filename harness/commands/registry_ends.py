@@ -118,7 +118,6 @@ def _end(
     the CA and the login that the map has for a server at that address, else with this machine's login.
     """
     from harness.images import logins
-    from harness.images.mirrors import Mirror
     from harness.registries.push import Transfer
 
     mirrors = wanted.mirrors
@@ -128,17 +127,12 @@ def _end(
         if known:
             parts = urlsplit(known.reachable_url)
             mirror = known.model_copy(update={"url": f"{parts.scheme}://{parts.netloc}", "host_url": ""})
-    if ca:
-        address = mirror.reachable_url if mirror else f"https://{image.registry}"
-        mirror = (
-            Mirror(url=address.replace("http://", "https://", 1), ca=ca)
-            if mirror is None
-            else mirror.model_copy(update={"ca": ca})
-        )
+    if ca and mirror:
+        mirror = mirror.model_copy(update={"ca": ca})
     if given and mirror:
         mirror = mirror.model_copy(update={"username": given.username, "password": given.password})
     login = given or (None if mirror else logins.credentials(image.registry, wanted.logins))
-    return Transfer(mirror, image.registry, credentials=login, timeout=_SECONDS, push=push)
+    return Transfer(mirror, image.registry, credentials=login, ca=ca, timeout=_SECONDS, push=push)
 
 
 def _name(source: Transfer, image: ImageReference, target: Transfer, to: ImageReference) -> str:

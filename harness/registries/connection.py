@@ -8,6 +8,8 @@ import re
 import ssl
 import threading
 from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
@@ -18,21 +20,23 @@ from harness.images.mirrors import Mirror, api_root
 from harness.images.references import DOCKER_HUB, ImageReference, is_loopback
 from harness.late import httpx
 from harness.registries.by_proxy import is_direct, unusable
-from harness.registries.problems import answered, unreachable
+from harness.registries.problems import answered, retry_after, unreachable
 from harness.registries.refused_logins import way_out
 from harness.waiting import pause
 
 _ACCEPT = {"Accept": ", ".join((*media_types.INDEXES, *media_types.MANIFESTS))}
 _LONGEST_PAUSE = 10.0
-_PARAMETER = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))')
+# A parameter of a challenge, else the scheme that those behind it are of (RFC 9110, 11.6.1).
+_CHALLENGE_PART = re.compile(r'(\w+)=(?:"([^"]*)"|([^\s,]+))|([A-Za-z]+)')
 
 
 class Connection:
     """A connection to a registry host: to the host's mirror if there is one, else to the public registry.
 
-    `timeout` is in seconds, for connecting and for each read. 429 and 5xx are retried up to `attempts` times,
-    `Retry-After` honoured up to ten seconds. May be used by several threads. Raises RegistryError where nothing
-    answers, or the environment has a proxy that cannot be asked, and SettingsError for a CA file that cannot be used.
+    `timeout` is in seconds, for connecting and for each read. 429, 5xx and connections that break are retried up to
+    `attempts` times, `Retry-After` honoured up to ten seconds. `ca` is the PEM file of the CA of a host without a
+    mirror. May be used by several threads. Raises RegistryError where nothing answers, or the environment has a proxy
+    that cannot be asked, and SettingsError for a CA file that cannot be used.
     """
 
     actions = "pull"
@@ -44,11 +48,14 @@ class Connection:
         host: str,
         *,
         credentials: Credentials | None = None,
+        ca: Path | None = None,
         timeout: float = 10.0,
         attempts: int = 3,
     ) -> None:
         self.host = host
-        self.root = api_root(address_of(mirror, host))
+        address = address_of(mirror, host)
+        # Where there is a CA there is TLS, on this machine too.
+        self.root = api_root(address.replace("http://", "https://", 1) if ca and mirror is None else address)
         self._credentials = (mirror.credentials if mirror else None) or credentials
         self._mirror = mirror
         self._attempts = attempts
@@ -61,7 +68,11 @@ class Connection:
                 f"{self.server} cannot be asked while the environment has the proxy {proxy}",
                 "write it with http://, https://, socks5:// or socks5h:// in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
             )
-        self._http = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=proxied, verify=_tls(mirror, host))
+        verify = _tls(mirror.ca if mirror else ca, host)
+        self._http = httpx.Client(timeout=timeout, follow_redirects=True, trust_env=proxied, verify=verify)
+        # Harbor begins a session with each answer, and takes a push within one for that of a browser, which it refuses
+        # without a CSRF token (src/server/middleware/csrf). Clients of registries keep no cookies.
+        self._http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +86,7 @@ class Connection:
 
     @property
     def _is_mirror(self) -> bool:
-        return self.root != api_root(address_of(None, self.host))
+        return self._mirror is not None and self.root != api_root(address_of(None, self.host))
 
     @property
     def server(self) -> str:
@@ -95,7 +106,13 @@ class Connection:
 
     def _send(self, method: str, url: str, reference: ImageReference) -> httpx.Response:
         for attempt in range(1, self._attempts + 1):
-            response = self._send_authorized(method, url, reference)
+            try:
+                response = self._send_authorized(method, url, reference)
+            except RegistryError as error:
+                if attempt == self._attempts or not _has_passed(error):
+                    raise
+                pause(_backoff(attempt), what=f"{self.server} to answer again")
+                continue
             seconds = _pause_before_next(response, attempt)
             if seconds is None or attempt == self._attempts:
                 break
@@ -130,21 +147,22 @@ class Connection:
         return granted
 
     def _once(self, method: str, url: str, authorization: str | None) -> httpx.Response:
-        headers = {**_ACCEPT, "Authorization": authorization} if authorization else _ACCEPT
+        headers = {**_ACCEPT, "Authorization": authorization} if authorization and self._is_own(url) else _ACCEPT
         try:
             return self._http.request(method, url, headers=headers)
         except httpx.HTTPError as error:
             raise unreachable(self.server, self.host, error) from error
 
     def _authorize(self, refusal: httpx.Response, scope: str) -> str:
-        """The Authorization header that a challenge asks for; empty without credentials for it."""
-        scheme, _, rest = refusal.headers.get("www-authenticate", "").partition(" ")
-        if scheme.lower() == "basic":
-            known = self._credentials
+        """The Authorization header that a challenge asks for; empty without credentials for it.
+
+        Also for a challenge by another server, to which the registry has redirected: it has no say about the login.
+        """
+        challenges = _challenges(refusal) if self._is_own(str(refusal.url)) else {}
+        if "bearer" not in challenges:
+            known = self._credentials if "basic" in challenges else None
             return known.basic().get_secret_value() if known and known.has_password else ""
-        if scheme.lower() != "bearer":
-            return ""
-        asked = {key: quoted or bare for key, quoted, bare in _PARAMETER.findall(rest)}
+        asked = challenges["bearer"]
         realm = urljoin(self.root, asked.get("realm", ""))
         scope = self._scope_asked(asked.get("scope", ""), scope)
         query = {key: value for key, value in {"service": asked.get("service", ""), "scope": scope}.items() if value}
@@ -176,6 +194,18 @@ class Connection:
         except httpx.HTTPError as error:
             raise unreachable(f"{self.server}'s token server {urlsplit(realm).netloc}", self.host, error) from error
 
+    def _is_own(self, url: str) -> bool:
+        """Whether an address is of this server itself, so that its login may be sent there: never from https to http.
+
+        A registry can name others, to go on with an upload or a list, as containerd goes on there without a login
+        (2.2.9, core/remotes/docker/pusher.go).
+        """
+        own, asked = httpx.URL(self.root), httpx.URL(url)
+        if own.host != asked.host:
+            return False
+        upgraded = (own.scheme, asked.scheme) == ("http", "https")
+        return upgraded or (own.scheme, own.port) == (asked.scheme, asked.port)
+
     def _require_trusted(self, realm: str) -> None:
         """Raise SettingsError rather than send the login to where the registry, or whoever answers for it, points.
 
@@ -204,16 +234,32 @@ def address_of(mirror: Mirror | None, host: str) -> str:
     return f"{'http' if is_loopback(host.rsplit(':', 1)[0]) else 'https'}://{host}"
 
 
-def _tls(mirror: Mirror | None, host: str) -> ssl.SSLContext:
+def _challenges(refusal: httpx.Response) -> dict[str, dict[str, str]]:
+    """The parameters of each scheme, in lower case, that a refusal leaves the choice of.
+
+    Gitea asks for Bearer and for Basic (go-gitea/gitea#36920), in headers of their own or in one.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for header in refusal.headers.get_list("www-authenticate"):
+        asked: dict[str, str] = {}
+        for key, quoted, bare, scheme in _CHALLENGE_PART.findall(header):
+            if scheme:
+                asked = found.setdefault(scheme.lower(), {})
+            else:
+                asked[key.lower()] = quoted or bare
+    return found
+
+
+def _tls(ca: Path | None, host: str) -> ssl.SSLContext:
     context = httpx.create_ssl_context()
     # As on a node: the system's certificates count too, and the mirror's own CA comes on top.
     context.load_default_certs()
-    if mirror and mirror.ca:
+    if ca:
         try:
-            context.load_verify_locations(cafile=str(mirror.ca))
+            context.load_verify_locations(cafile=str(ca))
         except (OSError, ssl.SSLError) as broken:
             raise SettingsError(
-                f"the CA file {mirror.ca} of the mirror for {host} cannot be used: {broken}",
+                f"the CA file {ca} for {host} cannot be used: {broken}",
                 "give a PEM file of the CA",
             ) from broken
     return context
@@ -223,9 +269,21 @@ def _pause_before_next(response: httpx.Response, attempt: int) -> float | None:
     """Seconds to wait before the next attempt; None when a retry makes no sense."""
     if response.status_code != 429 and response.status_code < 500:
         return None
-    asked = response.headers.get("retry-after", "")
-    seconds = float(asked) if asked.isdecimal() else 0.5 * 2 ** (attempt - 1)
+    asked = retry_after(response)
+    seconds = _backoff(attempt) if asked is None else asked
     return seconds if seconds <= _LONGEST_PAUSE else None
+
+
+def _backoff(attempt: int) -> float:
+    """Seconds after a failed attempt, where the registry does not name them."""
+    return float(0.5 * 2 ** (attempt - 1))
+
+
+def _has_passed(error: RegistryError) -> bool:
+    """Whether another attempt may well succeed: the connection broke, or the token server failed."""
+    cause = error.__cause__
+    lost = isinstance(cause, httpx.NetworkError | httpx.RemoteProtocolError)
+    return error.status >= 500 or (lost and not isinstance(cause, httpx.ConnectError))
 
 
 def json_of(response: httpx.Response) -> dict[str, Any]:

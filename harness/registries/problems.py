@@ -17,7 +17,7 @@ from harness.images.references import image_host
 from harness.kube import pull_messages
 from harness.late import httpx
 from harness.registries.by_proxy import proxy_for
-from harness.registries.presented import presented
+from harness.registries.presented import ahead, presented
 
 _GRANT = "package settings, Manage Actions access: add the repository with the role Write"
 _STRANGER = (
@@ -58,14 +58,26 @@ def answered(server: str, host: str, response: httpx.Response, asked_for: str, h
     status = response.status_code
     said = _said(response)
     step = pull_messages.of_status(status, host).next_step
-    retry_after = response.headers.get("retry-after", "")
-    if status == HTTPStatus.TOO_MANY_REQUESTS and retry_after.isdecimal():
-        step = f"wait {retry_after} s; {step}"
+    seconds = retry_after(response)
+    if status == HTTPStatus.TOO_MANY_REQUESTS and seconds is not None:
+        step = f"wait {seconds:.0f} s; {step}"
     return RegistryError(
         f"{server} answered {status} for {asked_for}" + (f": {said}" if said else ""),
         f"{hint}; {step}" if hint else step,
         status=status,
     )
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """The seconds of `Retry-After`, which is a number of them or a date (RFC 9110, 10.2.3); None without one.
+
+    A date is read by the server's own clock, as far as it tells that.
+    """
+    asked = response.headers.get("retry-after", "")
+    if asked.isdecimal():
+        return float(asked)
+    seconds = (ahead(asked) - ahead(response.headers.get("date", ""))).total_seconds()
+    return seconds if ahead(asked) and seconds > 0 else None
 
 
 def unreachable(server: str, host: str, error: httpx.HTTPError) -> RegistryError:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 from harness.errors import RegistryError
@@ -28,6 +28,7 @@ _LONGEST_PAUSE = 10.0
 # A registry may hash a whole layer before it answers that it has it.
 _UPLOAD_SECONDS = {"timeout": 10.0, "read": 600.0, "write": 120.0}
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+_Sent = TypeVar("_Sent")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,19 +176,16 @@ class Transfer(RegistryClient):
 
     def upload(self, repository: str, digest: str, file: Path) -> None:
         """Push a blob in one piece, with retries when the registry fails. Raises RegistryError."""
-        for attempt in range(1, self._attempts + 1):
-            try:
-                self._upload(repository, digest, file)
-                return
-            except RegistryError as error:
-                again = error.status in (0, 401, 408, 429) or error.status >= 500
-                if not again or attempt == self._attempts or self.ended.is_set():
-                    raise
-                self._rest(attempt, "to accept an upload again")
+        self._until_taken(lambda: self._upload(repository, digest, file), "to accept an upload again")
 
     def put(self, repository: str, identifier: str, manifest: RawManifest) -> None:
-        """Push a manifest by tag or digest; without a referrers API, also add it to the tag that lists its subject's
-        referrers."""
+        """Push a manifest by tag or digest, with retries when the registry fails; without a referrers API, also add it
+        to the tag that lists its subject's referrers."""
+        response = self._until_taken(lambda: self._put(repository, identifier, manifest), "to accept a manifest again")
+        if manifest.subject and "oci-subject" not in response.headers:
+            self._list_under_subject(repository, manifest)
+
+    def _put(self, repository: str, identifier: str, manifest: RawManifest) -> httpx.Response:
         url = f"{self.address(repository)}/manifests/{identifier}"
         response = self._write("PUT", repository, url, content=manifest.raw, media_type=manifest.media_type)
         if response.status_code not in (200, 201):
@@ -199,8 +197,20 @@ class Transfer(RegistryClient):
                 "a proxy between this machine and the registry alters content",
                 status=response.status_code,
             )
-        if manifest.subject and "oci-subject" not in response.headers:
-            self._list_under_subject(repository, manifest)
+        return response
+
+    def _until_taken(self, send: Callable[[], _Sent], what: str) -> _Sent:
+        """What `send` returns, tried again while the registry fails. Raises RegistryError."""
+        attempt = 1
+        while True:
+            try:
+                return send()
+            except RegistryError as error:
+                again = error.status in (0, 401, 408, 429) or error.status >= 500
+                if not again or attempt >= self._attempts or self.ended.is_set():
+                    raise
+            self._rest(attempt, what)
+            attempt += 1
 
     def _list_under_subject(self, repository: str, manifest: RawManifest) -> None:
         """Maintain the list of an image's referrers, as the specification requires of clients ("Referrers Tag
@@ -235,15 +245,26 @@ class Transfer(RegistryClient):
         put = location.copy_merge_params({"digest": digest})
         response = self._write("PUT", repository, str(put), content=file)
         if response.status_code not in (201, 204):
+            if not self._is_own(str(put)):
+                raise RegistryError(
+                    f"{self.server} continues an upload at {put.scheme}://{put.netloc.decode()}, which gets no login "
+                    f"and answered {response.status_code}",
+                    "have the registry's operator correct the address that it takes for its own (its external URL; "
+                    "Host and X-Forwarded-Proto of a proxy before it)",
+                    status=response.status_code,
+                )
             raise push_refused(self, response, f"the blob {repository}@{digest}")
 
     def _write(
         self, method: str, repository: str, url: str, *, content: bytes | Path, media_type: str = ""
     ) -> httpx.Response:
-        """One request with content; repeated once after a challenge, with the requested token."""
+        """One request with content; repeated once after a challenge, with the requested token.
+
+        Another server, to which the registry points for an upload, gets no login.
+        """
         scope = self._scope(repository)
         for last in (False, True):
-            authorization = self._authorization(scope)
+            authorization = self._authorization(scope) if self._is_own(url) else None
             headers = {"Content-Type": media_type or "application/octet-stream"}
             if authorization:
                 headers["Authorization"] = authorization
@@ -277,7 +298,8 @@ class Transfer(RegistryClient):
         scope = self._scope(repository)
         for last in (False, True):
             authorization = self._authorization(scope)
-            headers = {"Authorization": authorization} if authorization else {}
+            # The bytes that the digest is of: a proxy may otherwise compress a configuration, which is JSON.
+            headers = {"Accept-Encoding": "identity"} | ({"Authorization": authorization} if authorization else {})
             if start:
                 headers["Range"] = f"bytes={start}-"
             try:

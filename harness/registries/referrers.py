@@ -109,7 +109,8 @@ def by_api(client: RegistryClient, repository: str, digest: str) -> list[Referre
     if response.status_code == 200 and _is_index(response):
         pages = _pages(client, repository, response)
         return [_referrer(it, "referrers API") for page in pages for it in _content(page).get("manifests") or []]
-    if response.status_code not in (200, 400, 404, 405, 501):
+    # 406 is what Artifactory says to what it does not know (google/go-containerregistry#2026).
+    if response.status_code not in (200, 400, 404, 405, 406, 501):
         raise client.answered(response, f"the referrers of {repository}@{digest}")
     return None
 

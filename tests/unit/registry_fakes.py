@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,12 +16,15 @@ class Request:
     path: str
     authorization: str
     body: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Answer:
+    """What is sent; with the status 0 nothing is, and the connection is closed."""
+
     status: int
-    body: str = ""
+    body: str | bytes = ""
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -46,17 +49,20 @@ def answering(answer: Callable[[Request], Answer]) -> Iterator[FakeServer]:
                 path=self.path,
                 authorization=self.headers.get("Authorization", ""),
                 body=self.rfile.read(length).decode(),
+                headers={name.lower(): value for name, value in self.headers.items()},
             )
             seen.append(request)
             given = answer(request)
+            if not given.status:
+                return
             self.send_response(given.status)
             for name, value in given.headers.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(given.body.encode())
+                self.wfile.write(given.body if isinstance(given.body, bytes) else given.body.encode())
 
-        do_GET = do_HEAD = do_POST = handle_any
+        do_GET = do_HEAD = do_POST = do_PUT = handle_any
 
         def log_message(self, *_: object) -> None:
             """Stay silent."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from harness.images.credentials import Credentials
 from harness.images.mirrors import Mirror
 from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
+from harness.registries.connection import _challenges
 
 DIGEST = "sha256:" + "ab" * 32
 FOUND = Answer(
@@ -241,9 +244,92 @@ def test_without_a_login_any_token_server_is_asked() -> None:
 @pytest.mark.parametrize("mirror", [with_login("https://mirror.example", token_servers=["mirror.example"]), None])
 def test_no_login_goes_from_https_to_http(mirror: Mirror | None) -> None:
     login = Credentials(username="me", password=SecretStr("word"))
-    challenge = httpx.Response(401, headers={"WWW-Authenticate": 'Bearer realm="http://mirror.example/token"'})
+    headers = {"WWW-Authenticate": 'Bearer realm="http://mirror.example/token"'}
+    with RegistryClient(mirror, "registry.example", credentials=login) as client:
+        challenge = httpx.Response(401, headers=headers, request=httpx.Request("HEAD", client.root))
+        with pytest.raises(SettingsError, match="without encryption; it was not sent"):
+            client._authorize(challenge, "repository:a/b:pull")
+
+
+def test_no_session_is_kept() -> None:
+    # Harbor refuses a push within a session.
+    kept = Answer(FOUND.status, FOUND.body, {**FOUND.headers, "Set-Cookie": "sid=5; Path=/; HttpOnly"})
+    with answering(lambda request: kept) as server, RegistryClient(None, server.address) as client:
+        client.head(image(server.address))
+        client.head(image(server.address, "2"))
+
+    assert [it.headers.get("cookie") for it in server.requests] == [None, None]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("login", [Credentials(username="me", password=SecretStr("word")), None])
+def test_of_two_challenges_the_token_servers_is_taken(login: Credentials | None, order: int) -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/token?service=gitea"):
+            return Answer(200, '{"token": "t0ken"}')
+        if request.authorization == "Bearer t0ken":
+            return FOUND
+        bearer = f'Bearer realm="http://{server.address}/token",service="gitea",scope="*"'
+        asked = ", ".join([bearer, 'Basic realm="Gitea Container Registry"'][::order])
+        return Answer(401, headers={"WWW-Authenticate": asked})
+
+    with answering(answer) as server, RegistryClient(None, server.address, credentials=login) as client:
+        assert client.head(image(server.address)).digest == DIGEST
+
+
+def test_challenges_may_have_headers_of_their_own() -> None:
+    headers = [("WWW-Authenticate", 'Bearer realm="https://a.example/token"'), ("WWW-Authenticate", 'Basic realm="b"')]
+
+    assert _challenges(httpx.Response(401, headers=headers)) == {
+        "bearer": {"realm": "https://a.example/token"},
+        "basic": {"realm": "b"},
+    }
+
+
+def test_a_server_to_which_the_registry_redirects_has_no_say_about_the_login() -> None:
+    login = Credentials(username="me", password=SecretStr("word"))
+    with answering(lambda request: a_realm(f"http://{elsewhere.address}/token")(request)) as elsewhere:
+        away = Answer(307, headers={"Location": f"http://{elsewhere.address}/stored"})
+        with (
+            answering(lambda request: away) as server,
+            RegistryClient(None, server.address, credentials=login) as client,
+            pytest.raises(RegistryError),
+        ):
+            client.head(image(server.address))
+
+    assert {(it.path, it.authorization) for it in elsewhere.requests} == {("/stored", "")}
+
+
+def test_a_list_that_goes_on_elsewhere_takes_no_login_along() -> None:
+    login = Credentials(username="me", password=SecretStr("word"))
+    with answering(lambda request: Answer(200, '{"tags": ["2"]}')) as elsewhere:
+
+        def answer(request: Request) -> Answer:
+            if not request.authorization:
+                return Answer(401, headers={"WWW-Authenticate": 'Basic realm="here"'})
+            return Answer(200, '{"tags": ["1"]}', {"Link": f'<http://{elsewhere.address}/more>; rel="next"'})
+
+        with answering(answer) as server, RegistryClient(None, server.address, credentials=login) as client:
+            assert client.tags("a/b") == ["1", "2"]
+
+    assert [it.authorization for it in elsewhere.requests] == [""]
+
+
+def test_a_connection_that_breaks_is_made_again() -> None:
+    answers = [Answer(0), FOUND]
+    with answering(lambda request: answers.pop(0)) as server, RegistryClient(None, server.address) as client:
+        assert client.head(image(server.address)).digest == DIGEST
+
+
+def test_a_rate_limit_may_end_at_a_date() -> None:
+    until = {"Retry-After": format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)}
     with (
-        RegistryClient(mirror, "registry.example", credentials=login) as client,
-        pytest.raises(SettingsError, match="without encryption; it was not sent"),
+        answering(lambda request: Answer(429, headers=until)) as server,
+        RegistryClient(None, server.address) as client,
+        pytest.raises(RegistryError) as refused,
     ):
-        client._authorize(challenge, "repository:a/b:pull")
+        client.head(image(server.address))
+
+    # Dates have whole seconds.
+    assert refused.value.next_step.startswith(("wait 3600 s; ", "wait 3599 s; "))
+    assert len(server.requests) == 1

@@ -3,12 +3,30 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from registry_fakes import Answer, Request, answering
 
+from harness.errors import RegistryError
+from harness.images.credentials import Credentials
 from harness.images.media_types import INDEX, MANIFEST, MANIFESTS
-from harness.registries.push import as_manifest
+from harness.registries.push import Transfer, as_manifest
+from harness.registries.referrers import by_api
+
+CONTENT = b'{"os": "linux"}'
+DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    written = tmp_path / "blob"
+    written.write_bytes(CONTENT)
+    return written
 
 
 @pytest.mark.parametrize(
@@ -23,3 +41,49 @@ def test_a_manifest_that_does_not_name_its_type_has_the_one_of_the_specification
     content: dict[str, object], media_type: str
 ) -> None:
     assert as_manifest(json.dumps(content).encode()).media_type == media_type
+
+
+def test_an_upload_that_goes_on_elsewhere_takes_no_login_along(file: Path) -> None:
+    login = Credentials(username="me", password=SecretStr("word"))
+    with answering(lambda request: Answer(401, headers={"WWW-Authenticate": 'Basic realm="there"'})) as elsewhere:
+
+        def answer(request: Request) -> Answer:
+            if not request.authorization:
+                return Answer(401, headers={"WWW-Authenticate": 'Basic realm="here"'})
+            return Answer(202, headers={"Location": f"http://{elsewhere.address}/upload?state=1"})
+
+        with (
+            answering(answer) as server,
+            Transfer(None, server.address, credentials=login, push=True, attempts=1) as client,
+            pytest.raises(RegistryError, match=rf"at http://{elsewhere.address}, which gets no login and answered 401"),
+        ):
+            client.upload("a/b", DIGEST, file)
+
+    assert [it.authorization for it in elsewhere.requests] == [""]
+
+
+@pytest.mark.parametrize("status", [503, 429, 0])
+def test_a_manifest_is_pushed_again_where_the_registry_fails(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.registries.push.pause", lambda seconds, *, what: None)
+    answers = [Answer(status), Answer(201)]
+    with answering(lambda request: answers.pop(0)) as server, Transfer(None, server.address, push=True) as client:
+        client.put("a/b", "1", as_manifest(b'{"layers": []}'))
+
+    assert [it.method for it in server.requests] == ["PUT", "PUT"]
+
+
+def test_what_a_proxy_would_compress_arrives_as_it_is(tmp_path: Path) -> None:
+    def answer(request: Request) -> Answer:
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Answer(200, gzip.compress(CONTENT), {"Content-Encoding": "gzip"})
+        return Answer(200, CONTENT)
+
+    with answering(answer) as server, Transfer(None, server.address, attempts=1) as client:
+        client.download("a/b", DIGEST, len(CONTENT), tmp_path / "arrived")
+        assert client.check("a/b", DIGEST) == len(CONTENT)
+
+
+@pytest.mark.parametrize("status", [404, 406])
+def test_a_registry_may_not_know_of_referrers(status: int) -> None:
+    with answering(lambda request: Answer(status)) as server, Transfer(None, server.address) as client:
+        assert by_api(client, "a/b", DIGEST) is None

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two ends of a copy: whose login and which CA each has."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import certifi
+import pytest
+
+from harness.commands.registry_ends import _end
+from harness.images.references import ImageReference
+from harness.settings import Settings
+
+
+def test_a_registry_with_a_ca_has_the_login_of_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    auths = {"registry.example.com": {"username": "me", "password": "word"}}
+    (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    image = ImageReference.parse("registry.example.com/a/b:1")
+
+    with _end(Settings(), image, None, push=True, ca=Path(certifi.where())) as end:
+        assert end._credentials is not None
+        assert end._credentials.username == "me"
+        assert end.server == "registry.example.com"
+        # As GitLab's: the token server has a host of its own, and there is no row of a mirror that could name it.
+        end._require_trusted("https://gitlab.example.com/jwt/auth")
+
+
+def test_a_registry_of_this_machine_with_a_ca_speaks_tls() -> None:
+    image = ImageReference.parse("127.0.0.1:5443/a/b:1")
+
+    with _end(Settings(), image, None, push=True, ca=Path(certifi.where())) as end:
+        assert end.root == "https://127.0.0.1:5443/v2"
