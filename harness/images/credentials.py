@@ -69,15 +69,18 @@ def from_docker_config(host: str, folder: Path | None = None) -> Credentials | N
     if not isinstance(config, dict):
         raise SettingsError(f"{file} does not contain a JSON object", "log in again: docker login")
     helpers = {_host_of(key): helper for key, helper in _mapping(config, "credHelpers").items()}
-    helper = helpers.get(host) or config.get("credsStore")
+    helper = helpers.get(host, config.get("credsStore"))
     if helper:
         found = _ask_helper(str(helper), host)
         if found:
             return found
-    for key, entry in _mapping(config, "auths").items():
-        if _host_of(key) == host and isinstance(entry, dict):
-            return _from_entry(entry, file, key)
-    return None
+    entries = {
+        key: it for key, it in _mapping(config, "auths").items() if _host_of(key) == host and isinstance(it, dict)
+    }
+    # As docker (cli/config/credentials/file_store.go): the host itself before what merely begins with it, such as
+    # `ghcr.io/team`, by which podman keeps the logins of namespaces.
+    key = next((it for it in (_HUB_KEY if host == DOCKER_HUB else host, *entries) if it in entries), None)
+    return None if key is None else _from_entry(entries[key], file, key)
 
 
 def docker_config_json(credentials: Mapping[str, Credentials]) -> SecretStr:
@@ -140,11 +143,14 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
         )
     try:
         answer = json.loads(asked.stdout)
-        username, secret = str(answer["Username"]), str(answer["Secret"])
-    except (ValueError, KeyError, TypeError) as broken:
+        username, secret = str(answer.get("Username") or ""), str(answer.get("Secret") or "")
+    except (ValueError, AttributeError) as broken:
         raise SettingsError(
             f"{program} returned no credentials for {host}", f"log in again: docker login {host}"
         ) from broken
+    if not secret:
+        # Some helpers answer so to a host that they do not know, and docker goes on without a login.
+        return None
     if username == "<token>":
         return Credentials(identity_token=SecretStr(secret))
     return Credentials(username=username, password=SecretStr(secret))

@@ -93,6 +93,24 @@ def test_a_helper_may_know_nothing_but_must_not_fail(tmp_path: Path, monkeypatch
         from_docker_config("ghcr.io", tmp_path)
 
 
+@pytest.mark.parametrize("answer", ["{}", '{"ServerURL": "", "Username": "", "Secret": ""}'])
+def test_a_helper_may_know_nothing_in_so_many_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    helper(tmp_path, monkeypatch, f"echo '{answer}'")
+
+    assert from_docker_config("ghcr.io", config(tmp_path, {"credsStore": "test"})) is None
+
+
+def test_the_login_of_a_host_is_not_that_of_a_part_of_it(tmp_path: Path) -> None:
+    auths = {"ghcr.io/team": auth("team"), "ghcr.io": auth("me")}
+
+    found = from_docker_config("ghcr.io", config(tmp_path, {"auths": auths}))
+
+    assert found is not None
+    assert found.username == "me"
+
+
 def test_a_helper_that_is_not_installed_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     auths = {"quay.io": {"auth": base64.b64encode(b"me:word").decode()}}
