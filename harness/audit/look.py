@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Literal, Self
 
 from pydantic import SecretStr
 
 from harness.errors import RegistryError, SettingsError
 from harness.images import logins
+from harness.images.logins import TokenFile
 from harness.images.mirrors import MirrorMap
 from harness.images.references import ImageReference
 from harness.registries.client import Manifest, RegistryClient
@@ -54,12 +56,21 @@ class Seen:
 class Eyes:
     """Looks up images through a source: the public registries, the mirrors, or the foundry's own registries.
 
-    Each request is anonymous first, so that private images are recognised; then with stored credentials.
+    Each request is anonymous first, so that private images are recognised; then with this machine's login, that of
+    `token_files` before others.
     """
 
-    def __init__(self, kind: SourceKind, mirrors: MirrorMap, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        kind: SourceKind,
+        mirrors: MirrorMap,
+        *,
+        token_files: Mapping[str, TokenFile] = MappingProxyType({}),
+        timeout: float = 10.0,
+    ) -> None:
         self.kind = kind
         self._mirrors = mirrors
+        self._token_files = token_files
         self._timeout = timeout
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, bool], RegistryClient | None] = {}
@@ -90,18 +101,18 @@ class Eyes:
         try:
             return self._described(stranger, image, private=False)
         except RegistryError as refusal:
-            if refusal.status not in (401, 403):
-                return self._not_found(stranger, refusal)
             first = refusal
-        known = self._client(image.registry, known=True)
+        # Some registries say 404 to whoever may not see an image, and a limit is that of this address alone.
+        may_help = first.status in (401, 403, 404, 429)
+        known = self._client(image.registry, known=True) if may_help else None
         if known is None:
-            return Seen(state="refused", message=first.message, server=stranger.server)
+            return self._not_seen(stranger, first)
         try:
-            return self._described(known, image, private=True)
+            return self._described(known, image, private=first.status != 429)
         except RegistryError as refusal:
-            if refusal.status in (401, 403):
-                return Seen(state="refused", message=refusal.message, server=known.server)
-            return self._not_found(known, refusal)
+            # A login that is worth nothing does not make the answer to everybody wrong.
+            is_worse = refusal.status in (401, 403) and first.status not in (401, 403)
+            return self._not_seen(stranger, first) if is_worse else self._not_seen(known, refusal)
 
     def _described(self, client: RegistryClient, image: ImageReference, *, private: bool) -> Seen:
         manifest = client.manifest(image)
@@ -130,7 +141,9 @@ class Eyes:
             unproven=unproven,
         )
 
-    def _not_found(self, client: RegistryClient, refusal: RegistryError) -> Seen:
+    def _not_seen(self, client: RegistryClient, refusal: RegistryError) -> Seen:
+        if refusal.status in (401, 403):
+            return Seen(state="refused", message=refusal.message, server=client.server)
         if refusal.status != 404:
             return Seen(state="unavailable", message=refusal.message, server=client.server)
         if self.kind == "foundry":
@@ -156,7 +169,7 @@ class Eyes:
 
     def _connect(self, host: str, *, known: bool) -> RegistryClient | None:
         mirror = self._mirrors.mirrors.get(host)
-        login = (mirror.credentials if mirror else logins.credentials(host)) if known else None
+        login = (mirror.credentials if mirror else logins.credentials(host, self._token_files)) if known else None
         if known and login is None:
             return None
         if mirror:

@@ -82,7 +82,7 @@ def _images(parsed: argparse.Namespace, rest: Sequence[str]) -> int:
     # What a kubeconfig holds is written into files, for which only a ledger can answer.
     with temporary(wanted) if parsed.context else nullcontext():
         subject = _subject(parsed, wanted, choice.kind, known, homes)
-    with _registries(wanted, choice.kind) as mirrors, Eyes(choice.kind, mirrors) as eyes:
+    with _registries(wanted, choice.kind) as mirrors, Eyes(choice.kind, mirrors, token_files=wanted.logins) as eyes:
         seen = eyes.look_at(images.wanted(subject.mentions))
     audit = images.ImageAudit(
         subject=subject.name,

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
-from registry_fakes import Answer, answering
+from registry_fakes import Answer, Request, answering
 
 from harness.audit.look import Eyes
+from harness.images.credentials import write_secret
+from harness.images.logins import TokenFile
+from harness.images.media_types import MANIFEST
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
 
@@ -23,3 +29,44 @@ def test_an_image_is_missing_only_where_the_registry_behind_a_cache_can_be_asked
 
     assert seen.state == state
     assert ("which proves nothing" in seen.message) == (behind != 404)
+
+
+@pytest.mark.parametrize(("refusal", "private"), [(401, True), (403, True), (404, True), (429, False)])
+def test_the_login_of_the_settings_sees_what_nobody_else_may(tmp_path: Path, refusal: int, private: bool) -> None:
+    manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": "sha256:" + "ab" * 32}, "layers": []}
+
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/token"):
+            return Answer(200, json.dumps({"token": "mine" if request.authorization else "anybodys"}))
+        if not request.authorization:
+            return Answer(401, headers={"WWW-Authenticate": f'Bearer realm="http://{server.address}/token"'})
+        if request.authorization != "Bearer mine":
+            return Answer(refusal, headers={"Retry-After": "60"})
+        if "/blobs/" in request.path:
+            return Answer(200, '{"os": "linux", "architecture": "amd64"}')
+        return (
+            Answer(200, json.dumps(manifest), {"Content-Type": MANIFEST}) if "ests/1" in request.path else Answer(404)
+        )
+
+    file = write_secret(tmp_path / "token", "t0ken")
+    with answering(answer) as server:
+        rows = {server.address: TokenFile(username="me", token_file=file)}
+        with Eyes("upstream", MirrorMap(), token_files=rows, timeout=5) as eyes:
+            seen = eyes.look(ImageReference.parse(f"{server.address}/apache/spark:1"))
+
+    assert (seen.state, seen.private, seen.platforms) == ("found", private, ("linux/amd64",))
+
+
+def test_a_login_that_is_refused_does_not_hide_that_an_image_is_missing(tmp_path: Path) -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/token"):
+            return Answer(403) if request.authorization else Answer(200, '{"token": "anybodys"}')
+        if not request.authorization:
+            return Answer(401, headers={"WWW-Authenticate": f'Bearer realm="http://{server.address}/token"'})
+        return Answer(404)
+
+    file = write_secret(tmp_path / "token", "expired")
+    with answering(answer) as server:
+        rows = {server.address: TokenFile(username="me", token_file=file)}
+        with Eyes("upstream", MirrorMap(), token_files=rows, timeout=5) as eyes:
+            assert eyes.look(ImageReference.parse(f"{server.address}/apache/spark:1")).state == "missing"
