@@ -8,13 +8,20 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from harness import causes
 from harness.apps.objects import RESOURCES, Objects, Refused
 from harness.apps.samples import Manifest
-from harness.errors import ApiError
+from harness.errors import ApiError, ApiServerAway
 from harness.upgrades.workload_seen import Part, RefusedCreate, When
+from harness.waiting import retry
+
+_NO_ANSWER = frozenset({429, 502, 503, 504})
+"""Statuses with which an API server, or a load balancer before it, says that it has not looked at a request, or has not
+come to an end with it."""
 
 _KINDS = frozenset(resource.kind for resource in RESOURCES)
 
@@ -44,7 +51,8 @@ class Creations:
     def create(self, objects: Objects, manifests: Iterable[Manifest], part: Part, when: When) -> Created | None:
         """Create what is not there yet of ConfigMaps and the like, then the custom resource.
 
-        A refusal is a fact about the product: it is noted, and None returned.
+        A refusal is a fact about the product: it is noted, and None returned. What the API server did not get to is
+        none, and asked for again.
         """
         found = None
         for manifest in manifests:
@@ -52,8 +60,9 @@ class Creations:
             if kind not in _KINDS and not self._first((objects.namespace, kind, name)):
                 continue
             at, started = datetime.now(UTC), time.monotonic()
+            asked: list[Manifest] = []
             try:
-                made = objects.create([manifest])
+                made = retry(partial(_create, objects, manifest, asked), on=(ApiError,), when=_did_not_get_to)
             except (Refused, ApiError) as refused:
                 self._refuse(objects.namespace, manifest, part, when, at, time.monotonic() - started, words_of(refused))
                 return None
@@ -113,6 +122,23 @@ class Creations:
         )
         with self._lock:
             self._refused.append(refused)
+
+
+def _create(objects: Objects, manifest: Manifest, asked: list[Manifest]) -> list[Mapping[str, Any]]:
+    """Create an object; what is there already is what was asked for before, when no answer came in time."""
+    asked.append(manifest)
+    try:
+        return objects.create([manifest])
+    except ApiError as there:
+        if len(asked) == 1 or there.status != HTTPStatus.CONFLICT:
+            raise
+    resource = next((it for it in RESOURCES if it.kind == manifest["kind"]), None)
+    found = objects.get(resource, manifest["metadata"]["name"]) if resource else None
+    return [found] if found else []
+
+
+def _did_not_get_to(error: BaseException) -> bool:
+    return isinstance(error, ApiServerAway) or (isinstance(error, ApiError) and error.status in _NO_ANSWER)
 
 
 def words_of(error: Exception) -> str:

@@ -175,6 +175,25 @@ def test_a_schedule_goes_on_and_its_runs_complete(tmp_path: Path, state: str, ru
     assert judged(tmp_path, text=SCHEDULE, schedules=both).verdict is verdict
 
 
+def test_a_run_that_had_failed_before_the_move_says_nothing_of_it(tmp_path: Path) -> None:
+    run = application(Part.RUN, look(-40, S.FAILED, error="no such bucket"), schedule="nightly")
+    both = schedule("Scheduled", When.BEFORE, run), schedule("Scheduled", When.AFTER)
+    found = judged(tmp_path, text=SCHEDULE, schedules=both)
+    assert found.verdict is Verdict.UNAVAILABLE
+    assert re.search("before the operator was touched.*no such bucket", found.message)
+
+
+@pytest.mark.parametrize(("exit_status", "verdict"), [(1, Verdict.PASSED), (0, Verdict.FAILED)])
+def test_a_run_may_be_tried_again_after_it_failed_and_not_after_it_succeeded(
+    tmp_path: Path, exit_status: int, verdict: Verdict
+) -> None:
+    drivers = driver(exit_status=exit_status, ended_at=at(5)), driver("2", created=20)
+    run = application(Part.RUN, look(-40, S.RUNNING), look(50, S.COMPLETED), schedule="nightly", pods=drivers)
+    both = schedule("Scheduled", When.BEFORE, run), schedule("Scheduled", When.AFTER)
+    found = judged(tmp_path, text=SCHEDULE, schedules=both)
+    assert found.verdict is verdict, found.message
+
+
 def server(when: When, state: str = "Ready", pods: tuple[SparkPod, ...] = ()) -> ConnectSeen:
     return ConnectSeen(
         namespace="user-apps",

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from harness.apps.objects import APPLICATION, CONNECT
+from harness.apps.objects import APPLICATION, CONNECT, SCHEDULED
 from harness.apps.places import NAMESPACE
 from harness.apps.states import State, shown
 from harness.releases.operator_seen import Unseen
@@ -76,7 +76,7 @@ def _judged(manifest: UserManifest, seen: UsersSeen, when: When, began: datetime
     last = found[-1]
     if isinstance(last, ApplicationSeen):
         return application(last, manifest, began=began)
-    return schedule(last) if isinstance(last, ScheduleSeen) else connect(last)
+    return schedule(last, manifest) if isinstance(last, ScheduleSeen) else connect(last)
 
 
 def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime) -> Judged:
@@ -108,26 +108,35 @@ def application(app: ApplicationSeen, manifest: UserManifest, *, began: datetime
 
 
 def _failed_before(manifest: UserManifest, seen: UsersSeen, began: datetime) -> ApplicationSeen | None:
-    """The application, where the release of before the move could not run it either, and it is not to end so."""
-    namespace = seen.namespaces.get(manifest.where, NAMESPACE)
-    for it in seen.applications if manifest.kind == APPLICATION.kind and not manifest.fails else ():
-        look = it.at(began) if (it.namespace, it.name, it.when) == (namespace, manifest.name, When.BEFORE) else None
-        if look is not None and look.state is State.FAILED:
-            return it
-    return None
+    """The application, or the run of a schedule, that the release of before the move could not run either, and that is
+    not to end so.
+    """
+    if manifest.fails:
+        return None
+    mine = (seen.namespaces.get(manifest.where, NAMESPACE), manifest.name, When.BEFORE)
+    ones: Sequence[ApplicationSeen] = ()
+    if manifest.kind == APPLICATION.kind:
+        ones = [it for it in seen.applications if (it.namespace, it.name, it.when) == mine]
+    elif manifest.kind == SCHEDULED.kind:
+        ones = [run for it in seen.schedules if (it.namespace, it.name, it.when) == mine for run in it.runs]
+    looks = ((it, it.at(began)) for it in ones)
+    return next((it for it, look in looks if look is not None and look.state is State.FAILED), None)
 
 
-def schedule(it: ScheduleSeen) -> Judged:
-    """A schedule is accepted and goes on; each of its runs that has ended COMPLETED with one driver pod."""
+def schedule(it: ScheduleSeen, manifest: UserManifest) -> Judged:
+    """A schedule is accepted and goes on; each of its runs that has ended did so as it is to, and ran once, unless its
+    restartPolicy had it tried again.
+    """
     wrong = []
     last = it.looks[-1] if it.looks else None
     if last is None or not last.state or last.state == "FailedValidation":
         wrong.append(f"it is {last.state if last and last.state else '(new)'} {last.reason if last else ''}".rstrip())
     for run in it.runs:
-        if run.state is State.FAILED:
+        if run.state is State.FAILED and not manifest.fails:
             wrong.append(f"its run {run.name} ended as {run.outcome}")
-        elif len(run.drivers) > 1:
-            wrong.append(f"its run {run.name} had {len(run.drivers)} driver pods")
+        for earlier, later in pairwise(sorted(run.drivers, key=lambda pod: pod.created)):
+            told = _replaced(earlier, later, endless=manifest.endless)
+            wrong += [f"its run {run.name} had {len(run.drivers)} driver pods: {why}" for why in told]
     return wrong, f"{last.state if last else ''}, with {len(it.runs)} runs while it was watched"
 
 
