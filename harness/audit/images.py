@@ -157,6 +157,6 @@ def _told(image: ImageReference, seen: Seen | None, *, known_bad: bool) -> list[
         found.append(
             Finding(rule="no-provenance", message=f"it has no label or annotation for its {' and '.join(missing)}")
         )
-    if not seen.proofs and not seen.unproven:
+    if not seen.unproven and not any(it.kind in ("signature", "attestation") for it in seen.proofs):
         found.append(Finding(rule="unsigned", message="it has neither a signature nor an attestation"))
     return found

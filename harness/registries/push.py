@@ -228,7 +228,9 @@ class Transfer(RegistryClient):
         }
         with self._list_lock:
             listed = self.raw(repository, tag)
-            entries = list(listed.content.get("manifests") or []) if listed and listed.is_index else []
+            # GitLab has the subject itself there.
+            is_list = listed is not None and listed.is_index and listed.digest != manifest.subject
+            entries = list(listed.content.get("manifests") or []) if listed and is_list else []
             if any(it.get("digest") == manifest.digest for it in entries):
                 return
             made = json.dumps(

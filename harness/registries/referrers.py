@@ -116,8 +116,14 @@ def by_api(client: RegistryClient, repository: str, digest: str) -> list[Referre
 
 
 def by_tag(client: RegistryClient, repository: str, digest: str) -> Iterator[Referrer]:
-    """What the list under the fallback tag names."""
+    """What the list under the fallback tag names.
+
+    GitLab takes that tag for the digest itself, and answers with the subject (oras-project/oras-go#1396), whose
+    platforms are no referrers.
+    """
     response = _tagged(client, repository, fallback_tag(digest))
+    if response.status_code == 200 and f"sha256:{hashlib.sha256(response.content).hexdigest()}" == digest:
+        return
     if response.status_code == 200 and _is_index(response):
         for entry in _content(response).get("manifests") or []:
             yield _referrer(entry, "referrers tag")

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from registry_fakes import Answer, Request, answering
 
-from harness.audit.look import Eyes
+from harness.audit.images import _told
+from harness.audit.look import Eyes, Seen
 from harness.images.credentials import write_secret
 from harness.images.logins import TokenFile
 from harness.images.media_types import MANIFEST
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.images.references import ImageReference
+from harness.registries.referrers import Referrer
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,23 @@ def test_a_login_that_is_refused_does_not_hide_that_an_image_is_missing(tmp_path
         rows = {server.address: TokenFile(username="me", token_file=file)}
         with Eyes("upstream", MirrorMap(), token_files=rows, timeout=5) as eyes:
             assert eyes.look(ImageReference.parse(f"{server.address}/apache/spark:1")).state == "missing"
+
+
+@pytest.mark.parametrize(
+    ("artifact_type", "signed"),
+    [
+        ("application/vnd.dev.sigstore.bundle.v0.3+json", True),
+        ("application/vnd.cncf.notary.signature", True),
+        ("application/spdx+json", False),
+        ("application/vnd.acme.notes", False),
+    ],
+)
+def test_what_signs_nothing_is_no_signature(artifact_type: str, signed: bool) -> None:
+    referrer = Referrer(
+        digest="sha256:" + "cd" * 32, media_type=MANIFEST, size=1, artifact_type=artifact_type, way="referrers API"
+    )
+    image = ImageReference.parse("ghcr.io/a/b:1")
+
+    found = _told(image, Seen(state="found", proofs=(referrer,)), known_bad=False)
+
+    assert ("unsigned" in [it.rule for it in found]) is not signed

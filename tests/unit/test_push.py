@@ -16,7 +16,7 @@ from harness.errors import RegistryError
 from harness.images.credentials import Credentials
 from harness.images.media_types import INDEX, MANIFEST, MANIFESTS
 from harness.registries.push import Transfer, as_manifest
-from harness.registries.referrers import by_api
+from harness.registries.referrers import by_api, by_tag
 
 CONTENT = b'{"os": "linux"}'
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -87,3 +87,17 @@ def test_what_a_proxy_would_compress_arrives_as_it_is(tmp_path: Path) -> None:
 def test_a_registry_may_not_know_of_referrers(status: int) -> None:
     with answering(lambda request: Answer(status)) as server, Transfer(None, server.address) as client:
         assert by_api(client, "a/b", DIGEST) is None
+
+
+def test_the_platforms_of_an_image_are_no_referrers_where_the_fallback_tag_is_the_image() -> None:
+    index = json.dumps({"mediaType": INDEX, "manifests": [{"mediaType": MANIFEST, "digest": DIGEST, "size": 1}]})
+    digest = f"sha256:{hashlib.sha256(index.encode()).hexdigest()}"
+    there = Answer(200, index, {"Content-Type": INDEX, "Docker-Content-Digest": digest})
+
+    def answer(request: Request) -> Answer:
+        # As GitLab, which reads sha256-… as sha256:…
+        return there if request.path.endswith(digest.replace(":", "-")) else Answer(404)
+
+    with answering(answer) as server, Transfer(None, server.address) as client:
+        assert by_api(client, "a/b", digest) is None
+        assert list(by_tag(client, "a/b", digest)) == []
