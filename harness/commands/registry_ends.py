@@ -39,6 +39,15 @@ def credentials(parsed: argparse.Namespace) -> Credentials | None:
     return None
 
 
+def checked(parsed: argparse.Namespace) -> settings.Settings:
+    """The settings, once the options that every copy has are right. Raises UsageError."""
+    from harness.errors import UsageError
+
+    if not 1 <= parsed.jobs <= 64:
+        raise UsageError(f"--jobs {parsed.jobs} is not a valid number of parallel blobs", "give a number from 1 to 64")
+    return run_options.settings_of(parsed)
+
+
 def copy(
     parsed: argparse.Namespace, src: str, dst: str, given: Credentials | None, *, say: Callable[[str], None]
 ) -> Copied:
@@ -86,12 +95,8 @@ def both(
     parsed: argparse.Namespace, src: str, dst: str, *, push: bool, given: Credentials | None
 ) -> Iterator[tuple[settings.Settings, Transfer, ImageReference, Transfer, ImageReference]]:
     """Both ends with their clients, which are closed after the block."""
-    from harness.errors import UsageError
-
-    if not 1 <= parsed.jobs <= 64:
-        raise UsageError(f"--jobs {parsed.jobs} is not a valid number of parallel blobs", "give a number from 1 to 64")
+    wanted = checked(parsed)
     image, to = names(src, dst)
-    wanted = run_options.settings_of(parsed)
     source = _end(wanted, image, parsed.source, push=False)
     try:
         target = _end(wanted, to, parsed.source, push=push, given=given, ca=parsed.ca)

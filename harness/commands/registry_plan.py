@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.commands import registry_ends as ends
-from harness.errors import RegistryError
+from harness.errors import HarnessError, RegistryError
 
 if TYPE_CHECKING:
     from harness.images.credentials import Credentials
@@ -32,10 +32,11 @@ class _Outcome:
 def run(parsed: argparse.Namespace) -> int:
     """Copy what is stale, or say it with --dry-run.
 
-    Returns 0, or 1 where a dry run found something stale, or 3 where a registry refused or failed; the other images
-    are copied all the same.
+    Returns 0, or 1 where a dry run found something stale, or 3 where an image of the plan could not be looked at or
+    copied; the others are copied all the same.
     """
     plan = _plan(parsed)
+    ends.checked(parsed)
     given = ends.credentials(parsed)
     found = [_one(parsed, src, dst, given) for src, dst in plan.images]
     if parsed.json:
@@ -68,7 +69,10 @@ def _one(parsed: argparse.Namespace, src: str, dst: str, given: Credentials | No
             done = ends.copy(parsed, src, dst, given, say=lambda line: None)
             lost = "" if done.nothing_to_do else "manifests or blobs were missing"
             return _Outcome(source=src, target=dst, stale=stale or lost, copied=bool(stale or lost))
-    except RegistryError as refused:
+    except HarnessError as refused:
+        if parsed.plan is None and not isinstance(refused, RegistryError):
+            raise
+        # Also what is wrong with one image alone: its name, its registry's login, another copy that is under way.
         return _Outcome(source=src, target=dst, stale=stale, error=refused.message, next_step=refused.next_step)
     return _Outcome(source=src, target=dst, stale=stale)
 
