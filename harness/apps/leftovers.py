@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from harness.apps.context import ScenarioContext
@@ -17,23 +18,41 @@ SECONDS = 45.0
 """A running pod may take its grace period of 30 s; the garbage collector needs a few more."""
 
 _OURS = "app.kubernetes.io/part-of"
+_OF_APPLICATIONS = ("Pod/", *(f"{it.kind}/" for it in RESOURCES))
 _CLUSTERS_OWN = ("kube-root-ca.crt", "kubernetes", "default-token")
 
 
-def check_nothing_left(ctx: ScenarioContext) -> Finding:
+def there_before(ctx: ScenarioContext) -> frozenset[str]:
+    """What is in the namespace before any application: a mesh or a distribution may put something of its own into each.
+
+    Pods and custom resources are not in it. Nothing where the API server does not answer, which a scenario will tell.
+    """
+    try:
+        found = remains(Objects(ctx.api(), ctx.namespace))
+    except ApiError:
+        return frozenset()
+    return frozenset(it for it in found if not it.startswith(_OF_APPLICATIONS))
+
+
+def check_nothing_left(ctx: ScenarioContext, *, before: Collection[str] = ()) -> Finding:
     """Delete the namespace's custom resources, and see everything that belonged to them go by itself.
 
-    Only the samples' own ConfigMaps, Secrets and client pods are removed by hand, afterwards.
+    What was there `before` may stay. Only the samples' own ConfigMaps, Secrets and client pods are removed by hand,
+    afterwards.
     """
     objects = Objects(ctx.api(), ctx.namespace)
+
+    def come() -> list[str]:
+        return [it for it in remains(objects) if it not in before]
+
     # A cell whose time is up still has to clean up after itself.
     started = Deadline(seconds=SECONDS)
     try:
         deleted = delete_all(objects)
         try:
-            until(lambda: remains(objects), lambda left: not left, what="the namespace to be empty", timeout=SECONDS)
+            until(come, lambda left: not left, what="the namespace to be empty", timeout=SECONDS)
         except WaitTimeout:
-            left = remains(objects)
+            left = come()
             return failed(
                 CHECK,
                 f"{SECONDS:.0f} s after the deletion of {_words(deleted)} there still is {', '.join(left)}",

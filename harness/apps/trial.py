@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.apps import applications, claims
 from harness.apps.context import ScenarioContext
-from harness.apps.leftovers import check_nothing_left
+from harness.apps.leftovers import check_nothing_left, there_before
 from harness.apps.objects import Objects, Refused
 from harness.errors import ApiError, WaitTimeout
 from harness.kube.interruptions import finding_of
@@ -25,13 +25,14 @@ def trial(ctx: ScenarioContext, steps: Steps) -> list[Finding]:
     program that is missing and the like are errors. Either way the findings so far are kept. Raises Cancelled only.
     """
     findings: list[Finding] = []
+    before = there_before(ctx)
     try:
         for finding in _guarded(ctx, steps):
             findings.append(finding)
     finally:
         if any(finding.verdict is not Verdict.PASSED for finding in findings):
             ctx.before_deletion(tuple(findings))
-    findings.append(check_nothing_left(ctx))
+    findings.append(check_nothing_left(ctx, before=before))
     return findings
 
 

@@ -16,7 +16,7 @@ from pod_samples import ended_pod
 from harness import stories
 from harness.apps.pods import SparkPod
 from harness.apps.states import State
-from harness.errors import HostError
+from harness.errors import HarnessError, HostError
 from harness.kube import pull_messages
 from harness.kube.cluster import Cluster
 from harness.kube.models import Container, Pod
@@ -225,3 +225,17 @@ def test_an_image_that_stays_is_told_and_one_that_is_gone_is_not() -> None:
     detour.forget_image(Nodes(crictl=answered(status=1)), _CLUSTER, "ghcr.io/a:1")  # type: ignore[arg-type]
     with pytest.raises(HostError, match="still has the image"):
         detour.forget_image(Nodes(crictl=answered("{}")), _CLUSTER, "ghcr.io/a:1")  # type: ignore[arg-type]
+
+
+def test_the_controller_that_leads_is_killed_and_none_of_its_sidecars() -> None:
+    own = Container(name="spark-operator-controller", image="i", runtime_id="own")
+    proxy = Container(name="istio-proxy", image="i", runtime_id="proxy")
+    first, second = (
+        Pod(name=it, uid=it, phase="Running", containers=(proxy, replace(own, runtime_id=f"own-{it}"))) for it in "ab"
+    )
+    pod, container = operator_killed.chosen([first, second], {"b", "some-webhook"})
+    assert (pod.name, container.runtime_id) == ("b", "own-b")
+    pod, container = operator_killed.chosen([replace(first, leaving=True), second], set())
+    assert (pod.name, container.runtime_id) == ("b", "own-b")
+    with pytest.raises(HarnessError, match="none of 1 pods"):
+        operator_killed.chosen([replace(first, phase="Pending")], {"a"})

@@ -97,7 +97,8 @@ def _story(
             upgrading: Future[Change] | None = pool.submit(ctx.upgrade, here) if ctx.path.moves else None
             if upgrading is not None:
                 _await_new_pod(ctx, here, upgrading)
-            struck = datetime.now(UTC)
+            # Creation timestamps are to the second: what is made within this one comes after.
+            struck = datetime.now(UTC).replace(microsecond=0)
             said = strike(ctx, nodes.goes)
             ctx.say(said)
             back = _operator_back(ctx, here, nodes.goes)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.apps import applications, logs, samples, users
 from harness.apps.applications import Course, follow, submitted
 from harness.apps.held_up import InVain, held_up
-from harness.apps.leftovers import check_nothing_left
+from harness.apps.leftovers import check_nothing_left, there_before
 from harness.apps.moving import homes
 from harness.apps.objects import APPLICATION, CONNECT, RESOURCES, Objects, Refused, Resource
 from harness.apps.places import AT_A_TIME, END_SECONDS, Place, places
@@ -35,10 +35,12 @@ _READY_SECONDS = 180.0
 
 def run(ctx: ScenarioContext, apps: UserManifests, left_out: Sequence[Untried] = ()) -> list[Finding]:
     """Submit all of them, a few at a time, and follow each to its end, or to where it is to stay."""
+    further = [replace(ctx, namespace=it.namespace) for it in places(apps) if it.namespace != ctx.namespace]
+    before = [there_before(it) for it in further]
     found = trial(ctx, partial(_steps, apps))
-    for place in (it for it in places(apps) if it.namespace != ctx.namespace):
-        there = check_nothing_left(replace(ctx, namespace=place.namespace))
-        found.append(there.model_copy(update={"check": f"{there.check} ({place.namespace})"}))
+    for place, there in zip(further, before, strict=True):
+        left = check_nothing_left(place, before=there)
+        found.append(left.model_copy(update={"check": f"{left.check} ({place.namespace})"}))
     return [*found, *map(untried, left_out)]
 
 

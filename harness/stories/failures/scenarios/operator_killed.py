@@ -5,26 +5,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness import causes, late
 from harness.apps.pods import LABEL_ROLE
 from harness.apps.states import State
 from harness.errors import HarnessError
+from harness.kube import reading
+from harness.kube.api import listed
 from harness.kube.watching import watch_until
 from harness.late import client
 from harness.stories.failures.described import STRUCK, scenario
 from harness.verdicts import Finding, failed, passed
 
 if TYPE_CHECKING:
+    from harness.kube.models import Container, Pod
+    from harness.releases import serving
     from harness.releases.ways.protocol import InstalledRelease
     from harness.stories.failures import bystanders, fault
     from harness.stories.path_context import PathContext
     from harness.upgrades import detour
     from harness.upgrades.workload_seen import ApplicationSeen
 else:
+    serving = late.module("harness.releases.serving")
     fault = late.module("harness.stories.failures.fault")
     bystanders = late.module("harness.stories.failures.bystanders")
     detour = late.module("harness.upgrades.detour")
@@ -104,17 +110,35 @@ def judge(applications: Sequence[ApplicationSeen]) -> Finding:
 
 
 def _controller(ctx: PathContext) -> tuple[str, str, str]:
-    """The controller's pod, its node container and the number of its process there. Raises HarnessError."""
+    """The leading controller's pod, its node container and the number of its process there. Raises HarnessError."""
     selector = f"app.kubernetes.io/instance={ctx.installed.name},app.kubernetes.io/component=controller"
     with ctx.cluster.api_client() as api:
-        pods = client.CoreV1Api(api).list_namespaced_pod(ctx.installed.namespace, label_selector=selector)
-    if not pods.items:
-        raise HarnessError(f"no pod has the labels {selector}")
-    pod: Any = pods.items[0]
-    container = pod.status.container_statuses[0].container_id.partition("://")[2]
-    node = next((it for it in ctx.cluster.nodes if it == pod.spec.node_name), ctx.cluster.nodes[0])
-    template = ["crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container]
-    return pod.metadata.name, node, detour.run(ctx.provider, ctx.cluster, node, template).strip()
+        namespace = ctx.installed.namespace
+        pods = [
+            reading.pod(it)
+            for it in listed(client.CoreV1Api(api).list_namespaced_pod, namespace, label_selector=selector)
+        ]
+        leases = listed(client.CoordinationV1Api(api).list_namespaced_lease, namespace)
+    pod, container = chosen(pods, {reading.lease(it, "", datetime.now(UTC)).holder for it in leases})
+    node = next((it for it in ctx.cluster.nodes if it == pod.node), ctx.cluster.nodes[0])
+    template = ["crictl", "inspect", "--output", "go-template", "--template", "{{.info.pid}}", container.runtime_id]
+    return pod.name, node, detour.run(ctx.provider, ctx.cluster, node, template).strip()
+
+
+def chosen(pods: Sequence[Pod], holders: Collection[str]) -> tuple[Pod, Container]:
+    """Of the controller's pods the one that leads, which alone submits, and its own container beside any sidecars.
+
+    Without an election any that runs. Raises HarnessError where none does.
+    """
+    running = [
+        (pod, it)
+        for pod in sorted(pods, key=lambda pod: pod.name not in holders)
+        for it in sorted(pod.containers, key=lambda it: not serving.is_own_container(it.name))
+        if pod.phase == "Running" and not pod.leaving and it.runtime_id and not it.init
+    ]
+    if not running:
+        raise HarnessError(f"none of {len(pods)} pods of the controller runs")
+    return running[0]
 
 
 def _kill_at_first_driver(ctx: PathContext, by: bystanders.Bystanders, node: str, pid: str) -> str:
