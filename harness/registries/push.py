@@ -21,6 +21,7 @@ from harness.images import media_types
 from harness.late import httpx
 from harness.registries.client import RegistryClient
 from harness.registries.problems import refused_by_ghcr, unreachable
+from harness.registries.refused_logins import expired
 from harness.waiting import pause
 
 _CHUNK = 1 << 20
@@ -28,6 +29,10 @@ _LONGEST_PAUSE = 10.0
 # A registry may hash a whole layer before it answers that it has it.
 _UPLOAD_SECONDS = {"timeout": 10.0, "read": 600.0, "write": 120.0}
 _DIGESTS = {"sha256": hashlib.sha256, "sha512": hashlib.sha512}
+_NO_RIGHT = (
+    "give a token with write access (on GHCR the scope write:packages, in GitHub Actions `packages: write`) with "
+    "--token-file or --token-stdin, and check that its owner may write to this package"
+)
 _Sent = TypeVar("_Sent")
 
 
@@ -351,9 +356,12 @@ def push_refused(client: RegistryClient, response: httpx.Response, what: str) ->
     error = client.answered(response, what)
     step = error.next_step
     if response.status_code in (401, 403):
-        step = refused_by_ghcr(error.message) or (
-            "give a token with write access (on GHCR the scope write:packages, in GitHub Actions `packages: write`) "
-            "with --token-file or --token-stdin, and check that its owner may write to this package"
+        step = refused_by_ghcr(error.message) or expired(client.host, error.message) or _NO_RIGHT
+    elif response.status_code == 404:
+        # Of what is not there, a push asks for nothing but the place to push to.
+        step = (
+            f"create the repository, or the project that it belongs to, where {client.host} makes none on a push (on "
+            "ECR: aws ecr create-repository --repository-name NAME)"
         )
     return RegistryError(error.message, step, status=error.status)
 

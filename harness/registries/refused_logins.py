@@ -49,13 +49,28 @@ _HUB_SAYS = {
 }
 
 
+# "Your authorization token has expired. Reauthenticate and try again.", and in other letters before 2020
+# (aws/aws-cli#6580, sjednac/sbt-ecr#20).
+_ECR_HOST = ".dkr.ecr."
+_ECR_EXPIRED = "authorization token has expired"
+
+
+def expired(host: str, said: str) -> str:
+    """What to do about a login that a registry says has expired, for a pull or a push; empty where it does not."""
+    if _ECR_HOST not in host or _ECR_EXPIRED not in said.lower():
+        return ""
+    return (
+        f"ECR's tokens last 12 hours: aws ecr get-login-password | docker login --username AWS --password-stdin {host}"
+    )
+
+
 def way_out(host: str, said: str, secret: str) -> str:
     """What to do about a login that a registry refused with these words; empty where nothing particular is known."""
     words = said.lower()
     if host == GHCR:
         by_token = (step for prefix, step in _GHCR_TOKENS.items() if secret.startswith(prefix))
         return next(by_token, "") or _first(_GHCR_SAYS, words)
-    return _first(_HUB_SAYS, words) if host == DOCKER_HUB else ""
+    return _first(_HUB_SAYS, words) if host == DOCKER_HUB else expired(host, said)
 
 
 def _first(steps: dict[str, str], words: str) -> str:

@@ -8,6 +8,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from registry_fakes import Answer, Request, answering
@@ -15,7 +16,7 @@ from registry_fakes import Answer, Request, answering
 from harness.errors import RegistryError
 from harness.images.credentials import Credentials
 from harness.images.media_types import INDEX, MANIFEST, MANIFESTS
-from harness.registries.push import Transfer, as_manifest
+from harness.registries.push import Transfer, as_manifest, push_refused
 from harness.registries.referrers import by_api, by_tag
 
 CONTENT = b'{"os": "linux"}'
@@ -101,3 +102,23 @@ def test_the_platforms_of_an_image_are_no_referrers_where_the_fallback_tag_is_th
     with answering(answer) as server, Transfer(None, server.address) as client:
         assert by_api(client, "a/b", digest) is None
         assert list(by_tag(client, "a/b", digest)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message", "step"),
+    [
+        (404, "NAME_UNKNOWN", "The repository with name 'a/b' does not exist", "aws ecr create-repository"),
+        (403, "DENIED", "Your authorization token has expired. Reauthenticate and try again.", "get-login-password"),
+        (403, "DENIED", "not authorized to perform: ecr:InitiateLayerUpload", "a token with write access"),
+    ],
+)
+def test_what_ecr_refuses_of_a_push_has_its_way_out(status: int, code: str, message: str, step: str) -> None:
+    host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    body = {"errors": [{"code": code, "message": message}]}
+    response = httpx.Response(status, json=body, request=httpx.Request("POST", f"https://{host}/v2/a/b/blobs/uploads/"))
+    login = Credentials(username="AWS", password=SecretStr("word"))
+
+    with Transfer(None, host, credentials=login, push=True) as client:
+        assert step in push_refused(client, response, "the start of an upload to a/b").next_step
+        # A pull says no less of a login that has expired.
+        assert ("get-login-password" in client.answered(response, "a/b:1").next_step) == ("expired" in message)
