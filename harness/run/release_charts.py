@@ -105,6 +105,4 @@ def _copied_by_nobody(release: Release) -> str:
     step = f"copy {release.version} there (harness registry copy)"
     if release.registry != DOCKER_HUB:
         return step
-    return (
-        f"{step}, or take what upstream has published there: --path 'upgrade-2.1.1-2.5.2+crds=apply', --tag docker-hub"
-    )
+    return f"{step}, or take what upstream has published there: --tag docker-hub"

@@ -31,7 +31,7 @@ class Source:
 
 @pytest.mark.parametrize(
     ("status", "step"),
-    [(404, "take what upstream has published there: --path 'upgrade-2.1.1-"), (429, "what is usual")],
+    [(404, "take what upstream has published there: --tag docker-hub"), (429, "what is usual")],
 )
 def test_a_copy_that_nobody_made_is_told_with_what_is_there(tmp_path: Path, status: int, step: str) -> None:
     source: Any = Source(status)
