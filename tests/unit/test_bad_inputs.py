@@ -155,7 +155,7 @@ _OF_APPS: dict[str, tuple[str | bytes, str]] = {
     "cyclic": (APP + "x: &a\n  b: *a\n", "refers to itself"),
     "cyclic spec": (APP.replace("spec: {", "spec: &s {self: *s, "), "refers to itself"),
     "deep": (APP + DEEP_YAML, "deep"),
-    "list": ("- a\n", "not an object"),
+    "list": ("- a\n", "no manifest"),
     "no kind": ("a: 1\n", "kind"),
     "kind a list": (APP.replace("SparkApplication", "[a]"), "kind"),
     "metadata a list": (APP.replace("{name: mine}", "[mine]"), "metadata.name"),
@@ -364,7 +364,7 @@ def _corpus() -> list[Bad]:
         ]  # fmt: skip
     found += [Bad(f"option: {name}", words(*it), said) for name, (said, it) in _OF_OPTIONS.items()]
     found += [
-        Bad("--apps: empty", folder_with(*APPS), "no YAML file"),
+        Bad("--apps: empty", folder_with(*APPS), "no manifest"),
         Bad("--apps: a file", text(*APPS, content=APP), "is not a folder"),
         Bad("--lock: an empty folder", folder_with(*LOCK), "lock.json"),
         Bad("--lock: a loop of links", linked(*LOCK, to="lock.json", file="lock.json"), "lock.json"),
