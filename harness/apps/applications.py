@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness import causes
+from harness.apps import states
 from harness.apps.context import ScenarioContext
 from harness.apps.logs import driver_cause
 from harness.apps.objects import APPLICATION, Objects
@@ -102,12 +103,11 @@ class Course:
 def parse(raw: Mapping[str, Any]) -> Application:
     """Read a SparkApplication; a state that this harness does not know counts as UNKNOWN."""
     metadata, status = raw["metadata"], raw.get("status") or {}
-    state = (status.get("applicationState") or {}).get("state", "")
     return Application(
         name=metadata["name"],
         uid=metadata["uid"],
         version=metadata.get("resourceVersion", ""),
-        state=State(state) if state in list(State) else State.UNKNOWN,
+        state=states.read(status),
         error=(status.get("applicationState") or {}).get("errorMessage", ""),
         submission=status.get("submissionID", ""),
         driver_pod=(status.get("driverInfo") or {}).get("podName", ""),

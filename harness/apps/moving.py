@@ -150,7 +150,7 @@ def _settle_server(spec: dict[str, Any], account: str, request: str) -> None:
     template = server["template"] = {**(server.get("template") or {})}
     pod = template["spec"] = {**(template.get("spec") or {})}
     # A pod template needs a container; one without an image gets that of the spec.
-    pod.setdefault("containers", [{"name": _DRIVER_CONTAINER, "image": spec.get("image", "")}])
+    pod["containers"] = pod.get("containers") or [{"name": _DRIVER_CONTAINER, "image": spec.get("image", "")}]
     pod["serviceAccountName"] = account
     for container in pod["containers"]:
         asked = (container.get("resources") or {}).get("requests") or {}

@@ -7,9 +7,10 @@ exist from 2.4.0 on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from itertools import pairwise
+from typing import Any
 
 
 class State(StrEnum):
@@ -54,6 +55,14 @@ _NEXT: dict[State, frozenset[State]] = {
     State.COMPLETED: frozenset(),
     State.FAILED: frozenset(),
 }
+
+
+def read(status: Mapping[str, Any]) -> State:
+    """The state in an application's status, which has none before the operator saw it; one that this harness does not
+    know counts as UNKNOWN.
+    """
+    state = (status.get("applicationState") or {}).get("state") or ""
+    return State(state) if state in list(State) else State.UNKNOWN
 
 
 def may_follow(before: State, after: State) -> bool:

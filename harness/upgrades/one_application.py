@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from harness.apps import samples
+from harness.apps import samples, states
 from harness.apps.objects import APPLICATION, Objects
 from harness.apps.states import TERMINAL, State
 from harness.errors import WaitTimeout
@@ -26,12 +26,7 @@ def run(api: client.ApiClient, rendering: samples.RenderedFor, name: str) -> tup
         return dict((objects.get(APPLICATION, name) or {}).get("status") or {})
 
     try:
-        status = until(look, lambda it: state(it) in TERMINAL, what=f"{name} to end", timeout=_SECONDS)
+        status = until(look, lambda it: states.read(it) in TERMINAL, what=f"{name} to end", timeout=_SECONDS)
     except WaitTimeout as late:
-        return state(look()), late.message
-    return state(status), str(status["applicationState"].get("errorMessage", ""))
-
-
-def state(status: Mapping[str, Any]) -> State:
-    """The state in an application's status, which has none before the operator saw it."""
-    return State((status.get("applicationState") or {}).get("state", ""))
+        return states.read(look()), late.message
+    return states.read(status), str(status["applicationState"].get("errorMessage", ""))

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.apps import samples
+from harness.apps import samples, states
 from harness.apps.objects import APPLICATION, GROUP, RESOURCES
 from harness.apps.states import TERMINAL, State
 from harness.errors import ApiError, HarnessError, ReleaseError, WaitTimeout
@@ -180,7 +180,7 @@ def _submissions(api: client.ApiClient) -> dict[str, tuple[str, State, str, int]
         meta, status = item["metadata"], item.get("status") or {}
         found[meta["uid"]] = (
             f"{meta['namespace']}/{meta['name']}",
-            one_application.state(status),
+            states.read(status),
             str(status.get("submissionID", "")),
             int(status.get("executionAttempts", 0)),
         )

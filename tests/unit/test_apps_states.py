@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from harness.apps.states import TERMINAL, State, forbidden_step, in_order, may_follow, shown
+from harness.apps.states import TERMINAL, State, forbidden_step, in_order, may_follow, read, shown
 
 S = State
 
@@ -57,3 +59,16 @@ def test_a_state_wanted_twice_must_occur_twice() -> None:
 def test_a_history_reads_as_a_chain() -> None:
     assert shown([S.NEW, S.SUBMITTED]) == "(new) → SUBMITTED"
     assert shown([]) == "no state at all"
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ({}, S.NEW),
+        ({"applicationState": None}, S.NEW),
+        ({"applicationState": {"state": "RUNNING"}}, S.RUNNING),
+        ({"applicationState": {"state": "HIBERNATING"}}, S.UNKNOWN),
+    ],
+)
+def test_a_status_that_a_later_operator_wrote_is_read(status: dict[str, Any], state: State) -> None:
+    assert read(status) is state

@@ -133,3 +133,11 @@ def test_a_connect_server_is_moved_in_its_templates() -> None:
 def test_processors_are_asked_for_like_a_samples(role: str) -> None:
     made, _ = settled()
     assert made["spec"][role]["coreRequest"] == "20m"
+
+
+def test_a_server_whose_template_leaves_its_containers_empty_gets_one() -> None:
+    made, _ = settled(
+        "apiVersion: sparkoperator.k8s.io/v1alpha1\nkind: SparkConnect\nmetadata: {name: it}\n"
+        "spec:\n  image: apache/spark:4.0.4\n  server: {template: {spec: {containers: }}}\n"
+    )
+    assert [it["image"] for it in made["spec"]["server"]["template"]["spec"]["containers"]] == ["apache/spark:4.0.4"]
