@@ -6,21 +6,31 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import certifi
 import pytest
 
 from harness.commands.registry_ends import _end
 from harness.images.references import ImageReference
+from harness.registries.front.certificates import authority
 from harness.settings import Settings
 
 
-def test_a_registry_with_a_ca_has_the_login_of_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def ca(tmp_path: Path) -> Path:
+    """The certificate of a CA."""
+    file = tmp_path / "ca.pem"
+    file.write_bytes(authority().pem)
+    return file
+
+
+def test_a_registry_with_a_ca_has_the_login_of_docker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca: Path
+) -> None:
     auths = {"registry.example.com": {"username": "me", "password": "word"}}
     (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     image = ImageReference.parse("registry.example.com/a/b:1")
 
-    with _end(Settings(), image, None, push=True, ca=Path(certifi.where())) as end:
+    with _end(Settings(), image, None, push=True, ca=ca) as end:
         assert end._credentials is not None
         assert end._credentials.username == "me"
         assert end.server == "registry.example.com"
@@ -28,8 +38,8 @@ def test_a_registry_with_a_ca_has_the_login_of_docker(tmp_path: Path, monkeypatc
         end._require_trusted("https://gitlab.example.com/jwt/auth")
 
 
-def test_a_registry_of_this_machine_with_a_ca_speaks_tls() -> None:
+def test_a_registry_of_this_machine_with_a_ca_speaks_tls(ca: Path) -> None:
     image = ImageReference.parse("127.0.0.1:5443/a/b:1")
 
-    with _end(Settings(), image, None, push=True, ca=Path(certifi.where())) as end:
+    with _end(Settings(), image, None, push=True, ca=ca) as end:
         assert end.root == "https://127.0.0.1:5443/v2"
