@@ -7,6 +7,7 @@ import argparse
 import io
 import logging
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,8 @@ def test_no_command_prints_a_secret(
         return 0
 
     monkeypatch.setattr(machine, "_doctor", act)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # The variable TMPDIR is read once for each process.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     cli.main(["doctor"])
     printed = capsys.readouterr()
 
