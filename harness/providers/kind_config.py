@@ -25,6 +25,14 @@ _NETWORK_MANIFEST = "/kind/manifests/default-cni.yaml"
 _POD_SUBNETS = {"ipv4": "10.244.0.0/16", "ipv6": "fd00:10:244::/56", "dual": "10.244.0.0/16,fd00:10:244::/56"}
 """What kind gives pods where nothing else is asked for (pkg/apis/config/v1alpha4/default.go)."""
 
+_HOSTS_ARE_READ = f"""\
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "{CERTS_D}"
+"""
+"""Has containerd in a public node read CERTS_D: its configuration does not say so (kind v0.22.0 to v0.33.0,
+images/base/files/etc/containerd/config.toml, of version 2), and containerd does it by itself from 2.2 on only, which
+images of kind before v0.31.0 do not have. In a configuration of version 3 it is a key that nobody knows."""
+
 
 def of(spec: ClusterSpec, given: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
     """The configuration of a cluster; what nodes mount of it is written into its folder. `given` are nodes' proxies."""
@@ -35,12 +43,14 @@ def of(spec: ClusterSpec, given: Mapping[str, str] = MappingProxyType({})) -> di
     containerd = _containerd(own=own)
     if own and containers.cgroup_v1():
         config["kubeadmConfigPatches"].append(_kubelet(cgroupDriver="cgroupfs"))
-    if containerd:
-        config["containerdConfigPatches"] = [containerd]
     mounts = []
     if spec.mirrors or spec.image_cache:
         hosts = write_hosts(spec.mirrors, spec.folder / "certs.d", first=spec.image_cache)
         mounts.append(_mount(hosts, CERTS_D))
+        if not own:
+            containerd = _HOSTS_ARE_READ
+    if containerd:
+        config["containerdConfigPatches"] = [containerd]
     if given and own:
         # kind's own node image writes this by itself.
         (folder := spec.folder / "systemd").mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,15 @@ from pathlib import Path
 from harness import process, waiting
 from harness.errors import HarnessError
 
+_AWAY = "code = Unavailable"
+"""What crictl says of a containerd that ended while it was asked, or that it did not reach (google.golang.org/grpc)."""
+
 
 class Preload(threading.Thread):
     """Pulls images in a node, each once `await_image` has returned for it.
 
-    A pull that fails is left to the kubelet, which reports it.
+    A pull that fails is left to the kubelet, which reports it; one that containerd dropped is begun again, since kind
+    restarts it when it has changed its configuration (pkg/cluster/internal/create/actions/config).
     """
 
     def __init__(
@@ -43,22 +47,27 @@ class Preload(threading.Thread):
         if not self._images:
             return
         try:
-            waiting.until(
-                self._answers, what=f"containerd in {self._node}", timeout=max(1.0, self._deadline.left), interval=0.3
-            )
+            self._await_containerd()
             for image in self._images:
                 self._await_image(image)
                 if self._stopped.is_set():
                     return
-                self._exec("crictl", "pull", image, timeout=max(1.0, self._deadline.left))
+                if _AWAY in self._exec("crictl", "pull", image, timeout=max(1.0, self._deadline.left)).stdout:
+                    self._await_containerd()
+                    self._exec("crictl", "pull", image, timeout=max(1.0, self._deadline.left))
         except HarnessError as error:
             self._log_file.parent.mkdir(parents=True, exist_ok=True)
             with self._log_file.open("a") as sink:
                 sink.write(f"not preloaded: {error.message}\n")
 
-    def _answers(self) -> bool:
-        return self._stopped.is_set() or self._exec("crictl", "info", "--quiet", timeout=30) == 0
+    def _await_containerd(self) -> None:
+        waiting.until(
+            self._answers, what=f"containerd in {self._node}", timeout=max(1.0, self._deadline.left), interval=0.3
+        )
 
-    def _exec(self, *words: str, timeout: float) -> int:
+    def _answers(self) -> bool:
+        return self._stopped.is_set() or self._exec("crictl", "info", "--quiet", timeout=30).returncode == 0
+
+    def _exec(self, *words: str, timeout: float) -> process.Completed:
         argv = ["docker", "exec", self._node, *words]
-        return process.call(argv, timeout=timeout, check=False, log_file=self._log_file, stop=self._stopped).returncode
+        return process.call(argv, timeout=timeout, check=False, log_file=self._log_file, stop=self._stopped)

@@ -18,6 +18,7 @@ from harness.image_cache.unforeseen import Unforeseen, lacked
 from harness.image_cache.view import host_part
 from harness.images.mirrors import BLOCKED, Mirror, MirrorMap, write_hosts, write_registries_yaml
 from harness.images.references import ImageReference
+from harness.process import Completed
 from harness.providers.preload import Preload
 from harness.run.run_host import registry_if_built
 from harness.settings import Settings
@@ -172,9 +173,9 @@ def test_a_node_pulls_an_image_once_it_is_here(tmp_path: Path, monkeypatch: pyte
     events: list[str] = []
     here = threading.Event()
 
-    def run(self: Preload, *words: str, timeout: float) -> int:
+    def run(self: Preload, *words: str, timeout: float) -> Completed:
         events.append(" ".join(words))
-        return 0
+        return Completed(argv=words, returncode=0, stdout="", stderr="", seconds=0.0)
 
     def await_image(image: str) -> None:
         events.append(f"waits for {image}")
@@ -187,3 +188,25 @@ def test_a_node_pulls_an_image_once_it_is_here(tmp_path: Path, monkeypatch: pyte
     here.set()
     preload.join()
     assert events == ["crictl info --quiet", "waits for one", "crictl pull one", "waits for two", "crictl pull two"]
+
+
+def test_a_pull_that_a_restart_of_containerd_ended_is_begun_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {
+        "crictl pull one": "pulling image: rpc error: code = Unavailable desc = error reading from server: EOF",
+        "crictl pull two": "pulling image: rpc error: code = NotFound desc = two: not found",
+    }
+    events: list[str] = []
+
+    def run(self: Preload, *words: str, timeout: float) -> Completed:
+        events.append(" ".join(words))
+        answer = said.pop(events[-1], "")
+        return Completed(argv=words, returncode=1 if answer else 0, stdout=answer, stderr="", seconds=0.0)
+
+    monkeypatch.setattr(Preload, "_exec", run)
+    preload = Preload("node", ["one", "two"], waiting.Deadline(seconds=30), tmp_path / "log")
+    preload.start()
+    preload.join()
+    asked = "crictl info --quiet"
+    assert events == [asked, "crictl pull one", asked, "crictl pull one", "crictl pull two"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -315,6 +316,26 @@ def test_nodes_are_told_of_the_mirrors(provider: Kind, tmp_path: Path) -> None:
 
     plain = yaml.safe_load(provider._write_config(spec(tmp_path)).read_text())
     assert "extraMounts" not in plain["nodes"][0]
+
+
+@pytest.mark.parametrize(
+    ("image", "told"), [("kindest/node:v1.28.15", True), ("spark-operator-harness/kind-node:v1.34.4", False)]
+)
+def test_containerd_of_public_nodes_is_told_to_read_the_mirrors(
+    image: str, told: bool, provider: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "cgroup_v1", lambda: False)
+    (tmp_path / "scratch").mkdir()
+    asked = dataclasses.replace(
+        spec(tmp_path), node_image=image, image_cache={"ghcr.io": "http://image-cache:5000/v2/ghcr.io"}
+    )
+    config = yaml.safe_load(provider._write_config(asked).read_text())
+    assert ("containerdConfigPatches" in config) is told
+    if told:
+        (patch,) = config["containerdConfigPatches"]
+        registry = tomllib.loads(patch)["plugins"]["io.containerd.grpc.v1.cri"]["registry"]
+        (mount,) = config["nodes"][0]["extraMounts"]
+        assert registry == {"config_path": mount["containerPath"]}
 
 
 @pytest.mark.parametrize(
