@@ -25,6 +25,9 @@ from harness.images.references import ImageReference
 from harness.registries.push import RawManifest, as_manifest
 from harness.settings import Settings
 
+_GO_ON_SECONDS = 7 * 86400.0
+"""For so long the next run goes on with what one has begun to fetch."""
+
 
 class Content(BaseModel):
     """A manifest, configuration or layer; `size` is in bytes."""
@@ -163,10 +166,10 @@ class ImageCache:
 
     def prune(self, most: float) -> list[CachedImage]:
         """Remove images until what is left has at most `most` bytes, the longest unused first, and all content without
-        an image. Raises UsageError while a run uses the cache.
+        an image, but for what fits of a fetch that was interrupted within a week. Raises UsageError while a run uses
+        the cache.
         """
         with self._alone():
-            kept: list[CachedImage] = []
             gone: list[CachedImage] = []
             needed: set[str] = set()
             total = 0
@@ -176,15 +179,26 @@ class ImageCache:
                     gone.append(image)
                     self._record(ImageReference.parse(image.reference)).unlink()
                     continue
-                kept.append(image)
                 needed |= set(more)
                 total += sum(more.values())
-            for data in self.blobs.glob("*/*/*/data"):
-                if f"{data.parts[-4]}:{data.parts[-2]}" not in needed:
-                    shutil.rmtree(data.parent)
-            for partial in (self.root / "partial").glob("*"):
+            dropped = {it.digest for image in gone for it in image.contents}
+            others = [it for it in self.blobs.glob("*/*/*/data") if _digest(it) not in needed]
+            begun = [*self._partial(), *(it for it in others if _digest(it) not in dropped)]
+            kept = self._to_go_on_with(begun, most - total)
+            for data in set(others) - kept:
+                shutil.rmtree(data.parent)
+            for partial in set((self.root / "partial").glob("*")) - kept:
                 partial.unlink()
             return gone
+
+    def _to_go_on_with(self, files: Iterable[Path], room: float) -> set[Path]:
+        """What of these is kept, the newest first, until there is no room."""
+        kept: set[Path] = set()
+        for file, known in sorted(((it, it.stat()) for it in files), key=lambda it: -it[1].st_mtime):
+            room -= known.st_size
+            if room > 0 and time.time() - known.st_mtime < _GO_ON_SECONDS:
+                kept.add(file)
+        return kept
 
     def prune_unless_in_use(self, most: float) -> list[CachedImage]:
         """The same, or nothing while another run uses the cache."""
@@ -241,6 +255,11 @@ class ImageCache:
                     f"a run uses the image cache {self.root}, and nothing may be removed from it", "wait until it ends"
                 ) from None
             yield
+
+
+def _digest(data: Path) -> str:
+    """The digest of a content, by its file."""
+    return f"{data.parts[-4]}:{data.parts[-2]}"
 
 
 def _read(file: Path) -> CachedImage | None:

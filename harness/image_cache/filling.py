@@ -11,6 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +20,11 @@ from harness.image_cache.cache import CachedImage, Content, ImageCache
 from harness.images.references import ImageReference
 from harness.registries.client import listed_platforms
 from harness.registries.push import RawManifest, Transfer
+from harness.waiting import Cancelled, Deadline, cancelled
 
 _LOOKS = 8
 _DOWNLOADS = 6
+_LOOK_SECONDS = 0.5
 _CONFIGS = 4_000_000
 """A configuration is read as a whole; 4 MiB is what registries allow for a manifest."""
 
@@ -95,10 +98,20 @@ class Filling:
         return {reference: error for reference, error in begun if error is not None}
 
     def wait(self, reference: str, timeout: float) -> CachedImage | None:
-        """Wait for an image that is being fetched; None for one that is not. Raises HarnessError, TimeoutError."""
+        """Wait for an image that is being fetched; None for one that is not.
+
+        Raises HarnessError, TimeoutError, and Cancelled when the run is being stopped.
+        """
         with self._lock:
             arrival = self._arrivals.get(ImageReference.parse(reference).canonical)
-        return arrival.done.result(timeout) if arrival else None
+        deadline = Deadline(seconds=timeout)
+        while arrival and not arrival.done.done():
+            if cancelled():
+                raise Cancelled(f"gave up waiting for {reference}: the run is being stopped")
+            if not deadline.left:
+                raise TimeoutError
+            wait_for([arrival.done], min(_LOOK_SECONDS, deadline.left))
+        return arrival.done.result() if arrival else None
 
     def close(self) -> None:
         """End what is being fetched. The connections belong to whoever gave them."""

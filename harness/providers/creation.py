@@ -94,9 +94,12 @@ def _create(spec: ClusterSpec, ways: Ways, deadline: waiting.Deadline, preload: 
     seconds |= wait_services(cluster, deadline, ways.kubectl, nodes=spec.nodes)
     if early.cordoned:
         ways.early_names(cluster)
+    left = deadline.left
     with _timed(seconds, "preload"):
         # Pods that start now find their images, and nothing is pulled twice.
         preload.join()
+    # For how long images are on their way to this machine is a matter of its network, and none of the cluster.
+    deadline = waiting.Deadline(seconds=left)
     if early.cordoned:
         with _timed(seconds, "probes-ready"):
             _wait_probes(ways)

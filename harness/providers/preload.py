@@ -10,6 +10,9 @@ from pathlib import Path
 from harness import process, waiting
 from harness.errors import HarnessError
 
+_PULL_SECONDS = 60.0
+"""What a pull has at least, however long its image was on the way to this machine."""
+
 _AWAY = "code = Unavailable"
 """What crictl says of a containerd that ended while it was asked, or that it did not reach (google.golang.org/grpc)."""
 
@@ -52,9 +55,9 @@ class Preload(threading.Thread):
                 self._await_image(image)
                 if self._stopped.is_set():
                     return
-                if _AWAY in self._exec("crictl", "pull", image, timeout=max(1.0, self._deadline.left)).stdout:
+                if _AWAY in self._pull(image).stdout:
                     self._await_containerd()
-                    self._exec("crictl", "pull", image, timeout=max(1.0, self._deadline.left))
+                    self._pull(image)
         except HarnessError as error:
             self._log_file.parent.mkdir(parents=True, exist_ok=True)
             with self._log_file.open("a") as sink:
@@ -64,6 +67,9 @@ class Preload(threading.Thread):
         waiting.until(
             self._answers, what=f"containerd in {self._node}", timeout=max(1.0, self._deadline.left), interval=0.3
         )
+
+    def _pull(self, image: str) -> process.Completed:
+        return self._exec("crictl", "pull", image, timeout=max(_PULL_SECONDS, self._deadline.left))
 
     def _answers(self) -> bool:
         return self._stopped.is_set() or self._exec("crictl", "info", "--quiet", timeout=30).returncode == 0

@@ -25,6 +25,7 @@ from harness.registries.client import listed_platforms
 from harness.registries.local import NodeRegistries
 from harness.registries.sources import Mirrored, Upstream, is_trouble
 from harness.verdicts import Finding, errored, unavailable
+from harness.waiting import Cancelled
 
 REACH_CHECK = "images-reachable"
 PULLS_CHECK = "pulls-left"
@@ -111,19 +112,23 @@ class ImageSupply:
         return {cell.id: finding for cell in cells if (finding := self._finding(wanted[cell.id], spent)) is not None}
 
     def wait(self, image: str) -> None:
-        """Wait until an image is here, or will not come."""
+        """Wait until an image is here, or will not come. Raises Cancelled."""
         try:
             self._filling.wait(image, _FETCH_SECONDS)
+        except Cancelled:
+            raise
         except (HarnessError, TimeoutError):
             # Whoever prepares the cluster asks for it with `missing`.
             return
 
     def missing(self, cell: Cell) -> Finding | None:
-        """Wait for all images of a cell; the finding says which did not come, and why."""
+        """Wait for all images of a cell; the finding says which did not come, and why. Raises Cancelled."""
         problems: list[str] = []
         for image in self._images(cell):
             try:
                 self._filling.wait(image, _FETCH_SECONDS)
+            except Cancelled:
+                raise
             except HarnessError as error:
                 problems.append(str(error))
             except TimeoutError:

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
+import time
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,6 +80,35 @@ def test_the_longest_unused_goes_first(cache: ImageCache) -> None:
     old, new = (store(cache, f"docker.io/acme/{it}:1", it.encode() * 100) for it in ("old", "new"))
     assert cache.prune(old.size) == [old]
     assert [it for it, _ in cache.images()] == [new]
+
+
+def begin(cache: ImageCache, content: bytes, *, whole: bool, days: float = 0.0) -> Path:
+    """A content that a fetch had got, or a part of it, before it was interrupted."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    at = time.time() - days * 86400
+    with suppress(KeyboardInterrupt), cache.arriving(digest) as partial:
+        assert partial is not None
+        partial.write_bytes(content if whole else content[:-1])
+        os.utime(partial, (at, at))
+        if not whole:
+            raise KeyboardInterrupt
+    return cache.data(digest) if whole else cache.root / "partial" / digest.replace(":", "-")
+
+
+def test_a_fetch_that_was_interrupted_is_gone_on_with(cache: ImageCache) -> None:
+    image = store(cache, "docker.io/acme/app:1", b"app" * 100)
+    layer, part = begin(cache, b"a layer" * 10, whole=True), begin(cache, b"another" * 10, whole=False)
+    forgotten = [begin(cache, b"old" * 10, whole=True, days=8), begin(cache, b"older" * 10, whole=False, days=8)]
+    assert cache.prune(1000) == []
+    assert (layer.exists(), part.exists()) == (True, True)
+    assert not any(it.exists() for it in forgotten)
+
+    # Whole images come first, and what was begun last.
+    os.utime(layer, (time.time() - 60, time.time() - 60))
+    assert cache.prune(image.size + part.stat().st_size + 1) == []
+    assert (layer.exists(), part.exists()) == (False, True)
+    cache.prune(0)
+    assert cache.size() == 0
 
 
 @pytest.mark.parametrize("amount", ["-1", "inf", "nan"])

@@ -3,17 +3,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness import waiting
 from harness.errors import RegistryError
 from harness.image_cache.cache import ImageCache
 from harness.image_cache.filling import Asked, Filling
 from harness.images import media_types
 from harness.images.references import ImageReference
 from harness.registries.client import Descriptor
+from harness.registries.push import RawManifest, as_manifest
+from harness.waiting import Cancelled
 
 IMAGE = "docker.io/acme/operator:1"
 THERE = Descriptor(digest=f"sha256:{'1' * 64}", media_type=media_types.MANIFESTS[0], size=1)
@@ -56,3 +62,46 @@ def test_a_registry_that_fails_is_told(tmp_path: Path) -> None:
     error = asked(tmp_path, anonymous=503).error
     assert isinstance(error, RegistryError)
     assert error.status == 503
+
+
+class Slow(Registry):
+    """A client that sends no layer before it is told to end."""
+
+    server = "docker.io"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+        part = {"digest": f"sha256:{'2' * 64}", "size": 1}
+        config = json.dumps({"os": "linux", "architecture": "amd64"}).encode()
+        self._config = config
+        described = {"digest": f"sha256:{hashlib.sha256(config).hexdigest()}", "size": len(config)}
+        self.manifest = as_manifest(json.dumps({"config": described, "layers": [part]}).encode())
+
+    def head(self, reference: ImageReference) -> Descriptor:
+        return Descriptor(digest=self.manifest.digest, media_type=self.manifest.media_type, size=1)
+
+    def raw(self, repository: str, identifier: str) -> RawManifest:
+        return self.manifest
+
+    def download(self, repository: str, digest: str, size: int, file: Path) -> None:
+        if size > 1:
+            file.write_bytes(self._config)
+            return
+        self.ended.wait(30)
+        raise RegistryError("a transfer was aborted")
+
+
+def test_a_run_that_is_stopped_does_not_wait_for_images(tmp_path: Path) -> None:
+    client: Any = Slow()
+    filling = Filling(ImageCache(tmp_path), lambda host: client, platform="linux/amd64")
+    assert filling.fetch(filling.ask([IMAGE])) == {}
+    with pytest.raises(TimeoutError):
+        filling.wait(IMAGE, 0.1)
+    waiting.cancel_all()
+    try:
+        with pytest.raises(Cancelled):
+            filling.wait(IMAGE, 30)
+    finally:
+        waiting.reset_cancellation()
+        filling.close()

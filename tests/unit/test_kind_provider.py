@@ -19,7 +19,7 @@ import pytest
 import yaml
 from fake_api_server import api_server
 
-from harness import waiting
+from harness import process, waiting
 from harness.errors import ApiError, ClusterError, CommandError
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.kube.api import connect
@@ -30,6 +30,7 @@ from harness.providers import addons, containers, creation, kind_config, ready
 from harness.providers.base import ClusterSpec, ProviderTools
 from harness.providers.early import Early
 from harness.providers.kind import Kind
+from harness.providers.preload import Preload
 
 NAME = "soh-101500-ab12-1"
 NODE = f"{NAME}-control-plane"
@@ -371,6 +372,32 @@ def test_nodes_of_the_foundry_make_the_first_control_groups_without_systemd(
 
     assert ("cgroupDriver: cgroupfs" in str(config["kubeadmConfigPatches"])) is alone
     assert ("SystemdCgroup = false" in str(config.get("containerdConfigPatches"))) is alone
+
+
+def test_how_long_an_image_was_on_its_way_is_no_time_of_the_cluster(
+    provider: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: list[float] = []
+    left: list[float] = []
+    pulls: list[float] = []
+    join, run = Preload.join, Preload._exec
+
+    def late(self: Preload, timeout: float | None = None) -> None:
+        joined.append(time.monotonic())
+        time.sleep(2)
+        join(self, timeout)
+
+    def noted(self: Preload, *words: str, timeout: float) -> process.Completed:
+        pulls.extend([timeout] if "pull" in words else [])
+        return run(self, *words, timeout=timeout)
+
+    monkeypatch.setattr(Preload, "join", late)
+    monkeypatch.setattr(Preload, "_exec", noted)
+    monkeypatch.setattr(creation, "wait_names", lambda cluster, deadline: left.append(deadline.left))
+    began = time.monotonic()
+    provider.create(spec(tmp_path, "one", timeout=40.0))
+    assert left[0] > 40.0 - (joined[0] - began) - 1
+    assert pulls == [60.0]
 
 
 def test_a_cluster_is_removed_without_the_users_kubeconfig(provider: Kind, programs: Path) -> None:
