@@ -28,7 +28,7 @@ _LOOK_SECONDS = 0.5
 _CONFIGS = 4_000_000
 """A configuration is read as a whole; 4 MiB is what registries allow for a manifest."""
 
-Connect = Callable[[str], Transfer]
+Connect = Callable[[ImageReference], Transfer]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,8 @@ class _Arrival:
 class Filling:
     """Fills a cache from registries, for nodes of one platform. May be used by several threads; `close` it.
 
-    `connect` gives the client of a registry host, with the login of this machine; `anonymous` one without, where images
-    that need a login are to be left alone. `arrived` is called with each image that is there, in any thread.
+    `connect` gives the client to ask for an image with, and `anonymous` one without a login, where images that need one
+    are to be left alone. `arrived` is called with each image that is there, in any thread.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Filling:
     def _ask(self, reference: str) -> Asked:
         image = ImageReference.parse(reference)
         try:
-            found = self._connect(image.registry).head(image)
+            found = self._connect(image).head(image)
             private = not self._is_public(image)
         except UnavailableError as error:
             return Asked(image=image, error=error)
@@ -147,7 +147,7 @@ class Filling:
         if self._anonymous is None:
             return True
         try:
-            self._anonymous(image.registry).head(image)
+            self._anonymous(image).head(image)
         except RegistryError as error:
             if error.status in (401, 403, 404):
                 return False
@@ -163,7 +163,7 @@ class Filling:
                 return reference, None
             arrival = self._arrivals[reference] = _Arrival(asked=asked)
         try:
-            client = self._connect(asked.image.registry)
+            client = self._connect(asked.image)
             self._clients.add(client)
             image = self._described(client, asked)
         except HarnessError as error:

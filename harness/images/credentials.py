@@ -138,7 +138,7 @@ def _ask_helper(helper: str, host: str) -> Credentials | None:
             return None
         raise CommandError(
             f"{program} could not return the credentials of {host}: {causes.told(asked.stderr or asked.stdout)}",
-            f"log in again: docker login {host}",
+            f"log in again: docker login {host}; or, where {program} cannot work, take it out of Docker's config.json",
             returncode=asked.returncode,
         )
     try:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from harness.errors import CommandError
 from harness.images import login
 from harness.images.credentials import Credentials, from_docker_config
 
@@ -55,6 +56,18 @@ def credentials(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> Credenti
     """The same without its origin."""
     found = find(host, rows)
     return found.credentials if found else None
+
+
+def for_pulls(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> tuple[Credentials | None, str]:
+    """The same where a credential helper that fails is one that knows nothing, and why it failed, else empty.
+
+    `docker pull` goes on without a login then (docker/cli, cli/command/registry.go, ResolveAuthConfig), and what is
+    public needs none: docker-credential-secretservice fails on each server without a desktop.
+    """
+    try:
+        return credentials(host, rows), ""
+    except CommandError as failed:
+        return None, failed.message
 
 
 def _of_workflow(host: str) -> Login | None:

@@ -85,6 +85,11 @@ class Connection:
         self._http.close()
 
     @property
+    def has_login(self) -> bool:
+        """Whether it has one for a registry that asks for it."""
+        return self._credentials is not None
+
+    @property
     def _is_mirror(self) -> bool:
         return self._mirror is not None and self.root != api_root(address_of(None, self.host))
 

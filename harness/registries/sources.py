@@ -24,7 +24,8 @@ from harness.registries.push import Transfer
 from harness.settings import Settings, SourceKind
 
 _PREFLIGHT_THREADS = 8
-_ABOUT_AN_IMAGE = (HTTPStatus.OK, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+_MAY_BE_PRIVATE = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+_ABOUT_AN_IMAGE = (HTTPStatus.OK, *_MAY_BE_PRIVATE)
 
 
 NOT_RUN = "not run here:"
@@ -113,7 +114,7 @@ class _Registries:
         if absent:
             raise absent
         try:
-            digest = self.client(image.registry).head(image).digest
+            digest = self.for_image(image).head(image).digest
         except RegistryError as error:
             missing = self._missing(image, error)
             if self.remembers_absence and error.status == 404:
@@ -151,7 +152,7 @@ class _Registries:
         if learnt:
             return learnt
         try:
-            found, others = self.client(image.registry).on_node(image, platform=of_nodes())
+            found, others = self.for_image(image).on_node(image, platform=of_nodes())
         except RegistryError as error:
             raise self._missing(image, error) from error
         with self._lock:
@@ -164,6 +165,10 @@ class _Registries:
             if host not in self._clients:
                 self._clients[host] = self._connect(host)
             return self._clients[host]
+
+    def for_image(self, image: ImageReference) -> Transfer:
+        """The client that an image is asked for with. Raises UnavailableError as `client`."""
+        return self.client(image.registry)
 
     def close(self) -> None:
         """Close the connections; they are reopened when needed."""
@@ -208,6 +213,26 @@ class Upstream(_Registries):
         self._rehearsed = rehearsed
         self._token_files = token_files
         self._anonymous: dict[str, Transfer] = {}
+        self._no_login: dict[str, str] = {}
+        self._for_image: dict[str, Transfer] = {}
+
+    def for_image(self, image: ImageReference) -> Transfer:
+        """The client of its registry; without a login where the registry refuses that and gives the image to anybody.
+
+        A token that expired is refused for public images, too (GHCR), which nodes pull without one.
+        """
+        client = self.client(image.registry)
+        if not client.has_login:
+            return client
+        with self._lock:
+            known = self._for_image.get(image.name)
+        if known is None:
+            refused = _status(client, image) in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+            anybody = self.anonymous(image.registry) if refused else client
+            known = anybody if refused and _status(anybody, image) == HTTPStatus.OK else client
+            with self._lock:
+                self._for_image[image.name] = known
+        return known
 
     def anonymous(self, host: str) -> Transfer:
         """The client for a registry host without a login; of the run's own registries there is only one."""
@@ -223,6 +248,7 @@ class Upstream(_Registries):
         super().close()
         with self._lock:
             clients, self._anonymous = list(self._anonymous.values()), {}
+            self._for_image = {}
         for client in clients:
             client.close()
 
@@ -237,13 +263,16 @@ class Upstream(_Registries):
         mirror = self.mirrors.mirrors.get(host)
         if mirror is not None:
             return Transfer(mirror, host, timeout=self._timeout)
-        return self._connect_as(host, logins.credentials(host, self._token_files))
+        login, self._no_login[host] = logins.for_pulls(host, self._token_files)
+        return self._connect_as(host, login)
 
     def _connect_as(self, host: str, credentials: Credentials | None) -> Transfer:
         return Transfer(None, host, credentials=credentials, timeout=self._timeout)
 
     def _missing(self, image: ImageReference, error: RegistryError) -> UnavailableError:
-        return _retold(f"{image.canonical} is not available", error, error.next_step)
+        why = self._no_login.get(image.registry) if error.status in _MAY_BE_PRIVATE else ""
+        step = f"it was asked for without a login, since {why}; {error.next_step}" if why else error.next_step
+        return _retold(f"{image.canonical} is not available", error, step)
 
 
 class Mirrored(_Registries):
@@ -370,6 +399,15 @@ def _mirror_for(host: str, mirrors: MirrorMap, next_step: str) -> Mirror:
         there = ", ".join(mirrors.mirrors) or "no registry host"
         raise RegistryError(f"there is no mirror for {host}: the mirror map has {there}", next_step)
     return mirrors.mirrors[host]
+
+
+def _status(client: Transfer, image: ImageReference) -> int:
+    """What a registry answers for an image; 0 where it does not."""
+    try:
+        client.head(image)
+    except RegistryError as error:
+        return error.status
+    return HTTPStatus.OK
 
 
 def _retold(what: str, error: RegistryError, next_step: str) -> RegistryError:

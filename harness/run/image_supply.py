@@ -74,11 +74,11 @@ class ImageSupply:
         self._environments: dict[str, None] = {}
         self._filling = Filling(
             cache,
-            source.client,
+            source.for_image,
             platform=platform,
             # What a mirror's login gives, its nodes get without a secret of their pods, since hosts.toml has it. From a
             # public registry they get nothing that their pods may not have.
-            anonymous=source.anonymous if isinstance(source, Upstream) else None,
+            anonymous=(lambda image: source.anonymous(image.registry)) if isinstance(source, Upstream) else None,
             arrived=self._arrived,
         )
 
@@ -197,7 +197,7 @@ class ImageSupply:
 
     def _left(self, asked: Asked) -> PullsLeft | None:
         try:
-            return limits.pulls_left_of(self._source.client(asked.image.registry), asked.image)
+            return limits.pulls_left_of(self._source.for_image(asked.image), asked.image)
         except RegistryError:
             # What it says of its images has just been heard.
             return None

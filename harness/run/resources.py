@@ -279,7 +279,7 @@ class Resources:
             return (
                 Credentials(username=mirror.username, password=mirror.password) if mirror and mirror.username else None
             )
-        return logins.credentials(host, self._asked.settings.logins)
+        return logins.for_pulls(host, self._asked.settings.logins)[0]
 
     def pulls_left(self, image: str) -> PullsLeft | None:
         """What the registry that this run has the image from says of its pull limit; None when it says nothing."""

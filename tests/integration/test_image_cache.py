@@ -44,7 +44,7 @@ class Desk:
     def filling(self, **options: object) -> Filling:
         return Filling(self.cache, self.connect, platform="linux/amd64", arrived=self.arrived.append, **options)  # type: ignore[arg-type]
 
-    def connect(self, host: str) -> Transfer:
+    def connect(self, image: ImageReference) -> Transfer:
         return self.client(self.login)
 
     def client(self, user: str) -> Transfer:
@@ -181,7 +181,7 @@ def test_a_private_image_is_not_fetched_for_everybody(desk: Desk, pusher: httpx.
         desk.hub, desk.login = hub, "reader"
         with browser(hub, "owner") as owner:
             pushed(desk, owner)
-        for anonymous, private in ((lambda host: desk.client(""), True), (None, False)):
+        for anonymous, private in ((lambda image: desk.client(""), True), (None, False)):
             filling = desk.filling(anonymous=anonymous)
             (asked,) = filling.ask([IMAGE])
             filling.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import platform
@@ -13,11 +14,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from registry_fakes import Answer, answering
+from registry_fakes import Answer, Request, answering
 
 from harness.errors import UnavailableError, UsageError
+from harness.image_cache.cache import ImageCache
+from harness.image_cache.filling import Filling
 from harness.images import media_types
 from harness.images.mirrors import Mirror, MirrorMap
+from harness.images.references import ImageReference
 from harness.registries.client import RegistryClient
 from harness.registries.source_choice import detect, probe_all
 from harness.registries.sources import Foundry, Mirrored, Upstream, preflight, source_for
@@ -220,3 +224,48 @@ def test_a_source_is_made_by_its_kind(tmp_path: Path) -> None:
         assert source.kind == kind
         assert source.describe().startswith(kind)
     assert set(source_for("mirror", configured).mirrors.mirrors) == {"ghcr.io"}
+
+
+def test_a_helper_that_fails_keeps_nobody_from_what_is_public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "docker-credential-headless"
+    program.write_text("#!/bin/sh\necho 'Cannot autolaunch D-Bus without X11 $DISPLAY'; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    (tmp_path / "config.json").write_text('{"credsStore": "headless"}')
+    there = {"Docker-Content-Digest": DIGEST, "Content-Type": media_types.MANIFEST}
+    with (
+        answering(lambda request: Answer(200, headers=there) if "/public/" in request.path else Answer(403)) as server,
+        Upstream() as source,
+    ):
+        assert source.resolve(f"{server.address}/acme/public/app:1").digest == DIGEST
+        with pytest.raises(UnavailableError, match="403") as refused:
+            source.resolve(f"{server.address}/acme/private/app:1")
+    assert "without a login, since docker-credential-headless could not return" in refused.value.next_step
+    assert "Cannot autolaunch D-Bus" in refused.value.next_step
+
+
+def test_a_login_that_expired_keeps_nobody_from_what_is_public(tmp_path: Path) -> None:
+    def answer(request: Request) -> Answer:
+        if request.path.startswith("/token"):
+            expired = Answer(403, json.dumps({"errors": [{"code": "DENIED", "message": "denied"}]}))
+            return expired if request.authorization else Answer(200, json.dumps({"token": "anybodys"}))
+        if request.authorization != "Bearer anybodys" or "/private/" in request.path:
+            return Answer(401, headers={"WWW-Authenticate": f'Bearer realm="http://{request.headers["host"]}/token"'})
+        return Answer(200, headers={"Docker-Content-Digest": DIGEST, "Content-Type": media_types.MANIFEST})
+
+    with answering(answer) as server, Upstream() as source:
+        auth = {server.address: {"auth": base64.b64encode(b"me:ghp_expired").decode()}}
+        (tmp_path / "config.json").write_text(json.dumps({"auths": auth}))
+        public, private = (ImageReference.parse(f"{server.address}/acme/{it}/app:1") for it in ("public", "private"))
+        assert source.resolve(str(public)).digest == DIGEST
+        with pytest.raises(UnavailableError, match=r"answered 403 .*DENIED"):
+            source.resolve(str(private))
+
+        filling = Filling(
+            ImageCache(tmp_path), source.for_image, platform="linux/amd64",
+            anonymous=lambda image: source.anonymous(image.registry),
+        )  # fmt: skip
+        there, refused = filling.ask([str(public), str(private)])
+        filling.close()
+    assert there.to_fetch
+    assert refused.error is not None
