@@ -89,14 +89,18 @@ def _of_layout(file: Path, root: Path, wanted: ImageReference) -> Descriptor:
         return there[wanted.digest]
     if len(top) == 1:
         return top[0]
-    names = {wanted.tag, wanted.canonical, wanted.familiar}
-    named = [it for it in top if names & {(it.get("annotations") or {}).get(key) for key in _NAMES}]
+    # `docker save` gives each its full name and its tag, which those of one release share.
+    named = _named(top, {wanted.canonical, wanted.familiar}) or _named(top, {wanted.tag})
     if len(named) == 1:
         return named[0]
     raise UsageError(
         f"{file} contains {len(top)} images, {len(named)} of them named {wanted.canonical}",
         f"name one by its digest, --as {wanted.canonical}@DIGEST: {', '.join(it['digest'] for it in top) or 'none'}",
     )
+
+
+def _named(descriptors: list[Descriptor], names: set[str]) -> list[Descriptor]:
+    return [it for it in descriptors if names & {(it.get("annotations") or {}).get(key) for key in _NAMES}]
 
 
 def _all(file: Path, root: Path, descriptors: list[Descriptor]) -> Iterator[Descriptor]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,20 @@ def test_a_docker_archive_becomes_an_oci_image_with_its_layers_as_they_are(tmp_p
     config = json.loads(blob(found.image.folder, manifest["config"]["digest"]).read_text())
     assert config["rootfs"]["diff_ids"] == [layer["digest"] for layer in manifest["layers"]]
     assert config["config"]["Labels"] == {"content": "first"}
+
+
+def test_of_two_images_of_one_release_the_one_of_that_name_is_taken(tmp_path: Path) -> None:
+    image, other = an_image(tmp_path, "first"), an_image(tmp_path, "second")
+    manifests = []
+    for made, name in ((image, REFERENCE.name), (other, f"{REFERENCE.name}-kubectl")):
+        (descriptor,) = json.loads((made.folder / "index.json").read_text())["manifests"]
+        names = {"io.containerd.image.name": f"{name}:2.1.1", "org.opencontainers.image.ref.name": "2.1.1"}
+        manifests.append({**descriptor, "annotations": names})
+    (image.folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": manifests}))
+    shutil.copytree(other.folder / "blobs", image.folder / "blobs", dirs_exist_ok=True)
+
+    found = opened(packed(image.folder, tmp_path / "image.tar"), tmp_path)
+    assert found.image.digest == image.digest
 
 
 def _no_tar(tmp_path: Path) -> Path:
