@@ -166,9 +166,10 @@ class Filling:
             client = self._connect(asked.image)
             self._clients.add(client)
             image = self._described(client, asked)
-        except HarnessError as error:
-            arrival.done.set_exception(error)
-            return reference, error
+        except (HarnessError, OSError) as error:
+            told = error if isinstance(error, HarnessError) else self._no_room(reference, error)
+            arrival.done.set_exception(told)
+            return reference, told
         blobs = [self._downloads.submit(self._layer, client, asked.image, it) for it in image.blobs]
         left = _Countdown(len(blobs), lambda error: self._finish(arrival, image, error))
         for it in blobs:
@@ -176,11 +177,15 @@ class Filling:
         return reference, None
 
     def _finish(self, arrival: _Arrival, image: CachedImage, error: BaseException | None) -> None:
+        if error is None:
+            try:
+                self._cache.record(image)
+                self._arrived(image)
+            except OSError as full:
+                error = self._no_room(image.reference, full)
         if error is not None:
             arrival.done.set_exception(error)
             return
-        self._cache.record(image)
-        self._arrived(image)
         arrival.done.set_result(image)
 
     def _described(self, client: Transfer, asked: Asked) -> CachedImage:
@@ -243,10 +248,13 @@ class Filling:
                 if file is not None:
                     client.download(image.repository, content.digest, content.size, file)
         except OSError as full:
-            raise DiskError(
-                f"{content.digest} of {image} cannot be stored in {self._cache.root}: {full.strerror}",
-                "free some space, or give image_cache_gb in harness.toml a smaller value",
-            ) from full
+            raise self._no_room(f"{content.digest} of {image}", full) from full
+
+    def _no_room(self, what: str, full: OSError) -> DiskError:
+        return DiskError(
+            f"{what} cannot be stored in {self._cache.root}: {full.strerror}",
+            "free some space, or give image_cache_gb in harness.toml a smaller value",
+        )
 
 
 class _Countdown:

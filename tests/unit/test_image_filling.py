@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness import waiting
-from harness.errors import RegistryError
+from harness.errors import DiskError, RegistryError
 from harness.image_cache.cache import ImageCache
 from harness.image_cache.filling import Asked, Filling
 from harness.images import media_types
@@ -105,3 +106,19 @@ def test_a_run_that_is_stopped_does_not_wait_for_images(tmp_path: Path) -> None:
     finally:
         waiting.reset_cancellation()
         filling.close()
+
+
+@pytest.mark.parametrize("where", ["write_manifest", "record"])
+def test_a_full_disk_is_told_wherever_it_shows(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: ImageCache, content: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    client: Any = Slow()
+    client.ended.set()
+    monkeypatch.setattr(Slow, "download", lambda self, repository, digest, size, file: file.write_bytes(self._config))
+    monkeypatch.setattr(ImageCache, where, full)
+    filling = Filling(ImageCache(tmp_path), lambda host: client, platform="linux/amd64")
+    filling.fetch(filling.ask([IMAGE]))
+    with pytest.raises(DiskError, match=f"{IMAGE} cannot be stored in .*: No space left on device"):
+        filling.wait(IMAGE, 10)
+    filling.close()
