@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -36,9 +35,10 @@ class Shard:
         """The cells as arguments for `nox -s e2e --`.
 
         Exact ids, since the split depends on the durations that a machine has recorded: another machine that splits
-        on its own might miss a cell.
+        on its own might miss a cell. Nothing in an id needs quotes, and there are none: CI splits the text at its
+        spaces, and would take quotes for a part of the id.
         """
-        return shlex.join(word for cell in self.cells for word in ("--cell", cell.id))
+        return " ".join(f"--cell {cell.id}" for cell in self.cells)
 
 
 def shards(cells: Sequence[Cell], estimator: Estimator, count: int, *, jobs: int = 1) -> list[Shard]:
