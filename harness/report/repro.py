@@ -17,15 +17,17 @@ def repro(
     key: str = "",
     apps: str = "",
     before: str = "",
-    context: str = "",
+    existing: Sequence[str] = (),
     operator: Sequence[str] = (),
+    config: str = "",
 ) -> str:
     """The one command that runs this cell again from its lock.
 
     `values` are files with values that a lock must not store, below `key` where there is one, `apps` a folder of such
-    applications, `before` one of such manifests, `context` that of an existing cluster, and `operator` what was given
-    as the operator under test, and its chart. Where neither cache nor reports have the lock, as on another machine,
-    pass the evidence folder or its bundle instead of the digest.
+    applications, `before` one of such manifests, `existing` the options that say which existing cluster it is and what
+    may be done in it, `operator` what was given as the operator under test, and its chart, and `config` the file with
+    the settings, which say where images come from and where the lock is. Where neither cache nor reports have the lock,
+    as on another machine, pass the evidence folder or its bundle instead of the digest.
     """
     words = ["--cell", cell_id, "--lock", lock]
     for file in values:
@@ -36,8 +38,9 @@ def repro(
         words += ["--apps", apps]
     if before:
         words += ["--before", before]
-    if context:
-        words += ["--context", context]
+    words += existing
     for option, given in zip(("--operator", "--chart"), operator, strict=False):
         words += [option, given] if given else []
+    if config:
+        words += ["--config", config]
     return here(f"nox -s e2e -- {shlex.join(words)}")

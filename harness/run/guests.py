@@ -55,6 +55,13 @@ def names(options: RunOptions) -> tuple[str | None, str | None]:
     return options.release_name or own, options.namespace or own
 
 
+def again(options: RunOptions, context: str) -> tuple[str, ...]:
+    """The options that name the cluster, and what its user allows there. The plan itself is agreed to once more."""
+    kubeconfig = ("--kubeconfig", options.kubeconfig) if options.kubeconfig else ()
+    allowed = (("--allow-upgrade", options.allow_upgrade), ("--beside", options.beside))
+    return (*kubeconfig, "--context", context, *(flag for flag, given in allowed if given))
+
+
 def with_environment(catalogue: Catalogue, found: Target) -> Catalogue:
     """The catalogue with the environment that stands for this cluster."""
     return replace(catalogue, environments=(*catalogue.environments, found.environment))

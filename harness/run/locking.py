@@ -23,7 +23,7 @@ from harness.releases.asked import operator_image
 from harness.releases.charts import Chart
 from harness.releases.values import merge
 from harness.report.repro import repro
-from harness.run import locked_apps, locked_before, locked_operator, locked_rows, lockstore
+from harness.run import guests, locked_apps, locked_before, locked_operator, locked_rows, lockstore
 from harness.run.lock import (
     Difference,
     Lock,
@@ -168,16 +168,15 @@ class Locker:
 
     def repro(self, lock: Lock) -> str:
         """The line that runs the cell again from its lock; values that the lock must not hold are given again."""
-        files = [str(file) for file in self._asked.options.values] if lock.redacted else []
-        key = self._asked.options.values_key or "" if files else ""
+        options = self._asked.options
+        files = [str(file) for file in options.values] if lock.redacted else []
+        key = options.values_key or "" if files else ""
         hidden = any(it.redacted for it in lock.user_apps)
         hidden = hidden or (bool(lock.user_apps) and any(it.kind == SECRET for it in self._asked.given.apps))
-        apps = str(self._asked.options.apps) if hidden and self._asked.options.apps else ""
+        apps = str(options.apps) if hidden and options.apps else ""
         hidden = bool(lock.secrets_before) or any(it.redacted for it in lock.surroundings)
-        before = str(self._asked.options.before) if hidden and self._asked.options.before else ""
+        before = str(options.before) if hidden and options.before else ""
         existing = self._asked.existing
-        context = existing.access.context if existing else ""
-        operator, chart = self._asked.options.operator or "", self._asked.options.chart or ""
         return repro(
             lock.cell,
             lock=lock.digest,
@@ -185,8 +184,9 @@ class Locker:
             key=key,
             apps=apps,
             before=before,
-            context=context,
-            operator=(operator, chart) if lock.operator else (),
+            existing=guests.again(options, existing.access.context) if existing else (),
+            operator=(options.operator or "", options.chart or "") if lock.operator else (),
+            config=str(options.config or ""),
         )
 
     def keep(self, lock: Lock, evidence: str) -> None:

@@ -217,6 +217,9 @@ def _values(options: RunOptions, found: Found | None, own: OwnRows, settings: Se
     if found is not None:
         from harness.run.lock import unmasked
 
+        if adapt and not options.exact_values:
+            # The lock has them as its run took them.
+            mine, _ = for_a_run.adapted(mine)
         return _Values(usual=(), users=(unmasked(found.lock, merge(*mine), settings.mirror_map.secrets),))
     if options.exact_values:
         return _Values(usual=(), users=mine)

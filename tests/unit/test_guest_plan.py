@@ -22,7 +22,7 @@ from harness import cli
 from harness.errors import ClusterError, ToolError, UsageError
 from harness.matrix.select import Selection, unavailable_reason
 from harness.options import RunOptions
-from harness.run import guest_plan, run_host, setup
+from harness.run import guest_plan, guests, run_host, setup
 
 NODE = {
     "metadata": {"name": "n1"},
@@ -106,6 +106,15 @@ def test_what_does_not_go_with_it_is_said(kube: FakeKube, folders: Path, given: 
 def test_options_of_an_existing_cluster_need_its_environment() -> None:
     with pytest.raises(UsageError, match="--context needs --env existing"):
         setup.request(RunOptions(context="prod"))
+
+
+def test_a_line_that_runs_a_cell_again_finds_the_cluster_and_may_do_there_what_the_run_might(
+    kube: FakeKube, folders: Path
+) -> None:
+    asked = options(kube, folders, allow_upgrade=True, beside=True, yes=True)
+    flags = ("--allow-upgrade", "--beside")
+    assert guests.again(asked, "prod") == ("--kubeconfig", str(asked.kubeconfig), "--context", "prod", *flags)
+    assert guests.again(RunOptions(), "prod") == ("--context", "prod")
 
 
 def test_the_cluster_can_be_in_the_settings(kube: FakeKube, folders: Path) -> None:

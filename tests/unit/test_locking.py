@@ -179,6 +179,13 @@ def test_secrets_stay_out_of_the_lock_and_the_line_gives_them_again(stage: Stage
     assert "hunter2" not in LockStore.of(asked.settings).file(result.lock).read_text()
 
 
+def test_the_line_names_the_settings_of_the_run(stage: Stage) -> None:
+    asked = request(stage.folder)
+    result = run(stage, replace(asked, options=replace(asked.options, config=Path("mirror.toml"))))
+
+    assert result.repro.endswith(f"--lock {result.lock} --config mirror.toml")
+
+
 def test_a_lock_that_cannot_be_kept_costs_no_verdict(stage: Stage) -> None:
     (stage.folder / "cache").mkdir()
     (stage.folder / "cache" / "locks").write_text("in the way")

@@ -63,6 +63,8 @@ def test_the_repro_line_is_one_command_that_a_shell_understands() -> None:
     )
     line = repro("e/p/s", lock="sha256:ab", values=("my values.yaml", "b.yaml"))
     assert line == "nox -s e2e -- --cell e/p/s --lock sha256:ab --values 'my values.yaml' --values b.yaml"
+    line = repro("e/p/s", lock="sha256:ab", existing=("--context", "prod"), config="my settings.toml")
+    assert line == "nox -s e2e -- --cell e/p/s --lock sha256:ab --context prod --config 'my settings.toml'"
 
 
 def test_facts_that_json_does_not_know_become_text() -> None:

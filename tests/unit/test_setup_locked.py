@@ -50,6 +50,17 @@ def test_what_agrees_with_the_lock_may_be_said_too(digest: str, tmp_path: Path) 
     assert setup.request(options).values == ({"controller": {"replicas": 1}},)
 
 
+def test_values_that_a_run_adapts_are_adapted_again_where_the_lock_has_no_secrets(tmp_path: Path) -> None:
+    scheduler = {"enable": True, "default": ""}
+    other = lock(values={"controller": {"batchScheduler": scheduler}, "secretKey": "***"}, redacted=("/secretKey",))
+    LockStore(tmp_path / "cache" / "locks").save(other)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("controller: {batchScheduler: {enable: true, default: volcano}}\nsecretKey: hunter2\n")
+
+    (values,) = setup.request(RunOptions(lock=other.digest, values=(mine,))).values
+    assert values == {"controller": {"batchScheduler": scheduler}, "secretKey": "hunter2"}
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
