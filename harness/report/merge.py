@@ -164,8 +164,7 @@ def write(
         page = summary.markdown(run, artifact=variables.get(ARTIFACT_VARIABLE, ""))
         write_atomically(folder / SUMMARY, page)
         if variables.get("GITHUB_STEP_SUMMARY"):
-            with Path(variables["GITHUB_STEP_SUMMARY"]).open("a", encoding="utf-8") as stream:
-                stream.write(page)
+            summary.add_to_job(page, Path(variables["GITHUB_STEP_SUMMARY"]))
         set_modes(folder, share=share)
     except OSError as error:
         raise HostError(

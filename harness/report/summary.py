@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+import string
 from pathlib import Path
 from textwrap import indent
 
@@ -33,6 +34,9 @@ _MARKS = {
     Verdict.FAILED: "❌",
     Verdict.ERROR: "💥",
 }
+_JOB_BYTES = 1000 * 1024
+"""A little less than GitHub takes of a step's job summary, 1024 KiB: of a larger one it shows nothing at all."""
+
 _ELSEWHERE = "download the evidence and pass its folder to --lock instead of the digest"
 
 
@@ -138,6 +142,33 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
         selection += f", seed {run.seed}"
     lines += ["", f"Run `{run.run_id}`, {selection}, images from {run.source.told}: {prose(run.source.why)}", ""]
     return "\n".join(lines)
+
+
+def add_to_job(page: str, file: Path, *, most: int = _JOB_BYTES) -> None:
+    """Append a page to the job summary, or the beginning of one that is too long: the worst comes first.
+
+    `most` is in bytes, for the whole file. Raises OSError.
+    """
+    room = most - (file.stat().st_size if file.exists() else 0)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(page if len(page.encode()) <= room else _shortened(page, room))
+
+
+def _shortened(page: str, room: int) -> str:
+    """The lines that there is room for, up to one that is in no fence."""
+    lines = page.splitlines(keepends=True)
+    kept, fence = 0, ""
+    for number, line in enumerate(lines, 1):
+        room -= len(line.encode())
+        if room < 0:
+            break
+        if line.startswith("```"):
+            fence = "" if line.strip() == fence else fence or line.rstrip(string.ascii_letters + "\n")
+        kept = kept if fence else number
+    return (
+        "".join(lines[:kept])
+        + f"\nThis is not all: {len(lines) - kept} more lines are in `summary.md` of the report.\n"
+    )
 
 
 def _brought(run: RunResult) -> list[str]:

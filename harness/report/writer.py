@@ -124,8 +124,7 @@ class ReportWriter:
         write_atomically(self.folder / SUMMARY, page)
         job_summary = variables.get("GITHUB_STEP_SUMMARY")
         if job_summary:
-            with Path(job_summary).open("a", encoding="utf-8") as stream:
-                stream.write(page)
+            summary.add_to_job(page, Path(job_summary))
 
     def _write_machine_readable(self) -> None:
         write_atomically(self.folder / RESULTS, self._run.model_dump_json(indent=2) + "\n")

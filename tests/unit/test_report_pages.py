@@ -74,6 +74,23 @@ def test_the_job_summary_names_the_artefact_with_the_evidence() -> None:
     assert "in the artefact" not in summary.markdown(run("retry"))
 
 
+def test_a_job_summary_ends_before_github_refuses_all_of_it(tmp_path: Path) -> None:
+    page = summary.markdown(run(*FINDINGS))
+    for room in range(len(page.encode())):
+        file = tmp_path / f"{room}.md"
+        file.write_text("before\n")
+        summary.add_to_job(page, file, most=room + len("before\n"))
+
+        begun, _, note = file.read_text().removeprefix("before\n").rpartition("\nThis is not all: ")
+        assert page.startswith(begun)
+        assert len(begun.encode()) <= room
+        assert begun.count("```") % 2 == 0, "no fence stays open"
+        assert (
+            note
+            == f"{len(page.splitlines()) - len(begun.splitlines())} more lines are in `summary.md` of the report.\n"
+        )
+
+
 def test_drift_and_seed_are_on_every_page() -> None:
     drifted = result("retry", drift=["the input node image has digest a here and b in the lock"])
     report = run("retry", seed=77).model_copy(update={"cells": (drifted,)})
