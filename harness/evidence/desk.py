@@ -20,6 +20,9 @@ from harness.process import call
 from harness.redaction.redactor import Redactor
 from harness.verdicts import Finding
 
+_UPLOADABLE = str.maketrans(dict.fromkeys('":<>|*?', "_"))
+"""Characters that actions/upload-artifact refuses in names of files: for one of them it uploads nothing at all."""
+
 _CALL_SECONDS = 30.0
 _PROBE_SECONDS = 10.0
 _HELM_SECONDS = 30.0
@@ -101,8 +104,8 @@ class Desk:
         return answer if isinstance(answer, dict) else {}
 
     def write(self, name: str, text: str) -> None:
-        """Write a redacted file into the cell's folder."""
-        path = self.request.folder / name
+        """Write a redacted file into the cell's folder, by a name that CI uploads: `host:5000` becomes `host_5000`."""
+        path = self.request.folder / name.translate(_UPLOADABLE)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.redactor.text(text if text.endswith("\n") else text + "\n"), errors="surrogateescape")
 

@@ -248,6 +248,13 @@ def test_logs_of_every_container_with_the_previous_ones(request_: EvidenceReques
     assert results["pods and logs spark-pi"].ok
 
 
+def test_no_name_of_a_file_keeps_ci_from_uploading_the_evidence(request_: EvidenceRequest) -> None:
+    collect(with_(request_, registry_logs=lambda: {"registry.example.com:5000": "GET /v2/ 200\n"}))
+    names = [str(path.relative_to(request_.folder)) for path in request_.folder.rglob("*")]
+    assert "registry/registry.example.com_5000.log" in names
+    assert [name for name in names if set(name) & set('":<>|*?')] == []
+
+
 def test_a_collector_that_matched_nothing_says_so(request_: EvidenceRequest) -> None:
     results = by_name(collect(request_))
     assert results["events spark-operator"].message == "none in namespace spark-operator"
