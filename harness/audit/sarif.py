@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,6 +35,7 @@ def write(audit: DocumentAudit, file: Path) -> None:
 def text(audit: DocumentAudit) -> str:
     """The log with one run, with the rules that were violated."""
     broken = sorted({it.finding.rule for it in audit.findings})
+    way = _way_to(audit.folder)
     run = {
         "tool": {
             "driver": {
@@ -44,9 +46,9 @@ def text(audit: DocumentAudit) -> str:
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {
-            _ROOT: {"description": {"text": "The folder that was audited."}},
+            _ROOT: {"description": {"text": "The checkout that was audited, or the folder in none."}},
         },
-        "results": [_result(it, broken.index(it.finding.rule)) for it in audit.findings],
+        "results": [_result(it, broken.index(it.finding.rule), way) for it in audit.findings],
     }
     return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -59,10 +61,19 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(it: Stale, index: int) -> dict[str, Any]:
-    artifact = {"uri": quote(it.file), "uriBaseId": _ROOT}
+def _way_to(audited: Path) -> str:
+    """The way from the root of the checkout to the folder that was audited: code review knows files by these paths."""
+    folder = audited.resolve()
+    folder = folder if folder.is_dir() else folder.parent
+    root = next((it for it in (folder, *folder.parents) if (it / ".git").exists()), folder)
+    return "" if root == folder else f"{folder.relative_to(root).as_posix()}/"
+
+
+def _result(it: Stale, index: int, way: str) -> dict[str, Any]:
+    artifact = {"uri": quote(os.fsencode(way + it.file)), "uriBaseId": _ROOT}
     region = {"startLine": it.line, "startColumn": it.column, "endColumn": it.end}
-    identity = hashlib.sha256(f"{it.finding.rule}\n{it.file}\n{it.text}".encode()).hexdigest()
+    told = f"{it.finding.rule}\n{it.file}\n{it.text}"
+    identity = hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
     result: dict[str, Any] = {
         "ruleId": it.finding.rule,
         "ruleIndex": index,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -188,6 +189,26 @@ def test_the_fixes_of_sarif_mend_what_they_are_fixes_of(homes: Homes, tmp_path: 
     assert len(changes) > 12
     assert len(left) == len(before.findings) - len(changes)
     assert not any(it.edits for it in left)
+
+
+@pytest.mark.parametrize("audited", [".", "docs", "docs/a b.md"])
+def test_sarif_names_files_as_their_checkout_does(homes: Homes, tmp_path: Path, audited: str) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a b.md").write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+
+    assert uris(docs.audit(tmp_path / audited, homes)) == [f"{'docs/' if audited == '.' else ''}a%20b.md"]
+    (tmp_path / ".git").mkdir()
+    assert uris(docs.audit(tmp_path / audited, homes)) == ["docs/a%20b.md"]
+
+
+def test_sarif_has_names_that_are_no_utf_8(homes: Homes, tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.md")).write_text("docker.io/kubeflow/spark-operator:2.5.2\n")
+    assert uris(docs.audit(tmp_path, homes)) == ["caf%E9.md"]
+
+
+def uris(audit: docs.DocumentAudit) -> list[str]:
+    places = [it for result in json.loads(sarif.text(audit))["runs"][0]["results"] for it in result["locations"]]
+    return [it["physicalLocation"]["artifactLocation"]["uri"] for it in places]
 
 
 def test_what_is_not_read_is_counted_by_kind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

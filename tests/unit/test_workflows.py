@@ -45,9 +45,10 @@ def test_printed_it_is_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "\n".join(TEXTS.values())
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", [*TEXTS, "action.yml"])
 def test_every_action_is_pinned_with_its_version_beside_it(name: str) -> None:
-    used = re.findall(r"uses: (.*)$", TEXTS[name], re.M)
+    text = TEXTS.get(name) or (PROJECT_ROOT / name).read_text()
+    used = re.findall(r"uses: (.*)$", text, re.M)
     assert used
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", it) for it in used)
 
