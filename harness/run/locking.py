@@ -17,6 +17,7 @@ from harness.foundry import bases
 from harness.foundry.store import Store
 from harness.matrix.model import Cell, Environment
 from harness.matrix.release import ChartSource, Release
+from harness.redaction.redactor import Redactor
 from harness.registries.sources import ImageRecord, Source
 from harness.releases import charts, ways
 from harness.releases.asked import operator_image
@@ -238,7 +239,8 @@ def _locked_chart(chart: Chart | None, wanted: str) -> LockedChart | None:
         app_version=chart.app_version,
         origin=chart.origin.value,
         sha256=chart.sha256,
-        requested="file" if wanted and chart.origin is ChartSource.FILE else wanted,
+        # An address may have a login in it, and a lock is made to be passed on.
+        requested="file" if wanted and chart.origin is ChartSource.FILE else Redactor().text(wanted),
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from harness.errors import UsageError
 from harness.matrix.release import ChartSource
+from harness.redaction.redactor import MASK
 from harness.releases import charts
 from harness.releases.charts import Chart
 from harness.report.files import write_atomically
@@ -206,11 +207,16 @@ def _stores(settings: Settings) -> Iterator[LockStore]:
 def chart_of(found: Found) -> str:
     """What --chart must say to get the lock's chart; empty for the release's own.
 
-    Raises UsageError when the chart was on a user's disk and is not here.
+    Raises UsageError when the chart was on a user's disk and is not here, or was fetched with a login.
     """
     chart = found.lock.chart
     if chart is None or not chart.requested:
         return ""
+    if MASK in chart.requested:
+        raise UsageError(
+            f"the lock has no secrets, and its chart was fetched with one: {chart.requested}",
+            "give the address again with --chart",
+        )
     if chart.requested != ChartSource.FILE.value:
         return chart.requested
     if found.chart is None:

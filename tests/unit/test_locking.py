@@ -179,6 +179,16 @@ def test_secrets_stay_out_of_the_lock_and_the_line_gives_them_again(stage: Stage
     assert "hunter2" not in LockStore.of(asked.settings).file(result.lock).read_text()
 
 
+def test_the_address_of_a_chart_is_locked_without_its_login(stage: Stage) -> None:
+    asked = request(stage.folder)
+    address = "https://me:hunter2@charts.example.com/spark"
+    result = run(stage, replace(asked, options=replace(asked.options, chart=address)))
+
+    made = locked(stage, result).chart
+    assert made is not None
+    assert made.requested == "https://me:***@charts.example.com/spark"
+
+
 def test_the_line_names_the_settings_of_the_run(stage: Stage) -> None:
     asked = request(stage.folder)
     result = run(stage, replace(asked, options=replace(asked.options, config=Path("mirror.toml"))))

@@ -97,6 +97,17 @@ def test_a_chart_with_an_address_comes_from_there_unless_another_place_is_given(
     assert setup.request(RunOptions(lock=other.digest, chart=str(mine))).options.chart == str(mine)
 
 
+def test_a_chart_that_was_fetched_with_a_login_is_given_again(tmp_path: Path) -> None:
+    other = lock(chart=chart(requested="https://me:***@charts.example.com/spark"))
+    LockStore(tmp_path / "cache" / "locks").save(other)
+
+    with pytest.raises(UsageError, match=r"me:\*\*\*@charts.example.com") as told:
+        setup.request(RunOptions(lock=other.digest))
+    assert "--chart" in told.value.next_step
+    mine = "https://me:hunter2@charts.example.com/spark"
+    assert setup.request(RunOptions(lock=other.digest, chart=mine)).options.chart == mine
+
+
 def test_drift_needs_a_lock() -> None:
     with pytest.raises(UsageError, match="--drift needs --lock"):
         setup.request(RunOptions(drift=True))
