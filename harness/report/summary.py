@@ -117,8 +117,10 @@ def markdown(run: RunResult, *, artifact: str = "") -> str:
     for cell in bad:
         lines += [f"### {_MARKS[cell.verdict]} {cell.verdict.value}: `{_title(cell)}`", "", prose(cell.reason), ""]
         lines += [*fenced([cell.repro], "sh"), ""]
-        lines += [f"- retried: {prose(first_line(it.message))} ({it.cause})" for it in cell.retries]
-        lines += [f"- drift: {prose(difference)}" for difference in cell.drift]
+        remarks = [f"- retried: {prose(first_line(it.message))} ({it.cause})" for it in cell.retries]
+        remarks += [f"- drift: {prose(difference)}" for difference in cell.drift]
+        # Without an empty line, what follows a list is a part of its last item.
+        lines += [*remarks, ""] if remarks else []
         if cell.evidence:
             where = f" in the artefact `{artifact}`" if artifact else ""
             lines += [f"Evidence: {code(cell.evidence)}{where}", ""]
