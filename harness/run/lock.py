@@ -23,6 +23,7 @@ from pydantic import (
     model_serializer,
 )
 
+from harness import __version__
 from harness.errors import UsageError
 from harness.matrix.own_rows import OwnRows, given
 from harness.redaction.redactor import MASK, Redactor
@@ -265,7 +266,8 @@ def parse(text: str, *, where: str) -> Lock:
         return Lock.model_validate(data)
     except ValidationError as wrong:
         raise UsageError(
-            f"{where} cannot be used as a lock: {first_problem(wrong)}", "take it as it was written"
+            f"{where} cannot be used as a lock: {first_problem(wrong)}",
+            f"take it as it was written; this is harness {__version__}, and {data.get('harness_version')} wrote it",
         ) from wrong
 
 
@@ -281,6 +283,7 @@ def _inputs(lock: Lock, here: Lock) -> Iterator[Difference]:
             f"the registry of release {it.release.version}": (_address(it.release), _address(now.release))
             for it, now in moved
         },
+        "the source of images": (lock.source, here.source),
         f"the provider of {lock.environment.name}": (lock.environment.provider, here.environment.provider),
         "Kubernetes": (lock.environment.kubernetes, here.environment.kubernetes),
         "the distribution": (lock.environment.distribution, here.environment.distribution),

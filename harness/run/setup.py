@@ -115,6 +115,11 @@ def request(options: RunOptions) -> Request:
         found = lockstore.find(options.lock, settings_module.load(file=options.config))
         options = locked(options, found)
     settings = settings_module.load({"jobs": options.jobs, "source": options.source}, file=options.config)
+    if found and options.source == "mirror" and not settings.mirrors:
+        raise UsageError(
+            "the lock is of a run with images from mirrors, and none is configured here",
+            "add them to harness.toml, or compare with images from elsewhere: --source upstream --drift",
+        )
     existing: Target | None = None
     if guests.wanted(options):
         from harness.run import guest_plan
@@ -313,9 +318,11 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
     if options.exact_values and not lock.exact_values:
         raise UsageError("--exact-values contradicts the lock, which is of a run without", "leave out --exact-values")
     for flag, wanted, there in given:
-        if wanted is not None and wanted != there:
+        if wanted is not None and wanted != there and not (flag == "--source" and options.drift):
+            more = ", or add --drift" if flag == "--source" else ""
             raise UsageError(
-                f"{flag} {wanted} contradicts the lock, which has {there}", f"leave out {flag}, or leave out --lock"
+                f"{flag} {wanted} contradicts the lock, which has {there}",
+                f"leave out {flag}, or leave out --lock{more}",
             )
     if lock.operator and not options.operator:
         raise UsageError(
@@ -325,7 +332,7 @@ def locked(options: RunOptions, found: Found) -> RunOptions:
     return replace(
         options,
         selection=replace(options.selection, cells=(lock.cell,)),
-        source=lock.source,
+        source=options.source or lock.source,
         seed=lock.seed,
         chart=options.chart or lockstore.chart_of(found) or None,
         exact_values=lock.exact_values,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from lock_samples import NODE, OPERATOR, chart, environment, lock
 
+from harness import __version__
 from harness.errors import UsageError
 from harness.redaction.redactor import MASK
 from harness.run.lock import (
@@ -83,6 +84,13 @@ def test_what_is_no_lock_is_refused_with_its_place(text: str, said: str) -> None
     assert told.value.next_step
 
 
+def test_of_a_lock_that_another_version_wrote_both_versions_are_told() -> None:
+    newer = lock(harness_version="9.0.0").text().replace('"seed"', '"mood": 1, "seed"')
+    with pytest.raises(UsageError, match="mood: Extra inputs") as told:
+        parse(newer, where="lock.json")
+    assert f"this is harness {__version__}, and 9.0.0 wrote it" in told.value.next_step
+
+
 def test_the_same_inputs_have_no_differences() -> None:
     assert differences(lock(), lock(seed=8, values={})) == []
 
@@ -90,6 +98,7 @@ def test_the_same_inputs_have_no_differences() -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
+        ({"source": "upstream"}, "the source of images is upstream here and foundry in the lock"),
         ({"environment": environment(kubernetes="1.34.5")}, "Kubernetes is 1.34.5 here and 1.34.4 in the lock"),
         ({"environment": environment(provider="k3d")}, "the provider of kind-1.34 is k3d here and kind in the lock"),
         ({"environment": environment(distribution="k3s")}, "the distribution is k3s here and kubernetes in the lock"),

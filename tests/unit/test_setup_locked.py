@@ -41,6 +41,19 @@ def test_a_source_in_the_environment_does_not_count(digest: str, monkeypatch: py
     assert setup.request(RunOptions(lock=digest)).settings.source == "foundry"
 
 
+def test_images_may_come_from_elsewhere_where_drift_is_accepted(tmp_path: Path) -> None:
+    other = lock(source="mirror")
+    LockStore(tmp_path / "cache" / "locks").save(other)
+
+    with pytest.raises(UsageError, match="images from mirrors, and none is configured here") as told:
+        setup.request(RunOptions(lock=other.digest))
+    assert "--source upstream --drift" in told.value.next_step
+    with pytest.raises(UsageError, match="--source upstream contradicts the lock"):
+        setup.request(RunOptions(lock=other.digest, source="upstream"))
+    asked = setup.request(RunOptions(lock=other.digest, source="upstream", drift=True))
+    assert (asked.options.source, asked.settings.source) == ("upstream", "upstream")
+
+
 def test_what_agrees_with_the_lock_may_be_said_too(digest: str, tmp_path: Path) -> None:
     (tmp_path / "same.yaml").write_text("controller: {replicas: 1}\n")
     options = RunOptions(
