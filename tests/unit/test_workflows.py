@@ -53,6 +53,11 @@ def test_every_action_is_pinned_with_its_version_beside_it(name: str) -> None:
     assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", it) for it in used)
 
 
+def test_the_plan_is_made_for_the_source_of_images_that_its_cells_have() -> None:
+    (plan,) = [step for step in steps("plan") if step.get("id") == "plan"]
+    assert plan["env"]["HARNESS_SOURCE"] == JOBS["cells"]["env"]["HARNESS_SOURCE"]
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_jobs_have_a_time_and_little_rights(name: str) -> None:
     workflow = yaml.safe_load(TEXTS[name])
