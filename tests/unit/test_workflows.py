@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -226,3 +227,22 @@ def test_the_workflow_for_the_operators_repository_tries_its_image_and_the_newes
 def test_a_harness_without_a_commit_is_refused() -> None:
     with pytest.raises(UsageError, match="no repository with a commit"):
         workflows.for_operator(catalogue.load(), "owner/harness")
+
+
+@pytest.mark.parametrize(("given", "told"), [("", []), ("deploy/my values.yaml", ["--values=./deploy/my values.yaml"])])
+def test_the_advice_of_the_action_is_about_the_values(tmp_path: Path, given: str, told: list[str]) -> None:
+    action = yaml.safe_load((PROJECT_ROOT / "action.yml").read_text())
+    (step,) = [it for it in action["runs"]["steps"] if it.get("id") == "advice"]
+    assert step["env"]["VALUES"] == "${{ inputs.values }}"
+    # What is given to the harness is what matters here.
+    program = tmp_path / "harness" / "bin" / "harness"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho 'advice: 2.1.1 → 2.5.2: safe'\nprintf '%s\\n' \"$@\"\n")
+    program.chmod(0o755)
+    files = {name: str(tmp_path / name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+    variables = {"PATH": os.environ["PATH"], "RUNNER_TEMP": str(tmp_path), "FROM": "2.1.1", "TO": "2.5.2", **files}
+    argv = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(argv, env={**variables, "VALUES": given}, capture_output=True, text=True, timeout=60)
+
+    assert done.stdout.splitlines()[1:] == ["advise", "--from=2.1.1", "--to=2.5.2", *told], done.stderr
+    assert (tmp_path / "GITHUB_OUTPUT").read_text() == "advice=safe\n"
