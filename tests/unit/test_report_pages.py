@@ -11,7 +11,7 @@ from rich.console import Console
 
 from harness.report import html, junit, summary
 from harness.report.flakes import flakes
-from harness.report.model import ImageResult, RetryResult, RunResult
+from harness.report.model import ImageResult, RetryResult, RunResult, SourceResult
 
 REPRO = f"nox -s e2e -- --cell kind-1.34/install-2.5.2/retry --lock {LOCK}"
 ELSEWHERE = "download the evidence and pass its folder to --lock"
@@ -109,6 +109,14 @@ def test_the_flake_rate_is_on_every_page() -> None:
     assert f"| `e/p/s` | {said} |" in summary.markdown(report)
     assert f"<td>{said}</td>" in html.render(report)
     assert said in junit.render(report)
+
+
+def test_stand_ins_for_the_public_registries_are_called_that_on_every_page() -> None:
+    report = run("spark-pi", source=SourceResult(kind="upstream", why="requested", rehearsed=True))
+
+    for page in (shown(report), summary.markdown(report), html.render(report), junit.render(report)):
+        assert "upstream (rehearsed)" in page
+    assert "from upstream:" not in html.render(report)
 
 
 def test_what_stood_for_k3s_is_named_on_every_page() -> None:
