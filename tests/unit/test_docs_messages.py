@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Collection, Iterator
 from functools import cache
+from itertools import chain
+from pathlib import Path
 
 from harness.settings import PROJECT_ROOT
 
@@ -35,14 +38,21 @@ def _words(text: str) -> frozenset[str]:
 
 
 @cache
-def _messages() -> list[str]:
-    """Every string of the harness, its diagnoses of pulls and the program that plays k3s, with gaps for values."""
-    trees = [ast.parse(file.read_text()) for file in sorted((PROJECT_ROOT / "harness").rglob("*.py"))]
-    python = [text for tree in trees for node in ast.walk(tree) if (text := _text(node))]
-    pulls = re.findall(r'^words = "(.*)"$', _PULLS.read_text(), re.M)
-    sources = [file.read_text() for file in sorted(_NODE.glob("*.go"))]
-    go = [text for source in sources for text in re.findall(r'"((?:[^"\\\n]|\\.)+)"', source)]
-    found = [*python, *(re.sub(r"%[a-z]|\{\w+\}", _GAP, text) for text in (*pulls, *go))]
+def _files() -> dict[Path, str]:
+    """What has messages, with its text: the harness, its diagnoses of pulls and the program that plays k3s."""
+    files = [*sorted((PROJECT_ROOT / "harness").rglob("*.py")), _PULLS, *sorted(_NODE.glob("*.go"))]
+    return {file: file.read_text() for file in files}
+
+
+@cache
+def _messages(file: Path) -> list[str]:
+    """Every string of a file, with gaps for values."""
+    source = _files()[file]
+    if file.suffix == ".py":
+        found = [text for node in ast.walk(ast.parse(source)) if (text := _text(node))]
+    else:
+        strings = r'^words = "(.*)"$' if file == _PULLS else r'"((?:[^"\\\n]|\\.)+)"'
+        found = [re.sub(r"%[a-z]|\{\w+\}", _GAP, text) for text in re.findall(strings, source, re.M)]
     return [it for it in dict.fromkeys(found) if _words(it)]
 
 
@@ -85,11 +95,22 @@ def _may_quote(quotation: str, message: str) -> bool:
     return len(words & _words(message)) * 2 >= len(words)
 
 
-def _likely_first(quotation: str) -> list[str]:
-    """The messages that may be quoted; to compare texts takes a thousand times longer than to count common words."""
+def _likely_first(quotation: str) -> Iterator[str]:
+    """The messages that may be quoted; to compare texts takes a thousand times longer than to count common words.
+
+    A file is read when its turn comes, since to read all of the harness takes longer than all the rest.
+    """
     words = _words(quotation)
-    possible = [it for it in _messages() if _may_quote(quotation, it)]
-    return sorted(possible, key=lambda it: (-len(words & _words(it)), len(it)))
+    longest = max(quotation.split("…"), key=len).strip()
+    likely = [file for file, text in _files().items() if longest in text]
+    others = (file for file in sorted(_files(), key=lambda it: -_number_in(it, words)) if file not in likely)
+    for file in chain(likely, others):
+        possible = [it for it in _messages(file) if _may_quote(quotation, it)]
+        yield from sorted(possible, key=lambda it: (-len(words & _words(it)), len(it)))
+
+
+def _number_in(file: Path, words: Collection[str]) -> int:
+    return sum(word in _files()[file] for word in words)
 
 
 def test_quoted_messages_are_in_the_code() -> None:
