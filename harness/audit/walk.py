@@ -128,7 +128,7 @@ def _below(base: str, above: str) -> Iterator[str]:
 
 def _known_to_git(folder: Path) -> list[str] | None:
     """The files of a checkout that Git does not ignore; None without Git, or outside a checkout."""
-    if shutil.which("git") is None:
+    if not _in_a_checkout(folder) or shutil.which("git") is None:
         return None
     listed = process.call(
         ["git", "-C", folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -139,3 +139,10 @@ def _known_to_git(folder: Path) -> list[str] | None:
         return None
     names = sorted({it for it in listed.stdout.split("\0") if it})
     return [name for name in names if not _SKIPPED_FOLDERS.intersection(name.split("/")[:-1])] or None
+
+
+def _in_a_checkout(folder: Path) -> bool:
+    """Whether Git may know the folder: to ask it takes longer than to read a small folder."""
+    there = folder.resolve()
+    # A folder above that nobody may look into is none of a checkout's, and Path.exists would raise.
+    return "GIT_DIR" in os.environ or any(os.path.exists(it / ".git") for it in (there, *there.parents))  # noqa: PTH110
