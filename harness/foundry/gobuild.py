@@ -10,6 +10,7 @@ stored, and the user's own Go caches are not touched.
 from __future__ import annotations
 
 import functools
+import os
 import re
 import secrets
 import shutil
@@ -87,15 +88,36 @@ def recipe(module: str, programs: Sequence[str] | None = None, goarch: str = "")
     """What the programs of a module depend on. `programs` (names after renaming) limits what is built, `goarch` names
     another architecture than this machine's.
     """
-    folder = MODULES / module
     build_file(module)
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.endswith("_test.go"))
-    inputs = {path.relative_to(folder).as_posix(): path.read_text() for path in files}
-    inputs["go"] = _go_version()
+    more = {"go": _go_version()}
     if programs:
-        inputs["programs"] = " ".join(sorted(programs))
-    inputs |= foreign(goarch)
-    return Recipe(kind="go", name=module, inputs=inputs)
+        more["programs"] = " ".join(sorted(programs))
+    more |= foreign(goarch)
+    return _recipe(module, _sources(MODULES / module), tuple(more.items()))
+
+
+_Source = tuple[str, str, int, int]
+"""A file of a module: its name in there, its path, its size in bytes, and when it was written (nanoseconds)."""
+
+
+def _sources(folder: Path, prefix: str = "") -> tuple[_Source, ...]:
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda it: it.name)
+    sources: list[_Source] = []
+    for it in entries:
+        if it.is_dir():
+            sources += _sources(Path(it.path), f"{prefix}{it.name}/")
+        elif it.is_file() and not it.name.endswith("_test.go"):
+            state = it.stat()
+            sources.append((f"{prefix}{it.name}", it.path, state.st_size, state.st_mtime_ns))
+    return tuple(sources)
+
+
+@functools.lru_cache(maxsize=256)
+def _recipe(module: str, sources: tuple[_Source, ...], more: tuple[tuple[str, str], ...]) -> Recipe:
+    """The recipe, whose key is worked out once: each node and image asks for the keys of the same modules."""
+    inputs = {name: Path(path).read_text() for name, path, *_ in sources}
+    return Recipe(kind="go", name=module, inputs=inputs | dict(more))
 
 
 def build(store: Store, module: str, programs: Sequence[str] | None = None, goarch: str = "") -> Artifact:

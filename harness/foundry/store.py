@@ -6,6 +6,7 @@ An artefact is a folder `<cache>/artifacts/<kind>/<name>-<key>`; it is created a
 
 from __future__ import annotations
 
+import functools
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -43,7 +44,7 @@ class Recipe:
     name: str
     inputs: Mapping[str, str]
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """Twelve hexadecimal digits of the SHA-256 of the inputs."""
         return record.digest_of(self.inputs)[:12]
