@@ -75,6 +75,27 @@ def catalogue_folders() -> tuple[Path, ...]:
     return (base / "catalogue",) if base and (base / "catalogue").is_dir() else ()
 
 
+def user_home() -> Path | None:
+    """The home folder of this user; None for one without, as in a container whose user no passwd knows."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
+
+
+def expanded(path: Path) -> Path:
+    """A path with a home folder in the place of `~`; as it is where there is no such user, or none with a home."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def docker_config() -> Path:
+    """The folder of docker's configuration, as docker itself finds it, also for a user without a home folder."""
+    return Path(os.environ.get("DOCKER_CONFIG") or (user_home() or Path()) / ".docker")
+
+
 def _required(variable: str, default: str) -> Path:
     folder = _base(variable, default)
     if folder is None:
@@ -93,7 +114,5 @@ def _base(variable: str, default: str) -> Path | None:
     told = os.environ.get(variable, "")
     if told and Path(told).is_absolute():
         return Path(told) / NAME
-    try:
-        return Path.home() / default / NAME
-    except RuntimeError:
-        return None
+    home = user_home()
+    return home / default / NAME if home else None

@@ -43,7 +43,8 @@ def _start_ticks(pid: int) -> int | None:
         return _start_centiseconds(pid)
     try:
         # The program's name, in brackets, may itself hold blanks and brackets.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        # The kernel cuts it after 15 bytes, which may be in the middle of a letter.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
     return None if fields[0] in "ZX" else int(fields[19])

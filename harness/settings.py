@@ -166,7 +166,7 @@ def load(
 def _folders(named: Iterable[Path], file: Path, source: TomlSource) -> Iterator[Path]:
     """The folders of catalogue_dirs, which are relative to the file that names them. Raises SettingsError."""
     for name in named:
-        folder = Path(os.path.normpath(file.absolute().parent / name.expanduser()))
+        folder = Path(os.path.normpath(file.absolute().parent / home.expanded(name)))
         if not folder.is_dir():
             raise SettingsError(
                 f"{source.where(('catalogue_dirs',))}{name} is not a folder: {folder}",

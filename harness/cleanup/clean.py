@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -20,7 +21,7 @@ from harness.cleanup import engine
 from harness.cleanup.ownership import IN_ENGINE, Claim, Scope, Stranger
 from harness.cleanup.remains import Remain, Survey, look_for, look_for_all, remove, remove_folder
 from harness.errors import EngineError, HostError, UsageError
-from harness.evidence.installation import NOBODY, installation_of
+from harness.evidence.installation import NOBODY, installation_of, own_parts
 from harness.evidence.ledger import Ledger, StaleLedger, claimed, ledger_folder, live_runs, not_ledgers, stale_ledgers
 from harness.evidence.ledger_entries import Owner, read
 from harness.host.engine import dockerd_runs, stop_engine
@@ -32,27 +33,6 @@ from harness.untrusted import RUN_ID
 Say = Callable[[str], None]
 
 _KINDS = ("container", "network", "volume", "image", "process", "context", "kubeconfig", "folder")
-_CACHE_NAME = "spark-operator-harness"
-# A cache folder of another name may be one that holds other things too, so there only these are removed.
-_CACHE_PARTS = (
-    *(
-        "artifacts",
-        "copies",
-        "engine",
-        "fronts",
-        "history.json",
-        "images",
-        "imports",
-        "imports.lock",
-        "installation.json",
-        "internet",
-        "ledger",
-        "locks",
-        "logs",
-        "pytest",
-    ),
-    *("registry", "slots", "tools", "work"),
-)
 
 
 def clean_stale(settings: Settings, *, say: Say = lambda line: None) -> list[str]:
@@ -206,7 +186,7 @@ def _in_clusters(ledger: Ledger) -> list[str]:
 
 
 def _elsewhere(settings: Settings, owner: Owner) -> str:
-    command = here(f"HARNESS_CACHE={settings.cache_dir} nox -s clean -- --run {owner.run_id}")
+    command = here(f"HARNESS_CACHE={shlex.quote(str(settings.cache_dir))} nox -s clean -- --run {owner.run_id}")
     return f"run {owner.run_id} was on another machine, {owner.host}, and can only be removed there: {command}"
 
 
@@ -329,12 +309,8 @@ def _remove_cache(settings: Settings, *, keep_cache: bool, leaks: Sequence[str])
     if leaks:
         # The ledgers and the engine's data are what a second try needs.
         return _Row(what="cache folder", found=1, left=1, note=f"{cache} stays until the rest is gone")
-    if cache.name == _CACHE_NAME:
-        problems = [problem] if (problem := remove_folder(cache)) else []
-        return _Row(what="cache folder", found=1, left=int(cache.exists()), note="; ".join(problems) or str(cache))
     problems = []
-    for part in _CACHE_PARTS:
-        path = cache / part
+    for path in own_parts(cache):
         if path.is_dir() and not path.is_symlink():
             problems += [problem] if (problem := remove_folder(path)) else []
         else:

@@ -8,6 +8,7 @@ image inherits.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -183,4 +184,4 @@ def _command(run_id: str, mark: str, by_hand: str, reached: str = "") -> str:
         return by_hand
     run = f" --run {run_id}" if run_id else ""
     how = f"{reached} " if reached and not installation.elsewhere else ""
-    return f"{how}HARNESS_CACHE={installation.cache} harness clean{run}"
+    return f"{how}HARNESS_CACHE={shlex.quote(installation.cache)} harness clean{run}"

@@ -26,6 +26,7 @@ from harness.errors import EngineError, WaitTimeout
 from harness.evidence.folders import remove_folder
 from harness.evidence.ledger import NAME_PREFIX
 from harness.evidence.ledger_entries import Entry
+from harness.home import user_home
 from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
 from harness.process_identity import Identity, identity
 from harness.providers import PROVIDERS
@@ -302,7 +303,8 @@ _REMOVERS: dict[RemainKind, Callable[[Remain], str]] = {
 
 def _user_kubeconfigs() -> list[Path]:
     listed = os.environ.get("KUBECONFIG", "")
-    paths = [Path(part) for part in listed.split(os.pathsep) if part] or [Path.home() / ".kube" / "config"]
+    home = user_home()
+    paths = [Path(part) for part in listed.split(os.pathsep) if part] or ([home / ".kube" / "config"] if home else [])
     return [path for path in paths if path.is_file()]
 
 

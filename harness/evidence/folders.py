@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from harness.home import user_home
+
 
 def remove_folder(folder: Path) -> str:
     """Remove a folder with everything in it, including read-only files; returns a description of what went wrong.
@@ -17,8 +19,8 @@ def remove_folder(folder: Path) -> str:
     if folder.is_symlink():
         folder.unlink()
         return ""
-    resolved = folder.resolve()
-    if len(resolved.parts) < 3 or Path.home().resolve().is_relative_to(resolved):
+    resolved, home = folder.resolve(), user_home()
+    if len(resolved.parts) < 3 or (home and home.resolve().is_relative_to(resolved)):
         return f"{folder} is not removed: it has files that are not the harness's"
     mounted = [mount for mount in _mount_points() if mount.is_relative_to(resolved)]
     if mounted:
@@ -47,7 +49,7 @@ def remove_folder(folder: Path) -> str:
 def _mount_points() -> list[Path]:
     """The mount points of this host (Linux only; the harness mounts nothing elsewhere)."""
     try:
-        lines = Path("/proc/self/mounts").read_text().splitlines()
+        lines = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
     except OSError:
         return []
     return [Path(line.split(" ")[1].replace("\\040", " ")) for line in lines]

@@ -22,14 +22,26 @@ LABEL_IMAGE = "spark-operator-harness.image-of"
 
 _FILE = "installation.json"
 
+CACHE_PARTS = (
+    *("artifacts", "copies", "engine", "fronts", "history.json", "images", "imports", _FILE, "internet", "ledger"),
+    *("locks", "logs", "pytest", "registry", "slots", "tools", "work"),
+)
+"""What the harness puts into a cache folder, beside locks of these names."""
+
+_OF_A_DISK = "lost+found"
+
 
 class _Record(BaseModel):
-    """What the cache says. `path` is where it lay then: a copy of a cache is an installation of its own."""
+    """What the cache says. `path` is where it lay then: a copy of a cache is an installation of its own.
+
+    `before` are things in it with the names of parts of a cache that were somebody's before it became one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     path: str
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +81,7 @@ def installation_of(cache: Path) -> Installation:
     known = _recorded(file)
     if known and known.path == path:
         return Installation(id=known.id, cache=path, host=platform.node())
-    record = _Record(id=secrets.token_hex(6), path=path)
+    record = _Record(id=secrets.token_hex(6), path=path, before=known.before if known else _somebodys(cache))
     draft = file.with_name(f".{_FILE}.{os.getpid()}")
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -81,6 +93,29 @@ def installation_of(cache: Path) -> Installation:
             "make it a folder that you may write to, or set HARNESS_CACHE to another one",
         ) from error
     return Installation(id=record.id, cache=path, host=platform.node())
+
+
+def own_parts(cache: Path) -> list[Path]:
+    """What the harness has put into a cache folder, which may hold other things, too."""
+    known = _recorded(cache / _FILE)
+    others = known.before if known else _somebodys(cache)
+    return [path for path in _entries(cache) if _part(path) in CACHE_PARTS and _part(path) not in others]
+
+
+def _somebodys(cache: Path) -> tuple[str, ...]:
+    """Parts by their names of a folder that also holds what no cache has, such as a whole disk or a checkout."""
+    entries = _entries(cache)
+    parts = {_part(path) for path in entries} & {*CACHE_PARTS}
+    return tuple(sorted(parts)) if any(_part(path) not in (*CACHE_PARTS, _OF_A_DISK) for path in entries) else ()
+
+
+def _entries(cache: Path) -> list[Path]:
+    drafts = f".{_FILE}."
+    return sorted(it for it in cache.iterdir() if not it.name.startswith(drafts)) if cache.is_dir() else []
+
+
+def _part(path: Path) -> str:
+    return path.name.removesuffix(".lock")
 
 
 def _recorded(file: Path) -> _Record | None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from harness import causes, process
 from harness.errors import CommandError, SettingsError, ToolError
+from harness.home import docker_config
 from harness.images.references import DOCKER_HUB, image_host
 
 _HELPER_SECONDS = 20.0
@@ -58,7 +59,7 @@ def from_docker_config(host: str, folder: Path | None = None) -> Credentials | N
     `folder` holds config.json (default: $DOCKER_CONFIG, else ~/.docker). Credential helpers are asked too; one that is
     not installed knows nothing. Raises SettingsError when the file is broken, CommandError when a helper fails.
     """
-    file = (folder or Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")) / "config.json"
+    file = (folder or docker_config()) / "config.json"
     try:
         config = json.loads(file.read_text())
     except FileNotFoundError:

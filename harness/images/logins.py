@@ -12,6 +12,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from harness.errors import CommandError
+from harness.home import expanded
 from harness.images import login
 from harness.images.credentials import Credentials, from_docker_config
 
@@ -45,7 +46,7 @@ def find(host: str, rows: Mapping[str, TokenFile] = _NO_ROWS) -> Login | None:
     """
     row = rows.get(host)
     if row is not None:
-        return Login(credentials=login.from_file(row.token_file.expanduser(), row.username), origin=str(row.token_file))
+        return Login(credentials=login.from_file(expanded(row.token_file), row.username), origin=str(row.token_file))
     stored = from_docker_config(host)
     if stored is not None:
         return Login(credentials=stored, origin="docker login")

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from harness.errors import ApiError, ApiServerAway, ClusterError, UsageError
+from harness.home import expanded
 from harness.kube.api import client_for, get
 from harness.late import client, config, x509
 from harness.untrusted import check_yaml
@@ -214,7 +215,7 @@ def _merged(paths: str) -> tuple[dict[str, Any], str]:
     merged: dict[str, list[Any]] = {"clusters": [], "contexts": [], "users": []}
     current, read = "", 0
     for text in filter(None, paths.split(os.pathsep)):
-        file = Path(text).expanduser()
+        file = expanded(Path(text))
         if not file.exists():
             continue
         data = _file(file)

@@ -8,13 +8,12 @@ own registries are not among that: a node would ask the proxy for them, which kn
 from __future__ import annotations
 
 import json
-import os
 import urllib.request
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from harness.home import docker_config
 from harness.images.references import is_loopback
 from harness.providers import network
 from harness.providers.base import ClusterSpec
@@ -78,7 +77,7 @@ def _from_environment() -> dict[str, str]:
 
 def _from_docker() -> dict[str, str]:
     """What docker gives to every container by its configuration, and kind to every node."""
-    file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    file = docker_config() / "config.json"
     try:
         default: Any = json.loads(file.read_text())["proxies"]["default"]
         named = {"HTTP_PROXY": "httpProxy", "HTTPS_PROXY": "httpsProxy", "NO_PROXY": "noProxy"}

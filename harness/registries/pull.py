@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 
 from harness import causes, process
 from harness.errors import CommandError, RegistryError
+from harness.home import docker_config
 from harness.images.credentials import Credentials, docker_config_json, write_secret
 from harness.images.mirrors import Mirror, MirrorMap, mirrored
 from harness.images.references import ImageReference
@@ -74,7 +74,7 @@ def _login(server: str, credentials: Credentials | None) -> Iterator[Mapping[str
     if credentials is None:
         yield {}
         return
-    own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    own = docker_config()
     with tempfile.TemporaryDirectory(prefix="soh-login-") as scratch:
         config = json.loads(docker_config_json({server: credentials}).get_secret_value())
         context = _context(own)

@@ -19,6 +19,7 @@ from rich.console import Console
 from harness.cleanup import clean as cleaning
 from harness.cleanup.clean import clean, clean_run, clean_stale
 from harness.errors import HostError, UsageError
+from harness.evidence.installation import installation_of
 from harness.evidence.ledger import Ledger, ledger_folder
 from harness.settings import Settings
 
@@ -179,13 +180,57 @@ def test_what_a_user_kept_survives_the_next_run_and_goes_with_clean(settings: Se
 
 def test_a_cache_folder_of_another_name_keeps_what_is_not_the_harness_s(settings: Settings, tmp_path: Path) -> None:
     cache = tmp_path / "shared-disk"
+    installation_of(cache)
     for name in ("artifacts", "photos"):
-        (cache / name).mkdir(parents=True)
+        (cache / name).mkdir()
+    (cache / "history.json.lock").touch()
     elsewhere = settings.model_copy(update={"cache_dir": cache})
     screen = console()
     assert clean(elsewhere, console=screen) == []
     assert [path.name for path in cache.iterdir()] == ["photos"]
     assert "photos" in screen.export_text()
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_what_was_in_the_folder_before_stays_though_a_cache_has_such_names(
+    settings: Settings, tmp_path: Path, used: bool
+) -> None:
+    """As on a disk that HARNESS_CACHE names as a whole, with somebody's images of virtual machines on it."""
+    disk = tmp_path / "data"
+    for name in ("images", "photos", "work"):
+        (disk / name).mkdir(parents=True)
+    if used:
+        installation_of(disk)
+        (disk / "artifacts").mkdir()
+
+    assert clean(settings.model_copy(update={"cache_dir": disk}), console=console()) == []
+
+    assert sorted(path.name for path in disk.iterdir()) == ["images", "photos", "work"]
+
+
+def test_settings_and_reports_beside_the_cache_stay(settings: Settings) -> None:
+    """As where XDG_CACHE_HOME, XDG_CONFIG_HOME and XDG_STATE_HOME are one folder."""
+    installation_of(settings.cache_dir)
+    for name in ("artifacts", "reports", "catalogue"):
+        (settings.cache_dir / name).mkdir()
+    (settings.cache_dir / "harness.toml").touch()
+
+    assert clean(settings, console=console()) == []
+
+    assert sorted(path.name for path in settings.cache_dir.iterdir()) == ["catalogue", "harness.toml", "reports"]
+
+
+def test_a_user_without_a_home_folder_can_clean(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container whose user no passwd knows: this machine cannot be made to forget the tests' user."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    (settings.cache_dir / "artifacts").mkdir(parents=True)
+
+    assert clean(settings, console=console()) == []
+    assert not settings.cache_dir.exists()
 
 
 def test_what_cannot_be_proved_gone_is_a_leak_and_keeps_its_ledger(settings: Settings) -> None:

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from harness import cli, options, settings
-from harness.cleanup import clean
+from harness.evidence.installation import CACHE_PARTS
 from harness.foundry import gobuild
 from harness.images.mirrors import Mirror
 from harness.matrix.costs import costs
@@ -232,7 +232,7 @@ def test_settings_are_all_there() -> None:
 def test_clean_knows_every_part_of_the_cache() -> None:
     document = PROJECT_ROOT / "docs" / "architecture.md"
     told = {name.partition("/")[0].removesuffix("`") for name in _table(document, "folder or file | what it holds")}
-    assert told <= set(clean._CACHE_PARTS)
+    assert told <= set(CACHE_PARTS)
 
 
 def test_the_mirror_maps_in_the_documents_are_some() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from harness.evidence.installation import Installation
 from harness.evidence.ledger_entries import Entry
 from harness.process import INSTALLATION_VARIABLE, RUN_VARIABLE
 from harness.process_identity import identity
+from harness.waiting import until
 
 RUN = "20260102-030405-ab12"
 OTHER = "20260102-030405-cd34"
@@ -77,6 +79,21 @@ def test_a_process_of_the_ledger_is_found_but_not_one_that_took_its_number(sleep
     assert len(remains(OTHER, [Entry(kind="process", name="forward", facts=facts)])) == 1
     earlier = {**facts, "ticks": facts["ticks"] - 600}
     assert remains(OTHER, [Entry(kind="process", name="forward", facts=earlier)]) == []
+
+
+def test_a_process_whose_name_is_cut_within_a_letter_hides_nothing(own_host: Path) -> None:
+    """The kernel keeps 15 bytes of a program's name."""
+    program = own_host / "überwachungsdämon"
+    shutil.copy("/bin/sleep", program)
+    with subprocess.Popen([program, "60"], env={**os.environ, RUN_VARIABLE: RUN}) as child:
+        until(
+            lambda: Path(f"/proc/{child.pid}/comm").read_bytes() == b"\xc3\xbcberwachungsd\xc3\n",
+            what="its name",
+            timeout=20,
+        )
+        found = remains(RUN)
+        child.kill()
+    assert [remain.id for remain in found] == [str(child.pid)]
 
 
 def everything(*claims: Claim) -> Survey:
