@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 import os
@@ -282,12 +283,25 @@ def _start(
             raise ToolError(
                 f"{words[0]} was not found", "run `nox -s bootstrap`, or `harness doctor` to see what is missing"
             ) from refused
-        raise ToolError(
-            f"{words[0]} cannot be executed: {refused.strerror}",
-            f"check what it is: ls -l {words[0]}; file {words[0]}",
-        ) from refused
+        raise _not_executable(words[0], refused) from refused
     _pass_on_niceness(child.pid)
     return child
+
+
+def _not_executable(program: str, refused: OSError) -> ToolError:
+    """Why a program that is there cannot be run: mostly for what it is, sometimes for the file system that it is on."""
+    try:
+        no_exec = refused.errno == errno.EACCES and bool(os.statvfs(program).f_flag & getattr(os, "ST_NOEXEC", 0))
+    except OSError:
+        no_exec = False
+    if no_exec:
+        return ToolError(
+            f"{program} cannot be executed: its file system is mounted with noexec",
+            f"findmnt --target {program} shows it; programs that the harness builds go where HARNESS_CACHE says",
+        )
+    return ToolError(
+        f"{program} cannot be executed: {refused.strerror}", f"check what it is: ls -l {program}; file {program}"
+    )
 
 
 def _environment(without: Sequence[str]) -> dict[str, str]:

@@ -144,10 +144,11 @@ def require_room(settings: Settings, missing: Sequence[Step]) -> None:
 
 def _data_root(settings: Settings) -> list[Path]:
     try:
-        return [engine.probe(settings).data_root]
+        found = engine.probe(settings)
     except EngineError:
         # The step that starts it says what is wrong.
         return []
+    return [found.data_root] if found.here else []
 
 
 def _engine_step(settings: Settings) -> Step:

@@ -11,17 +11,19 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
 from harness.bootstrap import reach, tools
 from harness.bootstrap.prerequisite import Prerequisite, failure, ok, warning
 from harness.errors import EngineError, HarnessError
+from harness.foundry import gobuild
 from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages
+from harness.images.references import is_loopback
 from harness.matrix import catalogue
 from harness.matrix.model import Environment
-from harness.process import call
 from harness.processors import usable
 from harness.registries.source_choice import PUBLIC_HOSTS, probe_all
 from harness.releases import own_catalogue
@@ -36,6 +38,12 @@ _MEMORY_NEEDED = 4e9
 _MEMORY_WANTED = 8e9
 _CPUS_WANTED = 2
 _INOTIFY_WANTED = 512
+_IN_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+_MORE = "a virtual machine can be given more: Docker Desktop, Settings, Resources; colima start --cpu 4 --memory 8"
+_UNREACHABLE = (
+    "clusters listen on 127.0.0.1 of the engine's machine, where this one does not reach them: run the harness there, "
+    "or in a container with its network (docker run --network host)"
+)
 _FOR_EVERY_CELL = ("helm", tools.KUBECTL)
 
 
@@ -48,15 +56,14 @@ def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite
     """
     own_catalogue.read(settings.catalogue_dirs)
     found, about_engine = _engine(settings)
-    data_root = found.data_root if found else settings.cache_dir / "engine"
     return [
         *about_engine,
         _capabilities(found),
         _cgroups(),
         _disk("disk of the cache", settings.cache_dir, settings),
-        _disk("disk of the engine", data_root, settings),
-        _memory(),
-        _processors(),
+        _disk_of_engine(found, settings),
+        _memory(found),
+        _processors(found),
         _inotify(),
         _python(),
         _go(),
@@ -80,6 +87,8 @@ def _engine(settings: Settings) -> tuple[engine.Engine | None, list[Prerequisite
     name, access, storage = "container engine", "engine permission", "engine storage"
     try:
         found = engine.probe(settings)
+    except engine.EngineUnsupported as other:
+        return None, [failure(name, other.message, other.next_step)]
     except engine.EngineRefusal as refused:
         return None, [ok(name, "it runs"), failure(access, refused.message, refused.next_step)]
     except EngineError as absent:
@@ -89,15 +98,33 @@ def _engine(settings: Settings) -> tuple[engine.Engine | None, list[Prerequisite
         ]
     by = ", started by the harness" if found.ours else ""
     which = f"{found} on {found.operating_system}{by}"
+    unlike, remedy = _unlike(found)
     return found, [
-        ok(name, which)
-        if found.product == "Docker"
-        else warning(name, which, "`nox -s clean` works with it; no cell was ever run with it: use Docker for cells"),
+        warning(name, f"{which}{unlike}", remedy) if remedy else ok(name, which),
         ok(access, "this user has access"),
         warning(storage, "vfs, which copies every layer", "put the data root on ext4 or xfs, so that overlay2 works")
         if found.storage_driver == "vfs"
         else ok(storage, f"{found.storage_driver} in {found.data_root}"),
     ]
+
+
+def _unlike(found: engine.Engine) -> tuple[str, str]:
+    """What an engine is that cells may not work with, and what to do about it; empty for the usual one."""
+    far = found.mark.reached.removeprefix("DOCKER_HOST=")
+    if found.product != "Docker":
+        return "", "`nox -s clean` works with it; no cell was ever run with it: use Docker for cells"
+    if found.of_a_snap:
+        # https://snapcraft.io/docs/home-interface; a snap has a /tmp of its own.
+        away = "sudo snap remove docker, then: sudo apt-get install docker.io"
+        return ", from a snap, which sees neither /tmp nor hidden folders of home such as ~/.cache", away
+    if found.rootless:
+        needs = "see https://kind.sigs.k8s.io/docs/user/rootless/ for what kind needs then"
+        return ", rootless", f"no cell was ever run with it: {needs}, or use an engine of root's"
+    if far.startswith(("tcp:", "ssh:")) and not is_loopback(urlsplit(far).hostname or ""):
+        return f", on {found.mark.host}", _UNREACHABLE
+    if not found.here and any(map(Path.exists, _IN_CONTAINER)) and found.mark.host != platform.node():
+        return f", outside of this container, on {found.mark.host}", _UNREACHABLE
+    return "", ""
 
 
 def _capabilities(found: engine.Engine | None) -> Prerequisite:
@@ -146,28 +173,50 @@ def _disk(name: str, folder: Path, settings: Settings) -> Prerequisite:
     return ok(name, found)
 
 
-def _memory() -> Prerequisite:
+def _disk_of_engine(found: engine.Engine | None, settings: Settings) -> Prerequisite:
+    name = "disk of the engine"
+    if found is None or found.here:
+        return _disk(name, found.data_root if found else settings.cache_dir / "engine", settings)
+    return warning(
+        name,
+        f"not seen: {found.data_root} is not on this machine's disks",
+        f"see that {found.mark.host or 'its machine'} has {settings.min_disk_gb:.0f} GB free for a run, and "
+        f"{_COLD_BYTES / disk.GIGABYTE:.0f} GB for a first bootstrap with the foundry",
+    )
+
+
+def _memory(engine_found: engine.Engine | None) -> Prerequisite:
     name, memory = "memory", psutil.virtual_memory()
-    found = f"{memory.total / 1e9:.0f} GB, {memory.available / 1e9:.0f} GB available"
-    if memory.total < _MEMORY_NEEDED:
-        return failure(name, found, "a cluster with an operator and an application needs 4 GB")
-    if memory.available < _MEMORY_WANTED:
-        return warning(name, found, "two clusters in parallel need 8 GB: stop other programs, or use --jobs 1")
+    total, available = memory.total, memory.available
+    found = f"{total / 1e9:.0f} GB, {available / 1e9:.0f} GB available"
+    more = ""
+    if engine_found and not engine_found.here and engine_found.memory:
+        total = available = engine_found.memory
+        found = f"{total / 1e9:.0f} GB on {engine_found.mark.host}, where the engine is"
+        more = f" ({_MORE})"
+    if total < _MEMORY_NEEDED:
+        return failure(name, found, f"a cluster with an operator and an application needs 4 GB{more}")
+    if available < _MEMORY_WANTED:
+        return warning(name, found, f"two clusters in parallel need 8 GB: stop other programs, or use --jobs 1{more}")
     return ok(name, found)
 
 
-def _processors() -> Prerequisite:
-    found = f"{usable():g}"
-    if usable() < _CPUS_WANTED:
-        return warning("processors", found, "waits may time out with one: use --jobs 1, or HARNESS_APP_SLOTS=1")
-    return ok("processors", found)
+def _processors(engine_found: engine.Engine | None) -> Prerequisite:
+    count, more = usable(), ""
+    if engine_found and engine_found.cpus and not engine_found.here:
+        count, more = float(engine_found.cpus), f" ({_MORE})"
+    if count < _CPUS_WANTED:
+        return warning(
+            "processors", f"{count:g}", f"waits may time out with one: use --jobs 1, or HARNESS_APP_SLOTS=1{more}"
+        )
+    return ok("processors", f"{count:g}")
 
 
 def _inotify() -> Prerequisite:
     # Nodes share the host's limit: https://kind.sigs.k8s.io/docs/user/known-issues/#pod-errors-due-to-too-many-open-files
     name, file = "inotify instances", Path("/proc/sys/fs/inotify/max_user_instances")
     if not file.is_file():
-        return ok(name, "not limited on this host")
+        return ok(name, f"inside the virtual machine of {platform.system()}'s engine")
     limit = int(file.read_text())
     if limit < _INOTIFY_WANTED:
         return warning(
@@ -190,14 +239,26 @@ def _go() -> Prerequisite:
     program = shutil.which("go")
     if program is None:
         return warning(name, "not on PATH", "the foundry needs Go 1.26 or newer: https://go.dev/dl/")
-    answer = call([program, "env", "GOVERSION"], timeout=_COMMAND_SECONDS, check=False).stdout.strip()
+    try:
+        answer, toolchain, proxy = gobuild.settings_of_go("GOVERSION", "GOTOOLCHAIN", "GOPROXY")
+    except HarnessError as error:
+        return warning(name, f"{program}: {error.message}", "the foundry needs Go 1.26 or newer: https://go.dev/dl/")
     match = re.match(r"go(\d+)\.(\d+)", answer)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     if version >= _GO:
         return ok(name, f"{answer} at {program}")
-    if version >= _GO_FETCHES_ITSELF:
+    if version < _GO_FETCHES_ITSELF:
+        return warning(name, f"{answer or 'no version'} at {program}", "the foundry needs Go 1.26 or newer")
+    # https://go.dev/doc/toolchain: some distributions and images come with `local`.
+    if toolchain.endswith("auto") and proxy != "off":
         return ok(name, f"{answer} at {program}, which downloads the toolchain that a module requires")
-    return warning(name, f"{answer or 'no version'} at {program}", "the foundry needs Go 1.26 or newer")
+    why = f"GOTOOLCHAIN={toolchain}" if not toolchain.endswith("auto") else f"GOPROXY={proxy}"
+    return warning(
+        name,
+        f"{answer} at {program}, which may download no newer one ({why})",
+        "the foundry needs Go 1.26 or newer: https://go.dev/dl/"
+        + ("" if toolchain.endswith("auto") else ", or export GOTOOLCHAIN=auto"),
+    )
 
 
 def _build_packages() -> Prerequisite:
@@ -207,7 +268,9 @@ def _build_packages() -> Prerequisite:
         return warning(
             name,
             f"missing: {' '.join(absent)}",
-            f"for the foundry: `nox -s bootstrap` as root installs them, or: apt-get install {' '.join(absent)}",
+            f"for the foundry: `nox -s bootstrap` as root installs them, or: sudo apt-get install {' '.join(absent)}"
+            if shutil.which("apt-get")
+            else "only the foundry needs them, which builds on Debian and Ubuntu: use --source upstream or mirror here",
         )
     return ok(name, "all installed")
 

@@ -259,4 +259,14 @@ def go_version() -> str:
 def _go_version() -> str:
     if shutil.which("go") is None:
         raise ToolError("Go was not found; it is needed to build kind, Helm and Kubernetes", "install Go 1.26 or newer")
-    return process.call(["go", "env", "GOVERSION"], timeout=60).stdout.strip()
+    return settings_of_go("GOVERSION")[0]
+
+
+def settings_of_go(*names: str) -> list[str]:
+    """Values of `go env`. Raises CommandError.
+
+    They are those outside of any module: in a folder with a go.mod, Go downloads and becomes the toolchain that this
+    asks for, or fails where it cannot.
+    """
+    words = ["go", "env", *names]
+    return process.call(words, cwd=Path("/"), env={"GOWORK": "off"}, timeout=60).stdout.splitlines()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import CommandError, CommandTimeout, EngineError
-from harness.host import capabilities, dockerd, packages
+from harness.host import access, capabilities, dockerd, packages
 from harness.host.engine_mark import NO_ENGINE, EngineMark, mark_of
 from harness.host.steps import Progress
 from harness.process import call
@@ -43,6 +43,20 @@ class Engine:
     ours: bool = False
     mark: EngineMark = NO_ENGINE
     product: str = "Docker"
+    rootless: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether it is this very machine's, and not that of a virtual machine, of a container's host or of a server.
+
+        Of another's, neither the disk nor the memory of this one says anything.
+        """
+        return self.mark.host in ("", platform.node()) and os.path.exists(self.data_root)  # noqa: PTH110 - one that may not be entered is not seen
+
+    @property
+    def of_a_snap(self) -> bool:
+        """Whether engine or client come as a snap, which sees neither /tmp nor hidden folders of a home folder."""
+        return self.data_root.is_relative_to("/var/snap") or self.client.is_relative_to("/snap")
 
     def __str__(self) -> str:
         return f"{self.product} {self.version}"
@@ -52,7 +66,7 @@ def probe(settings: Settings) -> Engine:
     """The running engine. Starts nothing. Raises EngineError with the remedy."""
     client = shutil.which("docker")
     if client is None:
-        raise EngineError("there is no container engine: the program docker is not on PATH", _how_to_install())
+        raise EngineError("there is no container engine: the program docker is not on PATH", access.how_to_install())
     try:
         answer = call([client, "info", "--format", "{{json .}}"], timeout=_INFO_TIMEOUT, check=False)
     except CommandTimeout as hung:
@@ -61,8 +75,13 @@ def probe(settings: Settings) -> Engine:
             "see its log (journalctl -u docker), or restart it",
         ) from hung
     info = parse_info(answer.stdout)
-    # Docker's client puts refusals into ServerErrors or on stderr, depending on its version.
-    problem = " ".join([*map(str, info.get("ServerErrors") or ()), answer.stderr]).strip()
+    # Docker's client puts refusals into ServerErrors or on stderr, depending on its version; what stands in for it in
+    # WSL, where Docker Desktop is not switched on, explains itself on stdout.
+    said = answer.stderr if info else f"{answer.stdout} {answer.stderr}"
+    problem = " ".join([*map(str, info.get("ServerErrors") or ()), *said.split()]).strip()
+    if "store" in info and "host" in info:
+        # `docker` is Podman itself, which answers in words of its own (podman-info(1)).
+        raise _podman()
     if not info.get("ServerVersion"):
         raise _refusal(problem, settings, mark_of(info).reached)
     data_root = Path(str(info.get("DockerRootDir") or "/var/lib/docker"))
@@ -80,6 +99,7 @@ def probe(settings: Settings) -> Engine:
         ours=dockerd_runs(settings) and data_root.resolve() == (_folder(settings) / "data").resolve(),
         mark=mark_of(info),
         product=_product(info),
+        rootless=any("rootless" in str(it) for it in info.get("SecurityOptions") or ()),
     )
 
 
@@ -132,6 +152,10 @@ class EngineRefusal(EngineError):
     """There is an engine, but this user has no access to it."""
 
 
+class EngineUnsupported(EngineRefusal):
+    """What answers is another kind of engine, beside which none is installed."""
+
+
 class EngineElsewhere(EngineError):
     """The user has named an engine (DOCKER_HOST, a context), which does not answer; one that was started would not be
     asked."""
@@ -161,41 +185,26 @@ def _product(info: Mapping[str, Any]) -> str:
     return "Podman" if "k8s-file" in (drivers or ()) else "Docker"
 
 
+def _podman() -> EngineError:
+    return EngineUnsupported(
+        "the docker command is Podman here, which the harness does not support", access.how_to_replace_podman()
+    )
+
+
 def _refusal(problem: str, settings: Settings, reached: str) -> EngineError:
     """What a user can do about an engine that says this, where it is `reached` by that variable."""
     lowered = problem.lower()
-    if "permission denied" in lowered:
+    if "permission denied" in lowered and not reached.startswith("DOCKER_HOST=ssh:"):
         return EngineRefusal(
-            f"the container engine denies access to this user: {problem}",
-            "add the user to the group docker and log in again: sudo usermod -aG docker $USER",
+            f"the container engine denies access to this user: {problem}", access.how_to_get_access(problem)
         )
     if reached:
-        return EngineElsewhere(f"no container engine answers at {reached}: {problem}", _how_to_reach(reached))
+        return EngineElsewhere(
+            f"no container engine answers at {reached}: {problem}", access.how_to_reach(reached, problem)
+        )
     if "podman" in lowered:
-        return EngineRefusal("the docker command is Podman here, which the harness does not support", _how_to_install())
+        return _podman()
     log_file = dockerd.log_file(_folder(settings))
     seen = f" (log of the one that the harness started: {log_file})" if log_file.is_file() else ""
-    remedy = "run `nox -s bootstrap`, which starts it" if _may_start() else _how_to_install()
+    remedy = "run `nox -s bootstrap`, which starts it" if _may_start() else access.how_to_start(problem)
     return EngineError(f"the container engine is not running{seen}: {problem}", remedy)
-
-
-def _how_to_reach(reached: str) -> str:
-    variable, _, value = reached.partition("=")
-    if variable == "DOCKER_HOST":
-        return "correct DOCKER_HOST, or unset it to use this machine's own engine"
-    return f"start the engine of the context {value}, or use this machine's own: docker context use default"
-
-
-def _how_to_install() -> str:
-    system = platform.system()
-    if system == "Darwin":
-        return "install Docker Desktop, or: brew install colima docker && colima start"
-    if system == "Windows":
-        return "install Docker Desktop with its WSL 2 backend, and run the harness inside WSL"
-    if shutil.which("apt-get"):
-        return (
-            "as root `nox -s bootstrap` installs it; or: sudo apt-get install docker.io && sudo systemctl start docker"
-        )
-    if shutil.which("dnf"):
-        return "sudo dnf install moby-engine && sudo systemctl start docker"
-    return "install Docker Engine (https://docs.docker.com/engine/install/) and start it"

@@ -17,11 +17,15 @@ from harness.host.steps import Progress
 from harness.process import call
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_NO_STARTS = "#!/bin/sh\n# of spark-operator-harness, while it installs packages\nexit 101\n"
 _QUERY_TIMEOUT = 120.0
 """Generous: a JVM that only tells its version took 30 s on a host with far too much to do."""
 _UPDATE_TIMEOUT = 300.0
 _INSTALL_TIMEOUT = 900.0
-_BUILD_PACKAGES = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "mmdebstrap", "ca-certificates")
+_BUILD_PACKAGES = (
+    *("gcc", "libc6-dev", "libseccomp-dev", "pkg-config", "mmdebstrap", "ca-certificates", "debian-archive-keyring"),
+)
+_TRUSTED = Path("/etc/apt/trusted.gpg.d")
 _FIELDS = ("Package", "Version", "SHA256")
 _JDKS = ("openjdk-17-jdk-headless", "openjdk-21-jdk-headless")
 _JDK_SINCE = 17
@@ -90,6 +94,9 @@ def install(names: Sequence[str], *, log_file: Path, progress: Progress) -> None
 def missing_build_packages() -> list[str]:
     """The Debian packages that the foundry needs and that are not installed."""
     absent = missing(_BUILD_PACKAGES)
+    if not any(_TRUSTED.glob("debian-archive*")):
+        # As on Ubuntu: mmdebstrap names Debian's keys to apt itself, for which it compares keys with gpg.
+        absent += missing(["gpg"])
     if javac_version() < _JDK_SINCE:
         absent += missing([_jdk()])
     return absent
@@ -178,9 +185,10 @@ def _no_service_starts() -> Iterator[None]:
     Debian's interface for that is the program policy-rc.d, which answers 101 for "not allowed"
     (/usr/share/doc/init-system-helpers/README.policy-rc.d.gz). One that exists is left alone.
     """
-    ours = not systemd_runs() and not _POLICY.exists()
+    # One of ours is what a killed bootstrap has left.
+    ours = not systemd_runs() and (not _POLICY.exists() or _POLICY.read_text(errors="replace") == _NO_STARTS)
     if ours:
-        _POLICY.write_text("#!/bin/sh\nexit 101\n")
+        _POLICY.write_text(_NO_STARTS)
         _POLICY.chmod(0o755)
     try:
         yield

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ from harness.bootstrap.prerequisite import Prerequisite, Status
 from harness.foundry import gobuild
 from harness.foundry.store import Store
 from harness.host import capabilities, disk, engine, packages
+from harness.host.engine_mark import EngineMark
 from harness.images.mirrors import Mirror, MirrorMap
 from harness.settings import Settings
 
@@ -254,3 +256,90 @@ def test_people_see_the_remedy_and_programs_get_json() -> None:
         "found": "not on PATH",
         "remedy": "install Go",
     }
+
+
+VM_MARK = EngineMark(host="colima", reached="DOCKER_CONTEXT=colima")
+
+
+def test_of_a_virtual_machine_its_own_memory_counts_and_no_disk_is_promised(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of colima, which gives its machine 2 GB and 2 processors unless it is told otherwise."""
+    small = an_engine(mark=VM_MARK, memory=2_000_000_000, cpus=1)
+    monkeypatch.setattr(engine, "probe", lambda settings: small)
+
+    found = doctor.examine(settings)
+
+    assert named(found, "memory").status == Status.FAILURE
+    assert "2 GB on colima" in named(found, "memory").found
+    assert "colima start" in named(found, "memory").remedy
+    assert (named(found, "processors").status, named(found, "processors").found) == (Status.WARNING, "1")
+    assert "not seen" in named(found, "disk of the engine").found
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"mark": EngineMark(host="builder", reached="DOCKER_HOST=tcp://docker:2376")}, "listen on 127.0.0.1"),
+        ({"mark": EngineMark(host="builder", reached="DOCKER_HOST=ssh://me@builder")}, "run the harness there"),
+        ({"data_root": Path("/var/snap/docker/common/var-lib-docker")}, "snap remove docker"),
+        ({"rootless": True}, "no cell was ever run with it"),
+        ({"mark": EngineMark(host=platform.node(), reached="DOCKER_HOST=tcp://127.0.0.1:2375")}, ""),
+        ({"mark": VM_MARK}, ""),
+    ],
+)
+def test_an_engine_that_cells_may_not_work_with_is_told(
+    changes: dict[str, object], says: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "probe", lambda settings: an_engine(**changes))
+    monkeypatch.setattr(doctor, "_IN_CONTAINER", ())
+
+    found = named(doctor.examine(settings), "container engine")
+
+    assert says in found.remedy
+    assert found.status == (Status.WARNING if says else Status.OK)
+
+
+def test_the_engine_outside_of_this_container_is_told(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a devcontainer or a Jenkins agent that has the socket of its host."""
+    monkeypatch.setattr(engine, "probe", lambda settings: an_engine(mark=EngineMark(host="the-host")))
+    monkeypatch.setattr(doctor, "_IN_CONTAINER", (tmp_path,))
+
+    found = named(doctor.examine(settings), "container engine")
+
+    assert "outside of this container, on the-host" in found.found
+    assert "--network host" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("answers", "status", "says"),
+    [
+        ("go1.26.8 local direct", Status.OK, "go1.26.8"),
+        ("go1.24.1 auto https://proxy.golang.org,direct", Status.OK, "downloads the toolchain"),
+        ("go1.24.1 local https://proxy.golang.org,direct", Status.WARNING, "GOTOOLCHAIN=local"),
+        ("go1.24.1 auto off", Status.WARNING, "GOPROXY=off"),
+        ("go1.18 auto direct", Status.WARNING, "go1.18"),
+    ],
+)
+def test_an_older_go_suffices_only_where_it_may_download_a_newer_one(
+    answers: str, status: Status, says: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "go"
+    script.write_text(f"#!/bin/sh\nprintf '%s\\n' {answers}\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    found = named(doctor.examine(settings), "Go")
+
+    assert found.status == status
+    assert says in found.found
+    assert found.remedy.endswith("GOTOOLCHAIN=auto") == ("GOTOOLCHAIN" in says)
+
+
+def test_no_apt_is_promised_where_there_is_none(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "missing_build_packages", lambda: ["mmdebstrap"])
+    monkeypatch.setattr(shutil, "which", lambda program, **_: None)
+
+    assert "--source upstream" in doctor._build_packages().remedy

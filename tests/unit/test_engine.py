@@ -8,6 +8,7 @@ host is changed. Real ones are used by bootstrap and by every cell.
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,7 +109,49 @@ def test_no_permission(path: Path, settings: Settings, in_json: bool) -> None:
     for ask in (engine.probe, engine.ensure_engine):
         with pytest.raises(engine.EngineRefusal, match="denies access to this user") as caught:
             ask(settings)
-        assert "usermod -aG docker" in caught.value.next_step
+        assert "docker.sock" in caught.value.next_step or "usermod -aG" in caught.value.next_step
+
+
+PODMAN = {"host": {"arch": "amd64"}, "store": {}, "registries": {}, "version": {"Version": "5.4.0"}}
+
+
+def test_podman_in_dockers_place_is_not_taken_for_a_stopped_engine(path: Path, settings: Settings) -> None:
+    """Its shim says whose it is only where /etc/containers/nodocker does not silence it."""
+    program(path / "docker", says=json.dumps(PODMAN))
+    program(path / "dnf")
+
+    with pytest.raises(engine.EngineUnsupported, match="is Podman here") as caught:
+        engine.ensure_engine(settings)
+    assert caught.value.next_step.startswith("sudo dnf remove podman-docker")
+
+
+def test_what_stands_in_for_docker_in_wsl_is_heard(path: Path, settings: Settings) -> None:
+    program(path / "docker", says="The command 'docker' could not be found in this WSL 2 distro.", status=1)
+
+    with pytest.raises(EngineError, match="could not be found in this WSL 2 distro") as caught:
+        engine.probe(settings)
+    if not engine._may_start():
+        assert "WSL integration" in caught.value.next_step
+
+
+def test_a_login_by_ssh_that_is_denied_is_no_matter_of_groups(
+    path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problem = "error during connect: ssh: me@far: Permission denied (publickey)."
+    program(path / "docker", complains=problem, status=1)
+    monkeypatch.setenv("DOCKER_HOST", "ssh://me@far")
+
+    with pytest.raises(engine.EngineElsewhere, match="answers at DOCKER_HOST=ssh"):
+        engine.probe(settings)
+
+
+def test_an_engine_elsewhere_says_nothing_of_this_machines_disk(path: Path, settings: Settings) -> None:
+    root = settings.cache_dir.parent
+    for name, here in ((platform.node(), True), ("docker-desktop", False)):
+        program(path / "docker", says=json.dumps({**INFO, "DockerRootDir": str(root), "Name": name}))
+        assert engine.probe(settings).here == here
+    program(path / "docker", says=json.dumps({**INFO, "DockerRootDir": "/no/such", "Name": platform.node()}))
+    assert not engine.probe(settings).here
 
 
 def test_an_engine_named_by_docker_host_is_never_replaced(

@@ -248,3 +248,15 @@ def test_no_build_cache_is_within_any_limit(tmp_path: Path) -> None:
     gobuild.limit_build_cache(store, 0)
 
     assert not gobuild.caches(store)[1].exists()
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not on PATH")
+def test_go_is_asked_outside_of_the_users_own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else Go would download the toolchain that this one asks for, and each folder had artefacts of its own."""
+    usual = gobuild.settings_of_go("GOVERSION")
+    (tmp_path / "go.mod").write_text("module somebodys\ngo 1.99\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GOTOOLCHAIN", "auto")
+    monkeypatch.setenv("GOPROXY", "off")
+
+    assert gobuild.settings_of_go("GOVERSION") == usual

@@ -153,3 +153,26 @@ def test_a_jdk_on_path_is_enough(debian: Debian) -> None:
     debian.program("javac", "echo javac 21.0.2")
 
     assert "openjdk-17-jdk-headless" not in packages.missing_build_packages()
+
+
+def test_debians_keys_come_along_where_apt_does_not_trust_them(
+    debian: Debian, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Ubuntu, where mmdebstrap would have no key for the base systems' suite."""
+    trusted = tmp_path / "trusted.gpg.d"
+    trusted.mkdir()
+    monkeypatch.setattr(packages, "_TRUSTED", trusted)
+    assert {"debian-archive-keyring", "gpg"} <= {*packages.missing_build_packages()}
+
+    (trusted / "debian-archive-bookworm-stable.asc").touch()
+    assert "gpg" not in packages.missing_build_packages()
+
+
+def test_a_policy_that_a_killed_bootstrap_left_goes(debian: Debian, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "systemd_runs", lambda: False)
+    policy = debian.folder / "policy-rc.d"
+    policy.write_text(packages._NO_STARTS)
+
+    packages.install(["docker.io"], log_file=debian.log, progress=lambda line: None)
+
+    assert not policy.exists()

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -373,3 +374,19 @@ def test_an_interrupted_program_has_its_time_to_tidy_up(tmp_path: Path, grace: f
     process.call(argv, timeout=60, stop=stop, check=False, grace=grace)
 
     assert (tmp_path / "tidied").exists() is tidied
+
+
+def test_a_program_on_a_file_system_without_programs_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A mount would need root: the flag is made up, the refusal is that of a file without the right to run."""
+    program = tmp_path / "kind"
+    program.write_text("#!/bin/sh\n")
+    with pytest.raises(ToolError, match="Permission denied"):
+        process.call([program], timeout=20)
+
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_NOEXEC))
+
+    with pytest.raises(ToolError, match="mounted with noexec") as refused:
+        process.call([program], timeout=20)
+    assert "HARNESS_CACHE" in refused.value.next_step
