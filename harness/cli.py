@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness import __version__
+from harness import __version__, process
 from harness import options as run_options
 from harness.commands import (
     advise,
@@ -44,8 +44,12 @@ exit status: 0 all cells passed or are broken as known; 1 a cell failed; 2 wrong
 _OF_A_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENOENT, errno.EINVAL})
 """What the system refuses because of a path that somebody gave."""
 
-_OF_THE_HOST = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO})
+_OF_THE_HOST = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, *process.LIMITS}
+)
 """What the system refuses because of the machine, and not because of a defect."""
+
+_FREE_DISK = "free some disk, or give a folder that you may write to (HARNESS_CACHE)"
 
 
 # What is imported is no garbage: looking for some among a million objects takes a tenth of a short command's time.
@@ -91,7 +95,11 @@ def _main(argv: Sequence[str] | None) -> int:
         if isinstance(error, OSError) and error.errno in _OF_THE_HOST:
             where = f": {error.filename}" if error.filename else ""
             print(f"HostError: {error.strerror}{where}", file=sys.stderr)
-            print("  next: free some disk, or give a folder that you may write to (HARNESS_CACHE)", file=sys.stderr)
+            print(f"  next: {process.LIMITS.get(error.errno, _FREE_DISK)}", file=sys.stderr)
+        elif isinstance(error, FileNotFoundError) and "No usable temporary directory" in str(error):
+            # Of tempfile, which has tried them all, also where every one of them is full.
+            print(f"HostError: {error.strerror}", file=sys.stderr)
+            print("  next: free some disk, or set TMPDIR to a folder that you may write to", file=sys.stderr)
         elif isinstance(error, OSError) and error.errno in _OF_A_PATH and error.filename:
             print(f"UsageError: {str(error.filename)[:200]}: {error.strerror}", file=sys.stderr)
             print("  next: check that path", file=sys.stderr)

@@ -38,6 +38,14 @@ _NO_PREFERENCES = {"KUBERC": "off", "KIND_EXPERIMENTAL_PROVIDER": "", "DOCKER_DE
 its commands from ~/.kube/kuberc, also where a program calls it, so that `apply` may mean another mode; kind would take
 another engine than the one that docker speaks to, and docker another platform than images here are of."""
 
+LIMITS = {
+    errno.EMFILE: "allow more open files: ulimit -n 4096",
+    errno.ENFILE: "allow this machine more open files: sysctl fs.file-max",
+    errno.EAGAIN: "allow more processes: ulimit -u, or the limit of this container (docker run --pids-limit)",
+    errno.ENOMEM: "end other programs: there is no memory left",
+}
+"""What the system refuses for want of something that a limit grants, and what to do about it."""
+
 _OF_A_RUN = (RUN_VARIABLE, INSTALLATION_VARIABLE, "TMPDIR")
 _GRACE_SECONDS = 5.0
 _STOP_SECONDS = 0.2
@@ -289,7 +297,9 @@ def _start(
 
 
 def _not_executable(program: str, refused: OSError) -> ToolError:
-    """Why a program that is there cannot be run: mostly for what it is, sometimes for the file system that it is on."""
+    """Why a program that is there cannot be run: for what it is, where it is, or want of something."""
+    if refused.errno in LIMITS:
+        return ToolError(f"{program} cannot be started: {refused.strerror}", LIMITS[refused.errno])
     try:
         no_exec = refused.errno == errno.EACCES and bool(os.statvfs(program).f_flag & getattr(os, "ST_NOEXEC", 0))
     except OSError:

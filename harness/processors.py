@@ -109,6 +109,7 @@ def _quotient(quota: str, period: str) -> float | None:
 def _lines(file: Path) -> list[str]:
     """Empty where there is no such file, or it may not be read: then it limits nothing that is known."""
     try:
-        return file.read_text().splitlines()
+        # A mount point may have any bytes in its name.
+        return file.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return []

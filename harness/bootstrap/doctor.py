@@ -59,7 +59,7 @@ def examine(settings: Settings, minors: Sequence[str] = ()) -> list[Prerequisite
     return [
         *about_engine,
         _capabilities(found),
-        _cgroups(),
+        _cgroups(found),
         _disk("disk of the cache", settings.cache_dir, settings),
         _disk_of_engine(found, settings),
         _memory(found),
@@ -129,6 +129,9 @@ def _unlike(found: engine.Engine) -> tuple[str, str]:
 
 def _capabilities(found: engine.Engine | None) -> Prerequisite:
     name = "capabilities"
+    if found and not found.here:
+        # Those of this process, in an ordinary container, say nothing of nodes in an engine outside of it.
+        return ok(name, f"those of {found.mark.host or 'its machine'} count, where the engine is")
     absent = capabilities.missing()
     if not absent:
         return ok(name, "all")
@@ -145,18 +148,20 @@ def _capabilities(found: engine.Engine | None) -> Prerequisite:
     return ok(name, f"{listed}; the harness's engine starts privileged containers without them")
 
 
-def _cgroups() -> Prerequisite:
+def _cgroups(found: engine.Engine | None) -> Prerequisite:
     name = "cgroups"
-    if platform.system() != "Linux":
+    if platform.system() != "Linux" and found is None:
         return ok(name, f"inside the virtual machine of {platform.system()}'s engine")
-    version = capabilities.cgroup_version()
+    version = found.cgroup_version if found and not found.here else capabilities.cgroup_version()
     if version == 2:
         return ok(name, "version 2")
     if version == 1:
         return warning(
             name,
             "version 1, which Kubernetes deprecates: from 1.35 on the harness sets failCgroupV1: false for the kubelet",
-            "if possible, boot with systemd.unified_cgroup_hierarchy=1",
+            "in %UserProfile%\\.wslconfig, [wsl2]: kernelCommandLine = cgroup_no_v1=all; then: wsl --shutdown"
+            if "microsoft" in platform.release().lower()
+            else "if possible, boot with systemd.unified_cgroup_hierarchy=1",
         )
     return failure(name, "not mounted", "mount cgroups on /sys/fs/cgroup; container engines need them")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.home import user_home
+from harness.host.disk import mount_points
 
 
 def remove_folder(folder: Path) -> str:
@@ -22,7 +23,7 @@ def remove_folder(folder: Path) -> str:
     resolved, home = folder.resolve(), user_home()
     if len(resolved.parts) < 3 or (home and home.resolve().is_relative_to(resolved)):
         return f"{folder} is not removed: it has files that are not the harness's"
-    mounted = [mount for mount in _mount_points() if mount.is_relative_to(resolved)]
+    mounted = [mount for mount in mount_points() if mount.is_relative_to(resolved)]
     if mounted:
         return f"{folder} is not removed: {mounted[0]} is mounted in it (umount {mounted[0]})"
     problems: list[str] = []
@@ -44,12 +45,3 @@ def remove_folder(folder: Path) -> str:
     if folder.exists():
         shutil.rmtree(folder, onerror=force)
     return f"{folder} cannot be removed: {problems[0]}" if problems else ""
-
-
-def _mount_points() -> list[Path]:
-    """The mount points of this host (Linux only; the harness mounts nothing elsewhere)."""
-    try:
-        lines = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
-    except OSError:
-        return []
-    return [Path(line.split(" ")[1].replace("\\040", " ")) for line in lines]

@@ -11,7 +11,8 @@ from pathlib import Path
 from harness import process
 from harness.errors import BuildError, CommandError, ToolError
 
-_ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+# What a user's pip.conf says of installing for people would contradict --target, or ask for an environment.
+_ENVIRONMENT = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 
 
 def source(package: str, version: str, sha256: str, folder: Path, log_file: Path, *, timeout: float) -> Path:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -26,6 +27,19 @@ def require(folder: Path, needed: float, *, what: str) -> None:
             f"{needed / GIGABYTE:.1f} GB",
             "free some space (`harness foundry prune`, `docker system prune`), or set HARNESS_CACHE to another disk",
         )
+
+
+def mount_points() -> list[Path]:
+    """The mount points of this host (Linux only; the harness mounts nothing elsewhere).
+
+    In proc_pid_mountinfo(5) the kernel writes blanks, tabs, line ends and backslashes as octal numbers.
+    """
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return []
+    named = (line.split(" ")[4] for line in lines)
+    return [Path(re.sub(r"\\([0-7]{3})", lambda it: chr(int(it[1], 8)), name)) for name in named]
 
 
 def _existing(folder: Path) -> Path:

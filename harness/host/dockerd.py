@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness import causes, process, process_identity
 from harness.errors import EngineError, WaitTimeout
 from harness.host import capabilities, network, oci_wrapper
+from harness.host.disk import mount_points
 from harness.host.steps import Progress
 from harness.waiting import until
 
@@ -230,9 +231,8 @@ def _orphans(folder: Path) -> list[int]:
 
 def _unmount(folder: Path) -> None:
     """Unmount everything below the folder, the deepest first."""
-    prefix = str(folder.resolve()) + os.sep
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    for point in sorted((p for p in points if p.startswith(prefix)), key=len, reverse=True):
+    inside = [point for point in mount_points() if folder.resolve() in point.parents]
+    for point in sorted(inside, key=lambda it: len(str(it)), reverse=True):
         process.call(["umount", point], timeout=_CALL_TIMEOUT)
 
 

@@ -152,7 +152,7 @@ def an_engine(**changes: object) -> engine.Engine:
     known: dict[str, object] = {
         "client": Path("/usr/bin/docker"),
         "version": "28.2.2",
-        "data_root": Path("/var/lib/docker"),
+        "data_root": Path("/"),
         "storage_driver": "overlay2",
         "cgroup_version": 2,
         "default_runtime": "runc",
@@ -343,3 +343,23 @@ def test_no_apt_is_promised_where_there_is_none(settings: Settings, monkeypatch:
     monkeypatch.setattr(shutil, "which", lambda program, **_: None)
 
     assert "--source upstream" in doctor._build_packages().remedy
+
+
+def test_what_this_container_lacks_does_not_matter_to_an_engine_outside_of_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a job of GitLab with a `docker:dind` beside it."""
+    monkeypatch.setattr(capabilities, "missing", lambda: frozenset(["CAP_SYS_ADMIN", "CAP_NET_ADMIN"]))
+    monkeypatch.setattr(capabilities, "cgroup_version", lambda: 0)
+    monkeypatch.setattr(engine, "probe", lambda settings: an_engine(mark=EngineMark(host="dind")))
+
+    found = doctor.examine(settings)
+
+    assert (named(found, "capabilities").status, named(found, "cgroups").status) == (Status.OK, Status.OK)
+    assert "dind" in named(found, "capabilities").found
+
+
+def test_wsl_has_another_way_to_the_second_version_of_cgroups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "release", lambda: "5.15.153.1-microsoft-standard-WSL2")
+
+    assert ".wslconfig" in doctor._cgroups(an_engine(mark=EngineMark(host="other"), cgroup_version=1)).remedy

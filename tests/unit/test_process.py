@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import signal
@@ -390,3 +391,16 @@ def test_a_program_on_a_file_system_without_programs_is_told_so(
     with pytest.raises(ToolError, match="mounted with noexec") as refused:
         process.call([program], timeout=20)
     assert "HARNESS_CACHE" in refused.value.next_step
+
+
+def test_a_limit_is_told_as_one_and_not_as_a_bad_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root has no limit of processes: the refusal is made up."""
+
+    def refuse(*words: object, **options: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+
+    with pytest.raises(ToolError, match="cannot be started: Resource temporarily unavailable") as refused:
+        process.call(["true"], timeout=20)
+    assert "pids-limit" in refused.value.next_step

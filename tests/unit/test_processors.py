@@ -101,3 +101,13 @@ def test_the_settings_have_what_may_be_used(monkeypatch: pytest.MonkeyPatch) -> 
     made = Settings()
     assert made.processors <= 2
     assert made.app_slots <= 3
+
+
+def test_a_mount_point_may_have_any_bytes_in_its_name(process: Process) -> None:
+    process.is_in(V2)
+    process.sees("cgroup2")
+    mounts = process.proc / "mountinfo"
+    mounts.write_bytes(b"40 1 8:1 / /media/\xfcbung rw - vfat /dev/sdb1 rw\n" + mounts.read_bytes())
+    process.has("user.slice", cpu__max="250000 100000")
+
+    assert processors.usable(process.proc) == 2.5

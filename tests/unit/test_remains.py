@@ -242,6 +242,18 @@ def test_a_link_is_removed_and_not_followed(own_host: Path) -> None:
     assert (own_host / "target").is_dir()
 
 
+def test_a_mount_in_a_folder_with_a_blank_is_seen(own_host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To mount something needs root: what the kernel says of it is made up."""
+    folder = own_host / "my cache"
+    folder.mkdir()
+    escaped = str(folder / "data").replace(" ", "\\040")
+    table = f"40 1 8:1 / {escaped} rw - ext4 /dev/sdb1 rw\n"
+    monkeypatch.setattr(Path, "read_text", lambda path, **options: table)
+
+    assert f"{folder / 'data'} is mounted in it" in remove_folder(folder)
+    assert folder.is_dir()
+
+
 def test_read_only_folders_like_those_of_gos_module_cache_are_removed(own_host: Path) -> None:
     # As root, modes mean nothing, so another user does it, in a place that it can reach.
     code = (

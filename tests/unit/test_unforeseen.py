@@ -65,6 +65,26 @@ def test_what_the_host_refuses_is_the_hosts_fault(
     assert said.startswith("HostError: no: /some/file\n  next: ")
 
 
+def test_a_limit_is_told_with_the_command_that_raises_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, OSError(errno.EMFILE, "Too many open files")) == 3
+    assert capsys.readouterr().err.endswith("ulimit -n 4096\n")
+
+
+def test_no_folder_for_temporary_files_is_no_defect(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], temporary: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(temporary / "gone")])
+    with pytest.raises(FileNotFoundError) as full:
+        tempfile.gettempdir()
+    assert run(monkeypatch, full.value) == 3
+    said = capsys.readouterr().err
+    assert said.startswith("HostError: No usable temporary directory")
+    assert "set TMPDIR" in said
+
+
 @pytest.mark.parametrize(
     "words",
     [
