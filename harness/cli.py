@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import errno
 import gc
+import io
+import locale
 import logging
 import os
 import signal
@@ -58,8 +61,25 @@ gc.set_threshold(200_000, 10, 10)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status. Nothing that it prints has a secret in it."""
+    if argv is None:
+        _speak_utf8()
     with terminal.redacted():
         return _main(argv)
+
+
+def _speak_utf8() -> None:
+    """Begin anew in Python's UTF-8 mode (PEP 540) where the locale has another encoding, as LANG=en_US has.
+
+    Files of the project and of its users are in UTF-8, and what is printed has letters that others lack. Where the
+    environment names an encoding for printing, such a letter becomes an escape.
+    """
+    if not sys.flags.utf8_mode and codecs.lookup(locale.getencoding()).name != "utf-8" and sys.executable:
+        # For Python programs that this one starts.
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - this very program
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _main(argv: Sequence[str] | None) -> int:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import stat
 import subprocess
@@ -83,6 +84,24 @@ def test_no_folder_for_temporary_files_is_no_defect(
     said = capsys.readouterr().err
     assert said.startswith("HostError: No usable temporary directory")
     assert "set TMPDIR" in said
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+def test_an_encoding_without_our_letters_ends_nothing(variables: dict[str, str]) -> None:
+    """As with LANG=en_US, which is ISO-8859-1, and which not every machine has."""
+    words = ["advise", "--from", "2.1.1", "--to", "2.5.2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.cli", *words], capture_output=True, env={**os.environ, **variables}, check=False
+    )
+
+    assert b"2.5.2" in done.stdout
+    assert b"Error" not in done.stderr
 
 
 @pytest.mark.parametrize(
