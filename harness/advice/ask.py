@@ -93,6 +93,10 @@ def answer(question: Question) -> Advice:
         unknown=[
             *(site.unknown(question.site) if question.site else ()),
             *(f"{it} has values, too, and was not read" for it in (manifest.elsewhere if manifest else ())),
+            *(
+                f"{it}: it changes what the chart renders, and was not looked at"
+                for it in (manifest.changes if manifest else ())
+            ),
             *filter(None, [left_out if seen else registry.not_asked(pulled)]),
         ],
     )
@@ -173,7 +177,8 @@ def _deployment(question: Question, given: Mapping[str, Any] | None, manifest: M
 
 def _by_manifest(manifest: Manifest, tool: Tool | None) -> Deployment:
     named = Deployment(tool=tool or manifest.tool or "helm")
-    named = replace(named, name=manifest.name or named.name, home=manifest.home or named.home)
+    file = "" if tool or manifest.tool else manifest.file
+    named = replace(named, name=manifest.name or named.name, home=manifest.home or named.home, file=file)
     return site.brought_by(named, manifest.installer) if manifest.installer else named
 
 

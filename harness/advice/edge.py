@@ -170,7 +170,7 @@ def _without_runs(basis: Basis, origin: End, target: End, found: Advice, plan: P
         why += [_catalogued(crds), *_near(basis.whole, origin.name, target.name)] if crds else []
     if crds is None:
         return found.model_copy(update={"why": (*found.why, *why), "answer": answer})
-    notes = [_note(row) for row in _races(basis.known, origin, target, crds)]
+    notes = {it.text: it for it in map(_note, _races(basis.known, origin, target, crds))}.values()
     return found.model_copy(
         update={
             # Without a run of this very edge nothing is called safe without steps.

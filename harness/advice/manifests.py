@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,13 @@ from harness.sites.model import Installer
 from harness.untrusted import check_yaml
 
 _FILE = re.compile(r"\S+\.(?:ya?ml|json|gotmpl)")
+_HOMES = ("targetNamespace", "defaultNamespace", "namespace")
+"""Fields of k3s, Fleet and Kustomize with the namespace of a release, the nearest first."""
+_CHANGES = (
+    *("postRenderers", "images", "patches", "patchesStrategicMerge", "patchesJson6902", "replacements", "transformers"),
+    *("jsonPatches", "strategicMergePatches"),
+)
+"""Fields by which Flux, Kustomize and helmfile change what a chart has rendered."""
 _OWN_FIELDS = ("valueFiles", "valuesFrom", "values", "valuesFiles", "valuesFile", "additionalValuesFiles")
 
 
@@ -29,7 +36,7 @@ _OWN_FIELDS = ("valueFiles", "valuesFrom", "values", "valuesFiles", "valuesFile"
 class Manifest:
     """The operator's chart as a file deploys it. `name` and `home` are its release and namespace, where they are said.
 
-    `elsewhere` is what else has values of it, and was not read.
+    `elsewhere` is what else has values of it, and was not read, `changes` what changes the objects that it renders.
     """
 
     values: Mapping[str, Any]
@@ -38,6 +45,8 @@ class Manifest:
     name: str = ""
     home: str = ""
     elsewhere: tuple[str, ...] = field(default=())
+    changes: tuple[str, ...] = field(default=())
+    file: str = ""
 
 
 def read(file: Path) -> Manifest | None:
@@ -61,7 +70,7 @@ def read(file: Path) -> Manifest | None:
             "give the values of one of them as a file",
         )
     known = {*data, *files.read}
-    return next((_manifest(it, one.values, known) for it, one in found), None)
+    return next((replace(_manifest(it, one.values, known), file=str(file)) for it, one in found), None)
 
 
 def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collection[str]) -> Manifest:
@@ -79,15 +88,30 @@ def _manifest(it: Mapping[str, Any], values: Mapping[str, Any], known: Collectio
         space = str(at(spec, "targetNamespace") or "")
         release = str(at(spec, "releaseName") or (f"{space}-{name}" if space else name))
         return Manifest(
-            values=values, tool="flux", installer=installer, name=release, home=space or home, elsewhere=elsewhere
+            values=values,
+            tool="flux",
+            installer=installer,
+            name=release,
+            home=space or home,
+            elsewhere=elsewhere,
+            changes=tuple(_changing(spec, "spec.")),
         )
     if isinstance(it.get("releases"), list) and "kind" not in it:
         one = next(one for one in it["releases"] if str(one.get("chart") or "").rstrip("/").endswith(CHART_NAME))
         release, home = str(one.get("name") or ""), str(one.get("namespace") or "")
         elsewhere = tuple(dict.fromkeys(_elsewhere(one, known)))
-        return Manifest(values=values, tool="helmfile", name=release, home=home, elsewhere=elsewhere)
-    tool: Tool | None = "terraform" if at(it, "resource.helm_release") else None
-    return Manifest(values=values, tool=tool, elsewhere=elsewhere)
+        changes = tuple(_changing(one, f"releases[{release}]."))
+        return Manifest(values=values, tool="helmfile", name=release, home=home, elsewhere=elsewhere, changes=changes)
+    if at(it, "resource.helm_release"):
+        return Manifest(values=values, tool="terraform", elsewhere=elsewhere)
+    release = next(_found(it, "releaseName"), name)
+    home = next((found for key in _HOMES for found in _found(it, key)), "")
+    return Manifest(values=values, name=release, home=home, elsewhere=elsewhere, changes=tuple(_changing(it)))
+
+
+def _changing(it: Any, above: str = "") -> Iterator[str]:
+    """The fields that change what the chart renders."""
+    yield from (f"{above}{key}" for key in _CHANGES if isinstance(it, Mapping) and it.get(key))
 
 
 def _found(value: Any, key: str) -> Iterator[str]:

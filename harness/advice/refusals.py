@@ -33,6 +33,20 @@ _CHOICES = {
     "webhook.logEncoder": ("console", "json"),
 }
 _LONGEST_WEBHOOK = 30
+
+_PORTS = {
+    "controller": {
+        "prometheus.metrics.port": "prometheus.metrics.enable",
+        "controller.pprof.port": "controller.pprof.enable",
+    },
+    "webhook": {"webhook.port": "webhook.enable", "prometheus.metrics.port": "prometheus.metrics.enable"},
+}
+"""Ports that each part listens on, with what switches them on (templates/controller and templates/webhook)."""
+_PROBES = 8081
+"""Where each part answers the kubelet, which no value changes (cmd/operator/controller/start.go, webhook/start.go)."""
+
+_SCHEDULERS = ("volcano", "yunikorn")
+"""Batch schedulers that the controller has (cmd/operator/controller/start.go)."""
 _LABEL = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
@@ -46,9 +60,11 @@ def remarks(values: Values, above: str, target: End) -> Iterator[Remark]:
         return
     used = merge(target.defaults, values)
     told = [*_monitored(used), *_gates(used, target.defaults), *_chosen(values), *_namespaces(values)]
+    told += _scheduler(used)
     for part in ("controller", "webhook"):
         if part == "controller" or at(used, "webhook.enable"):
             told += [*_several(used, part), *_mounted(used, part), *_written(used, part, target), *_root(used, part)]
+            told += _listening(values, used, part, target.defaults)
     for key, why, step in told:
         yield Remark(sentence=read(f"{above}{key} {why}", target), step=f"{step[0]}{above}{step[1]}", stops=True)
     yield from _without_leader(used, above, target)
@@ -117,6 +133,32 @@ def _namespaces(values: Values) -> Iterator[_Told]:
             why = f"has {name}, which is no name of a namespace; all namespaces are the empty text"
             step = 'spark.jobNamespaces to the names of namespaces, or to [""] for all'
             yield "spark.jobNamespaces", why, ("set ", step)
+
+
+def _scheduler(used: Values) -> Iterator[_Told]:
+    """A default batch scheduler that the controller does not have."""
+    key, named = "controller.batchScheduler.default", "controller.batchScheduler.kubeSchedulerNames"
+    name, others = at(used, key), at(used, named)
+    known = [*_SCHEDULERS, *(others if isinstance(others, list) else ())]
+    if at(used, "controller.batchScheduler.enable") and name and is_known(str(name)) and name not in known:
+        why = (
+            f"is {name}, which is neither {' nor '.join(_SCHEDULERS)} nor in {named}: the controller ends at its start"
+        )
+        yield key, why, ("set ", f"{key} to one of {', '.join(known)}, or to nothing")
+
+
+def _listening(values: Values, used: Values, part: str, defaults: Values) -> Iterator[_Told]:
+    """A port that a part is to listen on twice."""
+    taken: dict[str, str] = {str(_PROBES): f"the port of the {part}'s probes"}
+    ports = [(key, str(at(used, key))) for key, on in _PORTS[part].items() if at(used, on)]
+    # What the values leave to the chart is there first.
+    for key, port in sorted(ports, key=lambda it: at(values, it[0]) is not None):
+        if port in taken:
+            why = (
+                f"is {port}, and so is {taken[port]}: the {part} ends at its start, since it cannot listen there twice"
+            )
+            yield key, why, ("set ", f"{key} to another port, such as the chart's {at(defaults, key)}")
+        taken.setdefault(port, key)
 
 
 def _mounted(used: Values, part: str) -> Iterator[_Told]:

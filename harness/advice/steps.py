@@ -54,7 +54,7 @@ class Deployment:
     that the chart asks for with them; `context` is of a kubeconfig. `umbrella` are the keys, with dots, below which a
     chart around the operator's has its values; none where the operator's chart itself is deployed. `helm` is Helm's
     major version, 0 where nobody said it; `applied` is how the release has been applied (`ssa`, `csa`), where that was
-    seen.
+    seen. `file` has the chart's version, where a tool that is none of `Tool` reads it.
     """
 
     tool: Tool = "helm"
@@ -74,6 +74,7 @@ class Deployment:
     umbrella: tuple[str, ...] = ()
     helm: int = 0
     applied: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,7 @@ def steps(plan: Plan) -> list[Sentence]:
 def _saved(plan: Plan) -> Iterator[Sentence]:
     """Keep what there is, for the way back; with GitOps it is in Git."""
     it = plan.deployment
-    if it.tool == "helm" and not it.values:
+    if it.tool == "helm" and not (it.values or it.file):
         yield _sentence(f"helm{plan.helm} get values {it.name} --namespace {it.home} --output yaml > {_VALUES}", plan)
 
 
@@ -162,6 +163,10 @@ def _with_helm(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
     yield from _dependency(plan)
     yield from _crds(plan)
+    if it.file:
+        text = f"in {it.file}, chart {CHART_NAME}: version: {plan.target.version}; then deploy it as you do"
+        yield _sentence(text, plan)
+        return
     keys = [f"{above}.hook.upgradeCrd" for above in it.umbrella] or ["hook.upgradeCrd"]
     hook = "".join(f" --set {key}=true" for key in keys) if plan.crds == "hook" else ""
     yield _sentence(
@@ -227,12 +232,13 @@ def _with_flux(plan: Plan) -> Iterator[Sentence]:
     it = plan.deployment
     where = f"-n {it.owner_home or 'flux-system'}"
     patch = {"spec": {"upgrade": {"crds": "CreateReplace"}}}
-    yield Sentence(
-        text=f"in Git, or on the object, since Flux skips CRDs otherwise: kubectl{plan.kube} {where} patch helmrelease "
-        f"{it.owner} --type merge --patch {_json(patch)}",
-        origin="from the catalogue",
-        where=_FLUX,
-    )
+    if "upgrade.crds: CreateReplace" not in it.settings:
+        yield Sentence(
+            text=f"in Git, or on the object, since Flux skips CRDs otherwise: kubectl{plan.kube} {where} patch "
+            f"helmrelease {it.owner} --type merge --patch {_json(patch)}",
+            origin="from the catalogue",
+            where=_FLUX,
+        )
     if it.source:
         yield from _of_source(plan)
     else:

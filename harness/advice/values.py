@@ -7,6 +7,8 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import yaml
+
 from harness.advice import images, refusals
 from harness.advice.remarks import End, Remark, chart_of, read
 from harness.audit.expressions import is_known
@@ -57,14 +59,16 @@ def remarks(
 def _of_one(
     values: Values, above: str, origin: End, target: End, upgrades: Upgrades, homes: Homes | None
 ) -> list[Remark]:
+    # What is wrong with the old keys' values comes up once they are where the new chart reads them.
+    written = _rewritten(values, target.defaults or {}) if _is_before_2(origin) else values
     found = [
         *images.remarks(values, "image", above, origin, target, homes),
         *images.remarks(values, "hook.image", above, origin, target, homes),
-        *_noted(values, above, origin, target, upgrades.notes),
-        *_known_to_break(values, above, origin, target, upgrades.known),
         *_unknown_keys(values, above, origin, target),
-        *_wrong_kinds(values, above, target),
-        *refusals.remarks(values, above, target),
+        *_noted(written, above, origin, target, upgrades.notes),
+        *_known_to_break(written, above, origin, target, upgrades.known),
+        *_wrong_kinds(written, above, target),
+        *refusals.remarks(written, above, target),
     ]
     if not found and target.defaults is not None:
         text = "none of these values needs a change"
@@ -146,7 +150,35 @@ def _unknown_keys(values: Values, above: str, origin: End, target: End) -> Itera
         name = f"; its name there is {now}" if now else _near(key, above, target.defaults)
         text = f"{above}{key} {was} the chart of {target.name}: it has no effect{name}"
         step = f"write {', '.join(_as(it, above, target.defaults) for it in found)}"
-        yield Remark(sentence=read(text, target), step=step if now and numbers(origin.name) < _RENAMED_IN else "")
+        yield Remark(sentence=read(text, target), step=step if now and _is_before_2(origin) else "")
+
+
+def _is_before_2(origin: End) -> bool:
+    return numbers(origin.name) < _RENAMED_IN
+
+
+def _rewritten(values: Values, defaults: Values) -> Values:
+    """Values of a chart before 2.0.0 with the keys that charts have since, as the steps say."""
+    made = merge(values)
+    for row in chart_facts.renamed():
+        value = at(values, row.before)
+        if value is None or at(values, row.now) is not None or not _had_effect(row, value):
+            continue
+        if isinstance(at(defaults, row.now), list) and isinstance(value, str):
+            value = [value]
+        key, _, also = row.also.partition(": ")
+        made = merge(made, _nested(row.now, value), _nested(key, yaml.safe_load(also)) if key else {})
+    return made
+
+
+def _nested(key: str, value: Any) -> Values:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _had_effect(row: RenamedRow, value: object) -> bool:
+    return row.only is None or value == row.only
 
 
 def _as(row: RenamedRow, above: str, defaults: Values) -> str:
@@ -160,7 +192,7 @@ def _renamed(key: str, values: Values, defaults: Values) -> list[RenamedRow]:
 
     People also write those keys below a part of the operator, which then has the new one: `webhook.podAnnotations`.
     """
-    rows = chart_facts.renamed()
+    rows = [it for it in chart_facts.renamed() if _had_effect(it, at(values, it.before))]
     found = [it for it in rows if it.before == key or _is_below(it.before, key, values)]
     part, _, rest = key.partition(".")
     for it in rows if rest and not found else ():
@@ -209,6 +241,8 @@ def _moved(values: Values, above: str, origin: End, target: End) -> Iterator[Rem
     """Defaults that are others in the target's chart, of keys that the values leave alone."""
     if target.defaults is None:
         return
+    if _is_before_2(origin):
+        yield from _moved_since_1(_rewritten(values, target.defaults), above, target)
     if origin.defaults is None:
         text = f"whether defaults moved since {origin.name} is not known: its chart is not available here"
         yield Remark(sentence=Sentence(text=text, origin="from the chart"))
@@ -222,6 +256,16 @@ def _moved(values: Values, above: str, origin: End, target: End) -> Iterator[Rem
             yield Remark(sentence=read(text, target))
 
 
+def _moved_since_1(values: Values, above: str, target: End) -> Iterator[Remark]:
+    """Defaults that were others in the charts before 2.0.0."""
+    for row in chart_facts.renamed():
+        now = at(target.defaults or {}, row.now)
+        if row.was is not None and row.was != now and at(values, row.now) is None:
+            before = f"{_shown(row.was)}{f' ({above}{row.before})' if row.before != row.now else ''}"
+            text = f"the default of {above}{row.now} moved from {before} to {_shown(now)}: set it if that matters"
+            yield Remark(sentence=read(text, target))
+
+
 def _known(key: str, defaults: Values) -> bool:
     here: Any = defaults
     for part in key.split("."):
@@ -232,5 +276,5 @@ def _known(key: str, defaults: Values) -> bool:
 
 
 def _shown(value: object) -> str:
-    text = "nothing" if value in (None, "") else str(value)
+    text = "nothing" if value in (None, "") else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= _SHOWN_VALUE else f"{text[:_SHOWN_VALUE]} …"

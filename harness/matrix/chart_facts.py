@@ -40,6 +40,8 @@ class RenamedRow(Model):
     before: str
     now: str
     also: str = ""
+    only: bool | None = None
+    was: bool | int | None = None
 
 
 class SchemaRow(Model):

@@ -22,7 +22,7 @@ KEYS = ("image", "hook.image")
 _NULL = "%!s(<nil>)"
 """What the templates print for a registry or a repository that a null took away (`printf "%s"` of Go)."""
 
-_ACCOUNTS = "serviceAccounts"
+ACCOUNTS = "serviceAccounts"
 """A key of charts before 2.0.0, below which the operator's account has the chart's name as its key."""
 
 _UMBRELLA = re.compile(r"spark[-_]?operator", re.I)
@@ -81,7 +81,7 @@ def of_operator(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str
 def subcharts(values: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The values of the operator's chart as a subchart, each with its path, switched off or not."""
     for key, value in values.items():
-        if not isinstance(value, Mapping) or key == _ACCOUNTS:
+        if not isinstance(value, Mapping) or key == ACCOUNTS:
             continue
         if _UMBRELLA.fullmatch(str(key)):
             yield f"{path}{key}.", value

@@ -171,7 +171,7 @@ def _of_operator(value: Any, above: tuple[str, ...], depth: int) -> Iterator[tup
     if not isinstance(value, Mapping) or not depth:
         return
     for name, inner in value.items():
-        if isinstance(inner, Mapping):
+        if isinstance(inner, Mapping) and name != chart_image.ACCOUNTS:
             # Many charts have an image and a controller; few have these.
             if {"spark", "webhook", "certManager", "hook"} & inner.keys() or _named(name, inner):
                 yield (*above, str(name))

@@ -90,7 +90,7 @@ def advised(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> di
             ("in helmfile.yaml, release op: version: 2.5.2", "kubectl --namespace spark rollout"),
             ["base.yaml"],
         ),
-        (KUSTOMIZATION, ("helm upgrade spark-operator",), []),
+        (KUSTOMIZATION, ("deploy.yaml, chart spark-operator: version: 2.5.2",), []),
     ],
 )
 def test_the_values_in_it_and_its_names_are_taken(
@@ -263,3 +263,64 @@ def test_fields_that_are_no_mappings_are_no_defect(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert advised(tmp_path, capsys, text)["values"]
+
+
+def test_crds_that_flux_replaces_already_need_no_step(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = RELEASE.replace("  values: {", "  upgrade: {crds: CreateReplace}\n  values: {", 1)
+    steps = [it["text"] for it in advised(tmp_path, capsys, text)["steps"]]
+    assert any('"version":"2.5.2"' in it for it in steps)
+    assert [it for it in steps if "CreateReplace" in it] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "home"),
+    [
+        (
+            (
+                "kind: Kustomization\n"
+                "helmCharts: [{name: spark-operator, releaseName: op, namespace: spark, version: 2.1.1}]"
+            ),
+            "op",
+            "spark",
+        ),
+        (
+            (
+                "kind: HelmChart\nmetadata: {name: op, namespace: kube-system}\n"
+                "spec: {chart: spark-operator, version: 2.1.1, targetNamespace: spark}"
+            ),
+            "op",
+            "spark",
+        ),
+        (
+            (
+                "defaultNamespace: spark\n"
+                "helm: {chart: spark-operator, version: 2.1.1, releaseName: op, values: {image: {registry: docker.io}}}"
+            ),
+            "op",
+            "spark",
+        ),
+    ],
+)
+def test_what_a_tool_reads_in_a_file_is_changed_there_and_not_with_helm(
+    text: str, name: str, home: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = [it["text"] for it in advised(tmp_path, capsys, text)["steps"]]
+    file = tmp_path / "deploy.yaml"
+    assert f"in {file}, chart spark-operator: version: 2.5.2; then deploy it as you do" in steps
+    assert [it for it in steps if it.startswith(("helm upgrade", "helm get"))] == []
+    assert any(f"--namespace {home} rollout" in it and f"instance={name} " in it for it in steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        (RELEASE.replace("  values: {", "  postRenderers: [{kustomize: {}}]\n  values: {", 1), "spec.postRenderers"),
+        (f"{KUSTOMIZATION}images: [{{name: docker.io/kubeflow/spark-operator, newTag: 2.1.1}}]", "images"),
+        (HELMFILE.replace("  values:", "  jsonPatches: [{target: {}}]\n  values:"), "releases[op].jsonPatches"),
+    ],
+)
+def test_what_changes_the_rendered_objects_is_said(
+    text: str, field: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unknown = advised(tmp_path, capsys, text)["unknown"]
+    assert f"{field}: it changes what the chart renders, and was not looked at" in unknown

