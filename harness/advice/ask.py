@@ -117,7 +117,7 @@ def _applications(question: Question, target: End) -> Sequence[Remark]:
 
 def _stored(question: Question) -> Iterator[Stored]:
     """The applications of the folder and of the snapshot."""
-    given = in_folder(question.apps) if question.apps else ()
+    given = in_folder(question.apps).found if question.apps else ()
     return itertools.chain(given, site.applications(question.site) if question.site else ())
 
 

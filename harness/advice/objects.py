@@ -15,12 +15,15 @@ from typing import Any
 from harness.advice import schemas
 from harness.advice.ends import Schema
 from harness.advice.remarks import Remark
+from harness.apps.objects import GROUP, RESOURCES
+from harness.audit.expressions import is_known
 from harness.matrix.release import Release
 from harness.matrix.versions import numbers, within
 from harness.report.advice import Origin, Sentence
 
 APPLICATION, SCHEDULED, CONNECT = "SparkApplication", "ScheduledSparkApplication", "SparkConnect"
 
+_VERSIONS = {it.kind: it.version for it in RESOURCES}
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _JAVA_SIZE = re.compile(r"\d+([ptgmk]b?|b)?")
 _CLAIM = re.compile(r"(spark\.kubernetes\.driver\.volumes\.persistentVolumeClaim\.[^.]+)\.options\.claimName")
@@ -36,13 +39,17 @@ _TAGS = "https://github.com/kubeflow/spark-operator/blob/v{}/internal/webhook/{}
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """A stored application, or one in a file. `where` is how it is called: `etl/nightly`, `nightly.yaml:3`."""
+    """A stored application, or one in a file. `where` is how it is called: `etl/nightly`, `nightly.yaml:3`.
+
+    `version` is the apiVersion that a file has, empty for what an API server gave.
+    """
 
     kind: str
     name: str
     where: str
     namespace: str
     spec: Mapping[str, Any]
+    version: str = ""
 
     @property
     def run(self) -> Mapping[str, Any]:
@@ -99,6 +106,14 @@ def _fine(count: Mapping[str, int], troubled: set[str], target: Release, schema:
 
 
 def _by_schema(stored: Stored, target: Release, schema: Schema | None) -> Iterator[_Problem]:
+    served = f"{GROUP}/{_VERSIONS[stored.kind]}"
+    if stored.version not in ("", served):
+        yield _Problem(
+            words=f"its apiVersion is {stored.version}, and the CRDs of {target.name} serve {served} alone",
+            step=f"write apiVersion: {served}",
+            origin="from the catalogue",
+            link="https://github.com/kubeflow/spark-operator/tree/v2.5.2/api",
+        )
     if schema is None:
         return
     wanted = schema.kinds.get(stored.kind)
@@ -136,25 +151,29 @@ def _conf(stored: Stored, target: Release) -> Iterator[_Problem]:
             words = f"the webhook of {target.name} refuses the sparkConf key {key}"
             yield _refused(words, f"take {key} out of sparkConf and use {instead}", file, target, stored)
     namespace = stored.conf.get("spark.kubernetes.namespace")
-    if namespace is not None and stored.namespace and namespace != stored.namespace:
+    known = is_known(stored.namespace) and is_known(str(namespace))
+    if namespace is not None and stored.namespace and known and namespace != stored.namespace:
         words = f"the webhook of {target.name} refuses spark.kubernetes.namespace other than the application's own"
         yield _refused(words, "take spark.kubernetes.namespace out of sparkConf", file, target, stored)
 
 
 def _name(stored: Stored, target: Release) -> Iterator[_Problem]:
+    if not is_known(stored.name):
+        # A template, which may become anything.
+        return
     if not _DNS_1035.fullmatch(stored.name) or len(stored.name) > _LABEL:
         words = "its name is not a DNS label (RFC 1035: it begins with a letter, at most 63 of a-z, 0-9 and -)"
         yield _refused(words, "make it anew under such a name", "sparkapplication_validator.go", target, stored)
 
 
 def _run_name(stored: Stored, target: Release) -> Iterator[_Problem]:
-    if len(stored.name) + _RUN_SUFFIX > _LABEL:
+    if is_known(stored.name) and len(stored.name) + _RUN_SUFFIX > _LABEL:
         words = f"the names of its runs, NAME and {_RUN_SUFFIX} characters, are longer than {_LABEL}"
         yield _refused(words, "make it anew under a shorter name", "sparkapplication_validator.go", target, stored)
 
 
 def _server_name(stored: Stored, target: Release) -> Iterator[_Problem]:
-    if len(stored.name) + _SERVER_SUFFIX > _LABEL:
+    if is_known(stored.name) and len(stored.name) + _SERVER_SUFFIX > _LABEL:
         words = f"the name of its Service, NAME-server, is longer than {_LABEL} characters"
         yield _refused(words, "make it anew under a shorter name", "sparkconnect_validator.go", target, stored)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from harness.audit.expressions import is_known
 from harness.redaction.redactor import MASK
 
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
@@ -38,9 +39,11 @@ class Misfit:
 def misfits(value: Any, schema: Mapping[str, Any], path: str = "spec") -> Iterator[Misfit]:
     """What of a value the schema does not take. A null is dropped without a word where it is not allowed.
 
-    Of what a snapshot masks nothing can be said.
+    Of what a snapshot masks nothing can be said, nor of a template's text.
     """
     if value is None or value == MASK or not isinstance(schema, Mapping):
+        return
+    if isinstance(value, str) and not is_known(value):
         return
     wrong = _wrong_type(value, schema) or _wrong_value(value, schema)
     if wrong:
@@ -65,7 +68,7 @@ def _of_map(value: Mapping[str, Any], schema: Mapping[str, Any], path: str) -> I
         if name in properties:
             yield from misfits(inner, properties[name], f"{path}.{name}")
         elif isinstance(others, Mapping):
-            yield from misfits(inner, others, f"{path}.*")
+            yield from misfits(inner, others, f"{path}.{name}")
         elif not (others or schema.get(_PRESERVE) or not schema):
             yield Misfit(kind="dropped", path=f"{path}.{name}", why="the schema does not have it")
 

@@ -82,7 +82,7 @@ def homes(document: Mapping[str, Any]) -> list[str]:
     if not home:
         return []
     address = re.compile(rf"[\w.-]+\.{re.escape(home)}\.svc[\w.-]*(:\d+)?")
-    found = (match[0] for text in _texts(document.get("spec")) for match in address.finditer(text))
+    found = (match[0] for text in texts(document.get("spec")) for match in address.finditer(text))
     return list(dict.fromkeys(found))
 
 
@@ -159,8 +159,9 @@ def _settle_server(spec: dict[str, Any], account: str, request: str) -> None:
     spec["sparkConf"] = {**(spec.get("sparkConf") or {}), "spark.kubernetes.executor.request.cores": request}
 
 
-def _texts(value: object) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
+    """Every text in a value."""
     if isinstance(value, str):
         yield value
     for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
-        yield from _texts(inner)
+        yield from texts(inner)

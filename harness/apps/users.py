@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from harness.apps import moving
+from harness.apps import kustomize, moving
 from harness.apps.objects import GROUP, RESOURCES, SCHEDULED
 from harness.apps.samples import Manifest, chart_values
 from harness.errors import SettingsError, UsageError
@@ -45,6 +45,11 @@ _AFTER = "-after"
 _TELLING_DIGITS = 6
 _PLACEHOLDER = re.compile(r"\{\{|\$\{?[A-Za-z_]|\{[A-Z][A-Z_]+\}|<[A-Za-z_-]+>")
 """What is left in a text that is still to be filled in: for Helm, for the shell and envsubst, for a script."""
+
+_FILLED_IN_LATER = re.compile(r"\{\{(?:\s*\$\w+\s*|APP_ID|EXECUTOR_ID)\}\}")
+"""What the operator fills in (internal/controller/sparkapplication/driveringress.go), and Spark (Utils.scala,
+ExecutorRunner.scala).
+"""
 
 _FILL_IN = "fill it in before, with the tool that you use (`helm template`, `kustomize build`, `envsubst`)"
 
@@ -177,8 +182,12 @@ def read(folder: Path) -> UserFolder:
     found: list[UserManifest] = []
     left_out: list[Untried] = []
     templates: list[Template] = []
+    patches = kustomize.patches(folder)
     for file in files:
         shown = str(file.relative_to(folder))
+        if file.resolve() in patches:
+            left_out.append(Untried(where=shown, what="the file", why=kustomize.WHY))
+            continue
         try:
             for it in _documents(file, shown):
                 (left_out if isinstance(it, Untried) else found).append(it)  # type: ignore[arg-type]
@@ -365,6 +374,12 @@ def _require_images(document: Mapping[str, Any], what: str) -> None:
             ImageReference.parse(image)
         except (UsageError, SettingsError) as wrong:
             raise UsageError(f"{what}: {wrong.message}", wrong.next_step) from wrong
+    metadata = document["metadata"]
+    # In a cluster, from which a rehearsal has its applications, nothing is filled in any more.
+    stored = "uid" in metadata or KEPT_NAMESPACE in (metadata.get("annotations") or {})
+    for text in () if stored else moving.texts(document["spec"]):
+        if "{{" in _FILLED_IN_LATER.sub("", text):
+            raise Template(f"{what}: {text!r} is a template", _FILL_IN)
 
 
 def _require_maps(document: Mapping[str, Any], names: Sequence[str], where: str) -> None:

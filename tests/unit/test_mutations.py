@@ -244,7 +244,7 @@ def _of_documents(file: Path) -> object:
 
 
 def _of_apps(file: Path) -> object:
-    return objects.look(files.in_folder(file.parent), CATALOGUE.release("2.5.2"), None), users.read(file.parent)
+    return objects.look(files.in_folder(file.parent).found, CATALOGUE.release("2.5.2"), None), users.read(file.parent)
 
 
 def _of_site(file: Path) -> object:

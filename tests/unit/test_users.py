@@ -171,3 +171,42 @@ def test_a_folder_without_files_is_wrong_usage(tmp_path: Path) -> None:
         users.load(tmp_path / "etl.txt")
     with pytest.raises(UsageError, match="there is no manifest"):
         users.load(tmp_path)
+
+
+KUSTOMIZATION = "resources: [app.yaml]\npatches: [{path: ../patch.yaml}, {patch: '- op: remove\n  path: /a'}]\n"
+PATCH = PI[: PI.index("spec:")] + "spec: {executor: {instances: 5}}\n"
+IN_A_FILE = PI.replace("  uid: 0b5a\n", "")
+
+
+def test_a_patch_of_kustomize_is_left_out_by_name(tmp_path: Path) -> None:
+    folder = users.read(written(tmp_path, base__app=PI, base__kustomization=KUSTOMIZATION, patch=PATCH))
+
+    assert [it.name for it in folder.manifests] == ["etl"]
+    left_out = "\n".join(map(str, folder.left_out))
+    assert "patch.yaml: the file is left out: it is a patch of Kustomize" in left_out
+    with pytest.raises(UsageError, match="names no image"):
+        users.read(written(tmp_path / "without", base__app=PI, patch=PATCH))
+
+
+def test_an_application_that_airflow_fills_in_is_left_out_by_name(tmp_path: Path) -> None:
+    unfilled = IN_A_FILE.replace("  mode: cluster\n", "  arguments: ['--date', '{{ ds }}']\n")
+    kept = IN_A_FILE.replace(
+        "  mode: cluster\n",
+        "  driverIngressOptions: [{servicePort: 4040, ingressURLFormat: '{{$appName}}.acme.io'}]\n"
+        "  sparkConf: {spark.executor.extraJavaOptions: '-Did={{EXECUTOR_ID}}'}\n",
+    )
+
+    folder = users.read(written(tmp_path, daily=unfilled.replace("name: etl", "name: daily"), kept=kept))
+
+    assert [it.name for it in folder.manifests] == ["etl"]
+    assert "'{{ ds }}' is a template" in str(folder.left_out[0])
+
+
+def test_what_was_in_a_cluster_is_filled_in(tmp_path: Path) -> None:
+    text = PI.replace("  mode: cluster\n", "  arguments: ['{{ ds }}']\n")
+    rehearsed = text.replace("  uid: 0b5a\n", "").replace(
+        "  annotations:\n", f"  annotations:\n    {users.KEPT_NAMESPACE}: own\n"
+    )
+    assert "uid" not in rehearsed
+    for number, it in enumerate((text, rehearsed)):
+        assert [it.name for it in users.load(written(tmp_path / str(number), etl=it))] == ["etl"]
