@@ -137,7 +137,7 @@ def installed(environment: str, scenario: str, *, took: float = 16.9, **more: An
 
 def moved(path: str, changed: Mapping[str, list[Finding]] | None = None, environment: str = "kind-1.34") -> list[Any]:
     """The cells of a path with a move, judged with what the catalogue predicts."""
-    known = expand.find_path(CATALOGUE, path).known
+    known = [it for it in expand.find_path(CATALOGUE, path).known if not (it.environments or it.when)]
     return [
         cell(
             environment, path, name, expectation.judge(list({**GOOD_MOVE, **(changed or {})}[name]), known, name), MOVE
