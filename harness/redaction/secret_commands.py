@@ -9,11 +9,11 @@ import re
 import shlex
 from collections.abc import Callable
 
-from harness.redaction.secret_names import MASK, is_harmless
+from harness.redaction.secret_names import MASK, is_harmless, is_secret
 from harness.redaction.secret_prose import PROSE, STATUS
 
 # What a shell takes for one argument.
-_ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?![\s'"-])[^\s'"|;<>]+))"""
+_ARGUMENT = r"""(?P<quote>['"])?(?P<value>(?(quote)(?:\\.|'"'"'|'\\''|(?!(?P=quote)).)++|(?![\s'"-])[^\s'"|;<>]+))"""
 # The arguments between, of the same command.
 _WITHIN = r"""(?:'[^'\n]*'|"[^"\n]*"|[^|&;'"\n]){0,200}?"""
 # What asks for a password on its standard input.
@@ -41,8 +41,11 @@ _USER = re.compile(
     r"\b(?:curl|wget|https?|xh|crane|skopeo|ctr|etcdctl)\b(?!://).{0,200}?\s"
     r"(?:-\w*[uU]|-[aE]|--(?:auth|cert|proxy-cert|(?:proxy-)?user))[\s=]*"
     r"(?P<quote>['\"])?(?!\d+:\d+(?:\s|$))[^\s:'\"]+:"
-    r"(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|(?!//)[^\s'\"]+))"
+    r"(?P<value>(?(quote)(?:\\.|'\"'\"'|'\\''|(?!(?P=quote)).)++|(?!//)[^\s'\"]+))"
 )
+# One argument of a list, and what an argument like it follows
+_ASSIGNED = re.compile(r"(?P<lead>(?P<dash>-?-(?=[A-Za-z]))?(?P<name>[\w.-]+)=)(?P<value>.+)", re.DOTALL)
+_ASSIGNS = frozenset(("conf", "c", "e", "env", "build-arg"))
 _KADMIN = re.compile(rf"\bkadmin\b{_WITHIN}\s-w\s*{_ARGUMENT}")
 _PATCH = re.compile(r"\bpatch\s(?:-\S+\s)*secrets?[\s/]")
 _PATCHED = re.compile(r"""\\*"value\\*"\s*:\s*\\*"(?P<value>[^"\\]+)""")
@@ -50,7 +53,7 @@ _SAMBA = re.compile(
     rf"\b(?:smb\w+|rpcclient|net|ntlm_auth|wbinfo)\b{_WITHIN}\s(?:-U|--user)[\s=]*"
     r"(?P<quote>['\"])?[^\s%'\"]+%(?P<value>(?(quote)(?:(?!(?P=quote)).)+|[^\s'\"]+))"
 )
-_LIST = re.compile(r"\[(?:'(?:\\.|[^'\\\n])*'(?:,\s*)?){3,}\]")
+_LIST = re.compile(r"\[(?:(?:'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\")(?:,\s*)?){2,}\]")
 _PIPED = re.compile(
     rf"\b(?:echo|printf)\s+(?:-\w+\s+|['\"]?[\w:-]*%s(?:\\n)?['\"]?\s+)*{_ARGUMENT}['\"]?\s*\|.{{0,200}}?{_ASKS}"
 )
@@ -60,12 +63,12 @@ _HERE_STRING = re.compile(rf"{_ASKS}[^|&;<]{{0,200}}<<<\s*{_ARGUMENT}")
 _BY_POSITION = re.compile(
     r"\b(?:aws (?:--?[\w-]+(?:[ =](?!-|configure)\S+)? )*configure set \S*(?:secret|token)\S*|vault login"
     r"|htpasswd -\w*b\w* \S+ \S+)\s+"
-    r"(?P<quote>['\"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)+|[^\s=-][^\s=]*(?=\s|$)))"
+    r"(?P<quote>['\"])?(?P<value>(?(quote)(?:\\.|(?!(?P=quote)).)++|[^\s=-][^\s=]*(?=\s|$)))"
 )
 _OPENSSL = re.compile(r"-pass(?:in|out)?\s+(?P<quote>['\"])?pass:(?P<value>(?(quote)(?:(?!(?P=quote)).)+|\S+))")
 _LITERAL = re.compile(
-    r"--from-literal[= ](?P<around>['\"])?[\w.-]+=(?P<quote>['\"])?"
-    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)+|(?(around)(?:(?!(?P=around)).)+|[^\s'\"]+)))"
+    r"(?:(?P<whole>['\"])--from-literal=|--from-literal[= ](?P<around>['\"])?)[\w.-]+=(?P<quote>['\"])?"
+    r"(?P<value>(?(quote)(?:(?!(?P=quote)).)+|(?(around)(?:(?!(?P=around)).)+|(?(whole)(?:'\"'\"'|(?!(?P=whole)).)+|[^\s'\"]+))))"
 )
 
 # `kinit: password for spark@EXAMPLE.ORG: x`, where no sentence goes before it
@@ -94,6 +97,17 @@ def answered(line: str) -> str:
         return found[0] if told else _without(found)
 
     return _PROMPT.sub(masked, line)
+
+
+def assigned(argument: str, flag: str = "") -> str | None:
+    """An argument without its secret, which ends where it does: `--password=two words`, or behind `--conf` or the like.
+
+    None when it has none.
+    """
+    found = _ASSIGNED.fullmatch(argument)
+    if not found or not (found["dash"] or flag in _ASSIGNS) or not is_secret(found["name"]):
+        return None
+    return None if is_harmless(found["value"], found["name"]) else f"{found['lead']}{MASK}"
 
 
 def masked(pattern: re.Pattern[str], line: str) -> str:
@@ -131,6 +145,9 @@ def listed(line: str) -> str:
             for _, rule in RULES:
                 text = rule(text)
             made = shlex.split(text)
+            if len(made) == len(words):
+                before = ["", *(it.lstrip("-") for it in words)]
+                made = [assigned(word, flag) or new for word, new, flag in zip(words, made, before[:-1], strict=True)]
         except (ValueError, SyntaxError):
             return found[0]
         return found[0] if made == words else repr(made)

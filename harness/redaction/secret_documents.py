@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.redaction import secret_commands
 from harness.redaction.secret_names import MASK, is_harmless, is_secret
 
 Redact = Callable[[str], str]
@@ -128,6 +129,11 @@ class Walk:
             return self._command(texts, place)
         for number, item in enumerate(value):
             is_text = isinstance(item, str)
+            assigned = secret_commands.assigned(item, flag) if is_text else None
+            if assigned and not (name and is_secret(name)):
+                made.append(self.changed(item, assigned, (place, number)))
+                flag = ""
+                continue
             about = flag if is_text and flag and not item.startswith("-") else name
             made.append(self.value(item, about, (place, number)))
             found = _FLAG.fullmatch(item) if is_text else None

@@ -63,6 +63,11 @@ _FORMS = (
     ),
     # A login of ECR: {"payload":"…
     _form(["eyJwYXlsb2FkIjoi"], r"\b(eyJwYXlsb2Fk)[\w+/=-]{20,}"),
+    # A reference token of Artifactory: reftkn:, in base64
+    _form(["cmVmdGtuOj"], r"\b(cmVmdGtuOj)[A-Za-z0-9+/=]{20,}"),
+    _form(["LTAI"], r"\b(LTAI)[A-Za-z0-9]{12,20}\b"),
+    # A refresh token of Google
+    _form(["1//0"], r"(?<![\w/])(1//0)[\w-]{30,}"),
     _form(["AKC"], r"(?<![\w+/])(AKC)[A-Za-z0-9]{10,}"),
     _form(["sq0[a-z]{3}-"], r"\b(sq0[a-z]{3}-)[\w-]{20,}"),
     _form([r"-us\d"], r"\b[0-9a-f]{32}(?=-us\d{1,2}\b)"),
@@ -98,7 +103,7 @@ _FORMS = (
     # user:password@ in an address; a port or a digest is none
     _form(
         ["://"],
-        r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}/)(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$/-])""",
+        r"""(://[^\s/:@"'<>\\]*:)(?!\d{1,5}(?:/|[;?][\w.-]+=|,[\w.-]+:\d))(?!//)[^\s"'<>@]{1,512}(?:@[^\s"'<>@/.:]{1,512}){0,3}(?=@[\w\[$/-])""",
     ),
     _form(["://"], r"(://)(?=[^/@:\s]*\d)[\w.~%+-]{16,}(?=@[\w\[])"),
     _form(
@@ -131,8 +136,9 @@ _FORMS = (
 _ANY_HINT = re.compile("|".join(hint.pattern for form in _FORMS for hint in form.hints))
 _SHORT = 400
 
-_BEGIN_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
-_END_KEY = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+# With four dashes, as ssh.com writes it
+_BEGIN_KEY = re.compile(r"----[- ]BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[- ]----")
+_END_KEY = re.compile(r"----[- ]END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?[- ]----")
 _MAX_KEY = 40_000
 # A line of a key whose end is missing: base64, a header, or nothing; a log may put its time before each.
 _KEY_LINE = re.compile(
@@ -153,6 +159,10 @@ _ELEMENT = re.compile(
 )
 _NAMED = re.compile(r"""(<\w[\w.:-]*\s[^<>]*?\b(?:key|name)=["'](?P<key>[\w.-]+)["'][^<>]*>)(?P<value>[^<]+)(?=</)""")
 _PROPERTY = re.compile(rf"{_LT}property{_GT}.*?{_LT}/property{_GT}", re.DOTALL)
+_CELLS = re.compile(
+    r"(<t(?P<cell>[dh])\b[^<>]*>\s*(?:<\w+>\s*)?(?P<key>[\w.-]+)\s*(?:</\w+>\s*)?</t(?P=cell)>\s*<td\b[^<>]*>\s*(?:<\w+>\s*)?)"
+    r"(?P<value>[^<]+)"
+)
 _XML_NAME = re.compile(rf"{_LT}name{_GT}\s*(?P<key>[\w.-]+)\s*{_LT}/name{_GT}")
 _XML_VALUE = re.compile(
     rf"({_LT}value{_GT}\s*(?:<!\[CDATA\[)?)(?P<value>.*?)(?=(?:\]\]>)?\s*{_LT}/value{_GT})", re.DOTALL
@@ -325,7 +335,7 @@ def _xml(text: str) -> str:
     if not any(mark in text for mark in ("</", "&lt;/", "u003c/", "u003C/")):
         return text
     text = _PROPERTY.sub(_mask_property, text)
-    for pattern in (_XML_PAIR, _ELEMENT, _NAMED):
+    for pattern in (_XML_PAIR, _ELEMENT, _NAMED, _CELLS):
         text = pattern.sub(_mask_named, text)
     return text
 

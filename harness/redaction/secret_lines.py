@@ -25,7 +25,7 @@ _FLAG_ALONE = re.compile(
 # `('password',` of Python, and the strings below it
 _TUPLE_NAME = re.compile(r"""^.*\(['"](?P<key>[\w./-]+)['"],\s*$""")
 _STRING = re.compile(
-    r"""^(?P<head>\s*[bru]?(?P<quote>['"]))(?P<value>(?:\\.|(?!(?P=quote)).)+)(?P=quote)(?P<tail>[,)\]}]*)\s*$"""
+    r"""^(?P<head>\s*[bru]?(?P<quote>['"]))(?P<value>(?:\\.|(?!(?P=quote)).)++)(?P=quote)(?P<tail>[,)\]}]*)\s*$"""
 )
 # What pydantic says of a field
 _NAME_ALONE = re.compile(r"^(?P<key>[A-Za-z_][\w.]*)$")
@@ -277,6 +277,11 @@ class _Line:
             if at == self._number + 1 and set(line.strip()) == {"-"}:
                 # `kubectl describe configmap` underlines names.
                 column = -1
+                continue
+            if column < 0:
+                if not line.strip():
+                    return True
+                self._lines[at] = line.replace(line.strip(), f'"{MASK}"') + end
                 continue
             item = _ITEM.match(line)
             deeper = len(line) - len(line.lstrip(" ")) > column or line.lstrip().startswith("- ")

@@ -133,6 +133,7 @@ _ABOUT = frozenset(
             "host",
             "hosts",
             "servers",
+            "realm",
         ),
     )
 )
@@ -147,7 +148,7 @@ _SECRETS_OF = frozenset(
 )
 
 # The storage account at the end of a property of Hadoop, which may be called anything.
-_AZURE = re.compile(r"\.[\w-]+\.(?:blob|dfs|file|queue|table)\.[\w.]+$")
+_AZURE = re.compile(r"\.[\w-]+\.(?:blob|dfs|file|queue|table)\.(?:core|storage|fabric)\.[\w.]+$")
 _IN_CODE = re.compile(r"\w\.(?:java|scala|kt|py|go|rs)$|\.[A-Z]\w+\$[A-Z]\w+$")
 # `clientAuth: RequireAndVerify` says whether somebody has to log in.
 _AUTH_OF = frozenset(("client", "kerberos", "mutual", "need", "needs", "require", "requires", "server", "tls", "want"))
@@ -208,10 +209,10 @@ _NO_VALUE = re.compile(
       | <[^<>]*>(?:\s.*)?
       | \*{3,}(?:\(redacted\)?)? | \[?redacted\]? | \(redacted\) | -+\ (?:redacted|truncated)\ -+ | x{4,} | \.{3,} | …
       | \$\((?!echo|printf)[\w./-]+(?:\ [^()]*)?\)
-      | \$\{[\w.]+\} | \$[A-Z_]\w* | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
+      | \$\{[\w.]+\}? | (?-i:\$(?:[A-Z_][A-Z0-9_]*|[a-z_]+)) | \{\{.*\}\} | %\(?\w+\)?s | \$\{\{.*\}\}
       | (?:var|local|module|data|each|random_password|process\.env|os\.environ)[.\[][\w.\[\]"'-]*
       | AgA[A-Za-z0-9+/]{600,}={0,2}  # a value of a SealedSecret: 512 bytes of RSA first
-      | vault:[\w./-]+\#[\w.-]+ | ref\+\w+://\S+ | op://\S+ | arn:aws:secretsmanager:\S+
+      | vault:[\w./-]+\#[\w.-]+ | ref\+\w+://\S+ | op://\S+ | arn:aws[\w-]*:(?:secretsmanager|kms|ssm):\S+
       | projects/[\w-]+/secrets/[\w-]+(?:/versions/\w+)? | (?:str|Optional\[str\])(?:\ =\ (?:None|""|''))?
       | ENC\[AES256_GCM(?:,data:.*)?
       | \d+\ bytes | ssh-(?:rsa|ed25519|dss)\ .* | [a-z0-9.-]+-token-[a-z0-9]{5} | bootstrap-token-[a-z0-9]{6}
@@ -258,6 +259,9 @@ def is_harmless(value: str, name: str = "") -> bool:
         # How klog writes an object, and annotations of controllers: namespace/name.
         return True
     if lowered.endswith(("auth", "credentials", "authorization")) and value.lower() in _KINDS_OF_LOGIN:
+        return True
+    if value.isupper() and value in name.upper().replace("_", "-").replace(".", "-").split("-"):
+        # `--password PASSWORD`, as a usage says it
         return True
     if lowered.endswith("id") and _UUID.fullmatch(value):
         # A session of Spark Connect, say: what opens none by itself.

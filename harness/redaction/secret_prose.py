@@ -14,11 +14,13 @@ STATUS_WORDS = (
     *("should", "signature", "since", "the", "this", "to", "too", "unable", "unauthorized", "unavailable"),
     *("undefined", "unexpected", "unknown", "unsupported", "using", "value", "valid", "was", "were", "will"),
     *("with", "wrong", "your", "you", "via", "through", "flag", "flags", "option", "options", "argument", "over"),
-    *("parameter", "provided", "instead", "when", "which", "that", "but", "into"),
+    *("parameter", "provided", "instead", "when", "which", "that", "but", "into", "needs", "takes", "expects"),
 )
 
 STATUS = re.compile(
-    rf"(?i)(?:{'|'.join(STATUS_WORDS)})\b(?![\w@$!#%^*=+-])|[a-z][a-z/]*:\s"
+    rf"(?i)(?:{'|'.join(STATUS_WORDS)})\b(?![\w@$!#%^*=+/-]|[.,:;]\w|'(?!s\b))|[a-z][a-z/]*:\s"
+    r"|(?:asn1|http2|oauth2|pkcs\d+|x509):\s|(?:open|stat|read|exec) [\"/.]"
+    r"|(?-i:[a-z]+) \\*\"[\w./:-]+\\*\" (?:not|is|already|in|cannot)\b"
     r"|(?-i:(?:\.\*)?[1-5]\d\d [A-Z][a-z]+|[A-Z]+(?:_[A-Z]+)*_TOKEN\b|[A-Z][a-z]+(?:\s\w+)+:\s*$)"
 )
 PROSE = re.compile(

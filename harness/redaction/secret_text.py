@@ -31,9 +31,9 @@ _OF_WORDS = re.compile(
     r"(?: access)? $"
 )
 _SEPARATOR = re.compile(
-    rf"""(?x){QUOTE}?(?:\]|\)(?=\s*[-=]>))?(?P<sep>\s*
-    (?: := | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
-    (?:(?:Some|Just|Optional|SecretStr)\((?=["'])
+    rf"""(?x){QUOTE}?(?:\]|\)(?=\s*[-=]>)|(?:</?(?:b|code|strong)>|\*\*){{1,2}}(?=:\s))?(?P<sep>\s*
+    (?: [:?]= | => | -> | =(?!=) | :(?!//|:|=) | %3[AaDd] | \\+u003[ad] | \((?=\s*["']) | \.{{4,}}(?=["']) )\s*
+    (?:(?:(?:\w+\.)*[A-Z]\w*\(|ConvertTo-SecureString\s(?:-\w+\s)*)(?=["'])
       | \((?=["']) | \(\*?[\w.]+\)[ (]?(?:\(0x[0-9a-f]+\)\()?(?:\(len=\d+(?:\ cap=\d+)?\)[ ])?(?="))?)"""
 )
 _GAP = re.compile(rf"(?:{QUOTE}\s*,\s*|{QUOTE}\s+(?={QUOTE})|\s*,\s*|\s+)(?![-,|\])]|{QUOTE}-)(?=\S)")
@@ -46,15 +46,22 @@ _WORD = r"""(?:"[^"\n]{1,2000}"|'[^'\n]{1,2000}'|\\+"[^"\\\n]{1,2000}\\+"|[^\s"'
 # `(*string)("x")`, as Go prints a pointer
 _POINTER = r"""(?:\(\*?[\w.]+\)\((?="))?"""
 _NAME_VALUE = re.compile(rf"{_NAME}{_BETWEEN}(?P<quotes>{QUOTE})?{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*{_POINTER}")
+# How Go prints an environment variable
+_IN_STRUCT = re.compile(r"[^{}\n]{1,200}?(?= ValueFrom:)")
 _VALUE_NAME = re.compile(rf"{_VALUE}(?P<quote>{QUOTE})?\s*[:=]\s*(?P<value>{_WORD}){_BETWEEN}{QUOTE}?{_NAME}")
 
 _PROPERTY = re.compile(
-    r"""(?:^\s*|["'])(?P<name>[\w-]++\.[\w.-]++)[ \t]++(?P<value>(?![-=]>)[^\s=:"'][^"'\r\n]*?)(?=["']|\s*$)"""
+    r"""(?:^\s*|(?P<quote>["']))(?P<name>[\w-]++\.[\w.-]++)[ \t]++"""
+    r"""(?P<value>(?![-=]>)[^\s=:"'](?(quote)[^"'\r\n]*?(?=["']|\s*$)|[^\r\n]*?(?=\s*$)))"""
 )
 _MACHINE = re.compile(r"(\b(?:machine|login|default)\s+\S+\s+(?:(?:login|account)\s+\S+\s+){0,2}password\s+)(\S+)")
-_SQL = re.compile(r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password)\s+)(['\"])((?:\\.|\2\2|(?!\2).)+)(?=\2)")
-_COMMAND = re.compile(r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|SET|spark\.conf\.set)\s+)(\w+)(\s+)([^\s=].*?)(\s*)$")
+_SQL = re.compile(r"(?i)(\b(?:identified\s+(?:with\s+\w+\s+)?by|password)\s+)(['\"])((?:\\.|\2\2|(?!\2).)++)(?=\2)")
+_COMMAND = re.compile(r"^(\s*(?:ENV|ARG|setenv|set\s+-\w+|SETX?|spark\.conf\.set)\s+)(\w+)(\s+)([^\s=].*?)(\s*)$")
 _TUPLE = re.compile(r"""(\(\s*['"]?([\w./-]+)['"]?\s*,\s*['"]?)([^()\s'"]+)(?=['"]?\s*\))""")
+# The same with both in quotes, also as the first arguments of a function
+_QUOTED_PAIR = re.compile(
+    r"""((?P<called>\w)?\(\s*(["'])(?P<name>[\w./-]+)\3\s*,\s*(["']))(?P<value>(?:\\.|(?!\5).)++)(?=\5\s*(?(called)[,)]|\)))"""
+)
 _TABLE = re.compile(
     r"(^\s*[|│](?:[^|│]*[|│])*?\s*`?([\w.-]+)`?\s*[|│]\s*)"
     r"(?![^|│]*(?:\s[\w,;:.()'`-]+){5})([^|│\s][^|│]*?)(?=\s*[|│])"
@@ -72,7 +79,10 @@ _TABBED = re.compile(r"(^\s*([\w.-]+)\t+)(\S+)(?=\s*$)")
 _ALONE = re.compile(rf"(^\s+password[ ]+)(?!(?:{'|'.join(STATUS_WORDS)})\b)(\S+)(?=\s*$)")
 # The second value of a change: `~ password = "old" -> "new"`
 _CHANGED = re.compile(rf"{QUOTE}?\s*->\s*(?={QUOTE})")
-_SAID = re.compile(r"(?i)(\bpass(?:word|phrase)\s+(?:is|was|set to|now):?\s+)(?=\S*[\d!@#$%^&*])([^\s,;]+)")
+_SAID = re.compile(
+    r"(?i)(\b(?:pass(?:word|phrase)\s+(?:is|was|set to|now):?\s+|(?:token|secret)\s+(?:is:?\s+(?=[\"'])|is:\s+))[\"']?)"
+    r"(?=\S*[\d!@#$%^&*])([^\s,;\"']+)"
+)
 _HEADER = re.compile(
     rf"""(?ix)
     ((?:(?<![\w/-])|(?<=\\[nrt]))(?:proxy-)?authorization(?:{QUOTE})?\s*(?:[:=,]|%3a|=>|(?=["'](?:basic|bearer|token)\s))\s*(?:\[\]string\s*\{{|\[*)\s*)
@@ -99,6 +109,7 @@ _SUBSTITUTED = re.compile(r"\"?(?:\$\((?!echo|printf)[\w./-]+ [^()]*\)|`(?!echo|
 # `Password: ServerAddress: …`, as Go prints a field without a value before the next
 _EMPTY = re.compile(r"[A-Z]\w*:(?=[\s}])")
 _REFERENCE = re.compile(r"""secretKeyRef\.[\w.-]+(?:\s+|\s*[=:]\s*)["']?$""")
+_LONGEST_REFERENCE = 400
 _INVALID = re.compile(r"""(?i)invalid value:\s*""")
 
 
@@ -159,9 +170,11 @@ def _value_of(line: str, start: int, end: int) -> Value | None:
     if _STRUCT.match(line, separator.end()) or _SUBSTITUTED.match(line, separator.end()):
         # What Go prints of a pointer has fields with names of their own; what a shell puts there is not known.
         return None
-    if "secretKeyRef." in line and _REFERENCE.search(line, 0, start):
+    before = line[max(start - _LONGEST_REFERENCE, 0) : start]
+    if "secretKeyRef." in before and _REFERENCE.search(before):
         return None
-    value = value_at(line, separator.end(), line[max(start - 1, 0) : start])
+    is_open = line[end : end + 1] not in ("'", '"')
+    value = value_at(line, separator.end(), line[max(start - 1, 0) : start] if is_open else "")
     if value.text[-1:] == ":" and _EMPTY.match(line, value.start):
         return None
     if ":" not in separator["sep"] or value.quoted:
@@ -184,7 +197,11 @@ def _names_and_values(line: str) -> str:
     """`name: DB_PASSWORD, value: x`."""
 
     def after(found: re.Match[str]) -> Value | None:
-        return value_at(line, found.end()) if is_secret(found["name"]) else None
+        if not is_secret(found["name"]):
+            return None
+        value = value_at(line, found.end())
+        whole = _IN_STRUCT.match(line, value.start)
+        return Value(value.start, whole.end(), whole[0]) if whole and not value.quoted else value
 
     def before(found: re.Match[str]) -> Value | None:
         return value_at(line, found.start("value")) if is_secret(found["name"]) else None
@@ -272,13 +289,14 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[str], str]], ...] = (
     (("",), _pairs),
     ((".",), _properties),
     (("env ", "arg ", "set"), _by_pattern(_COMMAND, 2, 4)),
+    (("(",), _by_pattern(_QUOTED_PAIR, 4, 6)),
     (("(",), _by_pattern(_TUPLE, 2, 3)),
     (("|", "│"), _by_pattern(_TABLE, 2, 3)),
     (("|", "│"), _by_pattern(_COLUMNS, 2, 3)),
     (("nil",), _by_pattern(_TRIPLE, 2, 3)),
     (("machine ", "login ", "default "), _by_pattern(_MACHINE, 0, 2)),
     (("identified ", "password '", 'password "'), _by_pattern(_SQL, 0, 3)),
-    (("password is", "password was", "set to", "phrase is"), _by_pattern(_SAID, 0, 2)),
+    (("password is", "password was", "set to", "phrase is", "token is", "secret is"), _by_pattern(_SAID, 0, 2)),
     (("requirepass", "masterauth"), _by_pattern(_DIRECTIVE, 0, 2)),
     (("::add-mask",), _by_pattern(_MASKED_IN_CI, 0, 2)),
     (("::s",), _by_pattern(_SET_IN_CI, 2, 3)),

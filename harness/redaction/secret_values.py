@@ -10,7 +10,7 @@ from dataclasses import dataclass
 QUOTE = r"""(?:\\*["'`]|&quot;|&\#3[49];|&apos;|\\+u002[27]|%2[27])"""
 _QUOTED = re.compile(QUOTE)
 _BARE = re.compile(
-    r"""(?x)(?![(\[{])(?:
+    r"""(?x)(?![(\[{](?!(?=[^\s"'`,;:=]*\d)(?=[^\s"'`,;:=]*[a-zA-Z])[^\s"'`,;:=(\[{]{5}))(?:
         [^\s"'`,;&<>()\[\]{}|\\]
       | ,(?![\s"'\[{]|$|[)\]}](?:\W|$)|[\w.-]+[=:])
       | ;(?=[^\s;=,&]+(?:[\s,;&]|$))(?![\w.-]+=) | &(?![\w.-]+=|amp;|quot;|\#|\s|&)
@@ -19,11 +19,18 @@ _BARE = re.compile(
 )
 _QUERY_VALUE = re.compile(r"""[^\s&"'`<>#()\[\]\\]+""")
 _JDBC_VALUE = re.compile(r"""(?:(?<=\{)(?:[^}\n]|\}\})+(?=\}(?!\}))|(?<!\{)[^\s;"'`<>\\]+)""")
-_REST_OF_QUOTED = {it: re.compile(rf"""[^\s"'`=,;&:\\]+(?:[ ][^\s"'`=,;&:\\]+)+(?={it})""") for it in "\"'"}
+# The rest of a word in quotes, in which no other argument, variable or command begins
+_REST_OF_QUOTED = {
+    it: re.compile(
+        rf"""(?![\[{{]["'\\])(?:\\.|'"'"'|'\\''|(?!{it}|\s-{{1,2}}\w|[\s,;&?][\w.-]+=|\s?[;&|]|\s\.?/|[,:]\s).)++(?={it}(?:[\s,;)\]}}&<]|$))"""
+    )
+    for it in "\"'"
+}
 # Bytes, as Hadoop prints the password of a token
 _BYTES = re.compile(r"[0-9a-f]{2}(?: [0-9a-f]{2}){2,}(?![\w.:-])")
 _JSON_STRING = re.compile(r'"((?:\\.|[^"\\])*)"?', re.DOTALL)
-_SINGLE = re.compile(r"'((?:''|\\.|[^'\\])*)'?", re.DOTALL)
+# In YAML and SQL a quote within is written twice, in shells as '"'"' or '\\''.
+_SINGLE = re.compile(r"""'((?:''|'"'"'|'\\''|\\.|[^'\\])*)'?""", re.DOTALL)
 _BRACKETED = re.compile(r"\[(?:[^\[\]]|\[[^\[\]]*\])*\]|\[\]\w+\{[^{}]*\}|\{[^{}]*\}")
 
 

@@ -343,8 +343,16 @@ def test_a_document_as_deep_or_as_odd_as_it_may_be_is_redacted_all_the_same() ->
         "password=x a.b/c-d_" * 5_000,
         "-----BEGIN PRIVATE KEY-----\n" * 2_000,
         'password "' * 10_000,
+        "identified by '" + r"\a" * 500,
+        "f('password',\n  '" + r"\a" * 500 + "x",
+        "echo '" + r"\a" * 500 + " docker login",
+        "f('password', '" + r"\a" * 500,
+        '"password=x" ' * 40_000,
     ],
-    ids=["dots", "login", "value", "name", "address", "pairs", "keys", "quotes"],
+    ids=[
+        *("dots", "login", "value", "name", "address", "pairs", "keys", "quotes"),
+        *("backslashes-in-sql", "backslashes-in-lines", "backslashes-in-pipes", "backslashes-in-calls", "many"),
+    ],
 )
 def test_a_hostile_line_takes_seconds_not_minutes(text: str) -> None:
     started = time.process_time()

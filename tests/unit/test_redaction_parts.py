@@ -180,6 +180,7 @@ _FORMS = (
     'Credentials("realm", "a", "me", "swordfish")',
     *(f"vault s.{_LETTERS[:24]}", f"eyJwYXlsb2FkIjoi{_LETTERS[:24]}"),
     *(f"{it}{_LETTERS[:24]}" for it in ("ATATT3", "nvapi-", "GOOG1E", "PMAK-", "dt0c01.", "tskey-auth-", "sntrys_")),
+    *(f"cmVmdGtuOj{_LETTERS[:54]}", f"LTAI{_LETTERS[:20]}", f"x 1//0{_LETTERS[:40]}"),
     "kubeadm token abcdef.0123456789abcdef",
     "Private-Lines: 1\nAAAAswordfish",
     *("https://0123swordfish:x-oauth-basic@a", "https://0123swordfish:@a", "https://me:swordfish@a"),
