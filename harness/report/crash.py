@@ -30,7 +30,8 @@ def write(error: BaseException, argv: Sequence[str], folder: Path | None = None)
         ]
     )
     descriptor, name = tempfile.mkstemp(prefix="spark-operator-harness-crash-", suffix=".txt", dir=folder)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+    # Arguments may have bytes that are no UTF-8.
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
         stream.write(Redactor(()).text(text))
     return Path(name)
 

@@ -105,6 +105,11 @@ def test_a_crash_report_has_no_secret(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert sentinel.in_files([SECRET], [tmp_path]) == []
 
 
+def test_a_crash_report_is_written_of_arguments_that_are_no_utf_8(tmp_path: Path) -> None:
+    file = crash.write(RuntimeError("no folder \udcff"), ["run", "--apps", "\udcff"], tmp_path)
+    assert "--apps '\\udcff'" in file.read_text()
+
+
 @pytest.mark.parametrize(
     "raised", [None, UsageError(planted.ALL), HarnessError(planted.ALL), RuntimeError(planted.ALL)]
 )
