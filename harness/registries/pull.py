@@ -99,6 +99,11 @@ def _refused(reference: str, server: str, mirror: Mirror, refused: CommandError)
     if "x509" in cause or "certificate" in cause:
         ca = mirror.ca or "the PEM file of its CA"
         step = f"make the engine trust the mirror: cp {ca} /etc/docker/certs.d/{server}/ca.crt"
+    elif "HTTP response to HTTPS client" in cause:
+        step = (
+            f'have the engine ask the mirror without TLS: "insecure-registries": ["{server}"] in '
+            "/etc/docker/daemon.json, and restart it"
+        )
     else:
         step = f"try `docker pull {server}/…` manually, or use --source foundry"
     return RegistryError(f"the engine could not pull {reference} from the mirror {server}: {cause}", step)

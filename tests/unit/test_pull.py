@@ -71,6 +71,10 @@ def test_without_a_mirror_nothing_is_pulled(docker: Path) -> None:
     ("said", "step"),
     [
         ("x509: certificate signed by unknown authority", "/etc/docker/certs.d/127.0.0.1:40000/ca.crt"),
+        (
+            'Get "https://127.0.0.1:40000/v2/": http: server gave HTTP response to HTTPS client',
+            '"insecure-registries": ["127.0.0.1:40000"]',
+        ),
         ("manifest unknown", "manually"),
     ],
 )
