@@ -74,6 +74,7 @@ class Eyes:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, bool], RegistryClient | None] = {}
+        self._no_login: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +107,9 @@ class Eyes:
         may_help = first.status in (401, 403, 404, 429)
         known = self._client(image.registry, known=True) if may_help else None
         if known is None:
-            return self._not_seen(stranger, first)
+            why = self._no_login.get(image.registry) if may_help else ""
+            told = f"{first.message}; no login was tried, since {why}" if why else first.message
+            return self._not_seen(stranger, RegistryError(told, first.next_step, status=first.status))
         try:
             return self._described(known, image, private=first.status != 429)
         except RegistryError as refusal:
@@ -169,7 +172,9 @@ class Eyes:
 
     def _connect(self, host: str, *, known: bool) -> RegistryClient | None:
         mirror = self._mirrors.mirrors.get(host)
-        login = (mirror.credentials if mirror else logins.credentials(host, self._token_files)) if known else None
+        login = mirror.credentials if mirror and known else None
+        if known and not mirror:
+            login, self._no_login[host] = logins.for_pulls(host, self._token_files)
         if known and login is None:
             return None
         if mirror:

@@ -74,6 +74,20 @@ def test_a_login_that_is_refused_does_not_hide_that_an_image_is_missing(tmp_path
             assert eyes.look(ImageReference.parse(f"{server.address}/apache/spark:1")).state == "missing"
 
 
+def test_a_helper_that_fails_ends_no_audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "config.json").write_text('{"credsStore": "headless"}')
+    program = tmp_path / "docker-credential-headless"
+    program.write_text("#!/bin/sh\necho 'Cannot autolaunch D-Bus without X11 $DISPLAY'; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with answering(lambda request: Answer(403)) as server, Eyes("upstream", MirrorMap(), timeout=5) as eyes:
+        seen = eyes.look(ImageReference.parse(f"{server.address}/apache/spark:1"))
+
+    assert seen.state == "refused"
+    assert "no login was tried, since docker-credential-headless could not return" in seen.message
+
+
 @pytest.mark.parametrize(
     ("artifact_type", "signed"),
     [
