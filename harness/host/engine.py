@@ -77,7 +77,7 @@ def probe(settings: Settings) -> Engine:
     info = parse_info(answer.stdout)
     # Docker's client puts refusals into ServerErrors or on stderr, depending on its version; what stands in for it in
     # WSL, where Docker Desktop is not switched on, explains itself on stdout.
-    said = answer.stderr if info else f"{answer.stdout} {answer.stderr}"
+    said = answer.stderr if answer.stdout.lstrip().startswith("{") else f"{answer.stdout} {answer.stderr}"
     problem = " ".join([*map(str, info.get("ServerErrors") or ()), *said.split()]).strip()
     if "store" in info and "host" in info:
         # `docker` is Podman itself, which answers in words of its own (podman-info(1)).

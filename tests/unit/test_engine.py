@@ -107,7 +107,7 @@ def test_no_permission(path: Path, settings: Settings, in_json: bool) -> None:
     program(path / "docker", says=answer, complains="" if in_json else problem, status=1)
 
     for ask in (engine.probe, engine.ensure_engine):
-        with pytest.raises(engine.EngineRefusal, match="denies access to this user") as caught:
+        with pytest.raises(engine.EngineRefusal, match="denies access to this user: permission") as caught:
             ask(settings)
         assert "docker.sock" in caught.value.next_step or "usermod -aG" in caught.value.next_step
 
