@@ -23,8 +23,10 @@ _INSTALLED_FROM = ("requirements.lock", "pyproject.toml")
 _TEST_FOLDERS = ("tests", "tests/unit", "tests/integration", "tests/e2e")
 
 # What Python compiles is kept, away from the sources, also where the environment forbids to write it beside them, as
-# many images with Python do: else each of the many processes compiles again all that it imports.
-_BYTECODE: dict[str, str | None] = {
+# many images with Python do: else each of the many processes compiles again all that it imports. And pip installs into
+# the session's environment, also for people whose pip.conf says `user = true`.
+_ENVIRONMENT: dict[str, str | None] = {
+    "PIP_USER": "0",
     "PYTHONDONTWRITEBYTECODE": None,
     "PYTHONPYCACHEPREFIX": os.environ.get("PYTHONPYCACHEPREFIX", str(Path(".nox", "bytecode").absolute())),
 }
@@ -168,7 +170,7 @@ def _install(session: nox.Session, *purposes: str) -> None:
 
     With --no-venv everything is expected to be there: .ci/run calls all sessions in one environment.
     """
-    session.env.update(_BYTECODE)
+    session.env.update(_ENVIRONMENT)
     if session.venv_backend == "none":
         return
     inputs = [" ".join(purposes).encode(), *(Path(file).read_bytes() for file in _INSTALLED_FROM)]
