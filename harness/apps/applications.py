@@ -28,7 +28,7 @@ _LOOKS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Application:
-    """A SparkApplication as the API showed it last. `executors` maps a pod's name to its state."""
+    """A SparkApplication as the API showed it last, `raw`. `executors` maps a pod's name to its state."""
 
     name: str
     uid: str
@@ -42,6 +42,7 @@ class Application:
     termination: str = ""
     executors: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.name} {self.state or '(no state yet)'}{f': {self.cause}' if self.cause else ''}"
@@ -116,6 +117,7 @@ def parse(raw: Mapping[str, Any]) -> Application:
         termination=status.get("terminationTime") or "",
         executors=status.get("executorState") or {},
         labels=metadata.get("labels") or {},
+        raw=raw,
     )
 
 
@@ -152,7 +154,7 @@ def follow(
         return course
     call, arguments = objects.watched(APPLICATION)
     if course.application is not None:
-        arguments["resource_version"] = course.application.version
+        arguments |= {"resource_version": course.application.version, "known": [course.application.raw]}
     return watch_until(
         call,
         look,
@@ -269,6 +271,7 @@ def wait_for_deletion(ctx: ScenarioContext, objects: Objects, course: Course, *,
             what=f"the deletion of SparkApplication {name}",
             timeout=ctx.within(seconds),
             resource_version=course.last.version,
+            known=[course.last.raw],
             **arguments,
         )
     except WaitTimeout:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from harness.errors import ApiError, ApiServerAway, WaitTimeout
@@ -32,6 +32,7 @@ def watch_until(
     next_step: str = "",
     hopeless: Callable[[], str] = lambda: "",
     window: int = 5,
+    known: Iterable[Mapping[str, Any]] = (),
     **arguments: Any,
 ) -> T:
     """Watch an API list call until `done(event type, object)` returns something other than None, and return that.
@@ -39,13 +40,15 @@ def watch_until(
     The list call (say CoreV1Api.list_namespaced_pod, or CustomObjectsApi.list_namespaced_custom_object) gets
     `arguments`; objects come as JSON, which is what the server said. Those that exist already come first, as ADDED;
     after that no change is missed, since a window goes on where the last one ended. Only an expired resource version
-    restarts the watch. `hopeless` is called every `window` seconds; if it returns a reason why the condition can no
-    longer be met, the wait ends. Raises WaitTimeout with the last object as `describe` puts it (`seen` as long as there
-    was none), and Cancelled; ApiServerAway when the API server cannot be reached for AWAY_SECONDS, or not at the end.
+    restarts the watch, with a list: what that lacks of the objects seen before, and of those `known` to the caller,
+    comes as DELETED, as it was last seen. `hopeless` is called every `window` seconds; if it returns a reason why the
+    condition can no longer be met, the wait ends. Raises WaitTimeout with the last object as `describe` puts it (`seen`
+    as long as there was none), and Cancelled; ApiServerAway when the API server cannot be reached for AWAY_SECONDS, or
+    not at the end.
     """
     deadline = Deadline(seconds=timeout)
     away: Deadline | None = None
-    changes = _Changes(list_call, arguments)
+    changes = _Changes(list_call, arguments, known)
     while deadline.left > 0:
         if cancelled():
             raise Cancelled(f"gave up waiting for {what}: the run is being stopped")
@@ -90,10 +93,13 @@ class _Changes:
     on from there would tell again what was changed and deleted since, long before the watch.
     """
 
-    def __init__(self, list_call: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, list_call: Callable[..., Any], arguments: dict[str, Any], known: Iterable[Mapping[str, Any]]
+    ) -> None:
         self._call = list_call
         self._version = arguments.pop("resource_version", None)
         self._arguments = arguments
+        self._known = {_identity(it): it for it in known}
 
     def restart(self) -> None:
         """Begin again with what exists."""
@@ -101,27 +107,45 @@ class _Changes:
 
     def window(self, seconds: int) -> Iterator[Mapping[str, Any]]:
         """The objects that exist, or the changes of the next `seconds`. Raises ApiError."""
-        if self._version is None:
-            there = json.loads(raw(self._call, **self._arguments))
-            self._version = there["metadata"]["resourceVersion"]
-            # Objects of a list do not say what they are; those of a watch do.
-            kind = {"apiVersion": there["apiVersion"], "kind": str(there["kind"]).removesuffix("List")}
-            yield from ({"type": "ADDED", "object": {**kind, **item}} for item in there["items"])
-        else:
-            yield from self._watched(seconds)
+        for event in self._listed() if self._version is None else self._watched(seconds):
+            item = event["object"]
+            if event["type"] == "DELETED":
+                self._known.pop(_identity(item), None)
+            else:
+                self._known[_identity(item)] = item
+            yield event
+
+    def _listed(self) -> Iterator[Mapping[str, Any]]:
+        there = json.loads(raw(self._call, **self._arguments))
+        self._version = there["metadata"]["resourceVersion"]
+        # Objects of a list do not say what they are; those of a watch do.
+        kind = {"apiVersion": there["apiVersion"], "kind": str(there["kind"]).removesuffix("List")}
+        items = [{**kind, **item} for item in there.get("items") or ()]
+        gone = self._known.keys() - {_identity(it) for it in items}
+        yield from ({"type": "DELETED", "object": it} for key, it in list(self._known.items()) if key in gone)
+        yield from ({"type": "ADDED", "object": it} for it in items)
 
     def _watched(self, seconds: int) -> Iterator[Mapping[str, Any]]:
         watcher = watch.Watch(return_type="object")  # type: ignore[no-untyped-call]
         try:
             with api_errors():
+                # With bookmarks the version stays young where only objects of others change.
                 for event in watcher.stream(  # type: ignore[no-untyped-call]
                     self._call,
                     timeout_seconds=seconds,
                     _request_timeout=seconds + 10,
                     resource_version=self._version,
+                    allow_watch_bookmarks=True,
                     **self._arguments,
                 ):
                     self._version = watcher.resource_version
-                    yield event
+                    if event and event["type"] != "BOOKMARK":
+                        yield event
         finally:
             watcher.stop()  # type: ignore[no-untyped-call]
+
+
+def _identity(item: Mapping[str, Any]) -> str:
+    """Which object it is: one that was made anew under the same name is another."""
+    metadata = item["metadata"]
+    return str(metadata.get("uid") or f"{metadata.get('namespace', '')}/{metadata['name']}")

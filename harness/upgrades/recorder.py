@@ -116,7 +116,13 @@ class Recorder:
         thread.start()
 
     def _keep_on(self, kind: str, listing: _Listing, note: Callable[[str, Any], None]) -> None:
+        there: dict[str, Mapping[str, Any]] = {}
+
         def look(event: str, raw: Any) -> None:
+            if event == "DELETED":
+                there.pop(raw["metadata"]["uid"], None)
+            else:
+                there[raw["metadata"]["uid"]] = raw
             note(event, raw)
 
         with self._cluster.api_client() as api:
@@ -130,6 +136,7 @@ class Recorder:
                         timeout=_WHOLE_DAY,
                         describe=lambda raw: kind,
                         hopeless=lambda: "told to stop" if self._over.is_set() else "",
+                        known=there.values(),
                         **arguments,
                     )
                 except WaitTimeout as ended:

@@ -135,6 +135,45 @@ def test_an_expired_version_starts_the_watch_anew(serve: Any) -> None:
     assert server.asked == ["7", "list"]
 
 
+def of(uid: str, version: int, state: str) -> dict[str, Any]:
+    """The object `a`, of which there may be one after the other."""
+    made: dict[str, Any] = change(version, state)["object"]
+    return {**made, "metadata": {**made["metadata"], "uid": uid}}
+
+
+def test_what_was_deleted_while_the_version_had_expired_is_told_by_the_next_list(serve: Any) -> None:
+    _, call = serve([{"type": "ADDED", "object": of("1", 45, "old")}, EXPIRED], there=[])
+    gone = watch_until(
+        call,
+        lambda event, it: it["state"] if event == "DELETED" else None,
+        what="its deletion",
+        timeout=10,
+        resource_version="7",
+        **WHERE,
+    )
+    assert gone == "old"
+
+
+def test_one_made_anew_under_the_same_name_is_another(serve: Any) -> None:
+    _, call = serve([EXPIRED], there=[of("2", 45, "new")])
+    seen: list[tuple[str, str]] = []
+
+    def look(event: str, it: Any) -> bool | None:
+        seen.append((event, it["state"]))
+        return True if it["state"] == "new" else None
+
+    known = [of("1", 7, "old")]
+    watch_until(call, look, what="both", timeout=10, resource_version="7", known=known, **WHERE)
+    assert seen == [("DELETED", "old"), ("ADDED", "new")]
+
+
+def test_bookmarks_keep_the_version_young_and_are_no_changes(serve: Any) -> None:
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "60"}}}
+    server, call = serve([bookmark], [change(61, "two")])
+    assert states(call, "two") == ["two"]
+    assert server.asked == ["list", LISTED, "60"]
+
+
 @pytest.mark.parametrize("status", [500, 502, 504])
 def test_a_server_that_does_not_get_to_an_answer_is_asked_again(serve: Any, status: int) -> None:
     late = {"type": "ERROR", "object": {"kind": "Status", "code": status, "reason": "Timeout", "message": "too slow"}}
