@@ -27,4 +27,4 @@ def compute(ctx: ScenarioContext, objects: Objects, *, sample: str, version: str
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.pi(log)
     yield claims.spark_version(log, version)
-    yield claims.events(objects.events(), course.last.name)
+    yield claims.told(ctx, objects, course.last.name)

@@ -37,10 +37,9 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield claims.states(course, (State.SUBMISSION_FAILED, State.FAILED))
     yield _attempts(course)
     yield _reason(course)
-    events = objects.events()
-    yield _no_pod(course, objects, events)
+    yield _no_pod(course, objects, objects.events())
     wanted = ("SparkApplicationSubmissionFailed", "SparkApplicationFailed")
-    yield claims.events(events, course.last.name, wanted, executors=False)
+    yield claims.told(ctx, objects, course.last.name, wanted, executors=False)
 
 
 def _attempts(course: Course) -> Finding:

@@ -47,7 +47,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.said("driver-reads-config-map", log, "driver read", phrase)
     yield claims.said("executor-reads-config-map", log, "executor read", phrase)
-    yield claims.events(objects.events(), course.last.name)
+    yield claims.told(ctx, objects, course.last.name)
 
 
 def _mounts(pods: list[SparkPod]) -> Finding:

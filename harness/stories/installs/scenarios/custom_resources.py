@@ -45,7 +45,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         wanted = expected(sizes)
         yield _specified(role, by_role(pods, role), wanted)
         yield _allocated(role, by_role(pods, role), wanted)
-    yield claims.events(objects.events(), course.last.name)
+    yield claims.told(ctx, objects, course.last.name)
 
 
 def sizes_for(knows: Callable[[str], bool]) -> dict[str, samples.Sizes]:

@@ -86,7 +86,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     log = pod_log(objects.core, ctx.namespace, course.last.driver_pod)
     yield claims.said("spark-grew", log, "grew", f"to {most} executors")
     yield claims.said("spark-shrank", log, "shrank", f"to {least} executors")
-    yield claims.events(objects.events(), name)
+    yield claims.told(ctx, objects, name)
 
 
 def _watch(ctx: ScenarioContext, objects: Objects, least: int, most: int) -> Tide:

@@ -53,7 +53,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
             service_account=samples.account(ctx),
             owned=ctx.webhook,
         )
-        yield claims.events(objects.events(), course.last.name)
+        yield claims.told(ctx, objects, course.last.name)
         pause(since.left, what="watching an application stay untouched")
         yield _untouched(elsewhere, since.elapsed)
     finally:

@@ -46,7 +46,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     for role in ("driver", "executor"):
         yield _templated(role, by_role(pods, role))
     yield claims.pi(pod_log(objects.core, ctx.namespace, course.last.driver_pod))
-    yield claims.events(objects.events(), course.last.name)
+    yield claims.told(ctx, objects, course.last.name)
 
 
 def _templated(role: str, pods: list[SparkPod]) -> Finding:

@@ -41,7 +41,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield _drivers(course, attempts)
     yield _reason(course)
     wanted = ("SparkApplicationSubmitted", "SparkDriverFailed", "SparkApplicationPendingRerun")
-    yield claims.events(objects.events(), course.last.name, wanted, executors=False)
+    yield claims.told(ctx, objects, course.last.name, wanted, executors=False)
 
 
 def _attempts(course: Course, attempts: int) -> Finding:

@@ -97,7 +97,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
     yield _history(runs, status)
     yield _owned(objects, name)
     first = runs.names[0]
-    yield claims.events(objects.events(), first, executors=False)
+    yield claims.told(ctx, objects, first, executors=False)
 
 
 def _look(runs: Runs, event: str, raw: Any) -> Runs | None:

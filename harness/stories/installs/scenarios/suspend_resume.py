@@ -86,7 +86,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         "SparkApplicationResuming",
         "SparkDriverCompleted",
     )
-    yield claims.events(objects.events(), name, wanted)
+    yield claims.told(ctx, objects, name, wanted)
 
 
 def _executor_runs(course: Course) -> bool:

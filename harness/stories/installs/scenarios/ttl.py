@@ -46,7 +46,7 @@ def _steps(ctx: ScenarioContext, objects: Objects) -> Iterator[Finding]:
         service_account=samples.account(ctx),
         executors=0,
     )
-    yield claims.events(objects.events(), course.last.name, executors=False)
+    yield claims.told(ctx, objects, course.last.name, executors=False)
     if not course.last.termination:
         yield failed("gone-when-due", "the status has no terminationTime, from which the time to live counts")
         return
